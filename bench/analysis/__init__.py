@@ -1,0 +1,1 @@
+"""What the records mean: pure numbers, no torch, no ultralytics, no files."""

@@ -1,0 +1,75 @@
+"""How many times as fast a case is as its counterpart in a baseline."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.table import AXES
+from bench.cases.axes import AXES as PARSERS
+from bench.errors import WrongUse
+
+
+def parse_baseline(text: str) -> dict[str, Any]:
+    """``device=cpu,amp=off`` as values by axis."""
+    chosen: dict[str, Any] = {}
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        if name not in PARSERS or not value:
+            raise WrongUse(f"baseline {part.strip()!r}: write axis=value, with one of {', '.join(PARSERS)}.")
+        chosen[name] = PARSERS[name].parse(value)
+    return chosen
+
+
+def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
+    """The CPU without mixed precision, if anything else was measured; else the smallest value of the first axis that
+    varies: batch, then size, then model. Empty where nothing varies.
+    """
+    measured = table[table["status"] == "measured"]
+    if measured["device"].nunique() > 1 and "cpu" in set(measured["device"]):
+        return {"device": "cpu", "amp": "off"}
+    if measured["amp"].nunique() > 1:
+        return {"amp": "off"}
+    for axis in ("batch", "imgsz"):
+        if measured[axis].nunique() > 1:
+            return {axis: int(measured[axis].min())}
+    if measured["model"].nunique() > 1:
+        return {"model": measured["model"].iloc[0]}
+    return {}
+
+
+def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
+    """Ratios of throughput, case over counterpart.
+
+    The counterpart has the baseline's value on the baseline's axes, and the case's own on all others, on the same
+    machine with the same versions. Cases without one are left out, and so is the baseline itself.
+
+    Returns:
+        Columns: the axes, ``machine``, ``speedup``, ``speedup_low`` and ``speedup_high``. The ends come from both
+        intervals, as independent errors of the logarithms; missing where either is.
+    """
+    columns = [*AXES, "machine", "speedup", "speedup_low", "speedup_high", "baseline_images_per_second"]
+    measured = table[table["status"] == "measured"]
+    if not baseline or measured.empty:
+        return pd.DataFrame(columns=columns)
+    keys = [axis for axis in AXES if axis not in baseline] + ["machine", "torch", "ultralytics"]
+    is_base = pd.Series(True, index=measured.index)
+    for axis, value in baseline.items():
+        is_base &= measured[axis] == value
+    figures = ["images_per_second", "images_per_second_low", "images_per_second_high"]
+    base = measured.loc[is_base, [*keys, *figures]].drop_duplicates(keys, keep="last")
+    both = measured[~is_base].merge(base, on=keys, suffixes=("", "_base"))
+    both["speedup"] = both["images_per_second"] / both["images_per_second_base"]
+    both["baseline_images_per_second"] = both["images_per_second_base"]
+    half = (both[f"{figures[2]}"] / both[figures[1]]).map(_half_log) ** 2
+    half = (half + (both[f"{figures[2]}_base"] / both[f"{figures[1]}_base"]).map(_half_log) ** 2) ** 0.5
+    both["speedup_low"] = both["speedup"] / half.map(math.exp)
+    both["speedup_high"] = both["speedup"] * half.map(math.exp)
+    return both[columns].reset_index(drop=True)
+
+
+def _half_log(ratio: float) -> float:
+    """Half the width of an interval on the logarithm, from the ratio of its ends."""
+    return math.log(ratio) / 2 if ratio == ratio else math.nan

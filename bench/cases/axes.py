@@ -1,0 +1,110 @@
+"""The axes of a case: what their values are called and which are allowed. A new axis is one entry in :data:`AXES`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.errors import WrongUse
+
+MODES = ("train", "predict")
+PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
+"""Values of ``amp`` and what a case's id calls them."""
+
+
+def parse_mode(text: str) -> str:
+    """``train`` or ``predict``."""
+    if text not in MODES:
+        raise WrongUse(f"mode {text!r} is unknown: use {' or '.join(MODES)}.")
+    return text
+
+
+def parse_device(text: str) -> str:
+    """``cpu``, ``mps``, a CUDA index such as ``0``, or several joined by ``+`` such as ``0+1`` and ``cpu+cpu``."""
+    name = text.lower().removeprefix("cuda:")
+    if name == "cuda":
+        name = "0"
+    parts = name.split("+")
+    if not all(part in ("cpu", "mps") or part.isdigit() for part in parts):
+        raise WrongUse(f"device {text!r} is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1.")
+    if len(parts) > 1 and len({part.isdigit() for part in parts} | {part for part in parts if not part.isdigit()}) > 1:
+        raise WrongUse(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
+    if parts[0].isdigit() and len(set(parts)) < len(parts):
+        raise WrongUse(f"device {text!r} names a card twice.")
+    return "+".join(str(int(part)) if part.isdigit() else part for part in parts)
+
+
+def parse_amp(text: str) -> str:
+    """``off``, ``on`` or ``bf16``."""
+    if text not in PRECISIONS:
+        raise WrongUse(f"amp {text!r} is unknown: use {', '.join(PRECISIONS)}.")
+    return text
+
+
+def _whole(name: str, least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise WrongUse(f"{name} {text!r} is not allowed: use a whole number from {least} to {most}.")
+        return int(text)
+
+    return parse
+
+
+def parse_model(text: str) -> str:
+    """A model name such as ``yolov8n`` (its yaml, random weights), or a ``.pt`` or ``.yaml`` file."""
+    path = Path(text)
+    if path.suffix in (".yaml", ".yml", ".pt") and path.exists():
+        return str(path.resolve())
+    if path.name != text or path.suffix == ".yml":
+        raise WrongUse(f"model {text!r}: there is no such file.")
+    name = text.removesuffix(".yaml")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise WrongUse(f"model {text!r} is no model name: use one such as yolov8n, or a .pt or .yaml file.")
+    return name
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """One axis: its name in a case, in the options and in the tables.
+
+    Attributes:
+        name: field of :class:`~bench.cases.case.Case`, and the option ``--name``.
+        title: heading in tables and plots.
+        parse: text to value; raises :class:`~bench.errors.WrongUse` with one sentence.
+        help: what the option's help says.
+    """
+
+    name: str
+    title: str
+    parse: Callable[[str], Any]
+    help: str
+
+
+AXES = {
+    axis.name: axis
+    for axis in (
+        Axis("mode", "Mode", parse_mode, "train,predict"),
+        Axis("model", "Model", parse_model, "yolov8n,yolo11n (random weights), or .pt and .yaml files"),
+        Axis("device", "Device", parse_device, "cpu,mps,0,0+1"),
+        Axis("amp", "AMP", parse_amp, "off,on,bf16"),
+        Axis("batch", "Batch", _whole("batch", 1, 65536), "images a step, such as 4,8"),
+        Axis("imgsz", "Image size", _whole("imgsz", 1, 16384), "pixels a side, such as 160,320"),
+    )
+}
+
+
+def parse_values(axis: Axis, text: str) -> list[Any]:
+    """The values of an option such as ``4,8``, each once, in the order given."""
+    values = [axis.parse(part.strip()) for part in text.split(",") if part.strip()]
+    if not values:
+        raise WrongUse(f"--{axis.name} needs at least one value, such as {axis.help}.")
+    return list(dict.fromkeys(values))
+
+
+def device_kind(device: str) -> str:
+    """``cpu``, ``mps`` or ``cuda``."""
+    first = device.split("+")[0]
+    return "cuda" if first.isdigit() else first

@@ -1,0 +1,49 @@
+"""One point of the matrix."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+
+from bench.cases.axes import PRECISIONS, device_kind
+
+
+class Case(msgspec.Struct, frozen=True, order=True):
+    """What is measured; :class:`~bench.cases.recipe.Recipe` says how.
+
+    Attributes:
+        mode: ``train`` or ``predict``.
+        model: a model name, or the absolute path of a ``.pt`` or ``.yaml`` file.
+        device: ``cpu``, ``mps``, a CUDA index, or several joined by ``+``.
+        amp: ``off``, ``on`` or ``bf16``.
+        batch: images a step, over all devices together.
+        imgsz: pixels a side.
+    """
+
+    mode: str
+    model: str
+    device: str
+    amp: str
+    batch: int
+    imgsz: int
+
+    @property
+    def id(self) -> str:
+        """Readable, unique within a run, and fit for a file name: ``train-yolov8n-cpu-fp32-b4-i160``."""
+        return f"{self.mode}-{self.model_name}-{self.device}-{PRECISIONS[self.amp]}-b{self.batch}-i{self.imgsz}"
+
+    @property
+    def model_name(self) -> str:
+        """The model without folders; a file outside the working directory's view carries four digits of its path."""
+        if "/" not in self.model and "\\" not in self.model:
+            return self.model
+        name = re.sub(r"[^A-Za-z0-9._]+", "_", Path(self.model).name)
+        return f"{name}_{hashlib.sha256(self.model.encode()).hexdigest()[:4]}"
+
+    @property
+    def device_kind(self) -> str:
+        """``cpu``, ``mps`` or ``cuda``."""
+        return device_kind(self.device)

@@ -1,0 +1,113 @@
+"""From a profile and the user's own values to cases with recipes, in the order in which they run."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.axes import AXES, device_kind
+from bench.cases.case import Case
+from bench.cases.recipe import Recipe, pins_for
+from bench.errors import WrongUse
+
+FILE = Path(__file__).with_name("profiles.toml")
+
+MODE = list(AXES).index("mode")
+
+MADE_DATA_STEPS = {"train": {"cpu": 64, "mps": 128, "cuda": 256}, "predict": {"cpu": 1, "mps": 1, "cuda": 1}}
+"""How many batches long a made data set is: long enough that a window seldom meets the turn of an epoch."""
+
+
+class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ``recipe`` table of a profile."""
+
+    warmup_seconds: dict[str, float]
+    window_steps: int
+    window_seconds: float
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One profile of ``profiles.toml``."""
+
+    about: str
+    recipe: Timing
+    cases: dict[str, dict[str, list[Any]]]
+
+    def axes(self, kind: str) -> dict[str, list[Any]]:
+        """Values of every axis but ``device``, on a kind of device."""
+        return self.cases[kind] if kind in self.cases else self.cases["all"]
+
+
+@functools.cache
+def profiles() -> dict[str, Profile]:
+    """All profiles by name."""
+    return msgspec.convert(tomllib.loads(FILE.read_text()), dict[str, Profile])
+
+
+def profile(name: str) -> Profile:
+    """A profile by name; raises :class:`WrongUse` for one that does not exist."""
+    known = profiles()
+    if name not in known:
+        raise WrongUse(f"profile {name!r} is unknown: use {', '.join(known)}.")
+    return known[name]
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A case with the recipe that it is measured by."""
+
+    case: Case
+    recipe: Recipe
+
+
+def expand(
+    chosen: Profile,
+    devices: Sequence[str],
+    values: dict[str, list[Any]],
+    data: str = "coco-like",
+    threads: int = 0,
+) -> list[Planned]:
+    """All cases, most informative first.
+
+    Args:
+        chosen: the profile.
+        devices: what the machine has; ``values["device"]`` takes its place.
+        values: the user's own values by axis; each replaces the profile's list on that axis.
+        data: see :class:`Recipe`.
+        threads: see :class:`Recipe`.
+
+    Returns:
+        Each case once. The order is by the sum of the positions that its values have in their lists: the case of all
+        first values comes first on every device, then those that differ from it in one axis (mode before the others),
+        and so on.
+    """
+    ranked: dict[Case, tuple[int, int]] = {}
+    for device in values.get("device", list(devices)):
+        axes = {**chosen.axes(device_kind(device)), **values, "device": [device]}
+        lists = [list(enumerate(axes[name])) for name in AXES]
+        for point in itertools.product(*lists):
+            case = Case(**{name: value for name, (_, value) in zip(AXES, point, strict=True)})
+            positions = [position for position, _ in point]
+            ranked.setdefault(case, (sum(positions), -positions[MODE]))
+    timing = chosen.recipe
+    recipes: dict[tuple[str, str], Recipe] = {}
+    planned = []
+    for case in sorted(ranked, key=ranked.__getitem__):
+        key = case.mode, case.device_kind
+        if key not in recipes:
+            recipes[key] = Recipe(
+                warmup_seconds=timing.warmup_seconds[case.device_kind],
+                window_steps=timing.window_steps,
+                window_seconds=timing.window_seconds,
+                pins=pins_for(case.mode),
+                threads=threads,
+                data=data,
+                data_steps=MADE_DATA_STEPS[case.mode][case.device_kind],
+            )
+        planned.append(Planned(case, recipes[key]))
+    return planned

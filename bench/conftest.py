@@ -1,0 +1,301 @@
+"""The face: pytest picks the cases, shows progress, and hands every measured step to pytest-benchmark as a round.
+
+Nothing is measured in this process and torch is never imported here; records under ``results/`` are the truth, and
+pytest-benchmark's table and JSON are made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import __version__
+from bench.cases.axes import AXES
+from bench.cases.matrix import Planned, profiles
+from bench.durations import parse_duration
+from bench.errors import BenchError, Exit, WrongUse
+from bench.machine.fingerprint import machine
+from bench.progress import line, plan_lines, rate
+from bench.records import store
+from bench.records.outcome import Status
+from bench.records.record import Record
+from bench.replay import replay
+from bench.request import needs_network, parse
+from bench.runner.estimate import Estimator
+from bench.runner.interpreter import Interpreter, inspect
+from bench.runner.launcher import Launcher, open_launcher
+from bench.runner.run import Run
+
+HISTORY_RUNS = 5
+"""How many of the newest runs time estimates are taken from."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a run."""
+    group = parser.getgroup("yolopace", "yolopace: what to measure")
+    names = ", ".join(f"{name} ({found.about})" for name, found in profiles().items())
+    group.addoption("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
+    for axis in AXES.values():
+        group.addoption(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
+    group.addoption("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: made on the spot")
+    group.addoption("--threads", type=int, default=0, metavar="N", help="CPU threads; default: what Ultralytics sets")
+    group.addoption("--python", default="", metavar="PATH", help="the interpreter to measure; default: this one")
+    group.addoption("--results", default="results", metavar="DIR", help="where records go; default results")
+    group.addoption("--reports", default="reports", metavar="DIR", help="where the report goes; default reports")
+    group.addoption("--epoch-images", type=int, default=0, metavar="N", help="epoch of the report; default COCO's")
+    group.addoption("--time-budget", default="", metavar="TIME", help="start no case beyond it, such as 10m")
+    group.addoption("--phase-limit", default="10m", metavar="TIME", help="end a case whose warm-up or window hangs")
+    group.addoption("--resume", default="", metavar="RUN", help="go on with a run by its name, or with the last")
+    group.addoption("--plan", action="store_true", help="list the cases with time estimates and start nothing")
+
+
+class Face:
+    """State of one pytest session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.here = config.invocation_params.dir
+        self.plan_only: bool = config.getoption("plan")
+        self.results: Path = self.here / config.getoption("results")
+        self.reports: Path = self.here / config.getoption("reports")
+        self.epoch_images: int = config.getoption("epoch_images")
+        if self.epoch_images < 0:
+            raise WrongUse(f"epoch-images {self.epoch_images} is not allowed: use a whole number above 0.")
+        budget = config.getoption("time_budget")
+        self.budget = parse_duration(budget) if budget else None
+        self.phase_limit = parse_duration(config.getoption("phase_limit"))
+        resume = config.getoption("resume")
+        self.resume = store.resolve_run(self.results, resume) if resume else ""
+        self.interpreter: Interpreter = inspect(config.getoption("python"))
+        request = parse(
+            config.getoption("profile"),
+            {axis: config.getoption(axis) for axis in AXES},
+            config.getoption("data"),
+            config.getoption("threads"),
+            self.interpreter,
+        )
+        self.planned = {plan.case.id: plan for plan in request.planned()}
+        self.selected: list[Planned] = []
+        self.run: Run | None = None
+        self.store: store.Store | None = None
+        self.finished: dict[str, Record] = {}
+        self.launcher: Launcher | None = None
+        self.report_path: Path | None = None
+        self.notes: list[str] = []
+
+    def estimator(self) -> Estimator:
+        """Knows the newest runs."""
+        newest = [self.results / run for run in store.runs(self.results)[-HISTORY_RUNS:]]
+        here = machine().fingerprint
+        return Estimator(record for record in store.read(newest)[0] if record.machine.fingerprint == here)
+
+    def begin(self) -> None:
+        """Open the run's folder and start what takes time to start."""
+        name = self.resume or store.new_run_name(machine().fingerprint)
+        self.store = store.Store(self.results, name)
+        self.finished = self.store.finished() if self.resume else {}
+        self.launcher = open_launcher(self.interpreter, needs_network(self.selected))
+        self.launcher.prepare()
+        self.run = Run(
+            self.selected,
+            self.store,
+            self.launcher,
+            self.estimator(),
+            time_budget=self.budget,
+            phase_limit=self.phase_limit,
+            finished=self.finished,
+        )
+
+    def end(self) -> None:
+        """Close what was opened, try once more to save what is unsaved, and write the report."""
+        if self.launcher is not None:
+            self.launcher.close()
+        if self.run is None or self.store is None:
+            return
+        trouble = self.store.flush()
+        if trouble:
+            self.notes.append(trouble)
+        if self.run.records:
+            self._report(self.run.records, self.store.run)
+
+    def _report(self, records: list[Record], run: str) -> None:
+        from bench.analysis.throughput import COCO_TRAIN_IMAGES
+        from bench.report.page import write
+
+        try:
+            self.report_path = write(records, self.reports / run, self.epoch_images or COCO_TRAIN_IMAGES, None)
+        except Exception as error:  # the records are safe: a report can be made again
+            self.notes.append(f"no report: {type(error).__name__}: {error}")
+
+
+FACE = pytest.StashKey[Face]()
+
+
+def _stop(error: BenchError) -> None:
+    pytest.exit(f"yolopace: {error}", returncode=int(error.code))
+
+
+def _plugin(config: pytest.Config, name: str) -> Any:
+    return config.pluginmanager.get_plugin(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check what was asked for before anything is collected or started."""
+    if config.option.help or config.option.version or hasattr(config, "workerinput"):
+        return
+    try:
+        config.stash[FACE] = Face(config)
+    except BenchError as error:
+        _stop(error)
+    if not config.option.benchmark_columns:
+        config.option.benchmark_columns = ["mean", "stddev", "median", "min", "max", "rounds"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test a case, by its id: pytest-benchmark stores parameters, and text is what it can store."""
+    if "case_id" in metafunc.fixturenames:
+        mode = metafunc.function.__name__.removeprefix("test_")
+        planned = metafunc.config.stash[FACE].planned
+        metafunc.parametrize("case_id", [name for name, plan in planned.items() if plan.case.mode == mode])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the cases in the order of the plan, whichever file they stand in."""
+    order = {name: number for number, name in enumerate(config.stash[FACE].planned)}
+    items.sort(key=lambda item: order.get(_case_id(item), len(order)))
+
+
+def _case_id(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("case_id", "")) if callspec else ""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is left after -k and its like is what will run."""
+    face = session.config.stash[FACE]
+    face.selected = [face.planned[name] for item in session.items if (name := _case_id(item))]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Show the plan, or start the run."""
+    config = session.config
+    face = config.stash[FACE]
+    if face.plan_only:
+        for text in plan_lines(face.selected, face.estimator()):
+            _plugin(config, "terminalreporter").write_line(text)
+        return True
+    if config.option.collectonly or not face.selected or config.option.benchmark_disable:
+        return None
+    _plugin(config, "terminalreporter").showfspath = False  # one line a case takes the place of pytest's dots
+    try:
+        face.begin()
+    except BenchError as error:
+        _stop(error)
+    return None
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[[str], None]]:
+    """Measures a case by its id: rounds for pytest-benchmark, or a skip or failure with the reason."""
+    config = request.config
+    face = config.stash[FACE]
+
+    def measure_case(case_id: str) -> None:
+        if face.run is None:
+            pytest.skip("benchmarks are switched off (--benchmark-disable, or pytest-xdist)")
+        plan = face.planned[case_id]
+        try:
+            record = face.run.measure(plan)
+        except BenchError as error:
+            _stop(error)
+            raise
+        number, total = len(face.run.records), len(face.selected)
+        text = line(record, number, total, face.run.seconds_left(), case_id in face.finished)
+        reporter = _plugin(config, "terminalreporter")
+        with _plugin(config, "capturemanager").global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(text)
+            if face.run.trouble:
+                reporter.write_line(face.run.trouble, yellow=True)
+        _settle(record, benchmark)
+
+    yield measure_case
+
+
+def _settle(record: Record, benchmark: Any) -> None:
+    """Tell pytest and pytest-benchmark how a case ended."""
+    case, outcome = record.case, record.outcome
+    if outcome.status is not Status.MEASURED:
+        text = f"{outcome.status.value}: {outcome.reason}"
+        if outcome.status.broken:
+            pytest.fail("\n".join(filter(None, [text, record.log])), pytrace=False)
+        pytest.skip(text)
+    assert record.steps is not None
+    benchmark.group = f"{case.mode}, batch {case.batch}, {case.imgsz} px: seconds a step"
+    benchmark.extra_info.update(
+        record=record.id,
+        schema=record.schema,
+        images_per_second=rate(record),
+        batch=case.batch,
+        device=record.effective.get("device"),
+        amp=record.effective.get("amp"),
+        machine=record.machine.fingerprint,
+        torch=record.environment.torch,
+        ultralytics=record.environment.ultralytics,
+        recipe=record.recipe.fingerprint,
+    )
+    benchmark.extra_info.update(
+        {f"{name}_bytes": figure.bytes for name, figure in record.memory.items() if figure.bytes is not None}
+    )
+    replay(benchmark, record.steps.window)
+
+
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+    """No dots and letters between the lines of progress."""
+    if report.when == "call" and config.stash[FACE].run is not None and not config.option.verbose:
+        return report.outcome, "", ""
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Make the report; exit status 4 where nothing was measured."""
+    face = session.config.stash.get(FACE, None)
+    if face is None:
+        return
+    face.end()
+    ended_well = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if face.run is not None and ended_well and not any(rate(record) for record in face.run.records):
+        session.exitstatus = int(Exit.NOTHING_MEASURED)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Where everything is."""
+    face = config.stash.get(FACE, None)
+    if face is None or face.store is None:
+        return
+    measured = sum(rate(record) is not None for record in face.run.records) if face.run else 0
+    terminalreporter.section("yolopace")
+    terminalreporter.write_line(f"{measured} of {len(face.selected)} cases measured; records: {face.store.folder}")
+    if face.report_path is not None:
+        terminalreporter.write_line(f"report: {face.report_path}")
+    for note in face.notes:
+        terminalreporter.write_line(note, yellow=True)
+
+
+def pytest_benchmark_generate_machine_info() -> dict[str, Any]:
+    """Stable facts only: a clock speed that changes would make every machine differ from itself."""
+    here = machine()
+    return {
+        "fingerprint": here.fingerprint,
+        "system": here.system,
+        "cpu": here.cpu,
+        "cores": here.cores,
+        "memory_gib": here.memory_gib,
+        "gpus": here.gpus,
+        "yolopace": __version__,
+    }

@@ -1,0 +1,48 @@
+"""How a case ended."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class Status(Enum):
+    """All ways for a case to end."""
+
+    MEASURED = "measured"
+    SUBSTITUTED = "substituted"
+    OUT_OF_MEMORY = "out_of_memory"
+    UNSUPPORTED = "unsupported"
+    INVALID = "invalid"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def final(self) -> bool:
+        """Whether measuring the case again would, as far as one can tell, end the same way."""
+        return self in (Status.MEASURED, Status.SUBSTITUTED, Status.OUT_OF_MEMORY, Status.UNSUPPORTED)
+
+    @property
+    def broken(self) -> bool:
+        """Whether something is wrong that the user should look into."""
+        return self in (Status.INVALID, Status.FAILED, Status.TIMED_OUT)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a case ended; all but ``measured`` have a reason.
+
+    Attributes:
+        status: one of :class:`Status`.
+        reason: one sentence for the user.
+        axes: fields of the case that decided it; every case that agrees on them ends the same way. Empty: this case.
+    """
+
+    status: Status
+    reason: str = ""
+    axes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.status is Status.MEASURED) == bool(self.reason):
+            raise ValueError(f"{self.status.value}: every status but 'measured' needs a reason, and only those")

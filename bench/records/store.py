@@ -1,0 +1,139 @@
+"""The only part that touches ``results/``: one folder a run, one JSON file a case, each written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from bench.errors import WrongUse
+from bench.records.record import Record
+from bench.records.upgrade import Unreadable, upgraded
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def new_run_name(machine: str, now: datetime | None = None) -> str:
+    """A name that sorts by time: ``20261122-184512-3f9ac2`` (UTC, first digits of the machine's fingerprint)."""
+    moment = now or datetime.now(UTC)
+    return f"{moment:%Y%m%d-%H%M%S}-{machine[:6]}"
+
+
+class Store:
+    """One run's folder, for writing.
+
+    Attributes:
+        folder: ``results/<run>``.
+        unsaved: records that could not be written (a full disk); each later :meth:`save` tries them again.
+    """
+
+    def __init__(self, results: Path, run: str) -> None:
+        self.folder = results / run
+        self.run = run
+        self.unsaved: list[Record] = []
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise WrongUse(f"results cannot be written to {self.folder}: {error.strerror or error}.") from error
+
+    def path(self, record: Record) -> Path:
+        """The file of a record."""
+        return self.folder / f"{record.case.id}.json"
+
+    def save(self, record: Record) -> str:
+        """Write a record, and what could not be written before.
+
+        Returns:
+            An empty string, or one sentence on why records are still unsaved; they are kept in :attr:`unsaved`.
+        """
+        self.unsaved = [old for old in self.unsaved if old.case != record.case] + [record]
+        return self.flush()
+
+    def flush(self) -> str:
+        """Try again to write what is unsaved; the return value is that of :meth:`save`."""
+        while self.unsaved:
+            record = self.unsaved[0]
+            try:
+                write_whole(self.path(record), msgspec.json.format(msgspec.json.encode(record), indent=1))
+            except OSError as error:
+                return (
+                    f"{len(self.unsaved)} record(s) could not be written to {self.folder}: {error.strerror or error}. "
+                    "They are kept in memory and tried again after every case: make room."
+                )
+            self.unsaved.pop(0)
+        return ""
+
+    def finished(self) -> dict[str, Record]:
+        """Records of this run that need not be measured again, by case id."""
+        if not self.folder.exists():
+            return {}
+        records, _ = read([self.folder])
+        return {record.case.id: record for record in records if record.outcome.status.final}
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, whatever happens meanwhile."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def runs(results: Path) -> list[str]:
+    """Names of the runs under a results folder, oldest first."""
+    if not results.is_dir():
+        return []
+    return sorted(folder.name for folder in results.iterdir() if folder.is_dir() and any(folder.glob("*.json")))
+
+
+def resolve_run(results: Path, name: str) -> str:
+    """The run that ``--resume`` names: itself, or the newest for ``last``."""
+    known = runs(results)
+    if name == "last" and known:
+        return known[-1]
+    if not RUN_NAME.fullmatch(name) or name not in known:
+        there = f"there are {', '.join(known[-5:])}" if known else "there are none"
+        raise WrongUse(f"run {name!r} is not in {results}: {there}.")
+    return name
+
+
+def files(sources: Iterable[Path]) -> list[Path]:
+    """Record files under folders and files given; a folder is a run, or holds runs."""
+    found: list[Path] = []
+    for source in sources:
+        if source.is_file():
+            found.append(source)
+        elif source.is_dir():
+            found += sorted(source.glob("*.json")) or sorted(source.glob("*/*.json"))
+        else:
+            raise WrongUse(f"{source}: there is no such file or folder.")
+    return list(dict.fromkeys(found))
+
+
+def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    """All records under the given folders and files, in the order in which they were measured.
+
+    Returns:
+        The records, and one sentence for every file that is none.
+    """
+    records, complaints = [], []
+    for file in files(sources):
+        try:
+            records.append(msgspec.convert(upgraded(msgspec.json.decode(file.read_bytes())), Record))
+        except (Unreadable, msgspec.MsgspecError, ValueError, KeyError, OSError) as error:
+            complaints.append(f"{file} is left out: {error}.")
+    return sorted(records, key=lambda record: (record.run, record.started)), complaints

@@ -1,0 +1,82 @@
+"""What the user asked for, checked before anything is started; both faces, pytest and the command line, use it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.axes import AXES, parse_values
+from bench.cases.matrix import Planned, Profile, expand, profile
+from bench.errors import WrongUse
+from bench.machine.fingerprint import devices
+from bench.runner.interpreter import Interpreter
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A run that was asked for: the cases, and whether something may be fetched for them."""
+
+    chosen: Profile
+    values: dict[str, list[Any]]
+    data: str
+    threads: int
+
+    def planned(self) -> list[Planned]:
+        """The cases in the order in which they run."""
+        return expand(self.chosen, devices(), self.values, self.data, self.threads)
+
+
+def parse(name: str, options: dict[str, str | None], data: str, threads: int, interpreter: Interpreter) -> Request:
+    """Check the options of a run.
+
+    Args:
+        name: of the profile.
+        options: by axis, the text that the user gave, or None.
+        data: a data yaml, or empty for a made data set.
+        threads: CPU threads; 0 leaves Ultralytics' own choice.
+        interpreter: the one that will be measured; it knows the models and data sets that go by a name.
+    """
+    values = {axis: parse_values(AXES[axis], text) for axis, text in options.items() if text is not None}
+    if threads < 0:
+        raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+    request = Request(profile(name), values, find_data(data, interpreter), threads)
+    for model in values.get("model", []):
+        check_model(model, interpreter)
+    return request
+
+
+def check_model(model: str, interpreter: Interpreter) -> None:
+    """Refuse a model name that the interpreter's Ultralytics does not bring; files and weights are left to it."""
+    if model.endswith((".pt", ".yaml", ".yml")) or not interpreter.models:
+        return
+    family = re.sub(r"(\d+)([ntsmblxec])(?![a-z])", r"\1", model, count=1)
+    if model in interpreter.models or family in interpreter.models:
+        return
+    close = difflib.get_close_matches(family, interpreter.models, n=3, cutoff=0.5)
+    hint = f", such as {', '.join(close)} with a size letter" if close else ""
+    version = interpreter.environment.ultralytics
+    raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: use one of its models{hint}, or a file.")
+
+
+def find_data(data: str, interpreter: Interpreter) -> str:
+    """Absolute path of a data yaml, or the name of one that Ultralytics brings; empty becomes ``coco-like``."""
+    if not data:
+        return "coco-like"
+    path = Path(data)
+    if path.is_file():
+        return str(path.resolve())
+    if data.removesuffix(".yaml") in interpreter.datasets:
+        return f"{data.removesuffix('.yaml')}.yaml"
+    raise WrongUse(f"data {data!r}: there is no such file, and Ultralytics brings no data set of that name.")
+
+
+def needs_network(planned: list[Planned]) -> bool:
+    """Whether weights or a data set were asked for by a name that Ultralytics may have to fetch."""
+    return any(
+        (plan.case.model.endswith(".pt") and not Path(plan.case.model).is_absolute())
+        or (plan.recipe.data.endswith(".yaml") and not Path(plan.recipe.data).is_absolute())
+        for plan in planned
+    )

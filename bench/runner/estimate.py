@@ -1,0 +1,68 @@
+"""How long a case will take: from what was seen on this machine where there is something, else from a guess."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
+
+from bench.cases import Case
+from bench.cases.matrix import Planned
+from bench.records.record import Record
+
+SETUP = 0.6
+"""Seconds from the request to the first step, and from the last to the record."""
+
+WORK = {"n": 1.0, "t": 0.9, "s": 3.3, "m": 9.1, "l": 19.0, "x": 30.0}
+"""Operations of a YOLO scale over those of scale n (8.7 GFLOPs at 640 for yolov8n, 28.6, 78.9, 165, 258)."""
+
+GUESS = {"cpu": 2e-6, "mps": 3e-7, "cuda": 4e-8}
+"""Seconds of training per pixel and unit of work, before anything was seen; prediction is a third of it."""
+
+NBS = 64
+"""Ultralytics' nominal batch: gradients are accumulated until so many images have been seen."""
+
+
+def work(case: Case) -> float:
+    """Units of work of one step, in pixels times the model's size."""
+    scale = re.search(r"\d([ntsmlx])(?![a-z])", case.model_name)
+    return case.batch * case.imgsz**2 * WORK.get(scale.group(1) if scale else "n", 1.0)
+
+
+class Estimator:
+    """Learns from records, past and present."""
+
+    def __init__(self, history: Iterable[Record] = ()) -> None:
+        self._seen: dict[tuple[Case, str], float] = {}
+        self._rates: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+        for record in history:
+            self.learn(record)
+
+    def learn(self, record: Record) -> None:
+        """Take in how long a case took."""
+        if record.outcome.status.value == "interrupted":
+            return
+        case = record.case
+        self._seen[case, record.recipe.fingerprint] = record.costs.total
+        if record.steps is not None and record.steps.window:
+            seconds = sum(record.steps.window) / len(record.steps.window)
+            self._rates[case.mode, case.device, case.amp].append(seconds / work(case))
+
+    def knows(self, planned: Planned) -> bool:
+        """Whether this very case was seen."""
+        return (planned.case, planned.recipe.fingerprint) in self._seen
+
+    def seconds(self, planned: Planned) -> float:
+        """Seconds that a case will take."""
+        case, recipe = planned.case, planned.recipe
+        if self.knows(planned):
+            return self._seen[case, recipe.fingerprint]
+        rates = self._rates.get((case.mode, case.device, case.amp))
+        guess = GUESS[case.device_kind] / (1 if case.mode == "train" else 3)
+        step = (statistics.median(rates) if rates else guess) * work(case)
+        cycle = max(round(NBS / case.batch), 1) if case.mode == "train" else 1
+        warmup = max(recipe.warmup_seconds, (cycle + 2) * step)
+        least = max(recipe.window_steps, recipe.window_seconds / step)
+        return SETUP + warmup + math.ceil(least / cycle) * cycle * step

@@ -1,0 +1,95 @@
+"""The interpreter that is measured, and what it offers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from bench import __version__
+from bench.errors import WrongUse
+from bench.records.record import Environment
+from bench.runner.paths import cache_folder
+
+ENTRY = Path(__file__).resolve().parents[1] / "worker" / "entry.py"
+"""The file that every worker is started with; it needs nothing of this project around it."""
+
+
+class Interpreter(msgspec.Struct, frozen=True):
+    """A Python with torch and ultralytics.
+
+    Attributes:
+        path: of its executable.
+        environment: versions.
+        models: names of the model files that its Ultralytics brings, without ``.yaml``.
+        datasets: the same for data sets.
+    """
+
+    path: str
+    environment: Environment
+    models: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """Fit for a folder name; differs where Ultralytics' own caches differ."""
+        return f"ultralytics-{self.environment.ultralytics}"
+
+
+def variables() -> dict[str, str]:
+    """Environment variables of a worker.
+
+    Where the user's shell keeps Python from writing compiled files, importing torch and Ultralytics takes four times as
+    long, once a run: they are then compiled into this suite's own cache, and the user's folders stay as they are.
+    """
+    chosen = dict(os.environ)
+    if chosen.pop("PYTHONDONTWRITEBYTECODE", ""):
+        chosen.setdefault("PYTHONPYCACHEPREFIX", str(cache_folder() / "pycache"))
+    return chosen
+
+
+def inspect(python: str = "") -> Interpreter:
+    """Ask an interpreter what it offers; takes a tenth of a second, since nothing heavy is imported.
+
+    Args:
+        python: an executable; empty for the one that runs this.
+
+    Raises:
+        WrongUse: where there is none, or it lacks torch or Ultralytics, or has them too old.
+    """
+    path = shutil.which(python) if python else sys.executable
+    if path is None:
+        raise WrongUse(f"python {python!r}: there is no such executable.")
+    try:
+        answer = subprocess.run(
+            [path, str(ENTRY), "facts"], capture_output=True, text=True, timeout=60, env=variables(), check=True
+        )
+        facts = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise WrongUse(f"python {path} does not answer ({said[-1] if said else error}): use Python 3.10+.") from error
+    if facts["unusable"]:
+        raise WrongUse(facts["unusable"])
+    environment = Environment(python=facts["python"], packages=facts["packages"], yolopace=__version__)
+    return Interpreter(
+        path=path, environment=environment, models=tuple(facts["models"]), datasets=tuple(facts["datasets"])
+    )
+
+
+def config_folder(interpreter: Interpreter) -> Path:
+    """Folder for Ultralytics' settings, one an interpreter, so that versions do not rewrite each other's."""
+    key = hashlib.sha256(interpreter.path.encode()).hexdigest()[:8]
+    folder = cache_folder() / "config" / f"{interpreter.tag}-{key}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUse(
+            f"the cache {cache_folder()} cannot be written ({error.strerror}): set YOLOPACE_CACHE to another folder."
+        ) from error
+    return folder

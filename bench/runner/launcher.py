@@ -1,0 +1,265 @@
+"""How a worker comes to be: forked from a preloaded parent (Linux), or started afresh (everywhere else)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections import deque
+from typing import IO, Any, Protocol
+
+from bench.errors import WrongUse
+from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
+from bench.runner.worker import Worker
+
+START_LIMIT = 300.0
+"""Seconds that importing torch and Ultralytics may take: a minute on a cold disk, and five on a slow share."""
+
+
+class Launcher(Protocol):
+    """Starts workers in one environment."""
+
+    interpreter: Interpreter
+
+    def prepare(self) -> None:
+        """Do ahead of time what can be done, without waiting for it."""
+
+    def wait(self) -> None:
+        """Wait until :meth:`start` would not be held up; raises :class:`WrongUse` where the environment is broken."""
+
+    def start(self, job: dict[str, Any]) -> Worker:
+        """Start one job in a process of its own."""
+
+    def close(self) -> None:
+        """End everything that was started."""
+
+
+def open_launcher(interpreter: Interpreter, network: bool = False) -> Launcher:
+    """The launcher for this system."""
+    return Forking(interpreter, network) if platform.system() == "Linux" else Spawning(interpreter, network)
+
+
+def log_file() -> IO[bytes]:
+    """An unnamed file for what a worker prints; it disappears when it is closed."""
+    return tempfile.TemporaryFile(prefix="yolopace-")
+
+
+class Spawning:
+    """Starts a Python for every worker: three to four seconds of importing each."""
+
+    def __init__(self, interpreter: Interpreter, network: bool = False) -> None:
+        self.interpreter = interpreter
+        self._network = network
+
+    def prepare(self) -> None:
+        """Nothing can be done ahead."""
+
+    def wait(self) -> None:
+        """Nothing is under way."""
+
+    def close(self) -> None:
+        """Every worker ends with its own case."""
+
+    def start(self, job: dict[str, Any]) -> Worker:
+        """Start one job; its line is the first of the worker's standard input, which stays open as a sign of life."""
+        requested = time.monotonic()
+        log = log_file()
+        read, write = os.pipe()
+        try:
+            process = subprocess.Popen(
+                [self.interpreter.path, str(ENTRY), "case", str(write)],
+                pass_fds=[write],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=variables(),
+            )
+        finally:
+            os.close(write)
+        job = {**job, "config": str(config_folder(self.interpreter)), "network": self._network}
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(job).encode() + b"\n")
+        process.stdin.flush()
+        return Worker(process.pid, read, log, requested, exit_code=_Reaped(process))
+
+
+class _Reaped:
+    """The exit code of a process that was started here."""
+
+    descriptor: int | None = None
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def wait(self, seconds: float) -> int | None:
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+class Forking:
+    """Forks workers from a parent that has imported everything already; a case starts in milliseconds."""
+
+    def __init__(self, interpreter: Interpreter, network: bool = False) -> None:
+        self.interpreter = interpreter
+        self._network = network
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._log: IO[bytes] | None = None
+        self._pending = b""
+        self._messages: deque[dict[str, Any]] = deque()
+        self._ready = False
+        self.exits: dict[int, int] = {}
+
+    def prepare(self) -> None:
+        """Start the parent; it imports while the caller goes on."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        config = str(config_folder(self.interpreter))
+        ours, theirs = socket.socketpair()
+        self._log = log_file()
+        self._process = subprocess.Popen(
+            [self.interpreter.path, str(ENTRY), "parent", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            env=variables(),
+        )
+        theirs.close()
+        self._socket = ours
+        ours.sendall(json.dumps({"config": config, "network": self._network}).encode())
+
+    def wait(self) -> None:
+        """Wait until the parent has imported everything."""
+        self.prepare()
+        deadline = time.monotonic() + START_LIMIT
+        while not self._ready:
+            message = self._next_message(deadline)
+            if message is None or message["event"] == "unusable":
+                reason = message["reason"] if message else self._last_words()
+                self.close()
+                raise WrongUse(f"{self.interpreter.path} cannot import torch and ultralytics: {reason}")
+            self._ready = message["event"] == "ready"
+
+    def start(self, job: dict[str, Any]) -> Worker:
+        """Fork one worker; a parent that died is started anew."""
+        self.wait()
+        requested = time.monotonic()
+        log = log_file()
+        read, write = os.pipe()
+        assert self._socket is not None
+        try:
+            socket.send_fds(self._socket, [json.dumps(job).encode()], [write, log.fileno()])
+        finally:
+            os.close(write)
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            message = self._next_message(deadline)
+            if message is None:
+                os.close(read)
+                self.close()
+                raise WrongUse(f"the parent of the workers ended: {self._last_words()}")
+            if message["event"] == "forked":
+                pid = int(message["pid"])
+                return Worker(pid, read, log, requested, exit_code=_Told(self, pid))
+
+    def close(self) -> None:
+        """End the parent, which ends its workers; their deaths are bound to its own besides."""
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        if self._log is not None:
+            self._log.close()
+        self._socket = self._process = self._log = None
+        self._pending, self._ready = b"", False
+        self._messages.clear()
+
+    def _last_words(self) -> str:
+        if self._log is None or self._log.closed:
+            return "it was ended"
+        self._log.seek(0)
+        lines = self._log.read()[-2000:].decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it printed nothing"
+
+    def drain(self, seconds: float) -> bool:
+        """Take in what the parent has to say, waiting at most so long; False once it has ended."""
+        if self._socket is None:
+            return False
+        self._socket.settimeout(max(seconds, 0.0) or 1e-6)
+        try:
+            received = self._socket.recv(1 << 16)
+        except (TimeoutError, BlockingIOError):
+            return True
+        except OSError:
+            return False
+        finally:
+            self._socket.settimeout(None)
+        if not received:
+            return False
+        *lines, self._pending = (self._pending + received).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if message["event"] == "exited":
+                self.exits[message["pid"]] = message["code"]
+            else:
+                self._messages.append(message)
+        return True
+
+    def _next_message(self, deadline: float) -> dict[str, Any] | None:
+        """The parent's next message other than exits; None if it ended or says nothing until the deadline."""
+        while not self._messages:
+            if time.monotonic() >= deadline or not self.drain(deadline - time.monotonic()):
+                return None
+        return self._messages.popleft()
+
+    @property
+    def descriptor(self) -> int | None:
+        """What to wait on for news from the parent."""
+        return self._socket.fileno() if self._socket is not None else None
+
+
+class _Told:
+    """The exit code of a worker, as its parent tells it."""
+
+    def __init__(self, launcher: Forking, pid: int) -> None:
+        self._launcher = launcher
+        self._pid = pid
+
+    @property
+    def descriptor(self) -> int | None:
+        return self._launcher.descriptor
+
+    def poll(self) -> int | None:
+        if self._pid not in self._launcher.exits and not self._launcher.drain(0):
+            return -signal.SIGKILL  # the parent is gone, and its workers die with it
+        return self._launcher.exits.get(self._pid)
+
+    def wait(self, seconds: float) -> int | None:
+        deadline = time.monotonic() + seconds
+        while self._pid not in self._launcher.exits and time.monotonic() < deadline:
+            if not self._launcher.drain(deadline - time.monotonic()):
+                return -signal.SIGKILL
+        return self._launcher.exits.get(self._pid)
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for what one worker writes."""
+    return tempfile.TemporaryDirectory(prefix="yolopace-", ignore_cleanup_errors=True)

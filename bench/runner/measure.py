@@ -1,0 +1,189 @@
+"""One case, from the request to its record."""
+
+from __future__ import annotations
+
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.matrix import Planned
+from bench.errors import WrongUse
+from bench.machine.conditions import conditions
+from bench.machine.fingerprint import machine
+from bench.records.outcome import Outcome, Status
+from bench.records.record import Costs, Data, Record
+from bench.runner.launcher import Launcher, scratch_folder
+from bench.runner.paths import cache_folder
+from bench.runner.worker import Died, RanWild, Silent, Worker
+
+SETUP_LIMIT = 300.0
+"""Seconds that set-up may take; scanning a large data set for the first time takes minutes."""
+
+PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring"}
+
+
+class Seen(msgspec.Struct):
+    """What came out of a worker."""
+
+    outcome: Outcome
+    measured: dict[str, Any] = {}
+    effective: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    costs: Costs = Costs()
+    log: str = ""
+
+
+def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float) -> Seen:
+    """Run one job to its end, whatever that is.
+
+    Args:
+        launcher: of the environment.
+        job: see ``bench/worker/job.py``.
+        phase_limit: seconds that warm-up and window may take each.
+
+    Raises:
+        KeyboardInterrupt: with the :class:`Seen` so far as its argument; the worker is ended.
+    """
+    worker = launcher.start(job)
+    events: dict[str, dict[str, Any]] = {}
+    reached: dict[str, float] = {}
+    phase = "setup"
+
+    def seen(outcome: Outcome) -> Seen:
+        said = events.get
+        return Seen(
+            outcome=outcome,
+            measured=said("measured", {}),
+            effective=said("effective", {}).get("settings", {}),
+            data=said("data", {}),
+            costs=Costs(
+                setup=_after(worker, reached.get("warmup")),
+                warmup=_after(worker, reached.get("window")),
+                total=round(time.monotonic() - worker.requested, 4),
+            ),
+            log=worker.output() if outcome.status.broken else "",
+        )
+
+    patience = 0.0
+    try:
+        while "ended" not in events:
+            event = worker.next_event(SETUP_LIMIT if phase == "setup" else phase_limit)
+            events[event["event"]] = event
+            if event["event"] == "phase":
+                phase = event["name"]
+                reached[phase] = event["at"]
+        ended = events["ended"]
+        patience = 5.0
+        return seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
+    except Silent:
+        limit = SETUP_LIMIT if phase == "setup" else phase_limit
+        return seen(Outcome(Status.TIMED_OUT, f"Nothing happened for {limit:g} s while {PHASES[phase]}."))
+    except RanWild:
+        return seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
+    except Died as error:
+        if error.code == -signal.SIGKILL and oom_kills() > job.get("oom_kills", 0):
+            reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
+            return seen(Outcome(Status.OUT_OF_MEMORY, reason))
+        return seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}."))
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from stop
+    finally:
+        worker.end(patience)
+
+
+def _after(worker: Worker, moment: float | None) -> float | None:
+    """Seconds from the request to a moment that the worker told."""
+    return None if moment is None else round(moment - worker.requested, 4)
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory since it started; 0 where it does not tell."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
+def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
+    """The data set of a case: ``yaml``, ``fingerprint``, ``images``; made if it is not there yet.
+
+    Raises:
+        WrongUse: where the user's own cannot be used.
+    """
+    recipe = planned.recipe
+    if recipe.data == "coco-like":
+        wanted: dict[str, Any] = {
+            "root": str(cache_folder() / "data"),
+            "images": planned.case.batch * recipe.data_steps,
+            "seed": recipe.data_seed,
+            "tag": launcher.interpreter.tag,
+        }
+    else:
+        wanted = {"yaml": recipe.data}
+    seen = run_job(launcher, {"kind": "data", "data": wanted}, SETUP_LIMIT)
+    if seen.outcome.status is not Status.MEASURED:
+        raise WrongUse(seen.outcome.reason)
+    return {key: seen.data[key] for key in ("yaml", "fingerprint", "images")}
+
+
+def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str, phase_limit: float) -> Record:
+    """Measure one case in a fresh process.
+
+    Raises:
+        KeyboardInterrupt: with the record of the interrupted case as its argument.
+    """
+    case, recipe = planned.case, planned.recipe
+    started = datetime.now(UTC)
+    before = conditions()
+
+    def record(seen: Seen) -> Record:
+        measured = {key: seen.measured[key] for key in MEASURED if key in seen.measured}
+        content = {
+            "schema": 1,
+            "run": run,
+            "started": started.isoformat(timespec="seconds"),
+            "case": case,
+            "recipe": recipe,
+            "outcome": seen.outcome,
+            "machine": machine(),
+            "environment": launcher.interpreter.environment,
+            "conditions": before,
+            "effective": seen.effective,
+            "data": Data(name=Path(recipe.data).name, fingerprint=data["fingerprint"], images=data["images"]),
+            "costs": seen.costs,
+            "log": seen.log,
+        }
+        return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
+
+    with scratch_folder() as scratch:
+        job = {
+            "kind": "case",
+            "case": msgspec.to_builtins(case),
+            "pins": recipe.pins,
+            "threads": recipe.threads,
+            "window": {
+                "warmup_seconds": recipe.warmup_seconds,
+                "window_steps": recipe.window_steps,
+                "window_seconds": recipe.window_seconds,
+            },
+            "data": data["yaml"],
+            "scratch": scratch,
+            "oom_kills": oom_kills(),
+        }
+        try:
+            return record(run_job(launcher, job, phase_limit))
+        except KeyboardInterrupt as stop:
+            if stop.args and isinstance(stop.args[0], Seen):
+                raise KeyboardInterrupt(record(stop.args[0])) from stop
+            raise
+
+
+MEASURED = ("steps", "phases", "memory", "device", "window", "extra")
+"""Parts of a record that a worker fills in."""

@@ -1,0 +1,148 @@
+"""The suite, measured by itself: figures to quote, never asserted in a test, since machines are shared and noisy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.matrix import Planned, expand, profile
+from bench.machine.fingerprint import devices
+from bench.records import store
+from bench.records.record import Record
+from bench.runner.estimate import Estimator
+from bench.runner.interpreter import Interpreter
+from bench.runner.launcher import Launcher, Spawning, open_launcher, scratch_folder
+from bench.runner.measure import SETUP_LIMIT, find_data
+from bench.runner.run import Run
+
+SPAWNED = 3
+COLLECTED = 10_000
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One figure, the goal that it is held against, and how it was got."""
+
+    name: str
+    figure: str
+    goal: str
+    how: str
+
+
+def checks(interpreter: Interpreter, cases: int, say: Callable[[str], None]) -> Iterator[Check]:
+    """All checks, one after another; ``say`` hears what is under way."""
+    with contextlib.closing(open_launcher(interpreter)) as launcher:
+        say("importing torch and ultralytics ...")
+        launcher.wait()
+        say(f"starting {cases} training cases ...")
+        yield from fixed_cost(launcher, cases)
+        say("running the smoke profile ...")
+        yield from smoke(launcher)
+    say(f"collecting {COLLECTED:,} cases ...")
+    yield collecting()
+
+
+def fixed_cost(launcher: Launcher, cases: int) -> Iterator[Check]:
+    """From the request for a training case to the start of its first step; such a case is ended there."""
+    quick = profile("quick")
+    values: dict[str, list[Any]] = {
+        "mode": ["train"],
+        "model": ["yolov8n"],
+        "amp": ["off"],
+        "batch": [4],
+        "imgsz": [160],
+    }
+    [planned] = expand(quick, ["cpu"], values)
+    data = find_data(launcher, planned)
+    first_steps(launcher, planned, data, 1)  # makes the label cache of this data set, once
+    forked = first_steps(launcher, planned, data, cases)
+    started = first_steps(Spawning(launcher.interpreter), planned, data, SPAWNED)
+    spread = f"{min(forked):.2f} to {max(forked):.2f} s"
+    yield Check(
+        "Fixed cost of a training case",
+        f"{statistics.median(forked):.2f} s",
+        "<= 0.5 s",
+        f"median of {cases} ({spread}), request to first step, {planned.case.id}, preloaded parent",
+    )
+    ratio = statistics.median(started) / statistics.median(forked)
+    yield Check(
+        "The same in a fresh Python",
+        f"{statistics.median(started):.2f} s",
+        f"{ratio:.1f} times as long",
+        f"median of {SPAWNED}, measured in the same run",
+    )
+
+
+def first_steps(launcher: Launcher, planned: Planned, data: dict[str, Any], cases: int) -> list[float]:
+    """Seconds from request to first step, of so many workers that are ended there."""
+    found = []
+    for _ in range(cases):
+        with scratch_folder() as scratch:
+            job = {
+                "kind": "case",
+                "case": msgspec.to_builtins(planned.case),
+                "pins": planned.recipe.pins,
+                "threads": 0,
+                "window": {"warmup_seconds": 0.0, "window_steps": 1, "window_seconds": 0.0},
+                "data": data["yaml"],
+                "scratch": scratch,
+            }
+            worker = launcher.start(job)
+            try:
+                while True:
+                    event = worker.next_event(SETUP_LIMIT)
+                    if event["event"] == "phase" and event["name"] == "warmup":
+                        found.append(event["at"] - worker.requested)
+                        break
+            finally:
+                worker.end(patience=0.0)
+    return found
+
+
+def smoke(launcher: Launcher) -> Iterator[Check]:
+    """The smoke profile: its wall time over what was spent in warm-up and windows, and its records."""
+    planned = expand(profile("smoke"), devices(), {})
+    with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
+        run = Run(planned, store.Store(Path(folder), "selfcheck"), launcher, Estimator())
+        began = time.monotonic()
+        records = [run.measure(plan) for plan in planned]
+        wall = time.monotonic() - began
+        sizes = [file.stat().st_size for file in store.files([Path(folder)])]
+    measured = sum(timed_seconds(record) for record in records)
+    yield Check(
+        "Smoke profile, wall time over warm-up and windows",
+        f"{wall / measured:.2f}" if measured else "nothing measured",
+        "",
+        f"{wall:.1f} s over {measured:.1f} s, {len(records)} cases, launcher warm",
+    )
+    yield Check("Record of a case", f"{max(sizes):,} bytes", "<= 10,000", f"largest of {len(sizes)}")
+
+
+def timed_seconds(record: Record) -> float:
+    """Seconds that a case spent in steps, warm-up included."""
+    return sum(record.steps.seconds) if record.steps else 0.0
+
+
+def collecting() -> Check:
+    """Wall time of pytest collecting ten thousand cases, interpreter start included."""
+    batches = ",".join(str(n) for n in range(1, 101))
+    sizes = ",".join(str(32 * n) for n in range(1, 51))
+    root = Path(__file__).resolve().parents[2]  # where bench/ lies, as pytest is told
+    command = [sys.executable, "-m", "pytest", "bench", "--collect-only", "-q", "--device=cpu", "--amp=off"]
+    command += ["--model=yolov8n", f"--batch={batches}", f"--imgsz={sizes}", "-p", "no:cacheprovider"]
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=dict(os.environ), check=False)
+    seconds = time.monotonic() - began
+    found = sum("::" in line for line in done.stdout.splitlines())
+    return Check(
+        f"Collecting {COLLECTED:,} cases", f"{seconds:.1f} s", "<= 3 s", f"{found:,} cases, pytest --collect-only"
+    )

@@ -1,0 +1,153 @@
+"""The runner's end of one worker process."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import time
+from typing import IO, Any, Protocol
+
+LOG_TAIL = 4000
+"""Characters of a worker's output that are kept for the record of a failure."""
+
+LOG_LIMIT = 64 * 2**20
+"""Bytes of output at which a worker is taken to have run wild."""
+
+GLANCE = 5.0
+"""Seconds between looks at the size of a worker's output; in between the runner sleeps."""
+
+
+class ExitCode(Protocol):
+    """How a process ended, for whoever may ask: its parent here, or the preloaded parent by its word."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """What becomes readable when there may be news; None if only the channel's end tells."""
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+
+    def wait(self, seconds: float) -> int | None:
+        """The same, waiting at most so long."""
+
+
+class Silent(Exception):
+    """The worker said nothing for as long as its phase may last."""
+
+
+class RanWild(Exception):
+    """The worker printed more than :data:`LOG_LIMIT`."""
+
+
+class Died(Exception):
+    """The worker ended before its job did; ``code`` is negative for a signal."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(describe_exit(code))
+        self.code = code
+
+
+def describe_exit(code: int) -> str:
+    """``was killed by SIGKILL`` or ``ended with exit status 3``."""
+    if code < 0:
+        try:
+            return f"was killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was killed by signal {-code}"
+    return f"ended with exit status {code}"
+
+
+class Worker:
+    """A running worker: its events, its output, its end.
+
+    Attributes:
+        pid: process, and its process group.
+        requested: when it was asked for, in seconds of ``time.monotonic``.
+    """
+
+    def __init__(self, pid: int, channel: int, log: IO[bytes], requested: float, exit_code: ExitCode) -> None:
+        self.pid = pid
+        self.requested = requested
+        self._channel = channel
+        self._log = log
+        self._exit = exit_code
+        self._pending = b""
+        self._lines: list[bytes] = []
+
+    def next_event(self, limit: float) -> dict[str, Any]:
+        """The next event; sleeps until there is one.
+
+        Args:
+            limit: seconds to wait at most.
+
+        Raises:
+            Silent: when the limit is over.
+            Died: when the worker has ended.
+            RanWild: when it prints without end.
+        """
+        deadline = time.monotonic() + limit
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_READ)
+            if self._exit.descriptor is not None:
+                selector.register(self._exit.descriptor, selectors.EVENT_READ)
+            while not self._lines:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise Silent
+                ready = [key.fd for key, _ in selector.select(min(left, GLANCE))]
+                if self._channel in ready:
+                    if not self._read():
+                        code = self._exit.wait(10)
+                        raise Died(code if code is not None else -signal.SIGKILL)
+                elif ready and self._exit.poll() is not None and not self._read_rest():
+                    raise Died(self._exit.poll() or 0)
+                if os.fstat(self._log.fileno()).st_size > LOG_LIMIT:
+                    raise RanWild
+        event: dict[str, Any] = json.loads(self._lines.pop(0))
+        return event
+
+    def _read(self) -> bool:
+        """Take in what stands in the channel; False at its end."""
+        received = os.read(self._channel, 1 << 16)
+        *lines, self._pending = (self._pending + received).split(b"\n")
+        self._lines += lines
+        return bool(received)
+
+    def _read_rest(self) -> bool:
+        """Take in what a worker that has ended left behind; whether that holds an event.
+
+        The channel's end may not come: data loader processes hold it too.
+        """
+        os.set_blocking(self._channel, False)
+        try:
+            while self._read():
+                pass
+        except BlockingIOError:
+            pass
+        finally:
+            os.set_blocking(self._channel, True)
+        return bool(self._lines)
+
+    def output(self) -> str:
+        """The end of what the worker printed."""
+        size = os.fstat(self._log.fileno()).st_size
+        kept = os.pread(self._log.fileno(), 4 * LOG_TAIL, max(size - 4 * LOG_TAIL, 0))
+        return kept.decode(errors="replace")[-LOG_TAIL:].strip()
+
+    def end(self, patience: float = 5.0) -> None:
+        """See to it that nothing of the worker is left; it may take ``patience`` seconds to leave by itself."""
+        if self._exit.wait(patience) is None:
+            self.kill()
+            self._exit.wait(10)
+        self.kill()  # what it started itself, such as data loader processes
+        os.close(self._channel)
+        self._log.close()
+
+    def kill(self) -> None:
+        """Kill the worker's whole process group."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass

@@ -1,0 +1,15 @@
+"""Prediction cases: one round is one whole call on a batch of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bench import replay
+
+
+@pytest.mark.benchmark(timer=replay.now)
+def test_predict(case_id: str, measure: Callable[[str], None]) -> None:
+    """Measure one prediction case."""
+    measure(case_id)

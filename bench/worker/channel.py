@@ -1,0 +1,37 @@
+"""The worker's own line to the runner: JSON lines over a file descriptor, since Ultralytics owns standard output."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from typing import Any
+
+
+def finite(value: Any) -> Any:
+    """``value`` with every float that JSON cannot carry (nan, inf) as null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
+
+
+class Channel:
+    """Writes events, one JSON object a line; every event carries ``at``, seconds of ``time.monotonic``.
+
+    On Linux and macOS that clock is common to all processes, so the runner can subtract its own readings.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def send(self, event: str, **fields: Any) -> None:
+        """Write one event whole; blocks while the runner's pipe is full."""
+        line = json.dumps(finite({"event": event, "at": time.monotonic(), **fields}), separators=(",", ":"))
+        data = line.encode() + b"\n"
+        while data:
+            data = data[os.write(self._descriptor, data) :]

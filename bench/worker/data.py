@@ -1,0 +1,185 @@
+"""The data set of a case: made on the spot, seeded, like COCO in what costs time.
+
+One pool of photographs is made once; a case's set lists pool images until it is as long as the case wants. The
+photographs are crops of the two in Ultralytics' own assets, scaled, mirrored and re-lit, so that decoding, mosaic and
+augmentation work on real image content; sizes, boxes an image and box sizes follow COCO train2017 (118,287 images,
+mostly 640 x 480; a mean of 7.3 boxes an image with a long tail; four boxes in ten smaller than 32 x 32 pixels).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .refusal import Refused
+
+VERSION = 1
+"""Raise it when anything here changes what is made: figures on different data are not comparable."""
+
+POOL_IMAGES = 128
+VAL_IMAGES = 2
+CLASSES = 80
+JPEG_QUALITY = 90
+SIZES = (
+    ((640, 480), 0.62),
+    ((480, 640), 0.20),
+    ((640, 427), 0.08),
+    ((427, 640), 0.04),
+    ((500, 375), 0.04),
+    ((640, 640), 0.02),
+)
+"""(width, height) and how often it is drawn."""
+
+
+def provide(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Make what is missing; where the set is and what it is.
+
+    Args:
+        wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``seed``, and ``tag`` (the
+            Ultralytics version: label caches differ between versions).
+
+    Returns:
+        ``yaml`` (path for Ultralytics), ``fingerprint`` (of all pool files), ``images``.
+    """
+    from ultralytics.utils import ASSETS
+
+    photos = [Path(ASSETS) / name for name in ("bus.jpg", "zidane.jpg")]
+    recipe = hashlib.sha256(f"{VERSION} {POOL_IMAGES} {wanted['seed']}".encode())
+    for photo in photos:
+        recipe.update(photo.read_bytes())
+    base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
+    pool = base / "pool"
+    if not (pool / "pool.json").exists():
+        _into_place(pool, lambda folder: _make_pool(folder, photos, wanted["seed"]))
+    fingerprint = json.loads((pool / "pool.json").read_text())["fingerprint"]
+    listing = base / wanted["tag"] / f"n{wanted['images']:06d}"
+    if not (listing / "data.yaml").exists():
+        _into_place(listing, lambda folder: _make_listing(folder, listing, pool, wanted["images"]))
+    return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
+
+
+def image_files(source: str | list[str]) -> list[str]:
+    """Images of one split of a data set: folders, or text files that list them ("./" means beside the text file)."""
+    from ultralytics.data.utils import IMG_FORMATS
+
+    files: list[str] = []
+    for part in source if isinstance(source, list) else [source]:
+        path = Path(part)
+        if path.is_dir():
+            files += sorted(str(f) for f in path.rglob("*") if f.suffix[1:].lower() in IMG_FORMATS)
+        elif path.is_file():
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            files += [str(path.parent / line) if line.startswith("./") else line for line in lines if line.strip()]
+    return files
+
+
+def inspect(yaml: str) -> dict[str, Any]:
+    """What a user's own data set is; the same keys as :func:`provide`.
+
+    Raises:
+        Refused: where Ultralytics cannot read the yaml, or its training split has no images.
+    """
+    from ultralytics.data.utils import check_det_dataset
+
+    try:
+        source = check_det_dataset(yaml)["train"]
+        files = image_files(source)
+    except Exception as error:
+        raise Refused("unsupported", f"data {yaml}: {' '.join(str(error).split())[:300]}") from error
+    if not files:
+        raise Refused("unsupported", f"data {yaml}: its training split {source} has no images.")
+    digest = hashlib.sha256()
+    for file in files:
+        size = os.path.getsize(file) if os.path.exists(file) else -1
+        digest.update(f"{os.path.basename(file)} {size}\n".encode())
+    return {"yaml": yaml, "fingerprint": digest.hexdigest()[:12], "images": len(files)}
+
+
+def _into_place(target: Path, make: Any) -> None:
+    """Make a folder beside its place and move it there whole; whoever comes second takes what is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    try:
+        make(folder)
+        os.replace(folder, target)
+    except OSError:
+        if not target.exists():
+            raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_pool(folder: Path, photos: list[Path], seed: int) -> None:
+    """Photographs and labels, ``images/NNNN.jpg`` and ``labels/NNNN.txt``, and ``pool.json``."""
+    import cv2
+
+    draw = random.Random(seed)
+    sources = [cv2.imread(str(photo)) for photo in photos]
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    digest = hashlib.sha256()
+    classes = list(range(CLASSES))
+    draw.shuffle(classes)
+    for index in range(POOL_IMAGES):
+        image = cv2.imencode(".jpg", _photograph(sources, draw), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+        labels = _labels(draw, [classes[index % CLASSES]]).encode()
+        (folder / "images" / f"{index:04d}.jpg").write_bytes(image)
+        (folder / "labels" / f"{index:04d}.txt").write_bytes(labels)
+        digest.update(image + labels)
+    facts = {"version": VERSION, "seed": seed, "images": POOL_IMAGES, "fingerprint": digest.hexdigest()[:12]}
+    (folder / "pool.json").write_text(json.dumps(facts))
+
+
+def _photograph(sources: list[Any], draw: random.Random) -> Any:
+    """One image, uint8 of shape (height, width, 3): a part of a source, mirrored or not, scaled, in another light."""
+    import cv2
+    import numpy as np
+
+    width, height = draw.choices([size for size, _ in SIZES], [share for _, share in SIZES])[0]
+    source = draw.choice(sources)
+    most = min(source.shape[1] / width, source.shape[0] / height)
+    scale = most * draw.uniform(0.45, 1.0)
+    crop_width, crop_height = int(width * scale), int(height * scale)
+    left = draw.randint(0, source.shape[1] - crop_width)
+    top = draw.randint(0, source.shape[0] - crop_height)
+    part = source[top : top + crop_height, left : left + crop_width]
+    if draw.random() < 0.5:
+        part = part[:, ::-1]
+    image = cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC)
+    gain = np.array([draw.uniform(0.8, 1.2) for _ in range(3)]) * draw.uniform(0.6, 1.3)
+    levels = np.linspace(0.0, 1.0, 256)[:, None] ** draw.uniform(0.7, 1.4) * gain[None, :]
+    table = np.clip(levels * 255, 0, 255).astype(np.uint8)[:, None, :]
+    return cv2.LUT(np.ascontiguousarray(image), table.reshape(256, 1, 3))
+
+
+def _labels(draw: random.Random, certain: list[int]) -> str:
+    """Lines ``class x y width height``, normalised; holds each class of ``certain`` so that none is missing."""
+    boxes = min(max(len(certain), round(draw.lognormvariate(1.55, 0.95))), 90)
+    common = [1.0 / (rank + 1) ** 0.9 for rank in range(CLASSES)]  # COCO's classes: person 30 %, then a long tail
+    lines = []
+    for index in range(boxes):
+        kind = certain[index] if index < len(certain) else draw.choices(range(CLASSES), common)[0]
+        side = min(max(draw.lognormvariate(-2.35, 0.95), 0.008), 0.9)  # of the image's side
+        slim = draw.lognormvariate(0.0, 0.35)
+        width, height = min(side * slim, 0.98), min(side / slim, 0.98)
+        x, y = draw.uniform(width / 2, 1 - width / 2), draw.uniform(height / 2, 1 - height / 2)
+        lines.append(f"{kind} {x:.6f} {y:.6f} {width:.6f} {height:.6f}")
+    return "\n".join(lines) + "\n"
+
+
+def _make_listing(folder: Path, place: Path, pool: Path, images: int) -> None:
+    """A set of ``images`` lines over the pool. Links give each length its own label cache beside it."""
+    for name, count in (("train", images), ("val", VAL_IMAGES)):
+        (folder / name).mkdir()
+        for kind in ("images", "labels"):
+            (folder / name / kind).symlink_to(pool / kind, target_is_directory=True)
+        lines = [str(place / name / "images" / f"{i % POOL_IMAGES:04d}.jpg") for i in range(count)]
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    names = "".join(f"  {i}: class{i}\n" for i in range(CLASSES))
+    (folder / "data.yaml").write_text(f"path: {place}\ntrain: train.txt\nval: val.txt\nnames:\n{names}")

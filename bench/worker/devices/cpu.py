@@ -1,0 +1,40 @@
+"""The CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import figure, process_peak, reset_process_peak
+
+
+class Cpu:
+    """Runs synchronously; its memory is the process's."""
+
+    name = "cpu"
+    kind = "cpu"
+
+    def why_unusable(self) -> str:
+        """The CPU is always there."""
+        return ""
+
+    def synchronize(self) -> None:
+        """Nothing is ever enqueued."""
+
+    def reset_peaks(self) -> None:
+        """Begin to measure the peak resident set anew."""
+        reset_process_peak()
+
+    def memory(self) -> dict[str, dict[str, Any]]:
+        """The process figure alone: torch keeps no statistics of its CPU allocator."""
+        none = figure(None, "torch keeps no statistics of its CPU allocator")
+        own = figure(None, "a CPU has no memory apart from the machine's")
+        return {"allocated": none, "reserved": none, "process": process_peak(), "device": own}
+
+    def facts(self) -> dict[str, Any]:
+        """Instruction set that torch's kernels use, and whether oneDNN is on."""
+        import torch
+
+        return {
+            "capability": torch.backends.cpu.get_cpu_capability(),
+            "mkldnn": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
+        }

@@ -1,0 +1,75 @@
+"""Keeps a measurement from reaching beyond its machine, and Ultralytics from touching the user's settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+INTEGRATIONS = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb")
+"""Settings of Ultralytics that make a run talk to something; versions differ in which they have."""
+
+KEPT = ("datasets_dir", "weights_dir")
+"""Settings of the user that matter: where relative data sets and named weights are looked for."""
+
+
+def before_import(config: str, network: bool) -> None:
+    """Set the environment variables that Ultralytics and torch read at their import.
+
+    Args:
+        config: folder for Ultralytics' settings, in place of the user's own.
+        network: whether the user named weights or a data set that may have to be fetched.
+    """
+    user = os.environ.pop("YOLO_CONFIG_DIR", None)
+    if user:
+        os.environ["YOLOPACE_USER_CONFIG"] = user
+    os.environ["YOLO_CONFIG_DIR"] = config
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ["YOLO_OFFLINE"] = "false" if network else "true"
+    # Asking torch for its CUDA devices must not initialise the driver: a forked child could not use it any more.
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+    os.environ["WANDB_MODE"] = "disabled"
+
+
+def user_settings() -> dict[str, Any]:
+    """The user's own Ultralytics settings, or nothing; only read."""
+    home = Path.home()
+    default = home / ("Library/Application Support" if platform.system() == "Darwin" else ".config")
+    folder = Path(os.environ.get("YOLOPACE_USER_CONFIG") or default)
+    for file in (folder / "Ultralytics" / "settings.json", folder / "settings.json"):
+        try:
+            found = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def after_import() -> None:
+    """Switch integrations off, keep the user's folders, and spare a look for a font on the network."""
+    import ultralytics.data.utils
+    from ultralytics import settings
+    from ultralytics.utils import USER_CONFIG_DIR
+
+    user = user_settings()
+    wanted: dict[str, Any] = {name: False for name in INTEGRATIONS if name in settings}
+    wanted.update({name: user[name] for name in KEPT if name in user and name in settings})
+    changed = {name: value for name, value in wanted.items() if settings[name] != value}
+    if changed:
+        settings.update(changed)
+    ultralytics.data.utils.DATASETS_DIR = Path(settings["datasets_dir"])
+    _provide_font(Path(USER_CONFIG_DIR))
+
+
+def _provide_font(folder: Path) -> None:
+    """Ultralytics fetches a font for plots whenever a data set is read; nothing is plotted, so any font will do."""
+    import matplotlib
+
+    source = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    for name in ("Arial.ttf", "Arial.Unicode.ttf"):
+        if not (folder / name).exists() and source.exists():
+            shutil.copyfile(source, folder / name)

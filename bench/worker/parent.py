@@ -1,0 +1,145 @@
+"""The preloaded parent: imports torch and ultralytics once, then forks a worker for every request (Linux).
+
+Nothing is initialised here: no tensor is made and no device is asked, so that a child starts as a fresh process would,
+less the seconds of importing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+from typing import Any
+
+from . import isolation, job
+from .channel import Channel
+
+PRELOAD = (
+    "torch",
+    "torch._inductor.config",
+    "torch._inductor.utils",
+    "torch.optim.lr_scheduler",
+    "torchvision",
+    "ultralytics",
+    "ultralytics.engine.trainer",
+    "ultralytics.engine.predictor",
+    "ultralytics.models.yolo.detect",
+    "ultralytics.data.build",
+    "ultralytics.utils.callbacks.platform",
+    "ultralytics.utils.callbacks.clearml",
+    "ultralytics.utils.callbacks.comet",
+    "ultralytics.utils.events",
+    "matplotlib.font_manager",
+    "requests",
+)
+"""What a training case would import; ``torch._inductor`` comes in through ``init_seeds`` (1.2 s)."""
+
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def preload() -> None:
+    """Import everything that is the same for every case; what an older version lacks is left out."""
+    for name in PRELOAD:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            if name in ("torch", "ultralytics"):
+                raise
+
+
+def serve(descriptor: int) -> None:
+    """Answer requests on a socket until its other end closes; then end every worker that still runs.
+
+    A request is one JSON line with two descriptors: the worker's channel, and the file for its output.
+    """
+    server = socket.socket(fileno=descriptor)
+    channel = Channel(descriptor)
+    first = _receive(server)
+    if first is None:
+        return
+    isolation.before_import(first[0]["config"], first[0]["network"])
+    try:
+        preload()
+        isolation.after_import()
+        gc.collect()
+        gc.freeze()  # else the first collection in a child would touch, and so copy, every page of the heap
+    except BaseException as error:
+        channel.send("unusable", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        return
+    children: set[int] = set()
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    os.set_blocking(wake_read, False)
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    selector = selectors.DefaultSelector()
+    selector.register(server, selectors.EVENT_READ)
+    selector.register(wake_read, selectors.EVENT_READ)
+    channel.send("ready")
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj == wake_read:
+                os.read(wake_read, 4096)
+                _reap(children, channel)
+                continue
+            request = _receive(server)
+            if request is None:
+                for child in children:
+                    os.killpg(child, signal.SIGKILL)
+                return
+            child = _fork(request[0], request[1], keep_from=(selector, wake_read, wake_write, server))
+            children.add(child)
+            channel.send("forked", pid=child)
+
+
+def _receive(server: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    message, descriptors, _, _ = socket.recv_fds(server, 1 << 20, 4)
+    if not message:
+        return None
+    return json.loads(message), descriptors
+
+
+def _reap(children: set[int], channel: Channel) -> None:
+    for child in list(children):
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            children.discard(pid)
+            channel.send("exited", pid=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _fork(request: dict[str, Any], descriptors: list[int], keep_from: tuple[Any, ...]) -> int:
+    """Fork one worker in a process group of its own; its number."""
+    report, output = descriptors
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        os.close(report)
+        os.close(output)
+        return child
+    try:
+        os.setsid()
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        selector, *others = keep_from
+        selector.close()
+        for other in others:
+            other.close() if isinstance(other, socket.socket) else os.close(other)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(null)
+        os.close(output)
+        gc.enable()
+        job.run(request, Channel(report))
+    finally:
+        job.leave()
+    return 0

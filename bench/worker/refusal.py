@@ -1,0 +1,39 @@
+"""How a case ends without a figure: a status, a sentence, and the axes of the case that decided it."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """The case cannot be measured as it was asked for.
+
+    Args:
+        status: ``substituted``, ``unsupported``, ``out_of_memory``, ``invalid`` or ``failed``.
+        reason: one sentence for the user.
+        axes: names of the case's fields that decide the matter: every other case that agrees on them ends the same
+            way, so the runner need not start it. Empty: it holds for this case alone.
+    """
+
+    def __init__(self, status: str, reason: str, axes: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.axes = axes
+
+
+OUT_OF_MEMORY = (
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "can't allocate memory",
+    "not enough memory",
+)
+"""What an allocator that gave up says: torch on cuda and mps, cuBLAS, torch on the CPU (Linux, Windows)."""
+
+
+def from_exception(error: BaseException) -> Refused:
+    """What an exception that came out of a workload means for the case."""
+    if isinstance(error, Refused):
+        return error
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or any(sign.lower() in text.lower() for sign in OUT_OF_MEMORY):
+        return Refused("out_of_memory", f"Out of memory: {text[:300]}")
+    return Refused("failed", f"{type(error).__name__}: {text[:300]}")

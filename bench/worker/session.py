@@ -1,0 +1,122 @@
+"""What a workload sees of the harness: it says what runs, marks its steps, and is told when to stop."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from typing import Any
+
+from . import effective
+from .channel import Channel
+from .devices import Device
+from .refusal import Refused
+from .stopwatch import Rule, Stopwatch
+
+
+class WindowComplete(Exception):
+    """Raised out of :meth:`Session.step_ended` when there is nothing more to measure; ends the workload."""
+
+
+class Session:
+    """One case in one process. Knows nothing of Ultralytics.
+
+    Attributes:
+        case: ``mode, model, device, amp, batch, imgsz`` as asked.
+        pins: settings that the recipe fixes for this workload.
+        data: path of the data set's yaml file.
+        scratch: an empty folder that disappears with the case.
+        phases: times of parts of a step by name, each ``{seconds: [...], how}``.
+        extra: what else is worth keeping about what ran.
+        subject: the live trainer or predictor, kept by the workload for its own check.
+    """
+
+    def __init__(self, job: dict[str, Any], channel: Channel, device: Device) -> None:
+        self.case: dict[str, Any] = job["case"]
+        self.pins: dict[str, Any] = job["pins"]
+        self.threads: int = job["threads"]
+        self.data: str = job["data"]
+        self.scratch: str = job["scratch"]
+        self.device = device
+        self.extra: dict[str, Any] = {}
+        self.phases: dict[str, dict[str, Any]] = {}
+        self.subject: Any = None
+        self._rule: dict[str, Any] = job["window"]
+        self._channel = channel
+        self._usage: tuple[float, float, int] | None = None
+        self._stopwatch: Stopwatch | None = None
+
+    def set_threads(self) -> None:
+        """Give torch the number of CPU threads that the recipe asks for; 0 leaves Ultralytics' own choice.
+
+        Call it after Ultralytics selected its device: that is when it sets the number, whatever OMP_NUM_THREADS says.
+        """
+        if self.threads:
+            import torch
+
+            torch.set_num_threads(self.threads)
+
+    def ready(self, settings: dict[str, Any], cycle: int) -> None:
+        """Set-up is over: ``settings`` run, the optimizer steps every ``cycle`` steps, the first step begins.
+
+        Raises:
+            Refused: with status ``substituted`` where ``settings`` differ from the case.
+        """
+        runs = {**settings, **effective.torch_settings()}
+        self._channel.send("effective", settings=runs)
+        effective.compare(self.case, runs)
+        self.device.reset_peaks()
+        self._stopwatch = Stopwatch(
+            rule=Rule(cycle=cycle, **self._rule), synchronize=self.device.synchronize, on_window=self._window_opens
+        )
+        self._channel.send("phase", name="warmup")
+        self._stopwatch.start()
+
+    @property
+    def stopwatch(self) -> Stopwatch:
+        """The stopwatch, once :meth:`ready` was called."""
+        assert self._stopwatch is not None, "ready() comes first"
+        return self._stopwatch
+
+    @property
+    def in_window(self) -> bool:
+        """Whether warm-up is over."""
+        return self._stopwatch is not None and self._stopwatch.warmup is not None
+
+    def step_ended(self, images: int) -> None:
+        """A step with ``images`` images ended; raises :class:`WindowComplete` when that was the last."""
+        if self.stopwatch.step_ended(images):
+            raise WindowComplete
+
+    def _window_opens(self) -> None:
+        self._channel.send("phase", name="window")
+        self._usage = self._read_usage()
+
+    @staticmethod
+    def _read_usage() -> tuple[float, float, int]:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return time.perf_counter(), usage.ru_utime + usage.ru_stime, usage.ru_nivcsw
+
+    def report(self) -> None:
+        """Send what was measured; call once the workload has ended and was found to have worked.
+
+        Raises:
+            Refused: with status ``failed`` if the workload ended before the window was complete.
+        """
+        if not self.in_window or self._usage is None:
+            raise Refused("failed", "The workload ended by itself before its warm-up was over.")
+        end = self._read_usage()
+        self._channel.send(
+            "measured",
+            steps=self.stopwatch.reading(),
+            phases=self.phases,
+            memory=self.device.memory(),
+            device=self.device.facts(),
+            extra=self.extra,
+            window={
+                "wall_seconds": round(end[0] - self._usage[0], 6),
+                "cpu_seconds": round(end[1] - self._usage[1], 6),
+                "involuntary_switches": end[2] - self._usage[2],
+                "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            },
+        )

@@ -1,0 +1,119 @@
+"""When a step begins and ends, what is warm-up, and when the window is complete.
+
+Knows nothing of torch or Ultralytics: the clock and the synchronisation are handed in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What counts as warm-up and how long the window is; ``cycle`` is the accumulation, in steps.
+
+    Warm-up is one whole accumulation cycle and two steps, and at least ``warmup_seconds``: the first optimizer step
+    allocates its state, and the step after it allocates its gradients anew. The window is a whole number of cycles, so
+    it holds optimizer steps in their real proportion wherever in a cycle it begins.
+    """
+
+    cycle: int
+    warmup_seconds: float
+    window_steps: int
+    window_seconds: float
+
+    def warm(self, steps: int, seconds: float) -> bool:
+        """Whether ``steps`` steps that took ``seconds`` together are warm-up enough."""
+        return steps >= self.cycle + 2 and seconds >= self.warmup_seconds
+
+    def complete(self, steps: int, seconds: float) -> bool:
+        """Whether a window of ``steps`` steps that took ``seconds`` together is complete."""
+        return steps % self.cycle == 0 and steps >= self.window_steps and seconds >= self.window_seconds
+
+
+@dataclass
+class Stopwatch:
+    """Takes the time of every step, from the end of one batch to the end of the next, waiting for data included."""
+
+    rule: Rule
+    synchronize: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.perf_counter
+    on_window: Callable[[], None] = lambda: None
+    seconds: list[float] = field(default_factory=list)
+    data_wait: list[float] = field(default_factory=list)
+    images: list[int] = field(default_factory=list)
+    optimizer: list[int] = field(default_factory=list)
+    interludes: list[float] = field(default_factory=list)
+    warmup: int | None = None
+    _edge: float = 0.0
+    _began: float = 0.0
+    _total: float = 0.0
+
+    def start(self) -> None:
+        """The first step begins now."""
+        self.synchronize()
+        self._edge = self.clock()
+
+    def batch_arrived(self) -> None:
+        """The data of the step that is under way are there."""
+        self._began = self.clock()
+
+    def optimizer_stepped(self) -> None:
+        """The step that is under way ran the optimizer."""
+        self.optimizer.append(len(self.seconds))
+
+    def resume(self) -> None:
+        """What passed since the last step ended belongs to no step (the turn of an epoch)."""
+        if self.seconds:
+            now = self.clock()
+            self.interludes.append(now - self._edge)
+            self._edge = now
+
+    def step_ended(self, images: int) -> bool:
+        """The step that is under way ended with ``images`` images done; whether that completes the window.
+
+        The device is synchronised at the window's edges only.
+        """
+        now = self.clock()
+        if self._completes(now):
+            self.synchronize()
+            now = self.clock()
+        self.seconds.append(now - self._edge)
+        self.data_wait.append(self._began - self._edge)
+        self.images.append(images)
+        self._total += now - self._edge
+        self._edge = now
+        if self.warmup is None:
+            if self.rule.warm(len(self.seconds), self._total):
+                self._open()
+            return False
+        return self.rule.complete(len(self.seconds) - self.warmup, self._total)
+
+    def _completes(self, now: float) -> bool:
+        """Whether a step that ended ``now`` would be the last of the window."""
+        if self.warmup is None:
+            return False
+        return self.rule.complete(len(self.seconds) - self.warmup + 1, self._total + now - self._edge)
+
+    def _open(self) -> None:
+        self.warmup = len(self.seconds)
+        self._total = 0.0
+        self.interludes.clear()
+        self.on_window()
+        self.synchronize()
+        self._edge = self.clock()
+
+    def reading(self) -> dict[str, Any]:
+        """All steps, warm-up first, to the microsecond; lists run in parallel, ``optimizer`` holds step indices."""
+        return {
+            "warmup": self.warmup if self.warmup is not None else len(self.seconds),
+            "seconds": [round(s, 6) for s in self.seconds],
+            "data_wait": [round(max(s, 0.0), 6) for s in self.data_wait],
+            "images": self.images[0] if len(set(self.images)) == 1 else list(self.images),
+            "optimizer": list(self.optimizer),
+            "cycle": self.rule.cycle,
+            "interludes": [round(s, 6) for s in self.interludes],
+        }

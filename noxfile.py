@@ -1,0 +1,46 @@
+"""Environments of this project: each session makes its own with uv and keeps it for the next time."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["bench"]
+
+CONSTRAINTS = ("--constraint", "constraints.txt")
+CHECKED = ("bench", "tests", "noxfile.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure this machine and make the report; arguments go to pytest: nox -s bench -- --profile smoke."""
+    session.install(*CONSTRAINTS, "--editable", ".[headless]")
+    # Exit status 1 says that a case failed; the others were measured and the report was made.
+    session.run("python", "-m", "pytest", "bench/", "--benchmark-only", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Lint, types and tests; arguments go to pytest."""
+    session.install(*CONSTRAINTS, "--editable", ".[headless]", "--group", "tests")
+    session.run("ruff", "check", *CHECKED)
+    session.run("ruff", "format", "--check", *CHECKED)
+    session.run("mypy")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Make the report of recorded runs again; arguments go to python -m bench report."""
+    session.install(*CONSTRAINTS, "--editable", ".[headless]")
+    session.run("python", "-m", "bench", "report", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Mend what can be mended by itself, and check the rest."""
+    session.install(*CONSTRAINTS, "ruff")
+    session.run("ruff", "check", "--fix", *CHECKED)
+    session.run("ruff", "format", *CHECKED)
