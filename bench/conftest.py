@@ -121,10 +121,10 @@ class Face:
             self._report(self.run.records, self.store.run)
 
     def _report(self, records: list[Record], run: str) -> None:
-        from bench.analysis.throughput import COCO_TRAIN_IMAGES
-        from bench.report.page import write
-
         try:
+            from bench.analysis.throughput import COCO_TRAIN_IMAGES
+            from bench.report.page import write
+
             self.report_path = write(records, self.reports / run, self.epoch_images or COCO_TRAIN_IMAGES, None)
         except Exception as error:  # the records are safe: a report can be made again
             self.notes.append(f"no report: {type(error).__name__}: {error}")
@@ -150,6 +150,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[FACE] = Face(config)
     except BenchError as error:
         _stop(error)
+    # A case that was not measured has no rounds to show.
+    config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used at all")
     if not config.option.benchmark_columns:
         config.option.benchmark_columns = ["mean", "stddev", "median", "min", "max", "rounds"]
 
@@ -163,14 +165,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the cases in the order of the plan, whichever file they stand in."""
+    """Run the cases in the order of the plan, whichever file they stand in; a mode without cases has no test."""
     order = {name: number for number, name in enumerate(config.stash[FACE].planned)}
-    items.sort(key=lambda item: order.get(_case_id(item), len(order)))
+    items[:] = [item for item in items if _case_id(item) is None or _case_id(item) in order]
+    items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
 
 
-def _case_id(item: pytest.Item) -> str:
+def _case_id(item: pytest.Item) -> str | None:
+    """The case that a test is about; None for a test that is about none."""
     callspec = getattr(item, "callspec", None)
-    return str(callspec.params.get("case_id", "")) if callspec else ""
+    return str(callspec.params["case_id"]) if callspec and "case_id" in callspec.params else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -34,6 +34,8 @@ def line(record: Record, number: int, total: int, left: float, reused: bool = Fa
         found = f"{speed:8.3g} images/s  in {about(record.costs.total)}" + (" (from before)" if reused else "")
     else:
         found = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
+        if other := record.extra.get("settled_by"):
+            found = f"{record.outcome.status.value}, as {other} showed"
     rest = f"  [{about(left)} left]" if number < total and left >= 1 else ""
     return f"[{number:{len(str(total))}}/{total}] {record.case.id}  {found}{rest}"
 

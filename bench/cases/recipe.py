@@ -47,7 +47,7 @@ class Recipe(msgspec.Struct, frozen=True):
         warmup_seconds: warm-up lasts at least this long, and one accumulation cycle and two steps.
         window_steps: least steps of the window, rounded up to whole accumulation cycles.
         window_seconds: least seconds of the window.
-        threads: CPU threads of torch; 0 leaves the number that Ultralytics chooses, min(8, cores - 1).
+        threads: CPU threads of torch, set for every case; 0 for Ultralytics' own number, min(8, cores - 1).
         data: ``coco-like``, or the path of an Ultralytics data yaml.
         data_steps: length of a made data set, in batches; an epoch's turn within the window is left out of the steps.
         data_seed: seed of a made data set.

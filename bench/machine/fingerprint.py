@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -68,13 +69,22 @@ def devices() -> list[str]:
     """
     found = []
     names: set[str] = set()
-    for index, (name, _) in enumerate(nvidia_gpus()):
+    for index, name in enumerate(_visible([name for name, _ in nvidia_gpus()])):
         if name not in names:
             names.add(name)
             found.append(str(index))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         found.append("mps")
     return [*found, "cpu"]
+
+
+def _visible(names: list[str]) -> list[str]:
+    """The cards that CUDA_VISIBLE_DEVICES leaves, in its order: torch numbers those."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return names
+    indices = [int(part) for part in chosen.split(",") if part.strip().isdigit()]
+    return [names[index] for index in indices if index < len(names)]
 
 
 @functools.cache

@@ -45,10 +45,12 @@ class Interpreter(msgspec.Struct, frozen=True):
 def variables() -> dict[str, str]:
     """Environment variables of a worker.
 
+    CUDA devices are numbered as the driver does, so that the same number means the same card to everyone.
+
     Where the user's shell keeps Python from writing compiled files, importing torch and Ultralytics takes four times as
     long, once a run: they are then compiled into this suite's own cache, and the user's folders stay as they are.
     """
-    chosen = dict(os.environ)
+    chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ}
     if chosen.pop("PYTHONDONTWRITEBYTECODE", ""):
         chosen.setdefault("PYTHONPYCACHEPREFIX", str(cache_folder() / "pycache"))
     return chosen

@@ -72,9 +72,11 @@ class Run:
         if known is not None:
             self.records.append(known)
             return known
-        spared = self._settled_by(case) or self._beyond_budget(planned)
-        if spared is not None:
-            return self._keep(self._unstarted(planned, spared))
+        if settled := self._settled_by(case):
+            other, outcome = settled
+            return self._keep(self._unstarted(planned, outcome, {"settled_by": other.id}))
+        if outside := self._beyond_budget(planned):
+            return self._keep(self._unstarted(planned, outside))
         self._launcher.wait()
         try:
             record = measure(self._launcher, planned, self._data_for(planned), self._store.run, self._phase_limit)
@@ -93,11 +95,11 @@ class Run:
         self.trouble = self._store.save(record)
         return record
 
-    def _settled_by(self, case: Case) -> Outcome | None:
-        """The outcome of another case that holds for this one too."""
+    def _settled_by(self, case: Case) -> tuple[Case, Outcome] | None:
+        """Another case whose outcome holds for this one too, and that outcome."""
         for other, outcome in self._settled:
             if all(getattr(other, axis) == getattr(case, axis) for axis in outcome.axes):
-                return Outcome(outcome.status, f"{outcome.reason} (seen in {other.id})", outcome.axes)
+                return other, outcome
         return None
 
     def _beyond_budget(self, planned: Planned) -> Outcome | None:
@@ -118,7 +120,7 @@ class Run:
             self._data[key] = find_data(self._launcher, planned)
         return self._data[key]
 
-    def _unstarted(self, planned: Planned, outcome: Outcome) -> Record:
+    def _unstarted(self, planned: Planned, outcome: Outcome, extra: dict[str, Any] | None = None) -> Record:
         return Record(
             run=self._store.run,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -127,4 +129,5 @@ class Run:
             outcome=outcome,
             machine=machine(),
             environment=self._launcher.interpreter.environment,
+            extra=extra or {},
         )

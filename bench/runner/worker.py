@@ -101,8 +101,10 @@ class Worker:
                     if not self._read():
                         code = self._exit.wait(10)
                         raise Died(code if code is not None else -signal.SIGKILL)
-                elif ready and self._exit.poll() is not None and not self._read_rest():
-                    raise Died(self._exit.poll() or 0)
+                else:  # a worker's end may show in no other way: what it started can hold the channel open
+                    code = self._exit.poll()
+                    if code is not None and not self._read_rest():
+                        raise Died(code)
                 if os.fstat(self._log.fileno()).st_size > LOG_LIMIT:
                     raise RanWild
         event: dict[str, Any] = json.loads(self._lines.pop(0))

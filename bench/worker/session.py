@@ -47,14 +47,15 @@ class Session:
         self._stopwatch: Stopwatch | None = None
 
     def set_threads(self) -> None:
-        """Give torch the number of CPU threads that the recipe asks for; 0 leaves Ultralytics' own choice.
+        """Give torch the recipe's number of CPU threads, on every device alike.
 
-        Call it after Ultralytics selected its device: that is when it sets the number, whatever OMP_NUM_THREADS says.
+        0 stands for Ultralytics' own number, which it sets on cpu and mps only. Call this after Ultralytics selected
+        its device: that is when it overrides what OMP_NUM_THREADS says.
         """
-        if self.threads:
-            import torch
+        import torch
+        from ultralytics.utils import NUM_THREADS
 
-            torch.set_num_threads(self.threads)
+        torch.set_num_threads(self.threads or NUM_THREADS)
 
     def ready(self, settings: dict[str, Any], cycle: int) -> None:
         """Set-up is over: ``settings`` run, the optimizer steps every ``cycle`` steps, the first step begins.
@@ -77,6 +78,11 @@ class Session:
         """The stopwatch, once :meth:`ready` was called."""
         assert self._stopwatch is not None, "ready() comes first"
         return self._stopwatch
+
+    @property
+    def started(self) -> bool:
+        """Whether the first step has begun."""
+        return self._stopwatch is not None
 
     @property
     def in_window(self) -> bool:

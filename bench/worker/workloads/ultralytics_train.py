@@ -105,15 +105,18 @@ def trainer_class(session: Session) -> type:
 def run(session: Session) -> None:
     """Train until the session has seen enough."""
     arguments = overrides(session)
-    trainer_type = trainer_class(session)
     try:
-        trainer = trainer_type(overrides=arguments)
+        train(session, arguments)
     except (TypeError, ValueError, SyntaxError) as error:
-        if session.case["amp"] == "bf16" and "amp" in str(error):
+        if session.case["amp"] == "bf16" and not session.started:
             reason = "amp bf16 was asked: this Ultralytics knows no such value (it came with 8.4.137)."
-            raise Refused("unsupported", reason, axes=("amp",)) from error
+            raise Refused("unsupported", reason, axes=("mode", "amp")) from error
         raise
-    session.set_threads()
+
+
+def train(session: Session, arguments: dict[str, Any]) -> None:
+    """Run the trainer with the session's marks hung into its callbacks."""
+    trainer = trainer_class(session)(overrides=arguments)
 
     def train_started(trainer: Any) -> None:
         session.set_threads()

@@ -1,0 +1,65 @@
+"""What is listed and collected without starting anything."""
+
+import json
+
+
+def test_the_plan_lists_cases_and_starts_nothing(bench, tmp_path):
+    code, out, _ = bench("--plan", "--profile", "smoke", "--device", "cpu")
+    lines = [line.split() for line in out.splitlines() if "yolov8n" in line]
+    assert code == 0
+    assert [line[1] for line in lines] == [
+        "train-yolov8n-cpu-fp32-b16-i64",
+        "predict-yolov8n-cpu-fp32-b16-i64",
+        "train-yolov8n-cpu-amp-b16-i64",
+        "predict-yolov8n-cpu-amp-b16-i64",
+    ]
+    assert "4 cases, about" in out
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_command_lists_the_same_plan(command, tmp_path):
+    code, out, _ = command("-m", "bench", "plan", "--profile", "smoke", "--device", "cpu", "--results", tmp_path)
+    assert code == 0
+    assert "train-yolov8n-cpu-fp32-b16-i64" in out
+
+
+def test_overrides_take_the_place_of_one_axis(bench):
+    _, out, _ = bench("--plan", "--device", "cpu", "--batch", "2,8", "--mode", "train", "--amp", "off")
+    cases = [line.split()[1] for line in out.splitlines() if line.strip()[:1].isdigit() and "-cpu-" in line]
+    assert sorted(cases) == sorted(
+        f"train-{model}-cpu-fp32-b{batch}-i160" for model in ("yolov8n", "yolo11n") for batch in (2, 8)
+    )
+
+
+def test_selecting_with_k_shrinks_the_plan(bench):
+    _, out, _ = bench("--plan", "--device", "cpu", "-k", "predict and fp32")
+    assert "4 cases, about" in out
+
+
+def test_ten_thousand_cases_are_collected_without_torch(command, tmp_path):
+    probe = tmp_path / "probe.py"
+    probe.write_text(
+        "import json, sys\n"
+        "def pytest_collection_finish(session):\n"
+        "    heavy = [name for name in ('torch', 'ultralytics', 'pandas', 'matplotlib') if name in sys.modules]\n"
+        "    print(json.dumps({'items': len(session.items), 'heavy': heavy}))\n"
+    )
+    batches, sizes = ",".join(map(str, range(1, 101))), ",".join(str(32 * n) for n in range(1, 51))
+    axes = ["--device", "cpu", "--amp", "off", "--model", "yolov8n", "--batch", batches, "--imgsz", sizes]
+    code, out, err = command(
+        "-m",
+        "pytest",
+        "bench/",
+        "--collect-only",
+        "-qq",
+        "-s",
+        "-p",
+        "probe",
+        "-p",
+        "no:cacheprovider",
+        *axes,
+        PYTHONPATH=str(tmp_path),
+    )
+    assert code == 0, err
+    [found] = [json.loads(line) for line in out.splitlines() if line.startswith('{"items"')]
+    assert found == {"items": 10_000, "heavy": []}

@@ -1,0 +1,80 @@
+"""Wrong use ends before anything is started: one sentence, exit status 2, nothing written."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--profile", "fast"], "profile 'fast' is unknown: use smoke, quick, full."),
+        (["--device", "gpu"], "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1."),
+        (["--batch", "0"], "batch '0' is not allowed: use a whole number from 1 to 65536."),
+        (["--imgsz", "big"], "imgsz 'big' is not allowed: use a whole number from 1 to 16384."),
+        (["--amp", "fp16"], "amp 'fp16' is unknown: use off, on, bf16."),
+        (["--mode", "val"], "mode 'val' is unknown: use train or predict."),
+        (["--model", "yolov99n"], "model 'yolov99n' is unknown to Ultralytics"),
+        (["--model", "missing/best.pt"], "model 'missing/best.pt': there is no such file."),
+        (["--data", "missing.yaml"], "data 'missing.yaml': there is no such file"),
+        (["--time-budget", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m."),
+        (["--resume", "20200101-000000-abc"], "run '20200101-000000-abc' is not in"),
+        (["--python", "missing-python"], "python 'missing-python': there is no such executable."),
+        (["--threads", "-1"], "threads -1 is not allowed"),
+        (["--epoch-images", "-5"], "epoch-images -5 is not allowed"),
+    ],
+)
+def test_one_sentence_and_exit_status_2(bench, tmp_path, arguments, sentence):
+    code, out, err = bench(*arguments)
+    assert code == 2
+    assert f"yolopace: {sentence}" in err
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "results").exists()
+
+
+def test_results_that_cannot_be_written(bench, tmp_path):
+    (tmp_path / "results").write_text("a file is in the way")
+    code, out, err = bench("--profile", "smoke")
+    assert code == 2
+    assert "results cannot be written to" in out + err
+
+
+def test_an_interpreter_without_torch(bench, tmp_path):
+    # -S leaves out site-packages, so this Python has neither torch nor Ultralytics.
+    python = tmp_path / "bare-python"
+    import sys
+
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    code, _, err = bench("--python", python)
+    assert code == 2
+    assert "ultralytics is not installed for" in err
+
+
+def test_an_ultralytics_below_the_floor(bench, tmp_path):
+    import sys
+
+    site = tmp_path / "site"
+    for name, version in (("ultralytics", "8.2.0"), ("torch", "2.9.0")):
+        (site / f"{name}-{version}.dist-info").mkdir(parents=True)
+        (site / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    python = tmp_path / "old-python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    code, _, err = bench("--python", python)
+    assert code == 2
+    assert "ultralytics 8.2.0 is older than 8.3.230, the oldest that can be measured: upgrade it." in err
+
+
+def test_a_torch_that_cannot_be_imported(bench, tmp_path):
+    import sys
+
+    site = tmp_path / "site"
+    for name, version in (("ultralytics", "8.4.0"), ("torch", "2.9.0")):
+        (site / f"{name}-{version}.dist-info").mkdir(parents=True)
+        (site / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    (site / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')\n")
+    python = tmp_path / "broken-python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    code, out, err = bench("--python", python, "--profile", "smoke", "--model", "yolov8n.yaml")
+    assert code == 2, out + err
+    assert "cannot import torch and ultralytics: ImportError: libcudart.so.13" in out + err

@@ -1,0 +1,31 @@
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cases import Case
+from bench.cases.matrix import Planned
+from bench.cases.recipe import Recipe
+from bench.records.record import Environment
+from bench.runner.interpreter import Interpreter
+from bench.runner.launcher import Spawning
+
+FAKE = Path(__file__).with_name("fake_python.py")
+RECIPE = Recipe(warmup_seconds=0.0, window_steps=1, window_seconds=0.0, pins={})
+
+
+def plan(model="yolov8n", **axes):
+    values = {"mode": "train", "model": model, "device": "cpu", "amp": "off", "batch": 4, "imgsz": 64, **axes}
+    return Planned(Case(**values), RECIPE)
+
+
+@pytest.fixture
+def launcher(tmp_path, monkeypatch):
+    """Starts fake workers, by the same code that starts real ones where there is no fork."""
+    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} "$@"\n')
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    environment = Environment(python="3.11.0", packages={"torch": "2.9", "ultralytics": "8.4"}, yolopace="0")
+    return Spawning(Interpreter(path=str(python), environment=environment))

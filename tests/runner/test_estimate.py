@@ -1,0 +1,24 @@
+from bench.runner.estimate import Estimator, work
+from tests.runner.conftest import plan
+
+
+def test_work_grows_with_batch_pixels_and_scale():
+    small = work(plan("yolov8n", batch=1, imgsz=64).case)
+    assert work(plan("yolov8n", batch=4, imgsz=128).case) == 16 * small
+    assert work(plan("yolov8x", batch=1, imgsz=64).case) == 30 * small
+    assert work(plan("yolo11n-seg", batch=1, imgsz=64).case) == small
+    assert work(plan("best.pt", batch=1, imgsz=64).case) == small
+
+
+def test_a_case_seen_before_takes_as_long_as_then(launcher):
+    from bench.runner.measure import measure
+
+    planned = plan("yolov8n")
+    record = measure(launcher, planned, {"yaml": "", "fingerprint": "f", "images": 4}, "r1", 20)
+    estimator = Estimator([record])
+    assert estimator.knows(planned)
+    assert estimator.seconds(planned) == record.costs.total
+    other = plan("yolov8n", batch=8)
+    assert not estimator.knows(other)
+    # 0.25 s a step of batch 4 was seen, so 0.5 s at batch 8: ten steps of warm-up (a cycle and two), eight of window.
+    assert estimator.seconds(other) == 0.6 + 10 * 0.5 + 8 * 0.5

@@ -1,0 +1,198 @@
+"""The main job as a user runs it: ``pytest bench/ --benchmark-only``, and the commands on what it leaves behind."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.records import store
+
+ROOT = Path(__file__).resolve().parents[2]
+AXES = ("--profile", "smoke", "--device", "cpu", "--amp", "off,on", "--threads", "1")
+
+
+def run(cache, *arguments):
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "YOLOPACE_CACHE": str(cache)},
+        check=False,
+    )
+
+
+def bench(cache, folder, *arguments):
+    places = ("--results", folder / "results", "--reports", folder / "reports", "-p", "no:cacheprovider")
+    return run(cache, "-m", "pytest", "bench/", "--benchmark-only", *places, *arguments)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("main-job")
+
+
+@pytest.fixture(scope="module")
+def main_job(cache, folder):
+    saving = ("--benchmark-json", folder / "b.json", "--benchmark-autosave", "--benchmark-save-data")
+    return bench(cache, folder, *AXES, *saving, f"--benchmark-storage=file://{folder / 'storage'}")
+
+
+@pytest.fixture(scope="module")
+def records(main_job, folder):
+    found, complaints = store.read([folder / "results"])
+    assert not complaints
+    return {record.case.id: record for record in found}
+
+
+def test_the_main_job_measures_and_says_where_the_report_is(main_job, folder):
+    out = main_job.stdout
+    assert main_job.returncode == 0, out + main_job.stderr
+    assert "2 of 4 cases measured" in out
+    [report] = [line.removeprefix("report: ") for line in out.splitlines() if line.startswith("report: ")]
+    assert Path(report).is_file()
+    assert "images/s" in Path(report).read_text()
+
+
+def test_one_line_of_progress_a_case(main_job):
+    lines = [line for line in main_job.stdout.splitlines() if line.startswith("[")]
+    assert [line.split()[1] for line in lines] == [
+        "train-yolov8n-cpu-fp32-b16-i64",
+        "predict-yolov8n-cpu-fp32-b16-i64",
+        "train-yolov8n-cpu-amp-b16-i64",
+        "predict-yolov8n-cpu-amp-b16-i64",
+    ]
+    assert "images/s" in lines[0]
+
+
+def test_what_was_not_run_stands_in_the_records_with_its_reason(records):
+    substituted = records["train-yolov8n-cpu-amp-b16-i64"]
+    assert substituted.outcome.status.value == "substituted"
+    assert substituted.outcome.reason.startswith("amp on was asked, amp off would run")
+    assert substituted.steps is None
+
+
+def test_rounds_of_pytest_benchmark_are_the_steps_of_the_record(records, folder):
+    found = json.loads((folder / "b.json").read_text())
+    assert {row["group"] for row in found["benchmarks"]} == {
+        "train, batch 16, 64 px: seconds a step",
+        "predict, batch 16, 64 px: seconds a step",
+    }
+    for row in found["benchmarks"]:
+        record = next(r for r in records.values() if r.id == row["extra_info"]["record"])
+        assert row["stats"]["data"] == record.steps.window
+        assert row["extra_info"]["images_per_second"] == record.steps.window_images / sum(record.steps.window)
+        assert row["extra_info"]["process_bytes"] == record.memory["process"].bytes
+    assert found["machine_info"]["fingerprint"] == next(iter(records.values())).machine.fingerprint
+    assert "node" not in found["machine_info"]
+
+
+def test_pytest_benchmark_compares_what_it_saved(main_job, folder):
+    [saved] = folder.glob("storage/*/*.json")
+    program = Path(sys.executable).with_name("pytest-benchmark")
+    done = subprocess.run(
+        [program, f"--storage=file://{folder / 'storage'}", "compare"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "train-yolov8n-cpu-fp32-b16-i64" in done.stdout, saved
+
+
+def test_table_has_a_row_a_record_and_epochs_that_add_up(main_job, cache, folder, records):
+    done = run(cache, "-m", "bench", "table", folder / "results", "--format", "csv", "--epoch-images", "5000")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert done.returncode == 0
+    assert len(rows) == len(records)
+    for row in rows:
+        if row["status"] == "measured":
+            images = float(row["seconds_per_epoch"]) * float(row["images_per_second"])
+            assert images == pytest.approx(5000)
+            assert int(row["threads"]) == 1
+        else:
+            assert row["images_per_second"] == row["seconds_per_epoch"] == row["peak_memory_bytes"] == ""
+            assert row["reason"]
+
+
+def test_the_report_can_be_made_again(main_job, cache, folder):
+    places = (folder / "results", "--output", folder / "again")
+    done = run(cache, "-m", "bench", "report", *places, "--baseline", "batch=16")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "again" / "index.html").is_file()
+    assert (folder / "again" / "report.md").is_file()
+    assert (folder / "again" / "cases.csv").is_file()
+    assert list((folder / "again" / "plots").glob("*.svg"))
+
+
+def test_resuming_a_finished_run_measures_nothing_again(main_job, cache, folder, records):
+    done = bench(cache, folder, *AXES, "--resume", "last")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("(from before)") == 2
+    assert {r.id: r for r in store.read([folder / "results"])[0]} == {r.id: r for r in records.values()}
+
+
+def test_nothing_measured_is_exit_status_4(cache, tmp_path):
+    done = bench(cache, tmp_path, "--profile", "smoke", "--device", "mps,7")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "0 of 8 cases measured" in done.stdout
+    again = run(cache, "-m", "bench", "report", tmp_path / "results", "--output", tmp_path / "again")
+    assert again.returncode == 4
+    assert "no case was measured" in again.stderr
+
+
+def _first_record(folder, seconds=90):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = list(folder.glob("results/*/*.json"))
+        if found:
+            return found[0]
+        time.sleep(0.05)
+    pytest.fail("no record came")
+
+
+def _processes_of(group):
+    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(group)], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in done.stdout.split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_ending_pytest_costs_one_case_and_leaves_no_process(cache, tmp_path, number):
+    places = ("--results", tmp_path / "results", "--reports", tmp_path / "reports", "-p", "no:cacheprovider")
+    axes = ("--profile", "full", "--device", "cpu", "--model", "yolov8n", "--batch", "16", "--amp", "off")
+    sizes = ("--imgsz", "64,96,128,160")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "bench/", "--benchmark-only", *map(str, (*places, *axes, *sizes))],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "YOLOPACE_CACHE": str(cache)},
+    )
+    try:
+        _first_record(tmp_path)
+        time.sleep(1.0)
+        [parent] = _processes_of(process.pid)
+        workers = _processes_of(parent)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    deadline = time.monotonic() + 15
+    while any(Path(f"/proc/{pid}").exists() for pid in (parent, *workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in (parent, *workers))
+    records, complaints = store.read([tmp_path / "results"])
+    assert not complaints
+    assert records[0].outcome.status.value == "measured"
+    if number == signal.SIGINT:
+        assert process.returncode == 2, out
+        assert [r.outcome.status.value for r in records[1:]] == ["interrupted"]
+        assert "report: " in out
+    else:
+        assert len(records) == 1

@@ -1,0 +1,136 @@
+"""What Ultralytics would run in place of what was asked ends the case, with a reason, before the clock starts."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from bench.errors import WrongUse
+from tests.spine.conftest import run_one, tiny
+
+
+@pytest.mark.parametrize("mode", ["train", "predict"])
+@pytest.mark.parametrize(
+    ("axes", "status", "reason"),
+    [
+        ({"amp": "on"}, "substituted", "amp on was asked, amp off would run: Ultralytics offers no mixed precision"),
+        ({"amp": "bf16"}, "unsupported", "amp bf16 was asked: "),
+        ({"imgsz": 70}, "substituted", "imgsz 70 was asked, imgsz 96 would run: sizes are rounded up"),
+        ({"model": "yolov99n"}, "unsupported", "model yolov99n: this Ultralytics has no such model (close: "),
+        ({"device": "0+1"}, "unsupported", "device 0+1: several devices in one case cannot be measured yet"),
+    ],
+)
+def test_it_ends_with_a_reason_and_without_a_step(forking, tmp_path, mode, axes, status, reason):
+    record = run_one(forking, tmp_path, tiny(mode, **axes))
+    assert (record.outcome.status.value, record.steps) == (status, None)
+    assert record.outcome.reason.startswith(reason)
+    assert record.costs.warmup is None
+
+
+@pytest.mark.parametrize(("device", "word"), [("mps", "MPS"), ("7", "CUDA")])
+def test_a_device_that_is_not_there(forking, tmp_path, device, word):
+    record = run_one(forking, tmp_path, tiny(device=device))
+    assert record.outcome.status.value == "unsupported"
+    assert record.outcome.reason.startswith(f"device {device}: ")
+    assert word in record.outcome.reason
+
+
+@pytest.fixture
+def small_set(tmp_path, cache, forking):
+    """A user's own data set of four images, in folders."""
+    from bench.runner.measure import find_data
+
+    made = find_data(forking, tiny())
+    pool = next(cache.glob("data/*/pool"))
+    assert made["images"] == 128
+    for split in ("train", "val"):
+        for kind, suffix in (("images", "jpg"), ("labels", "txt")):
+            folder = tmp_path / "own" / kind / split
+            folder.mkdir(parents=True)
+            for number in range(4):
+                name = f"{number:04d}.{suffix}"
+                (folder / name).write_bytes((pool / kind / name).read_bytes())
+    yaml = tmp_path / "own.yaml"
+    yaml.write_text(f"path: {tmp_path / 'own'}\ntrain: images/train\nval: images/val\nnc: 80\n")
+    return str(yaml)
+
+
+@pytest.mark.parametrize("mode", ["train", "predict"])
+def test_a_batch_larger_than_the_data(forking, tmp_path, small_set, mode):
+    record = run_one(forking, tmp_path, tiny(mode, data=small_set))
+    assert record.outcome.status.value == "substituted"
+    assert record.outcome.reason.startswith("batch 16 was asked, batch 4 would run: the data set has fewer images")
+
+
+def test_a_small_set_of_ones_own_is_run_over_and_over(forking, tmp_path, small_set):
+    record = run_one(forking, tmp_path, tiny(data=small_set, batch=2))
+    assert record.outcome.status.value == "measured", record.outcome.reason
+    assert record.data.name == "own.yaml"
+    assert record.data.images == 4
+    assert len(record.steps.window) == record.steps.cycle == 32
+    assert len(record.steps.interludes) == 16
+
+
+@pytest.mark.parametrize("content", ["train: nowhere\nval: nowhere\nnc: 1\n", "nonsense", "train: [\n"])
+def test_data_that_cannot_be_used(forking, tmp_path, content):
+    yaml = tmp_path / "bad.yaml"
+    yaml.write_text(content)
+    with pytest.raises(WrongUse, match=r"^data .*bad\.yaml: "):
+        run_one(forking, tmp_path, tiny(data=str(yaml)))
+
+
+def test_data_without_images(forking, tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / "empty" / split).mkdir(parents=True)
+    yaml = tmp_path / "empty.yaml"
+    yaml.write_text(f"path: {tmp_path / 'empty'}\ntrain: train\nval: val\nnc: 1\n")
+    with pytest.raises(WrongUse, match="has no images"):
+        run_one(forking, tmp_path, tiny(data=str(yaml)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_forked_worker_that_is_killed(forking, tmp_path, monkeypatch, number):
+    start = forking.start
+
+    def doomed(job):
+        worker = start(job)
+        if job["kind"] == "case":
+            threading.Timer(0.2, os.kill, (worker.pid, number)).start()
+        return worker
+
+    monkeypatch.setattr(forking, "start", doomed)
+    record = run_one(forking, tmp_path, tiny())
+    assert record.outcome.status.value == "failed"
+    assert record.outcome.reason.startswith(f"The worker was killed by {number.name} while ")
+
+
+def test_the_parent_of_the_workers_may_die_too(forking, tmp_path, monkeypatch):
+    forking.wait()
+    parent = forking._process.pid
+    os.kill(parent, signal.SIGKILL)
+    forking._process.wait()
+    record = run_one(forking, tmp_path, tiny())
+    assert record.outcome.status.value == "measured", record.outcome.reason
+    assert forking._process.pid != parent
+
+
+def test_workers_die_with_the_parent(forking, tmp_path):
+    from bench.runner.launcher import Forking
+
+    launcher = Forking(forking.interpreter)
+    launcher.wait()
+    job = {"kind": "case", "case": {"mode": "train", "device": "cpu"}, "data": "", "pins": {}, "window": {}}
+    worker = launcher.start({**job, "threads": 0, "scratch": str(tmp_path)})
+    os.kill(launcher._process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(worker.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the worker outlived its parent")
+    launcher.close()
