@@ -6,15 +6,17 @@ import re
 
 from bench.errors import WrongUse
 
+NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+DURATION = re.compile(rf"(?:(?P<h>{NUMBER})h)?(?:(?P<m>{NUMBER})m)?(?:(?P<s>{NUMBER})s?)?")
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(text: str) -> float:
     """Seconds of ``90``, ``90s``, ``10m``, ``1.5h`` or ``1h30m``."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+    found = DURATION.fullmatch(text.strip())
+    if not text.strip() or not found:
         raise WrongUse(f"{text!r} is no duration: write 90s, 10m or 1h30m.")
-    seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
+    seconds = sum(float(number) * UNITS[unit] for unit, number in found.groupdict().items() if number)
     if seconds <= 0:
         raise WrongUse(f"{text!r} is no duration: it has to be more than nothing.")
     return seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.analysis.metrics import significant
 from bench.cases.matrix import Planned
 from bench.durations import about
 from bench.records.outcome import Status
@@ -31,7 +32,8 @@ def line(record: Record, number: int, total: int, left: float, reused: bool = Fa
     """
     speed = rate(record)
     if speed is not None:
-        found = f"{speed:8.3g} images/s  in {about(record.costs.total)}" + (" (from before)" if reused else "")
+        found = f"{significant(speed):>8} images/s  in {about(record.costs.total)}"
+        found += " (from before)" if reused else ""
     else:
         found = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
         if other := record.extra.get("settled_by"):

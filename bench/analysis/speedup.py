@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.analysis.table import AXES
 from bench.cases.axes import AXES as PARSERS
+from bench.cases.case import model_name
 from bench.errors import WrongUse
 
 
@@ -19,19 +20,22 @@ def parse_baseline(text: str) -> dict[str, Any]:
         name, _, value = part.strip().partition("=")
         if name not in PARSERS or not value:
             raise WrongUse(f"baseline {part.strip()!r}: write axis=value, with one of {', '.join(PARSERS)}.")
-        chosen[name] = PARSERS[name].parse(value)
+        parsed = PARSERS[name].parse(value)
+        chosen[name] = model_name(parsed) if name == "model" else parsed
     return chosen
 
 
 def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
-    """The CPU without mixed precision, if anything else was measured; else the smallest value of the first axis that
-    varies: batch, then size, then model. Empty where nothing varies.
+    """What speed-ups refer to where nobody says.
+
+    The CPU without mixed precision, if another device was measured; else no mixed precision, if some was; else the
+    smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.
     """
     measured = table[table["status"] == "measured"]
     if measured["device"].nunique() > 1 and "cpu" in set(measured["device"]):
         return {"device": "cpu", "amp": "off"}
     if measured["amp"].nunique() > 1:
-        return {"amp": "off"}
+        return {"amp": "off" if "off" in set(measured["amp"]) else measured["amp"].iloc[0]}
     for axis in ("batch", "imgsz"):
         if measured[axis].nunique() > 1:
             return {axis: int(measured[axis].min())}

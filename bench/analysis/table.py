@@ -133,7 +133,9 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
 
 
 def latest(table: pd.DataFrame) -> pd.DataFrame:
-    """The newest row of every case on every machine and pair of versions: what plots and pivots show."""
+    """One row of every case on every machine and pair of versions, for plots and pivots: the newest that was measured,
+    else the newest.
+    """
     keys = ["machine", "torch", "ultralytics", *AXES]
-    newest = table.sort_values("started", kind="stable").groupby(keys, sort=False, dropna=False).tail(1)
-    return newest.sort_index()
+    order = table.assign(measured=table["status"] == "measured").sort_values(["measured", "started"], kind="stable")
+    return table.loc[order.groupby(keys, sort=False, dropna=False).tail(1).index].sort_index()

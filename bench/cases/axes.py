@@ -15,6 +15,12 @@ MODES = ("train", "predict")
 PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
 """Values of ``amp`` and what a case's id calls them."""
 
+DEVICE = re.compile(r"(?P<name>cpu|mps)|cuda|(?:cuda:)?(?P<index>[0-9]{1,4})")
+"""One device as users write it; ``cuda`` alone is card 0."""
+
+LONGEST_NAME = 100
+"""Characters of a model's name, which becomes part of a file's name."""
+
 
 def parse_mode(text: str) -> str:
     """``train`` or ``predict``."""
@@ -25,17 +31,15 @@ def parse_mode(text: str) -> str:
 
 def parse_device(text: str) -> str:
     """``cpu``, ``mps``, a CUDA index such as ``0``, or several joined by ``+`` such as ``0+1`` and ``cpu+cpu``."""
-    name = text.lower().removeprefix("cuda:")
-    if name == "cuda":
-        name = "0"
-    parts = name.split("+")
-    if not all(part in ("cpu", "mps") or part.isdigit() for part in parts):
+    parts = [DEVICE.fullmatch(part) for part in text.lower().split("+")]
+    if not all(parts):
         raise WrongUse(f"device {text!r} is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1.")
-    if len(parts) > 1 and len({part.isdigit() for part in parts} | {part for part in parts if not part.isdigit()}) > 1:
+    names = [part["name"] or str(int(part["index"] or 0)) for part in parts if part]
+    if len({device_kind(name) for name in names}) > 1:
         raise WrongUse(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
-    if parts[0].isdigit() and len(set(parts)) < len(parts):
+    if device_kind(names[0]) == "cuda" and len(set(names)) < len(names):
         raise WrongUse(f"device {text!r} names a card twice.")
-    return "+".join(str(int(part)) if part.isdigit() else part for part in parts)
+    return "+".join(names)
 
 
 def parse_amp(text: str) -> str:
@@ -47,7 +51,7 @@ def parse_amp(text: str) -> str:
 
 def _whole(name: str, least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise WrongUse(f"{name} {text!r} is not allowed: use a whole number from {least} to {most}.")
         return int(text)
 
@@ -57,6 +61,8 @@ def _whole(name: str, least: int, most: int) -> Callable[[str], int]:
 def parse_model(text: str) -> str:
     """A model name such as ``yolov8n`` (its yaml, random weights), or a ``.pt`` or ``.yaml`` file."""
     path = Path(text)
+    if len(path.name) > LONGEST_NAME:
+        raise WrongUse(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
     if path.suffix in (".yaml", ".yml", ".pt") and path.exists():
         return str(path.resolve())
     if path.name != text or path.suffix == ".yml":

@@ -11,6 +11,14 @@ import msgspec
 from bench.cases.axes import PRECISIONS, device_kind
 
 
+def model_name(model: str) -> str:
+    """A model without folders; a file carries six digits of its path, since names repeat."""
+    if "/" not in model:
+        return model
+    name = re.sub(r"[^A-Za-z0-9._]+", "_", Path(model).name)
+    return f"{name}_{hashlib.sha256(model.encode()).hexdigest()[:6]}"
+
+
 class Case(msgspec.Struct, frozen=True, order=True):
     """What is measured; :class:`~bench.cases.recipe.Recipe` says how.
 
@@ -37,11 +45,8 @@ class Case(msgspec.Struct, frozen=True, order=True):
 
     @property
     def model_name(self) -> str:
-        """The model without folders; a file outside the working directory's view carries four digits of its path."""
-        if "/" not in self.model and "\\" not in self.model:
-            return self.model
-        name = re.sub(r"[^A-Za-z0-9._]+", "_", Path(self.model).name)
-        return f"{name}_{hashlib.sha256(self.model.encode()).hexdigest()[:4]}"
+        """See :func:`model_name`."""
+        return model_name(self.model)
 
     @property
     def device_kind(self) -> str:

@@ -42,7 +42,7 @@ def cpu_name() -> str:
 
 @functools.cache
 def nvidia_gpus() -> tuple[tuple[str, int], ...]:
-    """Name and bytes of memory of every NVIDIA GPU that the driver knows, in torch's order; () without a driver."""
+    """Name and bytes of memory of every NVIDIA GPU that the driver knows, in its order; () without a driver."""
     try:
         import pynvml
 

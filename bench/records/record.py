@@ -39,10 +39,14 @@ class Steps(msgspec.Struct, frozen=True):
     interludes: list[float] = []
 
     def __post_init__(self) -> None:
-        if not len(self.seconds) == len(self.data_wait) or self.warmup > len(self.seconds):
+        count = len(self.seconds)
+        images = self.images if isinstance(self.images, list) else [self.images] * count
+        if len(self.data_wait) != count or len(images) != count:
             raise ValueError("steps: the lists of one case differ in length")
-        if isinstance(self.images, list) and len(self.images) != len(self.seconds):
-            raise ValueError("steps: the lists of one case differ in length")
+        if not 0 <= self.warmup <= count or not all(0 <= index < count for index in self.optimizer):
+            raise ValueError("steps: an index is out of range")
+        if self.cycle < 1 or min(images, default=1) < 1 or min(self.seconds, default=1.0) <= 0:
+            raise ValueError("steps: a step without images or without a duration")
 
     @property
     def window(self) -> list[float]:

@@ -96,7 +96,10 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Make a file's new name last over a power cut; some file systems cannot, and need not."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
     try:
         os.fsync(descriptor)
     except OSError:
@@ -130,7 +133,7 @@ def files(sources: Iterable[Path]) -> list[Path]:
         if source.is_file():
             found.append(source)
         elif source.is_dir():
-            found += sorted(source.glob("*.json")) or sorted(source.glob("*/*.json"))
+            found += [*sorted(source.glob("*.json")), *sorted(source.glob("*/*.json"))]
         else:
             raise WrongUse(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(found))
@@ -146,6 +149,6 @@ def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
     for file in files(sources):
         try:
             records.append(msgspec.convert(upgraded(msgspec.json.decode(file.read_bytes())), Record))
-        except (Unreadable, msgspec.MsgspecError, ValueError, KeyError, OSError) as error:
+        except (Unreadable, msgspec.MsgspecError, ValueError, KeyError, OSError, RecursionError) as error:
             complaints.append(f"{file} is left out: {error}.")
     return sorted(records, key=lambda record: (record.run, record.started)), complaints

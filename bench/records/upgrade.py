@@ -23,7 +23,7 @@ def upgraded(raw: Any) -> dict[str, Any]:
         Unreadable: for what is no record, and for one that a newer version wrote.
     """
     schema = raw.get("schema") if isinstance(raw, dict) else None
-    if not isinstance(schema, int):
+    if not isinstance(schema, int) or schema < 1:
         raise Unreadable("it is no record: it has no schema number")
     if schema > SCHEMA:
         raise Unreadable(f"a newer yolopace wrote it (schema {schema}, this one knows {SCHEMA}): upgrade yolopace")

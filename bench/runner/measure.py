@@ -160,7 +160,11 @@ def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str
             "costs": seen.costs,
             "log": seen.log,
         }
-        return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
+        try:
+            return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
+        except (msgspec.MsgspecError, ValueError) as error:
+            outcome = Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}.")
+            return msgspec.convert(msgspec.to_builtins({**content, "outcome": outcome}), Record)
 
     with scratch_folder() as scratch:
         job = {

@@ -14,6 +14,7 @@ import os
 import random
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ VERSION = 1
 POOL_IMAGES = 128
 VAL_IMAGES = 2
 CLASSES = 80
-JPEG_QUALITY = 90
+JPEG_QUALITY = 96
 SIZES = (
     ((640, 480), 0.62),
     ((480, 640), 0.20),
@@ -101,9 +102,11 @@ def inspect(yaml: str) -> dict[str, Any]:
     return {"yaml": yaml, "fingerprint": digest.hexdigest()[:12], "images": len(files)}
 
 
-def _into_place(target: Path, make: Any) -> None:
+def _into_place(target: Path, make: Callable[[Path], None]) -> None:
     """Make a folder beside its place and move it there whole; whoever comes second takes what is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():  # without its mark: something took files out of the cache
+        shutil.rmtree(target)
     folder = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         make(folder)
@@ -165,7 +168,7 @@ def _labels(draw: random.Random, certain: list[int]) -> str:
     lines = []
     for index in range(boxes):
         kind = certain[index] if index < len(certain) else draw.choices(range(CLASSES), common)[0]
-        side = min(max(draw.lognormvariate(-2.35, 0.95), 0.008), 0.9)  # of the image's side
+        side = min(max(draw.lognormvariate(-2.59, 1.15), 0.008), 0.9)  # of the image's side
         slim = draw.lognormvariate(0.0, 0.35)
         width, height = min(side * slim, 0.98), min(side / slim, 0.98)
         x, y = draw.uniform(width / 2, 1 - width / 2), draw.uniform(height / 2, 1 - height / 2)

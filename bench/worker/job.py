@@ -26,9 +26,6 @@ WORKLOADS = {
 def measure(job: dict[str, Any], channel: Channel) -> None:
     """Measure the job's case; raises :class:`Refused` where that cannot be done."""
     case = job["case"]
-    if "+" in case["device"]:
-        reason = f"device {case['device']}: several devices in one case cannot be measured yet; name one."
-        raise Refused("unsupported", reason, axes=("device",))
     device = open_device(case["device"])
     why = device.why_unusable()
     if why:

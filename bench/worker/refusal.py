@@ -23,10 +23,13 @@ class Refused(Exception):
 OUT_OF_MEMORY = (
     "out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
-    "can't allocate memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
     "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "insufficient memory",
 )
-"""What an allocator that gave up says: torch on cuda and mps, cuBLAS, torch on the CPU (Linux, Windows)."""
+"""What an allocator that gave up says: torch on cuda and mps, cuBLAS, cuDNN, torch on the CPU, the kernel, OpenCV."""
 
 
 def from_exception(error: BaseException) -> Refused:

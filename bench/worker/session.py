@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import time
@@ -66,6 +67,7 @@ class Session:
         runs = {**settings, **effective.torch_settings()}
         self._channel.send("effective", settings=runs)
         effective.compare(self.case, runs)
+        gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         self.device.reset_peaks()
         self._stopwatch = Stopwatch(
             rule=Rule(cycle=cycle, **self._rule), synchronize=self.device.synchronize, on_window=self._window_opens

@@ -78,13 +78,14 @@ class Stopwatch:
         The device is synchronised at the window's edges only.
         """
         now = self.clock()
-        if self._completes(now):
+        if self._completes(now - self._edge):
             self.synchronize()
             now = self.clock()
-        self.seconds.append(now - self._edge)
+        took = now - self._edge
+        self.seconds.append(took)
         self.data_wait.append(self._began - self._edge)
         self.images.append(images)
-        self._total += now - self._edge
+        self._total += took
         self._edge = now
         if self.warmup is None:
             if self.rule.warm(len(self.seconds), self._total):
@@ -92,11 +93,11 @@ class Stopwatch:
             return False
         return self.rule.complete(len(self.seconds) - self.warmup, self._total)
 
-    def _completes(self, now: float) -> bool:
-        """Whether a step that ended ``now`` would be the last of the window."""
+    def _completes(self, took: float) -> bool:
+        """Whether a step that took so many seconds would be the last of the window."""
         if self.warmup is None:
             return False
-        return self.rule.complete(len(self.seconds) - self.warmup + 1, self._total + now - self._edge)
+        return self.rule.complete(len(self.seconds) - self.warmup + 1, self._total + took)
 
     def _open(self) -> None:
         self.warmup = len(self.seconds)

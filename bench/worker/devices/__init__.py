@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..refusal import Refused
 from .base import Device
 from .cpu import Cpu
 from .cuda import Cuda
@@ -11,7 +12,14 @@ __all__ = ["Device", "open_device"]
 
 
 def open_device(name: str) -> Device:
-    """The device that a case names: ``cpu``, ``mps``, or the index of a CUDA device."""
+    """The device that a case names: ``cpu``, ``mps``, or the index of a CUDA device.
+
+    Raises:
+        Refused: for several devices joined by ``+``.
+    """
+    if "+" in name:
+        reason = f"device {name}: several devices in one case cannot be measured yet; name one."
+        raise Refused("unsupported", reason, axes=("device",))
     if name == "cpu":
         return Cpu()
     if name == "mps":

@@ -1,0 +1,220 @@
+"""Where and how it was measured, in words: machine, versions, conditions, recipes, and the command that repeats it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.analysis.metrics import show_bytes
+from bench.cases.matrix import Timing, profiles
+from bench.cases.recipe import PINS, Recipe
+from bench.records.record import Conditions, Record
+from bench.report import labels
+
+Facts = list[tuple[str, str]]
+"""Headings with their text."""
+
+
+def machine_facts(records: Sequence[Record]) -> Facts:
+    """What all records of one machine say of it first; what differs from case to case is a range or a list."""
+    measured = sum(record.outcome.status.value == "measured" for record in records)
+    facts = [
+        ("Machine", records[0].machine.title),
+        ("Software", software(records)),
+        ("CPU threads", _list(_threads(record) for record in records)),
+        ("Conditions", conditions([record.conditions for record in records])),
+        ("Cases", f"{measured} of {len(records)} measured, {_days(records)}"),
+    ]
+    return [(heading, text) for heading, text in facts if text]
+
+
+def details(records: Sequence[Record]) -> Facts:
+    """What is there to know of a machine beyond that."""
+    facts = [
+        *_devices(records),
+        ("Other packages", _list(_packages(record) for record in records)),
+        ("Runs", _list(record.run for record in records)),
+        ("Fingerprint", records[0].machine.fingerprint),
+    ]
+    return [(heading, text) for heading, text in facts if text]
+
+
+def software(records: Sequence[Record]) -> str:
+    """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``; several versions of one in a list."""
+    found = (
+        ("Python", _list(record.environment.python for record in records)),
+        ("torch", _list(record.environment.torch for record in records)),
+        ("Ultralytics", _list(record.environment.ultralytics for record in records)),
+        ("yolopace", _list(record.environment.yolopace for record in records)),
+    )
+    return " · ".join(f"{name} {versions}" for name, versions in found if versions)
+
+
+def _list(values: Iterable[str]) -> str:
+    return ", ".join(value for value in dict.fromkeys(values) if value)
+
+
+def _packages(record: Record) -> str:
+    known = ("torch", "ultralytics")
+    return " · ".join(f"{name} {version}" for name, version in record.environment.packages.items() if name not in known)
+
+
+def _threads(record: Record) -> str:
+    threads = record.effective.get("threads")
+    return "" if threads is None else labels.setting(threads)
+
+
+def _days(records: Sequence[Record]) -> str:
+    days = sorted({record.started[:10] for record in records})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def _devices(records: Sequence[Record]) -> Facts:
+    """What each device says of itself."""
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        if record.device:
+            told = " · ".join(f"{key.replace('_', ' ')} {_fact(key, value)}" for key, value in record.device.items())
+            found.setdefault(labels.device(record.case.device), {})[told] = None
+    return [(f"Device {device}", "; ".join(told)) for device, told in found.items()]
+
+
+def _fact(key: str, value: Any) -> str:
+    if "memory" in key and isinstance(value, int):
+        return show_bytes(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else labels.setting(value)
+
+
+def conditions(seen: Sequence[Conditions]) -> str:
+    """What the machine was like when its cases began; what the system did not tell is left out."""
+    swap = [value for value in _told(seen, "swap_used_bytes") if value > 0]
+    battery = set(_told(seen, "on_battery"))
+    parts = [
+        _range("load", _told(seen, "load"), "{:.2f}".format),
+        _range("memory available", _told(seen, "memory_available_bytes"), show_bytes),
+        _range("swap in use", swap, show_bytes) if swap else "no swap in use" * bool(_told(seen, "swap_used_bytes")),
+        {True: "on battery", False: "on mains power"}[battery.pop()] if len(battery) == 1 else "",
+        "on battery in some cases, on mains power in others" if len(battery) > 1 else "",
+        "governor " + labels.listing(dict.fromkeys(governors)) if (governors := _told(seen, "governor")) else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _told(seen: Sequence[Conditions], name: str) -> list[Any]:
+    return [value for value in (getattr(one, name) for one in seen) if value is not None]
+
+
+def _range(what: str, values: Sequence[float], show: Callable[[float], str]) -> str:
+    if not values:
+        return ""
+    low, high = show(min(values)), show(max(values))
+    return f"{what} {low}" if low == high else f"{what} {low} to {high}"
+
+
+class HowMeasured(msgspec.Struct, frozen=True):
+    """A recipe in words, with what it fixes and why.
+
+    Attributes:
+        where: the devices that it was used on.
+        rule: warm-up and window.
+        cases: how many cases it was used for.
+        data: name of the data, with a fingerprint and a length for each set that was used.
+        pins: setting, value and reason.
+        fingerprint: of the recipe.
+    """
+
+    where: str
+    rule: str
+    cases: int
+    data: str
+    pins: tuple[tuple[str, str, str], ...]
+    fingerprint: str
+
+
+def recipes(records: Sequence[Record]) -> list[HowMeasured]:
+    """The recipes of some records of one mode, those of most cases first."""
+    by_fingerprint: dict[str, list[Record]] = {}
+    for record in records:
+        by_fingerprint.setdefault(record.recipe.fingerprint, []).append(record)
+    found = [
+        HowMeasured(
+            where=", ".join(map(labels.device, labels.order("device", (record.case.device for record in members)))),
+            rule=rule(members[0].recipe, members[0].case.mode),
+            cases=len(members),
+            data=data(members),
+            pins=pins(members[0].recipe, members[0].case.mode),
+            fingerprint=fingerprint,
+        )
+        for fingerprint, members in by_fingerprint.items()
+    ]
+    return sorted(found, key=lambda how: -how.cases)
+
+
+def rule(recipe: Recipe, mode: str) -> str:
+    """Warm-up and window in one sentence."""
+    least = f"{recipe.warmup_seconds:g} s"
+    window = f"{recipe.window_steps} steps and {recipe.window_seconds:g} s"
+    if mode == "train":
+        return (
+            f"Warm-up of at least {least}, one accumulation cycle and two steps; "
+            f"then a window of at least {window}, in whole accumulation cycles."
+        )
+    return f"Warm-up of at least {least} and two calls; then a window of at least {window}, a step being one call."
+
+
+def data(records: Sequence[Record]) -> str:
+    """``coco-like 0ced1a548774 (1,024 images)``; sets that cases of one name used are listed after it."""
+    names: dict[str, dict[str, None]] = {}
+    for record in records:
+        if record.data is not None:
+            length = labels.count(record.data.images, "image")
+            names.setdefault(record.data.name, {})[f"{record.data.fingerprint} ({length})"] = None
+    if not names:
+        return Path(records[0].recipe.data).name
+    return "; ".join(f"{name} {', '.join(sets)}" for name, sets in names.items())
+
+
+def pins(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
+    """Settings that the recipe fixes, with the reasons that :data:`PINS` has for them."""
+    why = {pin.key: pin.why for pin in PINS.get(mode, ())}
+    return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.pins.items())
+
+
+def commands(records: Sequence[Record]) -> list[str]:
+    """The command that measures the cases of some records again, one for each device."""
+    found = []
+    for device in labels.order("device", (record.case.device for record in records)):
+        members = [record for record in records if record.case.device == device]
+        parts = ["pytest", "bench/", "--benchmark-only"]
+        profile = _profile(members)
+        if profile:
+            parts += ["--profile", profile]
+        for axis in ("mode", "model", "device", "amp", "batch", "imgsz"):
+            values = [Path(str(getattr(record.case, axis))).name for record in members]
+            parts += [f"--{axis}", ",".join(dict.fromkeys(values))]
+        sets = dict.fromkeys(Path(record.recipe.data).name for record in members)
+        if list(sets) != ["coco-like"]:
+            parts += ["--data", next(iter(sets))]
+        found.append(shlex.join(parts))
+    return found
+
+
+def _profile(records: Sequence[Record]) -> str:
+    """The profile whose timing all recipes have, or an empty string."""
+    for name, profile in profiles().items():
+        if all(_timed(record, profile.recipe) for record in records):
+            return name
+    return ""
+
+
+def _timed(record: Record, timing: Timing) -> bool:
+    recipe = record.recipe
+    return (recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds) == (
+        timing.warmup_seconds[record.case.device_kind],
+        timing.window_steps,
+        timing.window_seconds,
+    )

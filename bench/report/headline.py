@@ -1,0 +1,92 @@
+"""What is said first: one sentence, and up to three big figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from bench.analysis.metrics import METRICS, RATE
+from bench.records.record import Machine
+from bench.report import labels
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A big figure: what it is, its value with its unit, the case that it belongs to, and what else to know."""
+
+    title: str
+    value: str
+    unit: str
+    case: str
+    more: str
+
+
+def versions(table: pd.DataFrame, row: dict[str, Any]) -> str:
+    """``, torch 2.14.1, Ultralytics 8.4.100`` where the table has rows of several versions, else nothing."""
+    several = table[["torch", "ultralytics"]].drop_duplicates().shape[0] > 1
+    return f", torch {row['torch']}, Ultralytics {row['ultralytics']}" if several else ""
+
+
+def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int) -> str:
+    """The fastest training case in one sentence; the fastest prediction case where nothing was trained."""
+    name = labels.machine_name(machine)
+    for mode in ("train", "predict"):
+        row = fastest(table, mode)
+        if row is None:
+            continue
+        interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
+        epoch = METRICS["seconds_per_epoch"].unit.show(row["seconds_per_epoch"])
+        case = labels.point(row, ("device", "amp", "batch", "imgsz")).replace(" · ", ", ") + versions(table, row)
+        return (
+            f"On {name}, {row['model']} {labels.DOES[mode][1]} at {labels.rate(row['images_per_second'])} ({case}; "
+            f"{f'95 % interval {interval}' if interval else 'too few steps for an interval'}): "
+            f"{labels.images(epoch_images)} take {epoch}."
+        )
+    return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
+
+
+def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
+    """The measured row of a mode with the most images per second, or None."""
+    rows = labels.rows(table[(table["mode"] == mode) & (table["status"] == "measured")])
+    return max(rows, key=lambda row: float(row["images_per_second"]), default=None)
+
+
+def figures(table: pd.DataFrame, speedups: pd.DataFrame, baseline: dict[str, Any], epoch_images: int) -> list[Figure]:
+    """Fastest training case, fastest prediction case, best speed-up; those that there are.
+
+    Args:
+        table: latest rows of one machine.
+        speedups: over that table, with the columns ``torch`` and ``ultralytics`` besides.
+        baseline: what they compare with.
+        epoch_images: images of the epoch that times are projected to.
+    """
+    found = []
+    for mode in ("train", "predict"):
+        row = fastest(table, mode)
+        if row is not None:
+            epoch = METRICS["seconds_per_epoch"]
+            spread = labels.spread(epoch.unit, *(row[f"{epoch.key}{end}"] for end in ("", "_low", "_high")))
+            found.append(
+                Figure(
+                    title=f"Fastest {labels.mode(mode).lower()} case",
+                    value=RATE.show(row["images_per_second"]),
+                    unit=RATE.symbol,
+                    case=labels.point(row) + versions(table, row),
+                    more=f"{epoch_images:,} images in {epoch.unit.show(row[epoch.key])}"
+                    + (f" ({spread})" if spread else ""),
+                )
+            )
+    if not speedups.empty:
+        row = max(labels.rows(speedups), key=lambda row: float(row["speedup"]))
+        ends = labels.ends(labels.SPEEDUP.unit, row["speedup_low"], row["speedup_high"])
+        found.append(
+            Figure(
+                title=f"Best speed-up over {labels.baseline(baseline)}",
+                value=labels.SPEEDUP.unit.show(row["speedup"]),
+                unit="",
+                case=labels.case(row) + versions(table, row),
+                more=f"95 % interval {ends}" if ends else "too few steps for an interval",
+            )
+        )
+    return found

@@ -1,0 +1,176 @@
+"""The words that tables, plots and the page use for cases, machines and figures: each in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
+from bench.analysis.throughput import COCO_TRAIN_IMAGES
+from bench.cases.axes import AXES, MODES, PRECISIONS
+from bench.records.record import Machine
+
+NONE = "—"
+"""Stands where there is nothing to show; never 0, never nan."""
+
+DOES = {"train": ("Training", "trains"), "predict": ("Prediction", "predicts")}
+"""A mode as a noun and as a verb."""
+
+CASE_AXES = ("model", "device", "amp", "batch", "imgsz")
+"""Axes in the order in which a case is spelled out; its mode is said before them or in a heading."""
+
+BEST = "★"
+
+INTERVALS = (
+    "Every interval is a 95 % interval of the mean over the steps of one process: Student's t, with the number of "
+    "steps lowered for their autocorrelation. It says how far the mean would move with more steps in that process. "
+    "Another process, another hour or a warmer machine may differ by more, and that is not in it. A verdict on a "
+    "difference needs repeated processes."
+)
+"""What a reader has to know of the intervals."""
+
+SPEEDUP = Metric("speedup", "Speed-up", RATIO, "higher")
+"""Of two rows of the table, so it is no column there and has no entry in the registry."""
+
+
+def there(value: Any) -> bool:
+    """Whether a cell of a frame holds something: not None, NaN or NA."""
+    return bool(pd.notna(value))
+
+
+def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, each by its columns' names."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def mode(value: str) -> str:
+    """``Training``, ``Prediction``; a mode that is new here is shown by its own name."""
+    return DOES.get(value, (value.capitalize(), ""))[0]
+
+
+def device(value: str) -> str:
+    """``cpu``, ``mps``; the index of a card is shown as ``cuda:0``, several as ``cuda:0+1``."""
+    return f"cuda:{value}" if value.replace("+", "").isdigit() else value
+
+
+WORDS: dict[str, Callable[[Any], str]] = {
+    "mode": mode,
+    "device": device,
+    "amp": lambda value: f"amp {value}",
+    "batch": lambda value: f"batch {value}",
+    "imgsz": lambda value: f"{value} px",
+}
+
+
+def axis_value(axis: str, value: Any) -> str:
+    """A value on an axis, such as ``batch 16`` or ``640 px``."""
+    return WORDS.get(axis, str)(value)
+
+
+def point(row: Mapping[str, Any], axes: Iterable[str] = CASE_AXES) -> str:
+    """A case or a part of one: ``yolov8n · cpu · amp off · batch 16 · 160 px``."""
+    return " · ".join(axis_value(axis, row[axis]) for axis in axes)
+
+
+def case(row: Mapping[str, Any]) -> str:
+    """A whole case, mode first."""
+    return point(row, ("mode", *CASE_AXES))
+
+
+def baseline(values: Mapping[str, Any]) -> str:
+    """A baseline such as ``cpu, amp off``."""
+    return ", ".join(axis_value(axis, value) for axis, value in values.items())
+
+
+def status(value: str) -> str:
+    """``out_of_memory`` as ``out of memory``."""
+    return value.replace("_", " ")
+
+
+def order(axis: str, values: Iterable[Any]) -> list[Any]:
+    """The distinct values of an axis as a table lists them: numbers rising, ``amp`` off first, GPUs before the CPU.
+
+    Everything else keeps the order in which it came.
+    """
+    distinct = list(dict.fromkeys(values))
+    if axis in ("batch", "imgsz"):
+        return sorted(distinct)
+    if axis == "amp":
+        return sorted(distinct, key=list(PRECISIONS).index)
+    if axis == "mode":
+        return sorted(distinct, key=lambda value: MODES.index(value) if value in MODES else len(MODES))
+    if axis == "device":
+        return sorted(distinct, key=lambda value: (value.startswith("cpu"), value == "mps"))
+    return distinct
+
+
+def axis_title(axis: str) -> str:
+    """Heading of an axis."""
+    return AXES[axis].title
+
+
+def machine_name(machine: Machine) -> str:
+    """A short name: the first GPU without its memory, else the CPU."""
+    return machine.gpus[0].partition(" (")[0] if machine.gpus else machine.cpu
+
+
+def images(number: int) -> str:
+    """``118,287 images (COCO train2017)``."""
+    return f"{number:,} images" + (" (COCO train2017)" if number == COCO_TRAIN_IMAGES else "")
+
+
+def spread(unit: Unit, point: Any, low: Any, high: Any) -> str:
+    """An interval in a few characters: ``± 2.6 %`` where it is symmetric, else its two ends; empty without one."""
+    if not (there(low) and there(high)):
+        return ""
+    if abs(high + low - 2 * point) <= 0.01 * (high - low):
+        return f"± {significant((high - low) / 2 / point * 100, 2)} %"
+    return ends(unit, low, high)
+
+
+def ends(unit: Unit, low: Any, high: Any) -> str:
+    """The two ends of an interval: ``22.9 to 23.3``; empty without one.
+
+    Where both ends would look the same it is ``± 0.04 %``.
+    """
+    if not (there(low) and there(high)):
+        return ""
+    if unit.show(low) == unit.show(high):
+        return f"± {significant((high - low) / (high + low) * 100, 2)} %"
+    return f"{unit.show(low)} to {unit.show(high)}"
+
+
+def quantity(unit: Unit, value: float) -> str:
+    """A value with its unit: ``23.1 images/s``, ``640 MiB``."""
+    return f"{unit.show(value)} {unit.symbol}" if unit is RATE else unit.show(value)
+
+
+def rate(value: float) -> str:
+    """``23.1 images/s``."""
+    return quantity(RATE, value)
+
+
+def setting(value: Any) -> str:
+    """A setting's value: ``yes`` and ``no`` for booleans, thousands separated, an em dash for nothing."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return str(value)
+
+
+def listing(parts: Iterable[str]) -> str:
+    """``a, b and c``."""
+    every = list(parts)
+    return " and ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
+
+
+def count(number: int, noun: str) -> str:
+    """``1 case``, ``20 cases``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,93 @@
+"""All panels of one metric: against batch where there are several, else by case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.analysis.metrics import Metric
+from bench.report import labels
+from bench.report.plots import against_batch, by_case, panels, style
+from bench.report.plots.plot import Plot
+
+
+def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[Plot]:
+    """The plots of a metric.
+
+    Args:
+        table: latest rows of one machine and one pair of versions.
+        metric: one of :data:`bench.analysis.metrics.METRICS`.
+        name: first part of the keys.
+        caption: what to know when reading them.
+    """
+    lines, single = against_batch.parts(table, metric)
+    found = [
+        finished(
+            key=key(name, part, lines),
+            figure=lambda part=part: against_batch.figure(part, metric),  # type: ignore[misc]
+            alt=against_batch.alt(part, metric),
+            caption=caption,
+            part=part,
+            metric=metric,
+        )
+        for part in lines
+    ]
+    bars = [part for rows in single for part in by_case.parts(rows)]
+    return found + [
+        finished(
+            key=key(f"{name}-by-case", part, bars),
+            figure=lambda part=part: by_case.figure(part, metric),  # type: ignore[misc]
+            alt=by_case.alt(part, metric),
+            caption=caption,
+            part=part,
+            metric=metric,
+        )
+        for part in bars
+    ]
+
+
+def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
+    """A key that tells a panel from the others of its plot: by what its rows have in common, or else by its number."""
+    axes = panels.varying(pd.concat(others), panels.AXES) if len(others) > 1 else []
+    axes = [axis for axis in axes if axis != "mode"]
+    keys = [
+        panels.slug(name, *(_slug_word(a, p[a].iloc[0]) for a in ("mode", *axes) if p[a].nunique() == 1))
+        for p in others
+    ]
+    place = next(i for i, other in enumerate(others) if other is part)
+    return keys[place] if keys.count(keys[place]) == 1 else f"{keys[place]}-{place + 1}"
+
+
+def _slug_word(axis: str, value: Any) -> str:
+    return str(value) if axis == "mode" else labels.axis_value(axis, value)
+
+
+def finished(
+    key: str, figure: Callable[[], Figure], alt: str, caption: str, part: pd.DataFrame, metric: Metric
+) -> Plot:
+    """Draw a figure and put it together with its data."""
+    with style.styled():
+        drawn = figure()
+        style.settle(drawn)
+        svg, png = style.to_svg(drawn, alt), style.to_png(drawn)
+    columns, rows = data(part, metric)
+    return Plot(title=metric.title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, svg=svg, png=png)
+
+
+def data(part: pd.DataFrame, metric: Metric) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """A panel's data as text: the axes, the value, its interval."""
+    unit = metric.unit
+    has_ends = f"{metric.key}_low" in part
+    columns = (*(labels.axis_title(axis) for axis in by_case.KEYS), metric.title, *(["95 % interval"] * has_ends))
+    rows = []
+    for row in labels.rows(pd.concat(panels.divide(part, by_case.KEYS))):
+        cells = [labels.device(row[axis]) if axis == "device" else str(row[axis]) for axis in by_case.KEYS]
+        value = row[metric.key]
+        cells.append(labels.quantity(unit, value) if labels.there(value) else labels.status(row["status"]))
+        if has_ends:
+            cells.append(labels.ends(unit, row[f"{metric.key}_low"], row[f"{metric.key}_high"]) or labels.NONE)
+        rows.append(tuple(cells))
+    return columns, tuple(rows)

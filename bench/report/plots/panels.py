@@ -1,0 +1,63 @@
+"""From a table to panels: which rows share one, what tells its series apart, and what its title says of all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bench.report import labels
+
+AXES = ("mode", "model", "device", "amp", "batch", "imgsz")
+
+
+def split(table: pd.DataFrame, by: Sequence[str], keys: Sequence[str], most: int) -> list[pd.DataFrame]:
+    """Parts of a table that have at most so many different ``keys`` each.
+
+    The table is divided by the axes ``by``, one after another, as long as it must be; where that is not enough, by the
+    order of its keys.
+    """
+    several = [axis for axis in by if table[axis].nunique() > 1]
+    distinct = list(dict.fromkeys(zip(*(table[axis] for axis in keys), strict=True)))
+    if len(distinct) <= most:
+        return [table] if len(table) else []
+    if not several:
+        places = {key: place // most for place, key in enumerate(distinct)}
+        numbers = pd.Series(
+            [places[key] for key in zip(*(table[axis] for axis in keys), strict=True)], index=table.index
+        )
+        return [table[numbers == number] for number in range(max(places.values()) + 1)]
+    axis, *others = several
+    return [
+        part
+        for value in labels.order(axis, table[axis])
+        for part in split(table[table[axis] == value], others, keys, most)
+    ]
+
+
+def divide(table: pd.DataFrame, axes: Sequence[str]) -> list[pd.DataFrame]:
+    """One part for each combination of values on the axes."""
+    if not axes:
+        return [table]
+    return [
+        part
+        for value in labels.order(axes[0], table[axes[0]])
+        for part in divide(table[table[axes[0]] == value], axes[1:])
+    ]
+
+
+def varying(table: pd.DataFrame, axes: Sequence[str]) -> list[str]:
+    """The axes on which the rows differ."""
+    return [axis for axis in axes if table[axis].nunique() > 1]
+
+
+def title(table: pd.DataFrame, axes: Sequence[str] = AXES) -> str:
+    """What all rows have in common: ``Training · yolov8n · cpu``."""
+    same = [axis for axis in axes if table[axis].nunique() == 1]
+    return labels.point(labels.rows(table.head(1))[0], same)
+
+
+def slug(*parts: str) -> str:
+    """Parts of a file name, joined."""
+    return "-".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-") for part in parts if part)

@@ -1,0 +1,77 @@
+"""Axes of numbers: units, ticks, and whether a scale is logarithmic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from bench.analysis.metrics import BYTES, Metric
+
+WIDE = 15.0
+"""From this ratio of largest to smallest on, small values could not be told apart on a linear scale."""
+
+
+def unit(metric: Metric, values: Sequence[float]) -> tuple[float, str]:
+    """What to divide values by for an axis, and the symbol that stands there."""
+    if metric.unit is BYTES:
+        return (2.0**30, "GiB") if max(values) >= 2**30 else (2.0**20, "MiB")
+    return 1.0, metric.unit.symbol
+
+
+def title(metric: Metric, symbol: str, logarithmic: bool = False) -> str:
+    """``Throughput (images/s)``."""
+    return f"{metric.title} ({symbol}{', log scale' if logarithmic else ''})"
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether values need a logarithmic scale."""
+    return min(values) > 0 and max(values) / min(values) >= WIDE
+
+
+def set_ticks(axis: Axis, places: Sequence[float], texts: Sequence[str]) -> None:
+    """Exactly these ticks."""
+    axis.set_major_locator(FixedLocator(list(places)))
+    axis.set_major_formatter(FixedFormatter(list(texts)))
+    axis.set_minor_locator(NullLocator())
+
+
+def decades(low: float, high: float) -> list[float]:
+    """Ticks 1, 2, 5, 10 ... around a range; 1, 10, 100 ... where those would be many."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [factor * 10.0**exponent for exponent in exponents for factor in (1, 2, 5)]
+    inside = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+    return inside if len(inside) <= 7 else [10.0**e for e in exponents if low * 0.999 <= 10.0**e <= high * 1.001]
+
+
+def ratios(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis of ratios, 1 among them."""
+    if high / low < 3:
+        return sorted({1.0, *(t for t in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if t > 0)})
+    doublings = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
+    every = max(1, math.ceil(len(doublings) / 7))
+    return [2.0**power for power in doublings if power % every == 0]
+
+
+def thinned(values: Sequence[int], most: int = 8) -> list[int]:
+    """Values whose labels do not touch on a logarithmic axis: as many as keep their distance, the ends among them."""
+    ordered = sorted(set(values))
+    gap = math.log2(ordered[-1] / ordered[0]) / most if len(ordered) > 1 else 0.0
+    kept = [ordered[-1]]
+    for value in reversed(ordered[:-1]):
+        if math.log2(kept[-1] / value) >= gap:
+            kept.append(value)
+    return kept[::-1]
+
+
+def tick(value: float) -> str:
+    """A tick's text, with all its digits: ``0.5``, ``1.05``, ``2,000``."""
+    return f"{value:,.10g}"
+
+
+def round_ticks(axis: Axis) -> None:
+    """About six round ticks on a linear axis, thousands separated."""
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))

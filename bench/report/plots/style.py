@@ -1,0 +1,139 @@
+"""How every plot looks, and how a figure becomes SVG and PNG. Nothing here knows what is drawn.
+
+All sizes are CSS pixels: a figure is drawn at 72 dots an inch, so that a point is a pixel.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+INK = "#1b2128"
+"""Text, axes and grid. In SVG it becomes ``currentColor``, so that a plot follows the page from light to dark."""
+
+COLOURS = ("#5790fc", "#e42536", "#964a8b", "#f89c20", "#7a21dd", "#9c9ca1")
+"""The six of Petroff's that keep a contrast on white and on dark, those of most contrast on both first."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES: tuple[Any, ...] = (
+    "solid",
+    (0, (5, 2)),
+    (0, (1.2, 1.6)),
+    (0, (6, 1.6, 1.2, 1.6)),
+    (0, (9, 2.5)),
+    (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)),
+)
+"""A series differs from another by colour, marker and dash, never by colour alone."""
+
+SERIES = len(COLOURS)
+"""Series that a panel may hold; with more it is split."""
+
+WIDTH = 480
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
+"""What a browser shows; text is measured in DejaVu Sans, which is wider than any of them."""
+
+RC: dict[str, Any] = {
+    "svg.hashsalt": "yolopace",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 10.5,
+    "axes.labelpad": 6,
+    "axes.titlesize": 12.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
+    "grid.color": INK,
+    "grid.alpha": 0.13,
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 1.9,
+    "lines.markersize": 6,
+    "hatch.linewidth": 0.8,
+}
+
+STANDALONE = (
+    f"<style>svg:root{{color:{INK};background:#fff}}"
+    "@media(prefers-color-scheme:dark){svg:root{color:#e4e7ea;background:#15181c}}</style>"
+)
+"""Colours of an SVG file of its own. Within a page ``:root`` is the page, so that this says nothing there."""
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Settings of matplotlib while drawing, whatever the user's own are; they are put back afterwards."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC)
+        yield
+
+
+def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """A figure of one panel that makes room for whatever stands around its axes."""
+    figure = Figure(
+        figsize=(width / 72, height / 72), dpi=72, layout=ConstrainedLayoutEngine(w_pad=6 / 72, h_pad=6 / 72)
+    )
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    return figure, axes
+
+
+def settle(figure: Figure) -> None:
+    """Lay a figure out once and for all, so that SVG and PNG are alike and drawing them takes half the time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def to_svg(figure: Figure, alt: str) -> str:
+    """A figure as an SVG document: the same bytes each time, ink in ``currentColor``."""
+    file = io.StringIO()
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    text = _without_idle_ids(text).replace(INK, "currentColor").replace("'DejaVu Sans'", FONTS)
+    box = re.search(r'viewBox="[^"]*"', text)
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0] if box else ""}'
+    )
+    return f'{opening} role="img" aria-label="{_attribute(alt)}">{STANDALONE}{text[text.index(">") + 1 :]}'
+
+
+def _without_idle_ids(text: str) -> str:
+    """An SVG less the ids that nothing in it refers to; the same ones stand in every figure."""
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
+    return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", text)
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+def to_png(figure: Figure) -> bytes:
+    """A figure as PNG, two dots a pixel, on white."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=144, facecolor="white", metadata={"Software": None})
+    return file.getvalue()

@@ -1,0 +1,161 @@
+"""What was asked against what ran, over the measured cases of one mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from bench.records.record import Record
+from bench.report import labels
+
+AXES = ("device", "amp", "batch", "imgsz")
+"""Axes of a case that a record's effective settings hold too."""
+
+TITLES = {
+    "threads": "CPU threads of torch",
+    "workers": "Data loader processes",
+    "optimizer": "Optimizer",
+    "accumulate": "Batches per optimizer step",
+    "nbs": "Nominal batch size",
+    "mosaic": "Probability of mosaic",
+    "loss_scaling": "Loss scaling",
+    "channels_last": "channels_last memory format",
+    "compiled": "torch.compile",
+    "fused": "Convolution and batch norm fused",
+    "end2end": "End to end, without NMS",
+    "deterministic": "Deterministic algorithms",
+    "cudnn_benchmark": "cuDNN picks kernels by trial",
+    "cudnn_tf32": "TF32 in cuDNN",
+    "matmul_tf32": "TF32 in matrix products",
+    "mps_fallback": "CPU stands in for what MPS lacks",
+    "weights": "Weights",
+    "parameters": "Parameters of the model",
+    "classes": "Classes",
+    "images": "Images in the data set",
+}
+"""Known settings in the order in which they are shown. Others come after them, under their own names."""
+
+BRIEF = ("threads", "workers", "optimizer", "accumulate", "mosaic", "channels_last", "cudnn_tf32", "matmul_tf32")
+"""Those that change speed most: they stand in a line of their own."""
+
+NOT_SET = "not set"
+"""Asked: nothing, so that Ultralytics and torch decide."""
+
+GIVEN = ("weights", "parameters", "classes", "images")
+"""What model and data bring along; nobody asks for it."""
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One setting.
+
+    Attributes:
+        key: as the worker read it back.
+        title: heading.
+        asked: what the recipe fixed.
+        ran: each value that ran with the cases that it ran in; the cases are empty where all ran alike.
+    """
+
+    key: str
+    title: str
+    asked: str
+    ran: tuple[tuple[str, str], ...]
+
+    @property
+    def values(self) -> list[str]:
+        """Each value that ran, with its cases."""
+        return [f"{value} ({cases})" if cases else value for value, cases in self.ran]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Settings of one mode.
+
+    Attributes:
+        mode: heading.
+        cases: how many measured cases there are.
+        kept: one sentence on whether the axes ran as asked.
+        shown: all settings.
+    """
+
+    mode: str
+    cases: int
+    kept: str
+    shown: tuple[Setting, ...]
+
+    def rows(self) -> list[list[str]]:
+        """All settings as rows of text: setting, asked, ran."""
+        return [[f"{s.title} ({s.key})", s.asked, "\n".join(s.values)] for s in self.shown]
+
+    @property
+    def brief(self) -> str:
+        """Those that change speed most, in one line."""
+        return " · ".join(f"{s.key} {', '.join(s.values)}" for s in self.shown if s.key in BRIEF)
+
+
+def settings(records: Sequence[Record]) -> list[Settings]:
+    """Settings of each mode that has measured cases which read theirs back."""
+    measured = [r for r in records if r.outcome.status.value == "measured" and r.effective]
+    found = []
+    for mode in labels.order("mode", (record.case.mode for record in measured)):
+        members = [record for record in measured if record.case.mode == mode]
+        present = {key for record in members for key in record.effective} - set(AXES)
+        keys = [key for key in TITLES if key in present] + sorted(present - set(TITLES))
+        shown = tuple(Setting(key, TITLES.get(key, key), _asked(key, members), _ran(key, members)) for key in keys)
+        found.append(Settings(labels.mode(mode), len(members), _kept(members), shown))
+    return found
+
+
+def _kept(records: Sequence[Record]) -> str:
+    """Whether device, precision, batch and size ran as the cases say; anything else would be a false label."""
+    changed = [
+        f"{record.case.id} ({axis} {record.effective[axis]})"
+        for record in records
+        for axis in AXES
+        if axis in record.effective and record.effective[axis] != getattr(record.case, axis)
+    ]
+    if changed:
+        return f"Not as asked: {labels.listing(changed)}."
+    return f"Device, amp, batch and image size ran as asked in {labels.count(len(records), 'measured case')}."
+
+
+def _asked(key: str, records: Sequence[Record]) -> str:
+    values = dict.fromkeys(_fixed(key, record) for record in records)
+    return " or ".join(values)
+
+
+def _fixed(key: str, record: Record) -> str:
+    if key == "threads" and record.recipe.threads:
+        return labels.setting(record.recipe.threads)
+    if key in record.recipe.pins:
+        return labels.setting(record.recipe.pins[key])
+    return labels.NONE if key in GIVEN else NOT_SET
+
+
+def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
+    """Each value, and in which cases; said by the one axis that decides it where there is one."""
+    by_value: dict[str, list[Record]] = {}
+    for record in records:
+        if key in record.effective:
+            by_value.setdefault(labels.setting(record.effective[key]), []).append(record)
+    if len(by_value) == 1:
+        return ((next(iter(by_value)), ""),)
+    for axis in ("device", "amp", "batch", "imgsz", "model"):
+        owners: dict[Any, set[str]] = {}
+        for value, members in by_value.items():
+            for record in members:
+                owners.setdefault(_named(record)[axis], set()).add(value)
+        if all(len(values) == 1 for values in owners.values()):
+            return tuple(
+                (value, ", ".join(labels.axis_value(axis, v) for v in labels.order(axis, _values(axis, members))))
+                for value, members in by_value.items()
+            )
+    return tuple((value, labels.count(len(members), "case")) for value, members in by_value.items())
+
+
+def _values(axis: str, records: Sequence[Record]) -> list[Any]:
+    return [_named(record)[axis] for record in records]
+
+
+def _named(record: Record) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(record.case), "model": record.case.model_name}

@@ -1,0 +1,88 @@
+"""A frame as text: csv, md or json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from bench.analysis.metrics import METRICS
+from bench.errors import WrongUse
+from bench.report import labels
+from bench.report.labels import NONE, there
+
+
+def render(frame: pd.DataFrame, format: str) -> str:
+    """A frame from :func:`bench.analysis.table.frame`, or some of its columns, as text that ends with a newline.
+
+    ``csv`` and ``json`` hold raw numbers with full precision; what is missing is empty, or null. ``md`` shows numbers
+    with the units of :data:`bench.analysis.metrics.METRICS`; what is missing is an em dash.
+
+    Args:
+        frame: one row a record.
+        format: ``csv``, ``md`` or ``json``.
+
+    Raises:
+        WrongUse: for another format.
+    """
+    if format not in FORMATS:
+        raise WrongUse(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")
+    return FORMATS[format](frame)
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Comma-separated, with a header; a missing value is an empty field."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def to_json(frame: pd.DataFrame) -> str:
+    """A list of one object a row; a missing value is null."""
+    rows = [{key: plain(value) for key, value in row.items()} for row in labels.rows(frame)]
+    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_md(frame: pd.DataFrame) -> str:
+    """A Markdown table, one line a row."""
+    rows = [[shown(key, value) for key, value in row.items()] for row in labels.rows(frame)]
+    right = [pd.api.types.is_numeric_dtype(frame[key]) for key in frame.columns]
+    return markdown(list(frame.columns), rows, right)
+
+
+FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {"csv": to_csv, "md": to_md, "json": to_json}
+
+
+def plain(value: Any) -> Any:
+    """A cell as JSON has it."""
+    if not there(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def shown(column: str, value: Any) -> str:
+    """A cell for reading: in the unit of its column's metric, which the ends of an interval share."""
+    if not there(value):
+        return NONE
+    metric = METRICS.get(column.removesuffix("_low").removesuffix("_high"))
+    return metric.unit.show(float(value)) if metric else str(value)
+
+
+def escaped(text: str) -> str:
+    """Text for Markdown, on one line and within one cell: it makes neither columns nor HTML."""
+    line = " ".join(text.split())
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool] = ()) -> str:
+    """A Markdown table of plain text.
+
+    Args:
+        columns: headings.
+        rows: cells; a line break in one stays one.
+        right: for each column whether it is aligned to the right; left where nothing is said.
+    """
+    lines = [["<br>".join(escaped(line) for line in cell.split("\n")) or NONE for cell in row] for row in rows]
+    sides = ["right" if is_right else "left" for is_right in right] or ["left"] * len(columns)
+    return tabulate(lines, [escaped(c) for c in columns], "pipe", colalign=sides, disable_numparse=True) + "\n"

@@ -1,0 +1,174 @@
+"""Everything that the page says, gathered: templates only lay it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from bench import __version__
+from bench.analysis.speedup import default_baseline, speedups
+from bench.analysis.table import frame, latest
+from bench.records.record import Record
+from bench.report import facts, headline, labels, missing, pivot, plots, settings
+from bench.report.facts import Facts
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A pivot with the recipes that its figures were measured by."""
+
+    pivot: pivot.Pivot
+    recipes: list[facts.HowMeasured]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether figures of one device come from several recipes."""
+        return len({how.where for how in self.recipes}) < len(self.recipes)
+
+
+class Plots(msgspec.Struct, frozen=True):
+    """Plots of one kind, with the caption that they share; each has its own where that is empty."""
+
+    title: str
+    caption: str
+    panels: list[plots.Plot]
+
+
+class Software(msgspec.Struct, frozen=True):
+    """What was seen with one pair of versions on one machine.
+
+    Attributes:
+        title: the versions.
+        prefix: first part of the file names of its plots; empty on a page with one such part.
+        tables, plots: see there.
+    """
+
+    title: str
+    prefix: str
+    tables: list[Table]
+    plots: list[Plots]
+
+
+class MachineView(msgspec.Struct, frozen=True):
+    """One machine's section."""
+
+    id: str
+    name: str
+    sentence: str
+    figures: list[headline.Figure]
+    facts: Facts
+    details: Facts
+    software: list[Software]
+    missing: list[missing.Group]
+    settings: list[settings.Settings]
+    commands: list[str]
+
+
+class PageView(msgspec.Struct, frozen=True):
+    """The whole page.
+
+    Attributes:
+        machines: in the order in which they were first seen.
+        table: all rows, older ones of a case too.
+        epoch: the epoch that times are projected to, in words.
+        complaints: one sentence for every file that is left out.
+        runs: names.
+        version: of this suite.
+    """
+
+    machines: list[MachineView]
+    table: pd.DataFrame
+    epoch: str
+    complaints: list[str]
+    runs: list[str]
+    version: str
+
+
+def page(
+    records: Sequence[Record], epoch_images: int, baseline: dict[str, Any] | None, complaints: Sequence[str]
+) -> PageView:
+    """Gather the page.
+
+    Args:
+        records: at least one, in the order in which they were measured.
+        epoch_images: images of the epoch that times are projected to.
+        baseline: values by axis that speed-ups compare with; None for what suggests itself.
+        complaints: one sentence for every file that could not be read.
+    """
+    table = frame(records, epoch_images)
+    newest = latest(table)
+    parts = len(newest.groupby(["machine", "torch", "ultralytics"], dropna=False))
+    machines = [
+        _machine(number, newest[newest["machine"] == fingerprint], records, epoch_images, baseline, parts > 1)
+        for number, fingerprint in enumerate(dict.fromkeys(newest["machine"]), 1)
+    ]
+    return PageView(
+        machines=machines,
+        table=table,
+        epoch=labels.images(epoch_images),
+        complaints=list(complaints),
+        runs=list(dict.fromkeys(record.run for record in records)),
+        version=__version__,
+    )
+
+
+def _machine(
+    number: int,
+    table: pd.DataFrame,
+    records: Sequence[Record],
+    epoch_images: int,
+    baseline: dict[str, Any] | None,
+    several: bool,
+) -> MachineView:
+    """One machine's section; ``several`` says whether the page has more than one set of plots."""
+    own = _records(table, records)
+    chosen = default_baseline(table) if baseline is None else baseline
+    pairs = list(dict.fromkeys(zip(table["torch"], table["ultralytics"], strict=True)))
+    software, ratios = [], []
+    for index, (torch, ultralytics) in enumerate(pairs, 1):
+        rows = table[(table["torch"] == torch) & (table["ultralytics"] == ultralytics)]
+        ratio = speedups(rows, chosen)
+        ratios.append(ratio.assign(torch=torch, ultralytics=ultralytics))
+        software.append(
+            Software(
+                title=f"torch {torch}, Ultralytics {ultralytics}",
+                prefix=f"m{number}-v{index}-" if several else "",
+                tables=_tables(rows, records, epoch_images),
+                plots=_plots(plots.draw(plots.View(rows, ratio, chosen))),
+            )
+        )
+    return MachineView(
+        id=f"machine-{number}",
+        name=labels.machine_name(own[0].machine),
+        sentence=headline.sentence(table, own[0].machine, epoch_images),
+        figures=headline.figures(table, pd.concat(ratios), chosen, epoch_images),
+        facts=facts.machine_facts(own),
+        details=facts.details(own),
+        software=software,
+        missing=missing.groups(own),
+        settings=settings.settings(own),
+        commands=facts.commands(own),
+    )
+
+
+def _tables(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> list[Table]:
+    measured = _records(table[table["status"] == "measured"], records)
+    return [
+        Table(one, facts.recipes([record for record in measured if record.case.mode == one.mode]))
+        for one in pivot.pivots(table, records, epoch_images)
+    ]
+
+
+def _plots(drawn: Sequence[plots.Plot]) -> list[Plots]:
+    found = []
+    for title in dict.fromkeys(plot.title for plot in drawn):
+        panels = [plot for plot in drawn if plot.title == title]
+        captions = {plot.caption for plot in panels}
+        found.append(Plots(title, captions.pop() if len(captions) == 1 else "", panels))
+    return found
+
+
+def _records(table: pd.DataFrame, records: Sequence[Record]) -> list[Record]:
+    return [records[int(index)] for index in table.index]

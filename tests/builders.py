@@ -1,0 +1,170 @@
+"""Records as they come out of real runs, for any test that needs some. Every field can be changed by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bench.cases import Case, Recipe
+from bench.cases.recipe import pins_for
+from bench.records.outcome import Outcome, Status
+from bench.records.record import (
+    Conditions,
+    Costs,
+    Data,
+    Environment,
+    Machine,
+    Memory,
+    Phase,
+    Record,
+    Steps,
+    Window,
+)
+
+GIB = 2**30
+
+
+def make_case(**changes: Any) -> Case:
+    """``train-yolov8n-cpu-fp32-b16-i160``, but for the changes."""
+    case = Case(mode="train", model="yolov8n", device="cpu", amp="off", batch=16, imgsz=160)
+    return msgspec.structs.replace(case, **changes)
+
+
+def make_recipe(mode: str = "train", **changes: Any) -> Recipe:
+    """The recipe of profile ``quick`` on the CPU, but for the changes."""
+    recipe = Recipe(warmup_seconds=2.0, window_steps=12, window_seconds=2.0, pins=pins_for(mode))
+    return msgspec.structs.replace(recipe, **changes)
+
+
+def make_steps(
+    window: list[float] | None = None,
+    *,
+    warmup: list[float] | None = None,
+    images: int | list[int] = 16,
+    cycle: int = 1,
+    optimizer: list[int] | None = None,
+    data_wait: float = 0.0,
+    interludes: list[float] | None = None,
+) -> Steps:
+    """Steps with the given seconds; the optimizer ran in every last step of a cycle unless said otherwise."""
+    before = [0.5, 0.5] if warmup is None else warmup
+    seconds = before + ([0.25] * 4 if window is None else window)
+    if optimizer is None:
+        optimizer = [index for index in range(len(seconds)) if (index + 1) % cycle == 0]
+    return Steps(
+        warmup=len(before),
+        seconds=seconds,
+        data_wait=[data_wait] * len(seconds),
+        images=images,
+        optimizer=optimizer,
+        cycle=cycle,
+        interludes=interludes or [],
+    )
+
+
+def make_machine(**changes: Any) -> Machine:
+    """A box without a GPU, but for the changes."""
+    machine = Machine(
+        fingerprint="3f9ac2d41b07",
+        system="Linux x86_64",
+        cpu="AMD EPYC 7R13 Processor",
+        cores=8,
+        memory_gib=31,
+    )
+    return msgspec.structs.replace(machine, **changes)
+
+
+def make_environment(torch: str = "2.14.1", ultralytics: str = "8.4.100") -> Environment:
+    """Python 3.12 with these versions."""
+    packages = {
+        "ultralytics": ultralytics,
+        "torch": torch,
+        "torchvision": "0.29.1",
+        "numpy": "2.4.1",
+        "opencv-python-headless": "4.13.0.90",
+        "pillow": "12.1.0",
+    }
+    return Environment(python="3.12.4", packages=packages, yolopace="0.1.0")
+
+
+def make_record(**changes: Any) -> Record:
+    """A measured training case with every field filled in, but for the changes.
+
+    Fields of the case (``device``, ``batch``, ...) may be given beside those of the record. A ``status`` other than
+    ``measured`` takes the steps away; ``reason`` goes with it.
+    """
+    axes = {name: changes.pop(name) for name in Case.__struct_fields__ if name in changes and name != "device"}
+    if isinstance(changes.get("device"), str):
+        axes["device"] = changes.pop("device")
+    case = changes.pop("case", None) or make_case(**axes)
+    status = Status(changes.pop("status", "measured"))
+    reason = changes.pop("reason", "" if status is Status.MEASURED else "It did not work.")
+    measured = status is Status.MEASURED
+    fields: dict[str, Any] = {
+        "run": "20261122-184512-3f9ac2",
+        "started": "2026-11-22T18:45:14+00:00",
+        "case": case,
+        "recipe": make_recipe(case.mode),
+        "outcome": Outcome(status, reason),
+        "machine": make_machine(),
+        "environment": make_environment(),
+        "conditions": Conditions(
+            load=0.42,
+            memory_available_bytes=27 * GIB + 4096,
+            swap_used_bytes=0,
+            on_battery=None,
+            governor="performance",
+        ),
+        "data": Data(name="coco-like", fingerprint="9b1f4e0c7a23", images=1024),
+        "costs": Costs(setup=1.2345, warmup=4.5678, total=9.8765),
+    }
+    if measured:
+        fields |= {
+            "effective": make_effective(case),
+            "steps": make_steps(images=case.batch),
+            "phases": {"forward": Phase([0.125] * 4, "calls of the window")} if case.mode == "predict" else {},
+            "memory": {
+                "allocated": Memory(None, "torch keeps no statistics of its CPU allocator"),
+                "reserved": Memory(None, "torch keeps no statistics of its CPU allocator"),
+                "process": Memory(1_234_567_168, "VmHWM, peak resident set since set-up"),
+                "device": Memory(None, "a CPU has no memory apart from the machine's"),
+            },
+            "device": {"capability": "AVX2", "mkldnn": True},
+            "window": Window(wall_seconds=1.0, cpu_seconds=6.9, involuntary_switches=12, processors=8),
+            "extra": {"loss": {"box_loss": 3.1416, "cls_loss": 5.4321, "dfl_loss": 4.2424}},
+        }
+    return Record(**(fields | changes))
+
+
+def make_effective(case: Case) -> dict[str, Any]:
+    """What a trainer or predictor that honours the case tells of itself."""
+    shared = {
+        "device": case.device,
+        "amp": case.amp,
+        "batch": case.batch,
+        "imgsz": case.imgsz,
+        "channels_last": False,
+        "classes": 80,
+        "parameters": 3_157_200,
+        "weights": "random",
+        "threads": 7,
+        "deterministic": case.mode == "train",
+        "cudnn_benchmark": False,
+        "cudnn_tf32": True,
+        "matmul_tf32": False,
+        "mps_fallback": "0",
+    }
+    if case.mode == "predict":
+        return {**shared, "fused": True, "end2end": False}
+    return {
+        **shared,
+        "workers": 4,
+        "optimizer": "SGD",
+        "accumulate": 4,
+        "nbs": 64,
+        "mosaic": 1.0,
+        "loss_scaling": False,
+        "compiled": False,
+        "images": 1024,
+    }

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.cases.axes import AXES, device_kind, parse_values
+from bench.cases.case import Case
+from bench.errors import WrongUse
+
+GOOD = [
+    ("mode", "train", "train"),
+    ("mode", "predict", "predict"),
+    ("model", "yolov8n", "yolov8n"),
+    ("model", "yolov8n.yaml", "yolov8n"),
+    ("model", "yolo11n-seg", "yolo11n-seg"),
+    ("model", "yolov8n.pt", "yolov8n.pt"),
+    ("device", "cpu", "cpu"),
+    ("device", "CPU", "cpu"),
+    ("device", "mps", "mps"),
+    ("device", "0", "0"),
+    ("device", "cuda", "0"),
+    ("device", "cuda:1", "1"),
+    ("device", "01", "1"),
+    ("device", "0+1", "0+1"),
+    ("device", "cuda:0+1", "0+1"),
+    ("amp", "off", "off"),
+    ("amp", "on", "on"),
+    ("amp", "bf16", "bf16"),
+    ("batch", "1", 1),
+    ("batch", "65536", 65536),
+    ("imgsz", "0640", 640),
+    ("imgsz", "16384", 16384),
+]
+
+BAD = [
+    ("mode", ""),
+    ("mode", "val"),
+    ("mode", "Train"),
+    ("model", ""),
+    ("model", "."),
+    ("model", "-x"),
+    ("model", "yolov8n "),
+    ("model", "yolo*"),
+    ("model", "nowhere/yolov8n"),
+    ("model", "nowhere/best.pt"),
+    ("model", "nowhere.yml"),
+    ("device", ""),
+    ("device", "gpu"),
+    ("device", "cuda:"),
+    ("device", "-1"),
+    ("device", "0+"),
+    ("device", "0,1"),
+    ("device", "0+cpu"),
+    ("device", "cpu+mps"),
+    ("device", "0+1+0"),
+    ("amp", ""),
+    ("amp", "fp16"),
+    ("amp", "ON"),
+    ("batch", ""),
+    ("batch", "0"),
+    ("batch", "-4"),
+    ("batch", "4.0"),
+    ("batch", "65537"),
+    ("batch", "²"),
+    ("batch", "1e3"),
+    ("imgsz", "0"),
+    ("imgsz", "640x480"),
+    ("imgsz", "16385"),
+]
+
+
+@pytest.mark.parametrize(("axis", "text", "value"), GOOD)
+def test_good_values(axis: str, text: str, value: object) -> None:
+    assert AXES[axis].parse(text) == value
+
+
+@pytest.mark.parametrize(("axis", "text"), BAD)
+def test_bad_values_are_refused_with_one_sentence(axis: str, text: str) -> None:
+    with pytest.raises(WrongUse) as refused:
+        AXES[axis].parse(text)
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{axis} {text!r}")
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+def test_the_same_kind_several_times() -> None:
+    assert AXES["device"].parse("cpu+cpu") == "cpu+cpu"
+
+
+@pytest.mark.parametrize("text", ["²", "9" * 5000], ids=["superscript", "endless"])
+def test_digits_that_are_no_index(text: str) -> None:
+    with pytest.raises(WrongUse):
+        AXES["device"].parse(text)
+
+
+def test_a_number_of_any_length() -> None:
+    with pytest.raises(WrongUse):
+        AXES["batch"].parse("9" * 5000)
+
+
+def test_a_card_twice_in_two_spellings() -> None:
+    with pytest.raises(WrongUse, match="twice"):
+        AXES["device"].parse("0+00")
+
+
+@pytest.mark.parametrize("text", ["cuda:cpu", "cuda:mps", "cuda:cuda"])
+def test_a_cuda_device_has_an_index(text: str) -> None:
+    with pytest.raises(WrongUse):
+        AXES["device"].parse(text)
+
+
+def test_a_file_name_that_no_system_takes() -> None:
+    with pytest.raises(WrongUse):
+        AXES["model"].parse("a" * 300 + ".pt")
+
+
+@pytest.mark.parametrize("name", ["best.pt", "mine.yaml", "mine.yml"])
+def test_a_model_file_becomes_its_absolute_path(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert AXES["model"].parse(name) == str(tmp_path / name)
+    assert AXES["model"].parse(f"./{name}") == str(tmp_path / name)
+
+
+def test_duplicates_collapse_in_the_order_given() -> None:
+    assert parse_values(AXES["batch"], "8,4, 8 ,16,4") == [8, 4, 16]
+    assert parse_values(AXES["device"], "1,cuda:1,cpu,CPU") == ["1", "cpu"]
+
+
+@pytest.mark.parametrize("text", ["", ",", " , "])
+def test_no_value_at_all(text: str) -> None:
+    with pytest.raises(WrongUse, match=r"^--batch needs at least one value.*\.$"):
+        parse_values(AXES["batch"], text)
+
+
+def test_one_bad_value_spoils_the_list() -> None:
+    with pytest.raises(WrongUse, match="'x'"):
+        parse_values(AXES["batch"], "4,x")
+
+
+def test_every_axis_is_a_field_of_a_case_in_the_same_order() -> None:
+    assert tuple(AXES) == Case.__struct_fields__
+    assert all(name == axis.name for name, axis in AXES.items())
+
+
+@pytest.mark.parametrize(
+    ("device", "kind"), [("cpu", "cpu"), ("mps", "mps"), ("0", "cuda"), ("0+1", "cuda"), ("cpu+cpu", "cpu")]
+)
+def test_device_kind(device: str, kind: str) -> None:
+    assert device_kind(device) == kind

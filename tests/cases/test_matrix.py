@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.cases.axes import AXES, parse_values
+from bench.cases.matrix import MADE_DATA_STEPS, Planned, Profile, Timing, expand, profile, profiles
+from bench.errors import WrongUse
+
+DEVICES = ["0", "mps", "cpu"]
+
+SMALL = Profile(
+    about="two values on every axis",
+    recipe=Timing(warmup_seconds={"cpu": 1.0, "mps": 2.0, "cuda": 3.0}, window_steps=4, window_seconds=0.5),
+    cases={
+        "all": {
+            "mode": ["train", "predict"],
+            "model": ["yolov8n", "yolo11n"],
+            "amp": ["off", "on"],
+            "batch": [16, 4],
+            "imgsz": [640, 320],
+        },
+        "cpu": {"mode": ["train"], "model": ["yolov8n"], "amp": ["off"], "batch": [4], "imgsz": [160]},
+    },
+)
+
+
+def ids(planned: list[Planned]) -> list[str]:
+    return [plan.case.id for plan in planned]
+
+
+def all_values(planned: list[Planned], axis: str) -> list[Any]:
+    return list(dict.fromkeys(getattr(plan.case, axis) for plan in planned))
+
+
+def test_the_profiles_that_the_command_line_promises() -> None:
+    assert list(profiles()) == ["smoke", "quick", "full"]
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_every_value_of_a_profile_is_one_that_a_user_could_give(name: str) -> None:
+    for axes in profile(name).cases.values():
+        assert set(axes) == set(AXES) - {"device"}
+        for axis, values in axes.items():
+            assert parse_values(AXES[axis], ",".join(map(str, values))) == values
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_every_profile_covers_every_kind_of_device(name: str) -> None:
+    planned = expand(profile(name), DEVICES, {})
+    assert set(all_values(planned, "device")) == set(DEVICES)
+    assert all(plan.recipe.warmup_seconds > 0 for plan in planned)
+    assert {"train", "predict"} == set(all_values(planned, "mode"))
+
+
+def test_a_profile_that_does_not_exist() -> None:
+    with pytest.raises(WrongUse, match=r"^profile 'quik' is unknown: use smoke, quick, full\.$"):
+        profile("quik")
+
+
+def test_a_misspelt_key_of_a_profile_is_an_error() -> None:
+    raw = {**msgspec.to_builtins(SMALL), "abuot": "nothing"}
+    with pytest.raises(msgspec.ValidationError, match="abuot"):
+        msgspec.convert(raw, Profile)
+
+
+def test_quick_on_the_cpu() -> None:
+    planned = expand(profile("quick"), ["cpu"], {})
+    assert len(planned) == 16
+    assert ids(planned)[:2] == ["train-yolov8n-cpu-fp32-b16-i160", "predict-yolov8n-cpu-fp32-b16-i160"]
+    recipe, timing = planned[0].recipe, profile("quick").recipe
+    assert recipe.warmup_seconds == timing.warmup_seconds["cpu"] > 0
+    assert (recipe.window_steps, recipe.window_seconds) == (timing.window_steps, timing.window_seconds)
+    assert recipe.data_steps == 64
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_each_case_once(name: str) -> None:
+    planned = ids(expand(profile(name), DEVICES, {}))
+    assert len(planned) == len(set(planned)) > 0
+
+
+def test_each_case_once_even_where_values_repeat() -> None:
+    planned = expand(SMALL, ["cpu", "cpu"], {"batch": [4, 8, 4]})
+    assert ids(planned) == ["train-yolov8n-cpu-fp32-b4-i160", "train-yolov8n-cpu-fp32-b8-i160"]
+
+
+def test_all_points_are_there() -> None:
+    assert len(expand(SMALL, ["0"], {})) == 2**5
+    assert len(expand(SMALL, ["cpu"], {})) == 1
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_the_first_case_of_every_device_comes_first(name: str) -> None:
+    planned = expand(profile(name), DEVICES, {})
+    assert [plan.case.device for plan in planned[:3]] == DEVICES
+    for plan in planned[:3]:
+        first = {axis: values[0] for axis, values in profile(name).axes(plan.case.device_kind).items()}
+        assert {axis: getattr(plan.case, axis) for axis in first} == first
+
+
+def test_then_the_other_mode_then_the_other_axes_one_by_one() -> None:
+    first = expand(SMALL, ["0"], {})[:6]
+    assert ids(first) == [
+        "train-yolov8n-0-fp32-b16-i640",
+        "predict-yolov8n-0-fp32-b16-i640",
+        "train-yolov8n-0-fp32-b16-i320",
+        "train-yolov8n-0-fp32-b4-i640",
+        "train-yolov8n-0-amp-b16-i640",
+        "train-yolo11n-0-fp32-b16-i640",
+    ]
+
+
+OVERRIDES = {
+    "mode": ["predict"],
+    "model": ["yolo26n"],
+    "device": ["1", "cpu"],
+    "amp": ["bf16"],
+    "batch": [2, 1],
+    "imgsz": [96],
+}
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_override_replaces_its_axis_and_no_other(axis: str) -> None:
+    devices = ["1", "cpu"]  # where the override itself would bring the cpu's own list
+    plain = expand(SMALL, devices, {})
+    changed = expand(SMALL, devices, {axis: OVERRIDES[axis]})
+    assert all_values(changed, axis) == OVERRIDES[axis]
+    for other in set(AXES) - {axis}:
+        assert set(all_values(changed, other)) == set(all_values(plain, other))
+
+
+def test_devices_of_the_user_take_the_place_of_the_machines() -> None:
+    assert set(all_values(expand(SMALL, ["cpu"], {"device": ["0+1"]}), "device")) == {"0+1"}
+
+
+def test_the_recipe_is_that_of_the_kind_of_device_and_the_mode() -> None:
+    for plan in expand(SMALL, DEVICES, {}, data="/data/coco.yaml", threads=3):
+        kind = plan.case.device_kind
+        assert plan.recipe.warmup_seconds == {"cpu": 1.0, "mps": 2.0, "cuda": 3.0}[kind]
+        assert plan.recipe.data_steps == MADE_DATA_STEPS[plan.case.mode][kind]
+        assert ("optimizer" in plan.recipe.pins) == (plan.case.mode == "train")
+        assert (plan.recipe.data, plan.recipe.threads) == ("/data/coco.yaml", 3)

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.errors import WrongUse
+from bench.records.record import Record
+from bench.records.store import Store, files, new_run_name, read, resolve_run, runs, write_whole
+from tests.builders import make_record
+
+RUN = "20261122-184512-3f9ac2"
+
+
+@contextmanager
+def failing(name: str, error: BaseException) -> Iterator[None]:
+    """``os.<name>`` raises while this lasts."""
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, name, fail)
+        yield
+
+
+def full_disk(name: str = "replace") -> object:
+    return failing(name, OSError(errno.ENOSPC, "No space left on device"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results", RUN)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def save(folder: Path, *records: Record) -> None:
+    for record in records:
+        assert Store(folder, record.run).save(record) == ""
+
+
+# Writing
+
+
+def test_a_record_is_a_readable_file_of_its_own(store: Store) -> None:
+    record = make_record()
+    assert store.save(record) == ""
+    assert names(store.folder) == [f"{record.case.id}.json"]
+    content = store.path(record).read_bytes()
+    assert msgspec.json.decode(content, type=Record) == record
+    assert content.startswith(b'{\n "schema": 1,\n')
+    assert stat.S_IMODE(store.path(record).stat().st_mode) == 0o644
+
+
+def test_a_record_replaces_the_one_of_the_same_case(store: Store) -> None:
+    store.save(make_record(status="failed"))
+    store.save(make_record())
+    assert [record.outcome.status.value for record in read([store.folder])[0]] == ["measured"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("call", ["fsync", "chmod", "replace"])
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(
+    call: str, error: BaseException, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.json"
+    write_whole(path, b"old")
+    with failing(call, error), pytest.raises(type(error)):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["record.json"]
+
+
+def test_the_content_is_on_the_disk_before_it_takes_the_old_ones_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, name=name, real=real: (calls.append(name), real(*args))[1])
+    write_whole(tmp_path / "record.json", b"new")
+    assert calls[:2] == ["fsync", "replace"]
+
+
+def test_what_cannot_be_written_is_kept_and_said(store: Store) -> None:
+    first, second = make_record(batch=4), make_record(batch=8)
+    with full_disk():
+        said = store.save(first)
+        assert said.startswith(f"1 record(s) could not be written to {store.folder}: No space left on device.")
+        assert store.save(second).startswith("2 record(s)")
+    assert store.unsaved == [first, second]
+    assert names(store.folder) == []
+
+
+def test_the_next_save_writes_what_was_kept(store: Store) -> None:
+    with full_disk():
+        store.save(make_record(batch=4))
+    assert store.save(make_record(batch=8)) == ""
+    assert store.unsaved == []
+    assert len(names(store.folder)) == 2
+
+
+def test_flush_writes_what_was_kept(store: Store) -> None:
+    with full_disk("fsync"):
+        store.save(make_record())
+        assert store.flush().startswith("1 record(s)")
+    assert store.flush() == ""
+    assert store.unsaved == []
+    assert len(names(store.folder)) == 1
+
+
+def test_of_two_unsaved_records_of_a_case_the_newer_is_kept(store: Store) -> None:
+    with full_disk():
+        store.save(make_record(status="failed"))
+        store.save(make_record())
+    assert store.unsaved == [make_record()]
+
+
+def test_a_record_is_not_lost_when_the_user_interrupts_its_writing(store: Store) -> None:
+    with failing("fsync", KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
+        store.save(make_record())
+    assert store.flush() == ""
+    assert read([store.folder])[0] == [make_record()]
+
+
+def test_a_file_where_the_results_should_be(tmp_path: Path) -> None:
+    (tmp_path / "results").touch()
+    with pytest.raises(WrongUse, match=r"^results cannot be written to .*results.*: .+\.$"):
+        Store(tmp_path / "results", RUN)
+
+
+def test_a_file_where_the_run_should_be(tmp_path: Path) -> None:
+    (tmp_path / RUN).touch()
+    with pytest.raises(WrongUse, match=rf"^results cannot be written to .*{RUN}: .+\.$"):
+        Store(tmp_path, RUN)
+
+
+def test_a_full_disk_is_noticed_before_anything_is_measured(tmp_path: Path) -> None:
+    with full_disk("open"), pytest.raises(WrongUse, match="No space left on device"):
+        Store(tmp_path, RUN)
+
+
+def test_what_is_finished_need_not_be_measured_again(store: Store) -> None:
+    statuses = ["measured", "substituted", "out_of_memory", "unsupported", "invalid", "failed", "timed_out"]
+    for batch, status in enumerate([*statuses, "interrupted"], 1):
+        store.save(make_record(batch=batch, status=status))
+    assert [record.case.batch for record in store.finished().values()] == [1, 2, 3, 4]
+    assert "train-yolov8n-cpu-fp32-b1-i160" in store.finished()
+
+
+# Runs
+
+
+def test_names_of_new_runs_sort_by_time() -> None:
+    name = new_run_name("3f9ac2d41b07", datetime(2026, 11, 22, 18, 45, 12, tzinfo=UTC))
+    assert name == RUN
+    assert name < new_run_name("000000000000", datetime(2026, 11, 22, 18, 45, 13, tzinfo=UTC))
+
+
+def test_runs_are_folders_with_records_oldest_first(tmp_path: Path) -> None:
+    save(tmp_path, make_record(run="b"), make_record(run="a"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.json").touch()
+    assert runs(tmp_path) == ["a", "b"]
+    assert runs(tmp_path / "missing") == []
+
+
+def test_a_run_by_its_name_and_the_last(tmp_path: Path) -> None:
+    save(tmp_path, make_record(run="20260101-000000-aaaaaa"), make_record(run="20260102-000000-aaaaaa"))
+    assert resolve_run(tmp_path, "20260101-000000-aaaaaa") == "20260101-000000-aaaaaa"
+    assert resolve_run(tmp_path, "last") == "20260102-000000-aaaaaa"
+
+
+def test_an_unknown_run_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
+    save(tmp_path, *(make_record(run=f"r{number}") for number in range(7)))
+    with pytest.raises(WrongUse) as refused:
+        resolve_run(tmp_path, "r9")
+    assert str(refused.value) == f"run 'r9' is not in {tmp_path}: there are r2, r3, r4, r5, r6."
+
+
+@pytest.mark.parametrize("name", ["last", "r1"])
+def test_no_run_at_all(name: str, tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="there are none"):
+        resolve_run(tmp_path / "results", name)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "..", ".", "", "/elsewhere", "r1/../r1", "r1/"])
+def test_a_name_that_leaves_the_folder_is_refused(name: str, tmp_path: Path) -> None:
+    save(tmp_path / "results", make_record(run="r1"))
+    save(tmp_path, make_record(run="elsewhere"))
+    with pytest.raises(WrongUse):
+        resolve_run(tmp_path / "results", name)
+
+
+# Reading
+
+
+def test_files_of_a_run_of_all_runs_and_a_file(tmp_path: Path) -> None:
+    save(tmp_path, make_record(run="r1", batch=8), make_record(run="r1", batch=4), make_record(run="r2", batch=4))
+    small, large = (tmp_path / "r1" / f"train-yolov8n-cpu-fp32-b{batch}-i160.json" for batch in (4, 8))
+    other = tmp_path / "r2" / small.name
+    assert files([tmp_path / "r1"]) == [small, large]
+    assert files([tmp_path]) == [small, large, other]
+    assert files([large]) == [large]
+    assert files([large, tmp_path / "r1", tmp_path]) == [large, small, other]
+    assert files([]) == []
+
+
+def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match=rf"^{tmp_path}/none: there is no such file or folder\.$"):
+        files([tmp_path / "none"])
+
+
+def test_a_stray_file_does_not_hide_the_runs_beside_it(tmp_path: Path) -> None:
+    save(tmp_path, make_record())
+    (tmp_path / "out.json").write_text("{}")
+    assert [record.run for record in read([tmp_path])[0]] == [RUN]
+
+
+def test_records_come_in_the_order_in_which_they_were_measured(tmp_path: Path) -> None:
+    early, late = "2026-11-22T18:00:00+00:00", "2026-11-22T19:00:00+00:00"
+    save(tmp_path, make_record(run="r2", batch=1, started=early))
+    save(tmp_path, make_record(run="r1", batch=2, started=late), make_record(run="r1", batch=4, started=early))
+    assert [record.case.batch for record in read([tmp_path])[0]] == [4, 2, 1]
+
+
+JUNK = {
+    "empty": (b"", "truncated"),
+    "half": (b'{"schema": 1, "run": "r', "truncated"),
+    "no-text": (b"\xff\xfe\x00", "malformed"),
+    "list": (b"[1, 2]", "it is no record"),
+    "no-schema": (b'{"run": "r1"}', "no schema number"),
+    "newer": (b'{"schema": 1000}', "a newer yolopace wrote it (schema 1000, this one knows"),
+    "fields-missing": (b'{"schema": 1}', "missing required field"),
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_junk_is_a_complaint_and_the_rest_is_read(name: str, tmp_path: Path) -> None:
+    content, why = JUNK[name]
+    save(tmp_path, make_record())
+    (tmp_path / RUN / f"{name}.json").write_bytes(content)
+    records, complaints = read([tmp_path])
+    assert records == [make_record()]
+    assert len(complaints) == 1
+    assert complaints[0].startswith(f"{tmp_path}/{RUN}/{name}.json is left out: ")
+    assert why in complaints[0]
+
+
+def test_a_record_that_contradicts_itself_is_a_complaint(tmp_path: Path) -> None:
+    raw = msgspec.to_builtins(make_record())
+    raw["steps"]["warmup"] = 99
+    (tmp_path / "a.json").write_bytes(msgspec.json.encode(raw))
+    records, complaints = read([tmp_path])
+    assert records == []
+    assert "out of range" in complaints[0]
+
+
+def test_a_folder_that_is_called_like_a_record_is_a_complaint(tmp_path: Path) -> None:
+    save(tmp_path, make_record())
+    (tmp_path / RUN / "folder.json").mkdir()
+    records, complaints = read([tmp_path])
+    assert (len(records), len(complaints)) == (1, 1)
+
+
+def test_json_nested_without_end_is_a_complaint(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert len(read([tmp_path])[1]) == 1

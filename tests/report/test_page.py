@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import ast
+import csv
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from bench import report
+from bench.errors import NothingMeasured, WrongUse
+from bench.records.record import Record
+from bench.report.page import write
+from tests.builders import make_environment
+from tests.report.conftest import NASTY, other_run, timed, written
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Reader(HTMLParser):
+    """Collects tags, ids and addresses, and checks that tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("src", "href", "xlink:href", "data", "srcset"):
+                self.addresses.append(value or "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+
+def test_all_files_are_there_and_nothing_else(folder: Path) -> None:
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert names[:2] == ["cases.csv", "index.html"] and names[-1] == "report.md"
+    plots = [name for name in names if name.startswith("plots/")]
+    assert len(names) == len(plots) + 3
+    assert {Path(name).suffix for name in plots} == {".svg", ".png"}
+    assert "plots/speedup-train.svg" in plots
+
+
+def test_the_page_needs_no_other_file_and_no_script(html: str) -> None:
+    page = Reader(html)
+    assert page.open == []
+    assert page.tags.count("svg") == 5
+    assert not {"script", "link", "iframe", "img", "object"} & set(page.tags)
+    assert all(address.startswith("#") for address in page.addresses)
+    assert not re.search(r"@import|url\((?!#)", html)
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_ids_are_unique_and_links_lead_somewhere(html: str) -> None:
+    page = Reader(html)
+    assert len(page.ids) == len(set(page.ids))
+    targets = [address[1:] for address in page.addresses] + re.findall(r"url\(#([^)]+)\)", html)
+    assert targets and set(targets) <= set(page.ids)
+
+
+def test_a_nasty_reason_is_text(html: str, folder: Path) -> None:
+    assert "<script>" not in html and "&lt;script&gt;" in html
+    assert "<b>the end</b>" not in html and "&lt;b&gt;the end&lt;/b&gt;" in html
+    assert NASTY not in (folder / "report.md").read_text()
+
+
+def test_inline_plots_take_the_ink_of_the_page(html: str) -> None:
+    svg = html[html.index("<svg") : html.index("</svg>")]
+    assert "currentColor" in svg
+    assert 'role="img"' in svg and 'aria-label="Throughput against batch' in svg
+
+
+def test_the_page_says_what_it_must(html: str) -> None:
+    for text in (
+        "yolov8n trains at 25.0 images/s",
+        "Fastest prediction case",
+        "Best speed-up over",
+        "validation and checkpoints apart",
+        "one pass over 118,287 images (COCO train2017)",
+        "★",
+        "steps of one process",
+        "&#39;auto&#39; depends on the length of the run",
+        "coco-like 9b1f4e0c7a23",
+        "bad.json is left out",
+        "pytest bench/ --benchmark-only",
+        "20261122-184512-3f9ac2",
+        "torch 2.14.1",
+        "governor performance",
+    ):
+        assert text in html, text
+    assert not re.search(r">\s*(nan|None|NaT|&lt;NA&gt;)\s*<", html)
+
+
+def test_cases_hold_seconds_times_rate_is_images(folder: Path) -> None:
+    rows = list(csv.DictReader((folder / "cases.csv").read_text().splitlines()))
+    measured = [row for row in rows if row["status"] == "measured"]
+    assert len(rows) == 7 and len(measured) == 3
+    for row in measured:
+        images = float(row["seconds_per_epoch"]) * float(row["images_per_second"])
+        assert images == pytest.approx(int(row["epoch_images"]), rel=1e-12)
+
+
+def test_markdown_shows_pictures_that_exist(folder: Path) -> None:
+    text = (folder / "report.md").read_text()
+    pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", text)
+    assert len(pictures) == 5
+    assert all(alt.endswith(".") and (folder / file).is_file() for alt, file in pictures)
+
+
+def test_writing_twice_gives_the_same_bytes(folder: Path, records: list[Record], tmp_path: Path) -> None:
+    written(records, tmp_path, complaints=["bad.json is left out: it is no record."])
+    for path in folder.rglob("*.*"):
+        assert (tmp_path / path.relative_to(folder)).read_bytes() == path.read_bytes(), path.name
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_one_case_alone(tmp_path: Path) -> None:
+    html = written([timed(20.0, 4)], tmp_path, epoch_images=1000)
+    assert "1,000 images take 50.0 s" in html
+    assert "Best speed-up" not in html and "Not measured" not in html
+    assert "COCO" not in html
+
+
+def test_no_measured_case_is_a_page_of_reasons(records: list[Record], tmp_path: Path) -> None:
+    html = written(records[2:6], tmp_path)
+    assert "Nothing was measured" in html and "0 of 4 measured" in html
+    assert "tried to allocate 9 GiB" in html
+    assert "<svg" not in html
+    assert "yolo11n · cpu · amp off · batch 4 · 160 px" in html
+
+
+def test_two_machines_stand_one_after_another(records: list[Record], tmp_path: Path) -> None:
+    html = written([records[0], records[2], *other_run()], tmp_path)
+    assert Reader(html).ids.count("machine-2") == 1
+    assert html.index('id="machine-1"') < html.index('id="machine-2"')
+    assert "shown, not tested" in html
+    assert "Best speed-up" not in html, "machines are not compared"
+    assert html.count("<svg") == 4 and Reader(html).open == []
+    assert {path.name[:6] for path in (tmp_path / "plots").iterdir()} == {"m1-v1-", "m2-v1-"}
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_two_versions_on_one_machine_have_their_own_tables(tmp_path: Path) -> None:
+    html = written([timed(20.0, 4), timed(22.0, 4, environment=make_environment("2.15.0"))], tmp_path)
+    assert ">torch 2.14.1, Ultralytics 8.4.100</h3>" in html and ">torch 2.15.0, Ultralytics 8.4.100</h3>" in html
+    assert html.count('class="pivot"') == 2
+
+
+def test_no_record_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NothingMeasured):
+        write([], tmp_path / "out", 1000, None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(WrongUse, match=r"the report cannot be written to .*taken"):
+        write([timed(20.0, 4)], tmp_path / "taken", 1000, None)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_the_report_imports_nothing_heavy_starts_nothing_and_prints_nothing() -> None:
+    for file in Path(report.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert not name.startswith(("torch", "ultralytics", "matplotlib.pyplot", "subprocess")), (file, name)
+            assert not (isinstance(node, ast.Name) and node.id == "print"), file

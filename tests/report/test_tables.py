@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from bench.analysis.table import COLUMNS, frame
+from bench.errors import WrongUse
+from bench.records.record import Record
+from bench.report.tables import render
+
+
+def test_csv_has_every_column_and_leaves_missing_values_empty(records: list[Record]) -> None:
+    rows = list(csv.DictReader(io.StringIO(render(frame(records), "csv"))))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == len(records)
+    assert rows[2]["status"] == "out_of_memory"
+    assert all(rows[2][key] == "" for key in ("images_per_second", "seconds_per_epoch", "peak_memory_bytes", "threads"))
+
+
+def test_csv_numbers_survive_to_the_last_digit(records: list[Record]) -> None:
+    table = frame(records)
+    rows = list(csv.DictReader(io.StringIO(render(table, "csv"))))
+    assert float(rows[0]["images_per_second"]) == table["images_per_second"].iloc[0]
+    assert rows[0]["batch"] == "4"
+
+
+def test_json_is_a_list_of_rows_with_null_for_missing(records: list[Record]) -> None:
+    rows = json.loads(render(frame(records), "json"))
+    assert [row["status"] for row in rows][:3] == ["measured", "measured", "out_of_memory"]
+    assert rows[2]["images_per_second"] is None
+    assert rows[2]["threads"] is None
+    assert rows[0]["threads"] == 7
+    assert isinstance(rows[0]["images_per_second_low"], float)
+
+
+def test_md_shows_units_and_a_dash_for_missing(records: list[Record]) -> None:
+    table = frame(records)[["batch", "reason", "images_per_second", "seconds_per_epoch_low", "peak_memory_bytes"]]
+    lines = render(table, "md").splitlines()
+    assert len(lines) == 2 + len(records)
+    first = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert first[0] == "4"
+    assert first[2] == "20.0"
+    assert " h " in first[3] and first[4] == "1.15 GiB"
+    oom = [cell.strip() for cell in lines[4].strip("|").split("|")]
+    assert oom[2:] == ["—", "—", "—"]
+
+
+def test_md_cells_make_neither_columns_nor_html(records: list[Record]) -> None:
+    nasty = render(frame(records)[["status", "reason"]], "md").splitlines()[7]
+    assert "a \\| b" in nasty
+    assert "<script>" not in nasty and "&lt;script&gt;" in nasty
+
+
+@pytest.mark.parametrize("format", ["csv", "md", "json"])
+def test_nothing_missing_is_ever_nan_or_zero(records: list[Record], format: str) -> None:
+    text = render(frame(records[2:3]), format)
+    assert "nan" not in text.lower().replace("finance", "")
+    assert "<NA>" not in text and "None" not in text
+
+
+@pytest.mark.parametrize("format", ["csv", "md", "json"])
+def test_an_empty_frame_is_text_too(format: str) -> None:
+    text = render(frame([]), format)
+    assert text.endswith("\n")
+    assert json.loads(text) == [] if format == "json" else "images_per_second" in text
+
+
+def test_an_unknown_format_is_wrong_use(records: list[Record]) -> None:
+    with pytest.raises(WrongUse, match="csv, md, json"):
+        render(frame(records), "xlsx")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import msgspec
+
+from bench.analysis.metrics import RATE, SECONDS
+from bench.analysis.table import frame
+from bench.cases.matrix import profile
+from bench.records.record import Conditions, Record
+from bench.report import facts, headline, labels
+from bench.report.settings import settings
+from tests.builders import make_case, make_effective, make_environment, make_recipe, make_record
+from tests.report.conftest import other_run, timed
+
+
+def test_an_interval_is_short_where_it_is_symmetric() -> None:
+    assert labels.spread(SECONDS, 100.0, 95.0, 105.0) == "± 5.0 %"
+    assert labels.spread(SECONDS, 100.0, 10.0, 250.0) == "10.0 s to 4 min 10 s"
+    assert labels.spread(SECONDS, 100.0, float("nan"), None) == ""
+
+
+def test_ends_that_look_alike_are_told_apart() -> None:
+    assert labels.ends(RATE, 22.9, 23.3) == "22.9 to 23.3"
+    assert labels.ends(RATE, 23.101, 23.119) == "± 0.039 %"
+
+
+def test_the_sentence_names_case_interval_and_epoch(records: list[Record]) -> None:
+    text = headline.sentence(frame(records), records[0].machine, 118_287)
+    assert text.startswith(
+        "On AMD EPYC 7R13 Processor, yolov8n trains at 25.0 images/s (cpu, amp off, batch 16, 160 px;"
+    )
+    assert "95 % interval" in text and text.endswith("118,287 images (COCO train2017) take 1 h 19 min.")
+
+
+def test_the_sentence_falls_back_on_prediction_and_on_nothing(records: list[Record]) -> None:
+    machine = records[0].machine
+    assert "yolov8n predicts at 90.0 images/s" in headline.sentence(frame(records[2:]), machine, 1000)
+    assert headline.sentence(frame(records[2:6]), machine, 1000).startswith("Nothing was measured")
+
+
+def test_several_versions_are_named_with_the_figure() -> None:
+    records = [timed(20.0, 4), timed(30.0, 4, environment=make_environment("2.15.0"))]
+    assert "torch 2.15.0" in headline.sentence(frame(records), records[0].machine, 1000)
+
+
+def test_conditions_are_ranges_and_what_is_unknown_is_left_out() -> None:
+    seen = [Conditions(load=0.1, on_battery=True), Conditions(load=1.25, on_battery=True)]
+    assert facts.conditions(seen) == "load 0.10 to 1.25, on battery"
+    assert facts.conditions([Conditions()]) == ""
+    assert "in others" in facts.conditions([Conditions(on_battery=True), Conditions(on_battery=False)])
+
+
+def test_the_command_names_every_value_of_each_device(records: list[Record]) -> None:
+    first, second = facts.commands([*records, *other_run()])
+    values = "--mode train,predict --model yolov8n,yolo11n --device cpu --amp off,on --batch 4,16,64 --imgsz 160"
+    assert first.startswith("pytest bench/ --benchmark-only") and second.startswith("pytest bench/ --benchmark-only")
+    assert "--device 0 " in first and first.endswith("--imgsz 640")
+    assert second.endswith(values)
+
+
+def test_the_command_names_the_profile_whose_timing_it_was() -> None:
+    timing = profile("full").recipe
+    recipe = make_recipe(
+        warmup_seconds=timing.warmup_seconds["cpu"],
+        window_steps=timing.window_steps,
+        window_seconds=timing.window_seconds,
+    )
+    assert "--profile full" in facts.commands([make_record(recipe=recipe)])[0]
+    odd = msgspec.structs.replace(recipe, window_steps=99)
+    assert "--profile" not in facts.commands([make_record(recipe=odd)])[0]
+
+
+def test_a_model_file_is_named_without_its_folder() -> None:
+    [command] = facts.commands([make_record(model="/home/me/secret/best.pt")])
+    assert "best.pt" in command and "secret" not in command
+
+
+def test_settings_that_differ_say_where() -> None:
+    effective = make_effective(make_case())
+    records = [
+        make_record(batch=b, effective={**effective, "batch": b, "accumulate": a}) for b, a in ((4, 16), (16, 4))
+    ]
+    [training] = settings(records)
+    found = {setting.key: setting for setting in training.shown}
+    assert found["accumulate"].values == ["16 (batch 4)", "4 (batch 16)"]
+    assert (found["optimizer"].asked, found["optimizer"].values) == ("SGD", ["SGD"])
+    assert found["threads"].asked == "not set"
+    assert training.kept == "Device, amp, batch and image size ran as asked in 2 measured cases."
+
+
+def test_an_axis_that_did_not_run_as_asked_is_said_aloud() -> None:
+    [training] = settings([make_record(effective={**make_effective(make_case()), "imgsz": 192})])
+    assert training.kept == "Not as asked: train-yolov8n-cpu-fp32-b16-i160 (imgsz 192)."
+
+
+def test_a_recipe_says_window_data_and_pins(records: list[Record]) -> None:
+    [how] = facts.recipes(records[:2])
+    assert "12 steps and 2 s, in whole accumulation cycles" in how.rule
+    assert how.data == "coco-like 9b1f4e0c7a23 (1,024 images)"
+    assert ("optimizer", "SGD") in [(key, value) for key, value, _ in how.pins]
+    assert all(why for _, _, why in how.pins)

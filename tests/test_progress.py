@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.cases.matrix import Planned
+from bench.progress import line, plan_lines, rate
+from bench.records.record import Costs
+from bench.runner.estimate import Estimator
+from tests.builders import make_case, make_recipe, make_record, make_steps
+
+
+def test_the_rate_is_that_of_the_window() -> None:
+    assert rate(make_record(steps=make_steps([0.25, 0.75], warmup=[9.0], images=16))) == 32.0
+    assert rate(make_record(steps=make_steps([0.5, 0.5], warmup=[9.0], images=[1, 16, 8]))) == 24.0
+
+
+def test_what_was_not_measured_has_none() -> None:
+    assert rate(make_record(status="failed")) is None
+    assert rate(make_record(status="invalid", steps=make_steps())) is None
+
+
+def test_a_measured_case() -> None:
+    record = make_record(steps=make_steps([0.5, 0.5]), costs=Costs(total=12.4))
+    assert line(record, 3, 16, left=200) == (
+        "[ 3/16] train-yolov8n-cpu-fp32-b16-i160      32.0 images/s  in 12 s  [3 min left]"
+    )
+
+
+def test_a_case_that_was_there_before() -> None:
+    shown = line(make_record(), 1, 2, left=0, reused=True)
+    assert shown.endswith("in 10 s (from before)")
+
+
+@pytest.mark.parametrize("status", ["out_of_memory", "timed_out", "failed"])
+def test_any_other_case_says_why(status: str) -> None:
+    record = make_record(status=status, reason="Because.")
+    words = status.replace("_", " ")
+    assert line(record, 1, 1, left=0) == f"[1/1] train-yolov8n-cpu-fp32-b16-i160  {words}: Because."
+
+
+@pytest.mark.parametrize(("number", "left", "shown"), [(1, 60.0, True), (1, 0.9, False), (2, 60.0, False)])
+def test_what_is_left_shows_while_there_is_any(number: int, left: float, shown: bool) -> None:
+    assert line(make_record(), number, 2, left=left).endswith("left]") is shown
+
+
+def test_lines_of_a_run_stand_below_each_other() -> None:
+    lines = [line(make_record(), number, 100, left=0) for number in (1, 10, 100)]
+    assert [text[:9] for text in lines] == ["[  1/100]", "[ 10/100]", "[100/100]"]
+
+
+def test_a_fast_case_shows_no_exponent() -> None:
+    record = make_record(steps=make_steps([0.0125] * 4, images=16))
+    assert rate(record) == pytest.approx(1280)
+    assert "e+" not in line(record, 1, 1, left=0)
+
+
+def planned(**changes: object) -> Planned:
+    case = make_case(**changes)
+    return Planned(case, make_recipe(case.mode))
+
+
+def test_a_plan_without_cases() -> None:
+    assert plan_lines([], Estimator()) == ["no cases"]
+
+
+def test_a_plan_tells_what_is_known_from_what_is_guessed() -> None:
+    known, guessed = planned(batch=16), planned(batch=4)
+    estimator = Estimator([make_record(batch=16, costs=Costs(total=41.0))])
+    first, second, total = plan_lines([known, guessed], estimator)
+    assert first.split() == ["1", known.case.id, "41", "s", "as", "last", "time"]
+    assert second.split()[:2] == ["2", guessed.case.id]
+    assert second.endswith("a guess")
+    assert total.startswith("2 cases, about ")
+    assert total.endswith("(1 from earlier runs, 1 guessed)")
+
+
+def test_the_sum_of_a_plan() -> None:
+    records = [make_record(batch=batch, costs=Costs(total=100.0)) for batch in (1, 2, 4)]
+    lines = plan_lines([planned(batch=batch) for batch in (1, 2, 4)], Estimator(records))
+    assert lines[-1] == "3 cases, about 5 min (3 from earlier runs, 0 guessed)"
+
+
+def test_another_recipe_is_another_case() -> None:
+    estimator = Estimator([make_record(recipe=make_recipe(window_steps=99))])
+    assert plan_lines([planned()], estimator)[0].endswith("a guess")
+
+
+def test_columns_of_a_plan_line_up() -> None:
+    plans = [planned(batch=4), planned(batch=16, imgsz=1280)]
+    lines = plan_lines(plans, Estimator())[:2]
+    assert len({text.index("a guess") for text in lines}) == 1

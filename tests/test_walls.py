@@ -1,0 +1,173 @@
+"""The walls of DESIGN.md, read off the source: who may import what, start processes and print."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCH = ROOT / "bench"
+FILES = sorted(BENCH.rglob("*.py"))
+WORKER = [path for path in FILES if path.is_relative_to(BENCH / "worker")]
+HEAVY = ("torch", "torchvision", "ultralytics")
+
+METERS = {"psutil", "pynvml", "zeus"}
+"""What may measure energy or memory in a worker, where it is installed."""
+
+LIBRARIES = {"torch", "ultralytics", "numpy", "cv2", *METERS}
+"""What else a worker may import: what is measured, and what that brings along."""
+
+MATPLOTLIB = "worker/isolation.py"
+"""Ultralytics brings it, and a font of its own spares a look for one on the network."""
+
+STARTS_PROCESSES = {
+    "worker/parent.py": {"os.fork"},  # forks a worker for every request: that is its whole purpose
+    "machine/fingerprint.py": {"subprocess"},  # macOS tells the name of its CPU by sysctl alone
+}
+"""Exceptions to: only ``runner/`` starts processes."""
+
+MAY_PRINT = {"cli.py", "conftest.py", "worker/entry.py"}  # the last for `entry.py facts`, one JSON object
+
+BELOW = {
+    "cases": ("records", "runner", "worker", "machine", "analysis", "report"),
+    "records": ("runner", "worker", "machine", "analysis", "report"),
+    "machine": ("runner", "worker", "analysis", "report"),
+    "runner": ("worker", "analysis", "report"),
+    "analysis": ("runner", "worker", "machine", "report"),
+    "report": ("runner", "worker"),
+}
+"""Data walks through the house from top to bottom: no floor imports one of these."""
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(BENCH).as_posix()
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), filename=str(path))
+
+
+def imports(tree: ast.Module, package: str) -> set[str]:
+    """Everything that is imported anywhere in a file, as absolute names; ``package`` is where the file stands."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")
+            parts = base[: len(base) - node.level + 1] if node.level else []
+            start = ".".join([*parts, *([node.module] if node.module else [])])
+            found |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def imports_of(path: Path) -> set[str]:
+    return imports(parsed(path), ".".join(path.relative_to(ROOT).parent.parts))
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def process_starts(tree: ast.Module) -> set[str]:
+    """The ways of starting a process that a file knows."""
+    modules = {name.split(".")[0] for name in imports(tree, "")} & {"subprocess", "multiprocessing", "concurrent"}
+    calls = {
+        f"os.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+        and node.attr.startswith(("fork", "posix_spawn", "spawn", "exec", "system", "popen"))
+    }
+    return modules | calls
+
+
+def prints(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree))
+
+
+def in_folders(*names: str) -> list[Path]:
+    return [path for path in FILES if name_of(path).split("/")[0] in names]
+
+
+def test_every_floor_of_the_house_is_looked_at() -> None:
+    floors = {name_of(path).split("/")[0] for path in FILES}
+    assert {*BELOW, "worker"} <= floors
+    assert len(WORKER) > 10
+
+
+def test_imports_are_found_wherever_they_hide() -> None:
+    source = (
+        "import a.b\ndef f():\n    from c import d\n    from . import e\n    from .. import g\n    from ..h import i\n"
+    )
+    found = imports(ast.parse(source), "bench.worker.devices")
+    assert {"a.b", "c.d", "bench.worker.devices.e", "bench.worker.g", "bench.worker.h.i"} <= found
+
+
+def test_process_starts_and_prints_are_found_wherever_they_hide() -> None:
+    source = "import os\ndef f():\n    from subprocess import run\n    os.posix_spawn('x')\n    x = print\n"
+    assert process_starts(ast.parse(source)) == {"subprocess", "os.posix_spawn"}
+    assert prints(ast.parse(source))
+    assert not prints(ast.parse("console.print('x')"))
+
+
+@pytest.mark.parametrize("path", WORKER, ids=name_of)
+def test_the_worker_runs_where_nothing_of_this_project_is(path: Path) -> None:
+    outside = {name for name in imports_of(path) if not within(name, "bench.worker")}
+    allowed = LIBRARIES | set(sys.stdlib_module_names) | ({"matplotlib"} if name_of(path) == MATPLOTLIB else set())
+    assert {name.split(".")[0] for name in outside} <= allowed
+
+
+@pytest.mark.parametrize("path", WORKER, ids=name_of)
+def test_the_worker_imports_itself_by_relative_names_alone(path: Path) -> None:
+    absolute = [
+        node
+        for node in ast.walk(parsed(path))
+        if (isinstance(node, ast.ImportFrom) and not node.level and within(node.module or "", "bench"))
+        or (isinstance(node, ast.Import) and any(within(alias.name, "bench") for alias in node.names))
+    ]
+    assert absolute == []
+
+
+@pytest.mark.parametrize("path", WORKER, ids=name_of)
+def test_the_worker_compiles_under_python_3_10(path: Path) -> None:
+    ast.parse(path.read_text(), filename=str(path), feature_version=(3, 10))
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path not in WORKER], ids=name_of)
+def test_nobody_but_the_worker_imports_what_is_measured(path: Path) -> None:
+    assert [name for name in imports_of(path) if any(within(name, heavy) for heavy in HEAVY)] == []
+
+
+@pytest.mark.parametrize("path", in_folders(*BELOW), ids=name_of)
+def test_data_flows_from_top_to_bottom(path: Path) -> None:
+    forbidden = [f"bench.{floor}" for floor in BELOW[name_of(path).split("/")[0]]]
+    faces = ["bench.cli", "bench.conftest", "bench.progress", "bench.replay", "bench.request"]
+    found = imports_of(path)
+    assert [name for name in found if any(within(name, other) for other in forbidden + faces)] == []
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path not in in_folders("runner")], ids=name_of)
+def test_only_the_runner_starts_processes(path: Path) -> None:
+    assert process_starts(parsed(path)) <= STARTS_PROCESSES.get(name_of(path), set())
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nobody_prints_but_the_faces(path: Path) -> None:
+    assert not prints(parsed(path)) or name_of(path) in MAY_PRINT
+
+
+def test_collecting_imports_neither_torch_nor_ultralytics() -> None:
+    code = (
+        "import sys\n"
+        "import bench.conftest, bench.request, bench.progress, bench.cli\n"
+        "import bench.records.store, bench.runner.run, bench.analysis.table\n"
+        "assert not {'torch', 'ultralytics'} & set(sys.modules), 'imported'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

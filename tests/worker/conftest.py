@@ -1,0 +1,21 @@
+"""Ultralytics without a network and without the user's own settings, for the tests that need the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench.worker import isolation
+
+
+@pytest.fixture(scope="session")
+def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Import it once (seconds) with a settings folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("YOLO_CONFIG_DIR", "")  # so that the variables that follow are put back at the end
+        for name in ("YOLO_AUTOINSTALL", "YOLO_OFFLINE", "PYTORCH_NVML_BASED_CUDA_CHECK", "WANDB_MODE"):
+            patch.setenv(name, "")
+        isolation.before_import(str(tmp_path_factory.mktemp("config")), network=False)
+        isolation.after_import()
+        yield

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.worker import data
+from bench.worker.refusal import Refused
+
+pytestmark = pytest.mark.usefixtures("ultralytics")
+
+Made = dict[str, Any]
+
+
+@pytest.fixture
+def provide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Made]:
+    """Makes data sets over a pool of four images."""
+    monkeypatch.setattr(data, "POOL_IMAGES", 4)
+
+    def provide(images: int = 10, seed: int = 0, tag: str = "ultralytics-8.4.100", root: str = "cache") -> Made:
+        return data.provide({"root": str(tmp_path / root), "images": images, "seed": seed, "tag": tag})
+
+    return provide
+
+
+def listing(made: Made, split: str = "train") -> list[str]:
+    return Path(made["yaml"]).with_name(f"{split}.txt").read_text().splitlines()
+
+
+def everything(folder: Path) -> dict[str, int]:
+    return {str(path): path.lstat().st_mtime_ns for path in folder.rglob("*")}
+
+
+# What is made
+
+
+def test_the_same_seed_makes_the_same_pool(provide: Callable[..., Made]) -> None:
+    here, there = provide(root="here"), provide(root="there")
+    assert here["yaml"] != there["yaml"]
+    assert here["fingerprint"] == there["fingerprint"]
+
+
+def test_another_seed_makes_another(provide: Callable[..., Made]) -> None:
+    assert provide(seed=0)["fingerprint"] != provide(seed=1)["fingerprint"]
+
+
+def test_the_fingerprint_is_of_the_pool_and_not_of_the_length(provide: Callable[..., Made]) -> None:
+    assert provide(3)["fingerprint"] == provide(5, tag="ultralytics-8.3.230")["fingerprint"]
+
+
+@pytest.mark.parametrize("images", [1, 4, 10])
+def test_the_set_is_exactly_as_long_as_asked(images: int, provide: Callable[..., Made]) -> None:
+    made = provide(images)
+    assert made["images"] == len(listing(made)) == images
+    assert len(listing(made, "val")) == data.VAL_IMAGES
+
+
+def test_every_image_of_the_set_is_there_with_its_labels(provide: Callable[..., Made]) -> None:
+    made = provide(5)
+    assert [Path(line).name for line in listing(made)] == ["0000.jpg", "0001.jpg", "0002.jpg", "0003.jpg", "0000.jpg"]
+    for line in [*listing(made), *listing(made, "val")]:
+        assert Path(line).read_bytes()[:2] == b"\xff\xd8"
+        assert Path(line.replace("/images/", "/labels/")).with_suffix(".txt").read_text()
+
+
+def test_images_have_the_sizes_of_coco(provide: Callable[..., Made]) -> None:
+    import cv2
+
+    sizes = {size for size, _ in data.SIZES}
+    for line in listing(provide(4)):
+        height, width, channels = cv2.imread(line).shape
+        assert (width, height) in sizes
+        assert channels == 3
+
+
+def test_shares_of_the_sizes_add_up() -> None:
+    assert sum(share for _, share in data.SIZES) == pytest.approx(1.0)
+
+
+def test_the_second_time_nothing_is_made(provide: Callable[..., Made], tmp_path: Path) -> None:
+    first = provide()
+    before = everything(tmp_path)
+    assert provide() == first
+    assert everything(tmp_path) == before
+
+
+def test_another_length_shares_the_pool_and_not_the_label_cache(
+    provide: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = provide(3)
+    monkeypatch.setattr(data, "_make_pool", None)  # calling it would be an error
+    long, other = provide(7), provide(3, tag="ultralytics-8.3.230")
+    folders = {Path(made["yaml"]).parent for made in (short, long, other)}
+    assert len(folders) == 3
+    assert len({(folder / "train" / "images").resolve() for folder in folders}) == 1
+
+
+def test_no_half_made_set_is_left_behind(
+    provide: Callable[..., Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(OSError, match="No space left"):
+            provide()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert provide()["images"] == 10
+
+
+def test_whoever_comes_second_takes_what_the_first_made(tmp_path: Path) -> None:
+    target = tmp_path / "pool"
+
+    def make(folder: Path) -> None:
+        (folder / "second").touch()
+        target.mkdir()
+        (target / "first").touch()
+
+    data._into_place(target, make)
+    assert [path.name for path in target.iterdir()] == ["first"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
+# Labels
+
+
+def boxes(text: str) -> list[tuple[int, float, float, float, float]]:
+    rows = [line.split() for line in text.splitlines()]
+    return [(int(kind), float(x), float(y), float(width), float(height)) for kind, x, y, width, height in rows]
+
+
+def test_a_pool_of_the_real_size_holds_every_class() -> None:
+    draw = random.Random(0)
+    texts = [data._labels(draw, [index % data.CLASSES]) for index in range(data.POOL_IMAGES)]
+    firsts = {boxes(text)[0][0] for text in texts}
+    assert firsts == set(range(80))
+
+
+def test_labels_are_in_the_image() -> None:
+    draw = random.Random(1)
+    found = [box for _ in range(200) for box in boxes(data._labels(draw, [0]))]
+    assert len(found) > 1000
+    slack = 1e-6  # of six digits
+    for kind, x, y, width, height in found:
+        assert 0 <= kind < 80
+        assert 0 < width <= 0.98
+        assert 0 < height <= 0.98
+        assert x - width / 2 >= -slack and x + width / 2 <= 1 + slack
+        assert y - height / 2 >= -slack and y + height / 2 <= 1 + slack
+
+
+def test_labels_are_like_cocos() -> None:
+    draw = random.Random(2)
+    images = [boxes(data._labels(draw, [0])) for _ in range(400)]
+    counts = [len(image) for image in images]
+    assert 6.3 < sum(counts) / len(counts) < 8.3  # COCO: 7.3
+    assert min(counts) == 1
+    assert 20 < max(counts) <= 90
+    small = [width * 640 * height * 480 < 32 * 32 for image in images for _, _, _, width, height in image]
+    assert 0.3 < sum(small) / len(small) < 0.5  # COCO: 0.41
+
+
+# The user's own
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A data set of two training images; nobody looks into them here."""
+    for split, names in (("train", ("a.jpg", "b.PNG", "notes.md")), ("val", ("c.jpg",))):
+        (tmp_path / "images" / split).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "images" / split / name).write_bytes(b"image")
+    yaml = tmp_path / "own.yaml"
+    yaml.write_text(f"path: {tmp_path}\ntrain: images/train\nval: images/val\nnames:\n  0: thing\n")
+    return yaml
+
+
+def test_a_data_set_of_the_user(own: Path) -> None:
+    found = data.inspect(str(own))
+    assert (found["yaml"], found["images"]) == (str(own), 2)
+    assert data.inspect(str(own)) == found
+
+
+def test_its_fingerprint_changes_with_its_files(own: Path) -> None:
+    before = data.inspect(str(own))
+    (own.parent / "images" / "train" / "a.jpg").write_bytes(b"another image")
+    resized = data.inspect(str(own))
+    (own.parent / "images" / "train" / "d.jpg").write_bytes(b"image")
+    longer = data.inspect(str(own))
+    assert len({found["fingerprint"] for found in (before, resized, longer)}) == 3
+    assert longer["images"] == 3
+
+
+def test_what_was_made_can_be_inspected_too(provide: Callable[..., Made]) -> None:
+    assert data.inspect(provide(7)["yaml"])["images"] == 7
+
+
+def test_lines_of_a_listing(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf./a.jpg\n\n/data/b.jpg\n")
+    assert data.image_files(str(tmp_path / "list.txt")) == [str(tmp_path / "a.jpg"), "/data/b.jpg"]
+    assert data.image_files([str(tmp_path / "none"), str(tmp_path / "list.txt")])[1:] == ["/data/b.jpg"]
+
+
+def refusal(yaml: Path) -> str:
+    with pytest.raises(Refused) as caught:
+        data.inspect(str(yaml))
+    assert caught.value.status == "unsupported"
+    assert "\n" not in caught.value.reason
+    return caught.value.reason
+
+
+def test_a_yaml_that_is_not_there(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none.yaml").startswith(f"data {tmp_path}/none.yaml: ")
+
+
+def test_a_yaml_without_a_split(tmp_path: Path) -> None:
+    (tmp_path / "half.yaml").write_text(f"path: {tmp_path}\ntrain: images\nnames:\n  0: thing\n")
+    assert "val" in refusal(tmp_path / "half.yaml")
+
+
+def test_a_yaml_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "junk.yaml").write_text("just words")
+    assert refusal(tmp_path / "junk.yaml").startswith(f"data {tmp_path}/junk.yaml: ")
+
+
+def test_a_split_without_images(own: Path) -> None:
+    for file in (own.parent / "images" / "train").iterdir():
+        file.unlink()
+    assert refusal(own) == f"data {own}: its training split {own.parent}/images/train has no images."

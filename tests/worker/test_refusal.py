@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.records import Status
+from bench.worker.refusal import Refused, from_exception
+
+
+def test_a_refusal_stays_itself() -> None:
+    refused = Refused("unsupported", "No such model.", ("model",))
+    assert from_exception(refused) is refused
+    assert (refused.status, refused.reason, refused.axes) == ("unsupported", "No such model.", ("model",))
+    assert str(refused) == "No such model."
+
+
+OUT_OF_MEMORY = [
+    RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79.10 GiB"),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 17.90 GiB, other allocations: 25.11 MiB)"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1000000000000 bytes."),
+    MemoryError(),
+    MemoryError("Unable to allocate 7.45 GiB for an array with shape (1000000000,)"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[:40])
+def test_an_allocator_that_gave_up(error: BaseException) -> None:
+    refused = from_exception(error)
+    assert refused.status == "out_of_memory"
+    assert refused.reason.startswith("Out of memory: ")
+    assert refused.axes == ()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("unable to mmap 67108864 bytes from file </torch_1_2_3>: Cannot allocate memory (12)"),
+    ],
+    ids=["fork", "mmap"],
+)
+def test_a_system_that_gave_up(error: BaseException) -> None:
+    assert from_exception(error).status == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("no\n  such   thing"), "ValueError: no such thing"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: KeyboardInterrupt"),
+        (RuntimeError("x" * 1000), f"RuntimeError: {'x' * 300}"),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+    ],
+    ids=["lines", "empty", "long", "disk"],
+)
+def test_anything_else_failed_for_a_reason_of_one_line(error: BaseException, reason: str) -> None:
+    refused = from_exception(error)
+    assert (refused.status, refused.reason, refused.axes) == ("failed", reason, ())
+
+
+def test_every_status_is_one_that_a_record_has() -> None:
+    for error in (ValueError("x"), MemoryError(), Refused("unsupported", "x")):
+        assert Status(from_exception(error).status)
