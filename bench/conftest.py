@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--epoch-images", type=int, default=0, metavar="N", help="epoch of the report; default COCO's")
     group.addoption("--time-budget", default="", metavar="TIME", help="start no case beyond it, such as 10m")
     group.addoption("--phase-limit", default="10m", metavar="TIME", help="end a case whose warm-up or window hangs")
+    group.addoption("--run", default="", metavar="NAME", help="name of the run's folder; default: time and machine")
     group.addoption("--resume", default="", metavar="RUN", help="go on with a run by its name, or with the last")
     group.addoption("--plan", action="store_true", help="list the cases with time estimates and start nothing")
 
@@ -68,6 +69,9 @@ class Face:
         self.phase_limit = parse_duration(config.getoption("phase_limit"))
         resume = config.getoption("resume")
         self.resume = store.resolve_run(self.results, resume) if resume else ""
+        self.name = store.check_new_run(self.results, config.getoption("run"))
+        if self.resume and self.name:
+            raise WrongUse("--run names a new run and --resume goes on with an old one: give one of them.")
         self.interpreter: Interpreter = inspect(config.getoption("python"))
         request = parse(
             config.getoption("profile"),
@@ -93,7 +97,7 @@ class Face:
 
     def begin(self) -> None:
         """Open the run's folder and start what takes time to start."""
-        name = self.resume or store.new_run_name(machine().fingerprint)
+        name = self.resume or self.name or store.new_run_name(machine().fingerprint)
         self.store = store.Store(self.results, name)
         self.finished = self.store.finished() if self.resume else {}
         self.launcher = open_launcher(self.interpreter, needs_network(self.selected))
@@ -217,17 +221,32 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable
         except BenchError as error:
             _stop(error)
             raise
-        number, total = len(face.run.records), len(face.selected)
-        text = line(record, number, total, face.run.seconds_left(), case_id in face.finished)
-        reporter = _plugin(config, "terminalreporter")
-        with _plugin(config, "capturemanager").global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(text)
-            if face.run.trouble:
-                reporter.write_line(face.run.trouble, yellow=True)
+        _show(config, face, face.run, record)
         _settle(record, benchmark)
 
     yield measure_case
+
+
+def _show(config: pytest.Config, face: Face, run: Run, record: Record) -> None:
+    """One line on a case; those that another one settled were counted there."""
+    if "settled_by" in record.extra and not config.option.verbose:
+        return
+    number, total = len(run.records), len(face.selected)
+    text = line(
+        record,
+        number,
+        total,
+        left=run.seconds_left(),
+        reused=record.case.id in face.finished,
+        settles=run.settles(record),
+        width=max(len(plan.case.id) for plan in face.selected),
+    )
+    reporter = _plugin(config, "terminalreporter")
+    with _plugin(config, "capturemanager").global_and_fixture_disabled():
+        reporter.ensure_newline()
+        reporter.write_line(text)
+        if run.trouble:
+            reporter.write_line(run.trouble, yellow=True)
 
 
 def _settle(record: Record, benchmark: Any) -> None:

@@ -20,7 +20,9 @@ def rate(record: Record) -> float | None:
     return steps.window_images / sum(steps.window)
 
 
-def line(record: Record, number: int, total: int, left: float, reused: bool = False) -> str:
+def line(
+    record: Record, number: int, total: int, left: float, reused: bool = False, settles: int = 0, width: int = 0
+) -> str:
     """One line on a case that has ended.
 
     Args:
@@ -29,6 +31,8 @@ def line(record: Record, number: int, total: int, left: float, reused: bool = Fa
         total: of the run.
         left: seconds that the rest is estimated to take.
         reused: whether it was there since before.
+        settles: how many other cases end as this one did without being started.
+        width: of the longest id of the run, so that speeds stand below each other.
     """
     speed = rate(record)
     if speed is not None:
@@ -38,8 +42,10 @@ def line(record: Record, number: int, total: int, left: float, reused: bool = Fa
         found = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
         if other := record.extra.get("settled_by"):
             found = f"{record.outcome.status.value}, as {other} showed"
+        elif settles:
+            found += f" So do {settles} more."
     rest = f"  [{about(left)} left]" if number < total and left >= 1 else ""
-    return f"[{number:{len(str(total))}}/{total}] {record.case.id}  {found}{rest}"
+    return f"[{number:{len(str(total))}}/{total}] {record.case.id:<{width}}  {found}{rest}"
 
 
 def plan_lines(planned: Sequence[Planned], estimator: Estimator) -> list[str]:

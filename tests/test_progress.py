@@ -48,6 +48,18 @@ def test_lines_of_a_run_stand_below_each_other() -> None:
     assert [text[:9] for text in lines] == ["[  1/100]", "[ 10/100]", "[100/100]"]
 
 
+def test_speeds_stand_below_each_other() -> None:
+    short, long = make_record(batch=4), make_record(batch=16)
+    width = len(long.case.id)
+    first, second = (line(record, 1, 1, left=0, width=width) for record in (short, long))
+    assert first.index("images/s") == second.index("images/s")
+
+
+def test_a_case_that_settles_others_says_how_many() -> None:
+    record = make_record(status="substituted", reason="No amp.")
+    assert line(record, 1, 9, left=0, settles=8).endswith("substituted: No amp. So do 8 more.")
+
+
 def test_a_fast_case_shows_no_exponent() -> None:
     record = make_record(steps=make_steps([0.0125] * 4, images=16))
     assert rate(record) == pytest.approx(1280)

@@ -115,6 +115,15 @@ def runs(results: Path) -> list[str]:
     return sorted(folder.name for folder in results.iterdir() if folder.is_dir() and any(folder.glob("*.json")))
 
 
+def check_new_run(results: Path, name: str) -> str:
+    """A name that the user chose for a new run; empty where none was chosen."""
+    if name and not RUN_NAME.fullmatch(name):
+        raise WrongUse(f"run {name!r} cannot be the name of a folder: use letters, digits, dots, dashes, underscores.")
+    if name and (results / name).exists():
+        raise WrongUse(f"run {name!r} is in {results} already: choose another name, or go on with it by --resume.")
+    return name
+
+
 def resolve_run(results: Path, name: str) -> str:
     """The run that ``--resume`` names: itself, or the newest for ``last``."""
     known = runs(results)

@@ -10,9 +10,6 @@ import msgspec
 from bench.records.record import Record
 from bench.report import labels
 
-SEEN_IN = re.compile(r" \(seen in [^()]+\)$")
-"""What the runner adds to the reason of a case that another case settled."""
-
 LOG_SHOWN = 2000
 """Characters of a log that are shown: its end, where the error stands."""
 
@@ -43,19 +40,16 @@ class Group(msgspec.Struct, frozen=True):
 
 
 def common_reason(record: Record) -> str:
-    """The reason, less what differs between cases that have it in common: where it was seen, or the seconds left."""
-    reason = SEEN_IN.sub("", record.outcome.reason)
-    if record.outcome.status.value == "interrupted":
-        reason = re.sub(r"\d[\d.,]*", "…", reason)
-    return reason
+    """The reason, less what differs between cases that have it in common: the seconds that were left."""
+    reason = record.outcome.reason
+    return re.sub(r"\d[\d.,]*", "…", reason) if record.outcome.status.value == "interrupted" else reason
 
 
 def _remark(record: Record, shown: str) -> str:
-    """What a record's reason says beyond the one that is shown for its group."""
-    reason = record.outcome.reason
-    if reason == shown:
-        return ""
-    return reason.removeprefix(shown).strip(" ()") if SEEN_IN.search(reason) else reason
+    """What there is to say of a record beyond the reason of its group."""
+    if other := record.extra.get("settled_by"):
+        return f"not started: {other} showed it"
+    return "" if record.outcome.reason == shown else record.outcome.reason
 
 
 def groups(records: Sequence[Record]) -> list[Group]:

@@ -23,6 +23,7 @@ class Cell(msgspec.Struct, frozen=True):
         time: time per epoch, shown; empty without a figure.
         spread: its interval; empty without one.
         rate: images per second, shown.
+        forward: the same for the model's forward pass alone, where it was told apart.
         exact: both intervals by their ends, for whoever points at the cell.
         best: whether it is the best of its row.
         status: how the case ended, in words, where there is no figure.
@@ -33,6 +34,7 @@ class Cell(msgspec.Struct, frozen=True):
     time: str = ""
     spread: str = ""
     rate: str = ""
+    forward: str = ""
     exact: str = ""
     best: bool = False
     status: str = ""
@@ -68,6 +70,7 @@ class Pivot(msgspec.Struct, frozen=True):
         rows: one for each model and size.
         notes: in the order of their numbers, from 1.
         marked: whether a best cell is marked anywhere.
+        forward: whether a cell tells the forward pass apart.
         gaps: whether there are cells that no case stands for.
     """
 
@@ -79,6 +82,7 @@ class Pivot(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
     marked: bool
+    forward: bool
     gaps: bool
 
     @property
@@ -96,7 +100,7 @@ class Pivot(msgspec.Struct, frozen=True):
 
 def _as_text(cell: Cell) -> str:
     if cell.time:
-        lines = [f"{cell.time} {labels.BEST}" if cell.best else cell.time, cell.spread, cell.rate]
+        lines = [f"{cell.time} {labels.BEST}" if cell.best else cell.time, cell.spread, cell.rate, cell.forward]
         return "\n".join(line for line in lines if line)
     if cell.status:
         return f"{cell.status} [{', '.join(map(str, cell.notes))}]"
@@ -157,6 +161,7 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
         rows=tuple(rows),
         notes=tuple(notes),
         marked=any(cell.best for cell in everything),
+        forward=any(cell.forward for cell in everything),
         gaps=any(not cell.time and not cell.status for cell in everything),
     )
 
@@ -191,11 +196,13 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
     if labels.there(row["seconds_per_epoch"]):
         epoch = [row[f"seconds_per_epoch{end}"] for end in ("", "_low", "_high")]
         time = METRICS["seconds_per_epoch"].unit
+        forward = row["forward_images_per_second"]
         rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
         cell = Cell(
             time=time.show(epoch[0]),
             spread=labels.spread(time, *epoch),
             rate=labels.rate(row["images_per_second"]),
+            forward=f"forward {labels.rate(forward)}" if labels.there(forward) else "",
             exact=f"95 % interval: {labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}" if rates else NO_INTERVAL,
         )
         return cell, row

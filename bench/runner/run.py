@@ -58,6 +58,13 @@ class Run:
         """Estimate for all cases that are still to run."""
         return sum(self._estimator.seconds(p) for p in self._left.values() if not self._settled_by(p.case))
 
+    def settles(self, record: Record) -> int:
+        """How many of the cases that are still to run end as this one did, and so need not be started."""
+        axes = record.outcome.axes
+        if not axes:
+            return 0
+        return sum(all(getattr(p.case, a) == getattr(record.case, a) for a in axes) for p in self._left.values())
+
     def measure(self, planned: Planned) -> Record:
         """The record of a case: measured now, spared because another case settled it, or there since before.
 

@@ -68,7 +68,7 @@ def test_a_misspelt_key_of_a_profile_is_an_error() -> None:
 
 def test_quick_on_the_cpu() -> None:
     planned = expand(profile("quick"), ["cpu"], {})
-    assert len(planned) == 16
+    assert len(planned) == 36
     assert ids(planned)[:2] == ["train-yolov8n-cpu-fp32-b16-i160", "predict-yolov8n-cpu-fp32-b16-i160"]
     recipe, timing = planned[0].recipe, profile("quick").recipe
     assert recipe.warmup_seconds == timing.warmup_seconds["cpu"] > 0

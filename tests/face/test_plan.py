@@ -27,13 +27,13 @@ def test_overrides_take_the_place_of_one_axis(bench):
     _, out, _ = bench("--plan", "--device", "cpu", "--batch", "2,8", "--mode", "train", "--amp", "off")
     cases = [line.split()[1] for line in out.splitlines() if line.strip()[:1].isdigit() and "-cpu-" in line]
     assert sorted(cases) == sorted(
-        f"train-{model}-cpu-fp32-b{batch}-i160" for model in ("yolov8n", "yolo11n") for batch in (2, 8)
+        f"train-{model}-cpu-fp32-b{batch}-i160" for model in ("yolov8n", "yolo11n", "yolo26n") for batch in (2, 8)
     )
 
 
 def test_selecting_with_k_shrinks_the_plan(bench):
     _, out, _ = bench("--plan", "--device", "cpu", "-k", "predict and fp32")
-    assert "4 cases, about" in out
+    assert "9 cases, about" in out
 
 
 def test_ten_thousand_cases_are_collected_without_torch(command, tmp_path):

@@ -17,6 +17,8 @@ import pytest
         (["--data", "missing.yaml"], "data 'missing.yaml': there is no such file"),
         (["--time-budget", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m."),
         (["--resume", "20200101-000000-abc"], "run '20200101-000000-abc' is not in"),
+        (["--run", "../elsewhere"], "run '../elsewhere' cannot be the name of a folder"),
+        (["--run", "a", "--resume", "last"], "run 'last' is not in"),
         (["--python", "missing-python"], "python 'missing-python': there is no such executable."),
         (["--threads", "-1"], "threads -1 is not allowed"),
         (["--epoch-images", "-5"], "epoch-images -5 is not allowed"),

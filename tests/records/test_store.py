@@ -13,7 +13,7 @@ import pytest
 
 from bench.errors import WrongUse
 from bench.records.record import Record
-from bench.records.store import Store, files, new_run_name, read, resolve_run, runs, write_whole
+from bench.records.store import Store, check_new_run, files, new_run_name, read, resolve_run, runs, write_whole
 from tests.builders import make_record
 
 RUN = "20261122-184512-3f9ac2"
@@ -276,3 +276,12 @@ def test_a_folder_that_is_called_like_a_record_is_a_complaint(tmp_path: Path) ->
 def test_json_nested_without_end_is_a_complaint(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 100_000)
     assert len(read([tmp_path])[1]) == 1
+
+
+def test_a_name_for_a_new_run(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    assert check_new_run(tmp_path, "") == ""
+    assert check_new_run(tmp_path, "new-run_1.0") == "new-run_1.0"
+    for name in ("../new", ".hidden", "a b", "there"):
+        with pytest.raises(WrongUse):
+            check_new_run(tmp_path, name)

@@ -31,7 +31,11 @@ def small_run() -> list[Record]:
         make_record(batch=64, status="out_of_memory", reason="Out of memory: tried to allocate 9 GiB."),
         make_record(amp="on", batch=4, status="substituted", reason=SPARED),
         make_record(
-            amp="on", batch=16, status="substituted", reason=f"{SPARED} (seen in train-yolov8n-cpu-amp-b4-i160)"
+            amp="on",
+            batch=16,
+            status="substituted",
+            reason=SPARED,
+            extra={"settled_by": "train-yolov8n-cpu-amp-b4-i160"},
         ),
         make_record(model="yolo11n", batch=4, status="failed", reason=NASTY, log="Traceback: <b>the end</b>"),
         timed(90.0, 16, mode="predict"),

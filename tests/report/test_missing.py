@@ -10,7 +10,10 @@ def test_cases_of_one_reason_are_one_group_wherever_it_was_seen(records: list[Re
     found = {group.status: group for group in groups(records)}
     assert list(found) == ["failed", "out of memory", "substituted"]
     assert found["substituted"].reason == SPARED
-    assert [case.remark for case in found["substituted"].cases] == ["", "seen in train-yolov8n-cpu-amp-b4-i160"]
+    assert [case.remark for case in found["substituted"].cases] == [
+        "",
+        "not started: train-yolov8n-cpu-amp-b4-i160 showed it",
+    ]
 
 
 def test_what_is_broken_comes_first_with_its_log(records: list[Record]) -> None:

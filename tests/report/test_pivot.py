@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bench.analysis.table import frame, latest
-from bench.records.record import Record
+from bench.records.record import Phase, Record
 from bench.report.pivot import Pivot, pivots
 from tests.builders import make_record
 from tests.report.conftest import SPARED, timed
@@ -51,6 +51,15 @@ def test_a_cell_that_nobody_asked_for_is_empty(records: list[Record]) -> None:
     cell = of(records)[0].rows[1].cells[1]
     assert not cell.time and not cell.status
     assert of(records)[0].gaps
+
+
+def test_the_forward_pass_is_told_apart_where_it_was_timed() -> None:
+    forward = {"forward": Phase(seconds=[0.1] * 4, how="calls of the window")}
+    told = timed(80.0, 16, mode="predict", phases=forward)
+    training, prediction = of([told, timed(20.0, 16)])
+    assert prediction.rows[0].cells[0].forward == "forward 160 images/s"
+    assert training.rows[0].cells[0].forward == ""
+    assert (training.forward, prediction.forward) == (False, True)
 
 
 def test_too_few_steps_leave_no_interval() -> None:

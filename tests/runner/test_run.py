@@ -55,6 +55,13 @@ def test_what_one_case_settles_spares_the_others(launcher, jobs, tmp_path):
     assert records[1].extra["settled_by"] == plans[0].case.id
 
 
+def test_a_case_knows_how_many_others_it_settles(launcher, tmp_path):
+    plans = [plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8), plan("refuses-amp")]
+    run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())
+    assert run.settles(run.measure(plans[0])) == 1
+    assert run.settles(run.measure(plans[2])) == 0
+
+
 def test_resuming_starts_only_what_is_not_final(launcher, jobs, tmp_path):
     plans = [plan("yolov8n"), plan("exits"), plan("refuses-amp", amp="on")]
     run_all(launcher, tmp_path, plans)
