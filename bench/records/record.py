@@ -22,6 +22,7 @@ class Steps(msgspec.Struct, frozen=True):
 
     Attributes:
         warmup: how many steps at the start are warm-up; the window is the rest.
+        dropped: how many more steps of warm-up came before those, and are not kept.
         seconds: of each step, waiting for data included.
         data_wait: seconds of each step until its batch was there.
         images: images of each step, or one number where all are alike.
@@ -37,6 +38,7 @@ class Steps(msgspec.Struct, frozen=True):
     optimizer: list[int]
     cycle: int
     interludes: list[float] = []
+    dropped: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.seconds)

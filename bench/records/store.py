@@ -15,6 +15,7 @@ from bench.errors import WrongUse
 from bench.records.record import Record
 from bench.records.upgrade import Unreadable, upgraded
 
+NUMBERS = re.compile(rb"\[[\s\d.,eE+-]+\]")
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -61,7 +62,7 @@ class Store:
         while self.unsaved:
             record = self.unsaved[0]
             try:
-                write_whole(self.path(record), msgspec.json.format(msgspec.json.encode(record), indent=1))
+                write_whole(self.path(record), encoded(record))
             except OSError as error:
                 return (
                     f"{len(self.unsaved)} record(s) could not be written to {self.folder}: {error.strerror or error}. "
@@ -76,6 +77,12 @@ class Store:
             return {}
         records, _ = read([self.folder])
         return {record.case.id: record for record in records if record.outcome.status.final}
+
+
+def encoded(record: Record) -> bytes:
+    """A record as its file has it: a line a field, and a line a list of numbers."""
+    text = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    return NUMBERS.sub(lambda found: b" ".join(found[0].split()), text) + b"\n"
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -18,7 +18,7 @@ SETUP = 0.6
 WORK = {"n": 1.0, "t": 0.9, "s": 3.3, "m": 9.1, "l": 19.0, "x": 30.0}
 """Operations of a YOLO scale over those of scale n (8.7 GFLOPs at 640 for yolov8n, 28.6, 78.9, 165, 258)."""
 
-GUESS = {"cpu": 2e-6, "mps": 3e-7, "cuda": 4e-8}
+GUESS = {"cpu": 1.4e-6, "mps": 3e-7, "cuda": 4e-8}
 """Seconds of training per pixel and unit of work, before anything was seen; prediction is a third of it."""
 
 NBS = 64

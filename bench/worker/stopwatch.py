@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+KEPT_WARMUP = 64
+"""Steps of warm-up that a reading keeps, from its end; on a CPU that is mostly all of them."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -108,13 +111,20 @@ class Stopwatch:
         self._edge = self.clock()
 
     def reading(self) -> dict[str, Any]:
-        """All steps, warm-up first, to the microsecond; lists run in parallel, ``optimizer`` holds step indices."""
+        """Steps to the microsecond, the end of warm-up first; lists run in parallel, ``optimizer`` holds their indices.
+
+        A GPU warms up for hundreds of steps: all but the last :data:`KEPT_WARMUP` are dropped and counted.
+        """
+        warmup = self.warmup if self.warmup is not None else len(self.seconds)
+        dropped = max(warmup - KEPT_WARMUP, 0)
+        images = self.images[dropped:]
         return {
-            "warmup": self.warmup if self.warmup is not None else len(self.seconds),
-            "seconds": [round(s, 6) for s in self.seconds],
-            "data_wait": [round(max(s, 0.0), 6) for s in self.data_wait],
-            "images": self.images[0] if len(set(self.images)) == 1 else list(self.images),
-            "optimizer": list(self.optimizer),
+            "warmup": warmup - dropped,
+            "dropped": dropped,
+            "seconds": [round(s, 6) for s in self.seconds[dropped:]],
+            "data_wait": [round(max(s, 0.0), 6) for s in self.data_wait[dropped:]],
+            "images": images[0] if len(set(images)) == 1 else images,
+            "optimizer": [index - dropped for index in self.optimizer if index >= dropped],
             "cycle": self.rule.cycle,
             "interludes": [round(s, 6) for s in self.interludes],
         }

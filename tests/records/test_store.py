@@ -285,3 +285,12 @@ def test_a_name_for_a_new_run(tmp_path: Path) -> None:
     for name in ("../new", ".hidden", "a b", "there"):
         with pytest.raises(WrongUse):
             check_new_run(tmp_path, name)
+
+
+def test_a_file_has_a_line_a_list_of_numbers(tmp_path: Path) -> None:
+    record = make_record()
+    save(tmp_path, record)
+    [file] = files([tmp_path])
+    [line] = [line for line in file.read_text().splitlines() if '"seconds"' in line]
+    assert line.count(",") >= len(record.steps.seconds) - 1
+    assert read([file])[0] == [record]

@@ -268,3 +268,16 @@ def test_the_record_takes_the_reading_as_it_is(partial: bool) -> None:
     assert steps.window == [0.25] * 4
     assert steps.window_images == (53 if partial else 64)
     assert steps.optimizer == [1, 3, 5, 7]
+
+
+def test_a_long_warm_up_is_dropped_but_for_its_end() -> None:
+    bench = Bench(rule(4, warmup_seconds=100.0))
+    bench.watch.start()
+    while not bench.step(1.0, optimizer=len(bench.watch.seconds) % 4 == 3):
+        pass
+    reading = bench.watch.reading()
+    assert bench.watch.warmup == 100
+    assert (reading["dropped"], reading["warmup"]) == (36, 64)
+    assert reading["seconds"] == [1.0] * 68
+    assert reading["optimizer"] == list(range(3, 68, 4))
+    assert msgspec.convert(reading, Steps).window == [1.0] * 4

@@ -1,4 +1,4 @@
-"""A metric against batch: a line for each device, precision and size. Throughput and memory are drawn by it."""
+"""A metric against batch: a line for each model, device, precision and size. Throughput and memory are drawn by it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.analysis.metrics import Metric
 from bench.report import labels
 from bench.report.plots import panels, scale, style
 
-KEYS = ("device", "amp", "imgsz")
+KEYS = ("model", "device", "amp", "imgsz")
 HEIGHT = 300
 WALL = "A cross marks the first batch that ran out of memory."
 LABEL_GAP = 0.075
@@ -43,12 +43,14 @@ def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list
     drawable = table[table[metric.key].notna() | (table["status"] == "out_of_memory")]
     lines, single = [], []
     for mode in panels.divide(drawable, ("mode",)):
-        rest = []
+        rest, several = [], []
         for part in panels.divide(mode, ("model",)):
             if part[metric.key].notna().sum() > 1 and part["batch"].nunique() > 1:
-                lines += panels.split(part, ("imgsz", "device", "amp"), KEYS, style.SERIES)
+                several.append(part)
             else:
                 rest.append(part[part[metric.key].notna()])
+        if several:
+            lines += panels.split(pd.concat(several), ("model", "imgsz", "device", "amp"), KEYS, style.SERIES)
         if rest and len(leftover := pd.concat(rest)):
             single.append(leftover)
     return [part for part in lines if part[metric.key].notna().any()], single
@@ -96,7 +98,7 @@ def figure(part: pd.DataFrame, metric: Metric) -> Figure:
     divisor, symbol = scale.unit(metric, values)
     logarithmic = scale.is_wide(values)
     drawn, axes = style.canvas(HEIGHT)
-    axes.set_title(panels.title(part, ("mode", "model", *KEYS)))
+    axes.set_title(panels.title(part, ("mode", *KEYS)))
     axes.set_ylabel(scale.title(metric, symbol, logarithmic))
     axes.set_xlabel("Batch (images a step, log scale)")
     axes.set_xscale("log", base=2)
@@ -225,6 +227,6 @@ def alt(part: pd.DataFrame, metric: Metric) -> str:
     if walls and len(lines) == 1:
         full = f"; batch {walls[0].wall} ran out of memory"
     return (
-        f"{metric.title} against batch, {panels.title(part, ('mode', 'model', *KEYS))}: "
+        f"{metric.title} against batch, {panels.title(part, ('mode', *KEYS))}: "
         f"{labels.count(len(lines), 'line')} from {low} to {high}{full}."
     )
