@@ -79,18 +79,14 @@ def plan(
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
     """List the cases of a profile with time estimates; starts nothing."""
-    from bench.machine.fingerprint import machine
     from bench.progress import plan_lines
-    from bench.records import store
     from bench.request import parse
-    from bench.runner.estimate import Estimator
+    from bench.runner.estimate import from_history
     from bench.runner.interpreter import inspect
 
     options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     planned = parse(profile, options, "", 0, inspect(python)).planned()
-    newest = [results / run for run in store.runs(results)[-5:]]
-    history = [record for record in store.read(newest)[0] if record.machine.fingerprint == machine().fingerprint]
-    print("\n".join(plan_lines(planned, Estimator(history))))
+    print("\n".join(plan_lines(planned, from_history(results))))
 
 
 @app.command()

@@ -7,30 +7,22 @@ pytest-benchmark's table and JSON are made from them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import __version__
 from bench.cases.axes import AXES
-from bench.cases.matrix import Planned, profiles
-from bench.durations import parse_duration
-from bench.errors import BenchError, Exit, WrongUse
+from bench.cases.matrix import profiles
+from bench.errors import BenchError, Exit
+from bench.face import Face
 from bench.machine.fingerprint import machine
 from bench.progress import line, plan_lines, rate
-from bench.records import store
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.replay import replay
-from bench.request import needs_network, parse
-from bench.runner.estimate import Estimator
-from bench.runner.interpreter import Interpreter, inspect
-from bench.runner.launcher import Launcher, open_launcher
+from bench.runner.estimate import from_history
 from bench.runner.run import Run
-
-HISTORY_RUNS = 5
-"""How many of the newest runs time estimates are taken from."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,87 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--plan", action="store_true", help="list the cases with time estimates and start nothing")
 
 
-class Face:
-    """State of one pytest session."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.here = config.invocation_params.dir
-        self.plan_only: bool = config.getoption("plan")
-        self.results: Path = self.here / config.getoption("results")
-        self.reports: Path = self.here / config.getoption("reports")
-        self.epoch_images: int = config.getoption("epoch_images")
-        if self.epoch_images < 0:
-            raise WrongUse(f"epoch-images {self.epoch_images} is not allowed: use a whole number above 0.")
-        budget = config.getoption("time_budget")
-        self.budget = parse_duration(budget) if budget else None
-        self.phase_limit = parse_duration(config.getoption("phase_limit"))
-        resume = config.getoption("resume")
-        self.resume = store.resolve_run(self.results, resume) if resume else ""
-        self.name = store.check_new_run(self.results, config.getoption("run"))
-        if self.resume and self.name:
-            raise WrongUse("--run names a new run and --resume goes on with an old one: give one of them.")
-        self.interpreter: Interpreter = inspect(config.getoption("python"))
-        request = parse(
-            config.getoption("profile"),
-            {axis: config.getoption(axis) for axis in AXES},
-            config.getoption("data"),
-            config.getoption("threads"),
-            self.interpreter,
-        )
-        self.planned = {plan.case.id: plan for plan in request.planned()}
-        self.selected: list[Planned] = []
-        self.run: Run | None = None
-        self.store: store.Store | None = None
-        self.finished: dict[str, Record] = {}
-        self.launcher: Launcher | None = None
-        self.report_path: Path | None = None
-        self.notes: list[str] = []
-
-    def estimator(self) -> Estimator:
-        """Knows the newest runs."""
-        newest = [self.results / run for run in store.runs(self.results)[-HISTORY_RUNS:]]
-        here = machine().fingerprint
-        return Estimator(record for record in store.read(newest)[0] if record.machine.fingerprint == here)
-
-    def begin(self) -> None:
-        """Open the run's folder and start what takes time to start."""
-        name = self.resume or self.name or store.new_run_name(machine().fingerprint)
-        self.store = store.Store(self.results, name)
-        self.finished = self.store.finished() if self.resume else {}
-        self.launcher = open_launcher(self.interpreter, needs_network(self.selected))
-        self.launcher.prepare()
-        self.run = Run(
-            self.selected,
-            self.store,
-            self.launcher,
-            self.estimator(),
-            time_budget=self.budget,
-            phase_limit=self.phase_limit,
-            finished=self.finished,
-        )
-
-    def end(self) -> None:
-        """Close what was opened, try once more to save what is unsaved, and write the report."""
-        if self.launcher is not None:
-            self.launcher.close()
-        if self.run is None or self.store is None:
-            return
-        trouble = self.store.flush()
-        if trouble:
-            self.notes.append(trouble)
-        if self.run.records:
-            self._report(self.run.records, self.store.run)
-
-    def _report(self, records: list[Record], run: str) -> None:
-        try:
-            from bench.analysis.throughput import COCO_TRAIN_IMAGES
-            from bench.report.page import write
-
-            self.report_path = write(records, self.reports / run, self.epoch_images or COCO_TRAIN_IMAGES, None)
-        except Exception as error:  # the records are safe: a report can be made again
-            self.notes.append(f"no report: {type(error).__name__}: {error}")
-
-
 FACE = pytest.StashKey[Face]()
 
 
@@ -151,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.help or config.option.version or hasattr(config, "workerinput"):
         return
     try:
-        config.stash[FACE] = Face(config)
+        config.stash[FACE] = Face(config.getoption, config.invocation_params.dir)
     except BenchError as error:
         _stop(error)
     # A case that was not measured has no rounds to show.
@@ -193,7 +104,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     config = session.config
     face = config.stash[FACE]
     if face.plan_only:
-        for text in plan_lines(face.selected, face.estimator()):
+        for text in plan_lines(face.selected, from_history(face.results)):
             _plugin(config, "terminalreporter").write_line(text)
         return True
     if config.option.collectonly or not face.selected or config.option.benchmark_disable:
@@ -292,7 +203,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     face.end()
     ended_well = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if face.run is not None and ended_well and not any(rate(record) for record in face.run.records):
+    if face.run is not None and ended_well and not face.measured:
         session.exitstatus = int(Exit.NOTHING_MEASURED)
 
 
@@ -301,9 +212,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     face = config.stash.get(FACE, None)
     if face is None or face.store is None:
         return
-    measured = sum(rate(record) is not None for record in face.run.records) if face.run else 0
     terminalreporter.section("yolopace")
-    terminalreporter.write_line(f"{measured} of {len(face.selected)} cases measured; records: {face.store.folder}")
+    terminalreporter.write_line(f"{face.measured} of {len(face.selected)} cases measured; records: {face.store.folder}")
     if face.report_path is not None:
         terminalreporter.write_line(f"report: {face.report_path}")
     for note in face.notes:

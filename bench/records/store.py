@@ -71,6 +71,23 @@ class Store:
             self.unsaved.pop(0)
         return ""
 
+    def rescue(self) -> str:
+        """Write what is still unsaved; where the folder has no room, to a new one among the system's temporary files.
+
+        Returns:
+            An empty string if all is where it belongs, else one sentence on where it is.
+        """
+        if not self.flush():
+            return ""
+        count = len(self.unsaved)
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f"yolopace-{self.run}-"))
+            for record in self.unsaved:
+                write_whole(folder / f"{record.case.id}.json", encoded(record))
+        except OSError as error:
+            return f"{count} record(s) are lost: there is no room in {self.folder} nor elsewhere ({error.strerror})."
+        return f"{count} record(s) had no room in {self.folder} and are in {folder}: move them there."
+
     def finished(self) -> dict[str, Record]:
         """Records of this run that need not be measured again, by case id."""
         if not self.folder.exists():

@@ -7,9 +7,12 @@ import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 from bench.cases import Case
 from bench.cases.matrix import Planned
+from bench.machine.fingerprint import machine
+from bench.records import store
 from bench.records.record import Record
 
 SETUP = 0.6
@@ -29,6 +32,10 @@ def work(case: Case) -> float:
     """Units of work of one step, in pixels times the model's size."""
     scale = re.search(r"\d([ntsmlx])(?![a-z])", case.model_name)
     return case.batch * case.imgsz**2 * WORK.get(scale.group(1) if scale else "n", 1.0)
+
+
+HISTORY_RUNS = 5
+"""How many of the newest runs are looked at."""
 
 
 class Estimator:
@@ -66,3 +73,9 @@ class Estimator:
         warmup = max(recipe.warmup_seconds, (cycle + 2) * step)
         least = max(recipe.window_steps, recipe.window_seconds / step)
         return SETUP + warmup + math.ceil(least / cycle) * cycle * step
+
+
+def from_history(results: Path) -> Estimator:
+    """An estimator that knows what the newest runs under a results folder took on this machine."""
+    records, _ = store.read([results / run for run in store.runs(results)[-HISTORY_RUNS:]])
+    return Estimator(record for record in records if record.machine.fingerprint == machine().fingerprint)

@@ -98,13 +98,17 @@ class _Reaped:
         self._process = process
 
     def poll(self) -> int | None:
-        return self._process.poll()
+        code = self._process.poll()
+        if code is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        return code
 
     def wait(self, seconds: float) -> int | None:
         try:
-            return self._process.wait(seconds)
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
+        return self.poll()
 
 
 class Forking:

@@ -133,6 +133,25 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
     return {key: seen.data[key] for key in ("yaml", "fingerprint", "images")}
 
 
+def case_job(planned: Planned, data: dict[str, Any], scratch: str) -> dict[str, Any]:
+    """What a worker is told of a case: ``scratch`` is a folder of its own, ``data`` what :func:`find_data` gave."""
+    recipe = planned.recipe
+    return {
+        "kind": "case",
+        "case": msgspec.to_builtins(planned.case),
+        "pins": recipe.pins,
+        "threads": recipe.threads,
+        "window": {
+            "warmup_seconds": recipe.warmup_seconds,
+            "window_steps": recipe.window_steps,
+            "window_seconds": recipe.window_seconds,
+        },
+        "data": data["yaml"],
+        "scratch": scratch,
+        "oom_kills": oom_kills(),
+    }
+
+
 def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str, phase_limit: float) -> Record:
     """Measure one case in a fresh process.
 
@@ -167,22 +186,8 @@ def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str
             return msgspec.convert(msgspec.to_builtins({**content, "outcome": outcome}), Record)
 
     with scratch_folder() as scratch:
-        job = {
-            "kind": "case",
-            "case": msgspec.to_builtins(case),
-            "pins": recipe.pins,
-            "threads": recipe.threads,
-            "window": {
-                "warmup_seconds": recipe.warmup_seconds,
-                "window_steps": recipe.window_steps,
-                "window_seconds": recipe.window_seconds,
-            },
-            "data": data["yaml"],
-            "scratch": scratch,
-            "oom_kills": oom_kills(),
-        }
         try:
-            return record(run_job(launcher, job, phase_limit))
+            return record(run_job(launcher, case_job(planned, data, scratch), phase_limit))
         except KeyboardInterrupt as stop:
             if stop.args and isinstance(stop.args[0], Seen):
                 raise KeyboardInterrupt(record(stop.args[0])) from stop

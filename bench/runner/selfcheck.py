@@ -22,7 +22,7 @@ from bench.records.record import Record
 from bench.runner.estimate import Estimator
 from bench.runner.interpreter import Interpreter
 from bench.runner.launcher import Launcher, Spawning, open_launcher, scratch_folder
-from bench.runner.measure import SETUP_LIMIT, find_data
+from bench.runner.measure import SETUP_LIMIT, case_job, find_data
 from bench.runner.run import Run
 
 SPAWNED = 3
@@ -87,16 +87,7 @@ def first_steps(launcher: Launcher, planned: Planned, data: dict[str, Any], case
     found = []
     for _ in range(cases):
         with scratch_folder() as scratch:
-            job = {
-                "kind": "case",
-                "case": msgspec.to_builtins(planned.case),
-                "pins": planned.recipe.pins,
-                "threads": 0,
-                "window": {"warmup_seconds": 0.0, "window_steps": 1, "window_seconds": 0.0},
-                "data": data["yaml"],
-                "scratch": scratch,
-            }
-            worker = launcher.start(job)
+            worker = launcher.start(case_job(planned, data, scratch))
             try:
                 while True:
                     event = worker.next_event(SETUP_LIMIT)

@@ -294,3 +294,28 @@ def test_a_file_has_a_line_a_list_of_numbers(tmp_path: Path) -> None:
     [line] = [line for line in file.read_text().splitlines() if '"seconds"' in line]
     assert line.count(",") >= len(record.steps.seconds) - 1
     assert read([file])[0] == [record]
+
+
+def test_what_has_no_room_at_the_end_is_rescued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    store = Store(tmp_path / "results", RUN)
+    record = make_record()
+
+    def full(path: Path, content: bytes) -> None:
+        if path.parent == store.folder:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_whole(path, content)
+
+    monkeypatch.setattr("bench.records.store.write_whole", full)
+    assert "No space left on device" in store.save(record)
+    assert "1 record(s) had no room in" in store.rescue()
+    assert read([elsewhere])[0] == [record]
+
+
+def test_nothing_is_rescued_where_there_is_room(tmp_path: Path) -> None:
+    store = Store(tmp_path, RUN)
+    store.unsaved.append(make_record())
+    assert store.rescue() == ""
+    assert len(files([tmp_path])) == 1
