@@ -81,6 +81,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the cases in the order of the plan, whichever file they stand in; a mode without cases has no test."""
+    if FACE not in config.stash:
+        return
     order = {name: number for number, name in enumerate(config.stash[FACE].planned)}
     items[:] = [item for item in items if _case_id(item) is None or _case_id(item) in order]
     items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
@@ -94,7 +96,9 @@ def _case_id(item: pytest.Item) -> str | None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What is left after -k and its like is what will run."""
-    face = session.config.stash[FACE]
+    face = session.config.stash.get(FACE, None)
+    if face is None:
+        return
     face.selected = [face.planned[name] for item in session.items if (name := _case_id(item))]
 
 

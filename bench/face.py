@@ -48,7 +48,7 @@ class Face:
         self.budget = parse_duration(budget) if budget else None
         self.phase_limit = parse_duration(option("phase_limit"))
         resume = option("resume")
-        self.resume = store.resolve_run(self.results, resume) if resume else ""
+        self.resume = store.resolve_run(self.results, resume, machine().fingerprint) if resume else ""
         self.name = store.check_new_run(self.results, option("run"))
         if self.resume and self.name:
             raise WrongUse("--run names a new run and --resume goes on with an old one: give one of them.")
@@ -72,8 +72,8 @@ class Face:
     def begin(self) -> None:
         """Open the run's folder and start what takes time to start."""
         name = self.resume or self.name or store.new_run_name(machine().fingerprint)
-        self.store = store.Store(self.results, name)
-        self.finished = self.store.finished() if self.resume else {}
+        self.store = store.Store(self.results, name, new=not self.resume)
+        self.finished = {r.case.id: r for r in self.store.finished() if self._stands(r)} if self.resume else {}
         self.launcher = open_launcher(self.interpreter, needs_network(self.selected))
         self.launcher.prepare()
         self.run = Run(
@@ -84,6 +84,16 @@ class Face:
             time_budget=self.budget,
             phase_limit=self.phase_limit,
             finished=self.finished,
+        )
+
+    def _stands(self, record: Record) -> bool:
+        """Whether an earlier record says what measuring its case now would say: same recipe, machine, software."""
+        plan = self.planned.get(record.case.id)
+        return (
+            plan is not None
+            and (plan.case, plan.recipe) == (record.case, record.recipe)
+            and record.machine.fingerprint == machine().fingerprint
+            and record.environment == self.interpreter.environment
         )
 
     def end(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from bench.cases.matrix import Planned, Profile, expand, profile
 from bench.errors import WrongUse
 from bench.machine.fingerprint import devices
 from bench.runner.interpreter import Interpreter
+from bench.worker.environment import family
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -50,12 +50,16 @@ def parse(name: str, options: dict[str, str | None], data: str, threads: int, in
 
 def check_model(model: str, interpreter: Interpreter) -> None:
     """Refuse a model name that the interpreter's Ultralytics does not bring; files and weights are left to it."""
-    if model.endswith((".pt", ".yaml", ".yml")) or not interpreter.models:
+    if Path(model).is_absolute() or not interpreter.models:
         return
-    family = re.sub(r"(\d+)([ntsmblxec])(?![a-z])", r"\1", model, count=1)
-    if model in interpreter.models or family in interpreter.models:
+    if model.endswith(".pt"):
+        stem = model.removesuffix(".pt")
+        if stem not in interpreter.models and family(stem) not in interpreter.models:
+            raise WrongUse(f"model {model!r}: there is no such file, and Ultralytics has no weights of that name.")
         return
-    close = difflib.get_close_matches(family, interpreter.models, n=3, cutoff=0.5)
+    if model in interpreter.models or family(model) in interpreter.models:
+        return
+    close = difflib.get_close_matches(family(model), interpreter.models, n=3, cutoff=0.5)
     hint = f", such as {', '.join(close)} with a size letter" if close else ""
     version = interpreter.environment.ultralytics
     raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: use one of its models{hint}, or a file.")

@@ -147,7 +147,7 @@ def test_nobody_but_the_worker_imports_what_is_measured(path: Path) -> None:
 @pytest.mark.parametrize("path", in_folders(*BELOW), ids=name_of)
 def test_data_flows_from_top_to_bottom(path: Path) -> None:
     forbidden = [f"bench.{floor}" for floor in BELOW[name_of(path).split("/")[0]]]
-    faces = ["bench.cli", "bench.conftest", "bench.progress", "bench.replay", "bench.request"]
+    faces = ["bench.cli", "bench.conftest", "bench.face", "bench.progress", "bench.replay", "bench.request"]
     found = imports_of(path)
     assert [name for name in found if any(within(name, other) for other in forbidden + faces)] == []
 

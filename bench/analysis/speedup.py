@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.table import AXES
+from bench.analysis.table import AXES, SAME
 from bench.cases.axes import AXES as PARSERS
 from bench.cases.case import model_name
 from bench.errors import WrongUse
@@ -48,7 +48,8 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     """Ratios of throughput, case over counterpart.
 
     The counterpart has the baseline's value on the baseline's axes, and the case's own on all others, on the same
-    machine with the same versions. Cases without one are left out, and so is the baseline itself.
+    machine with the same versions, data, window and threads. Cases without one are left out, and so is the baseline
+    itself.
 
     Returns:
         Columns: the axes, ``machine``, ``speedup``, ``speedup_low`` and ``speedup_high``. The ends come from both
@@ -58,7 +59,7 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     measured = table[table["status"] == "measured"]
     if not baseline or measured.empty:
         return pd.DataFrame(columns=columns)
-    keys = [axis for axis in AXES if axis not in baseline] + ["machine", "torch", "ultralytics"]
+    keys = [axis for axis in AXES if axis not in baseline] + list(SAME)
     is_base = pd.Series(True, index=measured.index)
     for axis, value in baseline.items():
         is_base &= measured[axis] == value

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, images_per_second, seconds_per_epoch
+from bench.cases import Recipe
 from bench.records.record import Memory, Record
 
 AXES = ("mode", "model", "device", "amp", "batch", "imgsz")
@@ -39,6 +41,7 @@ COLUMNS = (
     "machine_title",
     "data",
     "recipe",
+    "setup",
     "started",
     "id",
 )
@@ -57,6 +60,9 @@ NUMBERS = (
 )
 WHOLE = ("batch", "imgsz", "epoch_images", "peak_memory_bytes", "steps", "threads")
 
+SAME = ("machine", "torch", "ultralytics", "setup")
+"""Columns on which two rows have to agree before one stands for the other, or is divided by it."""
+
 MEMORY_ORDER = ("allocated", "process")
 """Which figure stands for a case's peak memory: the allocator's where there is one, else the process's."""
 
@@ -67,6 +73,14 @@ def peak_memory(figures: dict[str, Memory]) -> Memory | None:
         if name in figures and figures[name].bytes is not None:
             return figures[name]
     return None
+
+
+def setup(recipe: Recipe) -> str:
+    """What a recipe says that is the same on every device: data, window, threads."""
+    window = f"windows of {recipe.window_steps} steps and {recipe.window_seconds:g} s"
+    seed = f" (seed {recipe.data_seed})" if recipe.data_seed else ""
+    threads = f", {recipe.threads} CPU threads" if recipe.threads else ""
+    return f"{Path(recipe.data).name}{seed}, {window}{threads}"
 
 
 def row(record: Record, epoch_images: int) -> dict[str, Any]:
@@ -88,6 +102,7 @@ def row(record: Record, epoch_images: int) -> dict[str, Any]:
         "machine_title": record.machine.title,
         "data": f"{record.data.name} {record.data.fingerprint}" if record.data else None,
         "recipe": record.recipe.fingerprint,
+        "setup": setup(record.recipe),
         "started": record.started,
         "id": record.id,
     }
@@ -133,9 +148,10 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
 
 
 def latest(table: pd.DataFrame) -> pd.DataFrame:
-    """One row of every case on every machine and pair of versions, for plots and pivots: the newest that was measured,
-    else the newest.
+    """One row of every case in every setting (:data:`SAME`), for plots and pivots.
+
+    The newest that was measured, else the newest.
     """
-    keys = ["machine", "torch", "ultralytics", *AXES]
+    keys = [*SAME, *AXES]
     order = table.assign(measured=table["status"] == "measured").sort_values(["measured", "started"], kind="stable")
     return table.loc[order.groupby(keys, sort=False, dropna=False).tail(1).index].sort_index()

@@ -79,12 +79,16 @@ def devices() -> list[str]:
 
 
 def _visible(names: list[str]) -> list[str]:
-    """The cards that CUDA_VISIBLE_DEVICES leaves, in its order: torch numbers those."""
+    """The cards that CUDA_VISIBLE_DEVICES leaves, in its order: torch numbers those.
+
+    One that is named by its UUID counts as a kind of its own.
+    """
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
+    if chosen is None or not names:
         return names
-    indices = [int(part) for part in chosen.split(",") if part.strip().isdigit()]
-    return [names[index] for index in indices if index < len(names)]
+    known = {str(index): name for index, name in enumerate(names)}
+    parts = [part.strip() for part in chosen.split(",")]
+    return [known.get(part, part) for part in parts if part in known or part.startswith(("GPU-", "MIG-"))]
 
 
 @functools.cache

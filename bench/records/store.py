@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tempfile
@@ -33,14 +34,22 @@ class Store:
         unsaved: records that could not be written (a full disk); each later :meth:`save` tries them again.
     """
 
-    def __init__(self, results: Path, run: str) -> None:
-        self.folder = results / run
-        self.run = run
+    def __init__(self, results: Path, run: str, new: bool = False) -> None:
+        """Open or make the folder.
+
+        Args:
+            results: folder of all runs.
+            run: name of the run.
+            new: whether the folder has to be this run's alone: where it is there, a number is added to the name.
+        """
         self.unsaved: list[Record] = []
+        self.folder = results / run
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            results.mkdir(parents=True, exist_ok=True)
+            self.folder = _made(results, run, new)
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
+            self.run = self.folder.name
         except OSError as error:
             raise WrongUse(f"results cannot be written to {self.folder}: {error.strerror or error}.") from error
 
@@ -88,12 +97,22 @@ class Store:
             return f"{count} record(s) are lost: there is no room in {self.folder} nor elsewhere ({error.strerror})."
         return f"{count} record(s) had no room in {self.folder} and are in {folder}: move them there."
 
-    def finished(self) -> dict[str, Record]:
-        """Records of this run that need not be measured again, by case id."""
-        if not self.folder.exists():
-            return {}
-        records, _ = read([self.folder])
-        return {record.case.id: record for record in records if record.outcome.status.final}
+    def finished(self) -> list[Record]:
+        """Records of this run that need not be measured again, if they were measured in the same way."""
+        return [record for record in read([self.folder])[0] if record.outcome.status.final]
+
+
+def _made(results: Path, run: str, new: bool) -> Path:
+    """The folder of a run, made if it is not there; two runs may begin in the same second."""
+    for number in itertools.count(1):
+        folder = results / (run if number == 1 else f"{run}-{number}")
+        try:
+            folder.mkdir(exist_ok=not new)
+            return folder
+        except FileExistsError:
+            if not new or not folder.is_dir():
+                raise
+    raise AssertionError("a count has no end")
 
 
 def encoded(record: Record) -> bytes:
@@ -132,11 +151,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def runs(results: Path) -> list[str]:
-    """Names of the runs under a results folder, oldest first."""
+def runs(results: Path, machine: str = "") -> list[str]:
+    """Names of the runs under a results folder, oldest first; only those of one machine where it is named."""
     if not results.is_dir():
         return []
-    return sorted(folder.name for folder in results.iterdir() if folder.is_dir() and any(folder.glob("*.json")))
+    found = []
+    for folder in results.iterdir():
+        first = min(folder.glob("*.json"), default=None) if folder.is_dir() else None
+        records = read([first])[0] if first else []
+        if records and machine in ("", records[0].machine.fingerprint):
+            found.append((records[0].started, folder.name))
+    return [name for _, name in sorted(found)]
 
 
 def check_new_run(results: Path, name: str) -> str:
@@ -148,9 +173,9 @@ def check_new_run(results: Path, name: str) -> str:
     return name
 
 
-def resolve_run(results: Path, name: str) -> str:
-    """The run that ``--resume`` names: itself, or the newest for ``last``."""
-    known = runs(results)
+def resolve_run(results: Path, name: str, machine: str = "") -> str:
+    """The run that ``--resume`` names: itself, or for ``last`` the newest of a machine."""
+    known = runs(results, machine if name == "last" else "")
     if name == "last" and known:
         return known[-1]
     if not RUN_NAME.fullmatch(name) or name not in known:

@@ -199,6 +199,9 @@ def commands(records: Sequence[Record]) -> list[str]:
         sets = dict.fromkeys(Path(record.recipe.data).name for record in members)
         if list(sets) != ["coco-like"]:
             parts += ["--data", next(iter(sets))]
+        threads = {record.recipe.threads for record in members}
+        if len(threads) == 1 and threads != {0}:
+            parts += ["--threads", str(*threads)]
         found.append(shlex.join(parts))
     return found
 

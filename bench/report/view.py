@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pandas as pd
 
 from bench import __version__
 from bench.analysis.speedup import default_baseline, speedups
-from bench.analysis.table import frame, latest
+from bench.analysis.table import SAME, frame, latest
 from bench.records.record import Record
 from bench.report import facts, headline, labels, missing, pivot, plots, settings
 from bench.report.facts import Facts
@@ -99,7 +99,7 @@ def page(
     """
     table = frame(records, epoch_images)
     newest = latest(table)
-    parts = len(newest.groupby(["machine", "torch", "ultralytics"], dropna=False))
+    parts = len(newest.groupby(list(SAME), dropna=False))
     machines = [
         _machine(number, newest[newest["machine"] == fingerprint], records, epoch_images, baseline, parts > 1)
         for number, fingerprint in enumerate(dict.fromkeys(newest["machine"]), 1)
@@ -125,15 +125,14 @@ def _machine(
     """One machine's section; ``several`` says whether the page has more than one set of plots."""
     own = _records(table, records)
     chosen = default_baseline(table) if baseline is None else baseline
-    pairs = list(dict.fromkeys(zip(table["torch"], table["ultralytics"], strict=True)))
     software, ratios = [], []
-    for index, (torch, ultralytics) in enumerate(pairs, 1):
-        rows = table[(table["torch"] == torch) & (table["ultralytics"] == ultralytics)]
+    for index, (setting, rows) in enumerate(table.groupby(list(SAME[1:]), sort=False, dropna=False), 1):
+        torch, ultralytics, how = map(str, cast("tuple[Any, ...]", setting))
         ratio = speedups(rows, chosen)
         ratios.append(ratio.assign(torch=torch, ultralytics=ultralytics))
         software.append(
             Software(
-                title=f"torch {torch}, Ultralytics {ultralytics}",
+                title=f"torch {torch}, Ultralytics {ultralytics}: {how}",
                 prefix=f"m{number}-v{index}-" if several else "",
                 tables=_tables(rows, records, epoch_images),
                 plots=_plots(plots.draw(plots.View(rows, ratio, chosen))),

@@ -77,5 +77,5 @@ class Estimator:
 
 def from_history(results: Path) -> Estimator:
     """An estimator that knows what the newest runs under a results folder took on this machine."""
-    records, _ = store.read([results / run for run in store.runs(results)[-HISTORY_RUNS:]])
-    return Estimator(record for record in records if record.machine.fingerprint == machine().fingerprint)
+    newest = store.runs(results, machine().fingerprint)[-HISTORY_RUNS:]
+    return Estimator(store.read([results / run for run in newest])[0])

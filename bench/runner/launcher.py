@@ -165,6 +165,7 @@ class Forking:
         log = log_file()
         read, write = os.pipe()
         assert self._socket is not None
+        self.exits.clear()  # of earlier workers, whose numbers may come again
         try:
             socket.send_fds(self._socket, [json.dumps(job).encode()], [write, log.fileno()])
         finally:
@@ -174,8 +175,10 @@ class Forking:
             message = self._next_message(deadline)
             if message is None:
                 os.close(read)
+                log.close()
+                words = self._last_words()
                 self.close()
-                raise WrongUse(f"the parent of the workers ended: {self._last_words()}")
+                raise WrongUse(f"the parent of the workers ended: {words}")
             if message["event"] == "forked":
                 pid = int(message["pid"])
                 return Worker(pid, read, log, requested, exit_code=_Told(self, pid))

@@ -23,7 +23,19 @@ from bench.runner.worker import Died, RanWild, Silent, Worker
 SETUP_LIMIT = 300.0
 """Seconds that set-up may take; scanning a large data set for the first time takes minutes."""
 
+DATA_LIMIT = 7200.0
+"""Seconds that providing a data set may take; one that Ultralytics fetches can be tens of gigabytes."""
+
 PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring"}
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with what had come out of the worker until then; pytest would print an argument at length."""
+
+    def __init__(self, seen: Seen | None = None, record: Record | None = None) -> None:
+        super().__init__()
+        self.seen = seen
+        self.record = record
 
 
 class Seen(msgspec.Struct):
@@ -37,21 +49,23 @@ class Seen(msgspec.Struct):
     log: str = ""
 
 
-def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float) -> Seen:
+def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
     """Run one job to its end, whatever that is.
 
     Args:
         launcher: of the environment.
         job: see ``bench/worker/job.py``.
         phase_limit: seconds that warm-up and window may take each.
+        setup_limit: seconds that set-up may take; :data:`SETUP_LIMIT` if None.
 
     Raises:
-        KeyboardInterrupt: with the :class:`Seen` so far as its argument; the worker is ended.
+        Interrupted: with what was seen so far; the worker is ended.
     """
     worker = launcher.start(job)
     events: dict[str, dict[str, Any]] = {}
     reached: dict[str, float] = {}
     phase = "setup"
+    limits = {"setup": setup_limit or SETUP_LIMIT, "warmup": phase_limit, "window": phase_limit}
 
     def seen(outcome: Outcome) -> Seen:
         said = events.get
@@ -69,19 +83,20 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float) -> Seen
         )
 
     patience = 0.0
+    seen_at_end: Seen | None = None
     try:
         while "ended" not in events:
-            event = worker.next_event(SETUP_LIMIT if phase == "setup" else phase_limit)
+            event = worker.next_event(limits[phase])
             events[event["event"]] = event
             if event["event"] == "phase":
                 phase = event["name"]
                 reached[phase] = event["at"]
         ended = events["ended"]
         patience = 5.0
-        return seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
+        seen_at_end = seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
+        return seen_at_end
     except Silent:
-        limit = SETUP_LIMIT if phase == "setup" else phase_limit
-        return seen(Outcome(Status.TIMED_OUT, f"Nothing happened for {limit:g} s while {PHASES[phase]}."))
+        return seen(Outcome(Status.TIMED_OUT, f"Nothing happened for {limits[phase]:g} s while {PHASES[phase]}."))
     except RanWild:
         return seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
     except Died as error:
@@ -89,10 +104,14 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float) -> Seen
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
             return seen(Outcome(Status.OUT_OF_MEMORY, reason))
         return seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}."))
-    except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from stop
+    except KeyboardInterrupt:
+        raise Interrupted(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from None
     finally:
-        worker.end(patience)
+        try:
+            worker.end(patience)
+        except KeyboardInterrupt:  # its case is over: keep that, and stop before the next
+            worker.end(0.0)
+            raise Interrupted(seen_at_end) from None
 
 
 def _after(worker: Worker, moment: float | None) -> float | None:
@@ -111,11 +130,20 @@ def oom_kills() -> int:
     return 0
 
 
+class NoData(Exception):
+    """There is no data set to measure a case on; ``outcome`` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
 def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
     """The data set of a case: ``yaml``, ``fingerprint``, ``images``; made if it is not there yet.
 
     Raises:
         WrongUse: where the user's own cannot be used.
+        NoData: where something else went wrong.
     """
     recipe = planned.recipe
     if recipe.data == "coco-like":
@@ -127,9 +155,11 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
         }
     else:
         wanted = {"yaml": recipe.data}
-    seen = run_job(launcher, {"kind": "data", "data": wanted}, SETUP_LIMIT)
-    if seen.outcome.status is not Status.MEASURED:
+    seen = run_job(launcher, {"kind": "data", "data": wanted}, SETUP_LIMIT, setup_limit=DATA_LIMIT)
+    if seen.outcome.status is Status.UNSUPPORTED:
         raise WrongUse(seen.outcome.reason)
+    if seen.outcome.status is not Status.MEASURED:
+        raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"))
     return {key: seen.data[key] for key in ("yaml", "fingerprint", "images")}
 
 
@@ -156,7 +186,7 @@ def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str
     """Measure one case in a fresh process.
 
     Raises:
-        KeyboardInterrupt: with the record of the interrupted case as its argument.
+        Interrupted: with the record of the interrupted case.
     """
     case, recipe = planned.case, planned.recipe
     started = datetime.now(UTC)
@@ -188,10 +218,8 @@ def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str
     with scratch_folder() as scratch:
         try:
             return record(run_job(launcher, case_job(planned, data, scratch), phase_limit))
-        except KeyboardInterrupt as stop:
-            if stop.args and isinstance(stop.args[0], Seen):
-                raise KeyboardInterrupt(record(stop.args[0])) from stop
-            raise
+        except Interrupted as stop:
+            raise Interrupted(record=record(stop.seen) if stop.seen else None) from None
 
 
 MEASURED = ("steps", "phases", "memory", "device", "window", "extra")

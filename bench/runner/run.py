@@ -15,7 +15,7 @@ from bench.records.record import Record
 from bench.records.store import Store
 from bench.runner.estimate import Estimator
 from bench.runner.launcher import Launcher
-from bench.runner.measure import find_data, measure
+from bench.runner.measure import Interrupted, NoData, find_data, measure
 
 PHASE_LIMIT = 600.0
 
@@ -87,9 +87,11 @@ class Run:
         self._launcher.wait()
         try:
             record = measure(self._launcher, planned, self._data_for(planned), self._store.run, self._phase_limit)
-        except KeyboardInterrupt as stop:
-            if stop.args and isinstance(stop.args[0], Record):
-                self._keep(stop.args[0])
+        except NoData as error:
+            return self._keep(self._unstarted(planned, error.outcome))
+        except Interrupted as stop:
+            if stop.record is not None:
+                self._keep(stop.record)
             raise
         if record.outcome.axes and not record.outcome.status.broken:
             self._settled.append((case, record.outcome))

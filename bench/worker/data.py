@@ -24,15 +24,10 @@ POOL_IMAGES = 128
 VAL_IMAGES = 2
 CLASSES = 80
 JPEG_QUALITY = 96
-SIZES = (
-    ((640, 480), 0.62),
-    ((480, 640), 0.20),
-    ((640, 427), 0.08),
-    ((427, 640), 0.04),
-    ((500, 375), 0.04),
-    ((640, 640), 0.02),
-)
-"""(width, height) and how often it is drawn."""
+COMMON = ((640, 480), (640, 480), (480, 640), (640, 480), (640, 480), (480, 640), (640, 480))
+RARE = ((640, 427), (427, 640), (500, 375), (640, 640))
+"""(width, height), in turn: seven common ones, then a rare one. The first few images have nearly as many pixels each as
+the whole pool has, so that a prediction's time an image does not depend on how many there are."""
 
 
 def provide(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -54,11 +49,11 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
     base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
     pool = base / "pool"
     if not (pool / "pool.json").exists():
-        _into_place(pool, lambda folder: _make_pool(folder, photos, wanted["seed"]))
+        _into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"]))
     fingerprint = json.loads((pool / "pool.json").read_text())["fingerprint"]
     listing = base / wanted["tag"] / f"n{wanted['images']:06d}"
     if not (listing / "data.yaml").exists():
-        _into_place(listing, lambda folder: _make_listing(folder, listing, pool, wanted["images"]))
+        _into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, wanted["images"]))
     return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
 
 
@@ -99,14 +94,20 @@ def inspect(yaml: str) -> dict[str, Any]:
     return {"yaml": yaml, "fingerprint": digest.hexdigest()[:12], "images": len(files)}
 
 
-def _into_place(target: Path, make: Callable[[Path], None]) -> None:
-    """Make a folder beside its place and move it there whole; whoever comes second takes what is there."""
+def _into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
+    """Make a folder beside its place and move it there whole; whoever comes second takes what is there.
+
+    Args:
+        target: its place.
+        mark: a file that every whole one has.
+        make: fills a folder.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():  # without its mark: something took files out of the cache
-        shutil.rmtree(target)
     folder = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         make(folder)
+        if target.exists() and not (target / mark).exists():  # something took files out of the cache
+            shutil.rmtree(target)
         os.replace(folder, target)
     except OSError:
         if not target.exists():
@@ -127,7 +128,8 @@ def _make_pool(folder: Path, photos: list[Path], seed: int) -> None:
     classes = list(range(CLASSES))
     draw.shuffle(classes)
     for index in range(POOL_IMAGES):
-        image = cv2.imencode(".jpg", _photograph(sources, draw), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+        photograph = _photograph(sources[index % len(sources)], _size(index), draw)
+        image = cv2.imencode(".jpg", photograph, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
         labels = _labels(draw, [classes[index % CLASSES]]).encode()
         (folder / "images" / f"{index:04d}.jpg").write_bytes(image)
         (folder / "labels" / f"{index:04d}.txt").write_bytes(labels)
@@ -136,13 +138,18 @@ def _make_pool(folder: Path, photos: list[Path], seed: int) -> None:
     (folder / "pool.json").write_text(json.dumps(facts))
 
 
-def _photograph(sources: list[Any], draw: random.Random) -> Any:
+def _size(index: int) -> tuple[int, int]:
+    """Width and height of an image of the pool."""
+    turn, place = divmod(index, len(COMMON) + 1)
+    return COMMON[place] if place < len(COMMON) else RARE[turn % len(RARE)]
+
+
+def _photograph(source: Any, size: tuple[int, int], draw: random.Random) -> Any:
     """One image, uint8 of shape (height, width, 3): a part of a source, mirrored or not, scaled, in another light."""
     import cv2
     import numpy as np
 
-    width, height = draw.choices([size for size, _ in SIZES], [share for _, share in SIZES])[0]
-    source = draw.choice(sources)
+    width, height = size
     most = min(source.shape[1] / width, source.shape[0] / height)
     scale = most * draw.uniform(0.45, 1.0)
     crop_width, crop_height = int(width * scale), int(height * scale)

@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from .devices import Device
 from .refusal import Refused
+
+VARIABLES = ("OMP_", "KMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD", "NVIDIA_TF32", "PYTORCH_", "CUBLAS_")
+"""How environment variables begin that change the speed of torch or of memory allocation."""
 
 AXES = ("device", "amp", "batch", "imgsz")
 """The axes that Ultralytics may change; ``model`` either loads or fails."""
@@ -45,9 +49,15 @@ def compare(case: dict[str, Any], effective: dict[str, Any]) -> None:
     raise Refused("substituted", " ".join(explain(a, case[a], effective[a]) for a in changed), axes)
 
 
-def device_name(device: Any) -> str:
-    """A ``torch.device`` the way a case names it: ``cpu``, ``mps``, and for cuda the index alone."""
-    return str(device.index or 0) if device.type == "cuda" else str(device.type)
+def device_name(device: Any, wanted: Device) -> str:
+    """A ``torch.device`` the way a case names it: ``cpu``, ``mps``, and for cuda the index alone.
+
+    Args:
+        device: read off the live trainer or predictor.
+        wanted: the device of the case; what it is asked for by is translated back to its name.
+    """
+    found = str(device.index or 0) if device.type == "cuda" else str(device.type)
+    return wanted.name if found == wanted.asked else found
 
 
 def torch_settings() -> dict[str, Any]:
@@ -61,6 +71,7 @@ def torch_settings() -> dict[str, Any]:
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
         "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
         "mps_fallback": os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK", "0"),
+        "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(VARIABLES)},
     }
 
 

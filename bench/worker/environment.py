@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ def why_unusable(versions: dict[str, str | None]) -> str:
 def names_in(folder: Path, pattern: str) -> list[str]:
     """Names of the models or data sets that Ultralytics brings, without ``.yaml``: ``yolov8``, ``yolo11-seg``."""
     return sorted(path.stem for path in folder.glob(pattern))
+
+
+def family(name: str) -> str:
+    """The model file that a name means: ``yolov8n-seg`` is size n of ``yolov8-seg``, as Ultralytics reads it."""
+    return re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", name)
 
 
 def facts() -> dict[str, Any]:

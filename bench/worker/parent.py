@@ -6,6 +6,7 @@ less the seconds of importing.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -18,6 +19,7 @@ from typing import Any
 
 from . import isolation, job
 from .channel import Channel
+from .devices import base
 
 PRELOAD = (
     "torch",
@@ -55,7 +57,8 @@ def preload() -> None:
 def serve(descriptor: int) -> None:
     """Answer requests on a socket until its other end closes; then end every worker that still runs.
 
-    A request is one JSON line with two descriptors: the worker's channel, and the file for its output.
+    A request is one JSON object, sent whole, with two descriptors: the worker's channel, and the file for its output.
+    The next one comes after the answer to this one, so no two of them meet in the socket.
     """
     server = socket.socket(fileno=descriptor)
     channel = Channel(descriptor)
@@ -90,7 +93,8 @@ def serve(descriptor: int) -> None:
             request = _receive(server)
             if request is None:
                 for child in children:
-                    os.killpg(child, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # not yet the leader of its group: it dies with us
+                        os.killpg(child, signal.SIGKILL)
                 return
             child = _fork(request[0], request[1], keep_from=(selector, wake_read, wake_write, server))
             children.add(child)
@@ -138,7 +142,7 @@ def _fork(request: dict[str, Any], descriptors: list[int], keep_from: tuple[Any,
         os.dup2(output, 2)
         os.close(null)
         os.close(output)
-        gc.enable()
+        base.forked_from = parent
         job.run(request, Channel(report))
     finally:
         job.leave()

@@ -28,8 +28,12 @@ OUT_OF_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",
     "insufficient memory",
+    "CUDNN_STATUS_INTERNAL_ERROR",
+    "unable to find an engine",
 )
-"""What an allocator that gave up says: torch on cuda and mps, cuBLAS, cuDNN, torch on the CPU, the kernel, OpenCV."""
+"""What an allocator that gave up says: torch on cuda and mps, cuBLAS, cuDNN, torch on the CPU, the kernel, OpenCV.
+
+The last two are what Ultralytics itself takes for it."""
 
 
 def from_exception(error: BaseException) -> Refused:

@@ -44,7 +44,8 @@ class Session:
         self.subject: Any = None
         self._rule: dict[str, Any] = job["window"]
         self._channel = channel
-        self._usage: tuple[float, float, int] | None = None
+        self._opened: tuple[float, float, int] | None = None
+        self._closed: dict[str, Any] | None = None
         self._stopwatch: Stopwatch | None = None
 
     def set_threads(self) -> None:
@@ -81,24 +82,15 @@ class Session:
         assert self._stopwatch is not None, "ready() comes first"
         return self._stopwatch
 
-    @property
-    def started(self) -> bool:
-        """Whether the first step has begun."""
-        return self._stopwatch is not None
-
-    @property
-    def in_window(self) -> bool:
-        """Whether warm-up is over."""
-        return self._stopwatch is not None and self._stopwatch.warmup is not None
-
     def step_ended(self, images: int) -> None:
         """A step with ``images`` images ended; raises :class:`WindowComplete` when that was the last."""
         if self.stopwatch.step_ended(images):
+            self._closed = {"usage": self._read_usage(), "memory": self.device.memory()}
             raise WindowComplete
 
     def _window_opens(self) -> None:
         self._channel.send("phase", name="window")
-        self._usage = self._read_usage()
+        self._opened = self._read_usage()
 
     @staticmethod
     def _read_usage() -> tuple[float, float, int]:
@@ -111,20 +103,20 @@ class Session:
         Raises:
             Refused: with status ``failed`` if the workload ended before the window was complete.
         """
-        if not self.in_window or self._usage is None:
-            raise Refused("failed", "The workload ended by itself before its warm-up was over.")
-        end = self._read_usage()
+        if self._closed is None or self._opened is None:
+            raise Refused("failed", "The workload ended by itself before its window was complete.")
+        begin, end = self._opened, self._closed["usage"]
         self._channel.send(
             "measured",
             steps=self.stopwatch.reading(),
             phases=self.phases,
-            memory=self.device.memory(),
+            memory=self._closed["memory"],
             device=self.device.facts(),
             extra=self.extra,
             window={
-                "wall_seconds": round(end[0] - self._usage[0], 6),
-                "cpu_seconds": round(end[1] - self._usage[1], 6),
-                "involuntary_switches": end[2] - self._usage[2],
+                "wall_seconds": round(end[0] - begin[0], 6),
+                "cpu_seconds": round(end[1] - begin[1], 6),
+                "involuntary_switches": end[2] - begin[2],
                 "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             },
         )

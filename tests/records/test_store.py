@@ -14,7 +14,7 @@ import pytest
 from bench.errors import WrongUse
 from bench.records.record import Record
 from bench.records.store import Store, check_new_run, files, new_run_name, read, resolve_run, runs, write_whole
-from tests.builders import make_record
+from tests.builders import make_machine, make_record
 
 RUN = "20261122-184512-3f9ac2"
 
@@ -154,8 +154,7 @@ def test_what_is_finished_need_not_be_measured_again(store: Store) -> None:
     statuses = ["measured", "substituted", "out_of_memory", "unsupported", "invalid", "failed", "timed_out"]
     for batch, status in enumerate([*statuses, "interrupted"], 1):
         store.save(make_record(batch=batch, status=status))
-    assert [record.case.batch for record in store.finished().values()] == [1, 2, 3, 4]
-    assert "train-yolov8n-cpu-fp32-b1-i160" in store.finished()
+    assert sorted(record.case.batch for record in store.finished()) == [1, 2, 3, 4]
 
 
 # Runs
@@ -319,3 +318,19 @@ def test_nothing_is_rescued_where_there_is_room(tmp_path: Path) -> None:
     store.unsaved.append(make_record())
     assert store.rescue() == ""
     assert len(files([tmp_path])) == 1
+
+
+def test_two_runs_of_one_name_have_two_folders(tmp_path: Path) -> None:
+    names = [Store(tmp_path, RUN, new=True).run for _ in range(3)]
+    assert names == [RUN, f"{RUN}-2", f"{RUN}-3"]
+    assert Store(tmp_path, RUN).run == RUN
+
+
+def test_the_last_run_is_the_newest_of_the_machine_whatever_it_is_called(tmp_path: Path) -> None:
+    here, there = make_machine(), make_machine(fingerprint="a1b2c3d4e5f6")
+    for name, day, machine in (("zebra", 1, here), ("apple", 3, here), ("mango", 2, here), ("other", 4, there)):
+        started = f"2026-11-0{day}T00:00:00+00:00"
+        Store(tmp_path, name).save(make_record(run=name, started=started, machine=machine))
+    assert runs(tmp_path) == ["zebra", "mango", "apple", "other"]
+    assert resolve_run(tmp_path, "last", here.fingerprint) == "apple"
+    assert resolve_run(tmp_path, "other", here.fingerprint) == "other"

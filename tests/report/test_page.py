@@ -159,7 +159,8 @@ def test_two_machines_stand_one_after_another(records: list[Record], tmp_path: P
 @pytest.mark.usefixtures("no_plots")
 def test_two_versions_on_one_machine_have_their_own_tables(tmp_path: Path) -> None:
     html = written([timed(20.0, 4), timed(22.0, 4, environment=make_environment("2.15.0"))], tmp_path)
-    assert ">torch 2.14.1, Ultralytics 8.4.100</h3>" in html and ">torch 2.15.0, Ultralytics 8.4.100</h3>" in html
+    assert ">torch 2.14.1, Ultralytics 8.4.100: coco-like, windows of" in html
+    assert ">torch 2.15.0, Ultralytics 8.4.100: coco-like, windows of" in html
     assert html.count('class="pivot"') == 2
 
 

@@ -66,7 +66,7 @@ def test_resuming_starts_only_what_is_not_final(launcher, jobs, tmp_path):
     plans = [plan("yolov8n"), plan("exits"), plan("refuses-amp", amp="on")]
     run_all(launcher, tmp_path, plans)
     jobs.clear()
-    finished = store.Store(tmp_path / "results", "r1").finished()
+    finished = {record.case.id: record for record in store.Store(tmp_path / "results", "r1").finished()}
     _, records = run_all(launcher, tmp_path, plans, finished=finished)
     assert jobs == [("exits", "off")]
     assert [r.outcome.status for r in records] == [Status.MEASURED, Status.FAILED, Status.SUBSTITUTED]

@@ -19,6 +19,8 @@ from tests.spine.conftest import run_one, tiny
         ({"amp": "bf16"}, "unsupported", "amp bf16 was asked: "),
         ({"imgsz": 70}, "substituted", "imgsz 70 was asked, imgsz 96 would run: sizes are rounded up"),
         ({"model": "yolov99n"}, "unsupported", "model yolov99n: this Ultralytics has no such model (close: "),
+        ({"model": "yolov8n-seg"}, "unsupported", "model yolov8n-seg: its last layer is Segment, and only detection"),
+        ({"model": "rtdetr-l"}, "unsupported", "model rtdetr-l: its last layer is RTDETRDecoder, and only detection"),
         ({"device": "0+1"}, "unsupported", "device 0+1: several devices in one case cannot be measured yet"),
     ],
 )
@@ -27,6 +29,17 @@ def test_it_ends_with_a_reason_and_without_a_step(forking, tmp_path, mode, axes,
     assert (record.outcome.status.value, record.steps) == (status, None)
     assert record.outcome.reason.startswith(reason)
     assert record.costs.warmup is None
+
+
+@pytest.mark.parametrize("model", ["yolov10n", "yolov9t", "yolo26n"])
+def test_models_whose_file_has_no_size_letter_and_those_that_do(forking, tmp_path, model):
+    record = run_one(forking, tmp_path, tiny("predict", model=model, batch=1))
+    assert record.outcome.status.value == "measured", record.outcome.reason
+
+
+def test_what_fails_under_bf16_for_another_reason_says_that_reason(forking, tmp_path):
+    record = run_one(forking, tmp_path, tiny(amp="bf16", batch=1, imgsz=32))
+    assert "final batch=1 training" in record.outcome.reason
 
 
 @pytest.mark.parametrize(("device", "word"), [("mps", "MPS"), ("7", "CUDA")])

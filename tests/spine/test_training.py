@@ -42,6 +42,12 @@ def test_what_is_not_known_is_missing_and_says_why(record):
     assert record.energy is None
 
 
+def test_memory_is_that_of_a_fresh_process_however_the_worker_came_to_be(spawning, record, tmp_path):
+    fresh = run_one(spawning, tmp_path, tiny())
+    ratio = record.memory["process"].bytes / fresh.memory["process"].bytes
+    assert 0.85 < ratio < 1.15  # 0.67 where the parent's libraries are left out
+
+
 def test_losses_are_kept(record):
     assert len(record.extra["loss"]) == 3
     assert all(value > 0 for value in record.extra["loss"].values())

@@ -70,15 +70,19 @@ def test_every_image_of_the_set_is_there_with_its_labels(provide: Callable[..., 
 def test_images_have_the_sizes_of_coco(provide: Callable[..., Made]) -> None:
     import cv2
 
-    sizes = {size for size, _ in data.SIZES}
+    sizes = {*data.COMMON, *data.RARE}
     for line in listing(provide(4)):
         height, width, channels = cv2.imread(line).shape
         assert (width, height) in sizes
         assert channels == 3
 
 
-def test_shares_of_the_sizes_add_up() -> None:
-    assert sum(share for _, share in data.SIZES) == pytest.approx(1.0)
+@pytest.mark.parametrize("batch", [1, 2, 4, 8, 16, 32, 64])
+def test_any_batch_has_nearly_as_many_pixels_an_image_as_the_pool(batch: int) -> None:
+    def mean(images: int) -> float:
+        return sum(width * height for width, height in map(data._size, range(images))) / images
+
+    assert mean(batch) == pytest.approx(mean(data.POOL_IMAGES), rel=0.03)
 
 
 def test_the_second_time_nothing_is_made(provide: Callable[..., Made], tmp_path: Path) -> None:
@@ -121,9 +125,17 @@ def test_whoever_comes_second_takes_what_the_first_made(tmp_path: Path) -> None:
         target.mkdir()
         (target / "first").touch()
 
-    data._into_place(target, make)
+    data._into_place(target, "first", make)
     assert [path.name for path in target.iterdir()] == ["first"]
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
+def test_what_is_not_whole_any_more_is_made_anew(tmp_path: Path) -> None:
+    target = tmp_path / "pool"
+    target.mkdir()
+    (target / "left over").touch()
+    data._into_place(target, "mark", lambda folder: (folder / "mark").touch())
+    assert [path.name for path in target.iterdir()] == ["mark"]
 
 
 # Labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -42,16 +43,25 @@ def torch(monkeypatch: pytest.MonkeyPatch) -> FakeTorch:
     return fake
 
 
+def visible_cards() -> int:
+    """What ``torch.cuda.device_count`` says on a machine with two cards."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return 2 if chosen is None else len([part for part in chosen.split(",") if part not in ("", "-1")])
+
+
 @pytest.fixture
-def cuda(torch: FakeTorch) -> FakeTorch:
+def cuda(torch: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> FakeTorch:
     """Two cards of 80 GiB."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "set and deleted again, so that it is restored")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     properties = SimpleNamespace(name="NVIDIA H100", major=9, minor=0, total_memory=80 * GIB)
     torch.version = SimpleNamespace(cuda="13.2")
     torch.backends = SimpleNamespace(
         cuda=SimpleNamespace(is_built=lambda: True), cudnn=SimpleNamespace(version=lambda: 91500)
     )
     torch.cuda = SimpleNamespace(
-        device_count=lambda: 2,
+        device_count=visible_cards,
+        init=torch.noted("init"),
         synchronize=torch.noted("synchronize"),
         reset_peak_memory_stats=torch.noted("reset_peak_memory_stats"),
         mem_get_info=torch.noted("mem_get_info", (30 * GIB, 80 * GIB)),
@@ -115,8 +125,34 @@ def test_facts_of_the_cpu(torch: FakeTorch) -> None:
 # CUDA
 
 
-def test_a_usable_card(cuda: FakeTorch) -> None:
-    assert Cuda("0").why_unusable() == Cuda("1").why_unusable() == ""
+@pytest.mark.parametrize(
+    ("visible", "name", "card"),
+    [(None, "0", "0"), (None, "1", "1"), ("2,5", "1", "5"), ("GPU-1234", "0", "GPU-1234"), ("3", "0", "3")],
+)
+def test_a_usable_card_is_the_only_one_that_stays_visible(
+    cuda: FakeTorch, monkeypatch: pytest.MonkeyPatch, visible: str | None, name: str, card: str
+) -> None:
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    device = Cuda(name)
+    assert device.why_unusable() == ""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == card
+    assert (device.name, device.asked) == (name, "0")
+    assert cuda.calls == [("init",)]
+
+
+def test_a_card_that_cannot_be_singled_out(cuda: FakeTorch) -> None:
+    cuda.cuda.device_count = lambda: 2
+    assert Cuda("1").why_unusable().startswith("device 1: it cannot be told apart from the others; set CUDA_VISIBLE")
+
+
+def test_cuda_that_does_not_start(cuda: FakeTorch) -> None:
+    def init() -> None:
+        raise RuntimeError("CUDA driver version is insufficient\nfor CUDA runtime version")
+
+    cuda.cuda.init = init
+    expected = "device 0: CUDA does not start: CUDA driver version is insufficient for CUDA runtime version"
+    assert Cuda("0").why_unusable() == expected
 
 
 def test_an_index_beyond_the_last_card(cuda: FakeTorch) -> None:
@@ -141,14 +177,14 @@ def test_several_devices_at_once_are_refused_as_such(cuda: FakeTorch, name: str)
         open_device(name)
 
 
-def test_cuda_is_waited_for_by_its_index(cuda: FakeTorch) -> None:
+def test_cuda_is_waited_for_as_the_one_visible_card(cuda: FakeTorch) -> None:
     Cuda("1").synchronize()
-    assert cuda.calls == [("synchronize", 1)]
+    assert cuda.calls == [("synchronize", 0)]
 
 
-def test_peaks_of_cuda_are_those_of_its_index(cuda: FakeTorch) -> None:
+def test_peaks_of_cuda_are_those_of_the_one_visible_card(cuda: FakeTorch) -> None:
     Cuda("1").reset_peaks()
-    assert cuda.calls == [("reset_peak_memory_stats", 1)]
+    assert cuda.calls == [("reset_peak_memory_stats", 0)]
 
 
 def test_memory_of_cuda_and_the_way_it_was_got(cuda: FakeTorch) -> None:
@@ -161,7 +197,7 @@ def test_memory_of_cuda_and_the_way_it_was_got(cuda: FakeTorch) -> None:
     }
     assert memory["process"]["bytes"] > 0
     assert set(memory) == FIGURES
-    assert {call[1:] for call in cuda.calls} == {(1,)}
+    assert {call[1:] for call in cuda.calls} == {(0,)}
 
 
 def test_facts_of_cuda(cuda: FakeTorch) -> None:
@@ -173,7 +209,7 @@ def test_facts_of_cuda(cuda: FakeTorch) -> None:
         "cudnn": 91500,
         "allocator_retries": 2,
     }
-    assert {call[1:] for call in cuda.calls} == {(1,)}
+    assert {call[1:] for call in cuda.calls} == {(0,)}
 
 
 # MPS
@@ -259,4 +295,15 @@ def test_peak_of_the_process_with_proc(tmp_path, monkeypatch: pytest.MonkeyPatch
     status = tmp_path / "status"
     status.write_text("Name:\tpython\nVmPeak:\t 9999 kB\nVmHWM:\t    1234 kB\n")
     monkeypatch.setattr(base, "open", lambda path: status.open(), raising=False)
-    assert base.process_peak() == {"bytes": 1234 * 1024, "how": "VmHWM, peak resident set since set-up"}
+    how = "VmHWM, peak resident set since set-up"
+    monkeypatch.setattr(base, "_peak_is_reset", True)
+    assert base.process_peak() == {"bytes": 1234 * 1024, "how": how}
+    monkeypatch.setattr(base, "_peak_is_reset", False)
+    assert base.process_peak()["how"].endswith("since the start of the process")
+
+
+def test_libraries_that_only_the_parent_touched_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"self": {"VmHWM": 1000, "RssFile": 200}, 77: {"RssFile": 500}}
+    monkeypatch.setattr(base, "_status", sizes.__getitem__)
+    monkeypatch.setattr(base, "forked_from", 77)
+    assert base.process_peak()["bytes"] == 1300

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bench.cases.case import Case
+from bench.worker.devices.cuda import Cuda
 from bench.worker.effective import AXES, DECIDED_BY, compare, device_name
 from bench.worker.refusal import Refused
 
@@ -90,7 +91,8 @@ def test_every_axis_that_may_change_is_known_to_what_decides() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "index", "name"),
-    [("cpu", None, "cpu"), ("mps", None, "mps"), ("mps", 0, "mps"), ("cuda", None, "0"), ("cuda", 1, "1")],
+    [("cpu", None, "cpu"), ("mps", None, "mps"), ("mps", 0, "mps"), ("cuda", None, "3"), ("cuda", 1, "1")],
 )
 def test_devices_are_called_as_cases_call_them(kind: str, index: int | None, name: str) -> None:
-    assert device_name(SimpleNamespace(type=kind, index=index)) == name
+    card = Cuda("3")  # the only one that is visible, so torch calls it 0
+    assert device_name(SimpleNamespace(type=kind, index=index), card) == name

@@ -13,6 +13,8 @@ class Device(Protocol):
 
     name: str
     kind: str
+    asked: str
+    """What torch and Ultralytics are asked for; differs from ``name`` where only one card is left visible."""
 
     def why_unusable(self) -> str:
         """One sentence on why this process cannot use it, or an empty string."""
@@ -38,24 +40,47 @@ def figure(value: int | None, how: str) -> dict[str, Any]:
     return {"bytes": value, "how": how}
 
 
+forked_from: int | None = None
+"""The preloaded parent of this process, if it has one."""
+
+_peak_is_reset = False
+
+
 def reset_process_peak() -> None:
     """Lower the peak resident set of this process to its present size, where the system can (Linux)."""
+    global _peak_is_reset
     try:
         with open("/proc/self/clear_refs", "w") as control:
             control.write("5")
+        _peak_is_reset = True
     except OSError:
-        pass
+        _peak_is_reset = False
+
+
+def _status(process: int | str) -> dict[str, int]:
+    """Sizes of a process in bytes, by their names in ``/proc``; nothing where there is no such thing."""
+    try:
+        with open(f"/proc/{process}/status") as status:
+            fields = [line.split() for line in status]
+    except OSError:
+        return {}
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in fields if words[-1] == "kB"}
 
 
 def process_peak() -> dict[str, Any]:
-    """Peak resident set of this process, data loader processes apart."""
-    try:
-        with open("/proc/self/status") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return figure(int(line.split()[1]) * 1024, "VmHWM, peak resident set since set-up")
-    except OSError:
-        pass
+    """Peak resident set of this process, data loader processes apart.
+
+    A forked worker has not touched all library pages that its preloaded parent has read; a fresh process would have, so
+    they are added.
+    """
+    own = _status("self")
+    if "VmHWM" in own:
+        how = f"VmHWM, peak resident set since {'set-up' if _peak_is_reset else 'the start of the process'}"
+        shared = 0
+        if forked_from is not None:
+            shared = max(_status(forked_from).get("RssFile", 0) - own.get("RssFile", 0), 0)
+            how += ", with the libraries that the preloaded parent holds"
+        return figure(own["VmHWM"] + shared, how)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
     return figure(peak * unit, f"ru_maxrss, peak resident set since start on {os.uname().sysname}")

@@ -12,6 +12,7 @@ class Cpu:
 
     name = "cpu"
     kind = "cpu"
+    asked = "cpu"
 
     def why_unusable(self) -> str:
         """The CPU is always there."""

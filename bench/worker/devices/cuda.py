@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from .base import figure, process_peak, reset_process_peak
 
+INDEX = 0
+"""The index of the one card that is left visible."""
+
 
 class Cuda:
-    """A CUDA device by its index as torch counts."""
+    """A CUDA device by its index among those that are visible to the user.
+
+    The process is narrowed to that one card before CUDA starts in it. Ultralytics before 8.4.120 rewrites
+    CUDA_VISIBLE_DEVICES by itself: it would make card 1 the first, or leave the card that the user had chosen.
+    """
 
     kind = "cuda"
+    asked = str(INDEX)
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def why_unusable(self) -> str:
-        """What torch was built for, against the devices that it sees."""
+        """What torch was built for, against the devices that it sees; also takes the card."""
         import torch
 
         if not torch.backends.cuda.is_built():
@@ -24,35 +33,39 @@ class Cuda:
         count = torch.cuda.device_count()
         if count == 0:
             return f"device {self.name}: torch {torch.__version__} sees no CUDA device on this machine."
-        if not self.name.isdigit() or int(self.name) >= count:
+        if int(self.name) >= count:
             return f"device {self.name}: this machine has {count} CUDA device(s), numbered from 0."
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(self.name)] if visible else self.name
+        try:
+            torch.cuda.init()  # from here on, what anyone writes into the variable means nothing
+        except (RuntimeError, AssertionError) as error:
+            return f"device {self.name}: CUDA does not start: {' '.join(str(error).split())[:200]}"
+        if torch.cuda.device_count() != 1:
+            return f"device {self.name}: it cannot be told apart from the others; set CUDA_VISIBLE_DEVICES to it alone."
         return ""
-
-    @property
-    def _index(self) -> int:
-        return int(self.name)
 
     def synchronize(self) -> None:
         """Wait for all streams of the device."""
         import torch
 
-        torch.cuda.synchronize(self._index)
+        torch.cuda.synchronize(INDEX)
 
     def reset_peaks(self) -> None:
         """Begin to measure the caching allocator's peaks anew."""
         import torch
 
         reset_process_peak()
-        torch.cuda.reset_peak_memory_stats(self._index)
+        torch.cuda.reset_peak_memory_stats(INDEX)
 
     def memory(self) -> dict[str, dict[str, Any]]:
         """Allocator peaks; the device figure is what is in use on the whole card now, other processes included."""
         import torch
 
-        free, total = torch.cuda.mem_get_info(self._index)
+        free, total = torch.cuda.mem_get_info(INDEX)
         return {
-            "allocated": figure(torch.cuda.max_memory_allocated(self._index), "torch.cuda.max_memory_allocated"),
-            "reserved": figure(torch.cuda.max_memory_reserved(self._index), "torch.cuda.max_memory_reserved"),
+            "allocated": figure(torch.cuda.max_memory_allocated(INDEX), "torch.cuda.max_memory_allocated"),
+            "reserved": figure(torch.cuda.max_memory_reserved(INDEX), "torch.cuda.max_memory_reserved"),
             "process": process_peak(),
             "device": figure(total - free, "torch.cuda.mem_get_info, whole card at the end of the window"),
         }
@@ -61,12 +74,12 @@ class Cuda:
         """Name, capability, versions, and allocator retries (above 0: it ran at the edge of memory)."""
         import torch
 
-        properties = torch.cuda.get_device_properties(self._index)
+        properties = torch.cuda.get_device_properties(INDEX)
         return {
             "name": properties.name,
             "capability": f"{properties.major}.{properties.minor}",
             "total_memory": properties.total_memory,
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
-            "allocator_retries": torch.cuda.memory_stats(self._index).get("num_alloc_retries", 0),
+            "allocator_retries": torch.cuda.memory_stats(INDEX).get("num_alloc_retries", 0),
         }

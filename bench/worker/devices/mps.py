@@ -13,6 +13,7 @@ class Mps:
 
     name = "mps"
     kind = "mps"
+    asked = "mps"
 
     def why_unusable(self) -> str:
         """Built against available: a torch for Linux has no MPS, and macOS before 12.3 has none either."""

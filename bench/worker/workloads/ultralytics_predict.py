@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import effective
 from ..data import image_files
+from ..devices import Device
 from ..refusal import Refused
 from ..session import Session
 from .ultralytics_model import model_file
@@ -66,13 +67,13 @@ def predictor_class(session: Session) -> type:
     return BenchPredictor
 
 
-def effective_settings(predictor: Any, images: int) -> dict[str, Any]:
+def effective_settings(predictor: Any, images: int, device: Device) -> dict[str, Any]:
     """Settings read back from a predictor that has made one call of ``images`` results."""
     height, width = predictor.shape[2:]
     model = predictor.model
     torch_model = getattr(getattr(model, "backend", model), "model", model)
     return {
-        "device": effective.device_name(predictor.device),
+        "device": effective.device_name(predictor.device, device),
         "amp": "on" if model.fp16 else "off",
         "batch": min(images, predictor.shape[0]),
         "imgsz": height if height == width else f"{height}x{width}",
@@ -97,7 +98,7 @@ def run(session: Session) -> None:
         "task": "detect",
         "mode": "predict",
         "model": file,
-        "device": case["device"],
+        "device": session.device.asked,
         "batch": case["batch"],
         "imgsz": case["imgsz"],
         "project": session.scratch,
@@ -114,7 +115,7 @@ def run(session: Session) -> None:
     session.subject = (predictor, source)
     first = predictor(source)  # shows shape and batch, and is the coldest call of all
     session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
-    session.ready(effective_settings(predictor, len(first)), cycle=1)
+    session.ready(effective_settings(predictor, len(first), session.device), cycle=1)
     while True:
         session.stopwatch.batch_arrived()
         found = predictor(source)

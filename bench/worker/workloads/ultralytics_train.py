@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from .. import effective
+from ..devices import Device
 from ..refusal import Refused
 from ..session import Session
 from .ultralytics_model import model_file
@@ -30,7 +31,7 @@ def overrides(session: Session) -> dict[str, Any]:
         "mode": "train",
         "model": model_file(case["model"]),
         "data": session.data,
-        "device": case["device"],
+        "device": session.device.asked,
         "amp": AMP[case["amp"]],
         "batch": case["batch"],
         "imgsz": case["imgsz"],
@@ -40,13 +41,13 @@ def overrides(session: Session) -> dict[str, Any]:
     }
 
 
-def effective_settings(trainer: Any) -> dict[str, Any]:
+def effective_settings(trainer: Any, device: Device) -> dict[str, Any]:
     """Settings read back from a trainer whose set-up is over."""
     args, loader = trainer.args, trainer.train_loader
     mixing = [t.p for t in _transforms(loader.dataset.transforms) if type(t).__name__ == "Mosaic"]
     parameters = sum(p.numel() for p in trainer.model.parameters())
     return {
-        "device": effective.device_name(trainer.device),
+        "device": effective.device_name(trainer.device, device),
         "amp": ("bf16" if args.amp == "bf16" else "on") if trainer.amp else "off",
         "batch": loader.batch_size,
         "imgsz": args.imgsz,
@@ -108,7 +109,8 @@ def run(session: Session) -> None:
     try:
         train(session, arguments)
     except (TypeError, ValueError, SyntaxError) as error:
-        if session.case["amp"] == "bf16" and not session.started:
+        said = str(error)
+        if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
             reason = "amp bf16 was asked: this Ultralytics knows no such value (it came with 8.4.137)."
             raise Refused("unsupported", reason, axes=("mode", "amp")) from error
         raise
@@ -122,7 +124,7 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
         session.set_threads()
         _probe_autocast(session.case, trainer)
         # The ramp of the first epochs is off (warmup_epochs=0), so this holds for every step.
-        session.ready(effective_settings(trainer), cycle=trainer.accumulate)
+        session.ready(effective_settings(trainer, session.device), cycle=trainer.accumulate)
 
     def epoch_started(trainer: Any) -> None:
         trainer._oom_retries = NO_MORE_RETRIES
