@@ -114,13 +114,16 @@ def report(
     baseline: Annotated[str, typer.Option(help="What speed-ups refer to, such as device=cpu,amp=off.")] = "",
 ) -> None:
     """Make the report of the given runs."""
-    from bench.analysis.speedup import parse_baseline
+    from bench.analysis.speedup import parse_baseline, speedups
+    from bench.analysis.table import frame, latest
     from bench.report.page import write
 
     images = epoch(epoch_images)
     chosen = parse_baseline(baseline) if baseline else None
     records, complaints = read_records(results)
     print(write(records, output, images, chosen, complaints))
+    if chosen and speedups(latest(frame(records, images)), chosen).empty:
+        say(f"no measured case has a counterpart with {baseline}, so the report has no speed-ups.")
     if not any(record.outcome.status.value == "measured" for record in records):
         raise NothingMeasured("no case was measured: the report lists why.")
 

@@ -33,11 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for axis in AXES.values():
         group.addoption(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
     group.addoption("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: made on the spot")
-    group.addoption("--threads", type=int, default=0, metavar="N", help="CPU threads; default: what Ultralytics sets")
+    group.addoption("--threads", default="0", metavar="N", help="CPU threads; default: what Ultralytics sets")
     group.addoption("--python", default="", metavar="PATH", help="the interpreter to measure; default: this one")
     group.addoption("--results", default="results", metavar="DIR", help="where records go; default results")
     group.addoption("--reports", default="reports", metavar="DIR", help="where the report goes; default reports")
-    group.addoption("--epoch-images", type=int, default=0, metavar="N", help="epoch of the report; default COCO's")
+    group.addoption("--epoch-images", default="0", metavar="N", help="epoch of the report; default COCO's")
     group.addoption("--time-budget", default="", metavar="TIME", help="start no case beyond it, such as 10m")
     group.addoption("--phase-limit", default="10m", metavar="TIME", help="end a case whose warm-up or window hangs")
     group.addoption("--run", default="", metavar="NAME", help="name of the run's folder; default: time and machine")
@@ -117,7 +117,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     try:
         face.begin()
     except BenchError as error:
-        _stop(error)
+        face.fatal = error
+        _plugin(config, "terminalreporter").write_line(f"yolopace: {error}", red=True)
+        return True
     return None
 
 
@@ -134,8 +136,9 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable
         try:
             record = face.run.measure(plan)
         except BenchError as error:
-            _stop(error)
-            raise
+            face.fatal = error
+            request.session.shouldstop = f"yolopace: {error}"
+            pytest.skip(str(error))
         _show(config, face, face.run, record)
         _settle(record, benchmark)
 
@@ -206,11 +209,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if face is None:
         return
     face.end()
+    if face.fatal is not None:
+        session.exitstatus = int(face.fatal.code)
+        return
     ended_well = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
     if face.run is not None and ended_well and not face.measured:
         session.exitstatus = int(Exit.NOTHING_MEASURED)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Where everything is."""
     face = config.stash.get(FACE, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,16 +11,24 @@ from typing import Any
 from bench.cases.axes import AXES
 from bench.cases.matrix import Planned
 from bench.durations import parse_duration
-from bench.errors import WrongUse
+from bench.errors import BenchError, WrongUse
 from bench.machine.fingerprint import machine
 from bench.progress import rate
 from bench.records import store
+from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.request import needs_network, parse
 from bench.runner.estimate import from_history
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.launcher import Launcher, open_launcher
 from bench.runner.run import Run
+
+
+def _number(name: str, text: str) -> int:
+    """A whole number from an option whose default is 0."""
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise WrongUse(f"{name} {text!r} is not allowed: use a whole number.")
+    return int(text)
 
 
 class Face:
@@ -29,6 +39,7 @@ class Face:
         selected: those that are left after pytest's own selection.
         run: once it has begun.
         notes: sentences for the end.
+        fatal: why the run could not go on, if it could not.
     """
 
     def __init__(self, option: Callable[[str], Any], here: Path) -> None:
@@ -41,9 +52,7 @@ class Face:
         self.plan_only: bool = option("plan")
         self.results: Path = here / option("results")
         self.reports: Path = here / option("reports")
-        self.epoch_images: int = option("epoch_images")
-        if self.epoch_images < 0:
-            raise WrongUse(f"epoch-images {self.epoch_images} is not allowed: use a whole number above 0.")
+        self.epoch_images = _number("epoch-images", option("epoch_images"))
         budget = option("time_budget")
         self.budget = parse_duration(budget) if budget else None
         self.phase_limit = parse_duration(option("phase_limit"))
@@ -57,7 +66,7 @@ class Face:
             option("profile"),
             {axis: option(axis) for axis in AXES},
             option("data"),
-            option("threads"),
+            _number("threads", option("threads")),
             self.interpreter,
         )
         self.planned = {plan.case.id: plan for plan in request.planned()}
@@ -68,6 +77,7 @@ class Face:
         self.launcher: Launcher | None = None
         self.report_path: Path | None = None
         self.notes: list[str] = []
+        self.fatal: BenchError | None = None
 
     def begin(self) -> None:
         """Open the run's folder and start what takes time to start."""
@@ -105,8 +115,15 @@ class Face:
         trouble = self.store.rescue()
         if trouble:
             self.notes.append(trouble)
-        if self.run.records:
-            self._report(self.run.records, self.store.run)
+        records = [*store.read([self.store.folder])[0], *self.store.unsaved]
+        if not records:
+            with contextlib.suppress(OSError):  # it holds something else
+                self.store.folder.rmdir()
+            self.store = None
+            return
+        if any(record.outcome.status is Status.INTERRUPTED for record in self.run.records):
+            self.notes.append(f"to go on with this run, add --resume {self.store.run}")
+        self._report(records, self.store.run)
 
     def _report(self, records: list[Record], run: str) -> None:
         try:
@@ -114,8 +131,10 @@ class Face:
             from bench.report.page import write
 
             self.report_path = write(records, self.reports / run, self.epoch_images or COCO_TRAIN_IMAGES, None)
-        except Exception as error:  # the records are safe: a report can be made again
-            self.notes.append(f"no report: {type(error).__name__}: {error}")
+        except BenchError as error:
+            self.notes.append(f"no report: {error}")
+        except (Exception, KeyboardInterrupt) as error:  # the records are safe: a report can be made again
+            self.notes.append(f"no report ({type(error).__name__} {error}): python -m bench report makes it again")
 
     @property
     def measured(self) -> int:

@@ -60,7 +60,7 @@ def check_model(model: str, interpreter: Interpreter) -> None:
     if model in interpreter.models or family(model) in interpreter.models:
         return
     close = difflib.get_close_matches(family(model), interpreter.models, n=3, cutoff=0.5)
-    hint = f", such as {', '.join(close)} with a size letter" if close else ""
+    hint = f", such as {', '.join(close)} (with a size as in yolov8n)" if close else ""
     version = interpreter.environment.ultralytics
     raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: use one of its models{hint}, or a file.")
 

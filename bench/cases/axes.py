@@ -106,7 +106,7 @@ def parse_values(axis: Axis, text: str) -> list[Any]:
     """The values of an option such as ``4,8``, each once, in the order given."""
     values = [axis.parse(part.strip()) for part in text.split(",") if part.strip()]
     if not values:
-        raise WrongUse(f"--{axis.name} needs at least one value, such as {axis.help}.")
+        raise WrongUse(f"--{axis.name} needs at least one value: {axis.help}.")
     return list(dict.fromkeys(values))
 
 

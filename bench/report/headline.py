@@ -53,7 +53,7 @@ def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
 
 
 def figures(table: pd.DataFrame, speedups: pd.DataFrame, baseline: dict[str, Any], epoch_images: int) -> list[Figure]:
-    """Fastest training case, fastest prediction case, best speed-up; those that there are.
+    """Fastest training case, fastest prediction case, best speed-up whose interval lies above 1; those that there are.
 
     Args:
         table: latest rows of one machine.
@@ -77,8 +77,9 @@ def figures(table: pd.DataFrame, speedups: pd.DataFrame, baseline: dict[str, Any
                     + (f" ({spread})" if spread else ""),
                 )
             )
-    if not speedups.empty:
-        row = max(labels.rows(speedups), key=lambda row: float(row["speedup"]))
+    clear = speedups[speedups["speedup_low"] > 1]  # the best of many that are not told from 1 is the luckiest
+    if not clear.empty:
+        row = max(labels.rows(clear), key=lambda row: float(row["speedup"]))
         ends = labels.ends(labels.SPEEDUP.unit, row["speedup_low"], row["speedup_high"])
         found.append(
             Figure(

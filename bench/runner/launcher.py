@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,9 +14,12 @@ import time
 from collections import deque
 from typing import IO, Any, Protocol
 
+import psutil
+
 from bench.errors import WrongUse
 from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
-from bench.runner.worker import Worker
+from bench.runner.paths import cache_folder
+from bench.runner.worker import Worker, describe_exit
 
 START_LIMIT = 300.0
 """Seconds that importing torch and Ultralytics may take: a minute on a cold disk, and five on a slow share."""
@@ -111,6 +115,10 @@ class _Reaped:
         return self.poll()
 
 
+class ParentGone(Exception):
+    """The preloaded parent ended, or does not answer."""
+
+
 class Forking:
     """Forks workers from a parent that has imported everything already; a case starts in milliseconds."""
 
@@ -153,13 +161,25 @@ class Forking:
         while not self._ready:
             message = self._next_message(deadline)
             if message is None or message["event"] == "unusable":
-                reason = message["reason"] if message else self._last_words()
+                reason = message["reason"] if message else self._how_it_ended()
                 self.close()
                 raise WrongUse(f"{self.interpreter.path} cannot import torch and ultralytics: {reason}")
             self._ready = message["event"] == "ready"
 
     def start(self, job: dict[str, Any]) -> Worker:
-        """Fork one worker; a parent that died is started anew."""
+        """Fork one worker; a parent that died is started anew, once."""
+        try:
+            return self._start(job)
+        except ParentGone:
+            self.close()
+        try:
+            return self._start(job)
+        except ParentGone:
+            words = self._how_it_ended()
+            self.close()
+            raise WrongUse(f"the parent of the workers ended twice: {words}") from None
+
+    def _start(self, job: dict[str, Any]) -> Worker:
         self.wait()
         requested = time.monotonic()
         log = log_file()
@@ -168,20 +188,17 @@ class Forking:
         self.exits.clear()  # of earlier workers, whose numbers may come again
         try:
             socket.send_fds(self._socket, [json.dumps(job).encode()], [write, log.fileno()])
+            message = self._next_message(time.monotonic() + START_LIMIT)
+        except OSError:
+            message = None
         finally:
             os.close(write)
-        deadline = time.monotonic() + START_LIMIT
-        while True:
-            message = self._next_message(deadline)
-            if message is None:
-                os.close(read)
-                log.close()
-                words = self._last_words()
-                self.close()
-                raise WrongUse(f"the parent of the workers ended: {words}")
-            if message["event"] == "forked":
-                pid = int(message["pid"])
-                return Worker(pid, read, log, requested, exit_code=_Told(self, pid))
+        if message is None or message["event"] != "forked":
+            os.close(read)
+            log.close()
+            raise ParentGone
+        pid = int(message["pid"])
+        return Worker(pid, read, log, requested, exit_code=_Told(self, pid))
 
     def close(self) -> None:
         """End the parent, which ends its workers; their deaths are bound to its own besides."""
@@ -199,9 +216,16 @@ class Forking:
         self._pending, self._ready = b"", False
         self._messages.clear()
 
-    def _last_words(self) -> str:
-        if self._log is None or self._log.closed:
+    def _how_it_ended(self) -> str:
+        """The last line that the parent printed, or how it ended."""
+        if self._process is None or self._log is None:
             return "it was ended"
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return f"it says nothing for {START_LIMIT:g} s"
+        if code < 0:
+            return f"it {describe_exit(code)}"
         self._log.seek(0)
         lines = self._log.read()[-2000:].decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it printed nothing"
@@ -268,5 +292,11 @@ class _Told:
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for what one worker writes."""
-    return tempfile.TemporaryDirectory(prefix="yolopace-", ignore_cleanup_errors=True)
+    """A folder for what one worker writes; what a runner that was killed left there is swept out."""
+    place = cache_folder() / "scratch"
+    place.mkdir(parents=True, exist_ok=True)
+    for left in place.iterdir():
+        owner = left.name.partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=place, ignore_cleanup_errors=True)

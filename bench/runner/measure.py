@@ -96,7 +96,7 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
         seen_at_end = seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
         return seen_at_end
     except Silent:
-        return seen(Outcome(Status.TIMED_OUT, f"Nothing happened for {limits[phase]:g} s while {PHASES[phase]}."))
+        return seen(Outcome(Status.TIMED_OUT, f"Still {PHASES[phase]} after {limits[phase]:g} s."))
     except RanWild:
         return seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
     except Died as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import signal
 import time
@@ -11,6 +12,9 @@ from typing import IO, Any, Protocol
 
 LOG_TAIL = 4000
 """Characters of a worker's output that are kept for the record of a failure."""
+
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+"""Colours and the like, which mean nothing in a record."""
 
 LOG_LIMIT = 64 * 2**20
 """Bytes of output at which a worker is taken to have run wild."""
@@ -136,7 +140,9 @@ class Worker:
         """The end of what the worker printed."""
         size = os.fstat(self._log.fileno()).st_size
         kept = os.pread(self._log.fileno(), 4 * LOG_TAIL, max(size - 4 * LOG_TAIL, 0))
-        return kept.decode(errors="replace")[-LOG_TAIL:].strip()
+        text = ANSI.sub("", kept.decode(errors="replace"))
+        whole = text if len(text) <= LOG_TAIL else text[-LOG_TAIL:].partition("\n")[2] or text[-LOG_TAIL:]
+        return whole.strip()
 
     def end(self, patience: float = 5.0) -> None:
         """See to it that nothing of the worker is left; it may take ``patience`` seconds to leave by itself."""

@@ -20,8 +20,13 @@ import pytest
         (["--run", "../elsewhere"], "run '../elsewhere' cannot be the name of a folder"),
         (["--run", "a", "--resume", "last"], "run 'last' is not in"),
         (["--python", "missing-python"], "python 'missing-python': there is no such executable."),
-        (["--threads", "-1"], "threads -1 is not allowed"),
-        (["--epoch-images", "-5"], "epoch-images -5 is not allowed"),
+        (["--threads", "-1"], "threads '-1' is not allowed: use a whole number."),
+        (["--threads", "two"], "threads 'two' is not allowed: use a whole number."),
+        (
+            ["--model", "nothere.pt"],
+            "model 'nothere.pt': there is no such file, and Ultralytics has no weights of that",
+        ),
+        (["--epoch-images", "-5"], "epoch-images '-5' is not allowed: use a whole number."),
     ],
 )
 def test_one_sentence_and_exit_status_2(bench, tmp_path, arguments, sentence):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,6 +135,29 @@ def test_resuming_a_finished_run_measures_nothing_again(main_job, cache, folder,
     done = bench(cache, folder, *AXES, "--resume", "last")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("(from before)") == 2
+    assert done.stdout.rstrip().splitlines()[-2].startswith("report: ")
+
+
+def test_resuming_in_another_way_measures_again(main_job, cache, folder, records, tmp_path):
+    shutil.copytree(folder / "results", tmp_path / "results")
+    [name] = [run.name for run in (tmp_path / "results").iterdir()]
+    only = ("--profile", "smoke", "--device", "cpu", "--amp", "off", "--mode", "train", "--threads", "2")
+    done = bench(cache, tmp_path, *only, "--resume", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "(from before)" not in done.stdout
+    found = {r.case.id: r for r in store.read([tmp_path / "results"])[0]}
+    assert found["train-yolov8n-cpu-fp32-b16-i64"].effective["threads"] == 2
+
+
+def test_data_that_cannot_be_used_is_one_sentence_and_leaves_nothing(cache, tmp_path):
+    (tmp_path / "empty").mkdir()
+    yaml = tmp_path / "empty.yaml"
+    yaml.write_text(f"path: {tmp_path / 'empty'}\ntrain: .\nval: .\nnc: 1\n")
+    done = bench(cache, tmp_path, *AXES, "--data", yaml)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"yolopace: data {yaml}: its training split" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not list((tmp_path / "results").iterdir())
     assert {r.id: r for r in store.read([folder / "results"])[0]} == {r.id: r for r in records.values()}
 
 
@@ -194,5 +218,7 @@ def test_ending_pytest_costs_one_case_and_leaves_no_process(cache, tmp_path, num
         assert process.returncode == 2, out
         assert [r.outcome.status.value for r in records[1:]] == ["interrupted"]
         assert "report: " in out
+        assert f"to go on with this run, add --resume {records[0].run}" in out
+        assert "Record(" not in out
     else:
         assert len(records) == 1

@@ -129,6 +129,13 @@ def test_the_parent_of_the_workers_may_die_too(forking, tmp_path, monkeypatch):
     assert forking._process.pid != parent
 
 
+def test_the_parent_may_die_between_two_cases_without_anyone_looking(forking, tmp_path):
+    forking.wait()
+    os.kill(forking._process.pid, signal.SIGKILL)
+    record = run_one(forking, tmp_path, tiny())  # its socket may be broken before its end is seen
+    assert record.outcome.status.value == "measured", record.outcome.reason
+
+
 def test_workers_die_with_the_parent(forking, tmp_path):
     from bench.runner.launcher import Forking
 
