@@ -136,6 +136,7 @@ def test_resuming_a_finished_run_measures_nothing_again(main_job, cache, folder,
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("(from before)") == 2
     assert done.stdout.rstrip().splitlines()[-2].startswith("report: ")
+    assert {r.id: r for r in store.read([folder / "results"])[0]} == {r.id: r for r in records.values()}
 
 
 def test_resuming_in_another_way_measures_again(main_job, cache, folder, records, tmp_path):
@@ -158,7 +159,6 @@ def test_data_that_cannot_be_used_is_one_sentence_and_leaves_nothing(cache, tmp_
     assert f"yolopace: data {yaml}: its training split" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert not list((tmp_path / "results").iterdir())
-    assert {r.id: r for r in store.read([folder / "results"])[0]} == {r.id: r for r in records.values()}
 
 
 def test_nothing_measured_is_exit_status_4(cache, tmp_path):
