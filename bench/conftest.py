@@ -176,7 +176,7 @@ def _settle(record: Record, benchmark: Any) -> None:
             pytest.fail("\n".join(filter(None, [text, record.log])), pytrace=False)
         pytest.skip(text)
     assert record.steps is not None
-    benchmark.group = f"{case.mode}, batch {case.batch}, {case.imgsz} px: seconds a step"
+    benchmark.group = f"{case.mode}, batch {case.batch}, {case.imgsz} px: time of a step"
     benchmark.extra_info.update(
         record=record.id,
         schema=record.schema,

@@ -83,7 +83,7 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
         )
 
     patience = 0.0
-    seen_at_end: Seen | None = None
+    result: Seen | None = None
     try:
         while "ended" not in events:
             event = worker.next_event(limits[phase])
@@ -93,25 +93,26 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
                 reached[phase] = event["at"]
         ended = events["ended"]
         patience = 5.0
-        seen_at_end = seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
-        return seen_at_end
+        result = seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
     except Silent:
-        return seen(Outcome(Status.TIMED_OUT, f"Still {PHASES[phase]} after {limits[phase]:g} s."))
+        result = seen(Outcome(Status.TIMED_OUT, f"Still {PHASES[phase]} after {limits[phase]:g} s."))
     except RanWild:
-        return seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
+        result = seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
     except Died as error:
         if error.code == -signal.SIGKILL and oom_kills() > job.get("oom_kills", 0):
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
-            return seen(Outcome(Status.OUT_OF_MEMORY, reason))
-        return seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}."))
+            result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
+        else:
+            result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}."))
     except KeyboardInterrupt:
         raise Interrupted(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from None
     finally:
         try:
             worker.end(patience)
-        except KeyboardInterrupt:  # its case is over: keep that, and stop before the next
+        except KeyboardInterrupt:  # the case is over: keep what came of it, and stop before the next
             worker.end(0.0)
-            raise Interrupted(seen_at_end) from None
+            raise Interrupted(result) from None
+    return result
 
 
 def _after(worker: Worker, moment: float | None) -> float | None:

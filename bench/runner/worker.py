@@ -145,13 +145,17 @@ class Worker:
         return whole.strip()
 
     def end(self, patience: float = 5.0) -> None:
-        """See to it that nothing of the worker is left; it may take ``patience`` seconds to leave by itself."""
+        """See to it that nothing of the worker is left; it may take ``patience`` seconds to leave by itself.
+
+        May be called again, for when Ctrl-C cut it short.
+        """
         if self._exit.wait(patience) is None:
             self.kill()
             self._exit.wait(10)
         self.kill()  # what it started itself, such as data loader processes
-        os.close(self._channel)
-        self._log.close()
+        if not self._log.closed:
+            self._log.close()
+            os.close(self._channel)
 
     def kill(self) -> None:
         """Kill the worker's whole process group."""

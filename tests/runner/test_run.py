@@ -111,6 +111,28 @@ def test_an_interrupt_keeps_the_record_of_the_case(launcher, tmp_path, monkeypat
     assert (record.outcome.status.value, record.outcome.reason) == ("interrupted", "Stopped while setting up.")
 
 
+def test_an_interrupt_after_the_last_step_keeps_the_figure(launcher, tmp_path, monkeypatch):
+    from bench.runner.worker import Worker
+
+    end, calls = Worker.end, []
+
+    def interrupted_once(worker, patience=5.0):
+        calls.append(patience)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        end(worker, patience)
+
+    plans = [plan("yolov8n")]
+    run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())
+    run._data_for(plans[0])
+    monkeypatch.setattr(Worker, "end", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        run.measure(plans[0])
+    assert calls == [5.0, 0.0]
+    [record], _ = store.read([tmp_path])
+    assert record.outcome.status is Status.MEASURED
+
+
 def test_time_left_counts_neither_what_is_done_nor_what_is_spared(launcher, tmp_path):
     plans = [plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8), plan("refuses-amp")]
     run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.records import store
@@ -84,8 +85,8 @@ def test_what_was_not_run_stands_in_the_records_with_its_reason(records):
 def test_rounds_of_pytest_benchmark_are_the_steps_of_the_record(records, folder):
     found = json.loads((folder / "b.json").read_text())
     assert {row["group"] for row in found["benchmarks"]} == {
-        "train, batch 16, 64 px: seconds a step",
-        "predict, batch 16, 64 px: seconds a step",
+        "train, batch 16, 64 px: time of a step",
+        "predict, batch 16, 64 px: time of a step",
     }
     for row in found["benchmarks"]:
         record = next(r for r in records.values() if r.id == row["extra_info"]["record"])
@@ -181,8 +182,7 @@ def _first_record(folder, seconds=90):
 
 
 def _processes_of(group):
-    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(group)], capture_output=True, text=True, check=False)
-    return [int(pid) for pid in done.stdout.split()]
+    return [child.pid for child in psutil.Process(group).children()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
