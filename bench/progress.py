@@ -43,7 +43,8 @@ def line(
         if other := record.extra.get("settled_by"):
             found = f"{record.outcome.status.value}, as {other} showed"
         elif settles:
-            found += f" ({settles} more cases are skipped for that.)"
+            more = "1 more case is" if settles == 1 else f"{settles} more cases are"
+            found += f" ({more} skipped for that.)"
     rest = f"  [{about(left)} left]" if number < total and left >= 1 else ""
     return f"[{number:{len(str(total))}}/{total}] {record.case.id:<{width}}  {found}{rest}"
 

@@ -58,6 +58,7 @@ def test_speeds_stand_below_each_other() -> None:
 def test_a_case_that_settles_others_says_how_many() -> None:
     record = make_record(status="substituted", reason="No amp.")
     assert line(record, 1, 9, left=0, settles=8).endswith("substituted: No amp. (8 more cases are skipped for that.)")
+    assert line(record, 1, 9, left=0, settles=1).endswith("(1 more case is skipped for that.)")
 
 
 def test_a_fast_case_shows_no_exponent() -> None:
