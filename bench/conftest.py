@@ -14,7 +14,7 @@ import pytest
 from bench import __version__
 from bench.cases.axes import AXES
 from bench.cases.matrix import profiles
-from bench.errors import BenchError, Exit
+from bench.errors import BenchError, Exit, WrongUse
 from bench.face import Face
 from bench.machine.fingerprint import machine
 from bench.progress import line, plan_lines, rate
@@ -59,8 +59,10 @@ def _plugin(config: pytest.Config, name: str) -> Any:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check what was asked for before anything is collected or started."""
-    if config.option.help or config.option.version or hasattr(config, "workerinput"):
+    if config.option.help or config.option.version:
         return
+    if config.getoption("numprocesses", None):
+        _stop(WrongUse("cases that run side by side (-n of pytest-xdist) would slow each other: leave that out."))
     try:
         config.stash[FACE] = Face(config.getoption, config.invocation_params.dir)
     except BenchError as error:
@@ -81,8 +83,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the cases in the order of the plan, whichever file they stand in; a mode without cases has no test."""
-    if FACE not in config.stash:
-        return
     order = {name: number for number, name in enumerate(config.stash[FACE].planned)}
     items[:] = [item for item in items if _case_id(item) is None or _case_id(item) in order]
     items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
@@ -96,9 +96,7 @@ def _case_id(item: pytest.Item) -> str | None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What is left after -k and its like is what will run."""
-    face = session.config.stash.get(FACE, None)
-    if face is None:
-        return
+    face = session.config.stash[FACE]
     face.selected = [face.planned[name] for item in session.items if (name := _case_id(item))]
 
 
@@ -131,7 +129,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable
 
     def measure_case(case_id: str) -> None:
         if face.run is None:
-            pytest.skip("benchmarks are switched off (--benchmark-disable, or pytest-xdist)")
+            pytest.skip("benchmarks are switched off (--benchmark-disable)")
         plan = face.planned[case_id]
         try:
             record = face.run.measure(plan)

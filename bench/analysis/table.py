@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from bench import cases
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, images_per_second, seconds_per_epoch
 from bench.cases import Recipe
 from bench.records.record import Memory, Record
 
-AXES = ("mode", "model", "device", "amp", "batch", "imgsz")
+AXES = tuple(cases.AXES)
+"""Names of the axes, which are columns."""
 
 COLUMNS = (
     "run",

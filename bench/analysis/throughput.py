@@ -67,8 +67,8 @@ def relative_half_width(steps: Steps) -> float | None:
 
 
 def images_per_second(steps: Steps) -> Interval:
-    """Images of the window over its seconds: the mean, since the median would leave out every optimizer step."""
-    rate = steps.window_images / sum(steps.window)
+    """The rate of the window, with its interval."""
+    rate = steps.images_per_second
     width = relative_half_width(steps)
     if width is None:
         return Interval(rate)

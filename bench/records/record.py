@@ -62,6 +62,11 @@ class Steps(msgspec.Struct, frozen=True):
             return sum(self.images[self.warmup :])
         return self.images * len(self.window)
 
+    @property
+    def images_per_second(self) -> float:
+        """Images of the window over its seconds: the mean, since the median would leave out every optimizer step."""
+        return self.window_images / sum(self.window)
+
 
 class Phase(msgspec.Struct, frozen=True):
     """Times of one part of a step, such as ``forward``; ``how`` says from which steps."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.analysis.metrics import show_bytes
+from bench.cases import AXES
 from bench.cases.matrix import Timing, profiles
 from bench.cases.recipe import PINS, Recipe
 from bench.records.record import Conditions, Record
@@ -193,7 +194,7 @@ def commands(records: Sequence[Record]) -> list[str]:
         profile = _profile(members)
         if profile:
             parts += ["--profile", profile]
-        for axis in ("mode", "model", "device", "amp", "batch", "imgsz"):
+        for axis in AXES:
             values = [Path(str(getattr(record.case, axis))).name for record in members]
             parts += [f"--{axis}", ",".join(dict.fromkeys(values))]
         sets = dict.fromkeys(Path(record.recipe.data).name for record in members)

@@ -18,7 +18,7 @@ NONE = "—"
 DOES = {"train": ("Training", "trains"), "predict": ("Prediction", "predicts")}
 """A mode as a noun and as a verb."""
 
-CASE_AXES = ("model", "device", "amp", "batch", "imgsz")
+CASE_AXES = tuple(axis for axis in AXES if axis != "mode")
 """Axes in the order in which a case is spelled out; its mode is said before them or in a heading."""
 
 BEST = "★"

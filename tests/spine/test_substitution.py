@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -35,6 +37,18 @@ def test_it_ends_with_a_reason_and_without_a_step(forking, tmp_path, mode, axes,
 def test_models_whose_file_has_no_size_letter_and_those_that_do(forking, tmp_path, model):
     record = run_one(forking, tmp_path, tiny("predict", model=model, batch=1))
     assert record.outcome.status.value == "measured", record.outcome.reason
+
+
+@pytest.mark.parametrize("mode", ["train", "predict"])
+def test_weights_of_ones_own(forking, tmp_path, mode):
+    weights = tmp_path / "best.pt"
+    make = f"from ultralytics import YOLO; YOLO('yolo11n.yaml').save({str(weights)!r})"
+    offline = {"YOLO_OFFLINE": "true", "YOLO_CONFIG_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", make], check=True, capture_output=True, env={**os.environ, **offline})
+    record = run_one(forking, tmp_path, tiny(mode, model=str(weights)))
+    assert record.outcome.status.value == "measured", record.outcome.reason
+    assert record.effective["weights"] == "from file"
+    assert record.case.id.startswith(f"{mode}-best.pt_")
 
 
 def test_what_fails_under_bf16_for_another_reason_says_that_reason(forking, tmp_path):

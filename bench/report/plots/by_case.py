@@ -13,7 +13,7 @@ from bench.analysis.metrics import RATIO, Metric
 from bench.report import labels
 from bench.report.plots import panels, scale, style
 
-KEYS = ("model", "device", "amp", "batch", "imgsz")
+KEYS = labels.CASE_AXES
 ROWS = 16
 """Rows that a panel may hold; with more it is split."""
 

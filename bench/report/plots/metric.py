@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.analysis.metrics import Metric
+from bench.analysis.table import AXES
 from bench.report import labels
 from bench.report.plots import against_batch, by_case, panels, style
 from bench.report.plots.plot import Plot
@@ -51,7 +52,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
 
 def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
     """A key that tells a panel from the others of its plot: by what its rows have in common, or else by its number."""
-    axes = panels.varying(pd.concat(others), panels.AXES) if len(others) > 1 else []
+    axes = panels.varying(pd.concat(others), AXES) if len(others) > 1 else []
     axes = [axis for axis in axes if axis != "mode"]
     keys = [
         panels.slug(name, *(_slug_word(a, p[a].iloc[0]) for a in ("mode", *axes) if p[a].nunique() == 1))

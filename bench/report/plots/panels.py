@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.analysis.table import AXES
 from bench.report import labels
-
-AXES = ("mode", "model", "device", "amp", "batch", "imgsz")
 
 
 def split(table: pd.DataFrame, by: Sequence[str], keys: Sequence[str], most: int) -> list[pd.DataFrame]:
