@@ -46,12 +46,13 @@ def make_steps(
     optimizer: list[int] | None = None,
     data_wait: float = 0.0,
     interludes: list[float] | None = None,
+    timed_cycle: int = 0,
 ) -> Steps:
     """Steps with the given seconds; the optimizer ran in every last step of a cycle unless said otherwise."""
     before = [0.5, 0.5] if warmup is None else warmup
     seconds = before + ([0.25] * 4 if window is None else window)
     if optimizer is None:
-        optimizer = [index for index in range(len(seconds)) if (index + 1) % cycle == 0]
+        optimizer = [index for index in range(len(seconds)) if (index + 1) % (timed_cycle or cycle) == 0]
     return Steps(
         warmup=len(before),
         seconds=seconds,
@@ -60,6 +61,7 @@ def make_steps(
         optimizer=optimizer,
         cycle=cycle,
         interludes=interludes or [],
+        timed_cycle=timed_cycle,
     )
 
 
@@ -123,7 +125,7 @@ def make_record(**changes: Any) -> Record:
         fields |= {
             "effective": make_effective(case),
             "steps": make_steps(images=case.batch),
-            "phases": {"forward": Phase([0.125] * 4, "calls of the window")} if case.mode == "predict" else {},
+            "phases": {"forward": Phase([0.125], "calls of the window")} if case.mode == "predict" else {},
             "memory": {
                 "allocated": Memory(None, "torch keeps no statistics of its CPU allocator"),
                 "reserved": Memory(None, "torch keeps no statistics of its CPU allocator"),
@@ -132,7 +134,7 @@ def make_record(**changes: Any) -> Record:
             },
             "device": {"capability": "AVX2", "mkldnn": True},
             "window": Window(wall_seconds=1.0, cpu_seconds=6.9, involuntary_switches=12, processors=8),
-            "extra": {"loss": {"box_loss": 3.1416, "cls_loss": 5.4321, "dfl_loss": 4.2424}},
+            "checks": {"loss": {"box_loss": 3.1416, "cls_loss": 5.4321, "dfl_loss": 4.2424}},
         }
     return Record(**(fields | changes))
 

@@ -3,6 +3,8 @@
 History of the format, by ``schema``:
 
 1. The first.
+2. Several processes of a case, each with a record; the window may run the optimizer more often than training does
+   (``timed_cycle``); phases are means by kind of step; what disturbed a window; what training was checked for.
 """
 
 from __future__ import annotations
@@ -12,22 +14,41 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case, Recipe
+from bench.cases.matrix import process_name
 from bench.records.outcome import Outcome
 
-SCHEMA = 1
+SCHEMA = 2
+
+PLAIN, OPTIMIZER, AFTER = range(3)
+"""Kinds of steps: a plain one, one that ran the optimizer, and the one after that, which allocates gradients anew."""
+
+
+def kinds_of(count: int, optimizer: list[int], cycle: int) -> list[int]:
+    """The kind of each of ``count`` steps of which those at the indices ``optimizer`` ran the optimizer."""
+    found = [PLAIN] * count
+    if cycle > 1:
+        for index in optimizer:
+            found[index] = OPTIMIZER
+        for index in optimizer:
+            if index + 1 < count and found[index + 1] == PLAIN:
+                found[index + 1] = AFTER
+    return found
 
 
 class Steps(msgspec.Struct, frozen=True):
     """Raw times of all steps, warm-up first. A step is from the end of one batch to the end of the next.
 
     Attributes:
-        warmup: how many steps at the start are warm-up; the window is the rest.
-        dropped: how many more steps of warm-up came before those, and are not kept.
+        warmup: how many steps at the start are warm-up, or windows that were given up; the window is the rest.
+        dropped: how many more steps came before those, and are not kept.
         seconds: of each step, waiting for data included.
         data_wait: seconds of each step until its batch was there.
         images: images of each step, or one number where all are alike.
         optimizer: indices of the steps that ran the optimizer.
-        cycle: steps from one optimizer step to the next (gradient accumulation); 1 in prediction.
+        cycle: steps from one optimizer step to the next in real training (gradient accumulation); 1 in prediction.
+        timed_cycle: the same in the steps that were timed; 0 where it is ``cycle``. Where real accumulation is longer
+            than a window can be, the optimizer runs more often in it, and every kind of step is weighted by how often
+            it really comes (:attr:`weights`).
         interludes: seconds between steps of the window that belong to none (the turn of an epoch).
     """
 
@@ -39,6 +60,7 @@ class Steps(msgspec.Struct, frozen=True):
     cycle: int
     interludes: list[float] = []
     dropped: int = 0
+    timed_cycle: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.seconds)
@@ -49,6 +71,10 @@ class Steps(msgspec.Struct, frozen=True):
             raise ValueError("steps: an index is out of range")
         if self.cycle < 1 or min(images, default=1) < 1 or min(self.seconds, default=1.0) <= 0:
             raise ValueError("steps: a step without images or without a duration")
+        if self.modelled and self.timed_cycle < 3:
+            raise ValueError("steps: a window without plain steps says nothing of them")
+        if self.modelled and set(self.kinds) != {PLAIN, OPTIMIZER, AFTER}:
+            raise ValueError("steps: a modelled window needs steps of every kind")
 
     @property
     def window(self) -> list[float]:
@@ -63,16 +89,77 @@ class Steps(msgspec.Struct, frozen=True):
         return self.images * len(self.window)
 
     @property
+    def modelled(self) -> bool:
+        """Whether the optimizer ran at another pace in the window than it does in training."""
+        return self.timed_cycle not in (0, self.cycle)
+
+    @property
+    def kinds(self) -> list[int]:
+        """The kind of each step of the window; in a cycle of one all are plain."""
+        return kinds_of(len(self.seconds), self.optimizer, self.timed_cycle or self.cycle)[self.warmup :]
+
+    @property
+    def weights(self) -> list[float]:
+        """Weight of each step of the window in the mean step; they sum to 1.
+
+        A window of whole cycles is its own mean. In a modelled one the optimizer step and the one after it each have
+        the weight ``1 / cycle`` together with others of their kind, and the plain steps have the rest.
+        """
+        kinds = self.kinds
+        if not self.modelled:
+            return [1 / len(kinds)] * len(kinds)
+        share = {PLAIN: 1 - 2 / self.cycle, OPTIMIZER: 1 / self.cycle, AFTER: 1 / self.cycle}
+        return [share[kind] / kinds.count(kind) for kind in kinds]
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds of the mean step of training: the mean, since the median would leave out every optimizer step."""
+        return sum(weight * seconds for weight, seconds in zip(self.weights, self.window, strict=True))
+
+    @property
     def images_per_second(self) -> float:
-        """Images of the window over its seconds: the mean, since the median would leave out every optimizer step."""
-        return self.window_images / sum(self.window)
+        """Images of a step over the seconds of the mean step."""
+        return self.window_images / len(self.window) / self.step_seconds
 
 
 class Phase(msgspec.Struct, frozen=True):
-    """Times of one part of a step, such as ``forward``; ``how`` says from which steps."""
+    """One part of a step, such as ``forward``.
 
-    seconds: list[float]
+    Attributes:
+        seconds: its mean, by kind of step: :data:`PLAIN`, :data:`OPTIMIZER`, :data:`AFTER`; None where there was no
+            such step, and one number where all steps are alike.
+        how: by which clock, and from which steps.
+    """
+
+    seconds: list[float | None]
     how: str
+
+    def __post_init__(self) -> None:
+        if len(self.seconds) not in (1, 3):
+            raise ValueError("phases: means of one kind of step or of all three")
+
+    @classmethod
+    def over(cls, seconds: list[float], kinds: list[int], how: str) -> Phase:
+        """From its seconds in each of some steps, and the kinds of those."""
+        if set(kinds) == {PLAIN}:
+            return cls([round(sum(seconds) / len(seconds), 7)], how)
+        means: list[float | None] = []
+        for kind in (PLAIN, OPTIMIZER, AFTER):
+            own = [s for s, of in zip(seconds, kinds, strict=True) if of == kind]
+            means.append(round(sum(own) / len(own), 7) if own else None)
+        return cls(means, how)
+
+    def mean(self, steps: Steps) -> float | None:
+        """Seconds of this part in the mean step of training."""
+        if len(self.seconds) == 1:
+            return self.seconds[0]
+        share = [0.0, 0.0, 0.0]
+        for kind, weight in zip(steps.kinds, steps.weights, strict=True):
+            share[kind] += weight
+        parts = [(weight, seconds) for weight, seconds in zip(share, self.seconds, strict=True) if weight]
+        if any(seconds is None for _, seconds in parts):
+            return None
+        return sum(weight * seconds for weight, seconds in parts if seconds is not None)
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -82,13 +169,81 @@ class Memory(msgspec.Struct, frozen=True):
     how: str
 
 
-class Window(msgspec.Struct, frozen=True):
-    """What the process and the machine did during the window."""
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process, the machine and the device did during a window; None where the system does not tell.
+
+    Shares are of the window's wall time unless said otherwise.
+
+    Attributes:
+        wall_seconds, cpu_seconds: of the window, and of the process within it, all threads together.
+        involuntary_switches: how often a thread was made to wait for a processor.
+        processors: that the process may use.
+        cpu_wait_share: time that its threads stood ready but had no processor; that of the thread that waited most.
+        steal_share: time that the hypervisor gave to other machines, of the machine's processor time.
+        others_share: processor time that other processes of the machine used, in processors.
+        pressure: share of time in which some task waited, by ``cpu``, ``memory`` and ``io`` (pressure-stall).
+        clock_mhz: mean clock of the processors at the end.
+        thermal: the system's word for thermal pressure, such as ``nominal`` or ``heavy``.
+        on_battery: whether the machine ran on its battery.
+        device_clock_mhz, device_temperature: of the device at the end, in MHz and degrees Celsius.
+        device_throttle: reasons for which the device held its clocks back.
+        device_others: other processes that computed on the device.
+        disturbed: what disturbed the window, one phrase each; judged by the above alone, never by its speed.
+        step_seconds: mean step of training by this window, where it was given up; the record's own has its steps.
+    """
 
     wall_seconds: float
     cpu_seconds: float
     involuntary_switches: int
     processors: int
+    cpu_wait_share: float | None = None
+    steal_share: float | None = None
+    others_share: float | None = None
+    pressure: dict[str, float] | None = None
+    clock_mhz: float | None = None
+    thermal: str | None = None
+    on_battery: bool | None = None
+    device_clock_mhz: float | None = None
+    device_temperature: float | None = None
+    device_throttle: list[str] | None = None
+    device_others: int | None = None
+    disturbed: list[str] = []
+    step_seconds: float | None = None
+
+
+class Apart(msgspec.Struct, frozen=True, kw_only=True):
+    """What an epoch has beside its steps, in seconds; None where it was not seen or not asked for.
+
+    Attributes:
+        turn: from the last step of an epoch to the start of the next one, validation and checkpoint left out.
+        validation: of the validation set, once.
+        validation_images: how many images that is.
+        checkpoint: of saving one.
+    """
+
+    turn: float | None = None
+    validation: float | None = None
+    validation_images: int | None = None
+    checkpoint: float | None = None
+
+
+class Noise(msgspec.Struct, frozen=True, kw_only=True):
+    """What this machine's calibration found for a device and a mode.
+
+    Attributes:
+        sd: standard deviation of the logarithm of the mean step between fresh processes of one case.
+        processes: how many there were.
+        calibrated: date of the calibration.
+        case: its case.
+        torch, ultralytics: versions that it ran with; empty in older records, which do not say.
+    """
+
+    sd: float
+    processes: int
+    calibrated: str
+    case: str
+    torch: str = ""
+    ultralytics: str = ""
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -168,10 +323,17 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen of one case. Written once, never changed; frames, plots and verdicts are derived from it."""
+    """What was seen of one case in one process. Written once, never changed; all that is shown is derived from it.
+
+    Attributes:
+        process: which of the fresh processes that repeat the case in this run, from 1.
+        discarded: windows that were measured again because they were disturbed, oldest first.
+        checks: what training was checked for, and what was found: ``loss``, ``gradient_norm``, ``moved``, ...
+    """
 
     schema: int = SCHEMA
     run: str
+    process: int = 1
     started: str
     case: Case
     recipe: Recipe
@@ -187,6 +349,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     energy: dict[str, Any] | None = None
     device: dict[str, Any] = {}
     window: Window | None = None
+    discarded: list[Window] = []
+    apart: Apart = Apart()
+    noise: Noise | None = None
+    checks: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     costs: Costs = Costs()
     log: str = ""
@@ -198,5 +364,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Unique over all runs: the run and the case."""
-        return f"{self.run}/{self.case.id}"
+        """Unique over all runs: the run, the case, and the process where it is not the first."""
+        return f"{self.run}/{self.name}"
+
+    @property
+    def name(self) -> str:
+        """Unique within the run, and the name of its file."""
+        return process_name(self.case, self.process)

@@ -55,7 +55,7 @@ class Store:
 
     def path(self, record: Record) -> Path:
         """The file of a record."""
-        return self.folder / f"{record.case.id}.json"
+        return self.folder / f"{record.name}.json"
 
     def save(self, record: Record) -> str:
         """Write a record, and what could not be written before.
@@ -63,7 +63,7 @@ class Store:
         Returns:
             An empty string, or one sentence on why records are still unsaved; they are kept in :attr:`unsaved`.
         """
-        self.unsaved = [old for old in self.unsaved if old.case != record.case] + [record]
+        self.unsaved = [old for old in self.unsaved if old.name != record.name] + [record]
         return self.flush()
 
     def flush(self) -> str:
@@ -92,7 +92,7 @@ class Store:
         try:
             folder = Path(tempfile.mkdtemp(prefix=f"yolopace-{self.run}-"))
             for record in self.unsaved:
-                write_whole(folder / f"{record.case.id}.json", encoded(record))
+                write_whole(folder / f"{record.name}.json", encoded(record))
         except OSError as error:
             return f"{count} record(s) are lost: there is no room in {self.folder} nor elsewhere ({error.strerror})."
         return f"{count} record(s) had no room in {self.folder} and are in {folder}: move them there."

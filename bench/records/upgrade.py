@@ -8,7 +8,22 @@ from typing import Any
 from bench.errors import BenchError
 from bench.records.record import SCHEMA
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _phases_as_means(raw: dict[str, Any]) -> dict[str, Any]:
+    """From 1 to 2: of the times of a phase their mean is kept, and losses stand with the other checks."""
+    found = dict(raw)
+    found["phases"] = {
+        name: {**phase, "seconds": [sum(phase["seconds"]) / len(phase["seconds"])]}
+        for name, phase in raw.get("phases", {}).items()
+        if phase["seconds"]
+    }
+    extra = dict(raw.get("extra", {}))
+    if "loss" in extra:
+        found["checks"] = {"loss": extra.pop("loss")}
+    return {**found, "extra": extra}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _phases_as_means}
 """By schema number: the function that makes a record of that schema one of the next."""
 
 

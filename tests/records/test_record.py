@@ -95,7 +95,9 @@ def test_images_of_the_window() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_record_with_64_steps_is_small(mode: str, tmp_path: Path) -> None:
-    phases = {"forward": Phase(TENTHS, "calls of the window")} if mode == "predict" else {}
+    means = [TENTHS[0]] if mode == "predict" else TENTHS[:3]
+    parts = ("preprocess", "forward", "postprocess") if mode == "predict" else ("preprocess", "forward", "backward")
+    phases = {part: Phase(means, "host clock, steps of the window") for part in parts}
     steps = make_steps(TENTHS[6:], warmup=TENTHS[:6], cycle=4 if mode == "train" else 1, data_wait=0.012345)
     assert len(steps.seconds) == 64
     record = make_record(mode=mode, steps=steps, phases=phases)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bench.errors import WrongUse
-from bench.records.record import Record
+from bench.records.record import SCHEMA, Record
 from bench.records.store import Store, check_new_run, files, new_run_name, read, resolve_run, runs, write_whole
 from tests.builders import make_machine, make_record
 
@@ -58,8 +58,15 @@ def test_a_record_is_a_readable_file_of_its_own(store: Store) -> None:
     assert names(store.folder) == [f"{record.case.id}.json"]
     content = store.path(record).read_bytes()
     assert msgspec.json.decode(content, type=Record) == record
-    assert content.startswith(b'{\n "schema": 1,\n')
+    assert content.startswith(b'{\n "schema": %d,\n' % SCHEMA)
     assert stat.S_IMODE(store.path(record).stat().st_mode) == 0o644
+
+
+def test_each_process_of_a_case_has_a_file_of_its_own(store: Store) -> None:
+    first, second = make_record(), make_record(process=2)
+    assert (store.save(first), store.save(second)) == ("", "")
+    assert names(store.folder) == [f"{first.case.id}--p2.json", f"{first.case.id}.json"]
+    assert {record.id for record in read([store.folder])[0]} == {first.id, second.id}
 
 
 def test_a_record_replaces_the_one_of_the_same_case(store: Store) -> None:

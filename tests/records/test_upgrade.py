@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import copy
+import json
+import statistics
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.records import upgrade
+from bench.records import store, upgrade
 from bench.records.record import SCHEMA
 from bench.records.upgrade import UPGRADES, Unreadable, upgraded
 
@@ -50,3 +54,43 @@ def test_junk_is_refused(junk: object) -> None:
 def test_a_schema_that_never_was_is_refused(number: int) -> None:
     with pytest.raises(Unreadable):
         upgraded({"schema": number})
+
+
+# From 1 to 2
+
+
+def test_phases_of_schema_1_become_their_mean_and_losses_checks() -> None:
+    old = {
+        "schema": 1,
+        "phases": {"forward": {"seconds": [0.1, 0.2, 0.3], "how": "calls"}, "other": {"seconds": [], "how": "none"}},
+        "extra": {"loss": {"box_loss": 1.5}, "pid": 7},
+    }
+    kept = copy.deepcopy(old)
+    assert upgraded(old) == {
+        "schema": 2,
+        "phases": {"forward": {"seconds": [pytest.approx(0.2)], "how": "calls"}},
+        "extra": {"pid": 7},
+        "checks": {"loss": {"box_loss": 1.5}},
+    }
+    assert old == kept
+
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "results" / "example-linux-cpu"
+
+
+def test_the_example_of_schema_1_is_read_and_its_files_stay_as_they_are() -> None:
+    files = sorted(EXAMPLE.glob("*.json"))
+    before = [file.read_bytes() for file in files]
+    records, complaints = store.read([EXAMPLE])
+    assert complaints == []
+    assert len(records) == len(files) > 0
+    assert [file.read_bytes() for file in files] == before
+    for record in records:
+        raw = json.loads((EXAMPLE / f"{record.name}.json").read_text())
+        assert record.schema == SCHEMA and record.process == 1
+        assert record.checks.get("loss") == (raw["checks"] if raw["schema"] > 1 else raw["extra"]).get("loss")
+        if record.steps is not None:
+            assert record.steps.window == raw["steps"]["seconds"][raw["steps"]["warmup"] :]
+        for name, phase in record.phases.items():
+            if raw["schema"] == 1:
+                assert phase.seconds == [pytest.approx(statistics.fmean(raw["phases"][name]["seconds"]))]
