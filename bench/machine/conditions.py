@@ -15,6 +15,7 @@ GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 def conditions() -> Conditions:
     """Load, memory, swap, power source and frequency governor; None where the system does not tell."""
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    plugged = battery.power_plugged if battery else None  # psutil may know of a battery, and not of its plug
     try:
         governor: str | None = GOVERNOR.read_text().strip()
     except OSError:
@@ -23,6 +24,6 @@ def conditions() -> Conditions:
         load=round(os.getloadavg()[0], 2),
         memory_available_bytes=psutil.virtual_memory().available,
         swap_used_bytes=psutil.swap_memory().used,
-        on_battery=None if battery is None else not battery.power_plugged,
+        on_battery=None if plugged is None else not plugged,
         governor=governor,
     )

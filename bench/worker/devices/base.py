@@ -34,10 +34,41 @@ class Device(Protocol):
     def facts(self) -> dict[str, Any]:
         """What the device is and how it is set."""
 
+    def release(self) -> None:
+        """Give back memory that is kept for later use, so that it counts in no peak."""
+
+    def event(self) -> Any:
+        """A new event with ``record`` and ``elapsed_time`` (milliseconds); only where marks are taken by events."""
+
+    def sample(self) -> dict[str, Any]:
+        """What the device is doing, as :func:`sampled` names it; called at the edges of a window, and never raises."""
+
 
 def figure(value: int | None, how: str) -> dict[str, Any]:
     """A memory figure with the way it was got."""
     return {"bytes": value, "how": how}
+
+
+def sampled(
+    clock: float | None = None,
+    temperature: float | None = None,
+    throttle: list[str] | None = None,
+    others: int | None = None,
+) -> dict[str, Any]:
+    """A device at one moment; None for what it does not tell.
+
+    Args:
+        clock: in MHz.
+        temperature: in degrees Celsius.
+        throttle: reasons for which it holds its clocks back; empty for none.
+        others: other processes that compute on it.
+    """
+    return {
+        "device_clock_mhz": clock,
+        "device_temperature": temperature,
+        "device_throttle": throttle,
+        "device_others": others,
+    }
 
 
 forked_from: int | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
-from .base import figure, process_peak, reset_process_peak
+from .base import figure, process_peak, reset_process_peak, sampled
 
 
 class Cpu:
@@ -39,3 +40,15 @@ class Cpu:
             "capability": torch.backends.cpu.get_cpu_capability(),
             "mkldnn": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
         }
+
+    def release(self) -> None:
+        """Collect garbage; torch keeps no cache on the CPU."""
+        gc.collect()
+
+    def event(self) -> Any:
+        """The clock tells as much here."""
+        raise NotImplementedError
+
+    def sample(self) -> dict[str, Any]:
+        """Nothing: the machine's own meters tell of the CPU."""
+        return sampled()

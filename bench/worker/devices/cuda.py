@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
-from .base import figure, process_peak, reset_process_peak
+from . import nvml
+from .base import figure, process_peak, reset_process_peak, sampled
 
 INDEX = 0
 """The index of the one card that is left visible."""
@@ -23,6 +25,8 @@ class Cuda:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._card: nvml.Card | None = None
+        self._looked_up = False
 
     def why_unusable(self) -> str:
         """What torch was built for, against the devices that it sees; also takes the card."""
@@ -83,3 +87,25 @@ class Cuda:
             "cudnn": torch.backends.cudnn.version(),
             "allocator_retries": torch.cuda.memory_stats(INDEX).get("num_alloc_retries", 0),
         }
+
+    def release(self) -> None:
+        """Collect garbage, and give back what the caching allocator holds."""
+        import torch
+
+        gc.collect()
+        torch.cuda.empty_cache()
+
+    def event(self) -> Any:
+        """An event of the current stream, which measures time."""
+        import torch
+
+        return torch.cuda.Event(enable_timing=True)
+
+    def sample(self) -> dict[str, Any]:
+        """What NVML tells; nothing where the interpreter has no ``pynvml``. The first call starts it."""
+        import torch
+
+        if not self._looked_up:
+            self._looked_up = True
+            self._card = nvml.open_card(torch.cuda.get_device_properties(INDEX))
+        return self._card.sample() if self._card else sampled()

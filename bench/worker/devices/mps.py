@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 from typing import Any
 
-from .base import figure, process_peak, reset_process_peak
+from .base import figure, process_peak, reset_process_peak, sampled
 
 
 class Mps:
@@ -64,3 +65,18 @@ class Mps:
             "recommended_max_memory": int(torch.mps.recommended_max_memory()),
             "macos": platform.mac_ver()[0],
         }
+
+    def release(self) -> None:
+        """Collect garbage, and give back what the allocator holds."""
+        import torch
+
+        gc.collect()
+        torch.mps.empty_cache()
+
+    def event(self) -> Any:
+        """Events of MPS are not to be trusted before pytorch#196395: parts are timed in steps of their own."""
+        raise NotImplementedError
+
+    def sample(self) -> dict[str, Any]:
+        """Nothing: macOS tells the clocks of its GPU to root alone, and its heat for the whole machine."""
+        return sampled()

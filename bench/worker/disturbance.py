@@ -1,0 +1,123 @@
+"""Whether a window was disturbed: judged by what the system told of it, never by its speed.
+
+A rule that looked at the speed would throw slow windows away, and so make every number too good.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .devices.nvml import POWER_CAP
+from .mac import THERMAL_LEVELS
+
+STEAL = 0.01
+"""Share of the machine's time that a hypervisor may take."""
+
+WAIT = 0.02
+"""Share of the time that a thread may stand ready without a processor. Of 39 fresh processes of one case on a shared
+machine, those within 2 % of wall over CPU time had a standard deviation of 1.95 %, and all of them one of 15.5 %."""
+
+OTHERS = 0.02
+"""Processors that others may use while a thread waits. They can have kept it waiting no longer than they ran, so the
+smaller of the two is what they may have cost; a process that waits for its own data loaders is not disturbed."""
+
+CROWD = 0.05
+"""Share of the machine's processors that others may use while a case runs on the CPU. They share its caches, its memory
+and its clocks, and in a virtual machine often its cores, which shows in no wait: see ``docs/noise.md``."""
+
+IDLE = WAIT
+"""What wall time may exceed CPU time by where a single thread does all the work and the system tells of no waits."""
+
+MEMORY_PRESSURE = WAIT
+"""Share of the time in which some task may wait for memory: it cannot have cost more than that."""
+
+THERMAL = "moderate"
+"""The last level that is fine: ``heavy`` is where macOS begins to throttle."""
+
+BATTERY = "the machine ran on its battery"
+HELD_BACK = "the device held its clocks back"
+HOT = "the machine was under thermal pressure"
+LASTING = (BATTERY, HELD_BACK, HOT)
+"""How phrases begin of what is not mended by measuring again at once: a battery stays, and work cools no machine."""
+
+
+class Sign(NamedTuple):
+    """One covariate of a window beside its limit.
+
+    Attributes:
+        ratio: of the covariate to its limit; None for a mark that has no degree, and is there.
+        phrase: what happened, in the past tense.
+    """
+
+    ratio: float | None
+    phrase: str
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether the covariate is beyond its limit."""
+        return self.ratio is None or self.ratio > 1
+
+
+def disturbed(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> list[str]:
+    """What disturbed a window, one phrase each; empty for a calm one.
+
+    Args:
+        reading: of a :class:`~.meter.Meter`; what is None or missing in it is not judged.
+        threads: 1 where one thread does all the work of a case on the CPU, loading data included: it should never
+            idle. None where idling is legitimate: on other devices and with data loader processes.
+        on_cpu: whether the case runs on the CPU, so that whoever else uses it is felt.
+    """
+    return [sign.phrase for sign in signs(reading, threads, on_cpu) if sign.disturbs]
+
+
+def mendable(reasons: list[str]) -> bool:
+    """Whether there is something among what :func:`disturbed` found that a window measured at once may be spared."""
+    return any(not reason.startswith(LASTING) for reason in reasons)
+
+
+def severity(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> float:
+    """How disturbed a window was, to choose the least of several: 0 is calm.
+
+    The greatest ratio of a covariate to its limit, and 1 more for every mark that has no degree: so windows that share
+    a mark, such as the battery, are told apart by the rest.
+    """
+    found = signs(reading, threads, on_cpu)
+    marks = sum(sign.ratio is None for sign in found)
+    return marks + max((sign.ratio for sign in found if sign.ratio is not None), default=0.0)
+
+
+def signs(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> list[Sign]:
+    """Every covariate that a reading tells of, beside its limit."""
+    found = []
+    steal, waited, others = (reading.get(f"{name}_share") for name in ("steal", "cpu_wait", "others"))
+    if steal is not None:
+        found.append(Sign(steal / STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
+    if waited is not None and others is not None:
+        phrase = f"a thread waited {_percent(waited)} of the time for a processor; others used {others:.2f} processors"
+        found.append(Sign(min(waited / WAIT, others / OTHERS), phrase))
+    if on_cpu and others is not None:
+        crowd = others / reading["processors"]
+        found.append(
+            Sign(crowd / CROWD, f"others used {others:.2f} of the machine's {reading['processors']} processors")
+        )
+    if waited is None and threads == 1 and reading.get("cpu_seconds"):
+        idle = reading["wall_seconds"] / reading["cpu_seconds"] - 1
+        found.append(Sign(idle / IDLE, f"its one thread took {_percent(idle)} longer than it ran"))
+    memory = (reading.get("pressure") or {}).get("memory")
+    if memory is not None:
+        found.append(Sign(memory / MEMORY_PRESSURE, f"some task waited {_percent(memory)} of the time for memory"))
+    if reading.get("device_others"):
+        count = reading["device_others"]
+        found.append(Sign(None, f"{count} other process{'es' if count > 1 else ''} computed on the device"))
+    heat = [reason for reason in reading.get("device_throttle") or [] if reason != POWER_CAP]
+    if heat:
+        found.append(Sign(None, f"{HELD_BACK}: {', '.join(heat)}"))
+    if reading.get("thermal") in THERMAL_LEVELS[THERMAL_LEVELS.index(THERMAL) + 1 :]:
+        found.append(Sign(None, f"{HOT}: {reading['thermal']}"))
+    if reading.get("on_battery"):
+        found.append(Sign(None, BATTERY))
+    return found
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

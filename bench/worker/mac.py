@@ -1,0 +1,61 @@
+"""What macOS tells without root and without starting a process. Not run on hardware yet: tested against fakes."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+THERMAL_KEY = b"com.apple.system.thermalpressurelevel"
+"""A Darwin notification. ``NSProcessInfo.thermalState`` calls both ``moderate`` and ``heavy`` fair."""
+
+THERMAL_LEVELS = ("nominal", "moderate", "heavy", "trapping", "sleeping")
+"""Of ``OSThermalPressureLevel`` on macOS, from 0."""
+
+SYSTEM = "/usr/lib/libSystem.B.dylib"
+POWER = "/System/Library/Frameworks/IOKit.framework/IOKit"
+FOUNDATION = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
+UTF8 = 0x08000100  # kCFStringEncodingUTF8
+
+
+def thermal() -> str | None:
+    """The system's word for thermal pressure; None on other systems, and where it does not answer."""
+    if sys.platform != "darwin":
+        return None
+    library = ctypes.CDLL(SYSTEM)
+    register, state, cancel = library.notify_register_check, library.notify_get_state, library.notify_cancel
+    register.argtypes, register.restype = (ctypes.c_char_p, ctypes.POINTER(ctypes.c_int)), ctypes.c_uint32
+    state.argtypes, state.restype = (ctypes.c_int, ctypes.POINTER(ctypes.c_uint64)), ctypes.c_uint32
+    cancel.argtypes, cancel.restype = (ctypes.c_int,), ctypes.c_uint32
+    token, level = ctypes.c_int(), ctypes.c_uint64()
+    if register(THERMAL_KEY, ctypes.byref(token)) != 0:
+        return None
+    try:
+        if state(token, ctypes.byref(level)) != 0 or level.value >= len(THERMAL_LEVELS):
+            return None
+        return THERMAL_LEVELS[level.value]
+    finally:
+        cancel(token)
+
+
+def on_battery() -> bool | None:
+    """Whether the machine runs on its battery; None on other systems, and where it does not answer."""
+    if sys.platform != "darwin":
+        return None
+    power, foundation = ctypes.CDLL(POWER), ctypes.CDLL(FOUNDATION)
+    power.IOPSCopyPowerSourcesInfo.argtypes, power.IOPSCopyPowerSourcesInfo.restype = (), ctypes.c_void_p
+    source = power.IOPSGetProvidingPowerSourceType
+    source.argtypes, source.restype = (ctypes.c_void_p,), ctypes.c_void_p
+    text = foundation.CFStringGetCString
+    text.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_long, ctypes.c_uint32)
+    text.restype = ctypes.c_ubyte
+    foundation.CFRelease.argtypes, foundation.CFRelease.restype = (ctypes.c_void_p,), None
+    snapshot = power.IOPSCopyPowerSourcesInfo()
+    if not snapshot:
+        return None
+    try:
+        name, buffer = source(snapshot), ctypes.create_string_buffer(64)  # "AC Power", "Battery Power", "UPS Power"
+        if not name or not text(name, buffer, len(buffer), UTF8):
+            return None
+        return buffer.value == b"Battery Power"
+    finally:
+        foundation.CFRelease(snapshot)

@@ -1,0 +1,179 @@
+"""What the process, the machine and the device did during a window: read at its edges, outside of any timed step."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from . import mac, proc
+from .devices import Device
+from .devices.base import sampled
+from .disturbance import disturbed
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class _Process:
+    """What this process has had; the clocks are in seconds."""
+
+    wall: float
+    cpu: float
+    switches: int
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What this process's threads and everyone else have had, and when that was read."""
+
+    wall: float
+    cpu: float
+    waits: dict[str, int] | None
+    ticks: proc.Ticks | None
+    processes: proc.Processes
+    pressure: dict[str, int]
+
+
+def told(question: Callable[..., Value], *arguments: Any) -> Value | None:
+    """The answer, or None: whatever a system gets wrong about itself, no measurement may fail of it."""
+    try:
+        return question(*arguments)
+    except Exception:
+        return None
+
+
+class Meter:
+    """Read once where a window opens and once where it closes; may be used for several windows, one after another.
+
+    Reading takes a few milliseconds of this process; none of them is within the window's own wall and CPU time.
+    """
+
+    def __init__(self, device: Device, root: str = "/proc", system: str = "/sys") -> None:
+        """Read nothing yet: the device may not be taken.
+
+        Args:
+            device: that the case runs on.
+            root: where the kernel shows processes.
+            system: where it shows hardware.
+        """
+        self._device = device
+        self._root = str(root)
+        self._system = str(system)
+        self._threads: int | None = None
+        self._opened: tuple[_Process, _Machine] | None = None
+
+    def prepare(self, threads: int | None = None) -> None:
+        """Call before warm-up, to start what takes its time to start (NVML): :meth:`open` would let the device idle.
+
+        Args:
+            threads: 1 where one thread does all the work, loading data included; counts on the CPU alone. See
+                :func:`~.disturbance.disturbed`.
+        """
+        self._threads = threads if self._device.kind == "cpu" else None
+        told(self._device.sample)
+
+    def open(self) -> None:
+        """The window opens when this returns."""
+        told(self._device.sample)  # its counters begin anew
+        machine = self._read_machine()
+        self._opened = self._read_process(), machine
+
+    def close(self) -> dict[str, Any]:
+        """The window closed when this was called; what was seen, by the names of ``bench.records.record.Window``.
+
+        Shares are rounded to 4 decimals. What the system does not tell is None.
+        """
+        process = self._read_process()
+        device = told(self._device.sample) or sampled()  # at once: an idle device lowers its clocks
+        machine = self._read_machine()
+        assert self._opened is not None, "open() comes first"
+        reading: dict[str, Any] = {
+            "wall_seconds": round(process.wall - self._opened[0].wall, 6),
+            "cpu_seconds": round(process.cpu - self._opened[0].cpu, 6),
+            "involuntary_switches": process.switches - self._opened[0].switches,
+            "processors": len(_processors()),
+            "cpu_wait_share": told(_wait_share, self._opened[1], machine),
+            "steal_share": told(_steal_share, self._opened[1], machine),
+            "others_share": told(_others_share, self._opened[1], machine),
+            "pressure": told(_pressure, self._opened[1], machine),
+            "clock_mhz": told(self._read_clock),
+            "thermal": told(mac.thermal),
+            "on_battery": told(self._read_battery),
+            **device,
+        }
+        reading["disturbed"] = disturbed(reading, self._threads, self._device.kind == "cpu")
+        return reading
+
+    @staticmethod
+    def _read_process() -> _Process:
+        usage = resource.getrusage(resource.RUSAGE_SELF)  # all threads
+        return _Process(time.perf_counter(), usage.ru_utime + usage.ru_stime, usage.ru_nivcsw)
+
+    def _read_machine(self) -> _Machine:
+        return _Machine(
+            waits=told(proc.waits, self._root),
+            processes=told(proc.processes, self._root) or {},
+            ticks=told(proc.ticks, self._root),
+            pressure=told(proc.pressure, self._root) or {},
+            wall=time.perf_counter(),
+            cpu=self._read_process().cpu,
+        )
+
+    def _read_clock(self) -> float | None:
+        clock = proc.clock(self._root, self._system, _processors())
+        return None if clock is None else float(round(clock))
+
+    def _read_battery(self) -> bool | None:
+        found = proc.on_battery(self._system)
+        return mac.on_battery() if found is None else found
+
+
+def _processors() -> set[int]:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _wait_share(before: _Machine, after: _Machine) -> float | None:
+    if before.waits is None or after.waits is None:
+        return None
+    longest = max(waited - before.waits.get(thread, 0) for thread, waited in after.waits.items())
+    return round(max(longest, 0) / 1e9 / (after.wall - before.wall), 4)
+
+
+def _interval(before: _Machine, after: _Machine) -> proc.Ticks | None:
+    """Time of all processors between two moments."""
+    if before.ticks is None or after.ticks is None:
+        return None
+    return proc.Ticks(*(max(late - early, 0) for early, late in zip(before.ticks, after.ticks)))
+
+
+def _steal_share(before: _Machine, after: _Machine) -> float | None:
+    machine = _interval(before, after)
+    return round(machine.steal / machine.total, 4) if machine and machine.total else None
+
+
+def _others_share(before: _Machine, after: _Machine) -> float | None:
+    machine = _interval(before, after)
+    if machine is None or not before.processes or not after.processes:
+        return None
+    second = os.sysconf("SC_CLK_TCK")
+    # Data loader processes stay in the group of the worker, which leads it.
+    used = proc.used(before.processes, after.processes, os.getpgrp())
+    own = max(used.own, (after.cpu - before.cpu) * second)
+    ticks = proc.others(machine, own, used.kernel, used.others)
+    return round(ticks / second / (after.wall - before.wall), 4)
+
+
+def _pressure(before: _Machine, after: _Machine) -> dict[str, float] | None:
+    found = {
+        name: round(max(total - before.pressure[name], 0) / 1e6 / (after.wall - before.wall), 4)
+        for name, total in after.pressure.items()
+        if name in before.pressure
+    }
+    return found or None

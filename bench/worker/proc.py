@@ -1,0 +1,248 @@
+"""What Linux tells in ``/proc`` and ``/sys`` of a moment; None where it does not tell."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+PRESSURES = ("cpu", "memory", "io")
+
+KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags of a process
+
+
+class Ticks(NamedTuple):
+    """Time of all processors together since boot, in ticks of the clock.
+
+    Linux looks at every tick who is running, so these are samples; the times of a process are not.
+    """
+
+    busy: int
+    steal: int
+    total: int
+
+
+class Process(NamedTuple):
+    """Processor time of a process, in ticks: its own, and that of children which it has waited for."""
+
+    parent: int
+    group: int
+    kernel: bool
+    used: int
+    reaped: int
+
+
+class Used(NamedTuple):
+    """Ticks that processes used in an interval: those of one group, threads of the kernel, and all others."""
+
+    own: int
+    kernel: int
+    others: int
+
+
+Processes = dict[tuple[int, int], Process]
+"""All processes, by their number and the moment of their start: numbers are given anew."""
+
+
+def read(path: str) -> bytes | None:
+    """The whole of a small file, or None."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        parts = []
+        while part := os.read(descriptor, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+    except OSError:  # the process is gone (ESRCH), or the kernel was told not to count (EOPNOTSUPP)
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def waits(root: str) -> dict[str, int] | None:
+    """Nanoseconds that each thread of this process stood ready without a processor, since it began."""
+    found = {}
+    try:
+        threads = os.listdir(f"{root}/self/task")
+    except OSError:
+        return None
+    for thread in threads:
+        fields = (read(f"{root}/self/task/{thread}/schedstat") or b"").split()
+        if len(fields) >= 2 and fields[1].isdigit():
+            found[thread] = int(fields[1])
+    return found or None
+
+
+def ticks(root: str) -> Ticks | None:
+    """Time of all processors since boot."""
+    fields = (read(f"{root}/stat") or b"").partition(b"\n")[0].split()
+    if len(fields) < 9 or fields[0] != b"cpu":
+        return None
+    try:  # the guests' time, which follows, stands in ``user`` and ``nice`` already
+        user, nice, system, idle, wait, irq, softirq, steal = (int(field) for field in fields[1:9])
+    except ValueError:
+        return None
+    busy = user + nice + system + irq + softirq
+    return Ticks(busy, steal, busy + steal + idle + wait)
+
+
+def processes(root: str) -> Processes:
+    """Every process that can be seen."""
+    found: Processes = {}
+    try:
+        names = os.listdir(root)
+    except OSError:
+        return found
+    for name in names:
+        if not name.isdigit():
+            continue
+        # The name of the program stands in brackets, and may itself hold brackets, spaces and line ends.
+        fields = (read(f"{root}/{name}/stat") or b"").rpartition(b")")[2].split()
+        try:
+            found[int(name), int(fields[19])] = Process(
+                parent=int(fields[1]),
+                group=int(fields[2]),
+                kernel=bool(int(fields[6]) & KERNEL_THREAD),
+                used=int(fields[11]) + int(fields[12]),
+                reaped=int(fields[13]) + int(fields[14]),
+            )
+        except (IndexError, ValueError):
+            continue  # it ended in the meantime
+    return found
+
+
+def used(before: Processes, after: Processes, group: int) -> Used:
+    """Who used the processors between two moments.
+
+    A process that ended hands its whole time to the one that waited for it; what it had used before the first moment
+    is taken off again.
+    """
+    old = _handed_on(before, after)
+    ticks = {"own": 0, "kernel": 0, "others": 0}
+    for key, process in after.items():
+        earlier = before.get(key)
+        gain = process.used - (earlier.used if earlier else 0)
+        handed = process.reaped - (earlier.reaped if earlier else 0) - old.get(key[0], 0)
+        who = "own" if process.group == group else "kernel" if process.kernel else "others"
+        ticks[who] += max(gain, 0) + max(handed, 0)
+    return Used(**ticks)
+
+
+def _handed_on(before: Processes, after: Processes) -> dict[int, int]:
+    """What processes that ended had used before the first moment, by the number of the one that waited for them."""
+    alive = {number for number, _ in after}
+    parents = {number: process.parent for (number, _), process in before.items()}
+    found: dict[int, int] = {}
+    for key, process in before.items():
+        if key in after:
+            continue
+        heir = process.parent
+        for _ in parents:  # not without end: what was read while processes came and went may run in a circle
+            if heir in alive or heir not in parents:
+                break
+            heir = parents[heir]  # it ended too, and handed on what it had been handed
+        found[heir] = found.get(heir, 0) + process.used + process.reaped
+    return found
+
+
+def others(machine: Ticks, own: float, kernel: float, visible: float) -> float:
+    """Ticks that other processes than this one and its helpers used in an interval.
+
+    The times of processes are exact, but some may be out of sight (another container's) or miscounted (one whose end
+    nobody waited for). The machine's time holds everything, but it is sampled. So the former are believed as far as the
+    latter allows: three standard deviations of its samples, and two ticks.
+
+    Args:
+        machine: ticks of the interval.
+        own: ticks of this process and its helpers in it.
+        kernel: ticks of the kernel's threads; they serve everyone, this process (its disk, its GPU) included.
+        visible: ticks of all other processes that can be seen.
+    """
+    left = machine.busy - own - kernel
+    share = min(machine.busy / machine.total, 1.0) if machine.total else 0.0
+    slack = 3 * math.sqrt(machine.busy * (1 - share)) + 2
+    # The kernel may count what a hypervisor stole as time of the process that it stole it from.
+    return max(min(max(visible, left - slack), left + machine.steal + slack), 0.0)
+
+
+def pressure(root: str) -> dict[str, int]:
+    """Microseconds since boot in which some task waited, by what it waited for."""
+    found = {}
+    for name in PRESSURES:
+        for line in (read(f"{root}/pressure/{name}") or b"").splitlines():
+            words = line.split()
+            total = words[-1].partition(b"=") if words else (b"", b"", b"")
+            if words and words[0] == b"some" and total[0] == b"total" and total[2].isdigit():
+                found[name] = int(total[2])
+    return found
+
+
+def clock(root: str, system: str, processors: Iterable[int]) -> float | None:
+    """Mean clock in MHz of the processors: ``scaling_cur_freq``, else ``cpu MHz`` of ``/proc/cpuinfo``.
+
+    The latter is the clock that was measured only where the processor counts its cycles (``aperfmperf``); elsewhere, as
+    in most virtual machines, it is a constant, and is not told.
+    """
+    wanted = set(processors)
+    found = []
+    for processor in wanted:
+        text = (read(f"{system}/devices/system/cpu/cpu{processor}/cpufreq/scaling_cur_freq") or b"").strip()
+        if text.isdigit():
+            found.append(int(text) / 1000)
+    if not found:
+        found = _measured_clocks(read(f"{root}/cpuinfo") or b"", wanted)
+    return sum(found) / len(found) if found else None
+
+
+def _measured_clocks(cpuinfo: bytes, wanted: set[int]) -> list[float]:
+    found = []
+    for block in cpuinfo.split(b"\n\n"):
+        facts = dict(_fact(line) for line in block.splitlines())
+        if b"aperfmperf" not in facts.get(b"flags", b"").split():
+            continue
+        try:
+            if int(facts[b"processor"]) in wanted:
+                found.append(float(facts[b"cpu MHz"]))
+        except (KeyError, ValueError):
+            continue
+    return found
+
+
+def _fact(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b":")
+    return name.strip(), value.strip()
+
+
+def on_battery(system: str) -> bool | None:
+    """Whether the machine runs on its battery; None where it has no power supply that tells."""
+    folder = f"{system}/class/power_supply"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return None
+    plugged: list[bool] = []
+    batteries: list[bytes] = []
+    for name in names:
+
+        def fact(key: str, name: str = name) -> bytes:
+            return (read(f"{folder}/{name}/{key}") or b"").strip()
+
+        if fact("scope") == b"Device":
+            continue  # the battery of a mouse
+        kind, online = fact("type"), fact("online")
+        if kind in (b"Mains", b"USB") and online.isdigit():
+            plugged.append(online != b"0")  # 2 stands for a supply that can be programmed
+        elif kind == b"Battery":
+            batteries.append(fact("status"))
+    if any(plugged):
+        return False
+    if b"Discharging" in batteries:
+        return True
+    if not batteries:
+        return False if plugged else None
+    if plugged:
+        return True  # unplugged, whatever the battery says of itself
+    return False if any(status in (b"Charging", b"Full", b"Not charging") for status in batteries) else None

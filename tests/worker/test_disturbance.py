@@ -1,0 +1,135 @@
+"""The rule: which readings are called disturbed, by the covariates alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.worker import disturbance
+from bench.worker.disturbance import disturbed, mendable, severity
+
+CALM: dict[str, Any] = {
+    "wall_seconds": 3.0,
+    "cpu_seconds": 2.99,
+    "involuntary_switches": 4,
+    "processors": 8,
+    "cpu_wait_share": 0.001,
+    "steal_share": 0.0,
+    "others_share": 0.005,
+    "pressure": {"cpu": 0.0, "memory": 0.0, "io": 0.0},
+    "clock_mhz": 3000.0,
+    "thermal": "nominal",
+    "on_battery": False,
+    "device_clock_mhz": 1980.0,
+    "device_temperature": 60.0,
+    "device_throttle": [],
+    "device_others": 0,
+}
+
+DISTURBED: list[tuple[dict[str, Any], str, bool]] = [
+    ({"steal_share": 0.032}, "the hypervisor took 3.2 % of the machine's time", True),
+    (
+        {"cpu_wait_share": 0.3, "others_share": 1.274},
+        "a thread waited 30.0 % of the time for a processor; others used 1.27 processors",
+        True,
+    ),
+    ({"pressure": {"memory": 0.05}}, "some task waited 5.0 % of the time for memory", True),
+    ({"device_others": 1}, "1 other process computed on the device", True),
+    ({"device_others": 2}, "2 other processes computed on the device", True),
+    (
+        {"device_throttle": ["power cap", "hardware thermal slowdown", "power brake"]},
+        "the device held its clocks back: hardware thermal slowdown, power brake",
+        False,
+    ),
+    ({"thermal": "heavy"}, "the machine was under thermal pressure: heavy", False),
+    ({"thermal": "sleeping"}, "the machine was under thermal pressure: sleeping", False),
+    ({"on_battery": True}, "the machine ran on its battery", False),
+]
+
+
+@pytest.mark.parametrize(("change", "phrase", "mends"), DISTURBED)
+def test_what_disturbs_and_whether_measuring_again_mends_it(change: dict[str, Any], phrase: str, mends: bool) -> None:
+    found = disturbed({**CALM, **change})
+    assert found == [phrase]
+    assert mendable(found) is mends
+    assert severity({**CALM, **change}) >= 1 > severity(CALM)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"steal_share": 0.01},
+        {"cpu_wait_share": 0.4, "others_share": 0.01},  # it waits for its own data loaders
+        {"cpu_wait_share": 0.01, "others_share": 5.0},  # there are processors enough
+        {"pressure": {"cpu": 0.9, "memory": 0.02, "io": 0.9}},  # it may wait for its own helpers, and for its data
+        {"thermal": "moderate"},
+        {"device_throttle": ["power cap"]},
+        {"wall_seconds": 30.0},  # whatever the time is
+        {"involuntary_switches": 9999, "clock_mhz": 400.0, "device_clock_mhz": 200.0, "device_temperature": 95.0},
+    ],
+)
+def test_what_does_not_disturb(change: dict[str, Any]) -> None:
+    assert disturbed({**CALM, **change}) == []
+
+
+def test_a_crowd_disturbs_a_case_on_the_cpu_alone() -> None:
+    limit = disturbance.CROWD * CALM["processors"]
+    crowded = {**CALM, "others_share": limit * 1.05}
+    assert disturbed(crowded) == []
+    assert disturbed(crowded, on_cpu=True) == ["others used 0.42 of the machine's 8 processors"]
+    assert mendable(disturbed(crowded, on_cpu=True))
+    assert severity(crowded, on_cpu=True) == pytest.approx(1.05)
+    assert disturbed({**CALM, "others_share": limit}, on_cpu=True) == []
+
+
+def test_a_system_that_tells_nothing_is_not_judged() -> None:
+    silent = dict.fromkeys(CALM)
+    assert disturbed(silent) == disturbed(silent, threads=1) == disturbed({}) == []
+    assert severity(silent) == severity({}) == 0.0
+    assert not mendable([])
+
+
+@pytest.mark.parametrize(("cpu_seconds", "found"), [(2.99, 0), (2.95, 0), (2.90, 1), (1.0, 1)])
+def test_a_single_thread_should_never_idle_where_waits_are_not_told(cpu_seconds: float, found: int) -> None:
+    reading = {**CALM, "cpu_seconds": cpu_seconds, "cpu_wait_share": None, "others_share": None}
+    assert len(disturbed(reading, threads=1)) == found
+    assert mendable(disturbed(reading, threads=1)) is bool(found)
+    assert disturbed(reading) == disturbed(reading, threads=2) == []
+    assert disturbed({**reading, "cpu_wait_share": 0.0, "others_share": 0.0}, threads=1) == []
+
+
+def test_battery_together_with_something_else_is_worth_another_try() -> None:
+    found = disturbed({**CALM, "on_battery": True, "steal_share": 0.5})
+    assert len(found) == 2
+    assert mendable(found)
+
+
+def test_the_least_disturbed_window_is_the_one_with_the_smallest_greatest_ratio() -> None:
+    windows = [
+        {**CALM, "steal_share": 0.05},
+        {**CALM, "steal_share": 0.02, "cpu_wait_share": 0.02, "others_share": 3.0},
+        {**CALM, "cpu_wait_share": 0.3, "others_share": 0.06},
+    ]
+    assert [severity(window) for window in windows] == pytest.approx([5.0, 2.0, 3.0])
+
+
+def test_windows_that_share_a_mark_are_told_apart_by_the_rest() -> None:
+    calm, stolen = ({**CALM, "on_battery": True, "steal_share": share} for share in (0.0, 0.004))
+    assert severity(calm) < severity(stolen)
+    assert severity({**CALM, "steal_share": 0.004}) < severity(calm)
+
+
+def test_speed_is_no_part_of_severity() -> None:
+    assert severity(CALM) == severity({**CALM, "wall_seconds": 99.0, "cpu_seconds": 50.0, "step_seconds": 2.0})
+
+
+def test_every_limit_is_the_edge_of_its_rule() -> None:
+    for key, limit in (("steal_share", disturbance.STEAL), ("cpu_wait_share", disturbance.WAIT)):
+        busy = {**CALM, "others_share": 4.0}
+        assert disturbed({**busy, key: limit}) == []
+        assert disturbed({**busy, key: limit * 1.01}) != []
+    waiting = {**CALM, "cpu_wait_share": 0.5}
+    assert disturbed({**waiting, "others_share": disturbance.OTHERS}) == []
+    assert disturbed({**waiting, "others_share": disturbance.OTHERS * 1.01}) != []

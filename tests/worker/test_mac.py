@@ -1,0 +1,149 @@
+"""What macOS tells, against fakes of the two libraries that keep to the C signatures."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.worker import mac
+
+SNAPSHOT, NAME = 0x7F0000001000, 0x7F0000002000
+"""Addresses beyond 32 bits: a function whose types were not declared would cut them off."""
+
+
+class Function:
+    """A C function: arguments pass through the types that were declared for it, as ctypes would have them."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+        self.argtypes: tuple[Any, ...] | None = None
+        self.restype: Any = ctypes.c_int
+
+    def __call__(self, *arguments: Any) -> Any:
+        assert self.argtypes is not None, "the types have to be declared"
+        assert len(arguments) == len(self.argtypes)
+        given = [kind.from_param(argument) for kind, argument in zip(self.argtypes, arguments, strict=True)]
+        del given  # from_param raises for an argument of a wrong type
+        result = self.body(*arguments)
+        return result if self.restype is None or result is None else self.restype(result).value
+
+
+class Library(SimpleNamespace):
+    """Functions by their names; another one is an AttributeError, as it is for a real library."""
+
+
+def target(reference: Any) -> Any:
+    """What ``ctypes.byref`` points to."""
+    return reference._obj
+
+
+class FakeMac:
+    """``libSystem``, ``IOKit`` and ``CoreFoundation``, with what they hold at the moment."""
+
+    def __init__(self) -> None:
+        self.level = 0
+        self.register_status = 0
+        self.state_status = 0
+        self.tokens: list[int] = []
+        self.source: bytes | None = b"AC Power"
+        self.snapshots: list[int] = []
+        self.libraries = {
+            "/usr/lib/libSystem.B.dylib": Library(
+                notify_register_check=Function(self.register),
+                notify_get_state=Function(self.state),
+                notify_cancel=Function(self.cancel),
+            ),
+            "/System/Library/Frameworks/IOKit.framework/IOKit": Library(
+                IOPSCopyPowerSourcesInfo=Function(self.copy), IOPSGetProvidingPowerSourceType=Function(self.providing)
+            ),
+            "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation": Library(
+                CFStringGetCString=Function(self.text), CFRelease=Function(self.snapshots.remove)
+            ),
+        }
+
+    def register(self, name: bytes, token: Any) -> int:
+        assert name == b"com.apple.system.thermalpressurelevel"
+        if self.register_status == 0:
+            target(token).value = 41
+            self.tokens.append(41)
+        return self.register_status
+
+    def state(self, token: Any, level: Any) -> int:
+        assert token.value in self.tokens
+        target(level).value = self.level
+        return self.state_status
+
+    def cancel(self, token: Any) -> int:
+        self.tokens.remove(token.value)
+        return 0
+
+    def copy(self) -> int:
+        if self.source is None:
+            return 0
+        self.snapshots.append(SNAPSHOT)
+        return SNAPSHOT
+
+    def providing(self, snapshot: int) -> int:
+        assert snapshot in self.snapshots
+        return NAME if self.source else 0
+
+    def text(self, string: int, buffer: Any, size: int, encoding: int) -> int:
+        assert string == NAME
+        assert encoding == 0x08000100
+        assert self.source is not None
+        if len(self.source) + 1 > size:
+            return 0
+        buffer.value = self.source
+        return 1
+
+
+@pytest.fixture
+def macos(monkeypatch: pytest.MonkeyPatch) -> FakeMac:
+    fake = FakeMac()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: fake.libraries[path])
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("level", "word"),
+    [(0, "nominal"), (1, "moderate"), (2, "heavy"), (3, "trapping"), (4, "sleeping"), (5, None), (2**63, None)],
+)
+def test_thermal_pressure(macos: FakeMac, level: int, word: str | None) -> None:
+    macos.level = level
+    assert mac.thermal() == word
+    assert macos.tokens == []  # cancelled
+
+
+def test_thermal_pressure_that_is_not_told(macos: FakeMac) -> None:
+    macos.state_status = 1
+    assert mac.thermal() is None
+    assert macos.tokens == []
+    macos.register_status = 1000000
+    assert mac.thermal() is None
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [(b"AC Power", False), (b"Battery Power", True), (b"UPS Power", False), (b"", None), (b"x" * 99, None)],
+)
+def test_power_source(macos: FakeMac, source: bytes, expected: bool | None) -> None:
+    macos.source = source
+    assert mac.on_battery() is expected
+    assert macos.snapshots == []  # released
+
+
+def test_power_source_that_is_not_told(macos: FakeMac) -> None:
+    macos.source = None
+    assert mac.on_battery() is None
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS answers")
+def test_other_systems_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    assert mac.thermal() is None
+    assert mac.on_battery() is None
