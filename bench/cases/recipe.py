@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 """Raise it when the way of measuring changes in any way that the fields below do not show."""
 
 
@@ -22,10 +22,18 @@ PINS: dict[str, tuple[Pin, ...]] = {
     "train": (
         Pin("epochs", 100_000, "more than enough: training is ended from outside when the window is complete"),
         Pin("optimizer", "SGD", "'auto' depends on the length of the run, which here is short"),
+        Pin("nbs", 64, "the default, written down: it settles how many batches make one optimizer step"),
+        Pin("mosaic", 1.0, "the default, written down: it makes one image of four, and a short run may lose it"),
         Pin("close_mosaic", 0, "versions disagree on whether a short run has mosaic at all (ultralytics#26226)"),
         Pin("warmup_epochs", 0, "the ramp of accumulation at the start of training is not what an epoch costs"),
+        Pin("multi_scale", False, "the default, which became 0.0 in 8.4; another size every step is another step"),
+        Pin("rect", False, "rectangular batches have fewer pixels than the size says, and take mosaic away"),
+        Pin("cache", False, "a cache is left out without an error where memory or disk is short"),
+        Pin("fraction", 1.0, "a part of the data set would shorten the epoch that is predicted"),
+        Pin("single_cls", False, "one class would make the head and its loss smaller than the model says"),
+        Pin("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
         Pin("deterministic", True, "the default, written down because what it costs changed (ultralytics#26180)"),
-        Pin("seed", 0, "the default, written down"),
+        Pin("seed", 0, "the default, written down: it settles which images each batch has"),
         Pin("patience", 100_000, "nothing is validated, so nothing may stop training for want of progress"),
         Pin("val", False, "validation is not part of a step"),
         Pin("save", False, "nor is saving a checkpoint"),
@@ -33,6 +41,13 @@ PINS: dict[str, tuple[Pin, ...]] = {
     ),
     "predict": (
         Pin("rect", False, "a rectangular letterbox has fewer pixels than the size says"),
+        Pin("conf", 0.25, "the default, written down: it settles how many boxes go through suppression"),
+        Pin("iou", 0.7, "the default, written down: it settles how many boxes suppression lets pass"),
+        Pin("max_det", 300, "the default, written down: each detection left is one more to build a result of"),
+        Pin("agnostic_nms", False, "the default, written down: suppression across classes lets fewer boxes pass"),
+        Pin("augment", False, "augmentation at test time runs the model on several sizes of one image"),
+        Pin("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
+        Pin("visualize", False, "pictures of what a layer sees are no inference"),
         Pin("verbose", False, "one line of log an image is not inference"),
         Pin("save", False, "nor is writing pictures"),
     ),
@@ -44,7 +59,7 @@ class Recipe(msgspec.Struct, frozen=True):
     """How to measure one case.
 
     Attributes:
-        warmup_seconds: warm-up lasts at least this long, and one accumulation cycle and two steps.
+        warmup_seconds: warm-up lasts at least this long, and two steps more than an accumulation cycle, real or short.
         window_steps: least steps of the window, rounded up to whole accumulation cycles.
         window_seconds: least seconds of the window.
         threads: CPU threads of torch, set for every case; 0 for Ultralytics' own number, min(8, cores - 1).
@@ -52,6 +67,8 @@ class Recipe(msgspec.Struct, frozen=True):
         data_steps: length of a made data set, in batches; an epoch's turn within the window is left out of the steps.
         data_seed: seed of a made data set.
         pins: settings of Ultralytics that are fixed; reasons in :data:`PINS`.
+        with_val: whether validation and the saving of a checkpoint are timed too, once, after the window.
+        compare_losses: whether the first losses are compared with the CPU's on cuda too; on mps they always are.
         version: of the way of measuring itself.
     """
 
@@ -63,6 +80,8 @@ class Recipe(msgspec.Struct, frozen=True):
     data: str = "coco-like"
     data_steps: int = 64
     data_seed: int = 0
+    with_val: bool = False
+    compare_losses: bool = False
     version: int = VERSION
 
     @property

@@ -15,35 +15,73 @@ AXES = ("device", "amp", "batch", "imgsz")
 
 TITLES = {
     "threads": "CPU threads of torch",
+    "threads_between": "CPU threads of torch between operations",
+    "threads_cv2": "CPU threads of OpenCV",
     "workers": "Data loader processes",
+    "prefetch": "Batches that a loader process reads ahead",
+    "pin_memory": "Batches in pinned memory",
     "optimizer": "Optimizer",
+    "optimizer_kernel": "How the optimizer walks the parameters",
     "accumulate": "Batches per optimizer step",
     "nbs": "Nominal batch size",
+    "ema": "Moving average of the weights",
     "mosaic": "Probability of mosaic",
+    "close_mosaic": "Epochs without mosaic at the end",
+    "albumentations": "Augmentation by Albumentations",
+    "multi_scale": "Another size every step",
+    "rect": "Rectangular batches",
+    "shuffle": "Images in random order",
+    "drop_last": "Smaller last batch left out",
+    "cache": "Cached images",
+    "buffer": "Images kept decoded for mosaic",
     "loss_scaling": "Loss scaling",
     "channels_last": "channels_last memory format",
     "compiled": "torch.compile",
     "fused": "Convolution and batch norm fused",
     "end2end": "End to end, without NMS",
+    "nms": "Whose NMS",
+    "conf": "Least confidence",
+    "iou": "Overlap that NMS allows",
+    "max_det": "Most detections an image",
+    "head_max_det": "Most detections of the head",
+    "format": "Format of the model",
+    "warmed_up": "Warm before the clock",
     "deterministic": "Deterministic algorithms",
+    "fills_memory": "New tensors filled (deterministic)",
+    "cudnn_deterministic": "Deterministic cuDNN",
     "cudnn_benchmark": "cuDNN picks kernels by trial",
     "cudnn_tf32": "TF32 in cuDNN",
     "matmul_tf32": "TF32 in matrix products",
+    "matmul_precision": "Precision of float32 matrix products",
+    "mkldnn": "oneDNN",
+    "nnpack": "NNPACK",
     "mps_fallback": "CPU stands in for what MPS lacks",
+    "variables": "Variables of the environment",
+    "integrations": "Integrations that listen",
+    "nan_recoveries": "Epochs begun anew after NaN",
+    "assigner_fallback": "Boxes assigned image by image for want of memory",
+    "warnings": "Warnings of Ultralytics before the clock",
+    "architecture": "Where the model's layers came from",
     "weights": "Weights",
+    "scale": "Size of the model",
     "parameters": "Parameters of the model",
+    "frozen": "Parameters that are frozen",
     "classes": "Classes",
     "images": "Images in the data set",
+    "images_dropped": "Images that could not be read",
 }
 """Known settings in the order in which they are shown. Others come after them, under their own names."""
 
-BRIEF = ("threads", "workers", "optimizer", "accumulate", "mosaic", "channels_last", "cudnn_tf32", "matmul_tf32")
+BRIEF = ("threads", "workers", "optimizer", "accumulate", "mosaic", "channels_last", "nms", "cudnn_tf32", "matmul_tf32")
 """Those that change speed most: they stand in a line of their own."""
 
 NOT_SET = "not set"
 """Asked: nothing, so that Ultralytics and torch decide."""
 
-GIVEN = ("weights", "parameters", "classes", "images")
+PINNED_AS = {"compiled": "compile"}
+"""Settings that are read back under another name than the argument that fixes them."""
+
+GIVEN = ("architecture", "weights", "scale", "parameters", "frozen", "classes", "images", "images_dropped")
 """What model and data bring along; nobody asks for it."""
 
 
@@ -127,8 +165,9 @@ def _asked(key: str, records: Sequence[Record]) -> str:
 def _fixed(key: str, record: Record) -> str:
     if key == "threads" and record.recipe.threads:
         return labels.setting(record.recipe.threads)
-    if key in record.recipe.pins:
-        return labels.setting(record.recipe.pins[key])
+    pin = PINNED_AS.get(key, key)
+    if pin in record.recipe.pins:
+        return labels.setting(record.recipe.pins[pin])
     return labels.NONE if key in GIVEN else NOT_SET
 
 
@@ -137,7 +176,7 @@ def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
     by_value: dict[str, list[Record]] = {}
     for record in records:
         if key in record.effective:
-            by_value.setdefault(labels.setting(record.effective[key]), []).append(record)
+            by_value.setdefault(_said(record.effective[key]), []).append(record)
     if len(by_value) == 1:
         return ((next(iter(by_value)), ""),)
     for axis in ("device", "amp", "batch", "imgsz", "model"):
@@ -151,6 +190,13 @@ def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
                 for value, members in by_value.items()
             )
     return tuple((value, labels.count(len(members), "case")) for value, members in by_value.items())
+
+
+def _said(value: Any) -> str:
+    """A setting of several parts says them all."""
+    if isinstance(value, dict):
+        value = [f"{name}={part}" for name, part in value.items()]
+    return labels.setting(", ".join(map(str, value)) or "none" if isinstance(value, list) else value)
 
 
 def _values(axis: str, records: Sequence[Record]) -> list[Any]:

@@ -6,14 +6,33 @@ import json
 import os
 import platform
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
-INTEGRATIONS = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb")
+INTEGRATIONS = (
+    "sync",
+    "clearml",
+    "comet",
+    "dvc",
+    "hub",
+    "mlflow",
+    "neptune",
+    "platform",
+    "raytune",
+    "tensorboard",
+    "wandb",
+)
 """Settings of Ultralytics that make a run talk to something; versions differ in which they have."""
 
 KEPT = ("datasets_dir", "weights_dir")
 """Settings of the user that matter: where relative data sets and named weights are looked for."""
+
+
+FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "ULTRALYTICS_API_KEY")
+"""Variables that would make a case another one: the rank that a launcher or a batch system sets (older Ultralytics,
+8.4.0 among them, takes any for a part of distributed training), and the key with which training reports to
+Ultralytics' platform."""
 
 
 def before_import(config: str, network: bool) -> None:
@@ -26,6 +45,8 @@ def before_import(config: str, network: bool) -> None:
     user = os.environ.pop("YOLO_CONFIG_DIR", None)
     if user:
         os.environ["YOLOPACE_USER_CONFIG"] = user
+    for name in FOREIGN:
+        os.environ.pop(name, None)
     os.environ["YOLO_CONFIG_DIR"] = config
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "false" if network else "true"
@@ -62,7 +83,19 @@ def after_import() -> None:
     if changed:
         settings.update(changed)
     ultralytics.data.utils.DATASETS_DIR = Path(settings["datasets_dir"])
+    _silence_what_is_loaded()
     _provide_font(Path(USER_CONFIG_DIR))
+
+
+def _silence_what_is_loaded() -> None:
+    """Some parts look at the settings once, when they are imported, which may have been before they were off."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("ultralytics."):
+            events, callbacks = (vars(module).get(part) for part in ("events", "callbacks"))
+            if events is not None and hasattr(events, "enabled"):
+                events.enabled = False
+            if name.startswith("ultralytics.utils.callbacks.") and isinstance(callbacks, dict):
+                callbacks.clear()
 
 
 def _provide_font(folder: Path) -> None:

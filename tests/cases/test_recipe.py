@@ -7,7 +7,7 @@ import pytest
 
 from bench.cases.axes import MODES
 from bench.cases.matrix import expand, profiles
-from bench.cases.recipe import PINS, Recipe, pins_for
+from bench.cases.recipe import PINS, VERSION, Recipe, pins_for
 from tests.builders import make_recipe
 
 CHANGES = {
@@ -19,7 +19,9 @@ CHANGES = {
     "data": "/data/coco.yaml",
     "data_steps": 65,
     "data_seed": 1,
-    "version": 2,
+    "with_val": True,
+    "compare_losses": True,
+    "version": VERSION + 1,
 }
 
 

@@ -1,0 +1,219 @@
+"""Settings read back from a live trainer or predictor: what runs, whatever was asked for.
+
+A setting that stands in an Ultralytics argument of the same name has that name here, so that a pin of the recipe is
+compared with what runs. Every Ultralytics gives the same keys; what a version does not know is None.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from .. import effective
+from ..data import image_files
+from ..devices import Device
+from ..environment import family
+
+TRAIN_ARGUMENTS = (
+    "nbs",
+    "warmup_epochs",
+    "close_mosaic",
+    "multi_scale",
+    "fraction",
+    "single_cls",
+    "seed",
+    "patience",
+    "val",
+    "save",
+    "plots",
+)
+"""Arguments that the loop itself looks at as it runs, so that the live arguments are what is in force."""
+
+PREDICT_ARGUMENTS = (
+    "rect",
+    "conf",
+    "iou",
+    "max_det",
+    "agnostic_nms",
+    "augment",
+    "visualize",
+    "verbose",
+    "save",
+)
+
+
+def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
+    """Settings read back from a trainer whose set-up is over, or whose window is.
+
+    ``imgsz`` is that of the last batch of images where the trainer keeps its shape as ``shape`` (N, C, H, W).
+    """
+    args, loader, model = trainer.args, trainer.train_loader, _inner(trainer.model)
+    dataset = loader.dataset
+    return {
+        "device": effective.device_name(trainer.device, device),
+        "amp": ("bf16" if args.amp == "bf16" else "on") if trainer.amp else "off",
+        "batch": loader.batch_size,
+        "imgsz": _side(getattr(trainer, "shape", ()) or (0, 0, args.imgsz, args.imgsz)),
+        **{name: getattr(args, name, None) for name in TRAIN_ARGUMENTS},
+        "epochs": trainer.epochs,
+        "workers": loader.num_workers,
+        "pin_memory": loader.pin_memory,
+        "prefetch": loader.prefetch_factor,
+        "drop_last": loader.drop_last,
+        "shuffle": type(loader.sampler).__name__ == "RandomSampler",
+        "rect": bool(dataset.rect),
+        "cache": dataset.cache or ("npy" if _npy_files(dataset) else False),
+        "buffer": dataset.max_buffer_length,
+        "images": len(dataset),
+        "images_dropped": _dropped(trainer),
+        **_augmentation(dataset.transforms),
+        "optimizer": type(trainer.optimizer).__name__,
+        "optimizer_kernel": _kernel(trainer.optimizer),
+        "accumulate": trainer.accumulate,
+        "loss_scaling": trainer.scaler.is_enabled(),
+        "ema": bool(trainer.ema and trainer.ema.enabled),
+        "compiled": _compiled(trainer.model),
+        "channels_last": effective.channels_last(trainer.model),
+        "frozen": sum(p.numel() for p in model.parameters() if not p.requires_grad),
+        "head_max_det": getattr(model.model[-1], "max_det", None),
+        "assigner_fallback": _assigner_fallback(model),
+        "nan_recoveries": getattr(trainer, "nan_recovery_attempts", None),
+        "integrations": _integrations(trainer.callbacks),
+        "classes": trainer.data["nc"],
+        **_model(model, args),
+    }
+
+
+def of_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
+    """Settings read back from a predictor that has made one call of ``images`` results.
+
+    The predictor keeps the shape (N, C, H, W) of what it put through the model as ``shape``.
+    """
+    args, model = predictor.args, _inner(predictor.model)
+    torch_model = getattr(getattr(model, "backend", model), "model", model)
+    end2end = bool(getattr(model, "end2end", False))
+    own = "torchvision" if "torchvision" in sys.modules else "ultralytics"
+    return {
+        "device": effective.device_name(predictor.device, device),
+        "amp": "on" if model.fp16 else "off",
+        "batch": min(images, predictor.shape[0]),
+        "imgsz": _side(predictor.shape),
+        **{name: getattr(args, name, None) for name in PREDICT_ARGUMENTS},
+        "format": getattr(model, "format", None) or ("pt" if getattr(model, "pt", False) else None),
+        "compiled": _compiled(predictor.model),
+        "channels_last": effective.channels_last(torch_model),
+        "fused": bool(torch_model.is_fused()),
+        "end2end": end2end,
+        "nms": "none" if end2end else own,
+        "warmed_up": bool(predictor.done_warmup),
+        "integrations": _integrations(predictor.callbacks),
+        "classes": len(model.names),
+        **_model(torch_model, args),
+    }
+
+
+def _inner(model: Any) -> Any:
+    """A model out of ``torch.compile``'s and DistributedDataParallel's wrapping."""
+    for name in ("_orig_mod", "module"):
+        model = getattr(model, name, model)
+    return model
+
+
+def _compiled(model: Any) -> bool:
+    return type(model).__name__ == "OptimizedModule"
+
+
+def _side(shape: Any) -> int | str:
+    """Size of a batch of shape (N, C, H, W): one number where it is square."""
+    height, width = int(shape[2]), int(shape[3])
+    return height if height == width else f"{height}x{width}"
+
+
+def _model(model: Any, args: Any) -> dict[str, Any]:
+    """What a model is, and where it came from.
+
+    A family's name without a letter means the first size of its yaml file. A yaml file of the same name in the working
+    folder goes before Ultralytics' own. Weights of some names are taken from a file of another name.
+    """
+    from ultralytics.utils.checks import check_yolov5u_filename
+
+    yaml, file = getattr(model, "yaml", None) or {}, str(args.model)
+    weights = file.endswith(".pt")
+    taken = str(check_yolov5u_filename(file, verbose=False)) if weights else file
+    here = not weights and (os.path.exists(file) or os.path.exists(family(file)))
+    return {
+        "architecture": "from weights" if weights else "from file" if here else "of Ultralytics",
+        "weights": "random" if not weights else "from file" if taken == file else f"from {os.path.basename(taken)}",
+        "scale": yaml.get("scale") or next(iter(yaml.get("scales") or ()), None),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def _dropped(trainer: Any) -> int:
+    """Images of the training split that are not in the data set, although the recipe wants all of them."""
+    if getattr(trainer.args, "fraction", 1.0) != 1.0:
+        return 0
+    return max(len(image_files(trainer.data["train"])) - len(trainer.train_loader.dataset), 0)
+
+
+def _npy_files(dataset: Any) -> bool:
+    """Whether arrays lie beside images: Ultralytics reads them in place of the images, cached or not."""
+    arrays = {str(file) for file in dataset.npy_files}
+    folders = {os.path.dirname(file) for file in arrays}
+    return any(entry.path in arrays for folder in folders for entry in os.scandir(folder or "."))
+
+
+def _augmentation(transforms: Any) -> dict[str, Any]:
+    """Probability of mosaic, and whether Albumentations takes part, as it does wherever it is installed."""
+    every = _transforms(transforms)
+    mixing = [t.p for t in every if type(t).__name__ == "Mosaic"]
+    others = [t for t in every if type(t).__name__ == "Albumentations" and getattr(t, "transform", None) is not None]
+    return {"mosaic": mixing[0] if mixing else 0.0, "albumentations": bool(others)}
+
+
+def _transforms(transform: Any) -> list[Any]:
+    """A transform and everything nested in it."""
+    inner = getattr(transform, "transforms", None)
+    return [transform, *(t for child in (inner if isinstance(inner, list) else ()) for t in _transforms(child))]
+
+
+def _kernel(optimizer: Any) -> str | None:
+    """How the optimizer walks its parameters: ``fused``, ``foreach`` or ``loop``; None where it cannot be told."""
+    group = optimizer.param_groups[0]
+    if group.get("fused"):
+        return "fused"
+    if "foreach" not in group:
+        return None
+    if group["foreach"] is not None:
+        return "foreach" if group["foreach"] else "loop"
+    try:
+        from torch.optim.optimizer import _default_to_fused_or_foreach  # what torch itself asks at every step
+    except ImportError:
+        return None
+    foreach = _default_to_fused_or_foreach(group["params"], differentiable=False, use_fused=False)[1]
+    return "foreach" if foreach else "loop"
+
+
+def _assigner_fallback(model: Any) -> bool | None:
+    """Whether boxes were assigned image by image for want of memory. The loss is made in the first step."""
+    from ultralytics.utils.tal import TaskAlignedAssigner
+
+    criterion = getattr(model, "criterion", None)
+    parts = [criterion, *(getattr(criterion, name, None) for name in ("one2many", "one2one"))]
+    found = [assigner for part in parts if (assigner := getattr(part, "assigner", None)) is not None]
+    said = [getattr(assigner, "_oom_warned", None) for assigner in found or [TaskAlignedAssigner()]]
+    return None if None in said else any(said)
+
+
+def _integrations(callbacks: Any) -> list[str]:
+    """Modules of Ultralytics whose callbacks talk to something; those that are switched off inside are left out."""
+    modules = {function.__module__ for functions in callbacks.values() for function in functions}
+    ours = [name for name in modules if name.startswith("ultralytics.") and not name.endswith(".base")]
+    return sorted(name.rpartition(".")[2] for name in ours if not _asleep(sys.modules.get(name)))
+
+
+def _asleep(module: Any) -> bool:
+    """Ultralytics' usage events are always called and look for their switch; its platform looks for a key."""
+    events = getattr(module, "events", None)
+    return getattr(events, "enabled", True) is False or not getattr(module, "_api_key", True)

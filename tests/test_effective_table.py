@@ -1,0 +1,64 @@
+"""Every row of ``docs/effective.md`` names a test that exists."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+DOCUMENT = TESTS.parent / "docs" / "effective.md"
+
+
+def rows():
+    lines = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+ROWS = [row for row in rows()[2:] if not row[0].startswith("**")]
+NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
+
+
+@cache
+def names_in(path):
+    """Names of a file's own tests."""
+    tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_the_table_is_whole():
+    heading, ruler, *_ = rows()
+    assert heading == ["asked", "what Ultralytics would run", "what yolopace does", "test"]
+    assert set(ruler) == {"---"}
+    assert len(ROWS) > 60
+    assert all(len(row) == len(heading) for row in rows())
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0][:40] for row in ROWS])
+def test_a_row_says_something_everywhere_and_names_tests_that_exist(row):
+    assert all(row)
+    named = NAMED.findall(row[3])
+    assert named, "no test is named"
+    assert NAMED.sub("", row[3]).strip() == "", "the last cell holds nothing but tests"
+    for path, name in named:
+        assert name in names_in(path), f"{path} has no test {name}"
+
+
+def test_every_test_of_the_substitutions_stands_in_the_table():
+    """The other way round: a test that no row names shows something that the table does not say."""
+    named = {name for row in ROWS for _, name in NAMED.findall(row[3])}
+    for file in sorted((TESTS / "effective").glob("test_*.py")):
+        extra = {name for name in names_in(f"effective/{file.name}") if name.startswith("test_")} - named - OF_THE_MEANS
+        assert not extra, f"{file.name}: {sorted(extra)}"
+
+
+OF_THE_MEANS = {
+    "test_only_fp16_needs_loss_scaling",
+    "test_pins_hold_against_what_a_case_asks_for",
+    "test_how_an_optimizer_of_ultralytics_own_walks_is_not_known",
+    "test_read_back_does_not_disturb",
+    "test_read_back_of_a_trainer_is_small_and_knows_every_pin",
+    "test_read_back_of_a_predictor_is_small_and_knows_every_pin",
+}
+"""Tests of reading back itself."""
