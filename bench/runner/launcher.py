@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -74,10 +75,11 @@ class Spawning:
         requested = time.monotonic()
         log = log_file()
         read, write = os.pipe()
+        told, tell = os.pipe()
         try:
             process = subprocess.Popen(
-                [self.interpreter.path, str(ENTRY), "case", str(write)],
-                pass_fds=[write],
+                [self.interpreter.path, str(ENTRY), "case", str(write), str(told)],
+                pass_fds=[write, told],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -86,11 +88,13 @@ class Spawning:
             )
         finally:
             os.close(write)
+            os.close(told)
         job = {**job, "config": str(config_folder(self.interpreter)), "network": self._network}
         assert process.stdin is not None
-        process.stdin.write(json.dumps(job).encode() + b"\n")
-        process.stdin.flush()
-        return Worker(process.pid, read, log, requested, exit_code=_Reaped(process))
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, which its channel tells
+            process.stdin.write(json.dumps(job).encode() + b"\n")
+            process.stdin.flush()
+        return Worker(process.pid, read, tell, log, requested, exit_code=_Reaped(process))
 
 
 class _Reaped:
@@ -184,21 +188,23 @@ class Forking:
         requested = time.monotonic()
         log = log_file()
         read, write = os.pipe()
+        told, tell = os.pipe()
         assert self._socket is not None
-        self.exits.clear()  # of earlier workers, whose numbers may come again
         try:
-            socket.send_fds(self._socket, [json.dumps(job).encode()], [write, log.fileno()])
+            socket.send_fds(self._socket, [json.dumps(job).encode()], [write, log.fileno(), told])
             message = self._next_message(time.monotonic() + START_LIMIT)
         except OSError:
             message = None
         finally:
             os.close(write)
+            os.close(told)
         if message is None or message["event"] != "forked":
             os.close(read)
+            os.close(tell)
             log.close()
             raise ParentGone
         pid = int(message["pid"])
-        return Worker(pid, read, log, requested, exit_code=_Told(self, pid))
+        return Worker(pid, read, tell, log, requested, exit_code=_Told(self, pid))
 
     def close(self) -> None:
         """End the parent, which ends its workers; their deaths are bound to its own besides."""
@@ -250,8 +256,10 @@ class Forking:
             message = json.loads(line)
             if message["event"] == "exited":
                 self.exits[message["pid"]] = message["code"]
-            else:
-                self._messages.append(message)
+                continue
+            if message["event"] == "forked":
+                self.exits.pop(message["pid"], None)  # of an earlier worker: numbers come again
+            self._messages.append(message)
         return True
 
     def _next_message(self, deadline: float) -> dict[str, Any] | None:

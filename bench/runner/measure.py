@@ -14,10 +14,11 @@ from bench.cases.matrix import Planned
 from bench.errors import WrongUse
 from bench.machine.conditions import conditions
 from bench.machine.fingerprint import machine
+from bench.records import calibration
 from bench.records.outcome import Outcome, Status
-from bench.records.record import Costs, Data, Record
+from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
 from bench.runner.launcher import Launcher, scratch_folder
-from bench.runner.paths import cache_folder
+from bench.runner.paths import cache_folder, calibration_folder
 from bench.runner.worker import Died, RanWild, Silent, Worker
 
 SETUP_LIMIT = 300.0
@@ -26,7 +27,13 @@ SETUP_LIMIT = 300.0
 DATA_LIMIT = 7200.0
 """Seconds that providing a data set may take; one that Ultralytics fetches can be tens of gigabytes."""
 
-PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring"}
+VAL_STEPS = 16
+"""Length of a made validation set, in training batches, where validation is timed; Ultralytics doubles its batch."""
+
+REST_LIMIT = 3600.0
+"""Seconds that validation and the saving of a checkpoint may take; a large set takes minutes on a CPU."""
+
+PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring", "rest": "validating"}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -65,13 +72,20 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
     events: dict[str, dict[str, Any]] = {}
     reached: dict[str, float] = {}
     phase = "setup"
-    limits = {"setup": setup_limit or SETUP_LIMIT, "warmup": phase_limit, "window": phase_limit}
+    limits = {"setup": setup_limit or SETUP_LIMIT, "warmup": phase_limit, "window": phase_limit, "rest": REST_LIMIT}
 
     def seen(outcome: Outcome) -> Seen:
         said = events.get
+        measured, apart = dict(said("measured", {})), dict(said("apart", {}))
+        if phase == "rest" and measured:  # whatever became of the rest, the steps were measured
+            failed = apart.pop("failed", "" if apart else outcome.reason)
+            outcome = Outcome(Status.MEASURED)
+            measured["apart"] = {**measured["apart"], **{key: apart[key] for key in APART if key in apart}}
+            if failed:
+                measured["extra"] = {**measured["extra"], "rest": failed}
         return Seen(
             outcome=outcome,
-            measured=said("measured", {}),
+            measured=measured,
             effective=said("effective", {}).get("settings", {}),
             data=said("data", {}),
             costs=Costs(
@@ -90,7 +104,7 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
             events[event["event"]] = event
             if event["event"] == "phase":
                 phase = event["name"]
-                reached[phase] = event["at"]
+                reached.setdefault(phase, event["at"])  # a window that is measured again is no warm-up
         ended = events["ended"]
         patience = 5.0
         result = seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
@@ -151,6 +165,7 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
         wanted: dict[str, Any] = {
             "root": str(cache_folder() / "data"),
             "images": planned.case.batch * recipe.data_steps,
+            "val_images": planned.case.batch * VAL_STEPS if recipe.with_val else 0,
             "seed": recipe.data_seed,
             "tag": launcher.interpreter.tag,
         }
@@ -177,6 +192,8 @@ def case_job(planned: Planned, data: dict[str, Any], scratch: str) -> dict[str, 
             "window_steps": recipe.window_steps,
             "window_seconds": recipe.window_seconds,
         },
+        "with_val": recipe.with_val,
+        "compare_losses": recipe.compare_losses,
         "data": data["yaml"],
         "scratch": scratch,
         "oom_kills": oom_kills(),
@@ -194,10 +211,11 @@ def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str
     before = conditions()
 
     def record(seen: Seen) -> Record:
-        measured = {key: seen.measured[key] for key in MEASURED if key in seen.measured}
+        measured: dict[str, Any] = {key: seen.measured[key] for key in MEASURED if key in seen.measured}
         content = {
-            "schema": 1,
+            "schema": SCHEMA,
             "run": run,
+            "process": planned.process,
             "started": started.isoformat(timespec="seconds"),
             "case": case,
             "recipe": recipe,
@@ -205,12 +223,17 @@ def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str
             "machine": machine(),
             "environment": launcher.interpreter.environment,
             "conditions": before,
+            "noise": calibration.noise_of(case, calibration.read(calibration_folder(), machine().fingerprint)),
             "effective": seen.effective,
             "data": Data(name=Path(recipe.data).name, fingerprint=data["fingerprint"], images=data["images"]),
             "costs": seen.costs,
             "log": seen.log,
         }
         try:
+            if "phases" in seen.measured:
+                steps = msgspec.convert(measured["steps"], Steps)
+                measured["phases"] = msgspec.to_builtins(phases(seen.measured["phases"], steps))
+                measured["discarded"] = [given_up(window) for window in seen.measured["discarded"]]
             return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
         except (msgspec.MsgspecError, ValueError) as error:
             outcome = Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}.")
@@ -223,5 +246,26 @@ def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str
             raise Interrupted(record=record(stop.seen) if stop.seen else None) from None
 
 
-MEASURED = ("steps", "phases", "memory", "device", "window", "extra")
+def given_up(window: dict[str, Any]) -> dict[str, Any]:
+    """A window that was measured again: its reading with its mean step, in place of its steps."""
+    steps = msgspec.convert(window["steps"], Steps)
+    return {**{k: v for k, v in window.items() if k != "steps"}, "step_seconds": round(steps.step_seconds, 6)}
+
+
+def phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
+    """Phases from what a worker saw: ``seconds`` of each part in each step, ``how``, and the ``optimizer`` steps.
+
+    The latter are None where the parts are those of the window.
+    """
+    kinds = steps.kinds
+    if seen["optimizer"] is not None:
+        count = max(map(len, seen["seconds"].values()), default=0)
+        kinds = kinds_of(count, seen["optimizer"], steps.cycle)
+    return {part: Phase.over(seconds, kinds, seen["how"]) for part, seconds in seen["seconds"].items()}
+
+
+APART = ("validation", "validation_images", "checkpoint")
+"""What a worker tells of the rest of an epoch, after its steps."""
+
+MEASURED = ("steps", "memory", "device", "window", "discarded", "apart", "checks", "extra")
 """Parts of a record that a worker fills in."""

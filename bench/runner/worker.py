@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -71,10 +72,13 @@ class Worker:
         requested: when it was asked for, in seconds of ``time.monotonic``.
     """
 
-    def __init__(self, pid: int, channel: int, log: IO[bytes], requested: float, exit_code: ExitCode) -> None:
+    def __init__(
+        self, pid: int, channel: int, control: int, log: IO[bytes], requested: float, exit_code: ExitCode
+    ) -> None:
         self.pid = pid
         self.requested = requested
         self._channel = channel
+        self._control = control
         self._log = log
         self._exit = exit_code
         self._pending = b""
@@ -136,6 +140,11 @@ class Worker:
             os.set_blocking(self._channel, True)
         return bool(self._lines)
 
+    def take_turn(self) -> None:
+        """Let a worker that takes turns go on with its next block."""
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which its channel tells
+            os.write(self._control, b".")
+
     def output(self) -> str:
         """The end of what the worker printed."""
         size = os.fstat(self._log.fileno()).st_size
@@ -156,6 +165,7 @@ class Worker:
         if not self._log.closed:
             self._log.close()
             os.close(self._channel)
+            os.close(self._control)
 
     def kill(self) -> None:
         """Kill the worker's whole process group."""

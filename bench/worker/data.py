@@ -34,8 +34,9 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
     """Make what is missing; where the set is and what it is.
 
     Args:
-        wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``seed``, and ``tag`` (the
-            Ultralytics version: label caches differ between versions).
+        wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
+            its validation set; :data:`VAL_IMAGES` if there is none), ``seed``, and ``tag`` (the Ultralytics version:
+            label caches differ between versions).
 
     Returns:
         ``yaml`` (path for Ultralytics), ``fingerprint`` (of all pool files), ``images``.
@@ -51,9 +52,10 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
     if not (pool / "pool.json").exists():
         _into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"]))
     fingerprint = json.loads((pool / "pool.json").read_text())["fingerprint"]
-    listing = base / wanted["tag"] / f"n{wanted['images']:06d}"
+    counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
+    listing = base / wanted["tag"] / f"n{counts['train']:06d}-{counts['val']:06d}"
     if not (listing / "data.yaml").exists():
-        _into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, wanted["images"]))
+        _into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts))
     return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
 
 
@@ -180,9 +182,9 @@ def _labels(draw: random.Random, certain: list[int]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _make_listing(folder: Path, place: Path, pool: Path, images: int) -> None:
-    """A set of ``images`` lines over the pool. Links give each length its own label cache beside it."""
-    for name, count in (("train", images), ("val", VAL_IMAGES)):
+def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int]) -> None:
+    """Splits of ``counts`` lines over the pool. Links give each length its own label cache beside it."""
+    for name, count in counts.items():
         (folder / name).mkdir()
         for kind in ("images", "labels"):
             (folder / name / kind).symlink_to(pool / kind, target_is_directory=True)

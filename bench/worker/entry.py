@@ -2,7 +2,7 @@
 
 ``PYTHON entry.py facts``       prints what this environment is, as one JSON object, importing nothing heavy.
 ``PYTHON entry.py parent FD``   preloads torch and ultralytics, then forks one worker a request (Linux).
-``PYTHON entry.py case FD``     runs the one job that stands on standard input (everywhere else).
+``PYTHON entry.py case FD FD``  runs the one job that stands on standard input (everywhere else).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         importlib.import_module(f"{PACKAGE}.parent").serve(int(arguments[1]))
         return 0
     if arguments[0] == "case":
-        importlib.import_module(f"{PACKAGE}.job").run_spawned(int(arguments[1]))
+        importlib.import_module(f"{PACKAGE}.job").run_spawned(int(arguments[1]), int(arguments[2]))
         return 0
     return 2
 

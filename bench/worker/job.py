@@ -15,6 +15,7 @@ from .channel import Channel
 from .devices import open_device
 from .refusal import Refused
 from .session import Session, WindowComplete
+from .turns import Turns
 
 WORKLOADS = {
     "train": "ultralytics_train",
@@ -23,24 +24,30 @@ WORKLOADS = {
 """Which file of ``workloads/`` measures a mode."""
 
 
-def measure(job: dict[str, Any], channel: Channel) -> None:
+def measure(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
     """Measure the job's case; raises :class:`Refused` where that cannot be done."""
     case = job["case"]
     device = open_device(case["device"])
     why = device.why_unusable()
     if why:
         raise Refused("unsupported", why, axes=("device",))
-    session = Session(job, channel, device)
+    session = Session(job, channel, device, turns)
     workload = importlib.import_module(f"{__package__}.workloads.{WORKLOADS[case['mode']]}")
     try:
         workload.run(session)
     except WindowComplete:
-        pass
-    workload.check(session)
-    session.report()
+        return
+    raise Refused("failed", "The workload ended by itself before its window was complete.")
 
 
-def find_data(job: dict[str, Any], channel: Channel) -> None:
+def train_plainly(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
+    """Train as a user would, for comparison."""
+    from .workloads import plain_train
+
+    plain_train.run(job, channel, turns)
+
+
+def find_data(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
     """Make the data set that the job describes if it is not there yet, or look at the user's own."""
     from . import data
 
@@ -48,11 +55,29 @@ def find_data(job: dict[str, Any], channel: Channel) -> None:
     channel.send("data", **(data.inspect(wanted["yaml"]) if "yaml" in wanted else data.provide(wanted)))
 
 
-def run(job: dict[str, Any], channel: Channel) -> None:
-    """Run one job; whatever happens, one event ``ended`` says how."""
+def tell_marks(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
+    """Tell what the marks of a step cost."""
+    from . import marks
+
+    marks.tell(channel)
+
+
+KINDS = {"case": measure, "data": find_data, "plain": train_plainly, "marks": tell_marks}
+
+
+def run(job: dict[str, Any], channel: Channel, control: int) -> None:
+    """Run one job; whatever happens, one event ``ended`` says how.
+
+    Args:
+        job: its ``kind`` is one of :data:`KINDS`; ``block`` says how many steps a turn has, 0 or nothing that this
+            worker need not take turns.
+        channel: where events go.
+        control: descriptor by which the runner says whose turn it is.
+    """
     channel.send("phase", name="setup")
+    turns = Turns(control, job["block"], channel) if job.get("block") else None
     try:
-        {"case": measure, "data": find_data}[job["kind"]](job, channel)
+        KINDS[job["kind"]](job, channel, turns)
     except BaseException as error:
         if not isinstance(error, Refused):
             traceback.print_exc()
@@ -75,11 +100,11 @@ def _die_with_runner() -> None:
     os._exit(1)
 
 
-def run_spawned(descriptor: int) -> None:
+def run_spawned(descriptor: int, control: int) -> None:
     """Run the job that stands on the first line of standard input, in a process started for it alone."""
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_die_with_runner, daemon=True).start()
     isolation.before_import(job["config"], job["network"])
     isolation.after_import()
-    run(job, Channel(descriptor))
+    run(job, Channel(descriptor), control)
     leave()

@@ -26,7 +26,6 @@ PRELOAD = (
     "torch._inductor.config",
     "torch._inductor.utils",
     "torch.optim.lr_scheduler",
-    "torchvision",
     "ultralytics",
     "ultralytics.engine.trainer",
     "ultralytics.engine.predictor",
@@ -57,7 +56,8 @@ def preload() -> None:
 def serve(descriptor: int) -> None:
     """Answer requests on a socket until its other end closes; then end every worker that still runs.
 
-    A request is one JSON object, sent whole, with two descriptors: the worker's channel, and the file for its output.
+    A request is one JSON object, sent whole, with three descriptors: the worker's channel, the file for its output, and
+    the pipe by which it is told to take its turn.
     The next one comes after the answer to this one, so no two of them meet in the socket.
     """
     server = socket.socket(fileno=descriptor)
@@ -118,12 +118,12 @@ def _reap(children: set[int], channel: Channel) -> None:
 
 def _fork(request: dict[str, Any], descriptors: list[int], keep_from: tuple[Any, ...]) -> int:
     """Fork one worker in a process group of its own; its number."""
-    report, output = descriptors
+    report, output, control = descriptors
     parent = os.getpid()
     child = os.fork()
     if child:
-        os.close(report)
-        os.close(output)
+        for descriptor in descriptors:
+            os.close(descriptor)
         return child
     try:
         os.setsid()
@@ -143,7 +143,7 @@ def _fork(request: dict[str, Any], descriptors: list[int], keep_from: tuple[Any,
         os.close(null)
         os.close(output)
         base.forked_from = parent
-        job.run(request, Channel(report))
+        job.run(request, Channel(report), control)
     finally:
         job.leave()
     return 0

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import gc
-import os
-import resource
-import time
+from collections.abc import Callable
 from typing import Any
 
-from . import effective
+from . import effective, phases
 from .channel import Channel
 from .devices import Device
-from .refusal import Refused
+from .disturbance import mendable, severity
+from .meter import Meter
+from .phases import Phases
 from .stopwatch import Rule, Stopwatch
+from .turns import Turns
+
+RETRIES = 2
+"""How often a window that was disturbed is measured again."""
+
+
+MOST_SETTLING = 32
+"""Steps that may pass untimed at the opening of a window, until batches that loaders made meanwhile are used up."""
 
 
 class WindowComplete(Exception):
@@ -27,26 +35,38 @@ class Session:
         pins: settings that the recipe fixes for this workload.
         data: path of the data set's yaml file.
         scratch: an empty folder that disappears with the case.
-        phases: times of parts of a step by name, each ``{seconds: [...], how}``.
+        with_val: whether validation and checkpoint are to be timed too, after the window.
+        compare_losses: whether the first losses are to be compared with the CPU's.
+        apart: seconds of what an epoch has beside its steps, by name; see ``Apart`` of the record.
+        checks: what the workload was checked for, and what was found.
         extra: what else is worth keeping about what ran.
-        subject: the live trainer or predictor, kept by the workload for its own check.
     """
 
-    def __init__(self, job: dict[str, Any], channel: Channel, device: Device) -> None:
+    def __init__(self, job: dict[str, Any], channel: Channel, device: Device, turns: Turns | None = None) -> None:
         self.case: dict[str, Any] = job["case"]
         self.pins: dict[str, Any] = job["pins"]
         self.threads: int = job["threads"]
         self.data: str = job["data"]
         self.scratch: str = job["scratch"]
+        self.with_val: bool = job.get("with_val", False)
+        self.compare_losses: bool = device.kind == "mps" or (device.kind == "cuda" and job.get("compare_losses", False))
         self.device = device
+        self.apart: dict[str, Any] = {}
+        self.checks: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
-        self.phases: dict[str, dict[str, Any]] = {}
-        self.subject: Any = None
         self._rule: dict[str, Any] = job["window"]
         self._channel = channel
-        self._opened: tuple[float, float, int] | None = None
-        self._closed: dict[str, Any] | None = None
+        self._turns = turns
+        self._meter = Meter(device)
+        self._readings: list[dict[str, Any]] = []
+        self._memory: dict[str, Any] = {}
+        self._phases = phases.by_events(device.event) if device.kind == "cuda" else phases.by_clock(OF_WINDOW)
+        self._separate: Phases | None = None
+        self._separate_steps: list[bool] = []
+        self._block = (0, 0)
         self._stopwatch: Stopwatch | None = None
+        self._settings: dict[str, Any] = {}
+        self._single = False
 
     def set_threads(self) -> None:
         """Give torch the recipe's number of CPU threads, on every device alike.
@@ -63,18 +83,35 @@ class Session:
         """Set-up is over: ``settings`` run, the optimizer steps every ``cycle`` steps, the first step begins.
 
         Raises:
-            Refused: with status ``substituted`` where ``settings`` differ from the case.
+            Refused: with status ``substituted`` where ``settings`` differ from what was asked.
         """
         runs = {**settings, **effective.torch_settings()}
         self._channel.send("effective", settings=runs)
-        effective.compare(self.case, runs)
+        effective.compare(self.case, self.pins, runs)
+        self._settings = runs
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
+        loaders = runs.get("workers") or 0
+        self._single = runs["threads"] == 1 and not loaders
+        self._meter.prepare(threads=1 if self._single else None)
         self.device.reset_peaks()
+        # Weighting the kinds of steps was shown to agree with whole cycles on the CPU alone (selfcheck).
+        rule = Rule(cycle=cycle, **self._rule, only_whole=self.device.kind != "cpu")
         self._stopwatch = Stopwatch(
-            rule=Rule(cycle=cycle, **self._rule), synchronize=self.device.synchronize, on_window=self._window_opens
+            rule,
+            synchronize=self.device.synchronize,
+            on_window=self._window_opens,
+            settling=min(loaders * (runs.get("prefetch") or 1), MOST_SETTLING),
         )
         self._channel.send("phase", name="warmup")
         self._stopwatch.start()
+
+    def still_runs(self, settings: dict[str, Any]) -> None:
+        """What ``settings`` say after the window has to be what :meth:`ready` was told before it.
+
+        Raises:
+            Refused: with status ``invalid`` where something changed while it was measured.
+        """
+        effective.compare_again(self._settings, {**settings, **effective.torch_settings()})
 
     @property
     def stopwatch(self) -> Stopwatch:
@@ -82,41 +119,140 @@ class Session:
         assert self._stopwatch is not None, "ready() comes first"
         return self._stopwatch
 
+    @property
+    def accumulation(self) -> int:
+        """How many steps the optimizer is to wait for, in the step that begins."""
+        return self.stopwatch.accumulation
+
+    @property
+    def warm(self) -> bool:
+        """Whether warm-up is over: from here on nothing may be done that costs time."""
+        return self.stopwatch.warm
+
+    def epoch_turned(self) -> None:
+        """An epoch begins; what passed since the last step belongs to none."""
+        if self._separate is None:  # the stopwatch stands still in the separate pass: steps would count as a turn
+            self.stopwatch.resume()
+
+    def batch_arrived(self) -> None:
+        """The data of the step that is under way are there."""
+        self.stopwatch.batch_arrived()
+        if self.warm:
+            (self._separate or self._phases).step_began()
+
+    def part_ended(self, part: str) -> None:
+        """A part of the step that is under way ended: ``preprocess``, ``forward``, ``backward``, ``optimizer``, ..."""
+        (self._separate or self._phases).part_ended(part)
+
+    def optimizer_stepped(self) -> None:
+        """The step that is under way runs the optimizer."""
+        if self._separate is not None:
+            self._separate_steps[-1] = True
+        else:
+            self.stopwatch.optimizer_stepped()
+
     def step_ended(self, images: int) -> None:
         """A step with ``images`` images ended; raises :class:`WindowComplete` when that was the last."""
-        if self.stopwatch.step_ended(images):
-            self._closed = {"usage": self._read_usage(), "memory": self.device.memory()}
-            raise WindowComplete
+        if self._separate is not None:
+            self._separate_step_ended(self._separate)
+            return
+        complete = self.stopwatch.step_ended(images)
+        self._phases.step_ended()
+        if complete:
+            self._window_closes()
+        elif self._turns is not None and self.stopwatch.timed_steps:
+            self._take_turns(self._turns)
 
     def _window_opens(self) -> None:
         self._channel.send("phase", name="window")
-        self._opened = self._read_usage()
+        if self._turns is not None:
+            self._block = len(self.stopwatch.seconds), len(self.stopwatch.turns)
+            self._turns.wait()
+        self._meter.open()
 
-    @staticmethod
-    def _read_usage() -> tuple[float, float, int]:
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        return time.perf_counter(), usage.ru_utime + usage.ru_stime, usage.ru_nivcsw
+    def _window_closes(self) -> None:
+        self._readings.append(self._meter.close())
+        again = self._turns is None and mendable(self._readings[-1]["disturbed"])
+        if again and len(self._readings) <= RETRIES:
+            self.stopwatch.open()
+            return
+        self._memory = self.device.memory()
+        if self.device.kind != "mps":
+            raise WindowComplete
+        self._separate = phases.by_clock(SEPARATELY, self.device.synchronize)
+        self._separate_steps.append(False)
+        self.stopwatch.accumulation = self.stopwatch.rule.warmup_cycle
+
+    def _separate_step_ended(self, separate: Phases) -> None:
+        separate.step_ended()
+        if len(self._separate_steps) == 1 + phases.SEPARATE_STEPS:
+            raise WindowComplete
+        self._separate_steps.append(False)
+
+    def _take_turns(self, turns: Turns) -> None:
+        """At the end of a block: tell how long it was, and wait."""
+        if not turns.step_ended():
+            return
+        watch = self.stopwatch
+        first, turned = self._block
+        first = max(first, watch.windows[0][0])  # the first block begins where the window has settled
+        seconds = sum(watch.seconds[first:]) + sum(s for index, s in watch.turns[turned:] if index >= first)
+        self._block = len(watch.seconds), len(watch.turns)
+        turns.block_ended(seconds=seconds, steps=len(watch.seconds) - first)
+        watch.pause_ended()
 
     def report(self) -> None:
-        """Send what was measured; call once the workload has ended and was found to have worked.
-
-        Raises:
-            Refused: with status ``failed`` if the workload ended before the window was complete.
-        """
-        if self._closed is None or self._opened is None:
-            raise Refused("failed", "The workload ended by itself before its window was complete.")
-        begin, end = self._opened, self._closed["usage"]
+        """Send what was measured; call when :class:`WindowComplete` was raised and the workload was found to work."""
+        watch = self.stopwatch
+        threads, on_cpu = 1 if self._single else None, self.device.kind == "cpu"
+        # Of several windows the least disturbed counts, whatever its speed.
+        kept = min(range(len(self._readings)), key=lambda index: severity(self._readings[index], threads, on_cpu))
+        turns = [seconds for _, seconds in watch.turns]
+        if turns:
+            self.apart["turn"] = round(sum(turns) / len(turns), 6)
         self._channel.send(
             "measured",
-            steps=self.stopwatch.reading(),
-            phases=self.phases,
-            memory=self._closed["memory"],
+            steps=watch.reading(kept),
+            phases=self._parts(*watch.span(kept)),
+            memory=self._memory,
             device=self.device.facts(),
+            checks=self.checks,
             extra=self.extra,
-            window={
-                "wall_seconds": round(end[0] - begin[0], 6),
-                "cpu_seconds": round(end[1] - begin[1], 6),
-                "involuntary_switches": end[2] - begin[2],
-                "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            },
+            apart=self.apart,
+            window=self._readings[kept],
+            discarded=[
+                {**reading, "steps": watch.reading(index)}
+                for index, reading in enumerate(self._readings)
+                if index != kept
+            ],
         )
+
+    def report_apart(self, measure: Callable[[], dict[str, Any]]) -> None:
+        """Measure what an epoch has beside its steps, and send it; what goes wrong there costs the case nothing.
+
+        Args:
+            measure: gives fields of ``Apart`` of the record, by name.
+        """
+        self._channel.send("phase", name="rest")
+        try:
+            self._channel.send("apart", **measure())
+        except Exception as error:
+            said = " ".join(str(error).split())[:300]
+            self._channel.send("apart", failed=f"{type(error).__name__}: {said}")
+
+    def _parts(self, start: int, end: int) -> dict[str, Any]:
+        """Seconds of each part in each step, and which steps ran the optimizer where they are not the window's."""
+        if self._separate is None:
+            return {"how": self._phases.how, "seconds": self._phases.seconds(start, end), "optimizer": None}
+        # The first of them may follow the optimizer step of the window: of what kind it is, nobody knows. Where it runs
+        # the optimizer itself, the second is the one that allocates gradients anew, which nothing would tell of it.
+        count, first = len(self._separate_steps), 2 if self._separate_steps[0] else 1
+        return {
+            "how": self._separate.how,
+            "seconds": self._separate.seconds(first, count),
+            "optimizer": [index - first for index, ran in enumerate(self._separate_steps) if ran and index >= first],
+        }
+
+
+OF_WINDOW = "host clock, steps of the window"
+SEPARATELY = "host clock after waiting for the device, separate steps after the window"

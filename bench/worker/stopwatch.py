@@ -1,10 +1,11 @@
-"""When a step begins and ends, what is warm-up, and when the window is complete.
+"""When a step begins and ends, what is warm-up, and when a window is complete.
 
 Knows nothing of torch or Ultralytics: the clock and the synchronisation are handed in.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,52 +14,105 @@ from typing import Any
 KEPT_WARMUP = 64
 """Steps of warm-up that a reading keeps, from its end; on a CPU that is mostly all of them."""
 
+SHORT_CYCLE = 6
+"""Steps from one optimizer step to the next while warming up, and in a window that cannot hold whole cycles.
+
+Long enough that two thirds of the steps are plain ones, which are most of an epoch; short enough that a dozen steps
+hold every kind twice."""
+
+SLACK = 4 / 3
+"""How much longer than asked a window may become so that it holds whole cycles of real accumulation."""
+
 
 @dataclass(frozen=True)
 class Rule:
-    """What counts as warm-up and how long the window is; ``cycle`` is the accumulation, in steps.
+    """What counts as warm-up and how long a window is; ``cycle`` is the real accumulation, in steps.
 
-    Warm-up is one whole accumulation cycle and two steps, and at least ``warmup_seconds``: the first optimizer step
-    allocates its state, and the step after it allocates its gradients anew. The window is a whole number of cycles, so
-    it holds optimizer steps in their real proportion wherever in a cycle it begins.
+    Warm-up is one cycle, though never more than a short one, and two steps, and at least ``warmup_seconds``: the first
+    optimizer step allocates its state, and the step after it allocates its gradients anew. A window is a whole number
+    of cycles, so it holds optimizer steps in their real proportion wherever in a cycle it begins. Where accumulation
+    is so long that this would take much longer than was asked for, the optimizer runs every :data:`SHORT_CYCLE` steps
+    in the window, and the kinds of steps are weighted by their real proportion afterwards; ``only_whole`` rules that
+    out.
     """
 
     cycle: int
     warmup_seconds: float
     window_steps: int
     window_seconds: float
+    only_whole: bool = False
+
+    @property
+    def warmup_cycle(self) -> int:
+        """Steps from one optimizer step to the next while warming up."""
+        return min(self.cycle, SHORT_CYCLE)
 
     def warm(self, steps: int, seconds: float) -> bool:
         """Whether ``steps`` steps that took ``seconds`` together are warm-up enough."""
-        return steps >= self.cycle + 2 and seconds >= self.warmup_seconds
+        return steps >= self.warmup_cycle + 2 and seconds >= self.warmup_seconds
 
-    def complete(self, steps: int, seconds: float) -> bool:
+    def timed_cycle(self, step_seconds: float) -> int:
+        """Steps from one optimizer step to the next in a window of steps that take about ``step_seconds``."""
+        asked = max(self.window_steps, math.ceil(self.window_seconds / step_seconds))
+        whole = math.ceil(asked / self.cycle) * self.cycle
+        return self.cycle if self.only_whole or whole <= SLACK * asked else self.warmup_cycle
+
+    def complete(self, steps: int, seconds: float, timed_cycle: int) -> bool:
         """Whether a window of ``steps`` steps that took ``seconds`` together is complete."""
-        return steps % self.cycle == 0 and steps >= self.window_steps and seconds >= self.window_seconds
+        return steps % timed_cycle == 0 and steps >= self.window_steps and seconds >= self.window_seconds
 
 
 @dataclass
 class Stopwatch:
-    """Takes the time of every step, from the end of one batch to the end of the next, waiting for data included."""
+    """Takes the time of every step, from the end of one batch to the end of the next, waiting for data included.
+
+    Attributes:
+        accumulation: how many steps the optimizer is to wait for, from now on.
+        windows: first step of each window, and the step that it ended before once it is complete.
+        timed_cycle: ``accumulation`` in every window; 0 until warm-up is over.
+        turns: how many steps had ended when an epoch turned, and how long the turn took, in seconds.
+        settling: steps that pass after a window was opened before it begins. While the machine is read there, loader
+            processes go on making batches: what they are ahead by belongs to no window.
+    """
 
     rule: Rule
     synchronize: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.perf_counter
     on_window: Callable[[], None] = lambda: None
+    settling: int = 0
     seconds: list[float] = field(default_factory=list)
     data_wait: list[float] = field(default_factory=list)
     images: list[int] = field(default_factory=list)
     optimizer: list[int] = field(default_factory=list)
-    interludes: list[float] = field(default_factory=list)
-    warmup: int | None = None
+    windows: list[list[int]] = field(default_factory=list)
+    turns: list[tuple[int, float]] = field(default_factory=list)
+    accumulation: int = 1
+    timed_cycle: int = 0
     _edge: float = 0.0
     _began: float = 0.0
     _total: float = 0.0
+    _left: int = 0
 
     def start(self) -> None:
         """The first step begins now."""
+        self.accumulation = self.rule.warmup_cycle
         self.synchronize()
         self._edge = self.clock()
+
+    @property
+    def warm(self) -> bool:
+        """Whether warm-up is over."""
+        return self.timed_cycle > 0
+
+    @property
+    def timed_steps(self) -> int:
+        """How many steps have ended since warm-up was over."""
+        return len(self.seconds) - self.windows[0][0] if self.windows else 0
+
+    @property
+    def optimizer_steps(self) -> int:
+        """How many of those ran the optimizer."""
+        return sum(index >= self.windows[0][0] for index in self.optimizer) if self.windows else 0
 
     def batch_arrived(self) -> None:
         """The data of the step that is under way are there."""
@@ -69,16 +123,20 @@ class Stopwatch:
         self.optimizer.append(len(self.seconds))
 
     def resume(self) -> None:
-        """What passed since the last step ended belongs to no step (the turn of an epoch)."""
+        """What passed since the last step ended belongs to no step: an epoch turned."""
         if self.seconds:
             now = self.clock()
-            self.interludes.append(now - self._edge)
+            self.turns.append((len(self.seconds), now - self._edge))
             self._edge = now
 
-    def step_ended(self, images: int) -> bool:
-        """The step that is under way ended with ``images`` images done; whether that completes the window.
+    def pause_ended(self) -> None:
+        """What passed since the last step ended was a pause."""
+        self._edge = self.clock()
 
-        The device is synchronised at the window's edges only.
+    def step_ended(self, images: int) -> bool:
+        """The step that is under way ended with ``images`` images done; whether that completes a window.
+
+        The device is synchronised at the edges of a window only.
         """
         now = self.clock()
         if self._completes(now - self._edge):
@@ -90,41 +148,75 @@ class Stopwatch:
         self.images.append(images)
         self._total += took
         self._edge = now
-        if self.warmup is None:
+        if not self.warm:
             if self.rule.warm(len(self.seconds), self._total):
-                self._open()
+                self._choose_cycle()
+                self.open()
             return False
-        return self.rule.complete(len(self.seconds) - self.warmup, self._total)
+        if self._left:
+            self._left -= 1
+            if not self._left:
+                self._begin()
+            return False
+        start = self.windows[-1][0]
+        if not self.rule.complete(len(self.seconds) - start, self._total, self.timed_cycle):
+            return False
+        self.windows[-1].append(len(self.seconds))
+        return True
 
     def _completes(self, took: float) -> bool:
-        """Whether a step that took so many seconds would be the last of the window."""
-        if self.warmup is None:
+        """Whether a step that took so many seconds would be the last of its window."""
+        if not self.windows or self._left or len(self.windows[-1]) == 2:
             return False
-        return self.rule.complete(len(self.seconds) - self.warmup + 1, self._total + took)
+        steps = len(self.seconds) - self.windows[-1][0] + 1
+        return self.rule.complete(steps, self._total + took, self.timed_cycle)
 
-    def _open(self) -> None:
-        self.warmup = len(self.seconds)
-        self._total = 0.0
-        self.interludes.clear()
+    def _choose_cycle(self) -> None:
+        """Real accumulation from here on if a window can hold whole cycles of it: decided before it is timed."""
+        last = self.seconds[-self.rule.warmup_cycle :]
+        self.accumulation = self.timed_cycle = self.rule.timed_cycle(sum(last) / len(last))
+
+    def open(self) -> None:
+        """Open a window: the first one by itself, and another one where one has to be measured again."""
         self.on_window()
+        self._left = self.settling
+        if not self._left:
+            self._begin()
+        else:
+            self._edge = self.clock()
+
+    def _begin(self) -> None:
+        """The window's first step begins now."""
+        self.windows.append([len(self.seconds)])
+        self._total = 0.0
         self.synchronize()
         self._edge = self.clock()
 
-    def reading(self) -> dict[str, Any]:
-        """Steps to the microsecond, the end of warm-up first; lists run in parallel, ``optimizer`` holds their indices.
+    def reading(self, window: int = -1) -> dict[str, Any]:
+        """Steps to the microsecond up to the end of a window, warm-up and earlier windows first.
 
-        A GPU warms up for hundreds of steps: all but the last :data:`KEPT_WARMUP` are dropped and counted.
+        Lists run in parallel, ``optimizer`` holds indices. A GPU warms up for hundreds of steps: of what came before
+        the window all but the last :data:`KEPT_WARMUP` are dropped and counted.
         """
-        warmup = self.warmup if self.warmup is not None else len(self.seconds)
-        dropped = max(warmup - KEPT_WARMUP, 0)
-        images = self.images[dropped:]
+        start, end = self.span(window)
+        dropped = max(start - KEPT_WARMUP, 0)
+        images = self.images[dropped:end]
         return {
-            "warmup": warmup - dropped,
+            "warmup": start - dropped,
             "dropped": dropped,
-            "seconds": [round(s, 6) for s in self.seconds[dropped:]],
-            "data_wait": [round(max(s, 0.0), 6) for s in self.data_wait[dropped:]],
+            "seconds": [round(s, 6) for s in self.seconds[dropped:end]],
+            "data_wait": [round(max(s, 0.0), 6) for s in self.data_wait[dropped:end]],
             "images": images[0] if len(set(images)) == 1 else images,
-            "optimizer": [index - dropped for index in self.optimizer if index >= dropped],
+            "optimizer": [index - dropped for index in self.optimizer if dropped <= index < end],
             "cycle": self.rule.cycle,
-            "interludes": [round(s, 6) for s in self.interludes],
+            "timed_cycle": self.timed_cycle,
+            "interludes": [round(s, 6) for index, s in self.turns if start <= index < end],
         }
+
+    def span(self, window: int = -1) -> tuple[int, int]:
+        """The first step of a window and the step that it ended before; without a window, the end of all steps."""
+        count = len(self.seconds)
+        if not self.windows:
+            return count, count
+        start, *end = self.windows[window]
+        return start, end[0] if end else count

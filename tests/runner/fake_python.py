@@ -8,8 +8,10 @@ import os
 import signal
 import sys
 import time
+import zlib
 
 STEP = 0.25
+WOBBLE = {"wobbles": 0.02, "swings": 0.5}  # by how much every process is slower than STEP, then faster, and so on
 
 
 def send(event, **fields):
@@ -17,13 +19,57 @@ def send(event, **fields):
     os.write(int(sys.argv[3]), line.encode())
 
 
-def measured(case):
+def times_before(case):
+    """How often this case was played before, in this cache."""
+    folder = os.path.join(os.environ["YOLOPACE_CACHE"], "played")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "-".join(map(str, case.values()))), "a+") as file:
+        file.seek(0)
+        count = len(file.read())
+        file.write("x")
+    return count
+
+
+BATTERY = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "on_battery": True}
+BATTERY["disturbed"] = ["the machine ran on its battery"]
+
+
+CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2}
+NO_PARTS = {"how": "clock", "seconds": {}, "optimizer": None}
+TOLD = {"phases": NO_PARTS, "window": CALM, "discarded": [], "apart": {"turn": 0.125}}
+
+
+def reading(case, step):
+    steps = {"warmup": 2, "seconds": [1.0, 1.0] + [step] * 8, "data_wait": [0.0] * 10, "images": case["batch"]}
+    return {**steps, "optimizer": [], "cycle": 1, "interludes": []}
+
+
+def given_up(case, step):
+    return {**CALM, "disturbed": ["a crowd"], "steps": reading(case, step)}
+
+
+def measured(case, step=STEP, **more):
     send("phase", name="warmup")
     send("effective", settings={**case, "threads": 3})
     send("phase", name="window")
-    steps = {"warmup": 2, "seconds": [1.0, 1.0] + [STEP] * 8, "data_wait": [0.0] * 10, "images": case["batch"]}
-    send("measured", steps={**steps, "optimizer": [], "cycle": 1, "interludes": []}, extra={"pid": os.getpid()})
+    send("measured", steps=reading(case, step), extra={"pid": os.getpid()}, **{**TOLD, **more})
+    rest(case["model"])
     send("ended", status="measured", reason="", axes=[])
+
+
+def rest(part):
+    """What an epoch has beside its steps, after them."""
+    if not part.endswith("-in-rest"):
+        return
+    send("phase", name="rest")
+    if part == "hangs-in-rest":
+        time.sleep(60)
+    if part == "dies-in-rest":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if part == "fails-in-rest":
+        send("apart", failed="OSError: no space left.")
+    if part == "validates-in-rest":
+        send("apart", validation=1.5, validation_images=32, checkpoint=0.25)
 
 
 def play(case):
@@ -58,13 +104,27 @@ def play(case):
     if part == "broken":
         send("ended", status="failed", reason="ValueError: no.", axes=[])
         return
+    if part == "breaks-later" and times_before(case):
+        send("ended", status="failed", reason="ValueError: not again.", axes=[])
+        return
+    if part == "disturbed":
+        measured(case, discarded=[given_up(case, 2 * STEP), given_up(case, 4 * STEP)])
+        return
+    if part == "on-battery":
+        measured(case, window=BATTERY)
+        return
+    if part in WOBBLE:
+        measured(case, STEP * (1 + WOBBLE[part] * (-1) ** times_before(case)))
+        return
     measured(case)
 
 
 job = json.loads(sys.stdin.readline())
 send("phase", name="setup")
 if job["kind"] == "data":
-    send("data", yaml="data.yaml", fingerprint="f" * 12, images=job["data"]["images"])
+    own = job["data"].get("yaml")
+    fingerprint = f"{zlib.crc32(open(own, 'rb').read()):012x}" if own else "f" * 12
+    send("data", yaml=own or "data.yaml", fingerprint=fingerprint, images=job["data"].get("images", 8))
     send("ended", status="measured", reason="", axes=[])
 else:
     play(job["case"])

@@ -63,8 +63,48 @@ def test_endless_output_ends_the_case(launcher, monkeypatch):
     monkeypatch.setattr(worker, "LOG_LIMIT", 2**20)
     monkeypatch.setattr(worker, "GLANCE", 0.1)
     status, reason, record = outcome_of(launcher, "endless")
-    assert (status, reason) == ("failed", "The worker printed without end while warming up.")
+    assert status == "failed"
+    # Both phases are told before it prints, and may still stand in the channel when the runner looks.
+    assert reason in {f"The worker printed without end while {phase}." for phase in ("setting up", "warming up")}
     assert len(record.log) <= worker.LOG_TAIL
+
+
+# After the steps
+
+
+def test_the_rest_of_an_epoch_is_recorded(launcher):
+    status, _, record = outcome_of(launcher, "validates-in-rest")
+    apart = record.apart
+    assert status == "measured"
+    assert (apart.turn, apart.validation, apart.validation_images, apart.checkpoint) == (0.125, 1.5, 32, 0.25)
+    assert "rest" not in record.extra
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("hangs-in-rest", "Still validating after 0.5 s."),
+        ("dies-in-rest", "The worker was killed by SIGKILL while validating."),
+        ("fails-in-rest", "OSError: no space left."),
+    ],
+)
+def test_whatever_happens_in_the_rest_the_steps_were_measured(launcher, monkeypatch, model, why):
+    monkeypatch.setattr("bench.runner.measure.REST_LIMIT", 0.5 if model == "hangs-in-rest" else 20.0)
+    began = time.monotonic()
+    status, reason, record = outcome_of(launcher, model)
+    assert (status, reason) == ("measured", "")
+    assert record.steps.window == [0.25] * 8
+    assert record.extra["rest"] == why
+    assert (record.apart.turn, record.apart.validation, record.apart.checkpoint) == (0.125, None, None)
+    assert time.monotonic() - began < 20
+
+
+def test_windows_that_were_given_up_are_recorded_with_their_mean_step(launcher):
+    _, _, record = outcome_of(launcher, "disturbed")
+    assert [window.step_seconds for window in record.discarded] == [0.5, 1.0]
+    assert record.discarded[0].disturbed == ["a crowd"]
+    assert record.window.step_seconds is None
+    assert record.steps.step_seconds == 0.25
 
 
 def test_what_a_worker_started_dies_with_it(launcher, monkeypatch):

@@ -91,7 +91,8 @@ def test_rounds_of_pytest_benchmark_are_the_steps_of_the_record(records, folder)
     for row in found["benchmarks"]:
         record = next(r for r in records.values() if r.id == row["extra_info"]["record"])
         assert row["stats"]["data"] == record.steps.window
-        assert row["extra_info"]["images_per_second"] == record.steps.window_images / sum(record.steps.window)
+        assert row["extra_info"]["images_per_second"] == record.steps.images_per_second
+        assert row["extra_info"]["process"] == 1
         assert row["extra_info"]["process_bytes"] == record.memory["process"].bytes
     assert found["machine_info"]["fingerprint"] == next(iter(records.values())).machine.fingerprint
     assert "node" not in found["machine_info"]

@@ -21,10 +21,17 @@ def test_images_have_the_size_that_was_asked(record):
     assert record.effective["imgsz"] == 64  # not 64x48: the letterbox is square
 
 
+def test_parts_of_a_call(record):
+    assert list(record.phases) == ["preprocess", "forward", "postprocess"]
+    steps = record.steps
+    parts = [phase.mean(steps) for phase in record.phases.values()]
+    assert all(seconds > 0 for seconds in parts)
+    assert 0.5 * steps.step_seconds < sum(parts) < steps.step_seconds
+
+
 def test_the_forward_pass_is_told_apart_from_the_whole_call(record):
-    forward = record.phases["forward"]
-    assert len(forward.seconds) == len(record.steps.window)
-    assert all(part < whole for part, whole in zip(forward.seconds, record.steps.window, strict=True))
+    assert len(record.phases["forward"].seconds) == 1  # all calls are alike
+    assert record.phases["forward"].how == "host clock, steps of the window"
     [row] = frame([record]).to_dict("records")
     assert row["forward_images_per_second"] > row["images_per_second"]
 

@@ -7,19 +7,14 @@ batch whatever its length, and a tensor ignores batch and size alike.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
-from .. import effective
 from ..data import image_files
-from ..devices import Device
 from ..refusal import Refused
-from ..session import Session
+from ..session import Session, WindowComplete
+from . import read_back
 from .ultralytics_model import model_file
-
-FORWARD_CALLS = 8
-"""Calls of the separate pass that times the forward where its end must be waited for."""
 
 
 def precision(amp: str) -> dict[str, Any]:
@@ -45,45 +40,23 @@ def one_batch(session: Session) -> Path:
 
 
 def predictor_class(session: Session) -> type:
-    """A predictor that takes the time of its forward pass; made here because importing Ultralytics takes seconds."""
+    """A predictor that marks its parts; made here because importing Ultralytics takes seconds."""
     from ultralytics.models.yolo.detect import DetectionPredictor
 
     class BenchPredictor(DetectionPredictor):  # type: ignore[misc]
         shape: tuple[int, ...] = ()
-        forward: list[float]
-        waits = True
+        timed = False
 
         def inference(self, im: Any, *args: Any, **kwargs: Any) -> Any:
             self.shape = tuple(im.shape)
-            if self.waits:
-                session.device.synchronize()
-            began = time.perf_counter()
+            if not self.timed:
+                return super().inference(im, *args, **kwargs)
+            session.part_ended("preprocess")
             predictions = super().inference(im, *args, **kwargs)
-            if self.waits:
-                session.device.synchronize()
-            self.forward.append(time.perf_counter() - began)
+            session.part_ended("forward")
             return predictions
 
     return BenchPredictor
-
-
-def effective_settings(predictor: Any, images: int, device: Device) -> dict[str, Any]:
-    """Settings read back from a predictor that has made one call of ``images`` results."""
-    height, width = predictor.shape[2:]
-    model = predictor.model
-    torch_model = getattr(getattr(model, "backend", model), "model", model)
-    return {
-        "device": effective.device_name(predictor.device, device),
-        "amp": "on" if model.fp16 else "off",
-        "batch": min(images, predictor.shape[0]),
-        "imgsz": height if height == width else f"{height}x{width}",
-        "channels_last": effective.channels_last(torch_model),
-        "fused": bool(torch_model.is_fused()),
-        "end2end": bool(getattr(model, "end2end", False)),
-        "classes": len(model.names),
-        "parameters": sum(p.numel() for p in torch_model.parameters()),
-        "weights": "from file" if str(predictor.args.model).endswith(".pt") else "random",
-    }
 
 
 def run(session: Session) -> None:
@@ -107,32 +80,23 @@ def run(session: Session) -> None:
     }
     source = one_batch(session)
     predictor = predictor_class(session)(overrides=arguments)
-    predictor.forward = []
-    # Ultralytics waits around the forward itself on cuda, so waiting there costs nothing; on mps it does not.
-    predictor.waits = session.device.kind != "mps"
     predictor.setup_model(model=YOLO(file).model, verbose=False)
     session.set_threads()
-    session.subject = (predictor, source)
     first = predictor(source)  # shows shape and batch, and is the coldest call of all
     session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
-    session.ready(effective_settings(predictor, len(first), session.device), cycle=1)
-    while True:
-        session.stopwatch.batch_arrived()
-        found = predictor(source)
-        session.step_ended(len(found))
 
+    def settings() -> dict[str, Any]:
+        return read_back.of_predictor(predictor, len(first), session.device)
 
-def check(session: Session) -> None:
-    """Tell the forward pass apart: from the window itself, or on mps from calls of its own after it."""
-    predictor, source = session.subject
-    if predictor.waits:
-        calls = len(session.stopwatch.seconds) - (session.stopwatch.warmup or 0)
-    else:
-        calls, predictor.waits = FORWARD_CALLS, True
-        for _ in range(FORWARD_CALLS):
-            predictor(source)
-    separate = session.device.kind == "mps"
-    session.phases["forward"] = {
-        "seconds": [round(s, 6) for s in predictor.forward[-calls:]],
-        "how": "separate calls after the window" if separate else "calls of the window",
-    }
+    session.ready(settings(), cycle=1)
+    predictor.timed = True
+    try:
+        while True:
+            session.batch_arrived()
+            found = predictor(source)
+            session.part_ended("postprocess")
+            session.step_ended(len(found))
+    except WindowComplete:
+        session.still_runs(settings())
+        session.report()
+        raise

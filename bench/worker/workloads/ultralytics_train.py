@@ -6,13 +6,15 @@ back, and it neither validates nor saves.
 
 from __future__ import annotations
 
-import math
+import time
+from collections.abc import Callable
 from typing import Any
 
-from .. import effective
 from ..devices import Device
 from ..refusal import Refused
-from ..session import Session
+from ..session import Session, WindowComplete
+from . import agreement, read_back
+from .training_works import TrainingWorks
 from .ultralytics_model import model_file
 
 AMP = {"off": False, "on": True, "bf16": "bf16"}
@@ -41,43 +43,14 @@ def overrides(session: Session) -> dict[str, Any]:
     }
 
 
-def effective_settings(trainer: Any, device: Device) -> dict[str, Any]:
-    """Settings read back from a trainer whose set-up is over."""
-    args, loader = trainer.args, trainer.train_loader
-    mixing = [t.p for t in _transforms(loader.dataset.transforms) if type(t).__name__ == "Mosaic"]
-    parameters = sum(p.numel() for p in trainer.model.parameters())
-    return {
-        "device": effective.device_name(trainer.device, device),
-        "amp": ("bf16" if args.amp == "bf16" else "on") if trainer.amp else "off",
-        "batch": loader.batch_size,
-        "imgsz": args.imgsz,
-        "workers": loader.num_workers,
-        "optimizer": type(trainer.optimizer).__name__,
-        "accumulate": trainer.accumulate,
-        "nbs": args.nbs,
-        "mosaic": mixing[0] if mixing else 0.0,
-        "loss_scaling": trainer.scaler.is_enabled(),
-        "channels_last": effective.channels_last(trainer.model),
-        "compiled": type(trainer.model).__name__ == "OptimizedModule",
-        "images": len(loader.dataset),
-        "classes": trainer.data["nc"],
-        "parameters": parameters,
-        "weights": "from file" if str(args.model).endswith(".pt") else "random",
-    }
-
-
-def _transforms(transform: Any) -> list[Any]:
-    """A transform and everything nested in it."""
-    inner = getattr(transform, "transforms", None) or []
-    return [transform, *(t for child in inner for t in _transforms(child))]
-
-
-def trainer_class(session: Session) -> type:
+def trainer_class(session: Session, works: TrainingWorks) -> type:
     """A trainer that marks the session's steps; made here because importing Ultralytics takes seconds."""
     from ultralytics.models.yolo.detect import DetectionTrainer
 
     class BenchTrainer(DetectionTrainer):  # type: ignore[misc]
         images = 0
+        shape: tuple[int, ...] = ()
+        in_backward = False
 
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
             # The model's summary profiles it, for a tenth of a second and nothing that is measured.
@@ -85,11 +58,33 @@ def trainer_class(session: Session) -> type:
 
         def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
             self.images = len(batch["img"])  # the last batch of an epoch may be smaller
-            return super().preprocess_batch(batch)  # type: ignore[no-any-return]
+            batch = super().preprocess_batch(batch)
+            self.shape = tuple(batch["img"].shape)
+            session.part_ended("preprocess")
+            return batch
+
+        def backward_begins(self) -> None:
+            session.part_ended("forward")
+            self.in_backward = True
 
         def optimizer_step(self) -> None:
-            session.stopwatch.optimizer_stepped()
+            self.backward_ended()
+            session.optimizer_stepped()
+            if not session.warm:
+                works.see_gradients(self)
             super().optimizer_step()
+            if not session.stopwatch.windows:
+                works.see_scale(self)
+            session.part_ended("optimizer")
+
+        def _get_memory(self, fraction: bool = False) -> float:
+            self.backward_ended()  # the loop's own log line asks for it in every step, after backward and optimizer
+            return super()._get_memory(fraction)  # type: ignore[no-any-return]
+
+        def backward_ended(self) -> None:
+            if self.in_backward:
+                self.in_backward = False
+                session.part_ended("backward")
 
         def validate(self) -> tuple[dict[str, float], None]:
             return {}, None
@@ -118,30 +113,65 @@ def run(session: Session) -> None:
 
 def train(session: Session, arguments: dict[str, Any]) -> None:
     """Run the trainer with the session's marks hung into its callbacks."""
-    trainer = trainer_class(session)(overrides=arguments)
+    works = TrainingWorks(session.checks)
+    trainer = trainer_class(session, works)(overrides=arguments)
 
     def train_started(trainer: Any) -> None:
         session.set_threads()
         _probe_autocast(session.case, trainer)
-        # The ramp of the first epochs is off (warmup_epochs=0), so this holds for every step.
-        session.ready(effective_settings(trainer, session.device), cycle=trainer.accumulate)
+        settings = read_back.of_trainer(trainer, session.device)
+        if session.compare_losses:
+            agreement.check(trainer, session.device, session.checks)
+            session.device.release()
+        works.remember(trainer)
+        mark_backward(trainer)
+        # The ramp of the first epochs is off (warmup_epochs=0), so this accumulation is that of every epoch.
+        session.ready(settings, cycle=trainer.accumulate)
 
     def epoch_started(trainer: Any) -> None:
         trainer._oom_retries = NO_MORE_RETRIES
-        session.stopwatch.resume()
+        works.epoch_ended(trainer)
+        session.epoch_turned()
 
     def batch_started(trainer: Any) -> None:
-        session.stopwatch.batch_arrived()
+        trainer.accumulate = session.accumulation
+        session.batch_arrived()
 
     def batch_ended(trainer: Any) -> None:
-        session.step_ended(trainer.images)
+        try:
+            session.step_ended(trainer.images)
+        except WindowComplete:
+            steps = len(session.stopwatch.seconds)
+            works.look_again(trainer, session.stopwatch.optimizer_steps)
+            works.verdict(steps)  # before settings are compared: a loss that is not finite makes Ultralytics warn too
+            session.still_runs(read_back.of_trainer(trainer, session.device))
+            session.report()
+            if session.with_val:
+                session.report_apart(lambda: time_the_rest(trainer, session.device))
+            raise
 
     trainer.add_callback("on_train_start", train_started)
     trainer.add_callback("on_train_epoch_start", epoch_started)
     trainer.add_callback("on_train_batch_start", batch_started)
     trainer.add_callback("on_train_batch_end", batch_ended)
-    session.subject = trainer
-    trainer.train()
+    try:
+        trainer.train()
+    except RuntimeError as error:
+        if "NaN" in str(error):  # Ultralytics itself gives up where the loss was not finite for a whole epoch
+            works.look_again(trainer, 0)
+            works.verdict(len(session.stopwatch.seconds))
+        raise
+
+
+def mark_backward(trainer: Any) -> None:
+    """Let the trainer know when backward begins: the loop scales the loss right before it."""
+    scale = trainer.scaler.scale
+
+    def scale_and_mark(loss: Any) -> Any:
+        trainer.backward_begins()
+        return scale(loss)
+
+    trainer.scaler.scale = scale_and_mark
 
 
 def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
@@ -159,19 +189,22 @@ def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
         raise Refused("unsupported", reason, axes=("mode", "device", "amp")) from error
 
 
-def loss_items(trainer: Any) -> dict[str, float]:
-    """The last batch's loss items by name (a dict since 8.4.105, a tensor before)."""
-    items = trainer.loss_items
-    if isinstance(items, dict):
-        return {str(name): float(value) for name, value in items.items()}
-    return {str(name): float(value) for name, value in zip(trainer.loss_names, items)}
+def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
+    """Ultralytics' own validation and its own saving of a checkpoint, once each, as at the end of an epoch."""
+    from ultralytics.models.yolo.detect import DetectionTrainer
 
+    def seconds(what: Callable[[], Any]) -> float:
+        device.synchronize()
+        began = time.perf_counter()
+        what()
+        device.synchronize()
+        return round(time.perf_counter() - began, 6)
 
-def check(session: Session) -> None:
-    """Refuse a speed that came from training that does not work: a loss that is not finite."""
-    items = loss_items(session.subject)
-    session.extra["loss"] = {name: round(value, 4) for name, value in items.items() if math.isfinite(value)}
-    broken = [f"{name} {value}" for name, value in items.items() if not math.isfinite(value)]
-    if broken:
-        steps = len(session.stopwatch.seconds)
-        raise Refused("invalid", f"The loss is not finite after {steps} steps: {', '.join(broken)}.")
+    def validate() -> None:
+        trainer.metrics, trainer.fitness = DetectionTrainer.validate(trainer)
+
+    return {
+        "validation": seconds(validate),
+        "validation_images": len(trainer.test_loader.dataset),
+        "checkpoint": seconds(lambda: DetectionTrainer.save_model(trainer)),
+    }

@@ -1,0 +1,40 @@
+"""Lockstep: workers take turns, a block of steps each, and whoever waits is blocked and costs nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .channel import Channel
+
+
+class Turns:
+    """One worker's side: after every block it tells the runner, and sleeps until it is told to go on.
+
+    Args:
+        descriptor: what the runner writes one byte a turn to.
+        block: steps of a turn.
+        channel: where blocks are told.
+    """
+
+    def __init__(self, descriptor: int, block: int, channel: Channel) -> None:
+        self._descriptor = descriptor
+        self._block = block
+        self._channel = channel
+        self._steps = 0
+
+    def wait(self) -> None:
+        """Sleep until it is this worker's turn; the process ends where nobody will tell it any more."""
+        if not os.read(self._descriptor, 1):
+            os._exit(1)
+
+    def step_ended(self) -> bool:
+        """A step ended; whether the block ended with it, so that :meth:`block_ended` is due."""
+        self._steps += 1
+        return self._steps >= self._block
+
+    def block_ended(self, **seen: Any) -> None:
+        """Tell of the block, and sleep until the next turn."""
+        self._steps = 0
+        self._channel.send("block", **seen)
+        self.wait()

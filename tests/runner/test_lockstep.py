@@ -1,0 +1,126 @@
+"""Two workers that take turns, played by fakes: who runs when, and how it ends where one of them does."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from bench.errors import BenchError
+from bench.runner.lockstep import LIMIT, Ended, Side, alternate
+from bench.runner.worker import Died, RanWild, Silent
+
+WARM = [{"event": "phase", "name": name} for name in ("setup", "warmup", "window")]
+WELL = {"event": "ended", "status": "measured", "reason": "", "axes": []}
+
+
+def block(seconds: float = 1.0, steps: int = 4) -> dict[str, Any]:
+    return {"event": "block", "seconds": seconds, "steps": steps}
+
+
+class Played:
+    """A worker that says what is written for it; ``log`` is shared, and has a name for every turn."""
+
+    def __init__(self, said: list[Any], name: str = "a", log: list[str] | None = None) -> None:
+        self.said = list(said)
+        self.name = name
+        self.log = [] if log is None else log
+
+    def take_turn(self) -> None:
+        self.log.append(self.name)
+
+    def next_event(self, limit: float) -> dict[str, Any]:
+        assert limit == LIMIT
+        event = self.said.pop(0)
+        if isinstance(event, Exception):
+            raise event
+        return event  # type: ignore[no-any-return]
+
+
+def side(*said: Any, name: str = "a", log: list[str] | None = None) -> Side:
+    return Side(Played(list(said), name, log))  # type: ignore[arg-type]
+
+
+def test_it_is_warm_where_its_window_begins_and_no_turn_was_given() -> None:
+    one = side(*WARM, block())
+    one.warm_up()
+    assert one.worker.said == [block()]  # type: ignore[attr-defined]
+    assert one.worker.log == []  # type: ignore[attr-defined]
+
+
+def test_a_turn_is_one_block() -> None:
+    one = side(block(1.5, 6), block(2.0, 6), {"event": "measured", "steps": 1}, WELL)
+    one.turn()
+    one.turn()
+    assert (one.seconds, one.steps, one.ended) == (3.5, 12, {})
+    one.turn()
+    assert one.measured["steps"] == 1
+    assert one.ended == WELL
+    assert one.worker.log == ["a"] * 3  # type: ignore[attr-defined]
+
+
+def test_what_else_is_told_within_a_turn_is_passed_over() -> None:
+    steps, apart = {"event": "measured", "steps": 1}, {"event": "apart", "validation": 2.0}
+    one = side({"event": "effective"}, block(1.5, 6), steps, {"event": "phase", "name": "rest"}, apart, WELL)
+    one.turn()
+    one.turn()
+    assert (one.blocks, one.measured, one.ended) == ([(1.5, 6)], steps, WELL)
+
+
+@pytest.mark.parametrize("status", ["substituted", "failed", "invalid"])
+def test_an_end_that_is_none_of_a_measurement_raises_with_its_reason(status: str) -> None:
+    end = {**WELL, "status": status, "reason": "No mixed precision."}
+    with pytest.raises(Ended, match=f"ended as {status}: No mixed precision"):
+        side(end).turn()
+    with pytest.raises(Ended, match="while it was warming up: No mixed precision"):
+        side(*WARM[:2], end).warm_up()
+
+
+def test_an_end_before_the_first_turn_raises_however_it_came() -> None:
+    with pytest.raises(Ended, match="while it was warming up: measured"):
+        side(*WARM[:2], WELL).warm_up()
+
+
+@pytest.mark.parametrize(
+    ("death", "said"),
+    [
+        (Died(-9), "was killed by SIGKILL"),
+        (Died(3), "exit status 3"),
+        (Silent(), "said nothing"),
+        (RanWild(), "printed"),
+    ],
+)
+def test_a_worker_that_dies_is_told_in_a_sentence(death: Exception, said: str) -> None:
+    with pytest.raises(Ended, match=said):
+        side(block(), death).turn() or side(death).turn()  # type: ignore[func-returns-value]
+    with pytest.raises(Ended, match=said):
+        side(WARM[0], death).warm_up()
+    assert issubclass(Ended, BenchError)
+
+
+def test_two_sides_share_nothing() -> None:
+    first, second = side(block()), side(block())
+    first.turn()
+    assert (first.steps, second.steps) == (4, 0)
+
+
+def test_every_side_has_one_turn_a_round_in_random_order() -> None:
+    orders = set()
+    for seed in range(8):
+        log: list[str] = []
+        sides = [side(*[block()] * 10, name=name, log=log) for name in "ab"]
+        alternate(sides, 10, random.Random(seed))
+        rounds = ["".join(log[start : start + 2]) for start in range(0, 20, 2)]
+        assert set(rounds) == {"ab", "ba"}
+        orders.add(tuple(rounds))
+    assert len(orders) == 8
+
+
+def test_a_side_that_has_ended_is_passed_over() -> None:
+    log: list[str] = []
+    short = side(block(), WELL, name="a", log=log)
+    long = side(*[block()] * 5, WELL, name="b", log=log)
+    alternate([short, long], 6, random.Random(0))
+    assert (log.count("a"), log.count("b")) == (2, 6)
+    assert short.ended == long.ended == WELL

@@ -1,0 +1,87 @@
+"""Two real workers that take turns: a measured case and plain training of the same."""
+
+import contextlib
+import os
+import random
+import signal
+import time
+
+import msgspec
+import pytest
+
+from bench.records.record import Steps
+from bench.runner.launcher import scratch_folder
+from bench.runner.lockstep import Ended, Side, alternate
+from bench.runner.measure import case_job, find_data
+from tests.spine.conftest import tiny
+
+BATCH = 2
+WINDOW = {"warmup_seconds": 0.0, "window_steps": 12, "window_seconds": 0.0}
+
+
+@pytest.fixture
+def sides(forking):
+    """Our case in turns of four steps and plain training in turns of three; ended when the test is."""
+    planned = tiny(batch=BATCH)
+    data = find_data(forking, planned)
+    with scratch_folder() as first, scratch_folder() as second, contextlib.ExitStack() as stack:
+        ours = {**case_job(planned, data, first), "window": WINDOW, "block": 4}
+        warm = {"warmup_steps": 2, "warmup_seconds": 0.0}
+        plain = {**case_job(planned, data, second), "kind": "plain", "block": 3, "steps": 9, **warm}
+        found = {}
+        for name, job in (("ours", ours), ("plain", plain)):
+            found[name] = Side(forking.start(job))
+            stack.callback(found[name].worker.end, 1.0)
+            found[name].warm_up()
+        yield found
+    assert all(gone(side.worker.pid) for side in found.values())
+
+
+def gone(pid):
+    """Whether a process is no more, which its parent may take a moment to notice."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_both_run_their_blocks_and_end(sides):
+    ours, plain = sides["ours"], sides["plain"]
+    began = time.monotonic()
+    alternate([ours, plain], 1, random.Random(0))
+    assert not ours.ended
+    while not (ours.ended and plain.ended):
+        alternate([ours, plain], 1, random.Random(0))
+    took = time.monotonic() - began
+    assert (ours.ended["status"], plain.ended["status"]) == ("measured", "measured")
+    assert [steps for _, steps in plain.blocks] == [3, 3, 3]
+    assert [steps for _, steps in ours.blocks] == [4, 4]  # the last one is the end of its window
+    steps = msgspec.convert(ours.measured["steps"], Steps)
+    assert len(steps.window) == 12
+    assert (steps.cycle, steps.timed_cycle, steps.optimizer) == (32, 6, [5, 11, 17])
+    assert ours.measured["discarded"] == []
+    # A block is its steps and the turns of epochs among them, and no waiting.
+    told = sum(steps.window[:8])
+    assert told - 1e-4 < ours.seconds < told + sum(steps.interludes) + 1e-4
+    assert ours.seconds + plain.seconds < took
+
+
+def test_one_that_dies_in_its_turn_is_told_and_the_other_ends_too(sides):
+    plain = sides["plain"]
+    plain.turn()
+    os.kill(plain.worker.pid, signal.SIGKILL)
+    with pytest.raises(Ended, match="was killed by SIGKILL"):
+        plain.turn()
+    assert not gone_now(sides["ours"].worker.pid)
+
+
+def gone_now(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False

@@ -1,0 +1,106 @@
+"""A worker that takes turns with another: it sleeps while it waits, and ends with whoever would wake it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bench.worker.channel import Channel
+from bench.worker.turns import Turns
+
+
+class Ends:
+    """The pipes between a worker and its runner."""
+
+    def __init__(self) -> None:
+        self.told, self.tell = os.pipe()
+        self.heard, self.say = os.pipe()
+
+    def events(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in os.read(self.heard, 1 << 16).splitlines()]
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    pipes = Ends()
+    yield pipes
+    for descriptor in (pipes.told, pipes.tell, pipes.heard, pipes.say):
+        try:
+            os.close(descriptor)
+        except OSError:
+            pass
+
+
+def test_a_block_ends_after_its_steps(ends: Ends) -> None:
+    turns = Turns(ends.told, 3, Channel(ends.say))
+    os.write(ends.tell, b"..")
+    seen = []
+    for _ in range(7):
+        seen.append(turns.step_ended())
+        if seen[-1]:
+            turns.block_ended(seconds=0.5, steps=3)
+    assert seen == [False, False, True] * 2 + [False]
+    told = [{key: event[key] for key in ("event", "seconds", "steps")} for event in ends.events()]
+    assert told == [{"event": "block", "seconds": 0.5, "steps": 3}] * 2
+
+
+def in_a_child(ends: Ends, work: Callable[[], None]) -> int:
+    """A forked worker that holds its own ends alone, as a real one does; its number. Exit status 7: it went through."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(ends.tell)
+            os.close(ends.heard)
+            work()
+            os._exit(7)
+        finally:
+            os._exit(3)
+    return child
+
+
+def exit_status(child: int) -> int | None:
+    """That of a child, which has ten seconds to end; None if it was killed."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def waiting(ends: Ends) -> Callable[[], None]:
+    def work() -> None:
+        channel = Channel(ends.say)
+        turns = Turns(ends.told, 1, channel)
+        before, began = time.process_time(), time.monotonic()
+        turns.wait()
+        channel.send("awake", cpu=time.process_time() - before, wall=time.monotonic() - began)
+
+    return work
+
+
+def test_who_waits_uses_no_processor_and_goes_on_when_told(ends: Ends) -> None:
+    child = in_a_child(ends, waiting(ends))
+    time.sleep(0.2)
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    os.write(ends.tell, b".")
+    assert exit_status(child) == 7
+    [awake] = ends.events()
+    assert awake["wall"] > 0.1  # type: ignore[operator]
+    assert awake["cpu"] < awake["wall"] / 4  # type: ignore[operator]
+
+
+def test_who_waits_ends_with_the_runner(ends: Ends) -> None:
+    child = in_a_child(ends, waiting(ends))
+    os.close(ends.tell)
+    assert exit_status(child) == 1
+    os.close(ends.say)
+    assert os.read(ends.heard, 1) == b""
