@@ -1,54 +1,29 @@
-"""The suite, measured by itself: figures to quote, never asserted in a test, since machines are shared and noisy."""
+"""What a case costs beside its warm-up and window."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from bench.cases.matrix import Planned, expand, profile
 from bench.machine.fingerprint import devices
 from bench.records import store
 from bench.records.record import Record
 from bench.runner.estimate import Estimator
-from bench.runner.interpreter import Interpreter
-from bench.runner.launcher import Launcher, Spawning, open_launcher, scratch_folder
+from bench.runner.launcher import Launcher, Spawning, scratch_folder
 from bench.runner.measure import SETUP_LIMIT, case_job, find_data
 from bench.runner.run import Run
+from bench.runner.selfcheck.check import Check, heard
 
 SPAWNED = 3
 COLLECTED = 10_000
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One figure, the goal that it is held against, and how it was got."""
-
-    name: str
-    figure: str
-    goal: str
-    how: str
-
-
-def checks(interpreter: Interpreter, cases: int, say: Callable[[str], None]) -> Iterator[Check]:
-    """All checks, one after another; ``say`` hears what is under way."""
-    with contextlib.closing(open_launcher(interpreter)) as launcher:
-        say("importing torch and ultralytics ...")
-        launcher.wait()
-        say(f"starting {cases} training cases ...")
-        yield from fixed_cost(launcher, cases)
-        say("running the smoke profile ...")
-        yield from smoke(launcher)
-    say(f"collecting {COLLECTED:,} cases ...")
-    yield collecting()
 
 
 def fixed_cost(launcher: Launcher, cases: int) -> Iterator[Check]:
@@ -90,7 +65,7 @@ def first_steps(launcher: Launcher, planned: Planned, data: dict[str, Any], case
             worker = launcher.start(case_job(planned, data, scratch))
             try:
                 while True:
-                    event = worker.next_event(SETUP_LIMIT)
+                    event = heard(worker.next_event(SETUP_LIMIT))
                     if event["event"] == "phase" and event["name"] == "warmup":
                         found.append(event["at"] - worker.requested)
                         break
@@ -99,8 +74,8 @@ def first_steps(launcher: Launcher, planned: Planned, data: dict[str, Any], case
     return found
 
 
-def smoke(launcher: Launcher) -> Iterator[Check]:
-    """The smoke profile: its wall time over what was spent in warm-up and windows, and its records."""
+def smoke(launcher: Launcher) -> tuple[list[Record], list[Check]]:
+    """The smoke profile: its records, its wall time over what was spent in warm-up and windows, and their size."""
     planned = expand(profile("smoke"), devices(), {})
     with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
         run = Run(planned, store.Store(Path(folder), "selfcheck"), launcher, Estimator())
@@ -109,13 +84,54 @@ def smoke(launcher: Launcher) -> Iterator[Check]:
         wall = time.monotonic() - began
         sizes = [file.stat().st_size for file in store.files([Path(folder)])]
     measured = sum(timed_seconds(record) for record in records)
+    return records, [
+        Check(
+            "Smoke profile, wall time over warm-up and windows",
+            f"{wall / measured:.2f}" if measured else "nothing measured",
+            "",
+            f"{wall:.1f} s over {measured:.1f} s, {len(records)} cases, launcher warm",
+        ),
+        Check("Record of a case", f"{max(sizes):,} bytes", "<= 10,000", f"largest of {len(sizes)}"),
+    ]
+
+
+def one_case(launcher: Launcher) -> Iterator[Check]:
+    """A case of the quick profile: its cost over its warm-up and window, and what the runner did meanwhile."""
+    values: dict[str, list[Any]] = {
+        "mode": ["train"],
+        "model": ["yolov8n"],
+        "amp": ["off"],
+        "batch": [4],
+        "imgsz": [160],
+    }
+    [planned] = expand(profile("quick"), ["cpu"], values)
+    data = find_data(launcher, planned)
+    with scratch_folder() as scratch:
+        worker = launcher.start(case_job(planned, data, scratch))
+        at: dict[str, tuple[float, float]] = {}
+        try:
+            while "ended" not in at:
+                event = heard(worker.next_event(SETUP_LIMIT))
+                name = event["name"] if event["event"] == "phase" else event["event"]
+                at[name] = event["at"], time.process_time()
+        finally:
+            worker.end(patience=1.0)
+        whole = time.monotonic() - worker.requested
+    timed = at["measured"][0] - at["warmup"][0]
+    window = at["measured"][0] - at["window"][0]
+    awake = at["measured"][1] - at["window"][1]
     yield Check(
-        "Smoke profile, wall time over warm-up and windows",
-        f"{wall / measured:.2f}" if measured else "nothing measured",
-        "",
-        f"{wall:.1f} s over {measured:.1f} s, {len(records)} cases, launcher warm",
+        "A case with one process, over its warm-up and windows",
+        f"{whole / timed:.2f}",
+        "<= 1.3",
+        f"{whole:.1f} s over {timed:.1f} s, {planned.case.id}, profile quick",
     )
-    yield Check("Record of a case", f"{max(sizes):,} bytes", "<= 10,000", f"largest of {len(sizes)}")
+    yield Check(
+        "Processor time of the runner while a worker measures",
+        f"{awake / window * 100:.3f} % of one processor",
+        "it sleeps",
+        f"over {window:.1f} s",
+    )
 
 
 def timed_seconds(record: Record) -> float:
@@ -127,7 +143,7 @@ def collecting() -> Check:
     """Wall time of pytest collecting ten thousand cases, interpreter start included."""
     batches = ",".join(str(n) for n in range(1, 101))
     sizes = ",".join(str(32 * n) for n in range(1, 51))
-    root = Path(__file__).resolve().parents[2]  # where bench/ lies, as pytest is told
+    root = Path(__file__).resolve().parents[3]  # where bench/ lies, as pytest is told
     command = [sys.executable, "-m", "pytest", "bench", "--collect-only", "-q", "--device=cpu", "--amp=off"]
     command += ["--model=yolov8n", f"--batch={batches}", f"--imgsz={sizes}", "-p", "no:cacheprovider"]
     began = time.monotonic()
