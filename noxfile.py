@@ -39,6 +39,14 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def compat(session: nox.Session) -> None:
+    """Run the smoke profile with old and new Ultralytics and torch; arguments go to python -m bench compat."""
+    session.install(*CONSTRAINTS, "--editable", ".[headless]", "uv")
+    # Exit status 1 says that something did not run as it should: the table says what.
+    session.run("python", "-m", "bench", "compat", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Mend what can be mended by itself, and check the rest."""
     session.install(*CONSTRAINTS, "ruff")

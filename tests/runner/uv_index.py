@@ -1,0 +1,52 @@
+"""A fake uv on PATH, with a package index of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+INDEX = {
+    "torch": {"versions": ["2.4.0", "2.6.0", "2.7.0", "2.15.0"], "needs": []},
+    "ultralytics": {"versions": ["8.3.230", "8.4.0", "8.4.190"], "needs": ["torch", "opencv-python"]},
+    "ultralytics-opencv-headless": {"versions": ["8.4.0", "8.4.190"], "needs": ["torch", "opencv-python-headless"]},
+    "opencv-python": {"versions": ["5.0.0"], "needs": []},
+    "opencv-python-headless": {"versions": ["5.0.0"], "needs": []},
+}
+
+PYTHON = f"""#!/bin/sh
+# An interpreter: its facts are what was installed; a job is played by fake_python.py.
+if [ "$2" = facts ]; then exec cat "$(dirname "$0")/../facts.json"; fi
+exec SYSTEM -S {HERE / "fake_python.py"} "$@"
+"""
+
+
+class Uv:
+    """The only uv on PATH, with caches of the test's own; what it was called with can be asked."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = self.folder = tmp_path / "uv"
+        folder.mkdir()
+        shutil.copy(HERE / "fake_uv.py", folder / "fake_uv.py")
+        (folder / "index.json").write_text(json.dumps(INDEX))
+        (folder / "python.sh").write_text(PYTHON)
+        (folder / "uv").write_text(f'#!/bin/sh\nexec {sys.executable} -S {folder / "fake_uv.py"} "$@"\n')
+        (folder / "uv").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+        monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
+
+    def breaks(self, how: str) -> None:
+        (self.folder / how).touch()
+
+    def mended(self, how: str) -> None:
+        (self.folder / how).unlink()
+
+    def calls(self, command: str = "") -> list[list[str]]:
+        file = self.folder / "calls.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [call for call in map(json.loads, lines) if command in ("", call[0])]
