@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -44,7 +45,9 @@ def say(text: str) -> None:
 
 def read_records(sources: list[Path] | None) -> tuple[list[Record], list[str]]:
     """Records under the given places; raises :class:`NothingMeasured` where there are none."""
-    from bench.records import store
+    from bench.machine.fingerprint import machine
+    from bench.records import calibration, store
+    from bench.runner.paths import calibration_folder
 
     places = sources or [Path("results")]
     if not sources and not places[0].exists():
@@ -54,7 +57,8 @@ def read_records(sources: list[Path] | None) -> tuple[list[Record], list[str]]:
         say(complaint)
     if not records:
         raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
-    return records, complaints
+    here = machine().fingerprint
+    return calibration.stamped(records, calibration.read(calibration_folder(), here), here), complaints
 
 
 def epoch(images: int) -> int:
@@ -95,7 +99,7 @@ def table(
     format: Annotated[Format, typer.Option(help="How it is written.")] = Format.md,
     epoch_images: EpochImages = 0,
 ) -> None:
-    """One row a record, on standard output."""
+    """One row a case of a run, on standard output."""
     from bench.analysis.table import frame
     from bench.report.tables import render
 
@@ -131,9 +135,10 @@ def report(
 @app.command()
 def selfcheck(
     cases: Annotated[int, typer.Option(min=1, help="Training cases started for the fixed cost.")] = 9,
+    pairs: Annotated[int, typer.Option(min=0, help="Pairs for each comparison with plain training; 0: none.")] = 5,
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
-    """Measure the suite itself on this machine: what a case costs beside its warm-up and window, and the like."""
+    """Measure the suite itself on this machine: what a case costs, and its figures against plain training."""
     from rich.console import Console
     from rich.table import Table
 
@@ -142,9 +147,113 @@ def selfcheck(
 
     interpreter = inspect(python)
     shown = Table("Check", "Figure", "Goal", "How")
-    for check in checks(interpreter, cases, say):
-        shown.add_row(check.name, check.figure, check.goal, check.how)
+    with contextlib.suppress(KeyboardInterrupt):  # a quarter of an hour: what was found is shown
+        for check in checks(interpreter, cases, pairs, say):
+            shown.add_row(check.name, check.figure, check.goal, check.how)
     Console(width=None if sys.stdout.isatty() else 140).print(shown)
+
+
+@app.command()
+def compat(
+    environment: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads it
+        typer.Option(metavar="SPEC", help="ultralytics==8.4.0,torch==2.6.0 and the like; may be repeated."),
+    ] = None,
+    results: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for the runs; default: a new one under results."),
+    ] = None,
+    exclude_newer: Annotated[str, typer.Option(metavar="DATE", help="Leave out releases after this date.")] = "",
+) -> None:
+    """Run the smoke profile with old and new Ultralytics and torch; a Markdown table of what ran."""
+    from bench.analysis.compat import compatibility
+    from bench.machine.fingerprint import machine
+    from bench.records.store import new_run_name
+    from bench.records.tried import Tried
+    from bench.report.compat import to_md
+    from bench.runner import compat as runner
+    from bench.runner.environments import Specification
+
+    wanted = [Specification.parse(text) for text in environment or []] or runner.specifications(exclude_newer)
+    folder = results or Path("results") / f"compat-{new_run_name(machine().fingerprint)}"
+    tried: list[Tried] = []
+    try:
+        for one in runner.run(wanted, folder, say, exclude_newer):
+            tried.append(one)
+    finally:  # what was seen until Ctrl-C is shown too, also of the environment that it stopped
+        found = compatibility(tried)
+        if tried:
+            print(to_md(found).rstrip("\n"))
+    if not found.measured:
+        raise NothingMeasured("no case was measured in any environment: the table says why.")
+    say(f"the records are in {folder}")
+    if not found.fine:
+        raise typer.Exit(Exit.REGRESSION)
+
+
+@app.command()
+def calibrate(
+    device: Annotated[Optional[str], typer.Option(help=f"{AXES['device'].help}; default: all here.")] = None,  # noqa: UP045
+    time_budget: Annotated[
+        str, typer.Option(metavar="TIME", help="For everything, such as 90s or 10m; default: 3 minutes.")
+    ] = "",
+    results: Annotated[Path, typer.Option(help="Where the records go.")] = Path("results"),
+    python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
+) -> None:
+    """Measure this machine against itself: how far do fresh processes of the same thing differ?"""
+    from bench.analysis import noise
+    from bench.analysis.marks import commonest
+    from bench.analysis.uncertainty import single_process
+    from bench.cases.axes import parse_values
+    from bench.durations import parse_duration
+    from bench.machine.fingerprint import devices, machine
+    from bench.progress import calibration_lines, line, so_far
+    from bench.records import calibration
+    from bench.records.outcome import Status
+    from bench.runner import calibrate as runner
+    from bench.runner.interpreter import inspect
+    from bench.runner.launcher import open_launcher
+    from bench.runner.paths import calibration_folder
+    from bench.runner.run import Run
+
+    chosen = parse_values(AXES["device"], device) if device is not None else devices()
+    budget = parse_duration(time_budget) if time_budget else runner.BUDGET
+
+    def told(record: Record, run: Run) -> None:
+        rest = len(run.planned) - run.spared
+        together = so_far(run.measured(record.case))
+        number = len(run.records)
+        say(line(record, number, rest, run.seconds_left(), processes=runner.MOST, together=together))
+        if run.trouble:
+            say(run.trouble)
+
+    with contextlib.closing(open_launcher(inspect(python))) as launcher:
+        launcher.prepare()
+        records, folder, trouble = runner.calibrate(launcher, chosen, results, budget, told)
+    found = noise.calibrations(records)
+    for one in found:
+        seen = {pairs: noise.smallest_difference(one.pair_sd, pairs) for pairs in noise.LOOKS}
+        print("\n".join(calibration_lines(one, seen, single_process(one.noise))))
+        if one.processes < calibration.ENOUGH:
+            print(f"  {one.processes} processes tell this but roughly: give it more time (--time-budget)")
+    known = {one.case for one in found}
+    for record in {record.case: record for record in reversed(records) if record.case.id not in known}.values():
+        count = sum(r.case == record.case and r.outcome.status is Status.MEASURED for r in records)
+        few = f"measured {count} times, fewer than {noise.LEAST} of them undisturbed: nothing can be said"
+        print(f"{record.case.device}, {record.case.id}: {few if count else record.outcome.reason}")
+    if trouble:
+        say(trouble)
+    if not found:
+        remedy = "give it more time (--time-budget)"
+        if phrase := commonest(records):
+            remedy = f"mend what disturbed it most often ({phrase})"
+        raise NothingMeasured(f"no device was measured often enough undisturbed, so nothing is kept: {remedy}.")
+    file = calibration.keep(calibration_folder(), machine().fingerprint, found)
+    kept = calibration.read(calibration_folder(), machine().fingerprint)
+    for one in found:
+        if one not in kept:
+            print(f"{one.device}, {one.mode}: an earlier calibration of more processes stays in its place")
+    print(f"kept in {file}; records: {folder}")
 
 
 @app.callback(invoke_without_command=True)

@@ -6,8 +6,8 @@ pytest-benchmark's table and JSON are made from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,7 +17,7 @@ from bench.cases.matrix import profiles
 from bench.errors import BenchError, Exit, WrongUse
 from bench.face import Face
 from bench.machine.fingerprint import machine
-from bench.progress import line, plan_lines, rate
+from bench.progress import line, plan_lines, rate, so_far
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.replay import replay
@@ -34,10 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
     group.addoption("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: made on the spot")
     group.addoption("--threads", default="0", metavar="N", help="CPU threads; default: what Ultralytics sets")
+    group.addoption("--with-val", action="store_true", help="time validation and the saving of a checkpoint too")
+    group.addoption("--compare-losses", action="store_true", help="compare the first losses with the CPU's on cuda too")
     group.addoption("--python", default="", metavar="PATH", help="the interpreter to measure; default: this one")
     group.addoption("--results", default="results", metavar="DIR", help="where records go; default results")
     group.addoption("--reports", default="reports", metavar="DIR", help="where the report goes; default reports")
     group.addoption("--epoch-images", default="0", metavar="N", help="epoch of the report; default COCO's")
+    group.addoption("--processes", default="", metavar="N", help="measure each case in N fresh processes; default 1")
+    group.addoption(
+        "--precision", default="", metavar="PERCENT", help="add processes until all intervals are within it"
+    )
     group.addoption("--time-budget", default="", metavar="TIME", help="start no case beyond it, such as 10m")
     group.addoption("--phase-limit", default="10m", metavar="TIME", help="end a case whose warm-up or window hangs")
     group.addoption("--run", default="", metavar="NAME", help="name of the run's folder; default: time and machine")
@@ -81,11 +87,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("case_id", [name for name, plan in planned.items() if plan.case.mode == mode])
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the cases in the order of the plan, whichever file they stand in; a mode without cases has no test."""
-    order = {name: number for number, name in enumerate(config.stash[FACE].planned)}
-    items[:] = [item for item in items if _case_id(item) is None or _case_id(item) in order]
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Run the cases in the order of the plan, whichever file they stand in; a mode without cases has no test.
+
+    The precision comes last. It is about whatever is measured, so -k and its like choose the cases and leave it be.
+    """
+    face = config.stash[FACE]
+    last = [item for item in items if _is_precision(item)] if face.precision is not None else []
+    order = {name: number for number, name in enumerate(face.planned)}
+    kept = [item for item in items if _case_id(item) is None or _case_id(item) in order]
+    items[:] = [item for item in kept if not _is_precision(item)]
     items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
+    yield
+    if items:
+        items += last
+
+
+def _is_precision(item: pytest.Item) -> bool:
+    return item.path.name == "test_precision.py" and item.path.parent.name == "bench"
 
 
 def _case_id(item: pytest.Item) -> str | None:
@@ -98,6 +118,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """What is left after -k and its like is what will run."""
     face = session.config.stash[FACE]
     face.selected = [face.planned[name] for item in session.items if (name := _case_id(item))]
+    if face.precision is not None and face.selected and not any(map(_is_precision, session.items)):
+        _stop(WrongUse("--precision has a test of its own: name bench/ or bench/test_precision.py too."))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -118,44 +140,76 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         face.fatal = error
         _plugin(config, "terminalreporter").write_line(f"yolopace: {error}", red=True)
         return True
+    order = face.order
+    session.items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
     return None
 
 
 @pytest.fixture
 def measure(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[[str], None]]:
-    """Measures a case by its id: rounds for pytest-benchmark, or a skip or failure with the reason."""
+    """Measures a process of a case by its name: rounds for pytest-benchmark, or a skip or failure with the reason."""
     config = request.config
     face = config.stash[FACE]
 
-    def measure_case(case_id: str) -> None:
+    def measure_case(name: str) -> None:
         if face.run is None:
-            pytest.skip("benchmarks are switched off (--benchmark-disable)")
-        plan = face.planned[case_id]
+            pytest.skip(OFF)
+        plan = face.planned[name]
+        if spared := face.run.spare(plan):
+            pytest.skip(spared)
         try:
             record = face.run.measure(plan)
         except BenchError as error:
-            face.fatal = error
-            request.session.shouldstop = f"yolopace: {error}"
-            pytest.skip(str(error))
+            _give_up(request, face, error)
         _show(config, face, face.run, record)
         _settle(record, benchmark)
 
     yield measure_case
 
 
+@pytest.fixture
+def refine(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[[], None]]:
+    """Adds processes until the precision is reached; ``benchmark`` keeps --benchmark-only from skipping it."""
+    config = request.config
+    face = config.stash[FACE]
+
+    def refine_all() -> None:
+        if face.run is None:
+            pytest.skip(OFF)
+        try:
+            for record in face.refine():
+                _show(config, face, face.run, record)
+        except BenchError as error:
+            _give_up(request, face, error)
+
+    yield refine_all
+
+
+OFF = "benchmarks are switched off (--benchmark-disable)"
+
+
+def _give_up(request: pytest.FixtureRequest, face: Face, error: BenchError) -> NoReturn:
+    """The run cannot go on."""
+    face.fatal = error
+    request.session.shouldstop = f"yolopace: {error}"
+    pytest.skip(str(error))
+
+
 def _show(config: pytest.Config, face: Face, run: Run, record: Record) -> None:
     """One line on a case; those that another one settled were counted there."""
     if "settled_by" in record.extra and not config.option.verbose:
         return
-    number, total = len(run.records), len(face.selected)
+    number, total = len(run.records) + run.spared, len(face.selected)
     text = line(
         record,
         number,
         total,
         left=run.seconds_left(),
-        reused=record.case.id in face.finished,
+        reused=record.name in face.finished,
         settles=run.settles(record),
         width=max(len(plan.case.id) for plan in face.selected),
+        processes=face.processes,
+        together=so_far([other for other in run.measured(record.case) if other.process <= record.process]),
     )
     reporter = _plugin(config, "terminalreporter")
     with _plugin(config, "capturemanager").global_and_fixture_disabled():
@@ -174,11 +228,16 @@ def _settle(record: Record, benchmark: Any) -> None:
             pytest.fail("\n".join(filter(None, [text, record.log])), pytrace=False)
         pytest.skip(text)
     assert record.steps is not None
-    benchmark.group = f"{case.mode}, batch {case.batch}, {case.imgsz} px: time of a step"
+    # The rounds of a modelled window have a mean that is not training's: its optimizer ran more often than it does.
+    modelled = ", modelled: see step_seconds" if record.steps.modelled else ""
+    benchmark.group = f"{case.mode}, batch {case.batch}, {case.imgsz} px: time of a step{modelled}"
     benchmark.extra_info.update(
         record=record.id,
+        process=record.process,
         schema=record.schema,
         images_per_second=rate(record),
+        step_seconds=record.steps.step_seconds,
+        modelled=record.steps.modelled,
         batch=case.batch,
         device=record.effective.get("device"),
         amp=record.effective.get("amp"),
@@ -222,7 +281,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if face is None or face.store is None:
         return
     terminalreporter.section("yolopace")
-    terminalreporter.write_line(f"{face.measured} of {len(face.selected)} cases measured; records: {face.store.folder}")
+    several = f" in {face.measured_processes} processes" if face.measured_processes > face.measured else ""
+    cases = len({plan.case for plan in face.selected})
+    terminalreporter.write_line(f"{face.measured} of {cases} cases measured{several}; records: {face.store.folder}")
     if face.report_path is not None:
         terminalreporter.write_line(f"report: {face.report_path}")
     for note in face.notes:

@@ -1,4 +1,4 @@
-"""Durations as people write and read them."""
+"""Durations and percentages as people write and read them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,22 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise WrongUse(f"{text!r} is no duration: it has to be more than nothing.")
     return seconds
+
+
+PERCENT = re.compile(rf"({NUMBER})\s*%?")
+
+
+def parse_percent(name: str, text: str) -> float:
+    """The share that ``2%`` or ``2`` stand for: 0.02.
+
+    Args:
+        name: of the option, for the error.
+        text: from 0.1 % to 100 %: less is no precision that a machine has, and mostly a share meant as one.
+    """
+    found = PERCENT.fullmatch(text.strip())
+    if not found or not 0.1 <= float(found[1]) <= 100:
+        raise WrongUse(f"{name} {text!r} is not allowed: write a percentage from 0.1% to 100%, such as 2%.")
+    return float(found[1]) / 100
 
 
 def about(seconds: float) -> str:

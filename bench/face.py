@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.cases.axes import AXES
-from bench.cases.matrix import Planned
-from bench.durations import parse_duration
+from bench.cases.matrix import Planned, rounds
+from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, WrongUse
 from bench.machine.fingerprint import machine
-from bench.progress import rate
-from bench.records import store
+from bench.progress import plus_minus, rate
+from bench.records import calibration, store
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.request import needs_network, parse
+from bench.runner.calibrate import RUN_PREFIX
 from bench.runner.estimate import from_history
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.launcher import Launcher, open_launcher
+from bench.runner.measure import NoData, find_data
+from bench.runner.paths import calibration_folder
 from bench.runner.run import Run
+
+PRECISION_PROCESSES = 5
+"""Processes of each case where a precision is asked for, and the fewest that reach one: an interval that stops as soon
+as it is narrow enough covers too little where it began with fewer (91 to 93 % for 3, 93 to 94 % for 5, in simulations).
+"""
+
+MOST_PROCESSES = 30
+"""Processes of a case at which a precision is given up where no time budget ends it."""
 
 
 def _number(name: str, text: str) -> int:
@@ -31,12 +45,22 @@ def _number(name: str, text: str) -> int:
     return int(text)
 
 
+def _processes(text: str, precision: float | None) -> int:
+    """How many fresh processes measure each case; 1 where nobody says, more where a precision is asked for."""
+    if not text:
+        return 1 if precision is None else PRECISION_PROCESSES
+    if not re.fullmatch("[0-9]{1,3}", text) or not int(text):
+        raise WrongUse(f"processes {text!r} is not allowed: use a whole number from 1 to 999.")
+    return int(text)
+
+
 class Face:
     """One pytest session: what was asked for, and what has become of it.
 
     Attributes:
-        planned: all cases by id, in the order of the plan.
-        selected: those that are left after pytest's own selection.
+        planned: all processes of all cases by name, in the order of the plan.
+        selected: those that are left after pytest's own selection, in the order in which they run.
+        precision: half-width of the interval that every case shall reach, as a share; None where nobody asked.
         run: once it has begun.
         notes: sentences for the end.
         fatal: why the run could not go on, if it could not.
@@ -56,11 +80,13 @@ class Face:
         budget = option("time_budget")
         self.budget = parse_duration(budget) if budget else None
         self.phase_limit = parse_duration(option("phase_limit"))
-        resume = option("resume")
-        self.resume = store.resolve_run(self.results, resume, machine().fingerprint) if resume else ""
+        self.precision = parse_percent("precision", option("precision")) if option("precision") else None
+        self.processes = _processes(option("processes"), self.precision)
+        self.resume = self._resumed(option("resume"))
         self.name = store.check_new_run(self.results, option("run"))
         if self.resume and self.name:
             raise WrongUse("--run names a new run and --resume goes on with an old one: give one of them.")
+        self.name = self.resume or self.name or store.new_run_name(machine().fingerprint)
         self.interpreter: Interpreter = inspect(option("python"))
         request = parse(
             option("profile"),
@@ -68,8 +94,11 @@ class Face:
             option("data"),
             _number("threads", option("threads")),
             self.interpreter,
+            with_val=option("with_val"),
+            compare_losses=option("compare_losses"),
         )
-        self.planned = {plan.case.id: plan for plan in request.planned()}
+        self._cases = request.planned()
+        self.planned = {plan.name: plan for plan in rounds(self._cases, self.processes, self.name)}
         self.selected: list[Planned] = []
         self.run: Run | None = None
         self.store: store.Store | None = None
@@ -81,11 +110,12 @@ class Face:
 
     def begin(self) -> None:
         """Open the run's folder and start what takes time to start."""
-        name = self.resume or self.name or store.new_run_name(machine().fingerprint)
-        self.store = store.Store(self.results, name, new=not self.resume)
-        self.finished = {r.case.id: r for r in self.store.finished() if self._stands(r)} if self.resume else {}
+        self.store = store.Store(self.results, self.name, new=not self.resume)
+        self._order_by(self.store.run)
         self.launcher = open_launcher(self.interpreter, needs_network(self.selected))
         self.launcher.prepare()
+        if self.resume:
+            self.finished = self._on_these_data([r for r in self.store.finished() if self._stands(r)])
         self.run = Run(
             self.selected,
             self.store,
@@ -96,15 +126,86 @@ class Face:
             finished=self.finished,
         )
 
+    def _resumed(self, name: str) -> str:
+        """The run that ``--resume`` names; the last one is no calibration, which has an order of its own."""
+        if name == "last":
+            known = [run for run in store.runs(self.results, machine().fingerprint) if not run.startswith(RUN_PREFIX)]
+            if not known:
+                raise WrongUse(f"run 'last' is not in {self.results}: there is none of this machine to go on with.")
+            name = known[-1]
+        return store.resolve_run(self.results, name, machine().fingerprint) if name else ""
+
+    def _order_by(self, name: str) -> None:
+        """Put what was selected into the order that a run of this name has: ``--resume`` goes on in the same one."""
+        order = {plan.name: place for place, plan in enumerate(rounds(self._cases, self.processes, name))}
+        self.selected.sort(key=lambda plan: order[plan.name])
+
+    @property
+    def order(self) -> dict[str, int]:
+        """The place of every selected process in the run, by its name."""
+        return {plan.name: place for place, plan in enumerate(self.selected)}
+
+    def refine(self) -> Iterator[Record]:
+        """Measure further processes where the interval is widest, until all are narrow enough or none may be started.
+
+        What stops it is the precision or the budget, never whether a difference shows.
+        """
+        assert self.run is not None and self.precision is not None
+        while (plan := self._widest()) is not None:
+            yield self.run.measure(plan)
+
+    def _widest(self) -> Planned | None:
+        """The next process of the case whose interval is widest, of those that may be started."""
+        assert self.run is not None
+        processes = self.run.processes
+        # Of those that have too few processes for an interval that counts, the one with fewest comes first.
+        wide = sorted(self.imprecise(), key=lambda found: (-found[1], len(processes[found[0].case])))
+        for plan, _ in wide:
+            done = processes[plan.case]
+            again = msgspec.structs.replace(plan, process=max(done) + 1)
+            failed = done[max(done)].outcome.status is not Status.MEASURED  # the next would, as far as one can tell
+            if not failed and self.run.fits(again) and (self.budget is not None or again.process <= MOST_PROCESSES):
+                return again
+        return None
+
+    def imprecise(self) -> list[tuple[Planned, float]]:
+        """Measured cases whose interval is wider than asked for, each with its half-width as a share.
+
+        Only an interval between processes counts: within one process it says nothing of the next. It is taken for
+        infinitely wide with fewer than :data:`PRECISION_PROCESSES`: two that happen to agree are no precision.
+        """
+        from bench.analysis.uncertainty import rate_of
+
+        if self.run is None or self.precision is None:
+            return []
+        found = []
+        for plan in {plan.case: plan for plan in self.selected}.values():
+            measured = self.run.measured(plan.case)
+            width = rate_of(measured)[0].relative if len(measured) >= PRECISION_PROCESSES else math.inf
+            if measured and width > self.precision:
+                found.append((plan, width))
+        return found
+
     def _stands(self, record: Record) -> bool:
         """Whether an earlier record says what measuring its case now would say: same recipe, machine, software."""
-        plan = self.planned.get(record.case.id)
+        plan = self.planned.get(record.case.id)  # how many processes are asked for does not matter
         return (
             plan is not None
             and (plan.case, plan.recipe) == (record.case, record.recipe)
             and record.machine.fingerprint == machine().fingerprint
             and record.environment == self.interpreter.environment
         )
+
+    def _on_these_data(self, earlier: list[Record]) -> dict[str, Record]:
+        """Earlier records by name, less those of other data: the user's own may have changed under the same name."""
+        plan = self.selected[0]
+        if earlier and plan.recipe.data != "coco-like":  # a made data set is what its recipe says
+            assert self.launcher is not None
+            self.launcher.wait()
+            with contextlib.suppress(NoData):  # then nothing else will be measured either
+                now = find_data(self.launcher, plan)["fingerprint"]
+                earlier = [record for record in earlier if record.data is None or record.data.fingerprint == now]
+        return {record.name: record for record in earlier}
 
     def end(self) -> None:
         """Close what was opened, save what is still unsaved wherever there is room, and write the report."""
@@ -121,15 +222,36 @@ class Face:
                 self.store.folder.rmdir()
             self.store = None
             return
-        if any(record.outcome.status is Status.INTERRUPTED for record in self.run.records):
+        if self.run.cut:
+            self.notes.append(f"the time budget ended before {self.run.cut} more processes could be started")
+        self._note_precision()
+        unfinished = any(record.outcome.status is Status.INTERRUPTED for record in self.run.records)
+        if unfinished or self.run.cut:
             self.notes.append(f"to go on with this run, add --resume {self.store.run}")
         self._report(records, self.store.run)
+
+    def _note_precision(self) -> None:
+        """Say of a precision that was asked for whether it was reached."""
+        run = self.run
+        cases = {plan.case for plan in self.selected if run is not None and run.measured(plan.case)}
+        if self.precision is None or not cases:
+            return
+        wide = self.imprecise()
+        reached = f"{len(cases) - len(wide)} of {len(cases)} cases are within ±{self.precision * 100:g} %"
+        rest = ""
+        if wide:
+            plan, width = max(wide, key=lambda found: found[1])
+            few = f"measured in fewer than {PRECISION_PROCESSES} processes"
+            rest = f"; the widest is {plan.case.id}, {plus_minus(width) if math.isfinite(width) else few}"
+        self.notes.append(f"precision: {reached}{rest}")
 
     def _report(self, records: list[Record], run: str) -> None:
         try:
             from bench.analysis.throughput import COCO_TRAIN_IMAGES
             from bench.report.page import write
 
+            known = calibration.read(calibration_folder(), machine().fingerprint)
+            records = calibration.stamped(records, known, machine().fingerprint)
             self.report_path = write(records, self.reports / run, self.epoch_images or COCO_TRAIN_IMAGES, None)
         except BenchError as error:
             self.notes.append(f"no report: {error}")
@@ -139,4 +261,12 @@ class Face:
     @property
     def measured(self) -> int:
         """How many cases have a figure so far."""
-        return sum(rate(record) is not None for record in self.run.records) if self.run else 0
+        return len({record.case for record in self._figures()})
+
+    @property
+    def measured_processes(self) -> int:
+        """How many processes those figures come from."""
+        return len(self._figures())
+
+    def _figures(self) -> list[Record]:
+        return [record for record in self.run.records if rate(record) is not None] if self.run else []

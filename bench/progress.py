@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.analysis.metrics import significant
+from bench.cases import Case
 from bench.cases.matrix import Planned
 from bench.durations import about
+from bench.records.calibration import Calibration
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.runner.estimate import Estimator
@@ -20,19 +22,44 @@ def rate(record: Record) -> float | None:
     return steps.images_per_second
 
 
+def plus_minus(share: float) -> str:
+    """``± 2.3 %``."""
+    return f"± {percent(share)}"
+
+
+def so_far(measured: Sequence[Record]) -> str:
+    """What the measured processes of a case say together: ``23.1 ± 2.3 % of 3``; empty with fewer than two."""
+    if len(measured) < 2:
+        return ""
+    from bench.analysis.uncertainty import rate_of  # it takes numpy and scipy, which collecting does without
+
+    together, _ = rate_of(measured)
+    return f"{significant(together.point)} {plus_minus(together.relative)} of {len(measured)}"
+
+
 def line(
-    record: Record, number: int, total: int, left: float, reused: bool = False, settles: int = 0, width: int = 0
+    record: Record,
+    number: int,
+    total: int,
+    left: float,
+    reused: bool = False,
+    settles: int = 0,
+    width: int = 0,
+    processes: int = 1,
+    together: str = "",
 ) -> str:
-    """One line on a case that has ended.
+    """One line on a process of a case that has ended.
 
     Args:
-        record: of the case.
-        number: of the case in the run, from 1.
+        record: of the process.
+        number: of the process in the run, from 1; of those beyond the plan, it is larger than ``total``.
         total: of the run.
         left: seconds that the rest is estimated to take.
         reused: whether it was there since before.
         settles: how many other cases end as this one did without being started.
         width: of the longest id of the run, so that speeds stand below each other.
+        processes: how many of the case are planned.
+        together: what the processes of the case say so far (:func:`so_far`).
     """
     speed = rate(record)
     if speed is not None:
@@ -45,22 +72,72 @@ def line(
         elif settles:
             more = "1 more case is" if settles == 1 else f"{settles} more cases are"
             found += f" ({more} skipped for that.)"
+    if record.process > processes:
+        found += f"  process {record.process}"
+    elif record.process > 1:
+        found += f"  process {record.process} of {processes}"
+    found += f": {together}" if together and record.process > 1 else ""
     rest = f"  [{about(left)} left]" if number < total and left >= 1 else ""
-    return f"[{number:{len(str(total))}}/{total}] {record.case.id:<{width}}  {found}{rest}"
+    place = f"{number:{len(str(total))}}/{total}" if number <= total else f"+{number - total}"
+    return f"[{place}] {record.case.id:<{width}}  {found}{rest}"
 
 
 def plan_lines(planned: Sequence[Planned], estimator: Estimator) -> list[str]:
-    """The cases of a plan with their estimates, and the sum."""
+    """The cases of a plan with their estimates, and the sum; all processes of a case are one line."""
     if not planned:
         return ["no cases"]
-    width = max(len(plan.case.id) for plan in planned)
+    cases: dict[Case, list[Planned]] = {}
+    for plan in planned:
+        cases.setdefault(plan.case, []).append(plan)
+    width = max(len(case.id) for case in cases)
     lines = []
-    for number, plan in enumerate(planned, 1):
-        basis = "as last time" if estimator.knows(plan) else "a guess"
-        lines.append(f"{number:>5}  {plan.case.id:<{width}}  {about(estimator.seconds(plan)):>10}  {basis}")
-    known = sum(estimator.knows(plan) for plan in planned)
+    for number, (case, processes) in enumerate(cases.items(), 1):
+        basis = "as last time" if estimator.knows(processes[0]) else "a guess"
+        times = f", {len(processes)} processes" if len(processes) > 1 else ""
+        seconds = sum(map(estimator.seconds, processes))
+        lines.append(f"{number:>5}  {case.id:<{width}}  {about(seconds):>10}  {basis}{times}")
+    known = sum(estimator.knows(processes[0]) for processes in cases.values())
     total = sum(estimator.seconds(plan) for plan in planned)
+    several = f" in {len(planned)} processes" if len(planned) > len(cases) else ""
     lines.append(
-        f"{len(planned)} cases, about {about(total)} ({known} from earlier runs, {len(planned) - known} guessed)"
+        f"{len(cases)} cases{several}, about {about(total)} ({known} from earlier runs, {len(cases) - known} guessed)"
     )
     return lines
+
+
+CHANCE = "one in twenty such intervals misses 0 by chance"
+
+
+def calibration_lines(found: Calibration, differences: Mapping[int, float], alone: float) -> list[str]:
+    """What a calibration found of a device and a mode, in plain words.
+
+    Args:
+        found: the calibration.
+        differences: half the width of the interval that a comparison would have, by the number of its pairs.
+        alone: how far a single process may be from the mean of many, as a share.
+    """
+    out = f", {found.disturbed} disturbed left out" if found.disturbed else ""
+    mode = {"train": "training", "predict": "prediction"}.get(found.mode, found.mode)
+    same = f" ± {percent(found.difference_half)}" if found.difference_half is not None else ""
+    half_widths = " / ".join(significant(half * 100, 2) for half in differences.values())
+    lines = [
+        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by {percent(found.sd)} "
+        f"(SD of {found.processes}{out}); a single process is known to ±{percent(alone)}",
+        f"  the interval of a comparison by {' / '.join(map(str, differences))} pairs would be ± {half_widths} %; "
+        f"in the {found.pairs} pairs of this run, neighbours differed by {percent(found.median_difference)} in the "
+        f"median, {percent(found.greatest_difference)} at most, {percent(found.difference)}{same} on average",
+    ]
+    if found.difference_half is not None and abs(found.difference) > found.difference_half:
+        lines.append(f"  the interval of that average should hold 0, and does not: {CHANCE}")
+    if found.drift_half is not None and abs(found.drift) > found.drift_half:
+        way = "slower" if found.drift > 0 else "faster"
+        lines.append(
+            f"  it became {percent(abs(found.drift))} {way} over the run (± {percent(found.drift_half)}): "
+            f"the machine warms up, or something else on it changed; {CHANCE}"
+        )
+    return lines
+
+
+def percent(share: float) -> str:
+    """``1.9 %``."""
+    return f"{significant(share * 100, 2)} %"

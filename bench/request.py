@@ -23,13 +23,25 @@ class Request(msgspec.Struct, frozen=True):
     values: dict[str, list[Any]]
     data: str
     threads: int
+    with_val: bool = False
+    compare_losses: bool = False
 
     def planned(self) -> list[Planned]:
         """The cases in the order in which they run."""
-        return expand(self.chosen, devices(), self.values, self.data, self.threads)
+        flags = {"with_val": self.with_val, "compare_losses": self.compare_losses}
+        return expand(self.chosen, devices(), self.values, self.data, self.threads, **flags)
 
 
-def parse(name: str, options: dict[str, str | None], data: str, threads: int, interpreter: Interpreter) -> Request:
+def parse(
+    name: str,
+    options: dict[str, str | None],
+    data: str,
+    threads: int,
+    interpreter: Interpreter,
+    *,
+    with_val: bool = False,
+    compare_losses: bool = False,
+) -> Request:
     """Check the options of a run.
 
     Args:
@@ -38,11 +50,13 @@ def parse(name: str, options: dict[str, str | None], data: str, threads: int, in
         data: a data yaml, or empty for a made data set.
         threads: CPU threads; 0 leaves Ultralytics' own choice.
         interpreter: the one that will be measured; it knows the models and data sets that go by a name.
+        with_val: whether validation and the saving of a checkpoint are timed too.
+        compare_losses: whether the first losses are compared with the CPU's on cuda too.
     """
     values = {axis: parse_values(AXES[axis], text) for axis, text in options.items() if text is not None}
     if threads < 0:
         raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
-    request = Request(profile(name), values, find_data(data, interpreter), threads)
+    request = Request(profile(name), values, find_data(data, interpreter), threads, with_val, compare_losses)
     for model in values.get("model", []):
         check_model(model, interpreter)
     return request

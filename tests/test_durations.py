@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.durations import about, parse_duration
+from bench.durations import about, parse_duration, parse_percent
 from bench.errors import WrongUse
 
 
@@ -58,3 +58,18 @@ def test_more_seconds_than_a_float_holds() -> None:
 )
 def test_about(seconds: float, text: str) -> None:
     assert about(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("2%", 0.02), ("2", 0.02), (" 2 % ", 0.02), ("0.5%", 0.005), ("0.1", 0.001), ("100%", 1.0)]
+)
+def test_percentages_as_people_write_them(text: str, share: float) -> None:
+    assert parse_percent("precision", text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["", " ", "%", "0", "0.02", "-2%", "2%%", "two", "2 percent", "101%", "1e1", "nan"])
+def test_what_is_no_percentage_is_refused_with_one_sentence(text: str) -> None:
+    with pytest.raises(WrongUse) as refused:
+        parse_percent("precision", text)
+    sentence = f"precision {text!r} is not allowed: write a percentage from 0.1% to 100%, such as 2%."
+    assert str(refused.value) == sentence

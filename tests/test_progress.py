@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from bench.cases.matrix import Planned
-from bench.progress import line, plan_lines, rate
-from bench.records.record import Costs
+from bench.cases.matrix import Planned, rounds
+from bench.progress import calibration_lines, line, plan_lines, rate, so_far
+from bench.records.record import Costs, Record
 from bench.runner.estimate import Estimator
 from tests.builders import make_case, make_recipe, make_record, make_steps
+from tests.records.test_calibration import FOUND
 
 
 def test_the_rate_is_that_of_the_window() -> None:
@@ -102,3 +104,62 @@ def test_columns_of_a_plan_line_up() -> None:
     plans = [planned(batch=4), planned(batch=16, imgsz=1280)]
     lines = plan_lines(plans, Estimator())[:2]
     assert len({text.index("a guess") for text in lines}) == 1
+
+
+# Several processes of a case
+
+
+def in_process(number: int, seconds: float = 0.5) -> Record:
+    return make_record(process=number, steps=make_steps([seconds] * 4), costs=Costs(total=12.4))
+
+
+def test_a_later_process_says_which_it_is_and_what_all_say_together() -> None:
+    records = [in_process(1), in_process(2, 0.51), in_process(3, 0.49)]
+    assert "process" not in line(records[0], 1, 9, left=0, processes=3)
+    together = so_far(records)
+    assert together == "32.0 ± 5.1 % of 3"
+    assert line(records[2], 7, 9, left=0, processes=3, together=together) == (
+        "[7/9] train-yolov8n-cpu-fp32-b16-i160      32.7 images/s  in 12 s  process 3 of 3: 32.0 ± 5.1 % of 3"
+    )
+
+
+def test_one_process_says_nothing_together() -> None:
+    assert so_far([]) == so_far([in_process(1)]) == ""
+
+
+def test_a_process_beyond_the_plan() -> None:
+    shown = line(in_process(6), 12, 10, left=0, processes=5, together="32.0 ± 2.1 % of 6")
+    assert shown.startswith("[+2] train-yolov8n-cpu-fp32-b16-i160 ")
+    assert shown.endswith("  process 6: 32.0 ± 2.1 % of 6")
+
+
+def test_a_repeat_that_failed_says_which_it_was() -> None:
+    failed = make_record(process=2, status="failed", reason="No.")
+    assert line(failed, 1, 9, left=0, processes=3).endswith("failed: No.  process 2 of 3")
+
+
+def test_a_plan_has_a_line_a_case_and_counts_its_processes() -> None:
+    plans = [planned(batch=16), planned(batch=4)]
+    estimator = Estimator([make_record(batch=batch, costs=Costs(total=100.0)) for batch in (16, 4)])
+    first, second, total = plan_lines(rounds(plans, 3, "a"), estimator)
+    assert first.split() == ["1", plans[0].case.id, "5", "min", "as", "last", "time,", "3", "processes"]
+    assert second.split()[1] == plans[1].case.id
+    assert total == "2 cases in 6 processes, about 10 min (2 from earlier runs, 0 guessed)"
+
+
+def test_a_calibration_in_plain_words() -> None:
+    found = msgspec.structs.replace(FOUND, difference=-0.003, drift=0.001)
+    assert calibration_lines(found, {4: 0.051, 8: 0.024}, 0.043) == [
+        "cpu, training (train-yolov8n-cpu-fp32-b4-i160): processes of the same thing scatter by 1.9 % (SD of 11, 1 "
+        "disturbed left out); a single process is known to ±4.3 %",
+        "  the interval of a comparison by 4 / 8 pairs would be ± 5.1 / 2.4 %; in the 5 pairs of this run, neighbours "
+        "differed by 1.2 % in the median, 4.0 % at most, -0.30 % ± 1.8 % on average",
+    ]
+
+
+def test_a_calibration_warns_of_drift_and_of_a_difference_that_should_not_be() -> None:
+    drifting = msgspec.structs.replace(FOUND, drift=-0.05, drift_half=0.02, difference=0.02, difference_half=0.01)
+    *_, difference, drift = calibration_lines(drifting, {}, 0.043)
+    assert difference.endswith("should hold 0, and does not: one in twenty such intervals misses 0 by chance")
+    assert drift.startswith("  it became 5.0 % faster over the run (± 2.0 %)")
+    assert drift.endswith("; one in twenty such intervals misses 0 by chance")

@@ -87,6 +87,14 @@ METRICS = {
         Metric("step_seconds", "Time per step", SECONDS, "lower"),
         Metric("forward_images_per_second", "Throughput of the forward pass alone", RATE, "higher"),
         Metric("data_wait_share", "Share of the step spent waiting for data", SHARE, "lower"),
+        Metric("preprocess_share", "Share of the step spent copying and preprocessing the batch", SHARE, "lower"),
+        Metric("forward_share", "Share of the step spent in the forward pass and the loss", SHARE, "lower"),
+        Metric("backward_share", "Share of the step spent in the backward pass", SHARE, "lower"),
+        Metric("optimizer_share", "Share of the step spent in the optimizer", SHARE, "lower"),
+        Metric("process_sd", "Standard deviation between processes", SHARE, "lower"),
+        Metric("turn_seconds", "Time between two epochs", SECONDS, "lower"),
+        Metric("validation_seconds", "Time of a validation", SECONDS, "lower"),
+        Metric("checkpoint_seconds", "Time of saving a checkpoint", SECONDS, "lower"),
         Metric("peak_memory_bytes", "Peak memory", BYTES, "lower"),
     )
 }

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.table import AXES, SAME
+from bench.analysis.marks import DISTURBED, kinds
+from bench.analysis.table import ALIKE, AXES, SAME
+from bench.analysis.uncertainty import weaker
 from bench.cases.axes import AXES as PARSERS
 from bench.cases.case import model_name
 from bench.errors import WrongUse
@@ -48,25 +50,31 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     """Ratios of throughput, case over counterpart.
 
     The counterpart has the baseline's value on the baseline's axes, and the case's own on all others, on the same
-    machine with the same versions, data, window and threads. Cases without one are left out, and so is the baseline
-    itself.
+    machine with the same versions, data, window and threads, and the same fixed settings unless it is of another mode.
+    Cases without one are left out, and so is the baseline itself.
 
     Returns:
         Columns: the axes, ``machine``, ``speedup``, ``speedup_low`` and ``speedup_high``. The ends come from both
-        intervals, as independent errors of the logarithms; missing where either is.
+        intervals, as independent errors of the logarithms; missing where either is. ``interval`` is the weaker kind of
+        the two. ``disturbed`` is whether either figure is marked so: then the ratio may be that of the disturbance.
     """
-    columns = [*AXES, "machine", "speedup", "speedup_low", "speedup_high", "baseline_images_per_second"]
+    ends = ["speedup_low", "speedup_high", "interval"]
+    columns = [*AXES, "machine", "speedup", *ends, "baseline_images_per_second", "disturbed"]
     measured = table[table["status"] == "measured"]
     if not baseline or measured.empty:
         return pd.DataFrame(columns=columns)
-    keys = [axis for axis in AXES if axis not in baseline] + list(SAME)
+    keys = [axis for axis in AXES if axis not in baseline] + list(SAME if "mode" in baseline else ALIKE)
     is_base = pd.Series(True, index=measured.index)
     for axis, value in baseline.items():
         is_base &= measured[axis] == value
     figures = ["images_per_second", "images_per_second_low", "images_per_second_high"]
-    base = measured.loc[is_base, [*keys, *figures]].drop_duplicates(keys, keep="last")
+    base = measured.loc[is_base, [*keys, *figures, "interval", "marks"]].drop_duplicates(keys, keep="last")
     both = measured[~is_base].merge(base, on=keys, suffixes=("", "_base"))
     both["speedup"] = both["images_per_second"] / both["images_per_second_base"]
+    both["disturbed"] = [
+        DISTURBED in kinds(f"{a}; {b}") for a, b in zip(both["marks"], both["marks_base"], strict=True)
+    ]
+    both["interval"] = [weaker(a, b) for a, b in zip(both["interval"], both["interval_base"], strict=True)]
     both["baseline_images_per_second"] = both["images_per_second_base"]
     half = (both[f"{figures[2]}"] / both[figures[1]]).map(_half_log) ** 2
     half = (half + (both[f"{figures[2]}_base"] / both[f"{figures[1]}_base"]).map(_half_log) ** 2) ** 0.5

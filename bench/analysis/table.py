@@ -1,15 +1,22 @@
-"""The table: a pandas frame with one row a record. Everything that is shown is derived from it."""
+"""The table: a pandas frame with one row a case of a run. Everything that is shown is derived from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import hashlib
+import math
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from bench import cases
-from bench.analysis.throughput import COCO_TRAIN_IMAGES, images_per_second, seconds_per_epoch
+from bench.analysis.marks import data_wait_share, failed, marks, phase_seconds
+from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
+from bench.analysis.uncertainty import between, rate_of, spread
 from bench.cases import Recipe
 from bench.records.record import Memory, Record
 
@@ -25,13 +32,24 @@ COLUMNS = (
     "images_per_second_low",
     "images_per_second_high",
     "interval",
+    "processes",
+    "process_sd",
+    "marks",
     "seconds_per_epoch",
     "seconds_per_epoch_low",
     "seconds_per_epoch_high",
     "epoch_images",
     "step_seconds",
     "data_wait_share",
+    "preprocess_share",
+    "forward_share",
+    "backward_share",
+    "optimizer_share",
     "forward_images_per_second",
+    "turn_seconds",
+    "validation_seconds",
+    "validation_images",
+    "checkpoint_seconds",
     "peak_memory_bytes",
     "peak_memory_how",
     "steps",
@@ -44,6 +62,7 @@ COLUMNS = (
     "data",
     "recipe",
     "setup",
+    "pins",
     "started",
     "id",
 )
@@ -53,16 +72,30 @@ NUMBERS = (
     "images_per_second",
     "images_per_second_low",
     "images_per_second_high",
+    "process_sd",
     "seconds_per_epoch",
     "seconds_per_epoch_low",
     "seconds_per_epoch_high",
     "step_seconds",
     "data_wait_share",
+    "preprocess_share",
+    "forward_share",
+    "backward_share",
+    "optimizer_share",
     "forward_images_per_second",
+    "turn_seconds",
+    "validation_seconds",
+    "checkpoint_seconds",
 )
-WHOLE = ("batch", "imgsz", "epoch_images", "peak_memory_bytes", "steps", "threads")
+WHOLE = ("batch", "imgsz", "processes", "epoch_images", "validation_images", "peak_memory_bytes", "steps", "threads")
+
+PHASES = ("preprocess", "forward", "backward", "optimizer")
+"""Parts of a training step of which the table has the shares, as :attr:`Record.phases` names them."""
 
 SAME = ("machine", "torch", "ultralytics", "setup")
+"""Columns on which all rows agree that stand together, whatever their mode."""
+
+ALIKE = (*SAME, "pins")
 """Columns on which two rows have to agree before one stands for the other, or is divided by it."""
 
 MEMORY_ORDER = ("allocated", "process")
@@ -78,23 +111,61 @@ def peak_memory(figures: dict[str, Memory]) -> Memory | None:
 
 
 def setup(recipe: Recipe) -> str:
-    """What a recipe says that is the same on every device: data, window, threads."""
+    """What a recipe says that is the same on every device and in every mode: data, window, threads, its version."""
     window = f"windows of {recipe.window_steps} steps and {recipe.window_seconds:g} s"
     seed = f" (seed {recipe.data_seed})" if recipe.data_seed else ""
     threads = f", {recipe.threads} CPU threads" if recipe.threads else ""
-    return f"{Path(recipe.data).name}{seed}, {window}{threads}"
+    return f"{Path(recipe.data).name}{seed}, {window}{threads}, measured by rule {recipe.version} of yolopace"
 
 
-def row(record: Record, epoch_images: int) -> dict[str, Any]:
-    """One record's row."""
+def pins(recipe: Recipe) -> str:
+    """Eight hexadecimal digits over the settings that a recipe fixes."""
+    return hashlib.sha256(msgspec.json.encode(recipe.pins, order="sorted")).hexdigest()[:8]
+
+
+def measured_of(records: Iterable[Record]) -> list[Record]:
+    """Those that have a figure."""
+    return [record for record in records if record.outcome.status.value == "measured" and record.steps is not None]
+
+
+def one_case(record: Record) -> Hashable:
+    """What the processes of one case in one run have in common: recipe, machine and software too; not yet the data."""
+    environment = record.environment
+    software = environment.python, tuple(sorted(environment.packages.items())), environment.yolopace
+    return record.run, record.case, record.recipe.fingerprint, record.machine.fingerprint, software
+
+
+def by_case(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
+    """Records with their places, gathered by case and run, in the order of the first of each.
+
+    Of several records of one process (of copies of a file) the last counts. Processes on different data are different
+    rows, also where the data set has kept its name; one that ended before it had any belongs to the first of them.
+    """
+    every = list(records)
+    first: dict[Hashable, str] = {}
+    for record in every:
+        if record.data is not None:
+            first.setdefault(one_case(record), record.data.fingerprint)
+    found: dict[Hashable, dict[int, tuple[int, Record]]] = {}
+    for place, record in enumerate(every):
+        case = one_case(record)
+        data = first.get(case) if record.data is None else record.data.fingerprint
+        found.setdefault((case, data), {})[record.process] = place, record
+    return [[processes[number] for number in sorted(processes)] for processes in found.values()]
+
+
+def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
+    """The row of a case, from the records of its processes in one run."""
+    measured = measured_of(processes)
+    others = [record for record in processes if not measured_of([record])]
+    record = (measured or others)[0]
     case = record.case
-    memory = peak_memory(record.memory)
     cells: dict[str, Any] = {
         "run": record.run,
         **{axis: getattr(case, axis) for axis in AXES},
         "model": case.model_name,
         "status": record.outcome.status.value,
-        "reason": record.outcome.reason,
+        "reason": "; ".join(map(_repeat, filter(failed, others))) if measured else record.outcome.reason,
         "epoch_images": epoch_images,
         "threads": record.effective.get("threads"),
         "torch": record.environment.torch,
@@ -105,55 +176,106 @@ def row(record: Record, epoch_images: int) -> dict[str, Any]:
         "data": f"{record.data.name} {record.data.fingerprint}" if record.data else None,
         "recipe": record.recipe.fingerprint,
         "setup": setup(record.recipe),
+        "pins": pins(record.recipe),
         "started": record.started,
         "id": record.id,
     }
-    if record.outcome.status.value == "measured" and record.steps is not None:
-        steps = record.steps
-        rate = images_per_second(steps)
-        epoch = seconds_per_epoch(rate, epoch_images)
-        forward = record.phases.get("forward")
-        window = sum(steps.window)
-        cells |= {
-            "images_per_second": rate.point,
-            "images_per_second_low": rate.low,
-            "images_per_second_high": rate.high,
-            "interval": "within one process" if rate.low is not None else None,
-            "seconds_per_epoch": epoch.point,
-            "seconds_per_epoch_low": epoch.low,
-            "seconds_per_epoch_high": epoch.high,
-            "step_seconds": window / len(steps.window),
-            "data_wait_share": sum(steps.data_wait[steps.warmup :]) / window if case.mode == "train" else None,
-            "forward_images_per_second": (
-                steps.window_images / len(steps.window) * len(forward.seconds) / sum(forward.seconds)
-                if forward and sum(forward.seconds)
-                else None
-            ),
-            "steps": len(steps.window),
-            "peak_memory_bytes": memory.bytes if memory else None,
-            "peak_memory_how": memory.how if memory else None,
-        }
-    return cells
+    return cells | _figures(measured, others, epoch_images) if measured else cells
+
+
+def _repeat(record: Record) -> str:
+    """What became of a process that gave no figure, where others of its case did."""
+    return f"process {record.process} {record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
+
+
+def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images: int) -> dict[str, Any]:
+    """Cells of a case that has a figure."""
+    rate, interval = rate_of(measured)
+    epoch = seconds_per_epoch(rate, epoch_images)
+    peaks = [memory for record in measured if (memory := peak_memory(record.memory)) is not None]
+    peak = max(peaks, key=lambda memory: memory.bytes or 0, default=None)
+    return {
+        "images_per_second": rate.point,
+        "images_per_second_low": rate.low,
+        "images_per_second_high": rate.high,
+        "interval": interval,
+        "processes": len(measured),
+        "process_sd": spread([math.log(r.steps.images_per_second) for r in measured if r.steps])
+        if len(measured) > 1
+        else None,
+        "marks": "; ".join(marks(measured, others)),
+        "seconds_per_epoch": epoch.point,
+        "seconds_per_epoch_low": epoch.low,
+        "seconds_per_epoch_high": epoch.high,
+        "step_seconds": between([record.steps.step_seconds for record in measured if record.steps]).point,
+        "data_wait_share": _mean(measured, data_wait_share),
+        **{f"{name}_share": _mean(measured, functools.partial(_share, name)) for name in PHASES},
+        "forward_images_per_second": _forward(measured),
+        "turn_seconds": _mean(measured, lambda record: record.apart.turn),
+        "validation_seconds": _mean(measured, lambda record: record.apart.validation),
+        "validation_images": next((n for record in measured if (n := record.apart.validation_images)), None),
+        "checkpoint_seconds": _mean(measured, lambda record: record.apart.checkpoint),
+        "steps": sum(len(record.steps.window) for record in measured if record.steps),
+        "peak_memory_bytes": peak.bytes if peak else None,
+        "peak_memory_how": peak.how if peak else None,
+    }
+
+
+def _mean(records: Sequence[Record], figure: Callable[[Record], float | None]) -> float | None:
+    """The mean of what some processes tell; None where none does."""
+    told = [value for value in map(figure, records) if value is not None]
+    return statistics.fmean(told) if told else None
+
+
+def _share(phase: str, record: Record) -> float | None:
+    """Share of a phase in the mean step of training."""
+    seconds = phase_seconds(record, phase)
+    if seconds is None or record.steps is None or record.case.mode != "train":
+        return None
+    return seconds / record.steps.step_seconds
+
+
+def _forward(records: Sequence[Record]) -> float | None:
+    """Images per second of the forward pass alone, in prediction; in training it holds the loss too and is a share."""
+    rates = [
+        record.steps.window_images / len(record.steps.window) / seconds
+        for record in records
+        if record.case.mode != "train" and record.steps is not None and (seconds := phase_seconds(record, "forward"))
+    ]
+    return between(rates).point if rates else None
 
 
 def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> pd.DataFrame:
-    """All records as a frame with the columns :data:`COLUMNS`.
+    """A row for every case of every run, with the columns :data:`COLUMNS`.
 
     Args:
         records: in the order in which their rows shall stand.
         epoch_images: images of the epoch that ``seconds_per_epoch`` projects to.
+
+    Returns:
+        The processes of a case in one run are one row. Its index is the place of one of its records among ``records``:
+        of the first that was measured, else of the first.
     """
-    table = pd.DataFrame([row(record, epoch_images) for record in records], columns=list(COLUMNS))
+    cases = by_case(records)
+    places = [(measured_places(case) or [case[0][0]])[0] for case in cases]
+    rows = [row([record for _, record in case], epoch_images) for case in cases]
+    table = pd.DataFrame(rows, columns=list(COLUMNS), index=pd.Index(places, dtype="int64"))
     table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
     table[list(WHOLE)] = table[list(WHOLE)].astype("Int64")
     return table
 
 
-def latest(table: pd.DataFrame) -> pd.DataFrame:
-    """One row of every case in every setting (:data:`SAME`), for plots and pivots.
+def measured_places(case: Sequence[tuple[int, Record]]) -> list[int]:
+    """Places of the measured processes of a case."""
+    return [place for place, record in case if measured_of([record])]
 
-    The newest that was measured, else the newest.
+
+def latest(table: pd.DataFrame) -> pd.DataFrame:
+    """One row of every case in every setting (:data:`ALIKE`), for plots and pivots.
+
+    It is the newest measured row of the case, or the newest where none was measured; older rows are not averaged with
+    it, and how well it is known does not matter.
     """
-    keys = [*SAME, *AXES]
+    keys = [*ALIKE, *AXES]
     order = table.assign(measured=table["status"] == "measured").sort_values(["measured", "started"], kind="stable")
     return table.loc[order.groupby(keys, sort=False, dropna=False).tail(1).index].sort_index()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import random
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,11 +59,38 @@ def profile(name: str) -> Profile:
     return known[name]
 
 
+def process_name(case: Case, process: int) -> str:
+    """What a process of a case is called within a run: ``train-yolov8n-cpu-fp32-b4-i160``, then ``...--p2``."""
+    return case.id if process == 1 else f"{case.id}--p{process}"
+
+
 class Planned(msgspec.Struct, frozen=True):
-    """A case with the recipe that it is measured by."""
+    """A case with the recipe that it is measured by, in the first or a later fresh process (``process``, from 1)."""
 
     case: Case
     recipe: Recipe
+    process: int = 1
+
+    @property
+    def name(self) -> str:
+        """Unique within a run, and the name of its record (:func:`process_name`)."""
+        return process_name(self.case, self.process)
+
+
+def rounds(planned: Sequence[Planned], processes: int, seed: str) -> list[Planned]:
+    """Every case in so many processes, spread over the run.
+
+    Args:
+        planned: the first round, in its order: a run that is stopped early has said the most.
+        processes: of each case.
+        seed: the order of every later round is random, and the same for the same seed, such as the name of the run.
+    """
+    found = list(planned)
+    for number in range(2, processes + 1):
+        again = [msgspec.structs.replace(plan, process=number) for plan in planned]
+        random.Random(f"{seed} {number}").shuffle(again)
+        found += again
+    return found
 
 
 def expand(
@@ -71,6 +99,8 @@ def expand(
     values: dict[str, list[Any]],
     data: str = "coco-like",
     threads: int = 0,
+    with_val: bool = False,
+    compare_losses: bool = False,
 ) -> list[Planned]:
     """All cases, most informative first.
 
@@ -80,6 +110,8 @@ def expand(
         values: the user's own values by axis; each replaces the profile's list on that axis.
         data: see :class:`Recipe`.
         threads: see :class:`Recipe`.
+        with_val: see :class:`Recipe`; of training.
+        compare_losses: see :class:`Recipe`; of training on cuda, where it is a choice.
 
     Returns:
         Each case once. The order is by the sum of the positions that its values have in their lists: the case of all
@@ -108,6 +140,8 @@ def expand(
                 threads=threads,
                 data=data,
                 data_steps=MADE_DATA_STEPS[case.mode][case.device_kind],
+                with_val=with_val and case.mode == "train",
+                compare_losses=compare_losses and key == ("train", "cuda"),
             )
         planned.append(Planned(case, recipes[key]))
     return planned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +161,10 @@ def rule(recipe: Recipe, mode: str) -> str:
     window = f"{recipe.window_steps} steps and {recipe.window_seconds:g} s"
     if mode == "train":
         return (
-            f"Warm-up of at least {least}, one accumulation cycle and two steps; "
-            f"then a window of at least {window}, in whole accumulation cycles."
+            f"Warm-up of at least {least}, and two steps more than an accumulation cycle, real or short; then a window "
+            f"of at least {window}, in whole accumulation cycles. Where those would take much longer, the optimizer "
+            "runs in short cycles, and each kind of step is weighted by how often it really comes: such a figure is "
+            "marked as modelled."
         )
     return f"Warm-up of at least {least} and two calls; then a window of at least {window}, a step being one call."
 
@@ -185,8 +187,13 @@ def pins(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
     return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.pins.items())
 
 
-def commands(records: Sequence[Record]) -> list[str]:
-    """The command that measures the cases of some records again, one for each device."""
+def commands(records: Sequence[Record], processes: Mapping[str, int] | None = None) -> list[str]:
+    """The command that measures the cases of some records again, one for each device.
+
+    Args:
+        records: one a case.
+        processes: how many processes gave the figure of a case, by the id of its record; 1 where nothing is said.
+    """
     found = []
     for device in labels.order("device", (record.case.device for record in records)):
         members = [record for record in records if record.case.device == device]
@@ -203,6 +210,10 @@ def commands(records: Sequence[Record]) -> list[str]:
         threads = {record.recipe.threads for record in members}
         if len(threads) == 1 and threads != {0}:
             parts += ["--threads", str(*threads)]
+        parts += ["--with-val"] * any(record.recipe.with_val for record in members)
+        parts += ["--compare-losses"] * any(record.recipe.compare_losses for record in members)
+        repeats = max((processes or {}).get(record.id, 1) for record in members)
+        parts += ["--processes", str(repeats)] if repeats > 1 else []
         found.append(shlex.join(parts))
     return found
 

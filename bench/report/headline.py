@@ -36,11 +36,12 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int) -> str:
         if row is None:
             continue
         interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
+        row_interval = row["interval"]
         epoch = METRICS["seconds_per_epoch"].unit.show(row["seconds_per_epoch"])
         case = labels.point(row, ("device", "amp", "batch", "imgsz")).replace(" · ", ", ") + versions(table, row)
         return (
             f"On {name}, {row['model']} {labels.DOES[mode][1]} at {labels.rate(row['images_per_second'])} ({case}; "
-            f"{f'95 % interval {interval}' if interval else 'too few steps for an interval'}): "
+            f"{f'95 % interval {interval}, {row_interval}' if interval else 'too few steps for an interval'}): "
             f"{labels.images(epoch_images)} take {epoch}."
         )
     return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
@@ -53,7 +54,9 @@ def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
 
 
 def figures(table: pd.DataFrame, speedups: pd.DataFrame, baseline: dict[str, Any], epoch_images: int) -> list[Figure]:
-    """Fastest training case, fastest prediction case, best speed-up whose interval lies above 1; those that there are.
+    """Fastest training case, fastest prediction case, best undisturbed speed-up whose interval lies above 1.
+
+    Those that there are.
 
     Args:
         table: latest rows of one machine.
@@ -74,10 +77,12 @@ def figures(table: pd.DataFrame, speedups: pd.DataFrame, baseline: dict[str, Any
                     unit=RATE.symbol,
                     case=labels.point(row) + versions(table, row),
                     more=f"{epoch_images:,} images in {epoch.unit.show(row[epoch.key])}"
-                    + (f" ({spread})" if spread else ""),
+                    + (f" ({spread})" if spread else "")
+                    + (f"; {row['marks']}" if row["marks"] else ""),
                 )
             )
-    clear = speedups[speedups["speedup_low"] > 1]  # the best of many that are not told from 1 is the luckiest
+    # The best of many that are not told from 1 is the luckiest, and so is one over a baseline that was disturbed.
+    clear = speedups[(speedups["speedup_low"] > 1) & ~speedups["disturbed"].astype(bool)]
     if not clear.empty:
         row = max(labels.rows(clear), key=lambda row: float(row["speedup"]))
         ends = labels.ends(labels.SPEEDUP.unit, row["speedup_low"], row["speedup_high"])
@@ -87,7 +92,7 @@ def figures(table: pd.DataFrame, speedups: pd.DataFrame, baseline: dict[str, Any
                 value=labels.SPEEDUP.unit.show(row["speedup"]),
                 unit="",
                 case=labels.case(row) + versions(table, row),
-                more=f"95 % interval {ends}" if ends else "too few steps for an interval",
+                more=f"95 % interval {ends}, {row['interval']}",
             )
         )
     return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from bench.analysis.marks import LEGEND, kinds
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
+from bench.analysis.uncertainty import BETWEEN, WIDENED, WITHIN
 from bench.cases.axes import AXES, MODES, PRECISIONS
 from bench.records.record import Machine
 
@@ -23,16 +25,60 @@ CASE_AXES = tuple(axis for axis in AXES if axis != "mode")
 
 BEST = "★"
 
-INTERVALS = (
-    "Every interval is a 95 % interval of the mean over the steps of one process: Student's t, with the number of "
-    "steps lowered for their autocorrelation. It says how far the mean would move with more steps in that process. "
-    "Another process, another hour or a warmer machine may differ by more, and that is not in it. A verdict on a "
-    "difference needs repeated processes."
-)
-"""What a reader has to know of the intervals."""
+INTERVALS = {
+    "between": (
+        "Where a case ran in several fresh processes, its interval is between them: Student's t on the logarithm, one "
+        "figure a process, never over steps. It says how far the mean of more such processes would lie from this one, "
+        "in the hour of that run: another hour or a warmer machine is not in it."
+    ),
+    WIDENED: (
+        "An interval of one process is of the mean over its steps: Student's t, with the number of steps lowered for "
+        "their autocorrelation. It is widened by what the calibration of that machine found: how far fresh processes "
+        "of the same thing differ there, on that device, in that mode and with those versions."
+    ),
+    WITHIN: (
+        "An interval within one process is of the mean over its steps: Student's t, with the number of steps lowered "
+        "for their autocorrelation. It says how far the mean would move with more steps in that process. Another "
+        "process, another hour or a warmer machine may differ by more, and that is not in it. Repeated processes show "
+        "it (--processes 5), and so does a calibration (python -m bench calibrate)."
+    ),
+}
+"""What a reader has to know of each kind of interval."""
+
+SIGNS = dict(zip(LEGEND, "†‡§¶", strict=True))
+"""The sign after a figure for each of its marks."""
 
 SPEEDUP = Metric("speedup", "Speed-up", RATIO, "higher")
 """Of two rows of the table, so it is no column there and has no entry in the registry."""
+
+
+def interval_kinds(table: pd.DataFrame) -> list[str]:
+    """Which of :data:`INTERVALS` the rows of a table have."""
+    found = set(table["interval"].dropna())
+    return [kind for kind in INTERVALS if any(text == kind or text.startswith(f"{kind} ") for text in found)]
+
+
+def intervals(kinds: Sequence[str]) -> str:
+    """``95 % interval within one process``; where there are several kinds, which of them stands where."""
+    alone = WITHIN if WITHIN in kinds else WIDENED
+    if WITHIN in kinds and WIDENED in kinds:
+        alone = f"{WITHIN}, widened where a calibration fits"
+    if "between" not in kinds:
+        return f"95 % interval {alone}" if kinds else "95 % interval"
+    if len(kinds) == 1:
+        return f"95 % interval {BETWEEN}"
+    return f"95 % interval, {BETWEEN} where there were several, else {alone}"
+
+
+def signs(marks: Any) -> str:
+    """The signs of a cell of the column ``marks``."""
+    return "".join(SIGNS[kind] for kind in kinds(marks)) if there(marks) else ""
+
+
+def legend(signs: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Sign, name and meaning of the marks that have been used."""
+    used = "".join(signs)
+    return [(sign, kind, LEGEND[kind]) for kind, sign in SIGNS.items() if sign in used]
 
 
 def there(value: Any) -> bool:

@@ -24,19 +24,29 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Cases that ended the same way for the same reason.
+    """Cases that ended the same way for the same reason, or processes of measured cases that did.
 
     Attributes:
         status: in words.
         reason: one sentence.
         broken: whether something is wrong that the user should look into.
         cases: at least one.
+        repeats: whether they are processes of cases that have a figure from others.
     """
 
     status: str
     reason: str
     broken: bool
     cases: tuple[Case, ...]
+    repeats: bool = False
+
+    @property
+    def count(self) -> str:
+        """``2 cases``, ``1 process of a measured case``."""
+        number = len(self.cases)
+        if not self.repeats:
+            return labels.count(number, "case")
+        return "1 process of a measured case" if number == 1 else f"{number:,} processes of measured cases"
 
 
 def common_reason(record: Record) -> str:
@@ -52,8 +62,13 @@ def _remark(record: Record, shown: str) -> str:
     return "" if record.outcome.reason == shown else record.outcome.reason
 
 
-def groups(records: Sequence[Record]) -> list[Group]:
-    """All records that are not measured, gathered; groups that need looking into come first."""
+def groups(records: Sequence[Record], repeats: bool = False) -> list[Group]:
+    """All records that are not measured, gathered; groups that need looking into come first.
+
+    Args:
+        records: one a case.
+        repeats: whether they are processes of cases that have a figure from others.
+    """
     gathered: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.outcome.status.value != "measured":
@@ -64,12 +79,13 @@ def groups(records: Sequence[Record]) -> list[Group]:
         shown = members[0].outcome.reason if len(members) == 1 else reason
         cases = tuple(
             Case(
-                label=labels.case({**msgspec.structs.asdict(record.case), "model": record.case.model_name}),
-                id=record.case.id,
+                label=labels.case({**msgspec.structs.asdict(record.case), "model": record.case.model_name})
+                + (f", process {record.process}" if repeats or record.process > 1 else ""),
+                id=record.name,
                 remark=_remark(record, shown),
                 log=record.log[-LOG_SHOWN:].strip() if broken else "",
             )
             for record in members
         )
-        found.append(Group(labels.status(status), shown, broken, cases))
+        found.append(Group(labels.status(status), shown, broken, cases, repeats))
     return sorted(found, key=lambda group: not group.broken)

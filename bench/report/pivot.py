@@ -21,10 +21,11 @@ class Cell(msgspec.Struct, frozen=True):
 
     Attributes:
         time: time per epoch, shown; empty without a figure.
-        spread: its interval; empty without one.
+        signs: of what there is to know of the figure beside its interval (``labels.SIGNS``).
+        spread: its interval, and the number of processes where there are several; empty without one.
         rate: images per second, shown.
         forward: the same for the model's forward pass alone, where it was told apart.
-        exact: both intervals by their ends, for whoever points at the cell.
+        exact: both intervals by their ends, their kind, and the marks, for whoever points at the cell.
         best: whether it is the best of its row.
         status: how the case ended, in words, where there is no figure.
         broken: whether that is something to look into.
@@ -32,6 +33,7 @@ class Cell(msgspec.Struct, frozen=True):
     """
 
     time: str = ""
+    signs: str = ""
     spread: str = ""
     rate: str = ""
     forward: str = ""
@@ -72,6 +74,8 @@ class Pivot(msgspec.Struct, frozen=True):
         marked: whether a best cell is marked anywhere.
         forward: whether a cell tells the forward pass apart.
         gaps: whether there are cells that no case stands for.
+        intervals: what the intervals are, in words.
+        legend: sign, name and meaning of the marks that its cells have.
     """
 
     mode: str
@@ -84,6 +88,8 @@ class Pivot(msgspec.Struct, frozen=True):
     marked: bool
     forward: bool
     gaps: bool
+    intervals: str
+    legend: tuple[tuple[str, str, str], ...]
 
     @property
     def starts(self) -> set[int]:
@@ -100,7 +106,8 @@ class Pivot(msgspec.Struct, frozen=True):
 
 def _as_text(cell: Cell) -> str:
     if cell.time:
-        lines = [f"{cell.time} {labels.BEST}" if cell.best else cell.time, cell.spread, cell.rate, cell.forward]
+        time = f"{cell.time}{cell.signs}"
+        lines = [f"{time} {labels.BEST}" if cell.best else time, cell.spread, cell.rate, cell.forward]
         return "\n".join(line for line in lines if line)
     if cell.status:
         return f"{cell.status} [{', '.join(map(str, cell.notes))}]"
@@ -163,6 +170,8 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
         marked=any(cell.best for cell in everything),
         forward=any(cell.forward for cell in everything),
         gaps=any(not cell.time and not cell.status for cell in everything),
+        intervals=labels.intervals(labels.interval_kinds(table)),
+        legend=tuple(labels.legend(cell.signs for cell in everything)),
     )
 
 
@@ -198,12 +207,17 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
         time = METRICS["seconds_per_epoch"].unit
         forward = row["forward_images_per_second"]
         rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
+        spread = labels.spread(time, *epoch)
+        ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
+        exact = f"95 % interval {row['interval']}: {ends}" if rates else NO_INTERVAL
+        several = row["processes"] > 1
         cell = Cell(
             time=time.show(epoch[0]),
-            spread=labels.spread(time, *epoch),
+            signs=labels.signs(row["marks"]),
+            spread=f"{spread}, {row['processes']} processes" if several and spread else spread,
             rate=labels.rate(row["images_per_second"]),
             forward=f"forward {labels.rate(forward)}" if labels.there(forward) else "",
-            exact=f"95 % interval: {labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}" if rates else NO_INTERVAL,
+            exact="; ".join(filter(None, [exact, row["marks"]])),
         )
         return cell, row
     numbers = []

@@ -22,7 +22,7 @@ def render(frame: pd.DataFrame, format: str) -> str:
     with the units of :data:`bench.analysis.metrics.METRICS`; what is missing is an em dash.
 
     Args:
-        frame: one row a record.
+        frame: one row a case of a run.
         format: ``csv``, ``md`` or ``json``.
 
     Raises:

@@ -9,8 +9,10 @@ import msgspec
 import pandas as pd
 
 from bench import __version__
+from bench.analysis.marks import failed
 from bench.analysis.speedup import default_baseline, speedups
-from bench.analysis.table import SAME, frame, latest
+from bench.analysis.table import SAME, by_case, frame, latest
+from bench.analysis.uncertainty import WITHIN
 from bench.records.record import Record
 from bench.report import facts, headline, labels, missing, pivot, plots, settings
 from bench.report.facts import Facts
@@ -37,10 +39,10 @@ class Plots(msgspec.Struct, frozen=True):
 
 
 class Software(msgspec.Struct, frozen=True):
-    """What was seen with one pair of versions on one machine.
+    """What was seen with one pair of versions, measured in one way, on one machine.
 
     Attributes:
-        title: the versions.
+        title: the versions, and how it was measured.
         prefix: first part of the file names of its plots; empty on a page with one such part.
         tables, plots: see there.
     """
@@ -75,6 +77,7 @@ class PageView(msgspec.Struct, frozen=True):
         epoch: the epoch that times are projected to, in words.
         complaints: one sentence for every file that is left out.
         runs: names.
+        intervals: a paragraph on each kind of interval that the page has.
         version: of this suite.
     """
 
@@ -83,6 +86,7 @@ class PageView(msgspec.Struct, frozen=True):
     epoch: str
     complaints: list[str]
     runs: list[str]
+    intervals: list[str]
     version: str
 
 
@@ -99,9 +103,9 @@ def page(
     """
     table = frame(records, epoch_images)
     newest = latest(table)
-    parts = len(newest.groupby(list(SAME), dropna=False))
+    parts = _parts(newest)
     machines = [
-        _machine(number, newest[newest["machine"] == fingerprint], records, epoch_images, baseline, parts > 1)
+        _machine(number, newest[newest["machine"] == fingerprint], records, epoch_images, baseline, len(parts) > 1)
         for number, fingerprint in enumerate(dict.fromkeys(newest["machine"]), 1)
     ]
     return PageView(
@@ -110,6 +114,7 @@ def page(
         epoch=labels.images(epoch_images),
         complaints=list(complaints),
         runs=list(dict.fromkeys(record.run for record in records)),
+        intervals=[labels.INTERVALS[kind] for kind in labels.interval_kinds(newest) or [WITHIN]],
         version=__version__,
     )
 
@@ -124,15 +129,16 @@ def _machine(
 ) -> MachineView:
     """One machine's section; ``several`` says whether the page has more than one set of plots."""
     own = _records(table, records)
+    measured = table[table["status"] == "measured"]
     chosen = default_baseline(table) if baseline is None else baseline
     software, ratios = [], []
-    for index, (setting, rows) in enumerate(table.groupby(list(SAME[1:]), sort=False, dropna=False), 1):
-        torch, ultralytics, how = map(str, cast("tuple[Any, ...]", setting))
+    for index, (title, rows) in enumerate(_parts(table), 1):
+        torch, ultralytics = rows[["torch", "ultralytics"]].iloc[0]
         ratio = speedups(rows, chosen)
         ratios.append(ratio.assign(torch=torch, ultralytics=ultralytics))
         software.append(
             Software(
-                title=f"torch {torch}, Ultralytics {ultralytics}: {how}",
+                title=title,
                 prefix=f"m{number}-v{index}-" if several else "",
                 tables=_tables(rows, records, epoch_images),
                 plots=_plots(plots.draw(plots.View(rows, ratio, chosen))),
@@ -146,10 +152,27 @@ def _machine(
         facts=facts.machine_facts(own),
         details=facts.details(own),
         software=software,
-        missing=missing.groups(own),
+        missing=sorted(
+            missing.groups(own) + missing.groups(_failed_repeats(table, records), repeats=True),
+            key=lambda group: not group.broken,
+        ),
         settings=settings.settings(own),
-        commands=facts.commands(own),
+        commands=facts.commands(own, {row["id"]: int(row["processes"]) for row in labels.rows(measured)}),
     )
+
+
+def _parts(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows that may stand in one table, with what they have in common in words.
+
+    Each mode fixes settings of its own (``pins``), so modes stand together; but not two sets of settings of one mode.
+    """
+    sets = table.groupby([*SAME, "mode"], dropna=False)["pins"].transform(lambda pins: pd.factorize(pins)[0])
+    found = []
+    for setting, rows in table.groupby([*SAME, sets.rename("set")], sort=False, dropna=False):
+        _, torch, ultralytics, how, number = cast("tuple[Any, ...]", setting)
+        other = f", other fixed settings ({', '.join(dict.fromkeys(rows['pins']))})" if number else ""
+        found.append((f"torch {torch}, Ultralytics {ultralytics}: {how}{other}", rows))
+    return found
 
 
 def _tables(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> list[Table]:
@@ -167,6 +190,13 @@ def _plots(drawn: Sequence[plots.Plot]) -> list[Plots]:
         captions = {plot.caption for plot in panels}
         found.append(Plots(title, captions.pop() if len(captions) == 1 else "", panels))
     return found
+
+
+def _failed_repeats(table: pd.DataFrame, records: Sequence[Record]) -> list[Record]:
+    """Processes that ended without a figure, of cases that have one from another process."""
+    shown = set(table.index[table["status"] == "measured"])
+    cases = [case for case in by_case(records) if any(place in shown for place, _ in case)]
+    return [record for case in cases for _, record in case if failed(record)]
 
 
 def _records(table: pd.DataFrame, records: Sequence[Record]) -> list[Record]:

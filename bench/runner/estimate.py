@@ -34,6 +34,9 @@ def work(case: Case) -> float:
     return case.batch * case.imgsz**2 * WORK.get(scale.group(1) if scale else "n", 1.0)
 
 
+SHORT_CYCLE, SLACK = 6, 4 / 3
+"""As in ``bench/worker/stopwatch.py``: how windows are kept short where accumulation is long."""
+
 HISTORY_RUNS = 5
 """How many of the newest runs are looked at."""
 
@@ -54,8 +57,7 @@ class Estimator:
         case = record.case
         self._seen[case, record.recipe.fingerprint] = record.costs.total
         if record.steps is not None and record.steps.window:
-            seconds = sum(record.steps.window) / len(record.steps.window)
-            self._rates[case.mode, case.device, case.amp].append(seconds / work(case))
+            self._rates[case.mode, case.device, case.amp].append(record.steps.step_seconds / work(case))
 
     def knows(self, planned: Planned) -> bool:
         """Whether this very case was seen."""
@@ -70,9 +72,13 @@ class Estimator:
         guess = GUESS[case.device_kind] / (1 if case.mode == "train" else 3)
         step = (statistics.median(rates) if rates else guess) * work(case)
         cycle = max(round(NBS / case.batch), 1) if case.mode == "train" else 1
-        warmup = max(recipe.warmup_seconds, (cycle + 2) * step)
+        short = min(cycle, SHORT_CYCLE)
+        warmup = max(recipe.warmup_seconds, (short + 2) * step)
         least = max(recipe.window_steps, recipe.window_seconds / step)
-        return SETUP + warmup + math.ceil(least / cycle) * cycle * step
+        steps = math.ceil(least / cycle) * cycle
+        if case.device_kind == "cpu" and steps > SLACK * least:
+            steps = math.ceil(least / short) * short
+        return SETUP + warmup + steps * step
 
 
 def from_history(results: Path) -> Estimator:

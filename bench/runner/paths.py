@@ -1,4 +1,4 @@
-"""Where things live that can be made again: data sets, Ultralytics' settings, compiled Python."""
+"""Where things live that can be made again: data sets, Ultralytics' settings, compiled Python, calibrations."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def cache_folder() -> Path:
     if platform.system() == "Darwin":
         return Path.home() / "Library" / "Caches" / "yolopace"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yolopace"
+
+
+def calibration_folder() -> Path:
+    """Where calibrations of this machine are: they outlive its results, and every record carries what they found."""
+    return cache_folder() / "calibration"

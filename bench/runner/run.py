@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,17 +17,20 @@ from bench.records.record import Record
 from bench.records.store import Store
 from bench.runner.estimate import Estimator
 from bench.runner.launcher import Launcher
-from bench.runner.measure import Interrupted, NoData, find_data, measure
+from bench.runner.measure import VAL_STEPS, Interrupted, NoData, find_data, measure
 
 PHASE_LIMIT = 600.0
 
 
 class Run:
-    """Measures cases one after another in one environment.
+    """Measures cases one after another in one environment, each in one process or several.
 
     Attributes:
-        planned: all cases, in the order in which they run.
+        planned: all of them, in the order in which they run.
         records: what has come of it so far, in the order in which it came.
+        processes: the same by case and by process, with what was there before the run began.
+        spared: how many repeats of cases were not started.
+        cut: how many of those because of the time budget.
         trouble: one sentence while records could not be written, else empty.
     """
 
@@ -42,6 +47,9 @@ class Run:
     ) -> None:
         self.planned = list(planned)
         self.records: list[Record] = []
+        self.processes: dict[Case, dict[int, Record]] = defaultdict(dict)
+        self.spared = 0
+        self.cut = 0
         self.trouble = ""
         self._store = store
         self._launcher = launcher
@@ -51,22 +59,67 @@ class Run:
         self._finished = finished or {}
         self._began: float | None = None
         self._settled: list[tuple[Case, Outcome]] = []
-        self._data: dict[tuple[str, int], dict[str, Any]] = {}
-        self._left = {p.case.id: p for p in planned if p.case.id not in self._finished}
+        self._data: dict[tuple[str, int, int, int], dict[str, Any]] = {}
+        self._left = {p.name: p for p in planned if p.name not in self._finished}
+        for record in self._finished.values():
+            self.processes[record.case][record.process] = record
 
     def seconds_left(self) -> float:
-        """Estimate for all cases that are still to run."""
-        return sum(self._estimator.seconds(p) for p in self._left.values() if not self._settled_by(p.case))
+        """Estimate for all that is still to run, within the time budget."""
+        left = sum(self._estimator.seconds(p) for p in self._left.values() if not self._hopeless(p))
+        return left if self._budget is None else min(left, self.budget_left())
+
+    def budget_left(self) -> float:
+        """Seconds of the time budget that are left; infinite without one."""
+        if self._budget is None:
+            return math.inf
+        return max(self._budget - (time.monotonic() - (self._began or time.monotonic())), 0.0)
+
+    def fits(self, planned: Planned) -> bool:
+        """Whether the time budget is enough for one more process."""
+        return self._estimator.seconds(planned) <= self.budget_left()
 
     def settles(self, record: Record) -> int:
-        """How many of the cases that are still to run end as this one did, and so need not be started."""
+        """How many other cases that are still to run end as this one did, and so need not be started."""
         axes = record.outcome.axes
         if not axes:
             return 0
-        return sum(all(getattr(p.case, a) == getattr(record.case, a) for a in axes) for p in self._left.values())
+        others = {p.case for p in self._left.values()} - {record.case}
+        return sum(all(getattr(case, axis) == getattr(record.case, axis) for axis in axes) for case in others)
+
+    def spare(self, planned: Planned) -> str:
+        """Why a repeat of a case is not started, and then counts as over; empty where it is to be measured.
+
+        A case whose first process gave no figure is not tried again, and beyond the time budget it keeps the processes
+        that it has: neither leaves a record.
+        """
+        if planned.process == 1 or planned.name in self._finished:
+            return ""
+        if self._hopeless(planned):
+            reason = "the first process of this case gave no figure"
+        elif self._beyond_budget(planned):
+            reason = "the time budget is over"
+            self.cut += 1
+        else:
+            return ""
+        self._left.pop(planned.name, None)
+        self.spared += 1
+        return reason
+
+    def _hopeless(self, planned: Planned) -> bool:
+        """Whether a process will not be started since it is known to give no figure."""
+        if self._settled_by(planned.case):
+            return True
+        first = self.processes[planned.case].get(1)
+        return planned.process > 1 and first is not None and first.outcome.status is not Status.MEASURED
+
+    def measured(self, case: Case) -> list[Record]:
+        """The processes of a case that have a figure, in their order."""
+        found = self.processes[case]
+        return [found[number] for number in sorted(found) if found[number].outcome.status is Status.MEASURED]
 
     def measure(self, planned: Planned) -> Record:
-        """The record of a case: measured now, spared because another case settled it, or there since before.
+        """The record of a process: measured now, spared because another case settled it, or there since before.
 
         Raises:
             WrongUse: where the environment or the data cannot be used at all.
@@ -75,7 +128,7 @@ class Run:
         if self._began is None:
             self._began = time.monotonic()
         case = planned.case
-        known = self._finished.get(case.id)
+        known = self._finished.get(planned.name)
         if known is not None:
             self.records.append(known)
             return known
@@ -98,9 +151,10 @@ class Run:
         return self._keep(record)
 
     def _keep(self, record: Record) -> Record:
-        self._left.pop(record.case.id, None)
+        self._left.pop(record.name, None)
         self._estimator.learn(record)
         self.records.append(record)
+        self.processes[record.case][record.process] = record
         self.trouble = self._store.save(record)
         return record
 
@@ -114,17 +168,17 @@ class Run:
     def _beyond_budget(self, planned: Planned) -> Outcome | None:
         if self._budget is None or self._began is None:
             return None
-        left = self._budget - (time.monotonic() - self._began)
-        needs = self._estimator.seconds(planned)
-        if needs <= left or not self.records:
+        if self.fits(planned) or not self.records:
             return None
-        reason = f"Not started: about {needs:.0f} s needed, {max(left, 0):.0f} s of the time budget left."
+        needs = self._estimator.seconds(planned)
+        reason = f"Not started: about {needs:.0f} s needed, {self.budget_left():.0f} s of the time budget left."
         return Outcome(Status.INTERRUPTED, reason)
 
     def _data_for(self, planned: Planned) -> dict[str, Any]:
+        """The data set of a case; cases for which :func:`find_data` would find the same one share it."""
         recipe = planned.recipe
-        images = planned.case.batch * recipe.data_steps if recipe.data == "coco-like" else 0
-        key = recipe.data, images
+        batch = planned.case.batch if recipe.data == "coco-like" else 0
+        key = recipe.data, batch * recipe.data_steps, batch * VAL_STEPS * recipe.with_val, recipe.data_seed
         if key not in self._data:
             self._data[key] = find_data(self._launcher, planned)
         return self._data[key]
@@ -132,6 +186,7 @@ class Run:
     def _unstarted(self, planned: Planned, outcome: Outcome, extra: dict[str, Any] | None = None) -> Record:
         return Record(
             run=self._store.run,
+            process=planned.process,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             case=planned.case,
             recipe=planned.recipe,

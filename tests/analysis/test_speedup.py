@@ -9,8 +9,8 @@ import pytest
 from bench.analysis.speedup import default_baseline, parse_baseline, speedups
 from bench.analysis.table import frame
 from bench.errors import WrongUse
-from bench.records.record import Record
-from tests.builders import make_environment, make_machine, make_record, make_steps
+from bench.records.record import Record, Window
+from tests.builders import make_environment, make_machine, make_recipe, make_record, make_steps
 
 CPU = {"device": "cpu", "amp": "off"}
 
@@ -133,6 +133,17 @@ def test_machines_and_versions_are_never_mixed(changes: dict[str, Any]) -> None:
     assert ratios([at(0.5), at(0.25, device="mps", **changes)], CPU) == []
 
 
+@pytest.mark.parametrize(
+    "changes", [{"version": 1}, {"pins": {**make_recipe().pins, "optimizer": "AdamW"}}, {"window_steps": 99}]
+)
+def test_ways_of_measuring_are_never_mixed(changes: dict[str, Any]) -> None:
+    assert ratios([at(0.5), at(0.25, device="mps", recipe=make_recipe(**changes))], CPU) == []
+
+
+def test_a_mode_may_be_the_baseline_though_each_fixes_settings_of_its_own() -> None:
+    assert ratios([at(0.5), at(0.25, mode="predict")], {"mode": "train"}) == [2.0]
+
+
 def test_of_several_baselines_the_last_counts() -> None:
     assert ratios([at(1.0, run="r1"), at(0.5, run="r2"), at(0.25, device="mps")], CPU) == [2.0]
 
@@ -191,3 +202,24 @@ def test_nothing_to_compare_is_an_empty_table_with_its_columns(records: list[Rec
     table = speedups(frame(records), baseline)
     assert table.empty
     assert {"device", "machine", "speedup", "speedup_low", "speedup_high"} <= set(table.columns)
+
+
+# Several processes, and marks
+
+
+def test_a_case_of_several_processes_has_one_speed_up() -> None:
+    records = [at(0.5), at(0.5, process=2), at(0.25, device="mps"), at(0.25, device="mps", process=2)]
+    table = speedups(frame(records), CPU)
+    assert table["speedup"].tolist() == [pytest.approx(2.0)]
+    assert table["interval"].tolist() == ["between processes"]
+    assert speedups(frame(records[:3]), CPU)["interval"].tolist() == ["within one process"]
+
+
+@pytest.mark.parametrize("disturbed", [0, 1])
+def test_a_ratio_of_a_disturbed_figure_is_marked(disturbed: int) -> None:
+    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=["steal 3 %"])
+    changes: list[dict[str, Any]] = [{}, {}]
+    changes[disturbed] = {"window": window}
+    records = [at(0.5, **changes[0]), at(0.25, device="mps", **changes[1])]
+    assert speedups(frame(records), CPU)["disturbed"].tolist() == [True]
+    assert speedups(frame([at(0.5), at(0.25, device="mps")]), CPU)["disturbed"].tolist() == [False]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import msgspec
 import pandas as pd
 import pytest
 
 from bench.analysis.table import COLUMNS, NUMBERS, WHOLE, frame, latest, peak_memory
-from bench.records.record import Memory, Phase, Record
-from tests.builders import make_environment, make_machine, make_record, make_steps
+from bench.analysis.uncertainty import between
+from bench.records.record import Apart, Data, Memory, Noise, Phase, Record
+from tests.builders import make_environment, make_machine, make_recipe, make_record, make_steps
 
 PROMISED = {
     *("run", "mode", "model", "device", "amp", "batch", "imgsz", "status", "reason", "threads"),
@@ -95,11 +97,10 @@ def test_waiting_for_data_is_a_share_of_training_alone() -> None:
 
 
 def test_forward_pass() -> None:
-    record = make_record(mode="predict", phases={"forward": Phase([0.125, 0.375], "separate calls")})
+    record = make_record(mode="predict", phases={"forward": Phase([0.25], "separate calls")})
     assert only(record)["forward_images_per_second"] == 64.0
     assert pd.isna(only(make_record(mode="train"))["forward_images_per_second"])
-    empty = make_record(mode="predict", phases={"forward": Phase([], "no calls")})
-    assert pd.isna(only(empty)["forward_images_per_second"])
+    assert pd.isna(only(make_record(mode="predict", phases={}))["forward_images_per_second"])
 
 
 def test_peak_memory_is_the_allocators_where_there_is_one() -> None:
@@ -123,6 +124,144 @@ def test_a_record_without_data_or_threads() -> None:
 
 def test_a_file_as_model_shows_its_name() -> None:
     assert only(make_record(model="/a/best.pt"))["model"].startswith("best.pt_")
+
+
+# Several processes of a case
+
+
+def in_process(number: int, seconds: float = 0.25, **changes: object) -> Record:
+    return make_record(process=number, steps=make_steps([seconds] * 4, images=16), **changes)
+
+
+def test_the_processes_of_a_case_are_one_row() -> None:
+    records = [in_process(1, 0.25), make_record(batch=4), in_process(3, 0.26), in_process(2, 0.24)]
+    table = frame(records, epoch_images=1000)
+    assert table.index.tolist() == [0, 1]
+    row = table.iloc[0].to_dict()
+    expected = between([16 / 0.25, 16 / 0.24, 16 / 0.26])
+    assert row["images_per_second"] == pytest.approx(expected.point)
+    assert row["images_per_second_low"] == pytest.approx(expected.low)
+    assert row["images_per_second_high"] == pytest.approx(expected.high)
+    assert (row["interval"], row["processes"], row["steps"]) == ("between 3 processes", 3, 12)
+    assert row["seconds_per_epoch"] * row["images_per_second"] == pytest.approx(1000, rel=1e-12)
+    assert row["step_seconds"] * row["images_per_second"] == pytest.approx(16, rel=1e-12)
+    assert row["process_sd"] == pytest.approx(0.040026, rel=1e-3)
+    assert row["id"] == records[0].id
+    assert pd.isna(table.iloc[1]["process_sd"])
+    assert table.iloc[1]["processes"] == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run": "another"},
+        {"machine": make_machine(fingerprint="000000000000")},
+        {"environment": make_environment(torch="2.15.0")},
+        {"recipe": make_recipe(window_steps=99)},
+        {"batch": 4},
+    ],
+)
+def test_what_was_not_measured_alike_is_not_put_together(changes: dict[str, object]) -> None:
+    assert frame([in_process(1), in_process(2, **changes)])["processes"].tolist() == [1, 1]
+
+
+def test_a_copy_of_a_record_is_no_second_process() -> None:
+    row = only_of([in_process(1), in_process(2, 0.26), in_process(2, 0.26)])
+    assert row["processes"] == 2
+
+
+def test_processes_on_other_data_of_the_same_name_are_another_row() -> None:
+    before, after = (Data(name="mine.yaml", fingerprint=digits * 6, images=64) for digits in ("0a", "0b"))
+    none = make_record(process=4, status="failed", data=None)
+    records = [none, in_process(1, data=before), in_process(2, data=before), in_process(3, data=after)]
+    table = frame(records)
+    assert table["processes"].tolist() == [2, 1]
+    assert table["data"].tolist() == ["mine.yaml 0a0a0a0a0a0a", "mine.yaml 0b0b0b0b0b0b"]
+    assert table["marks"].tolist() == ["a repeat failed", ""]
+
+
+def only_of(records: list[Record]) -> dict[str, object]:
+    table = frame(records)
+    assert len(table) == 1
+    return table.iloc[0].to_dict()
+
+
+def test_peak_memory_is_the_greatest_of_all_processes() -> None:
+    memory = {1: 5, 2: 9, 3: 7}
+    row = only_of([in_process(n, memory={"process": Memory(size, f"of {n}")}) for n, size in memory.items()])
+    assert (row["peak_memory_bytes"], row["peak_memory_how"]) == (9, "of 2")
+
+
+def test_a_process_that_failed_takes_nothing_from_the_others() -> None:
+    failed = make_record(process=2, status="failed", reason="ValueError: no.")
+    row = only_of([in_process(1), failed, in_process(3)])
+    assert (row["status"], row["processes"]) == ("measured", 2)
+    assert row["reason"] == "process 2 failed: ValueError: no."
+    assert row["marks"] == "a repeat failed"
+
+
+def test_where_the_first_process_failed_the_row_is_that_of_the_others() -> None:
+    table = frame([make_record(status="failed"), in_process(2)])
+    assert table["status"].tolist() == ["measured"]
+    assert table.index.tolist() == [1]
+
+
+def test_no_process_measured() -> None:
+    row = only_of([make_record(status="failed"), make_record(process=2, status="failed")])
+    assert (row["status"], row["reason"]) == ("failed", "It did not work.")
+    assert pd.isna(row["processes"]) and pd.isna(row["marks"])
+
+
+def test_an_interrupted_repeat_is_no_failure() -> None:
+    row = only_of([in_process(1), make_record(process=2, status="interrupted", reason="Stopped while measuring.")])
+    assert row["marks"] == ""
+    assert row["reason"] == ""
+
+
+def test_a_calibrated_machine_widens_one_process_but_not_several() -> None:
+    noise = Noise(sd=0.02, processes=12, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100")
+    alone = only(in_process(1, noise=noise))
+    assert alone["interval"] == "within one process, widened by calibration"
+    assert alone["images_per_second_low"] == pytest.approx(64 / (1 + 2.200985 * 0.02))
+    together = only_of([in_process(1, noise=noise), in_process(2, noise=noise)])
+    assert together["images_per_second_low"] == pytest.approx(64.0)
+
+
+def test_parts_of_a_step_are_shares_of_the_mean_step() -> None:
+    phases = {
+        "preprocess": Phase([0.0125], "clock"),
+        "forward": Phase([0.05, 0.05, 0.075], "clock"),
+        "backward": Phase([0.1, 0.1, 0.1], "clock"),
+        "optimizer": Phase([0.0, 0.04, 0.0], "clock"),
+    }
+    window = [0.3, 0.2, 0.2, 0.3] * 2
+    steps = make_steps(window, warmup=[0.5] * 4, cycle=16, timed_cycle=4, data_wait=0.011)
+    mean = (14 * 0.2 + 2 * 0.3) / 16
+    row = only(make_record(steps=steps, phases=phases))
+    assert row["step_seconds"] == pytest.approx(mean)
+    assert row["preprocess_share"] == pytest.approx(0.0125 / mean)
+    assert row["forward_share"] == pytest.approx((15 * 0.05 + 0.075) / 16 / mean)
+    assert row["backward_share"] == pytest.approx(0.1 / mean)
+    assert row["optimizer_share"] == pytest.approx(0.04 / 16 / mean)
+    assert row["data_wait_share"] == pytest.approx(0.011 / mean)
+    assert row["marks"] == "modelled"
+    assert pd.isna(row["forward_images_per_second"])
+    assert pd.isna(only(make_record(mode="predict", phases=phases))["forward_share"])
+
+
+def test_waiting_counts_as_the_steps_do_that_waited() -> None:
+    seconds, waits = [0.5] * 4 + [0.3, 0.2, 0.2, 0.3] * 2, [0.0] * 4 + [0.16, 0.0, 0.0, 0.16] * 2
+    steps = make_steps(seconds[4:], warmup=seconds[:4], cycle=16, timed_cycle=4)
+    steps = msgspec.structs.replace(steps, data_wait=waits)
+    assert only(make_record(steps=steps))["data_wait_share"] == pytest.approx(2 / 16 * 0.16 / ((14 * 0.2 + 0.6) / 16))
+
+
+def test_what_an_epoch_has_beside_its_steps() -> None:
+    first = in_process(1, apart=Apart(turn=0.5, validation=2.0, validation_images=64))
+    row = only_of([first, in_process(2, apart=Apart(turn=1.5))])
+    assert (row["turn_seconds"], row["validation_seconds"], row["validation_images"]) == (1.0, 2.0, 64)
+    assert pd.isna(row["checkpoint_seconds"])
+    assert pd.isna(only(in_process(1))["validation_images"])
 
 
 # Which rows are shown
@@ -157,6 +296,20 @@ def test_latest_keeps_every_axis_apart(axis: str) -> None:
 def test_latest_of_two_at_the_same_second_is_the_last_read() -> None:
     table = frame([at(9, status="failed"), at(9)])
     assert latest(table)["status"].tolist() == ["measured"]
+
+
+def test_latest_keeps_ways_of_measuring_apart() -> None:
+    pins = {**make_recipe().pins, "optimizer": "AdamW"}
+    recipes = [make_recipe(version=1), make_recipe(pins=pins), make_recipe(), make_recipe(warmup_seconds=9.0)]
+    table = latest(frame([at(9 + hour, recipe=recipe) for hour, recipe in enumerate(recipes)]))
+    assert table["run"].tolist() == ["r09", "r10", "r12"]
+    assert table["setup"].str.extract(r"by rule (\d) of yolopace$")[0].tolist() == ["1", "2", "2"]
+    assert table["pins"].nunique() == 2 and all(len(pins) == 8 for pins in table["pins"])
+
+
+def test_train_and_predict_have_pins_of_their_own_and_one_setup() -> None:
+    table = frame([make_record(), make_record(mode="predict")])
+    assert (table["pins"].nunique(), table["setup"].nunique()) == (2, 1)
 
 
 def test_latest_of_nothing() -> None:

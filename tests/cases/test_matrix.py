@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bench.cases.axes import AXES, parse_values
-from bench.cases.matrix import MADE_DATA_STEPS, Planned, Profile, Timing, expand, profile, profiles
+from bench.cases.matrix import MADE_DATA_STEPS, Planned, Profile, Timing, expand, profile, profiles, rounds
 from bench.errors import WrongUse
 
 DEVICES = ["0", "mps", "cpu"]
@@ -144,3 +144,60 @@ def test_the_recipe_is_that_of_the_kind_of_device_and_the_mode() -> None:
         assert plan.recipe.data_steps == MADE_DATA_STEPS[plan.case.mode][kind]
         assert ("optimizer" in plan.recipe.pins) == (plan.case.mode == "train")
         assert (plan.recipe.data, plan.recipe.threads) == ("/data/coco.yaml", 3)
+
+
+# Several processes of each case
+
+
+def test_the_first_round_is_the_plan_and_every_round_has_every_case_once() -> None:
+    plan = expand(SMALL, DEVICES, {})
+    found = rounds(plan, 3, "20261122-184512-3f9ac2")
+    assert found[: len(plan)] == plan
+    for number in (2, 3):
+        some = found[(number - 1) * len(plan) : number * len(plan)]
+        assert {one.process for one in some} == {number}
+        assert sorted(ids(some)) == sorted(ids(plan))
+        assert ids(some) != ids(plan)
+        assert {one.recipe.fingerprint for one in some} == {one.recipe.fingerprint for one in plan}
+    assert ids(found[len(plan) : 2 * len(plan)]) != ids(found[2 * len(plan) :])
+
+
+def test_the_order_of_later_rounds_is_that_of_the_seed() -> None:
+    plan = expand(SMALL, DEVICES, {})
+    assert rounds(plan, 3, "a") == rounds(plan, 3, "a")
+    assert rounds(plan, 2, "a") != rounds(plan, 2, "b")
+    assert rounds(plan, 3, "a")[: 2 * len(plan)] == rounds(plan, 2, "a")  # one more round leaves those before it
+
+
+def test_each_case_comes_early_as_often_as_late() -> None:
+    plan = expand(SMALL, ["mps"], {"batch": [4], "imgsz": [64], "model": ["yolov8n"]})
+    first = [rounds(plan, 2, str(seed))[len(plan)].case for seed in range(400)]
+    assert all(70 <= first.count(one.case) <= 130 for one in plan), "four cases, a hundred times each"
+
+
+def test_one_process_each_is_the_plan() -> None:
+    plan = expand(SMALL, DEVICES, {})
+    assert rounds(plan, 1, "a") == plan
+
+
+@pytest.mark.parametrize("process", [1, 2, 17])
+def test_a_process_is_called_as_its_record_is(process: int) -> None:
+    from tests.builders import make_record
+
+    record = make_record(process=process)
+    assert Planned(record.case, record.recipe, process).name == record.name
+
+
+# What else is timed or compared
+
+
+def test_validation_is_timed_in_training_alone_and_only_where_it_was_asked_for() -> None:
+    plain, timed = expand(SMALL, DEVICES, {}), expand(SMALL, DEVICES, {}, with_val=True)
+    assert not any(plan.recipe.with_val for plan in plain)
+    assert {plan.case.mode for plan in timed if plan.recipe.with_val} == {"train"}
+    assert {plan.case.mode for plan in timed if not plan.recipe.with_val} == {"predict"}
+
+
+def test_losses_are_compared_on_cuda_by_choice_and_elsewhere_by_rule() -> None:
+    chosen = expand(SMALL, DEVICES, {}, compare_losses=True)
+    assert {(p.case.mode, p.case.device) for p in chosen if p.recipe.compare_losses} == {("train", "0")}

@@ -63,3 +63,43 @@ def test_ten_thousand_cases_are_collected_without_torch(command, tmp_path):
     assert code == 0, err
     [found] = [json.loads(line) for line in out.splitlines() if line.startswith('{"items"')]
     assert found == {"items": 10_000, "heavy": []}
+
+
+AXES = ("--profile", "smoke", "--device", "cpu", "--amp", "off")
+
+
+def collected(bench, *arguments):
+    _, out, _ = bench("--collect-only", "-q", *AXES, *arguments)
+    return [line.rpartition("::")[2] for line in out.splitlines() if "::" in line]
+
+
+def test_a_plan_of_several_processes_has_a_line_a_case(bench):
+    _, out, _ = bench("--plan", *AXES, "--processes", "3")
+    lines = [line for line in out.splitlines() if "yolov8n" in line]
+    assert len(lines) == 2 and all(line.endswith(", 3 processes") for line in lines)
+    assert "2 cases in 6 processes, about" in out
+
+
+def test_every_process_is_an_item_and_the_first_keeps_its_id(bench):
+    found = collected(bench, "--processes", "3", "--run", "mine")
+    assert found[:2] == ["test_train[train-yolov8n-cpu-fp32-b16-i64]", "test_predict[predict-yolov8n-cpu-fp32-b16-i64]"]
+    assert sorted(found[2:4]) == [
+        "test_predict[predict-yolov8n-cpu-fp32-b16-i64--p2]",
+        "test_train[train-yolov8n-cpu-fp32-b16-i64--p2]",
+    ]
+    assert {name[-4:] for name in found[4:]} == {"-p3]"}
+
+
+def test_selecting_by_process(bench):
+    assert {name[-4:] for name in collected(bench, "--processes", "3", "-k", "p2")} == {"-p2]"}
+    assert len(collected(bench, "--processes", "3", "-k", "not -p2 and not -p3")) == 2
+    assert len(collected(bench, "--processes", "3", "-k", "train")) == 3
+
+
+def test_the_precision_comes_last_whatever_is_selected_and_only_where_it_was_asked_for(bench):
+    assert collected(bench, "--precision", "2%", "-k", "train and p2 and not predict") == [
+        "test_train[train-yolov8n-cpu-fp32-b16-i64--p2]",
+        "test_precision",
+    ]
+    assert "test_precision" not in collected(bench)
+    assert collected(bench, "--precision", "2%", "-k", "nothing-of-this-name") == []

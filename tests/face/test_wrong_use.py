@@ -26,6 +26,10 @@ import pytest
             ["--model", "nothere.pt"],
             "model 'nothere.pt': there is no such file, and Ultralytics has no weights of that",
         ),
+        (["--processes", "0"], "processes '0' is not allowed: use a whole number from 1 to 999."),
+        (["--processes", "many"], "processes 'many' is not allowed: use a whole number from 1 to 999."),
+        (["--precision", "0.02"], "precision '0.02' is not allowed: write a percentage from 0.1% to 100%, such as 2%."),
+        (["--precision", "good"], "precision 'good' is not allowed: write a percentage from 0.1% to 100%, such as 2%."),
         (["--epoch-images", "-5"], "epoch-images '-5' is not allowed: use a whole number."),
     ],
 )
@@ -95,3 +99,27 @@ def test_cases_side_by_side_are_refused(bench, tmp_path):
     code, _, err = bench("-p", "side_by_side", "--numprocesses", "2", PYTHONPATH=str(tmp_path))
     assert code == 2
     assert "yolopace: cases that run side by side (-n of pytest-xdist) would slow each other" in err
+
+
+def test_a_precision_without_its_test_is_refused(command, tmp_path):
+    only = ("-m", "pytest", "bench/test_train.py", "--benchmark-only", "--results", tmp_path / "results")
+    code, out, err = command(*only, "--profile", "smoke", "--device", "cpu", "--precision", "2%")
+    assert code == 2
+    assert "yolopace: --precision has a test of its own: name bench/ or bench/test_precision.py too." in out + err
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--device", "gpu"], "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1."),
+        (["--time-budget", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m."),
+        (["--python", "missing-python"], "python 'missing-python': there is no such executable."),
+    ],
+)
+def test_a_calibration_that_cannot_be(command, tmp_path, arguments, sentence):
+    code, out, err = command("-m", "bench", "calibrate", "--results", tmp_path / "results", *arguments)
+    assert code == 2
+    assert err.strip().splitlines()[-1] == f"yolopace: {sentence}"
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "results").exists()

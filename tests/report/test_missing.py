@@ -16,6 +16,15 @@ def test_cases_of_one_reason_are_one_group_wherever_it_was_seen(records: list[Re
     ]
 
 
+def test_repeats_of_measured_cases_are_processes_and_no_cases() -> None:
+    first, third = (make_record(process=number, status="failed", reason="No.") for number in (1, 3))
+    [group] = groups([first, third], repeats=True)
+    assert group.count == "2 processes of measured cases"
+    assert [case.label.rpartition(", ")[2] for case in group.cases] == ["process 1", "process 3"]
+    assert groups([third], repeats=True)[0].count == "1 process of a measured case"
+    assert groups([first])[0].count == "1 case"
+
+
 def test_what_is_broken_comes_first_with_its_log(records: list[Record]) -> None:
     first = groups(records)[0]
     assert first.broken and first.reason == NASTY

@@ -10,9 +10,9 @@ import pytest
 
 from bench import report
 from bench.errors import NothingMeasured, WrongUse
-from bench.records.record import Record
+from bench.records.record import Noise, Record, Window
 from bench.report.page import write
-from tests.builders import make_environment
+from tests.builders import make_environment, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -95,7 +95,9 @@ def test_the_page_says_what_it_must(html: str) -> None:
         "validation and checkpoints apart",
         "one pass over 118,287 images (COCO train2017)",
         "★",
-        "steps of one process",
+        "its 95 % interval within one process",
+        "Another process, another hour or a warmer machine may differ by more",
+        "Tables and plots show the newest measured row of a case",
         "&#39;auto&#39; depends on the length of the run",
         "coco-like 9b1f4e0c7a23",
         "bad.json is left out",
@@ -136,6 +138,100 @@ def test_one_case_alone(tmp_path: Path) -> None:
     assert "1,000 images take 50.0 s" in html
     assert "Best speed-up" not in html and "Not measured" not in html
     assert "COCO" not in html
+
+
+def repeated(rate: float, number: int, **changes: object) -> Record:
+    return timed(rate, 4, process=number, **changes)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_only_the_kinds_of_interval_that_are_on_the_page_are_explained(tmp_path: Path) -> None:
+    several = [repeated(20.0, 1), repeated(20.4, 2), repeated(19.8, 3)]
+    noise = Noise(sd=0.02, processes=9, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100")
+    texts = {
+        "between": "another hour or a warmer machine is not in it",
+        "widened": "what the calibration of",
+        "within": "Another process,",
+    }
+    for records, kinds, said in (
+        (several, {"between"}, "its 95 % interval between processes"),
+        ([timed(25.0, 16, noise=noise)], {"widened"}, "its 95 % interval within one process, widened by calibration"),
+        ([timed(25.0, 16)], {"within"}, "its 95 % interval within one process,"),
+        ([*several, timed(25.0, 16)], {"between", "within"}, "its 95 % interval, between processes where there were"),
+    ):
+        html = written(records, tmp_path)
+        assert {kind for kind, text in texts.items() if text in html} == kinds
+        assert said in html and said in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_several_processes_are_one_cell_that_says_how_many(tmp_path: Path) -> None:
+    html = written([repeated(20.0, 1), repeated(20.4, 2), repeated(19.8, 3)], tmp_path, epoch_images=1000)
+    assert html.count('class="time"') == 1
+    assert ">48.0 s to 51.8 s, 3 processes<" in html
+    assert "1 of 1 measured" in html
+    assert "95 % interval 19.3 to 20.8, between 3 processes" in html
+    assert "48.0 s to 51.8 s, 3 processes" in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_marks_are_signs_after_the_figure_with_a_legend_of_those_that_are_used(tmp_path: Path) -> None:
+    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=["steal <3> %"])
+    html = written([timed(20.0, 4, window=window), timed(25.0, 16)], tmp_path, epoch_images=1000)
+    assert html.count('<sup class="sign">†</sup>') == 1
+    assert html.count('class="legend"') == 1
+    assert "Disturbed: Something else on the machine" in html
+    assert "‡" not in html and "Data bound:" not in html
+    assert "disturbed (steal &lt;3&gt; %)" in html, "who points at the cell, or reads the first figures, sees by what"
+    assert Reader(html).open == []
+    text = (tmp_path / "report.md").read_text()
+    assert "50.0 s†" in text and "- † Disturbed: Something else" in text
+    assert "†" not in written([timed(25.0, 16)], tmp_path)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_speed_up_over_a_disturbed_figure_is_no_headline(tmp_path: Path) -> None:
+    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=["steal 3 %"])
+    assert "Best speed-up" in written([timed(10.0, 4), timed(25.0, 16)], tmp_path)
+    assert "Best speed-up" not in written([timed(10.0, 4, window=window), timed(25.0, 16)], tmp_path)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_repeat_that_failed_is_listed_with_its_log(tmp_path: Path) -> None:
+    failed = make_record(batch=4, process=2, status="failed", reason="ValueError: not again.", log="the last words")
+    html = written([timed(20.0, 4), failed], tmp_path)
+    assert "yolov8n · cpu · amp off · batch 4 · 160 px, process 2" in html
+    assert "the last words" in html and "¶" in html
+    assert "1 of 1 measured" in html
+    assert ">1 process of a measured case<" in html and ">1 case<" not in html
+    assert "**Failed**, 1 process of a measured case: " in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_repeat_that_was_stopped_is_not_listed(tmp_path: Path) -> None:
+    stopped = make_record(batch=4, process=2, status="interrupted", reason="Stopped while measuring.")
+    assert "Not measured" not in written([timed(20.0, 4), stopped], tmp_path)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_several_processes_are_in_the_command_that_measures_them_again(tmp_path: Path) -> None:
+    assert "--imgsz 160 --processes 3</pre>" in written([repeated(20.0, n) for n in (1, 2, 3)], tmp_path)
+    assert "--imgsz 160</pre>" in written([timed(20.0, 4)], tmp_path)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_ways_of_measuring_have_their_own_tables_and_modes_do_not(tmp_path: Path) -> None:
+    records = [timed(20.0, 4), timed(90.0, 4, mode="predict")]
+    html = written(records, tmp_path)
+    assert html.count('class="pivot"') == 2 and "measured by rule" not in html
+    html = written([*records, timed(22.0, 4, run="old", recipe=make_recipe(version=1))], tmp_path)
+    assert html.count('class="pivot"') == 3
+    assert ", measured by rule 1 of yolopace</h3>" in html and ", measured by rule 2 of yolopace</h3>" in html
+    pins = {**make_recipe().pins, "optimizer": "AdamW"}
+    html = written([*records, timed(22.0, 4, run="old", recipe=make_recipe(pins=pins))], tmp_path)
+    assert html.count('class="pivot"') == 3
+    assert html.count(", other fixed settings (") == 1
+    assert "yolov8n trains at 22.0 images/s" in html
 
 
 def test_no_measured_case_is_a_page_of_reasons(records: list[Record], tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_cell_that_nobody_asked_for_is_empty(records: list[Record]) -> None:
 
 
 def test_the_forward_pass_is_told_apart_where_it_was_timed() -> None:
-    forward = {"forward": Phase(seconds=[0.1] * 4, how="calls of the window")}
+    forward = {"forward": Phase(seconds=[0.1], how="calls of the window")}
     told = timed(80.0, 16, mode="predict", phases=forward)
     training, prediction = of([told, timed(20.0, 16)])
     assert prediction.rows[0].cells[0].forward == "forward 160 images/s"
@@ -68,6 +68,13 @@ def test_too_few_steps_leave_no_interval() -> None:
     table = of([make_record(steps=make_steps([0.5, 0.5]))])[0]
     assert table.rows[0].cells[0].spread == ""
     assert "too few steps" in table.rows[0].cells[0].exact
+
+
+def test_who_points_at_a_cell_sees_which_kind_of_interval_it_has() -> None:
+    several = [timed(rate, 4, process=number) for number, rate in enumerate((20.0, 20.4, 19.8), 1)]
+    between, within = of([*several, timed(25.0, 16)])[0].rows[0].cells
+    assert between.exact.startswith("95 % interval between 3 processes: 48.0 s to 51.8 s; 19.3 to 20.8 images/s")
+    assert within.exact.startswith("95 % interval within one process: ")
 
 
 def test_the_newest_of_a_case_is_shown() -> None:

@@ -48,6 +48,10 @@ def test_every_plot_has_one_sentence_for_who_does_not_see_it(plots: list[Plot]) 
     assert plots[0].rows[-1][-2:] == ("out of memory", "—")
 
 
+def test_a_speed_up_says_which_kind_of_interval_it_has(plots: list[Plot]) -> None:
+    assert "Error bars: 95 % interval within one process, from those of both cases" in plots[2].caption
+
+
 def test_nothing_measured_is_nothing_drawn(records: list[Record]) -> None:
     assert draw(view(records[2:6])) == []
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import msgspec
 
 from bench.analysis.metrics import RATE, SECONDS
+from bench.analysis.speedup import speedups
 from bench.analysis.table import frame
+from bench.analysis.uncertainty import WIDENED, WITHIN
 from bench.cases.matrix import profile
 from bench.records.record import Conditions, Record
 from bench.report import facts, headline, labels
@@ -42,6 +44,25 @@ def test_several_versions_are_named_with_the_figure() -> None:
     assert "torch 2.15.0" in headline.sentence(frame(records), records[0].machine, 1000)
 
 
+def test_a_speed_up_says_what_its_interval_is() -> None:
+    table = frame([timed(10.0, 4), timed(25.0, 16)])
+    baseline = {"batch": 4}
+    ratios = speedups(table, baseline).assign(torch="2.14.1", ultralytics="8.4.100")
+    best = headline.figures(table, ratios, baseline, 1000)[-1]
+    assert best.title == "Best speed-up over batch 4"
+    assert best.more.startswith("95 % interval 2.4") and best.more.endswith(", within one process")
+
+
+def test_several_kinds_of_interval_say_which_stands_where() -> None:
+    assert labels.intervals(["between"]) == "95 % interval between processes"
+    assert labels.intervals([WIDENED]) == "95 % interval within one process, widened by calibration"
+    assert labels.intervals([WIDENED, WITHIN]) == "95 % interval within one process, widened where a calibration fits"
+    assert labels.intervals(["between", WITHIN]) == (
+        "95 % interval, between processes where there were several, else within one process"
+    )
+    assert labels.intervals([]) == "95 % interval"
+
+
 def test_conditions_are_ranges_and_what_is_unknown_is_left_out() -> None:
     seen = [Conditions(load=0.1, on_battery=True), Conditions(load=1.25, on_battery=True)]
     assert facts.conditions(seen) == "load 0.10 to 1.25, on battery"
@@ -67,6 +88,16 @@ def test_the_command_names_the_profile_whose_timing_it_was() -> None:
     assert "--profile full" in facts.commands([make_record(recipe=recipe)])[0]
     odd = msgspec.structs.replace(recipe, window_steps=99)
     assert "--profile" not in facts.commands([make_record(recipe=odd)])[0]
+
+
+def test_the_command_names_what_else_was_timed_or_compared_and_how_often() -> None:
+    plain = make_record()
+    timed_too = make_record(batch=4, recipe=make_recipe(with_val=True))
+    compared = make_record(device="0", recipe=make_recipe(compare_losses=True))
+    gpu, cpu = facts.commands([plain, timed_too, compared], {timed_too.id: 5, plain.id: 1})
+    assert cpu.endswith(" --with-val --processes 5") and "--compare-losses" not in cpu
+    assert gpu.endswith(" --compare-losses")
+    assert "--processes" not in facts.commands([plain])[0]
 
 
 def test_a_model_file_is_named_without_its_folder() -> None:

@@ -2,8 +2,10 @@
 
 import errno
 
+import msgspec
 import pytest
 
+from bench.cases.matrix import rounds
 from bench.records import store
 from bench.records.outcome import Status
 from bench.runner.estimate import Estimator
@@ -66,7 +68,7 @@ def test_resuming_starts_only_what_is_not_final(launcher, jobs, tmp_path):
     plans = [plan("yolov8n"), plan("exits"), plan("refuses-amp", amp="on")]
     run_all(launcher, tmp_path, plans)
     jobs.clear()
-    finished = {record.case.id: record for record in store.Store(tmp_path / "results", "r1").finished()}
+    finished = {record.name: record for record in store.Store(tmp_path / "results", "r1").finished()}
     _, records = run_all(launcher, tmp_path, plans, finished=finished)
     assert jobs == [("exits", "off")]
     assert [r.outcome.status for r in records] == [Status.MEASURED, Status.FAILED, Status.SUBSTITUTED]
@@ -140,3 +142,120 @@ def test_time_left_counts_neither_what_is_done_nor_what_is_spared(launcher, tmp_
     run.measure(plans[0])
     assert run.seconds_left() == pytest.approx(Estimator().seconds(plans[2]))
     assert run.seconds_left() < before
+
+
+def test_cases_share_a_data_set_only_where_they_would_find_the_same(launcher, monkeypatch, tmp_path):
+    start, asked = launcher.start, []
+    monkeypatch.setattr(launcher, "start", lambda job: asked.append(job.get("data")) or start(job))
+    run = Run([], store.Store(tmp_path, "r1"), launcher, Estimator())
+
+    def images(batch, **recipe):
+        before = len(asked)
+        planned = plan(batch=batch)
+        run._data_for(msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, **recipe)))
+        return [(job["images"], job["val_images"], job["seed"]) for job in asked[before:]]
+
+    assert images(4, data_steps=8) == [(32, 0, 0)]
+    assert images(8, data_steps=4) == []
+    assert images(4, data_steps=8, with_val=True) == [(32, 64, 0)]
+    assert images(8, data_steps=4, with_val=True) == [(32, 128, 0)]
+    assert images(8, data_steps=4, data_seed=1) == [(32, 0, 1)]
+
+
+# Several processes of a case
+
+
+def run_rounds(launcher, tmp_path, plans, processes, **options):
+    planned = rounds(plans, processes, "r1")
+    run = Run(planned, store.Store(tmp_path / "results", "r1"), launcher, Estimator(), **options)
+    spared = {plan.name: reason for plan in planned if (reason := run.spare(plan)) or not run.measure(plan)}
+    return run, spared
+
+
+def test_every_process_of_a_case_has_its_record(launcher, jobs, tmp_path):
+    run, spared = run_rounds(launcher, tmp_path, [plan("yolov8n"), plan("yolo11n")], 3)
+    assert spared == {} and len(jobs) == 6
+    saved = {record.name: record.process for record in store.read([tmp_path / "results"])[0]}
+    assert saved == {
+        f"train-{model}-cpu-fp32-b4-i64{end}": number
+        for model in ("yolov8n", "yolo11n")
+        for number, end in enumerate(("", "--p2", "--p3"), 1)
+    }
+    assert [record.process for record in run.measured(plan("yolov8n").case)] == [1, 2, 3]
+    assert len({record.extra["pid"] for record in run.records}) == 6
+
+
+@pytest.mark.parametrize("model", ["broken", "killed", "refuses-amp"])
+def test_a_case_without_a_figure_is_not_started_again(launcher, jobs, tmp_path, model):
+    run, spared = run_rounds(launcher, tmp_path, [plan(model, amp="on"), plan("yolov8n")], 3)
+    assert [name for name, _ in jobs].count(model) == 1
+    assert spared == dict.fromkeys(
+        [f"train-{model}-cpu-amp-b4-i64--p{n}" for n in (2, 3)], "the first process of this case gave no figure"
+    )
+    assert (run.spared, run.cut) == (2, 0)
+    assert len(store.read([tmp_path / "results"])[0]) == 4
+
+
+def test_what_one_case_settles_spares_the_repeats_of_others(launcher, jobs, tmp_path):
+    plans = [plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8)]
+    run, _ = run_rounds(launcher, tmp_path, plans, 2)
+    assert len(jobs) == 1
+    assert [record.process for record in run.records] == [1, 1]
+
+
+def test_a_repeat_that_fails_costs_itself_alone(launcher, tmp_path):
+    run, spared = run_rounds(launcher, tmp_path, [plan("breaks-later")], 3)
+    assert spared == {}
+    assert [record.outcome.status.value for record in run.records] == ["measured", "failed", "failed"]
+    assert len(run.measured(plan("breaks-later").case)) == 1
+
+
+def test_rounds_beyond_the_time_budget_leave_no_record(launcher, jobs, tmp_path):
+    plans = [plan("yolov8n")]
+    run, spared = run_rounds(launcher, tmp_path, plans, 4, time_budget=0.01)
+    assert len(jobs) == 1
+    assert set(spared.values()) == {"the time budget is over"}
+    assert (run.spared, run.cut) == (3, 3)
+    [record], _ = store.read([tmp_path / "results"])
+    assert record.outcome.status is Status.MEASURED
+
+
+def test_resuming_spares_each_process_that_is_there(launcher, jobs, tmp_path):
+    plans = [plan("yolov8n"), plan("breaks-later")]
+    run_rounds(launcher, tmp_path, plans, 2)
+    finished = {record.name: record for record in store.Store(tmp_path / "results", "r1").finished()}
+    assert sorted(finished) == [f"train-{name}-cpu-fp32-b4-i64" for name in ("breaks-later", "yolov8n")] + [
+        "train-yolov8n-cpu-fp32-b4-i64--p2"
+    ]
+    jobs.clear()
+    run, _ = run_rounds(launcher, tmp_path, plans, 3, finished=finished)
+    assert sorted(jobs) == [("breaks-later", "off"), ("breaks-later", "off"), ("yolov8n", "off")]
+    assert len(run.measured(plan("yolov8n").case)) == 3
+
+
+def test_time_left_counts_processes_and_ends_with_the_budget(launcher, tmp_path):
+    planned = rounds([plan("yolov8n"), plan("broken")], 3, "r1")
+    run = Run(planned, store.Store(tmp_path, "r1"), launcher, Estimator())
+    each = Estimator().seconds(planned[0])
+    assert run.seconds_left() == pytest.approx(6 * each)
+    run.measure(planned[1])
+    assert run.seconds_left() == pytest.approx(3 * Estimator().seconds(planned[0]))
+    short = Run(planned, store.Store(tmp_path, "r2"), launcher, Estimator(), time_budget=each)
+    assert short.seconds_left() == pytest.approx(each, rel=1e-3)
+
+
+def test_a_repeat_settles_no_case_of_its_own(launcher, tmp_path):
+    planned = rounds([plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8)], 3, "r1")
+    run = Run(planned, store.Store(tmp_path, "r1"), launcher, Estimator())
+    assert run.settles(run.measure(planned[0])) == 1
+
+
+def test_a_calibrated_machine_stamps_its_records(launcher, tmp_path):
+    from bench.machine.fingerprint import machine
+    from bench.records.calibration import keep
+    from bench.runner.paths import calibration_folder
+    from tests.records.test_calibration import FOUND, NOISE
+
+    keep(calibration_folder(), machine().fingerprint, [FOUND])
+    _, [train, predict] = run_all(launcher, tmp_path, [plan("yolov8n"), plan("yolov8n", mode="predict")])
+    assert (train.noise, predict.noise) == (NOISE, None)

@@ -11,6 +11,7 @@ def plots(view: View) -> list[Plot]:
     """A panel for each mode, more where there are too many cases."""
     parts = by_case.parts(view.speedups)
     over = labels.baseline(view.baseline)
+    intervals = labels.intervals(labels.interval_kinds(view.speedups))
     return [
         metric.finished(
             key=metric.key("speedup", part, parts),
@@ -18,8 +19,8 @@ def plots(view: View) -> list[Plot]:
             alt=by_case.alt(part, labels.SPEEDUP, f" over {over}"),
             caption=(
                 f"Throughput over that of the same case with {over}. "
-                "Error bars: 95 % interval, from both cases' steps. A "
-                "hollow bar: the interval holds 1."
+                f"Error bars: {intervals}, from those of both cases; where these are of two kinds, it counts as the "
+                "weaker. A hollow bar: the interval holds 1."
             ),
             part=part,
             metric=labels.SPEEDUP,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.analysis.metrics import METRICS
+from bench.report import labels
 from bench.report.plots import against_batch, metric
 from bench.report.plots.plot import Plot, View
 
@@ -15,5 +16,5 @@ def plots(view: View) -> list[Plot]:
 
 
 def _caption(table: pd.DataFrame) -> str:
-    text = "Waiting for data is included. Error bars: 95 % interval within one process."
+    text = f"Waiting for data is included. Error bars: {labels.intervals(labels.interval_kinds(table))}."
     return f"{text} {against_batch.WALL}" if against_batch.has_wall(table) else text

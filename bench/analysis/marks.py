@@ -1,0 +1,103 @@
+"""What a reader has to know of a figure beside its interval: phrases for the column ``marks``."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from bench.records.record import Phase, Record
+
+DATA_BOUND = 0.2
+"""Share of a training step that may pass in waiting for data; beyond it the figure is that of the data loader."""
+
+DISTURBED = "disturbed"
+DATA = "data bound"
+MODELLED = "modelled"
+FAILED = "a repeat failed"
+
+LEGEND = {
+    DISTURBED: "Something else on the machine disturbed the window, and it was no quieter when it was measured again.",
+    DATA: (
+        f"Waiting for data takes more than {DATA_BOUND:.0%} of the step. On a GPU give Ultralytics more workers; on "
+        "cpu and mps it forces 0 workers, so use cache=ram or smaller source images."
+    ),
+    MODELLED: (
+        "The optimizer ran more often in the window than it does in training, and every kind of step is weighted by "
+        "how often it really comes."
+    ),
+    FAILED: "A later process of the case was started and gave no figure.",
+}
+"""What each mark means, and what to do about it."""
+
+
+def data_wait_share(record: Record) -> float | None:
+    """Share of the mean step of training spent waiting for data; None where nothing was trained."""
+    steps = record.steps
+    if steps is None or record.case.mode != "train":
+        return None
+    waits = steps.data_wait[steps.warmup :]
+    return sum(weight * wait for weight, wait in zip(steps.weights, waits, strict=True)) / steps.step_seconds
+
+
+def phase_seconds(record: Record, name: str) -> float | None:
+    """Seconds of a phase in the mean step; None where it was not seen."""
+    phase: Phase | None = record.phases.get(name)
+    return phase.mean(record.steps) if phase is not None and record.steps is not None else None
+
+
+def failed(record: Record) -> bool:
+    """Whether a process came to an end without a figure; one that was stopped says nothing of its case."""
+    return record.outcome.status.value not in ("measured", "interrupted")
+
+
+def marks(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
+    """The marks of a case.
+
+    Args:
+        measured: its measured processes.
+        others: processes of it that have no figure.
+
+    Returns:
+        Phrases that begin with a key of :data:`LEGEND`.
+    """
+    found = []
+    disturbed = [record.window for record in measured if record.window is not None and record.window.disturbed]
+    if disturbed:
+        what = _each_kind(phrase for window in disturbed for phrase in window.disturbed)
+        where = f" in {len(disturbed)} of {len(measured)} processes" if len(measured) > 1 else ""
+        found.append(f"{DISTURBED}{where} ({', '.join(what)})".replace(";", ","))
+    shares = [share for record in measured if (share := data_wait_share(record)) is not None]
+    if shares and sum(shares) / len(shares) > DATA_BOUND:
+        found.append(DATA)
+    if any(record.steps is not None and record.steps.modelled for record in measured):
+        found.append(MODELLED)
+    if measured and any(map(failed, others)):
+        found.append(FAILED)
+    return found
+
+
+def _each_kind(phrases: Iterable[str]) -> list[str]:
+    """The first of all phrases that differ but in their numbers."""
+    found: dict[str, str] = {}
+    for phrase in phrases:
+        found.setdefault(_kind(phrase), phrase)
+    return list(found.values())
+
+
+def _kind(phrase: str) -> str:
+    """A phrase without its numbers."""
+    return re.sub(r"\d[\d.,]*", "", phrase)
+
+
+def commonest(records: Iterable[Record]) -> str:
+    """What disturbed most of the windows of some records, in the words of the first of them; empty if nothing did."""
+    phrases = [phrase for record in records if record.window is not None for phrase in record.window.disturbed]
+    counts = Counter(map(_kind, phrases))
+    return max(phrases, key=lambda phrase: counts[_kind(phrase)], default="")
+
+
+def kinds(text: str) -> list[str]:
+    """The keys of :data:`LEGEND` in a cell of the column ``marks``."""
+    phrases = text.split("; ")
+    return [key for key in LEGEND if any(phrase.startswith(key) for phrase in phrases)]

@@ -1,0 +1,114 @@
+"""What a calibration found: how far fresh processes of one and the same thing differ on this machine."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from bench.analysis.table import measured_of
+from bench.analysis.uncertainty import half_width, spread, student
+from bench.records.calibration import Calibration
+from bench.records.record import Record
+
+LEAST = 3
+"""Fewest processes that say anything of how far processes differ."""
+
+LOOKS = (4, 8, 12)
+"""Pairs of processes after which a comparison of two environments looks at what it has."""
+
+LOOK_CONFIDENCE = 1 - 0.0221
+"""Confidence of one such look, so that all three together are wrong in one of twenty cases."""
+
+
+def smallest_difference(pair_sd: float, pairs: int) -> float:
+    """Half the width of the interval of so many pairs; a true difference of that size is found in half of all cases.
+
+    Args:
+        pair_sd: standard deviation of the logarithm of the ratio within a pair of processes.
+        pairs: how many there are.
+    """
+    return student(pairs - 1, LOOK_CONFIDENCE) * pair_sd / math.sqrt(pairs)
+
+
+def calibrations(records: Sequence[Record]) -> list[Calibration]:
+    """The noise of every case of a calibration of which enough processes were measured undisturbed."""
+    cases = dict.fromkeys(record.case for record in measured_of(records))
+    found = [calibration([record for record in measured_of(records) if record.case == case]) for case in cases]
+    return [one for one in found if one is not None]
+
+
+def calibration(processes: Sequence[Record]) -> Calibration | None:
+    """The noise of one case; None with fewer than :data:`LEAST` undisturbed processes.
+
+    Args:
+        processes: its measured records, in the order in which they ran. Those whose window was disturbed are left out
+            by that alone, never by their speed.
+    """
+    calm = [record for record in processes if record.window is None or not record.window.disturbed]
+    if len(calm) < LEAST:
+        return None
+    logs = [math.log(record.steps.step_seconds) for record in calm if record.steps is not None]
+    steps = np.diff(logs)
+    pairs = adjacent_pairs(logs, calm[0].run)
+    middle = statistics.fmean(pairs)
+    half = half_width(pairs) if len(pairs) > 1 else None
+    slope, slope_half = drift(calm, logs)
+    return Calibration(
+        device=calm[0].case.device,
+        mode=calm[0].case.mode,
+        case=calm[0].case.id,
+        run=calm[0].run,
+        calibrated=calm[-1].started,
+        torch=calm[0].environment.torch,
+        ultralytics=calm[0].environment.ultralytics,
+        sd=spread(logs),
+        processes=len(logs),
+        disturbed=len(processes) - len(calm),
+        # Of neighbours alone, so that a drift over the run is not in it, as it is not in a comparison by pairs.
+        pair_sd=math.sqrt(float(steps @ steps) / len(steps)),
+        pairs=len(pairs),
+        median_difference=statistics.median(map(abs, pairs)),
+        greatest_difference=max(map(abs, pairs)),
+        difference=middle,
+        difference_half=half,
+        drift=slope,
+        drift_half=slope_half,
+    )
+
+
+def adjacent_pairs(logs: Sequence[float], seed: str) -> list[float]:
+    """The logarithm of the ratio within pairs of neighbours, each process in one pair; which is over which is random.
+
+    These are comparisons of a thing with itself: the mean has to be nothing.
+    """
+    draw = random.Random(seed)
+    first = draw.randrange(2) if len(logs) % 2 else 0
+    pairs = zip(logs[first::2], logs[first + 1 :: 2], strict=False)
+    return [(b - a) * draw.choice((-1, 1)) for a, b in pairs]
+
+
+def drift(processes: Sequence[Record], logs: Sequence[float]) -> tuple[float, float | None]:
+    """How much slower the last process was than the first by a straight line, and half the width of its interval.
+
+    Returns:
+        A change of the logarithm over the whole run, positive where it became slower; the half-width is None where
+        there is no time between them or are too few.
+    """
+    began = datetime.fromisoformat(processes[0].started)
+    times = np.array([(datetime.fromisoformat(record.started) - began).total_seconds() for record in processes])
+    centred = times - times.mean()
+    energy = float(centred @ centred)
+    if energy == 0:
+        return 0.0, None
+    values = np.asarray(logs) - np.mean(logs)
+    slope = float(centred @ values) / energy
+    length = float(times.max() - times.min())
+    free = len(values) - 2
+    residual = values - slope * centred
+    error = math.sqrt(float(residual @ residual) / free / energy) if free > 0 else None
+    return slope * length, None if error is None else student(free) * error * length

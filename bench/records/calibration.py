@@ -1,0 +1,139 @@
+"""What calibrations of this machine found, kept beside the results so that it outlives them.
+
+One JSON file a machine, ``<folder>/<fingerprint>.json``; the newest calibration of a device and a mode replaces older
+ones, unless it is rough and they are fuller. The runner says which folder it is. The file can be made again by
+calibrating: one that cannot be read counts as none, and the next calibration writes it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.cases import Case
+from bench.errors import WrongUse
+from bench.records.record import Noise, Record
+from bench.records.store import write_whole
+
+SCHEMA = 1
+
+ENOUGH = 6
+"""Processes of a case below which the noise is known but roughly: its own interval is from 0.6 to 2.5 times."""
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """How far fresh processes of one case differ. All differences are of the logarithm of the mean step.
+
+    Attributes:
+        device, mode: what it is about.
+        case, run: where it was seen.
+        calibrated: when, as in a record's ``started``.
+        torch, ultralytics: versions that ran.
+        sd: standard deviation between processes.
+        processes: how many there were, less the disturbed ones.
+        disturbed: how many were left out because something disturbed them.
+        pair_sd: standard deviation of the ratio within a pair of neighbours.
+        pairs: pairs of neighbours, each process in one.
+        median_difference, greatest_difference: within those pairs, without sign.
+        difference, difference_half: mean over the pairs with random sign, and half its interval's width: it should
+            hold 0, since both are the same thing.
+        drift, drift_half: change over the whole run by a straight line, positive where it became slower.
+    """
+
+    device: str
+    mode: str
+    case: str
+    run: str
+    calibrated: str
+    torch: str
+    ultralytics: str
+    sd: float
+    processes: int
+    disturbed: int
+    pair_sd: float
+    pairs: int
+    median_difference: float
+    greatest_difference: float
+    difference: float
+    difference_half: float | None
+    drift: float
+    drift_half: float | None
+
+    @property
+    def noise(self) -> Noise:
+        """What a record is stamped with."""
+        return Noise(
+            sd=self.sd,
+            processes=self.processes,
+            calibrated=self.calibrated[:10],
+            case=self.case,
+            torch=self.torch,
+            ultralytics=self.ultralytics,
+        )
+
+    def replaces(self, older: Calibration) -> bool:
+        """Whether it takes the place of an older one: not if it is rough, and that is fuller and of its versions."""
+        same = (self.torch, self.ultralytics) == (older.torch, older.ultralytics)
+        return not same or self.processes >= min(ENOUGH, older.processes)
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """The file of one machine."""
+
+    schema: int
+    machine: str
+    calibrations: list[Calibration]
+
+
+def path(folder: Path, machine: str) -> Path:
+    """The file of a machine, by its fingerprint."""
+    return folder / f"{machine}.json"
+
+
+def read(folder: Path, machine: str) -> list[Calibration]:
+    """What is known of a machine; nothing where it was never calibrated or its file cannot be read."""
+    try:
+        kept = msgspec.json.decode(path(folder, machine).read_bytes(), type=Kept)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return []
+    return kept.calibrations if (kept.schema, kept.machine) == (SCHEMA, machine) else []
+
+
+def keep(folder: Path, machine: str, found: Iterable[Calibration]) -> Path:
+    """Keep calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
+
+    Returns:
+        The file.
+
+    Raises:
+        WrongUse: where it cannot be written.
+    """
+    known = {(one.device, one.mode): one for one in read(folder, machine)}
+    for one in found:
+        key = one.device, one.mode
+        if key not in known or one.replaces(known[key]):
+            known[key] = one
+    content = msgspec.json.encode(Kept(SCHEMA, machine, [known[key] for key in sorted(known)]))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path(folder, machine), msgspec.json.format(content, indent=1) + b"\n")
+    except OSError as error:
+        raise WrongUse(f"the calibration cannot be kept in {folder}: {error.strerror or error}.") from error
+    return path(folder, machine)
+
+
+def noise_of(case: Case, known: Iterable[Calibration]) -> Noise | None:
+    """The noise of a case's device and mode, if they were calibrated."""
+    return next((one.noise for one in known if (one.device, one.mode) == (case.device, case.mode)), None)
+
+
+def stamped(records: Sequence[Record], known: Sequence[Calibration], machine: str) -> list[Record]:
+    """Records with the noise of a machine in those of its own that have none; others stay as they are."""
+    return [
+        msgspec.structs.replace(record, noise=noise_of(record.case, known))
+        if record.noise is None and record.machine.fingerprint == machine
+        else record
+        for record in records
+    ]

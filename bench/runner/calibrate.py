@@ -1,0 +1,86 @@
+"""This machine against itself: fresh processes of one small case a device and mode, in random interleaved order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.cases.axes import device_kind
+from bench.cases.matrix import Planned, expand, profile, rounds
+from bench.machine.fingerprint import machine
+from bench.records import store
+from bench.records.record import Record
+from bench.runner.estimate import from_history
+from bench.runner.launcher import Launcher
+from bench.runner.run import Run
+
+RUN_PREFIX = "calibration-"
+"""A calibration is a run like any other, with records in a folder of this name, the time and the machine."""
+
+BUDGET = 180.0
+"""Seconds that a calibration takes where nobody says: a dozen processes of each case on a small CPU."""
+
+MOST = 20
+"""Processes of a case beyond which more would hardly change what is known."""
+
+SMALL = {"cpu": (4, 160), "mps": (16, 640), "cuda": (16, 640)}
+"""Batch and size of the case by kind of device: small, and yet what keeps that device busy."""
+
+
+def planned(devices: Sequence[str], seed: str) -> list[Planned]:
+    """A training and a prediction case of each device, measured as profile ``quick`` does, :data:`MOST` times."""
+    cases: list[Planned] = []
+    for device in devices:
+        batch, size = SMALL[device_kind(device)]
+        values: dict[str, list[Any]] = {
+            "mode": ["train", "predict"],
+            "model": ["yolov8n"],
+            "amp": ["off"],
+            "batch": [batch],
+            "imgsz": [size],
+        }
+        cases += expand(profile("quick"), [device], values)
+    return rounds(cases, MOST, seed)
+
+
+def calibrate(
+    launcher: Launcher,
+    devices: Sequence[str],
+    results: Path,
+    budget: float,
+    say: Callable[[Record, Run], None],
+) -> tuple[list[Record], Path, str]:
+    """Measure until the budget is over; every record is written the moment it is there.
+
+    Args:
+        launcher: of the environment; the caller closes it.
+        devices: as cases name them.
+        results: folder of all runs.
+        budget: seconds for everything, importing torch included.
+        say: hears of every record, and of the run it belongs to.
+
+    Returns:
+        The records, in the order in which they were measured; the folder that they are in; and one sentence on those
+        that had no room there, or nothing. Ctrl-C ends it early with what there is.
+
+    Raises:
+        WrongUse: where the environment cannot be used or the folder not written to.
+    """
+    name = RUN_PREFIX + store.new_run_name(machine().fingerprint)
+    folder = store.Store(results, name, new=True)
+    plans = planned(devices, folder.run)
+    run = Run(plans, folder, launcher, from_history(results), time_budget=budget)
+    try:
+        for plan in plans:
+            if not run.spare(plan):
+                say(run.measure(plan), run)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        trouble = folder.rescue()
+        if not run.records:
+            with contextlib.suppress(OSError):
+                folder.folder.rmdir()
+    return run.records, folder.folder, trouble

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.analysis.marks import DATA_BOUND, LEGEND, commonest, kinds, marks
+from bench.records.record import Record, Window
+from tests.builders import make_record, make_steps
+
+
+def seen(*disturbed: str, **changes: object) -> Record:
+    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=list(disturbed))
+    return make_record(window=window, **changes)
+
+
+def test_a_quiet_window_has_no_marks() -> None:
+    assert marks([seen()], []) == []
+    assert marks([make_record(window=None)], []) == []
+
+
+def test_a_disturbed_window_says_by_what() -> None:
+    assert marks([seen("steal 3 %", "on battery; too")], []) == ["disturbed (steal 3 %, on battery, too)"]
+
+
+def test_several_processes_say_how_many_were_disturbed() -> None:
+    found = marks([seen(), seen("steal 3 %"), seen("steal 3 %", "heat")], [])
+    assert found == ["disturbed in 2 of 3 processes (steal 3 %, heat)"]
+
+
+def test_phrases_that_differ_but_in_their_numbers_are_said_once() -> None:
+    found = marks([seen("steal 3.1 %", "others used 1.28 of 2"), seen("steal 12 %")], [])
+    assert found == ["disturbed in 2 of 2 processes (steal 3.1 %, others used 1.28 of 2)"]
+
+
+@pytest.mark.parametrize(("share", "bound"), [(DATA_BOUND - 0.001, False), (DATA_BOUND + 0.001, True)])
+def test_a_step_that_waits_for_data_most_of_all_is_bound_by_them(share: float, bound: bool) -> None:
+    steps = make_steps([0.25] * 4, data_wait=0.25 * share)
+    assert marks([seen(steps=steps)], []) == ["data bound"] * bound
+    assert marks([seen(steps=steps, mode="predict")], []) == []
+
+
+def test_a_modelled_window() -> None:
+    steps = make_steps([0.3, 0.2, 0.2, 0.3] * 2, warmup=[0.5] * 4, cycle=16, timed_cycle=4)
+    assert marks([seen(steps=steps)], []) == ["modelled"]
+
+
+def test_a_repeat_that_failed_is_said_and_one_that_was_stopped_is_not() -> None:
+    assert marks([seen()], [make_record(process=2, status="failed")]) == ["a repeat failed"]
+    assert marks([seen()], [make_record(process=2, status="interrupted")]) == []
+
+
+def test_what_disturbed_most_windows() -> None:
+    records = [seen("steal 3 %"), seen("heat", "steal 12 %"), seen("heat"), seen("steal 9 %"), make_record(window=None)]
+    assert commonest(records) == "steal 3 %"
+    assert commonest([seen(), make_record(window=None)]) == ""
+
+
+def test_kinds_are_found_again_in_a_cell() -> None:
+    assert kinds("") == []
+    assert kinds("disturbed in 2 of 3 processes (data bound, modelled); modelled") == ["disturbed", "modelled"]
+    assert kinds("; ".join(LEGEND)) == list(LEGEND)
+
+
+def test_the_remedy_is_named() -> None:
+    assert "20%" in LEGEND["data bound"] and "workers" in LEGEND["data bound"] and "cache=ram" in LEGEND["data bound"]

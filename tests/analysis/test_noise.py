@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.analysis.noise import LOOK_CONFIDENCE, adjacent_pairs, calibration, calibrations, smallest_difference
+from bench.analysis.uncertainty import student
+from bench.records.record import Record, Window
+from tests.builders import make_record, make_steps
+
+BEGAN = datetime(2026, 11, 22, 18, 45, tzinfo=UTC)
+
+
+def processes(logs: Sequence[float], disturbed: Sequence[int] = (), **changes: object) -> list[Record]:
+    """Processes ten seconds apart whose mean step is 0.25 s times the exponential of each number."""
+    return [
+        make_record(
+            process=number,
+            started=(BEGAN + timedelta(seconds=10 * number)).isoformat(timespec="seconds"),
+            steps=make_steps([0.25 * math.exp(value)] * 4, images=16),
+            window=Window(
+                wall_seconds=1.0,
+                cpu_seconds=1.0,
+                involuntary_switches=0,
+                processors=2,
+                disturbed=["steal 5 %"] if number in disturbed else [],
+            ),
+            **changes,
+        )
+        for number, value in enumerate(logs, 1)
+    ]
+
+
+def test_the_noise_is_the_spread_between_processes() -> None:
+    logs = [0.01, -0.02, 0.03, 0.0, -0.01, 0.02]
+    found = calibration(processes(logs))
+    assert found.sd == pytest.approx(np.std(logs, ddof=1))
+    assert (found.processes, found.disturbed, found.pairs) == (6, 0, 3)
+    assert found.median_difference == pytest.approx(0.03)
+    assert found.greatest_difference == pytest.approx(0.03)
+    assert found.pair_sd == pytest.approx(math.sqrt((0.03**2 + 0.05**2 + 0.03**2 + 0.01**2 + 0.03**2) / 5))
+    assert (found.device, found.mode, found.calibrated[:10]) == ("cpu", "train", "2026-11-22")
+
+
+def test_a_disturbed_process_is_left_out_and_counted_however_fast_it_was() -> None:
+    found = calibration(processes([0.01, 0.0, 0.02, 0.0], disturbed=[2]))
+    assert (found.processes, found.disturbed) == (3, 1)
+    assert found.sd == pytest.approx(np.std([0.01, 0.02, 0.0], ddof=1))
+    slow = calibration(processes([0.01, 2.0, 0.02, 0.0]))
+    assert (slow.processes, slow.disturbed) == (4, 0)
+
+
+def test_too_few_undisturbed_processes_say_nothing() -> None:
+    assert calibration(processes([0.0, 0.01])) is None
+    assert calibration(processes([0.0, 0.01, 0.02, 0.03], disturbed=[1, 2])) is None
+
+
+def test_each_device_and_mode_has_its_own() -> None:
+    records = [*processes([0.0, 0.01, 0.02]), *processes([0.0, 0.1, 0.2], mode="predict"), make_record(status="failed")]
+    found = calibrations(records)
+    assert [(one.mode, round(one.sd, 3)) for one in found] == [("train", 0.01), ("predict", 0.1)]
+
+
+def test_what_a_comparison_by_pairs_would_see() -> None:
+    assert smallest_difference(0.03, 8) == pytest.approx(stats.t.ppf(1 - 0.0221 / 2, 7) * 0.03 / math.sqrt(8))
+    # Half-width 1.8 % at a process SD of 2 % and 12 pairs, at 95 % and without looks (notes/statistics.md, section 2).
+    assert student(11) * 0.02 * math.sqrt(2) / math.sqrt(12) == pytest.approx(0.018, abs=0.0005)
+    assert smallest_difference(1.0, 4) == pytest.approx(student(3, LOOK_CONFIDENCE) / 2)
+
+
+def test_pairs_are_neighbours_each_in_one_pair_and_the_draw_can_be_repeated() -> None:
+    logs = [0.0, 1.0, 10.0, 12.0, 100.0, 103.0]
+    assert sorted(map(abs, adjacent_pairs(logs, "a"))) == [1.0, 2.0, 3.0]
+    assert adjacent_pairs(logs, "a") == adjacent_pairs(logs, "a")
+    assert len({tuple(adjacent_pairs(logs, str(seed))) for seed in range(40)}) > 4
+    assert len(adjacent_pairs([0.0, 1.0, 3.0], "a")) == 1
+
+
+def test_95_of_100_calibrations_find_no_difference_of_a_thing_with_itself() -> None:
+    draw = np.random.default_rng(20261122)
+    held = 0
+    for number in range(300):
+        pairs = adjacent_pairs(draw.normal(0, 0.02, 12).tolist(), str(number))
+        held += abs(np.mean(pairs)) <= student(5) * np.std(pairs, ddof=1) / math.sqrt(6)
+    assert 0.91 <= held / 300 <= 0.99
+
+
+def test_a_machine_that_warms_up_drifts() -> None:
+    steady = [0.002, -0.001, 0.001, -0.002, 0.001, -0.001]
+    found = calibration(processes([value + 0.02 * number for number, value in enumerate(steady)]))
+    assert found.drift == pytest.approx(0.1, abs=0.005)
+    assert found.drift > found.drift_half
+    assert found.pair_sd < 0.03 < found.sd  # neighbours differ little, and the drift is in the spread of all
+    still = calibration(processes(steady))
+    assert abs(still.drift) < still.drift_half
+    line = stats.linregress([10 * n for n in range(6)], steady)
+    assert still.drift == pytest.approx(line.slope * 50)
+    assert still.drift_half == pytest.approx(student(4) * line.stderr * 50)
+
+
+def test_processes_of_one_second_have_no_drift() -> None:
+    found = calibration([make_record(process=n, steps=make_steps([0.25 + n / 100] * 4)) for n in (1, 2, 3)])
+    assert (found.drift, found.drift_half) == (0.0, None)

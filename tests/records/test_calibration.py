@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.errors import WrongUse
+from bench.records.calibration import Calibration, keep, noise_of, path, read, stamped
+from bench.records.record import Noise
+from tests.builders import make_case, make_machine, make_record
+
+HERE = make_machine().fingerprint
+FOUND = Calibration(
+    device="cpu",
+    mode="train",
+    case="train-yolov8n-cpu-fp32-b4-i160",
+    run="calibration-20261122-184512-3f9ac2",
+    calibrated="2026-11-22T18:45:14+00:00",
+    torch="2.14.1",
+    ultralytics="8.4.100",
+    sd=0.019,
+    processes=11,
+    disturbed=1,
+    pair_sd=0.021,
+    pairs=5,
+    median_difference=0.012,
+    greatest_difference=0.04,
+    difference=-0.003,
+    difference_half=0.018,
+    drift=0.004,
+    drift_half=0.02,
+)
+NOISE = Noise(
+    sd=0.019,
+    processes=11,
+    calibrated="2026-11-22",
+    case="train-yolov8n-cpu-fp32-b4-i160",
+    torch="2.14.1",
+    ultralytics="8.4.100",
+)
+
+
+def other(**changes: object) -> Calibration:
+    return msgspec.structs.replace(FOUND, **changes)
+
+
+def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
+    file = keep(tmp_path / "new" / "folder", HERE, [FOUND, other(mode="predict")])
+    assert file == path(tmp_path / "new" / "folder", HERE)
+    assert read(file.parent, HERE) == [other(mode="predict"), FOUND]
+
+
+def test_a_newer_calibration_replaces_that_of_its_device_and_mode_alone(tmp_path: Path) -> None:
+    keep(tmp_path, HERE, [FOUND, other(mode="predict"), other(device="0")])
+    keep(tmp_path, HERE, [other(sd=0.5)])
+    assert {(one.device, one.mode): one.sd for one in read(tmp_path, HERE)} == {
+        ("cpu", "train"): 0.5,
+        ("cpu", "predict"): 0.019,
+        ("0", "train"): 0.019,
+    }
+
+
+@pytest.mark.parametrize(
+    ("newer", "kept"),
+    [
+        ({"processes": 5}, 11),
+        ({"processes": 6}, 6),
+        ({"processes": 5, "torch": "2.15.0"}, 5),
+        ({"processes": 5, "ultralytics": "8.4.101"}, 5),
+    ],
+)
+def test_a_rough_calibration_does_not_replace_a_fuller_one_of_the_same_versions(
+    newer: dict[str, object], kept: int, tmp_path: Path
+) -> None:
+    keep(tmp_path, HERE, [FOUND])
+    keep(tmp_path, HERE, [other(**newer)])
+    assert [one.processes for one in read(tmp_path, HERE)] == [kept]
+
+
+def test_of_two_rough_calibrations_the_newer_stays_unless_it_is_rougher(tmp_path: Path) -> None:
+    for processes, kept in ((4, 4), (4, 4), (5, 5), (3, 5)):
+        keep(tmp_path, HERE, [other(processes=processes, calibrated=f"2026-11-2{processes}")])
+        assert [one.processes for one in read(tmp_path, HERE)] == [kept]
+
+
+def test_another_machine_has_none(tmp_path: Path) -> None:
+    file = keep(tmp_path, HERE, [FOUND])
+    assert read(tmp_path, "000000000000") == []
+    path(tmp_path, "000000000000").write_bytes(file.read_bytes())  # a file under a wrong name is no evidence either
+    assert read(tmp_path, "000000000000") == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema": 2, "machine": "3f9ac2d41b07", "calibrations": []}'])
+def test_a_file_that_cannot_be_read_counts_as_none_and_is_written_anew(content: bytes, tmp_path: Path) -> None:
+    path(tmp_path, HERE).write_bytes(content)
+    assert read(tmp_path, HERE) == []
+    keep(tmp_path, HERE, [FOUND])
+    assert read(tmp_path, HERE) == [FOUND]
+
+
+def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(WrongUse, match=r"the calibration cannot be kept in .*taken"):
+        keep(tmp_path / "taken", HERE, [FOUND])
+
+
+def test_the_noise_of_a_case_is_that_of_its_device_and_mode() -> None:
+    assert noise_of(make_case(), [other(device="0", sd=1.0), FOUND]) == NOISE
+    assert noise_of(make_case(mode="predict"), [FOUND]) is None
+    assert noise_of(make_case(device="0"), [FOUND]) is None
+    assert noise_of(make_case(device="cpu+cpu"), [FOUND]) is None
+
+
+def test_records_of_this_machine_get_what_they_lack() -> None:
+    own = Noise(sd=0.5, processes=5, calibrated="2020-01-01", case="x")
+    elsewhere = make_machine(fingerprint="000000000000")
+    records = [make_record(), make_record(noise=own), make_record(machine=elsewhere), make_record(mode="predict")]
+    assert [record.noise for record in stamped(records, [FOUND], HERE)] == [NOISE, own, None, None]
+    assert records[0].noise is None
