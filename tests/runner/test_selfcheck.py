@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
 from types import SimpleNamespace
 from typing import Any
@@ -154,7 +155,7 @@ WINDOW = {"warmup_seconds": 0.0, "window_steps": 24, "window_seconds": 0.0}
 
 def one_pair(launcher: FakeLauncher, seed: int = 0) -> truth.Pair:
     planned = truth.plan(*truth.CASES[1])
-    return truth.pair(launcher, planned, WINDOW, (6, 16), seed)  # type: ignore[arg-type]
+    return truth.pair(launcher, planned, WINDOW, truth.TURN, seed)  # type: ignore[arg-type]
 
 
 def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(no_data: None) -> None:
@@ -164,9 +165,8 @@ def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(no_data: None) -> 
     assert found.log == pytest.approx(math.log(1.01))
     assert isinstance(found.steps, Steps)
     turns = [entry for entry in launcher.log if entry in ("ours", "plain")]
-    rounds = [set(turns[start : start + 2]) for start in range(0, 2 * truth.ROUNDS, 2)]
-    assert rounds == [{"ours", "plain"}] * truth.ROUNDS
-    assert turns[2 * truth.ROUNDS :] == ["plain"]  # which hears that the last block was the end
+    assert (turns.count("ours"), turns.count("plain")) == (3, 8 + 1)
+    assert turns[-1] == "plain"  # which hears that the last block was the end
     assert sorted(launcher.log[-2:]) == ["end ours", "end plain"]
 
 
@@ -178,7 +178,7 @@ def test_both_train_the_same_thing_and_know_their_blocks(no_data: None) -> None:
     for shared in ("case", "pins", "threads", "data"):
         assert ours[shared] == plain[shared]
     assert ours["scratch"] != plain["scratch"]
-    assert (ours["window"], ours["block"], plain["block"], plain["steps"]) == (WINDOW, 6, 16, truth.EPOCH)
+    assert (ours["window"], ours["block"], plain["block"], plain["steps"]) == (WINDOW, truth.TURN, truth.TURN, truth.EPOCH)
     assert plain["warmup_seconds"] <= 3.0
     assert plain["warmup_steps"] <= 20
 
@@ -196,6 +196,20 @@ def test_who_starts_first_and_who_goes_first_is_random(no_data: None) -> None:
     assert again.log == logs[0]
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("ours", "plain"), [(3, 8), (32, 32), (1, 8), (5, 3)])
+def test_our_turns_are_spread_over_the_others(ours: int, plain: int, seed: int) -> None:
+    found = truth.order(ours, plain, random.Random(seed))
+    assert (found.count("ours"), found.count("plain")) == (ours, plain)
+    apart = "".join(name[0] for name in found).split("o")
+    assert max(map(len, apart)) <= 2 * -(-plain // ours)
+    assert found == truth.order(ours, plain, random.Random(seed))
+
+
+def test_where_our_turns_lie_is_random() -> None:
+    assert len({tuple(truth.order(3, 8, random.Random(seed))) for seed in range(20)}) > 8
+
+
 def test_the_turn_of_the_epoch_is_on_both_sides_where_the_window_is_an_epoch() -> None:
     """An epoch of 64 steps of half a second with a turn of a second, the same to both."""
     steps = make_steps([0.5] * 64, cycle=16, interludes=[1.0])
@@ -211,17 +225,17 @@ class Pairs:
     """Takes the place of :func:`truth.pair`: every pair is the same, and notes what was asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, found: truth.Pair) -> None:
-        self.asked: list[tuple[str, dict[str, Any], tuple[int, int], int]] = []
+        self.asked: list[tuple[str, dict[str, Any], int, int]] = []
         self.found = found
         monkeypatch.setattr(truth, "pair", self.pair)
 
-    def pair(self, launcher: Any, planned: Any, window: dict[str, Any], blocks: tuple[int, int], seed: int) -> Any:
-        self.asked.append((planned.case.id, window, blocks, seed))
+    def pair(self, launcher: Any, planned: Any, window: dict[str, Any], block: int, seed: int) -> Any:
+        self.asked.append((planned.case.id, window, block, seed))
         return self.found
 
 
-@pytest.mark.parametrize(("pairs", "run"), [(2, 6), (6, 6), (8, 8)])
-def test_an_epoch_of_both_is_compared_in_at_least_six_pairs(
+@pytest.mark.parametrize(("pairs", "run"), [(2, 8), (8, 8), (9, 9)])
+def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
     monkeypatch: pytest.MonkeyPatch, pairs: int, run: int
 ) -> None:
     steps = make_steps([0.5] * 64, cycle=16, interludes=[1.0])
@@ -230,7 +244,7 @@ def test_an_epoch_of_both_is_compared_in_at_least_six_pairs(
     [check] = truth.instrumented(None, pairs, said.append)  # type: ignore[arg-type]
     assert len(fake.asked) == len(said) == run
     assert check.figure == "+1.00 % ± 0.00 %"
-    assert {(window["window_steps"], blocks) for _, window, blocks, _ in fake.asked} == {(truth.EPOCH, (16, 16))}
+    assert {(window["window_steps"], block) for _, window, block, _ in fake.asked} == {(truth.EPOCH, truth.SHORT_TURN)}
     assert [seed for *_, seed in fake.asked] == list(range(run))
     assert f"{run} pairs of processes" in check.how
 
@@ -241,10 +255,8 @@ def test_a_prediction_of_few_steps_is_compared_with_an_epoch(monkeypatch: pytest
     *each, bias = truth.bias(None, 5, lambda words: None)  # type: ignore[arg-type]
     assert len(each) == len(truth.CASES)
     assert len(fake.asked) == 5 * len(truth.CASES)
-    for _, window, (ours, plain), _ in fake.asked:
-        assert window["window_steps"] == truth.FEW_STEPS
-        # Both take as many turns, so that none runs alone at the end.
-        assert math.ceil(24 / ours) == truth.EPOCH / plain == truth.ROUNDS
+    assert {(window["window_steps"], block) for _, window, block, _ in fake.asked} == {(truth.FEW_STEPS, truth.TURN)}
+    assert 24 % truth.TURN == truth.EPOCH % truth.TURN == 0  # whole turns on both sides
     assert "24 timed steps (steps by kind, weighted for 32) against an epoch of 64" in each[0].how
     assert bias.figure == "median 1.01 %, worst 1.01 %"
 
