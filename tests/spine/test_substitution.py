@@ -96,8 +96,9 @@ def test_a_small_set_of_ones_own_is_run_over_and_over(forking, tmp_path, small_s
     assert record.outcome.status.value == "measured", record.outcome.reason
     assert record.data.name == "own.yaml"
     assert record.data.images == 4
-    assert len(record.steps.window) == record.steps.cycle == 32
-    assert len(record.steps.interludes) == 16
+    assert record.steps.cycle == 32
+    assert len(record.steps.window) == record.steps.timed_cycle == 6  # the window was to have three steps
+    assert len(record.steps.interludes) == 3  # an epoch has two
 
 
 @pytest.mark.parametrize("content", ["train: nowhere\nval: nowhere\nnc: 1\n", "nonsense", "train: [\n"])
