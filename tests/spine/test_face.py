@@ -198,6 +198,8 @@ def test_ending_pytest_costs_one_case_and_leaves_no_process(cache, tmp_path, num
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "YOLOPACE_CACHE": str(cache)},
+        # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         _first_record(tmp_path)

@@ -21,22 +21,18 @@ from bench.runner.launcher import Launcher, Spawning, scratch_folder
 from bench.runner.measure import SETUP_LIMIT, case_job, find_data
 from bench.runner.run import Run
 from bench.runner.selfcheck.check import Check, heard
+from bench.runner.selfcheck.truth import plan
 
 SPAWNED = 3
 COLLECTED = 10_000
 
+SMALL = ("yolov8n", 4, 160, True)
+"""The training case of profile quick that stands for its cost; see :func:`~bench.runner.selfcheck.truth.plan`."""
+
 
 def fixed_cost(launcher: Launcher, cases: int) -> Iterator[Check]:
     """From the request for a training case to the start of its first step; such a case is ended there."""
-    quick = profile("quick")
-    values: dict[str, list[Any]] = {
-        "mode": ["train"],
-        "model": ["yolov8n"],
-        "amp": ["off"],
-        "batch": [4],
-        "imgsz": [160],
-    }
-    [planned] = expand(quick, ["cpu"], values)
+    planned = plan(*SMALL)
     data = find_data(launcher, planned)
     first_steps(launcher, planned, data, 1)  # makes the label cache of this data set, once
     forked = first_steps(launcher, planned, data, cases)
@@ -97,14 +93,7 @@ def smoke(launcher: Launcher) -> tuple[list[Record], list[Check]]:
 
 def one_case(launcher: Launcher) -> Iterator[Check]:
     """A case of the quick profile: its cost over its warm-up and window, and what the runner did meanwhile."""
-    values: dict[str, list[Any]] = {
-        "mode": ["train"],
-        "model": ["yolov8n"],
-        "amp": ["off"],
-        "batch": [4],
-        "imgsz": [160],
-    }
-    [planned] = expand(profile("quick"), ["cpu"], values)
+    planned = plan(*SMALL)
     data = find_data(launcher, planned)
     with scratch_folder() as scratch:
         worker = launcher.start(case_job(planned, data, scratch))
