@@ -135,7 +135,9 @@ def report(
 @app.command()
 def selfcheck(
     cases: Annotated[int, typer.Option(min=1, help="Training cases started for the fixed cost.")] = 9,
-    pairs: Annotated[int, typer.Option(min=0, help="Pairs for each comparison with plain training; 0: none.")] = 5,
+    pairs: Annotated[
+        int, typer.Option(min=0, help="Epochs of plain training for each comparison with it; 0: none.")
+    ] = 5,
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
     """Measure the suite itself on this machine: what a case costs, and its figures against plain training."""
@@ -147,7 +149,7 @@ def selfcheck(
 
     interpreter = inspect(python)
     shown = Table("Check", "Figure", "Goal", "How")
-    with contextlib.suppress(KeyboardInterrupt):  # a quarter of an hour: what was found is shown
+    with contextlib.suppress(KeyboardInterrupt):  # nearly half an hour: what was found is shown
         for check in checks(interpreter, cases, pairs, say):
             shown.add_row(check.name, check.figure, check.goal, check.how)
     Console(width=None if sys.stdout.isatty() else 140).print(shown)

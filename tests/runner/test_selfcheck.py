@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy
 import pytest
 from scipy import stats
 
-from bench.records.record import Steps
 from bench.runner.lockstep import Ended
 from bench.runner.selfcheck import checks, costs, marks, truth
 from bench.runner.selfcheck.check import heard, mean_of
@@ -94,7 +94,7 @@ def test_a_case_is_what_it_says(case: tuple[str, int, int, bool]) -> None:
     assert truth.EPOCH % (truth.NBS // planned.case.batch) == 0  # and whole cycles
 
 
-# A pair of processes
+# Processes that take turns
 
 
 class FakeWorker:
@@ -153,31 +153,36 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 WINDOW = {"warmup_seconds": 0.0, "window_steps": 24, "window_seconds": 0.0}
 
 
-def one_pair(launcher: FakeLauncher, seed: int = 0) -> truth.Pair:
+def one_group(launcher: FakeLauncher, seed: int = 0) -> truth.Group:
     planned = truth.plan(*truth.CASES[1])
-    return truth.pair(launcher, planned, WINDOW, truth.TURN, seed)  # type: ignore[arg-type]
+    return truth.group(launcher, planned, WINDOW, truth.OURS, seed)  # type: ignore[arg-type]
 
 
-def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(no_data: None) -> None:
+def test_a_group_is_the_ratio_of_processes_that_took_turns(no_data: None) -> None:
     launcher = FakeLauncher(ours=0.505, plain=0.5)
-    found = one_pair(launcher)
-    assert (found.ours, found.plain, found.plain_steps) == (pytest.approx(0.505), 0.5, 64)
+    found = one_group(launcher)
+    assert found.plain == 0.5
+    assert [steps.step_seconds for steps in found.ours] == [pytest.approx(0.505)] * 3
     assert found.log == pytest.approx(math.log(1.01))
-    assert isinstance(found.steps, Steps)
     turns = [entry for entry in launcher.log if entry in ("ours", "plain")]
-    assert (turns.count("ours"), turns.count("plain")) == (3, 8 + 1)
+    assert (turns.count("ours"), turns.count("plain")) == (3 * 12, 32 + 1)
     assert turns[-1] == "plain"  # which hears that the last block was the end
-    assert sorted(launcher.log[-2:]) == ["end ours", "end plain"]
+    assert sorted(launcher.log[-4:]) == ["end ours", "end ours", "end ours", "end plain"]
 
 
-def test_both_train_the_same_thing_and_know_their_blocks(no_data: None) -> None:
+def test_each_of_ours_counts_alike_in_a_group() -> None:
+    steps = tuple(make_steps([seconds] * 4, cycle=4) for seconds in (0.5, 2.0))
+    assert truth.Group(steps, 1.0).log == pytest.approx(0.0)
+
+
+def test_all_train_the_same_thing_and_know_their_blocks(no_data: None) -> None:
     launcher = FakeLauncher(1.0, 1.0)
-    one_pair(launcher)
-    ours, plain = sorted(launcher.jobs, key=lambda job: str(job["kind"]))
-    assert (ours["kind"], plain["kind"]) == ("case", "plain")
+    one_group(launcher)
+    ours, other, _, plain = sorted(launcher.jobs, key=lambda job: str(job["kind"]))
+    assert [job["kind"] == "plain" for job in launcher.jobs].count(True) == 1
     for shared in ("case", "pins", "threads", "data"):
-        assert ours[shared] == plain[shared]
-    assert ours["scratch"] != plain["scratch"]
+        assert ours[shared] == other[shared] == plain[shared]
+    assert len({job["scratch"] for job in launcher.jobs}) == 4
     assert (ours["window"], plain["steps"]) == (WINDOW, truth.EPOCH)
     assert ours["block"] == plain["block"] == truth.TURN
     assert plain["warmup_seconds"] <= 3.0
@@ -188,33 +193,36 @@ def test_who_starts_first_and_who_goes_first_is_random(no_data: None) -> None:
     logs = []
     for seed in range(12):
         launcher = FakeLauncher(1.0, 1.0)
-        one_pair(launcher, seed)
+        one_group(launcher, seed)
         logs.append(launcher.log)
     assert {log[0] for log in logs} == {"start ours", "start plain"}
     assert len({tuple(log) for log in logs}) > 4
     again = FakeLauncher(1.0, 1.0)
-    one_pair(again, 0)
+    one_group(again, 0)
     assert again.log == logs[0]
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize(("ours", "plain"), [(3, 8), (32, 32), (1, 8), (5, 3)])
-def test_our_turns_are_spread_over_the_others(ours: int, plain: int, seed: int) -> None:
-    found = truth.order(ours, plain, random.Random(seed))
-    assert (found.count("ours"), found.count("plain")) == (ours, plain)
-    apart = "".join(name[0] for name in found).split("o")
-    assert max(map(len, apart)) <= 2 * -(-plain // ours)
-    assert found == truth.order(ours, plain, random.Random(seed))
+@pytest.mark.parametrize(("ours", "turns", "plain"), [(3, 12, 32), (1, 32, 32), (2, 4, 5), (3, 12, 1)])
+def test_every_turn_follows_another_process(ours: int, turns: int, plain: int, seed: int) -> None:
+    found = truth.order(ours, turns, plain, random.Random(seed))
+    assert [found.count(number) for number in range(ours + 1)] == [plain] + [turns] * ours
+    assert all(one != other for one, other in pairwise(found))
+    assert found == truth.order(ours, turns, plain, random.Random(seed))
+    of_ours = [number for number in found if number != truth.PLAIN]
+    rounds = [of_ours[start : start + ours] for start in range(0, len(of_ours), ours)]
+    assert all(sorted(one) == list(range(1, ours + 1)) for one in rounds)  # so they are spread evenly
 
 
-def test_where_our_turns_lie_is_random() -> None:
-    assert len({tuple(truth.order(3, 8, random.Random(seed))) for seed in range(20)}) > 8
+def test_where_turns_lie_is_random() -> None:
+    assert len({tuple(truth.order(3, 12, 32, random.Random(seed))) for seed in range(20)}) == 20
+    assert {truth.order(1, 32, 32, random.Random(seed))[0] for seed in range(20)} == {truth.PLAIN, 1}
 
 
 def test_the_turn_of_the_epoch_is_on_both_sides_where_the_window_is_an_epoch() -> None:
     """An epoch of 64 steps of half a second with a turn of a second, the same to both."""
     steps = make_steps([0.5] * 64, cycle=16, interludes=[1.0])
-    found = truth.Pair(steps.step_seconds, (64 * 0.5 + 1.0) / 64, steps, 64)
+    found = truth.Group((steps,), (64 * 0.5 + 1.0) / 64)
     assert found.log_of_same == pytest.approx(0.0)
     assert found.log == pytest.approx(math.log(64 * 0.5 / 33.0))  # what the turn costs is missing in a prediction
 
@@ -222,16 +230,16 @@ def test_the_turn_of_the_epoch_is_on_both_sides_where_the_window_is_an_epoch() -
 # The comparisons
 
 
-class Pairs:
-    """Takes the place of :func:`truth.pair`: every pair is the same, and notes what was asked for."""
+class Groups:
+    """Takes the place of :func:`truth.group`: every group is the same, and notes what was asked for."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, found: truth.Pair) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, found: truth.Group) -> None:
         self.asked: list[tuple[str, dict[str, Any], int, int]] = []
         self.found = found
-        monkeypatch.setattr(truth, "pair", self.pair)
+        monkeypatch.setattr(truth, "group", self.group)
 
-    def pair(self, launcher: Any, planned: Any, window: dict[str, Any], block: int, seed: int) -> Any:
-        self.asked.append((planned.case.id, window, block, seed))
+    def group(self, launcher: Any, planned: Any, window: dict[str, Any], ours: int, seed: int) -> Any:
+        self.asked.append((planned.case.id, window, ours, seed))
         return self.found
 
 
@@ -240,25 +248,25 @@ def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
     monkeypatch: pytest.MonkeyPatch, pairs: int, run: int
 ) -> None:
     steps = make_steps([0.5] * 64, cycle=16, interludes=[1.0])
-    fake = Pairs(monkeypatch, truth.Pair(0.5, 33 / 64 / 1.01, steps, 64))
+    fake = Groups(monkeypatch, truth.Group((steps,), 33 / 64 / 1.01))
     said: list[str] = []
     [check] = truth.instrumented(None, pairs, said.append)  # type: ignore[arg-type]
     assert len(fake.asked) == len(said) == run
     assert check.figure == "+1.00 % ± 0.00 %"
-    assert {(window["window_steps"], block) for _, window, block, _ in fake.asked} == {(truth.EPOCH, truth.SHORT_TURN)}
+    assert {(window["window_steps"], ours) for _, window, ours, _ in fake.asked} == {(truth.EPOCH, 1)}
     assert [seed for *_, seed in fake.asked] == list(range(run))
     assert f"{run} pairs of processes" in check.how
 
 
 def test_a_prediction_of_few_steps_is_compared_with_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = make_steps([0.5] * 24, warmup=[0.5] * 8, cycle=32, timed_cycle=6)
-    fake = Pairs(monkeypatch, truth.Pair(0.99, 1.0, steps, 64))
+    fake = Groups(monkeypatch, truth.Group((steps, steps, steps), 0.5 / 0.99))
     *each, bias = truth.bias(None, 5, lambda words: None)  # type: ignore[arg-type]
     assert len(each) == len(truth.CASES)
     assert len(fake.asked) == 5 * len(truth.CASES)
-    assert {(window["window_steps"], block) for _, window, block, _ in fake.asked} == {(truth.FEW_STEPS, truth.TURN)}
+    assert {(window["window_steps"], ours) for _, window, ours, _ in fake.asked} == {(truth.FEW_STEPS, truth.OURS)}
     assert 24 % truth.TURN == truth.EPOCH % truth.TURN == 0  # whole turns on both sides
-    assert "24 timed steps (steps by kind, weighted for 32) against an epoch of 64" in each[0].how
+    assert "5 epochs of 64 steps, each in turns with 3 processes of 24 (steps by kind, weighted for 32)" in each[0].how
     assert bias.figure == "median 1.01 %, worst 1.01 %"
 
 

@@ -19,7 +19,7 @@ def checks(interpreter: Interpreter, cases: int, pairs: int, say: Callable[[str]
     Args:
         interpreter: of the environment.
         cases: training cases that are started for the fixed cost.
-        pairs: pairs of processes for each comparison with plain training; fewer than 2 leave those out.
+        pairs: processes of plain training for each comparison; fewer than 2 leave those out.
         say: hears what is under way.
     """
     with contextlib.closing(open_launcher(interpreter)) as launcher:
