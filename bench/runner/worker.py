@@ -113,7 +113,7 @@ class Worker:
                     code = self._exit.poll()
                     if code is not None and not self._read_rest():
                         raise Died(code)
-                if os.fstat(self._log.fileno()).st_size > LOG_LIMIT:
+                if not self._lines and os.fstat(self._log.fileno()).st_size > LOG_LIMIT:
                     raise RanWild
         event: dict[str, Any] = json.loads(self._lines.pop(0))
         return event
