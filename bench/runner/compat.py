@@ -11,11 +11,14 @@ from bench.errors import BenchError
 from bench.machine.fingerprint import devices
 from bench.records.store import Store
 from bench.records.tried import Tried
-from bench.runner.environments import Resolved, Specification, find_uv, install, oldest, resolve
+from bench.runner.environments import install
 from bench.runner.estimate import Estimator
 from bench.runner.interpreter import inspect
 from bench.runner.launcher import open_launcher
+from bench.runner.resolution import oldest, resolve
 from bench.runner.run import Run
+from bench.runner.specification import Specification
+from bench.runner.uv import find_uv
 
 ULTRALYTICS = ("8.3.230", "8.4.0", "8.4.60", "8.4.120", "8.4.155")
 """Releases beside the newest one: the oldest that can be measured, and four on the way, months apart."""
@@ -30,7 +33,7 @@ def specifications(newer: str = "") -> list[Specification]:
     """The environments of the default table: every release with the newest torch, both ends with the oldest too.
 
     Args:
-        newer: see :func:`bench.runner.environments.resolve`.
+        newer: see :func:`bench.runner.resolution.resolve`.
 
     Raises:
         WrongUse: where no torch installs here, or the package index does not answer.
@@ -51,23 +54,23 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
         wanted: the environments.
         results: folder for the runs, ``compat-ULTRALYTICS-TORCH``.
         say: hears what is under way.
-        newer: see :func:`bench.runner.environments.resolve`.
+        newer: see :func:`bench.runner.resolution.resolve`.
 
     Raises:
         WrongUse: where there is no uv, or results cannot be written.
         KeyboardInterrupt: after what was seen of the environment under way was given.
     """
     find_uv()
-    seen: set[Resolved] = set()
+    seen: set[str] = set()
     planned = expand(profile("smoke"), devices(), {})
     for number, specification in enumerate(wanted, 1):
         say(f"[{number}/{len(wanted)}] {specification}")
         try:
-            resolved = resolve(specification, newer)
-            if resolved in seen:
+            resolved = resolve(specification, newer, say)
+            if resolved.key in seen:
                 say("  that is the same environment as one before")
                 continue
-            seen.add(resolved)
+            seen.add(resolved.key)
             launcher = open_launcher(inspect(install(resolved, say).python))
         except BenchError as error:
             say(f"  {error}")

@@ -2,119 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-import importlib.util
-import json
 import os
-import platform
-import re
-import shutil
-import subprocess
 import sys
-import sysconfig
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from bench.errors import WrongUse
+from bench.runner import uv
+from bench.runner.installed import installed
+from bench.runner.interpreter import Interpreter, inspect
+from bench.runner.kept import made_once
 from bench.runner.paths import cache_folder
-
-MEASURED = ("torch", "ultralytics")
-"""What a specification has to name at least one of."""
-
-HEADLESS = "ultralytics-opencv-headless"
-"""The code and the version numbers of Ultralytics without the OpenCV that needs libGL; older releases are not in it."""
-
-NO_OPENCV = 'opencv-python ; sys_platform == "never"'
-"""In place of every requirement of ``opencv-python``, where ``opencv-python-headless`` is installed instead."""
-
-SEPARATOR = re.compile(r",(?![^\[]*\])(?!\s*[<>=!~])")
-"""Commas between requirements: neither those of ``torch>=2.6,<2.8`` nor those of ``ultralytics[export,solutions]``."""
-
-REQUIREMENT = re.compile(
-    r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*((?:\[[^\]]*\])?\s*(?:(?:[<>]|[<>=!~]=)\s*[^<>=!~].*)?)"
-)
-"""A name, and the extras and versions after it."""
-
-ADDRESS = re.compile(r"`?\b[a-z][a-z0-9+.-]*://[^\s`)]+`?")
-
-CAUSE = re.compile(r"^\s*(?:error:|cause:|[×├╰]─?▶?|Caused by:)\s*", re.MULTILINE)
-"""What begins a message of uv, in the form of this year's releases and of the last one's."""
-
-FETCH = re.compile(r"^\W*(?:error: )?(?:Request failed|Failed to fetch)", re.MULTILINE)
+from bench.runner.resolution import Resolved, Say, resolve
+from bench.runner.specification import PYTHON, Specification
 
 PACKAGES = "packages.txt"
 """Written last into an environment: the installed packages, and the sign that it is complete."""
-
-Say = Callable[[str], None]
-
-
-class Specification(msgspec.Struct, frozen=True):
-    """What an environment has to hold: ``torch==2.6.0,ultralytics==8.4.0``.
-
-    Attributes:
-        requirements: as uv takes them; Ultralytics, which brings torch, is always among them.
-    """
-
-    requirements: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Specification:
-        """Read requirements that are separated by commas; without a version, the newest one is meant.
-
-        Raises:
-            WrongUse: where one is no requirement, or none names torch or Ultralytics.
-        """
-        requirements = [part.strip() for part in SEPARATOR.split(text)]
-        for requirement in requirements:
-            if not REQUIREMENT.fullmatch(requirement):
-                raise WrongUse(
-                    f"{requirement!r} is no requirement: write torch==2.14.1, or several with commas between."
-                )
-        names = {name_of(requirement) for requirement in requirements}
-        if not names & {*MEASURED, HEADLESS}:
-            raise WrongUse(f"{text!r} names neither torch nor ultralytics: add one of them.")
-        if not names & {"ultralytics", HEADLESS}:
-            requirements.append("ultralytics")
-        return cls(tuple(requirements))
-
-    def __str__(self) -> str:
-        return ",".join(self.requirements)
-
-
-class Resolved(msgspec.Struct, frozen=True):
-    """Everything that an environment will hold.
-
-    Attributes:
-        packages: ``name==version``, sorted.
-    """
-
-    packages: tuple[str, ...]
-
-    @property
-    def key(self) -> str:
-        """Sixteen hexadecimal digits over the packages, this Python and this platform."""
-        content = [platform.python_implementation(), platform.python_version(), sysconfig.get_platform(), self.packages]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-    def version(self, *names: str) -> str:
-        """Version of the first of these distributions that is among the packages; empty where none is."""
-        versions = dict(package.split("==", 1) for package in self.packages if "==" in package)
-        return next((versions[name] for name in names if name in versions), "")
-
-    @property
-    def ultralytics(self) -> str:
-        """Version of Ultralytics, whichever distribution brings it."""
-        return self.version("ultralytics", HEADLESS)
-
-    @property
-    def torch(self) -> str:
-        """Version of torch."""
-        return self.version("torch")
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -129,135 +34,103 @@ class Built(msgspec.Struct, frozen=True):
     packages: tuple[str, ...]
 
 
-def name_of(requirement: str) -> str:
-    """The distribution that a requirement is about, in the spelling of the package index; empty if it is none."""
-    found = REQUIREMENT.match(requirement)
-    return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
+class Provided(msgspec.Struct, frozen=True):
+    """An environment that can be measured. Nothing but the interpreter's path says where anything is.
+
+    Attributes:
+        interpreter: what it offers.
+        packages: all that is installed in it, ``name==version``, sorted.
+        key: sixteen hexadecimal digits over what is installed, the same for a copy of it.
+        asked: the specification, without folders; of an interpreter ``python:`` and its version.
+    """
+
+    interpreter: Interpreter
+    packages: tuple[str, ...]
+    key: str
+    asked: str
 
 
-def find_uv() -> list[str]:
-    """The command that runs uv: the one on PATH, else the module of this Python; raises :class:`WrongUse` without."""
-    if path := shutil.which("uv"):
-        return [path]
-    if importlib.util.find_spec("uv") is not None:
-        return [sys.executable, "-m", "uv"]
-    raise WrongUse(f"environments are built by uv, which is not here: {sys.executable} -m pip install uv")
-
-
-def resolve(specification: Specification, newer: str = "") -> Resolved:
-    """The packages that an environment would hold, for this Python and platform; installs nothing.
-
-    Ultralytics is taken from the distribution without libGL where that has the version, since servers lack the
-    library; else OpenCV's own headless distribution takes the place of the other.
+def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -> Provided:
+    """The environment that a specification asks for: built, unless it is there.
 
     Args:
-        specification: what it has to hold.
-        newer: a date; releases after it are left out (uv's ``--exclude-newer``), so that environments that are
-            resolved on different days hold the same.
+        specification: what it has to hold; an interpreter is taken as it is.
+        newer: see :func:`bench.runner.resolution.resolve`.
+        say: hears what takes long.
+        copy: 0 for the environment itself; 1 for a second one that was installed separately and holds the same, and so
+            on. An interpreter has no copies: it is the same one.
 
     Raises:
-        WrongUse: where there is no solution, with the resolver's reason.
+        WrongUse: where it cannot be resolved, built or used.
     """
-    if all(name_of(requirement) != "ultralytics" for requirement in specification.requirements):
-        return _compiled(specification.requirements, newer)
-    with contextlib.suppress(WrongUse):
-        return _compiled([_headless(requirement) for requirement in specification.requirements], newer)
-    return _compiled(specification.requirements, newer, without_libgl=True)
-
-
-def oldest(requirement: str, newer: str = "") -> str:
-    """The oldest version that a requirement allows and that installs on this Python: ``torch>=2.6`` is ``2.6.0``.
-
-    Raises:
-        WrongUse: where there is none.
-    """
-    options = ("--resolution", "lowest-direct", "--no-deps")
-    return _compiled([requirement], newer, options).version(name_of(requirement))
-
-
-def _headless(requirement: str) -> str:
-    """A requirement with the headless distribution in place of Ultralytics' own."""
-    found = REQUIREMENT.fullmatch(requirement)
-    return f"{HEADLESS}{found[2]}" if found and name_of(requirement) == "ultralytics" else requirement
-
-
-def _compiled(
-    requirements: Sequence[str], newer: str, options: Sequence[str] = (), without_libgl: bool = False
-) -> Resolved:
-    """What uv's resolver makes of requirements; without libGL, OpenCV's headless distribution replaces the other."""
-    arguments = ["pip", "compile", "-", "--python", sys.executable, "--no-header", "--no-annotate", *options]
-    arguments += ["--exclude-newer", newer] if newer else []
-    wanted = [*requirements]
-    with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
-        if without_libgl:
-            file = Path(folder) / "overrides.txt"
-            file.write_text(f"{NO_OPENCV}\n")
-            arguments += ["--override", str(file)]
-            wanted.append("opencv-python-headless")
-        done = _uv(arguments, Path(folder), "\n".join(wanted))
-    if done.returncode:
-        raise WrongUse(f"no environment can be made of {', '.join(requirements)}: {reason(done.stderr)}")
-    lines = (line.strip() for line in done.stdout.splitlines())
-    return Resolved(tuple(sorted(line for line in lines if line and not line.startswith("#"))))
+    if specification.python:
+        interpreter = inspect(specification.python)
+        found = installed(interpreter)
+        return Provided(interpreter, found.packages, found.key, f"{PYTHON}{interpreter.environment.python}")
+    resolved = resolve(specification, newer, say)
+    built = install(resolved, say, copy)
+    return Provided(inspect(built.python), built.packages, resolved.key, str(specification))
 
 
 def environments_folder() -> Path:
-    """Where the environments are: one folder each, named by :attr:`Resolved.key`."""
+    """Where the environments are: one folder each, named by :func:`name_of_folder`."""
     return cache_folder() / "environments"
 
 
-def install(resolved: Resolved, say: Say) -> Built:
+def name_of_folder(key: str, copy: int) -> str:
+    """The folder of what has this :attr:`bench.runner.resolution.Resolved.key`.
+
+    That of a copy is as long, since the length of paths alone can change how fast a program runs.
+    """
+    return hashlib.sha256(f"{key} {copy}".encode()).hexdigest()[: len(key)] if copy else key
+
+
+def install(resolved: Resolved, say: Say, copy: int = 0) -> Built:
     """The environment that holds these packages, built unless it is there.
 
-    It is built in a folder of its own, which gets its name when it is complete: nobody sees half of one, and one that
-    was left half-built is built anew. Of two runs that want the same one, the second waits.
+    Args:
+        resolved: the packages.
+        say: hears that it is built, and how much there is to do.
+        copy: see :func:`provide`.
 
     Raises:
         WrongUse: where it cannot be built, with uv's own reason.
     """
     folder = environments_folder()
-    final = folder / resolved.key
-    if built := _complete(final):
-        return built
+    final = folder / name_of_folder(resolved.key, copy)
     title = f"the environment of Ultralytics {resolved.ultralytics} and torch {resolved.torch}"
+    title = f"a copy of {title}" if copy else title
+
+    def make(partial: Path) -> Path:
+        say(f"building {title}: {len(resolved.packages)} packages, minutes if they have to be fetched ...")
+        return _build(resolved, partial, f"{title} cannot be built")
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / f".{resolved.key}.lock", lambda: say(f"waiting for another run that builds {title} ...")):
-            if built := _complete(final):
-                return built
-            say(f"building {title}: {len(resolved.packages)} packages, minutes if they have to be fetched ...")
-            for left in (final, *folder.glob(f".{resolved.key}-*")):
-                shutil.rmtree(left, ignore_errors=True)
-            _build(resolved, folder, final, title)
+        made_once(
+            final,
+            lambda: _complete(final) is not None,
+            make,
+            lambda: say(f"waiting for another run that builds {title} ..."),
+        )
     except OSError as error:
-        raise WrongUse(f"{title} cannot be built in {folder}: {error.strerror or error}.") from error
+        raise WrongUse(f"{title} cannot be built in {folder}: {uv.system_reason(error)}") from error
     if built := _complete(final):
         return built
     raise WrongUse(f"{title} has no Python that can be started: {_python(final)}.")
 
 
-def _build(resolved: Resolved, folder: Path, final: Path, title: str) -> None:
-    """Build an environment beside its place, and move it there when it is complete."""
-    partial = Path(tempfile.mkdtemp(prefix=f".{resolved.key}-", dir=folder))
-    try:
-        content = "".join(f"{package}\n" for package in resolved.packages)
-        place = partial / "environment"
-        # Relocatable: it is moved once, and scripts that it brings would name the Python of its first place.
-        steps = (
-            (["venv", "--relocatable", "--no-project", "--python", sys.executable, str(place)], ""),
-            # What is listed is complete, and an override may have left something out on purpose.
-            (["pip", "install", "--python", str(_python(place)), "--no-deps", "--requirements", "-"], content),
-        )
-        for arguments, sent in steps:
-            done = _uv(arguments, partial, sent)
-            if done.returncode:
-                raise WrongUse(f"{title} cannot be built: {reason(done.stderr)}")
-        written = partial / PACKAGES
-        written.write_text(content)
-        os.replace(written, place / PACKAGES)
-        os.replace(place, final)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def _build(resolved: Resolved, partial: Path, failure: str) -> Path:
+    """Build an environment in a folder; where in it it is."""
+    place = partial / "environment"
+    # Relocatable: it is moved once, and scripts that it brings would name the Python of its first place.
+    uv.call(["venv", "--relocatable", "--no-project", "--python", sys.executable, str(place)], partial, failure)
+    # What is listed is complete, and an override may have left something out on purpose.
+    arguments = ["pip", "install", "--python", str(_python(place)), "--no-deps", "--requirements", "-"]
+    uv.call(arguments, partial, failure, "".join(f"{requirement}\n" for requirement in resolved.requirements))
+    written = partial / PACKAGES
+    written.write_text("".join(f"{package}\n" for package in resolved.packages))
+    os.replace(written, place / PACKAGES)
+    return place
 
 
 def _python(environment: Path) -> Path:
@@ -273,32 +146,3 @@ def _complete(environment: Path) -> Built | None:
     except OSError:
         return None
     return Built(str(python), tuple(packages)) if os.access(python, os.X_OK) else None
-
-
-@contextlib.contextmanager
-def _alone(lock: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """Keep other runs out for a while; the system lets them in if this one dies. ``wait`` is called before waiting."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _uv(arguments: Sequence[str], where: Path, sent: str) -> subprocess.CompletedProcess[str]:
-    """Run uv in a folder in which it finds no project whose settings it would follow."""
-    command = [*find_uv(), "--quiet", *arguments]
-    variables = {**os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
-    return subprocess.run(command, input=sent, cwd=where, env=variables, capture_output=True, text=True, check=False)
-
-
-def reason(said: str) -> str:
-    """The last thing that uv gave as the cause of a failure: one line, without addresses of package registries."""
-    text = ADDRESS.sub("the package index", said.strip())
-    text = text[max(text.rfind("\nerror:"), 0) :].strip()
-    text = re.split(r"\n\s*\n|\n\s*hint:", text)[0]
-    last = " ".join(CAUSE.split(text)[-1].split()).rstrip("^ .") or "uv gave no reason"
-    unreachable = "the package index does not answer: " if FETCH.search(text) else ""
-    return f"{unreachable}{last}."

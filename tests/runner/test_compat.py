@@ -7,8 +7,8 @@ from bench import cli
 from bench.errors import NothingMeasured, WrongUse
 from bench.records import store
 from bench.runner import compat
-from bench.runner.environments import Specification
 from bench.runner.launcher import Spawning
+from bench.runner.specification import Specification
 from bench.worker.environment import FLOOR
 from tests.builders import make_environment, make_record
 

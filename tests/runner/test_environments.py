@@ -1,24 +1,21 @@
 """Environments are resolved, built once, and used again; the fake uv stands for the network and the disk."""
 
 import fcntl
+import itertools
+import platform
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from bench.errors import WrongUse
-from bench.runner import environments
-from bench.runner.environments import (
-    Specification,
-    environments_folder,
-    find_uv,
-    install,
-    oldest,
-    reason,
-    resolve,
-)
+from bench.runner.environments import environments_folder, install, provide
 from bench.runner.interpreter import inspect
+from bench.runner.local_projects import Local
+from bench.runner.resolution import Resolved, newest, oldest, resolve
+from bench.runner.specification import Specification
 
 from .uv_index import Uv
 
@@ -28,47 +25,30 @@ def uv(tmp_path, monkeypatch):
     return Uv(tmp_path, monkeypatch)
 
 
+@pytest.fixture
+def project(tmp_path):
+    """Makes a project folder: its path."""
+
+    def make(name="ultralytics", version="8.4.190", file="pyproject.toml"):
+        folder = tmp_path / "secret-place" / "checkout"
+        folder.mkdir(parents=True)
+        table = "[project]\n" if file == "pyproject.toml" else ""
+        (folder / file).write_text(f'{table}name = "{name}"\nversion = "{version}"\n')
+        return folder
+
+    return make
+
+
 def quietly(text):
     pass
 
 
 def parse(text):
-    return Specification.parse(text)
+    return Specification.parse(str(text))
 
 
 def build(specification, say):
     return install(resolve(specification), say)
-
-
-@pytest.mark.parametrize(
-    ("text", "requirements"),
-    [
-        ("torch==2.6.0,ultralytics==8.4.0", ("torch==2.6.0", "ultralytics==8.4.0")),
-        ("ultralytics", ("ultralytics",)),
-        ("torch>=2.6,<2.8 , ultralytics == 8.4.0", ("torch>=2.6,<2.8", "ultralytics == 8.4.0")),
-        ("torch==2.14.1", ("torch==2.14.1", "ultralytics")),
-        ("Ultralytics[export,solutions]!=8.4.1", ("Ultralytics[export,solutions]!=8.4.1",)),
-        ("ultralytics_opencv.headless==8.4.0,torch~=2.9", ("ultralytics_opencv.headless==8.4.0", "torch~=2.9")),
-    ],
-)
-def test_a_specification_is_requirements_with_commas_between(text, requirements):
-    assert parse(text).requirements == requirements
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "'' is no requirement: write torch==2.14.1, or several"),
-        ("torch==2.6.0,", "'' is no requirement"),
-        ("ultralytics==", "'ultralytics==' is no requirement"),
-        ("--index-url=x,torch", "'--index-url=x' is no requirement"),
-        ("torch 2.6", "'torch 2.6' is no requirement"),
-        ("numpy==2.0", "'numpy==2.0' names neither torch nor ultralytics"),
-    ],
-)
-def test_what_is_no_specification(text, sentence):
-    with pytest.raises(WrongUse, match=sentence):
-        parse(text)
 
 
 def test_ultralytics_comes_without_libgl_where_there_is_such_a_release(uv):
@@ -84,14 +64,20 @@ def test_older_releases_get_the_headless_opencv_by_an_override(uv):
     assert found.ultralytics == "8.3.230"
 
 
+def test_ultralytics_is_always_among_what_is_installed(uv):
+    assert resolve(parse("torch==2.6.0")) == resolve(parse("torch==2.6.0,ultralytics"))
+    assert resolve(parse("torch==2.6.0")).ultralytics == "8.4.190"
+
+
 def test_the_date_goes_to_the_resolver(uv):
     resolve(parse("ultralytics==8.3.230"), "2026-01-31")
     assert all(call[call.index("--exclude-newer") + 1] == "2026-01-31" for call in uv.calls("pip compile"))
     assert len(uv.calls("pip compile")) == 2
 
 
-def test_the_oldest_that_installs(uv):
+def test_the_oldest_and_the_newest_that_install(uv):
     assert oldest("torch>=2.6") == "2.6.0"
+    assert newest("torch>=2.6,<2.15") == "2.7.0"
     with pytest.raises(WrongUse, match=r"no environment can be made of torch>=3: "):
         oldest("torch>=3")
 
@@ -112,26 +98,63 @@ def test_without_a_network_no_address_is_shown(uv):
         resolve(parse("ultralytics"))
 
 
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("", "uv gave no reason."),
-        ("thread 'main' panicked\nnote: x", "thread 'main' panicked note: x."),
-        # As releases of uv before 0.10 said it.
-        (
-            "  × No solution found when resolving dependencies:\n  ╰─▶ Because a==1 and\n      b, no.\n",
-            "Because a==1 and b, no.",
-        ),
-        ("warning: old\n  cause: never mind\n\nerror: real\n", "real."),
-        (
-            "error: Couldn't parse `-`\n  cause: no version\n         torch==x\n              ^^^\n",
-            "no version torch==x.",
-        ),
-        ("error: HTTP 503 for url (https://user:pw@index.example/simple)\n", "HTTP 503 for url (the package index)."),
-    ],
-)
-def test_the_reason_is_the_last_cause_on_one_line(said, shown):
-    assert reason(said) == shown
+def test_what_comes_from_an_address_is_refused(uv):
+    uv.needs("torch", "clip @ git+https://example.org/clip")
+    with pytest.raises(WrongUse, match=r"^clip is required from an address, and no version tells what is there"):
+        resolve(parse("ultralytics"))
+
+
+def test_an_interpreter_is_not_resolved(uv):
+    with pytest.raises(WrongUse, match="python:python3 is there already"):
+        resolve(parse("python:python3"))
+
+
+def test_a_folder_of_ultralytics_gets_the_headless_opencv_and_no_path_is_stored(uv, project):
+    folder = project()
+    found = provide(parse(folder), "", quietly)
+    local, *_ = resolve(parse(folder)).local
+    assert found.packages == ("opencv-python-headless==5.0.0", "torch==2.15.0", local.package)
+    assert local.package == f"ultralytics==8.4.190+{local.digest[:8]}"
+    assert found.asked == "checkout/"
+    assert found.interpreter.environment.ultralytics == "8.4.190"
+    assert provide(parse(folder), "", quietly) == found
+    assert (len(uv.calls("build")), len(uv.calls("pip install"))) == (1, 1)
+    stored = (Path(found.interpreter.path).parents[1] / "packages.txt").read_text()
+    for text in (found.asked, found.key, *found.packages, stored):
+        assert "secret-place" not in text
+        assert "://" not in text
+
+
+def test_a_changed_folder_is_another_environment(uv, project):
+    folder = project()
+    before = provide(parse(folder), "", quietly)
+    (folder / "slow.py").write_text("")
+    after = provide(parse(folder), "", quietly)
+    assert after.key != before.key
+    assert after.interpreter.path != before.interpreter.path
+    assert len(uv.calls("build")) == 2
+
+
+def test_a_wheel_beside_a_requirement(uv, tmp_path):
+    wheel = tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("METADATA", "")
+    found = provide(parse(f"{wheel},ultralytics==8.4.100"), "", quietly)
+    assert found.packages[1].startswith("torch==2.13.0+cpu.")
+    assert found.packages[2] == "ultralytics-opencv-headless==8.4.100"
+    assert found.asked == f"{wheel.name},ultralytics==8.4.100"
+
+
+@pytest.mark.parametrize(("name", "fine"), [("ultralytics", True), ("torch", True), ("numpy", False)])
+def test_what_a_folder_is_may_be_known_only_when_it_is_built(uv, project, name, fine):
+    specification = parse(project(name, file="setup.py"))
+    if fine:
+        assert {"torch", "ultralytics"} <= {
+            package.split("==")[0].removesuffix("-opencv-headless") for package in resolve(specification).packages
+        }
+    else:
+        with pytest.raises(WrongUse, match="'checkout/' names neither torch nor ultralytics"):
+            resolve(specification)
 
 
 def test_an_environment_is_built_once_and_used_again(uv):
@@ -155,16 +178,38 @@ def test_it_is_found_by_what_it_holds(uv):
 def test_the_python_is_part_of_what_it_is_found_by(uv, monkeypatch):
     resolved = resolve(parse("ultralytics"))
     before = resolved.key
-    monkeypatch.setattr(environments.platform, "python_version", lambda: "3.99.0")
+    monkeypatch.setattr(platform, "python_version", lambda: "3.99.0")
     assert resolved.key != before
+
+
+def test_the_whole_digest_is_part_of_what_it_is_found_by():
+    first, second = (Local("torch", "2.15.0+3f2a91c0", f"3f2a91c0{end}", "/x.whl") for end in ("aa", "bb"))
+    keys = {Resolved((one.package,), (one,)).key for one in (first, second)}
+    assert len(keys) == 2
+
+
+def test_copies_hold_the_same_and_were_installed_separately(uv):
+    said = []
+    copies = [provide(parse("ultralytics"), "", said.append, copy) for copy in (0, 1, 2)]
+    for first, second in itertools.combinations(copies, 2):
+        assert (first.key, first.packages, first.asked) == (second.key, second.packages, second.asked)
+        assert first.interpreter.path != second.interpreter.path
+        assert len(first.interpreter.path) == len(second.interpreter.path)
+        assert first.interpreter.environment == second.interpreter.environment
+    assert (len(uv.calls("venv")), len(uv.calls("pip install"))) == (3, 3)
+    assert said[1].startswith("building a copy of the environment of Ultralytics 8.4.190 and torch 2.15.0")
+    assert [provide(parse("ultralytics"), "", said.append, copy) for copy in (0, 1, 2)] == copies
+    assert len(said) == 3
 
 
 def test_one_that_cannot_be_installed_leaves_nothing_and_is_built_anew(uv):
     uv.breaks("disk-full")
-    with pytest.raises(
-        WrongUse, match=r"cannot be built: failed to write `x`: No space left on device \(os error 28\)\.$"
-    ):
+    with pytest.raises(WrongUse) as error:
         build(parse("ultralytics"), quietly)
+    assert str(error.value) == (
+        "the environment of Ultralytics 8.4.190 and torch 2.15.0 cannot be built: the disk is full, so make room on it "
+        "or set YOLOPACE_CACHE to a folder on another one."
+    )
     assert [path.name for path in environments_folder().iterdir() if path.is_dir()] == []
     uv.mended("disk-full")
     assert inspect(build(parse("ultralytics"), quietly).python).environment.ultralytics == "8.4.190"
@@ -193,7 +238,8 @@ def test_one_whose_python_has_gone_is_rebuilt(uv):
 
 def test_a_second_run_waits_for_the_first_and_uses_what_it_built(uv):
     resolved = resolve(parse("ultralytics"))
-    environments_folder().mkdir(parents=True)
+    place = Path(install(resolved, quietly).python).parents[1]
+    aside = place.rename(place.with_name("aside"))
     said, built = [], []
     with (environments_folder() / f".{resolved.key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the first run, about to build
@@ -202,7 +248,7 @@ def test_a_second_run_waits_for_the_first_and_uses_what_it_built(uv):
         deadline = time.monotonic() + 30
         while not said and time.monotonic() < deadline:
             time.sleep(0.01)
-        environments._build(resolved, environments_folder(), environments_folder() / resolved.key, "it")
+        aside.rename(place)
     second.join(30)
     assert said == ["waiting for another run that builds the environment of Ultralytics 8.4.190 and torch 2.15.0 ..."]
     assert [Path(one.python).parents[1].name for one in built] == [resolved.key]
@@ -211,18 +257,5 @@ def test_a_second_run_waits_for_the_first_and_uses_what_it_built(uv):
 
 def test_a_cache_that_cannot_be_written(uv, tmp_path):
     (tmp_path / "cache").write_text("a file is in the way")
-    with pytest.raises(WrongUse, match=r"cannot be built in .*cache/environments: Not a directory"):
+    with pytest.raises(WrongUse, match=r"cannot be built in .*cache/environments: Not a directory\.$"):
         build(parse("ultralytics"), quietly)
-
-
-def test_without_uv_it_says_how_to_get_it(monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(environments.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(WrongUse, match=r"environments are built by uv, which is not here: .* -m pip install uv"):
-        find_uv()
-
-
-def test_uv_may_be_a_module_of_this_python(monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(environments.importlib.util, "find_spec", lambda name: name if name == "uv" else None)
-    assert find_uv()[1:] == ["-m", "uv"]

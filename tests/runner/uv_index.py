@@ -13,8 +13,14 @@ HERE = Path(__file__).parent
 
 INDEX = {
     "torch": {"versions": ["2.4.0", "2.6.0", "2.7.0", "2.15.0"], "needs": []},
-    "ultralytics": {"versions": ["8.3.230", "8.4.0", "8.4.190"], "needs": ["torch", "opencv-python"]},
-    "ultralytics-opencv-headless": {"versions": ["8.4.0", "8.4.190"], "needs": ["torch", "opencv-python-headless"]},
+    "ultralytics": {
+        "versions": ["8.3.230", "8.4.0", "8.4.100", "8.4.189", "8.4.190"],
+        "needs": ["torch", "opencv-python"],
+    },
+    "ultralytics-opencv-headless": {
+        "versions": ["8.4.0", "8.4.100", "8.4.189", "8.4.190"],
+        "needs": ["torch", "opencv-python-headless"],
+    },
     "opencv-python": {"versions": ["5.0.0"], "needs": []},
     "opencv-python-headless": {"versions": ["5.0.0"], "needs": []},
 }
@@ -50,3 +56,10 @@ class Uv:
         file = self.folder / "calls.jsonl"
         lines = file.read_text().splitlines() if file.exists() else []
         return [call for call in map(json.loads, lines) if command in ("", call[0])]
+
+    def needs(self, name: str, requirement: str) -> None:
+        """Let a distribution need one more."""
+        file = self.folder / "index.json"
+        index = json.loads(file.read_text())
+        index[name]["needs"].append(requirement)
+        file.write_text(json.dumps(index))

@@ -1,0 +1,61 @@
+"""What is installed in an interpreter that this suite did not build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+
+import msgspec
+
+from bench.errors import WrongUse
+from bench.runner.interpreter import Interpreter, variables
+
+LIST = """\
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
+import importlib.metadata, json, os, re
+found = {}
+for one in importlib.metadata.distributions():
+    try:
+        name, version = one.metadata["Name"], one.version
+    except Exception:
+        continue
+    if name and version:
+        found.setdefault(re.sub("[-_.]+", "-", name).lower(), version)
+place = [os.path.realpath(sys.prefix), os.path.realpath(sys.executable)]
+print(json.dumps({"packages": sorted("==".join(one) for one in found.items()), "place": place}))
+"""
+"""Lists what a worker can import. It is not run in isolation (``-I``), for the workers are not either: what they find
+in the user's own folder of packages or by PYTHONPATH is part of what is measured. What happens to lie in the folder
+that the command is run from is not."""
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """What an interpreter has.
+
+    Attributes:
+        packages: ``name==version``, sorted; of two of one name, that which is imported.
+        key: sixteen hexadecimal digits over the packages, the version of Python and where the interpreter is: two with
+            the same packages may still differ inside.
+    """
+
+    packages: tuple[str, ...]
+    key: str
+
+
+def installed(interpreter: Interpreter) -> Installed:
+    """Ask an interpreter for its packages; takes a tenth of a second.
+
+    Raises:
+        WrongUse: where it does not answer.
+    """
+    try:
+        command = [interpreter.path, "-c", LIST]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables(), check=True)
+        told = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise WrongUse(f"python {interpreter.path} does not tell what is installed in it ({said[-1]}).") from error
+    content = [interpreter.environment.python, told["packages"], told["place"]]
+    return Installed(tuple(told["packages"]), hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16])

@@ -1,0 +1,88 @@
+"""Two lists of packages become a difference, and that one line."""
+
+import random
+
+import pytest
+
+from bench.analysis.packages import MOST, Change, difference, told
+
+BASE = ["nvidia-cudnn-cu13==9.24.0.1", "numpy==2.4.0", "torch==2.14.1", "triton==3.5", "ultralytics==8.4.190"]
+HEAD = ["nvidia-cudnn-cu13==9.26.0.3", "numpy==2.4.0", "torch==2.15.0", "triton==3.6", "ultralytics==8.4.190"]
+
+
+def versions(count, version):
+    return [f"lib{number:02}=={version}" for number in range(count)]
+
+
+def test_what_differs_by_name():
+    assert difference(BASE, HEAD) == [
+        Change("nvidia-cudnn-cu13", "9.24.0.1", "9.26.0.3"),
+        Change("torch", "2.14.1", "2.15.0"),
+        Change("triton", "3.5", "3.6"),
+    ]
+
+
+def test_a_side_that_lacks_a_package_has_an_empty_version():
+    assert difference(["a==1"], ["b==2"]) == [Change("a", "1", ""), Change("b", "", "2")]
+
+
+def test_neither_the_order_nor_what_is_equal_plays_a_part():
+    draw = random.Random(4)
+    for _ in range(50):
+        base = {f"p{number}": draw.choice("123") for number in draw.sample(range(20), 12)}
+        head = {f"p{number}": draw.choice("123") for number in draw.sample(range(20), 12)}
+        lists = [[f"{name}=={version}" for name, version in side.items()] for side in (base, head)]
+        found = difference(*lists)
+        assert found == difference(*(draw.sample(one, len(one)) for one in lists))
+        assert {change.name for change in found} == {name for name, _ in base.items() ^ head.items()}
+        assert all((base.get(one.name, ""), head.get(one.name, "")) == (one.base, one.head) for one in found)
+        assert [Change(one.name, one.head, one.base) for one in found] == difference(*lists[::-1])
+
+
+def test_ultralytics_is_one_package_whichever_distribution_brings_it():
+    plain, headless = ["ultralytics==8.3.230"], ["ultralytics-opencv-headless==8.4.0"]
+    changes = difference(plain, headless)
+    assert changes == [Change("ultralytics", "8.3.230", "8.4.0")]
+    assert difference(["ultralytics==8.4.0"], headless) == []
+    assert told(changes, ["ultralytics-opencv-headless"]) == "ultralytics 8.3.230 → 8.4.0; nothing else differs"
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "asked", "line"),
+    [
+        (BASE, BASE, ["torch"], "both hold the same packages"),
+        (["torch==1"], ["torch==2"], ["torch"], "torch 1 → 2; nothing else differs"),
+        (
+            BASE,
+            HEAD,
+            ["torch"],
+            "torch 2.14.1 → 2.15.0; it also brought nvidia-cudnn-cu13 9.24.0.1 → 9.26.0.3 and triton 3.5 → 3.6",
+        ),
+        (
+            ["a==1", "torch==1", "ultralytics==1"],
+            ["a==2", "torch==2", "ultralytics==2"],
+            ["ultralytics", "torch"],
+            "torch 1 → 2, ultralytics 1 → 2; they also brought a 1 → 2",
+        ),
+        (BASE, [*BASE, "cuda-tile==1"], [], "they differ in cuda-tile 1 (new)"),
+        (["numpy==1", "torch==1"], ["numpy==2", "torch==1"], ["torch"], "they differ in numpy 1 → 2"),
+    ],
+)
+def test_one_line(base, head, asked, line):
+    assert told(difference(base, head), asked) == line
+
+
+def test_changed_ones_come_before_new_and_gone_ones():
+    changes = difference(["a==1", "b==1", "torch==1"], ["b==2", "c==1", "torch==2"])
+    assert told(changes, ["torch"]) == "torch 1 → 2; it also brought b 1 → 2, a 1 (gone) and c 1 (new)"
+
+
+def test_a_long_difference_is_counted_and_every_package_has_its_part():
+    for count in range(1, 30):
+        changes = difference(["torch==1", *versions(count, 1)], ["torch==2", *versions(count, 2)])
+        line = told(changes, ["torch"])
+        spelled, more = line.count(" → "), int(line.split()[-2]) if line.endswith(" more") else 0
+        assert spelled + more == count + 1
+        assert spelled <= MOST + 1
+        assert more != 1
+        assert line.startswith("torch 1 → 2; it also brought lib00 1 → 2")

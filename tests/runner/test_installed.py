@@ -1,0 +1,106 @@
+"""What an interpreter has that was not built here: real ones, with packages that are nothing but their metadata."""
+
+import venv
+from pathlib import Path
+
+import pytest
+
+from bench.errors import WrongUse
+from bench.runner.environments import provide
+from bench.runner.installed import installed
+from bench.runner.interpreter import inspect
+from bench.runner.specification import Specification
+
+
+def metadata(folder, **versions):
+    for name, version in versions.items():
+        place = folder / f"{name}-{version}.dist-info"
+        place.mkdir(parents=True)
+        (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+@pytest.fixture
+def python(tmp_path, monkeypatch):
+    """Makes an interpreter with the given packages: its path."""
+    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
+
+    def make(name, **versions):
+        place = tmp_path / "secret-place" / name
+        venv.EnvBuilder(with_pip=False, symlinks=True).create(place)
+        [packages] = place.glob("lib/python*/site-packages")
+        metadata(packages, **versions)
+        return place / "bin" / "python"
+
+    return make
+
+
+def taken(python):
+    return provide(Specification.parse(f"python:{python}"), "", lambda text: None)
+
+
+def test_an_interpreter_is_taken_as_it_is(python):
+    path = python("env", torch="2.15.0", ultralytics="8.4.190", Some_Thing="1.0+cpu")
+    found = taken(path)
+    assert found.packages == ("some-thing==1.0+cpu", "torch==2.15.0", "ultralytics==8.4.190")
+    assert found.interpreter.path == str(path)
+    assert found.asked == f"python:{found.interpreter.environment.python}"
+    assert taken(path) == found
+    assert "secret-place" not in f"{found.asked}{found.packages}{found.key}"
+
+
+def test_two_with_the_same_packages_are_not_the_same(python):
+    first, second = (taken(python(name, torch="2.15.0", ultralytics="8.4.190")) for name in ("a", "b"))
+    assert first.packages == second.packages
+    assert first.key != second.key
+
+
+def test_what_it_holds_is_part_of_its_key(python):
+    path = python("env", torch="2.15.0", ultralytics="8.4.190")
+    before = taken(path)
+    metadata(next(path.parents[1].glob("lib/python*/site-packages")), numpy="2.0")
+    after = taken(path)
+    assert (len(after.packages), after.key == before.key) == (3, False)
+
+
+def test_what_a_worker_can_import_counts_and_where_the_command_is_run_from_does_not(python, tmp_path, monkeypatch):
+    path = python("env", torch="2.15.0", ultralytics="8.4.190")
+    metadata(tmp_path / "more", numpy="2.0")
+    metadata(tmp_path / "here", scipy="1.0")
+    (tmp_path / "here" / "json.py").write_text("raise RuntimeError('the wrong one')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "more"))
+    monkeypatch.chdir(tmp_path / "here")
+    assert taken(path).packages == ("numpy==2.0", "torch==2.15.0", "ultralytics==8.4.190")
+
+
+def test_of_two_versions_the_one_that_is_imported_counts(python, tmp_path, monkeypatch):
+    path = python("env", torch="2.15.0", ultralytics="8.4.190")
+    metadata(tmp_path / "first", torch="2.14.1")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first"))
+    assert taken(path).packages == ("torch==2.14.1", "ultralytics==8.4.190")
+
+
+@pytest.mark.parametrize(
+    ("versions", "sentence"),
+    [
+        ({}, "ultralytics is not installed for .*: install ultralytics>="),
+        ({"ultralytics": "8.4.190"}, "torch is not installed for .*: install torch>="),
+        ({"ultralytics": "8.4.190", "torch": "2.4.0"}, "torch 2.4.0 is older than 2.6"),
+    ],
+)
+def test_one_that_cannot_be_measured(python, versions, sentence):
+    with pytest.raises(WrongUse, match=sentence):
+        taken(python("env", **versions))
+
+
+def test_one_that_is_not_there(tmp_path):
+    with pytest.raises(WrongUse, match="there is no such executable"):
+        taken(tmp_path / "nowhere" / "python")
+
+
+def test_one_that_does_not_tell(python, tmp_path):
+    interpreter = inspect(str(python("env", torch="2.15.0", ultralytics="8.4.190")))
+    Path(interpreter.path).unlink()
+    Path(interpreter.path).write_text("#!/bin/sh\necho 'no more' >&2\nexit 3\n")
+    Path(interpreter.path).chmod(0o755)
+    with pytest.raises(WrongUse, match=r"does not tell what is installed in it \(no more\)\.$"):
+        installed(interpreter)
