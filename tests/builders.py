@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.recipe import pins_for
+from bench.records.comparison import Compared, Comparison, Measured, Pair, Ran, Side
 from bench.records.outcome import Outcome, Status
 from bench.records.record import (
     Conditions,
@@ -170,3 +173,75 @@ def make_effective(case: Case) -> dict[str, Any]:
         "compiled": False,
         "images": 1024,
     }
+
+
+def make_measured(seconds: float = 0.25, **changes: Any) -> Measured:
+    """One process of a pair with steps of so many seconds, parts of which add up to nine tenths of them."""
+    parts = {"preprocess": 0.05, "forward": 0.3, "backward": 0.4, "optimizer": 0.1}
+    fields: dict[str, Any] = {
+        "steps": make_steps([seconds] * 4, warmup=[seconds], data_wait=0.05 * seconds),
+        "phases": {name: Phase([share * seconds], "host clock, steps of the window") for name, share in parts.items()},
+        "memory": {
+            "allocated": Memory(None, "torch keeps no statistics of its CPU allocator"),
+            "process": Memory(640 * 2**20, "VmHWM, peak resident set since set-up"),
+        },
+        "cpu_seconds": 1.0,
+    }
+    return Measured(**(fields | changes))
+
+
+def make_pair(log: float = 0.0, **changes: Any) -> Pair:
+    """A pair of which head took ``exp(log)`` times as long as base; both measured sides can be changed."""
+    fields: dict[str, Any] = {
+        "started": "2026-11-22T18:45:14+00:00",
+        "head_first": False,
+        "base": make_measured(),
+        "head": make_measured(0.25 * math.exp(log)),
+        "seconds": 12.0,
+    }
+    return Pair(**(fields | changes))
+
+
+def make_pairs(logs: Sequence[float], **changes: Any) -> list[Pair]:
+    """Pairs with these logarithms; each side is started first in every second one."""
+    return [make_pair(log, head_first=bool(number % 2), **changes) for number, log in enumerate(logs)]
+
+
+def make_compared(looks: Sequence[float] = (), fresh: Sequence[float] = (), **changes: Any) -> Compared:
+    """A case with pairs of these logarithms; fields of the case may be given beside its own."""
+    own = {name: changes.pop(name) for name in Case.__struct_fields__ if name in changes}
+    case = make_case(**own)
+    ran = Ran(effective=make_effective(case)) if looks else None
+    fields: dict[str, Any] = {
+        "case": case,
+        "recipe": make_recipe(case.mode),
+        "base": ran,
+        "head": ran,
+        "pairs": [*make_pairs(looks), *make_pairs(fresh, fresh=True)],
+    }
+    return Compared(**(fields | changes))
+
+
+def make_side(torch: str = "2.14.1", **changes: Any) -> Side:
+    """An environment with this torch."""
+    environment = make_environment(torch)
+    packages = sorted(f"{name}=={version}" for name, version in environment.packages.items())
+    fields = {"asked": f"torch=={torch}", "key": f"key of torch {torch}", "packages": packages}
+    return Side(**({**fields, "environment": environment} | changes))
+
+
+def make_comparison(cases: Sequence[Compared] = (), **changes: Any) -> Comparison:
+    """torch 2.14.1 against 2.15.0 on a box without a GPU."""
+    fields: dict[str, Any] = {
+        "run": "20261122-184512-3f9ac2",
+        "started": "2026-11-22T18:45:12+00:00",
+        "machine": make_machine(),
+        "base": make_side(),
+        "head": make_side("2.15.0"),
+        "margin": 0.03,
+        "margin_from": "calibrated 2026-11-20",
+        "memory_margin": 0.05,
+        "cases": list(cases),
+        "seconds": sum(pair.seconds for one in cases for pair in one.pairs),
+    }
+    return Comparison(**(fields | changes))

@@ -12,7 +12,9 @@ import numpy as np
 
 from bench.analysis.table import measured_of
 from bench.analysis.uncertainty import half_width, spread, student
-from bench.records.calibration import Calibration
+from bench.cases import Case
+from bench.records.calibration import Calibration, Lockstep
+from bench.records.comparison import Comparison
 from bench.records.record import Record
 
 LEAST = 3
@@ -23,6 +25,15 @@ LOOKS = (4, 8, 12)
 
 LOOK_CONFIDENCE = 1 - 0.0221
 """Confidence of one such look, so that all three together are wrong in one of twenty cases."""
+
+UNKNOWN_MARGIN = 0.03
+"""A difference that counts as none where nobody knows what this machine can tell apart."""
+
+LEAST_MARGIN = 0.01
+"""However quiet a machine: two builds of one and the same source differ by as much."""
+
+ROOM = 1.5
+"""The margin over half the width of the interval of eight pairs: that interval then lies inside it, mostly."""
 
 
 def smallest_difference(pair_sd: float, pairs: int) -> float:
@@ -112,3 +123,53 @@ def drift(processes: Sequence[Record], logs: Sequence[float]) -> tuple[float, fl
     residual = values - slope * centred
     error = math.sqrt(float(residual @ residual) / free / energy) if free > 0 else None
     return slope * length, None if error is None else student(free) * error * length
+
+
+def lockstep(comparison: Comparison) -> list[Lockstep]:
+    """The noise of pairs that take turns, from a comparison of a thing with itself; of cases with enough of them."""
+    found = []
+    for compared in comparison.cases:
+        calm = [pair for pair in compared.pairs if pair.lockstep and not pair.disturbed]
+        if len(calm) < LEAST:
+            continue
+        seconds = [-pair.log if pair.head_first else pair.log for pair in calm]
+        found.append(
+            Lockstep(
+                device=compared.case.device,
+                mode=compared.case.mode,
+                case=compared.case.id,
+                run=comparison.run,
+                calibrated=calm[-1].started,
+                torch=comparison.base.environment.torch,
+                ultralytics=comparison.base.environment.ultralytics,
+                sd=spread([pair.log for pair in calm]),
+                pairs=len(calm),
+                slot=statistics.fmean(seconds),
+                slot_half=half_width(seconds),
+            )
+        )
+    return found
+
+
+def default_margin(cases: Sequence[Case], known: Sequence[Lockstep]) -> tuple[float, str]:
+    """A difference that counts as none: what this machine tells apart by eight pairs, with some room.
+
+    Args:
+        cases: that are compared; the one that is known worst settles it.
+        known: what a calibration found of pairs that take turns.
+
+    Returns:
+        A share, in steps of 0.1 %, and where it comes from.
+    """
+    found = {(one.device, one.mode): one for one in known}
+    own = [found.get((case.device, case.mode)) for case in cases]
+    if not own or any(one is None for one in own):
+        return UNKNOWN_MARGIN, "this machine is not calibrated for it: python -m bench calibrate"
+    worst = max((one for one in own if one is not None), key=lambda one: one.sd)
+    return margin_of(worst), f"calibrated {worst.calibrated[:10]}"
+
+
+def margin_of(known: Lockstep) -> float:
+    """A difference that counts as none for a device and a mode, as a share."""
+    seen = math.expm1(ROOM * smallest_difference(known.sd, LOOKS[1]))
+    return max(math.ceil(seen * 1000) / 1000, LEAST_MARGIN)

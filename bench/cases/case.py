@@ -8,7 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cases.axes import PRECISIONS, device_kind
+from bench.cases.axes import AXES, PRECISIONS, device_kind
+from bench.errors import WrongUse
+
+ID = re.compile(r"([a-z]+)-(.+)-([a-z0-9+]+)-([a-z0-9]+)-b([0-9]+)-i([0-9]+)")
+"""Of :attr:`Case.id`: mode, model, device, precision, batch and size."""
 
 
 def model_name(model: str) -> str:
@@ -52,3 +56,22 @@ class Case(msgspec.Struct, frozen=True, order=True):
     def device_kind(self) -> str:
         """``cpu``, ``mps`` or ``cuda``."""
         return device_kind(self.device)
+
+
+def parse_case(text: str) -> Case:
+    """The case of an id such as ``train-yolov8n-cpu-fp32-b4-i160``.
+
+    Raises:
+        WrongUse: where it is none, or one of a model file, whose id does not say where the file is.
+    """
+    found = ID.fullmatch(text.strip())
+    precisions = {precision: amp for amp, precision in PRECISIONS.items()}
+    if not found or found[4] not in precisions:
+        raise WrongUse(f"case {text!r} is no id of a case: write one such as train-yolov8n-cpu-fp32-b4-i160.")
+    mode, model, device, precision, batch, imgsz = found.groups()
+    if re.fullmatch(r".+\.(pt|ya?ml)_[0-9a-f]{6}", model):
+        raise WrongUse(f"case {text!r} is of a model file: name the file with --model, and the rest by options too.")
+    values = {"mode": mode, "model": model, "device": device, "amp": precisions[precision]}
+    return Case(
+        **{name: AXES[name].parse(value) for name, value in (*values.items(), ("batch", batch), ("imgsz", imgsz))}
+    )

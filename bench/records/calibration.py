@@ -79,12 +79,36 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         return not same or self.processes >= min(ENOUGH, older.processes)
 
 
+class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
+    """How far pairs of processes of one case differ that take turns. Differences are of the logarithm of the mean step.
+
+    Attributes:
+        device, mode, case, run, calibrated, torch, ultralytics: as of a :class:`Calibration`.
+        sd: standard deviation of the ratio within a pair.
+        pairs: how many there were, less the disturbed ones.
+        slot, slot_half: how much slower the process was that was started second, and half its interval's width.
+    """
+
+    device: str
+    mode: str
+    case: str
+    run: str
+    calibrated: str
+    torch: str
+    ultralytics: str
+    sd: float
+    pairs: int
+    slot: float
+    slot_half: float
+
+
 class Kept(msgspec.Struct, frozen=True):
     """The file of one machine."""
 
     schema: int
     machine: str
     calibrations: list[Calibration]
+    lockstep: list[Lockstep] = []
 
 
 def path(folder: Path, machine: str) -> Path:
@@ -94,15 +118,26 @@ def path(folder: Path, machine: str) -> Path:
 
 def read(folder: Path, machine: str) -> list[Calibration]:
     """What is known of a machine; nothing where it was never calibrated or its file cannot be read."""
+    return _kept(folder, machine).calibrations
+
+
+def read_lockstep(folder: Path, machine: str) -> list[Lockstep]:
+    """The same of pairs that take turns."""
+    return _kept(folder, machine).lockstep
+
+
+def _kept(folder: Path, machine: str) -> Kept:
     try:
         kept = msgspec.json.decode(path(folder, machine).read_bytes(), type=Kept)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return []
-    return kept.calibrations if (kept.schema, kept.machine) == (SCHEMA, machine) else []
+        return Kept(SCHEMA, machine, [])
+    return kept if (kept.schema, kept.machine) == (SCHEMA, machine) else Kept(SCHEMA, machine, [])
 
 
-def keep(folder: Path, machine: str, found: Iterable[Calibration]) -> Path:
+def keep(folder: Path, machine: str, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Path:
     """Keep calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
+
+    Of pairs that take turns the newest count, whatever was known.
 
     Returns:
         The file.
@@ -110,12 +145,15 @@ def keep(folder: Path, machine: str, found: Iterable[Calibration]) -> Path:
     Raises:
         WrongUse: where it cannot be written.
     """
-    known = {(one.device, one.mode): one for one in read(folder, machine)}
+    before = _kept(folder, machine)
+    known = {(one.device, one.mode): one for one in before.calibrations}
+    turns = {(one.device, one.mode): one for one in (*before.lockstep, *lockstep)}
     for one in found:
         key = one.device, one.mode
         if key not in known or one.replaces(known[key]):
             known[key] = one
-    content = msgspec.json.encode(Kept(SCHEMA, machine, [known[key] for key in sorted(known)]))
+    kept = Kept(SCHEMA, machine, [known[key] for key in sorted(known)], [turns[key] for key in sorted(turns)])
+    content = msgspec.json.encode(kept)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path(folder, machine), msgspec.json.format(content, indent=1) + b"\n")

@@ -17,6 +17,9 @@ from bench.records.record import Record
 from bench.records.upgrade import Unreadable, upgraded
 
 NUMBERS = re.compile(rb"\[[\s\d.,eE+-]+\]")
+COMPARISON = "comparison.json"
+"""The file of a live comparison (:mod:`bench.records.comparison`); it is no record of a case."""
+
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -115,7 +118,7 @@ def _made(results: Path, run: str, new: bool) -> Path:
     raise AssertionError("a count has no end")
 
 
-def encoded(record: Record) -> bytes:
+def encoded(record: msgspec.Struct) -> bytes:
     """A record as its file has it: a line a field, and a line a list of numbers."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=1)
     return NUMBERS.sub(lambda found: b" ".join(found[0].split()), text) + b"\n"
@@ -157,7 +160,8 @@ def runs(results: Path, machine: str = "") -> list[str]:
         return []
     found = []
     for folder in results.iterdir():
-        first = min(folder.glob("*.json"), default=None) if folder.is_dir() else None
+        own = [file for file in folder.glob("*.json") if file.name != COMPARISON] if folder.is_dir() else []
+        first = min(own, default=None)
         records = read([first])[0] if first else []
         if records and machine in ("", records[0].machine.fingerprint):
             found.append((records[0].started, folder.name))
@@ -191,7 +195,8 @@ def files(sources: Iterable[Path]) -> list[Path]:
         if source.is_file():
             found.append(source)
         elif source.is_dir():
-            found += [*sorted(source.glob("*.json")), *sorted(source.glob("*/*.json"))]
+            inside = [*sorted(source.glob("*.json")), *sorted(source.glob("*/*.json"))]
+            found += [file for file in inside if file.name != COMPARISON]
         else:
             raise WrongUse(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(found))

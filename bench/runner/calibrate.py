@@ -1,4 +1,7 @@
-"""This machine against itself: fresh processes of one small case a device and mode, in random interleaved order."""
+"""This machine against itself: fresh processes of one small case a device and mode, in random interleaved order.
+
+Then pairs of processes of the same cases that take turns, as two environments are compared.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,15 @@ from typing import Any
 
 from bench.cases.axes import device_kind
 from bench.cases.matrix import Planned, expand, profile, rounds
+from bench.machine.conditions import conditions
 from bench.machine.fingerprint import machine
 from bench.records import store
+from bench.records.comparison import Compared, Comparison, Side
 from bench.records.record import Record
 from bench.runner.estimate import from_history
 from bench.runner.launcher import Launcher
+from bench.runner.pairs import now
+from bench.runner.regress import Regress, Told
 from bench.runner.run import Run
 
 RUN_PREFIX = "calibration-"
@@ -24,6 +31,12 @@ BUDGET = 180.0
 
 MOST = 20
 """Processes of a case beyond which more would hardly change what is known."""
+
+PAIRS = 8
+"""Pairs of each case that take turns, if the budget has room for them."""
+
+PAIRS_SHARE = 1 / 2
+"""Share of the budget that is kept for those."""
 
 SMALL = {"cpu": (4, 160), "mps": (16, 640), "cuda": (16, 640)}
 """Batch and size of the case by kind of device: small, and yet what keeps that device busy."""
@@ -43,6 +56,46 @@ def planned(devices: Sequence[str], seed: str) -> list[Planned]:
         }
         cases += expand(profile("quick"), [device], values)
     return rounds(cases, MOST, seed)
+
+
+def in_turns(launcher: Launcher, devices: Sequence[str], folder: Path, budget: float, told: Told) -> Comparison:
+    """Compare the environment with itself by pairs that take turns, until the budget is over; Ctrl-C ends it early.
+
+    Args:
+        launcher: of the environment; the caller closes it.
+        devices: as cases name them.
+        folder: of the calibration's run; the comparison is written there.
+        budget: seconds; each case gets one pair in any case.
+        told: hears of every pair.
+
+    Raises:
+        WrongUse: where the environment or the data cannot be used at all.
+    """
+    environment = launcher.interpreter.environment
+    itself = Side(asked="this environment", key="", packages=[], environment=environment)
+    comparison = Comparison(
+        run=folder.name,
+        started=now(),
+        machine=machine(),
+        conditions=conditions(),
+        base=itself,
+        head=itself,
+        margin=0.0,
+        margin_from="",
+        memory_margin=0.0,
+        cases=[
+            Compared(case=plan.case, recipe=plan.recipe) for plan in planned(devices, folder.name) if plan.process == 1
+        ],
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        Regress(comparison, (launcher, launcher), folder, too_few, told, budget=budget).run()
+    return comparison
+
+
+def too_few(comparison: Comparison) -> dict[str, bool]:
+    """Cases that have fewer than :data:`PAIRS` pairs, where they have any."""
+    live = (one for one in comparison.cases if one.both and not one.trouble)
+    return {one.case.id: False for one in live if len(one.pairs) < PAIRS}
 
 
 def calibrate(

@@ -7,12 +7,13 @@ one after the other, and their times stay those of one process that has the mach
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from bench.errors import BenchError
+from bench.records.outcome import Outcome, Status
 from bench.runner.worker import Died, RanWild, Silent, Worker
 
 LIMIT = 600.0
@@ -20,7 +21,17 @@ LIMIT = 600.0
 
 
 class Ended(BenchError):
-    """A worker ended before its turns were over; the text says how."""
+    """A worker ended before its turns were over; the text says how.
+
+    Attributes:
+        outcome: the same as the outcome of a case.
+        died: whether the process ended without a word of its own, as one does that somebody killed.
+    """
+
+    def __init__(self, said: str, status: Status, reason: str = "", died: bool = False) -> None:
+        super().__init__(said)
+        self.outcome = Outcome(status, reason or f"{said[:1].upper()}{said[1:]}.")
+        self.died = died
 
 
 class Side(msgspec.Struct):
@@ -29,12 +40,16 @@ class Side(msgspec.Struct):
     Attributes:
         worker: itself.
         blocks: ``(seconds, steps)`` of each block.
+        effective: settings that run, once it told them.
+        warmed: steps of its warm-up, once that is over.
         measured: its ``measured`` event, once there is one.
         ended: its ``ended`` event, once there is one.
     """
 
     worker: Worker
     blocks: list[tuple[float, int]] = []
+    effective: dict[str, Any] = {}
+    warmed: int = 0
     measured: dict[str, Any] = {}
     ended: dict[str, Any] = {}
 
@@ -49,16 +64,31 @@ class Side(msgspec.Struct):
         return sum(steps for _, steps in self.blocks)
 
     def warm_up(self) -> None:
-        """Wait until the worker sleeps at the beginning of its first block."""
+        """Wait until the worker sleeps at the beginning of its first block.
+
+        Raises:
+            Ended: where it does not come to that.
+        """
         while True:
             event = self._next_event()
+            if event["event"] == "effective":
+                self.effective = event["settings"]
             if event["event"] == "ended":
-                raise Ended(f"a worker ended while it was warming up: {event['reason'] or event['status']}")
+                why = event["reason"] or event["status"]
+                status = Status.FAILED if event["status"] == Status.MEASURED.value else Status(event["status"])
+                raise Ended(f"a worker ended while it was warming up: {why}", status, event["reason"])
             if event["event"] == "phase" and event["name"] == "window":
+                self.warmed = event.get("steps", 0)
                 return
 
     def turn(self) -> None:
-        """Let it run one block, and wait until it sleeps again or has ended."""
+        """Let it run one block, and wait until it sleeps again or has ended, and nothing is left of it.
+
+        To give back the memory of a process that has ended takes tens of milliseconds of some processor.
+
+        Raises:
+            Ended: where it ended in any other way than measured.
+        """
         self.worker.take_turn()
         while not self.ended:
             event = self._next_event()
@@ -69,18 +99,20 @@ class Side(msgspec.Struct):
                 self.measured = event
             if event["event"] == "ended":
                 self.ended = event
-        if self.ended["status"] != "measured":
-            raise Ended(f"a worker ended as {self.ended['status']}: {self.ended['reason']}")
+        if self.ended["status"] != Status.MEASURED.value:
+            status, reason = self.ended["status"], self.ended["reason"]
+            raise Ended(f"a worker ended as {status}: {reason}", Status(status), reason)
+        self.worker.end()
 
     def _next_event(self) -> dict[str, Any]:
         try:
             return self.worker.next_event(LIMIT)
         except Died as death:
-            raise Ended(f"a worker {death} while it took turns") from death
+            raise Ended(f"a worker {death} while it took turns", Status.FAILED, died=True) from death
         except Silent:
-            raise Ended(f"a worker said nothing for {LIMIT:g} s while it took turns") from None
+            raise Ended(f"a worker said nothing for {LIMIT:g} s while it took turns", Status.TIMED_OUT) from None
         except RanWild:
-            raise Ended("a worker printed without end while it took turns") from None
+            raise Ended("a worker printed without end while it took turns", Status.FAILED) from None
 
 
 def alternate(sides: Sequence[Side], rounds: int, draw: random.Random) -> None:
@@ -89,3 +121,15 @@ def alternate(sides: Sequence[Side], rounds: int, draw: random.Random) -> None:
         for side in draw.sample(list(sides), len(sides)):
             if not side.ended:
                 side.turn()
+
+
+def mirrored(draw: random.Random) -> Iterator[tuple[int, int]]:
+    """The order of two sides in one round after another, without end: random, and every second one the other way round.
+
+    Whatever changes steadily, such as a clock that falls as the machine warms, then costs both the same; and both run
+    equally often right after the other, with caches that the other one has filled.
+    """
+    while True:
+        first, second = draw.sample((0, 1), 2)
+        yield first, second
+        yield second, first

@@ -64,16 +64,20 @@ class Meter:
         self._root = str(root)
         self._system = str(system)
         self._threads: int | None = None
+        self._alone = True
         self._opened: tuple[_Process, _Machine] | None = None
 
-    def prepare(self, threads: int | None = None) -> None:
+    def prepare(self, threads: int | None = None, alone: bool = True) -> None:
         """Call before warm-up, to start what takes its time to start (NVML): :meth:`open` would let the device idle.
 
         Args:
             threads: 1 where one thread does all the work, loading data included; counts on the CPU alone. See
                 :func:`~.disturbance.disturbed`.
+            alone: False where another worker takes turns with this one: it is among the others, on the processors and
+                on the device, and disturbs nobody. What the rest of the machine did is then for the runner to see.
         """
-        self._threads = threads if self._device.kind == "cpu" else None
+        self._threads = threads if self._device.kind == "cpu" and alone else None
+        self._alone = alone
         told(self._device.sample)
 
     def open(self) -> None:
@@ -105,7 +109,9 @@ class Meter:
             "on_battery": told(self._read_battery),
             **device,
         }
-        reading["disturbed"] = disturbed(reading, self._threads, self._device.kind == "cpu")
+        if not self._alone and reading.get("device_others"):
+            reading["device_others"] -= 1
+        reading["disturbed"] = disturbed(reading, self._threads, self._alone and self._device.kind == "cpu")
         return reading
 
     @staticmethod

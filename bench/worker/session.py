@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +79,11 @@ class Session:
         from ultralytics.utils import NUM_THREADS
 
         torch.set_num_threads(self.threads or NUM_THREADS)
+        if (
+            self._turns is not None
+        ):  # the runner binds it to fewer processors, from which torch would tell another number
+            with contextlib.suppress(RuntimeError):  # its threads between operators run already: their number stays
+                torch.set_num_interop_threads(torch.get_num_interop_threads())
 
     def ready(self, settings: dict[str, Any], cycle: int) -> None:
         """Set-up is over: ``settings`` run, the optimizer steps every ``cycle`` steps, the first step begins.
@@ -92,7 +98,7 @@ class Session:
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         loaders = runs.get("workers") or 0
         self._single = runs["threads"] == 1 and not loaders
-        self._meter.prepare(threads=1 if self._single else None)
+        self._meter.prepare(threads=1 if self._single else None, alone=self._turns is None)
         self.device.reset_peaks()
         # Weighting the kinds of steps was shown to agree with whole cycles on the CPU alone (selfcheck).
         rule = Rule(cycle=cycle, **self._rule, only_whole=self.device.kind != "cpu")
@@ -100,6 +106,7 @@ class Session:
             rule,
             synchronize=self.device.synchronize,
             on_window=self._window_opens,
+            block=self._turns.block if self._turns is not None else 0,
             settling=min(loaders * (runs.get("prefetch") or 1), MOST_SETTLING),
         )
         self._channel.send("phase", name="warmup")
@@ -164,7 +171,7 @@ class Session:
             self._take_turns(self._turns)
 
     def _window_opens(self) -> None:
-        self._channel.send("phase", name="window")
+        self._channel.send("phase", name="window", steps=len(self.stopwatch.seconds))
         if self._turns is not None:
             self._block = len(self.stopwatch.seconds), len(self.stopwatch.turns)
             self._turns.wait()
@@ -220,6 +227,7 @@ class Session:
             extra=self.extra,
             apart=self.apart,
             window=self._readings[kept],
+            mendable=mendable(self._readings[kept]["disturbed"]),
             discarded=[
                 {**reading, "steps": watch.reading(index)}
                 for index, reading in enumerate(self._readings)

@@ -33,7 +33,8 @@ class Rule:
     of cycles, so it holds optimizer steps in their real proportion wherever in a cycle it begins. Where accumulation
     is so long that this would take much longer than was asked for, the optimizer runs every :data:`SHORT_CYCLE` steps
     in the window, and the kinds of steps are weighted by their real proportion afterwards; ``only_whole`` rules that
-    out.
+    out. ``warmup_steps`` are a least number beside that: two processes that are compared warm up by the same number of
+    steps, so that their windows hold the same images.
     """
 
     cycle: int
@@ -41,6 +42,7 @@ class Rule:
     window_steps: int
     window_seconds: float
     only_whole: bool = False
+    warmup_steps: int = 0
 
     @property
     def warmup_cycle(self) -> int:
@@ -49,7 +51,7 @@ class Rule:
 
     def warm(self, steps: int, seconds: float) -> bool:
         """Whether ``steps`` steps that took ``seconds`` together are warm-up enough."""
-        return steps >= self.warmup_cycle + 2 and seconds >= self.warmup_seconds
+        return steps >= max(self.warmup_cycle + 2, self.warmup_steps) and seconds >= self.warmup_seconds
 
     def timed_cycle(self, step_seconds: float) -> int:
         """Steps from one optimizer step to the next in a window of steps that take about ``step_seconds``."""
@@ -73,6 +75,7 @@ class Stopwatch:
         turns: how many steps had ended when an epoch turned, and how long the turn took, in seconds.
         settling: steps that pass after a window was opened before it begins. While the machine is read there, loader
             processes go on making batches: what they are ahead by belongs to no window.
+        block: steps of a window after each of which another worker may have its turn; 0: none has.
     """
 
     rule: Rule
@@ -80,6 +83,7 @@ class Stopwatch:
     clock: Callable[[], float] = time.perf_counter
     on_window: Callable[[], None] = lambda: None
     settling: int = 0
+    block: int = 0
     seconds: list[float] = field(default_factory=list)
     data_wait: list[float] = field(default_factory=list)
     images: list[int] = field(default_factory=list)
@@ -136,10 +140,11 @@ class Stopwatch:
     def step_ended(self, images: int) -> bool:
         """The step that is under way ended with ``images`` images done; whether that completes a window.
 
-        The device is synchronised at the edges of a window only.
+        The device is synchronised at the edges of a window only, and where another worker has its turn: what was left
+        to do would be done while nobody times it.
         """
         now = self.clock()
-        if self._completes(now - self._edge):
+        if self._completes(now - self._edge) or self._ends_block():
             self.synchronize()
             now = self.clock()
         took = now - self._edge
@@ -170,6 +175,12 @@ class Stopwatch:
             return False
         steps = len(self.seconds) - self.windows[-1][0] + 1
         return self.rule.complete(steps, self._total + took, self.timed_cycle)
+
+    def _ends_block(self) -> bool:
+        """Whether the step that is under way is the last of a block."""
+        if not self.block or not self.windows or self._left:
+            return False
+        return (self.timed_steps + 1) % self.block == 0
 
     def _choose_cycle(self) -> None:
         """Real accumulation from here on if a window can hold whole cycles of it: decided before it is timed."""

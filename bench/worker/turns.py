@@ -11,15 +11,20 @@ from .channel import Channel
 class Turns:
     """One worker's side: after every block it tells the runner, and sleeps until it is told to go on.
 
-    Args:
-        descriptor: what the runner writes one byte a turn to.
+    Attributes:
         block: steps of a turn.
-        channel: where blocks are told.
     """
 
     def __init__(self, descriptor: int, block: int, channel: Channel) -> None:
+        """Take no turn yet.
+
+        Args:
+            descriptor: what the runner writes one byte a turn to.
+            block: steps of a turn.
+            channel: where blocks are told.
+        """
+        self.block = block
         self._descriptor = descriptor
-        self._block = block
         self._channel = channel
         self._steps = 0
 
@@ -31,7 +36,7 @@ class Turns:
     def step_ended(self) -> bool:
         """A step ended; whether the block ended with it, so that :meth:`block_ended` is due."""
         self._steps += 1
-        return self._steps >= self._block
+        return self._steps >= self.block
 
     def block_ended(self, **seen: Any) -> None:
         """Tell of the block, and sleep until the next turn."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +9,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.analysis.noise import LOOK_CONFIDENCE, adjacent_pairs, calibration, calibrations, smallest_difference
+from bench.analysis.noise import (
+    LOOK_CONFIDENCE,
+    adjacent_pairs,
+    calibration,
+    calibrations,
+    default_margin,
+    lockstep,
+    smallest_difference,
+)
 from bench.analysis.uncertainty import student
+from bench.records.calibration import Lockstep
 from bench.records.record import Record, Window
-from tests.builders import make_record, make_steps
+from tests.builders import make_case, make_compared, make_comparison, make_pair, make_record, make_steps
 
 BEGAN = datetime(2026, 11, 22, 18, 45, tzinfo=UTC)
 
@@ -106,3 +116,59 @@ def test_a_machine_that_warms_up_drifts() -> None:
 def test_processes_of_one_second_have_no_drift() -> None:
     found = calibration([make_record(process=n, steps=make_steps([0.25 + n / 100] * 4)) for n in (1, 2, 3)])
     assert (found.drift, found.drift_half) == (0.0, None)
+
+
+# Pairs that take turns
+
+
+def together(device: str = "cpu", mode: str = "train", sd: float = 0.008, calibrated: str = "2026-11-20") -> Lockstep:
+    return Lockstep(
+        device=device,
+        mode=mode,
+        case=f"{mode}-yolov8n-{device}-fp32-b4-i160",
+        run="calibration-20261120-101010-3f9ac2",
+        calibrated=f"{calibrated}T10:10:10+00:00",
+        torch="2.14.1",
+        ultralytics="8.4.100",
+        sd=sd,
+        pairs=7,
+        slot=0.0,
+        slot_half=0.01,
+    )
+
+
+def test_the_noise_of_pairs_is_that_of_the_calm_ones_that_took_turns() -> None:
+    calm = [0.01, -0.01, 0.02, -0.02]
+    compared = make_compared(calm)
+    compared.pairs += [make_pair(0.5, disturbed=["a crowd"]), make_pair(0.5, lockstep=False)]
+    few = make_compared(calm[:2], batch=4)
+    [found] = lockstep(make_comparison([compared, few]))
+    assert (found.case, found.pairs, found.sd) == (compared.case.id, 4, pytest.approx(statistics.stdev(calm)))
+    assert (found.device, found.mode) == ("cpu", "train")
+    later = [-log if number % 2 else log for number, log in enumerate(calm)]
+    assert found.slot == pytest.approx(statistics.fmean(later))
+
+
+def test_the_margin_has_room_for_the_interval_of_eight_pairs() -> None:
+    share, origin = default_margin([make_case()], [together(sd=0.008), together(mode="predict", sd=0.5)])
+    assert share == pytest.approx(1.5 * smallest_difference(0.008, 8), abs=0.0011)
+    assert share > 1.5 * smallest_difference(0.008, 8)
+    assert share == round(share, 3)
+    assert origin == "calibrated 2026-11-20"
+
+
+def test_the_noisiest_of_the_cases_settles_it() -> None:
+    known = [together(sd=0.008), together(mode="predict", sd=0.02, calibrated="2026-11-19")]
+    cases = [make_case(), make_case(mode="predict")]
+    assert default_margin(cases, known) == default_margin(cases[1:], known)
+    assert default_margin(cases, known)[1] == "calibrated 2026-11-19"
+
+
+def test_however_quiet_a_machine_there_is_a_margin() -> None:
+    assert default_margin([make_case()], [together(sd=0.0)])[0] == 0.01
+
+
+def test_without_a_calibration_it_says_what_to_do() -> None:
+    for cases, known in (([make_case()], []), ([make_case(), make_case(device="0")], [together()]), ([], [together()])):
+        share, origin = default_margin(cases, known)
+        assert (share, origin) == (0.03, "this machine is not calibrated for it: python -m bench calibrate")

@@ -6,6 +6,8 @@ import re
 import pytest
 
 from bench.cases import Case
+from bench.cases.case import parse_case
+from bench.errors import WrongUse
 from tests.builders import make_case
 
 MODELS = ["yolov8n", "yolo11n", "yolov8n.pt", "/a/best.pt", "/b/best.pt", "/c/my model (2).yaml"]
@@ -64,3 +66,28 @@ def test_cases_are_values() -> None:
     assert len({make_case(), make_case(), make_case(batch=4)}) == 2
     with pytest.raises(AttributeError):
         make_case().batch = 4  # type: ignore[misc]
+
+
+def test_an_id_is_read_back() -> None:
+    cases = [case for case in every_case() if "/" not in case.model]
+    assert [parse_case(case.id) for case in cases] == cases
+    dashed = make_case(model="rtdetr-l", device="cpu+cpu")
+    assert parse_case(f" {dashed.id} ") == dashed
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is no id of a case"),
+        ("yolov8n", "is no id of a case"),
+        ("train-yolov8n-cpu-fp16-b4-i160", "is no id of a case"),
+        ("train-yolov8n-cpu-fp32-b4-i160--p2", "is no id of a case"),
+        ("tune-yolov8n-cpu-fp32-b4-i160", "mode 'tune' is unknown"),
+        ("train-yolov8n-tpu-fp32-b4-i160", "device 'tpu' is unknown"),
+        ("train-yolov8n-cpu-fp32-b0-i160", "batch '0' is not allowed"),
+        ("train-best.pt_380350-cpu-fp32-b4-i160", "is of a model file"),
+    ],
+)
+def test_what_is_no_id_says_so(text: str, said: str) -> None:
+    with pytest.raises(WrongUse, match=said):
+        parse_case(text)

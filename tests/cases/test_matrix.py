@@ -36,7 +36,7 @@ def all_values(planned: list[Planned], axis: str) -> list[Any]:
 
 
 def test_the_profiles_that_the_command_line_promises() -> None:
-    assert list(profiles()) == ["smoke", "quick", "full"]
+    assert list(profiles()) == ["smoke", "quick", "full", "regress"]
 
 
 @pytest.mark.parametrize("name", profiles())
@@ -56,7 +56,7 @@ def test_every_profile_covers_every_kind_of_device(name: str) -> None:
 
 
 def test_a_profile_that_does_not_exist() -> None:
-    with pytest.raises(WrongUse, match=r"^profile 'quik' is unknown: use smoke, quick, full\.$"):
+    with pytest.raises(WrongUse, match=r"^profile 'quik' is unknown: use smoke, quick, full, regress\.$"):
         profile("quik")
 
 

@@ -6,7 +6,7 @@ import pytest
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--profile", "fast"], "profile 'fast' is unknown: use smoke, quick, full."),
+        (["--profile", "fast"], "profile 'fast' is unknown: use smoke, quick, full, regress."),
         (["--device", "gpu"], "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1."),
         (["--batch", "0"], "batch '0' is not allowed: use a whole number from 1 to 65536."),
         (["--imgsz", "big"], "imgsz 'big' is not allowed: use a whole number from 1 to 16384."),

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bench.errors import WrongUse
-from bench.records.calibration import Calibration, keep, noise_of, path, read, stamped
+from bench.records.calibration import Calibration, Lockstep, keep, noise_of, path, read, read_lockstep, stamped
 from bench.records.record import Noise
 from tests.builders import make_case, make_machine, make_record
 
@@ -118,3 +118,36 @@ def test_records_of_this_machine_get_what_they_lack() -> None:
     records = [make_record(), make_record(noise=own), make_record(machine=elsewhere), make_record(mode="predict")]
     assert [record.noise for record in stamped(records, [FOUND], HERE)] == [NOISE, own, None, None]
     assert records[0].noise is None
+
+
+TOGETHER = Lockstep(
+    device="cpu",
+    mode="train",
+    case="train-yolov8n-cpu-fp32-b4-i160",
+    run="calibration-20261122-184512-3f9ac2",
+    calibrated="2026-11-22T18:45:14+00:00",
+    torch="2.14.1",
+    ultralytics="8.4.100",
+    sd=0.008,
+    pairs=7,
+    slot=0.001,
+    slot_half=0.004,
+)
+
+
+def test_pairs_that_take_turns_are_kept_beside_it_and_the_newest_count(tmp_path: Path) -> None:
+    assert read_lockstep(tmp_path, HERE) == []
+    keep(tmp_path, HERE, [FOUND], [TOGETHER, msgspec.structs.replace(TOGETHER, mode="predict")])
+    keep(tmp_path, HERE, [other(sd=0.5)])
+    newer = msgspec.structs.replace(TOGETHER, sd=0.02, pairs=3)
+    keep(tmp_path, HERE, [], [newer])
+    assert read_lockstep(tmp_path, HERE) == [msgspec.structs.replace(TOGETHER, mode="predict"), newer]
+    assert [one.sd for one in read(tmp_path, HERE)] == [0.5]
+
+
+def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
+    file = keep(tmp_path, HERE, [FOUND])
+    content = msgspec.json.decode(file.read_bytes())
+    del content["lockstep"]
+    file.write_bytes(msgspec.json.encode(content))
+    assert (read(tmp_path, HERE), read_lockstep(tmp_path, HERE)) == ([FOUND], [])

@@ -10,7 +10,7 @@ import sys
 import time
 import zlib
 
-STEP = 0.25
+STEP = 0.25 * float(os.environ.get("FAKE_FACTOR", "1"))  # so that one environment is slower than another
 WOBBLE = {"wobbles": 0.02, "swings": 0.5}  # by how much every process is slower than STEP, then faster, and so on
 
 
@@ -34,9 +34,10 @@ BATTERY = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "
 BATTERY["disturbed"] = ["the machine ran on its battery"]
 
 
-CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2}
+CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "disturbed": []}
 NO_PARTS = {"how": "clock", "seconds": {}, "optimizer": None}
-TOLD = {"phases": NO_PARTS, "window": CALM, "discarded": [], "apart": {"turn": 0.125}}
+TOLD = {"phases": NO_PARTS, "window": CALM, "mendable": False, "memory": {}, "discarded": [], "apart": {"turn": 0.125}}
+TURNS = 4
 
 
 def reading(case, step):
@@ -51,10 +52,27 @@ def given_up(case, step):
 def measured(case, step=STEP, **more):
     send("phase", name="warmup")
     send("effective", settings={**case, "threads": 3})
-    send("phase", name="window")
+    send("phase", name="window", steps=job["window"].get("warmup_steps") or 2)
+    if job.get("block"):
+        take_turns(case, step)
     send("measured", steps=reading(case, step), extra={"pid": os.getpid()}, **{**TOLD, **more})
     rest(case["model"])
     send("ended", status="measured", reason="", axes=[])
+
+
+def take_turns(case, step):
+    """Sleep until told to go on, one byte a turn; the window ends within the last of them."""
+    for turn in range(TURNS):
+        if not os.read(int(sys.argv[4]), 1):
+            os._exit(1)
+        part = case["model"]
+        if part.startswith("dies-in-turns") and turn == 2 and (part.endswith("always") or not times_before(case)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if part == "has-no-room-in-turns":
+            send("ended", status="out_of_memory", reason="There is no memory.", axes=[])
+            os._exit(0)
+        if turn < TURNS - 1:
+            send("block", seconds=2 * step, steps=2)
 
 
 def rest(part):
@@ -112,6 +130,16 @@ def play(case):
         return
     if part == "on-battery":
         measured(case, window=BATTERY)
+        return
+    if part == "disturbed-once":
+        crowd = {"window": {**CALM, "disturbed": ["a crowd"]}, "mendable": True}
+        measured(case, **({} if times_before(case) else crowd))
+        return
+    if part == "always-disturbed":
+        measured(case, window={**CALM, "disturbed": ["a crowd"]}, mendable=True)
+        return
+    if part == "runs-on-base-alone" and STEP > 0.25:
+        send("ended", status="substituted", reason="No such thing.", axes=[])
         return
     if part in WOBBLE:
         measured(case, STEP * (1 + WOBBLE[part] * (-1) ** times_before(case)))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
 import pytest
 
 from bench.errors import BenchError
-from bench.runner.lockstep import LIMIT, Ended, Side, alternate
+from bench.records.outcome import Outcome, Status
+from bench.runner.lockstep import LIMIT, Ended, Side, alternate, mirrored
 from bench.runner.worker import Died, RanWild, Silent
 
-WARM = [{"event": "phase", "name": name} for name in ("setup", "warmup", "window")]
+WARM = [{"event": "phase", "name": name, "steps": 18} for name in ("setup", "warmup", "window")]
 WELL = {"event": "ended", "status": "measured", "reason": "", "axes": []}
 
 
@@ -26,6 +28,9 @@ class Played:
         self.said = list(said)
         self.name = name
         self.log = [] if log is None else log
+
+    def end(self) -> None:
+        self.log.append(f"{self.name} is gone")
 
     def take_turn(self) -> None:
         self.log.append(self.name)
@@ -45,6 +50,7 @@ def side(*said: Any, name: str = "a", log: list[str] | None = None) -> Side:
 def test_it_is_warm_where_its_window_begins_and_no_turn_was_given() -> None:
     one = side(*WARM, block())
     one.warm_up()
+    assert one.warmed == 18
     assert one.worker.said == [block()]  # type: ignore[attr-defined]
     assert one.worker.log == []  # type: ignore[attr-defined]
 
@@ -57,7 +63,8 @@ def test_a_turn_is_one_block() -> None:
     one.turn()
     assert one.measured["steps"] == 1
     assert one.ended == WELL
-    assert one.worker.log == ["a"] * 3  # type: ignore[attr-defined]
+    # Who goes on must not have to share the machine with what is left of it.
+    assert one.worker.log == ["a"] * 3 + ["a is gone"]  # type: ignore[attr-defined]
 
 
 def test_what_else_is_told_within_a_turn_is_passed_over() -> None:
@@ -124,3 +131,33 @@ def test_a_side_that_has_ended_is_passed_over() -> None:
     alternate([short, long], 6, random.Random(0))
     assert (log.count("a"), log.count("b")) == (2, 6)
     assert short.ended == long.ended == WELL
+
+
+def test_the_order_of_two_is_random_and_mirrored() -> None:
+    starts = set()
+    for seed in range(8):
+        rounds = list(itertools.islice(mirrored(random.Random(seed)), 12))
+        assert all(sorted(order) == [0, 1] for order in rounds)
+        assert [later for later in rounds[1::2]] == [(b, a) for a, b in rounds[::2]]
+        starts.add(tuple(rounds[::2]))
+    assert len(starts) > 4
+
+
+def test_how_a_worker_ended_is_told_as_an_outcome() -> None:
+    end = {**WELL, "status": "out_of_memory", "reason": "There is no memory."}
+    with pytest.raises(Ended) as told:
+        side(end).turn()
+    assert (told.value.outcome, told.value.died) == (Outcome(Status.OUT_OF_MEMORY, "There is no memory."), False)
+    with pytest.raises(Ended) as told:
+        side(Died(-9)).turn()
+    assert (told.value.outcome.status, told.value.died) == (Status.FAILED, True)
+    assert told.value.outcome.reason == "A worker was killed by SIGKILL while it took turns."
+    with pytest.raises(Ended) as told:
+        side(*WARM[:2], WELL).warm_up()
+    assert told.value.outcome.status is Status.FAILED
+
+
+def test_settings_that_run_are_kept() -> None:
+    one = side(WARM[0], {"event": "effective", "settings": {"mosaic": 1.0}}, *WARM[1:])
+    one.warm_up()
+    assert one.effective == {"mosaic": 1.0}

@@ -257,6 +257,34 @@ def test_a_single_thread_that_idles_disturbs_where_waits_are_not_told(
     assert len(reader.close()["disturbed"]) == found
 
 
+def test_a_worker_that_takes_turns_with_this_one_disturbs_nobody(linux: FakeProc, clocks: Clocks) -> None:
+    class Shared(FakeDevice):
+        def sample(self) -> dict[str, Any]:
+            return {**super().sample(), "device_others": self.computing}
+
+        computing = 1
+
+    def crowd() -> None:
+        linux.machine(user=1000 + 4 * 100, idle=1000)
+
+    device = Shared()
+    found = {}
+    for alone in (True, False):
+        reader = Meter(device, str(linux.root), str(linux.system))
+        reader.prepare(1, alone=alone)
+        linux.machine(user=1000, idle=1000)
+        reader.open()
+        clocks.move(wall=4.0, cpu=0.0)
+        crowd()
+        found[alone] = reader.close()
+    assert [len(found[alone]["disturbed"]) for alone in (True, False)] == [2, 0]
+    assert (found[True]["device_others"], found[False]["device_others"]) == (1, 0)
+    device.computing = 2
+    reader.open()
+    clocks.move(wall=4.0, cpu=4.0)
+    assert reader.close()["disturbed"] == ["1 other process computed on the device"]
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_is_missing_at_one_edge_is_not_told(linux: FakeProc, clocks: Clocks, when: str) -> None:
     for path in ("stat", "pressure/cpu", "pressure/memory", "pressure/io", "self/task/10/schedstat"):

@@ -111,8 +111,8 @@ class Bench:
             def __init__(self, device: Any) -> None:
                 pass
 
-            def prepare(self, threads: int | None = None) -> None:
-                bench.log.append(f"prepare {threads}")
+            def prepare(self, threads: int | None = None, alone: bool = True) -> None:
+                bench.log.append(f"prepare {threads}" + (" in turns" if not alone else ""))
 
             def open(self) -> None:
                 bench.log.append("open")
@@ -138,8 +138,9 @@ class Bench:
         block: int = 0,
         settings: dict[str, Any] | None = None,
         warmup: float = 0.0,
+        warmup_steps: int = 0,
     ) -> Session:
-        rule = {"warmup_seconds": warmup, "window_steps": window, "window_seconds": 0.0}
+        rule = {"warmup_seconds": warmup, "window_steps": window, "window_seconds": 0.0, "warmup_steps": warmup_steps}
         self.job = {"case": CASE, "pins": {}, "threads": 1, "data": "data.yaml", "scratch": "/nowhere", "window": rule}
         turns: Any = FakeTurns(self, block) if block else None
         device: Any = FakeDevice(self, kind)
@@ -318,6 +319,36 @@ def test_who_takes_turns_never_measures_again(monkeypatch: pytest.MonkeyPatch) -
     assert bench.run() == 3 + 3
     found = bench.measured()
     assert (found["window"], found["discarded"]) == (seen, [])
+    assert bench.log[0] == "prepare 1 in turns"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "mendable"), [([], False), (["a crowd"], True), (["the machine ran on its battery"], False)]
+)
+def test_whether_measuring_again_may_help_is_told(
+    monkeypatch: pytest.MonkeyPatch, reasons: list[str], mendable: bool
+) -> None:
+    bench = Bench(monkeypatch, [{**reading(), "disturbed": reasons}])
+    bench.start(block=2)
+    bench.run()
+    assert bench.measured()["mendable"] is mendable
+
+
+def test_a_device_finishes_its_work_before_another_worker_has_its_turn(bench: Bench) -> None:
+    bench.start("cuda", block=2, window=5)
+    bench.run()
+    opened = bench.log.index("open")
+    assert bench.log[opened:] == [
+        *["open", "synchronize"],
+        *["step", "step", "synchronize", "wait"] * 2,
+        *["step", "synchronize", "close", "memory"],
+    ]
+
+
+def test_how_many_steps_it_warmed_up_by_is_told_and_can_be_asked_for(bench: Bench) -> None:
+    bench.start(block=2, warmup_steps=7)
+    assert bench.run() == 7 + 3
+    assert [fields["steps"] for event, fields in bench.told if fields.get("name") == "window"] == [7]
 
 
 def test_blocks_are_told_and_waiting_belongs_to_no_step(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from scipy import stats
 
+from bench.records.outcome import Status
 from bench.runner.lockstep import Ended
 
 
@@ -25,7 +26,8 @@ class Check(msgspec.Struct, frozen=True):
 def heard(event: dict[str, Any]) -> dict[str, Any]:
     """An event of a worker; raises :class:`Ended` where it tells that the worker could not do what it was asked."""
     if event["event"] == "ended" and event["status"] != "measured":
-        raise Ended(f"a worker ended as {event['status']}: {event['reason']}")
+        status, reason = event["status"], event["reason"]
+        raise Ended(f"a worker ended as {status}: {reason}", Status(status), reason)
     return event
 
 

@@ -1,0 +1,217 @@
+"""The record of a live comparison of two environments: every pair of processes that took turns.
+
+One JSON file, ``results/<run>/comparison.json``, written anew after every pair; all else is derived from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases import Case, Recipe
+from bench.errors import WrongUse
+from bench.records.outcome import Outcome, Status
+from bench.records.record import Conditions, Environment, Machine, Memory, Phase, Steps
+from bench.records.store import COMPARISON, encoded, write_whole
+
+SCHEMA = 1
+
+SIDES = ("base", "head")
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process of a pair measured.
+
+    Attributes:
+        steps: raw times of the steps of its turns; warm-up is left out.
+        phases, memory: as in a record.
+        cpu_seconds: that the process used during its window.
+    """
+
+    steps: Steps
+    phases: dict[str, Phase] = {}
+    memory: dict[str, Memory] = {}
+    cpu_seconds: float | None = None
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """Its peak memory by the first of its figures that is one."""
+        return next((one.bytes for one in self.memory.values() if one.bytes is not None), None)
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two processes that took turns.
+
+    Attributes:
+        started: when, UTC.
+        head_first: whether head was started first.
+        fresh: whether it was measured to confirm an alarm.
+        lockstep: whether they took turns; where memory holds but one of them, they ran one after the other.
+        processors: that both were bound to while they took turns; empty where they were not.
+        redone: how often the pair was begun anew because something disturbed it, or a worker died.
+        disturbed: what disturbed it, one phrase each; judged by what the system told, never by speed.
+        seconds: that the pair cost, starting and warming up included.
+        base, head: what they measured.
+    """
+
+    started: str
+    head_first: bool
+    base: Measured
+    head: Measured
+    fresh: bool = False
+    lockstep: bool = True
+    processors: list[int] = []
+    redone: int = 0
+    disturbed: list[str] = []
+    seconds: float = 0.0
+
+    @property
+    def log(self) -> float:
+        """``ln(head / base)`` of the mean step of training; above 0 head is slower."""
+        return math.log(self.head.steps.step_seconds / self.base.steps.step_seconds)
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two environments.
+
+    Attributes:
+        asked: the specification as it was given, without folders.
+        key: of what is installed; two sides with the same one are the same thing.
+        packages: all of them, ``name==version``.
+        environment: versions that count.
+    """
+
+    asked: str
+    key: str
+    packages: list[str]
+    environment: Environment
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a case on one side."""
+
+    outcome: Outcome = Outcome(Status.MEASURED)
+    effective: dict[str, Any] = {}
+
+
+class Compared(msgspec.Struct, kw_only=True):
+    """One case on both sides.
+
+    Attributes:
+        case, recipe: what was measured, and how.
+        base, head: what became of it; None where that is not known yet.
+        pairs: in the order in which they were measured.
+        alone: why its processes ran one after the other, where they did.
+        trouble: why there are no more pairs, where something other than the plan ended it.
+    """
+
+    case: Case
+    recipe: Recipe
+    base: Ran | None = None
+    head: Ran | None = None
+    pairs: list[Pair] = []
+    alone: str = ""
+    trouble: str = ""
+
+    @property
+    def looks(self) -> list[float]:
+        """``ln(head / base)`` of the pairs of the planned looks."""
+        return [pair.log for pair in self.pairs if not pair.fresh]
+
+    @property
+    def fresh(self) -> list[float]:
+        """The same of the pairs that were to confirm an alarm."""
+        return [pair.log for pair in self.pairs if pair.fresh]
+
+    @property
+    def both(self) -> bool:
+        """Whether both sides can run it, as far as is known."""
+        return all(ran is None or ran.outcome.status is Status.MEASURED for ran in (self.base, self.head))
+
+
+class Comparison(msgspec.Struct, kw_only=True):
+    """Head against base on one machine.
+
+    Attributes:
+        run: name of its folder.
+        started: when, UTC.
+        base, head: the environments.
+        newer: releases after this date were left out of both.
+        margin: a difference below this share counts as none; ``margin_from`` says where it comes from.
+        memory_margin: the same for peak memory.
+        seconds: that it took up to the last pair, all sittings together, building environments left out.
+    """
+
+    schema: int = SCHEMA
+    run: str
+    started: str
+    machine: Machine
+    conditions: Conditions = Conditions()
+    base: Side
+    head: Side
+    newer: str = ""
+    margin: float
+    margin_from: str
+    memory_margin: float
+    cases: list[Compared]
+    seconds: float = 0.0
+
+    @property
+    def itself(self) -> bool:
+        """Whether both sides are the same thing: a check of the comparison itself."""
+        return self.base.key == self.head.key
+
+    def same_question(self, other: Comparison) -> bool:
+        """Whether the other one asks the same thing of the same machine, so that one can go on where it ended."""
+        return (
+            self.machine.fingerprint == other.machine.fingerprint
+            and (self.base.key, self.head.key) == (other.base.key, other.head.key)
+            and [(one.case, one.recipe.fingerprint) for one in self.cases]
+            == [(one.case, one.recipe.fingerprint) for one in other.cases]
+        )
+
+
+def save(folder: Path, comparison: Comparison) -> str:
+    """Write it as ``comparison.json``; an empty string, or one sentence on why it could not be written."""
+    try:
+        write_whole(folder / COMPARISON, encoded(comparison))
+    except OSError as error:
+        return (
+            f"the comparison could not be written to {folder}: {error.strerror or error}. Make room: it is tried again."
+        )
+    return ""
+
+
+def read(folder: Path) -> Comparison:
+    """The comparison of a run.
+
+    Raises:
+        WrongUse: where there is none, or it cannot be read.
+    """
+    file = folder / COMPARISON
+    try:
+        content = msgspec.json.decode(file.read_bytes())
+        if content.get("schema", 0) > SCHEMA:
+            raise WrongUse(f"{file} was written by a newer yolopace: update this one.")
+        return msgspec.convert(content, Comparison)
+    except FileNotFoundError:
+        raise WrongUse(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
+    except (OSError, msgspec.MsgspecError, ValueError, TypeError, AttributeError) as error:
+        raise WrongUse(f"{file} cannot be read: {error}.") from error
+
+
+def unfinished(results: Path, question: Comparison) -> Comparison | None:
+    """The newest comparison under a results folder that asks the same (:meth:`Comparison.same_question`)."""
+    found: Sequence[Path] = sorted(results.glob(f"*/{COMPARISON}"))
+    for file in reversed(found):
+        try:
+            known = read(file.parent)
+        except WrongUse:
+            continue
+        if known.same_question(question):
+            return known
+    return None

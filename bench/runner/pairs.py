@@ -1,0 +1,235 @@
+"""One pair: a process of base and a process of head, taking turns where memory holds both, else one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import psutil
+
+from bench.cases.matrix import Planned
+from bench.records.comparison import SIDES, Measured, Pair
+from bench.records.outcome import Status
+from bench.records.record import Memory, Steps
+from bench.runner.crowd import Crowd
+from bench.runner.launcher import Launcher, scratch_folder
+from bench.runner.lockstep import Ended, Side, mirrored
+from bench.runner.measure import case_job, oom_kills, phases, run_job
+from bench.runner.processors import bind
+
+PHASE_LIMIT = 600.0
+"""Seconds that warm-up and window of a process by itself may take each."""
+
+WHOLE = 1_000_000
+"""More steps than a window has: a turn is a whole window."""
+
+TURN = {"cpu": 2, "mps": 8, "cuda": WHOLE}
+"""Steps of a turn by kind of device.
+
+Short on a CPU, where what disturbs comes and goes within seconds. On a GPU each turn begins with an idle device and
+ends with waiting for it, and data loader processes go on working while their worker waits: there a window, which leaves
+out the batches that they had ready, is one turn."""
+
+ROOM = 1.2
+"""Memory that has to be free for the second process, over what the first one has when it is warm."""
+
+
+class NoRoom(Exception):
+    """Memory does not hold both processes; the text says what was seen."""
+
+
+class Pairing(msgspec.Struct, frozen=True):
+    """What the two processes of a pair are started with, base first.
+
+    Attributes:
+        launchers: of both environments.
+        planned: the case.
+        data: what :func:`bench.runner.measure.find_data` gave for each.
+    """
+
+    launchers: tuple[Launcher, Launcher]
+    planned: Planned
+    data: tuple[dict[str, Any], dict[str, Any]]
+
+
+class Two(msgspec.Struct, frozen=True):
+    """A pair and the settings that ran, base first; ``mendable`` if measuring it again may spare what disturbed it."""
+
+    pair: Pair
+    effective: tuple[dict[str, Any], dict[str, Any]]
+    mendable: bool
+
+
+def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, warmup_steps: int) -> Two:
+    """Two live processes that take turns.
+
+    Args:
+        pairing: what is started.
+        head_first: whether head is started first.
+        draw: settles the order of turns.
+        warmup_steps: that both warm up by, at once. 0 where that is not known: the second one is then started only when
+            the first one has warmed up by time, and memory is seen to hold both.
+
+    Raises:
+        NoRoom: where memory does not hold both.
+        Ended: where a process ended in any other way than measured; its text begins with the side.
+    """
+    began, started, kills = time.monotonic(), now(), oom_kills()
+    kind = pairing.planned.case.device_kind
+    on_cpu = kind == "cpu"
+    sides: dict[int, Side] = {}
+    with contextlib.ExitStack() as stack:
+
+        def start(number: int, steps: int) -> None:
+            scratch = stack.enter_context(scratch_folder())
+            job = {**case_job(pairing.planned, pairing.data[number], scratch), "block": TURN[kind]}
+            if steps:
+                job["window"] |= {"warmup_steps": steps, "warmup_seconds": 0.0}
+            sides[number] = Side(pairing.launchers[number].start(job))
+            stack.callback(sides[number].worker.end, 1.0)
+
+        first, second = (1, 0) if head_first else (0, 1)
+
+        def warm_up(number: int) -> None:
+            with named(number, kills):
+                sides[number].warm_up()
+
+        start(first, warmup_steps)
+        if not warmup_steps:
+            warm_up(first)
+            look_for_room(sides[first])
+        start(second, warmup_steps or sides[first].warmed)
+        if warmup_steps:
+            warm_up(first)
+        warm_up(second)
+        own = bind([side.worker.pid for side in sides.values()], sides[0].effective["threads"], draw) if on_cpu else []
+        crowd = Crowd()
+        rounds = mirrored(draw)
+        while not all(side.ended for side in sides.values()):
+            for number in next(rounds):
+                if not sides[number].ended:
+                    with named(number, kills):
+                        sides[number].turn()
+        used = sum(side.measured["window"]["cpu_seconds"] or 0.0 for side in sides.values())
+        seen = crowd.disturbed(used) if on_cpu else []
+    events = [sides[number].measured for number in (0, 1)]
+    told = [phrase for event in events for phrase in event["window"]["disturbed"]]
+    pair = Pair(
+        started=started,
+        head_first=head_first,
+        base=measured(events[0]),
+        head=measured(events[1]),
+        processors=own,
+        disturbed=list(dict.fromkeys([*seen, *told])),
+        seconds=round(time.monotonic() - began, 3),
+    )
+    mendable = bool(seen) or any(event["mendable"] for event in events)
+    return Two(pair, (sides[0].effective, sides[1].effective), mendable)
+
+
+def one_by_one(pairing: Pairing, head_first: bool) -> Two:
+    """Two fresh processes, one after the other, each measured as a case of a run is.
+
+    Raises:
+        Ended: where one was not measured; its text begins with the side.
+    """
+    began, started = time.monotonic(), now()
+    found: dict[int, Any] = {}
+    for number in (1, 0) if head_first else (0, 1):
+        found[number] = alone(pairing, number)
+        outcome = found[number].outcome
+        if outcome.status is not Status.MEASURED:
+            raise Ended(f"{SIDES[number]}: {outcome.reason}", outcome.status, outcome.reason)
+    events = [found[number].measured for number in (0, 1)]
+    pair = Pair(
+        started=started,
+        head_first=head_first,
+        base=measured(events[0]),
+        head=measured(events[1]),
+        lockstep=False,
+        disturbed=list(dict.fromkeys(phrase for event in events for phrase in event["window"]["disturbed"])),
+        seconds=round(time.monotonic() - began, 3),
+    )
+    # A window that was disturbed was measured again within its own process.
+    return Two(pair, (found[0].effective, found[1].effective), mendable=False)
+
+
+def alone(pairing: Pairing, number: int) -> Any:
+    """One side by itself: what came out of its worker, as :func:`bench.runner.measure.run_job` gives it."""
+    with scratch_folder() as scratch:
+        job = case_job(pairing.planned, pairing.data[number], scratch)
+        return run_job(pairing.launchers[number], job, PHASE_LIMIT)
+
+
+@contextlib.contextmanager
+def named(number: int, kills: int) -> Any:
+    """Say which side it was that ended, and whether the system killed it for want of memory."""
+    try:
+        yield
+    except Ended as end:
+        reason, status = end.outcome.reason, end.outcome.status
+        if end.died and oom_kills() > kills:
+            status, reason = Status.OUT_OF_MEMORY, "The system ran out of memory and killed the worker."
+        raise Ended(f"{SIDES[number]}: {reason}", status, reason, end.died) from end
+
+
+def look_for_room(side: Side) -> None:
+    """Raise :class:`NoRoom` unless a second process as large as this one fits in what the machine has free."""
+    needed, free = ROOM * footprint(side.worker.pid), psutil.virtual_memory().available
+    if needed > free:
+        gib = 2**30
+        raise NoRoom(f"one process needs {needed / ROOM / gib:.1f} GiB, and {free / gib:.1f} GiB were free beside it")
+
+
+def footprint(pid: int) -> int:
+    """Bytes that a process and what it started have for themselves; 0 where it has ended or does not tell."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for one in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                total += one.memory_full_info().uss
+    return total
+
+
+def measured(event: dict[str, Any]) -> Measured:
+    """What a worker's ``measured`` event says.
+
+    Raises:
+        Ended: where it cannot be read.
+    """
+    try:
+        steps = msgspec.convert(event["steps"], Steps)
+        return Measured(
+            steps=trimmed(steps),
+            phases=phases(event["phases"], steps),
+            memory=msgspec.convert(event["memory"], dict[str, Memory]),
+            cpu_seconds=event["window"]["cpu_seconds"],
+        )
+    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        raise Ended(f"what a worker reported cannot be read: {error}", Status.FAILED) from error
+
+
+def trimmed(steps: Steps) -> Steps:
+    """Steps without their warm-up but for its last one, which settles of what kind the first step of the window is."""
+    start = max(steps.warmup - 1, 0)
+    images: int | Sequence[int] = steps.images
+    return msgspec.structs.replace(
+        steps,
+        warmup=steps.warmup - start,
+        dropped=steps.dropped + start,
+        seconds=steps.seconds[start:],
+        data_wait=steps.data_wait[start:],
+        images=images if isinstance(images, int) else list(images[start:]),
+        optimizer=[index - start for index in steps.optimizer if index >= start],
+    )
+
+
+def now() -> str:
+    """This moment, as records have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,212 @@
+"""A live comparison of two environments: pairs of processes, case after case, until all is decided that can be."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.matrix import Planned
+from bench.records.comparison import SIDES, Compared, Comparison, Ran, save
+from bench.records.outcome import Outcome, Status
+from bench.runner import pairs
+from bench.runner.launcher import Launcher
+from bench.runner.lockstep import Ended
+from bench.runner.measure import NoData, find_data
+from bench.runner.pairs import NoRoom, Pairing, Two
+
+REDO = 2
+"""How often a pair is begun anew because something disturbed it, or a process died.
+
+Where the last pair stayed disturbed all the same, the next one is not begun anew for that: on a machine that is never
+calm this would only cost time."""
+
+BALANCE = 4
+"""Pairs among which each side is started first equally often; every planned look comes after a multiple of it."""
+
+Wanted = Callable[[Comparison], dict[str, bool]]
+"""Which cases want one more pair, by their id, and whether that is to confirm an alarm. Empty: all is decided."""
+
+Told = Callable[[Compared, str], None]
+"""Hears of each case that something new is known of; the text is empty, or one sentence on what went wrong."""
+
+
+class Regress:
+    """Measures pairs, and writes the comparison after every one.
+
+    Attributes:
+        comparison: with all that is known so far; going on with one that was stopped is the same as beginning.
+        cut: how many pairs were wanted and had no room in the time budget.
+        unsaved: one sentence while the comparison could not be written, else empty.
+    """
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        launchers: tuple[Launcher, Launcher],
+        folder: Path,
+        wanted: Wanted,
+        told: Told,
+        *,
+        budget: float | None = None,
+    ) -> None:
+        """Start nothing.
+
+        Args:
+            comparison: is added to.
+            launchers: of base and head; the caller closes them.
+            folder: that the comparison is written to.
+            wanted: says after every round what is still to do.
+            told: hears of progress.
+            budget: seconds for all pairs; the first pair of each case is measured in any case.
+        """
+        self.comparison = comparison
+        self.cut = 0
+        self.unsaved = ""
+        self._launchers = launchers
+        self._folder = folder
+        self._wanted = wanted
+        self._told = told
+        self._budget = budget
+        self._restless = False
+        self._data: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+
+    def run(self) -> None:
+        """Go on until nothing is wanted any more or the time budget is over.
+
+        Raises:
+            WrongUse: where an environment or the data cannot be used at all.
+            KeyboardInterrupt: after what is known was written.
+        """
+        for launcher in self._launchers:
+            launcher.prepare()
+        for launcher in self._launchers:
+            launcher.wait()
+        began = time.monotonic()
+        cases = {compared.case.id: compared for compared in self.comparison.cases}
+        number = 0
+        while wanted := self._wanted(self.comparison):
+            order = sorted(wanted)
+            random.Random(f"{self.comparison.run} {number}").shuffle(order)
+            number += 1
+            fitting = [name for name in order if self._fits(cases[name], time.monotonic() - began)]
+            self.cut = len(wanted) - len(fitting)
+            if not fitting:
+                return
+            for name in fitting:
+                self._measure(cases[name], wanted[name])
+        self.cut = 0
+
+    def _fits(self, compared: Compared, spent: float) -> bool:
+        """Whether there is time for one more pair; it is taken to last as long as the case's last one."""
+        if self._budget is None or not compared.pairs:
+            return True
+        return spent + compared.pairs[-1].seconds <= self._budget
+
+    def _measure(self, compared: Compared, fresh: bool) -> None:
+        began = time.monotonic()
+        try:
+            said = self._pair(compared, fresh)
+        finally:
+            self.comparison.seconds = round(self.comparison.seconds + time.monotonic() - began, 3)
+            self.unsaved = save(self._folder, self.comparison)
+        self._told(compared, said or self.unsaved)
+
+    def _pair(self, compared: Compared, fresh: bool) -> str:
+        """Measure one pair of a case, or find out why there is none; what went wrong, in one sentence."""
+        pairing = self._pairing(compared)
+        if pairing is None:
+            return ""
+        number = len(compared.pairs)
+        head_first = starts(self.comparison.run, compared.case.id, number)
+        ended: Ended | None = None
+        two: Two | None = None
+        for redone in range(REDO + 1):
+            draw = random.Random(f"{self.comparison.run} {compared.case.id} {number} {redone}")
+            try:
+                two = self._two(compared, pairing, head_first, draw)
+            except Ended as end:
+                ended = end
+                if not number and not self._both_run(compared, pairing, end):
+                    return ""
+                continue
+            if not two.mendable or redone == REDO or self._restless:
+                self._restless = two.mendable
+                self._keep(compared, two, fresh, redone)
+                return ""
+        if two is not None:  # a later try died: a disturbed pair is better than none
+            self._keep(compared, two, fresh, REDO)
+            return ""
+        compared.trouble = f"{ended}" if ended else "no pair could be measured"
+        return compared.trouble
+
+    def _two(self, compared: Compared, pairing: Pairing, head_first: bool, draw: random.Random) -> Two:
+        if not compared.alone:
+            try:
+                return pairs.in_turns(pairing, head_first, draw, warmup_steps(compared))
+            except NoRoom as seen:
+                compared.alone = f"memory does not hold both processes at once: {seen}"
+        return pairs.one_by_one(pairing, head_first)
+
+    def _both_run(self, compared: Compared, pairing: Pairing, end: Ended) -> bool:
+        """After the first pair of a case failed: let each side run by itself, to know which of them can.
+
+        Where both can and it was memory that failed, they run one after the other from here on.
+        """
+        for number, side in enumerate(SIDES):
+            seen = pairs.alone(pairing, number)
+            setattr(compared, side, Ran(outcome=seen.outcome, effective=seen.effective))
+        if compared.both and end.outcome.status is Status.OUT_OF_MEMORY:
+            compared.alone = "memory does not hold both processes at once"
+        return compared.both
+
+    def _keep(self, compared: Compared, two: Two, fresh: bool, redone: int) -> None:
+        compared.pairs.append(msgspec.structs.replace(two.pair, fresh=fresh, redone=redone))
+        if len(compared.pairs) == 1:
+            compared.base, compared.head = (Ran(effective=effective) for effective in two.effective)
+
+    def _pairing(self, compared: Compared) -> Pairing | None:
+        """What the processes of a case are started with; None where there is no data set for one of them."""
+        name = compared.case.id
+        planned = Planned(compared.case, compared.recipe)
+        if name not in self._data:
+            found = []
+            for side, launcher in zip(SIDES, self._launchers, strict=True):
+                try:
+                    found.append(find_data(launcher, planned))
+                except NoData as error:
+                    setattr(compared, side, Ran(outcome=error.outcome))
+            if len(found) < len(SIDES):
+                return None
+            if found[0]["fingerprint"] != found[1]["fingerprint"]:
+                compared.base = compared.head = Ran(
+                    outcome=Outcome(Status.INVALID, "The data sets of both sides differ.")
+                )
+                return None
+            self._data[name] = found[0], found[1]
+        return Pairing(self._launchers, planned, self._data[name])
+
+
+def warmup_steps(compared: Compared) -> int:
+    """Steps that both sides of a case warm up by: as many as the first pair took; 0 before there is one."""
+    if not compared.pairs:
+        return 0
+    first = compared.pairs[0].base.steps
+    return first.dropped + first.warmup
+
+
+def starts(run: str, case: str, number: int) -> bool:
+    """Whether head is started first in a pair of a case: random, and as often as base in every :data:`BALANCE` pairs.
+
+    Args:
+        run: name of the run, which seeds it.
+        case: id of the case.
+        number: of the pair within the case, from 0.
+    """
+    order = [True, False] * (BALANCE // 2)
+    random.Random(f"{run} {case} {number // BALANCE}").shuffle(order)
+    return order[number % BALANCE]

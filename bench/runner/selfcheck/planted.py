@@ -1,0 +1,110 @@
+"""An Ultralytics that is slower by a known amount: to see whether a comparison finds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from bench.errors import WrongUse
+from bench.records.store import write_whole
+from bench.runner.environments import Built, install
+from bench.runner.resolution import Resolved, Say
+
+COPY = 99
+"""The number of the copy of an environment that is patched: no comparison uses it."""
+
+WHERE = {
+    "forward": ("nn/tasks.py", "BaseModel", "loss"),
+    "optimizer": ("engine/trainer.py", "BaseTrainer", "optimizer_step"),
+    "data": ("data/base.py", "BaseDataset", "__getitem__"),
+}
+"""What can be made slower: a file of Ultralytics, a class in it, and the method that then burns processor time."""
+
+CALLS = {"forward": 1.0, "optimizer": 1 / 16, "data": 4.0}
+"""How often each is called in a step of batch 4: the optimizer runs every 16th, and data are loaded image by image."""
+
+FILE = "planted.json"
+
+PATCH = '''
+
+def _yolopace_plant(owner, name, where):
+    """Make a method burn processor time, by as much as stands in a file of this environment."""
+    import functools
+    import json
+    import pathlib
+    import sys
+    import time
+
+    planted = json.loads((pathlib.Path(sys.prefix) / "{file}").read_text())
+    if planted["where"] != where:
+        return
+    method = getattr(owner, name)
+
+    @functools.wraps(method)
+    def slower(*args, **kwargs):
+        until = time.thread_time() + planted["seconds"]
+        while time.thread_time() < until:
+            pass
+        return method(*args, **kwargs)
+
+    setattr(owner, name, slower)
+
+
+_yolopace_plant({owner}, "{name}", "{where}")
+'''
+
+
+class Planted(msgspec.Struct, frozen=True):
+    """A patched environment.
+
+    Attributes:
+        python: its interpreter.
+        folder: where it is.
+    """
+
+    python: str
+    folder: Path
+
+    def plant(self, where: str, seconds: float) -> None:
+        """Make every step slower by so many seconds on average; launchers that are opened from now on see it.
+
+        Args:
+            where: a key of :data:`WHERE`.
+            seconds: of processor time, of a mean step of batch 4.
+        """
+        content = {"where": where, "seconds": seconds / CALLS[where]}
+        write_whole(self.folder / FILE, json.dumps(content).encode())
+
+
+def prepare(resolved: Resolved, say: Say) -> Planted:
+    """A copy of an environment that can be made slower.
+
+    Raises:
+        WrongUse: where it cannot be built, or this Ultralytics lacks what is to be patched.
+    """
+    built = install(resolved, say, COPY)
+    folder = Path(built.python).parent.parent
+    found = Planted(built.python, folder)
+    found.plant("forward", 0.0)
+    for where in WHERE:
+        _patch(built, folder, where)
+    return found
+
+
+def _patch(built: Built, folder: Path, where: str) -> None:
+    name, owner, method = WHERE[where]
+    file = next(folder.glob(f"lib/python*/site-packages/ultralytics/{name}"), None)
+    if file is None or f"class {owner}" not in (text := file.read_text()):
+        raise WrongUse(f"the Ultralytics of {built.python} has no {owner} in {name}, so nothing can be planted there.")
+    if "_yolopace_plant" in text:
+        return
+    # The file is shared with uv's cache: a new one takes its place, so that nobody else's changes.
+    descriptor, other = tempfile.mkstemp(dir=file.parent)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text + PATCH.format(file=FILE, owner=owner, name=method, where=where))
+    os.chmod(other, 0o644)
+    os.replace(other, file)

@@ -1,0 +1,112 @@
+"""The record of a live comparison: what it holds survives its file, and what is no such file says so."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.errors import WrongUse
+from bench.records import store
+from bench.records.comparison import SCHEMA, Ran, read, save, unfinished
+from bench.records.outcome import Outcome, Status
+from bench.records.store import COMPARISON
+from tests.builders import make_compared, make_comparison, make_machine, make_pair, make_record, make_side
+
+
+def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+    found = make_comparison([make_compared([0.01, -0.02], [0.03]), make_compared(batch=4, trouble="head: it died")])
+    assert save(tmp_path, found) == ""
+    assert read(tmp_path) == found
+    assert [path.name for path in tmp_path.iterdir()] == [COMPARISON]
+
+
+def test_pairs_are_ratios_of_the_mean_step() -> None:
+    compared = make_compared([0.05, -0.1], [0.2])
+    assert compared.looks == [pytest.approx(0.05), pytest.approx(-0.1)]
+    assert compared.fresh == [pytest.approx(0.2)]
+    assert make_pair(math.log(2)).log == pytest.approx(math.log(2))
+
+
+def test_a_case_is_on_both_sides_until_one_is_known_to_fail() -> None:
+    failed = Ran(outcome=Outcome(Status.FAILED, "It broke."))
+    assert make_compared().both
+    assert make_compared(base=Ran(), head=None).both
+    assert not make_compared(base=Ran(), head=failed).both
+    assert not make_compared(base=failed, head=None).both
+
+
+def test_two_sides_with_one_key_are_the_same_thing() -> None:
+    assert not make_comparison().itself
+    assert make_comparison(base=make_side(), head=make_side()).itself
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    said = save(tmp_path / "none", make_comparison())
+    assert "could not be written" in said and "No such file" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "holds no comparison"),
+        (b"", "cannot be read"),
+        (b"[]", "cannot be read"),
+        (b'"text"', "cannot be read"),
+        (b"\xff\x00", "cannot be read"),
+        (b'{"schema": 1}', "cannot be read"),
+        (b'{"schema": "x"}', "cannot be read"),
+        (json.dumps({"schema": SCHEMA + 1}).encode(), "newer yolopace"),
+    ],
+)
+def test_what_is_no_comparison_says_so(tmp_path: Path, content: bytes | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / COMPARISON).write_bytes(content)
+    with pytest.raises(WrongUse, match=said):
+        read(tmp_path)
+
+
+def test_one_is_gone_on_with_where_it_asks_the_same(tmp_path: Path) -> None:
+    question = make_comparison([make_compared()])
+    assert unfinished(tmp_path, question) is None
+    others = {
+        "a-other-machine": make_comparison([make_compared()], machine=make_machine(fingerprint="0" * 12)),
+        "b-other-head": make_comparison([make_compared()], head=make_side("2.16.0")),
+        "c-other-case": make_comparison([make_compared(batch=4)]),
+        "d-older": make_comparison([make_compared([0.1])], run="d-older"),
+        "e-newer": make_comparison([make_compared([0.1, 0.2])], run="e-newer", margin=0.01),
+    }
+    for name, content in others.items():
+        (tmp_path / name).mkdir()
+        assert save(tmp_path / name, content) == ""
+    (tmp_path / "f-damaged").mkdir()
+    (tmp_path / "f-damaged" / COMPARISON).write_text("{")
+    found = unfinished(tmp_path, question)
+    assert found is not None and found.run == "e-newer"
+
+
+def test_records_are_read_beside_it_and_it_is_none(tmp_path: Path) -> None:
+    run = store.Store(tmp_path, "20261122-184512-3f9ac2")
+    run.save(make_record())
+    save(run.folder, make_comparison())
+    records, complaints = store.read([tmp_path])
+    assert (len(records), complaints) == (1, [])
+    assert store.runs(tmp_path) == [run.run]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    save(alone, make_comparison())
+    assert store.runs(tmp_path) == [run.run]
+    assert store.read([alone]) == ([], [])
+
+
+def test_its_file_has_a_line_a_list_of_numbers(tmp_path: Path) -> None:
+    save(tmp_path, make_comparison([make_compared([0.1] * 4)]))
+    text = (tmp_path / COMPARISON).read_text()
+    assert msgspec.json.decode(text)
+    lists = [line for line in text.splitlines() if '"seconds": [' in line]
+    assert lists and all("]" in line for line in lists)
+    assert os.stat(tmp_path / COMPARISON).st_mode & 0o777 == 0o644

@@ -1,0 +1,270 @@
+"""Pairs of two environments, with workers that are played: what is measured, in which order, and how it ends."""
+
+from __future__ import annotations
+
+import math
+import stat
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cases.matrix import Planned
+from bench.errors import WrongUse
+from bench.records.comparison import Compared, Comparison, Side, read
+from bench.records.outcome import Status
+from bench.records.record import Environment
+from bench.runner import pairs
+from bench.runner.crowd import Crowd
+from bench.runner.interpreter import Interpreter
+from bench.runner.launcher import Spawning
+from bench.runner.regress import BALANCE, REDO, Regress, starts
+from tests.builders import make_machine, make_steps
+from tests.runner.conftest import FAKE, plan
+
+Launchers = tuple[Spawning, Spawning]
+
+
+@pytest.fixture
+def launchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launchers:
+    """Base and head, which is 10 % slower."""
+    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Crowd, "disturbed", lambda self, workers: [])
+    found = []
+    for name, factor in (("base", 1.0), ("head", 1.1)):
+        python = tmp_path / name
+        python.write_text(f'#!/bin/sh\nFAKE_FACTOR={factor} exec {sys.executable} -S {FAKE} "$@"\n')
+        python.chmod(python.stat().st_mode | stat.S_IXUSR)
+        found.append(Spawning(Interpreter(path=str(python), environment=environment())))
+    return found[0], found[1]
+
+
+def environment() -> Environment:
+    return Environment(python="3.11.0", packages={"torch": "2.9", "ultralytics": "8.4"}, yolopace="0")
+
+
+def comparison(*planned: Planned) -> Comparison:
+    side = Side(asked="torch==2.9", key="0", packages=[], environment=environment())
+    return Comparison(
+        run="20261125-101010-3f9ac2",
+        started="2026-11-25T10:10:10+00:00",
+        machine=make_machine(),
+        base=side,
+        head=side,
+        margin=0.03,
+        margin_from="",
+        memory_margin=0.02,
+        cases=[Compared(case=one.case, recipe=one.recipe) for one in planned],
+    )
+
+
+def until(count: int) -> Callable[[Comparison], dict[str, bool]]:
+    """Wants so many pairs of every case that has any."""
+    return lambda found: {
+        one.case.id: False for one in found.cases if one.both and not one.trouble and len(one.pairs) < count
+    }
+
+
+Measure = Callable[..., tuple[Comparison, list[str]]]
+
+
+@pytest.fixture
+def measure(launchers: Launchers, tmp_path: Path) -> Iterator[Measure]:
+    def run(*models: str, count: int = 1, **options: Any) -> tuple[Comparison, list[str]]:
+        found = comparison(*(plan(model) for model in models))
+        heard: list[str] = []
+        regress = Regress(
+            found, launchers, tmp_path, until(count), lambda compared, said: heard.append(said), **options
+        )
+        regress.run()
+        assert regress.unsaved == ""
+        return found, heard
+
+    yield run
+
+
+def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(measure: Measure, tmp_path: Path) -> None:
+    found, heard = measure("yolov8n")
+    [compared] = found.cases
+    [pair] = compared.pairs
+    assert pair.log == pytest.approx(math.log(1.1))
+    assert (pair.lockstep, pair.redone, pair.disturbed, pair.fresh) == (True, 0, [], False)
+    assert pair.seconds > 0
+    assert compared.base is not None and compared.head is not None
+    assert compared.base.effective["threads"] == compared.head.effective["threads"] == 3
+    assert heard == [""]
+    assert found.seconds >= pair.seconds
+    assert read(tmp_path) == found
+
+
+def test_each_side_starts_first_equally_often_and_rounds_hold_every_case(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    before = pairs.in_turns
+
+    def spied(pairing: pairs.Pairing, *rest: Any, **more: Any) -> pairs.Two:
+        order.append(pairing.planned.case.model)
+        return before(pairing, *rest, **more)
+
+    monkeypatch.setattr(pairs, "in_turns", spied)
+    found, _ = measure("yolov8n", "yolo11n", count=BALANCE)
+    assert [Counter(order[start : start + 2]) for start in range(0, 8, 2)] == [Counter(["yolov8n", "yolo11n"])] * 4
+    for compared in found.cases:
+        assert Counter(pair.head_first for pair in compared.pairs) == {True: 2, False: 2}
+
+
+def test_who_starts_first_is_random_and_balanced() -> None:
+    orders = set()
+    for run in map(str, range(20)):
+        order = [starts(run, "a", number) for number in range(8)]
+        assert sum(order[:4]) == sum(order[4:]) == 2
+        assert order == [starts(run, "a", number) for number in range(8)]
+        orders.add(tuple(order))
+    assert len(orders) > 10
+
+
+def test_both_sides_warm_up_by_as_many_steps_as_the_first_pair_took(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pairs.case_job
+
+    def spied(*arguments: Any) -> dict[str, Any]:
+        job = before(*arguments)
+        jobs.append(job)
+        return job
+
+    jobs: list[dict[str, Any]] = []
+    monkeypatch.setattr(pairs, "case_job", spied)
+    measure("yolov8n", count=2)
+    asked = [(job["window"].get("warmup_steps", 0), job["window"]["warmup_seconds"]) for job in jobs]
+    # Only the very first process does by time; the recipe of these tests asks for none.
+    assert asked == [(0, 0.0), (2, 0.0), (2, 0.0), (2, 0.0)]
+
+
+def test_a_worker_that_dies_within_a_pair_costs_that_pair_alone(measure: Measure) -> None:
+    found, heard = measure("dies-in-turns", count=2)
+    [compared] = found.cases
+    assert [pair.redone for pair in compared.pairs] == [1, 0]
+    assert compared.trouble == "" and heard == ["", ""]
+
+
+def test_workers_that_always_die_end_the_case_and_it_says_how(measure: Measure) -> None:
+    found, heard = measure("dies-in-turns-always", "yolov8n", count=2)
+    died, fine = found.cases
+    assert died.pairs == [] and died.both
+    assert "A worker was killed by SIGKILL while it took turns." in died.trouble
+    assert died.trouble in heard
+    assert len(fine.pairs) == 2
+
+
+def test_a_pair_that_was_disturbed_is_measured_anew(measure: Measure) -> None:
+    found, _ = measure("disturbed-once")
+    [pair] = found.cases[0].pairs
+    assert (pair.redone, pair.disturbed) == (1, [])
+
+
+def test_what_stays_disturbed_is_kept_and_marked(measure: Measure) -> None:
+    found, _ = measure("always-disturbed")
+    [pair] = found.cases[0].pairs
+    assert (pair.redone, pair.disturbed) == (REDO, ["a crowd"])
+
+
+def test_where_the_machine_is_never_calm_no_further_pair_is_measured_anew(measure: Measure) -> None:
+    found, _ = measure("always-disturbed", count=3)
+    assert [pair.redone for pair in found.cases[0].pairs] == [REDO, 0, 0]
+
+
+def test_what_cannot_be_mended_is_not_measured_anew(measure: Measure) -> None:
+    found, _ = measure("on-battery")
+    [pair] = found.cases[0].pairs
+    assert (pair.redone, pair.disturbed) == (0, ["the machine ran on its battery"])
+
+
+def test_a_case_that_one_side_cannot_run_says_which_and_why(measure: Measure) -> None:
+    found, heard = measure("runs-on-base-alone")
+    [compared] = found.cases
+    assert compared.pairs == [] and not compared.both
+    assert compared.base is not None and compared.base.outcome.status is Status.MEASURED
+    assert compared.head is not None
+    assert (compared.head.outcome.status, compared.head.outcome.reason) == (Status.SUBSTITUTED, "No such thing.")
+    assert heard == [""]
+
+
+def test_a_case_that_nobody_can_run(measure: Measure) -> None:
+    found, _ = measure("broken")
+    [compared] = found.cases
+    for ran in (compared.base, compared.head):
+        assert ran is not None and ran.outcome.reason == "ValueError: no."
+
+
+def test_where_memory_ends_processes_run_one_after_the_other(measure: Measure) -> None:
+    found, _ = measure("has-no-room-in-turns", count=2)
+    [compared] = found.cases
+    assert [pair.lockstep for pair in compared.pairs] == [False, False]
+    assert compared.alone == "memory does not hold both processes at once"
+    assert compared.pairs[0].log == pytest.approx(math.log(1.1))
+
+
+def test_memory_is_looked_at_before_the_second_process_starts(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "footprint", lambda pid: 2**60)
+    found, _ = measure("yolov8n", count=2)
+    [compared] = found.cases
+    assert [pair.lockstep for pair in compared.pairs] == [False, False]
+    assert compared.alone.startswith("memory does not hold both processes at once: one process needs 10737")
+
+
+def test_the_time_budget_ends_it_after_a_pair_of_each(launchers: Launchers, tmp_path: Path) -> None:
+    found = comparison(plan("yolov8n"), plan("yolo11n"))
+    regress = Regress(found, launchers, tmp_path, until(8), lambda *_: None, budget=0.01)
+    regress.run()
+    assert [len(one.pairs) for one in found.cases] == [1, 1]
+    assert regress.cut == 2
+
+
+def test_ctrl_c_keeps_what_was_measured_and_it_goes_on_from_there(launchers: Launchers, tmp_path: Path) -> None:
+    found = comparison(plan("yolov8n"))
+
+    def stop(compared: Compared, said: str) -> None:
+        if len(compared.pairs) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Regress(found, launchers, tmp_path, until(4), stop).run()
+    kept = read(tmp_path)
+    assert len(kept.cases[0].pairs) == 2
+    Regress(kept, launchers, tmp_path, until(4), lambda *_: None).run()
+    assert Counter(pair.head_first for pair in read(tmp_path).cases[0].pairs) == {True: 2, False: 2}
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_nothing_ends(launchers: Launchers, tmp_path: Path) -> None:
+    heard: list[str] = []
+    found = comparison(plan("yolov8n"))
+    regress = Regress(found, launchers, tmp_path / "no", until(2), lambda compared, said: heard.append(said))
+    regress.run()
+    assert len(found.cases[0].pairs) == 2
+    assert regress.unsaved and heard == [regress.unsaved] * 2
+    assert "could not be written" in regress.unsaved
+
+
+def test_data_that_cannot_be_used_end_it(launchers: Launchers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unusable(*_: object) -> None:
+        raise WrongUse("data 'x.yaml': there is no such file.")
+
+    monkeypatch.setattr("bench.runner.regress.find_data", unusable)
+    with pytest.raises(WrongUse, match="no such file"):
+        Regress(comparison(plan("yolov8n")), launchers, tmp_path, until(1), lambda *_: None).run()
+
+
+def test_steps_keep_the_last_one_of_warm_up_which_settles_the_kind_of_the_first() -> None:
+    steps = make_steps([0.1] * 6, warmup=[0.5] * 3, cycle=3, images=[1, 2, 3, 4, 5, 6, 7, 8, 9], optimizer=[2, 5, 8])
+    kept = pairs.trimmed(steps)
+    assert (kept.warmup, kept.dropped, len(kept.seconds), kept.images) == (1, 2, 7, [3, 4, 5, 6, 7, 8, 9])
+    assert (kept.kinds, kept.window, kept.optimizer) == (steps.kinds, steps.window, [0, 3, 6])
+    bare = make_steps([0.1] * 4, warmup=[])
+    assert pairs.trimmed(bare) == bare
