@@ -75,19 +75,20 @@ def _files(page: view.PageView) -> dict[str, bytes]:
 
 def html(page: view.PageView) -> str:
     """The page as one HTML file."""
-    environment = _environment(autoescape=True)
+    environment = templates(autoescape=True)
     style = Markup((TEMPLATES / "page.css").read_text())
-    return environment.get_template("page.html.jinja").render(page=page, style=style, labels=labels, svg=_inline)
+    return environment.get_template("page.html.jinja").render(page=page, style=style, labels=labels, svg=inline)
 
 
 def markdown(page: view.PageView) -> str:
     """The page as Markdown, with pictures from ``plots/``."""
-    environment = _environment(autoescape=False)
+    environment = templates(autoescape=False)
     environment.filters["md"] = tables.escaped
     return environment.get_template("report.md.jinja").render(page=page, labels=labels, markdown=tables.markdown)
 
 
-def _environment(autoescape: bool) -> jinja2.Environment:
+def templates(autoescape: bool) -> jinja2.Environment:
+    """All templates, HTML or Markdown: a name that they are not given is an error."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
@@ -98,7 +99,7 @@ def _environment(autoescape: bool) -> jinja2.Environment:
     )
 
 
-def _inline(svg: str, prefix: str) -> Markup:
+def inline(svg: str, prefix: str) -> Markup:
     """An SVG within a page: its ids get a prefix, since those of another one may be the same.
 
     It was made by matplotlib, which escapes the text in it.

@@ -176,7 +176,7 @@ def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
     by_value: dict[str, list[Record]] = {}
     for record in records:
         if key in record.effective:
-            by_value.setdefault(_said(record.effective[key]), []).append(record)
+            by_value.setdefault(said(record.effective[key]), []).append(record)
     if len(by_value) == 1:
         return ((next(iter(by_value)), ""),)
     for axis in ("device", "amp", "batch", "imgsz", "model"):
@@ -192,7 +192,7 @@ def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
     return tuple((value, labels.count(len(members), "case")) for value, members in by_value.items())
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
     """A setting of several parts says them all."""
     if isinstance(value, dict):
         value = [f"{name}={part}" for name, part in value.items()]
