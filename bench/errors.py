@@ -29,3 +29,9 @@ class NothingMeasured(BenchError):
     """There is no figure to show."""
 
     code = Exit.NOTHING_MEASURED
+
+
+class NotComparable(BenchError):
+    """There is nothing that could be compared, or too little to answer by."""
+
+    code = Exit.NOT_COMPARABLE

@@ -8,7 +8,7 @@ from bench.analysis.metrics import significant
 from bench.cases import Case
 from bench.cases.matrix import Planned
 from bench.durations import about
-from bench.records.calibration import Calibration
+from bench.records.calibration import Calibration, Lockstep
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.runner.estimate import Estimator
@@ -136,6 +136,21 @@ def calibration_lines(found: Calibration, differences: Mapping[int, float], alon
             f"the machine warms up, or something else on it changed; {CHANCE}"
         )
     return lines
+
+
+def lockstep_line(found: Lockstep, differences: Mapping[int, float], margin: float) -> str:
+    """What a calibration found of pairs that take turns, in plain words.
+
+    Args:
+        found: it.
+        differences: as of :func:`calibration_lines`.
+        margin: what ``regress`` will take as its margin from it, as a share.
+    """
+    half_widths = " / ".join(significant(half * 100, 2) for half in differences.values())
+    return (
+        f"processes that take turns, as in regress: the ratio of a pair scatters by {percent(found.sd)} "
+        f"(SD of {found.pairs}), which makes that ± {half_widths} %, and the margin {percent(margin)}"
+    )
 
 
 def percent(share: float) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench import cli
+from bench.commands import shared
+from bench.commands.calibrate import calibrate as command_calibrate
 from bench.errors import NothingMeasured
 from bench.machine.fingerprint import machine
 from bench.records import calibration, store
@@ -20,11 +21,13 @@ def calibrate(launcher, tmp_path, monkeypatch):
     monkeypatch.setattr("bench.runner.interpreter.inspect", lambda python: launcher.interpreter)
     monkeypatch.setattr("bench.runner.launcher.open_launcher", lambda *_: launcher)
     monkeypatch.setattr("bench.runner.calibrate.MOST", 8)
+    monkeypatch.setattr("bench.runner.calibrate.PAIRS", 3)
+    monkeypatch.setattr("bench.runner.crowd.Crowd.disturbed", lambda self, workers: [])
 
     def command(model, **options):
         expand = cli_expand(model)
         monkeypatch.setattr("bench.runner.calibrate.expand", expand)
-        cli.calibrate(**{"device": "cpu", "time_budget": "60", "results": tmp_path, "python": "", **options})
+        command_calibrate(**{"device": "cpu", "time_budget": "60", "results": tmp_path, "python": "", **options})
 
     return command
 
@@ -90,7 +93,7 @@ def test_without_a_time_it_takes_that_of_the_runner(calibrate, monkeypatch):
     measure = runner.calibrate
     monkeypatch.setattr(runner, "calibrate", lambda *all: budgets.append(all[3]) or measure(*all))
     calibrate("wobbles", time_budget="")
-    assert budgets == [runner.BUDGET]
+    assert budgets == [runner.BUDGET * (1 - runner.PAIRS_SHARE)]
 
 
 def test_too_short_a_time_says_so(calibrate, capsys):
@@ -103,10 +106,10 @@ def test_too_short_a_time_says_so(calibrate, capsys):
 def test_tables_widen_older_records_of_this_machine_by_it(calibrate, capsys, tmp_path):
     old = make_record(run="old", machine=machine())
     store.Store(tmp_path / "results", "old").save(old)
-    [before], _ = cli.read_records([tmp_path / "results"])
+    [before], _ = shared.read_records([tmp_path / "results"])
     assert before.noise is None
     calibrate("wobbles")
-    [after], _ = cli.read_records([tmp_path / "results"])
+    [after], _ = shared.read_records([tmp_path / "results"])
     assert after.noise.case == "train-wobbles-cpu-fp32-b4-i160"
     [kept], _ = store.read([tmp_path / "results"])
     assert kept == old, "files stay as they are"

@@ -1,0 +1,107 @@
+"""``python -m bench calibrate``: this machine against itself, and what that means for a comparison."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from bench.cases.axes import AXES
+from bench.commands.shared import say
+from bench.errors import NothingMeasured
+from bench.records.record import Record
+
+if TYPE_CHECKING:  # --help does without what these import
+    from bench.records.comparison import Compared
+    from bench.runner.run import Run
+
+
+def calibrate(
+    device: Annotated[Optional[str], typer.Option(help=f"{AXES['device'].help}; default: all here.")] = None,  # noqa: UP045
+    time_budget: Annotated[
+        str, typer.Option(metavar="TIME", help="For everything, such as 90s or 10m; default: 3 minutes.")
+    ] = "",
+    results: Annotated[Path, typer.Option(help="Where the records go.")] = Path("results"),
+    python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
+) -> None:
+    """Measure this machine against itself: how far do fresh processes of the same thing differ?"""
+    from bench.analysis import noise
+    from bench.analysis.uncertainty import single_process
+    from bench.cases.axes import parse_values
+    from bench.commands.comparing import pair_line
+    from bench.durations import parse_duration
+    from bench.machine.fingerprint import devices, machine
+    from bench.progress import calibration_lines, line, lockstep_line, so_far
+    from bench.records import calibration
+    from bench.records.outcome import Status
+    from bench.runner import calibrate as runner
+    from bench.runner.interpreter import inspect
+    from bench.runner.launcher import open_launcher
+    from bench.runner.paths import calibration_folder
+
+    chosen = parse_values(AXES["device"], device) if device is not None else devices()
+    budget = parse_duration(time_budget) if time_budget else runner.BUDGET
+
+    def told(record: Record, run: Run) -> None:
+        rest = len(run.planned) - run.spared
+        together = so_far(run.measured(record.case))
+        number = len(run.records)
+        say(line(record, number, rest, run.seconds_left(), processes=runner.MOST, together=together))
+        if run.trouble:
+            say(run.trouble)
+
+    def told_pair(compared: Compared, trouble: str) -> None:
+        if trouble or compared.both:
+            say(f"in turns: {compared.case.id}  {trouble or pair_line(compared)}")
+
+    with contextlib.closing(open_launcher(inspect(python))) as launcher:
+        began = time.monotonic()
+        launcher.prepare()
+        records, folder, trouble = runner.calibrate(launcher, chosen, results, budget * (1 - runner.PAIRS_SHARE), told)
+        found = noise.calibrations(records)
+        turns = []
+        if found:
+            rest = budget - (time.monotonic() - began)
+            turns = noise.lockstep(runner.in_turns(launcher, chosen, folder, rest, told_pair))
+    pairs = {(one.device, one.mode): one for one in turns}
+    for one in found:
+        seen = {count: noise.smallest_difference(one.pair_sd, count) for count in noise.LOOKS}
+        print("\n".join(calibration_lines(one, seen, single_process(one.noise))))
+        if one.processes < calibration.ENOUGH:
+            print(f"  {one.processes} processes tell this but roughly: give it more time (--time-budget)")
+        if together := pairs.get((one.device, one.mode)):
+            seen = {count: noise.smallest_difference(together.sd, count) for count in noise.LOOKS}
+            print(f"  {lockstep_line(together, seen, noise.margin_of(together))}")
+    known = {one.case for one in found}
+    for record in {record.case: record for record in reversed(records) if record.case.id not in known}.values():
+        count = sum(r.case == record.case and r.outcome.status is Status.MEASURED for r in records)
+        few = f"measured {count} times, fewer than {noise.LEAST} of them undisturbed: nothing can be said"
+        print(f"{record.case.device}, {record.case.id}: {few if count else record.outcome.reason}")
+    if trouble:
+        say(trouble)
+    if not found:
+        raise nothing(records)
+    file = calibration.keep(calibration_folder(), machine().fingerprint, found, turns)
+    kept = calibration.read(calibration_folder(), machine().fingerprint)
+    for one in found:
+        if one not in kept:
+            print(f"{one.device}, {one.mode}: an earlier calibration of more processes stays in its place")
+    print(f"kept in {file}; records: {folder}")
+
+
+def nothing(records: list[Record]) -> NothingMeasured:
+    """Why nothing is known, and what may help."""
+    from bench.analysis.marks import commonest
+    from bench.records.outcome import Status
+
+    measured = [record for record in records if record.outcome.status is Status.MEASURED]
+    if records and not measured and all(record.outcome.status is not Status.INTERRUPTED for record in records):
+        remedy = "the reasons are above"
+    elif phrase := commonest(records):
+        remedy = f"mend what disturbed it most often ({phrase})"
+    else:
+        remedy = "give it more time (--time-budget)"
+    return NothingMeasured(f"no device was measured often enough undisturbed, so nothing is kept: {remedy}.")

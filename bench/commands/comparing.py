@@ -1,0 +1,233 @@
+"""What ``regress``, ``sweep`` and ``bisect`` share: which cases, both environments, and pairs with a line for each."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import msgspec
+import typer
+
+from bench.cases.axes import AXES, parse_values
+from bench.cases.case import parse_case
+from bench.cases.matrix import Planned, expand, profile
+from bench.commands.shared import say
+from bench.durations import about
+from bench.errors import WrongUse
+
+if TYPE_CHECKING:  # --help does without what these import
+    from bench.records.comparison import Compared, Comparison
+    from bench.runner.environments import Provided
+    from bench.runner.interpreter import Interpreter
+    from bench.runner.regress import Wanted
+    from bench.runner.specification import Specification
+
+Cases = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads it
+    typer.Option("--case", metavar="ID", help="A case such as train-yolov8n-cpu-fp32-b4-i160; may be repeated."),
+]
+Mode = Annotated[Optional[str], typer.Option(help=AXES["mode"].help)]  # noqa: UP045
+Model = Annotated[Optional[str], typer.Option(help=AXES["model"].help)]  # noqa: UP045
+Device = Annotated[Optional[str], typer.Option(help=f"{AXES['device'].help}; default: the first here")]  # noqa: UP045
+Amp = Annotated[Optional[str], typer.Option(help=AXES["amp"].help)]  # noqa: UP045
+Batch = Annotated[Optional[str], typer.Option(help=AXES["batch"].help)]  # noqa: UP045
+Imgsz = Annotated[Optional[str], typer.Option(help=AXES["imgsz"].help)]  # noqa: UP045
+DataSet = Annotated[str, typer.Option(help="An Ultralytics data yaml; default: a made set.")]
+Threads = Annotated[int, typer.Option(help="CPU threads; 0: as many as Ultralytics takes.")]
+Margin = Annotated[
+    str,
+    typer.Option(metavar="PERCENT", help="A smaller difference counts as none; default: what calibrate found, or 3%."),
+]
+Newer = Annotated[str, typer.Option("--exclude-newer", metavar="DATE", help="Leave out all releases after this date.")]
+Budget = Annotated[str, typer.Option(metavar="TIME", help="Begin no pair that would end later, such as 10m.")]
+Results = Annotated[Path, typer.Option(help="Where what was measured goes.")]
+Reports = Annotated[Path, typer.Option(help="Where the page goes.")]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The cases that were asked for, by their ids or by axes; those of profile ``regress`` where nothing was."""
+
+    values: dict[str, list[Any]]
+    ids: tuple[str, ...]
+    data: str
+    threads: int
+
+    @classmethod
+    def parse(cls, ids: list[str] | None, options: dict[str, str | None], data: str, threads: int) -> Choice:
+        """Check all that can be checked before an environment is there.
+
+        Raises:
+            WrongUse: where something is no case, or cases are given in both ways.
+        """
+        values = {axis: parse_values(AXES[axis], text) for axis, text in options.items() if text is not None}
+        if ids and values:
+            raise WrongUse(f"name cases by --case or by --{next(iter(values))} and the like, not by both.")
+        if threads < 0:
+            raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+        return cls(values, tuple(parse_case(text).id for text in ids or ()), data, threads)
+
+    def planned(self, interpreters: list[Interpreter]) -> list[Planned]:
+        """The cases with their recipes.
+
+        Args:
+            interpreters: one of which at least has to know a model or a data set that goes by a name.
+
+        Raises:
+            WrongUse: where none does.
+        """
+        from bench.machine.fingerprint import devices
+        from bench.request import check_model, find_data
+
+        data = any_of(lambda interpreter: find_data(self.data, interpreter), interpreters)
+        if self.ids:
+            plans = []
+            for case in dict.fromkeys(map(parse_case, self.ids)):
+                values = {name: [getattr(case, name)] for name in AXES}
+                plans += expand(profile("regress"), [case.device], values, data, self.threads)
+        else:
+            plans = expand(profile("regress"), devices()[:1], self.values, data, self.threads)
+        for model in dict.fromkeys(plan.case.model for plan in plans):
+            any_of(functools.partial(check_model, model), interpreters)
+        return plans
+
+
+def any_of(question: Callable[[Interpreter], Any], interpreters: list[Interpreter]) -> Any:
+    """The first answer of some interpreters; the error of the last one where none has an answer."""
+    for interpreter in interpreters[:-1]:
+        with contextlib.suppress(WrongUse):
+            return question(interpreter)
+    return question(interpreters[-1])
+
+
+def provide_both(base: Specification, head: Specification, newer: str) -> tuple[Provided, Provided]:
+    """Both environments; where they would be one and the same, head is a copy that was installed separately."""
+    from bench.runner.environments import provide
+
+    first = provide(base, newer, say)
+    second = provide(head, newer, say)
+    if (first.interpreter.path, first.key) == (second.interpreter.path, second.key):
+        say("base and head are the same: whatever differs between them is noise, or an error of yolopace")
+        second = provide(head, newer, say, copy=1)
+    return first, second
+
+
+def begin(
+    sides: tuple[Provided, Provided],
+    planned: list[Planned],
+    run: str,
+    newer: str,
+    margin: float | None,
+    memory_margin: float,
+) -> Comparison:
+    """A comparison of which nothing is measured yet."""
+    from bench.analysis.noise import default_margin
+    from bench.machine.conditions import conditions
+    from bench.machine.fingerprint import machine
+    from bench.records.calibration import read_lockstep
+    from bench.records.comparison import Compared, Comparison, Side
+    from bench.runner.pairs import now
+    from bench.runner.paths import calibration_folder
+
+    share, origin = margin or 0.0, "as asked"
+    if margin is None:
+        known = read_lockstep(calibration_folder(), machine().fingerprint)
+        share, origin = default_margin([plan.case for plan in planned], known)
+    base, head = (
+        Side(asked=one.asked, key=one.key, packages=list(one.packages), environment=one.interpreter.environment)
+        for one in sides
+    )
+    return Comparison(
+        run=run,
+        started=now(),
+        machine=machine(),
+        conditions=conditions(),
+        base=base,
+        head=head,
+        newer=newer,
+        margin=share,
+        margin_from=origin,
+        memory_margin=memory_margin,
+        cases=[Compared(case=plan.case, recipe=plan.recipe) for plan in planned],
+    )
+
+
+def measure(
+    comparison: Comparison,
+    sides: tuple[Provided, Provided],
+    folder: Path,
+    budget: float | None = None,
+    wanted: Wanted | None = None,
+) -> bool:
+    """Measure pairs until all is decided, a line for each; whether that was stopped by Ctrl-C.
+
+    Args:
+        comparison: is added to, and written after every pair.
+        sides: the environments.
+        folder: where it is written.
+        budget: seconds, or None.
+        wanted: what is still to measure, where that is not what it takes to decide.
+    """
+    from bench.analysis.verdict import outstanding
+    from bench.request import needs_network
+    from bench.runner.launcher import open_launcher
+    from bench.runner.regress import Regress
+
+    network = needs_network([Planned(one.case, one.recipe) for one in comparison.cases])
+    with contextlib.ExitStack() as stack:
+        launchers = [open_launcher(side.interpreter, network) for side in sides]
+        for launcher in launchers:
+            stack.enter_context(contextlib.closing(launcher))
+        regress = Regress(
+            comparison, (launchers[0], launchers[1]), folder, wanted or outstanding, progress(comparison), budget=budget
+        )
+        try:
+            regress.run()
+        except KeyboardInterrupt:
+            say(f"stopped: what was measured is in {folder}, and --resume goes on from there")
+            return True
+        finally:
+            if regress.unsaved:
+                say(regress.unsaved)
+    if regress.cut:
+        say(f"the time budget is over with {regress.cut} case(s) undecided: --resume goes on")
+    return False
+
+
+def progress(comparison: Comparison) -> Callable[[Compared, str], None]:
+    """What is said of every pair."""
+    width = max(len(one.case.id) for one in comparison.cases)
+
+    def told(compared: Compared, trouble: str) -> None:
+        name = f"{compared.case.id:<{width}}"
+        if trouble:
+            say(f"{name}  {trouble}")
+        elif not compared.both:
+            say(f"{name}  not on both sides")
+        else:
+            say(f"{name}  {pair_line(compared)}")
+
+    return told
+
+
+def pair_line(compared: Compared) -> str:
+    """``pair 3: +0.8 %; so far +0.2 ± 1.1 %  (7 s)``: how much longer head took."""
+    from bench.analysis.verdict import estimate
+
+    pair = compared.pairs[-1]
+    logs = [one.log for one in compared.pairs if one.fresh == pair.fresh]
+    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {signed(pair.log)} %"
+    if len(logs) > 1:
+        seen = estimate(logs)
+        line += f"; so far {signed(seen.log)} ± {seen.half * 100:.1f} %"
+    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.disturbed]
+    if pair.redone:
+        marks.insert(0, f"measured anew {pair.redone} time{'s' if pair.redone > 1 else ''}")
+    return f"{line}  [{'; '.join([about(pair.seconds), *marks])}]"
+
+
+def signed(log: float) -> str:
+    """``+0.8``: a logarithm as a percentage, without a minus before nothing."""
+    return f"{round(log * 100, 1) + 0.0:+.1f}"

@@ -1,0 +1,144 @@
+"""``python -m bench regress``: is head slower than base? Two environments compared live, with an exit code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from bench.commands.comparing import (
+    Amp,
+    Batch,
+    Budget,
+    Cases,
+    Choice,
+    DataSet,
+    Device,
+    Imgsz,
+    Margin,
+    Mode,
+    Model,
+    Newer,
+    Reports,
+    Results,
+    Threads,
+    begin,
+    measure,
+    provide_both,
+)
+from bench.commands.shared import say
+from bench.durations import parse_duration, parse_percent
+from bench.errors import WrongUse
+
+if TYPE_CHECKING:  # --help does without what these import
+    from bench.analysis.upgrade import Upgrade
+    from bench.records.comparison import Comparison
+
+RUN_PREFIX = "regress-"
+"""What the folder of a comparison is called, before the time and the machine."""
+
+SPEC = "torch==2.14.1 or ultralytics==8.4.100, several with commas between, a wheel, a project folder, or python:PATH"
+
+
+def regress(
+    base: Annotated[str, typer.Option(metavar="SPEC", help=f"What head is compared with: {SPEC}.")],
+    head: Annotated[str, typer.Option(metavar="SPEC", help="What may be slower; the same as base checks yolopace.")],
+    case: Cases = None,
+    mode: Mode = None,
+    model: Model = None,
+    device: Device = None,
+    amp: Amp = None,
+    batch: Batch = None,
+    imgsz: Imgsz = None,
+    data: DataSet = "",
+    threads: Threads = 0,
+    margin: Margin = "",
+    memory_margin: Annotated[str, typer.Option(metavar="PERCENT", help="The same of peak memory.")] = "2%",
+    time_budget: Budget = "",
+    exclude_newer: Newer = "",
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
+    json: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write what was found there too.")] = None,  # noqa: UP045
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest one of these arguments.")] = False,
+) -> None:
+    """Is head slower than base? Pairs of live processes that take turns; a verdict with its interval for every case.
+
+    Exit status: 0 no regression; 1 slower, more memory, or a case that head cannot run any more; 2 wrong use; 3 not
+    decided; 4 nothing was measured.
+    """
+    from bench.analysis.packages import difference, told
+    from bench.analysis.upgrade import exit_code, upgrade
+    from bench.records.comparison import save
+    from bench.report.upgrade import page, text
+    from bench.runner.specification import Specification
+
+    specifications = Specification.parse(base), Specification.parse(head)
+    least = parse_percent("margin", margin) if margin else None
+    most_memory = parse_percent("memory-margin", memory_margin)
+    budget = parse_duration(time_budget) if time_budget else None
+    options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
+    if json is not None and not json.absolute().parent.is_dir():
+        raise WrongUse(f"{json} cannot be written: there is no folder {json.absolute().parent}.")
+    choice = Choice.parse(case, options, data, threads)
+    sides = provide_both(*specifications, exclude_newer)
+    planned = choice.planned([side.interpreter for side in sides])
+    comparison = begin(sides, planned, "", exclude_newer, least, most_memory)
+    comparison, folder = continued(comparison, results, least) if resume else started(comparison, results)
+    asked = {name for one in specifications if not one.python for name in one.names()}
+    packages = told(difference(comparison.base.packages, comparison.head.packages), asked)
+    say(packages)
+    if trouble := save(folder, comparison):
+        say(trouble)
+    measure(comparison, sides, folder, budget)
+    found = upgrade(comparison)
+    print(text.told(found, packages))
+    write(found, packages, json)
+    say(f"what was measured: {folder}")
+    say(f"page: {page.write(found, reports / comparison.run, packages)}")
+    raise typer.Exit(exit_code(found))
+
+
+def started(comparison: Comparison, results: Path) -> tuple[Comparison, Path]:
+    """A comparison with a folder of its own."""
+    from bench.records.store import Store, new_run_name
+
+    name = RUN_PREFIX + new_run_name(comparison.machine.fingerprint)
+    store = Store(results, name, new=True)
+    comparison.run = store.run
+    return comparison, store.folder
+
+
+def continued(question: Comparison, results: Path, margin: float | None) -> tuple[Comparison, Path]:
+    """The newest comparison that asks the same; another margin, where one is named, judges what is there anew."""
+    from bench.records.comparison import unfinished
+
+    known = unfinished(results, question)
+    if known is None:
+        raise WrongUse(
+            f"{results} holds no comparison of these environments and cases on this machine: leave --resume out."
+        )
+    if margin is not None:
+        known.margin, known.margin_from = margin, question.margin_from
+    known.memory_margin = question.memory_margin
+    return known, results / known.run
+
+
+def write(found: Upgrade, packages: str, json: Path | None) -> None:
+    """For programs: JSON where it was asked for, and the summary of a step where GitHub Actions wants one."""
+    from bench.records.store import write_whole
+    from bench.report.upgrade import data, markdown
+
+    if json is not None:
+        try:
+            write_whole(json, data.as_json(found).encode())
+        except OSError as error:
+            raise WrongUse(f"{json} cannot be written: {error.strerror or error}.") from error
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(markdown.markdown(found, packages))
+        except OSError as error:
+            say(f"the summary of this step cannot be written: {error.strerror or error}")

@@ -1,0 +1,60 @@
+"""What several commands need: their common arguments, reading records, and remarks."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from bench.errors import NothingMeasured, WrongUse
+from bench.records.record import Record
+
+
+class Format(StrEnum):
+    """Formats of a table."""
+
+    csv = "csv"
+    md = "md"
+    json = "json"
+
+
+Results = Annotated[
+    Optional[list[Path]],  # noqa: UP045 - typer reads it
+    typer.Argument(metavar="[RESULTS]...", help="Folders of runs, or record files; default: results."),
+]
+EpochImages = Annotated[int, typer.Option(help="Images of an epoch; 0 stands for COCO's 118,287.")]
+
+
+def say(text: str) -> None:
+    """Print a remark where it does not mix with a table."""
+    print(text, file=sys.stderr)
+
+
+def read_records(sources: list[Path] | None) -> tuple[list[Record], list[str]]:
+    """Records under the given places; raises :class:`NothingMeasured` where there are none."""
+    from bench.machine.fingerprint import machine
+    from bench.records import calibration, store
+    from bench.runner.paths import calibration_folder
+
+    places = sources or [Path("results")]
+    if not sources and not places[0].exists():
+        raise NothingMeasured("there is no folder results here: measure first, with pytest bench/ --benchmark-only.")
+    records, complaints = store.read(places)
+    for complaint in complaints:
+        say(complaint)
+    if not records:
+        raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
+    here = machine().fingerprint
+    return calibration.stamped(records, calibration.read(calibration_folder(), here), here), complaints
+
+
+def epoch(images: int) -> int:
+    """The size of an epoch that was asked for."""
+    from bench.analysis.throughput import COCO_TRAIN_IMAGES
+
+    if images < 0:
+        raise WrongUse(f"epoch-images {images} is not allowed: use a whole number above 0.")
+    return images or COCO_TRAIN_IMAGES
