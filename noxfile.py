@@ -47,6 +47,14 @@ def compat(session: nox.Session) -> None:
 
 
 @nox.session
+def regress(session: nox.Session) -> None:
+    """Is one torch or Ultralytics slower than another? nox -s regress -- --base torch==2.14.1 --head torch==2.15.0."""
+    session.install(*CONSTRAINTS, "--editable", ".[headless]", "uv")
+    # Exit status 1 says that head is slower, 3 that it is not decided: what was printed says what.
+    session.run("python", "-m", "bench", "regress", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Mend what can be mended by itself, and check the rest."""
     session.install(*CONSTRAINTS, "ruff")

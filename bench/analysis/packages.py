@@ -9,6 +9,9 @@ import msgspec
 MOST = 6
 """Differences that a line spells out."""
 
+TELLING = ("torchvision", "nvidia-cudnn", "triton", "nvidia-nccl", "numpy", "opencv")
+"""Beginnings of the names of packages that speed is most likely to come from: these are spelled out first."""
+
 SAME_CODE = {"ultralytics-opencv-headless": "ultralytics"}
 """Distributions that hold the code of another one, with the same version numbers."""
 
@@ -55,13 +58,19 @@ def told(changes: Sequence[Change], asked_names: Collection[str]) -> str:
     asked = {SAME_CODE.get(name, name) for name in asked_names}
     named = [change for change in changes if change.name in asked]
     others = [change for change in changes if change.name not in asked]
-    others.sort(key=lambda change: not (change.base and change.head))  # stable: by name within
+    others.sort(key=_telling)  # stable: by name within
     if not named:
         return f"they differ in {_listed(others, MOST)}"
     first = ", ".join(map(str, named))
     if not others:
         return f"{first}; nothing else differs"
     return f"{first}; {'it' if len(named) == 1 else 'they'} also brought {_listed(others, max(MOST - len(named), 1))}"
+
+
+def _telling(change: Change) -> tuple[int, bool]:
+    """The order in which changes that nobody asked for are told."""
+    places = [place for place, name in enumerate(TELLING) if change.name.startswith(name)]
+    return (places or [len(TELLING)])[0], not (change.base and change.head)
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +16,7 @@ from bench.commands.comparing import (
     DataSet,
     Device,
     Imgsz,
+    Json,
     Margin,
     Mode,
     Model,
@@ -24,9 +24,13 @@ from bench.commands.comparing import (
     Reports,
     Results,
     Threads,
+    add_to_summary,
     begin,
+    check_file,
     measure,
+    own_folder,
     provide_both,
+    write_file,
 )
 from bench.commands.shared import say
 from bench.durations import parse_duration, parse_percent
@@ -60,7 +64,7 @@ def regress(
     exclude_newer: Newer = "",
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
-    json: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write what was found there too.")] = None,  # noqa: UP045
+    json: Json = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest one of these arguments.")] = False,
 ) -> None:
     """Is head slower than base? Pairs of live processes that take turns; a verdict with its interval for every case.
@@ -79,8 +83,7 @@ def regress(
     most_memory = parse_percent("memory-margin", memory_margin)
     budget = parse_duration(time_budget) if time_budget else None
     options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
-    if json is not None and not json.absolute().parent.is_dir():
-        raise WrongUse(f"{json} cannot be written: there is no folder {json.absolute().parent}.")
+    check_file(json)
     choice = Choice.parse(case, options, data, threads)
     sides = provide_both(*specifications, exclude_newer)
     planned = choice.planned([side.interpreter for side in sides])
@@ -102,12 +105,9 @@ def regress(
 
 def started(comparison: Comparison, results: Path) -> tuple[Comparison, Path]:
     """A comparison with a folder of its own."""
-    from bench.records.store import Store, new_run_name
+    from bench.records.store import new_run_name
 
-    name = RUN_PREFIX + new_run_name(comparison.machine.fingerprint)
-    store = Store(results, name, new=True)
-    comparison.run = store.run
-    return comparison, store.folder
+    return comparison, own_folder(comparison, results, RUN_PREFIX + new_run_name(comparison.machine.fingerprint))
 
 
 def continued(question: Comparison, results: Path, margin: float | None) -> tuple[Comparison, Path]:
@@ -127,18 +127,8 @@ def continued(question: Comparison, results: Path, margin: float | None) -> tupl
 
 def write(found: Upgrade, packages: str, json: Path | None) -> None:
     """For programs: JSON where it was asked for, and the summary of a step where GitHub Actions wants one."""
-    from bench.records.store import write_whole
     from bench.report.upgrade import data, markdown
 
     if json is not None:
-        try:
-            write_whole(json, data.as_json(found).encode())
-        except OSError as error:
-            raise WrongUse(f"{json} cannot be written: {error.strerror or error}.") from error
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        try:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(markdown.markdown(found, packages))
-        except OSError as error:
-            say(f"the summary of this step cannot be written: {error.strerror or error}")
+        write_file(json, data.as_json(found))
+    add_to_summary(markdown.markdown(found, packages))

@@ -89,7 +89,7 @@ def test_threads_are_set_after_ultralytics_has_set_its_own(set_up):
     assert torch.get_num_threads() == NUM_THREADS
 
     for asked, runs in ((NUM_THREADS + 1, NUM_THREADS + 1), (0, NUM_THREADS)):
-        Session.set_threads(SimpleNamespace(threads=asked))
+        Session.set_threads(SimpleNamespace(threads=asked, _turns=None))
         assert effective.torch_settings()["threads"] == runs
 
 

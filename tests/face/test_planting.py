@@ -1,0 +1,124 @@
+"""``python -m bench selfcheck --regress`` with workers that are played: effects of a known size, and what is scored."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bench import cli
+from bench.commands import planting
+from bench.errors import WrongUse
+from bench.records.record import Environment
+from bench.runner.environments import Provided
+from bench.runner.interpreter import Interpreter
+from bench.runner.launcher import Spawning
+from bench.runner.selfcheck.check import Check
+from tests.runner.conftest import FAKE
+
+ENVIRONMENT = Environment(python="3.11.0", packages={"torch": "2.9.0+cpu", "ultralytics": "8.4.0"}, yolopace="0")
+
+
+class Patched:
+    """An environment whose steps of a quarter of a second become longer by what is planted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.python = str(folder / "head")
+        self.factor = folder / "factor"
+        self.seen: list[tuple[str, float]] = []
+
+    def plant(self, where: str, seconds: float) -> None:
+        self.seen.append((where, seconds))
+        self.factor.write_text(str(1 + seconds / 0.25))
+
+
+@pytest.fixture
+def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patched]:
+    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("bench.runner.crowd.Crowd.disturbed", lambda self, workers: [])
+    found = Patched(tmp_path)
+    found.plant("forward", 0.0)
+    for name, factor in (("base", "1"), ("head", f"$(cat {found.factor})")):
+        python = tmp_path / name
+        python.write_text(f'#!/bin/sh\nFAKE_FACTOR={factor} exec {sys.executable} -S {FAKE} "$@"\n')
+        python.chmod(python.stat().st_mode | stat.S_IXUSR)
+
+    def interpreter(path: str) -> Interpreter:
+        return Interpreter(path=path, environment=ENVIRONMENT)
+
+    def provide(specification: Any, newer: str, say: Any, copy: int = 0) -> Provided:
+        assert str(specification) == "ultralytics==8.4.0,torch==2.9.0"
+        return Provided(interpreter(str(tmp_path / "base")), ("torch==2.9.0",), "key", str(specification))
+
+    monkeypatch.setattr(planting, "provide", provide)
+    monkeypatch.setattr(planting, "resolve", lambda specification: specification)
+    monkeypatch.setattr(planting, "prepare", lambda resolved, say: found)
+    monkeypatch.setattr(planting, "inspect", interpreter)
+    monkeypatch.setattr(planting, "open_launcher", Spawning)
+    yield found
+    assert found.factor.read_text() == "1.0"  # nothing stays planted
+
+
+def checked(effects: str, comparisons: int) -> dict[str, Check]:
+    interpreter = Interpreter(path="python", environment=ENVIRONMENT)
+    return {check.name: check for check in planting.checks(interpreter, planting.chosen(effects), comparisons)}
+
+
+def test_nothing_is_planted_in_a_copy_and_found_to_be_the_same(patched: Patched) -> None:
+    found = checked("none", 2)
+    assert found["The same against its copy"].figure == "same 2 of 2"
+    assert "median 4 pairs" in found["The same against its copy"].how
+    usual = found["The same against its copy, the usual way"]
+    assert usual.figure == "slower 0 of 2, faster 0 of 2"
+    assert "from +0.0 to +0.0 %" in usual.how
+
+
+def test_what_is_planted_is_found_and_beside_it_how_far_off_it_was(patched: Patched) -> None:
+    found = checked("+5%", 2)
+    check = found["5 % planted in forward"]
+    assert check.figure == "slower 2 of 2"
+    assert "margin 3 %; median 12 pairs" in check.how
+    assert "found +0.00 % beside what was planted" in check.how
+    assert ("forward", pytest.approx(0.0125)) in patched.seen
+    assert found["5 % planted in forward, the usual way"].figure == "slower 2 of 2, faster 0 of 2"
+
+
+def test_less_than_the_usual_way_can_see(patched: Patched) -> None:
+    found = checked("+2%", 1)
+    assert found["2 % planted in forward"].figure == "slower 1 of 1"
+    assert found["2 % planted in forward, the usual way"].figure == "slower 0 of 1, faster 0 of 1"
+
+
+def test_parts_are_tried_a_few_times_and_it_is_said_how_often_they_were_named(patched: Patched) -> None:
+    found = checked("data", 20)
+    # The played workers tell of no parts.
+    assert found["5 % planted in data"].figure == "slower 3 of 3; that part grew most in 0 of 3"
+
+
+def test_ctrl_c_shows_what_there_is(patched: Patched, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = planting.compare
+    calls: list[int] = []
+
+    def interrupted(*arguments: Any) -> planting.Trial:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return before(*arguments)
+
+    monkeypatch.setattr(planting, "compare", interrupted)
+    monkeypatch.setattr("bench.runner.interpreter.inspect", lambda python: Interpreter("python", ENVIRONMENT))
+    done = CliRunner().invoke(cli.app, ["selfcheck", "--regress", "--effects", "none", "--comparisons", "5"])
+    assert done.exit_code == 0
+    assert "same 1 of 1" in done.output
+
+
+def test_an_effect_that_does_not_exist() -> None:
+    with pytest.raises(WrongUse, match=r"effect '\+7%' is unknown: use some of none,\+5%,\+2%,optimizer,data"):
+        planting.chosen("none, +7%")
+    assert [effect.name for effect in planting.chosen("data,none,data")] == ["data", "none"]
+    assert len(planting.chosen("")) == 5
