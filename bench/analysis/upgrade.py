@@ -353,7 +353,7 @@ def _finding(compared: Compared, comparison: Comparison, real: bool, grown: bool
         counted = tuple(pair for pair in compared.pairs if pair.fresh)
     else:
         counted = tuple(pair for pair in compared.pairs if not pair.fresh)[: judged.estimate.pairs]
-    seen = first_word(logs, comparison.margin)
+    seen = first_word(logs, comparison.margin, real)
     base, head = _speed([pair.base for pair in counted]), _speed([pair.head for pair in counted])
     return Finding(
         compared=compared,

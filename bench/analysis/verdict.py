@@ -156,12 +156,14 @@ class Judged(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def first_word(logs: Sequence[float], margin: float) -> tuple[Verdict, Estimate] | None:
+def first_word(logs: Sequence[float], margin: float, real: bool = True) -> tuple[Verdict, Estimate] | None:
     """What the planned looks say of a case, at the first of them that decides; None while another one is to come.
 
     Args:
         logs: of its pairs so far, in the order in which they were measured.
         margin: a share; see :meth:`Estimate.verdict`.
+        real: whether an alarm of its would stand against the number of cases. One that would not decides nothing: the
+            looks go on, as each of them holds whatever came of the others.
     """
     seen = None
     for count in LOOKS:
@@ -169,7 +171,7 @@ def first_word(logs: Sequence[float], margin: float) -> tuple[Verdict, Estimate]
             return None
         seen = look(logs[:count])
         said = seen.verdict(margin)
-        if said is not Verdict.INCONCLUSIVE:
+        if said is Verdict.SAME or (said.alarm and real):
             return said, seen
     return (Verdict.INCONCLUSIVE, seen) if seen else None
 
@@ -190,13 +192,16 @@ def outstanding(comparison: Comparison) -> dict[str, bool]:
     """Which cases want one more pair, by their id, and whether that is to confirm an alarm; empty: all is decided.
 
     Cases that one side cannot run, or whose processes died, want none. Alarms are put to the test when the looks of
-    every case are over: which of them stand depends on all.
+    every case are over: which of them stand depends on all. One that stands goes on standing: chances of the others
+    only become smaller, and with them the bar lower.
     """
     live = {one.case.id: one for one in comparison.cases if one.both and not one.trouble}
-    undecided = {name for name, one in live.items() if first_word(one.looks, comparison.margin) is None}
+    raised = alarms({one.case.id: one.looks for one in comparison.cases if one.pairs}, comparison.margin)
+    undecided = {
+        name for name, one in live.items() if first_word(one.looks, comparison.margin, name in raised) is None
+    }
     if undecided:
         return dict.fromkeys(sorted(undecided), False)
-    raised = alarms({one.case.id: one.looks for one in comparison.cases if one.pairs}, comparison.margin)
     return dict.fromkeys((name for name in sorted(raised & live.keys()) if len(live[name].fresh) < FRESH), True)
 
 
@@ -211,16 +216,15 @@ def judge(logs: Sequence[float], fresh: Sequence[float], margin: float, real: bo
     """
     if not logs:
         return None
-    word = first_word(logs, margin)
+    word = first_word(logs, margin, real)
     if word is None:
         return Judged(Verdict.INCONCLUSIVE, look(logs), note=f"it ended after {count(logs)}, before it was decided")
     said, seen = word
     if not said.alarm:
-        return Judged(said, seen)
-    if not real:
-        return Judged(
-            Verdict.INCONCLUSIVE, seen, said, f"{said} by itself, but with so many cases one may be by chance"
-        )
+        alarm = first_word(logs, margin)
+        if said is Verdict.SAME or alarm is None or not alarm[0].alarm:
+            return Judged(said, seen)
+        return Judged(said, seen, alarm[0], f"{alarm[0]} by itself, but among so many looks and cases perhaps by chance")
     if len(fresh) < FRESH:
         return Judged(
             Verdict.INCONCLUSIVE, seen, said, f"{said} at first, and it ended before fresh pairs confirmed it"

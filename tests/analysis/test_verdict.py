@@ -195,10 +195,34 @@ def test_an_alarm_among_many_cases_has_to_stand_against_their_number() -> None:
     assert alarms({"a": weak}, 0.03) == {"a"}
     crowd = {f"still {number}": STILL for number in range(60)}
     assert alarms({"a": weak, **crowd}, 0.03) == set()
+    assert alarms({"a": SLOWER, **crowd}, 0.03) == {"a"}
+
+
+def test_an_alarm_that_does_not_stand_decides_nothing_and_the_looks_go_on() -> None:
+    weak = [0.04, 0.06, 0.045, 0.055]
+    crowd = [make_compared(STILL, batch=batch) for batch in range(1, 61)]
+    case = make_compared(weak, batch=64)
+    found = make_comparison(cases=[case, *crowd], margin=0.03)
+    assert outstanding(found) == {case.case.id: False}
     judged = judge(weak, [], 0.03, real=False)
     assert judged is not None
-    assert (judged.verdict, judged.alarm) == (Verdict.INCONCLUSIVE, Verdict.SLOWER)
-    assert alarms({"a": SLOWER, **crowd}, 0.03) == {"a"}
+    assert (judged.verdict, judged.note) == (Verdict.INCONCLUSIVE, "it ended after 4 pairs, before it was decided")
+    case.pairs += [make_pair(log) for log in weak]  # more of the same: now it stands
+    assert outstanding(found) == {case.case.id: True}
+    # Had they said otherwise, that would count: each interval holds whatever came of the others.
+    judged = judge([*weak, *[-0.045, -0.05, -0.055, -0.05]], [], 0.03, real=False)
+    assert judged is not None and judged.verdict is Verdict.INCONCLUSIVE
+    calm = [*weak, *STILL, *[0.0] * 4]
+    judged = judge(calm, [], 0.05, real=False)
+    assert judged is not None and judged.verdict is Verdict.SAME
+
+
+def test_an_alarm_that_never_stands_says_so_after_all_looks() -> None:
+    weak = [0.04, 0.06, 0.045, 0.055] * 3
+    judged = judge(weak, [], 0.03, real=False)
+    assert judged is not None
+    assert (judged.verdict, judged.alarm, judged.estimate.pairs) == (Verdict.INCONCLUSIVE, Verdict.SLOWER, 12)
+    assert "perhaps by chance" in judged.note
 
 
 # All cases
