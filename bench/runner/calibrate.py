@@ -26,8 +26,9 @@ from bench.runner.run import Run
 RUN_PREFIX = "calibration-"
 """A calibration is a run like any other, with records in a folder of this name, the time and the machine."""
 
-BUDGET = 180.0
-"""Seconds that a calibration takes where nobody says: a dozen processes of each case on a small CPU."""
+BUDGET = 170.0
+"""Seconds that a calibration takes where nobody says: on a small CPU eight processes of each case, and six pairs that take
+turns. With starting and the last pair it ends within three minutes."""
 
 MOST = 20
 """Processes of a case beyond which more would hardly change what is known."""
@@ -44,7 +45,12 @@ SMALL = {"cpu": (4, 160), "mps": (16, 640), "cuda": (16, 640)}
 
 def planned(devices: Sequence[str], seed: str) -> list[Planned]:
     """A training and a prediction case of each device, measured as profile ``quick`` does, :data:`MOST` times."""
-    cases: list[Planned] = []
+    return rounds(cases("quick", devices), MOST, seed)
+
+
+def cases(name: str, devices: Sequence[str]) -> list[Planned]:
+    """A training and a prediction case of each device, by the recipe of a profile."""
+    found: list[Planned] = []
     for device in devices:
         batch, size = SMALL[device_kind(device)]
         values: dict[str, list[Any]] = {
@@ -54,8 +60,8 @@ def planned(devices: Sequence[str], seed: str) -> list[Planned]:
             "batch": [batch],
             "imgsz": [size],
         }
-        cases += expand(profile("quick"), [device], values)
-    return rounds(cases, MOST, seed)
+        found += expand(profile(name), [device], values)
+    return found
 
 
 def in_turns(launcher: Launcher, devices: Sequence[str], folder: Path, budget: float, told: Told) -> Comparison:
