@@ -65,6 +65,9 @@ def regress(
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
     json: Json = None,
+    run: Annotated[
+        str, typer.Option(metavar="NAME", help="Name of the folder; default: the time and the machine.")
+    ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest one of these arguments.")] = False,
 ) -> None:
     """Is head slower than base? Pairs of live processes that take turns; a verdict with its interval for every case.
@@ -75,6 +78,7 @@ def regress(
     from bench.analysis.packages import difference, told
     from bench.analysis.upgrade import exit_code, upgrade
     from bench.records.comparison import save
+    from bench.records.store import check_new_run
     from bench.report.upgrade import page, text
     from bench.runner.specification import Specification
 
@@ -82,13 +86,16 @@ def regress(
     least = parse_percent("margin", margin) if margin else None
     most_memory = parse_percent("memory-margin", memory_margin)
     budget = parse_duration(time_budget) if time_budget else None
+    if run and resume:
+        raise WrongUse("--run names a new comparison, and --resume goes on with one: leave one of them out.")
+    name = check_new_run(results, run)
     options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     check_file(json)
     choice = Choice.parse(case, options, data, threads)
     sides = provide_both(*specifications, exclude_newer)
     planned = choice.planned([side.interpreter for side in sides])
     comparison = begin(sides, planned, "", exclude_newer, least, most_memory)
-    comparison, folder = continued(comparison, results, least) if resume else started(comparison, results)
+    comparison, folder = continued(comparison, results, least) if resume else started(comparison, results, name)
     asked = {name for one in specifications if not one.python for name in one.names()}
     packages = told(difference(comparison.base.packages, comparison.head.packages), asked)
     say(packages)
@@ -103,11 +110,12 @@ def regress(
     raise typer.Exit(exit_code(found))
 
 
-def started(comparison: Comparison, results: Path) -> tuple[Comparison, Path]:
-    """A comparison with a folder of its own."""
+def started(comparison: Comparison, results: Path, name: str) -> tuple[Comparison, Path]:
+    """A comparison with a folder of its own, by the name that was asked for or by the time."""
     from bench.records.store import new_run_name
 
-    return comparison, own_folder(comparison, results, RUN_PREFIX + new_run_name(comparison.machine.fingerprint))
+    chosen = name or RUN_PREFIX + new_run_name(comparison.machine.fingerprint)
+    return comparison, own_folder(comparison, results, chosen)
 
 
 def continued(question: Comparison, results: Path, margin: float | None) -> tuple[Comparison, Path]:

@@ -138,6 +138,20 @@ def test_a_budget_leaves_it_undecided_and_resume_goes_on(command: Command) -> No
     assert code == 1 and kept() == after
 
 
+def test_a_run_can_be_named_and_a_name_is_given_once(command: Command) -> None:
+    code, _ = command("--run", "torch-upgrade")
+    assert code == 1
+    assert read(Path("results/torch-upgrade")).run == "torch-upgrade"
+    assert Path("reports/torch-upgrade/index.html").exists()
+    for arguments, said in (
+        (["--run", "torch-upgrade"], "run 'torch-upgrade' is in results already"),
+        (["--run", "../away"], "cannot be the name of a folder"),
+        (["--run", "other", "--resume"], "leave one of them out"),
+    ):
+        code, output = command(*arguments)
+        assert code == 2 and said in output
+
+
 def test_resume_judges_anew_by_another_margin(command: Command) -> None:
     command()
     code, _ = command("--resume", "--margin", "15%")
