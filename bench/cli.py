@@ -9,11 +9,13 @@ import typer
 
 from bench import __version__
 from bench.cases.axes import AXES
+from bench.commands.bisect import bisect
 from bench.commands.calibrate import calibrate
 from bench.commands.compare import compare
 from bench.commands.regress import regress
 from bench.commands.selfcheck import selfcheck
 from bench.commands.shared import EpochImages, Format, Results, epoch, read_records, say
+from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit, NothingMeasured
 
 app = typer.Typer(
@@ -89,6 +91,8 @@ def report(
 app.command()(calibrate)
 app.command()(compare)
 app.command()(regress)
+app.command()(sweep)
+app.command()(bisect)
 app.command()(selfcheck)
 
 
@@ -145,3 +149,7 @@ def main() -> None:
     except BenchError as error:
         say(f"yolopace: {error}")
         raise SystemExit(int(error.code)) from None
+    except OSError as error:  # a disk that is full, say: whatever else ended with 1 would pass for a regression
+        place = f" ({error.filename})" if error.filename else ""
+        say(f"yolopace: {error.strerror or error}{place}: mend that, and run it again.")
+        raise SystemExit(int(Exit.WRONG_USE)) from None

@@ -13,7 +13,7 @@ import numpy as np
 from bench.analysis.table import measured_of
 from bench.analysis.uncertainty import half_width, spread, student
 from bench.cases import Case
-from bench.records.calibration import Calibration, Lockstep
+from bench.records.calibration import ENOUGH_PAIRS, Calibration, Lockstep
 from bench.records.comparison import Comparison
 from bench.records.record import Record
 
@@ -161,7 +161,7 @@ def default_margin(cases: Sequence[Case], known: Sequence[Lockstep]) -> tuple[fl
     Returns:
         A share, in steps of 0.1 %, and where it comes from.
     """
-    found = {(one.device, one.mode): one for one in known}
+    found = {(one.device, one.mode): one for one in known if one.pairs >= ENOUGH_PAIRS}
     own = [found.get((case.device, case.mode)) for case in cases]
     if not own or any(one is None for one in own):
         return UNKNOWN_MARGIN, "this machine is not calibrated for it: python -m bench calibrate"

@@ -298,9 +298,11 @@ class Upgrade(msgspec.Struct, frozen=True, kw_only=True):
 
         More memory counts as a regression, and so does a case that head cannot run and base can. Memory that is not
         decided does not leave it open: how many pairs there are is settled by speed. Neither does the overall figure
-        where each case is decided: it is no case of its own, and has no more pairs than the case that has fewest.
+        where each case is decided: it is no case of its own, and has no more pairs than the case that has fewest. Where
+        it alone is slower, no fresh pairs have confirmed that, and it is open.
         """
-        said = {finding.verdict for finding in self.findings} | ({self.overall.verdict} if self.overall else set())
+        said = {finding.verdict for finding in self.findings}
+        together = self.overall is not None and self.overall.verdict is Verdict.SLOWER
         lighter = {finding.memory.verdict for finding in self.findings if finding.memory}
         if self.itself and any(one is not None and one.alarm for one in said | lighter):
             return Conclusion.FALSE_ALARM
@@ -310,7 +312,7 @@ class Upgrade(msgspec.Struct, frozen=True, kw_only=True):
             Conclusion.CANNOT_RUN: bool(self.standing(Standing.BASE_ONLY)),
             Conclusion.MORE_MEMORY: bool(self.heavier),
             Conclusion.NOTHING_MEASURED: not self.judged and not one_sided,
-            Conclusion.INCONCLUSIVE: bool(self.undecided),
+            Conclusion.INCONCLUSIVE: bool(self.undecided) or together,
             Conclusion.FASTER: Verdict.FASTER in said,
             Conclusion.RUNS_MORE: bool(one_sided),
         }

@@ -197,9 +197,7 @@ def outstanding(comparison: Comparison) -> dict[str, bool]:
     """
     live = {one.case.id: one for one in comparison.cases if one.both and not one.trouble}
     raised = alarms({one.case.id: one.looks for one in comparison.cases if one.pairs}, comparison.margin)
-    undecided = {
-        name for name, one in live.items() if first_word(one.looks, comparison.margin, name in raised) is None
-    }
+    undecided = {name for name, one in live.items() if first_word(one.looks, comparison.margin, name in raised) is None}
     if undecided:
         return dict.fromkeys(sorted(undecided), False)
     return dict.fromkeys((name for name in sorted(raised & live.keys()) if len(live[name].fresh) < FRESH), True)
@@ -224,7 +222,9 @@ def judge(logs: Sequence[float], fresh: Sequence[float], margin: float, real: bo
         alarm = first_word(logs, margin)
         if said is Verdict.SAME or alarm is None or not alarm[0].alarm:
             return Judged(said, seen)
-        return Judged(said, seen, alarm[0], f"{alarm[0]} by itself, but among so many looks and cases perhaps by chance")
+        return Judged(
+            said, seen, alarm[0], f"{alarm[0]} by itself, but among so many looks and cases perhaps by chance"
+        )
     if len(fresh) < FRESH:
         return Judged(
             Verdict.INCONCLUSIVE, seen, said, f"{said} at first, and it ended before fresh pairs confirmed it"

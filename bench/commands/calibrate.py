@@ -60,10 +60,11 @@ def calibrate(
     with contextlib.closing(open_launcher(inspect(python))) as launcher:
         began = time.monotonic()
         launcher.prepare()
-        records, folder, trouble = runner.calibrate(launcher, chosen, results, budget * (1 - runner.PAIRS_SHARE), told)
+        share = budget * (1 - runner.PAIRS_SHARE)
+        records, folder, trouble, stopped = runner.calibrate(launcher, chosen, results, share, told)
         found = noise.calibrations(records)
         turns = []
-        if found:
+        if found and not stopped:
             rest = budget - (time.monotonic() - began)
             turns = noise.lockstep(runner.in_turns(launcher, chosen, folder, rest, told_pair))
     pairs = {(one.device, one.mode): one for one in turns}

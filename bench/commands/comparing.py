@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import msgspec
 import typer
 
-from bench.cases.axes import AXES, parse_values
+from bench.cases.axes import AXES, device_kind, parse_values
 from bench.cases.case import parse_case
 from bench.cases.matrix import Planned, expand, profile
 from bench.commands.shared import say
@@ -45,18 +46,33 @@ Newer = Annotated[str, typer.Option("--exclude-newer", metavar="DATE", help="Lea
 Budget = Annotated[str, typer.Option(metavar="TIME", help="Begin no pair that would end later, such as 10m.")]
 Results = Annotated[Path, typer.Option(help="Where what was measured goes.")]
 Reports = Annotated[Path, typer.Option(help="Where the page goes.")]
+Json = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads it
+    typer.Option(metavar="FILE", help="Write what was found there too."),
+]
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """The cases that were asked for, by their ids or by axes; those of profile ``regress`` where nothing was."""
+    """The cases that were asked for, by their ids or by axes; those of profile ``regress`` where nothing was.
+
+    Attributes:
+        values: by axis.
+        ids: of cases.
+        data: see :class:`bench.cases.recipe.Recipe`.
+        threads: see :class:`bench.cases.recipe.Recipe`.
+        single: whether an axis of which nothing is said has but the first of its values.
+    """
 
     values: dict[str, list[Any]]
     ids: tuple[str, ...]
     data: str
     threads: int
+    single: bool = False
 
     @classmethod
-    def parse(cls, ids: list[str] | None, options: dict[str, str | None], data: str, threads: int) -> Choice:
+    def parse(
+        cls, ids: list[str] | None, options: dict[str, str | None], data: str, threads: int, single: bool = False
+    ) -> Choice:
         """Check all that can be checked before an environment is there.
 
         Raises:
@@ -67,7 +83,7 @@ class Choice(msgspec.Struct, frozen=True):
             raise WrongUse(f"name cases by --case or by --{next(iter(values))} and the like, not by both.")
         if threads < 0:
             raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
-        return cls(values, tuple(parse_case(text).id for text in ids or ()), data, threads)
+        return cls(values, tuple(parse_case(text).id for text in ids or ()), data, threads, single)
 
     def planned(self, interpreters: list[Interpreter]) -> list[Planned]:
         """The cases with their recipes.
@@ -87,6 +103,11 @@ class Choice(msgspec.Struct, frozen=True):
             for case in dict.fromkeys(map(parse_case, self.ids)):
                 values = {name: [getattr(case, name)] for name in AXES}
                 plans += expand(profile("regress"), [case.device], values, data, self.threads)
+        elif self.single:
+            chosen, plans = profile("regress"), []
+            for device in self.values.get("device", devices()[:1]):
+                usual = {axis: values[:1] for axis, values in chosen.axes(device_kind(device)).items()}
+                plans += expand(chosen, [], {**usual, **self.values, "device": [device]}, data, self.threads)
         else:
             plans = expand(profile("regress"), devices()[:1], self.values, data, self.threads)
         for model in dict.fromkeys(plan.case.model for plan in plans):
@@ -154,6 +175,15 @@ def begin(
     )
 
 
+def own_folder(comparison: Comparison, results: Path, name: str) -> Path:
+    """A folder that is this comparison's alone; its run is called by it."""
+    from bench.records.store import Store
+
+    store = Store(results, name, new=True)
+    comparison.run = store.run
+    return store.folder
+
+
 def measure(
     comparison: Comparison,
     sides: tuple[Provided, Provided],
@@ -170,7 +200,31 @@ def measure(
         budget: seconds, or None.
         wanted: what is still to measure, where that is not what it takes to decide.
     """
+    try:
+        cut = take_pairs(comparison, sides, folder, budget, wanted)
+    except KeyboardInterrupt:
+        say("stopped: --resume goes on with what was measured")
+        return True
+    if cut:
+        say(f"the time budget is over with {cut} case(s) undecided: --resume goes on")
+    return False
+
+
+def take_pairs(
+    comparison: Comparison,
+    sides: tuple[Provided, Provided],
+    folder: Path,
+    budget: float | None = None,
+    wanted: Wanted | None = None,
+) -> int:
+    """The same; how many cases the time budget left undecided.
+
+    Raises:
+        KeyboardInterrupt: after what is known was written.
+        WrongUse: where an environment or the data cannot be used at all.
+    """
     from bench.analysis.verdict import outstanding
+    from bench.records.comparison import rescue
     from bench.request import needs_network
     from bench.runner.launcher import open_launcher
     from bench.runner.regress import Regress
@@ -185,15 +239,10 @@ def measure(
         )
         try:
             regress.run()
-        except KeyboardInterrupt:
-            say(f"stopped: what was measured is in {folder}, and --resume goes on from there")
-            return True
         finally:
-            if regress.unsaved:
-                say(regress.unsaved)
-    if regress.cut:
-        say(f"the time budget is over with {regress.cut} case(s) undecided: --resume goes on")
-    return False
+            if lost := rescue(folder, comparison):
+                say(lost)
+    return regress.cut
 
 
 def progress(comparison: Comparison) -> Callable[[Compared, str], None]:
@@ -231,3 +280,30 @@ def pair_line(compared: Compared) -> str:
 def signed(log: float) -> str:
     """``+0.8``: a logarithm as a percentage, without a minus before nothing."""
     return f"{round(log * 100, 1) + 0.0:+.1f}"
+
+
+def check_file(file: Path | None) -> None:
+    """Raise :class:`WrongUse` where a file that is to be written at the end has no folder."""
+    if file is not None and not file.absolute().parent.is_dir():
+        raise WrongUse(f"{file} cannot be written: there is no folder {file.absolute().parent}.")
+
+
+def write_file(file: Path, text: str) -> None:
+    """Write what was found where it was asked for; raises :class:`WrongUse` where that cannot be."""
+    from bench.records.store import write_whole
+
+    try:
+        write_whole(file, text.encode())
+    except OSError as error:
+        raise WrongUse(f"{file} cannot be written: {error.strerror or error}.") from error
+
+
+def add_to_summary(markdown: str) -> None:
+    """Add to the summary of a step, where GitHub Actions wants one."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(markdown)
+        except OSError as error:
+            say(f"the summary of this step cannot be written: {error.strerror or error}")

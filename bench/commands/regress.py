@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,11 +35,15 @@ from bench.commands.comparing import (
 )
 from bench.commands.shared import say
 from bench.durations import parse_duration, parse_percent
-from bench.errors import WrongUse
+from bench.errors import BenchError, Exit, WrongUse
+from bench.records.comparison import SIDES
+from bench.records.store import COMPARISON
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.analysis.upgrade import Upgrade
     from bench.records.comparison import Comparison
+    from bench.runner.environments import Provided
+    from bench.runner.specification import Specification
 
 RUN_PREFIX = "regress-"
 """What the folder of a comparison is called, before the time and the machine."""
@@ -77,7 +82,7 @@ def regress(
     """
     from bench.analysis.packages import difference, told
     from bench.analysis.upgrade import exit_code, upgrade
-    from bench.records.comparison import save
+    from bench.records.comparison import kept_of, save
     from bench.records.store import check_new_run
     from bench.report.upgrade import page, text
     from bench.runner.specification import Specification
@@ -92,22 +97,33 @@ def regress(
     options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     check_file(json)
     choice = Choice.parse(case, options, data, threads)
-    sides = provide_both(*specifications, exclude_newer)
+    known = [one for one in kept_of(results) if resume and asked_alike(one, specifications)]
+    sides, newer = provide_dated(specifications, exclude_newer, known[-1].newer if known else "")
     planned = choice.planned([side.interpreter for side in sides])
-    comparison = begin(sides, planned, "", exclude_newer, least, most_memory)
-    comparison, folder = continued(comparison, results, least) if resume else started(comparison, results, name)
+    comparison = begin(sides, planned, "", newer, least, most_memory)
+    comparison, folder = continued(comparison, known, results, least) if resume else started(comparison, results, name)
     asked = {name for one in specifications if not one.python for name in one.names()}
     packages = told(difference(comparison.base.packages, comparison.head.packages), asked)
     say(packages)
     if trouble := save(folder, comparison):
         say(trouble)
-    measure(comparison, sides, folder, budget)
+    try:
+        measure(comparison, sides, folder, budget)
+    except BenchError:
+        forget_empty(comparison, folder)
+        raise
     found = upgrade(comparison)
     print(text.told(found, packages))
-    write(found, packages, json)
     say(f"what was measured: {folder}")
-    say(f"page: {page.write(found, reports / comparison.run, packages)}")
-    raise typer.Exit(exit_code(found))
+    code = exit_code(found)
+    try:
+        write(found, packages, json)
+        say(f"page: {page.write(found, reports / comparison.run, packages)}")
+    except WrongUse as error:
+        if code is not Exit.REGRESSION:
+            raise
+        say(f"yolopace: {error}")  # what was found settles the exit status all the same
+    raise typer.Exit(code)
 
 
 def started(comparison: Comparison, results: Path, name: str) -> tuple[Comparison, Path]:
@@ -118,19 +134,71 @@ def started(comparison: Comparison, results: Path, name: str) -> tuple[Compariso
     return comparison, own_folder(comparison, results, chosen)
 
 
-def continued(question: Comparison, results: Path, margin: float | None) -> tuple[Comparison, Path]:
-    """The newest comparison that asks the same; another margin, where one is named, judges what is there anew."""
-    from bench.records.comparison import unfinished
+def asked_alike(known: Comparison, specifications: tuple[Specification, Specification]) -> bool:
+    """Whether a comparison was asked for in the same words; an interpreter is called by its version in the record."""
+    asked = known.base.asked, known.head.asked
+    return all(one.python or str(one) == text for one, text in zip(specifications, asked, strict=True))
 
-    known = unfinished(results, question)
-    if known is None:
+
+def provide_dated(
+    specifications: tuple[Specification, Specification], asked: str, before: str
+) -> tuple[tuple[Provided, Provided], str]:
+    """Both environments as of one moment, so that no release between them makes a difference that nobody asked for.
+
+    Args:
+        specifications: of base and head.
+        asked: the date that the user named, or empty.
+        before: that of a comparison that is gone on with, or empty.
+
+    Returns:
+        The environments, and the moment; empty where the package index does not say when releases were made.
+    """
+    from datetime import UTC, datetime
+
+    newer = asked or before or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return provide_both(*specifications, newer), newer
+    except WrongUse:
+        if asked:
+            raise
+    return provide_both(*specifications, ""), ""
+
+
+def continued(
+    question: Comparison, known: list[Comparison], results: Path, margin: float | None
+) -> tuple[Comparison, Path]:
+    """The newest comparison that asks the same, one that is not decided before others.
+
+    Another margin, where one is named, judges what is there anew. What failed for want of room or of a living process
+    is tried again.
+    """
+    from bench.analysis.verdict import outstanding
+
+    same = [one for one in known if one.same_question(question)]
+    if not same:
         raise WrongUse(
             f"{results} holds no comparison of these environments and cases on this machine: leave --resume out."
         )
+    for one in same:
+        for compared in one.cases:
+            compared.trouble = ""
+            for side in SIDES:
+                ran = getattr(compared, side)
+                if ran is not None and not ran.outcome.status.final:
+                    setattr(compared, side, None)
+    chosen = next((one for one in reversed(same) if outstanding(one)), same[-1])
     if margin is not None:
-        known.margin, known.margin_from = margin, question.margin_from
-    known.memory_margin = question.memory_margin
-    return known, results / known.run
+        chosen.margin, chosen.margin_from = margin, question.margin_from
+    chosen.memory_margin = question.memory_margin
+    return chosen, results / chosen.run
+
+
+def forget_empty(comparison: Comparison, folder: Path) -> None:
+    """Remove the folder of a comparison that ended before its first pair."""
+    if not any(one.pairs for one in comparison.cases):
+        with contextlib.suppress(OSError):
+            (folder / COMPARISON).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def write(found: Upgrade, packages: str, json: Path | None) -> None:

@@ -23,6 +23,10 @@ ENOUGH = 6
 """Processes of a case below which the noise is known but roughly: its own interval is from 0.6 to 2.5 times."""
 
 
+ENOUGH_PAIRS = 5
+"""Pairs that take turns below which nothing is made of how far they differ."""
+
+
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """How far fresh processes of one case differ. All differences are of the logarithm of the mean step.
 
@@ -137,7 +141,7 @@ def _kept(folder: Path, machine: str) -> Kept:
 def keep(folder: Path, machine: str, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Path:
     """Keep calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
 
-    Of pairs that take turns the newest count, whatever was known.
+    Of pairs that take turns the newest count too, unless they are few (:data:`ENOUGH_PAIRS`) and were not.
 
     Returns:
         The file.
@@ -147,7 +151,11 @@ def keep(folder: Path, machine: str, found: Iterable[Calibration], lockstep: Ite
     """
     before = _kept(folder, machine)
     known = {(one.device, one.mode): one for one in before.calibrations}
-    turns = {(one.device, one.mode): one for one in (*before.lockstep, *lockstep)}
+    turns = {(one.device, one.mode): one for one in before.lockstep}
+    for pairs in lockstep:
+        older = turns.get((pairs.device, pairs.mode))
+        if older is None or pairs.pairs >= min(ENOUGH_PAIRS, older.pairs):
+            turns[pairs.device, pairs.mode] = pairs
     for one in found:
         key = one.device, one.mode
         if key not in known or one.replaces(known[key]):

@@ -5,8 +5,9 @@ One JSON file, ``results/<run>/comparison.json``, written anew after every pair;
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ SCHEMA = 1
 
 SIDES = ("base", "head")
 
+LEAST_STEP = 1e-9
+"""Seconds of a step below which it is none."""
+
+
+LARGEST = 10.0
+"""A share that no margin reaches."""
+
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """What one process of a pair measured.
@@ -36,6 +44,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     phases: dict[str, Phase] = {}
     memory: dict[str, Memory] = {}
     cpu_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.steps.window or self.steps.step_seconds < LEAST_STEP:
+            raise ValueError("measured: no window, or steps that take no time")
+        if any(one.bytes is not None and one.bytes <= 0 for one in self.memory.values()):
+            raise ValueError("measured: memory of no bytes")
 
     @property
     def peak_bytes(self) -> int | None:
@@ -53,6 +67,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
         lockstep: whether they took turns; where memory holds but one of them, they ran one after the other.
         processors: that both were bound to while they took turns; empty where they were not.
         redone: how often the pair was begun anew because something disturbed it, or a worker died.
+        died: one sentence for each worker that did, the side first.
         disturbed: what disturbed it, one phrase each; judged by what the system told, never by speed.
         seconds: that the pair cost, starting and warming up included.
         base, head: what they measured.
@@ -66,6 +81,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     lockstep: bool = True
     processors: list[int] = []
     redone: int = 0
+    died: list[str] = []
     disturbed: list[str] = []
     seconds: float = 0.0
 
@@ -98,6 +114,14 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     effective: dict[str, Any] = {}
 
 
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The steps of a process: of its warm-up, from one optimizer step to the next in its window, and of its window."""
+
+    warmup_steps: int
+    timed_cycle: int
+    window_steps: int
+
+
 class Compared(msgspec.Struct, kw_only=True):
     """One case on both sides.
 
@@ -105,6 +129,8 @@ class Compared(msgspec.Struct, kw_only=True):
         case, recipe: what was measured, and how.
         base, head: what became of it; None where that is not known yet.
         pairs: in the order in which they were measured.
+        plan: what every process but the first one does, so that all windows hold the same steps; None before it is
+            known.
         alone: why its processes ran one after the other, where they did.
         trouble: why there are no more pairs, where something other than the plan ended it.
     """
@@ -114,6 +140,7 @@ class Compared(msgspec.Struct, kw_only=True):
     base: Ran | None = None
     head: Ran | None = None
     pairs: list[Pair] = []
+    plan: Plan | None = None
     alone: str = ""
     trouble: str = ""
 
@@ -160,6 +187,10 @@ class Comparison(msgspec.Struct, kw_only=True):
     cases: list[Compared]
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin < LARGEST or not 0 <= self.memory_margin < LARGEST:
+            raise ValueError("comparison: a margin that is none")
+
     @property
     def itself(self) -> bool:
         """Whether both sides are the same thing: a check of the comparison itself."""
@@ -169,6 +200,7 @@ class Comparison(msgspec.Struct, kw_only=True):
         """Whether the other one asks the same thing of the same machine, so that one can go on where it ended."""
         return (
             self.machine.fingerprint == other.machine.fingerprint
+            and self.base.environment.yolopace == other.base.environment.yolopace
             and (self.base.key, self.head.key) == (other.base.key, other.head.key)
             and [(one.case, one.recipe.fingerprint) for one in self.cases]
             == [(one.case, one.recipe.fingerprint) for one in other.cases]
@@ -197,21 +229,36 @@ def read(folder: Path) -> Comparison:
         content = msgspec.json.decode(file.read_bytes())
         if content.get("schema", 0) > SCHEMA:
             raise WrongUse(f"{file} was written by a newer yolopace: update this one.")
-        return msgspec.convert(content, Comparison)
+        found = msgspec.convert(content, Comparison)
+        found.run = folder.name  # whatever it says: it is written to where it is
+        return found
     except FileNotFoundError:
         raise WrongUse(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
-    except (OSError, msgspec.MsgspecError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WrongUse(f"{file} cannot be read: {error}.") from error
 
 
-def unfinished(results: Path, question: Comparison) -> Comparison | None:
-    """The newest comparison under a results folder that asks the same (:meth:`Comparison.same_question`)."""
-    found: Sequence[Path] = sorted(results.glob(f"*/{COMPARISON}"))
-    for file in reversed(found):
-        try:
-            known = read(file.parent)
-        except WrongUse:
-            continue
-        if known.same_question(question):
-            return known
-    return None
+def kept_of(results: Path) -> list[Comparison]:
+    """All comparisons under a results folder that can be read, oldest first."""
+    found = []
+    for file in results.glob(f"*/{COMPARISON}"):
+        with contextlib.suppress(WrongUse):
+            found.append(read(file.parent))
+    return sorted(found, key=lambda one: one.started)
+
+
+def rescue(folder: Path, comparison: Comparison) -> str:
+    """Write it once more; where its folder has no room, to a new one among the system's temporary files.
+
+    Returns:
+        An empty string if it is where it belongs, else one sentence on where it is.
+    """
+    if not save(folder, comparison):
+        return ""
+    try:
+        place = Path(tempfile.mkdtemp(prefix=f"yolopace-{comparison.run}-"))
+    except OSError as error:
+        return f"the comparison is lost: there is no room in {folder} nor elsewhere ({error.strerror})."
+    if save(place, comparison):
+        return f"the comparison is lost: there is no room in {folder} nor in {place}."
+    return f"the comparison had no room in {folder} and is in {place}: move it there."

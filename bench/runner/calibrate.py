@@ -27,8 +27,9 @@ RUN_PREFIX = "calibration-"
 """A calibration is a run like any other, with records in a folder of this name, the time and the machine."""
 
 BUDGET = 170.0
-"""Seconds that a calibration takes where nobody says: on a small CPU eight processes of each case, and six pairs that take
-turns. With starting and the last pair it ends within three minutes."""
+"""Seconds that a calibration takes where nobody says: on a small CPU eight processes of each case, and five pairs.
+
+With starting and the last pair it ends within three minutes."""
 
 MOST = 20
 """Processes of a case beyond which more would hardly change what is known."""
@@ -110,7 +111,7 @@ def calibrate(
     results: Path,
     budget: float,
     say: Callable[[Record, Run], None],
-) -> tuple[list[Record], Path, str]:
+) -> tuple[list[Record], Path, str, bool]:
     """Measure until the budget is over; every record is written the moment it is there.
 
     Args:
@@ -122,7 +123,7 @@ def calibrate(
 
     Returns:
         The records, in the order in which they were measured; the folder that they are in; and one sentence on those
-        that had no room there, or nothing. Ctrl-C ends it early with what there is.
+        that had no room there, or nothing; and whether Ctrl-C ended it early.
 
     Raises:
         WrongUse: where the environment cannot be used or the folder not written to.
@@ -131,15 +132,16 @@ def calibrate(
     folder = store.Store(results, name, new=True)
     plans = planned(devices, folder.run)
     run = Run(plans, folder, launcher, from_history(results), time_budget=budget)
+    stopped = False
     try:
         for plan in plans:
             if not run.spare(plan):
                 say(run.measure(plan), run)
     except KeyboardInterrupt:
-        pass
+        stopped = True
     finally:
         trouble = folder.rescue()
         if not run.records:
             with contextlib.suppress(OSError):
                 folder.folder.rmdir()
-    return run.records, folder.folder, trouble
+    return run.records, folder.folder, trouble, stopped

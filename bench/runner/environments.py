@@ -69,7 +69,23 @@ def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -
         return Provided(interpreter, found.packages, found.key, f"{PYTHON}{interpreter.environment.python}")
     resolved = resolve(specification, newer, say)
     built = install(resolved, say, copy)
-    return Provided(inspect(built.python), built.packages, resolved.key, str(specification))
+    interpreter = inspect(built.python)
+    check_imported(interpreter, resolved)
+    return Provided(interpreter, built.packages, resolved.key, str(specification))
+
+
+def check_imported(interpreter: Interpreter, resolved: Resolved) -> None:
+    """Raise :class:`WrongUse` where something else would be imported than what was installed, as by PYTHONPATH."""
+    found = interpreter.environment
+    for name, runs, wanted in (
+        ("torch", found.torch, resolved.torch),
+        ("Ultralytics", found.ultralytics, resolved.ultralytics),
+    ):
+        if wanted and runs.partition("+")[0] != wanted.partition("+")[0]:
+            raise WrongUse(
+                f"{interpreter.path} has {name} {wanted} installed and would import {runs}: take the folder that it is "
+                "in out of PYTHONPATH."
+            )
 
 
 def environments_folder() -> Path:

@@ -41,7 +41,8 @@ class Side(msgspec.Struct):
         worker: itself.
         blocks: ``(seconds, steps)`` of each block.
         effective: settings that run, once it told them.
-        warmed: steps of its warm-up, once that is over.
+        warmed, cycle, planned: steps of its warm-up once that is over, from one optimizer step to the next in its
+            window, and of its window.
         measured: its ``measured`` event, once there is one.
         ended: its ``ended`` event, once there is one.
     """
@@ -50,6 +51,8 @@ class Side(msgspec.Struct):
     blocks: list[tuple[float, int]] = []
     effective: dict[str, Any] = {}
     warmed: int = 0
+    cycle: int = 0
+    planned: int = 0
     measured: dict[str, Any] = {}
     ended: dict[str, Any] = {}
 
@@ -78,7 +81,7 @@ class Side(msgspec.Struct):
                 status = Status.FAILED if event["status"] == Status.MEASURED.value else Status(event["status"])
                 raise Ended(f"a worker ended while it was warming up: {why}", status, event["reason"])
             if event["event"] == "phase" and event["name"] == "window":
-                self.warmed = event.get("steps", 0)
+                self.warmed, self.cycle, self.planned = (event.get(name, 0) for name in ("steps", "cycle", "planned"))
                 return
 
     def turn(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import msgspec
 import psutil
 
 from bench.cases.matrix import Planned
-from bench.records.comparison import SIDES, Measured, Pair
+from bench.records.comparison import SIDES, Measured, Pair, Plan
 from bench.records.outcome import Status
 from bench.records.record import Memory, Steps
 from bench.runner.crowd import Crowd
@@ -58,22 +59,28 @@ class Pairing(msgspec.Struct, frozen=True):
 
 
 class Two(msgspec.Struct, frozen=True):
-    """A pair and the settings that ran, base first; ``mendable`` if measuring it again may spare what disturbed it."""
+    """A pair and the settings that ran, base first.
+
+    Attributes:
+        mendable: whether measuring it again may spare what disturbed it.
+        plan: what its processes did, where they took turns.
+    """
 
     pair: Pair
     effective: tuple[dict[str, Any], dict[str, Any]]
     mendable: bool
+    plan: Plan | None = None
 
 
-def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, warmup_steps: int) -> Two:
+def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, plan: Plan | None) -> Two:
     """Two live processes that take turns.
 
     Args:
         pairing: what is started.
         head_first: whether head is started first.
         draw: settles the order of turns.
-        warmup_steps: that both warm up by, at once. 0 where that is not known: the second one is then started only when
-            the first one has warmed up by time, and memory is seen to hold both.
+        plan: what both do; they warm up at once. None where that is not known: the first one then warms up by time, and
+            the second one does what the first one settled, when memory is seen to hold both.
 
     Raises:
         NoRoom: where memory does not hold both.
@@ -85,11 +92,17 @@ def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, warmup_ste
     sides: dict[int, Side] = {}
     with contextlib.ExitStack() as stack:
 
-        def start(number: int, steps: int) -> None:
+        def start(number: int, plan: Plan | None) -> None:
             scratch = stack.enter_context(scratch_folder())
             job = {**case_job(pairing.planned, pairing.data[number], scratch), "block": TURN[kind]}
-            if steps:
-                job["window"] |= {"warmup_steps": steps, "warmup_seconds": 0.0}
+            if plan:
+                job["window"] = {
+                    "warmup_steps": plan.warmup_steps,
+                    "warmup_seconds": 0.0,
+                    "same_cycle": plan.timed_cycle,
+                    "window_steps": plan.window_steps,
+                    "window_seconds": 0.0,
+                }
             sides[number] = Side(pairing.launchers[number].start(job))
             stack.callback(sides[number].worker.end, 1.0)
 
@@ -99,17 +112,22 @@ def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, warmup_ste
             with named(number, kills):
                 sides[number].warm_up()
 
-        start(first, warmup_steps)
-        if not warmup_steps:
+        start(first, plan)
+        if not plan:
             warm_up(first)
             look_for_room(sides[first])
-        start(second, warmup_steps or sides[first].warmed)
-        if warmup_steps:
+            warmed = sides[first]
+            plan = Plan(warmup_steps=warmed.warmed, timed_cycle=warmed.cycle, window_steps=warmed.planned)
+            start(second, plan)
+        else:
+            start(second, plan)
             warm_up(first)
         warm_up(second)
-        own = bind([side.worker.pid for side in sides.values()], sides[0].effective["threads"], draw) if on_cpu else []
+        threads = max(side.effective["threads"] for side in sides.values())
+        own = bind([side.worker.pid for side in sides.values()], threads, draw) if on_cpu else []
         crowd = Crowd()
-        rounds = mirrored(draw)
+        # A turn that is a whole window is the only one: who was started first has it first, in half of the pairs each.
+        rounds = itertools.repeat((first, second)) if TURN[kind] == WHOLE else mirrored(draw)
         while not all(side.ended for side in sides.values()):
             for number in next(rounds):
                 if not sides[number].ended:
@@ -129,7 +147,7 @@ def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, warmup_ste
         seconds=round(time.monotonic() - began, 3),
     )
     mendable = bool(seen) or any(event["mendable"] for event in events)
-    return Two(pair, (sides[0].effective, sides[1].effective), mendable)
+    return Two(pair, (sides[0].effective, sides[1].effective), mendable, plan)
 
 
 def one_by_one(pairing: Pairing, head_first: bool) -> Two:
@@ -193,8 +211,16 @@ def footprint(pid: int) -> int:
         process = psutil.Process(pid)
         for one in [process, *process.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
-                total += one.memory_full_info().uss
+                total += own_bytes(one)
     return total
+
+
+def own_bytes(process: psutil.Process) -> int:
+    """Bytes that a process has for itself; with what it shares where the system keeps the rest secret (macOS)."""
+    try:
+        return int(process.memory_full_info().uss)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
 
 
 def measured(event: dict[str, Any]) -> Measured:

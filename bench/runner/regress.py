@@ -73,6 +73,7 @@ class Regress:
         self._told = told
         self._budget = budget
         self._restless = False
+        self._costs: dict[str, float] = {}
         self._data: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
 
     def run(self) -> None:
@@ -93,26 +94,29 @@ class Regress:
             order = sorted(wanted)
             random.Random(f"{self.comparison.run} {number}").shuffle(order)
             number += 1
-            fitting = [name for name in order if self._fits(cases[name], time.monotonic() - began)]
-            self.cut = len(wanted) - len(fitting)
-            if not fitting:
+            self.cut = 0
+            for name in order:
+                if self._fits(cases[name], time.monotonic() - began):
+                    self._measure(cases[name], wanted[name])
+                else:
+                    self.cut += 1
+            if self.cut == len(order):
                 return
-            for name in fitting:
-                self._measure(cases[name], wanted[name])
         self.cut = 0
 
     def _fits(self, compared: Compared, spent: float) -> bool:
         """Whether there is time for one more pair; it is taken to last as long as the case's last one."""
-        if self._budget is None or not compared.pairs:
-            return True
-        return spent + compared.pairs[-1].seconds <= self._budget
+        if self._budget is None or compared.case.id not in self._costs:
+            return self._budget is None or not compared.pairs or spent + compared.pairs[-1].seconds <= self._budget
+        return spent + self._costs[compared.case.id] <= self._budget
 
     def _measure(self, compared: Compared, fresh: bool) -> None:
         began = time.monotonic()
         try:
             said = self._pair(compared, fresh)
         finally:
-            self.comparison.seconds = round(self.comparison.seconds + time.monotonic() - began, 3)
+            self._costs[compared.case.id] = time.monotonic() - began
+            self.comparison.seconds = round(self.comparison.seconds + self._costs[compared.case.id], 3)
             self.unsaved = save(self._folder, self.comparison)
         self._told(compared, said or self.unsaved)
 
@@ -123,31 +127,33 @@ class Regress:
             return ""
         number = len(compared.pairs)
         head_first = starts(self.comparison.run, compared.case.id, number)
-        ended: Ended | None = None
+        died: list[str] = []
         two: Two | None = None
         for redone in range(REDO + 1):
             draw = random.Random(f"{self.comparison.run} {compared.case.id} {number} {redone}")
             try:
                 two = self._two(compared, pairing, head_first, draw)
             except Ended as end:
-                ended = end
+                died.append(str(end))
                 if not number and not self._both_run(compared, pairing, end):
                     return ""
+                if end.outcome.status is Status.OUT_OF_MEMORY:
+                    compared.alone = compared.alone or "memory does not hold both processes at once"
                 continue
             if not two.mendable or redone == REDO or self._restless:
                 self._restless = two.mendable
-                self._keep(compared, two, fresh, redone)
+                self._keep(compared, two, fresh, redone, died)
                 return ""
         if two is not None:  # a later try died: a disturbed pair is better than none
-            self._keep(compared, two, fresh, REDO)
+            self._keep(compared, two, fresh, REDO, died)
             return ""
-        compared.trouble = f"{ended}" if ended else "no pair could be measured"
+        compared.trouble = died[-1]
         return compared.trouble
 
     def _two(self, compared: Compared, pairing: Pairing, head_first: bool, draw: random.Random) -> Two:
         if not compared.alone:
             try:
-                return pairs.in_turns(pairing, head_first, draw, warmup_steps(compared))
+                return pairs.in_turns(pairing, head_first, draw, compared.plan)
             except NoRoom as seen:
                 compared.alone = f"memory does not hold both processes at once: {seen}"
         return pairs.one_by_one(pairing, head_first)
@@ -155,17 +161,18 @@ class Regress:
     def _both_run(self, compared: Compared, pairing: Pairing, end: Ended) -> bool:
         """After the first pair of a case failed: let each side run by itself, to know which of them can.
 
-        Where both can and it was memory that failed, they run one after the other from here on.
+        Where both can, and yet not at once (a card that serves one process alone), they run one after the other from
+        here on. One that somebody killed says nothing of that.
         """
-        for number, side in enumerate(SIDES):
-            seen = pairs.alone(pairing, number)
-            setattr(compared, side, Ran(outcome=seen.outcome, effective=seen.effective))
-        if compared.both and end.outcome.status is Status.OUT_OF_MEMORY:
-            compared.alone = "memory does not hold both processes at once"
+        seen = [pairs.alone(pairing, number) for number in range(len(SIDES))]
+        compared.base, compared.head = (Ran(outcome=one.outcome, effective=one.effective) for one in seen)
+        if compared.both and not end.died:
+            compared.alone = f"both cannot run at once: {end}"
         return compared.both
 
-    def _keep(self, compared: Compared, two: Two, fresh: bool, redone: int) -> None:
-        compared.pairs.append(msgspec.structs.replace(two.pair, fresh=fresh, redone=redone))
+    def _keep(self, compared: Compared, two: Two, fresh: bool, redone: int, died: list[str]) -> None:
+        compared.pairs.append(msgspec.structs.replace(two.pair, fresh=fresh, redone=redone, died=died))
+        compared.plan = compared.plan or two.plan
         if len(compared.pairs) == 1:
             compared.base, compared.head = (Ran(effective=effective) for effective in two.effective)
 
@@ -189,14 +196,6 @@ class Regress:
                 return None
             self._data[name] = found[0], found[1]
         return Pairing(self._launchers, planned, self._data[name])
-
-
-def warmup_steps(compared: Compared) -> int:
-    """Steps that both sides of a case warm up by: as many as the first pair took; 0 before there is one."""
-    if not compared.pairs:
-        return 0
-    first = compared.pairs[0].base.steps
-    return first.dropped + first.warmup
 
 
 def starts(run: str, case: str, number: int) -> bool:

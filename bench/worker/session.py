@@ -171,7 +171,9 @@ class Session:
             self._take_turns(self._turns)
 
     def _window_opens(self) -> None:
-        self._channel.send("phase", name="window", steps=len(self.stopwatch.seconds))
+        watch = self.stopwatch
+        told = {"steps": len(watch.seconds), "cycle": watch.timed_cycle, "planned": watch.planned_steps}
+        self._channel.send("phase", name="window", **told)
         if self._turns is not None:
             self._block = len(self.stopwatch.seconds), len(self.stopwatch.turns)
             self._turns.wait()

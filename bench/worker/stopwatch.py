@@ -33,8 +33,8 @@ class Rule:
     of cycles, so it holds optimizer steps in their real proportion wherever in a cycle it begins. Where accumulation
     is so long that this would take much longer than was asked for, the optimizer runs every :data:`SHORT_CYCLE` steps
     in the window, and the kinds of steps are weighted by their real proportion afterwards; ``only_whole`` rules that
-    out. ``warmup_steps`` are a least number beside that: two processes that are compared warm up by the same number of
-    steps, so that their windows hold the same images.
+    out. Two processes that are compared have to do the same steps: ``warmup_steps`` are a least number beside that, so
+    that their windows hold the same images, and ``same_cycle`` is the pace of the optimizer in the window of the other.
     """
 
     cycle: int
@@ -43,6 +43,7 @@ class Rule:
     window_seconds: float
     only_whole: bool = False
     warmup_steps: int = 0
+    same_cycle: int = 0
 
     @property
     def warmup_cycle(self) -> int:
@@ -55,9 +56,15 @@ class Rule:
 
     def timed_cycle(self, step_seconds: float) -> int:
         """Steps from one optimizer step to the next in a window of steps that take about ``step_seconds``."""
-        asked = max(self.window_steps, math.ceil(self.window_seconds / step_seconds))
+        if self.same_cycle:
+            return self.same_cycle
+        asked = self.asked(step_seconds)
         whole = math.ceil(asked / self.cycle) * self.cycle
         return self.cycle if self.only_whole or whole <= SLACK * asked else self.warmup_cycle
+
+    def asked(self, step_seconds: float) -> int:
+        """Least steps of a window of steps that take about ``step_seconds``."""
+        return max(self.window_steps, math.ceil(self.window_seconds / step_seconds))
 
     def complete(self, steps: int, seconds: float, timed_cycle: int) -> bool:
         """Whether a window of ``steps`` steps that took ``seconds`` together is complete."""
@@ -72,6 +79,8 @@ class Stopwatch:
         accumulation: how many steps the optimizer is to wait for, from now on.
         windows: first step of each window, and the step that it ended before once it is complete.
         timed_cycle: ``accumulation`` in every window; 0 until warm-up is over.
+        planned_steps: of a window whose steps others share the machine with: settled before it is timed, so that
+            another process can do as many; 0 where its own time settles when it is complete.
         turns: how many steps had ended when an epoch turned, and how long the turn took, in seconds.
         settling: steps that pass after a window was opened before it begins. While the machine is read there, loader
             processes go on making batches: what they are ahead by belongs to no window.
@@ -92,6 +101,7 @@ class Stopwatch:
     turns: list[tuple[int, float]] = field(default_factory=list)
     accumulation: int = 1
     timed_cycle: int = 0
+    planned_steps: int = 0
     _edge: float = 0.0
     _began: float = 0.0
     _total: float = 0.0
@@ -164,7 +174,7 @@ class Stopwatch:
                 self._begin()
             return False
         start = self.windows[-1][0]
-        if not self.rule.complete(len(self.seconds) - start, self._total, self.timed_cycle):
+        if not self._complete(len(self.seconds) - start, self._total):
             return False
         self.windows[-1].append(len(self.seconds))
         return True
@@ -174,7 +184,12 @@ class Stopwatch:
         if not self.windows or self._left or len(self.windows[-1]) == 2:
             return False
         steps = len(self.seconds) - self.windows[-1][0] + 1
-        return self.rule.complete(steps, self._total + took, self.timed_cycle)
+        return self._complete(steps, self._total + took)
+
+    def _complete(self, steps: int, seconds: float) -> bool:
+        if self.planned_steps:
+            return steps >= self.planned_steps
+        return self.rule.complete(steps, seconds, self.timed_cycle)
 
     def _ends_block(self) -> bool:
         """Whether the step that is under way is the last of a block."""
@@ -185,7 +200,10 @@ class Stopwatch:
     def _choose_cycle(self) -> None:
         """Real accumulation from here on if a window can hold whole cycles of it: decided before it is timed."""
         last = self.seconds[-self.rule.warmup_cycle :]
-        self.accumulation = self.timed_cycle = self.rule.timed_cycle(sum(last) / len(last))
+        mean = sum(last) / len(last)
+        self.accumulation = self.timed_cycle = self.rule.timed_cycle(mean)
+        if self.block:
+            self.planned_steps = math.ceil(self.rule.asked(mean) / self.timed_cycle) * self.timed_cycle
 
     def open(self) -> None:
         """Open a window: the first one by itself, and another one where one has to be measured again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from .channel import Channel
@@ -41,5 +42,24 @@ class Turns:
     def block_ended(self, **seen: Any) -> None:
         """Tell of the block, and sleep until the next turn."""
         self._steps = 0
+        settle()
         self._channel.send("block", **seen)
         self.wait()
+
+
+def settle() -> None:
+    """Wait until this process is still: OpenMP's threads spin for a while after the last work that they had.
+
+    They would do so on the processors of whoever has the next turn. How long is theirs to choose: some milliseconds by
+    GNU's, up to 200 by others'.
+    """
+    deadline = time.monotonic() + LONGEST
+    while time.monotonic() < deadline:
+        before, began = time.process_time(), time.monotonic()
+        time.sleep(NAP)
+        if time.process_time() - before < STILL * (time.monotonic() - began):
+            return
+
+
+NAP, STILL, LONGEST = 0.002, 0.25, 0.4
+"""Seconds of a nap, share of it that a still process may use of a processor, and seconds at most."""

@@ -359,7 +359,7 @@ def test_all_cases_together_may_be_slower_though_none_is_by_itself() -> None:
     )
     assert {finding.verdict for finding in found.findings} == {Verdict.INCONCLUSIVE}
     assert found.overall is not None and found.overall.verdict is Verdict.SLOWER
-    assert exit_code(found) is Exit.REGRESSION
+    assert exit_code(found) is Exit.NOT_COMPARABLE
 
 
 def test_all_cases_together_leave_nothing_open_that_each_has_decided() -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from bench import cli
 from bench.commands import comparing
 from bench.errors import BenchError, WrongUse
-from bench.records.comparison import Comparison, read
+from bench.records.comparison import Comparison, read, save
 from bench.records.record import Environment
 from bench.runner.environments import Provided
 from bench.runner.interpreter import Interpreter
@@ -159,6 +159,63 @@ def test_resume_judges_anew_by_another_margin(command: Command) -> None:
     assert kept().margin == 0.15
 
 
+def test_resume_takes_the_newest_that_is_not_decided_and_its_date(command: Command) -> None:
+    command("--time-budget", "0.001s", "--run", "a-first")
+    command("--run", "z-decided")
+    dated = read(Path("results/a-first")).newer
+    assert dated.startswith("20") and dated.endswith("Z")
+    code, _ = command("--resume")
+    assert code == 1
+    found = read(Path("results/a-first"))
+    assert (len(found.cases[0].pairs), found.newer) == (12, dated)
+
+
+def test_what_failed_is_tried_again_by_resume(command: Command) -> None:
+    command("--run", "one", "--time-budget", "0.001s")
+    kept_one = read(Path("results/one"))
+    kept_one.cases[0].trouble = "head: it died"
+    save(Path("results/one"), kept_one)
+    code, _ = command("--resume")
+    assert code == 1
+    assert read(Path("results/one")).cases[0].trouble == ""
+
+
+def test_a_page_that_cannot_be_written_hides_no_regression(command: Command) -> None:
+    Path("reports").write_text("a file")
+    code, said = command()
+    assert code == 1
+    assert "the page cannot be written" in said
+    code, said = command("--resume", "--margin", "50%")
+    assert code == 2
+
+
+def test_an_index_that_knows_no_dates_is_asked_without(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.runner import environments
+
+    before = environments.provide
+
+    def provide(specification: Any, newer: str, say: Any, copy: int = 0) -> Provided:
+        if newer:
+            raise WrongUse("no release has a date.")
+        return before(specification, newer, say, copy)
+
+    monkeypatch.setattr(environments, "provide", provide)
+    code, _ = command()
+    assert code == 1 and kept().newer == ""
+    code, said = command("--exclude-newer", "2026-01-01")
+    assert code == 2 and "no release has a date" in said
+
+
+def test_nothing_is_left_of_one_that_could_not_begin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Any) -> None:
+        raise WrongUse("python cannot import torch and ultralytics: no.")
+
+    monkeypatch.setattr(Spawning, "wait", broken)
+    code, said = command()
+    assert code == 2 and "cannot import torch" in said
+    assert list(Path("results").iterdir()) == []
+
+
 def test_nothing_to_resume(command: Command) -> None:
     code, said = command("--resume")
     assert code == 2
@@ -178,7 +235,8 @@ def test_ctrl_c_keeps_what_was_measured_and_says_what_is_known(
     monkeypatch.setattr(comparing, "progress", stopped)
     code, said = command()
     assert code == 3
-    assert "stopped: what was measured is in results/regress-" in said
+    assert "stopped: --resume goes on with what was measured" in said
+    assert "what was measured: results/regress-" in said
     assert f"{CASE}  inconclusive" in said and "2 pairs" in said
     assert len(kept().cases[0].pairs) == 2
 

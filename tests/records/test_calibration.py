@@ -139,8 +139,9 @@ def test_pairs_that_take_turns_are_kept_beside_it_and_the_newest_count(tmp_path:
     assert read_lockstep(tmp_path, HERE) == []
     keep(tmp_path, HERE, [FOUND], [TOGETHER, msgspec.structs.replace(TOGETHER, mode="predict")])
     keep(tmp_path, HERE, [other(sd=0.5)])
-    newer = msgspec.structs.replace(TOGETHER, sd=0.02, pairs=3)
+    newer = msgspec.structs.replace(TOGETHER, sd=0.02, pairs=5)
     keep(tmp_path, HERE, [], [newer])
+    keep(tmp_path, HERE, [], [msgspec.structs.replace(TOGETHER, sd=0.03, pairs=4)])  # too few to take its place
     assert read_lockstep(tmp_path, HERE) == [msgspec.structs.replace(TOGETHER, mode="predict"), newer]
     assert [one.sd for one in read(tmp_path, HERE)] == [0.5]
 

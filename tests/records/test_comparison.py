@@ -12,7 +12,7 @@ import pytest
 
 from bench.errors import WrongUse
 from bench.records import store
-from bench.records.comparison import SCHEMA, Ran, read, save, unfinished
+from bench.records.comparison import SCHEMA, Ran, kept_of, read, rescue, save
 from bench.records.outcome import Outcome, Status
 from bench.records.store import COMPARISON
 from tests.builders import make_compared, make_comparison, make_machine, make_pair, make_record, make_side
@@ -21,7 +21,7 @@ from tests.builders import make_compared, make_comparison, make_machine, make_pa
 def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     found = make_comparison([make_compared([0.01, -0.02], [0.03]), make_compared(batch=4, trouble="head: it died")])
     assert save(tmp_path, found) == ""
-    assert read(tmp_path) == found
+    assert read(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
     assert [path.name for path in tmp_path.iterdir()] == [COMPARISON]
 
 
@@ -70,23 +70,63 @@ def test_what_is_no_comparison_says_so(tmp_path: Path, content: bytes | None, sa
         read(tmp_path)
 
 
-def test_one_is_gone_on_with_where_it_asks_the_same(tmp_path: Path) -> None:
+def test_comparisons_of_a_folder_by_time_and_damaged_ones_left_out(tmp_path: Path) -> None:
     question = make_comparison([make_compared()])
-    assert unfinished(tmp_path, question) is None
     others = {
-        "a-other-machine": make_comparison([make_compared()], machine=make_machine(fingerprint="0" * 12)),
-        "b-other-head": make_comparison([make_compared()], head=make_side("2.16.0")),
-        "c-other-case": make_comparison([make_compared(batch=4)]),
-        "d-older": make_comparison([make_compared([0.1])], run="d-older"),
-        "e-newer": make_comparison([make_compared([0.1, 0.2])], run="e-newer", margin=0.01),
+        "a": make_comparison([make_compared()], machine=make_machine(fingerprint="0" * 12), started="2026-11-03"),
+        "b": make_comparison([make_compared()], head=make_side("2.16.0"), started="2026-11-02"),
+        "c": make_comparison([make_compared(batch=4)], started="2026-11-04"),
+        "z-older": make_comparison([make_compared([0.1])], started="2026-11-01"),
+        "d-newer": make_comparison([make_compared([0.1, 0.2])], run="../elsewhere", margin=0.01, started="2026-11-05"),
     }
     for name, content in others.items():
         (tmp_path / name).mkdir()
         assert save(tmp_path / name, content) == ""
-    (tmp_path / "f-damaged").mkdir()
-    (tmp_path / "f-damaged" / COMPARISON).write_text("{")
-    found = unfinished(tmp_path, question)
-    assert found is not None and found.run == "e-newer"
+    for name, text in (("f", "{"), ("g", "[" * 100_000)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / COMPARISON).write_text(text)
+    assert [one.run for one in kept_of(tmp_path)] == ["z-older", "b", "a", "c", "d-newer"]
+    assert [one.run for one in kept_of(tmp_path) if question.same_question(one)] == ["z-older", "d-newer"]
+    assert kept_of(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"margin": -2.0},
+        {"margin": math.inf},
+        {"memory_margin": 11.0},
+        {"cases": [{"steps": []}]},
+        {"cases": [{"steps": [5e-324] * 4}]},
+        {"cases": [{"bytes": -5}]},
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    save(tmp_path, make_comparison([make_compared([0.1])]))
+    content = json.loads((tmp_path / COMPARISON).read_text())
+    for case in changes.pop("cases", []):  # type: ignore[attr-defined]
+        measured = content["cases"][0]["pairs"][0]["head"]
+        if "steps" in case:
+            count = len(case["steps"])
+            measured["steps"] |= {"seconds": case["steps"], "data_wait": [0.0] * count, "warmup": 0, "optimizer": []}
+        else:
+            measured["memory"] = {"process": {"bytes": case["bytes"], "how": "made up"}}
+    (tmp_path / COMPARISON).write_text(json.dumps(content | changes))
+    with pytest.raises(WrongUse, match="cannot be read"):
+        read(tmp_path)
+
+
+def test_what_has_no_room_is_written_elsewhere_and_it_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = make_comparison([make_compared([0.1])])
+    assert rescue(tmp_path, found) == "" and read(tmp_path).cases == found.cases
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    said = rescue(tmp_path / "none", found)
+    [place] = tmp_path.glob("yolopace-*")
+    assert said == f"the comparison had no room in {tmp_path / 'none'} and is in {place}: move it there."
+    assert read(place).cases == found.cases
 
 
 def test_records_are_read_beside_it_and_it_is_none(tmp_path: Path) -> None:

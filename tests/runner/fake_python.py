@@ -52,7 +52,7 @@ def given_up(case, step):
 def measured(case, step=STEP, **more):
     send("phase", name="warmup")
     send("effective", settings={**case, "threads": 3})
-    send("phase", name="window", steps=job["window"].get("warmup_steps") or 2)
+    send("phase", name="window", steps=18, cycle=6, planned=24)
     if job.get("block"):
         take_turns(case, step)
     send("measured", steps=reading(case, step), extra={"pid": os.getpid()}, **{**TOLD, **more})

@@ -21,9 +21,11 @@ def test_a_small_case_of_each_device_and_mode_in_every_round():
 
 def test_records_are_a_run_of_their_own(launcher, tmp_path):
     heard = []
-    records, folder, trouble = calibrate(launcher, ["cpu"], tmp_path, 300, lambda record, run: heard.append(record))
+    records, folder, trouble, stopped = calibrate(
+        launcher, ["cpu"], tmp_path, 300, lambda record, run: heard.append(record)
+    )
     assert heard == records and len(records) == 2 * MOST
-    assert trouble == ""
+    assert (trouble, stopped) == ("", False)
     assert folder.name.startswith(RUN_PREFIX) and folder.parent == tmp_path
     read, complaints = store.read([tmp_path])
     assert complaints == []
@@ -32,7 +34,7 @@ def test_records_are_a_run_of_their_own(launcher, tmp_path):
 
 
 def test_the_budget_ends_it(launcher, tmp_path):
-    records, folder, _ = calibrate(launcher, ["cpu"], tmp_path, 0.01, lambda record, run: None)
+    records, folder, _, _ = calibrate(launcher, ["cpu"], tmp_path, 0.01, lambda record, run: None)
     assert [record.outcome.status.value for record in records] == ["measured", "interrupted"]
     assert len(list(folder.iterdir())) == 2
 
@@ -42,8 +44,8 @@ def test_ctrl_c_keeps_what_there_is(launcher, tmp_path):
         if len(run.records) == 5:
             raise KeyboardInterrupt
 
-    records, folder, _ = calibrate(launcher, ["cpu"], tmp_path, 300, stop)
-    assert len(records) == len(list(folder.iterdir())) == 5
+    records, folder, _, stopped = calibrate(launcher, ["cpu"], tmp_path, 300, stop)
+    assert stopped and len(records) == len(list(folder.iterdir())) == 5
 
 
 def test_ctrl_c_before_anything_leaves_no_folder(launcher, tmp_path, monkeypatch):
@@ -51,5 +53,5 @@ def test_ctrl_c_before_anything_leaves_no_folder(launcher, tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr(launcher, "wait", interrupted)
-    records, folder, _ = calibrate(launcher, ["cpu"], tmp_path, 300, lambda record, run: None)
-    assert records == [] and not folder.exists()
+    records, folder, _, stopped = calibrate(launcher, ["cpu"], tmp_path, 300, lambda record, run: None)
+    assert stopped and records == [] and not folder.exists()

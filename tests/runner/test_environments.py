@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import WrongUse
-from bench.runner.environments import environments_folder, install, provide
-from bench.runner.interpreter import inspect
+from bench.records.record import Environment
+from bench.runner.environments import check_imported, environments_folder, install, provide
+from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.local_projects import Local
 from bench.runner.resolution import Resolved, newest, oldest, resolve
 from bench.runner.specification import Specification
@@ -259,3 +260,23 @@ def test_a_cache_that_cannot_be_written(uv, tmp_path):
     (tmp_path / "cache").write_text("a file is in the way")
     with pytest.raises(WrongUse, match=r"cannot be built in .*cache/environments: Not a directory\.$"):
         build(parse("ultralytics"), quietly)
+
+
+@pytest.mark.parametrize(
+    ("torch", "ultralytics", "said"),
+    [
+        ("2.9.0+cpu", "8.4.100", ""),
+        ("2.10.0", "8.4.100", "has torch 2.9.0 installed and would import 2.10.0"),
+        ("2.9.0", "8.4.101", "has Ultralytics 8.4.100 installed and would import 8.4.101"),
+    ],
+)
+def test_what_would_be_imported_has_to_be_what_was_installed(torch, ultralytics, said):
+    environment = Environment(python="3.11.0", packages={"torch": torch, "ultralytics": ultralytics}, yolopace="0")
+    interpreter = Interpreter(path="python", environment=environment)
+    resolved = Resolved(("torch==2.9.0", "ultralytics-opencv-headless==8.4.100"))
+    if not said:
+        check_imported(interpreter, resolved)
+        return
+    with pytest.raises(WrongUse, match="PYTHONPATH") as told:
+        check_imported(interpreter, resolved)
+    assert said in str(told.value)

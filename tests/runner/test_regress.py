@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.cases.matrix import Planned
@@ -49,7 +50,7 @@ def environment() -> Environment:
 def comparison(*planned: Planned) -> Comparison:
     side = Side(asked="torch==2.9", key="0", packages=[], environment=environment())
     return Comparison(
-        run="20261125-101010-3f9ac2",
+        run="run",
         started="2026-11-25T10:10:10+00:00",
         machine=make_machine(),
         base=side,
@@ -97,7 +98,7 @@ def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(measure: Measure, 
     assert compared.base.effective["threads"] == compared.head.effective["threads"] == 3
     assert heard == [""]
     assert found.seconds >= pair.seconds
-    assert read(tmp_path) == found
+    assert read(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
 
 
 def test_each_side_starts_first_equally_often_and_rounds_hold_every_case(
@@ -127,28 +128,30 @@ def test_who_starts_first_is_random_and_balanced() -> None:
     assert len(orders) > 10
 
 
-def test_both_sides_warm_up_by_as_many_steps_as_the_first_pair_took(
+def test_all_processes_do_the_steps_that_the_first_one_settled(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = pairs.case_job
+    windows: list[dict[str, Any]] = []
+    before = Spawning.start
 
-    def spied(*arguments: Any) -> dict[str, Any]:
-        job = before(*arguments)
-        jobs.append(job)
-        return job
+    def spied(self: Spawning, job: dict[str, Any]) -> Any:
+        if job["kind"] == "case":
+            windows.append(job["window"])
+        return before(self, job)
 
-    jobs: list[dict[str, Any]] = []
-    monkeypatch.setattr(pairs, "case_job", spied)
+    monkeypatch.setattr(Spawning, "start", spied)
     measure("yolov8n", count=2)
-    asked = [(job["window"].get("warmup_steps", 0), job["window"]["warmup_seconds"]) for job in jobs]
-    # Only the very first process does by time; the recipe of these tests asks for none.
-    assert asked == [(0, 0.0), (2, 0.0), (2, 0.0), (2, 0.0)]
+    assert "warmup_steps" not in windows[0]  # only the very first process goes by time
+    same = {"warmup_steps": 18, "warmup_seconds": 0.0, "same_cycle": 6, "window_steps": 24, "window_seconds": 0.0}
+    assert windows[1:] == [same] * 3
 
 
 def test_a_worker_that_dies_within_a_pair_costs_that_pair_alone(measure: Measure) -> None:
     found, heard = measure("dies-in-turns", count=2)
     [compared] = found.cases
     assert [pair.redone for pair in compared.pairs] == [1, 0]
+    [died] = compared.pairs[0].died
+    assert died.partition(":")[0] in ("base", "head") and "was killed by SIGKILL" in died
     assert compared.trouble == "" and heard == ["", ""]
 
 
@@ -205,7 +208,7 @@ def test_where_memory_ends_processes_run_one_after_the_other(measure: Measure) -
     found, _ = measure("has-no-room-in-turns", count=2)
     [compared] = found.cases
     assert [pair.lockstep for pair in compared.pairs] == [False, False]
-    assert compared.alone == "memory does not hold both processes at once"
+    assert compared.alone.startswith("both cannot run at once: ") and "There is no memory." in compared.alone
     assert compared.pairs[0].log == pytest.approx(math.log(1.1))
 
 
@@ -228,6 +231,8 @@ def test_the_time_budget_ends_it_after_a_pair_of_each(launchers: Launchers, tmp_
 
 
 def test_ctrl_c_keeps_what_was_measured_and_it_goes_on_from_there(launchers: Launchers, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
     found = comparison(plan("yolov8n"))
 
     def stop(compared: Compared, said: str) -> None:
@@ -235,11 +240,11 @@ def test_ctrl_c_keeps_what_was_measured_and_it_goes_on_from_there(launchers: Lau
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Regress(found, launchers, tmp_path, until(4), stop).run()
-    kept = read(tmp_path)
+        Regress(found, launchers, folder, until(4), stop).run()
+    kept = read(folder)
     assert len(kept.cases[0].pairs) == 2
-    Regress(kept, launchers, tmp_path, until(4), lambda *_: None).run()
-    assert Counter(pair.head_first for pair in read(tmp_path).cases[0].pairs) == {True: 2, False: 2}
+    Regress(kept, launchers, folder, until(4), lambda *_: None).run()
+    assert Counter(pair.head_first for pair in read(folder).cases[0].pairs) == {True: 2, False: 2}
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_ends(launchers: Launchers, tmp_path: Path) -> None:

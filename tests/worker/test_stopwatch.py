@@ -587,3 +587,33 @@ def test_timed_steps_are_those_since_warm_up() -> None:
         bench.step()
         seen.append(bench.watch.timed_steps)
     assert seen == [0, 0, 0, 1, 2]
+
+
+# Two that do the same steps
+
+
+def test_a_window_that_others_share_the_machine_with_has_its_steps_settled_before() -> None:
+    bench = Bench(rule(4, window_steps=6, window_seconds=5.0))
+    bench.watch.block = 2
+    steps = bench.run(seconds=0.25)
+    assert bench.watch.planned_steps == 20  # 5 s of steps of a quarter of a second
+    assert steps == bench.warmup + 20
+    slower = Bench(rule(4, window_steps=6, window_seconds=5.0))
+    slower.watch.block = 2
+    slower.watch.start()
+    while not slower.watch.warm:
+        slower.train(seconds=0.25)
+    count = 1
+    while not slower.train(seconds=2.0):  # its speed changes, and its plan does not
+        count += 1
+    assert count == 20
+
+
+@pytest.mark.parametrize(("same", "seconds"), [(16, 0.01), (6, 10.0)])
+def test_the_other_one_takes_the_pace_of_the_first_whatever_its_own_speed(same: int, seconds: float) -> None:
+    steps = 48
+    chosen = Rule(16, 0.0, steps, 0.0, warmup_steps=11, same_cycle=same)
+    bench = Bench(chosen)
+    bench.watch.block = 2
+    bench.run(seconds=seconds)
+    assert (bench.warmup, bench.watch.timed_cycle, bench.watch.planned_steps) == (11, same, steps)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench.worker import turns
 from bench.worker.channel import Channel
 from bench.worker.turns import Turns
 
@@ -104,3 +105,23 @@ def test_who_waits_ends_with_the_runner(ends: Ends) -> None:
     assert exit_status(child) == 1
     os.close(ends.say)
     assert os.read(ends.heard, 1) == b""
+
+
+def test_who_ends_a_block_is_still_before_it_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    spun, naps = [0.0], []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        now[0] += seconds
+        spun[0] += seconds if len(naps) < 4 else 0.0  # threads spin on for three naps
+
+    now = [10.0]
+    monkeypatch.setattr(turns.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(turns.time, "process_time", lambda: spun[0])
+    monkeypatch.setattr(turns.time, "sleep", nap)
+    turns.settle()
+    assert len(naps) == 4
+    naps.clear()
+    monkeypatch.setattr(turns.time, "process_time", lambda: now[0])  # one that is never still
+    turns.settle()
+    assert sum(naps) == pytest.approx(turns.LONGEST, abs=2 * turns.NAP)

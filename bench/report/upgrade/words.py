@@ -17,7 +17,7 @@ from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.analysis.uncertainty import CONFIDENCE
 from bench.analysis.upgrade import Conclusion, Difference, Finding, Part, Speed, Standing, Upgrade
 from bench.analysis.verdict import FRESH, LEVEL, Estimate, Verdict
-from bench.records.comparison import Ran, Side
+from bench.records.comparison import SIDES, Ran, Side
 from bench.records.outcome import Status
 from bench.report import facts, labels, settings
 
@@ -300,8 +300,8 @@ def _speed(found: Upgrade) -> str:
         said.append("Both sides are the same thing.")
         if found.conclusion is Conclusion.FALSE_ALARM:
             said.append(
-                "A difference was found all the same: a false alarm. One in twenty comparisons has one by chance; "
-                "where it happens again, do not trust comparisons on this machine."
+                "A difference was found all the same: a false alarm. Fewer than one in a hundred comparisons has one "
+                "by chance: where it happens again, do not trust comparisons on this machine."
             )
     said += [_alarm("slower", slower, found), _alarm("faster", faster, found)]
     whole = found.overall
@@ -397,8 +397,14 @@ def redone(found: Upgrade) -> str:
     if not found.redone and not found.disturbed:
         return ""
     parts = []
-    if found.redone:
-        parts.append(f"Pairs that something disturbed were begun anew, {labels.count(found.redone, 'time')} in all.")
+    died = [text for finding in found.findings for pair in finding.compared.pairs for text in pair.died]
+    if died:
+        each = " and ".join(f"{sum(text.startswith(side) for text in died)} of {side}" for side in SIDES)
+        parts.append(f"Processes that died, for which their pairs were begun anew: {each} (the last one: {died[-1]})")
+    if found.redone - len(died) > 0:
+        parts.append(
+            f"Pairs that something disturbed were begun anew, {labels.count(found.redone - len(died), 'time')} in all."
+        )
     if found.disturbed:
         many = f"{found.disturbed} of {labels.count(found.pairs, 'pair')}"
         parts.append(f"Disturbed to the end, and counted all the same: {many}.")
@@ -426,7 +432,7 @@ def method(found: Upgrade) -> list[str]:
         f"{points(LOOK_CONFIDENCE, 2)} by Student's t over the pairs: all three together miss the truth in one of "
         f"twenty cases. A case is the same if its interval lies within ± {share(comparison.margin)} (margin: "
         f"{comparison.margin_from}); it is slower or faster if the interval leaves out 0 and the change is at least "
-        "the margin, so that a true change of just the margin is found in about half of all cases. All else is "
+        "the margin, so that a true change of just the margin is found in about a third of all cases. All else is "
         "inconclusive."
     )
     alarm = (

@@ -1,0 +1,188 @@
+"""``python -m bench bisect``: with which release did it become slower? A binary search by live comparisons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.comparing import (
+    Amp,
+    Batch,
+    Budget,
+    Cases,
+    DataSet,
+    Device,
+    Imgsz,
+    Json,
+    Margin,
+    Mode,
+    Model,
+    Newer,
+    Reports,
+    Results,
+    Threads,
+    add_to_summary,
+    write_file,
+)
+from bench.commands.releases import Asked, Package, Releases, With
+from bench.commands.shared import say
+from bench.durations import about
+from bench.errors import WrongUse
+
+if TYPE_CHECKING:  # --help does without what these import
+    from bench.analysis.bisection import Bisection, Probe
+    from bench.cases.matrix import Planned
+    from bench.runner.held import Held
+
+
+def bisect(
+    package: Package,
+    good: Annotated[str, typer.Option(metavar="VERSION", help="A release that was fast enough.")],
+    bad: Annotated[str, typer.Option(metavar="VERSION", help="A later one that is slower.")],
+    held: With = "",
+    case: Cases = None,
+    mode: Mode = None,
+    model: Model = None,
+    device: Device = None,
+    amp: Amp = None,
+    batch: Batch = None,
+    imgsz: Imgsz = None,
+    data: DataSet = "",
+    threads: Threads = 0,
+    margin: Margin = "",
+    time_budget: Budget = "",
+    exclude_newer: Newer = "",
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
+    json: Json = None,
+) -> None:
+    """With which release did it become slower? A binary search, every probe compared live with the good end.
+
+    One training case, unless cases are named; of several, those that are slower at the bad end are searched by. The
+    two neighbours that it ends with are compared with each other once more. Releases that were yanked, or that cannot
+    be installed or measured, are skipped.
+
+    Exit status: 1 found and confirmed; 2 wrong use; 3 not confirmed, not decided, or the bad end is not slower; 4
+    nothing was measured.
+    """
+    from bench.analysis.bisection import Bisection, Search
+    from bench.report import bisect as report
+    from bench.report.upgrade import page, text
+
+    axes = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
+    asked = Asked.parse(
+        package, held, case, axes, data, threads, margin, time_budget, exclude_newer, results=results, json=json
+    )
+    search = Search(tuple(found_releases(asked.held, good.strip(), bad.strip())))
+    releases = Releases(asked, "bisect")
+    found = Bisection(package=asked.held.package, search=search)
+    say(
+        f"{report.title(found)}: up to {search.most + 2} comparisons, which are the ends, {search.most} probes, and "
+        "the two neighbours"
+    )
+    try:
+        run(found, releases)
+    except KeyboardInterrupt:
+        say(f"stopped: what was measured is in {results}, in folders {releases.run}-*")
+    shown = found.last or found.ends
+    packages = report.packages(shown, found.package) if shown else ""
+    if shown:
+        print(f"{text.told(shown, packages)}\n")
+    print(report.told(found))
+    if json is not None:
+        write_file(json, report.as_json(found))
+    add_to_summary(report.markdown(found))
+    if shown:
+        say(f"page of the last comparison: {page.write(shown, reports / shown.comparison.run, packages)}")
+    raise typer.Exit(found.exit_code)
+
+
+def found_releases(held: Held, good: str, bad: str) -> list[str]:
+    """Both ends and the published releases between, oldest first.
+
+    The ends are taken even where they were yanked.
+
+    Raises:
+        WrongUse: where an end was not published, or they are in the wrong order.
+    """
+    from bench.runner.releases import published
+    from bench.runner.uv import Unsolvable
+
+    first, last = held.release(good), held.release(bad)
+    if first == last:
+        raise WrongUse(f"good and bad are the same release, {held.package} {first}: name two.")
+    say(f"asking for the releases of {held.package} from {first} to {last} ...")
+    try:
+        between = published(held.package, held.newer, least=good, most=bad)
+    except Unsolvable:  # both ends were yanked, and nothing is between
+        between = []
+    return [first, *(release for release in between if release not in (first, last)), last]
+
+
+def run(found: Bisection, releases: Releases) -> None:
+    """Compare the ends, search between them, and compare the neighbours; what is known is in ``found`` at any time.
+
+    Raises:
+        KeyboardInterrupt: after what is known was written.
+        WrongUse: where an end has no environment that can be used, or the cases cannot be.
+    """
+    from bench.analysis.bisection import culprits
+    from bench.analysis.upgrade import upgrade
+    from bench.report import bisect as report
+
+    good, *_, bad = found.search.releases
+    releases.hold(bad)
+    planned = releases.planned(good, bad)
+    comparison = releases.begin(good, bad, planned, bad)
+    try:
+        releases.measure(good, bad, comparison, found.search.most + 2)
+    finally:
+        found.ends = upgrade(comparison)
+    if not found.worth_it:
+        return
+    cases = {finding.id for finding in culprits(found.ends)}
+    planned = [plan for plan in planned if plan.case.id in cases]
+    rest = (found.search.most + 1) * comparison.seconds
+    say(f"{bad} is slower: up to {found.search.most + 1} more comparisons, {about(rest)} if each takes as long")
+    while release := found.search.next:
+        say(f"probe {len(found.probes) + 1}: {release}, up to {found.search.most} to go")
+        seen = probe(found, releases, release, planned)
+        found.probes = [*found.probes, seen]
+        found.search = found.search.told(release, seen.side)
+        say(report.brief(seen))
+    good, bad = found.search.good, found.search.bad
+    say(f"{bad} against {good} once more")
+    comparison = releases.begin(good, bad, planned, f"{good}-{bad}")
+    try:
+        releases.measure(good, bad, comparison, 1)
+    except WrongUse as error:
+        say(str(error))
+    finally:
+        found.last = upgrade(comparison)
+
+
+def probe(found: Bisection, releases: Releases, release: str, planned: list[Planned]) -> Probe:
+    """Compare a release with the good end; where that cannot be, it is broken.
+
+    Raises:
+        WrongUse: where it is the good end that cannot be used any more.
+    """
+    from bench.analysis.bisection import Probe, Side, probed
+    from bench.analysis.upgrade import upgrade
+
+    assert found.ends, "the ends are compared first"
+    good = found.search.releases[0]
+    try:
+        releases.provide(release)
+    except WrongUse as error:
+        return Probe(release=release, side=Side.BROKEN, reason=str(error))
+    comparison = releases.begin(good, release, planned, release)
+    try:
+        releases.measure(good, release, comparison, found.search.most + 1)
+    except WrongUse as error:
+        if releases.why_unusable(good):
+            raise
+        return Probe(release=release, side=Side.BROKEN, found=upgrade(comparison), reason=str(error))
+    return probed(release, upgrade(comparison), found.ends)

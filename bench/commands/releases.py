@@ -1,0 +1,193 @@
+"""What ``sweep`` and ``bisect`` share: releases of one package, compared live, each comparison in its own folder."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from bench.commands.comparing import Choice, begin, check_file, own_folder, take_pairs
+from bench.commands.shared import say
+from bench.durations import parse_duration, parse_percent
+from bench.errors import WrongUse
+
+if TYPE_CHECKING:  # --help does without what these import
+    from bench.cases.matrix import Planned
+    from bench.records.comparison import Comparison
+    from bench.runner.environments import Provided
+    from bench.runner.held import Held
+
+Package = Annotated[str, typer.Option(help="torch or ultralytics.")]
+With = Annotated[
+    str,
+    typer.Option(
+        "--with",
+        metavar="SPEC",
+        help="What all releases are measured with, such as torch==2.14.1; default: what the newest of them comes with.",
+    ),
+]
+
+MEMORY_MARGIN = 0.02
+"""Of peak memory, which is recorded and judges no release."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What both commands are asked for, beside the releases.
+
+    Attributes:
+        held: the package, and what stays as it is.
+        choice: the cases.
+        margin: a share, or None for what calibration found.
+        budget: seconds for all pairs, or None.
+        results: folder of all runs.
+        json: where to write what was found, or None.
+    """
+
+    held: Held
+    choice: Choice
+    margin: float | None
+    budget: float | None
+    results: Path
+    json: Path | None
+
+    @classmethod
+    def parse(
+        cls,
+        package: str,
+        beside: str,
+        cases: list[str] | None,
+        axes: dict[str, str | None],
+        data: str,
+        threads: int,
+        margin: str,
+        time_budget: str,
+        newer: str,
+        results: Path,
+        json: Path | None,
+    ) -> Asked:
+        """Check all that can be checked before the network is asked.
+
+        Raises:
+            WrongUse: where something cannot be.
+        """
+        from bench.runner.held import Held
+
+        check_file(json)
+        return cls(
+            held=Held.parse(package, beside, newer),
+            choice=Choice.parse(cases, axes, data, threads, single=True),
+            margin=parse_percent("margin", margin) if margin else None,
+            budget=parse_duration(time_budget) if time_budget else None,
+            results=results,
+            json=json,
+        )
+
+
+class Releases:
+    """Compares releases of one package within one time budget.
+
+    Attributes:
+        run: what the names of all its comparisons begin with.
+        held: what stays as it is beside the package.
+        comparisons: that were begun.
+    """
+
+    def __init__(self, asked: Asked, command: str) -> None:
+        """Start nothing; ``command`` is what the run is called by."""
+        from bench.machine.fingerprint import machine
+        from bench.records.store import new_run_name
+
+        self.run = f"{command}-{new_run_name(machine().fingerprint)}"
+        self.held = asked.held
+        self.comparisons: list[Comparison] = []
+        self._asked = asked
+        self._sides: dict[str, Provided] = {}
+
+    def hold(self, release: str) -> None:
+        """Hold what stands beside the package as it is with one of its releases; says so.
+
+        Raises:
+            WrongUse: where that has no environment.
+        """
+        self.held = self.held.as_with(release, say)
+        say(f"held the same with every release: {', '.join(self.held.shown)}")
+
+    def provide(self, release: str) -> Provided:
+        """Its environment, built unless it is there.
+
+        Raises:
+            WrongUse: where there is none; the sentence says nothing of where on this machine.
+        """
+        if release not in self._sides:
+            try:
+                self._sides[release] = self.held.provide(release, say)
+            except WrongUse as error:
+                raise WrongUse(self._told(error)) from error
+        return self._sides[release]
+
+    def why_unusable(self, release: str) -> str:
+        """Why no worker can be started in its environment, in a sentence; empty where one can be."""
+        from bench.runner.launcher import open_launcher
+
+        with contextlib.closing(open_launcher(self.provide(release).interpreter)) as launcher:
+            try:
+                launcher.prepare()
+                launcher.wait()
+            except WrongUse as error:
+                return self._told(error)
+        return ""
+
+    def planned(self, *releases: str) -> list[Planned]:
+        """The cases that were asked for.
+
+        Raises:
+            WrongUse: where no Ultralytics of these releases knows a model or a data set.
+        """
+        return self._asked.choice.planned([self.provide(release).interpreter for release in releases])
+
+    def begin(self, base: str, head: str, planned: list[Planned], name: str) -> Comparison:
+        """A comparison of two releases in a folder of its own; ``name`` is the end of the folder's name."""
+        from bench.records.comparison import save
+
+        sides = self.provide(base), self.provide(head)
+        comparison = begin(sides, planned, "", self.held.newer, self._asked.margin, MEMORY_MARGIN)
+        folder = own_folder(comparison, self._asked.results, f"{self.run}-{name}".replace("+", "-"))
+        if trouble := save(folder, comparison):
+            say(trouble)
+        self.comparisons.append(comparison)
+        return comparison
+
+    def measure(self, base: str, head: str, comparison: Comparison, left: int) -> None:
+        """Measure pairs until it is decided, or its share of the time budget is over.
+
+        Args:
+            base: the release that it compares with.
+            head: the one that is compared.
+            comparison: as :meth:`begin` gave it.
+            left: comparisons that share what is left of the budget, this one included.
+
+        Raises:
+            KeyboardInterrupt: after what is known was written.
+            WrongUse: where an environment or the data cannot be used at all.
+        """
+        sides = self.provide(base), self.provide(head)
+        budget = self._asked.budget
+        if budget is not None:
+            budget = max(budget - sum(one.seconds for one in self.comparisons), 0.0) / max(left, 1)
+        try:
+            if take_pairs(comparison, sides, self._asked.results / comparison.run, budget):
+                say("its share of the time budget is over before it is decided")
+        except WrongUse as error:
+            raise WrongUse(self._told(error)) from error
+
+    def _told(self, error: WrongUse) -> str:
+        """A sentence that names releases in place of the folders that their environments are in: reports hold it."""
+        from bench.runner.environments import environments_folder
+
+        text, folder = str(error), environments_folder()
+        for release, side in self._sides.items():
+            text = text.replace(side.interpreter.path, f"the Python of {self.held.package} {release}")
+        return text.replace(f"{folder}/", "").replace(f"{folder}", "the cache")
