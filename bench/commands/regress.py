@@ -64,7 +64,7 @@ def regress(
     data: DataSet = "",
     threads: Threads = 0,
     margin: Margin = "",
-    memory_margin: Annotated[str, typer.Option(metavar="PERCENT", help="The same of peak memory.")] = "2%",
+    memory_margin: Annotated[str, typer.Option(metavar="PERCENT", help="The same of peak memory.")] = "5%",
     time_budget: Budget = "",
     exclude_newer: Newer = "",
     results: Results = Path("results"),

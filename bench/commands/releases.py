@@ -30,7 +30,7 @@ With = Annotated[
     ),
 ]
 
-MEMORY_MARGIN = 0.02
+MEMORY_MARGIN = 0.05
 """Of peak memory, which is recorded and judges no release."""
 
 
