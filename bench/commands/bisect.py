@@ -22,6 +22,7 @@ from bench.commands.comparing import (
     Newer,
     Reports,
     Results,
+    Resume,
     Threads,
     add_to_summary,
     write_file,
@@ -57,6 +58,7 @@ def bisect(
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
     json: Json = None,
+    resume: Resume = False,
 ) -> None:
     """With which release did it become slower? A binary search, every probe compared live with the good end.
 
@@ -73,10 +75,21 @@ def bisect(
 
     axes = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     asked = Asked.parse(
-        package, held, case, axes, data, threads, margin, time_budget, exclude_newer, results=results, json=json
+        package,
+        held,
+        case,
+        axes,
+        data,
+        threads,
+        margin,
+        time_budget,
+        exclude_newer,
+        results=results,
+        json=json,
+        resume=resume,
     )
     search = Search(tuple(found_releases(asked.held, good.strip(), bad.strip())))
-    releases = Releases(asked, "bisect")
+    releases = Releases(asked, "bisect", search.releases)
     found = Bisection(package=asked.held.package, search=search)
     say(
         f"{report.title(found)}: up to {search.most + 2} comparisons, which are the ends, {search.most} probes, and "
@@ -85,7 +98,7 @@ def bisect(
     try:
         run(found, releases)
     except KeyboardInterrupt:
-        say(f"stopped: what was measured is in {results}, in folders {releases.run}-*")
+        say(releases.stopped)
     shown = found.last or found.ends
     packages = report.packages(shown, found.package) if shown else ""
     if shown:

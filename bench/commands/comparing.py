@@ -51,6 +51,8 @@ Json = Annotated[
     typer.Option(metavar="FILE", help="Write what was found there too."),
 ]
 
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the newest one of these arguments.")]
+
 
 class Choice(msgspec.Struct, frozen=True):
     """The cases that were asked for, by their ids or by axes; those of profile ``regress`` where nothing was.
@@ -173,6 +175,29 @@ def begin(
         memory_margin=memory_margin,
         cases=[Compared(case=plan.case, recipe=plan.recipe) for plan in planned],
     )
+
+
+def reopen(known: Comparison, question: Comparison, margin: float | None) -> None:
+    """Make a comparison that was stopped ready to go on.
+
+    What failed for want of room or of a living process is tried again.
+
+    Args:
+        known: it.
+        question: the same one, asked anew.
+        margin: as asked, by which what is there is then judged anew; None where nobody named one.
+    """
+    from bench.records.comparison import SIDES
+
+    for compared in known.cases:
+        compared.trouble = ""
+        for side in SIDES:
+            ran = getattr(compared, side)
+            if ran is not None and not ran.outcome.status.final:
+                setattr(compared, side, None)
+    if margin is not None:
+        known.margin, known.margin_from = margin, question.margin_from
+    known.memory_margin = question.memory_margin
 
 
 def own_folder(comparison: Comparison, results: Path, name: str) -> Path:

@@ -24,6 +24,7 @@ from bench.commands.comparing import (
     Newer,
     Reports,
     Results,
+    Resume,
     Threads,
     add_to_summary,
     begin,
@@ -31,12 +32,12 @@ from bench.commands.comparing import (
     measure,
     own_folder,
     provide_both,
+    reopen,
     write_file,
 )
 from bench.commands.shared import say
 from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, Exit, WrongUse
-from bench.records.comparison import SIDES
 from bench.records.store import COMPARISON
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -73,7 +74,7 @@ def regress(
     run: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the folder; default: the time and the machine.")
     ] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest one of these arguments.")] = False,
+    resume: Resume = False,
 ) -> None:
     """Is head slower than base? Pairs of live processes that take turns; a verdict with its interval for every case.
 
@@ -167,11 +168,7 @@ def provide_dated(
 def continued(
     question: Comparison, known: list[Comparison], results: Path, margin: float | None
 ) -> tuple[Comparison, Path]:
-    """The newest comparison that asks the same, one that is not decided before others.
-
-    Another margin, where one is named, judges what is there anew. What failed for want of room or of a living process
-    is tried again.
-    """
+    """The newest comparison that asks the same, one that is not decided before others."""
     from bench.analysis.verdict import outstanding
 
     same = [one for one in known if one.same_question(question)]
@@ -180,16 +177,8 @@ def continued(
             f"{results} holds no comparison of these environments and cases on this machine: leave --resume out."
         )
     for one in same:
-        for compared in one.cases:
-            compared.trouble = ""
-            for side in SIDES:
-                ran = getattr(compared, side)
-                if ran is not None and not ran.outcome.status.final:
-                    setattr(compared, side, None)
+        reopen(one, question, margin)
     chosen = next((one for one in reversed(same) if outstanding(one)), same[-1])
-    if margin is not None:
-        chosen.margin, chosen.margin_from = margin, question.margin_from
-    chosen.memory_margin = question.memory_margin
     return chosen, results / chosen.run
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from bench.commands.comparing import Choice, begin, check_file, own_folder, take_pairs
+from bench.commands.comparing import Choice, begin, check_file, own_folder, reopen, take_pairs
 from bench.commands.shared import say
 from bench.durations import parse_duration, parse_percent
 from bench.errors import WrongUse
@@ -44,6 +46,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         budget: seconds for all pairs, or None.
         results: folder of all runs.
         json: where to write what was found, or None.
+        resume: whether to go on with what was stopped.
     """
 
     held: Held
@@ -52,6 +55,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     budget: float | None
     results: Path
     json: Path | None
+    resume: bool
 
     @classmethod
     def parse(
@@ -67,6 +71,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         newer: str,
         results: Path,
         json: Path | None,
+        resume: bool,
     ) -> Asked:
         """Check all that can be checked before the network is asked.
 
@@ -83,6 +88,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             budget=parse_duration(time_budget) if time_budget else None,
             results=results,
             json=json,
+            resume=resume,
         )
 
 
@@ -90,17 +96,22 @@ class Releases:
     """Compares releases of one package within one time budget.
 
     Attributes:
-        run: what the names of all its comparisons begin with.
+        run: what the names of all its comparisons begin with; with ``--resume`` that of the one that was stopped, once
+            the first of them is begun.
         held: what stays as it is beside the package.
+        row: all releases that it may compare.
         comparisons: that were begun.
     """
 
-    def __init__(self, asked: Asked, command: str) -> None:
-        """Start nothing; ``command`` is what the run is called by."""
+    def __init__(self, asked: Asked, command: str, row: Sequence[str]) -> None:
+        """Start nothing; ``command`` is what the run is called by, ``row`` has all releases that it may compare."""
         from bench.machine.fingerprint import machine
         from bench.records.store import new_run_name
 
         self.run = f"{command}-{new_run_name(machine().fingerprint)}"
+        self.row = tuple(row)
+        self._command = command
+        self._before = 0.0
         self.held = asked.held
         self.comparisons: list[Comparison] = []
         self._asked = asked
@@ -149,16 +160,56 @@ class Releases:
         return self._asked.choice.planned([self.provide(release).interpreter for release in releases])
 
     def begin(self, base: str, head: str, planned: list[Planned], name: str) -> Comparison:
-        """A comparison of two releases in a folder of its own; ``name`` is the end of the folder's name."""
+        """A comparison of two releases in a folder of its own, or the one that was stopped.
+
+        Args:
+            base: the release that it compares with.
+            head: the one that is compared.
+            planned: the cases.
+            name: the end of the folder's name.
+
+        Raises:
+            WrongUse: where there is nothing to go on with.
+        """
         from bench.records.comparison import save
 
-        sides = self.provide(base), self.provide(head)
+        sides, end = (self.provide(base), self.provide(head)), f"-{name}".replace("+", "-")
         comparison = begin(sides, planned, "", self.held.newer, self._asked.margin, MEMORY_MARGIN)
-        folder = own_folder(comparison, self._asked.results, f"{self.run}-{name}".replace("+", "-"))
-        if trouble := save(folder, comparison):
+        known = self._known(comparison, end) if self._asked.resume else None
+        if known is not None:
+            reopen(known, comparison, self._asked.margin)
+            comparison = known
+            self._before += known.seconds
+        else:
+            own_folder(comparison, self._asked.results, f"{self.run}{end}")
+        if trouble := save(self._asked.results / comparison.run, comparison):
             say(trouble)
         self.comparisons.append(comparison)
         return comparison
+
+    def _known(self, question: Comparison, end: str) -> Comparison | None:
+        """The comparison that was stopped: the first one that is found settles with which run this one goes on."""
+        from bench.records.comparison import kept_of
+
+        results, first = self._asked.results, not self.comparisons
+        every = kept_of(results)
+        run = rf"{self._command}-\d{{8}}-\d{{6}}-[0-9a-f]+" if first else re.escape(self.run)
+        kept = [one for one in every if re.fullmatch(run + re.escape(end), one.run) and one.same_question(question)]
+        if first:  # a run that has compared other releases too is another one
+            kept = [one for one in kept if self._is_ours(one.run.removesuffix(end), every)]
+        found = kept[-1] if kept else None
+        if found:
+            self.run = found.run.removesuffix(end)
+        elif first:
+            raise WrongUse(
+                f"{results} holds no {self._command} of these releases and cases on this machine: leave --resume out."
+            )
+        return found
+
+    def _is_ours(self, run: str, kept: list[Comparison]) -> bool:
+        """Whether all comparisons of a run are of releases of this one."""
+        asked = {side for one in kept if one.run.startswith(f"{run}-") for side in (one.base.asked, one.head.asked)}
+        return asked <= {f"{self.held.package}=={release}" for release in self.row}
 
     def measure(self, base: str, head: str, comparison: Comparison, left: int) -> None:
         """Measure pairs until it is decided, or its share of the time budget is over.
@@ -176,12 +227,20 @@ class Releases:
         sides = self.provide(base), self.provide(head)
         budget = self._asked.budget
         if budget is not None:
-            budget = max(budget - sum(one.seconds for one in self.comparisons), 0.0) / max(left, 1)
+            spent = sum(one.seconds for one in self.comparisons) - self._before
+            budget = max(budget - spent, 0.0) / max(left, 1)
         try:
             if take_pairs(comparison, sides, self._asked.results / comparison.run, budget):
                 say("its share of the time budget is over before it is decided")
         except WrongUse as error:
             raise WrongUse(self._told(error)) from error
+
+    @property
+    def stopped(self) -> str:
+        """What is said after Ctrl-C."""
+        if not self.comparisons:
+            return "stopped before anything was measured"
+        return f"stopped: --resume goes on with what was measured, which is in {self._asked.results}/{self.run}-*"
 
     def _told(self, error: WrongUse) -> str:
         """A sentence that names releases in place of the folders that their environments are in: reports hold it."""

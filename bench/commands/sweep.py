@@ -22,6 +22,7 @@ from bench.commands.comparing import (
     Newer,
     Reports,
     Results,
+    Resume,
     Threads,
     add_to_summary,
     write_file,
@@ -64,6 +65,7 @@ def sweep(
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
     json: Json = None,
+    resume: Resume = False,
 ) -> None:
     """Throughput over releases: each one against the first of them, in pairs of live processes that take turns.
 
@@ -79,14 +81,25 @@ def sweep(
     named = wanted(last, versions)
     axes = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     asked = Asked.parse(
-        package, held, case, axes, data, threads, margin, time_budget, exclude_newer, results=results, json=json
+        package,
+        held,
+        case,
+        axes,
+        data,
+        threads,
+        margin,
+        time_budget,
+        exclude_newer,
+        results=results,
+        json=json,
+        resume=resume,
     )
     row = found_releases(asked.held, named, last or LAST)
-    sweeping = Sweeping(Releases(asked, "sweep"), row)
+    sweeping = Sweeping(Releases(asked, "sweep", row), row)
     try:
         sweeping.run()
     except KeyboardInterrupt:
-        say(f"stopped: what was measured is in {results}, in folders {sweeping.releases.run}-*")
+        say(sweeping.releases.stopped)
     found = sweeping.found()
     print(text.told(found))
     if json is not None:

@@ -14,7 +14,7 @@ from bench.runner.interpreter import Interpreter, variables
 LIST = """\
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
-import importlib.metadata, json, os, re
+import hashlib, importlib.metadata, importlib.util, json, os, pathlib, re
 found = {}
 for one in importlib.metadata.distributions():
     try:
@@ -24,7 +24,17 @@ for one in importlib.metadata.distributions():
     if name and version:
         found.setdefault(re.sub("[-_.]+", "-", name).lower(), version)
 place = [os.path.realpath(sys.prefix), os.path.realpath(sys.executable)]
-print(json.dumps({"packages": sorted("==".join(one) for one in found.items()), "place": place}))
+inside = []
+for name in ("torch", "ultralytics"):
+    spec = importlib.util.find_spec(name)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        files = [*pathlib.Path(folder).rglob("*.py")] if name == "ultralytics" else []
+        inside += [[str(file), hashlib.sha256(file.read_bytes()).hexdigest()] for file in sorted(files)]
+        # A build of torch takes minutes to read: its files tell by size and time whether they are the same.
+        own = pathlib.Path(folder)
+        files = [*own.glob("lib/*"), *own.glob("_C*"), *own.rglob("*.py")] if name == "torch" else []
+        inside += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(files)]
+print(json.dumps({"packages": sorted("==".join(one) for one in found.items()), "place": place, "inside": inside}))
 """
 """Lists what a worker can import. It is not run in isolation (``-I``), for the workers are not either: what they find
 in the user's own folder of packages or by PYTHONPATH is part of what is measured. What happens to lie in the folder
@@ -36,8 +46,8 @@ class Installed(msgspec.Struct, frozen=True):
 
     Attributes:
         packages: ``name==version``, sorted; of two of one name, that which is imported.
-        key: sixteen hexadecimal digits over the packages, the version of Python and where the interpreter is: two with
-            the same packages may still differ inside.
+        key: sixteen hexadecimal digits over the packages, the version of Python, where the interpreter is, and what
+            Ultralytics and torch are made of: a project that is edited in place keeps its version.
     """
 
     packages: tuple[str, ...]
@@ -57,5 +67,5 @@ def installed(interpreter: Interpreter) -> Installed:
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         raise WrongUse(f"python {interpreter.path} does not tell what is installed in it ({said[-1]}).") from error
-    content = [interpreter.environment.python, told["packages"], told["place"]]
+    content = [interpreter.environment.python, told["packages"], told["place"], told["inside"]]
     return Installed(tuple(told["packages"]), hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16])

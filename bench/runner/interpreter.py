@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -36,11 +37,6 @@ class Interpreter(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
 
-    @property
-    def tag(self) -> str:
-        """Fit for a folder name; differs where Ultralytics' own caches differ."""
-        return f"ultralytics-{self.environment.ultralytics}"
-
 
 def variables() -> dict[str, str]:
     """Environment variables of a worker.
@@ -65,17 +61,8 @@ def inspect(python: str = "") -> Interpreter:
     Raises:
         WrongUse: where there is none, or it lacks torch or Ultralytics, or has them too old.
     """
-    path = shutil.which(python) if python else sys.executable
-    if path is None:
-        raise WrongUse(f"python {python!r}: there is no such executable.")
-    try:
-        answer = subprocess.run(
-            [path, str(ENTRY), "facts"], capture_output=True, text=True, timeout=60, env=variables(), check=True
-        )
-        facts = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise WrongUse(f"python {path} does not answer ({said[-1] if said else error}): use Python 3.10+.") from error
+    path = executable(python)
+    facts = ask(path, "facts")
     if facts["unusable"]:
         raise WrongUse(facts["unusable"])
     environment = Environment(python=facts["python"], packages=facts["packages"], yolopace=__version__)
@@ -84,10 +71,34 @@ def inspect(python: str = "") -> Interpreter:
     )
 
 
+def executable(python: str) -> str:
+    """The path of an interpreter; empty for the one that runs this; raises :class:`WrongUse` where there is none."""
+    path = shutil.which(python) if python else sys.executable
+    if path is None:
+        raise WrongUse(f"python {python!r}: there is no such executable.")
+    return path
+
+
+def ask(path: str, word: str) -> dict[str, Any]:
+    """What ``PYTHON entry.py WORD`` prints: one JSON object, in its last line.
+
+    Raises:
+        WrongUse: where it does not answer.
+    """
+    try:
+        command = [path, str(ENTRY), word]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables(), check=True)
+        told: dict[str, Any] = json.loads(answer.stdout.strip().rpartition("\n")[2])
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise WrongUse(f"python {path} does not answer ({said[-1] if said else error}): use Python 3.10+.") from error
+    return told
+
+
 def config_folder(interpreter: Interpreter) -> Path:
-    """Folder for Ultralytics' settings, one an interpreter, so that versions do not rewrite each other's."""
+    """Folder for Ultralytics' settings and label caches, one an interpreter: versions do not rewrite each other's."""
     key = hashlib.sha256(interpreter.path.encode()).hexdigest()[:8]
-    folder = cache_folder() / "config" / f"{interpreter.tag}-{key}"
+    folder = cache_folder() / "config" / f"ultralytics-{interpreter.environment.ultralytics}-{key}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -84,15 +84,18 @@ class Side(msgspec.Struct):
                 self.warmed, self.cycle, self.planned = (event.get(name, 0) for name in ("steps", "cycle", "planned"))
                 return
 
-    def turn(self) -> None:
+    def turn(self, alone: bool = False) -> None:
         """Let it run one block, and wait until it sleeps again or has ended, and nothing is left of it.
 
         To give back the memory of a process that has ended takes tens of milliseconds of some processor.
 
+        Args:
+            alone: whether the other worker is gone.
+
         Raises:
             Ended: where it ended in any other way than measured.
         """
-        self.worker.take_turn()
+        self.worker.take_turn(alone)
         while not self.ended:
             event = self._next_event()
             if event["event"] == "block":

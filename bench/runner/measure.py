@@ -145,6 +145,10 @@ def oom_kills() -> int:
     return 0
 
 
+MADE, MADE_DENSE = "coco-like", "coco-like-dense"
+"""Data sets that are made, by the names that a recipe calls them."""
+
+
 class NoData(Exception):
     """There is no data set to measure a case on; ``outcome`` says why."""
 
@@ -161,13 +165,13 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
         NoData: where something else went wrong.
     """
     recipe = planned.recipe
-    if recipe.data == "coco-like":
+    if recipe.data in (MADE, MADE_DENSE):
         wanted: dict[str, Any] = {
             "root": str(cache_folder() / "data"),
             "images": planned.case.batch * recipe.data_steps,
             "val_images": planned.case.batch * VAL_STEPS if recipe.with_val else 0,
             "seed": recipe.data_seed,
-            "tag": launcher.interpreter.tag,
+            "dense": recipe.data == MADE_DENSE,
         }
     else:
         wanted = {"yaml": recipe.data}

@@ -132,7 +132,7 @@ def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, plan: Plan
             for number in next(rounds):
                 if not sides[number].ended:
                     with named(number, kills):
-                        sides[number].turn()
+                        sides[number].turn(alone=bool(sides[1 - number].ended))
         used = sum(side.measured["window"]["cpu_seconds"] or 0.0 for side in sides.values())
         seen = crowd.disturbed(used) if on_cpu else []
     events = [sides[number].measured for number in (0, 1)]

@@ -20,6 +20,9 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LOG_LIMIT = 64 * 2**20
 """Bytes of output at which a worker is taken to have run wild."""
 
+TURN, LAST_TURN = b".", b"1"
+"""What a worker is told when it is its turn, and when the other one is gone: as in ``bench/worker/turns.py``."""
+
 GLANCE = 5.0
 """Seconds between looks at the size of a worker's output; in between the runner sleeps."""
 
@@ -140,10 +143,10 @@ class Worker:
             os.set_blocking(self._channel, True)
         return bool(self._lines)
 
-    def take_turn(self) -> None:
-        """Let a worker that takes turns go on with its next block."""
+    def take_turn(self, alone: bool = False) -> None:
+        """Let a worker that takes turns go on with its next block; ``alone`` where the other one is gone."""
         with contextlib.suppress(BrokenPipeError):  # it has ended, which its channel tells
-            os.write(self._control, b".")
+            os.write(self._control, LAST_TURN if alone else TURN)
 
     def output(self) -> str:
         """The end of what the worker printed."""

@@ -23,6 +23,7 @@ from .refusal import Refused
 POOL_IMAGES = 128
 VAL_IMAGES = 2
 CLASSES = 80
+MOST_BOXES = 90
 JPEG_QUALITY = 96
 COMMON = ((640, 480), (640, 480), (480, 640), (640, 480), (640, 480), (480, 640), (640, 480))
 RARE = ((640, 427), (427, 640), (500, 375), (640, 640))
@@ -35,8 +36,8 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
-            its validation set; :data:`VAL_IMAGES` if there is none), ``seed``, and ``tag`` (the Ultralytics version:
-            label caches differ between versions).
+            its validation set; :data:`VAL_IMAGES` if there is none), ``seed``, and ``dense`` (whether every image has
+            :data:`MOST_BOXES` boxes, for the most memory that training may take).
 
     Returns:
         ``yaml`` (path for Ultralytics), ``fingerprint`` (of all pool files), ``images``.
@@ -44,16 +45,17 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
     from ultralytics.utils import ASSETS
 
     photos = [Path(ASSETS) / name for name in ("bus.jpg", "zidane.jpg")]
-    recipe = hashlib.sha256(f"{POOL_IMAGES} {wanted['seed']}".encode())
+    dense = bool(wanted.get("dense"))
+    recipe = hashlib.sha256(f"{POOL_IMAGES} {wanted['seed']}{' dense' if dense else ''}".encode())
     for photo in (Path(__file__), *photos):  # a change of this file may change what it makes
         recipe.update(photo.read_bytes())
     base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
     pool = base / "pool"
     if not (pool / "pool.json").exists():
-        _into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"]))
+        _into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
     fingerprint = json.loads((pool / "pool.json").read_text())["fingerprint"]
     counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
-    listing = base / wanted["tag"] / f"n{counts['train']:06d}-{counts['val']:06d}"
+    listing = base / f"n{counts['train']:06d}-{counts['val']:06d}"
     if not (listing / "data.yaml").exists():
         _into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts))
     return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
@@ -118,7 +120,7 @@ def _into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_pool(folder: Path, photos: list[Path], seed: int) -> None:
+def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None:
     """Photographs and labels, ``images/NNNN.jpg`` and ``labels/NNNN.txt``, and ``pool.json``."""
     import cv2
 
@@ -132,7 +134,7 @@ def _make_pool(folder: Path, photos: list[Path], seed: int) -> None:
     for index in range(POOL_IMAGES):
         photograph = _photograph(sources[index % len(sources)], _size(index), draw)
         image = cv2.imencode(".jpg", photograph, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-        labels = _labels(draw, [classes[index % CLASSES]]).encode()
+        labels = _labels(draw, [classes[index % CLASSES]], dense).encode()
         (folder / "images" / f"{index:04d}.jpg").write_bytes(image)
         (folder / "labels" / f"{index:04d}.txt").write_bytes(labels)
         digest.update(image + labels)
@@ -167,9 +169,9 @@ def _photograph(source: Any, size: tuple[int, int], draw: random.Random) -> Any:
     return cv2.LUT(np.ascontiguousarray(image), table.reshape(256, 1, 3))
 
 
-def _labels(draw: random.Random, certain: list[int]) -> str:
+def _labels(draw: random.Random, certain: list[int], dense: bool = False) -> str:
     """Lines ``class x y width height``, normalised; holds each class of ``certain`` so that none is missing."""
-    boxes = min(max(len(certain), round(draw.lognormvariate(1.55, 0.95))), 90)
+    boxes = MOST_BOXES if dense else min(max(len(certain), round(draw.lognormvariate(1.55, 0.95))), MOST_BOXES)
     common = [1.0 / (rank + 1) ** 0.9 for rank in range(CLASSES)]  # COCO's classes: person 30 %, then a long tail
     lines = []
     for index in range(boxes):

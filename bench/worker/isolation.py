@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -85,6 +86,7 @@ def after_import() -> None:
     ultralytics.data.utils.DATASETS_DIR = Path(settings["datasets_dir"])
     _silence_what_is_loaded()
     _provide_font(Path(USER_CONFIG_DIR))
+    keep_label_caches(Path(USER_CONFIG_DIR) / "labels")
 
 
 def _silence_what_is_loaded() -> None:
@@ -96,6 +98,30 @@ def _silence_what_is_loaded() -> None:
                 events.enabled = False
             if name.startswith("ultralytics.utils.callbacks.") and isinstance(callbacks, dict):
                 callbacks.clear()
+
+
+def keep_label_caches(folder: Path) -> None:
+    """Let Ultralytics keep what it read of a data set's labels here, in place of a file beside the labels.
+
+    Versions that are compared would read and rewrite each other's, and the user's own would change.
+    """
+    import ultralytics.data.dataset as dataset
+    import ultralytics.data.utils as utils
+
+    load, save = utils.load_dataset_cache_file, utils.save_dataset_cache_file
+
+    def place(path: Any) -> Path:
+        return folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.cache"
+
+    def load_ours(path: Any) -> Any:
+        return load(place(path))
+
+    def save_ours(prefix: str, path: Any, x: Any, version: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save(prefix, place(path), x, version)
+
+    for module in (utils, dataset):
+        module.load_dataset_cache_file, module.save_dataset_cache_file = load_ours, save_ours
 
 
 def _provide_font(folder: Path) -> None:

@@ -73,8 +73,8 @@ class Meter:
         Args:
             threads: 1 where one thread does all the work, loading data included; counts on the CPU alone. See
                 :func:`~.disturbance.disturbed`.
-            alone: False where another worker takes turns with this one: it is among the others, on the processors and
-                on the device, and disturbs nobody. What the rest of the machine did is then for the runner to see.
+            alone: False where another worker takes turns with this one: it is among the others on the processors, and
+                disturbs nobody. What the rest of the machine did is then for the runner to see.
         """
         self._threads = threads if self._device.kind == "cpu" and alone else None
         self._alone = alone
@@ -86,9 +86,10 @@ class Meter:
         machine = self._read_machine()
         self._opened = self._read_process(), machine
 
-    def close(self) -> dict[str, Any]:
+    def close(self, beside: int = 0) -> dict[str, Any]:
         """The window closed when this was called; what was seen, by the names of ``bench.records.record.Window``.
 
+        Of the processes that compute on the device, ``beside`` are workers that wait for their turn and disturb nobody.
         Shares are rounded to 4 decimals. What the system does not tell is None.
         """
         process = self._read_process()
@@ -109,8 +110,8 @@ class Meter:
             "on_battery": told(self._read_battery),
             **device,
         }
-        if not self._alone and reading.get("device_others"):
-            reading["device_others"] -= 1
+        if reading.get("device_others"):
+            reading["device_others"] = max(reading["device_others"] - beside, 0)
         reading["disturbed"] = disturbed(reading, self._threads, self._alone and self._device.kind == "cpu")
         return reading
 

@@ -38,6 +38,7 @@ class Session:
         scratch: an empty folder that disappears with the case.
         with_val: whether validation and checkpoint are to be timed too, after the window.
         compare_losses: whether the first losses are to be compared with the CPU's.
+        loss_scale: that mixed precision begins with, where it is not to be the usual one.
         apart: seconds of what an epoch has beside its steps, by name; see ``Apart`` of the record.
         checks: what the workload was checked for, and what was found.
         extra: what else is worth keeping about what ran.
@@ -55,12 +56,16 @@ class Session:
         self.apart: dict[str, Any] = {}
         self.checks: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
+        self.loss_scale: float | None = job.get("loss_scale")
+        self._separately: bool = job.get("separate_pass", True)
+        self._tells_before: bool = job.get("memory_before", False)
         self._rule: dict[str, Any] = job["window"]
         self._channel = channel
         self._turns = turns
         self._meter = Meter(device)
         self._readings: list[dict[str, Any]] = []
         self._memory: dict[str, Any] = {}
+        self._memory_before: dict[str, Any] = {}
         self._phases = phases.by_events(device.event) if device.kind == "cuda" else phases.by_clock(OF_WINDOW)
         self._separate: Phases | None = None
         self._separate_steps: list[bool] = []
@@ -100,8 +105,10 @@ class Session:
         self._single = runs["threads"] == 1 and not loaders
         self._meter.prepare(threads=1 if self._single else None, alone=self._turns is None)
         self.device.reset_peaks()
+        if self._tells_before:
+            self._memory_before = self.device.memory()
         # Weighting the kinds of steps was shown to agree with whole cycles on the CPU alone (selfcheck).
-        rule = Rule(cycle=cycle, **self._rule, only_whole=self.device.kind != "cpu")
+        rule = Rule(cycle=cycle, **{"only_whole": self.device.kind != "cpu", **self._rule})
         self._stopwatch = Stopwatch(
             rule,
             synchronize=self.device.synchronize,
@@ -180,13 +187,13 @@ class Session:
         self._meter.open()
 
     def _window_closes(self) -> None:
-        self._readings.append(self._meter.close())
+        self._readings.append(self._meter.close(self._turns.beside if self._turns is not None else 0))
         again = self._turns is None and mendable(self._readings[-1]["disturbed"])
         if again and len(self._readings) <= RETRIES:
             self.stopwatch.open()
             return
         self._memory = self.device.memory()
-        if self.device.kind != "mps":
+        if self.device.kind != "mps" or not self._separately:
             raise WindowComplete
         self._separate = phases.by_clock(SEPARATELY, self.device.synchronize)
         self._separate_steps.append(False)
@@ -224,6 +231,7 @@ class Session:
             steps=watch.reading(kept),
             phases=self._parts(*watch.span(kept)),
             memory=self._memory,
+            memory_before=self._memory_before,
             device=self.device.facts(),
             checks=self.checks,
             extra=self.extra,

@@ -8,12 +8,16 @@ from typing import Any
 
 from .channel import Channel
 
+ALONE = b"1"
+"""What a worker is told when it is its turn and the other one is gone; anything else while that one sleeps."""
+
 
 class Turns:
     """One worker's side: after every block it tells the runner, and sleeps until it is told to go on.
 
     Attributes:
         block: steps of a turn.
+        beside: how many workers sleep while this one has its turn.
     """
 
     def __init__(self, descriptor: int, block: int, channel: Channel) -> None:
@@ -25,14 +29,17 @@ class Turns:
             channel: where blocks are told.
         """
         self.block = block
+        self.beside = 1
         self._descriptor = descriptor
         self._channel = channel
         self._steps = 0
 
     def wait(self) -> None:
         """Sleep until it is this worker's turn; the process ends where nobody will tell it any more."""
-        if not os.read(self._descriptor, 1):
+        told = os.read(self._descriptor, 1)
+        if not told:
             os._exit(1)
+        self.beside = 0 if told == ALONE else 1
 
     def step_ended(self) -> bool:
         """A step ended; whether the block ended with it, so that :meth:`block_ended` is due."""

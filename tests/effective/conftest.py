@@ -38,11 +38,9 @@ def process_as_it_was(ultralytics: None) -> Iterator[None]:  # noqa: F811
 @pytest.fixture(scope="session")
 def data(cache: Path, ultralytics: None) -> str:  # noqa: F811
     """A made data set of 16 images: two batches."""
-    from ultralytics import __version__
-
     from bench.worker.data import provide
 
-    return provide({"root": str(cache / "data"), "images": 16, "seed": 0, "tag": f"ultralytics-{__version__}"})["yaml"]
+    return provide({"root": str(cache / "data"), "images": 16, "seed": 0})["yaml"]
 
 
 @pytest.fixture(scope="session")

@@ -205,7 +205,34 @@ def test_ctrl_c_at_any_time_says_what_is_known(shop: Shop, bench: Commands, pair
     ended = bench(*BISECT, *ENDS)
     assert ended.code == code
     assert said in ended.out
-    assert "stopped: what was measured is in" in ended.err
+    assert ("stopped: --resume goes on with" if pairs else "stopped before anything was measured") in ended.err
+
+
+@pytest.mark.parametrize("stops", [3, 14, 30, 44])
+def test_resume_goes_on_where_it_was_stopped(shop: Shop, bench: Commands, stops: int) -> None:
+    shop.factors = slower_from("8.4.186")
+    shop.stops = stops
+    bench(*BISECT, *ENDS)
+    before = {folder.name: len(read(folder).cases[0].pairs) for folder in bench.results.iterdir()}
+    assert sum(before.values()) == stops
+    shop.stops = 0
+    ended = bench(*BISECT, *ENDS, "--resume")
+    assert ended.code == 1
+    assert "It became slower with 8.4.186: 8.4.185, the release before, is good." in ended.out
+    after = {folder.name: len(read(folder).cases[0].pairs) for folder in bench.results.iterdir()}
+    assert before.keys() <= after.keys() and len({name.split("-8.4.")[0] for name in after}) == 1
+    assert sum(after.values()) < 100, "nothing is measured twice"
+
+
+def test_the_last_comparison_is_a_fresh_one_although_the_ends_ask_the_same(shop: Shop, bench: Commands) -> None:
+    shop.factors = slower_from("8.4.190")
+    shop.stops = 14
+    neighbours = ("--good", "8.4.189", "--bad", "8.4.190")
+    bench(*BISECT, *neighbours)
+    shop.stops = 0
+    assert bench(*BISECT, *neighbours, "--resume").code == 1
+    pairs = {folder.name.split("-", 4)[4]: len(read(folder).cases[0].pairs) for folder in bench.results.iterdir()}
+    assert pairs == {"8.4.190": 12, "8.4.189-8.4.190": 12}
 
 
 def test_github_gets_a_summary(shop: Shop, bench: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

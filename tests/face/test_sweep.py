@@ -160,13 +160,64 @@ def test_ctrl_c_keeps_what_was_measured_and_says_it(shop: Shop, bench: Commands)
     shop.stops = 6
     ended = bench(*SWEEP, "--last", 4)
     assert ended.code == 3
-    assert "stopped: what was measured is in" in ended.err
+    assert "stopped: --resume goes on with what was measured" in ended.err
     pairs = [len(read(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
     assert pairs == [4, 2]
     rows = {line.split()[0]: line.split()[1] for line in ended.out.splitlines() if line.startswith("  8.4.")}
     assert rows == {"8.4.187": "first", "8.4.188": "same", "8.4.189": "inconclusive", "8.4.190": "not"}
     assert "8.4.190: it was not reached" in ended.out
     assert list(bench.reports.glob("sweep-*/index.html"))
+
+
+def test_resume_measures_what_is_left_and_nothing_twice(shop: Shop, bench: Commands) -> None:
+    shop.factors = {"8.4.190": 1.12}
+    shop.stops = 6
+    assert bench(*SWEEP, "--last", 4).code == 3
+    [first, second] = sorted(bench.results.iterdir())
+    shop.stops = 0
+    ended = bench(*SWEEP, "--last", 4, "--resume")
+    assert ended.code == 1
+    rows = {line.split()[0]: line.split()[1] for line in ended.out.splitlines() if line.startswith("  8.4.")}
+    assert rows == {"8.4.187": "first", "8.4.188": "same", "8.4.189": "same", "8.4.190": "slower"}
+    folders = sorted(bench.results.iterdir())
+    assert folders[:2] == [first, second] and len(folders) == 3, "the third one is of the same run"
+    assert len({folder.name.rsplit("-", 1)[0] for folder in folders}) == 1
+    assert [len(read(folder).cases[0].pairs) for folder in folders] == [4, 4, 12]
+    assert [page.parent.name for page in bench.reports.glob("sweep-*/index.html")] == [
+        first.name.removesuffix("-8.4.188")
+    ]
+
+
+def test_resume_passes_over_a_run_of_other_releases(
+    shop: Shop, bench: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = iter(["20261125-100000-abcdef", "20261125-110000-abcdef", "20261125-120000-abcdef"])
+    monkeypatch.setattr("bench.records.store.new_run_name", lambda machine: next(names))
+    shop.stops = 6
+    assert bench(*SWEEP, "--versions", "8.4.180,8.4.181,8.4.190").code == 3
+    shop.stops = 0
+    assert bench(*SWEEP, "--versions", "8.4.180,8.4.181,8.4.182").code == 0
+    assert bench(*SWEEP, "--versions", "8.4.180,8.4.181,8.4.190", "--resume").code == 0
+    assert sorted(folder.name for folder in bench.results.iterdir()) == [
+        "sweep-20261125-100000-abcdef-8.4.181",
+        "sweep-20261125-100000-abcdef-8.4.190",
+        "sweep-20261125-110000-abcdef-8.4.181",
+        "sweep-20261125-110000-abcdef-8.4.182",
+    ]
+
+
+def test_the_budget_of_a_second_sitting_is_its_own(shop: Shop, bench: Commands) -> None:
+    assert bench(*SWEEP, "--last", 3, "--time-budget", "30s").code == 3
+    before = [len(read(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
+    assert max(before) < 4
+    assert bench(*SWEEP, "--last", 3, "--time-budget", "10m", "--resume").code == 0
+
+
+def test_there_must_be_something_to_resume(shop: Shop, bench: Commands) -> None:
+    assert bench(*SWEEP, "--last", 2).code == 0
+    ended = bench(*SWEEP, "--last", 3, "--resume")
+    assert ended.code == 2
+    assert "holds no sweep of these releases and cases on this machine: leave --resume out." in ended.sentence
 
 
 def test_several_cases_have_a_plot_each(shop: Shop, bench: Commands) -> None:

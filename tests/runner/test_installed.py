@@ -62,6 +62,22 @@ def test_what_it_holds_is_part_of_its_key(python):
     assert (len(after.packages), after.key == before.key) == (3, False)
 
 
+@pytest.mark.parametrize("edited", ["ultralytics/engine/trainer.py", "torch/lib/libtorch_cpu.so"])
+def test_a_project_that_is_edited_in_place_is_another(python, edited):
+    path = python("env", torch="2.15.0", ultralytics="8.4.190")
+    [packages] = path.parents[1].glob("lib/python*/site-packages")
+    for name in ("torch", "ultralytics"):
+        (packages / name).mkdir()
+        (packages / name / "__init__.py").touch()
+    file = packages / edited
+    file.parent.mkdir(parents=True)
+    file.write_text("a = 1")
+    before = taken(path)
+    assert taken(path).key == before.key
+    file.write_text("a = 22")
+    assert (taken(path).packages, taken(path).key == before.key) == (before.packages, False)
+
+
 def test_what_a_worker_can_import_counts_and_where_the_command_is_run_from_does_not(python, tmp_path, monkeypatch):
     path = python("env", torch="2.15.0", ultralytics="8.4.190")
     metadata(tmp_path / "more", numpy="2.0")

@@ -32,7 +32,7 @@ class Played:
     def end(self) -> None:
         self.log.append(f"{self.name} is gone")
 
-    def take_turn(self) -> None:
+    def take_turn(self, alone: bool = False) -> None:
         self.log.append(self.name)
 
     def next_event(self, limit: float) -> dict[str, Any]:

@@ -25,7 +25,7 @@ WAITS = ("_local_scalar_dense", "nonzero", "item", "equal", "is_nonzero", "maske
 def data(cache, ultralytics):  # noqa: F811
     from bench.worker import data
 
-    return data.provide({"root": str(cache / "data"), "images": 16, "seed": 0, "tag": "marks"})["yaml"]
+    return data.provide({"root": str(cache / "data"), "images": 16, "seed": 0})["yaml"]
 
 
 @pytest.fixture(scope="module")

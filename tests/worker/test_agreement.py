@@ -25,7 +25,7 @@ def trainer(ultralytics: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("agreement")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "POOL_IMAGES", 4)
-        made = data.provide({"root": str(folder), "images": 4, "seed": 0, "tag": "a"})
+        made = data.provide({"root": str(folder), "images": 4, "seed": 0})
     case = {"model": "yolov8n.yaml", "data": made["yaml"], "device": "cpu", "batch": 2, "imgsz": 64, "amp": False}
     places = {"task": "detect", "mode": "train", "project": str(folder), "name": "train"}
     trainer = DetectionTrainer(overrides={**pins_for("train"), **case, **places})

@@ -21,8 +21,8 @@ def provide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ma
     """Makes data sets over a pool of four images."""
     monkeypatch.setattr(data, "POOL_IMAGES", 4)
 
-    def provide(images: int = 10, seed: int = 0, tag: str = "ultralytics-8.4.100", root: str = "cache") -> Made:
-        return data.provide({"root": str(tmp_path / root), "images": images, "seed": seed, "tag": tag})
+    def provide(images: int = 10, seed: int = 0, root: str = "cache") -> Made:
+        return data.provide({"root": str(tmp_path / root), "images": images, "seed": seed})
 
     return provide
 
@@ -49,7 +49,7 @@ def test_another_seed_makes_another(provide: Callable[..., Made]) -> None:
 
 
 def test_the_fingerprint_is_of_the_pool_and_not_of_the_length(provide: Callable[..., Made]) -> None:
-    assert provide(3)["fingerprint"] == provide(5, tag="ultralytics-8.3.230")["fingerprint"]
+    assert provide(3)["fingerprint"] == provide(5)["fingerprint"]
 
 
 @pytest.mark.parametrize("images", [1, 4, 10])
@@ -92,14 +92,13 @@ def test_the_second_time_nothing_is_made(provide: Callable[..., Made], tmp_path:
     assert everything(tmp_path) == before
 
 
-def test_another_length_shares_the_pool_and_not_the_label_cache(
+def test_another_length_shares_the_pool_and_has_links_of_its_own(
     provide: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = provide(3)
     monkeypatch.setattr(data, "_make_pool", None)  # calling it would be an error
-    long, other = provide(7), provide(3, tag="ultralytics-8.3.230")
-    folders = {Path(made["yaml"]).parent for made in (short, long, other)}
-    assert len(folders) == 3
+    folders = {Path(made["yaml"]).parent for made in (short, provide(7))}
+    assert len(folders) == 2
     assert len({(folder / "train" / "images").resolve() for folder in folders}) == 1
 
 

@@ -276,13 +276,19 @@ def test_a_worker_that_takes_turns_with_this_one_disturbs_nobody(linux: FakeProc
         reader.open()
         clocks.move(wall=4.0, cpu=0.0)
         crowd()
-        found[alone] = reader.close()
+        found[alone] = reader.close(0 if alone else 1)
     assert [len(found[alone]["disturbed"]) for alone in (True, False)] == [2, 0]
     assert (found[True]["device_others"], found[False]["device_others"]) == (1, 0)
-    device.computing = 2
+    # One stranger: beside the worker that waits, and after that one is gone.
+    for computing, beside in ((2, 1), (1, 0)):
+        device.computing = computing
+        reader.open()
+        clocks.move(wall=4.0, cpu=4.0)
+        assert reader.close(beside)["disturbed"] == ["1 other process computed on the device"]
+    device.computing = 0  # a driver that hides the other process: no stranger, and none too few
     reader.open()
     clocks.move(wall=4.0, cpu=4.0)
-    assert reader.close()["disturbed"] == ["1 other process computed on the device"]
+    assert reader.close(1)["device_others"] == 0
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench.runner.worker import Worker
 from bench.worker import turns
 from bench.worker.channel import Channel
 from bench.worker.turns import Turns
@@ -105,6 +107,18 @@ def test_who_waits_ends_with_the_runner(ends: Ends) -> None:
     assert exit_status(child) == 1
     os.close(ends.say)
     assert os.read(ends.heard, 1) == b""
+
+
+def test_with_its_turn_it_is_told_whether_the_other_one_is_gone(ends: Ends) -> None:
+    with tempfile.TemporaryFile() as log:
+        worker = Worker(os.getpid(), ends.heard, ends.tell, log, 0.0, exit_code=None)  # type: ignore[arg-type]
+        turns = Turns(ends.told, 1, Channel(ends.say))
+        seen = []
+        for alone in (False, True, False):
+            worker.take_turn(alone)
+            turns.wait()
+            seen.append(turns.beside)
+    assert seen == [1, 0, 1]
 
 
 def test_who_ends_a_block_is_still_before_it_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
