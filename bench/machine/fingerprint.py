@@ -91,6 +91,20 @@ def _visible(names: list[str]) -> list[str]:
     return [known.get(part, part) for part in parts if part in known or part.startswith(("GPU-", "MIG-"))]
 
 
+def card_bytes(device: str) -> int | None:
+    """Bytes of memory of the card that a case calls by an index; None where that is not certain.
+
+    ``CUDA_VISIBLE_DEVICES`` numbers cards anew, and may name them in other ways than by number.
+    """
+    order = os.environ.get("CUDA_VISIBLE_DEVICES")
+    places = list(range(len(nvidia_gpus())))
+    if order is not None:
+        parts = [part.strip() for part in order.split(",")]
+        places = [int(part) if part.isdigit() else -1 for part in parts]
+    place = places[int(device)] if device.isdigit() and int(device) < len(places) else -1
+    return nvidia_gpus()[place][1] if 0 <= place < len(nvidia_gpus()) else None
+
+
 @functools.cache
 def machine() -> Machine:
     """This machine."""

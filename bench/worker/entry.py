@@ -1,6 +1,7 @@
 """The file that a measured interpreter is started with.
 
 ``PYTHON entry.py facts``       prints what this environment is, as one JSON object, importing nothing heavy.
+``PYTHON entry.py doctor``      the same with what its torch says of every backend.
 ``PYTHON entry.py parent FD``   preloads torch and ultralytics, then forks one worker a request (Linux).
 ``PYTHON entry.py case FD FD``  runs the one job that stands on standard input (everywhere else).
 """
@@ -36,6 +37,9 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "facts":
         environment = importlib.import_module(f"{PACKAGE}.environment")
         print(json.dumps(environment.facts()))
+        return 0
+    if arguments[0] == "doctor":
+        print(json.dumps(importlib.import_module(f"{PACKAGE}.doctor").facts()))
         return 0
     if arguments[0] == "parent":
         importlib.import_module(f"{PACKAGE}.parent").serve(int(arguments[1]))

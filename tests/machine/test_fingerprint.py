@@ -163,3 +163,17 @@ def test_a_cpu_that_does(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(fingerprint, "Path", lambda path: named)
     assert cpu_name() == "AMD EPYC 7R13 Processor"
+
+
+@pytest.mark.parametrize(
+    ("visible", "device", "expected"),
+    [(None, "1", 24), (None, "2", None), ("1,0", "0", 24), ("1", "1", None), ("GPU-1", "0", None), ("", "0", None)],
+)
+def test_memory_of_the_card_that_a_case_calls_by_an_index(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str, expected: int | None
+) -> None:
+    monkeypatch.setattr(fingerprint, "nvidia_gpus", lambda: (("H100", 80), ("L4", 24)))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert fingerprint.card_bytes(device) == expected

@@ -111,7 +111,9 @@ def test_the_cpu_is_always_usable_and_never_waited_for(torch: FakeTorch) -> None
 
 def test_memory_of_the_cpu_is_the_processs() -> None:
     memory = Cpu().memory()
-    assert set(memory) == FIGURES
+    assert set(memory) == FIGURES | {"private", "data"}
+    assert 0 < memory["private"]["bytes"] <= memory["process"]["bytes"]
+    assert memory["data"]["bytes"] > memory["private"]["bytes"] / 2
     assert memory["process"]["bytes"] > 0
     for name in FIGURES - {"process"}:
         assert memory[name]["bytes"] is None
@@ -574,3 +576,27 @@ def test_libraries_that_only_the_parent_touched_are_added(monkeypatch: pytest.Mo
     monkeypatch.setattr(base, "_status", sizes.__getitem__)
     monkeypatch.setattr(base, "forked_from", 77)
     assert base.process_peak()["bytes"] == 1300
+
+
+# Limits of memory
+
+
+def test_a_card_is_held_to_a_fraction_of_itself(cuda: FakeTorch) -> None:
+    cuda.cuda.set_per_process_memory_fraction = cuda.noted("set_per_process_memory_fraction")
+    for size in (0, 20 * GIB, 200 * GIB):
+        Cuda("0").limit_memory(size)
+    set_to = [call[1:] for call in cuda.calls if call[0] == "set_per_process_memory_fraction"]
+    assert set_to == [(0.25, 0), (1.0, 0)]
+
+
+def test_mps_is_held_below_where_macos_would_swap(mps: FakeTorch) -> None:
+    mps.mps.set_per_process_memory_fraction = mps.noted("set_per_process_memory_fraction")
+    for size in (0, 12 * GIB, 200 * GIB):
+        Mps().limit_memory(size)
+    set_to = [call[1:] for call in mps.calls if call[0] == "set_per_process_memory_fraction"]
+    assert set_to == [(1.0,), (0.5,), (1.0,)]
+
+
+def test_the_cpu_is_held_from_outside(torch: FakeTorch) -> None:
+    Cpu().limit_memory(GIB)
+    assert torch.calls == []

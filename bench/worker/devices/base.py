@@ -22,6 +22,9 @@ class Device(Protocol):
     def synchronize(self) -> None:
         """Wait until everything that was enqueued has run."""
 
+    def limit_memory(self, size: int) -> None:
+        """Let this process have so many bytes of the device's memory; 0 for as many as are safe."""
+
     def reset_peaks(self) -> None:
         """Begin to measure peak memory anew."""
 
@@ -96,6 +99,24 @@ def _status(process: int | str) -> dict[str, int]:
     except OSError:
         return {}
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in fields if words[-1] == "kB"}
+
+
+def private_peak() -> dict[str, Any]:
+    """Peak of the memory of this process that no file backs: what a control group cannot take back from it."""
+    own = _status("self")
+    if "VmHWM" not in own:
+        return figure(None, "this system does not tell it apart")
+    since = "set-up" if _peak_is_reset else "the start of the process"
+    return figure(own["VmHWM"] - own.get("RssFile", 0), f"VmHWM less RssFile, peak since {since}")
+
+
+def data_peak() -> dict[str, Any]:
+    """Peak of the private memory that this process may write to, touched or not: what RLIMIT_DATA holds down."""
+    own = _status("self")
+    if "VmPeak" not in own:
+        return figure(None, "this system does not tell it apart")
+    grown = max(own["VmPeak"] - own["VmSize"], 0)
+    return figure(own["VmData"] + grown, "VmData, and by how much VmSize was larger once")
 
 
 def process_peak() -> dict[str, Any]:

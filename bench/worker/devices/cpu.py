@@ -5,7 +5,12 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from .base import figure, process_peak, reset_process_peak, sampled
+from .base import data_peak, figure, private_peak, process_peak, reset_process_peak, sampled
+
+
+def survey() -> dict[str, Any]:
+    """What torch says of the CPU, for :mod:`bench.machine.doctor`: ``capability``, ``mkldnn``."""
+    return Cpu().facts()
 
 
 class Cpu:
@@ -22,15 +27,25 @@ class Cpu:
     def synchronize(self) -> None:
         """Nothing is ever enqueued."""
 
+    def limit_memory(self, size: int) -> None:
+        """Nothing: the runner holds a process to its limit from outside."""
+
     def reset_peaks(self) -> None:
         """Begin to measure the peak resident set anew."""
         reset_process_peak()
 
     def memory(self) -> dict[str, dict[str, Any]]:
-        """The process figure alone: torch keeps no statistics of its CPU allocator."""
+        """The process's figures alone: torch keeps no statistics of its CPU allocator."""
         none = figure(None, "torch keeps no statistics of its CPU allocator")
         own = figure(None, "a CPU has no memory apart from the machine's")
-        return {"allocated": none, "reserved": none, "process": process_peak(), "device": own}
+        return {
+            "allocated": none,
+            "reserved": none,
+            "process": process_peak(),
+            "device": own,
+            "private": private_peak(),
+            "data": data_peak(),
+        }
 
     def facts(self) -> dict[str, Any]:
         """Instruction set that torch's kernels use, and whether oneDNN is on."""

@@ -13,6 +13,36 @@ INDEX = 0
 """The index of the one card that is left visible."""
 
 
+def survey() -> dict[str, Any]:
+    """What torch says of CUDA, for :mod:`bench.machine.doctor`.
+
+    Returns:
+        ``built``: the CUDA that torch was built for, None without. ``error``: what it says where CUDA does not start.
+        ``architectures``: that it has kernels for, such as ``sm_80``. ``cards``: ``name``, ``capability`` (two numbers)
+        and ``bytes`` of each visible one. ``nccl``: whether it has NCCL. ``tf32``: whether convolutions take TF32 in
+        float32.
+    """
+    import torch
+
+    found: dict[str, Any] = {"built": torch.version.cuda, "error": "", "architectures": [], "cards": []}
+    if not torch.backends.cuda.is_built():
+        return {**found, "built": None, "nccl": False, "tf32": False}
+    found["nccl"] = bool(torch.distributed.is_available() and torch.distributed.is_nccl_available())
+    found["tf32"] = bool(torch.backends.cudnn.allow_tf32)
+    try:
+        count = torch.cuda.device_count()
+        if count:
+            torch.cuda.init()
+            found["architectures"] = torch.cuda.get_arch_list()
+        for index in range(count):
+            one = torch.cuda.get_device_properties(index)
+            card = {"name": one.name, "capability": [one.major, one.minor], "bytes": one.total_memory}
+            found["cards"].append(card)
+    except Exception as error:  # a driver that is too old, or a card that fell off the bus: DeferredCudaCallError too
+        found["error"] = " ".join(str(error).split())[:300]
+    return found
+
+
 class Cuda:
     """A CUDA device by its index among those that are visible to the user.
 
@@ -54,6 +84,14 @@ class Cuda:
         import torch
 
         torch.cuda.synchronize(INDEX)
+
+    def limit_memory(self, size: int) -> None:
+        """Hold the caching allocator to a fraction of the card; what is beside it (context, NCCL) does not count."""
+        import torch
+
+        if size:
+            total = torch.cuda.get_device_properties(INDEX).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(size / total, 1.0), INDEX)
 
     def reset_peaks(self) -> None:
         """Begin to measure the caching allocator's peaks anew."""

@@ -4,9 +4,74 @@ from __future__ import annotations
 
 import gc
 import platform
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 from .base import figure, process_peak, reset_process_peak, sampled
+
+Probe = Callable[[Any], Any]
+
+
+def operators() -> dict[str, Probe]:
+    """What guides call unsupported on mps, and YOLO or its losses use: each is given an array of 1 x 3 x 8 x 8."""
+    import torch
+
+    functional = torch.nn.functional
+    boxes = [[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 1.9]]
+    return {
+        "adaptive_avg_pool2d to a size that does not divide": lambda x: functional.adaptive_avg_pool2d(x, (3, 5)),
+        "bicubic interpolate": lambda x: functional.interpolate(x, scale_factor=1.5, mode="bicubic"),
+        "grid_sample": lambda x: functional.grid_sample(x, x.new_zeros(1, 4, 4, 2), align_corners=False),
+        "max_pool2d backward": lambda x: functional.max_pool2d(x.requires_grad_(), 5, 1, 2).sum().backward(),
+        "cumsum": lambda x: x.cumsum(-1),
+        "topk of 300": lambda x: x.flatten().repeat(3).topk(300),
+        "unique": lambda x: x.unique(),
+        "index_add": lambda x: x.index_add(0, x.new_zeros(1).long(), x),
+        "torchvision nms": lambda x: _nms(x.new_tensor(boxes), x.new_tensor([1.0, 0.5])),
+        "linalg.svd": lambda x: torch.linalg.svd(x[0, 0]),
+    }
+
+
+def _nms(boxes: Any, scores: Any) -> None:
+    import torchvision
+
+    torchvision.ops.nms(boxes, scores, 0.5)
+
+
+def survey() -> dict[str, Any]:
+    """What torch says of MPS, for :mod:`bench.machine.doctor`.
+
+    Returns:
+        ``built``, ``available``; where it is available also ``bytes`` (the working set that Metal recommends) and
+        ``operators``: for each of :func:`operators` ``native``, ``falls back``, or the error.
+    """
+    import torch
+
+    backend = torch.backends.mps
+    found: dict[str, Any] = {"built": backend.is_built(), "available": backend.is_available()}
+    if found["available"]:
+        found["bytes"] = int(torch.mps.recommended_max_memory())
+        found["operators"] = {name: _tried(probe) for name, probe in operators().items()}
+    return found
+
+
+def _tried(probe: Probe) -> str:
+    """Run one operator; torch warns where it computes it on the CPU instead (``PYTORCH_ENABLE_MPS_FALLBACK``)."""
+    import torch
+
+    before = torch.is_warn_always_enabled()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        torch.set_warn_always(True)  # else of all operators that fall back the first one alone is told of
+        try:
+            probe(torch.linspace(0.0, 1.0, 192, device="mps").reshape(1, 3, 8, 8))
+            torch.mps.synchronize()
+        except Exception as error:  # NotImplementedError, or whatever Metal says
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        finally:
+            torch.set_warn_always(before)
+    return "falls back" if any("fall back" in str(one.message) for one in told) else "native"
 
 
 class Mps:
@@ -31,6 +96,16 @@ class Mps:
         import torch
 
         torch.mps.synchronize()
+
+    def limit_memory(self, size: int) -> None:
+        """Hold the allocator to a fraction of the working set that Metal recommends.
+
+        By default it may take 1.7 times that, which is more than the machine has: macOS then swaps, and nothing fails.
+        """
+        import torch
+
+        recommended = torch.mps.recommended_max_memory()
+        torch.mps.set_per_process_memory_fraction(min(size / recommended, 1.0) if size else 1.0)
 
     def reset_peaks(self) -> None:
         """Begin to measure peaks anew, where torch can."""

@@ -1,0 +1,222 @@
+"""The interpreter, and every device that torch knows: usable, or why not and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bench.machine.doctor.row import GIB, Limits, Row, State, limited
+from bench.machine.software import CudaBuild, CudaCard, MpsBuild, Software
+from bench.machine.survey import Card, Nvidia, Survey
+
+OLDEST_MACOS = (12, 3)
+"""The first macOS with what torch's MPS needs."""
+
+TENSOR_CORES = (7, 0)
+"""The first capability of NVIDIA cards that has them: fp16 without them saves memory and hardly any time."""
+
+BFLOAT16 = (8, 0)
+"""The first that computes in bfloat16, and in TF32; Ultralytics refuses bfloat16 on older ones."""
+
+HELD_BACK = {0x08: "hardware slowdown", 0x20: "heat", 0x40: "heat", 0x80: "power brake"}
+"""Bits of ``nvmlClocksEventReasons`` that make a card slower than it is; a power cap is normal."""
+
+OCCUPIED = 0.2
+"""Share of a card's memory in use from which it is worth a word."""
+
+
+def backends(machine: Survey, software: Software) -> Iterator[Row]:
+    """The interpreter, and every device that torch knows."""
+    yield interpreter(software)
+    if software.import_error:
+        return
+    yield cpu(machine, software)
+    yield from cuda(machine.nvidia, software)
+    yield several_gpus(software)
+    yield mps(machine, software)
+
+
+def interpreter(software: Software) -> Row:
+    """Python, torch and Ultralytics."""
+    found, versions = software.environment, software.environment.packages
+    said = ", ".join([f"Python {found.python}", *(f"{name} {versions[name]}" for name in NAMED if name in versions)])
+    if found.unusable:
+        return Row("interpreter", State.UNUSABLE, said, found.unusable)
+    if software.import_error:
+        advice = f"it cannot be used ({software.import_error}): install what that is about anew."
+        return Row("interpreter", State.UNUSABLE, said, advice)
+    return Row("interpreter", State.USABLE, said)
+
+
+NAMED = ("torch", "ultralytics", "torchvision")
+
+
+def cpu(machine: Survey, software: Software) -> Row:
+    """The CPU, which is always there."""
+    counted = f"{machine.processors} processor{'s' if machine.processors > 1 else ''}"
+    said = f"{machine.cpu}, {counted}, {software.cpu.capability or 'no vector instructions that torch uses'}"
+    least = min([machine.usable, *([machine.quota] if machine.quota else [])])
+    if least < machine.processors:
+        said += f"; this process may use {least:g} of them, and Ultralytics counts all"
+        advice = f"set --threads to {max(int(least), 1)}, or lift the limit of the container."
+        return Row("cpu", State.LIMITED, said, advice)
+    if machine.governor in SLOW_GOVERNORS and machine.governed_by not in OWN_MIND:
+        advice = "set the governor to performance for figures that are to be quoted."
+        return Row("cpu", State.LIMITED, f"{said}; frequency governor {machine.governor}", advice)
+    return Row("cpu", State.USABLE, said)
+
+
+SLOW_GOVERNORS = {"powersave", "conservative"}
+"""They keep the clock low."""
+
+OWN_MIND = {"intel_pstate", "amd-pstate-epp"}
+"""Drivers that choose the clock by themselves: with them ``powersave`` is the normal one."""
+
+
+def cuda(driver: Nvidia, software: Software) -> Iterator[Row]:
+    """CUDA, and every card that torch sees."""
+    build, torch = software.cuda, software.environment.packages.get("torch", "?")
+    if build.built is None:
+        advice = "install a torch that is built for CUDA." if driver.cards else ""
+        yield Row("cuda", State.UNUSABLE, f"torch {torch} is built without CUDA", advice)
+        return
+    said = f"torch is built for CUDA {build.built}"
+    if driver.trouble and not build.cards:
+        yield Row("cuda", State.UNUSABLE, f"{said}; {driver.trouble}", "restart the machine, or mend its driver.")
+        return
+    if not driver.driver and not build.cards:
+        yield Row("cuda", State.UNUSABLE, f"{said}; this machine has no NVIDIA driver", "with a card: install it.")
+        return
+    said += f", driver {driver.driver} serves CUDA {'.'.join(map(str, driver.cuda))}" if driver.cuda else ""
+    if driver.cuda and driver.cuda[0] < _major(build.built) and not build.cards:
+        advice = f"update the driver, or install a torch that is built for CUDA {driver.cuda[0]}."
+        yield Row("cuda", State.UNUSABLE, said, advice)
+        return
+    if not build.cards:
+        hidden = software.variables.get("CUDA_VISIBLE_DEVICES")
+        why = f"CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden is not None else build.error or "torch sees no card"
+        yield Row("cuda", State.UNUSABLE, f"{said}; {why}", "let torch see a card: unset the variable, or mend that.")
+        return
+    able = any(card.capability >= BFLOAT16 for card in build.cards)
+    tf32 = "float32 convolutions run in TF32" if build.tf32 and able else "float32 runs in float32"
+    yield Row("cuda", State.USABLE, f"{said}; {tf32}")
+    hidden = software.variables.get("CUDA_VISIBLE_DEVICES")
+    for number, card in enumerate(build.cards):
+        yield cuda_card(number, card, build, seen_by(driver, hidden, number, card))
+
+
+def _major(version: str) -> int:
+    """``13`` of ``13.2``."""
+    found = re.match(r"\d+", version)
+    return int(found[0]) if found else 0
+
+
+def seen_by(driver: Nvidia, visible: str | None, number: int, card: CudaCard) -> Card | None:
+    """What the driver tells of a card that torch numbers; None where that is not certain."""
+    place: int | None = number
+    if visible is not None:
+        parts = [part.strip() for part in visible.split(",")]
+        place = int(parts[number]) if number < len(parts) and parts[number].isdigit() else None
+    if place is not None and place < len(driver.cards) and driver.cards[place].name == card.name:
+        return driver.cards[place]
+    return None
+
+
+def cuda_card(number: int, card: CudaCard, build: CudaBuild, seen: Card | None) -> Row:
+    """One card: what it is, and whether it is free."""
+    what, capability = f"cuda {number}", card.capability
+    said = f"{card.name}, {card.bytes / GIB:.0f} GiB, capability {_dotted(capability)}"
+    if not has_kernels(capability, build.architectures):
+        built = ", ".join(build.architectures)
+        advice = "install an older torch, or build one for this card."
+        return Row(what, State.UNUSABLE, f"{said}; this torch has kernels for {built} alone", advice)
+    limits: Limits = []
+    if capability < TENSOR_CORES:
+        limits.append(("no tensor cores, so fp16 saves memory and hardly any time", ""))
+    if capability < BFLOAT16:
+        limits.append(("no bfloat16", ""))
+    return limited(what, said, limits + (not_free(seen) if seen else []))
+
+
+def not_free(card: Card) -> Limits:
+    """What else a card is doing."""
+    limits: Limits = []
+    if card.processes:
+        subject = "1 process computes" if card.processes == 1 else f"{card.processes} processes compute"
+        limits.append((f"{subject} on it", "wait until it is free"))
+    elif card.used is not None and card.total and card.used > OCCUPIED * card.total:
+        limits.append((f"{card.used / GIB:.1f} GiB of its memory are in use", "free it: less fits than it could hold"))
+    reasons = dict.fromkeys(word for bit, word in HELD_BACK.items() if (card.held_back or 0) & bit)
+    if reasons:
+        said = f"its clocks are held back ({', '.join(reasons)})"
+        limits.append((said, "let it cool, or look at its power supply"))
+    return limits
+
+
+def _dotted(capability: tuple[int, int]) -> str:
+    return f"{capability[0]}.{capability[1]}"
+
+
+def has_kernels(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool:
+    """Whether a torch that was built for these architectures runs on a card.
+
+    Machine code (``sm_80``) runs on cards of the same major number and no smaller minor one; code that the driver
+    compiles (``compute_90``) on every later card. Without a list nothing is known, and it is taken to run.
+    """
+    for text in architectures:
+        kind, _, digits = text.partition("_")
+        digits = re.sub(r"\D", "", digits)
+        if len(digits) < 2:
+            continue
+        built = int(digits[:-1]), int(digits[-1])
+        if kind == "compute" and built <= capability:
+            return True
+        if kind == "sm" and built[0] == capability[0] and built[1] <= capability[1]:
+            return True
+    return not architectures
+
+
+def several_gpus(software: Software) -> Row:
+    """Training on several cards at once."""
+    count = len(software.cuda.cards)
+    backend = "NCCL" if software.cuda.nccl else "gloo" if software.gloo else "no library"
+    said = f"{count} card{'s' if count != 1 else ''}, {backend} for what they tell each other"
+    if count < 2:
+        return Row("several GPUs", State.UNUSABLE, f"{said}; it takes two")
+    return Row("several GPUs", State.UNUSABLE, f"{said}; yolopace measures one card a case", "name one: --device 0")
+
+
+def mps(machine: Survey, software: Software) -> Row:
+    """Apple's GPU."""
+    build, what = software.mps, "mps"
+    if machine.system != "Darwin":
+        return Row(what, State.UNUSABLE, "this is no Mac")
+    version = ".".join(map(str, machine.macos or ())) or "?"
+    said = f"macOS {version} on {machine.architecture}"
+    if not build.built:
+        advice = "install torch for macOS on arm64" + (
+            "" if machine.architecture == "arm64" else "; this Mac is not one"
+        )
+        return Row(what, State.UNUSABLE, f"{said}; this torch is built without MPS", f"{advice}.")
+    if not build.available and machine.macos and machine.macos < OLDEST_MACOS:
+        return Row(what, State.UNUSABLE, said, "update to macOS 12.3 or later.")
+    if not build.available:
+        return Row(what, State.UNUSABLE, f"{said}; torch finds no Metal GPU that it can use", "update macOS, or torch.")
+    return _mps_limits(said, build, software.variables)
+
+
+def _mps_limits(said: str, build: MpsBuild, variables: dict[str, str]) -> Row:
+    said += f"; Metal recommends at most {build.bytes / GIB:.1f} GiB" if build.bytes else ""
+    missing = [name for name, how in build.operators.items() if how != "native"]
+    limits: Limits = []
+    if missing:
+        limits.append((f"not on the GPU: {', '.join(f'{name} ({build.operators[name]})' for name in missing)}", ""))
+    else:
+        said += f"; all {len(build.operators)} operators that were tried run on the GPU"
+    if variables.get("PYTORCH_ENABLE_MPS_FALLBACK", "0") not in ("", "0"):
+        fallback = "PYTORCH_ENABLE_MPS_FALLBACK is set: what the GPU lacks runs on the CPU, unseen"
+        limits.append((fallback, "unset it to see what is missing"))
+    if variables.get("PYTORCH_MPS_HIGH_WATERMARK_RATIO") in ("0", "0.0"):
+        ratio = "PYTORCH_MPS_HIGH_WATERMARK_RATIO is 0: memory has no limit, and the machine may fail"
+        limits.append((ratio, "unset it"))
+    return limited("mps", said, limits)

@@ -1,0 +1,164 @@
+"""Conditions of the machine, and what can be read of it: whether they let one measure well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.machine.doctor.row import GIB, Row, State
+from bench.machine.software import Software
+from bench.machine.survey import Survey
+
+SCARCE = 2 * GIB
+"""Bytes of memory below which a training case may not fit."""
+
+ROOM = GIB
+"""Bytes of disk below which the made data set and records may not fit."""
+
+TORCH_ROOM = 8 * GIB
+"""Bytes of disk that a second environment with a CUDA build of torch may take."""
+
+BUSY = 0.25
+"""Share of the processors that others may use before figures of the CPU suffer."""
+
+SWAPPED = 0.25
+"""Share of swap in use from which a machine is short of memory, or was."""
+
+
+def meters(machine: Survey, software: Software) -> Iterator[Row]:
+    """Conditions of the machine, and what can be read of it."""
+    yield memory(machine)
+    yield swap(machine)
+    yield disk(machine)
+    yield load(machine)
+    yield power(machine)
+    yield heat(software)
+    yield noise(machine)
+    yield from card_meter(machine, software)
+    yield from energy(machine, software)
+    yield weights(software)
+    yield upgrades(machine)
+
+
+def memory(machine: Survey) -> Row:
+    """Memory, and what limits it."""
+    said = f"{machine.available / GIB:.1f} of {machine.memory / GIB:.1f} GiB are available"
+    if machine.memory_limit is not None and machine.memory_limit < machine.memory:
+        said += f"; a control group allows {machine.memory_limit / GIB:.1f} GiB"
+    left = machine.memory_left if machine.memory_left is not None else machine.available
+    if min(machine.available, left) < SCARCE:
+        return Row("memory", State.LIMITED, said, "end what uses it: a training case takes 1 to 2 GiB and more.")
+    return Row("memory", State.USABLE, said)
+
+
+def swap(machine: Survey) -> Row:
+    """Swap: on a Mac what does not fit goes there without an error."""
+    if not machine.swap:
+        return Row("swap", State.USABLE, "none: what does not fit ends with an error, or is killed")
+    said = f"{machine.swap_used / GIB:.1f} of {machine.swap / GIB:.1f} GiB are in use"
+    if machine.swap_used > SWAPPED * machine.swap and machine.swap_used > GIB / 4:
+        return Row("swap", State.LIMITED, said, "end what uses memory, or restart: cases may be slowed by it.")
+    return Row("swap", State.USABLE, said)
+
+
+def disk(machine: Survey) -> Row:
+    """Room for data, records and environments."""
+    if machine.free is None:
+        return Row("disk", State.LIMITED, "the folder of the cache does not tell what is free")
+    said = f"{machine.free / GIB:.1f} GiB are free where the cache is"
+    if machine.free < ROOM:
+        return Row("disk", State.LIMITED, said, "make room, or set YOLOPACE_CACHE to a folder on another disk.")
+    if machine.free < TORCH_ROOM:
+        return Row("disk", State.USABLE, f"{said}; regress may want {TORCH_ROOM / GIB:.0f} GiB for another torch")
+    return Row("disk", State.USABLE, said)
+
+
+def load(machine: Survey) -> Row:
+    """What else runs."""
+    said = f"{machine.load:.1f} of {machine.processors} processors in the last minute"
+    if machine.load > BUSY * machine.processors and machine.load > 0.5:
+        return Row("load", State.LIMITED, said, "end what runs, or wait: windows that others disturb are marked.")
+    return Row("load", State.USABLE, said)
+
+
+def power(machine: Survey) -> Row:
+    """Power source and power mode."""
+    if machine.on_battery:
+        return Row("power", State.LIMITED, "the machine runs on its battery", "plug it in: it may be slower so.")
+    if machine.low_power:
+        return Row("power", State.LIMITED, "low power mode is on", "switch it off: it lowers all clocks.")
+    said = "mains" if machine.on_battery is False else "no battery that the system knows of"
+    return Row("power", State.USABLE, said)
+
+
+def heat(software: Software) -> Row:
+    """Thermal pressure, where the system has a word for it."""
+    if software.thermal is None:
+        return Row("heat", State.UNUSABLE, "the system has no word for it; NVIDIA cards tell their own")
+    said = f"thermal pressure is {software.thermal}"
+    if software.thermal not in ("nominal", "moderate"):
+        return Row("heat", State.LIMITED, said, "let it cool: clocks are held back.")
+    return Row("heat", State.USABLE, said)
+
+
+def noise(machine: Survey) -> Row:
+    """Whether the system tells what disturbs a window."""
+    told = {"threads that wait for a processor": machine.waits, "pressure": machine.pressure}
+    there = [name for name, known in told.items() if known]
+    lacking = [name for name, known in told.items() if not known]
+    if not there:
+        return Row("noise", State.LIMITED, "the system tells neither of waiting threads nor of pressure")
+    said = f"the kernel tells of {' and of '.join(there)}"
+    if lacking:
+        return Row("noise", State.LIMITED, f"{said}, not of {' and of '.join(lacking)}")
+    return Row("noise", State.USABLE, said)
+
+
+def card_meter(machine: Survey, software: Software) -> Iterator[Row]:
+    """Clocks, heat and company of NVIDIA cards."""
+    if not machine.nvidia.cards:
+        return
+    if "pynvml" in software.meters:
+        yield Row("NVML", State.USABLE, "clocks, temperature, throttling and other processes of cards are recorded")
+    else:
+        advice = "install nvidia-ml-py in the measured interpreter."
+        yield Row("NVML", State.LIMITED, "the measured interpreter has no pynvml: cards tell nothing", advice)
+
+
+NOT_YET = "yolopace does not record it yet"
+
+
+def energy(machine: Survey, software: Software) -> Iterator[Row]:
+    """Counters of energy."""
+    counting = [card.energy for card in machine.nvidia.cards]
+    if counting:
+        count = f"{sum(counting)} of {len(counting)} card{'s' if len(counting) > 1 else ''}"
+        state = State.USABLE if all(counting) else State.LIMITED if any(counting) else State.UNUSABLE
+        yield Row("energy of cards", state, f"{count} can count it; {NOT_YET}")
+    if machine.system == "Darwin":
+        if "zeus_apple_silicon" in software.meters:
+            yield Row("energy of the Mac", State.USABLE, f"zeus-apple-silicon estimates it by a model; {NOT_YET}")
+        else:
+            advice = "install zeus-apple-silicon in the measured interpreter."
+            yield Row("energy of the Mac", State.UNUSABLE, "zeus-apple-silicon is not installed", advice)
+    elif machine.rapl == "readable":
+        yield Row("energy of the CPU", State.USABLE, f"RAPL can be read; {NOT_YET}")
+    elif machine.rapl:
+        yield Row("energy of the CPU", State.UNUSABLE, "RAPL is there, for root alone", "run as root to read it.")
+    else:
+        yield Row("energy of the CPU", State.UNUSABLE, "this machine shows no RAPL counter")
+
+
+def weights(software: Software) -> Row:
+    """Weight files that are there without the network."""
+    if not software.weights:
+        return Row("weights", State.USABLE, "none here: models have random weights, which train and run at one speed")
+    shown = ", ".join(software.weights[:5])
+    more = f" and {len(software.weights) - 5} more" if len(software.weights) > 5 else ""
+    return Row("weights", State.USABLE, f"{shown}{more}")
+
+
+def upgrades(machine: Survey) -> Row:
+    """What builds the environments of ``regress``."""
+    if machine.uv is None:
+        return Row("uv", State.UNUSABLE, "regress, sweep and bisect build environments by it", "pip install uv")
+    return Row("uv", State.USABLE, f"{machine.uv}, for regress, sweep and bisect")

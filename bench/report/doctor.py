@@ -1,0 +1,29 @@
+"""What ``doctor`` found, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from bench.machine.doctor import Row, State
+
+COLOURS = {State.USABLE: "green", State.LIMITED: "yellow", State.UNUSABLE: "dim"}
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """A line a row, with what to do below what was found."""
+    shown = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for row in rows:
+        said = row.found if not row.advice else f"{row.found}\n→ {row.advice}"
+        # As Text: what a driver says may have brackets, which are no markup.
+        shown.add_row(Text(row.what), Text(row.state, style=COLOURS[row.state]), Text(said))
+    return shown
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """A list of objects ``what, state, found, advice``."""
+    return json.dumps(msgspec.to_builtins(rows), ensure_ascii=False, indent=2)

@@ -1,0 +1,109 @@
+"""Asks this machine and a measured interpreter what ``doctor`` judges; with ``deep``, by training a few steps."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.matrix import Planned, expand, profile
+from bench.errors import WrongUse
+from bench.machine.doctor import Row, State
+from bench.machine.software import Software
+from bench.machine.survey import Survey, survey
+from bench.records.outcome import Outcome, Status
+from bench.runner.ceiling import few_steps
+from bench.runner.interpreter import Interpreter, ask, executable
+from bench.runner.launcher import Launcher, open_launcher, scratch_folder
+from bench.runner.measure import NoData, find_data, run_job
+from bench.runner.paths import cache_folder
+from bench.runner.uv import find_uv
+
+DEEP_LIMIT = 120.0
+"""Seconds that a few steps of training may take to warm up, and for their window."""
+
+PRECISIONS = ("off", "on", "bf16")
+
+
+def look(python: str) -> tuple[Survey, Software]:
+    """This machine, and an interpreter (empty: the one that runs this); takes as long as importing torch.
+
+    Raises:
+        WrongUse: where the interpreter is none, or does not answer.
+    """
+    path = executable(python)
+    try:
+        software = msgspec.convert(ask(path, "doctor"), Software)
+    except (WrongUse, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
+        facts = ask(path, "facts")
+        software = msgspec.convert({"environment": facts, "import_error": str(error)}, Software)
+    return survey(cache_folder(), low_power=low_power(), uv=uv_version()), software
+
+
+def said_by(command: Sequence[str | Path]) -> str:
+    """What a small program of the system prints; empty where it is not there or fails."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    return ""
+
+
+def low_power() -> bool | None:
+    """Whether macOS is in its low power mode; None on other systems, and where it does not tell."""
+    if platform.system() != "Darwin":
+        return None
+    found = re.search(r"^\s*lowpowermode\s+(\d)", said_by(["pmset", "-g"]), re.MULTILINE)
+    return found[1] != "0" if found else None
+
+
+def uv_version() -> str | None:
+    """``uv 0.13.9``; None where uv is not here."""
+    try:
+        command = find_uv()
+    except WrongUse:
+        return None
+    return " ".join(said_by([*command, "--version"]).split()[:2]) or None
+
+
+def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Row]:
+    """Train a few steps on each device in each precision, and say what really ran.
+
+    Args:
+        interpreter: whose Ultralytics trains.
+        devices: as cases name them.
+    """
+    launcher = open_launcher(interpreter)
+    try:
+        for device in devices:
+            for amp in PRECISIONS:
+                yield tried(launcher, device, amp)
+    except WrongUse as error:
+        yield Row("training", State.UNUSABLE, str(error))
+    finally:
+        launcher.close()
+
+
+def tried(launcher: Launcher, device: str, amp: str) -> Row:
+    """One of them."""
+    values: dict[str, list[Any]] = {"mode": ["train"], "model": ["yolov8n"], "amp": [amp], "batch": [2], "imgsz": [64]}
+    [planned] = expand(profile("smoke"), [device], values)
+    outcome = ended(launcher, planned)
+    what = f"training on {device}, amp {amp}"
+    if outcome.status is Status.MEASURED:
+        return Row(what, State.USABLE, "runs as asked")
+    return Row(what, State.UNUSABLE, f"{outcome.status.value.replace('_', ' ')}: {outcome.reason}")
+
+
+def ended(launcher: Launcher, planned: Planned) -> Outcome:
+    """How a case ends that is of no use but for that."""
+    try:
+        data = find_data(launcher, planned)
+    except NoData as error:
+        return error.outcome
+    with scratch_folder() as scratch:
+        return run_job(launcher, few_steps(planned, data, scratch), DEEP_LIMIT).outcome

@@ -1,0 +1,65 @@
+"""What the measured interpreter tells of its backends: imports torch, and measures nothing."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from . import environment, isolation, mac
+from .devices import cpu, cuda, mps
+from .meter import told
+
+METERS = ("pynvml", "zeus_apple_silicon")
+"""Libraries that let a worker read a device; without them it measures all the same, and less is told."""
+
+VARIABLES = (
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "PYTORCH_ENABLE_MPS_FALLBACK",
+    "PYTORCH_MPS_HIGH_WATERMARK_RATIO",
+    "PYTORCH_MPS_LOW_WATERMARK_RATIO",
+)
+"""Environment variables that change what a backend does."""
+
+
+def facts() -> dict[str, Any]:
+    """All of it, for :mod:`bench.machine.doctor`; takes as long as importing torch.
+
+    Returns:
+        ``environment``: as :func:`.environment.facts` tells it. ``import_error``: why torch, torchvision or OpenCV
+        cannot be imported, else empty, and then ``cpu``, ``cuda`` and ``mps`` as each device's ``survey`` gives them,
+        and ``gloo``. ``meters``: those of :data:`METERS` that are installed. ``variables``: those of :data:`VARIABLES`
+        that are set. ``weights``: names of weight files that are found without the network. ``thermal``: macOS' word
+        for thermal pressure.
+    """
+    found: dict[str, Any] = {
+        "environment": environment.facts(),
+        "import_error": "",
+        "meters": [name for name in METERS if importlib.util.find_spec(name) is not None],
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "weights": weights(),
+        "thermal": told(mac.thermal),
+    }
+    try:
+        import torch
+        import torchvision  # noqa: F401 - one that was built for another torch fails here
+
+        importlib.import_module("cv2")  # Ultralytics needs it; on servers it lacks libGL
+    except Exception as error:  # a library that is missing, or was built for another system
+        return {**found, "import_error": " ".join(str(error).split())[:300] or type(error).__name__}
+    gloo = bool(torch.distributed.is_available() and torch.distributed.is_gloo_available())
+    return {**found, "cpu": cpu.survey(), "cuda": cuda.survey(), "mps": mps.survey(), "gloo": gloo}
+
+
+def weights() -> list[str]:
+    """Names of weight files in the working folder and in the folder of weights that the user set for Ultralytics."""
+    places = [Path.cwd()]
+    if "YOLO_CONFIG_DIR" in os.environ:
+        os.environ.setdefault("YOLOPACE_USER_CONFIG", os.environ["YOLO_CONFIG_DIR"])
+    chosen = isolation.user_settings().get("weights_dir")
+    if isinstance(chosen, str) and chosen:
+        places.append(Path(chosen))
+    return sorted({file.name for place in places if place.is_dir() for file in place.glob("*.pt")})

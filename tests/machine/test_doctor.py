@@ -1,0 +1,326 @@
+"""What ``doctor`` says of machines that are played to it: the row that each of them should get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.machine.doctor import Row, State, examine
+from bench.machine.doctor.backends import has_kernels
+from bench.machine.software import CpuBuild, CudaBuild, CudaCard, MpsBuild, Packages, Software
+from bench.machine.survey import Card, Nvidia, Survey
+
+GIB = 2**30
+ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
+
+
+def machine(**fields: Any) -> Survey:
+    """A calm Linux box without a GPU."""
+    usual: dict[str, Any] = {
+        "system": "Linux",
+        "architecture": "x86_64",
+        "cpu": "AMD EPYC",
+        "processors": 8,
+        "usable": 8,
+        "load": 0.1,
+        "memory": 32 * GIB,
+        "available": 30 * GIB,
+        "swap": 0,
+        "swap_used": 0,
+        "free": 100 * GIB,
+        "pressure": True,
+        "waits": True,
+        "uv": "uv 0.13.9",
+    }
+    return Survey(**{**usual, **fields})
+
+
+def software(**fields: Any) -> Software:
+    """A torch for CUDA 13.2 that sees no card."""
+    packages = {"torch": "2.15.0", "ultralytics": "8.4.190", "numpy": "2.4.0"}
+    usual: dict[str, Any] = {
+        "environment": Packages(python="3.11.7", packages=packages),
+        "cpu": CpuBuild("AVX512", True),
+        "cuda": CudaBuild(built="13.2", nccl=True, tf32=True),
+        "gloo": True,
+    }
+    return Software(**{**usual, **fields})
+
+
+def boxed(
+    capability: tuple[int, int] = (9, 0), cuda: tuple[int, int] = (13, 2), **seen: Any
+) -> tuple[Survey, Software]:
+    """A box with one card."""
+    card = Card(**{"name": "NVIDIA H100", "total": 80 * GIB, "used": GIB, "processes": 0, "energy": True, **seen})
+    build = CudaBuild("13.2", "", ARCHITECTURES, (CudaCard("NVIDIA H100", capability, 80 * GIB),), True, True)
+    there = machine(nvidia=Nvidia("580.1", cuda, (card,)))
+    return there, software(cuda=build, meters=("pynvml",))
+
+
+def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[Survey, Software]:
+    tried = {"nms": "native", "unique": "native"} if operators is None else operators
+    there = machine(
+        **{"system": "Darwin", "architecture": "arm64", "macos": (14, 5), "pressure": False, "waits": False, **fields}
+    )
+    build = MpsBuild(True, True, 24 * GIB, tried)
+    return there, software(cuda=CudaBuild(), mps=build, thermal="nominal", meters=("zeus_apple_silicon",))
+
+
+def rows(there: Survey, offered: Software | None = None) -> dict[str, Row]:
+    found = examine(there, offered or software())
+    assert len({row.what for row in found}) == len(found)
+    for row in found:
+        assert row.found and row.advice == row.advice.strip()
+    return {row.what: row for row in found}
+
+
+def test_a_linux_box_without_a_gpu() -> None:
+    found = rows(machine())
+    assert found["cpu"] == Row("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
+    assert found["cuda"].state is State.UNUSABLE
+    assert found["cuda"].found == "torch is built for CUDA 13.2; this machine has no NVIDIA driver"
+    assert found["mps"] == Row("mps", State.UNUSABLE, "this is no Mac")
+    assert found["interpreter"].found == "Python 3.11.7, torch 2.15.0, ultralytics 8.4.190"
+    usable = {"interpreter", "cpu", "memory", "swap", "disk", "load", "power", "noise", "weights", "uv"}
+    assert {what for what, row in found.items() if row.state is State.USABLE} == usable
+
+
+def test_a_calm_gpu_box() -> None:
+    found = rows(*boxed())
+    assert {found[what].state for what in ("cuda", "cuda 0", "NVML", "energy of cards")} == {State.USABLE}
+    assert found["cuda 0"].found == "NVIDIA H100, 80 GiB, capability 9.0"
+    assert "TF32" in found["cuda"].found and "serves CUDA 13.2" in found["cuda"].found
+    assert found["several GPUs"].state is State.UNUSABLE and "it takes two" in found["several GPUs"].found
+
+
+@pytest.mark.parametrize(
+    ("driver", "offered", "found", "advice"),
+    [
+        (
+            Nvidia("535.2", (12, 2), (Card("NVIDIA A100"),)),
+            CudaBuild("13.2"),
+            "driver 535.2 serves CUDA 12.2",
+            "update the driver, or install a torch that is built for CUDA 12.",
+        ),
+        (Nvidia("580", (13, 0), (Card("NVIDIA A100"),)), CudaBuild(), "is built without CUDA", "install a torch that"),
+        (Nvidia(trouble="GPU is lost"), CudaBuild("13.2"), "GPU is lost", "restart the machine, or mend its driver."),
+        (
+            Nvidia("580", (13, 2), (Card("NVIDIA A100"),)),
+            CudaBuild("13.2", error="CUDA unknown error"),
+            "CUDA unknown error",
+            "let torch see a card",
+        ),
+    ],
+)
+def test_a_card_that_torch_cannot_use(driver: Nvidia, offered: CudaBuild, found: str, advice: str) -> None:
+    row = rows(machine(nvidia=driver), software(cuda=offered))["cuda"]
+    assert row.state is State.UNUSABLE
+    assert found in row.found and row.advice.startswith(advice)
+
+
+def test_a_driver_of_the_same_major_cuda_serves_a_newer_minor_one() -> None:
+    assert rows(*boxed(cuda=(13, 0)))["cuda"].state is State.USABLE
+
+
+def test_cards_that_a_variable_hides() -> None:
+    there, offered = boxed()
+    hidden = msgspec.structs.replace(
+        offered, cuda=CudaBuild("13.2", "", ARCHITECTURES), variables={"CUDA_VISIBLE_DEVICES": ""}
+    )
+    assert "CUDA_VISIBLE_DEVICES is ''" in rows(there, hidden)["cuda"].found
+
+
+@pytest.mark.parametrize(
+    ("capability", "state", "said"),
+    [
+        ((6, 1), State.UNUSABLE, "this torch has kernels for sm_75"),
+        ((7, 5), State.LIMITED, "no bfloat16"),
+        ((8, 9), State.USABLE, ""),
+        ((12, 1), State.USABLE, ""),
+    ],
+)
+def test_the_capability_of_a_card(capability: tuple[int, int], state: State, said: str) -> None:
+    row = rows(*boxed(capability))["cuda 0"]
+    assert row.state is state and said in row.found
+
+
+def test_a_card_without_tensor_cores_that_torch_serves() -> None:
+    there, offered = boxed((6, 1))
+    older = msgspec.structs.replace(offered, cuda=msgspec.structs.replace(offered.cuda, architectures=("sm_60",)))
+    row = rows(there, older)["cuda 0"]
+    assert row.state is State.LIMITED
+    assert "no tensor cores, so fp16 saves memory and hardly any time; no bfloat16" in row.found
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "advice"),
+    [
+        ({"processes": 1}, "1 process computes on it", "wait until it is free."),
+        ({"processes": 3}, "3 processes compute on it", "wait until it is free."),
+        ({"used": 40 * GIB}, "40.0 GiB of its memory are in use", "free it"),
+        ({"held_back": 0x40}, "its clocks are held back (heat)", "let it cool"),
+        ({"held_back": 0xE8}, "(hardware slowdown, heat, power brake)", "let it cool"),
+    ],
+)
+def test_a_card_that_is_not_free(seen: dict[str, Any], said: str, advice: str) -> None:
+    row = rows(*boxed(**seen))["cuda 0"]
+    assert row.state is State.LIMITED
+    assert said in row.found and row.advice.startswith(advice)
+
+
+def test_a_power_cap_is_normal() -> None:
+    assert rows(*boxed(held_back=0x04))["cuda 0"].state is State.USABLE
+
+
+def test_the_card_that_torch_numbers_is_looked_up_by_what_is_visible() -> None:
+    there, offered = boxed()
+    busy = Card("NVIDIA H100", processes=2)
+    two = msgspec.structs.replace(there, nvidia=Nvidia("580", (13, 2), (busy, there.nvidia.cards[0])))
+    assert rows(two, offered)["cuda 0"].state is State.LIMITED
+    second = msgspec.structs.replace(offered, variables={"CUDA_VISIBLE_DEVICES": "1"})
+    assert rows(two, second)["cuda 0"].state is State.USABLE
+    by_name = msgspec.structs.replace(offered, variables={"CUDA_VISIBLE_DEVICES": "GPU-1111"})
+    assert rows(two, by_name)["cuda 0"].state is State.USABLE, "nothing is known of it"
+
+
+def test_without_pynvml_cards_tell_nothing() -> None:
+    there, offered = boxed()
+    row = rows(there, msgspec.structs.replace(offered, meters=()))["NVML"]
+    assert row.state is State.LIMITED and "nvidia-ml-py" in row.advice
+
+
+def test_a_mac() -> None:
+    found = rows(*mac())
+    assert found["mps"].state is State.USABLE
+    assert found["mps"].found == (
+        "macOS 14.5 on arm64; Metal recommends at most 24.0 GiB; all 2 operators that were tried run on the GPU"
+    )
+    assert found["cuda"] == Row("cuda", State.UNUSABLE, "torch 2.15.0 is built without CUDA")
+    assert found["heat"].state is State.USABLE
+    assert found["noise"].state is State.LIMITED
+    assert found["energy of the Mac"].state is State.USABLE
+
+
+def test_a_mac_whose_torch_has_no_mps() -> None:
+    there, offered = mac()
+    row = rows(there, msgspec.structs.replace(offered, mps=MpsBuild()))["mps"]
+    assert (row.state, row.advice) == (State.UNUSABLE, "install torch for macOS on arm64.")
+    intel = msgspec.structs.replace(there, architecture="x86_64")
+    assert "this Mac is not one" in rows(intel, msgspec.structs.replace(offered, mps=MpsBuild()))["mps"].advice
+
+
+def test_an_old_macos() -> None:
+    there, offered = mac(macos=(12, 2))
+    row = rows(there, msgspec.structs.replace(offered, mps=MpsBuild(True, False)))["mps"]
+    assert (row.state, row.advice) == (State.UNUSABLE, "update to macOS 12.3 or later.")
+    newer, _ = mac(macos=(13, 0))
+    row = rows(newer, msgspec.structs.replace(offered, mps=MpsBuild(True, False)))["mps"]
+    assert row.state is State.UNUSABLE and "no Metal GPU" in row.found
+
+
+@pytest.mark.parametrize(
+    ("variables", "operators", "said"),
+    [
+        ({"PYTORCH_ENABLE_MPS_FALLBACK": "1"}, None, "PYTORCH_ENABLE_MPS_FALLBACK is set"),
+        ({"PYTORCH_MPS_HIGH_WATERMARK_RATIO": "0.0"}, None, "memory has no limit"),
+        ({}, {"nms": "native", "svd": "falls back"}, "not on the GPU: svd (falls back)"),
+    ],
+)
+def test_a_mac_that_runs_with_reservations(
+    variables: dict[str, str], operators: dict[str, str] | None, said: str
+) -> None:
+    there, offered = mac(operators)
+    row = rows(there, msgspec.structs.replace(offered, variables=variables))["mps"]
+    assert row.state is State.LIMITED and said in row.found
+
+
+def test_a_mac_is_told_to_fall_back_by_0() -> None:
+    there, offered = mac()
+    off = msgspec.structs.replace(offered, variables={"PYTORCH_ENABLE_MPS_FALLBACK": "0"})
+    assert rows(there, off)["mps"].state is State.USABLE
+
+
+@pytest.mark.parametrize(
+    ("fields", "what", "said"),
+    [
+        ({"on_battery": True}, "power", "the machine runs on its battery"),
+        ({"low_power": True, "on_battery": False}, "power", "low power mode is on"),
+        ({"load": 6.0}, "load", "6.0 of 8 processors in the last minute"),
+        ({"free": GIB // 2}, "disk", "0.5 GiB are free where the cache is"),
+        ({"free": None}, "disk", "does not tell"),
+        ({"available": GIB}, "memory", "1.0 of 32.0 GiB are available"),
+        ({"memory_limit": 4 * GIB, "memory_left": GIB}, "memory", "a control group allows 4.0 GiB"),
+        ({"swap": 4 * GIB, "swap_used": 3 * GIB}, "swap", "3.0 of 4.0 GiB are in use"),
+        ({"usable": 2}, "cpu", "this process may use 2 of them"),
+        ({"quota": 1.5}, "cpu", "this process may use 1.5 of them"),
+        ({"governor": "powersave", "governed_by": "acpi-cpufreq"}, "cpu", "frequency governor powersave"),
+        ({"pressure": False}, "noise", "not of pressure"),
+        ({"pressure": False, "waits": False}, "noise", "neither"),
+    ],
+)
+def test_conditions_that_speak_against_measuring_now(fields: dict[str, Any], what: str, said: str) -> None:
+    row = rows(machine(**fields))[what]
+    assert row.state is State.LIMITED
+    assert said in row.found
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"on_battery": False}, "power"),
+        ({"governor": "powersave", "governed_by": "intel_pstate"}, "cpu"),
+        ({"swap": 4 * GIB, "swap_used": GIB // 8}, "swap"),
+        ({"memory_limit": 8 * GIB}, "memory"),
+        ({"free": 3 * GIB}, "disk"),
+    ],
+)
+def test_conditions_that_do_not(fields: dict[str, Any], what: str) -> None:
+    assert rows(machine(**fields))[what].state is State.USABLE
+
+
+@pytest.mark.parametrize(
+    ("rapl", "state"), [(None, State.UNUSABLE), ("needs root", State.UNUSABLE), ("readable", State.USABLE)]
+)
+def test_energy_of_the_cpu(rapl: str | None, state: State) -> None:
+    assert rows(machine(rapl=rapl))["energy of the CPU"].state is state
+
+
+def test_an_interpreter_that_cannot_be_used_has_no_backends() -> None:
+    broken = software(import_error="libtorch_cuda.so: cannot open shared object file")
+    found = rows(machine(), broken)
+    assert found["interpreter"].state is State.UNUSABLE
+    assert "libtorch_cuda.so" in found["interpreter"].advice
+    assert not {"cpu", "cuda", "mps"} & found.keys() and "memory" in found
+    lacks = Packages(python="3.11.7", unusable="torch is not installed for python: install torch>=2.6 there.")
+    row = rows(machine(), software(environment=lacks, import_error="No module named 'torch'"))["interpreter"]
+    assert row.advice == lacks.unusable
+
+
+def test_without_uv_there_are_no_upgrades() -> None:
+    row = rows(machine(uv=None))["uv"]
+    assert (row.state, row.advice) == (State.UNUSABLE, "pip install uv")
+
+
+def test_many_weights_are_counted() -> None:
+    shown = rows(machine(), software(weights=tuple(f"yolov8{size}.pt" for size in "abcdefg")))["weights"].found
+    assert shown == "yolov8a.pt, yolov8b.pt, yolov8c.pt, yolov8d.pt, yolov8e.pt and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("capability", "architectures", "expected"),
+    [
+        ((8, 6), ("sm_80",), True),  # of the same major number, and no smaller
+        ((8, 0), ("sm_86",), False),
+        ((9, 0), ("sm_80",), False),  # machine code of another major number
+        ((9, 0), ("compute_80",), True),  # the driver compiles it
+        ((12, 0), ("sm_90a", "sm_120"), True),
+        ((9, 0), (), True),
+        ((9, 0), ("gfx90a",), False),
+    ],
+)
+def test_which_cards_a_torch_has_kernels_for(
+    capability: tuple[int, int], architectures: tuple[str, ...], expected: bool
+) -> None:
+    assert has_kernels(capability, architectures) is expected

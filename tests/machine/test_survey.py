@@ -1,0 +1,161 @@
+"""What is asked of this machine, and of control groups, counters and drivers that it may not have."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.machine import survey as module
+from bench.machine.survey import Card, Nvidia, cpu_quota, free_bytes, memory_left, memory_limit, nvidia, rapl, survey
+
+GIB = 2**30
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_this_machine(tmp_path: Path) -> None:
+    found = survey(tmp_path / "not" / "there" / "yet", uv="uv 1", low_power=None)
+    assert found.memory == psutil.virtual_memory().total
+    assert 0 < found.available <= found.memory
+    assert 1 <= found.usable <= found.processors == psutil.cpu_count()
+    assert found.free and found.free > 0
+    assert (found.uv, found.low_power) == ("uv 1", None)
+    assert (found.macos is None) == (found.system != "Darwin")
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "cgroup", tmp_path / "proc"
+
+
+def test_without_control_groups_there_is_no_limit(groups: tuple[Path, Path]) -> None:
+    assert memory_limit(*groups) is None
+    assert memory_left(*groups) is None
+    assert cpu_quota(*groups) is None
+
+
+def test_the_narrowest_group_above_a_process_counts(groups: tuple[Path, Path]) -> None:
+    root, proc = groups
+    write(proc / "self" / "cgroup", "0::/user.slice/one.scope\n")
+    write(root / "user.slice" / "one.scope" / "memory.max", "max\n")
+    write(root / "user.slice" / "memory.max", f"{3 * GIB}\n")
+    write(root / "user.slice" / "cpu.max", "150000 100000\n")
+    write(root / "user.slice" / "one.scope" / "cpu.max", "max 100000\n")
+    write(root / "elsewhere" / "memory.max", "1\n")
+    assert memory_limit(root, proc) == 3 * GIB
+    assert cpu_quota(root, proc) == 1.5
+    write(root / "user.slice" / "memory.current", f"{2 * GIB}\n")
+    assert memory_left(root, proc) == GIB
+
+
+def test_in_a_container_the_own_group_is_the_root(groups: tuple[Path, Path]) -> None:
+    root, proc = groups
+    write(proc / "self" / "cgroup", "0::/../../docker/abc\n")
+    write(root / "memory.max", f"{2 * GIB}\n")
+    assert memory_limit(root, proc) == 2 * GIB
+
+
+def test_version_1(groups: tuple[Path, Path]) -> None:
+    root, proc = groups
+    write(proc / "self" / "cgroup", "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/\n")
+    write(root / "memory" / "docker" / "abc" / "memory.limit_in_bytes", f"{GIB}\n")
+    write(root / "memory" / "memory.limit_in_bytes", "9223372036854771712\n")
+    write(root / "cpu" / "docker" / "abc" / "cpu.cfs_quota_us", "50000\n")
+    write(root / "cpu" / "docker" / "abc" / "cpu.cfs_period_us", "100000\n")
+    assert memory_limit(root, proc) == GIB
+    assert cpu_quota(root, proc) == 0.5
+    write(root / "cpu" / "docker" / "abc" / "cpu.cfs_quota_us", "-1\n")
+    assert cpu_quota(root, proc) is None
+
+
+def test_free_bytes_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path / "a" / "b") == pytest.approx(free_bytes(tmp_path), rel=0.05)
+
+
+def test_counters_of_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rapl(tmp_path / "nowhere") is None
+    write(tmp_path / "intel-rapl:0" / "energy_uj", "1\n")
+    assert rapl(tmp_path) == "readable"
+    monkeypatch.setattr(module.os, "access", lambda path, mode: False)
+    assert rapl(tmp_path) == "needs root"
+
+
+class NVMLError_LibraryNotFound(Exception):
+    """There is no driver."""
+
+
+class FakeNvml(ModuleType):
+    """``pynvml`` with one card that tells everything but ``silent``, or raises ``error`` where ``fails``."""
+
+    def __init__(self, silent: tuple[str, ...] = (), fails: str = "", error: Exception | None = None) -> None:
+        super().__init__("pynvml")
+        self.closed = 0
+        self._silent, self._fails, self._error = silent, fails, error
+
+    def __getattr__(self, name: str) -> Any:
+        told = {
+            "nvmlInit": None,
+            "nvmlSystemGetDriverVersion": "580.65.06",
+            "nvmlSystemGetCudaDriverVersion": 13000,
+            "nvmlDeviceGetCount": 1,
+            "nvmlDeviceGetHandleByIndex": "handle",
+            "nvmlDeviceGetName": "NVIDIA H100",
+            "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=80 * GIB, used=2 * GIB),
+            "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=7), SimpleNamespace(pid=7)],
+            "nvmlDeviceGetCurrentClocksEventReasons": 0x4,
+            "nvmlDeviceGetTotalEnergyConsumption": 123456,
+        }
+        if name == "nvmlShutdown":
+            return self._close
+        if name not in told:
+            raise AttributeError(name)
+
+        def call(*arguments: Any) -> Any:
+            if name == self._fails or name in self._silent:
+                raise self._error or RuntimeError("not supported")
+            return told[name]
+
+        return call
+
+    def _close(self) -> None:
+        self.closed += 1
+
+
+def played(monkeypatch: pytest.MonkeyPatch, fake: FakeNvml) -> Nvidia:
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    return nvidia()
+
+
+def test_a_driver_and_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeNvml()
+    card = Card("NVIDIA H100", 80 * GIB, 2 * GIB, 1, 4, True)
+    assert played(monkeypatch, fake) == Nvidia("580.65.06", (13, 0), (card,))
+    assert fake.closed == 1
+
+
+def test_what_a_card_does_not_tell_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = (
+        "nvmlDeviceGetMemoryInfo",
+        "nvmlDeviceGetComputeRunningProcesses",
+        "nvmlDeviceGetCurrentClocksEventReasons",
+        "nvmlDeviceGetTotalEnergyConsumption",
+    )
+    assert played(monkeypatch, FakeNvml(silent)).cards == (Card("NVIDIA H100"),)
+
+
+def test_without_a_driver_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert played(monkeypatch, FakeNvml(fails="nvmlInit", error=NVMLError_LibraryNotFound())) == Nvidia()
+
+
+@pytest.mark.parametrize("fails", ["nvmlInit", "nvmlDeviceGetHandleByIndex"])
+def test_a_driver_in_trouble_says_so(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    found = played(monkeypatch, FakeNvml(fails=fails, error=RuntimeError("GPU is lost")))
+    assert found == Nvidia(trouble="GPU is lost")
