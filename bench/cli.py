@@ -11,10 +11,12 @@ from bench import __version__
 from bench.cases.axes import AXES
 from bench.commands.bisect import bisect
 from bench.commands.calibrate import calibrate
+from bench.commands.ceiling import ceiling
 from bench.commands.compare import compare
+from bench.commands.doctor import doctor
 from bench.commands.regress import regress
 from bench.commands.selfcheck import selfcheck
-from bench.commands.shared import EpochImages, Format, Results, epoch, read_records, say
+from bench.commands.shared import EpochImages, Format, Results, epoch, read_ceilings, read_records, say
 from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit, NothingMeasured
 
@@ -55,13 +57,13 @@ def table(
     format: Annotated[Format, typer.Option(help="How it is written.")] = Format.md,
     epoch_images: EpochImages = 0,
 ) -> None:
-    """One row a case of a run, on standard output."""
-    from bench.analysis.table import frame
+    """One row a case of a run and one a ceiling, on standard output."""
+    from bench.analysis.table import frame, with_ceilings
     from bench.report.tables import render
 
-    images = epoch(epoch_images)
-    records, _ = read_records(results)
-    print(render(frame(records, images), format.value).rstrip("\n"))
+    images, ceilings = epoch(epoch_images), read_ceilings(results)
+    records, _ = read_records(results, needed=not ceilings)
+    print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))
 
 
 @app.command()
@@ -88,6 +90,8 @@ def report(
         raise NothingMeasured("no case was measured: the report lists why.")
 
 
+app.command()(doctor)
+app.command()(ceiling)
 app.command()(calibrate)
 app.command()(compare)
 app.command()(regress)

@@ -18,6 +18,7 @@ from bench.analysis.marks import data_wait_share, failed, marks, phase_seconds
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
 from bench.analysis.uncertainty import between, rate_of, spread
 from bench.cases import Recipe
+from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
 
 AXES = tuple(cases.AXES)
@@ -263,6 +264,45 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
     table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
     table[list(WHOLE)] = table[list(WHOLE)].astype("Int64")
     return table
+
+
+def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:
+    """The same table with a row for every ceiling: of mode ``ceiling``, whose batch is the largest that trains."""
+    if not ceilings:
+        return table
+    rows = pd.DataFrame(map(_ceiling_row, ceilings), columns=list(COLUMNS))
+    rows[list(NUMBERS)] = rows[list(NUMBERS)].astype("float64")
+    rows[list(WHOLE)] = rows[list(WHOLE)].astype("Int64")
+    return pd.concat([table, rows], ignore_index=True) if len(table) else rows
+
+
+def _ceiling_row(found: Ceiling) -> dict[str, Any]:
+    case, largest = found.case, found.largest
+    peak = peak_memory(largest.memory) if largest else None
+    within = f"within {found.limit_bytes} bytes ({found.limit_how})" if found.limit_bytes else ""
+    ended = {"": "", "limit": "larger ones were not tried"}.get(found.ended_by, f"then {found.ended_by}")
+    return {
+        "run": found.run,
+        **{axis: getattr(case, axis) for axis in AXES},
+        "model": case.model_name,
+        "status": found.outcome.status.value,
+        "reason": found.outcome.reason,
+        "marks": "; ".join(filter(None, (within, ended))),
+        "processes": len(found.probes),
+        "peak_memory_bytes": peak.bytes if peak else None,
+        "peak_memory_how": peak.how if peak else None,
+        "threads": found.effective.get("threads"),
+        "torch": found.environment.torch,
+        "ultralytics": found.environment.ultralytics,
+        "python": found.environment.python,
+        "machine": found.machine.fingerprint,
+        "machine_title": found.machine.title,
+        "recipe": found.recipe.fingerprint,
+        "setup": setup(found.recipe),
+        "pins": pins(found.recipe),
+        "started": found.started,
+        "id": found.id,
+    }
 
 
 def measured_places(case: Sequence[tuple[int, Record]]) -> list[int]:

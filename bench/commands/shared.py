@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from bench.errors import NothingMeasured, WrongUse
+from bench.records.ceiling import Ceiling
 from bench.records.record import Record
 
 
@@ -33,19 +34,31 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def read_records(sources: list[Path] | None) -> tuple[list[Record], list[str]]:
-    """Records under the given places; raises :class:`NothingMeasured` where there are none."""
+def read_ceilings(sources: list[Path] | None) -> list[Ceiling]:
+    """Ceilings under the given places; says which files are none."""
+    from bench.records import ceiling
+
+    found, complaints = ceiling.read(ceiling.files(sources or [Path("results")]))
+    for complaint in complaints:
+        say(complaint)
+    return found
+
+
+def read_records(sources: list[Path] | None, needed: bool = True) -> tuple[list[Record], list[str]]:
+    """Records under the given places; raises :class:`NothingMeasured` where there are none, though they are needed."""
     from bench.machine.fingerprint import machine
     from bench.records import calibration, store
     from bench.runner.paths import calibration_folder
 
     places = sources or [Path("results")]
     if not sources and not places[0].exists():
+        if not needed:
+            return [], []
         raise NothingMeasured("there is no folder results here: measure first, with pytest bench/ --benchmark-only.")
     records, complaints = store.read(places)
     for complaint in complaints:
         say(complaint)
-    if not records:
+    if not records and needed:
         raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
     here = machine().fingerprint
     return calibration.stamped(records, calibration.read(calibration_folder(), here), here), complaints

@@ -20,6 +20,9 @@ NUMBERS = re.compile(rb"\[[\s\d.,eE+-]+\]")
 COMPARISON = "comparison.json"
 """The file of a live comparison (:mod:`bench.records.comparison`); it is no record of a case."""
 
+CEILING = "ceiling-"
+"""What names of files begin with that hold a ceiling (:mod:`bench.records.ceiling`); they are no records of a case."""
+
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -160,7 +163,7 @@ def runs(results: Path, machine: str = "") -> list[str]:
         return []
     found = []
     for folder in results.iterdir():
-        own = [file for file in folder.glob("*.json") if file.name != COMPARISON] if folder.is_dir() else []
+        own = [file for file in folder.glob("*.json") if is_record(file)] if folder.is_dir() else []
         first = min(own, default=None)
         records = read([first])[0] if first else []
         if records and machine in ("", records[0].machine.fingerprint):
@@ -188,15 +191,20 @@ def resolve_run(results: Path, name: str, machine: str = "") -> str:
     return name
 
 
+def is_record(file: Path) -> bool:
+    """Whether a file in the folder of a run is to hold the record of a case."""
+    return file.name != COMPARISON and not file.name.startswith(CEILING)
+
+
 def files(sources: Iterable[Path]) -> list[Path]:
     """Record files under folders and files given; a folder is a run, or holds runs."""
     found: list[Path] = []
     for source in sources:
         if source.is_file():
-            found.append(source)
+            found += [source] if is_record(source) else []
         elif source.is_dir():
             inside = [*sorted(source.glob("*.json")), *sorted(source.glob("*/*.json"))]
-            found += [file for file in inside if file.name != COMPARISON]
+            found += [file for file in inside if is_record(file)]
         else:
             raise WrongUse(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(found))

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 import psutil
@@ -57,9 +58,13 @@ def log_file() -> IO[bytes]:
 class Spawning:
     """Starts a Python for every worker: three to four seconds of importing each."""
 
-    def __init__(self, interpreter: Interpreter, network: bool = False) -> None:
+    def __init__(
+        self, interpreter: Interpreter, network: bool = False, started: Callable[[int], None] = lambda pid: None
+    ) -> None:
+        """Start nothing; ``started`` hears of each worker's number before the worker has done anything."""
         self.interpreter = interpreter
         self._network = network
+        self._started = started
 
     def prepare(self) -> None:
         """Nothing can be done ahead."""
@@ -89,6 +94,12 @@ class Spawning:
         finally:
             os.close(write)
             os.close(told)
+        try:
+            self._started(process.pid)
+        except OSError:  # it could not be put where it belongs: it may not run anywhere else
+            process.kill()
+            process.wait()
+            raise
         job = {**job, "config": str(config_folder(self.interpreter)), "network": self._network}
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which its channel tells

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import sys
 import threading
 import traceback
@@ -31,6 +32,8 @@ def measure(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
     why = device.why_unusable()
     if why:
         raise Refused("unsupported", why, axes=("device",))
+    if "memory_limit" in job:
+        device.limit_memory(job["memory_limit"])
     session = Session(job, channel, device, turns)
     workload = importlib.import_module(f"{__package__}.workloads.{WORKLOADS[case['mode']]}")
     try:
@@ -103,6 +106,8 @@ def _die_with_runner() -> None:
 def run_spawned(descriptor: int, control: int) -> None:
     """Run the job that stands on the first line of standard input, in a process started for it alone."""
     job = json.loads(sys.stdin.readline())
+    if limit := job.get("data_limit"):  # before anything is imported, so that nothing is spared
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     threading.Thread(target=_die_with_runner, daemon=True).start()
     isolation.before_import(job["config"], job["network"])
     isolation.after_import()

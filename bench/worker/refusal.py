@@ -30,10 +30,11 @@ OUT_OF_MEMORY = (
     "insufficient memory",
     "CUDNN_STATUS_INTERNAL_ERROR",
     "unable to find an engine",
+    "std::bad_alloc",
 )
-"""What an allocator that gave up says: torch on cuda and mps, cuBLAS, cuDNN, torch on the CPU, the kernel, OpenCV.
+"""What an allocator that gave up says: torch on cuda and mps, cuBLAS, cuDNN, torch on the CPU, the kernel, OpenCV, C++.
 
-The last two are what Ultralytics itself takes for it."""
+Those of cuDNN and of its engines are what Ultralytics itself takes for it."""
 
 
 def from_exception(error: BaseException) -> Refused:

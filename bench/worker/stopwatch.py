@@ -35,6 +35,7 @@ class Rule:
     in the window, and the kinds of steps are weighted by their real proportion afterwards; ``only_whole`` rules that
     out. Two processes that are compared have to do the same steps: ``warmup_steps`` are a least number beside that, so
     that their windows hold the same images, and ``same_cycle`` is the pace of the optimizer in the window of the other.
+    Where memory alone is looked at, ``short_cycle`` and ``settled_after`` (steps of warm-up after a cycle) are less.
     """
 
     cycle: int
@@ -44,15 +45,19 @@ class Rule:
     only_whole: bool = False
     warmup_steps: int = 0
     same_cycle: int = 0
+    short_cycle: int = SHORT_CYCLE
+    settled_after: int = 2
 
     @property
     def warmup_cycle(self) -> int:
         """Steps from one optimizer step to the next while warming up."""
-        return min(self.cycle, SHORT_CYCLE)
+        return min(self.cycle, self.short_cycle)
 
     def warm(self, steps: int, seconds: float) -> bool:
         """Whether ``steps`` steps that took ``seconds`` together are warm-up enough."""
-        return steps >= max(self.warmup_cycle + 2, self.warmup_steps) and seconds >= self.warmup_seconds
+        return (
+            steps >= max(self.warmup_cycle + self.settled_after, self.warmup_steps) and seconds >= self.warmup_seconds
+        )
 
     def timed_cycle(self, step_seconds: float) -> int:
         """Steps from one optimizer step to the next in a window of steps that take about ``step_seconds``."""

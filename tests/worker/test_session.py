@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from bench.records.record import Steps, Window
+from bench.runner.ceiling import FEW_STEPS
 from bench.runner.measure import given_up
 from bench.runner.measure import phases as as_phases
 from bench.worker import effective, job, phases, session
@@ -78,7 +79,7 @@ class FakeTurns:
     """Ends a block after so many steps; waiting takes a minute."""
 
     def __init__(self, bench: Bench, block: int) -> None:
-        self.bench, self.block, self.steps = bench, block, 0
+        self.bench, self.block, self.steps, self.beside = bench, block, 0, 1
 
     def wait(self) -> None:
         self.bench.log.append("wait")
@@ -117,8 +118,8 @@ class Bench:
             def open(self) -> None:
                 bench.log.append("open")
 
-            def close(self) -> dict[str, Any]:
-                bench.log.append("close")
+            def close(self, beside: int = 0) -> dict[str, Any]:
+                bench.log.append("close" if not beside else f"close beside {beside}")
                 return next(bench.readings)
 
         clock = functools.partial(lambda: self.now)
@@ -341,7 +342,7 @@ def test_a_device_finishes_its_work_before_another_worker_has_its_turn(bench: Be
     assert bench.log[opened:] == [
         *["open", "synchronize"],
         *["step", "step", "synchronize", "wait"] * 2,
-        *["step", "synchronize", "close", "memory"],
+        *["step", "synchronize", "close beside 1", "memory"],
     ]
 
 
@@ -666,3 +667,29 @@ def test_nothing_of_a_session_runs_before_it_is_ready(bench: Bench) -> None:
     fresh = Session(bench.job, bench, bench.session.device)  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=r"ready\(\) comes first"):
         fresh.batch_arrived()
+
+
+# Where memory alone is looked at
+
+
+def test_memory_before_the_first_step_is_told_where_it_is_asked_for(bench: Bench) -> None:
+    bench.start()
+    assert "memory" not in bench.log
+    bench.job["memory_before"] = True
+    device: Any = FakeDevice(bench, "cpu")
+    Session(bench.job, bench, device).ready(SETTINGS, 1)  # type: ignore[arg-type]
+    assert bench.log[-3:] == ["reset_peaks", "memory", "synchronize"]
+
+
+@pytest.mark.parametrize(("cycle", "steps"), [(1, 3), (2, 5), (16, 5)])
+def test_three_steps_or_five_with_the_optimizer_are_enough(bench: Bench, cycle: int, steps: int) -> None:
+    for kind in ("cpu", "mps", "cuda"):
+        bench.start(kind, cycle)
+        bench.job.update(window=FEW_STEPS, separate_pass=False)
+        device: Any = FakeDevice(bench, kind)
+        bench.session = Session(bench.job, bench, device)  # type: ignore[arg-type]
+        bench.session.ready(SETTINGS, cycle)
+        bench.last, bench.steps = -1, 0
+        bench.readings = iter([reading()])
+        assert bench.run() == steps
+        assert len(bench.session.stopwatch.optimizer) >= (3 if cycle == 1 else 2)

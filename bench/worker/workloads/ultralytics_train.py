@@ -118,6 +118,8 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
 
     def train_started(trainer: Any) -> None:
         session.set_threads()
+        if session.loss_scale is not None and trainer.scaler.is_enabled():
+            trainer.scaler._init_scale = session.loss_scale
         _probe_autocast(session.case, trainer)
         settings = read_back.of_trainer(trainer, session.device)
         if session.compare_losses:

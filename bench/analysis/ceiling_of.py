@@ -1,0 +1,32 @@
+"""From probes to a ceiling: the largest batch, what ended it, and the line of peak memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.analysis.ceiling import Fit, Search, Tried, fit
+from bench.records.ceiling import Line, Probe
+
+
+def tried(probes: Sequence[Probe]) -> list[Tried]:
+    """Probes as the search takes them."""
+    return [Tried(probe.batch, probe.fits, probe.peak, probe.base) for probe in probes]
+
+
+def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
+    """The largest batch that trains, and what ended it: ``limit`` where the largest one that was asked for trains."""
+    low, high = search.edges(tried(probes))
+    return low, next((probe.ended_by for probe in probes if probe.batch == high), "limit")
+
+
+def line_of(probes: Sequence[Probe]) -> Line | None:
+    """The fit as records have it, in whole bytes."""
+    found = fit(tried(probes))
+    if found is None:
+        return None
+    return Line(round(found.base), round(found.slope), round(found.residual), found.points)
+
+
+def fit_of(line: Line) -> Fit:
+    """And back."""
+    return Fit(line.base, line.slope, line.residual, line.points)

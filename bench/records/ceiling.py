@@ -1,0 +1,140 @@
+"""The largest batch that trains: what was tried and how it ended, as a file of its own in the folder of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.cases import Case, Recipe
+from bench.cases.axes import PRECISIONS
+from bench.records.outcome import Outcome, Status
+from bench.records.record import Conditions, Environment, Machine, Memory
+from bench.records.store import CEILING as PREFIX
+from bench.records.store import encoded, write_whole
+
+SCHEMA = 1
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch, tried in a fresh process.
+
+    Attributes:
+        batch: images a step.
+        outcome: ``measured`` where it trained.
+        ended_by: where it did not fit: ``out of memory``, ``swap`` or ``collapse``.
+        peak: bytes of what is limited, at its peak; None where that is not known.
+        base: the same before the first step.
+        memory: all figures of the worker, with the way each was got.
+        images_per_second: over its few steps, for the collapse alone.
+        swap_bytes: by how much the machine's swap grew meanwhile.
+        seconds: that it took.
+    """
+
+    batch: int
+    outcome: Outcome
+    ended_by: str = ""
+    peak: int | None = None
+    base: int | None = None
+    memory: dict[str, Memory] = {}
+    images_per_second: float | None = None
+    swap_bytes: int = 0
+    seconds: float = 0.0
+
+    @property
+    def fits(self) -> bool:
+        """Whether it trained, and neither swapped nor collapsed."""
+        return self.outcome.status is Status.MEASURED and not self.ended_by
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Peak memory over the batch: ``base + slope * batch`` bytes, at most ``residual`` off at its ``points``."""
+
+    base: float
+    slope: float
+    residual: float
+    points: int
+
+
+class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest batch of a model at a size, on a device, in a precision.
+
+    Attributes:
+        case: of mode ``ceiling``; its batch is the largest that trains, 0 where not even the smallest does.
+        recipe: that its probes were run by.
+        outcome: ``measured`` where the largest batch is known.
+        ended_by: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, or ``limit`` where the largest
+            batch that was asked for still does.
+        granularity: batches are multiples of it.
+        most: the largest batch that would have been tried.
+        limit_bytes: that a probe might take, and ``limit_how`` what held it to that.
+        line: of the peaks of what fits; None with fewer than two.
+        probes: in the order in which they were tried.
+    """
+
+    schema: int = SCHEMA
+    run: str
+    started: str
+    case: Case
+    recipe: Recipe
+    outcome: Outcome
+    ended_by: str = ""
+    machine: Machine
+    environment: Environment
+    conditions: Conditions = Conditions()
+    effective: dict[str, object] = {}
+    granularity: int
+    most: int
+    limit_bytes: int | None = None
+    limit_how: str = ""
+    line: Line | None = None
+    probes: list[Probe] = []
+
+    @property
+    def id(self) -> str:
+        """Unique over all runs."""
+        return f"{self.run}/{self.name}"
+
+    @property
+    def name(self) -> str:
+        """Unique within the run, and the name of its file: ``ceiling-yolov8n-cpu-fp32-i160-2048MiB``."""
+        case = self.case
+        within = f"-{self.limit_bytes // 2**20}MiB" if self.limit_bytes else ""
+        return f"{PREFIX}{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}{within}"
+
+    @property
+    def largest(self) -> Probe | None:
+        """The probe of the largest batch that trains."""
+        return next((probe for probe in self.probes if probe.batch == self.case.batch and probe.fits), None)
+
+
+def save(folder: Path, ceiling: Ceiling) -> None:
+    """Write it whole into the folder of its run; raises :class:`OSError` where that cannot be."""
+    write_whole(folder / f"{ceiling.name}.json", encoded(ceiling))
+
+
+def read(files: Iterable[Path]) -> tuple[list[Ceiling], list[str]]:
+    """The ceilings in some files, oldest first, and one sentence for every file that holds none."""
+    found: list[Ceiling] = []
+    complaints = []
+    for file in files:
+        try:
+            content = msgspec.json.decode(file.read_bytes())
+            if isinstance(content, dict) and content.get("schema", 0) > SCHEMA:
+                raise ValueError("a newer yolopace wrote it: upgrade yolopace")
+            found.append(msgspec.convert(content, Ceiling))
+        except (msgspec.MsgspecError, ValueError, TypeError, OSError, RecursionError) as error:
+            complaints.append(f"{file} is left out: {error}.")
+    return sorted(found, key=lambda one: (one.run, one.started)), complaints
+
+
+def files(sources: Sequence[Path]) -> list[Path]:
+    """The files of ceilings under folders (a run, or one that holds runs) and among files."""
+    found: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            found += [*sorted(source.glob(f"{PREFIX}*.json")), *sorted(source.glob(f"*/{PREFIX}*.json"))]
+        elif source.name.startswith(PREFIX):
+            found.append(source)
+    return list(dict.fromkeys(found))

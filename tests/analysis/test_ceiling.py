@@ -1,0 +1,120 @@
+"""The search for the largest batch, against memory that is played: it has to find what trying every batch finds."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable
+
+import pytest
+
+from bench.analysis.ceiling import Fit, Search, Tried, card_sizes, fit
+
+MIB = 2.0**20
+Peak = Callable[[int], float]
+
+
+def line(base: float = 600 * MIB, slope: float = 14 * MIB) -> Peak:
+    return lambda batch: base + slope * batch
+
+
+def largest(peak: Peak, limit: float, granularity: int, most: int) -> int:
+    """By trying every batch from the smallest one on."""
+    found = 0
+    for batch in range(granularity, most + 1, granularity):
+        if peak(batch) > limit:
+            break
+        found = batch
+    return found
+
+
+def searched(
+    search: Search, peak: Peak, limit: float, base: float | None = 500 * MIB, seen: bool = True
+) -> list[Tried]:
+    """Try until nothing is left to try."""
+    tried: list[Tried] = []
+    while (batch := search.next(tried)) is not None:
+        assert batch not in {one.batch for one in tried}, "no batch is tried twice"
+        assert batch % search.granularity == 0 and 0 < batch <= search.most
+        fits = peak(batch) <= limit
+        tried.append(Tried(batch, fits, peak(batch) if fits and seen else None, base))
+        assert len(tried) < 60
+    return tried
+
+
+@pytest.mark.parametrize("granularity", [1, 4, 8])
+@pytest.mark.parametrize("limit", [700, 1024, 2048, 3072, 4096, 24576])
+@pytest.mark.parametrize("slope", [3, 14, 55, 400])
+def test_it_finds_what_trying_every_batch_finds(granularity: int, limit: int, slope: int) -> None:
+    peak, search = line(slope=slope * MIB), Search(granularity, 4096, limit * MIB)
+    found = searched(search, peak, limit * MIB)
+    assert search.edges(found)[0] == largest(peak, limit * MIB, granularity, 4096)
+    assert len(found) <= 5
+
+
+def test_few_tries_are_enough_where_the_line_is_not_straight() -> None:
+    """Noise of a percent of the peak, and a slope that changes by a tenth halfway."""
+    draw, counts = random.Random(3), []
+    for _ in range(300):
+        base, slope = draw.uniform(400, 900) * MIB, draw.uniform(5, 120) * MIB
+        limit = draw.choice([2048, 3072, 4096]) * MIB
+        bend, noise = draw.uniform(0.9, 1.1), random.Random(draw.random())
+        wobble = [noise.gauss(0, 0.004) for _ in range(1025)]
+
+        def peak(batch: int, base=base, slope=slope, limit=limit, bend=bend, wobble=wobble) -> float:
+            half = limit / slope / 2
+            grown = slope * min(batch, half) + slope * bend * max(batch - half, 0)
+            return (base + grown) * (1 + wobble[batch])
+
+        search = Search(1, 1024, limit)
+        found = searched(search, peak, limit, base * 0.9)
+        low, high = search.edges(found)
+        assert low == 1024 or (high is not None and high - low == 1)
+        counts.append(len(found))
+    assert statistics.median(counts) <= 5
+    assert max(counts) <= 12
+
+
+def test_where_nothing_is_told_of_memory_it_doubles_and_halves() -> None:
+    search = Search(1, 1024, None)
+    found = searched(search, line(), 2048 * MIB, None, seen=False)
+    assert [one.batch for one in found][:5] == [8, 16, 32, 64, 128]
+    assert search.edges(found)[0] == largest(line(), 2048 * MIB, 1, 1024)
+    assert len(found) <= 12
+
+
+def test_not_even_the_smallest_batch_fits() -> None:
+    search = Search(1, 1024, 100 * MIB)
+    found = searched(search, line(), 100 * MIB)
+    assert search.edges(found) == (0, 1)
+    assert len(found) <= 5
+
+
+def test_the_largest_batch_that_is_asked_for_ends_it() -> None:
+    search = Search(4, 30, 10_000 * MIB)
+    found = searched(search, line(), 10_000 * MIB)
+    assert search.edges(found) == (28, None)
+
+
+def test_a_granularity_above_the_first_batch() -> None:
+    search = Search(32, 1024, 4096 * MIB)
+    found = searched(search, line(), 4096 * MIB)
+    assert found[0].batch == 32
+    assert search.edges(found)[0] == largest(line(), 4096 * MIB, 32, 1024)
+
+
+def test_fit() -> None:
+    tried = [Tried(8, True, 80.0), Tried(16, True, 160.0), Tried(24, True, 246.0), Tried(32, False, 1.0)]
+    found = fit(tried)
+    assert found is not None
+    assert found.slope == pytest.approx(10.375)
+    assert found.peak(16) == pytest.approx(found.base + 166.0)
+    assert found.points == 3 and 0 < found.residual < 4.1
+    assert fit(tried[:1]) is None
+    assert fit([Tried(8, True, 80.0), Tried(16, True, 70.0)]) is None
+    assert fit([Tried(8, True, 80.0), Tried(16, True, None)]) is None
+
+
+def test_what_fits_cards_of_other_sizes() -> None:
+    found = card_sizes(Fit(1000.0, 100.0, 0.0, 3), [900.0, 1099.0, 2000.0, 3050.0], 4)
+    assert found == [0, 0, 8, 20]

@@ -1,0 +1,176 @@
+"""``python -m bench ceiling`` as it is typed: bad input, what it prints and writes, and one real search."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench import cli
+from bench.records import ceiling as records
+from bench.records.outcome import Outcome, Status
+from bench.records.record import Memory
+from bench.records.store import encoded
+from tests.builders import make_record
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return int(left.value.code or 0)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path_factory.getbasetemp() / "ceiling-cache"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--granularity", 0), "granularity 0 is not allowed: use a whole number from 1."),
+        (("--granularity", 8, "--most", 4), "most 4 is below the granularity 8"),
+        (("--most", 10**9), "use a whole number from 1 to 65536"),
+        (("--threads", -1), "threads -1 is not allowed"),
+        (("--memory-limit", 4), "memory-limit '4' has no unit: write 4GiB or 4MiB."),
+        (("--cards", "8GiB,big"), "cards 'big' is no size of memory"),
+        (("--device", "toaster"), "device 'toaster' is unknown"),
+        (("--model", "yolov9999n"), "yolov9999n"),
+        (("--python", "no-such-python"), "there is no such executable."),
+    ],
+)
+def test_bad_input(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: tuple[object, ...],
+    sentence: str,
+) -> None:
+    results = tmp_path / "results"
+    assert typed(monkeypatch, "ceiling", "--results", results, *arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert not results.exists()
+
+
+def test_a_card_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert typed(monkeypatch, "ceiling", "--device", 7, "--imgsz", 64, "--results", tmp_path) == 4
+    told = capsys.readouterr()
+    assert "unsupported: device 7" in told.out and "no ceiling was found" in told.err
+
+
+def test_a_real_search_under_a_limit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The machine survives, the result is the edge, and the table has it as a row."""
+    limit, asked = "900MiB", ("--device", "cpu", "--imgsz", 64, "--granularity", 16, "--most", 512)
+    assert typed(monkeypatch, "ceiling", *asked, "--memory-limit", limit, "--results", tmp_path) == 0
+    told = capsys.readouterr()
+    [file] = records.files([tmp_path])
+    [found], complaints = records.read([file])
+    assert complaints == [] and found.outcome.status.value == "measured"
+    assert found.case.batch % 16 == 0 and found.limit_bytes == 900 * 2**20
+    by_batch = {probe.batch: probe for probe in found.probes}
+    if found.ended_by == "out of memory":
+        assert not by_batch[found.case.batch + 16].fits
+    else:
+        assert found.case.batch == 512
+    assert found.case.batch > 0 and by_batch[found.case.batch].fits
+    assert f"batch {found.case.batch} trains" in told.out
+    assert typed(monkeypatch, "table", tmp_path, "--format", "csv") == 0
+    [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["mode"], row["status"], row["batch"]) == ("ceiling", "measured", str(found.case.batch))
+    assert row["images_per_second"] == ""
+
+
+def test_a_limit_below_the_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = ("--device", "cpu", "--imgsz", 64, "--granularity", 8, "--memory-limit", "120MiB")
+    assert typed(monkeypatch, "ceiling", *asked, "--results", tmp_path) == 0
+    assert "not even batch 8 trains within 120 MiB" in capsys.readouterr().out
+
+
+def test_a_limit_that_nothing_would_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("bench.runner.limits.enforced", lambda: False)
+    asked = ("--device", "cpu", "--memory-limit", "4GiB", "--results", tmp_path / "results")
+    assert typed(monkeypatch, "ceiling", *asked) == 2
+    monkeypatch.setattr("bench.runner.ceiling.card_bytes", lambda device: 80 * 2**30)
+    asked = ("--device", 0, "--memory-limit", "200GiB", "--results", tmp_path / "results")
+    assert typed(monkeypatch, "ceiling", *asked) == 2
+    err = capsys.readouterr().err
+    assert "this system keeps no such limit on the CPU" in err
+    assert "memory-limit 200 GiB is more than device 0 has: at most 80 GiB." in err
+
+
+def test_ctrl_c_keeps_what_was_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    tried = []
+
+    def one(planned: Any, *arguments: Any) -> Any:
+        if tried:
+            raise KeyboardInterrupt
+        tried.append(planned.case.batch)
+        return records.Probe(batch=planned.case.batch, outcome=Outcome(Status.MEASURED), peak=2**29, base=2**28), {}
+
+    monkeypatch.setattr("bench.runner.ceiling.one", one)
+    monkeypatch.setattr("bench.runner.ceiling.provide_data", lambda question, launcher: {})
+    asked = ("ceiling", "--device", "cpu", "--memory-limit", "1GiB", "--imgsz", "64,96", "--results", tmp_path)
+    assert typed(monkeypatch, *asked) == 3
+    [found], _ = records.read(records.files([tmp_path]))
+    assert (found.outcome.status, found.case.batch, len(found.probes)) == (Status.INTERRUPTED, 8, 1)
+    assert "batch 8 trains within 1 GiB" in capsys.readouterr().out
+
+
+def test_the_table_has_ceilings_beside_cases(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    record = make_record(run="run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / f"{record.name}.json").write_bytes(encoded(record))
+    probe = records.Probe(batch=8, outcome=Outcome(Status.MEASURED), memory={"process": Memory(2**29, "seen")})
+    records.save(
+        tmp_path / "run",
+        records.Ceiling(
+            run="run",
+            started=record.started,
+            case=msgspec.structs.replace(record.case, mode="ceiling", batch=8),
+            recipe=record.recipe,
+            outcome=Outcome(Status.MEASURED),
+            ended_by="out of memory",
+            machine=record.machine,
+            environment=record.environment,
+            granularity=8,
+            most=64,
+            limit_bytes=2**30,
+            limit_how="control group",
+            probes=[probe],
+        ),
+    )
+    assert typed(monkeypatch, "table", tmp_path, "--format", "csv") == 0
+    first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert first["mode"] == record.case.mode and first["images_per_second"]
+    assert (second["mode"], second["batch"], second["peak_memory_bytes"]) == ("ceiling", "8", str(2**29))
+    assert second["marks"] == "within 1073741824 bytes (control group); then out of memory"
+
+
+def test_a_file_that_is_no_ceiling_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    for name, content in (("a", "{"), ("b", json.dumps({"schema": 99})), ("c", "[]")):
+        (tmp_path / "run" / f"ceiling-{name}.json").write_text(content)
+    assert typed(monkeypatch, "table", tmp_path) == 4
+    err = capsys.readouterr().err
+    assert err.count("is left out: ") == 3 and "a newer yolopace wrote it" in err
