@@ -5,6 +5,7 @@ Beside each of them the usual way: one run of base, then one of head, and their 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 import tempfile
@@ -24,8 +25,8 @@ from bench.commands.shared import say
 from bench.durations import about
 from bench.errors import WrongUse
 from bench.machine.fingerprint import machine
-from bench.records.comparison import Comparison
-from bench.records.store import new_run_name
+from bench.records.comparison import Comparison, read
+from bench.records.store import COMPARISON, encoded, new_run_name, write_whole
 from bench.runner.environments import Provided, provide
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.launcher import Launcher, open_launcher
@@ -34,8 +35,11 @@ from bench.runner.pairs import Pairing, alone, measured
 from bench.runner.regress import Regress
 from bench.runner.resolution import resolve
 from bench.runner.selfcheck.check import Check
-from bench.runner.selfcheck.planted import prepare
+from bench.runner.selfcheck.planted import COPIES, FLOOR, Planted, prepare
 from bench.runner.specification import Specification
+
+Sides = tuple[Provided, Provided]
+"""Base and head."""
 
 CASE = "train-yolov8n-cpu-fp32-b4-i160"
 
@@ -75,6 +79,20 @@ EFFECTS = {
 }
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """What is known of one whole comparison beside its pairs.
+
+    Attributes:
+        planted: seconds by which the mean step of head is longer.
+        usual: logarithm of the ratio of medians by the usual way.
+        seconds: that it took, importing torch on both sides included; the usual way apart.
+    """
+
+    planted: float
+    usual: float
+    seconds: float
+
+
 class Trial(msgspec.Struct, frozen=True):
     """One whole comparison.
 
@@ -82,8 +100,7 @@ class Trial(msgspec.Struct, frozen=True):
         finding: of its one case.
         planted: logarithm of the ratio that was planted, over the mean step of base in this comparison.
         half: half the width of the 95 % interval of its first eight pairs; None with fewer.
-        usual: logarithm of the ratio of medians by the usual way.
-        seconds: that it took, importing torch on both sides included; the usual way apart.
+        usual, seconds: see :class:`Beside`.
     """
 
     finding: Finding
@@ -91,6 +108,45 @@ class Trial(msgspec.Struct, frozen=True):
     half: float | None
     usual: float
     seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether its interval holds what was planted."""
+        judged = self.finding.judged
+        return judged is not None and abs(judged.estimate.log - self.planted) <= judged.estimate.half
+
+
+def trial(comparison: Comparison, beside: Beside) -> Trial:
+    """A whole comparison and what is known beside it."""
+    [finding] = upgrade(comparison).findings
+    logs = comparison.cases[0].looks[:8]
+    return Trial(
+        finding=finding,
+        planted=math.log1p(beside.planted / finding.base.seconds) if finding.base else math.nan,
+        half=estimate(logs).half if len(logs) == 8 else None,
+        usual=beside.usual,
+        seconds=beside.seconds,
+    )
+
+
+BESIDE = "beside.json"
+"""Beside the comparison in its folder; where it is missing, the comparison did not come to its end."""
+
+
+def kept_trials(folder: Path, effect: Effect) -> list[Trial]:
+    """All whole comparisons of an effect that an earlier sitting left.
+
+    Raises:
+        WrongUse: where one cannot be read.
+    """
+    found = []
+    for file in sorted(folder.glob(f"{effect.name}-*/{BESIDE}")):
+        try:
+            beside = msgspec.json.decode(file.read_bytes(), type=Beside)
+        except (OSError, msgspec.MsgspecError, ValueError) as error:
+            raise WrongUse(f"{file} cannot be read: {error}. Remove its folder to measure that one again.") from error
+        found.append(trial(read(file.parent), beside))
+    return found
 
 
 def chosen(text: str) -> list[Effect]:
@@ -102,13 +158,14 @@ def chosen(text: str) -> list[Effect]:
     return [EFFECTS[name] for name in dict.fromkeys(names)] or list(EFFECTS.values())
 
 
-def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int) -> Iterator[Check]:
+def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int, keep: Path | None) -> Iterator[Check]:
     """Plant every effect, compare as often as was asked for, and say what came of it.
 
     Args:
-        interpreter: its versions of torch and Ultralytics are installed anew, twice, and once more to be patched.
+        interpreter: its versions of torch and Ultralytics are installed anew, twice, and twice more to be patched.
         effects: what is planted.
-        comparisons: of each, where it does not say how many.
+        comparisons: of each, where it does not say how many; those that are in ``keep`` count.
+        keep: a folder where every comparison is kept; None: nowhere.
 
     Raises:
         WrongUse: where the environments cannot be built.
@@ -116,29 +173,54 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
     environment = interpreter.environment
     torch = environment.torch.partition("+")[0]
     specification = Specification.parse(f"ultralytics=={environment.ultralytics},torch=={torch}")
-    base, copy = provide(specification, "", say), provide(specification, "", say, copy=1)
-    patched = prepare(resolve(specification), say)
-    head = msgspec.structs.replace(copy, interpreter=inspect(patched.python), key="planted")
+    sides = provide(specification, "", say), provide(specification, "", say, copy=1)
+    resolved = resolve(specification)
+    patched = prepare(resolved, say, COPIES[0]), prepare(resolved, say, COPIES[1])
+    slower = patch(sides[0], patched[0], "floor"), patch(sides[1], patched[1], "planted")
     case = parse_case(CASE)
     [planned] = expand(profile("regress"), [case.device], {name: [getattr(case, name)] for name in AXES})
     step = 0.0
     for effect in effects:
-        trials: list[Trial] = []
+        trials = kept_trials(keep, effect) if keep else []
         count = min(comparisons, effect.comparisons or comparisons)
         try:
-            for number in range(count):
+            for number in range(len(trials), count):
                 if effect.share and not step:
-                    step = mean_step(base, planned)
-                patched.plant(effect.where, effect.share * step)
-                side = head if effect.share else copy
-                trial = compare(effect, base, side, planned, effect.share * step)
-                step = trial.finding.base.seconds if trial.finding.base else step
-                trials.append(trial)
-                say(f"{effect.name} {number + 1}/{count}: {line(trial)}")
+                    step = mean_step(sides[0], planned)
+                seconds = effect.share * step
+                patched[0].plant(effect.where, FLOOR)
+                patched[1].plant(effect.where, FLOOR + seconds)
+                with place(keep, effect, number) as folder:
+                    found = compare(effect, slower if effect.share else sides, planned, seconds, folder)
+                step = found.finding.base.seconds if found.finding.base else step
+                trials.append(found)
+                say(f"{effect.name} {number + 1}/{count}: {line(found)}")
         finally:
-            patched.plant("forward", 0.0)
+            for one in patched:
+                one.plant("forward", 0.0)
             if trials:
                 yield from scored(effect, trials)
+
+
+def patch(side: Provided, patched: Planted, key: str) -> Provided:
+    """A side that runs in a patched copy."""
+    return msgspec.structs.replace(side, interpreter=inspect(patched.python), key=key)
+
+
+@contextlib.contextmanager
+def place(keep: Path | None, effect: Effect, number: int) -> Iterator[Path]:
+    """A folder for one comparison: one that stays, or one that does not."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="yolopace-") as passing:
+            yield Path(passing)
+        return
+    folder = keep / f"{effect.name}-{number + 1:03}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / COMPARISON).unlink(missing_ok=True)  # of one that did not come to its end
+    except OSError as error:
+        raise WrongUse(f"{folder} cannot be written to: {error.strerror or error}.") from error
+    yield folder
 
 
 def mean_step(base: Provided, planned: Planned) -> float:
@@ -151,28 +233,20 @@ def mean_step(base: Provided, planned: Planned) -> float:
         launcher.close()
 
 
-def compare(effect: Effect, base: Provided, head: Provided, planned: Planned, planted: float) -> Trial:
+def compare(effect: Effect, sides: Sides, planned: Planned, planted: float, folder: Path) -> Trial:
     """One whole comparison, and beside it the usual way."""
-    sides = base, head
     name = f"selfcheck-{new_run_name(machine().fingerprint)}"
     comparison = begin(sides, [planned], name, "", effect.margin, 0.02)
-    launchers = open_launcher(base.interpreter), open_launcher(head.interpreter)
+    launchers = open_launcher(sides[0].interpreter), open_launcher(sides[1].interpreter)
     try:
-        with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
-            seconds = run(comparison, launchers, Path(folder))
+        seconds = run(comparison, launchers, folder)
         usual = in_sequence(launchers, planned)
     finally:
         for launcher in launchers:
             launcher.close()
-    [finding] = upgrade(comparison).findings
-    logs = comparison.cases[0].looks[:8]
-    return Trial(
-        finding=finding,
-        planted=math.log1p(planted / finding.base.seconds) if finding.base else math.nan,
-        half=estimate(logs).half if len(logs) == 8 else None,
-        usual=usual,
-        seconds=seconds,
-    )
+    beside = Beside(planted, usual, seconds)
+    write_whole(folder / BESIDE, encoded(beside))
+    return trial(comparison, beside)
 
 
 def run(comparison: Comparison, launchers: tuple[Launcher, Launcher], folder: Path) -> float:
@@ -219,6 +293,8 @@ def scored(effect: Effect, trials: Sequence[Trial]) -> Iterator[Check]:
     how = f"margin {effect.margin * 100:g} %; {middle}, at most {about(max(seconds))}"
     if effect.share:
         logs = [trial.finding.judged.estimate.log - trial.planted for trial in trials if trial.finding.judged]
+        holds = sum(trial.holds for trial in trials)
+        figure += f"; the interval holds what was planted in {holds} of {count}"
         how += f"; found {statistics.fmean(logs) * 100:+.2f} % beside what was planted"
     if effect.where != "forward":
         named = sum(bool(trial.finding.parts) and largest(trial.finding) == effect.where for trial in trials)

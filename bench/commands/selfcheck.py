@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -28,6 +29,10 @@ def selfcheck(
     effects: Annotated[
         str, typer.Option(help="With --regress: some of none,+5%,+2%,optimizer,data.")
     ] = "none,+5%,+2%,optimizer,data",
+    keep: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads it
+        typer.Option(metavar="FOLDER", help="With --regress: keep every comparison there, and go on with those there."),
+    ] = None,
 ) -> None:
     """Measure the suite itself on this machine: what a case costs, its figures against plain training, its verdicts."""
     from bench.commands import planting
@@ -36,7 +41,7 @@ def selfcheck(
 
     interpreter = inspect(python)
     if regress:
-        show(planting.checks(interpreter, planting.chosen(effects), comparisons))
+        show(planting.checks(interpreter, planting.chosen(effects), comparisons, keep))
     else:
         show(checks(interpreter, cases, pairs, say))
 

@@ -14,15 +14,22 @@ from bench.records.store import write_whole
 from bench.runner.environments import Built, install
 from bench.runner.resolution import Resolved, Say
 
-COPY = 99
-"""The number of the copy of an environment that is patched: no comparison uses it."""
+COPIES = (98, 99)
+"""The numbers of the copies of an environment that are patched, base first: no comparison uses them."""
+
+FLOOR = 0.004
+"""Seconds of a mean step that base burns too.
+
+A pause in the midst of a step costs more than itself: threads that had waited for their next work spin no longer and
+have to be woken, and caches are cold. With a pause on both sides, a longer one in head, what is planted is their
+difference alone."""
 
 WHERE = {
     "forward": ("nn/tasks.py", "BaseModel", "loss"),
     "optimizer": ("engine/trainer.py", "BaseTrainer", "optimizer_step"),
     "data": ("data/base.py", "BaseDataset", "__getitem__"),
 }
-"""What can be made slower: a file of Ultralytics, a class in it, and the method that then burns processor time."""
+"""What can be made slower: a file of Ultralytics, a class in it, and the method that then burns time."""
 
 CALLS = {"forward": 1.0, "optimizer": 1 / 16, "data": 4.0}
 """How often each is called in a step of batch 4: the optimizer runs every 16th, and data are loaded image by image."""
@@ -32,7 +39,7 @@ FILE = "planted.json"
 PATCH = '''
 
 def _yolopace_plant(owner, name, where):
-    """Make a method burn processor time, by as much as stands in a file of this environment."""
+    """Make a method keep its processor busy for as long as stands in a file of this environment."""
     import functools
     import json
     import pathlib
@@ -46,8 +53,8 @@ def _yolopace_plant(owner, name, where):
 
     @functools.wraps(method)
     def slower(*args, **kwargs):
-        until = time.thread_time() + planted["seconds"]
-        while time.thread_time() < until:
+        until = time.perf_counter() + planted["seconds"]
+        while time.perf_counter() < until:
             pass
         return method(*args, **kwargs)
 
@@ -74,19 +81,24 @@ class Planted(msgspec.Struct, frozen=True):
 
         Args:
             where: a key of :data:`WHERE`.
-            seconds: of processor time, of a mean step of batch 4.
+            seconds: of a mean step of batch 4, on the clock that steps are timed by.
         """
         content = {"where": where, "seconds": seconds / CALLS[where]}
         write_whole(self.folder / FILE, json.dumps(content).encode())
 
 
-def prepare(resolved: Resolved, say: Say) -> Planted:
+def prepare(resolved: Resolved, say: Say, copy: int) -> Planted:
     """A copy of an environment that can be made slower.
+
+    Args:
+        resolved: what is in it.
+        say: hears of progress.
+        copy: one of :data:`COPIES`.
 
     Raises:
         WrongUse: where it cannot be built, or this Ultralytics lacks what is to be patched.
     """
-    built = install(resolved, say, COPY)
+    built = install(resolved, say, copy)
     folder = Path(built.python).parent.parent
     found = Planted(built.python, folder)
     found.plant("forward", 0.0)
