@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
     for axis in AXES.values():
         group.addoption(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
+    group.addoption("--per-device", action="store_true", help="batches are of each device, where a case has several")
     group.addoption("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: made on the spot")
     group.addoption("--threads", default="0", metavar="N", help="CPU threads; default: what Ultralytics sets")
     group.addoption("--with-val", action="store_true", help="time validation and the saving of a checkpoint too")

@@ -96,6 +96,7 @@ class Face:
             self.interpreter,
             with_val=option("with_val"),
             compare_losses=option("compare_losses"),
+            per_device=option("per_device"),
         )
         self._cases = request.planned()
         self.planned = {plan.name: plan for plan in rounds(self._cases, self.processes, self.name)}

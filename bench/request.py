@@ -25,10 +25,11 @@ class Request(msgspec.Struct, frozen=True):
     threads: int
     with_val: bool = False
     compare_losses: bool = False
+    per_device: bool = False
 
     def planned(self) -> list[Planned]:
         """The cases in the order in which they run."""
-        flags = {"with_val": self.with_val, "compare_losses": self.compare_losses}
+        flags = {name: getattr(self, name) for name in ("with_val", "compare_losses", "per_device")}
         return expand(self.chosen, devices(), self.values, self.data, self.threads, **flags)
 
 
@@ -41,6 +42,7 @@ def parse(
     *,
     with_val: bool = False,
     compare_losses: bool = False,
+    per_device: bool = False,
 ) -> Request:
     """Check the options of a run.
 
@@ -52,11 +54,13 @@ def parse(
         interpreter: the one that will be measured; it knows the models and data sets that go by a name.
         with_val: whether validation and the saving of a checkpoint are timed too.
         compare_losses: whether the first losses are compared with the CPU's on cuda too.
+        per_device: whether batches are of each device, where a case has several.
     """
     values = {axis: parse_values(AXES[axis], text) for axis, text in options.items() if text is not None}
     if threads < 0:
         raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
-    request = Request(profile(name), values, find_data(data, interpreter), threads, with_val, compare_losses)
+    flags = with_val, compare_losses, per_device
+    request = Request(profile(name), values, find_data(data, interpreter), threads, *flags)
     for model in values.get("model", []):
         check_model(model, interpreter)
     return request

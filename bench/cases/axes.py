@@ -15,6 +15,9 @@ MODES = ("train", "predict")
 PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
 """Values of ``amp`` and what a case's id calls them."""
 
+MACHINES = re.compile(r"(?:(?P<machines>[2-9]|[1-9][0-9]{1,2})x)?(?P<devices>.+)")
+"""Devices with the number of machines that have such each."""
+
 DEVICE = re.compile(r"(?P<name>cpu|mps)|cuda|(?:cuda:)?(?P<index>[0-9]{1,4})")
 """One device as users write it; ``cuda`` alone is card 0."""
 
@@ -30,8 +33,12 @@ def parse_mode(text: str) -> str:
 
 
 def parse_device(text: str) -> str:
-    """``cpu``, ``mps``, a CUDA index such as ``0``, or several joined by ``+`` such as ``0+1`` and ``cpu+cpu``."""
-    parts = [DEVICE.fullmatch(part) for part in text.lower().split("+")]
+    """``cpu``, ``mps``, a CUDA index such as ``0``, or several joined by ``+`` such as ``0+1`` and ``cpu+cpu``.
+
+    ``2x0+1`` means two machines with such devices each.
+    """
+    whole = MACHINES.fullmatch(text.lower())
+    parts = [DEVICE.fullmatch(part) for part in whole["devices"].split("+")] if whole else [None]
     if not all(parts):
         raise WrongUse(f"device {text!r} is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1.")
     names = [part["name"] or str(int(part["index"] or 0)) for part in parts if part]
@@ -39,7 +46,8 @@ def parse_device(text: str) -> str:
         raise WrongUse(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
     if device_kind(names[0]) == "cuda" and len(set(names)) < len(names):
         raise WrongUse(f"device {text!r} names a card twice.")
-    return "+".join(names)
+    count = f"{whole['machines']}x" if whole and whole["machines"] else ""
+    return count + "+".join(names)
 
 
 def parse_amp(text: str) -> str:
@@ -112,5 +120,20 @@ def parse_values(axis: Axis, text: str) -> list[Any]:
 
 def device_kind(device: str) -> str:
     """``cpu``, ``mps`` or ``cuda``."""
-    first = device.split("+")[0]
+    first = device_names(device)[0]
     return "cuda" if first.isdigit() else first
+
+
+def device_names(device: str) -> list[str]:
+    """The devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
+    return device.rpartition("x")[2].split("+")
+
+
+def machines(device: str) -> int:
+    """How many machines a case takes: 2 of ``2x0+1``."""
+    return int(device.rpartition("x")[0] or 1)
+
+
+def ranks(device: str) -> int:
+    """How many processes train together: 4 of ``2x0+1``."""
+    return machines(device) * len(device_names(device))

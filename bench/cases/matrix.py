@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES, device_kind
+from bench.cases.axes import AXES, device_kind, ranks
 from bench.cases.case import Case
 from bench.cases.recipe import Recipe, pins_for
 from bench.errors import WrongUse
@@ -101,6 +101,7 @@ def expand(
     threads: int = 0,
     with_val: bool = False,
     compare_losses: bool = False,
+    per_device: bool = False,
 ) -> list[Planned]:
     """All cases, most informative first.
 
@@ -112,6 +113,7 @@ def expand(
         threads: see :class:`Recipe`.
         with_val: see :class:`Recipe`; of training.
         compare_losses: see :class:`Recipe`; of training on cuda, where it is a choice.
+        per_device: whether batches are of each device; a case's is that of all of them.
 
     Returns:
         Each case once. The order is by the sum of the positions that its values have in their lists: the case of all
@@ -123,7 +125,10 @@ def expand(
         axes = {**chosen.axes(device_kind(device)), **values, "device": [device]}
         lists = [list(enumerate(axes[name])) for name in AXES]
         for point in itertools.product(*lists):
-            case = Case(**{name: value for name, (_, value) in zip(AXES, point, strict=True)})
+            fields = {name: value for name, (_, value) in zip(AXES, point, strict=True)}
+            if per_device:
+                fields["batch"] *= ranks(device)
+            case = Case(**fields)
             positions = [position for position, _ in point]
             ranked.setdefault(case, (sum(positions), -positions[MODE]))
     timing = chosen.recipe

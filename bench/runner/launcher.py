@@ -21,6 +21,7 @@ import psutil
 from bench.errors import WrongUse
 from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
 from bench.runner.paths import cache_folder
+from bench.runner.several import several, start_ranks
 from bench.runner.worker import Worker, describe_exit
 
 START_LIMIT = 300.0
@@ -77,6 +78,8 @@ class Spawning:
 
     def start(self, job: dict[str, Any]) -> Worker:
         """Start one job; its line is the first of the worker's standard input, which stays open as a sign of life."""
+        if several(job):
+            return start_ranks(self.interpreter, job, self._network, self._started, _Reaped, log_file())
         requested = time.monotonic()
         log = log_file()
         read, write = os.pipe()
@@ -182,7 +185,9 @@ class Forking:
             self._ready = message["event"] == "ready"
 
     def start(self, job: dict[str, Any]) -> Worker:
-        """Fork one worker; a parent that died is started anew, once."""
+        """Fork one worker; a parent that died is started anew, once. Ranks of several devices are started afresh."""
+        if several(job):
+            return start_ranks(self.interpreter, job, self._network, lambda pid: None, _Reaped, log_file())
         try:
             return self._start(job)
         except ParentGone:

@@ -19,6 +19,7 @@ from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
 from bench.runner.launcher import Launcher, scratch_folder
 from bench.runner.paths import cache_folder, calibration_folder
+from bench.runner.several import impossible, several
 from bench.runner.worker import Died, RanWild, Silent, Worker
 
 SETUP_LIMIT = 300.0
@@ -68,6 +69,9 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
     Raises:
         Interrupted: with what was seen so far; the worker is ended.
     """
+    together = several(job)
+    if together and (why := impossible(job["case"], job.get("meeting"))):
+        return Seen(outcome=why)
     worker = launcher.start(job)
     events: dict[str, dict[str, Any]] = {}
     reached: dict[str, float] = {}
@@ -113,7 +117,8 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
     except RanWild:
         result = seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
     except Died as error:
-        if error.code == -signal.SIGKILL and oom_kills() > job.get("oom_kills", 0):
+        # Of ranks it is the agent that ends, after it has seen one of them killed.
+        if (error.code == -signal.SIGKILL or together) and oom_kills() > job.get("oom_kills", 0):
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
             result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
         else:

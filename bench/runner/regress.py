@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bench.cases.axes import ranks
 from bench.cases.matrix import Planned
 from bench.records.comparison import SIDES, Compared, Comparison, Ran, save
 from bench.records.outcome import Outcome, Status
@@ -83,10 +84,7 @@ class Regress:
             WrongUse: where an environment or the data cannot be used at all.
             KeyboardInterrupt: after what is known was written.
         """
-        for launcher in self._launchers:
-            launcher.prepare()
-        for launcher in self._launchers:
-            launcher.wait()
+        self._import()
         began = time.monotonic()
         cases = {compared.case.id: compared for compared in self.comparison.cases}
         number = 0
@@ -104,6 +102,24 @@ class Regress:
                 return
         self.cut = 0
 
+    def _import(self) -> None:
+        """Have both environments imported, at once."""
+        for launcher in self._launchers:
+            launcher.prepare()
+        for launcher in self._launchers:
+            launcher.wait()
+
+    def _import_anew(self) -> None:
+        """Give the next pair parents of its own.
+
+        Workers share the memory of the parent that they were forked from. Where that lies in the machine's memory, and
+        so how it falls into caches, makes one parent's workers some tenths of a percent faster than another's, in every
+        pair alike: an interval over pairs of the same two parents would not know.
+        """
+        for launcher in self._launchers:
+            launcher.close()
+        self._import()
+
     def _fits(self, compared: Compared, spent: float) -> bool:
         """Whether there is time for one more pair; it is taken to last as long as the case's last one."""
         if self._budget is None or compared.case.id not in self._costs:
@@ -113,6 +129,8 @@ class Regress:
     def _measure(self, compared: Compared, fresh: bool) -> None:
         began = time.monotonic()
         try:
+            if compared.pairs:
+                self._import_anew()
             said = self._pair(compared, fresh)
         finally:
             self._costs[compared.case.id] = time.monotonic() - began
@@ -151,6 +169,8 @@ class Regress:
         return compared.trouble
 
     def _two(self, compared: Compared, pairing: Pairing, head_first: bool, draw: random.Random) -> Two:
+        if ranks(compared.case.device) > 1:
+            compared.alone = compared.alone or "the ranks of several devices take no turns"
         if not compared.alone:
             try:
                 return pairs.in_turns(pairing, head_first, draw, compared.plan)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from .devices import Device
+from .devices import Device, ranks
 from .refusal import Refused
 
 VARIABLES = ("OMP_", "KMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD", "NVIDIA_TF32", "PYTORCH_", "CUBLAS_")
@@ -57,6 +57,8 @@ FOLLOWS: dict[str, tuple[tuple[str, ...], Follows]] = {
     "compiled": (("compile",), lambda case, pins: bool(pins["compile"])),
     # A first call compiles, allocates and chooses kernels: it may not be one that is timed.
     "warmed_up": ((), lambda case, pins: True),
+    # Each rank would train by itself, at the speed of one.
+    "ranks": ((), lambda case, pins: ranks(case["device"])),
     "integrations": ((), lambda case, pins: []),
     "weights": ((), lambda case, pins: "from file" if case["model"].endswith(".pt") else "random"),
     "architecture": ((), lambda case, pins: _architecture(case["model"])),
@@ -129,10 +131,11 @@ def device_name(device: Any, wanted: Device) -> str:
 
     Args:
         device: read off the live trainer or predictor.
-        wanted: the device of the case; what it is asked for by is translated back to its name.
+        wanted: the device of the case, or this process's of several; what it is asked for by is translated back to the
+            name.
     """
     found = str(device.index or 0) if device.type == "cuda" else str(device.type)
-    return wanted.name if found == wanted.asked else found
+    return wanted.name if found == wanted.own else found
 
 
 def torch_settings() -> dict[str, Any]:

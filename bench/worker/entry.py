@@ -4,6 +4,8 @@
 ``PYTHON entry.py doctor``      the same with what its torch says of every backend.
 ``PYTHON entry.py parent FD``   preloads torch and ultralytics, then forks one worker a request (Linux).
 ``PYTHON entry.py case FD FD``  runs the one job that stands on standard input (everywhere else).
+``PYTHON entry.py launch ...``  starts several ranks by torch.distributed.run, whose options follow.
+``PYTHON entry.py rank``        is one of them.
 """
 
 from __future__ import annotations
@@ -46,6 +48,11 @@ def main(arguments: list[str]) -> int:
         return 0
     if arguments[0] == "case":
         importlib.import_module(f"{PACKAGE}.job").run_spawned(int(arguments[1]), int(arguments[2]))
+        return 0
+    if arguments[0] == "launch":
+        return int(importlib.import_module(f"{PACKAGE}.ranks").launch(arguments[1:]))
+    if arguments[0] == "rank":
+        importlib.import_module(f"{PACKAGE}.ranks").run()
         return 0
     return 2
 

@@ -30,24 +30,29 @@ KEPT = ("datasets_dir", "weights_dir")
 """Settings of the user that matter: where relative data sets and named weights are looked for."""
 
 
-FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "ULTRALYTICS_API_KEY")
+RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""Variables that say which of several processes this is."""
+
+FOREIGN = (*RANK, "ULTRALYTICS_API_KEY")
 """Variables that would make a case another one: the rank that a launcher or a batch system sets (older Ultralytics,
 8.4.0 among them, takes any for a part of distributed training), and the key with which training reports to
 Ultralytics' platform."""
 
 
-def before_import(config: str, network: bool) -> None:
+def before_import(config: str, network: bool, alone: bool = True) -> None:
     """Set the environment variables that Ultralytics and torch read at their import.
 
     Args:
         config: folder for Ultralytics' settings, in place of the user's own.
         network: whether the user named weights or a data set that may have to be fetched.
+        alone: False for a rank of several, whose number is meant.
     """
     user = os.environ.pop("YOLO_CONFIG_DIR", None)
     if user:
         os.environ["YOLOPACE_USER_CONFIG"] = user
     for name in FOREIGN:
-        os.environ.pop(name, None)
+        if alone or name not in RANK:
+            os.environ.pop(name, None)
     os.environ["YOLO_CONFIG_DIR"] = config
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "false" if network else "true"

@@ -16,6 +16,7 @@ from .channel import Channel
 from .devices import open_device
 from .refusal import Refused
 from .session import Session, WindowComplete
+from .team import Alone, Team
 from .turns import Turns
 
 WORKLOADS = {
@@ -25,16 +26,16 @@ WORKLOADS = {
 """Which file of ``workloads/`` measures a mode."""
 
 
-def measure(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
+def measure(job: dict[str, Any], channel: Channel, turns: Turns | None, team: Team) -> None:
     """Measure the job's case; raises :class:`Refused` where that cannot be done."""
     case = job["case"]
-    device = open_device(case["device"])
+    device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if team.size > 1 else None)
     why = device.why_unusable()
     if why:
         raise Refused("unsupported", why, axes=("device",))
     if "memory_limit" in job:
         device.limit_memory(job["memory_limit"])
-    session = Session(job, channel, device, turns)
+    session = Session(job, channel, device, turns, team)
     workload = importlib.import_module(f"{__package__}.workloads.{WORKLOADS[case['mode']]}")
     try:
         workload.run(session)
@@ -43,14 +44,14 @@ def measure(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
     raise Refused("failed", "The workload ended by itself before its window was complete.")
 
 
-def train_plainly(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
+def train_plainly(job: dict[str, Any], channel: Channel, turns: Turns | None, team: Team) -> None:
     """Train as a user would, for comparison."""
     from .workloads import plain_train
 
     plain_train.run(job, channel, turns)
 
 
-def find_data(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
+def find_data(job: dict[str, Any], channel: Channel, turns: Turns | None, team: Team) -> None:
     """Make the data set that the job describes if it is not there yet, or look at the user's own."""
     from . import data
 
@@ -58,7 +59,7 @@ def find_data(job: dict[str, Any], channel: Channel, turns: Turns | None) -> Non
     channel.send("data", **(data.inspect(wanted["yaml"]) if "yaml" in wanted else data.provide(wanted)))
 
 
-def tell_marks(job: dict[str, Any], channel: Channel, turns: Turns | None) -> None:
+def tell_marks(job: dict[str, Any], channel: Channel, turns: Turns | None, team: Team) -> None:
     """Tell what the marks of a step cost."""
     from . import marks
 
@@ -68,7 +69,7 @@ def tell_marks(job: dict[str, Any], channel: Channel, turns: Turns | None) -> No
 KINDS = {"case": measure, "data": find_data, "plain": train_plainly, "marks": tell_marks}
 
 
-def run(job: dict[str, Any], channel: Channel, control: int) -> None:
+def run(job: dict[str, Any], channel: Channel, control: int, team: Team | None = None) -> None:
     """Run one job; whatever happens, one event ``ended`` says how.
 
     Args:
@@ -76,11 +77,12 @@ def run(job: dict[str, Any], channel: Channel, control: int) -> None:
             worker need not take turns.
         channel: where events go.
         control: descriptor by which the runner says whose turn it is.
+        team: the processes that do it together; None for this one alone.
     """
     channel.send("phase", name="setup")
     turns = Turns(control, job["block"], channel) if job.get("block") else None
     try:
-        KINDS[job["kind"]](job, channel, turns)
+        KINDS[job["kind"]](job, channel, turns, team or Alone())
     except BaseException as error:
         if not isinstance(error, Refused):
             traceback.print_exc()

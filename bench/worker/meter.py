@@ -65,9 +65,10 @@ class Meter:
         self._system = str(system)
         self._threads: int | None = None
         self._alone = True
+        self._groups: set[int] = set()
         self._opened: tuple[_Process, _Machine] | None = None
 
-    def prepare(self, threads: int | None = None, alone: bool = True) -> None:
+    def prepare(self, threads: int | None = None, alone: bool = True, groups: set[int] | None = None) -> None:
         """Call before warm-up, to start what takes its time to start (NVML): :meth:`open` would let the device idle.
 
         Args:
@@ -75,7 +76,9 @@ class Meter:
                 :func:`~.disturbance.disturbed`.
             alone: False where another worker takes turns with this one: it is among the others on the processors, and
                 disturbs nobody. What the rest of the machine did is then for the runner to see.
+            groups: process groups of the ranks that train together on this machine; this process's own if None.
         """
+        self._groups = groups or {os.getpgrp()}
         self._threads = threads if self._device.kind == "cpu" and alone else None
         self._alone = alone
         told(self._device.sample)
@@ -103,7 +106,7 @@ class Meter:
             "processors": len(_processors()),
             "cpu_wait_share": told(_wait_share, self._opened[1], machine),
             "steal_share": told(_steal_share, self._opened[1], machine),
-            "others_share": told(_others_share, self._opened[1], machine),
+            "others_share": told(_others_share, self._opened[1], machine, self._groups),
             "pressure": told(_pressure, self._opened[1], machine),
             "clock_mhz": told(self._read_clock),
             "thermal": told(mac.thermal),
@@ -165,13 +168,13 @@ def _steal_share(before: _Machine, after: _Machine) -> float | None:
     return round(machine.steal / machine.total, 4) if machine and machine.total else None
 
 
-def _others_share(before: _Machine, after: _Machine) -> float | None:
+def _others_share(before: _Machine, after: _Machine, groups: set[int]) -> float | None:
     machine = _interval(before, after)
     if machine is None or not before.processes or not after.processes:
         return None
     second = os.sysconf("SC_CLK_TCK")
     # Data loader processes stay in the group of the worker, which leads it.
-    used = proc.used(before.processes, after.processes, os.getpgrp())
+    used = proc.used(before.processes, after.processes, groups)
     own = max(used.own, (after.cpu - before.cpu) * second)
     ticks = proc.others(machine, own, used.kernel, used.others)
     return round(ticks / second / (after.wall - before.wall), 4)

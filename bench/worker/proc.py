@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 PRESSURES = ("cpu", "memory", "io")
@@ -114,7 +114,7 @@ def processes(root: str) -> Processes:
     return found
 
 
-def used(before: Processes, after: Processes, group: int) -> Used:
+def used(before: Processes, after: Processes, groups: Container[int]) -> Used:
     """Who used the processors between two moments.
 
     A process that ended hands its whole time to the one that waited for it; what it had used before the first moment
@@ -126,7 +126,7 @@ def used(before: Processes, after: Processes, group: int) -> Used:
         earlier = before.get(key)
         gain = process.used - (earlier.used if earlier else 0)
         handed = process.reaped - (earlier.reaped if earlier else 0) - old.get(key[0], 0)
-        who = "own" if process.group == group else "kernel" if process.kernel else "others"
+        who = "own" if process.group in groups else "kernel" if process.kernel else "others"
         ticks[who] += max(gain, 0) + max(handed, 0)
     return Used(**ticks)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from collections.abc import Callable
 from typing import Any
 
-from . import effective, phases
+from . import effective, phases, together
 from .channel import Channel
 from .devices import Device
 from .disturbance import mendable, severity
 from .meter import Meter
 from .phases import Phases
 from .stopwatch import Rule, Stopwatch
+from .team import Alone, Team
 from .turns import Turns
 
 RETRIES = 2
@@ -42,16 +44,27 @@ class Session:
         apart: seconds of what an epoch has beside its steps, by name; see ``Apart`` of the record.
         checks: what the workload was checked for, and what was found.
         extra: what else is worth keeping about what ran.
+        team: the processes that run this case together; mostly this one alone.
     """
 
-    def __init__(self, job: dict[str, Any], channel: Channel, device: Device, turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        job: dict[str, Any],
+        channel: Channel,
+        device: Device,
+        turns: Turns | None = None,
+        team: Team | None = None,
+    ) -> None:
+        self.team = team or Alone()
         self.case: dict[str, Any] = job["case"]
         self.pins: dict[str, Any] = job["pins"]
         self.threads: int = job["threads"]
         self.data: str = job["data"]
         self.scratch: str = job["scratch"]
         self.with_val: bool = job.get("with_val", False)
-        self.compare_losses: bool = device.kind == "mps" or (device.kind == "cuda" and job.get("compare_losses", False))
+        self.compare_losses: bool = self.team.size == 1 and (
+            device.kind == "mps" or (device.kind == "cuda" and job.get("compare_losses", False))
+        )
         self.device = device
         self.apart: dict[str, Any] = {}
         self.checks: dict[str, Any] = {}
@@ -103,7 +116,8 @@ class Session:
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         loaders = runs.get("workers") or 0
         self._single = runs["threads"] == 1 and not loaders
-        self._meter.prepare(threads=1 if self._single else None, alone=self._turns is None)
+        self.team.join()
+        self._meter.prepare(1 if self._single else None, self._turns is None, together.groups(self.team, os.getpgrp()))
         self.device.reset_peaks()
         if self._tells_before:
             self._memory_before = self.device.memory()
@@ -114,6 +128,9 @@ class Session:
             synchronize=self.device.synchronize,
             on_window=self._window_opens,
             block=self._turns.block if self._turns is not None else 0,
+            together=self.team.size > 1,
+            decide=self.team.decide,
+            meet=self.team.meet,
             settling=min(loaders * (runs.get("prefetch") or 1), MOST_SETTLING),
         )
         self._channel.send("phase", name="warmup")
@@ -188,7 +205,7 @@ class Session:
 
     def _window_closes(self) -> None:
         self._readings.append(self._meter.close(self._turns.beside if self._turns is not None else 0))
-        again = self._turns is None and mendable(self._readings[-1]["disturbed"])
+        again = self._turns is None and any(self.team.gather(mendable(self._readings[-1]["disturbed"])))
         if again and len(self._readings) <= RETRIES:
             self.stopwatch.open()
             return
@@ -223,27 +240,31 @@ class Session:
         threads, on_cpu = 1 if self._single else None, self.device.kind == "cpu"
         # Of several windows the least disturbed counts, whatever its speed.
         kept = min(range(len(self._readings)), key=lambda index: severity(self._readings[index], threads, on_cpu))
+        kept = self.team.decide(kept)
         turns = [seconds for _, seconds in watch.turns]
         if turns:
             self.apart["turn"] = round(sum(turns) / len(turns), 6)
-        self._channel.send(
-            "measured",
-            steps=watch.reading(kept),
-            phases=self._parts(*watch.span(kept)),
-            memory=self._memory,
-            memory_before=self._memory_before,
-            device=self.device.facts(),
-            checks=self.checks,
-            extra=self.extra,
-            apart=self.apart,
-            window=self._readings[kept],
-            mendable=mendable(self._readings[kept]["disturbed"]),
-            discarded=[
+        told: dict[str, Any] = {
+            "steps": watch.reading(kept),
+            "phases": self._parts(*watch.span(kept)),
+            "memory": self._memory,
+            "memory_before": self._memory_before,
+            "device": self.device.facts(),
+            "checks": self.checks,
+            "extra": self.extra,
+            "apart": self.apart,
+            "window": self._readings[kept],
+            "mendable": mendable(self._readings[kept]["disturbed"]),
+            "discarded": [
                 {**reading, "steps": watch.reading(index)}
                 for index, reading in enumerate(self._readings)
                 if index != kept
             ],
-        )
+        }
+        if self.team.size > 1:
+            told = together.merged(self.team.gather(told), self.device.kind)
+        if self.team.rank == 0:
+            self._channel.send("measured", **told)
 
     def report_apart(self, measure: Callable[[], dict[str, Any]]) -> None:
         """Measure what an epoch has beside its steps, and send it; what goes wrong there costs the case nothing.

@@ -84,8 +84,11 @@ class Stopwatch:
         accumulation: how many steps the optimizer is to wait for, from now on.
         windows: first step of each window, and the step that it ended before once it is complete.
         timed_cycle: ``accumulation`` in every window; 0 until warm-up is over.
-        planned_steps: of a window whose steps others share the machine with: settled before it is timed, so that
-            another process can do as many; 0 where its own time settles when it is complete.
+        together: whether other processes do the same steps, in turns or at once: how many there are is then settled
+            before they are timed.
+        decide: takes what this process would do next, and gives what all of them do.
+        meet: waits for the others where a window begins.
+        planned_steps: of a window, where that was settled; 0 where its own time settles when it is complete.
         turns: how many steps had ended when an epoch turned, and how long the turn took, in seconds.
         settling: steps that pass after a window was opened before it begins. While the machine is read there, loader
             processes go on making batches: what they are ahead by belongs to no window.
@@ -98,6 +101,9 @@ class Stopwatch:
     on_window: Callable[[], None] = lambda: None
     settling: int = 0
     block: int = 0
+    together: bool = False
+    decide: Callable[[Any], Any] = lambda value: value
+    meet: Callable[[], None] = lambda: None
     seconds: list[float] = field(default_factory=list)
     data_wait: list[float] = field(default_factory=list)
     images: list[int] = field(default_factory=list)
@@ -169,7 +175,7 @@ class Stopwatch:
         self._total += took
         self._edge = now
         if not self.warm:
-            if self.rule.warm(len(self.seconds), self._total):
+            if self.decide(self.rule.warm(len(self.seconds), self._total)):
                 self._choose_cycle()
                 self.open()
             return False
@@ -206,9 +212,10 @@ class Stopwatch:
         """Real accumulation from here on if a window can hold whole cycles of it: decided before it is timed."""
         last = self.seconds[-self.rule.warmup_cycle :]
         mean = sum(last) / len(last)
-        self.accumulation = self.timed_cycle = self.rule.timed_cycle(mean)
-        if self.block:
-            self.planned_steps = math.ceil(self.rule.asked(mean) / self.timed_cycle) * self.timed_cycle
+        cycle = self.rule.timed_cycle(mean)
+        planned = math.ceil(self.rule.asked(mean) / cycle) * cycle if self.block or self.together else 0
+        self.timed_cycle, self.planned_steps = self.decide((cycle, planned))
+        self.accumulation = self.timed_cycle
 
     def open(self) -> None:
         """Open a window: the first one by itself, and another one where one has to be measured again."""
@@ -224,6 +231,7 @@ class Stopwatch:
         self.windows.append([len(self.seconds)])
         self._total = 0.0
         self.synchronize()
+        self.meet()
         self._edge = self.clock()
 
     def reading(self, window: int = -1) -> dict[str, Any]:

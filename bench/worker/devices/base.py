@@ -14,7 +14,9 @@ class Device(Protocol):
     name: str
     kind: str
     asked: str
-    """What torch and Ultralytics are asked for; differs from ``name`` where only one card is left visible."""
+    """What torch and Ultralytics are asked for; differs from ``name`` where only the case's cards are left visible."""
+    own: str
+    """What this process's device is called there: one of ``asked``."""
 
     def why_unusable(self) -> str:
         """One sentence on why this process cannot use it, or an empty string."""

@@ -16,9 +16,13 @@ def survey() -> dict[str, Any]:
 class Cpu:
     """Runs synchronously; its memory is the process's."""
 
-    name = "cpu"
     kind = "cpu"
     asked = "cpu"
+    own = "cpu"
+
+    def __init__(self, name: str = "cpu") -> None:
+        """Nothing is taken; ``name`` is that of the case, which has several where ranks share the CPU."""
+        self.name = name
 
     def why_unusable(self) -> str:
         """The CPU is always there."""

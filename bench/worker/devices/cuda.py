@@ -9,9 +9,6 @@ from typing import Any
 from . import nvml
 from .base import figure, process_peak, reset_process_peak, sampled
 
-INDEX = 0
-"""The index of the one card that is left visible."""
-
 
 def survey() -> dict[str, Any]:
     """What torch says of CUDA, for :mod:`bench.machine.doctor`.
@@ -44,17 +41,27 @@ def survey() -> dict[str, Any]:
 
 
 class Cuda:
-    """A CUDA device by its index among those that are visible to the user.
+    """A CUDA device by its index among those that are visible to the user, or one of several.
 
-    The process is narrowed to that one card before CUDA starts in it. Ultralytics before 8.4.120 rewrites
+    The process is narrowed to the case's cards before CUDA starts in it. Ultralytics before 8.4.120 rewrites
     CUDA_VISIBLE_DEVICES by itself: it would make card 1 the first, or leave the card that the user had chosen.
     """
 
     kind = "cuda"
-    asked = str(INDEX)
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, rank: int = 0) -> None:
+        """Take nothing yet.
+
+        Args:
+            name: of the case: an index, or several joined by ``+``.
+            rank: which of them is this process's.
+        """
         self.name = name
+        self.index = rank
+        """Of its card among those that are left visible."""
+        self._wanted = name.rpartition("x")[2].split("+")
+        self.asked = ",".join(map(str, range(len(self._wanted))))
+        self.own = str(rank)
         self._card: nvml.Card | None = None
         self._looked_up = False
 
@@ -67,47 +74,49 @@ class Cuda:
         count = torch.cuda.device_count()
         if count == 0:
             return f"device {self.name}: torch {torch.__version__} sees no CUDA device on this machine."
-        if int(self.name) >= count:
+        if max(map(int, self._wanted)) >= count:
             return f"device {self.name}: this machine has {count} CUDA device(s), numbered from 0."
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(self.name)] if visible else self.name
+        names = [visible.split(",")[int(one)] for one in self._wanted] if visible else self._wanted
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
         try:
             torch.cuda.init()  # from here on, what anyone writes into the variable means nothing
         except (RuntimeError, AssertionError) as error:
             return f"device {self.name}: CUDA does not start: {' '.join(str(error).split())[:200]}"
-        if torch.cuda.device_count() != 1:
+        if torch.cuda.device_count() != len(self._wanted):
             return f"device {self.name}: it cannot be told apart from the others; set CUDA_VISIBLE_DEVICES to it alone."
+        torch.cuda.set_device(self.index)
         return ""
 
     def synchronize(self) -> None:
         """Wait for all streams of the device."""
         import torch
 
-        torch.cuda.synchronize(INDEX)
+        torch.cuda.synchronize(self.index)
 
     def limit_memory(self, size: int) -> None:
         """Hold the caching allocator to a fraction of the card; what is beside it (context, NCCL) does not count."""
         import torch
 
         if size:
-            total = torch.cuda.get_device_properties(INDEX).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(size / total, 1.0), INDEX)
+            total = torch.cuda.get_device_properties(self.index).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(size / total, 1.0), self.index)
 
     def reset_peaks(self) -> None:
         """Begin to measure the caching allocator's peaks anew."""
         import torch
 
         reset_process_peak()
-        torch.cuda.reset_peak_memory_stats(INDEX)
+        torch.cuda.reset_peak_memory_stats(self.index)
 
     def memory(self) -> dict[str, dict[str, Any]]:
         """Allocator peaks; the device figure is what is in use on the whole card now, other processes included."""
         import torch
 
-        free, total = torch.cuda.mem_get_info(INDEX)
+        free, total = torch.cuda.mem_get_info(self.index)
         return {
-            "allocated": figure(torch.cuda.max_memory_allocated(INDEX), "torch.cuda.max_memory_allocated"),
-            "reserved": figure(torch.cuda.max_memory_reserved(INDEX), "torch.cuda.max_memory_reserved"),
+            "allocated": figure(torch.cuda.max_memory_allocated(self.index), "torch.cuda.max_memory_allocated"),
+            "reserved": figure(torch.cuda.max_memory_reserved(self.index), "torch.cuda.max_memory_reserved"),
             "process": process_peak(),
             "device": figure(total - free, "torch.cuda.mem_get_info, whole card at the end of the window"),
         }
@@ -116,14 +125,14 @@ class Cuda:
         """Name, capability, versions, and allocator retries (above 0: it ran at the edge of memory)."""
         import torch
 
-        properties = torch.cuda.get_device_properties(INDEX)
+        properties = torch.cuda.get_device_properties(self.index)
         return {
             "name": properties.name,
             "capability": f"{properties.major}.{properties.minor}",
             "total_memory": properties.total_memory,
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
-            "allocator_retries": torch.cuda.memory_stats(INDEX).get("num_alloc_retries", 0),
+            "allocator_retries": torch.cuda.memory_stats(self.index).get("num_alloc_retries", 0),
         }
 
     def release(self) -> None:
@@ -145,5 +154,5 @@ class Cuda:
 
         if not self._looked_up:
             self._looked_up = True
-            self._card = nvml.open_card(torch.cuda.get_device_properties(INDEX))
+            self._card = nvml.open_card(torch.cuda.get_device_properties(self.index))
         return self._card.sample() if self._card else sampled()

@@ -80,6 +80,7 @@ class Mps:
     name = "mps"
     kind = "mps"
     asked = "mps"
+    own = "mps"
 
     def why_unusable(self) -> str:
         """Built against available: a torch for Linux has no MPS, and macOS before 12.3 has none either."""

@@ -49,11 +49,12 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
     ``imgsz`` is that of the last batch of images where the trainer keeps its shape as ``shape`` (N, C, H, W).
     """
     args, loader, model = trainer.args, trainer.train_loader, _inner(trainer.model)
+    ranks = _ranks()
     dataset = loader.dataset
     return {
         "device": effective.device_name(trainer.device, device),
         "amp": ("bf16" if args.amp == "bf16" else "on") if trainer.amp else "off",
-        "batch": loader.batch_size,
+        "batch": loader.batch_size * ranks,
         "imgsz": _side(getattr(trainer, "shape", ()) or (0, 0, args.imgsz, args.imgsz)),
         **{name: getattr(args, name, None) for name in TRAIN_ARGUMENTS},
         "epochs": trainer.epochs,
@@ -61,7 +62,7 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "pin_memory": loader.pin_memory,
         "prefetch": loader.prefetch_factor,
         "drop_last": loader.drop_last,
-        "shuffle": type(loader.sampler).__name__ == "RandomSampler",
+        "shuffle": type(loader.sampler).__name__ == "RandomSampler" or getattr(loader.sampler, "shuffle", False),
         "rect": bool(dataset.rect),
         "cache": dataset.cache or ("npy" if _npy_files(dataset) else False),
         "buffer": dataset.max_buffer_length,
@@ -81,6 +82,11 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "nan_recoveries": getattr(trainer, "nan_recovery_attempts", None),
         "integrations": _integrations(trainer.callbacks),
         "classes": trainer.data["nc"],
+        "ranks": ranks,
+        "backend": _backend(),
+        "sync_bn": any(type(module).__name__ == "SyncBatchNorm" for module in model.modules()),
+        "find_unused_parameters": getattr(_wrapped(trainer.model), "find_unused_parameters", None),
+        "broadcast_buffers": getattr(_wrapped(trainer.model), "broadcast_buffers", None),
         **_model(model, args),
     }
 
@@ -118,6 +124,24 @@ def _inner(model: Any) -> Any:
     for name in ("_orig_mod", "module"):
         model = getattr(model, name, model)
     return model
+
+
+def _wrapped(model: Any) -> Any:
+    """A model out of ``torch.compile``'s wrapping alone."""
+    return getattr(model, "_orig_mod", model)
+
+
+def _ranks() -> int:
+    """How many processes train together: what DistributedDataParallel itself asks."""
+    import torch.distributed as dist
+
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _backend() -> str | None:
+    import torch.distributed as dist
+
+    return str(dist.get_backend()) if dist.is_available() and dist.is_initialized() else None
 
 
 def _compiled(model: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from ..devices import Device
 from ..refusal import Refused
 from ..session import Session, WindowComplete
-from . import agreement, read_back
+from . import agreement, read_back, ultralytics_ranks
 from .training_works import TrainingWorks
 from .ultralytics_model import model_file
 
@@ -114,7 +114,10 @@ def run(session: Session) -> None:
 def train(session: Session, arguments: dict[str, Any]) -> None:
     """Run the trainer with the session's marks hung into its callbacks."""
     works = TrainingWorks(session.checks)
-    trainer = trainer_class(session, works)(overrides=arguments)
+    chosen = trainer_class(session, works)
+    if session.team.size > 1:
+        chosen = ultralytics_ranks.as_rank(chosen, session)
+    trainer = chosen(overrides=arguments)
 
     def train_started(trainer: Any) -> None:
         session.set_threads()
@@ -147,6 +150,9 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
             works.look_again(trainer, session.stopwatch.optimizer_steps)
             works.verdict(steps)  # before settings are compared: a loss that is not finite makes Ultralytics warn too
             session.still_runs(read_back.of_trainer(trainer, session.device))
+            if session.team.size > 1:
+                ultralytics_ranks.agree(trainer, session)
+                session.with_val = False  # whether ranks share validation depends on the version
             session.report()
             if session.with_val:
                 session.report_apart(lambda: time_the_rest(trainer, session.device))

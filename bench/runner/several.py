@@ -1,0 +1,138 @@
+"""Several ranks for one case, started by ``torch.distributed.run`` in the measured environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bench.cases.axes import device_names, machines, ranks
+from bench.errors import WrongUse
+from bench.records.outcome import Outcome, Status
+from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
+from bench.runner.worker import ExitCode, Worker
+
+JOB = "YOLOPACE_JOB"
+"""The environment variable by which a rank gets its job, as in ``bench/worker/ranks.py``."""
+
+
+class Meeting(msgspec.Struct, frozen=True):
+    """Where the ranks of several machines meet.
+
+    Attributes:
+        host: of the machine with number 0.
+        port: that it listens on.
+        machine: number of this one.
+    """
+
+    host: str
+    port: int
+    machine: int
+
+    @classmethod
+    def parse(cls, text: str, machine: int, count: int) -> Meeting:
+        """``HOST:PORT``; on machine 0 the port has to be free.
+
+        Raises:
+            WrongUse: where it is none, or the port is in use.
+        """
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise WrongUse(f"{text!r} is no meeting point: write HOST:PORT, with a port from 1 to 65535.")
+        if not 0 <= machine < count:
+            raise WrongUse(f"machine {machine} is not one of {count}: number them from 0 to {count - 1}.")
+        if machine == 0:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("", int(port)))
+                except OSError as error:
+                    why = error.strerror or str(error)
+                    raise WrongUse(f"port {port} cannot be taken on this machine ({why}): name another one.") from error
+        return cls(host, int(port), machine)
+
+
+def several(job: dict[str, Any]) -> bool:
+    """Whether a job is a case that more than one process runs."""
+    return job["kind"] == "case" and ranks(job["case"]["device"]) > 1
+
+
+def impossible(case: dict[str, Any], meeting: Meeting | None = None) -> Outcome | None:
+    """Why a case cannot be run by several processes, before any is started; None where nothing speaks against it."""
+    device, count = case["device"], ranks(case["device"])
+    if case["mode"] != "train":
+        reason = f"device {device}: prediction runs on one device; name one."
+        return Outcome(Status.UNSUPPORTED, reason, ("mode", "device"))
+    if device_names(device)[0] == "mps":
+        reason = f"device {device}: mps has no distributed backend, so training runs on one."
+        return Outcome(Status.UNSUPPORTED, reason, ("device",))
+    if machines(device) > 1 and meeting is None:
+        reason = f"device {device}: it takes {machines(device)} machines; start it on each by `python -m bench node`."
+        return Outcome(Status.UNSUPPORTED, reason, ("device",))
+    if case["batch"] % count:
+        above = -(-case["batch"] // count) * count
+        reason = f"batch {case['batch']} cannot be shared alike by {count} devices: use a multiple, such as {above}."
+        return Outcome(Status.UNSUPPORTED, reason, ("device", "batch"))
+    return None
+
+
+def options(device: str, meeting: Meeting | None) -> list[str]:
+    """Of ``torch.distributed.run``: on one machine it finds a free port itself."""
+    each = [f"--nproc_per_node={len(device_names(device))}"]
+    if meeting is None:
+        return ["--standalone", *each]
+    return [
+        f"--nnodes={machines(device)}",
+        f"--node_rank={meeting.machine}",
+        f"--master_addr={meeting.host}",
+        f"--master_port={meeting.port}",
+        *each,
+    ]
+
+
+def start_ranks(
+    interpreter: Interpreter,
+    job: dict[str, Any],
+    network: bool,
+    started: Callable[[int], None],
+    reaped: Callable[[subprocess.Popen[bytes]], ExitCode],
+    log: Any,
+) -> Worker:
+    """Start the ranks of this machine; what they tell comes out of one worker.
+
+    Args:
+        interpreter: that is measured.
+        job: of a case; ``meeting`` says where other machines are met.
+        network: whether something was named that may have to be fetched.
+        started: hears of the agent's number; the ranks are its children.
+        reaped: makes an exit code of the agent.
+        log: file for what all of them print.
+    """
+    requested = time.monotonic()
+    meeting = msgspec.convert(job["meeting"], Meeting) if job.get("meeting") else None
+    told = {**job, "config": str(config_folder(interpreter)), "network": network}
+    ours, theirs = socket.socketpair()
+    try:
+        process = subprocess.Popen(
+            [interpreter.path, str(ENTRY), "launch", *options(job["case"]["device"], meeting)],
+            stdin=theirs.fileno(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**variables(), JOB: json.dumps(told)},
+        )
+    finally:
+        theirs.close()
+    try:
+        started(process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise
+    return Worker(process.pid, ours.detach(), os.open(os.devnull, os.O_WRONLY), log, requested, reaped(process))
