@@ -14,6 +14,7 @@ from bench.commands.calibrate import calibrate
 from bench.commands.ceiling import ceiling
 from bench.commands.compare import compare
 from bench.commands.doctor import doctor
+from bench.commands.node import node
 from bench.commands.regress import regress
 from bench.commands.selfcheck import selfcheck
 from bench.commands.shared import EpochImages, Format, Results, epoch, read_ceilings, read_records, say
@@ -92,6 +93,7 @@ def report(
 
 app.command()(doctor)
 app.command()(ceiling)
+app.command()(node)
 app.command()(calibrate)
 app.command()(compare)
 app.command()(regress)

@@ -14,6 +14,7 @@ import pytest
 from bench import __version__
 from bench.cases.axes import AXES
 from bench.cases.matrix import profiles
+from bench.ceilings import known, told
 from bench.errors import BenchError, Exit, WrongUse
 from bench.face import Face
 from bench.machine.fingerprint import machine
@@ -33,9 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for axis in AXES.values():
         group.addoption(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
     group.addoption("--per-device", action="store_true", help="batches are of each device, where a case has several")
+    group.addoption("--memory-limit", default="", metavar="SIZE", help="with --mode ceiling: what a process may take")
+    group.addoption("--granularity", default="1", metavar="N", help="with --mode ceiling: batches are multiples of it")
     group.addoption("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: made on the spot")
     group.addoption("--threads", default="0", metavar="N", help="CPU threads; default: what Ultralytics sets")
     group.addoption("--with-val", action="store_true", help="time validation and the saving of a checkpoint too")
+    group.addoption("--energy", action="store_true", help="count joules too, over windows of 10 s and more")
     group.addoption("--compare-losses", action="store_true", help="compare the first losses with the CPU's on cuda too")
     group.addoption("--python", default="", metavar="PATH", help="the interpreter to measure; default: this one")
     group.addoption("--results", default="results", metavar="DIR", help="where records go; default results")
@@ -86,6 +90,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         mode = metafunc.function.__name__.removeprefix("test_")
         planned = metafunc.config.stash[FACE].planned
         metafunc.parametrize("case_id", [name for name, plan in planned.items() if plan.case.mode == mode])
+    if "ceiling_id" in metafunc.fixturenames:
+        metafunc.parametrize("ceiling_id", list(metafunc.config.stash[FACE].questions))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -97,7 +103,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     face = config.stash[FACE]
     last = [item for item in items if _is_precision(item)] if face.precision is not None else []
     order = {name: number for number, name in enumerate(face.planned)}
-    kept = [item for item in items if _case_id(item) is None or _case_id(item) in order]
+    named = {**order, **dict.fromkeys(face.questions)}
+    kept = [item for item in items if (name := _case_id(item) or _ceiling_id(item)) is None or name in named]
     items[:] = [item for item in kept if not _is_precision(item)]
     items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
     yield
@@ -115,10 +122,17 @@ def _case_id(item: pytest.Item) -> str | None:
     return str(callspec.params["case_id"]) if callspec and "case_id" in callspec.params else None
 
 
+def _ceiling_id(item: pytest.Item) -> str | None:
+    """The ceiling that a test is about; None for a test that is about none."""
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params["ceiling_id"]) if callspec and "ceiling_id" in callspec.params else None
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What is left after -k and its like is what will run."""
     face = session.config.stash[FACE]
     face.selected = [face.planned[name] for item in session.items if (name := _case_id(item))]
+    face.asked = [name for item in session.items if (name := _ceiling_id(item))]
     if face.precision is not None and face.selected and not any(map(_is_precision, session.items)):
         _stop(WrongUse("--precision has a test of its own: name bench/ or bench/test_precision.py too."))
 
@@ -131,8 +145,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if face.plan_only:
         for text in plan_lines(face.selected, from_history(face.results)):
             _plugin(config, "terminalreporter").write_line(text)
+        for name in face.asked:
+            _plugin(config, "terminalreporter").write_line(f"ceiling {name}: about a minute")
         return True
-    if config.option.collectonly or not face.selected or config.option.benchmark_disable:
+    nothing = not face.selected and not face.asked
+    if config.option.collectonly or nothing or config.option.benchmark_disable:
         return None
     _plugin(config, "terminalreporter").showfspath = False  # one line a case takes the place of pytest's dots
     try:
@@ -166,6 +183,45 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable
         _settle(record, benchmark)
 
     yield measure_case
+
+
+@pytest.fixture
+def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[[str], None]]:
+    """Searches for a ceiling by its name: a round for every batch that was tried, or a failure with the reason."""
+    config = request.config
+    face = config.stash[FACE]
+
+    def tell(text: str) -> None:
+        reporter = _plugin(config, "terminalreporter")
+        with _plugin(config, "capturemanager").global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(text)
+
+    def search_one(name: str) -> None:
+        if face.run is None:
+            pytest.skip(OFF)
+        try:
+            found = face.search(name, tell)
+        except BenchError as error:
+            _give_up(request, face, error)
+        for text in told(found, []):
+            tell(text)
+        if found.outcome.status is not Status.MEASURED:
+            text = f"{found.outcome.status.value}: {found.outcome.reason}"
+            pytest.fail(text, pytrace=False) if found.outcome.status.broken else pytest.skip(text)
+        benchmark.group = "ceiling: time of a batch that was tried"
+        benchmark.extra_info.update(
+            record=found.id,
+            largest_batch=found.case.batch,
+            ended_by=found.ended_by,
+            limit_bytes=found.limit_bytes,
+            machine=found.machine.fingerprint,
+            torch=found.environment.torch,
+            ultralytics=found.environment.ultralytics,
+        )
+        replay(benchmark, [probe.seconds for probe in found.probes])
+
+    yield search_one
 
 
 @pytest.fixture
@@ -271,7 +327,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = int(face.fatal.code)
         return
     ended_well = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if face.run is not None and ended_well and not face.measured:
+    if face.run is not None and ended_well and not face.measured and not any(map(known, face.ceilings)):
         session.exitstatus = int(Exit.NOTHING_MEASURED)
 
 
@@ -284,7 +340,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("yolopace")
     several = f" in {face.measured_processes} processes" if face.measured_processes > face.measured else ""
     cases = len({plan.case for plan in face.selected})
-    terminalreporter.write_line(f"{face.measured} of {cases} cases measured{several}; records: {face.store.folder}")
+    if face.asked:
+        count = sum(map(known, face.ceilings))
+        terminalreporter.write_line(f"{count} of {len(face.asked)} ceilings found: {face.store.folder}")
+    if cases:
+        terminalreporter.write_line(f"{face.measured} of {cases} cases measured{several}; records: {face.store.folder}")
     if face.report_path is not None:
         terminalreporter.write_line(f"report: {face.report_path}")
     for note in face.notes:

@@ -11,23 +11,30 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES
+from bench.cases.axes import AXES, PRECISIONS
 from bench.cases.matrix import Planned, rounds
+from bench.ceilings import MOST, check_granularity, check_limit, points, search_one
 from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, WrongUse
-from bench.machine.fingerprint import machine
+from bench.machine.fingerprint import devices, machine
 from bench.progress import plus_minus, rate
 from bench.records import calibration, store
+from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
 from bench.records.record import Record
-from bench.request import needs_network, parse
+from bench.request import Request, needs_network, parse
 from bench.runner.calibrate import RUN_PREFIX
+from bench.runner.ceiling import Question, recipe
 from bench.runner.estimate import from_history
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.launcher import Launcher, open_launcher
 from bench.runner.measure import NoData, find_data
 from bench.runner.paths import calibration_folder
 from bench.runner.run import Run
+from bench.sizes import parse_bytes
+
+CEILING = "ceiling"
+"""The mode that is no case: it asks for the largest batch."""
 
 PRECISION_PROCESSES = 5
 """Processes of each case where a precision is asked for, and the fewest that reach one: an interval that stops as soon
@@ -59,6 +66,8 @@ class Face:
 
     Attributes:
         planned: all processes of all cases by name, in the order of the plan.
+        questions: ceilings that may be searched for, by name; ``asked`` are those that pytest's own selection left.
+        ceilings: those that were searched for.
         selected: those that are left after pytest's own selection, in the order in which they run.
         precision: half-width of the interval that every case shall reach, as a share; None where nobody asked.
         run: once it has begun.
@@ -88,17 +97,23 @@ class Face:
             raise WrongUse("--run names a new run and --resume goes on with an old one: give one of them.")
         self.name = self.resume or self.name or store.new_run_name(machine().fingerprint)
         self.interpreter: Interpreter = inspect(option("python"))
+        modes = [part.strip() for part in (option("mode") or "").split(",") if part.strip()]
+        others = ",".join(mode for mode in modes if mode != CEILING)
         request = parse(
             option("profile"),
-            {axis: option(axis) for axis in AXES},
+            {axis: option(axis) for axis in AXES} | {"mode": others or None if modes else option("mode")},
             option("data"),
             _number("threads", option("threads")),
             self.interpreter,
             with_val=option("with_val"),
             compare_losses=option("compare_losses"),
             per_device=option("per_device"),
+            energy=option("energy"),
         )
-        self._cases = request.planned()
+        self._cases = request.planned() if others or not modes else []
+        self.questions = self._asked(option, request) if CEILING in modes else {}
+        self.asked: list[str] = []
+        self.ceilings: list[Ceiling] = []
         self.planned = {plan.name: plan for plan in rounds(self._cases, self.processes, self.name)}
         self.selected: list[Planned] = []
         self.run: Run | None = None
@@ -109,11 +124,42 @@ class Face:
         self.notes: list[str] = []
         self.fatal: BenchError | None = None
 
+    def _asked(self, option: Callable[[str], Any], request: Request) -> dict[str, Question]:
+        """Ceilings that are asked for, by their names."""
+        usual = request.chosen.axes("cpu")
+        values = {"device": devices(), "model": usual["model"], "amp": ["off"], **request.values}
+        granularity = _number("granularity", option("granularity"))
+        if not granularity:
+            raise WrongUse("granularity 0 is not allowed: use a whole number from 1.")
+        limit = parse_bytes("memory-limit", option("memory_limit")) if option("memory_limit") else None
+        found = {}
+        for case in points(values):
+            check_granularity(granularity, case)
+            if limit is not None:
+                check_limit(limit, case)
+            question = Question(case, granularity, MOST, limit, request.threads)
+            found[f"{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}"] = question
+        return found
+
+    def search(self, name: str, tell: Callable[[str], None]) -> Ceiling:
+        """Search for a ceiling by its name; what it is goes into the run's folder.
+
+        Args:
+            name: as it is in :attr:`questions`.
+            tell: hears of every batch that is tried.
+
+        Raises:
+            KeyboardInterrupt: after what was found so far was written.
+        """
+        assert self.store is not None and self.launcher is not None
+        search_one(self.questions[name], self.launcher, self.store.folder, self.ceilings, tell)
+        return self.ceilings[-1]
+
     def begin(self) -> None:
         """Open the run's folder and start what takes time to start."""
         self.store = store.Store(self.results, self.name, new=not self.resume)
         self._order_by(self.store.run)
-        self.launcher = open_launcher(self.interpreter, needs_network(self.selected))
+        self.launcher = open_launcher(self.interpreter, needs_network(self.selected or self._as_planned()))
         self.launcher.prepare()
         if self.resume:
             self.finished = self._on_these_data([r for r in self.store.finished() if self._stands(r)])
@@ -126,6 +172,9 @@ class Face:
             phase_limit=self.phase_limit,
             finished=self.finished,
         )
+
+    def _as_planned(self) -> list[Planned]:
+        return [Planned(question.case, recipe(question)) for question in self.questions.values()]
 
     def _resumed(self, name: str) -> str:
         """The run that ``--resume`` names; the last one is no calibration, which has an order of its own."""
@@ -219,9 +268,10 @@ class Face:
             self.notes.append(trouble)
         records = [*store.read([self.store.folder])[0], *self.store.unsaved]
         if not records:
-            with contextlib.suppress(OSError):  # it holds something else
-                self.store.folder.rmdir()
-            self.store = None
+            if not self.ceilings:
+                with contextlib.suppress(OSError):  # it holds something else
+                    self.store.folder.rmdir()
+                self.store = None
             return
         if self.run.cut:
             self.notes.append(f"the time budget ended before {self.run.cut} more processes could be started")

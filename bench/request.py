@@ -26,10 +26,11 @@ class Request(msgspec.Struct, frozen=True):
     with_val: bool = False
     compare_losses: bool = False
     per_device: bool = False
+    energy: bool = False
 
     def planned(self) -> list[Planned]:
         """The cases in the order in which they run."""
-        flags = {name: getattr(self, name) for name in ("with_val", "compare_losses", "per_device")}
+        flags = {name: getattr(self, name) for name in ("with_val", "compare_losses", "per_device", "energy")}
         return expand(self.chosen, devices(), self.values, self.data, self.threads, **flags)
 
 
@@ -43,6 +44,7 @@ def parse(
     with_val: bool = False,
     compare_losses: bool = False,
     per_device: bool = False,
+    energy: bool = False,
 ) -> Request:
     """Check the options of a run.
 
@@ -55,11 +57,12 @@ def parse(
         with_val: whether validation and the saving of a checkpoint are timed too.
         compare_losses: whether the first losses are compared with the CPU's on cuda too.
         per_device: whether batches are of each device, where a case has several.
+        energy: whether joules are counted.
     """
     values = {axis: parse_values(AXES[axis], text) for axis, text in options.items() if text is not None}
     if threads < 0:
         raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
-    flags = with_val, compare_losses, per_device
+    flags = with_val, compare_losses, per_device, energy
     request = Request(profile(name), values, find_data(data, interpreter), threads, *flags)
     for model in values.get("model", []):
         check_model(model, interpreter)

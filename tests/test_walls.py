@@ -15,7 +15,7 @@ FILES = sorted(BENCH.rglob("*.py"))
 WORKER = [path for path in FILES if path.is_relative_to(BENCH / "worker")]
 HEAVY = ("torch", "torchvision", "ultralytics")
 
-METERS = {"psutil", "pynvml", "zeus"}
+METERS = {"psutil", "pynvml", "zeus_apple_silicon"}
 """What may measure energy or memory in a worker, where it is installed."""
 
 LIBRARIES = {"torch", "torchvision", "ultralytics", "numpy", "cv2", *METERS}

@@ -15,6 +15,8 @@ DISTURBED = "disturbed"
 DATA = "data bound"
 MODELLED = "modelled"
 FAILED = "a repeat failed"
+NO_TENSOR_CORES = "fp16 without tensor cores"
+FELL_BACK = "operators on the CPU"
 
 LEGEND = {
     DISTURBED: "Something else on the machine disturbed the window, and it was no quieter when it was measured again.",
@@ -27,6 +29,10 @@ LEGEND = {
         "how often it really comes."
     ),
     FAILED: "A later process of the case was started and gave no figure.",
+    NO_TENSOR_CORES: "The card is older than Volta (capability below 7.0): fp16 saves memory and hardly any time.",
+    FELL_BACK: (
+        "PYTORCH_ENABLE_MPS_FALLBACK is set, and operators that mps lacks ran on the CPU: no speed of mps alone."
+    ),
 }
 """What each mark means, and what to do about it."""
 
@@ -72,6 +78,10 @@ def marks(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
         found.append(DATA)
     if any(record.steps is not None and record.steps.modelled for record in measured):
         found.append(MODELLED)
+    if any(record.case.amp == "on" and record.device.get("tensor_cores") is False for record in measured):
+        found.append(NO_TENSOR_CORES)
+    if fell_back := dict.fromkeys(name for record in measured for name in record.device.get("fell_back") or ()):
+        found.append(f"{FELL_BACK} ({', '.join(map(str, fell_back))})".replace(";", ","))
     if measured and any(map(failed, others)):
         found.append(FAILED)
     return found

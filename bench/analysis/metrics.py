@@ -60,6 +60,9 @@ RATE = Unit("images/s", significant)
 SECONDS = Unit("s", show_duration)
 BYTES = Unit("bytes", show_bytes)
 SHARE = Unit("%", lambda share: f"{significant(share * 100)} %")
+JOULES = Unit("J", lambda joules: f"{significant(joules)} J")
+PER_JOULE = Unit("images/J", lambda images: f"{significant(images)} images/J")
+WATTS = Unit("W", lambda watts: f"{significant(watts)} W")
 RATIO = Unit("×", lambda ratio: f"{significant(ratio)}×")
 
 
@@ -96,5 +99,10 @@ METRICS = {
         Metric("validation_seconds", "Time of a validation", SECONDS, "lower"),
         Metric("checkpoint_seconds", "Time of saving a checkpoint", SECONDS, "lower"),
         Metric("peak_memory_bytes", "Peak memory", BYTES, "lower"),
+        Metric("validation_memory_bytes", "Peak memory of validation", BYTES, "lower"),
+        Metric("loaders_memory_bytes", "Memory of data loader processes", BYTES, "lower"),
+        Metric("images_per_joule", "Images for each joule", PER_JOULE, "higher"),
+        Metric("joules_per_image", "Energy of an image", JOULES, "lower"),
+        Metric("idle_watts", "Idle power", WATTS, "lower"),
     )
 }

@@ -53,6 +53,12 @@ COLUMNS = (
     "checkpoint_seconds",
     "peak_memory_bytes",
     "peak_memory_how",
+    "validation_memory_bytes",
+    "loaders_memory_bytes",
+    "images_per_joule",
+    "joules_per_image",
+    "idle_watts",
+    "energy_how",
     "steps",
     "threads",
     "torch",
@@ -87,8 +93,22 @@ NUMBERS = (
     "turn_seconds",
     "validation_seconds",
     "checkpoint_seconds",
+    "images_per_joule",
+    "joules_per_image",
+    "idle_watts",
 )
-WHOLE = ("batch", "imgsz", "processes", "epoch_images", "validation_images", "peak_memory_bytes", "steps", "threads")
+WHOLE = (
+    "batch",
+    "imgsz",
+    "processes",
+    "epoch_images",
+    "validation_images",
+    "peak_memory_bytes",
+    "validation_memory_bytes",
+    "loaders_memory_bytes",
+    "steps",
+    "threads",
+)
 
 PHASES = ("preprocess", "forward", "backward", "optimizer")
 """Parts of a training step of which the table has the shares, as :attr:`Record.phases` names them."""
@@ -219,6 +239,29 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
         "steps": sum(len(record.steps.window) for record in measured if record.steps),
         "peak_memory_bytes": peak.bytes if peak else None,
         "peak_memory_how": peak.how if peak else None,
+        "validation_memory_bytes": _largest(measured, lambda record: peak_memory(record.apart.validation_memory)),
+        "loaders_memory_bytes": _largest(measured, lambda record: record.memory.get("loaders")),
+        **_energy(measured),
+    }
+
+
+def _largest(records: Sequence[Record], figure: Callable[[Record], Memory | None]) -> int | None:
+    """The largest of a memory figure that some processes tell; None where none does."""
+    told = [memory.bytes for record in records if (memory := figure(record)) is not None and memory.bytes is not None]
+    return max(told, default=None)
+
+
+def _energy(records: Sequence[Record]) -> dict[str, Any]:
+    """Cells of energy: the mean over processes that counted joules."""
+    told = [record.energy for record in records if record.energy is not None]
+    each = [joules for energy in told if (joules := energy.joules_per_image) is not None]
+    idle = [energy.idle_watts for energy in told if energy.idle_watts is not None]
+    mean = statistics.fmean(each) if each else None
+    return {
+        "images_per_joule": 1 / mean if mean else None,
+        "joules_per_image": mean,
+        "idle_watts": statistics.fmean(idle) if idle else None,
+        "energy_how": told[0].how if told else None,
     }
 
 

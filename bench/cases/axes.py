@@ -102,7 +102,7 @@ AXES = {
     for axis in (
         Axis("mode", "Mode", parse_mode, "train,predict"),
         Axis("model", "Model", parse_model, "yolov8n,yolo11n (random weights), or .pt and .yaml files"),
-        Axis("device", "Device", parse_device, "cpu,mps,0,0+1"),
+        Axis("device", "Device", parse_device, "cpu,mps,0, or several in one case: 0+1"),
         Axis("amp", "AMP", parse_amp, "off,on,bf16"),
         Axis("batch", "Batch", _whole("batch", 1, 65536), "images a step, such as 4,8"),
         Axis("imgsz", "Image size", _whole("imgsz", 1, 16384), "pixels a side, such as 160,320"),

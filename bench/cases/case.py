@@ -29,7 +29,7 @@ class Case(msgspec.Struct, frozen=True, order=True):
     Attributes:
         mode: ``train`` or ``predict``.
         model: a model name, or the absolute path of a ``.pt`` or ``.yaml`` file.
-        device: ``cpu``, ``mps``, a CUDA index, or several joined by ``+``.
+        device: ``cpu``, ``mps``, a CUDA index, or several joined by ``+``; ``2x0+1`` are two machines with two each.
         amp: ``off``, ``on`` or ``bf16``.
         batch: images a step, over all devices together.
         imgsz: pixels a side.

@@ -14,7 +14,7 @@ import msgspec
 
 from bench.cases.axes import AXES, device_kind, ranks
 from bench.cases.case import Case
-from bench.cases.recipe import Recipe, pins_for
+from bench.cases.recipe import ENERGY_SECONDS, Recipe, pins_for
 from bench.errors import WrongUse
 
 FILE = Path(__file__).with_name("profiles.toml")
@@ -102,6 +102,7 @@ def expand(
     with_val: bool = False,
     compare_losses: bool = False,
     per_device: bool = False,
+    energy: bool = False,
 ) -> list[Planned]:
     """All cases, most informative first.
 
@@ -113,6 +114,7 @@ def expand(
         threads: see :class:`Recipe`.
         with_val: see :class:`Recipe`; of training.
         compare_losses: see :class:`Recipe`; of training on cuda, where it is a choice.
+        energy: see :class:`Recipe`.
         per_device: whether batches are of each device; a case's is that of all of them.
 
     Returns:
@@ -140,13 +142,14 @@ def expand(
             recipes[key] = Recipe(
                 warmup_seconds=timing.warmup_seconds[case.device_kind],
                 window_steps=timing.window_steps,
-                window_seconds=timing.window_seconds,
+                window_seconds=max(timing.window_seconds, ENERGY_SECONDS) if energy else timing.window_seconds,
                 pins=pins_for(case.mode),
                 threads=threads,
                 data=data,
                 data_steps=MADE_DATA_STEPS[case.mode][case.device_kind],
                 with_val=with_val and case.mode == "train",
                 compare_losses=compare_losses and key == ("train", "cuda"),
+                energy=energy,
             )
         planned.append(Planned(case, recipes[key]))
     return planned

@@ -55,6 +55,10 @@ PINS: dict[str, tuple[Pin, ...]] = {
 """Reasons stand beside the settings, here and in the report."""
 
 
+ENERGY_SECONDS = 10.0
+"""Least seconds of a window whose joules are counted: counters move in steps of up to a tenth of a second."""
+
+
 class Recipe(msgspec.Struct, frozen=True):
     """How to measure one case.
 
@@ -69,6 +73,7 @@ class Recipe(msgspec.Struct, frozen=True):
         pins: settings of Ultralytics that are fixed; reasons in :data:`PINS`.
         with_val: whether validation and the saving of a checkpoint are timed too, once, after the window.
         compare_losses: whether the first losses are compared with the CPU's on cuda too; on mps they always are.
+        energy: whether joules are counted, over windows of at least :data:`ENERGY_SECONDS`.
         version: of the way of measuring itself.
     """
 
@@ -82,6 +87,7 @@ class Recipe(msgspec.Struct, frozen=True):
     data_seed: int = 0
     with_val: bool = False
     compare_losses: bool = False
+    energy: bool = False
     version: int = VERSION
 
     @property

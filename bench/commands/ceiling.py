@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from bench.cases.axes import AXES, parse_values
-from bench.cases.case import Case
+from bench.ceilings import MOST, check_granularity, check_limit, fitting, known, points, search_one, told
 from bench.commands.shared import say
-from bench.durations import about
 from bench.errors import Exit, NothingMeasured, WrongUse
-from bench.sizes import parse_bytes, shown
+from bench.sizes import parse_bytes
 
 if TYPE_CHECKING:  # --help does without what these import
-    from bench.analysis.ceiling import Search
-    from bench.records.ceiling import Ceiling, Probe
-    from bench.runner.ceiling import Found, Question
-    from bench.runner.launcher import Launcher
-
-MOST = 1024
-"""The largest batch that is tried where nobody says."""
+    from bench.records.ceiling import Ceiling
 
 CARDS = "8GiB,12GiB,16GiB,24GiB"
 
@@ -83,13 +72,12 @@ def ceiling(
     }
     for name in values["model"]:
         check_model(name, interpreter)
-    cases = [
-        Case(mode="ceiling", model=one, device=where, amp=precision, batch=0, imgsz=size)
-        for where, one, precision in itertools.product(values["device"], values["model"], values["amp"])
-        for size in (parse_values(AXES["imgsz"], imgsz) if imgsz else usual_sizes(where))
-    ]
-    if limit is not None:
-        for case in cases:
+    if imgsz:
+        values["imgsz"] = parse_values(AXES["imgsz"], imgsz)
+    cases = points(values)
+    for case in cases:
+        check_granularity(granularity, case)
+        if limit is not None:
             check_limit(limit, case)
     wanted = [
         (case, size) for case in cases for size in dict.fromkeys([limit, *(fitting(sizes, case) if verify else [])])
@@ -100,7 +88,7 @@ def ceiling(
     launcher = open_launcher(interpreter, needs_network([Planned(case, recipe(Question(case))) for case in cases]))
     try:
         for case, size in wanted:
-            search_one(Question(case, granularity, most, size, threads), launcher, store.folder, found)
+            search_one(Question(case, granularity, most, size, threads), launcher, store.folder, found, say)
     except KeyboardInterrupt:
         stopped = True
     finally:
@@ -115,150 +103,3 @@ def ceiling(
     if stopped:
         say("stopped: searches that were not over are marked as interrupted")
         raise typer.Exit(Exit.NOT_COMPARABLE)
-
-
-def known(found: Ceiling) -> bool:
-    """Whether the largest batch is known."""
-    return found.outcome.status.value == "measured"
-
-
-def check_limit(limit: int, case: Case) -> None:
-    """Raise :class:`WrongUse` for a limit that nothing would hold a process to."""
-    from bench.runner.ceiling import room
-    from bench.runner.limits import enforced
-
-    if case.device_kind == "cpu":
-        if not enforced():
-            raise WrongUse("memory-limit: this system keeps no such limit on the CPU; leave it out, or use Linux.")
-        return
-    there = room(case)
-    if there is not None and limit > there:
-        raise WrongUse(f"memory-limit {shown(limit)} is more than device {case.device} has: at most {shown(there)}.")
-
-
-def usual_sizes(device: str) -> list[int]:
-    """Image sizes of a device where nobody says: small ones on a CPU."""
-    return [160, 320] if device == "cpu" else [320, 640]
-
-
-def fitting(sizes: Sequence[int], case: Case) -> list[int]:
-    """Those of some limits that the device has."""
-    from bench.runner.ceiling import room
-
-    there = room(case)
-    return [size for size in sizes if there is None or size <= there]
-
-
-def search_one(question: Question, launcher: Launcher, folder: Path, found: list[Ceiling]) -> None:
-    """Search for one ceiling, and write it; one that Ctrl-C stops is written as far as it came.
-
-    Raises:
-        KeyboardInterrupt: after that.
-    """
-    from bench.analysis.ceiling import Search
-    from bench.analysis.ceiling_of import tried
-    from bench.records.ceiling import save
-    from bench.records.outcome import Outcome, Status
-    from bench.runner.ceiling import Found, find, provide_data, room
-    from bench.runner.measure import NoData
-
-    seen, started = Found(), datetime.now(UTC).isoformat(timespec="seconds")
-    search, stop = Search(question.granularity, question.most), None
-    say(f"{title(question.case)}: searching ...")
-    try:
-        data = provide_data(question, launcher)
-        there = room(question.case)
-        if question.limit is None and question.case.device_kind == "cpu":
-            question = msgspec.structs.replace(question, limit=there)
-        search = Search(question.granularity, question.most, question.limit or there)
-        find(
-            question,
-            data,
-            launcher.interpreter,
-            lambda probes: search.next(tried(probes)),
-            lambda probe: say(line(probe)),
-            seen,
-        )
-    except NoData as error:
-        seen.failed = Outcome(Status.FAILED, error.outcome.reason)
-    except KeyboardInterrupt as pressed:
-        seen.failed, stop = Outcome(Status.INTERRUPTED, "Stopped while searching."), pressed
-    ceiling = summed(question, search, seen, launcher, started, folder.name)
-    found.append(ceiling)
-    try:
-        save(folder, ceiling)
-    except OSError as error:
-        say(f"{folder} cannot be written: {error.strerror or error}")
-    if stop is not None:
-        raise stop
-
-
-def summed(question: Question, search: Search, seen: Found, launcher: Launcher, started: str, run: str) -> Ceiling:
-    """A ceiling, from its probes."""
-    from bench.analysis.ceiling_of import edge, line_of
-    from bench.machine.conditions import conditions
-    from bench.machine.fingerprint import machine
-    from bench.records.ceiling import Ceiling
-    from bench.records.outcome import Outcome, Status
-    from bench.runner.ceiling import recipe
-
-    batch, ended_by = edge(search, seen.probes)
-    return Ceiling(
-        run=run,
-        started=started,
-        case=msgspec.structs.replace(question.case, batch=batch),
-        recipe=recipe(question),
-        outcome=seen.failed or Outcome(Status.MEASURED),
-        ended_by="" if seen.failed else ended_by,
-        machine=machine(),
-        environment=launcher.interpreter.environment,
-        conditions=conditions(),
-        effective=seen.effective,
-        granularity=question.granularity,
-        most=question.most,
-        limit_bytes=question.limit,
-        limit_how=seen.limit_how,
-        line=line_of(seen.probes),
-        probes=seen.probes,
-    )
-
-
-def title(case: Case) -> str:
-    """``yolov8n on cpu, AMP off, 160 px``."""
-    return f"{case.model_name} on {case.device}, AMP {case.amp}, {case.imgsz} px"
-
-
-def line(probe: Probe) -> str:
-    """One probe in a line."""
-    said = "trains" if probe.fits else probe.ended_by or f"{probe.outcome.status.value}: {probe.outcome.reason}"
-    peak = f", peak {shown(probe.peak)}" if probe.peak else ""
-    return f"  batch {probe.batch}: {said}{peak}  [{about(probe.seconds)}]"
-
-
-def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
-    """What was found, in a few lines."""
-    from bench.analysis.ceiling import card_sizes
-    from bench.analysis.ceiling_of import fit_of
-
-    within = f" within {shown(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
-    if not known(found):
-        largest = f" batch {found.case.batch} trains{within}, but" if found.case.batch else ""
-        status = found.outcome.status.value.replace("_", " ")
-        return [f"{title(found.case)}:{largest} {status}: {found.outcome.reason}"]
-    if not found.case.batch:
-        return [f"{title(found.case)}: not even batch {found.granularity} trains{within}"]
-    seconds = sum(probe.seconds for probe in found.probes)
-    why = "the largest that was asked for" if found.ended_by == "limit" else f"then {found.ended_by}"
-    said = [
-        f"{title(found.case)}: batch {found.case.batch} trains{within}; {why}; "
-        f"{len(found.probes)} probes in {about(seconds)}"
-    ]
-    if found.line:
-        memory = found.line
-        grows = f"{shown(memory.base)} and {shown(memory.slope)} an image, within {shown(memory.residual)}"
-        said.append(f"  memory of training itself: {grows}")
-        batches = card_sizes(fit_of(memory), sizes, found.granularity)
-        fits = [f"{batch} in {shown(size)}" for size, batch in zip(sizes, batches, strict=True)]
-        if fits:
-            said.append(f"  by that line: {', '.join(fits)}")
-    return said

@@ -186,7 +186,7 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
         try:
             for number in range(len(trials), count):
                 if effect.share and not step:
-                    step = mean_step(sides[0], planned)
+                    step = mean_step(sides[0], planned) + FLOOR
                 seconds = effect.share * step
                 patched[0].plant(effect.where, FLOOR)
                 patched[1].plant(effect.where, FLOOR + seconds)

@@ -182,6 +182,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         steal_share: time that the hypervisor gave to other machines, of the machine's processor time.
         others_share: processor time that other processes of the machine used, in processors.
         pressure: share of time in which some task waited, by ``cpu``, ``memory`` and ``io`` (pressure-stall).
+        swap_bytes: by how much the machine's swap grew.
         clock_mhz: mean clock of the processors at the end.
         thermal: the system's word for thermal pressure, such as ``nominal`` or ``heavy``.
         on_battery: whether the machine ran on its battery.
@@ -200,6 +201,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     steal_share: float | None = None
     others_share: float | None = None
     pressure: dict[str, float] | None = None
+    swap_bytes: int | None = None
     clock_mhz: float | None = None
     thermal: str | None = None
     on_battery: bool | None = None
@@ -219,12 +221,38 @@ class Apart(msgspec.Struct, frozen=True, kw_only=True):
         validation: of the validation set, once.
         validation_images: how many images that is.
         checkpoint: of saving one.
+        validation_memory: peaks of validation by itself, as ``memory`` of the record has those of training.
     """
 
     turn: float | None = None
     validation: float | None = None
     validation_images: int | None = None
     checkpoint: float | None = None
+    validation_memory: dict[str, Memory] = {}
+
+
+class Energy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a window took.
+
+    Attributes:
+        joules: all together, idle power included; None where nothing counts them, and ``how`` says why.
+        seconds, images: of the window.
+        idle_watts: before warm-up, with the model in memory and nothing to do.
+        how: what was counted, and by what.
+        of: ``card`` or ``machine``: whose energy it is.
+    """
+
+    joules: float | None
+    seconds: float
+    images: int
+    idle_watts: float | None = None
+    how: str
+    of: str = ""
+
+    @property
+    def joules_per_image(self) -> float | None:
+        """Idle power included."""
+        return self.joules / self.images if self.joules and self.images else None
 
 
 class Noise(msgspec.Struct, frozen=True, kw_only=True):
@@ -346,7 +374,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     steps: Steps | None = None
     phases: dict[str, Phase] = {}
     memory: dict[str, Memory] = {}
-    energy: dict[str, Any] | None = None
+    energy: Energy | None = None
     device: dict[str, Any] = {}
     window: Window | None = None
     discarded: list[Window] = []

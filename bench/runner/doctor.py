@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,19 @@ def look(python: str) -> tuple[Survey, Software]:
         WrongUse: where the interpreter is none, or does not answer.
     """
     path = executable(python)
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(told_by, path)
+        machine = survey(cache_folder(), low_power=low_power(), uv=uv_version())
+        return machine, asked.result()
+
+
+def told_by(path: str) -> Software:
+    """What an interpreter says of its torch; raises :class:`WrongUse` where it does not answer at all."""
     try:
-        software = msgspec.convert(ask(path, "doctor"), Software)
+        return msgspec.convert(ask(path, "doctor"), Software)
     except (WrongUse, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
         facts = ask(path, "facts")
-        software = msgspec.convert({"environment": facts, "import_error": str(error)}, Software)
-    return survey(cache_folder(), low_power=low_power(), uv=uv_version()), software
+        return msgspec.convert({"environment": facts, "import_error": str(error)}, Software)
 
 
 def said_by(command: Sequence[str | Path]) -> str:

@@ -19,7 +19,7 @@ from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
 from bench.runner.launcher import Launcher, scratch_folder
 from bench.runner.paths import cache_folder, calibration_folder
-from bench.runner.several import impossible, several
+from bench.runner.several import Meeting, impossible, several
 from bench.runner.worker import Died, RanWild, Silent, Worker
 
 SETUP_LIMIT = 300.0
@@ -70,7 +70,7 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
         Interrupted: with what was seen so far; the worker is ended.
     """
     together = several(job)
-    if together and (why := impossible(job["case"], job.get("meeting"))):
+    if together and (why := impossible(job["case"], bool(job.get("meeting")))):
         return Seen(outcome=why)
     worker = launcher.start(job)
     events: dict[str, dict[str, Any]] = {}
@@ -188,8 +188,15 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
     return {key: seen.data[key] for key in ("yaml", "fingerprint", "images")}
 
 
-def case_job(planned: Planned, data: dict[str, Any], scratch: str) -> dict[str, Any]:
-    """What a worker is told of a case: ``scratch`` is a folder of its own, ``data`` what :func:`find_data` gave."""
+def case_job(planned: Planned, data: dict[str, Any], scratch: str, meeting: Meeting | None = None) -> dict[str, Any]:
+    """What a worker is told of a case.
+
+    Args:
+        planned: the case.
+        data: what :func:`find_data` gave.
+        scratch: a folder of its own.
+        meeting: where other machines are met.
+    """
     recipe = planned.recipe
     return {
         "kind": "case",
@@ -203,14 +210,31 @@ def case_job(planned: Planned, data: dict[str, Any], scratch: str) -> dict[str, 
         },
         "with_val": recipe.with_val,
         "compare_losses": recipe.compare_losses,
+        "energy": recipe.energy,
         "data": data["yaml"],
         "scratch": scratch,
+        "meeting": msgspec.to_builtins(meeting),
         "oom_kills": oom_kills(),
     }
 
 
-def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str, phase_limit: float) -> Record:
-    """Measure one case in a fresh process.
+def measure(
+    launcher: Launcher,
+    planned: Planned,
+    data: dict[str, Any],
+    run: str,
+    phase_limit: float,
+    meeting: Meeting | None = None,
+) -> Record:
+    """Measure one case in a fresh process, or in as many as it has devices.
+
+    Args:
+        launcher: of the environment.
+        planned: the case.
+        data: what :func:`find_data` gave.
+        run: name of the run.
+        phase_limit: seconds that warm-up and window may take each.
+        meeting: where other machines are met.
 
     Raises:
         Interrupted: with the record of the interrupted case.
@@ -250,7 +274,7 @@ def measure(launcher: Launcher, planned: Planned, data: dict[str, Any], run: str
 
     with scratch_folder() as scratch:
         try:
-            return record(run_job(launcher, case_job(planned, data, scratch), phase_limit))
+            return record(run_job(launcher, case_job(planned, data, scratch, meeting), phase_limit))
         except Interrupted as stop:
             raise Interrupted(record=record(stop.seen) if stop.seen else None) from None
 
@@ -273,8 +297,8 @@ def phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
     return {part: Phase.over(seconds, kinds, seen["how"]) for part, seconds in seen["seconds"].items()}
 
 
-APART = ("validation", "validation_images", "checkpoint")
+APART = ("validation", "validation_images", "checkpoint", "validation_memory")
 """What a worker tells of the rest of an epoch, after its steps."""
 
-MEASURED = ("steps", "memory", "device", "window", "discarded", "apart", "checks", "extra")
+MEASURED = ("steps", "memory", "device", "window", "discarded", "apart", "checks", "extra", "energy")
 """Parts of a record that a worker fills in."""

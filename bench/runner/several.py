@@ -63,8 +63,13 @@ def several(job: dict[str, Any]) -> bool:
     return job["kind"] == "case" and ranks(job["case"]["device"]) > 1
 
 
-def impossible(case: dict[str, Any], meeting: Meeting | None = None) -> Outcome | None:
-    """Why a case cannot be run by several processes, before any is started; None where nothing speaks against it."""
+def impossible(case: dict[str, Any], met: bool = False) -> Outcome | None:
+    """Why a case cannot be run by several processes, before any is started; None where nothing speaks against it.
+
+    Args:
+        case: by its axes.
+        met: whether it is known where other machines are met.
+    """
     device, count = case["device"], ranks(case["device"])
     if case["mode"] != "train":
         reason = f"device {device}: prediction runs on one device; name one."
@@ -72,7 +77,7 @@ def impossible(case: dict[str, Any], meeting: Meeting | None = None) -> Outcome 
     if device_names(device)[0] == "mps":
         reason = f"device {device}: mps has no distributed backend, so training runs on one."
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
-    if machines(device) > 1 and meeting is None:
+    if machines(device) > 1 and not met:
         reason = f"device {device}: it takes {machines(device)} machines; start it on each by `python -m bench node`."
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
     if case["batch"] % count:

@@ -31,6 +31,9 @@ IDLE = WAIT
 MEMORY_PRESSURE = WAIT
 """Share of the time in which some task may wait for memory: it cannot have cost more than that."""
 
+SWAPPED = 64 * 2**20
+"""Bytes by which swap may grow. On a Mac memory that is full is no error: training goes on, slower and slower."""
+
 THERMAL = "moderate"
 """The last level that is fine: ``heavy`` is where macOS begins to throttle."""
 
@@ -106,6 +109,9 @@ def signs(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = Fa
     memory = (reading.get("pressure") or {}).get("memory")
     if memory is not None:
         found.append(Sign(memory / MEMORY_PRESSURE, f"some task waited {_percent(memory)} of the time for memory"))
+    if reading.get("swap_bytes") is not None:
+        grown = reading["swap_bytes"]
+        found.append(Sign(grown / SWAPPED, f"swap grew by {grown / 2**20:.0f} MiB"))
     if reading.get("device_others"):
         count = reading["device_others"]
         found.append(Sign(None, f"{count} other process{'es' if count > 1 else ''} computed on the device"))

@@ -45,13 +45,29 @@ def facts() -> dict[str, Any]:
     }
     try:
         import torch
-        import torchvision  # noqa: F401 - one that was built for another torch fails here
 
+        load_torchvision()
         importlib.import_module("cv2")  # Ultralytics needs it; on servers it lacks libGL
     except Exception as error:  # a library that is missing, or was built for another system
         return {**found, "import_error": " ".join(str(error).split())[:300] or type(error).__name__}
     gloo = bool(torch.distributed.is_available() and torch.distributed.is_gloo_available())
     return {**found, "cpu": cpu.survey(), "cuda": cuda.survey(), "mps": mps.survey(), "gloo": gloo}
+
+
+def load_torchvision() -> None:
+    """Load its library, which fails where it was built for another torch; to import all of it takes a second more."""
+    import torch
+
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None:
+        raise ModuleNotFoundError("No module named 'torchvision'")
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    libraries = [file for place in places for file in sorted(place.glob("_C*"))]
+    if not libraries:
+        importlib.import_module("torchvision")
+    for library in libraries:
+        torch.ops.load_library(str(library))
+    getattr(torch.ops.torchvision, "nms")  # noqa: B009 - what Ultralytics needs of it, and raises where it is not there
 
 
 def weights() -> list[str]:

@@ -37,6 +37,31 @@ def thermal() -> str | None:
         cancel(token)
 
 
+class _Swap(ctypes.Structure):
+    """``struct xsw_usage`` of sys/sysctl.h."""
+
+    _fields_ = (
+        ("total", ctypes.c_uint64),
+        ("avail", ctypes.c_uint64),
+        ("used", ctypes.c_uint64),
+        ("pagesize", ctypes.c_uint32),
+        ("encrypted", ctypes.c_bool),
+    )
+
+
+def swap_used() -> int | None:
+    """Bytes of memory that lie in swap; None on other systems, and where it does not answer."""
+    if sys.platform != "darwin":
+        return None
+    ask = ctypes.CDLL(SYSTEM).sysctlbyname
+    ask.argtypes = (ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+    ask.restype = ctypes.c_int
+    found, size = _Swap(), ctypes.c_size_t(ctypes.sizeof(_Swap))
+    if ask(b"vm.swapusage", ctypes.byref(found), ctypes.byref(size), None, 0) != 0:
+        return None
+    return int(found.used)
+
+
 def on_battery() -> bool | None:
     """Whether the machine runs on its battery; None on other systems, and where it does not answer."""
     if sys.platform != "darwin":

@@ -36,6 +36,7 @@ class _Machine:
     ticks: proc.Ticks | None
     processes: proc.Processes
     pressure: dict[str, int]
+    swap: int | None
 
 
 def told(question: Callable[..., Value], *arguments: Any) -> Value | None:
@@ -108,6 +109,7 @@ class Meter:
             "steal_share": told(_steal_share, self._opened[1], machine),
             "others_share": told(_others_share, self._opened[1], machine, self._groups),
             "pressure": told(_pressure, self._opened[1], machine),
+            "swap_bytes": _swapped(self._opened[1], machine),
             "clock_mhz": told(self._read_clock),
             "thermal": told(mac.thermal),
             "on_battery": told(self._read_battery),
@@ -129,6 +131,7 @@ class Meter:
             processes=told(proc.processes, self._root) or {},
             ticks=told(proc.ticks, self._root),
             pressure=told(proc.pressure, self._root) or {},
+            swap=self._read_swap(),
             wall=time.perf_counter(),
             cpu=self._read_process().cpu,
         )
@@ -136,6 +139,10 @@ class Meter:
     def _read_clock(self) -> float | None:
         clock = proc.clock(self._root, self._system, _processors())
         return None if clock is None else float(round(clock))
+
+    def _read_swap(self) -> int | None:
+        found = told(proc.swap_used, self._root)
+        return told(mac.swap_used) if found is None else found
 
     def _read_battery(self) -> bool | None:
         found = proc.on_battery(self._system)
@@ -178,6 +185,12 @@ def _others_share(before: _Machine, after: _Machine, groups: set[int]) -> float 
     own = max(used.own, (after.cpu - before.cpu) * second)
     ticks = proc.others(machine, own, used.kernel, used.others)
     return round(ticks / second / (after.wall - before.wall), 4)
+
+
+def _swapped(before: _Machine, after: _Machine) -> int | None:
+    if before.swap is None or after.swap is None:
+        return None
+    return max(after.swap - before.swap, 0)
 
 
 def _pressure(before: _Machine, after: _Machine) -> dict[str, float] | None:

@@ -62,6 +62,16 @@ def read(path: str) -> bytes | None:
         os.close(descriptor)
 
 
+def swap_used(root: str) -> int | None:
+    """Bytes of memory that lie in swap."""
+    found = {}
+    for line in (read(f"{root}/meminfo") or b"").splitlines():
+        name, _, rest = line.partition(b":")
+        if name in (b"SwapTotal", b"SwapFree") and (fields := rest.split()):
+            found[name] = int(fields[0]) * 1024
+    return found[b"SwapTotal"] - found[b"SwapFree"] if len(found) == 2 else None
+
+
 def waits(root: str) -> dict[str, int] | None:
     """Nanoseconds that each thread of this process stood ready without a processor, since it began."""
     found = {}

@@ -11,7 +11,9 @@ from typing import Any
 from . import effective, phases, together
 from .channel import Channel
 from .devices import Device
+from .devices.base import loaders_memory
 from .disturbance import mendable, severity
+from .energy import Energy
 from .meter import Meter
 from .phases import Phases
 from .stopwatch import Rule, Stopwatch
@@ -76,6 +78,7 @@ class Session:
         self._channel = channel
         self._turns = turns
         self._meter = Meter(device)
+        self._energy = Energy(device.energy) if job.get("energy") else None
         self._readings: list[dict[str, Any]] = []
         self._memory: dict[str, Any] = {}
         self._memory_before: dict[str, Any] = {}
@@ -122,7 +125,9 @@ class Session:
         if self._tells_before:
             self._memory_before = self.device.memory()
         # Weighting the kinds of steps was shown to agree with whole cycles on the CPU alone (selfcheck).
-        rule = Rule(cycle=cycle, **{"only_whole": self.device.kind != "cpu", **self._rule})
+        # Joules are not weighted: they count in the proportion in which the steps ran.
+        whole = self.device.kind != "cpu" or self._energy is not None
+        rule = Rule(cycle=cycle, **{"only_whole": whole, **self._rule})
         self._stopwatch = Stopwatch(
             rule,
             synchronize=self.device.synchronize,
@@ -133,7 +138,11 @@ class Session:
             meet=self.team.meet,
             settling=min(loaders * (runs.get("prefetch") or 1), MOST_SETTLING),
         )
+        if self._energy is not None:
+            self.device.synchronize()
+            self._energy.idle()
         self._channel.send("phase", name="warmup")
+        self.device.warming(True)
         self._stopwatch.start()
 
     def still_runs(self, settings: dict[str, Any]) -> None:
@@ -196,20 +205,25 @@ class Session:
 
     def _window_opens(self) -> None:
         watch = self.stopwatch
+        self.device.warming(False)
         told = {"steps": len(watch.seconds), "cycle": watch.timed_cycle, "planned": watch.planned_steps}
         self._channel.send("phase", name="window", **told)
         if self._turns is not None:
             self._block = len(self.stopwatch.seconds), len(self.stopwatch.turns)
             self._turns.wait()
         self._meter.open()
+        if self._energy is not None:
+            self._energy.open()
 
     def _window_closes(self) -> None:
+        if self._energy is not None:
+            self._energy.close()
         self._readings.append(self._meter.close(self._turns.beside if self._turns is not None else 0))
         again = self._turns is None and any(self.team.gather(mendable(self._readings[-1]["disturbed"])))
         if again and len(self._readings) <= RETRIES:
             self.stopwatch.open()
             return
-        self._memory = self.device.memory()
+        self._memory = {**self.device.memory(), "loaders": loaders_memory()}
         if self.device.kind != "mps" or not self._separately:
             raise WindowComplete
         self._separate = phases.by_clock(SEPARATELY, self.device.synchronize)
@@ -254,6 +268,7 @@ class Session:
             "extra": self.extra,
             "apart": self.apart,
             "window": self._readings[kept],
+            "energy": self._joules(kept),
             "mendable": mendable(self._readings[kept]["disturbed"]),
             "discarded": [
                 {**reading, "steps": watch.reading(index)}
@@ -265,6 +280,13 @@ class Session:
             told = together.merged(self.team.gather(told), self.device.kind)
         if self.team.rank == 0:
             self._channel.send("measured", **told)
+
+    def _joules(self, kept: int) -> dict[str, Any] | None:
+        if self._energy is None:
+            return None
+        start, end = self.stopwatch.span(kept)
+        wall = self._readings[kept]["wall_seconds"]
+        return self._energy.report(kept, wall, sum(self.stopwatch.images[start:end]))
 
     def report_apart(self, measure: Callable[[], dict[str, Any]]) -> None:
         """Measure what an epoch has beside its steps, and send it; what goes wrong there costs the case nothing.

@@ -8,7 +8,7 @@ from typing import Any
 
 from .team import Team
 
-SUMMED = ("process", "private", "data")
+SUMMED = ("process", "private", "data", "loaders")
 """Memory figures of the machine, of which all ranks take their part; the others are of one card each."""
 
 
@@ -56,6 +56,7 @@ def merged(ranks: list[dict[str, Any]], kind: str) -> dict[str, Any]:
             "cpu_seconds": round(sum(one["window"]["cpu_seconds"] for one in ranks), 6),
             "disturbed": list(dict.fromkeys(told)),
         },
+        "energy": joules([one["energy"] for one in ranks]),
         "mendable": any(one["mendable"] for one in ranks),
         "extra": {**first["extra"], "ranks": [of_rank(number, one) for number, one in enumerate(ranks)]},
     }
@@ -79,6 +80,25 @@ def steps(ranks: list[dict[str, Any]]) -> dict[str, Any]:
         "seconds": seconds,
         "data_wait": [min(wait, whole) for wait, whole in zip(waits, seconds)],
         "images": images[0] if len(set(images)) == 1 else images,
+    }
+
+
+def joules(ranks: list[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Of all cards together; a meter of the machine counts every rank already."""
+    first = ranks[0]
+    if first is None or first["joules"] is None:
+        return first
+    told = [one for one in ranks if one is not None and one["joules"] is not None]
+    images = sum(one["images"] for one in told)
+    if first["of"] == "machine" or len(told) < len(ranks):
+        return {**first, "images": images}
+    idle = [one["idle_watts"] for one in told]
+    return {
+        **first,
+        "joules": round(sum(one["joules"] for one in told), 3),
+        "images": images,
+        "idle_watts": None if None in idle else round(sum(idle), 3),
+        "how": f"{first['how']}; sum of {len(told)} ranks",
     }
 
 

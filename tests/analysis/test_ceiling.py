@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,3 +121,39 @@ def test_fit() -> None:
 def test_what_fits_cards_of_other_sizes() -> None:
     found = card_sizes(Fit(1000.0, 100.0, 0.0, 3), [900.0, 1099.0, 2000.0, 3050.0], 4)
     assert found == [0, 0, 8, 20]
+
+
+EXHAUSTIVE = json.loads(Path(__file__).with_name("exhaustive.json").read_text())
+"""What a machine found step by step, and by the search; made by ``tests/exhaustive.py``."""
+
+
+def points(found: list[dict[str, Any]]) -> list[Tried]:
+    return [Tried(one["batch"], one["fits"], one["peak"], one["base"]) for one in found]
+
+
+@pytest.mark.parametrize("found", EXHAUSTIVE["ceilings"], ids=lambda one: f"{one['limit_gib']}GiB-{one['imgsz']}px")
+def test_the_search_found_what_every_batch_in_turn_had_found(found: dict[str, Any]) -> None:
+    search = Search(found["granularity"], 256, found["limit_gib"] * 2.0**30)
+    assert search.edges(points(found["search"]))[0] == found["largest"]
+    assert search.next(points(found["search"])) is None
+    fits = [one["batch"] for one in found["steps"] if one["fits"]]
+    assert fits == sorted(fits) and max(fits, default=found["largest"]) == found["largest"]
+    assert [one["fits"] for one in found["steps"][-2:]] == [False, False]
+
+
+def test_it_took_few_probes_where_doubling_and_bisecting_take_more() -> None:
+    assert len(EXHAUSTIVE["ceilings"]) == 6
+    assert statistics.median(len(found["search"]) for found in EXHAUSTIVE["ceilings"]) <= 5
+
+
+def test_the_line_foretells_peaks_that_it_was_not_drawn_through() -> None:
+    checked = 0
+    for found in EXHAUSTIVE["ceilings"]:
+        line = fit(points(found["search"]))
+        assert line is not None
+        drawn_through = {one["batch"] for one in found["search"]}
+        for one in found["steps"]:
+            if one["fits"] and one["peak"] is not None and one["batch"] not in drawn_through:
+                assert line.peak(one["batch"]) == pytest.approx(one["peak"], rel=0.05), (found["imgsz"], one)
+                checked += 1
+    assert checked >= 20

@@ -238,7 +238,15 @@ def test_another_recipe_is_not_comparable_and_says_what_differs(changes: dict, d
 
 def test_every_field_of_a_recipe_counts() -> None:
     values = {"warmup_seconds": 9.0, "window_steps": 9, "window_seconds": 9.0, "threads": 9, "data_steps": 9}
-    values |= {"data_seed": 9, "with_val": True, "compare_losses": True, "version": 9, "pins": {}, "data": "x.yaml"}
+    values |= {
+        "data_seed": 9,
+        "with_val": True,
+        "compare_losses": True,
+        "energy": True,
+        "version": 9,
+        "pins": {},
+        "data": "x.yaml",
+    }
     assert values.keys() == set(type(make_recipe()).__struct_fields__)
     for field, value in values.items():
         data = Data("x.yaml", "000000000000", 9) if field == "data" else make_record().data

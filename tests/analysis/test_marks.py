@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from bench.analysis.marks import DATA_BOUND, LEGEND, commonest, kinds, marks
+from bench.analysis.marks import DATA_BOUND, FELL_BACK, LEGEND, NO_TENSOR_CORES, commonest, kinds, marks
 from bench.records.record import Record, Window
 from tests.builders import make_record, make_steps
 
@@ -62,3 +63,20 @@ def test_kinds_are_found_again_in_a_cell() -> None:
 
 def test_the_remedy_is_named() -> None:
     assert "20%" in LEGEND["data bound"] and "workers" in LEGEND["data bound"] and "cache=ram" in LEGEND["data bound"]
+
+
+def test_a_card_before_volta_has_no_tensor_cores() -> None:
+    old, new = ({"tensor_cores": found} for found in (False, True))
+    assert marks([with_device(old, amp="on")], []) == [NO_TENSOR_CORES]
+    assert marks([with_device(old, amp="off")], []) == marks([with_device(new, amp="on")], []) == []
+
+
+def test_operators_that_fell_back_are_named() -> None:
+    seen = [with_device({"fell_back": ["aten::nms"]}), with_device({"fell_back": ["aten::nms", "aten::foo"]})]
+    assert marks(seen, []) == ["operators on the CPU (aten::nms, aten::foo)"]
+    assert kinds(marks(seen, [])[0]) == [FELL_BACK]
+    assert marks([with_device({"fell_back": []})], []) == []
+
+
+def with_device(facts: dict[str, object], **axes: object) -> Record:
+    return msgspec.structs.replace(make_record(**axes), device=facts)

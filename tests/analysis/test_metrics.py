@@ -111,4 +111,4 @@ def test_every_metric_is_a_column_of_the_table_and_stands_under_its_own_key() ->
 
 def test_which_way_is_better() -> None:
     higher = {key for key, metric in METRICS.items() if metric.better == "higher"}
-    assert higher == {"images_per_second", "forward_images_per_second"}
+    assert higher == {"images_per_second", "forward_images_per_second", "images_per_joule"}

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cases.axes import AXES, device_kind, parse_values
+from bench.cases.axes import AXES, device_kind, device_names, machines, parse_values, ranks
 from bench.cases.case import Case
 from bench.errors import WrongUse
+from bench.worker.devices import on_one_machine
+from bench.worker.devices import ranks as ranks_in_worker
 
 GOOD = [
     ("mode", "train", "train"),
@@ -22,6 +24,9 @@ GOOD = [
     ("device", "01", "1"),
     ("device", "0+1", "0+1"),
     ("device", "cuda:0+1", "0+1"),
+    ("device", "2x0+1", "2x0+1"),
+    ("device", "16xCUDA:0", "16x0"),
+    ("device", "2xcpu", "2xcpu"),
     ("amp", "off", "off"),
     ("amp", "on", "on"),
     ("amp", "bf16", "bf16"),
@@ -52,6 +57,11 @@ BAD = [
     ("device", "0+cpu"),
     ("device", "cpu+mps"),
     ("device", "0+1+0"),
+    ("device", "1x0"),
+    ("device", "0x0"),
+    ("device", "2x"),
+    ("device", "x0"),
+    ("device", "2x2x0"),
     ("amp", ""),
     ("amp", "fp16"),
     ("amp", "ON"),
@@ -144,7 +154,19 @@ def test_every_axis_is_a_field_of_a_case_in_the_same_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "kind"), [("cpu", "cpu"), ("mps", "mps"), ("0", "cuda"), ("0+1", "cuda"), ("cpu+cpu", "cpu")]
+    ("device", "kind", "names", "count"),
+    [
+        ("cpu", "cpu", ["cpu"], 1),
+        ("mps", "mps", ["mps"], 1),
+        ("0", "cuda", ["0"], 1),
+        ("0+1", "cuda", ["0", "1"], 2),
+        ("cpu+cpu", "cpu", ["cpu", "cpu"], 2),
+        ("2x0+1", "cuda", ["0", "1"], 4),
+        ("3xcpu", "cpu", ["cpu"], 3),
+    ],
 )
-def test_device_kind(device: str, kind: str) -> None:
+def test_what_a_device_is(device: str, kind: str, names: list[str], count: int) -> None:
     assert device_kind(device) == kind
+    assert device_names(device) == on_one_machine(device) == names
+    assert ranks(device) == ranks_in_worker(device) == count
+    assert machines(device) == count // len(names)

@@ -201,3 +201,18 @@ def test_validation_is_timed_in_training_alone_and_only_where_it_was_asked_for()
 def test_losses_are_compared_on_cuda_by_choice_and_elsewhere_by_rule() -> None:
     chosen = expand(SMALL, DEVICES, {}, compare_losses=True)
     assert {(p.case.mode, p.case.device) for p in chosen if p.recipe.compare_losses} == {("train", "0")}
+
+
+def test_batches_of_each_device() -> None:
+    values = {"device": ["0", "0+1", "2x0+1"], "batch": [8], "mode": ["train"], "model": ["yolov8n"], "imgsz": [640]}
+    planned = expand(SMALL, [], {**values, "amp": ["off"]}, per_device=True)
+    assert {plan.case.device: plan.case.batch for plan in planned} == {"0": 8, "0+1": 16, "2x0+1": 32}
+    planned = expand(SMALL, [], {**values, "amp": ["off"]})
+    assert {plan.case.batch for plan in planned} == {8}
+
+
+def test_joules_take_longer_windows() -> None:
+    plain, counted = (expand(SMALL, ["cpu"], {}, energy=energy)[0].recipe for energy in (False, True))
+    assert (plain.window_seconds, plain.energy) == (0.5, False)
+    assert (counted.window_seconds, counted.energy) == (10.0, True)
+    assert plain.fingerprint != counted.fingerprint

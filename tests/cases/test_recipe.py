@@ -21,6 +21,7 @@ CHANGES = {
     "data_seed": 1,
     "with_val": True,
     "compare_losses": True,
+    "energy": True,
     "version": VERSION + 1,
 }
 

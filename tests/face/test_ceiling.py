@@ -37,6 +37,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     [
         (("--granularity", 0), "granularity 0 is not allowed: use a whole number from 1."),
         (("--granularity", 8, "--most", 4), "most 4 is below the granularity 8"),
+        (
+            ("--granularity", 3, "--device", "cpu+cpu"),
+            "granularity 3 cannot be shared alike by the 2 devices of cpu+cpu",
+        ),
         (("--most", 10**9), "use a whole number from 1 to 65536"),
         (("--threads", -1), "threads -1 is not allowed"),
         (("--memory-limit", 4), "memory-limit '4' has no unit: write 4GiB or 4MiB."),

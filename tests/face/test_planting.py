@@ -19,6 +19,7 @@ from bench.runner.environments import Provided
 from bench.runner.interpreter import Interpreter
 from bench.runner.launcher import Spawning
 from bench.runner.selfcheck.check import Check
+from bench.runner.selfcheck.planted import COPIES, FLOOR
 from tests.runner.conftest import FAKE
 
 ENVIRONMENT = Environment(python="3.11.0", packages={"torch": "2.9.0+cpu", "ultralytics": "8.4.0"}, yolopace="0")
@@ -27,9 +28,9 @@ ENVIRONMENT = Environment(python="3.11.0", packages={"torch": "2.9.0+cpu", "ultr
 class Patched:
     """An environment whose steps of a quarter of a second become longer by what is planted."""
 
-    def __init__(self, folder: Path) -> None:
-        self.python = str(folder / "head")
-        self.factor = folder / "factor"
+    def __init__(self, folder: Path, name: str) -> None:
+        self.python = str(folder / name)
+        self.factor = folder / f"{name}-factor"
         self.seen: list[tuple[str, float]] = []
 
     def plant(self, where: str, seconds: float) -> None:
@@ -38,12 +39,15 @@ class Patched:
 
 
 @pytest.fixture
-def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patched]:
+def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, Patched]]:
+    """Both patched copies by their numbers; ``base`` is the environment itself, without a patch."""
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("bench.runner.crowd.Crowd.disturbed", lambda self, workers: [])
-    found = Patched(tmp_path)
-    found.plant("forward", 0.0)
-    for name, factor in (("base", "1"), ("head", f"$(cat {found.factor})")):
+    found = {copy: Patched(tmp_path, f"copy-{copy}") for copy in COPIES}
+    factors = {"base": "1", **{Path(one.python).name: f"$(cat {one.factor})" for one in found.values()}}
+    for one in found.values():
+        one.plant("forward", 0.0)
+    for name, factor in factors.items():
         python = tmp_path / name
         python.write_text(f'#!/bin/sh\nFAKE_FACTOR={factor} exec {sys.executable} -S {FAKE} "$@"\n')
         python.chmod(python.stat().st_mode | stat.S_IXUSR)
@@ -57,19 +61,20 @@ def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patched
 
     monkeypatch.setattr(planting, "provide", provide)
     monkeypatch.setattr(planting, "resolve", lambda specification: specification)
-    monkeypatch.setattr(planting, "prepare", lambda resolved, say: found)
+    monkeypatch.setattr(planting, "prepare", lambda resolved, say, copy: found[copy])
     monkeypatch.setattr(planting, "inspect", interpreter)
     monkeypatch.setattr(planting, "open_launcher", Spawning)
     yield found
-    assert found.factor.read_text() == "1.0"  # nothing stays planted
+    assert {one.factor.read_text() for one in found.values()} == {"1.0"}  # nothing stays planted
 
 
-def checked(effects: str, comparisons: int) -> dict[str, Check]:
+def checked(effects: str, comparisons: int, keep: Path | None = None) -> dict[str, Check]:
     interpreter = Interpreter(path="python", environment=ENVIRONMENT)
-    return {check.name: check for check in planting.checks(interpreter, planting.chosen(effects), comparisons)}
+    found = planting.checks(interpreter, planting.chosen(effects), comparisons, keep)
+    return {check.name: check for check in found}
 
 
-def test_nothing_is_planted_in_a_copy_and_found_to_be_the_same(patched: Patched) -> None:
+def test_nothing_is_planted_in_a_copy_and_found_to_be_the_same(patched: dict[int, Patched]) -> None:
     found = checked("none", 2)
     assert found["The same against its copy"].figure == "same 2 of 2"
     assert "median 4 pairs" in found["The same against its copy"].how
@@ -78,29 +83,57 @@ def test_nothing_is_planted_in_a_copy_and_found_to_be_the_same(patched: Patched)
     assert "from +0.0 to +0.0 %" in usual.how
 
 
-def test_what_is_planted_is_found_and_beside_it_how_far_off_it_was(patched: Patched) -> None:
+def test_what_is_planted_is_found_and_beside_it_how_far_off_it_was(patched: dict[int, Patched]) -> None:
     found = checked("+5%", 2)
     check = found["5 % planted in forward"]
-    assert check.figure == "slower 2 of 2"
+    assert check.figure.startswith("slower 2 of 2; the interval holds what was planted in ")
     assert "margin 3 %; median 12 pairs" in check.how
     assert "found +0.00 % beside what was planted" in check.how
-    assert ("forward", pytest.approx(0.0125)) in patched.seen
+    base, head = (patched[copy].seen for copy in COPIES)
+    assert ("forward", FLOOR) in base
+    assert ("forward", pytest.approx(FLOOR + 0.0127)) in head
     assert found["5 % planted in forward, the usual way"].figure == "slower 2 of 2, faster 0 of 2"
 
 
-def test_less_than_the_usual_way_can_see(patched: Patched) -> None:
+def test_less_than_the_usual_way_can_see(patched: dict[int, Patched]) -> None:
     found = checked("+2%", 1)
-    assert found["2 % planted in forward"].figure == "slower 1 of 1"
+    assert found["2 % planted in forward"].figure.startswith("slower 1 of 1; ")
     assert found["2 % planted in forward, the usual way"].figure == "slower 0 of 1, faster 0 of 1"
 
 
-def test_parts_are_tried_a_few_times_and_it_is_said_how_often_they_were_named(patched: Patched) -> None:
+def test_parts_are_tried_a_few_times_and_it_is_said_how_often_they_were_named(patched: dict[int, Patched]) -> None:
     found = checked("data", 20)
     # The played workers tell of no parts.
-    assert found["5 % planted in data"].figure == "slower 3 of 3; that part grew most in 0 of 3"
+    figure = found["5 % planted in data"].figure
+    assert figure.startswith("slower 3 of 3; ") and figure.endswith("; that part grew most in 0 of 3")
 
 
-def test_ctrl_c_shows_what_there_is(patched: Patched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_comparisons_are_kept_and_gone_on_with(patched: dict[int, Patched], tmp_path: Path) -> None:
+    keep = tmp_path / "kept"
+    checked("+5%", 1, keep)
+    assert sorted(path.name for path in keep.iterdir()) == ["+5%-001"]
+    before = (keep / "+5%-001" / planting.BESIDE).read_bytes()
+    unfinished = keep / "+5%-002"
+    unfinished.mkdir()
+    (unfinished / "comparison.json").write_text("{}")  # one that was stopped begins anew
+    found = checked("+5%", 2, keep)
+    assert found["5 % planted in forward"].figure.startswith("slower 2 of 2")
+    assert (keep / "+5%-001" / planting.BESIDE).read_bytes() == before
+    seen = len(patched[COPIES[0]].seen)
+    assert checked("+5%", 2, keep)["5 % planted in forward"].figure == found["5 % planted in forward"].figure
+    assert len(patched[COPIES[0]].seen) == seen + 1  # nothing was planted but nothing
+    (keep / "+5%-001" / planting.BESIDE).write_text("no JSON")
+    with pytest.raises(WrongUse, match=r"cannot be read: .* Remove its folder to measure that one again"):
+        checked("+5%", 2, keep)
+
+
+def test_a_folder_that_cannot_be_written_to(patched: dict[int, Patched], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WrongUse, match="cannot be written to"):
+        checked("none", 1, tmp_path / "file")
+
+
+def test_ctrl_c_shows_what_there_is(patched: dict[int, Patched], monkeypatch: pytest.MonkeyPatch) -> None:
     before = planting.compare
     calls: list[int] = []
 

@@ -8,7 +8,7 @@ import pytest
 from bench.analysis.metrics import METRICS
 from bench.analysis.speedup import speedups
 from bench.analysis.table import frame
-from bench.records.record import Record
+from bench.records.record import Energy, Record
 from bench.report.plots import Plot, View, draw, style
 from bench.report.plots.against_batch import figure, parts, series, spread_out
 from bench.report.plots.panels import split
@@ -131,3 +131,22 @@ def test_all_values_lie_within_their_axes(rates: tuple[float, float]) -> None:
         low, high = axes.get_ylim()
     assert low <= table["images_per_second_low"].min() and table["images_per_second_high"].max() <= high
     assert low == 0 or "log scale" in axes.get_ylabel()
+
+
+def test_several_devices_have_their_efficiency_drawn() -> None:
+    runs = [timed(100.0, 16, device="0"), timed(110.0, 32, device="0"), timed(180.0, 32, device="0+1")]
+    drawn = [plot for plot in draw(view(runs)) if plot.title == "Scaling efficiency"]
+    assert [plot.key for plot in drawn] == ["scaling-each-train", "scaling-total-train"]
+    assert "90.0 %" in drawn[0].alt
+    assert "with the same batch on each device" in drawn[0].alt
+    assert "81.8 %" in drawn[1].alt
+    assert drawn[0].rows[0][-2] == "90.0 %"
+
+
+def test_energy_is_drawn_where_joules_were_counted() -> None:
+    energy = Energy(joules=400.0, seconds=10.0, images=1000, idle_watts=20.0, how="NVML, total energy of the card")
+    runs = [timed(100.0, 16, energy=energy), timed(110.0, 32)]
+    [drawn] = [plot for plot in draw(view(runs)) if plot.key.startswith("energy")]
+    assert "2.50 images/J" in drawn.alt
+    assert "NVML, total energy of the card" in drawn.caption
+    assert not [plot for plot in draw(view([timed(100.0, 16)])) if plot.key.startswith("energy")]

@@ -23,7 +23,6 @@ from tests.spine.conftest import run_one, tiny
         ({"model": "yolov99n"}, "unsupported", "model yolov99n: this Ultralytics has no such model (close: "),
         ({"model": "yolov8n-seg"}, "unsupported", "model yolov8n-seg: its last layer is Segment, and only detection"),
         ({"model": "rtdetr-l"}, "unsupported", "model rtdetr-l: its last layer is RTDETRDecoder, and only detection"),
-        ({"device": "0+1"}, "unsupported", "device 0+1: several devices in one case cannot be measured yet"),
     ],
 )
 def test_it_ends_with_a_reason_and_without_a_step(forking, tmp_path, mode, axes, status, reason):

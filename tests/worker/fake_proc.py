@@ -64,6 +64,11 @@ class FakeProc:
         line = "{} avg10=0.19 avg60=0.45 avg300=0.15 total={}\n"
         self.file(f"proc/pressure/{name}", line.format("some", int(seconds * 1e6)) + line.format("full", 7))
 
+    def swap(self, used: int, total: int = 8 << 30) -> None:
+        """The lines of ``meminfo`` that are about it."""
+        lines = [("MemTotal", 16 << 30), ("SwapCached", 0), ("SwapTotal", total), ("SwapFree", total - used)]
+        self.file("proc/meminfo", "".join(f"{name + ':':16}{size >> 10:8} kB\n" for name, size in lines))
+
     def frequency(self, processor: int, kilohertz: int) -> None:
         """A ``scaling_cur_freq``."""
         self.file(f"sys/devices/system/cpu/cpu{processor}/cpufreq/scaling_cur_freq", f"{kilohertz}\n")

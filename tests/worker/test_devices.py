@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
+import warnings
 import weakref
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,6 +17,8 @@ from bench.worker.devices import base, nvml, open_device
 from bench.worker.devices.cpu import Cpu
 from bench.worker.devices.cuda import Cuda
 from bench.worker.devices.mps import Mps
+from bench.worker.effective import device_name
+from bench.worker.energy import Unmetered
 from bench.worker.refusal import Refused
 
 FIGURES = {"allocated", "reserved", "process", "device"}
@@ -66,6 +70,7 @@ def cuda(torch: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> FakeTorch:
     torch.cuda = SimpleNamespace(
         device_count=visible_cards,
         init=torch.noted("init"),
+        set_device=torch.noted("set_device"),
         synchronize=torch.noted("synchronize"),
         reset_peak_memory_stats=torch.noted("reset_peak_memory_stats"),
         mem_get_info=torch.noted("mem_get_info", (30 * GIB, 80 * GIB)),
@@ -202,10 +207,39 @@ def test_torch_without_cuda(cuda: FakeTorch) -> None:
     assert Cuda("0").why_unusable() == expected
 
 
-@pytest.mark.parametrize("name", ["0+1", "cpu+cpu"])
-def test_several_devices_at_once_are_refused_as_such(cuda: FakeTorch, name: str) -> None:
-    with pytest.raises(Refused, match="several devices in one case cannot be measured yet"):
+@pytest.mark.parametrize("name", ["0+1", "cpu+cpu", "2xcpu"])
+def test_one_process_has_one_device(cuda: FakeTorch, name: str) -> None:
+    with pytest.raises(Refused, match="one process has but one device"):
         open_device(name)
+
+
+def test_several_on_mps_are_refused_with_the_reason() -> None:
+    with pytest.raises(Refused, match="mps has no distributed backend"):
+        open_device("mps+mps", 0)
+
+
+@pytest.mark.parametrize("name", ["0+1", "2x0+1"])
+def test_a_rank_sees_all_cards_of_its_machine_and_takes_its_own(cuda: FakeTorch, name: str) -> None:
+    device = open_device(name, 1)
+    assert isinstance(device, Cuda)
+    assert device.why_unusable() == ""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert (device.asked, device.own, device.index) == ("0,1", "1", 1)
+    assert cuda.calls == [("init",), ("set_device", 1)]
+    device.synchronize()
+    assert cuda.calls[-1] == ("synchronize", 1)
+    assert device_name(SimpleNamespace(type="cuda", index=1), device) == name
+    assert device_name(SimpleNamespace(type="cuda", index=0), device) == "0"
+
+
+def test_a_rank_whose_machine_has_too_few_cards(cuda: FakeTorch) -> None:
+    expected = "device 0+7: this machine has 2 CUDA device(s), numbered from 0."
+    assert open_device("0+7", 0).why_unusable() == expected
+
+
+def test_ranks_on_the_cpu_share_it() -> None:
+    device = open_device("cpu+cpu", 1)
+    assert (device.name, device.asked, device.own) == ("cpu+cpu", "cpu", "cpu")
 
 
 def test_cuda_is_waited_for_as_the_one_visible_card(cuda: FakeTorch) -> None:
@@ -235,6 +269,7 @@ def test_facts_of_cuda(cuda: FakeTorch) -> None:
     assert Cuda("1").facts() == {
         "name": "NVIDIA H100",
         "capability": "9.0",
+        "tensor_cores": True,
         "total_memory": 80 * GIB,
         "cuda": "13.2",
         "cudnn": 91500,
@@ -326,6 +361,9 @@ class FakeNvml(ModuleType):
         self._ask("nvmlDeviceGetViolationStatus", handle)
         reference, violation = self.violations[policy]
         return SimpleNamespace(referenceTime=reference, violationTime=violation)
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:
+        return 5_000 + self._ask("nvmlDeviceGetTotalEnergyConsumption", handle)
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
         pids = self.pids[self._ask("nvmlDeviceGetComputeRunningProcesses", handle)]
@@ -540,7 +578,7 @@ def test_without_peak_statistics_the_figure_is_missing_with_a_reason(mps: FakeTo
 
 def test_facts_of_mps(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.mac_ver", lambda: ("26.1", ("", "", ""), "arm64"))
-    assert Mps().facts() == {"recommended_max_memory": 24 * GIB, "macos": "26.1"}
+    assert Mps().facts() == {"recommended_max_memory": 24 * GIB, "macos": "26.1", "fell_back": []}
 
 
 # The process
@@ -600,3 +638,58 @@ def test_mps_is_held_below_where_macos_would_swap(mps: FakeTorch) -> None:
 def test_the_cpu_is_held_from_outside(torch: FakeTorch) -> None:
     Cpu().limit_memory(GIB)
     assert torch.calls == []
+
+
+def test_the_energy_of_a_card_is_its_drivers(nvidia: FakeNvml) -> None:
+    meter = Cuda("0").energy()
+    meter.begin()
+    assert (meter.end(), meter.of) == (0.0, "card")
+    nvidia.unsupported.add("nvmlDeviceGetTotalEnergyConsumption")
+    with pytest.raises(Unmetered, match="no counter of its energy"):
+        Cuda("0").energy()
+
+
+def test_operators_that_fall_back_are_named_while_warming_up(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
+    always: list[bool] = []
+    mps.is_warn_always_enabled = lambda: False
+    mps.set_warn_always = always.append
+    monkeypatch.setattr("platform.mac_ver", lambda: ("15.0", ("", "", ""), "arm64"))
+    shown: list[str] = []
+    monkeypatch.setattr("warnings.showwarning", lambda message, *rest, **more: shown.append(str(message)))
+    device = Mps()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr("warnings.showwarning", lambda message, *rest, **more: shown.append(str(message)))
+        device.warming(True)
+        for name in ("aten::nms", "aten::nms", "aten::_foo"):
+            text = f"The operator '{name}' is not currently supported on the MPS backend and will fall back to the CPU."
+            warnings.warn(text, UserWarning, stacklevel=1)
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        device.warming(False)
+        warnings.warn("afterwards", UserWarning, stacklevel=1)
+    assert device.facts()["fell_back"] == ["aten::nms", "aten::_foo"]
+    assert shown == ["something else", "afterwards"]
+    assert always == [True, False]
+    device.warming(False)  # once more changes nothing
+    assert always == [True, False]
+
+
+def test_memory_of_data_loader_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert base.loaders_memory()["how"] in (
+        "there were no data loader processes",
+        "this system does not tell it without starting a process",
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import sys; block = bytearray(32 << 20); print(1, flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        found = base.loaders_memory()
+        if found["bytes"] is not None:
+            assert 32 << 20 <= found["bytes"] < 128 << 20
+            assert found["how"] == "private memory of 1 data loader process at the end of the window"
+    finally:
+        child.communicate()

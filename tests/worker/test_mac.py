@@ -51,11 +51,14 @@ class FakeMac:
         self.tokens: list[int] = []
         self.source: bytes | None = b"AC Power"
         self.snapshots: list[int] = []
+        self.swap = 3 << 30
+        self.swap_status = 0
         self.libraries = {
             "/usr/lib/libSystem.B.dylib": Library(
                 notify_register_check=Function(self.register),
                 notify_get_state=Function(self.state),
                 notify_cancel=Function(self.cancel),
+                sysctlbyname=Function(self.sysctl),
             ),
             "/System/Library/Frameworks/IOKit.framework/IOKit": Library(
                 IOPSCopyPowerSourcesInfo=Function(self.copy), IOPSGetProvidingPowerSourceType=Function(self.providing)
@@ -80,6 +83,12 @@ class FakeMac:
     def cancel(self, token: Any) -> int:
         self.tokens.remove(token.value)
         return 0
+
+    def sysctl(self, name: bytes, found: Any, size: Any, new: None, length: int) -> int:
+        assert (name, new, length) == (b"vm.swapusage", None, 0)
+        assert target(size).value == ctypes.sizeof(target(found)) == 32
+        target(found).total, target(found).used = 4 << 30, self.swap
+        return self.swap_status
 
     def copy(self) -> int:
         if self.source is None:
@@ -142,8 +151,15 @@ def test_power_source_that_is_not_told(macos: FakeMac) -> None:
     assert mac.on_battery() is None
 
 
+def test_swap(macos: FakeMac) -> None:
+    assert mac.swap_used() == 3 << 30
+    macos.swap_status = -1
+    assert mac.swap_used() is None
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS answers")
 def test_other_systems_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", None)
     assert mac.thermal() is None
     assert mac.on_battery() is None
+    assert mac.swap_used() is None

@@ -82,6 +82,7 @@ def linux(tmp_path: Path) -> FakeProc:
     fake.process(20, used=500, group=OTHER)
     for name in ("cpu", "memory", "io"):
         fake.pressure(name, 5.0)
+    fake.swap(used=1 << 30)
     return fake
 
 
@@ -113,6 +114,7 @@ def test_a_calm_window(linux: FakeProc, clocks: Clocks) -> None:
         "steal_share": 0.0,
         "others_share": 0.0,
         "pressure": {"cpu": 0.0, "memory": 0.0, "io": 0.0},
+        "swap_bytes": 0,
         "clock_mhz": None,
         "thermal": mac.thermal(),
         "on_battery": mac.on_battery(),
@@ -184,6 +186,19 @@ def test_a_hypervisor_that_steals_disturbs(linux: FakeProc, clocks: Clocks) -> N
     reading = measured(linux, clocks, change)
     assert reading["steal_share"] == 0.05
     assert reading["disturbed"] == ["the hypervisor took 5.0 % of the machine's time"]
+
+
+@pytest.mark.parametrize(
+    ("used", "grown", "said"),
+    [
+        ((1 << 30) + (63 << 20), 63 << 20, []),
+        ((1 << 30) + (65 << 20), 65 << 20, ["swap grew by 65 MiB"]),
+        (0, 0, []),
+    ],
+)
+def test_swap_that_grows_disturbs(linux: FakeProc, clocks: Clocks, used: int, grown: int, said: list[str]) -> None:
+    reading = measured(linux, clocks, lambda: linux.swap(used=used))
+    assert (reading["swap_bytes"], reading["disturbed"]) == (grown, said)
 
 
 def test_memory_pressure_disturbs(linux: FakeProc, clocks: Clocks) -> None:

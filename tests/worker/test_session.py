@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from bench.worker.phases import SEPARATE_STEPS
 from bench.worker.refusal import Refused
 from bench.worker.session import MOST_SETTLING, RETRIES, Session, WindowComplete
 from bench.worker.stopwatch import Stopwatch
+from bench.worker.team import Alone
 
 CASE = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "off", "batch": 2, "imgsz": 64}
 SETTINGS = {"device": "cpu", "amp": "off", "batch": 2, "imgsz": 64, "workers": 0, "lr": 0.01}
@@ -112,7 +114,8 @@ class Bench:
             def __init__(self, device: Any) -> None:
                 pass
 
-            def prepare(self, threads: int | None = None, alone: bool = True) -> None:
+            def prepare(self, threads: int | None, alone: bool, groups: set[int]) -> None:
+                assert groups == {os.getpgrp()}
                 bench.log.append(f"prepare {threads}" + (" in turns" if not alone else ""))
 
             def open(self) -> None:
@@ -630,7 +633,7 @@ def played(monkeypatch: pytest.MonkeyPatch, bench: Bench, run: Any) -> None:
     bench.start()
     monkeypatch.setitem(job.WORKLOADS, "train", "played")
     monkeypatch.setitem(sys.modules, "bench.worker.workloads.played", SimpleNamespace(run=run))
-    job.measure(bench.job, bench, None)  # type: ignore[arg-type]
+    job.measure(bench.job, bench, None, Alone())  # type: ignore[arg-type]
 
 
 def test_a_workload_that_ends_by_itself_was_not_measured(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:

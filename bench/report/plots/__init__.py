@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.report.plots import memory, speedup, throughput
+from bench.report.plots import energy, memory, scaling, speedup, throughput
 from bench.report.plots.plot import Plot, View
 
 __all__ = ["PLOTS", "Plot", "View", "draw"]
 
-PLOTS: tuple[Callable[[View], list[Plot]], ...] = (throughput.plots, speedup.plots, memory.plots)
+PLOTS: tuple[Callable[[View], list[Plot]], ...] = (
+    throughput.plots,
+    speedup.plots,
+    scaling.plots,
+    memory.plots,
+    energy.plots,
+)
 """In the order in which the page shows them; each returns no plot where there is nothing to draw."""
 
 

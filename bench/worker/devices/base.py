@@ -7,6 +7,8 @@ import resource
 import sys
 from typing import Any, Protocol
 
+from ..energy import EnergyMeter
+
 
 class Device(Protocol):
     """A kind of device. Only its own file calls ``torch.<kind>``."""
@@ -44,6 +46,12 @@ class Device(Protocol):
 
     def event(self) -> Any:
         """A new event with ``record`` and ``elapsed_time`` (milliseconds); only where marks are taken by events."""
+
+    def energy(self) -> EnergyMeter:
+        """A counter of the joules that a case takes here; raises :class:`~..energy.Unmetered` where there is none."""
+
+    def warming(self, begins: bool) -> None:
+        """Warm-up begins, or is over: what may be looked for in untimed steps alone."""
 
     def sample(self) -> dict[str, Any]:
         """What the device is doing, as :func:`sampled` names it; called at the edges of a window, and never raises."""
@@ -119,6 +127,32 @@ def data_peak() -> dict[str, Any]:
         return figure(None, "this system does not tell it apart")
     grown = max(own["VmPeak"] - own["VmSize"], 0)
     return figure(own["VmData"] + grown, "VmData, and by how much VmSize was larger once")
+
+
+def loaders_memory() -> dict[str, Any]:
+    """What data loader processes have for themselves at this moment: pages that no file backs and nobody shares."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as listed:
+            children = listed.read().split()
+    except OSError:
+        return figure(None, "this system does not tell it without starting a process")
+    sizes = [size for child in children if (size := _private(child)) is not None]
+    if not sizes:
+        return figure(None, "there were no data loader processes")
+    return figure(
+        sum(sizes),
+        f"private memory of {len(sizes)} data loader process{'es' * (len(sizes) > 1)} at the end of the window",
+    )
+
+
+def _private(process: str) -> int | None:
+    """Bytes of a process that are its own: of a forked one that is what it has not left as its parent had it."""
+    try:
+        with open(f"/proc/{process}/smaps_rollup") as rollup:
+            fields = [line.split() for line in rollup]
+    except OSError:
+        return None
+    return sum(int(words[1]) * 1024 for words in fields if words[0] in ("Private_Clean:", "Private_Dirty:"))
 
 
 def process_peak() -> dict[str, Any]:

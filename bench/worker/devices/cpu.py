@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from ..energy import EnergyMeter, of_machine
 from .base import data_peak, figure, private_peak, process_peak, reset_process_peak, sampled
 
 
@@ -67,6 +68,13 @@ class Cpu:
     def event(self) -> Any:
         """The clock tells as much here."""
         raise NotImplementedError
+
+    def energy(self) -> EnergyMeter:
+        """RAPL, or Apple's estimate."""
+        return of_machine(("cpu_total", "dram"))
+
+    def warming(self, begins: bool) -> None:
+        """Nothing to look for."""
 
     def sample(self) -> dict[str, Any]:
         """Nothing: the machine's own meters tell of the CPU."""

@@ -6,6 +6,7 @@ import gc
 import os
 from typing import Any
 
+from ..energy import EnergyMeter, Nvml
 from . import nvml
 from .base import figure, process_peak, reset_process_peak, sampled
 
@@ -85,7 +86,8 @@ class Cuda:
             return f"device {self.name}: CUDA does not start: {' '.join(str(error).split())[:200]}"
         if torch.cuda.device_count() != len(self._wanted):
             return f"device {self.name}: it cannot be told apart from the others; set CUDA_VISIBLE_DEVICES to it alone."
-        torch.cuda.set_device(self.index)
+        if len(self._wanted) > 1:
+            torch.cuda.set_device(self.index)
         return ""
 
     def synchronize(self) -> None:
@@ -129,6 +131,7 @@ class Cuda:
         return {
             "name": properties.name,
             "capability": f"{properties.major}.{properties.minor}",
+            "tensor_cores": properties.major >= 7,  # Volta was the first
             "total_memory": properties.total_memory,
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
@@ -148,11 +151,22 @@ class Cuda:
 
         return torch.cuda.Event(enable_timing=True)
 
+    def energy(self) -> EnergyMeter:
+        """The card's own counter."""
+        return Nvml(self._by_driver())
+
+    def warming(self, begins: bool) -> None:
+        """Nothing to look for."""
+
     def sample(self) -> dict[str, Any]:
         """What NVML tells; nothing where the interpreter has no ``pynvml``. The first call starts it."""
+        card = self._by_driver()
+        return card.sample() if card else sampled()
+
+    def _by_driver(self) -> nvml.Card | None:
         import torch
 
         if not self._looked_up:
             self._looked_up = True
             self._card = nvml.open_card(torch.cuda.get_device_properties(self.index))
-        return self._card.sample() if self._card else sampled()
+        return self._card

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import platform
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..energy import EnergyMeter, of_machine
 from .base import figure, process_peak, reset_process_peak, sampled
 
 Probe = Callable[[Any], Any]
@@ -74,6 +76,49 @@ def _tried(probe: Probe) -> str:
     return "falls back" if any("fall back" in str(one.message) for one in told) else "native"
 
 
+FELL_BACK = re.compile(r"operator '([^']+)'.*fall back", re.DOTALL)
+"""What torch warns of, with the operator's name."""
+
+
+class Fallbacks:
+    """Operators that torch computes on the CPU, by its warnings where ``PYTORCH_ENABLE_MPS_FALLBACK`` is set.
+
+    Attributes:
+        names: of them, in the order in which they were met.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._before: tuple[Any, bool] | None = None
+
+    def listen(self) -> None:
+        """Hear of all of them from here on; by default torch warns of the first alone."""
+        import torch
+
+        self._before = warnings.showwarning, torch.is_warn_always_enabled()
+        show = warnings.showwarning
+
+        def hear(message: Any, *rest: Any, **more: Any) -> None:
+            if found := FELL_BACK.search(str(message)):
+                if found[1] not in self.names:
+                    self.names.append(found[1])
+            else:
+                show(message, *rest, **more)
+
+        warnings.showwarning = hear
+        warnings.filterwarnings("always", message=".*fall back.*")
+        torch.set_warn_always(True)
+
+    def stop(self) -> None:
+        """Warn as before."""
+        import torch
+
+        if self._before is not None:
+            warnings.showwarning, always = self._before
+            torch.set_warn_always(always)
+            self._before = None
+
+
 class Mps:
     """The one MPS device; work is enqueued, and Ultralytics' own profiler does not wait for it."""
 
@@ -81,6 +126,9 @@ class Mps:
     kind = "mps"
     asked = "mps"
     own = "mps"
+
+    def __init__(self) -> None:
+        self._fallbacks = Fallbacks()
 
     def why_unusable(self) -> str:
         """Built against available: a torch for Linux has no MPS, and macOS before 12.3 has none either."""
@@ -140,6 +188,7 @@ class Mps:
         return {
             "recommended_max_memory": int(torch.mps.recommended_max_memory()),
             "macos": platform.mac_ver()[0],
+            "fell_back": self._fallbacks.names,
         }
 
     def release(self) -> None:
@@ -152,6 +201,17 @@ class Mps:
     def event(self) -> Any:
         """Events of MPS are not to be trusted before pytorch#196395: parts are timed in steps of their own."""
         raise NotImplementedError
+
+    def energy(self) -> EnergyMeter:
+        """Apple's estimate of GPU, CPU and memory: they share one chip, and training works them all."""
+        return of_machine(("gpu", "cpu_total", "dram"))
+
+    def warming(self, begins: bool) -> None:
+        """Hear of every operator that falls back to the CPU while warming up; each warning costs time later on."""
+        if begins:
+            self._fallbacks.listen()
+        else:
+            self._fallbacks.stop()
 
     def sample(self) -> dict[str, Any]:
         """Nothing: macOS tells the clocks of its GPU to root alone, and its heat for the whole machine."""

@@ -75,6 +75,11 @@ class Card:
         temperature = self._ask("nvmlDeviceGetTemperature", getattr(nvml, "NVML_TEMPERATURE_GPU", 0))
         return sampled(clock=clock, temperature=temperature, throttle=self._throttle(), others=self._others())
 
+    def energy(self) -> float | None:
+        """Millijoules since the driver was loaded; None on cards before Volta."""
+        found = self._ask("nvmlDeviceGetTotalEnergyConsumption")
+        return None if found is None else float(found)
+
     def _ask(self, function: str, *arguments: Any) -> Any:
         try:
             return getattr(self._nvml, function)(self._handle, *arguments)

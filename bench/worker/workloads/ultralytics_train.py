@@ -211,8 +211,11 @@ def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
     def validate() -> None:
         trainer.metrics, trainer.fitness = DetectionTrainer.validate(trainer)
 
+    device.release()
+    device.reset_peaks()
     return {
         "validation": seconds(validate),
+        "validation_memory": device.memory(),
         "validation_images": len(trainer.test_loader.dataset),
         "checkpoint": seconds(lambda: DetectionTrainer.save_model(trainer)),
     }

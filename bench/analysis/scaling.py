@@ -1,0 +1,84 @@
+"""How well several devices share a training: throughput over that of one device, per device."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.metrics import SHARE, Metric
+from bench.analysis.table import ALIKE, AXES
+from bench.analysis.uncertainty import weaker
+from bench.cases.axes import device_names, ranks
+
+EFFICIENCY = Metric("efficiency", "Scaling efficiency", SHARE, "higher")
+"""Throughput of n devices over n times that of one: 100 % where nothing is lost."""
+
+KINDS = {"each": "the same batch on each device", "total": "the same batch over all devices"}
+"""What stays as it is while devices are added: in the literature, weak and strong scaling."""
+
+COLUMNS = (
+    *AXES,
+    "machine",
+    "devices",
+    "scaling",
+    "speedup",
+    "efficiency",
+    "efficiency_low",
+    "efficiency_high",
+    "interval",
+    "status",
+)
+
+
+def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for every training on several devices and every way in which it has a counterpart on one of them.
+
+    Args:
+        table: latest rows of :func:`bench.analysis.table.frame`.
+
+    Returns:
+        Columns :data:`COLUMNS`. ``scaling`` is a key of :data:`KINDS`: the counterpart has the same total batch
+        (``total``), or the share of it that one device has (``each``). The ends come from both intervals, as
+        independent errors of the logarithms; missing where either is.
+    """
+    measured = table[table["status"] == "measured"]
+    rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
+    alone = {_key(row): row for row in rows if ranks(row["device"]) == 1}
+    found = []
+    for row in rows:
+        count = ranks(row["device"])
+        if count == 1:
+            continue
+        for kind, batch in (("each", row["batch"] // count), ("total", row["batch"])):
+            names = device_names(row["device"])
+            others = [alone[key] for name in names if (key := _key({**row, "device": name, "batch": batch})) in alone]
+            if others:
+                found.append(_row(row, others[0], count, kind))
+    return pd.DataFrame(found, columns=list(COLUMNS))
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in (*AXES, *ALIKE))
+
+
+def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dict[str, Any]:
+    speedup = row["images_per_second"] / one["images_per_second"]
+    half = math.hypot(*(_half_log(each) for each in (row, one)))
+    efficiency = speedup / count
+    return {
+        **{name: row[name] for name in (*AXES, "machine", "status")},
+        "devices": count,
+        "scaling": kind,
+        "speedup": speedup,
+        "efficiency": efficiency,
+        "efficiency_low": efficiency / math.exp(half),
+        "efficiency_high": efficiency * math.exp(half),
+        "interval": weaker(row["interval"], one["interval"]),
+    }
+
+
+def _half_log(row: dict[str, Any]) -> float:
+    """Half the width of the interval of a rate on the logarithm; nan without one."""
+    return math.log(row["images_per_second_high"] / row["images_per_second_low"]) / 2

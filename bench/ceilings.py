@@ -1,0 +1,201 @@
+"""The largest batch that trains: what both faces share, from what is asked to what is said of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bench.cases.axes import ranks
+from bench.cases.case import Case
+from bench.durations import about
+from bench.errors import WrongUse
+from bench.sizes import shown
+
+if TYPE_CHECKING:  # --help does without what these import
+    from bench.analysis.ceiling import Search
+    from bench.records.ceiling import Ceiling, Probe
+    from bench.runner.ceiling import Found, Question
+    from bench.runner.launcher import Launcher
+
+MOST = 1024
+"""The largest batch that is tried where nobody says."""
+
+
+def points(values: dict[str, list[Any]]) -> list[Case]:
+    """The cases of mode ``ceiling`` for values of ``device``, ``model``, ``amp`` and maybe ``imgsz``."""
+    return [
+        Case(mode="ceiling", model=one, device=where, amp=precision, batch=0, imgsz=size)
+        for where, one, precision in itertools.product(values["device"], values["model"], values["amp"])
+        for size in values.get("imgsz") or usual_sizes(where)
+    ]
+
+
+def known(found: Ceiling) -> bool:
+    """Whether the largest batch is known."""
+    return found.outcome.status.value == "measured"
+
+
+def check_granularity(granularity: int, case: Case) -> None:
+    """Raise :class:`WrongUse` where batches that are multiples of it cannot be shared alike by a case's devices."""
+    count = ranks(case.device)
+    if granularity % count:
+        raise WrongUse(
+            f"granularity {granularity} cannot be shared alike by the {count} devices of {case.device}: "
+            f"use a multiple of {count}."
+        )
+
+
+def check_limit(limit: int, case: Case) -> None:
+    """Raise :class:`WrongUse` for a limit that nothing would hold a process to."""
+    from bench.runner.ceiling import room
+    from bench.runner.limits import enforced
+
+    if case.device_kind == "cpu":
+        if not enforced():
+            raise WrongUse("memory-limit: this system keeps no such limit on the CPU; leave it out, or use Linux.")
+        return
+    there = room(case)
+    if there is not None and limit > there:
+        raise WrongUse(f"memory-limit {shown(limit)} is more than device {case.device} has: at most {shown(there)}.")
+
+
+def usual_sizes(device: str) -> list[int]:
+    """Image sizes of a device where nobody says: small ones on a CPU."""
+    return [160, 320] if device == "cpu" else [320, 640]
+
+
+def fitting(sizes: Sequence[int], case: Case) -> list[int]:
+    """Those of some limits that the device has."""
+    from bench.runner.ceiling import room
+
+    there = room(case)
+    return [size for size in sizes if there is None or size <= there]
+
+
+def search_one(
+    question: Question, launcher: Launcher, folder: Path, found: list[Ceiling], tell: Callable[[str], None]
+) -> None:
+    """Search for one ceiling, and write it; one that Ctrl-C stops is written as far as it came.
+
+    Args:
+        question: what is asked.
+        launcher: of the environment.
+        folder: of the run.
+        found: is added to.
+        tell: hears of every probe, and where the folder cannot be written.
+
+    Raises:
+        KeyboardInterrupt: after that.
+    """
+    from bench.analysis.ceiling import Search
+    from bench.analysis.ceiling_of import tried
+    from bench.records.ceiling import save
+    from bench.records.outcome import Outcome, Status
+    from bench.runner.ceiling import Found, find, provide_data, room
+    from bench.runner.measure import NoData
+
+    seen, started = Found(), datetime.now(UTC).isoformat(timespec="seconds")
+    search, stop = Search(question.granularity, question.most), None
+    tell(f"{title(question.case)}: searching ...")
+    try:
+        data = provide_data(question, launcher)
+        there = room(question.case)
+        if question.limit is None and question.case.device_kind == "cpu":
+            question = msgspec.structs.replace(question, limit=there)
+        search = Search(question.granularity, question.most, question.limit or there)
+        find(
+            question,
+            data,
+            launcher.interpreter,
+            lambda probes: search.next(tried(probes)),
+            lambda probe: tell(line(probe)),
+            seen,
+        )
+    except NoData as error:
+        seen.failed = Outcome(Status.FAILED, error.outcome.reason)
+    except KeyboardInterrupt as pressed:
+        seen.failed, stop = Outcome(Status.INTERRUPTED, "Stopped while searching."), pressed
+    ceiling = summed(question, search, seen, launcher, started, folder.name)
+    found.append(ceiling)
+    try:
+        save(folder, ceiling)
+    except OSError as error:
+        tell(f"{folder} cannot be written: {error.strerror or error}")
+    if stop is not None:
+        raise stop
+
+
+def summed(question: Question, search: Search, seen: Found, launcher: Launcher, started: str, run: str) -> Ceiling:
+    """A ceiling, from its probes."""
+    from bench.analysis.ceiling_of import edge, line_of
+    from bench.machine.conditions import conditions
+    from bench.machine.fingerprint import machine
+    from bench.records.ceiling import Ceiling
+    from bench.records.outcome import Outcome, Status
+    from bench.runner.ceiling import recipe
+
+    batch, ended_by = edge(search, seen.probes)
+    return Ceiling(
+        run=run,
+        started=started,
+        case=msgspec.structs.replace(question.case, batch=batch),
+        recipe=recipe(question),
+        outcome=seen.failed or Outcome(Status.MEASURED),
+        ended_by="" if seen.failed else ended_by,
+        machine=machine(),
+        environment=launcher.interpreter.environment,
+        conditions=conditions(),
+        effective=seen.effective,
+        granularity=question.granularity,
+        most=question.most,
+        limit_bytes=question.limit,
+        limit_how=seen.limit_how,
+        line=line_of(seen.probes),
+        probes=seen.probes,
+    )
+
+
+def title(case: Case) -> str:
+    """``yolov8n on cpu, AMP off, 160 px``."""
+    return f"{case.model_name} on {case.device}, AMP {case.amp}, {case.imgsz} px"
+
+
+def line(probe: Probe) -> str:
+    """One probe in a line."""
+    said = "trains" if probe.fits else probe.ended_by or f"{probe.outcome.status.value}: {probe.outcome.reason}"
+    peak = f", peak {shown(probe.peak)}" if probe.peak else ""
+    return f"  batch {probe.batch}: {said}{peak}  [{about(probe.seconds)}]"
+
+
+def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
+    """What was found, in a few lines."""
+    from bench.analysis.ceiling import card_sizes
+    from bench.analysis.ceiling_of import fit_of
+
+    within = f" within {shown(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
+    if not known(found):
+        largest = f" batch {found.case.batch} trains{within}, but" if found.case.batch else ""
+        status = found.outcome.status.value.replace("_", " ")
+        return [f"{title(found.case)}:{largest} {status}: {found.outcome.reason}"]
+    if not found.case.batch:
+        return [f"{title(found.case)}: not even batch {found.granularity} trains{within}"]
+    seconds = sum(probe.seconds for probe in found.probes)
+    why = "the largest that was asked for" if found.ended_by == "limit" else f"then {found.ended_by}"
+    said = [
+        f"{title(found.case)}: batch {found.case.batch} trains{within}; {why}; "
+        f"{len(found.probes)} probes in {about(seconds)}"
+    ]
+    if found.line:
+        memory = found.line
+        grows = f"{shown(memory.base)} and {shown(memory.slope)} an image, within {shown(memory.residual)}"
+        said.append(f"  memory of training itself: {grows}")
+        batches = card_sizes(fit_of(memory), sizes, found.granularity)
+        fits = [f"{batch} in {shown(size)}" for size, batch in zip(sizes, batches, strict=True)]
+        if fits:
+            said.append(f"  by that line: {', '.join(fits)}")
+    return said

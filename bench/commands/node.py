@@ -1,0 +1,85 @@
+"""``python -m bench node``: one training case over several machines, started on each of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cases.axes import AXES, machines, parse_device
+from bench.commands.shared import say
+from bench.durations import parse_duration
+from bench.errors import NothingMeasured, WrongUse
+
+
+def node(
+    device: Annotated[str, typer.Option(metavar="DEVICES", help="Machines and devices of each, such as 2x0+1.")],
+    machine: Annotated[int, typer.Option(metavar="NUMBER", help="Which of them this is, from 0; 0 keeps the record.")],
+    meet: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of machine 0, where all of them meet.")],
+    batch: Annotated[str, typer.Option(help="Images a step, over all devices together.")],
+    model: Annotated[str, typer.Option(help="One model.")] = "yolov8n",
+    amp: Annotated[str, typer.Option(help="off, on or bf16.")] = "off",
+    imgsz: Annotated[str, typer.Option(help="Pixels a side.")] = "640",
+    profile: Annotated[str, typer.Option(help="Whose window and warm-up are taken.")] = "quick",
+    threads: Annotated[int, typer.Option(help="CPU threads of each rank; 0: as many as Ultralytics takes.")] = 0,
+    phase_limit: Annotated[str, typer.Option(metavar="TIME", help="End a case that hangs for so long.")] = "10m",
+    results: Annotated[Path, typer.Option(help="Where machine 0 writes the record.")] = Path("results"),
+    python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
+) -> None:
+    """Train one case over several machines: start the same command on each, with its own --machine.
+
+    The ranks are those of torch.distributed.run (torchrun), with its world size and ranks; made data are made on each.
+
+    Exit status: 0 measured, or took part; 2 wrong use; 4 nothing was measured.
+    """
+    from bench.cases.matrix import expand
+    from bench.cases.matrix import profile as profile_of
+    from bench.machine.fingerprint import machine as here
+    from bench.progress import rate
+    from bench.records.outcome import Status
+    from bench.records.store import Store, new_run_name
+    from bench.request import check_model, needs_network
+    from bench.runner.interpreter import inspect
+    from bench.runner.launcher import open_launcher, scratch_folder
+    from bench.runner.measure import NoData, case_job, find_data, measure, run_job
+    from bench.runner.several import Meeting, impossible
+
+    where = parse_device(device)
+    if machines(where) == 1:
+        raise WrongUse(f"device {where!r} is of one machine: write 2x{where} for two, or use pytest bench/ for one.")
+    if threads < 0:
+        raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+    texts = {"mode": "train", "model": model, "amp": amp, "batch": batch, "imgsz": imgsz}
+    values = {name: [AXES[name].parse(text)] for name, text in texts.items()}
+    limit = parse_duration(phase_limit)
+    meeting = Meeting.parse(meet, machine, machines(where))
+    interpreter = inspect(python)
+    check_model(values["model"][0], interpreter)
+    [planned] = expand(profile_of(profile), [where], values, threads=threads)
+    job = case_job(planned, {"yaml": ""}, "")
+    if refused := impossible(job["case"], met=True):
+        raise WrongUse(refused.reason)
+    launcher = open_launcher(interpreter, needs_network([planned]))
+    try:
+        data = find_data(launcher, planned)
+        say(f"{planned.case.id}: machine {machine} of {machines(where)} meets the others at {meet}")
+        if machine == 0:
+            store = Store(results, new_run_name(here().fingerprint), new=True)
+            record = measure(launcher, planned, data, store.run, limit, meeting)
+            trouble = store.save(record)
+            outcome = record.outcome
+            if outcome.status is Status.MEASURED:
+                print(f"{planned.case.id}: {rate(record):.3g} images/s")
+                say(trouble or f"record: {store.folder}")
+        else:
+            with scratch_folder() as scratch:
+                outcome = run_job(launcher, case_job(planned, data, scratch, meeting), limit).outcome
+            if outcome.status is Status.MEASURED:
+                say("took part: the record is on machine 0")
+    except NoData as error:
+        raise NothingMeasured(error.outcome.reason) from error
+    finally:
+        launcher.close()
+    if outcome.status is not Status.MEASURED:
+        raise NothingMeasured(f"{outcome.status.value.replace('_', ' ')}: {outcome.reason}")

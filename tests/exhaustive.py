@@ -1,0 +1,93 @@
+"""Ceilings step by step, and by the search: made once, by ``python -m tests.exhaustive FILE``, in a quarter of an hour.
+
+For each size and limit every multiple of the granularity is tried in a fresh process under a control group, from the
+smallest on until two in a row do not fit; what fits into less memory is known to fit into more, and is not tried again.
+Then the search of ``python -m bench ceiling`` does the same from nothing. ``tests/analysis/exhaustive.json`` is what
+came out on the machine that it names, and ``tests/analysis/test_ceiling.py`` holds the search against it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.analysis.ceiling import Search
+from bench.analysis.ceiling_of import edge, tried
+from bench.cases.case import Case
+from bench.cases.matrix import Planned
+from bench.machine.fingerprint import machine
+from bench.records.ceiling import Probe
+from bench.runner.ceiling import Found, Question, find, held, one, provide_data, recipe
+from bench.runner.interpreter import inspect
+from bench.runner.launcher import Spawning, open_launcher
+
+GIB = 2**30
+LIMITS = (2, 3, 4)
+SIZES = {160: 8, 320: 2}
+"""Pixels a side, and the granularity: memory has room for four times as many images of half the side."""
+
+MOST = 256
+
+
+def step_by_step(question: Question, data: dict[str, Any], first: int) -> list[Probe]:
+    """Every batch from ``first`` on, until two in a row do not fit."""
+    probes: list[Probe] = []
+    interpreter = inspect()
+    batch = first
+    while batch <= question.most and (len(probes) < 2 or any(probe.fits for probe in probes[-2:])):
+        planned = Planned(Case("train", "yolov8n", "cpu", "off", batch, question.case.imgsz), recipe(question))
+        with held("cpu", question.limit) as hold:
+            probe, _ = one(planned, data, Spawning(interpreter, False, hold.hold), hold, probes)
+        probes.append(probe)
+        print(f"  {batch}: {probe.ended_by or probe.outcome.status.value} {probe.peak}", flush=True)
+        batch += question.granularity
+    return probes
+
+
+def kept(probes: list[Probe]) -> list[dict[str, Any]]:
+    """What a search looks at."""
+    return [{"batch": p.batch, "fits": p.fits, "peak": p.peak, "base": p.base} for p in probes]
+
+
+def main(file: Path) -> None:
+    """Try all of it, and write the figures after every ceiling."""
+    interpreter = inspect()
+    found: dict[str, Any] = {
+        "how": "python -m tests.exhaustive, each batch in a fresh process under a control group",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": {"fingerprint": machine().fingerprint, "title": machine().title},
+        "torch": interpreter.environment.torch,
+        "ultralytics": interpreter.environment.ultralytics,
+        "ceilings": [],
+    }
+    for imgsz, granularity in SIZES.items():
+        known = 0
+        for limit in LIMITS:
+            case = Case("ceiling", "yolov8n", "cpu", "off", 0, imgsz)
+            question = Question(case, granularity, MOST, limit * GIB)
+            launcher = open_launcher(interpreter)
+            data = provide_data(question, launcher)
+            print(f"{imgsz} px, {limit} GiB", flush=True)
+            steps = step_by_step(question, data, known + granularity)
+            known = max((probe.batch for probe in steps if probe.fits), default=known)
+            search, seen = Search(granularity, MOST, float(limit * GIB)), Found()
+            find(question, data, interpreter, lambda p, s=search: s.next(tried(p)), lambda p: None, seen)  # type: ignore[misc]
+            print(f"  step by step {known}, search {edge(search, seen.probes)}, {len(seen.probes)} probes", flush=True)
+            found["ceilings"].append(
+                {
+                    "imgsz": imgsz,
+                    "limit_gib": limit,
+                    "granularity": granularity,
+                    "largest": known,
+                    "steps": kept(steps),
+                    "search": kept(seen.probes),
+                }
+            )
+            file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

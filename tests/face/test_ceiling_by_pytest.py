@@ -1,0 +1,54 @@
+"""``pytest bench/ --mode ceiling``: opt-in, beside or without cases."""
+
+import json
+
+import pytest
+
+
+def test_without_being_asked_for_there_is_no_search(bench):
+    code, out, _ = bench("--plan", "--profile", "smoke", "--device", "cpu")
+    assert code == 0
+    assert "ceiling" not in out
+
+
+def test_the_plan_has_them_beside_cases(bench):
+    asked = ("--mode", "train,ceiling", "--profile", "smoke", "--device", "cpu", "--imgsz", "64,96", "--amp", "off")
+    code, out, _ = bench("--plan", *asked)
+    assert code == 0
+    assert "train-yolov8n-cpu-fp32-b16-i64" in out
+    assert "predict-" not in out
+    assert [line for line in out.splitlines() if line.startswith("ceiling")] == [
+        "ceiling yolov8n-cpu-fp32-i64: about a minute",
+        "ceiling yolov8n-cpu-fp32-i96: about a minute",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (("--granularity", "0"), "granularity 0 is not allowed"),
+        (("--granularity", "x"), "granularity 'x' is not allowed"),
+        (("--memory-limit", "4"), "memory-limit '4' has no unit"),
+    ],
+)
+def test_bad_input_starts_nothing(bench, tmp_path, option, sentence):
+    code, out, err = bench("--mode", "ceiling", "--device", "cpu", *option)
+    assert code == 2
+    assert sentence in out + err
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_search_by_pytest(bench, command, tmp_path):
+    asked = ("--mode", "ceiling", "--device", "cpu", "--model", "yolov8n", "--imgsz", "64")
+    asked += ("--memory-limit", "900MiB", "--granularity", "16")
+    code, out, err = bench(*asked, "--benchmark-json", tmp_path / "b.json")
+    assert code == 0, out + err
+    assert "1 of 1 ceilings found" in out
+    assert "cases measured" not in out
+    [row] = json.loads((tmp_path / "b.json").read_text())["benchmarks"]
+    assert row["extra_info"]["largest_batch"] % 16 == 0
+    assert row["extra_info"]["largest_batch"] > 0
+    assert row["extra_info"]["ended_by"] == "out of memory"
+    code, out, _ = command("-m", "bench", "table", tmp_path / "results", "--format", "json")
+    [found] = json.loads(out)
+    assert (found["mode"], found["batch"]) == ("ceiling", row["extra_info"]["largest_batch"])

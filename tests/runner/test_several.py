@@ -1,0 +1,62 @@
+"""Where machines meet, and what torch.distributed.run is told."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from bench.errors import WrongUse
+from bench.runner.several import Meeting, options, several
+
+
+def case(device: str) -> dict[str, object]:
+    return {"kind": "case", "case": {"device": device}}
+
+
+def test_which_jobs_take_several_processes() -> None:
+    assert [several(case(device)) for device in ("cpu", "0", "0+1", "cpu+cpu", "2xcpu", "2x0+1")] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
+    assert not several({"kind": "data"})
+
+
+def test_on_one_machine_a_free_port_is_found() -> None:
+    assert options("0+1+2", None) == ["--standalone", "--nproc_per_node=3"]
+
+
+def test_on_several_machines_all_meet_at_one_place() -> None:
+    assert options("2x0+1", Meeting("box", 29500, 1)) == [
+        "--nnodes=2",
+        "--node_rank=1",
+        "--master_addr=box",
+        "--master_port=29500",
+        "--nproc_per_node=2",
+    ]
+
+
+@pytest.mark.parametrize("text", ["box", "box:", ":29500", "box:port", "box:0", "box:65536"])
+def test_a_place_that_is_none(text: str) -> None:
+    with pytest.raises(WrongUse, match="is no meeting point: write HOST:PORT"):
+        Meeting.parse(text, 1, 2)
+
+
+@pytest.mark.parametrize("machine", [-1, 2])
+def test_a_machine_that_is_none(machine: int) -> None:
+    with pytest.raises(WrongUse, match=f"machine {machine} is not one of 2: number them from 0 to 1"):
+        Meeting.parse("box:29500", machine, 2)
+
+
+def test_a_port_in_use_is_found_where_it_would_be_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(WrongUse, match=rf"port {port} cannot be taken on this machine \(.+\): name another one"):
+            Meeting.parse(f"box:{port}", 0, 2)
+        assert Meeting.parse(f"box:{port}", 1, 2) == Meeting("box", port, 1)  # it is another machine's

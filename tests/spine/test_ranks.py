@@ -1,0 +1,158 @@
+"""Two ranks on the CPU over gloo, started by torch.distributed.run: the path of several cards, with the real thing."""
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.records import store
+from bench.records.outcome import Status
+from bench.runner.launcher import scratch_folder
+from bench.runner.measure import case_job, find_data
+from bench.runner.worker import Died
+
+from .conftest import run_one, tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def record(forking, tmp_path_factory):
+    return run_one(forking, tmp_path_factory.mktemp("ranks"), tiny(device="cpu+cpu", batch=32))
+
+
+def test_both_ranks_trained_one_model(record):
+    assert record.outcome.status is Status.MEASURED, record.outcome.reason + record.log
+    assert record.checks["ranks_agree"]
+    first, second = record.extra["ranks"]
+    for name, loss in record.checks["loss"].items():
+        assert math.isfinite(first["loss"][name])
+        assert math.isfinite(second["loss"][name])
+        assert loss == pytest.approx((first["loss"][name] + second["loss"][name]) / 2, abs=1e-3)
+    # Each had its own half of every batch.
+    assert first["loss"] != second["loss"]
+    assert first["images"] == second["images"] == 16 * len(record.steps.window)
+    assert record.steps.window_images == first["images"] + second["images"]
+
+
+def test_what_ran_is_read_back(record):
+    runs = record.effective
+    assert (runs["device"], runs["batch"], runs["ranks"], runs["backend"]) == ("cpu+cpu", 32, 2, "gloo")
+    assert (runs["sync_bn"], runs["find_unused_parameters"]) == (False, True)
+    assert runs["accumulate"] == 2  # by the batch of all ranks
+
+
+def test_a_step_is_as_long_as_that_of_the_slowest_rank(record):
+    slowest = max(rank["step_seconds"] for rank in record.extra["ranks"])
+    assert sum(record.steps.window) == pytest.approx(slowest * len(record.steps.window), rel=1e-3)
+
+
+def test_memory_of_the_machine_is_that_of_both(record):
+    both = [rank["memory"]["process"] for rank in record.extra["ranks"]]
+    assert record.memory["process"].bytes == sum(both)
+    assert "sum of 2 ranks" in record.memory["process"].how
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ({"mode": "predict", "device": "cpu+cpu"}, "prediction runs on one device"),
+        ({"device": "mps+mps"}, "mps has no distributed backend"),
+        ({"device": "cpu+cpu", "batch": 5}, "batch 5 cannot be shared alike by 2 devices: use a multiple, such as 6."),
+        ({"device": "2xcpu"}, "start it on each by `python -m bench node`"),
+    ],
+)
+def test_what_several_devices_cannot_do_is_said_before_anything_starts(forking, tmp_path, axes, said):
+    record = run_one(forking, tmp_path, tiny(**axes))
+    assert record.outcome.status is Status.UNSUPPORTED
+    assert said in record.outcome.reason
+    assert (record.costs.setup, record.costs.total) == (None, 0.0)
+
+
+def test_a_setting_that_is_substituted_ends_all_ranks(forking, tmp_path):
+    record = run_one(forking, tmp_path, tiny(device="cpu+cpu", amp="on"))
+    assert record.outcome.status is Status.SUBSTITUTED
+    assert "amp on was asked" in record.outcome.reason
+    assert not ranks_of("launch")
+
+
+@pytest.mark.skipif(os.path.exists("/proc/driver/nvidia"), reason="there are cards here")
+def test_cards_that_are_not_there(forking, tmp_path):
+    record = run_one(forking, tmp_path, tiny(device="0+1"))
+    assert record.outcome.status is Status.UNSUPPORTED
+    assert record.outcome.reason.startswith("device 0+1: ")
+    assert record.outcome.axes == ("device",)
+
+
+def ranks_of(word):
+    """Processes of this user that are ranks, or their agents."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if word in line and any(part.endswith("entry.py") for part in line):
+            found.append(process)
+    return found
+
+
+def test_a_rank_that_dies_ends_the_case_and_leaves_nothing_behind(forking, cache):
+    planned = tiny(device="cpu+cpu", batch=32)
+    data = find_data(forking, planned)
+    with scratch_folder() as scratch:
+        job = {**case_job(planned, data, scratch), "window": {**NEVER}}
+        worker = forking.start(job)
+        try:
+            while worker.next_event(120)["event"] != "effective":
+                pass
+            ranks = [one for one in ranks_of("rank") if os.getpgid(one.pid) == one.pid]
+            os.kill(ranks[0].pid, signal.SIGKILL)
+            with pytest.raises(Died):
+                while True:
+                    worker.next_event(120)
+        finally:
+            worker.end(0.0)
+    gone = time.monotonic() + 20
+    while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in ranks):
+        assert time.monotonic() < gone, "a rank outlived its case"
+        time.sleep(0.1)
+
+
+NEVER = {"warmup_seconds": 1e6, "window_steps": 10**6, "window_seconds": 1e6}
+
+
+def test_two_machines_meet(cache, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def start(machine):
+        asked = ["--device", "2xcpu", "--machine", machine, "--meet", f"127.0.0.1:{port}", "--batch", 32]
+        asked += ["--imgsz", 64, "--profile", "smoke", "--results", tmp_path / "results"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "bench", "node", *map(str, asked)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "YOLOPACE_CACHE": str(cache)},
+        )
+
+    both = [start(0), start(1)]
+    try:
+        told = [one.communicate(timeout=180)[0] for one in both]
+    finally:
+        for one in both:
+            one.kill()
+    assert [one.returncode for one in both] == [0, 0], told
+    assert "took part: the record is on machine 0" in told[1]
+    [record], complaints = store.read([tmp_path / "results"])
+    assert not complaints
+    assert record.case.device == "2xcpu"
+    assert record.effective["ranks"] == 2
+    assert record.checks["ranks_agree"]
