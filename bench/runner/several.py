@@ -60,7 +60,7 @@ class Meeting(msgspec.Struct, frozen=True):
 
 def several(job: dict[str, Any]) -> bool:
     """Whether a job is a case that more than one process runs."""
-    return job["kind"] == "case" and ranks(job["case"]["device"]) > 1
+    return "case" in job and ranks(job["case"]["device"]) > 1
 
 
 def impossible(case: dict[str, Any], met: bool = False) -> Outcome | None:

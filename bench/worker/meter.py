@@ -79,7 +79,7 @@ class Meter:
                 disturbs nobody. What the rest of the machine did is then for the runner to see.
             groups: process groups of the ranks that train together on this machine; this process's own if None.
         """
-        self._groups = groups or {os.getpgrp()}
+        self._groups = groups or set()
         self._threads = threads if self._device.kind == "cpu" and alone else None
         self._alone = alone
         told(self._device.sample)
@@ -107,7 +107,7 @@ class Meter:
             "processors": len(_processors()),
             "cpu_wait_share": told(_wait_share, self._opened[1], machine),
             "steal_share": told(_steal_share, self._opened[1], machine),
-            "others_share": told(_others_share, self._opened[1], machine, self._groups),
+            "others_share": told(_others_share, self._opened[1], machine, self._groups or {os.getpgrp()}),
             "pressure": told(_pressure, self._opened[1], machine),
             "swap_bytes": _swapped(self._opened[1], machine),
             "clock_mhz": told(self._read_clock),

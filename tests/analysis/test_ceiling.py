@@ -133,27 +133,48 @@ def points(found: list[dict[str, Any]]) -> list[Tried]:
 
 @pytest.mark.parametrize("found", EXHAUSTIVE["ceilings"], ids=lambda one: f"{one['limit_gib']}GiB-{one['imgsz']}px")
 def test_the_search_found_what_every_batch_in_turn_had_found(found: dict[str, Any]) -> None:
+    """Within a step: a batch whose peak is that of the limit trains in one process and not in the next."""
     search = Search(found["granularity"], 256, found["limit_gib"] * 2.0**30)
-    assert search.edges(points(found["search"]))[0] == found["largest"]
+    assert abs(search.edges(points(found["search"]))[0] - found["largest"]) <= found["granularity"]
     assert search.next(points(found["search"])) is None
     fits = [one["batch"] for one in found["steps"] if one["fits"]]
     assert fits == sorted(fits) and max(fits, default=found["largest"]) == found["largest"]
     assert [one["fits"] for one in found["steps"][-2:]] == [False, False]
 
 
+@pytest.mark.parametrize("found", EXHAUSTIVE["ceilings"], ids=lambda one: f"{one['limit_gib']}GiB-{one['imgsz']}px")
+def test_by_the_peaks_of_every_batch_the_search_finds_the_same(found: dict[str, Any]) -> None:
+    """The search, played against what was measured step by step, so that each batch has but one answer."""
+    same_size = [one for one in EXHAUSTIVE["ceilings"] if one["imgsz"] == found["imgsz"]]
+    known = {one.batch: one for each in same_size for one in points(each["steps"]) if one.fits}
+    search = Search(found["granularity"], 256, found["limit_gib"] * 2.0**30)
+    tried: list[Tried] = []
+    while (batch := search.next(tried)) is not None:
+        fits = batch <= found["largest"]
+        tried.append(known[batch] if fits else Tried(batch, False, None, None))
+    assert search.edges(tried)[0] == found["largest"]
+    assert len(tried) <= 7
+
+
 def test_it_took_few_probes_where_doubling_and_bisecting_take_more() -> None:
     assert len(EXHAUSTIVE["ceilings"]) == 6
     assert statistics.median(len(found["search"]) for found in EXHAUSTIVE["ceilings"]) <= 5
+    equal = [
+        found["largest"] == max(p.batch for p in points(found["search"]) if p.fits) for found in EXHAUSTIVE["ceilings"]
+    ]
+    assert sum(equal) >= 4
 
 
 def test_the_line_foretells_peaks_that_it_was_not_drawn_through() -> None:
-    checked = 0
+    """Peaks of one batch scatter by some percent from process to process, and so do they about the line."""
+    off = []
     for found in EXHAUSTIVE["ceilings"]:
         line = fit(points(found["search"]))
         assert line is not None
         drawn_through = {one["batch"] for one in found["search"]}
         for one in found["steps"]:
             if one["fits"] and one["peak"] is not None and one["batch"] not in drawn_through:
-                assert line.peak(one["batch"]) == pytest.approx(one["peak"], rel=0.05), (found["imgsz"], one)
-                checked += 1
-    assert checked >= 20
+                off.append(abs(line.peak(one["batch"]) / one["peak"] - 1))
+    assert len(off) >= 30
+    assert statistics.median(off) < 0.03
+    assert sum(share <= 0.05 for share in off) >= 0.8 * len(off)

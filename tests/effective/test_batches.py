@@ -11,6 +11,7 @@ from bench.cases.recipe import pins_for
 from bench.errors import WrongUse
 from bench.worker import refusal
 from bench.worker.devices.cpu import Cpu
+from bench.worker.team import Alone
 from bench.worker.workloads import read_back, ultralytics_train
 from tests.effective.conftest import CASE
 from tests.effective.seen import accepted, refused, training
@@ -25,7 +26,7 @@ class EndOfTest(Exception):
 class Quiet:
     """A session that takes every mark of a workload and does nothing; what it is asked of its case is real."""
 
-    case, device, checks = CASE, Cpu(), {}
+    case, device, checks, team = CASE, Cpu(), {}, Alone()
     warm, accumulation, with_val = True, 1, False
 
     def __getattr__(self, name):

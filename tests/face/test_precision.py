@@ -16,7 +16,8 @@ OPTIONS = {
     **dict.fromkeys(("mode", "model", "device", "amp", "batch", "imgsz")),
     **{"profile": "smoke", "data": "", "threads": "0", "python": "", "results": "results", "reports": "reports"},
     **{"epoch_images": "0", "time_budget": "", "phase_limit": "10m", "run": "", "resume": "", "plan": False},
-    **{"processes": "", "precision": "", "with_val": False, "compare_losses": False},
+    **{"processes": "", "precision": "", "with_val": False, "compare_losses": False, "per_device": False},
+    **{"energy": False, "memory_limit": "", "granularity": "1"},
 }
 
 

@@ -99,7 +99,7 @@ def test_a_group_is_told_from_all_others(linux: FakeProc) -> None:
     linux.process(20, used=100, group=OTHER)
     linux.process(21, used=33, group=OTHER)
     linux.process(2, used=50, flags=KERNEL_THREAD, group=0)
-    used = proc.used(*moments(linux, change), OWN)
+    used = proc.used(*moments(linux, change), {OWN})
     assert used == Used(own=6 * TICK, kernel=TICK, others=TICK // 2)
 
 
@@ -114,7 +114,7 @@ def test_a_process_that_ended_hands_on_only_what_it_used_in_between(linux: FakeP
     linux.process(10, used=5, group=OWN)
     linux.process(20, used=1, group=OTHER)
     linux.process(30, used=900, group=OTHER, parent=20)
-    assert proc.used(*moments(linux, change), OWN) == Used(own=3 * TICK, kernel=0, others=2 * TICK)
+    assert proc.used(*moments(linux, change), {OWN}) == Used(own=3 * TICK, kernel=0, others=2 * TICK)
 
 
 def test_a_whole_family_that_ended_is_handed_on_to_who_is_left(linux: FakeProc) -> None:
@@ -127,7 +127,7 @@ def test_a_whole_family_that_ended_is_handed_on_to_who_is_left(linux: FakeProc) 
     linux.process(30, used=10, parent=20)
     linux.process(31, used=20, parent=30)
     linux.process(32, used=30, parent=31)
-    assert proc.used(*moments(linux, change), OWN).others == TICK
+    assert proc.used(*moments(linux, change), {OWN}).others == TICK
 
 
 def test_a_process_that_nobody_waited_for_takes_nothing_off(linux: FakeProc) -> None:
@@ -137,7 +137,7 @@ def test_a_process_that_nobody_waited_for_takes_nothing_off(linux: FakeProc) -> 
 
     linux.process(20, used=1)
     linux.process(30, used=900, parent=20)
-    assert proc.used(*moments(linux, change), OWN).others == 2 * TICK
+    assert proc.used(*moments(linux, change), {OWN}).others == 2 * TICK
 
 
 def test_a_number_that_was_given_anew_is_another_process(linux: FakeProc) -> None:
@@ -147,7 +147,7 @@ def test_a_number_that_was_given_anew_is_another_process(linux: FakeProc) -> Non
 
     linux.process(20, used=1)
     linux.process(30, used=50, parent=20, start=100)
-    assert proc.used(*moments(linux, change), OWN).others == 2 * TICK
+    assert proc.used(*moments(linux, change), {OWN}).others == 2 * TICK
 
 
 def test_parents_that_run_in_a_circle_end(linux: FakeProc) -> None:
@@ -158,7 +158,7 @@ def test_parents_that_run_in_a_circle_end(linux: FakeProc) -> None:
     linux.process(20, used=1)
     linux.process(30, used=1, parent=31)
     linux.process(31, used=1, parent=30)
-    assert proc.used(*moments(linux, change), OWN) == Used(0, 0, 0)
+    assert proc.used(*moments(linux, change), {OWN}) == Used(0, 0, 0)
 
 
 # Others: exact times within what the sampled time of the machine allows
