@@ -16,7 +16,7 @@ from bench.cases.axes import AXES
 from bench.cases.matrix import profiles
 from bench.ceilings import known, told
 from bench.errors import BenchError, Exit, WrongUse
-from bench.face import Face
+from bench.face import Face, OutOfTime
 from bench.machine.fingerprint import machine
 from bench.progress import line, plan_lines, rate, so_far
 from bench.records.outcome import Status
@@ -202,6 +202,8 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
             pytest.skip(OFF)
         try:
             found = face.search(name, tell)
+        except OutOfTime:
+            pytest.skip("the time budget is over")
         except BenchError as error:
             _give_up(request, face, error)
         for text in told(found, []):

@@ -61,6 +61,10 @@ def _processes(text: str, precision: float | None) -> int:
     return int(text)
 
 
+class OutOfTime(Exception):
+    """The time budget is over before a search began."""
+
+
 class Face:
     """One pytest session: what was asked for, and what has become of it.
 
@@ -126,6 +130,9 @@ class Face:
 
     def _asked(self, option: Callable[[str], Any], request: Request) -> dict[str, Question]:
         """Ceilings that are asked for, by their names."""
+        for name in ("data", "with_val", "compare_losses", "energy", "precision"):
+            if option(name) and not self._cases:
+                raise WrongUse(f"--{name.replace('_', '-')} says nothing of a ceiling: leave it out.")
         usual = request.chosen.axes("cpu")
         values = {"device": devices(), "model": usual["model"], "amp": ["off"], **request.values}
         granularity = _number("granularity", option("granularity"))
@@ -151,6 +158,8 @@ class Face:
         Raises:
             KeyboardInterrupt: after what was found so far was written.
         """
+        if self.run is not None and self.run.budget_left() == 0:
+            raise OutOfTime
         assert self.store is not None and self.launcher is not None
         search_one(self.questions[name], self.launcher, self.store.folder, self.ceilings, tell)
         return self.ceilings[-1]
@@ -248,8 +257,8 @@ class Face:
 
     def _on_these_data(self, earlier: list[Record]) -> dict[str, Record]:
         """Earlier records by name, less those of other data: the user's own may have changed under the same name."""
-        plan = self.selected[0]
-        if earlier and plan.recipe.data != "coco-like":  # a made data set is what its recipe says
+        plan = self.selected[0] if self.selected else None
+        if earlier and plan and plan.recipe.data != "coco-like":  # a made data set is what its recipe says
             assert self.launcher is not None
             self.launcher.wait()
             with contextlib.suppress(NoData):  # then nothing else will be measured either

@@ -42,7 +42,7 @@ def node(
     from bench.request import check_model, needs_network
     from bench.runner.interpreter import inspect
     from bench.runner.launcher import open_launcher, scratch_folder
-    from bench.runner.measure import NoData, case_job, find_data, measure, run_job
+    from bench.runner.measure import Interrupted, NoData, case_job, find_data, measure, run_job
     from bench.runner.several import Meeting, impossible
 
     where = parse_device(device)
@@ -66,7 +66,12 @@ def node(
         say(f"{planned.case.id}: machine {machine} of {machines(where)} meets the others at {meet}")
         if machine == 0:
             store = Store(results, new_run_name(here().fingerprint), new=True)
-            record = measure(launcher, planned, data, store.run, limit, meeting)
+            try:
+                record = measure(launcher, planned, data, store.run, limit, meeting)
+            except Interrupted as stop:
+                if stop.record is not None:
+                    store.save(stop.record)
+                raise
             trouble = store.save(record)
             outcome = record.outcome
             if outcome.status is Status.MEASURED:

@@ -6,6 +6,7 @@ Beside each of them the usual way: one run of base, then one of head, and their 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import statistics
 import tempfile
@@ -26,6 +27,7 @@ from bench.durations import about
 from bench.errors import WrongUse
 from bench.machine.fingerprint import machine
 from bench.records.comparison import Comparison, read
+from bench.records.record import Environment
 from bench.records.store import COMPARISON, encoded, new_run_name, write_whole
 from bench.runner.environments import Provided, provide
 from bench.runner.interpreter import Interpreter, inspect
@@ -133,19 +135,24 @@ BESIDE = "beside.json"
 """Beside the comparison in its folder; where it is missing, the comparison did not come to its end."""
 
 
-def kept_trials(folder: Path, effect: Effect) -> list[Trial]:
-    """All whole comparisons of an effect that an earlier sitting left.
+def kept_trials(folder: Path, effect: Effect, environment: Environment) -> dict[int, Trial]:
+    """All whole comparisons of an effect that an earlier sitting left, by their numbers.
 
     Raises:
-        WrongUse: where one cannot be read.
+        WrongUse: where one cannot be read, or is of another machine or other versions.
     """
-    found = []
-    for file in sorted(folder.glob(f"{effect.name}-*/{BESIDE}")):
+    found = {}
+    for file in sorted(folder.glob(f"{effect.name}-[0-9]*/{BESIDE}")):
         try:
             beside = msgspec.json.decode(file.read_bytes(), type=Beside)
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             raise WrongUse(f"{file} cannot be read: {error}. Remove its folder to measure that one again.") from error
-        found.append(trial(read(file.parent), beside))
+        comparison = read(file.parent)
+        other = comparison.base.environment
+        same = (other.torch, other.ultralytics) == (environment.torch, environment.ultralytics)
+        if not same or comparison.machine.fingerprint != machine().fingerprint:
+            raise WrongUse(f"{file.parent} is of another machine or other versions: keep these in another folder.")
+        found[int(file.parent.name.removeprefix(f"{effect.name}-"))] = trial(comparison, beside)
     return found
 
 
@@ -181,10 +188,12 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
     [planned] = expand(profile("regress"), [case.device], {name: [getattr(case, name)] for name in AXES})
     step = 0.0
     for effect in effects:
-        trials = kept_trials(keep, effect) if keep else []
+        known = kept_trials(keep, effect, environment) if keep else {}
+        trials = list(known.values())
         count = min(comparisons, effect.comparisons or comparisons)
+        free = (number for number in itertools.count(1) if number not in known)
         try:
-            for number in range(len(trials), count):
+            for number in itertools.islice(free, max(count - len(known), 0)):
                 if effect.share and not step:
                     step = mean_step(sides[0], planned) + FLOOR
                 seconds = effect.share * step
@@ -192,9 +201,10 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
                 patched[1].plant(effect.where, FLOOR + seconds)
                 with place(keep, effect, number) as folder:
                     found = compare(effect, slower if effect.share else sides, planned, seconds, folder)
-                step = found.finding.base.seconds if found.finding.base else step
+                if effect.share and found.finding.base:
+                    step = found.finding.base.seconds
                 trials.append(found)
-                say(f"{effect.name} {number + 1}/{count}: {line(found)}")
+                say(f"{effect.name} {len(trials)}/{count}: {line(found)}")
         finally:
             for one in patched:
                 one.plant("forward", 0.0)
@@ -214,10 +224,11 @@ def place(keep: Path | None, effect: Effect, number: int) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="yolopace-") as passing:
             yield Path(passing)
         return
-    folder = keep / f"{effect.name}-{number + 1:03}"
+    folder = keep / f"{effect.name}-{number:03}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / COMPARISON).unlink(missing_ok=True)  # of one that did not come to its end
+        for name in (COMPARISON, BESIDE):  # of one that did not come to its end
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise WrongUse(f"{folder} cannot be written to: {error.strerror or error}.") from error
     yield folder

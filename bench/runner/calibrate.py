@@ -18,7 +18,7 @@ from bench.records import store
 from bench.records.comparison import Compared, Comparison, Side
 from bench.records.record import Record
 from bench.runner.estimate import from_history
-from bench.runner.launcher import Launcher
+from bench.runner.launcher import Launcher, open_launcher
 from bench.runner.pairs import now
 from bench.runner.regress import Regress, Told
 from bench.runner.run import Run
@@ -94,8 +94,12 @@ def in_turns(launcher: Launcher, devices: Sequence[str], folder: Path, budget: f
             Compared(case=plan.case, recipe=plan.recipe) for plan in planned(devices, folder.name) if plan.process == 1
         ],
     )
-    with contextlib.suppress(KeyboardInterrupt):
-        Regress(comparison, (launcher, launcher), folder, too_few, told, budget=budget).run()
+    other = open_launcher(launcher.interpreter)  # workers of one parent are more alike than those of two
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            Regress(comparison, (launcher, other), folder, too_few, told, budget=budget).run()
+    finally:
+        other.close()
     return comparison
 
 

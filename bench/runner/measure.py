@@ -112,6 +112,10 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
         ended = events["ended"]
         patience = 5.0
         result = seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
+        # Where one rank was killed, the others lose their connection, and may be the first to say so.
+        if together and result.outcome.status is Status.FAILED and oom_kills() > job.get("oom_kills", 0):
+            reason = f"The system ran out of memory while {PHASES[phase]} and killed a rank."
+            result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
     except Silent:
         result = seen(Outcome(Status.TIMED_OUT, f"Still {PHASES[phase]} after {limits[phase]:g} s."))
     except RanWild:

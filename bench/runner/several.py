@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import psutil
 
 from bench.cases.axes import device_names, machines, ranks
 from bench.errors import WrongUse
@@ -87,11 +89,17 @@ def impossible(case: dict[str, Any], met: bool = False) -> Outcome | None:
     return None
 
 
-def options(device: str, meeting: Meeting | None) -> list[str]:
-    """Of ``torch.distributed.run``: on one machine it finds a free port itself."""
-    each = [f"--nproc_per_node={len(device_names(device))}"]
+def options(device: str, meeting: Meeting | None, logs: str) -> list[str]:
+    """Of ``torch.distributed.run``: on one machine it finds a free port itself, and meets at the machine's own address.
+
+    Args:
+        device: of the case.
+        meeting: where other machines are met.
+        logs: a folder for what it would leave among the system's temporary files.
+    """
+    each = [f"--nproc_per_node={len(device_names(device))}", f"--log_dir={logs}"]
     if meeting is None:
-        return ["--standalone", *each]
+        return ["--standalone", "--local_addr=127.0.0.1", *each]
     return [
         f"--nnodes={machines(device)}",
         f"--node_rank={meeting.machine}",
@@ -99,6 +107,23 @@ def options(device: str, meeting: Meeting | None) -> list[str]:
         f"--master_port={meeting.port}",
         *each,
     ]
+
+
+def interface(meeting: Meeting) -> dict[str, str]:
+    """The network interface that leads to the others, for gloo: it would take that of the host's own name.
+
+    Many systems give that name the address of the machine itself, at which nobody else finds it.
+    """
+    name = "GLOO_SOCKET_IFNAME"
+    if name in os.environ:
+        return {}
+    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.connect((meeting.host, meeting.port))  # sends nothing
+        own = probe.getsockname()[0]
+        for found, addresses in psutil.net_if_addrs().items():
+            if any(address.address == own for address in addresses):
+                return {name: found}
+    return {}
 
 
 def start_ranks(
@@ -125,12 +150,12 @@ def start_ranks(
     ours, theirs = socket.socketpair()
     try:
         process = subprocess.Popen(
-            [interpreter.path, str(ENTRY), "launch", *options(job["case"]["device"], meeting)],
+            [interpreter.path, str(ENTRY), "launch", *options(job["case"]["device"], meeting, job["scratch"])],
             stdin=theirs.fileno(),
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**variables(), JOB: json.dumps(told)},
+            env={**variables(), **(interface(meeting) if meeting else {}), JOB: json.dumps(told)},
         )
     finally:
         theirs.close()
@@ -140,4 +165,5 @@ def start_ranks(
         process.kill()
         process.wait()
         raise
-    return Worker(process.pid, ours.detach(), os.open(os.devnull, os.O_WRONLY), log, requested, reaped(process))
+    control = os.open(os.devnull, os.O_WRONLY)
+    return Worker(process.pid, ours.detach(), control, log, requested, reaped(process), shared=True)

@@ -8,6 +8,7 @@ import os
 import re
 import selectors
 import signal
+import socket
 import time
 from typing import IO, Any, Protocol
 
@@ -22,6 +23,9 @@ LOG_LIMIT = 64 * 2**20
 
 TURN, LAST_TURN = b".", b"1"
 """What a worker is told when it is its turn, and when the other one is gone: as in ``bench/worker/turns.py``."""
+
+LAST = 10.0
+"""Seconds that ranks may take to end once their line is shut down."""
 
 GLANCE = 5.0
 """Seconds between looks at the size of a worker's output; in between the runner sleeps."""
@@ -76,14 +80,34 @@ class Worker:
     """
 
     def __init__(
-        self, pid: int, channel: int, control: int, log: IO[bytes], requested: float, exit_code: ExitCode
+        self,
+        pid: int,
+        channel: int,
+        control: int,
+        log: IO[bytes],
+        requested: float,
+        exit_code: ExitCode,
+        shared: bool = False,
     ) -> None:
+        """Take over a process that was started.
+
+        Args:
+            pid: its number, and that of its group.
+            channel: where its events come from.
+            control: by which it is told to take its turn.
+            log: what it prints.
+            requested: when it was asked for.
+            exit_code: how it ended.
+            shared: whether the channel is a socket that processes in other groups hold too: ranks of several devices,
+                which end when it is shut down.
+        """
         self.pid = pid
         self.requested = requested
         self._channel = channel
         self._control = control
         self._log = log
         self._exit = exit_code
+        self._shared = shared
         self._pending = b""
         self._lines: list[bytes] = []
 
@@ -165,10 +189,20 @@ class Worker:
             self.kill()
             self._exit.wait(10)
         self.kill()  # what it started itself, such as data loader processes
+        if self._shared and not self._log.closed:
+            self._end_ranks()
         if not self._log.closed:
             self._log.close()
             os.close(self._channel)
             os.close(self._control)
+
+    def _end_ranks(self) -> None:
+        """Shut the line down, and wait until no rank holds its other end: none may live into the next case."""
+        with socket.socket(fileno=os.dup(self._channel)) as line, contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_WR)
+            line.settimeout(LAST)
+            while line.recv(1 << 16):
+                pass
 
     def kill(self) -> None:
         """Kill the worker's whole process group."""

@@ -67,7 +67,14 @@ def load_torchvision() -> None:
         importlib.import_module("torchvision")
     for library in libraries:
         torch.ops.load_library(str(library))
-    getattr(torch.ops.torchvision, "nms")  # noqa: B009 - what Ultralytics needs of it, and raises where it is not there
+    operators = torch.ops.torchvision
+    operators.nms  # noqa: B018 - what Ultralytics needs of it; raises where it is not there
+    # Its own check at import, which the library alone does not make.
+    built, cuda = int(operators._cuda_version()), torch.version.cuda
+    if built != -1 and cuda is not None and built // 1000 != int(cuda.split(".")[0]):
+        raise RuntimeError(
+            f"torchvision is built for CUDA {built // 1000}, and torch {torch.__version__} for CUDA {cuda}"
+        )
 
 
 def weights() -> list[str]:

@@ -153,7 +153,8 @@ class Energy:
     """
 
     def __init__(self, open_meter: Callable[[], EnergyMeter]) -> None:
-        self._windows: list[float | None] = []
+        self._windows: list[tuple[float | None, float]] = []
+        self._opened = 0.0
         self._idle: float | None = None
         self._why = ""
         self._meter: EnergyMeter | None = None
@@ -184,23 +185,24 @@ class Energy:
         self._idle = self._guarded(watts)
 
     def open(self) -> None:
-        """A window opens."""
+        """A window begins."""
         if self._meter is not None:
             self._guarded(self._meter.begin)
+        self._opened = time.perf_counter()
 
     def close(self) -> None:
         """It closes."""
-        self._windows.append(self._guarded(self._meter.end) if self._meter is not None else None)
+        seconds = round(time.perf_counter() - self._opened, 6)
+        self._windows.append((self._guarded(self._meter.end) if self._meter is not None else None, seconds))
 
-    def report(self, window: int, seconds: float, images: int) -> dict[str, Any]:
+    def report(self, window: int, images: int) -> dict[str, Any]:
         """What is kept of a window, by the names of ``bench.records.record.Energy``.
 
         Args:
             window: its number.
-            seconds: that it took.
             images: that went through it.
         """
-        joules = self._windows[window]
+        joules, seconds = self._windows[window]
         if joules is None or self._meter is None:
             return {
                 "joules": None,

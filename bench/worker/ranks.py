@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import signal
 import threading
 from pathlib import Path
@@ -64,6 +65,9 @@ def line(rank: int, local: int) -> Channel:
 def run() -> None:
     """Run the job in this rank."""
     wanted = json.loads(os.environ.pop(JOB))
+    if limit := wanted.get("data_limit"):  # of all ranks together
+        share = limit // int(os.environ["LOCAL_WORLD_SIZE"])
+        resource.setrlimit(resource.RLIMIT_DATA, (share, share))
     team, local = Ranks(), int(os.environ["LOCAL_RANK"])
     threading.Thread(target=_die_with_runner, daemon=True).start()
     isolation.before_import(wanted["config"], wanted["network"], alone=False)

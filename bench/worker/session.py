@@ -135,8 +135,8 @@ class Session:
             block=self._turns.block if self._turns is not None else 0,
             together=self.team.size > 1,
             decide=self.team.decide,
-            meet=self.team.meet,
-            settling=min(loaders * (runs.get("prefetch") or 1), MOST_SETTLING),
+            on_begin=self._window_begins,
+            settling=max(self.team.gather(min(loaders * (runs.get("prefetch") or 1), MOST_SETTLING))),
         )
         if self._energy is not None:
             self.device.synchronize()
@@ -212,6 +212,10 @@ class Session:
             self._block = len(self.stopwatch.seconds), len(self.stopwatch.turns)
             self._turns.wait()
         self._meter.open()
+
+    def _window_begins(self) -> None:
+        """After the steps that pass untimed: here all ranks wait for each other, and joules begin to count."""
+        self.team.meet()
         if self._energy is not None:
             self._energy.open()
 
@@ -285,8 +289,7 @@ class Session:
         if self._energy is None:
             return None
         start, end = self.stopwatch.span(kept)
-        wall = self._readings[kept]["wall_seconds"]
-        return self._energy.report(kept, wall, sum(self.stopwatch.images[start:end]))
+        return self._energy.report(kept, sum(self.stopwatch.images[start:end]))
 
     def report_apart(self, measure: Callable[[], dict[str, Any]]) -> None:
         """Measure what an epoch has beside its steps, and send it; what goes wrong there costs the case nothing.

@@ -87,7 +87,7 @@ class Stopwatch:
         together: whether other processes do the same steps, in turns or at once: how many there are is then settled
             before they are timed.
         decide: takes what this process would do next, and gives what all of them do.
-        meet: waits for the others where a window begins.
+        on_begin: called where a window begins, after the steps of it that pass untimed.
         planned_steps: of a window, where that was settled; 0 where its own time settles when it is complete.
         turns: how many steps had ended when an epoch turned, and how long the turn took, in seconds.
         settling: steps that pass after a window was opened before it begins. While the machine is read there, loader
@@ -103,7 +103,7 @@ class Stopwatch:
     block: int = 0
     together: bool = False
     decide: Callable[[Any], Any] = lambda value: value
-    meet: Callable[[], None] = lambda: None
+    on_begin: Callable[[], None] = lambda: None
     seconds: list[float] = field(default_factory=list)
     data_wait: list[float] = field(default_factory=list)
     images: list[int] = field(default_factory=list)
@@ -231,7 +231,7 @@ class Stopwatch:
         self.windows.append([len(self.seconds)])
         self._total = 0.0
         self.synchronize()
-        self.meet()
+        self.on_begin()
         self._edge = self.clock()
 
     def reading(self, window: int = -1) -> dict[str, Any]:

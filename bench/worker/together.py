@@ -90,7 +90,10 @@ def joules(ranks: list[dict[str, Any] | None]) -> dict[str, Any] | None:
         return first
     told = [one for one in ranks if one is not None and one["joules"] is not None]
     images = sum(one["images"] for one in told)
-    if first["of"] == "machine" or len(told) < len(ranks):
+    if len(told) < len(ranks):
+        why = next(one["how"] for one in ranks if one is not None and one["joules"] is None)
+        return {**first, "joules": None, "idle_watts": None, "how": f"one rank could not count: {why}"}
+    if first["of"] == "machine":
         return {**first, "images": images}
     idle = [one["idle_watts"] for one in told]
     return {

@@ -55,7 +55,7 @@ def test_the_part_that_was_asked_for_burns_as_much_and_no_other_does(environment
     for chosen in WHERE:
         found.plant(chosen, 0.002 * CALLS[chosen])  # 2 ms a call
         for where in WHERE:
-            seconds = burnt(environment, where)
+            seconds = min(burnt(environment, where) for _ in range(2))
             assert (0.2 <= seconds < 0.4) if where == chosen else seconds < 0.05
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_planted_at_first_and_patching_twice_is_once(environment: Pat
     prepare(RESOLVED, lambda text: None, 98)
     assert [path.read_text() for path in environment.rglob("*.py")] == texts
     assert json.loads((environment / FILE).read_text()) == {"where": "forward", "seconds": 0.0}
-    assert burnt(environment, "forward") < 0.05
+    assert min(burnt(environment, "forward") for _ in range(2)) < 0.05
 
 
 def test_files_that_others_share_stay_as_they_are(environment: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from bench.errors import WrongUse
-from bench.runner.several import Meeting, options, several
+from bench.runner.several import Meeting, interface, options, several
 
 
 def case(device: str) -> dict[str, object]:
@@ -27,17 +27,32 @@ def test_which_jobs_take_several_processes() -> None:
 
 
 def test_on_one_machine_a_free_port_is_found() -> None:
-    assert options("0+1+2", None) == ["--standalone", "--nproc_per_node=3"]
+    assert options("0+1+2", None, "logs") == [
+        "--standalone",
+        "--local_addr=127.0.0.1",
+        "--nproc_per_node=3",
+        "--log_dir=logs",
+    ]
 
 
 def test_on_several_machines_all_meet_at_one_place() -> None:
-    assert options("2x0+1", Meeting("box", 29500, 1)) == [
+    assert options("2x0+1", Meeting("box", 29500, 1), "logs") == [
         "--nnodes=2",
         "--node_rank=1",
         "--master_addr=box",
         "--master_port=29500",
         "--nproc_per_node=2",
+        "--log_dir=logs",
     ]
+
+
+def test_gloo_takes_the_interface_that_leads_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    [(name, found)] = interface(Meeting("127.0.0.1", 29500, 0)).items()
+    assert (name, found[:2]) == ("GLOO_SOCKET_IFNAME", "lo")
+    assert interface(Meeting("no such host", 29500, 0)) == {}
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth7")
+    assert interface(Meeting("127.0.0.1", 29500, 0)) == {}
 
 
 @pytest.mark.parametrize("text", ["box", "box:", ":29500", "box:port", "box:0", "box:65536"])

@@ -112,10 +112,24 @@ def test_ranks_whose_parameters_differ_trained_nothing_together() -> None:
     alike = session("cpu", gather=lambda value: [value, value])
     ultralytics_ranks.agree(trainer, alike)
     assert alike.checks == {"ranks_agree": True}
-    apart = session("cpu", gather=lambda value: [value, [one + 1e-9 for one in value]])
+    apart = session("cpu", gather=lambda value: [value, [one + 1e-2 for one in value]])
     with pytest.raises(Refused, match="The parameters of the 2 ranks differ"):
         ultralytics_ranks.agree(trainer, apart)
     assert apart.checks == {"ranks_agree": False}
+
+
+def test_an_older_ultralytics_that_counts_cards_over_all_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    def older(self: Any) -> None:
+        print(RANK)  # type: ignore[name-defined]  # noqa: F821
+
+    def newer(self: Any) -> None:
+        print(LOCAL_RANK)  # type: ignore[name-defined]  # noqa: F821
+
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    ultralytics_ranks.check_card(older, 1)  # the first machine
+    ultralytics_ranks.check_card(newer, 3)
+    with pytest.raises(Refused, match="trains on one machine alone"):
+        ultralytics_ranks.check_card(older, 3)
 
 
 def test_ranks_time_the_same_steps() -> None:
@@ -128,7 +142,7 @@ def test_ranks_time_the_same_steps() -> None:
         clock=lambda: float(next(moments)),
         together=True,
         decide=lambda mine: next(said),
-        meet=lambda: met.append(1),
+        on_begin=lambda: met.append(1),
     )
     watch.start()
     complete = []

@@ -99,6 +99,13 @@ def test_cards_add_up_and_a_machine_counts_once(ranks: list[Any], amount: float,
     assert (found["joules"], found["idle_watts"], found["images"]) == (amount, idle, 16)
 
 
+def test_a_card_that_does_not_count_leaves_no_sum() -> None:
+    silent = {**joules(None, ""), "how": "no counter"}
+    found = together.joules([joules(5.0, "card"), silent])
+    assert found is not None
+    assert (found["joules"], found["how"]) == (None, "one rank could not count: no counter")
+
+
 def test_energy_that_nobody_counted() -> None:
     assert together.joules([None, None]) is None
     nothing = joules(None, "")

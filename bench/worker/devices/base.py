@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import sys
@@ -131,21 +132,19 @@ def data_peak() -> dict[str, Any]:
 
 def loaders_memory() -> dict[str, Any]:
     """What data loader processes have for themselves at this moment: pages that no file backs and nobody shares."""
-    try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as listed:
-            children = listed.read().split()
-    except OSError:
-        return figure(None, "this system does not tell it without starting a process")
-    sizes = [size for child in children if (size := _private(child)) is not None]
-    if not sizes:
+    loaders = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+    if not loaders:
         return figure(None, "there were no data loader processes")
+    sizes = [size for loader in loaders if (size := _private(loader)) is not None]
+    if not sizes:
+        return figure(None, "this system does not tell it of other processes")
     return figure(
         sum(sizes),
         f"private memory of {len(sizes)} data loader process{'es' * (len(sizes) > 1)} at the end of the window",
     )
 
 
-def _private(process: str) -> int | None:
+def _private(process: int) -> int | None:
     """Bytes of a process that are its own: of a forked one that is what it has not left as its parent had it."""
     try:
         with open(f"/proc/{process}/smaps_rollup") as rollup:

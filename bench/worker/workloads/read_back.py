@@ -54,7 +54,7 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
     return {
         "device": effective.device_name(trainer.device, device),
         "amp": ("bf16" if args.amp == "bf16" else "on") if trainer.amp else "off",
-        "batch": loader.batch_size * ranks,
+        "batch": min(loader.batch_size, len(loader.sampler) if ranks > 1 else loader.batch_size) * ranks,
         "imgsz": _side(getattr(trainer, "shape", ()) or (0, 0, args.imgsz, args.imgsz)),
         **{name: getattr(args, name, None) for name in TRAIN_ARGUMENTS},
         "epochs": trainer.epochs,

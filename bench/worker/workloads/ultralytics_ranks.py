@@ -7,6 +7,8 @@ training; three things make it one, so that the whole path can be tried where th
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,9 @@ from ..session import Session
 
 LOOKED_AT = 64
 """Numbers of each parameter that have to be the same on all ranks."""
+
+ALIKE = 1e-4
+"""How far their sums may differ: a single step without the others' gradients moves them by far more."""
 
 
 def as_rank(trainer: type, session: Session) -> type:
@@ -34,6 +39,7 @@ def as_rank(trainer: type, session: Session) -> type:
 
         def _setup_ddp(self, *args: Any) -> None:
             if not on_cpu:
+                check_card(super()._setup_ddp, team.rank)
                 super()._setup_ddp(*args)
                 return
             import torch.distributed as dist
@@ -45,6 +51,18 @@ def as_rank(trainer: type, session: Session) -> type:
                 return super()._setup_train(*args)
 
     return RankTrainer
+
+
+def check_card(setup: Any, rank: int) -> None:
+    """Refuse an older Ultralytics that takes the card by the rank over all machines, which a machine may not have.
+
+    Raises:
+        Refused: on all machines but the first.
+    """
+    local = int(os.environ.get("LOCAL_RANK", rank))
+    if local != rank and "LOCAL_RANK" not in setup.__code__.co_names:
+        reason = "This Ultralytics trains on one machine alone: it takes the card by the rank over all machines."
+        raise Refused("unsupported", reason, axes=("device",))
 
 
 @contextlib.contextmanager
@@ -66,7 +84,9 @@ def without_device_ids() -> Iterator[None]:
 
 
 def agree(trainer: Any, session: Session) -> None:
-    """After the window: the parameters of all ranks are the same to the bit, since they took the same gradients.
+    """After the window: the parameters of all ranks are the same, since they took the same gradients.
+
+    To the bit on devices that are alike; unlike ones add up a gradient's norm, which clips it, in another order.
 
     Raises:
         Refused: with status ``invalid`` where they are not: nothing was trained together.
@@ -79,7 +99,7 @@ def agree(trainer: Any, session: Session) -> None:
         if parameter.requires_grad
     ]
     sums = session.team.gather(torch.stack(some).cpu().tolist())
-    same = all(one == sums[0] for one in sums)
+    same = all(math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE) for one in sums for a, b in zip(one, sums[0]))
     session.checks["ranks_agree"] = same
     if not same:
         reason = f"The parameters of the {len(sums)} ranks differ: their gradients were not put together."
