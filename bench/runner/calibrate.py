@@ -17,8 +17,9 @@ from bench.machine.fingerprint import machine
 from bench.records import store
 from bench.records.comparison import Compared, Comparison, Side
 from bench.records.record import Record
+from bench.runner import launcher as launching
 from bench.runner.estimate import from_history
-from bench.runner.launcher import Launcher, open_launcher
+from bench.runner.launcher import Launcher
 from bench.runner.pairs import now
 from bench.runner.regress import Regress, Told
 from bench.runner.run import Run
@@ -94,7 +95,7 @@ def in_turns(launcher: Launcher, devices: Sequence[str], folder: Path, budget: f
             Compared(case=plan.case, recipe=plan.recipe) for plan in planned(devices, folder.name) if plan.process == 1
         ],
     )
-    other = open_launcher(launcher.interpreter)  # workers of one parent are more alike than those of two
+    other = launching.open_launcher(launcher.interpreter)  # workers of one parent are more alike than those of two
     try:
         with contextlib.suppress(KeyboardInterrupt):
             Regress(comparison, (launcher, other), folder, too_few, told, budget=budget).run()
