@@ -150,3 +150,10 @@ def test_energy_is_drawn_where_joules_were_counted() -> None:
     assert "2.50 images/J" in drawn.alt
     assert "NVML, total energy of the card" in drawn.caption
     assert not [plot for plot in draw(view([timed(100.0, 16)])) if plot.key.startswith("energy")]
+
+
+def test_the_axis_of_a_share_is_in_percent() -> None:
+    runs = [timed(100.0, 16, device="0"), timed(180.0, 32, device="0+1")]
+    [drawn] = [plot for plot in draw(view(runs)) if plot.title == "Scaling efficiency"]
+    assert ">80<" in drawn.svg.replace(" ", "") or "80" in re.findall(r"<!-- (\d+) -->", drawn.svg)
+    assert "<!-- 0.8 -->" not in drawn.svg
