@@ -146,7 +146,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         for text in plan_lines(face.selected, from_history(face.results)):
             _plugin(config, "terminalreporter").write_line(text)
         for name in face.asked:
-            _plugin(config, "terminalreporter").write_line(f"ceiling {name}: about a minute")
+            _plugin(config, "terminalreporter").write_line(
+                f"ceiling {name}: a search of some batches, without an estimate"
+            )
         return True
     nothing = not face.selected and not face.asked
     if config.option.collectonly or nothing or config.option.benchmark_disable:

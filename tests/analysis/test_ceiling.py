@@ -137,9 +137,10 @@ def test_the_search_found_what_every_batch_in_turn_had_found(found: dict[str, An
     search = Search(found["granularity"], 256, found["limit_gib"] * 2.0**30)
     assert abs(search.edges(points(found["search"]))[0] - found["largest"]) <= found["granularity"]
     assert search.next(points(found["search"])) is None
-    fits = [one["batch"] for one in found["steps"] if one["fits"]]
-    assert fits == sorted(fits) and max(fits, default=found["largest"]) == found["largest"]
-    assert [one["fits"] for one in found["steps"][-2:]] == [False, False]
+    steps = points(found["steps"])
+    assert [one.batch for one in steps if one.fits][-1] == found["largest"]
+    assert [one.fits for one in steps] == [one.batch <= found["largest"] for one in steps]  # none fits beyond it
+    assert not any(one.fits for one in steps[-2:])
 
 
 @pytest.mark.parametrize("found", EXHAUSTIVE["ceilings"], ids=lambda one: f"{one['limit_gib']}GiB-{one['imgsz']}px")

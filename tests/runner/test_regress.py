@@ -273,3 +273,27 @@ def test_steps_keep_the_last_one_of_warm_up_which_settles_the_kind_of_the_first(
     assert (kept.kinds, kept.window, kept.optimizer) == (steps.kinds, steps.window, [0, 3, 6])
     bare = make_steps([0.1] * 4, warmup=[])
     assert pairs.trimmed(bare) == bare
+
+
+def test_every_pair_has_parents_of_its_own(
+    launchers: Launchers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for name, launcher in zip(("base", "head"), launchers, strict=True):
+        for what in ("prepare", "close"):
+            monkeypatch.setattr(launcher, what, lambda said=f"{what} {name}": done.append(said))
+    found = comparison(plan("yolov8n"))
+    Regress(found, launchers, tmp_path, until(3), lambda compared, said: done.append("pair")).run()
+    both = ["prepare base", "prepare head"]
+    anew = ["close base", "close head", *both, "pair"]
+    assert done == [*both, "pair", *anew, *anew]
+
+
+def test_ranks_take_no_turns(launchers: Launchers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.runner.launcher.several", lambda job: False)  # played by one process
+    monkeypatch.setattr("bench.runner.measure.several", lambda job: False)
+    one = plan("yolov8n")
+    found = comparison(msgspec.structs.replace(one, case=msgspec.structs.replace(one.case, device="cpu+cpu", batch=4)))
+    Regress(found, launchers, tmp_path, until(1), lambda compared, said: None).run()
+    assert found.cases[0].alone == "the ranks of several devices take no turns"
+    assert [pair.lockstep for pair in found.cases[0].pairs] == [False]

@@ -213,11 +213,6 @@ def test_one_process_has_one_device(cuda: FakeTorch, name: str) -> None:
         open_device(name)
 
 
-def test_several_on_mps_are_refused_with_the_reason() -> None:
-    with pytest.raises(Refused, match="mps has no distributed backend"):
-        open_device("mps+mps", 0)
-
-
 @pytest.mark.parametrize("name", ["0+1", "2x0+1"])
 def test_a_rank_sees_all_cards_of_its_machine_and_takes_its_own(cuda: FakeTorch, name: str) -> None:
     device = open_device(name, 1)
@@ -649,6 +644,13 @@ def test_the_energy_of_a_card_is_its_drivers(nvidia: FakeNvml) -> None:
         Cuda("0").energy()
 
 
+FALLS_BACK = (
+    "The operator '{}' is not currently supported on the MPS backend and will fall back to run on the CPU. "
+    "This may have performance implications."
+)
+"""As aten/src/ATen/mps/MPSFallback.mm of torch has it."""
+
+
 def test_operators_that_fall_back_are_named_while_warming_up(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
     always: list[bool] = []
     mps.is_warn_always_enabled = lambda: False
@@ -662,8 +664,7 @@ def test_operators_that_fall_back_are_named_while_warming_up(mps: FakeTorch, mon
         monkeypatch.setattr("warnings.showwarning", lambda message, *rest, **more: shown.append(str(message)))
         device.warming(True)
         for name in ("aten::nms", "aten::nms", "aten::_foo"):
-            text = f"The operator '{name}' is not currently supported on the MPS backend and will fall back to the CPU."
-            warnings.warn(text, UserWarning, stacklevel=1)
+            warnings.warn(FALLS_BACK.format(name), UserWarning, stacklevel=1)
         warnings.warn("something else", UserWarning, stacklevel=1)
         device.warming(False)
         warnings.warn("afterwards", UserWarning, stacklevel=1)
