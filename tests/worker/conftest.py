@@ -8,6 +8,10 @@ import pytest
 
 from bench.worker import isolation
 
+from .fake_torch import cuda, mps, torch
+
+__all__ = ["cuda", "mps", "torch"]
+
 
 @pytest.fixture(scope="session")
 def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

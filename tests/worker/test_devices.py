@@ -8,94 +8,23 @@ import subprocess
 import sys
 import warnings
 import weakref
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bench.worker.devices import base, nvml, open_device
+from bench.worker.devices import base, open_device
 from bench.worker.devices.cpu import Cpu
 from bench.worker.devices.cuda import Cuda
 from bench.worker.devices.mps import Mps
 from bench.worker.effective import device_name
-from bench.worker.energy import Unmetered
 from bench.worker.refusal import Refused
 
+from .fake_torch import GIB, FakeTorch
+
 FIGURES = {"allocated", "reserved", "process", "device"}
-GIB = 2**30
 UUID = "11111111-2222-3333-4444-555555555555"
 SILENT = {"device_clock_mhz": None, "device_temperature": None, "device_throttle": None, "device_others": None}
-
-
-class FakeTorch(ModuleType):
-    """``torch`` in ``sys.modules``; ``calls`` holds what was called with which index."""
-
-    def __init__(self, **parts: Any) -> None:
-        super().__init__("torch")
-        self.__version__ = "2.14.1"
-        self.calls: list[tuple[Any, ...]] = []
-        self.__dict__.update(parts)
-
-    def noted(self, name: str, result: Any = None) -> Any:
-        def call(*arguments: Any) -> Any:
-            self.calls.append((name, *arguments))
-            return result
-
-        return call
-
-
-@pytest.fixture
-def torch(monkeypatch: pytest.MonkeyPatch) -> FakeTorch:
-    fake = FakeTorch()
-    monkeypatch.setitem(sys.modules, "torch", fake)
-    return fake
-
-
-def visible_cards() -> int:
-    """What ``torch.cuda.device_count`` says on a machine with two cards."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return 2 if chosen is None else len([part for part in chosen.split(",") if part not in ("", "-1")])
-
-
-@pytest.fixture
-def cuda(torch: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> FakeTorch:
-    """Two cards of 80 GiB."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "set and deleted again, so that it is restored")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    properties = SimpleNamespace(name="NVIDIA H100", major=9, minor=0, total_memory=80 * GIB)
-    torch.version = SimpleNamespace(cuda="13.2")
-    torch.backends = SimpleNamespace(
-        cuda=SimpleNamespace(is_built=lambda: True), cudnn=SimpleNamespace(version=lambda: 91500)
-    )
-    torch.cuda = SimpleNamespace(
-        device_count=visible_cards,
-        init=torch.noted("init"),
-        set_device=torch.noted("set_device"),
-        synchronize=torch.noted("synchronize"),
-        reset_peak_memory_stats=torch.noted("reset_peak_memory_stats"),
-        mem_get_info=torch.noted("mem_get_info", (30 * GIB, 80 * GIB)),
-        max_memory_allocated=torch.noted("max_memory_allocated", 5 * GIB),
-        max_memory_reserved=torch.noted("max_memory_reserved", 6 * GIB),
-        get_device_properties=torch.noted("get_device_properties", properties),
-        memory_stats=torch.noted("memory_stats", {"num_alloc_retries": 2}),
-    )
-    return torch
-
-
-@pytest.fixture
-def mps(torch: FakeTorch) -> FakeTorch:
-    """A Mac whose torch has peak statistics."""
-    torch.backends = SimpleNamespace(mps=SimpleNamespace(is_built=lambda: True, is_available=lambda: True))
-    torch.mps = SimpleNamespace(
-        synchronize=torch.noted("synchronize"),
-        driver_allocated_memory=torch.noted("driver_allocated_memory", 7 * GIB),
-        recommended_max_memory=lambda: 24 * GIB,
-    )
-    torch.accelerator = SimpleNamespace(
-        reset_peak_memory_stats=torch.noted("reset_peak_memory_stats"),
-        max_memory_allocated=torch.noted("max_memory_allocated", 4 * GIB),
-    )
-    return torch
 
 
 @pytest.mark.parametrize(("name", "kind"), [("cpu", Cpu), ("mps", Mps), ("0", Cuda), ("3", Cuda)])
@@ -294,222 +223,6 @@ def test_nobody_asks_for_events_elsewhere(torch: FakeTorch) -> None:
             device.event()
 
 
-# NVML
-
-
-class NVMLError(Exception):
-    """What ``pynvml`` raises."""
-
-
-class FakeNvml(ModuleType):
-    """``pynvml`` with a driver of two cards: the second is busy, hot and shared. Handles are positions."""
-
-    NVML_CLOCK_SM = 1
-    NVML_TEMPERATURE_GPU = 0
-    NVML_PERF_POLICY_POWER = 0
-    NVML_PERF_POLICY_THERMAL = 1
-
-    def __init__(self) -> None:
-        super().__init__("pynvml")
-        self.started = 0
-        self.uuids = ["GPU-00000000-0000-0000-0000-000000000000", f"GPU-{UUID}"]
-        self.places = ["00000000:01:00.0", "00000000:C1:00.0"]
-        self.clocks = {1: [300, 1755], 0: [300, 9999]}
-        self.bits = [1, 0x4]
-        self.pids: list[list[int]] = [[], [4242, os.getpid()]]
-        self.violations = {0: [0, 0], 1: [0, 0]}  # microseconds and nanoseconds
-        self.unsupported: set[str] = set()
-
-    def nvmlInit(self) -> None:
-        self.started += 1
-
-    def _ask(self, function: str, handle: int) -> int:
-        assert self.started, "NVMLError_Uninitialized"
-        if function in self.unsupported:
-            raise NVMLError("Not Supported")
-        return handle
-
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
-        if uuid not in self.uuids:
-            raise NVMLError("Not Found")
-        return self._ask("nvmlDeviceGetHandleByUUID", self.uuids.index(uuid))
-
-    def nvmlDeviceGetHandleByPciBusId(self, place: str) -> int:
-        if place.upper() not in self.places:
-            raise NVMLError("Not Found")
-        return self._ask("nvmlDeviceGetHandleByPciBusId", self.places.index(place.upper()))
-
-    def nvmlDeviceGetClockInfo(self, handle: int, kind: int) -> int:
-        return self.clocks[kind][self._ask("nvmlDeviceGetClockInfo", handle)]
-
-    def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:
-        assert sensor == 0
-        return [35, 84][self._ask("nvmlDeviceGetTemperature", handle)]
-
-    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: int) -> int:
-        return self.bits[self._ask("nvmlDeviceGetCurrentClocksEventReasons", handle)]
-
-    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: int) -> int:
-        return self.bits[self._ask("nvmlDeviceGetCurrentClocksThrottleReasons", handle)]
-
-    def nvmlDeviceGetViolationStatus(self, handle: int, policy: int) -> Any:
-        self._ask("nvmlDeviceGetViolationStatus", handle)
-        reference, violation = self.violations[policy]
-        return SimpleNamespace(referenceTime=reference, violationTime=violation)
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:
-        return 5_000 + self._ask("nvmlDeviceGetTotalEnergyConsumption", handle)
-
-    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
-        pids = self.pids[self._ask("nvmlDeviceGetComputeRunningProcesses", handle)]
-        return [SimpleNamespace(pid=pid, usedGpuMemory=None) for pid in pids]
-
-
-class CudaUuid:
-    """torch's own type, which has to be turned into a string: without a prefix."""
-
-    def __str__(self) -> str:
-        return UUID
-
-
-@pytest.fixture
-def nvidia(cuda: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
-    """torch sees one card as its first, which the driver counts as its second."""
-    fake = FakeNvml()
-    monkeypatch.setitem(sys.modules, "pynvml", fake)
-    cuda.cuda.get_device_properties(0).uuid = CudaUuid()
-    return fake
-
-
-BUSY = {"device_clock_mhz": 1755, "device_temperature": 84, "device_throttle": ["power cap"], "device_others": 1}
-
-
-def test_the_card_is_found_by_its_uuid_whatever_its_index(nvidia: FakeNvml) -> None:
-    assert Cuda("0").sample() == BUSY
-
-
-def test_the_card_is_found_by_its_place_where_it_has_no_uuid(nvidia: FakeNvml, cuda: FakeTorch) -> None:
-    properties = cuda.cuda.get_device_properties(0)
-    del properties.uuid
-    properties.pci_domain_id, properties.pci_bus_id, properties.pci_device_id = 0, 0xC1, 0
-    assert Cuda("0").sample() == BUSY
-
-
-def test_a_card_that_the_driver_does_not_know_is_never_another_one(nvidia: FakeNvml, cuda: FakeTorch) -> None:
-    nvidia.uuids[1] = "GPU-99999999"
-    assert Cuda("0").sample() == SILENT
-    del cuda.cuda.get_device_properties(0).uuid
-    assert Cuda("0").sample() == SILENT
-
-
-def test_a_part_of_a_card_has_a_uuid_of_its_own(nvidia: FakeNvml) -> None:
-    nvidia.uuids[1] = f"MIG-{UUID}"
-    nvidia.unsupported = {"nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksEventReasons"}
-    nvidia.unsupported |= {"nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetViolationStatus"}
-    assert Cuda("0").sample() == {**BUSY, "device_clock_mhz": None, "device_throttle": None}
-
-
-def test_nvml_is_started_once(nvidia: FakeNvml) -> None:
-    device = Cuda("0")
-    assert nvidia.started == 0
-    for _ in range(3):
-        device.sample()
-    assert nvidia.started == 1
-
-
-def test_without_pynvml_nothing_is_told(cuda: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", None)  # importing it raises
-    assert Cuda("0").sample() == SILENT
-
-
-def test_without_a_driver_nothing_is_told(nvidia: FakeNvml) -> None:
-    def nvmlInit() -> None:
-        raise NVMLError("NVML Shared Library Not Found")
-
-    nvidia.nvmlInit = nvmlInit  # type: ignore[method-assign]
-    assert Cuda("0").sample() == SILENT
-
-
-@pytest.mark.parametrize("function", [name for name in vars(FakeNvml) if name.startswith("nvmlDeviceGet")])
-def test_what_a_card_does_not_support_is_missing_by_itself(nvidia: FakeNvml, function: str) -> None:
-    nvidia.unsupported = {function}
-    told = Cuda("0").sample()
-    assert set(told) == set(SILENT)
-    missing = {
-        "nvmlDeviceGetHandleByUUID": set(SILENT),
-        "nvmlDeviceGetClockInfo": {"device_clock_mhz"},
-        "nvmlDeviceGetTemperature": {"device_temperature"},
-        "nvmlDeviceGetComputeRunningProcesses": {"device_others"},
-    }
-    assert {name for name, value in told.items() if value is None} == missing.get(function, set())
-
-
-@pytest.mark.parametrize(
-    ("bits", "reasons"),
-    [
-        (0x0, []),
-        (0x1 | 0x2 | 0x10 | 0x100, []),  # idle, clocks that the user set, sync boost, a display
-        (0x4, ["power cap"]),
-        (0x20, ["software thermal slowdown"]),
-        (0x8 | 0x40, ["hardware slowdown", "hardware thermal slowdown"]),
-        (0x8 | 0x80, ["hardware slowdown", "power brake"]),
-    ],
-)
-def test_reasons_for_lower_clocks(nvidia: FakeNvml, bits: int, reasons: list[str]) -> None:
-    nvidia.bits[1] = bits
-    assert Cuda("0").sample()["device_throttle"] == reasons
-
-
-def test_reasons_by_their_older_name(nvidia: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(FakeNvml, "nvmlDeviceGetCurrentClocksEventReasons")
-    assert Cuda("0").sample()["device_throttle"] == ["power cap"]
-
-
-def test_the_bits_are_those_of_the_real_library() -> None:
-    pynvml = pytest.importorskip("pynvml")
-    names = ("SwPowerCap", "HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
-    assert list(nvml.REASONS) == [getattr(pynvml, f"nvmlClocksEventReason{name}") for name in names]
-    for name, value in vars(FakeNvml).items():
-        if name.startswith("NVML_"):
-            assert getattr(pynvml, name) == value
-        elif name.startswith("nvml"):
-            assert callable(getattr(pynvml, name))
-
-
-def test_a_limit_that_held_during_the_window_is_told_though_it_is_over(nvidia: FakeNvml) -> None:
-    nvidia.bits[1] = 0x1  # idle again
-    nvidia.violations[1] = [1_000_000, 5_000_000_000]  # long before
-    device = Cuda("0")
-    assert device.sample()["device_throttle"] == []
-    nvidia.violations[1] = [4_000_000, 5_300_000_000]  # 0.3 s of 3 s
-    assert device.sample()["device_throttle"] == ["thermal limit"]
-    nvidia.violations[1] = [7_000_000, 5_310_000_000]  # 0.01 s of 3 s
-    assert device.sample()["device_throttle"] == []
-
-
-def test_a_cap_that_held_and_holds_is_told_once(nvidia: FakeNvml) -> None:
-    device = Cuda("0")
-    device.sample()
-    nvidia.violations[0] = [3_000_000, 2_000_000_000]
-    assert device.sample()["device_throttle"] == ["power cap"]
-
-
-@pytest.mark.parametrize(
-    ("pids", "others"),
-    [
-        ([], 0),  # hidden in a container
-        ([os.getpid()], 0),
-        ([os.getpid(), os.getpid()], 0),
-        ([77], 0),  # this process, by the number that it has outside of its container
-        ([77, 78, 79], 2),
-        ([77, os.getpid(), 78], 2),
-    ],
-)
-def test_other_processes_on_the_card(nvidia: FakeNvml, pids: list[int], others: int) -> None:
-    nvidia.pids[1] = pids
-    assert Cuda("0").sample()["device_others"] == others
-
-
 def test_cpu_and_mps_tell_nothing_of_themselves() -> None:
     assert Cpu().sample() == Mps().sample() == SILENT
 
@@ -633,15 +346,6 @@ def test_mps_is_held_below_where_macos_would_swap(mps: FakeTorch) -> None:
 def test_the_cpu_is_held_from_outside(torch: FakeTorch) -> None:
     Cpu().limit_memory(GIB)
     assert torch.calls == []
-
-
-def test_the_energy_of_a_card_is_its_drivers(nvidia: FakeNvml) -> None:
-    meter = Cuda("0").energy()
-    meter.begin()
-    assert (meter.end(), meter.of) == (0.0, "card")
-    nvidia.unsupported.add("nvmlDeviceGetTotalEnergyConsumption")
-    with pytest.raises(Unmetered, match="no counter of its energy"):
-        Cuda("0").energy()
 
 
 FALLS_BACK = (
