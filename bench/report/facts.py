@@ -12,7 +12,7 @@ import msgspec
 from bench.analysis.metrics import show_bytes
 from bench.cases import AXES
 from bench.cases.matrix import Timing, profiles
-from bench.cases.recipe import PINS, Recipe
+from bench.cases.recipe import ENERGY_SECONDS, PINS, Recipe
 from bench.records.record import Conditions, Record
 from bench.report import labels
 
@@ -159,6 +159,11 @@ def rule(recipe: Recipe, mode: str) -> str:
     """Warm-up and window in one sentence."""
     least = f"{recipe.warmup_seconds:g} s"
     window = f"{recipe.window_steps} steps and {recipe.window_seconds:g} s"
+    if mode == "train" and recipe.energy:
+        return (
+            f"Warm-up of at least {least}, and two steps more than an accumulation cycle, real or short; then a window "
+            f"of at least {window}, in whole accumulation cycles, over which joules are counted."
+        )
     if mode == "train":
         return (
             f"Warm-up of at least {least}, and two steps more than an accumulation cycle, real or short; then a window "
@@ -212,6 +217,7 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
             parts += ["--threads", str(*threads)]
         parts += ["--with-val"] * any(record.recipe.with_val for record in members)
         parts += ["--compare-losses"] * any(record.recipe.compare_losses for record in members)
+        parts += ["--energy"] * any(record.recipe.energy for record in members)
         repeats = max((processes or {}).get(record.id, 1) for record in members)
         parts += ["--processes", str(repeats)] if repeats > 1 else []
         found.append(shlex.join(parts))
@@ -228,8 +234,9 @@ def _profile(records: Sequence[Record]) -> str:
 
 def _timed(record: Record, timing: Timing) -> bool:
     recipe = record.recipe
+    seconds = max(timing.window_seconds, ENERGY_SECONDS) if recipe.energy else timing.window_seconds
     return (recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds) == (
         timing.warmup_seconds[record.case.device_kind],
         timing.window_steps,
-        timing.window_seconds,
+        seconds,
     )

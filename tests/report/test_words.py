@@ -98,6 +98,13 @@ def test_the_command_names_what_else_was_timed_or_compared_and_how_often() -> No
     assert cpu.endswith(" --with-val --processes 5") and "--compare-losses" not in cpu
     assert gpu.endswith(" --compare-losses")
     assert "--processes" not in facts.commands([plain])[0]
+    quick = profile("quick").recipe
+    counted = make_recipe(
+        warmup_seconds=quick.warmup_seconds["cpu"], window_steps=quick.window_steps, window_seconds=10.0, energy=True
+    )
+    [counting] = facts.commands([make_record(recipe=counted)])
+    assert "--profile quick" in counting and counting.endswith(" --energy")
+    assert "weighted" in facts.rule(make_recipe(), "train") and "weighted" not in facts.rule(counted, "train")
 
 
 def test_a_model_file_is_named_without_its_folder() -> None:
