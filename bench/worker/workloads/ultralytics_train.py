@@ -215,7 +215,10 @@ def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
     device.reset_peaks()
     return {
         "validation": seconds(validate),
-        "validation_memory": device.memory(),
+        "validation_memory": {
+            name: {**figure, "how": figure["how"].replace("since set-up", "since validation began")}
+            for name, figure in device.memory().items()
+        },
         "validation_images": len(trainer.test_loader.dataset),
         "checkpoint": seconds(lambda: DetectionTrainer.save_model(trainer)),
     }
