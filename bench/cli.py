@@ -17,7 +17,18 @@ from bench.commands.doctor import doctor
 from bench.commands.node import node
 from bench.commands.regress import regress
 from bench.commands.selfcheck import selfcheck
-from bench.commands.shared import EpochImages, Format, Results, epoch, read_ceilings, read_records, say
+from bench.commands.shared import (
+    EpochImages,
+    Format,
+    Only,
+    Results,
+    chosen_by,
+    epoch,
+    read_ceilings,
+    read_comparisons,
+    read_records,
+    say,
+)
 from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit, NothingMeasured
 
@@ -57,13 +68,15 @@ def table(
     results: Results = None,
     format: Annotated[Format, typer.Option(help="How it is written.")] = Format.md,
     epoch_images: EpochImages = 0,
+    only: Only = None,
 ) -> None:
     """One row a case of a run and one a ceiling, on standard output."""
     from bench.analysis.table import frame, with_ceilings
     from bench.report.tables import render
 
-    images, ceilings = epoch(epoch_images), read_ceilings(results)
-    records, _ = read_records(results, needed=not ceilings)
+    images, wanted = epoch(epoch_images), chosen_by(only)
+    ceilings = [one for one in read_ceilings(results) if wanted(one.case, True)]
+    records, _ = read_records(results, needed=not ceilings, wanted=wanted)
     print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))
 
 
@@ -75,19 +88,31 @@ def report(
     ),
     epoch_images: EpochImages = 0,
     baseline: Annotated[str, typer.Option(help="What speed-ups refer to, such as device=cpu,amp=off.")] = "",
+    only: Only = None,
+    format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
 ) -> None:
-    """Make the report of the given runs."""
+    """Make the report of the given runs: cases, ceilings and live comparisons."""
     from bench.analysis.speedup import parse_baseline, speedups
     from bench.analysis.table import frame, latest
-    from bench.report.page import write
+    from bench.report.page import Inputs, parse_formats, write
 
-    images = epoch(epoch_images)
+    images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
     chosen = parse_baseline(baseline) if baseline else None
-    records, complaints = read_records(results)
-    print(write(records, output, images, chosen, complaints))
+    ceilings = [one for one in read_ceilings(results) if wanted(one.case, True)]
+    comparisons, complaints = read_comparisons(results)
+    records, others = read_records(results, needed=not (ceilings or comparisons), wanted=wanted)
+    inputs = Inputs(
+        records=records,
+        ceilings=ceilings,
+        comparisons=comparisons,
+        epoch_images=images,
+        baseline=chosen,
+        complaints=[*others, *complaints],
+    )
+    print(write(inputs, output, formats))
     if chosen and speedups(latest(frame(records, images)), chosen).empty:
         say(f"no measured case has a counterpart with {baseline}, so the report has no speed-ups.")
-    if not any(record.outcome.status.value == "measured" for record in records):
+    if not ceilings and not comparisons and not any(r.outcome.status.value == "measured" for r in records):
         raise NothingMeasured("no case was measured: the report lists why.")
 
 

@@ -278,6 +278,8 @@ def _show(config: pytest.Config, face: Face, run: Run, record: Record) -> None:
         reporter.write_line(text)
         if run.trouble:
             reporter.write_line(run.trouble, yellow=True)
+        if number < total and (page := face.refresh()) is not None:
+            reporter.write_line(f"to watch it: {page}")
 
 
 def _settle(record: Record, benchmark: Any) -> None:

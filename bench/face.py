@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ as it is narrow enough covers too little where it began with fewer (91 to 93 % f
 
 MOST_PROCESSES = 30
 """Processes of a case at which a precision is given up where no time budget ends it."""
+
+
+REFRESH_SECONDS = 10.0
+"""The page of a run that goes on is made anew at most so often."""
 
 
 def _number(name: str, text: str) -> int:
@@ -127,6 +132,7 @@ class Face:
         self.report_path: Path | None = None
         self.notes: list[str] = []
         self.fatal: BenchError | None = None
+        self._next_refresh = 0.0
 
     def _asked(self, option: Callable[[str], Any], request: Request) -> dict[str, Question]:
         """Ceilings that are asked for, by their names."""
@@ -281,6 +287,8 @@ class Face:
                 with contextlib.suppress(OSError):  # it holds something else
                     self.store.folder.rmdir()
                 self.store = None
+                return
+            self._report([], self.store.run)
             return
         if self.run.cut:
             self.notes.append(f"the time budget ended before {self.run.cut} more processes could be started")
@@ -305,14 +313,41 @@ class Face:
             rest = f"; the widest is {plan.case.id}, {plus_minus(width) if math.isfinite(width) else few}"
         self.notes.append(f"precision: {reached}{rest}")
 
+    def refresh(self) -> Path | None:
+        """Make the page anew between two cases, so that a long run can be watched.
+
+        Returns:
+            Its path when it was made for the first time, else None. It takes at most a tenth of the time of the run,
+            and what goes wrong with it is left to the report at the end.
+        """
+        if self.run is None or self.store is None or time.monotonic() < self._next_refresh:
+            return None
+        began, first = time.monotonic(), self._next_refresh == 0.0
+        done = f"{len(self.run.records):,} of {len(self.selected):,}"
+        try:
+            path = self._page(self.run.records, self.store.run, ("html",), f"Still measuring: {done} so far.")
+        except Exception:
+            path = None
+        spent = time.monotonic() - began
+        self._next_refresh = time.monotonic() + max(REFRESH_SECONDS, 9 * spent)
+        return path if first else None
+
+    def _page(self, records: Sequence[Record], run: str, formats: Sequence[str] | None = None, live: str = "") -> Path:
+        from bench.analysis.throughput import COCO_TRAIN_IMAGES
+        from bench.report.page import USUAL, Inputs, write
+
+        known = calibration.read(calibration_folder(), machine().fingerprint)
+        inputs = Inputs(
+            records=calibration.stamped(list(records), known, machine().fingerprint),
+            ceilings=self.ceilings,
+            epoch_images=self.epoch_images or COCO_TRAIN_IMAGES,
+            live=live,
+        )
+        return write(inputs, self.reports / run, formats or USUAL)
+
     def _report(self, records: list[Record], run: str) -> None:
         try:
-            from bench.analysis.throughput import COCO_TRAIN_IMAGES
-            from bench.report.page import write
-
-            known = calibration.read(calibration_folder(), machine().fingerprint)
-            records = calibration.stamped(records, known, machine().fingerprint)
-            self.report_path = write(records, self.reports / run, self.epoch_images or COCO_TRAIN_IMAGES, None)
+            self.report_path = self._page(records, run)
         except BenchError as error:
             self.notes.append(f"no report: {error}")
         except (Exception, KeyboardInterrupt) as error:  # the records are safe: a report can be made again

@@ -10,6 +10,7 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.recipe import pins_for
+from bench.records.ceiling import Ceiling, Line, Probe
 from bench.records.comparison import Compared, Comparison, Measured, Pair, Ran, Side
 from bench.records.outcome import Outcome, Status
 from bench.records.record import (
@@ -245,3 +246,35 @@ def make_comparison(cases: Sequence[Compared] = (), **changes: Any) -> Compariso
         "seconds": sum(pair.seconds for one in cases for pair in one.pairs),
     }
     return Comparison(**(fields | changes))
+
+
+def make_ceiling(
+    batch: int = 24, *, limit: int | None = 4 * GIB, ended_by: str = "out of memory", **changes: Any
+) -> Ceiling:
+    """A ceiling that four probes found: 0.5 GiB and 128 MiB an image. Axes of the case may be given by their names."""
+    axes = {name: changes.pop(name) for name in ("model", "device", "amp", "imgsz") if name in changes}
+    slope, base = 128 * 2**20, GIB // 2
+
+    def probe(one: int) -> Probe:
+        if one <= batch:
+            return Probe(batch=one, outcome=Outcome(Status.MEASURED), peak=base + slope * one, base=base, seconds=4.0)
+        outcome = Outcome(Status.OUT_OF_MEMORY, "Out of memory.")
+        return Probe(batch=one, outcome=outcome, ended_by="out of memory", seconds=3.0)
+
+    fields: dict[str, Any] = {
+        "run": "20261122-184512-3f9ac2",
+        "started": "2026-11-22T18:50:00+00:00",
+        "case": make_case(mode="ceiling", batch=batch, **axes),
+        "recipe": make_recipe("train"),
+        "outcome": Outcome(Status.MEASURED),
+        "ended_by": ended_by,
+        "machine": make_machine(),
+        "environment": make_environment(),
+        "granularity": 1,
+        "most": 1024,
+        "limit_bytes": limit,
+        "limit_how": "control group" if limit else "",
+        "line": Line(base, slope, 0.0, 3),
+        "probes": [probe(one) for one in (8, batch - 1, batch, batch + 1) if one > 0],
+    }
+    return Ceiling(**(fields | changes))

@@ -15,13 +15,13 @@ from bench.cases.case import model_name
 from bench.errors import WrongUse
 
 
-def parse_baseline(text: str) -> dict[str, Any]:
-    """``device=cpu,amp=off`` as values by axis."""
+def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
+    """``device=cpu,amp=off`` as values by axis; ``option`` is named where it is none."""
     chosen: dict[str, Any] = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
         if name not in PARSERS or not value:
-            raise WrongUse(f"baseline {part.strip()!r}: write axis=value, with one of {', '.join(PARSERS)}.")
+            raise WrongUse(f"{option} {part.strip()!r}: write axis=value, with one of {', '.join(PARSERS)}.")
         parsed = PARSERS[name].parse(value)
         chosen[name] = model_name(parsed) if name == "model" else parsed
     return chosen

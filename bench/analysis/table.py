@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import statistics
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,7 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
         "status": record.outcome.status.value,
         "reason": "; ".join(map(_repeat, filter(failed, others))) if measured else record.outcome.reason,
         "epoch_images": epoch_images,
-        "threads": record.effective.get("threads"),
+        "threads": _threads(record.effective),
         "torch": record.environment.torch,
         "ultralytics": record.environment.ultralytics,
         "python": record.environment.python,
@@ -202,6 +202,12 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
         "id": record.id,
     }
     return cells | _figures(measured, others, epoch_images) if measured else cells
+
+
+def _threads(effective: Mapping[str, object]) -> int | None:
+    """CPU threads as they were read back; None where that is no number of threads."""
+    threads = effective.get("threads")
+    return threads if isinstance(threads, int) and 0 < threads < 2**31 else None
 
 
 def _repeat(record: Record) -> str:
@@ -334,7 +340,7 @@ def _ceiling_row(found: Ceiling) -> dict[str, Any]:
         "processes": len(found.probes),
         "peak_memory_bytes": peak.bytes if peak else None,
         "peak_memory_how": peak.how if peak else None,
-        "threads": found.effective.get("threads"),
+        "threads": _threads(found.effective),
         "torch": found.environment.torch,
         "ultralytics": found.environment.ultralytics,
         "python": found.environment.python,

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cases.axes import AXES, PRECISIONS, device_kind
+from bench.cases.axes import AXES, LONGEST_NAME, PRECISIONS, device_kind, parse_device
 from bench.errors import WrongUse
 
 ID = re.compile(r"([a-z]+)-(.+)-([a-z0-9+]+)-([a-z0-9]+)-b([0-9]+)-i([0-9]+)")
 """Of :attr:`Case.id`: mode, model, device, precision, batch and size."""
+
+
+MODE = re.compile(r"[a-z][a-z_]{0,30}")
+LARGEST_BATCH, LARGEST_SIZE = 2**24, 2**16
 
 
 def model_name(model: str) -> str:
@@ -56,6 +60,22 @@ class Case(msgspec.Struct, frozen=True, order=True):
     def device_kind(self) -> str:
         """``cpu``, ``mps`` or ``cuda``."""
         return device_kind(self.device)
+
+
+def check(case: Case) -> None:
+    """Raise :class:`ValueError` for a case that nobody can have asked for: records come from anywhere."""
+    if not MODE.fullmatch(case.mode):
+        raise ValueError("case: a mode that is none")
+    if case.amp not in PRECISIONS:
+        raise ValueError(f"case: a precision that is none: use {', '.join(PRECISIONS)}")
+    if not case.model.isprintable() or not case.model or len(case.model_name) > LONGEST_NAME + 7:
+        raise ValueError("case: a model without a name, or with too long a one")
+    if not 0 <= case.batch <= LARGEST_BATCH or not 1 <= case.imgsz <= LARGEST_SIZE:
+        raise ValueError("case: a batch or a size that is none")
+    try:
+        parse_device(case.device)
+    except WrongUse:
+        raise ValueError("case: a device that is none") from None
 
 
 def parse_case(text: str) -> Case:

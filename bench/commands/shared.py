@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from bench.cases.case import Case
 from bench.errors import NothingMeasured, WrongUse
 from bench.records.ceiling import Ceiling
+from bench.records.comparison import Comparison
 from bench.records.record import Record
 
 
@@ -44,7 +47,52 @@ def read_ceilings(sources: list[Path] | None) -> list[Ceiling]:
     return found
 
 
-def read_records(sources: list[Path] | None, needed: bool = True) -> tuple[list[Record], list[str]]:
+Only = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads it
+    typer.Option(metavar="AXIS=VALUE", help="Only cases such as device=cpu,imgsz=160; again for other values."),
+]
+
+Wanted = Callable[..., bool]
+"""Whether a case is among those asked for; the second argument says that its batch is no choice of anyone's."""
+
+
+def chosen_by(only: list[str] | None) -> Wanted:
+    """The cases that ``--only`` names: values of one axis are alternatives, different axes have to hold together.
+
+    Raises:
+        WrongUse: for an axis or a value that there is not.
+    """
+    from bench.analysis.speedup import parse_baseline
+
+    values: dict[str, set[object]] = {}
+    for text in only or []:
+        for part in text.split(","):
+            for axis, value in parse_baseline(part, "only").items():
+                values.setdefault(axis, set()).add(value)
+
+    def wanted(case: Case, any_batch: bool = False) -> bool:
+        return all(
+            (case.model_name if axis == "model" else getattr(case, axis)) in allowed
+            for axis, allowed in values.items()
+            if not (any_batch and axis in ("batch", "mode"))
+        )
+
+    return wanted
+
+
+def read_comparisons(sources: list[Path] | None) -> tuple[list[Comparison], list[str]]:
+    """Live comparisons under the given places, and one sentence for each that cannot be read."""
+    from bench.records import comparison
+
+    found, complaints = comparison.read_all(sources or [Path("results")])
+    for complaint in complaints:
+        say(complaint)
+    return found, complaints
+
+
+def read_records(
+    sources: list[Path] | None, needed: bool = True, wanted: Wanted | None = None
+) -> tuple[list[Record], list[str]]:
     """Records under the given places; raises :class:`NothingMeasured` where there are none, though they are needed."""
     from bench.machine.fingerprint import machine
     from bench.records import calibration, store
@@ -58,6 +106,10 @@ def read_records(sources: list[Path] | None, needed: bool = True) -> tuple[list[
     records, complaints = store.read(places)
     for complaint in complaints:
         say(complaint)
+    if wanted is not None and records:
+        records = [record for record in records if wanted(record.case)]
+        if not records and needed:
+            raise NothingMeasured("no record is of such a case: see them all with python -m bench table.")
     if not records and needed:
         raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
     here = machine().fingerprint

@@ -9,6 +9,7 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.axes import PRECISIONS
+from bench.cases.case import check
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Conditions, Environment, Machine, Memory
 from bench.records.store import CEILING as PREFIX
@@ -90,6 +91,9 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     limit_how: str = ""
     line: Line | None = None
     probes: list[Probe] = []
+
+    def __post_init__(self) -> None:
+        check(self.case)
 
     @property
     def id(self) -> str:

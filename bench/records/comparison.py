@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,29 @@ def read(folder: Path) -> Comparison:
         raise WrongUse(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
     except (OSError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WrongUse(f"{file} cannot be read: {error}.") from error
+
+
+def read_all(sources: Sequence[Path]) -> tuple[list[Comparison], list[str]]:
+    """The comparisons under some folders (a run, or one that holds runs), oldest first.
+
+    Returns:
+        Those that have a pair, and one sentence for every file that cannot be read.
+    """
+    files = [
+        file
+        for source in sources
+        if source.is_dir()
+        for file in (source / COMPARISON, *sorted(source.glob(f"*/{COMPARISON}")))
+        if file.is_file()
+    ]
+    found, complaints = [], []
+    for file in dict.fromkeys(files):
+        try:
+            found.append(read(file.parent))
+        except WrongUse as error:
+            complaints.append(f"{file} is left out: {error}")
+    measured = [one for one in found if any(case.pairs for case in one.cases)]
+    return sorted(measured, key=lambda one: (one.started, one.run)), complaints
 
 
 def kept_of(results: Path) -> list[Comparison]:

@@ -14,10 +14,14 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case, Recipe
+from bench.cases.case import check
 from bench.cases.matrix import process_name
 from bench.records.outcome import Outcome
 
 SCHEMA = 2
+
+MOST_IMAGES, MOST_SECONDS = 2**24, 1e7
+"""Of one step: what is beyond was never measured."""
 
 PLAIN, OPTIMIZER, AFTER = range(3)
 """Kinds of steps: a plain one, one that ran the optimizer, and the one after that, which allocates gradients anew."""
@@ -71,6 +75,8 @@ class Steps(msgspec.Struct, frozen=True):
             raise ValueError("steps: an index is out of range")
         if self.cycle < 1 or min(images, default=1) < 1 or min(self.seconds, default=1.0) <= 0:
             raise ValueError("steps: a step without images or without a duration")
+        if max(images, default=1) > MOST_IMAGES or max((*self.seconds, *self.data_wait), default=0.0) > MOST_SECONDS:
+            raise ValueError("steps: more images or seconds than a step can have")
         if self.modelled and self.timed_cycle < 3:
             raise ValueError("steps: a window without plain steps says nothing of them")
         if self.modelled and set(self.kinds) != {PLAIN, OPTIMIZER, AFTER}:
@@ -386,6 +392,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     log: str = ""
 
     def __post_init__(self) -> None:
+        check(self.case)
         measured = self.outcome.status.value == "measured"
         if measured and (self.steps is None or not self.steps.window):
             raise ValueError(f"{self.case.id}: a measured case needs steps")

@@ -36,7 +36,7 @@ def told(found: Bisection) -> str:
     rows += [[probe.release, probe.side.value, *_cells(probe.found)] for probe in found.probes]
     lines = [f"against {good}", *columns(rows)] if rows else []
     lines += [f"{probe.release}: {why_broken(probe)}" for probe in found.probes if probe.side is Side.BROKEN]
-    return "\n".join(map(words.plain, [title(found), *lines, "", *conclusion(found)]))
+    return "\n".join(map(labels.plain, [title(found), *lines, "", *conclusion(found)]))
 
 
 def _cells(seen: Upgrade | None) -> list[str]:

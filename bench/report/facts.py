@@ -13,30 +13,35 @@ from bench.analysis.metrics import show_bytes
 from bench.cases import AXES
 from bench.cases.matrix import Timing, profiles
 from bench.cases.recipe import ENERGY_SECONDS, PINS, Recipe
+from bench.records.ceiling import Ceiling
 from bench.records.record import Conditions, Record
 from bench.report import labels
 
 Facts = list[tuple[str, str]]
 """Headings with their text."""
 
+Seen = Record | Ceiling
+"""What knows its machine, its software and its conditions."""
 
-def machine_facts(records: Sequence[Record]) -> Facts:
+
+def machine_facts(records: Sequence[Seen]) -> Facts:
     """What all records of one machine say of it first; what differs from case to case is a range or a list."""
-    measured = sum(record.outcome.status.value == "measured" for record in records)
+    cases = [record for record in records if isinstance(record, Record)]
+    measured = sum(record.outcome.status.value == "measured" for record in cases)
     facts = [
         ("Machine", records[0].machine.title),
         ("Software", software(records)),
         ("CPU threads", _list(_threads(record) for record in records)),
         ("Conditions", conditions([record.conditions for record in records])),
-        ("Cases", f"{measured} of {len(records)} measured, {_days(records)}"),
+        ("Cases", f"{measured} of {len(cases)} measured, {_days(cases)}" if cases else ""),
     ]
     return [(heading, text) for heading, text in facts if text]
 
 
-def details(records: Sequence[Record]) -> Facts:
+def details(records: Sequence[Seen]) -> Facts:
     """What is there to know of a machine beyond that."""
     facts = [
-        *_devices(records),
+        *_devices([record for record in records if isinstance(record, Record)]),
         ("Other packages", _list(_packages(record) for record in records)),
         ("Runs", _list(record.run for record in records)),
         ("Fingerprint", records[0].machine.fingerprint),
@@ -44,7 +49,7 @@ def details(records: Sequence[Record]) -> Facts:
     return [(heading, text) for heading, text in facts if text]
 
 
-def software(records: Sequence[Record]) -> str:
+def software(records: Sequence[Seen]) -> str:
     """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``; several versions of one in a list."""
     found = (
         ("Python", _list(record.environment.python for record in records)),
@@ -59,12 +64,12 @@ def _list(values: Iterable[str]) -> str:
     return ", ".join(value for value in dict.fromkeys(values) if value)
 
 
-def _packages(record: Record) -> str:
+def _packages(record: Seen) -> str:
     known = ("torch", "ultralytics")
     return " · ".join(f"{name} {version}" for name, version in record.environment.packages.items() if name not in known)
 
 
-def _threads(record: Record) -> str:
+def _threads(record: Seen) -> str:
     threads = record.effective.get("threads")
     return "" if threads is None else labels.setting(threads)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pandas as pd
 
 from bench.analysis.metrics import METRICS, RATE
+from bench.records.ceiling import Ceiling
 from bench.records.record import Machine
+from bench.report import ceilings as largest
 from bench.report import labels
+
+MOST = 3
+"""Big figures of a machine."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -28,8 +34,11 @@ def versions(table: pd.DataFrame, row: dict[str, Any]) -> str:
     return f", torch {row['torch']}, Ultralytics {row['ultralytics']}" if several else ""
 
 
-def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int) -> str:
-    """The fastest training case in one sentence; the fastest prediction case where nothing was trained."""
+def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings: Sequence[Ceiling] = ()) -> str:
+    """The fastest training case in one sentence; the fastest prediction case where nothing was trained.
+
+    Where nothing was timed, the largest batch, or that there is nothing.
+    """
     name = labels.machine_name(machine)
     for mode in ("train", "predict"):
         row = fastest(table, mode)
@@ -44,7 +53,24 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int) -> str:
             f"{f'95 % interval {interval}, {row_interval}' if interval else 'too few steps for an interval'}): "
             f"{labels.images(epoch_images)} take {epoch}."
         )
-    return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
+    if (one := widest(ceilings)) is not None:
+        held = f" within {limit}" if (limit := largest.within(one)) else ""
+        return f"On {name}, batch {largest.batch(one)} of {point(one)} is the largest that trains{held}."
+    if len(table):
+        return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
+    return f"On {name}, nothing was timed by itself; what else is known of it stands below."
+
+
+def point(one: Ceiling) -> str:
+    """A ceiling's case in words: ``yolov8n · cpu · amp off · 160 px``."""
+    case = {"model": one.case.model_name, "device": one.case.device, "amp": one.case.amp, "imgsz": one.case.imgsz}
+    return labels.point(case, ("model", "device", "amp", "imgsz"))
+
+
+def widest(ceilings: Sequence[Ceiling]) -> Ceiling | None:
+    """The ceiling of the largest batch that is known, or None."""
+    known = [one for one in largest.newest(ceilings) if largest.known(one) and one.case.batch]
+    return max(known, key=lambda one: one.case.batch, default=None)
 
 
 def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
@@ -53,16 +79,23 @@ def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
     return max(rows, key=lambda row: float(row["images_per_second"]), default=None)
 
 
-def figures(table: pd.DataFrame, speedups: pd.DataFrame, baseline: dict[str, Any], epoch_images: int) -> list[Figure]:
-    """Fastest training case, fastest prediction case, best undisturbed speed-up whose interval lies above 1.
+def figures(
+    table: pd.DataFrame,
+    speedups: pd.DataFrame,
+    baseline: dict[str, Any],
+    epoch_images: int,
+    ceilings: Sequence[Ceiling] = (),
+) -> list[Figure]:
+    """Fastest training and prediction case, best undisturbed speed-up with its interval above 1, largest batch.
 
-    Those that there are.
+    Those that there are, though at most :data:`MOST`: prediction is left out first.
 
     Args:
         table: latest rows of one machine.
         speedups: over that table, with the columns ``torch`` and ``ultralytics`` besides.
         baseline: what they compare with.
         epoch_images: images of the epoch that times are projected to.
+        ceilings: of that machine.
     """
     found = []
     for mode in ("train", "predict"):
@@ -95,4 +128,16 @@ def figures(table: pd.DataFrame, speedups: pd.DataFrame, baseline: dict[str, Any
                 more=f"95 % interval {ends}, {row['interval']}",
             )
         )
+    if (one := widest(ceilings)) is not None:
+        found.append(
+            Figure(
+                title="Largest batch that trains",
+                value=largest.batch(one),
+                unit="images",
+                case=f"Training · {point(one)}",
+                more=f"within {limit}, {largest.why(one)}" if (limit := largest.within(one)) else largest.why(one),
+            )
+        )
+    if len(found) > MOST:
+        found.pop(1)
     return found

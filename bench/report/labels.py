@@ -110,9 +110,19 @@ WORDS: dict[str, Callable[[Any], str]] = {
 }
 
 
+LONGEST = 2_000
+"""Characters of one text that are shown; recorded text may be any."""
+
+
+def plain(text: str, most: int = LONGEST) -> str:
+    """Recorded text on one line without control characters: it steers neither a terminal nor a picture."""
+    short = text if len(text) <= most else f"{text[: most - 1]}…"
+    return "".join(sign if sign.isprintable() else " " for sign in short)
+
+
 def axis_value(axis: str, value: Any) -> str:
     """A value on an axis, such as ``batch 16`` or ``640 px``."""
-    return WORDS.get(axis, str)(value)
+    return plain(WORDS.get(axis, str)(value), 200)
 
 
 def point(row: Mapping[str, Any], axes: Iterable[str] = CASE_AXES) -> str:

@@ -2,82 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from bench.errors import NothingMeasured, WrongUse
-from bench.records.record import Record
 from bench.records.store import write_whole
-from bench.report import labels, tables, view
+from bench.report import gha, labels, tables, view
+from bench.report.plots import Plot
+from bench.report.view import Inputs
+
+__all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "parse_formats", "write"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 
+LIVE_SECONDS = 10
+"""A page of a run that goes on is loaded anew so often, and made anew no more often."""
 
-def write(
-    records: Sequence[Record],
-    output: Path,
-    epoch_images: int,
-    baseline: dict[str, Any] | None,
-    complaints: Sequence[str] = (),
-) -> Path:
+
+FORMATS = ("html", "md", "csv", "svg", "png", "gha")
+"""What a report may be: the page, Markdown, the table, plots of two kinds, and JSON for github-action-benchmark."""
+
+USUAL = FORMATS[:-1]
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """``html,csv`` as formats; the usual ones where nothing is said.
+
+    Raises:
+        WrongUse: for one that there is not.
+    """
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in names:
+        if name not in FORMATS:
+            raise WrongUse(f"format {name!r} is unknown: use {', '.join(FORMATS)}.")
+    return names or USUAL
+
+
+def write(inputs: Inputs, output: Path, formats: Sequence[str] = USUAL) -> Path:
     """Write the report into a folder, which is made where it does not exist.
 
     ``index.html`` is one file that needs no other. It is written last, so that where it is new, all of the report is.
 
     Args:
-        records: in the order in which they were measured.
+        inputs: what was measured, and how it is looked at.
         output: the folder.
-        epoch_images: images of the epoch that times are projected to.
-        baseline: values by axis that speed-ups compare with; None for what suggests itself.
-        complaints: one sentence for every file that could not be read.
+        formats: some of :data:`FORMATS`; Markdown brings the pictures that it shows.
 
     Returns:
-        The path of ``index.html``.
+        The path of the file that was written last: ``index.html``, where there is one.
 
     Raises:
-        NothingMeasured: without any record. Where there are records and none has a figure, the page says why.
+        NothingMeasured: without anything to show. Where there are records and none has a figure, the page says why.
         WrongUse: where the folder cannot be written to.
     """
-    if not records:
+    if inputs.empty:
         raise NothingMeasured(
             "There is no record to report: measure something first, with pytest bench/ --benchmark-only."
         )
+    files = _files(view.page(inputs), formats)
     try:
-        (output / "plots").mkdir(parents=True, exist_ok=True)
-        for name, content in _files(view.page(records, epoch_images, baseline, complaints)).items():
+        output.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (output / name).parent.mkdir(exist_ok=True)
             write_whole(output / name, content)
     except OSError as error:
         raise WrongUse(f"the report cannot be written to {output}: {error.strerror or error}.") from error
-    return output / "index.html"
+    return output / list(files)[-1]
 
 
-def _files(page: view.PageView) -> dict[str, bytes]:
+def _files(page: view.PageView, formats: Sequence[str]) -> dict[str, bytes]:
     """All files of the report by their path within its folder, in the order in which they are written."""
-    plots = {
-        f"plots/{part.prefix}{plot.key}.{kind}": content
-        for machine in page.machines
-        for part in machine.software
-        for group in part.plots
-        for plot in group.panels
-        for kind, content in (("svg", plot.svg.encode()), ("png", plot.png))
+    kinds = [kind for kind in ("svg", "png") if kind in formats or (kind == "png" and "md" in formats)]
+    files: dict[str, Callable[[], bytes]] = {
+        f"plots/{name}.{kind}": functools.partial(_picture, plot, kind)
+        for name, plot in page.plots.items()
+        for kind in kinds
     }
-    return {
-        **plots,
-        "cases.csv": tables.render(page.table, "csv").encode(),
-        "report.md": markdown(page).encode(),
-        "index.html": html(page).encode(),
+    texts: dict[str, tuple[str, Callable[[], str]]] = {
+        "csv": ("cases.csv", lambda: tables.render(page.table, "csv")),
+        "gha": ("gha.json", lambda: gha.render(page.table)),
+        "md": ("report.md", lambda: markdown(page)),
+        "html": ("index.html", lambda: html(page)),
     }
+    written = {name: make() for name, make in files.items()}
+    return written | {
+        name: make().encode("utf-8", "replace") for kind, (name, make) in texts.items() if kind in formats
+    }
+
+
+def _picture(plot: Plot, kind: str) -> bytes:
+    return plot.svg.encode("utf-8", "replace") if kind == "svg" else plot.png
 
 
 def html(page: view.PageView) -> str:
     """The page as one HTML file."""
     environment = templates(autoescape=True)
     style = Markup((TEMPLATES / "page.css").read_text())
-    return environment.get_template("page.html.jinja").render(page=page, style=style, labels=labels, svg=inline)
+    csv = Markup(base64.b64encode(tables.render(page.table, "csv").encode("utf-8", "replace")).decode())
+    return environment.get_template("page.html.jinja").render(
+        page=page, style=style, labels=labels, svg=inline, csv=csv, seconds=LIVE_SECONDS
+    )
 
 
 def markdown(page: view.PageView) -> str:
@@ -92,11 +121,19 @@ def templates(autoescape: bool) -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
+        finalize=shown if autoescape else None,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def shown(value: object) -> object:
+    """Recorded text as a page has it, line by line: no control characters, and no more of it than anyone reads."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(labels.plain(line) for line in value[: 2 * labels.LONGEST].split("\n"))
 
 
 def inline(svg: str, prefix: str) -> Markup:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.analysis.metrics import METRICS, RATE
 from bench.records.record import Record
-from bench.report import labels, missing
+from bench.report import facts, labels, missing, settings
 from bench.report.tables import markdown
 
 NO_INTERVAL = "no interval: too few steps"
@@ -217,7 +217,7 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
             spread=f"{spread}, {row['processes']} processes" if several and spread else spread,
             rate=labels.rate(row["images_per_second"]),
             forward=f"forward {labels.rate(forward)}" if labels.there(forward) else "",
-            exact="; ".join(filter(None, [exact, row["marks"]])),
+            exact="; ".join(filter(None, [exact, row["marks"], seen_at(row["record"], row)])),
         )
         return cell, row
     numbers = []
@@ -227,6 +227,13 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
     words = dict.fromkeys(labels.status(member["status"]) for member in found)
     broken = any(member["record"].outcome.status.broken for member in found)
     return Cell(status=", ".join(words), broken=broken, notes=tuple(dict.fromkeys(numbers))), None
+
+
+def seen_at(record: Record, row: dict[str, Any]) -> str:
+    """How much was measured, what was asked and ran, and what the machine was like."""
+    processes = labels.count(int(row["processes"]), "process").replace("processs", "processes")
+    parts = [f"{processes}, {labels.count(int(row['steps']), 'step')}", settings.in_short(record)]
+    return "; ".join(filter(None, [*parts, facts.conditions([record.conditions])]))
 
 
 def _best(found: Sequence[dict[str, Any] | None]) -> int | None:

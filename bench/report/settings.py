@@ -144,6 +144,14 @@ def settings(records: Sequence[Record]) -> list[Settings]:
     return found
 
 
+def in_short(record: Record) -> str:
+    """What was asked and what ran of a case, on its axes, and the settings that change speed most."""
+    ran = record.effective
+    changed = [f"{axis} {ran[axis]}" for axis in AXES if axis in ran and ran[axis] != getattr(record.case, axis)]
+    brief = [f"{key} {said(ran[key])}" for key in BRIEF if key in ran]
+    return f"{'ran as asked' if not changed else f'ran otherwise: {labels.listing(changed)}'}, {', '.join(brief)}"
+
+
 def _kept(records: Sequence[Record]) -> str:
     """Whether device, precision, batch and size ran as the cases say; anything else would be a false label."""
     changed = [

@@ -34,8 +34,25 @@ def render(frame: pd.DataFrame, format: str) -> str:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Comma-separated, with a header; a missing value is an empty field."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """Comma-separated, with a header; a missing value is an empty field.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe: records come from anywhere.
+    """
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    safe = frame.assign(**{name: frame[name].map(harmless) for name in texts})
+    return safe.to_csv(index=False, lineterminator="\n")
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What text begins with that spreadsheets take for a formula."""
+
+
+def harmless(value: Any) -> Any:
+    """A cell without a NUL, and with an apostrophe before what would pass for a formula."""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\0", "")
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def to_json(frame: pd.DataFrame) -> str:
@@ -71,7 +88,7 @@ def shown(column: str, value: Any) -> str:
 
 def escaped(text: str) -> str:
     """Text for Markdown, on one line and within one cell: it makes neither columns nor HTML."""
-    line = " ".join(text.split())
+    line = labels.plain(" ".join(text.split()))
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
 
 

@@ -9,12 +9,27 @@ import msgspec
 import pandas as pd
 
 from bench import __version__
+from bench.analysis.claims import Judged, Seen, Verdict, judged
 from bench.analysis.marks import failed
 from bench.analysis.speedup import default_baseline, speedups
-from bench.analysis.table import SAME, by_case, frame, latest
+from bench.analysis.table import SAME, by_case, frame, latest, with_ceilings
 from bench.analysis.uncertainty import WITHIN
+from bench.records.ceiling import Ceiling
+from bench.records.comparison import Comparison
 from bench.records.record import Record
-from bench.report import facts, headline, labels, missing, pivot, plots, settings
+from bench.report import (
+    ceilings,
+    facts,
+    headline,
+    labels,
+    missing,
+    pivot,
+    plots,
+    precision,
+    settings,
+    side_by_side,
+    upgrades,
+)
 from bench.report.facts import Facts
 
 
@@ -54,18 +69,43 @@ class Software(msgspec.Struct, frozen=True):
 
 
 class MachineView(msgspec.Struct, frozen=True):
-    """One machine's section."""
+    """One machine's section; ``prefix`` is the first part of the file names of plots that no software has."""
 
     id: str
+    prefix: str
     name: str
     sentence: str
     figures: list[headline.Figure]
     facts: Facts
     details: Facts
     software: list[Software]
+    ceilings: ceilings.Ceilings | None
+    precision: precision.Precision | None
+    upgrades: upgrades.Upgrades | None
+    claims: list[Judged]
     missing: list[missing.Group]
     settings: list[settings.Settings]
     commands: list[str]
+
+    @property
+    def panels(self) -> list[tuple[str, list[plots.Plot]]]:
+        """Its plots, with the first part of the names of their files."""
+        own = [(part.prefix, group.panels) for part in self.software for group in part.plots]
+        if self.ceilings is not None:
+            own.append((self.prefix, self.ceilings.plots))
+        if self.upgrades is not None:
+            own.append((self.prefix, self.upgrades.plots))
+        return own
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Claims that have a verdict here."""
+        return [one for one in self.claims if one.verdict is not Verdict.UNTESTED]
+
+    @property
+    def unjudged(self) -> list[Judged]:
+        """Claims that have none."""
+        return [one for one in self.claims if one.verdict is Verdict.UNTESTED]
 
 
 class PageView(msgspec.Struct, frozen=True):
@@ -73,66 +113,109 @@ class PageView(msgspec.Struct, frozen=True):
 
     Attributes:
         machines: in the order in which they were first seen.
-        table: all rows, older ones of a case too.
+        shared: cases of several machines side by side.
+        table: all rows, older ones of a case too, and ceilings.
         epoch: the epoch that times are projected to, in words.
         complaints: one sentence for every file that is left out.
         runs: names.
         intervals: a paragraph on each kind of interval that the page has.
         version: of this suite.
+        live: how far a run has come that still goes on, in words; empty where it is over.
     """
 
     machines: list[MachineView]
+    shared: list[side_by_side.Shared]
     table: pd.DataFrame
     epoch: str
     complaints: list[str]
     runs: list[str]
     intervals: list[str]
     version: str
+    live: str = ""
+
+    @property
+    def plots(self) -> dict[str, plots.Plot]:
+        """All plots by the name that their files have."""
+        return {
+            f"{prefix}{plot.key}": plot
+            for machine in self.machines
+            for prefix, panels in machine.panels
+            for plot in panels
+        }
 
 
-def page(
-    records: Sequence[Record], epoch_images: int, baseline: dict[str, Any] | None, complaints: Sequence[str]
-) -> PageView:
-    """Gather the page.
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page is made of.
 
-    Args:
-        records: at least one, in the order in which they were measured.
+    Attributes:
+        records: in the order in which they were measured.
+        ceilings, comparisons: what else the runs hold.
         epoch_images: images of the epoch that times are projected to.
         baseline: values by axis that speed-ups compare with; None for what suggests itself.
         complaints: one sentence for every file that could not be read.
+        live: see :class:`PageView`.
     """
+
+    records: Sequence[Record]
+    ceilings: Sequence[Ceiling] = ()
+    comparisons: Sequence[Comparison] = ()
+    epoch_images: int
+    baseline: dict[str, Any] | None = None
+    complaints: Sequence[str] = ()
+    live: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not (self.records or self.ceilings or self.comparisons)
+
+    def of(self, fingerprint: str) -> Inputs:
+        """The ceilings and comparisons of one machine; records as they are, since rows count them."""
+        return msgspec.structs.replace(
+            self,
+            ceilings=[one for one in self.ceilings if one.machine.fingerprint == fingerprint],
+            comparisons=[one for one in self.comparisons if one.machine.fingerprint == fingerprint],
+        )
+
+
+def page(inputs: Inputs) -> PageView:
+    """Gather the page; there has to be something to show."""
+    records, epoch_images = inputs.records, inputs.epoch_images
     table = frame(records, epoch_images)
     newest = latest(table)
-    parts = _parts(newest)
+    several = len(newest) > 0 and len(_parts(newest)) > 1
+    others = [one.machine.fingerprint for one in inputs.ceilings]
+    others += [one.machine.fingerprint for one in inputs.comparisons]
     machines = [
-        _machine(number, newest[newest["machine"] == fingerprint], records, epoch_images, baseline, len(parts) > 1)
-        for number, fingerprint in enumerate(dict.fromkeys(newest["machine"]), 1)
+        _machine(number, newest[newest["machine"] == fingerprint], inputs.of(fingerprint), several)
+        for number, fingerprint in enumerate(dict.fromkeys([*newest["machine"], *others]), 1)
     ]
+    runs = [one.run for one in records] + [one.run for one in inputs.ceilings]
+    runs += [one.run for one in inputs.comparisons]
     return PageView(
         machines=machines,
-        table=table,
+        shared=side_by_side.shared(newest),
+        table=with_ceilings(table, inputs.ceilings),
         epoch=labels.images(epoch_images),
-        complaints=list(complaints),
-        runs=list(dict.fromkeys(record.run for record in records)),
+        complaints=list(inputs.complaints),
+        runs=list(dict.fromkeys(runs)),
         intervals=[labels.INTERVALS[kind] for kind in labels.interval_kinds(newest) or [WITHIN]],
         version=__version__,
+        live=inputs.live,
     )
 
 
-def _machine(
-    number: int,
-    table: pd.DataFrame,
-    records: Sequence[Record],
-    epoch_images: int,
-    baseline: dict[str, Any] | None,
-    several: bool,
-) -> MachineView:
+def _machine(number: int, table: pd.DataFrame, inputs: Inputs, several: bool) -> MachineView:
     """One machine's section; ``several`` says whether the page has more than one set of plots."""
+    records, epoch_images = inputs.records, inputs.epoch_images
     own = _records(table, records)
+    seen: list[Record | Ceiling] = [*own, *inputs.ceilings]
+    machine = seen[0].machine if seen else inputs.comparisons[0].machine
     measured = table[table["status"] == "measured"]
-    chosen = default_baseline(table) if baseline is None else baseline
-    software, ratios = [], []
-    for index, (title, rows) in enumerate(_parts(table), 1):
+    chosen = default_baseline(table) if inputs.baseline is None else inputs.baseline
+    parts = _parts(table) if len(table) else []
+    software, ratios = [], [speedups(table[:0], {}).assign(torch="", ultralytics="")]
+    for index, (title, rows) in enumerate(parts, 1):
         torch, ultralytics = rows[["torch", "ultralytics"]].iloc[0]
         ratio = speedups(rows, chosen)
         ratios.append(ratio.assign(torch=torch, ultralytics=ultralytics))
@@ -146,12 +229,19 @@ def _machine(
         )
     return MachineView(
         id=f"machine-{number}",
-        name=labels.machine_name(own[0].machine),
-        sentence=headline.sentence(table, own[0].machine, epoch_images),
-        figures=headline.figures(table, pd.concat(ratios), chosen, epoch_images),
-        facts=facts.machine_facts(own),
-        details=facts.details(own),
+        prefix=f"m{number}-" if several or number > 1 else "",
+        name=labels.machine_name(machine),
+        sentence=headline.sentence(table, machine, epoch_images, inputs.ceilings),
+        figures=headline.figures(
+            table, pd.concat([one for one in ratios if len(one)] or ratios), chosen, epoch_images, inputs.ceilings
+        ),
+        facts=facts.machine_facts(seen) if seen else [("Machine", machine.title)],
+        details=facts.details(seen) if seen else [("Fingerprint", machine.fingerprint)],
         software=software,
+        ceilings=ceilings.section(inputs.ceilings),
+        precision=precision.panel([rows for _, rows in parts], inputs.ceilings),
+        upgrades=upgrades.section(inputs.comparisons),
+        claims=judged(Seen(table, own, ceilings.newest(inputs.ceilings))),
         missing=sorted(
             missing.groups(own) + missing.groups(_failed_repeats(table, records), repeats=True),
             key=lambda group: not group.broken,

@@ -10,7 +10,7 @@ import pytest
 
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.records.record import Record
-from bench.report.page import write
+from bench.report.page import Inputs, write
 from tests.builders import make_environment, make_machine, make_record, make_steps
 
 NASTY = 'RuntimeError: <script>alert("x")</script> & a | b'
@@ -50,8 +50,8 @@ def other_run() -> list[Record]:
 
 def written(records: Sequence[Record], output: Path, **changes: Any) -> str:
     """The text of the page of some records."""
-    arguments: dict[str, Any] = {"epoch_images": COCO_TRAIN_IMAGES, "baseline": None} | changes
-    return write(records, output, **arguments).read_text()
+    arguments: dict[str, Any] = {"epoch_images": COCO_TRAIN_IMAGES} | changes
+    return write(Inputs(records=records, **arguments), output).read_text()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from bench import report
 from bench.errors import NothingMeasured, WrongUse
 from bench.records.record import Noise, Record, Window
-from bench.report.page import write
+from bench.report.page import Inputs, write
 from tests.builders import make_environment, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
 
@@ -63,7 +63,7 @@ def test_the_page_needs_no_other_file_and_no_script(html: str) -> None:
     assert page.open == []
     assert page.tags.count("svg") == 5
     assert not {"script", "link", "iframe", "img", "object"} & set(page.tags)
-    assert all(address.startswith("#") for address in page.addresses)
+    assert all(address.startswith(("#", "data:text/csv;")) for address in page.addresses)
     assert not re.search(r"@import|url\((?!#)", html)
     assert "prefers-color-scheme: dark" in html
 
@@ -71,7 +71,9 @@ def test_the_page_needs_no_other_file_and_no_script(html: str) -> None:
 def test_ids_are_unique_and_links_lead_somewhere(html: str) -> None:
     page = Reader(html)
     assert len(page.ids) == len(set(page.ids))
-    targets = [address[1:] for address in page.addresses] + re.findall(r"url\(#([^)]+)\)", html)
+    targets = [address[1:] for address in page.addresses if address.startswith("#")] + re.findall(
+        r"url\(#([^)]+)\)", html
+    )
     assert targets and set(targets) <= set(page.ids)
 
 
@@ -137,7 +139,7 @@ def test_one_case_alone(tmp_path: Path) -> None:
     html = written([timed(20.0, 4)], tmp_path, epoch_images=1000)
     assert "1,000 images take 50.0 s" in html
     assert "Best speed-up" not in html and "Not measured" not in html
-    assert "COCO" not in html
+    assert "COCO train2017" not in html
 
 
 def repeated(rate: float, number: int, **changes: object) -> Record:
@@ -262,7 +264,7 @@ def test_two_versions_on_one_machine_have_their_own_tables(tmp_path: Path) -> No
 
 def test_no_record_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NothingMeasured):
-        write([], tmp_path / "out", 1000, None)
+        write(Inputs(records=[], epoch_images=1000), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -270,7 +272,7 @@ def test_no_record_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(WrongUse, match=r"the report cannot be written to .*taken"):
-        write([timed(20.0, 4)], tmp_path / "taken", 1000, None)
+        write(Inputs(records=[timed(20.0, 4)], epoch_images=1000), tmp_path / "taken")
     assert (tmp_path / "taken").read_text() == "mine"
 
 

@@ -168,7 +168,18 @@ def _names(axes: Axes, lines: Sequence[Series], divisor: float) -> None:
             wanted.append(float(axes.transAxes.inverted().transform(end)[1]))
         else:
             wanted.append(0.04)
-    for place, (line, height) in enumerate(zip(lines, spread_out(wanted, LABEL_GAP), strict=True)):
+    name_lines(axes, [line.name for line in lines], wanted)
+
+
+def name_lines(axes: Axes, names: Sequence[str], wanted: Sequence[float]) -> None:
+    """Names of series with a piece of each, right of the axes.
+
+    Args:
+        axes: that they belong to.
+        names: in the order of the series' looks.
+        wanted: where each should stand, in parts of the height of the axes; they keep their distance.
+    """
+    for place, (name, height) in enumerate(zip(names, spread_out(wanted, LABEL_GAP), strict=True)):
         sample = Line2D(
             [1.02, 1.055, 1.09],
             [height] * 3,
@@ -180,7 +191,7 @@ def _names(axes: Axes, lines: Sequence[Series], divisor: float) -> None:
             clip_on=False,
         )
         axes.add_artist(sample)
-        axes.text(1.11, height, line.name, transform=axes.transAxes, va="center", fontsize=10)
+        axes.text(1.11, height, name, transform=axes.transAxes, va="center", fontsize=10)
 
 
 def spread_out(wanted: Sequence[float], gap: float, low: float = 0.0, high: float = 1.0) -> list[float]:

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from bench.analysis.metrics import Metric
 from bench.analysis.table import AXES
 from bench.report import labels
-from bench.report.plots import against_batch, by_case, panels, style
-from bench.report.plots.plot import Plot
+from bench.report.plots import against_batch, by_case, panels
+from bench.report.plots.plot import Data, Plot, first_of
+from bench.report.plots.plot import finished as drawn
 
 
 def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[Plot]:
@@ -58,7 +59,7 @@ def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
         panels.slug(name, *(_slug_word(a, p[a].iloc[0]) for a in ("mode", *axes) if p[a].nunique() == 1))
         for p in others
     ]
-    place = next(i for i, other in enumerate(others) if other is part)
+    place = first_of(others, part)
     return keys[place] if keys.count(keys[place]) == 1 else f"{keys[place]}-{place + 1}"
 
 
@@ -70,15 +71,10 @@ def finished(
     key: str, figure: Callable[[], Figure], alt: str, caption: str, part: pd.DataFrame, metric: Metric
 ) -> Plot:
     """Draw a figure and put it together with its data."""
-    with style.styled():
-        drawn = figure()
-        style.settle(drawn)
-        svg, png = style.to_svg(drawn, alt), style.to_png(drawn)
-    columns, rows = data(part, metric)
-    return Plot(title=metric.title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, svg=svg, png=png)
+    return drawn(key, metric.title, figure, alt, caption, data(part, metric))
 
 
-def data(part: pd.DataFrame, metric: Metric) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def data(part: pd.DataFrame, metric: Metric) -> Data:
     """A panel's data as text: the axes, the value, its interval."""
     unit = metric.unit
     has_ends = f"{metric.key}_low" in part

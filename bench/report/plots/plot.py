@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.report.plots import style
 
 
 class View(msgspec.Struct, frozen=True):
@@ -44,3 +48,22 @@ class Plot(msgspec.Struct, frozen=True):
     rows: tuple[tuple[str, ...], ...]
     svg: str
     png: bytes
+
+
+Data = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+"""Headings of a plot's data, and its rows, as text."""
+
+
+def finished(key: str, title: str, figure: Callable[[], Figure], alt: str, caption: str, data: Data) -> Plot:
+    """Draw a figure and put it together with its data."""
+    with style.styled():
+        drawn = figure()
+        style.settle(drawn)
+        svg, png = style.to_svg(drawn, alt), style.to_png(drawn)
+    columns, rows = data
+    return Plot(title=title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, svg=svg, png=png)
+
+
+def first_of(parts: Sequence[pd.DataFrame], part: pd.DataFrame) -> int:
+    """The place of a panel among those of its plot."""
+    return next(place for place, other in enumerate(parts) if other is part)

@@ -1,29 +1,57 @@
-"""How many times as fast each case is as its counterpart in the baseline."""
+"""How many times as fast each case is as its counterpart in the baseline: a map where there are two dimensions."""
 
 from __future__ import annotations
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from bench.report import labels
-from bench.report.plots import by_case, metric
-from bench.report.plots.plot import Plot, View
+from bench.report.plots import by_case, heat, metric
+from bench.report.plots.plot import Plot, View, finished
 
 
 def plots(view: View) -> list[Plot]:
-    """A panel for each mode, more where there are too many cases."""
-    parts = by_case.parts(view.speedups)
+    """Panels for each mode, more where there are too many cases."""
+    maps = [part for part in heat.parts(view.speedups) if heat.is_map(part)]
+    mapped = pd.concat(maps).index if maps else view.speedups.index[:0]
+    bars = by_case.parts(view.speedups.drop(mapped))
+    return [_map(view, part, maps) for part in maps] + [_bars(view, part, bars) for part in bars]
+
+
+def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
+    over, found = labels.baseline(view.baseline), heat.grid(part, view.table)
+    return finished(
+        key=metric.key("speedup-map", part, others),
+        title=labels.SPEEDUP.title,
+        figure=lambda: heat.figure(found),
+        alt=heat.alt(found, over),
+        caption=(
+            f"Throughput over that of the same case with {over}: blue is faster, red is slower, hatched where the "
+            f"interval holds 1: {_kinds(view)}"
+        ),
+        data=metric.data(part, labels.SPEEDUP),
+    )
+
+
+def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     over = labels.baseline(view.baseline)
+
+    def figure() -> Figure:
+        return by_case.figure(part, labels.SPEEDUP, over)
+
+    return metric.finished(
+        key=metric.key("speedup", part, others),
+        figure=figure,
+        alt=by_case.alt(part, labels.SPEEDUP, f" over {over}"),
+        caption=(
+            f"Throughput over that of the same case with {over}. Error bars: {_kinds(view)} "
+            "A hollow bar: the interval holds 1."
+        ),
+        part=part,
+        metric=labels.SPEEDUP,
+    )
+
+
+def _kinds(view: View) -> str:
     intervals = labels.intervals(labels.interval_kinds(view.speedups))
-    return [
-        metric.finished(
-            key=metric.key("speedup", part, parts),
-            figure=lambda part=part: by_case.figure(part, labels.SPEEDUP, over),  # type: ignore[misc]
-            alt=by_case.alt(part, labels.SPEEDUP, f" over {over}"),
-            caption=(
-                f"Throughput over that of the same case with {over}. "
-                f"Error bars: {intervals}, from those of both cases; where these are of two kinds, it counts as the "
-                "weaker. A hollow bar: the interval holds 1."
-            ),
-            part=part,
-            metric=labels.SPEEDUP,
-        )
-        for part in parts
-    ]
+    return f"{intervals}, from those of both cases; where these are of two kinds, it counts as the weaker."

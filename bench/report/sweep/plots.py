@@ -12,11 +12,11 @@ from bench.analysis.metrics import METRICS
 from bench.analysis.sweep import Point, Series, Sweep
 from bench.analysis.verdict import Verdict
 from bench.report import labels
+from bench.report.labels import plain
 from bench.report.plots import scale, style
 from bench.report.plots.plot import Plot
 from bench.report.sweep import words
 from bench.report.upgrade.plots import SIGNS, Row, limits
-from bench.report.upgrade.words import plain
 
 TITLE = "Throughput over releases"
 RATE = METRICS["images_per_second"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bench.analysis.sweep import Series, Sweep
 from bench.report import labels
+from bench.report.labels import plain
 from bench.report.sweep import words
-from bench.report.upgrade.words import plain
 
 
 def told(found: Sweep) -> str:

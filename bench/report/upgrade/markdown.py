@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.analysis.upgrade import Finding, Upgrade
 from bench.records.comparison import SIDES
-from bench.report import tables
+from bench.report import labels, tables
 from bench.report.upgrade import words
 
 SIGNS = re.compile(r"([\\`*_\[\]#~!$])")
@@ -45,7 +45,7 @@ def spared(text: str) -> str:
 
 def cell(text: str) -> str:
     """The same for a cell of :func:`bench.report.tables.markdown`, which does the rest."""
-    return CALL.sub("@\N{ZERO WIDTH SPACE}", SIGNS.sub(r"\\\1", words.plain(text)))
+    return CALL.sub("@\N{ZERO WIDTH SPACE}", SIGNS.sub(r"\\\1", labels.plain(text)))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool] = ()) -> str:

@@ -16,7 +16,8 @@ from bench.analysis.verdict import Estimate, Verdict
 from bench.records.comparison import SIDES
 from bench.report import labels
 from bench.report.plots import panels, scale, style
-from bench.report.plots.plot import Plot
+from bench.report.plots import stacked as stacks
+from bench.report.plots.plot import Plot, finished
 from bench.report.upgrade import words
 
 SIGNS = {
@@ -31,6 +32,9 @@ ROWS = 16
 """Cases that a panel may hold; with more there are several."""
 
 ROW, AROUND = 32, 78
+SHORT = 40
+"""Characters of a title that fits in the usual size."""
+
 NAME, WORD = 20, 32
 """Characters of a line of a case's name, and of a part that is on no line with others."""
 
@@ -42,13 +46,12 @@ STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 TICKS = 7
 
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "---")
-
 ORDER = (DATA, "preprocess", "forward", "backward", "optimizer", "postprocess")
 """Parts as they pass in a step; others come after them."""
 
 FOREST = "Change of the time per step"
 PARTS = "Where the time went"
+FOREST_COLUMNS = ("Case", "Verdict", "Change", "Interval", "Pairs")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -78,7 +81,7 @@ def forests(found: Upgrade) -> list[Plot]:
         Row("all together", found.overall.verdict, found.overall.estimate) if found.several and found.overall else None
     )
     plots = []
-    title = words.plain(panels.title(table))
+    title = labels.plain(panels.title(table))
     for number, rows in enumerate(chunks, 1):
         last = whole if number == len(chunks) else None
         plots.append(
@@ -88,20 +91,57 @@ def forests(found: Upgrade) -> list[Plot]:
                 figure=lambda rows=rows, last=last: forest(rows, last, found, title),  # type: ignore[misc]
                 alt=_alt(rows, last),
                 caption=_caption(rows, found),
-                columns=("Case", "Verdict", "Change", "Interval", "Pairs"),
-                rows=[
-                    (
-                        row.name,
-                        row.verdict.value,
-                        words.change(row.seen),
-                        words.interval(row.seen) or labels.NONE,
-                        str(row.seen.pairs),
-                    )
-                    for row in (*rows, *([last] if last else []))
-                ],
+                columns=FOREST_COLUMNS,
+                rows=_forest_rows([*rows, *([last] if last else [])]),
             )
         )
     return plots
+
+
+def together(found: Sequence[Upgrade]) -> list[Plot]:
+    """The cases of several comparisons of one margin in one forest plot; more panels where there are many."""
+    judged = [(one, finding) for one in found for finding in one.judged]
+    if not judged:
+        return []
+    table = pd.DataFrame([_axes_of(finding) for _, finding in judged])
+    names = panels.varying(table, ("mode", *labels.CASE_AXES))
+    every = []
+    for (one, finding), row in zip(judged, labels.rows(table), strict=True):
+        versions = f"{one.comparison.base.asked} · to {one.comparison.head.asked}"
+        every.append(_row(finding, " · ".join(filter(None, [versions, labels.point(row, names)]))))
+    title = (
+        labels.plain(panels.title(table))
+        if len(table) > 1 or names
+        else labels.plain(labels.case(labels.rows(table)[0]))
+    )
+    found_plots = []
+    for number, start in enumerate(range(0, len(every), ROWS), 1):
+        rows = every[start : start + ROWS]
+        found_plots.append(
+            _finished(
+                key="change" if len(every) <= ROWS else f"change-{number}",
+                title=FOREST,
+                figure=lambda rows=rows: forest(rows, None, found[0], title),  # type: ignore[misc]
+                alt=_alt(rows, None),
+                caption=_caption(rows, found[0]),
+                columns=FOREST_COLUMNS,
+                rows=_forest_rows(rows),
+            )
+        )
+    return found_plots
+
+
+def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    return [
+        (
+            labels.plain(row.name),
+            row.verdict.value,
+            words.change(row.seen),
+            words.interval(row.seen) or labels.NONE,
+            str(row.seen.pairs),
+        )
+        for row in rows
+    ]
 
 
 def _axes_of(finding: Finding) -> dict[str, object]:
@@ -141,7 +181,7 @@ def forest(rows: Sequence[Row], whole: Row | None, found: Upgrade, title: str) -
     """The forest plot; to be called within :func:`style.styled`."""
     every = [*rows, *([whole] if whole else [])]
     drawn, axes = style.canvas(AROUND + ROW * len(every))
-    axes.set_title(title)
+    axes.set_title(title, fontsize=12.5 if len(title) <= SHORT else 11)
     axes.set_ylim(len(every) - 0.5, -0.5)
     scale.set_ticks(axes.yaxis, range(len(every)), [_folded(row.name) for row in every])
     axes.tick_params(axis="y", length=0)
@@ -170,7 +210,7 @@ def forest(rows: Sequence[Row], whole: Row | None, found: Upgrade, title: str) -
 def _folded(name: str) -> str:
     """A name on as many lines as it needs."""
     lines: list[str] = []
-    for word in words.plain(name).split(" · "):
+    for word in labels.plain(name).split(" · "):
         part = word if len(word) <= WORD else f"{word[: WORD - 1]}…"
         if lines and len(lines[-1]) + len(part) + 3 <= NAME:
             lines[-1] += f" · {part}"
@@ -274,36 +314,13 @@ def _parts_caption(finding: Finding) -> str:
 
 def stacked(finding: Finding) -> Figure:
     """Both steps as bars of their parts, in the order in which they pass; to be called within :func:`style.styled`."""
-    row = _axes_of(finding)
-    drawn, axes = style.canvas(210)
-    axes.set_title(words.plain(labels.case(row))[:70], fontsize=11)
-    axes.set_ylim(1.5, -0.5)
-    scale.set_ticks(axes.yaxis, (0, 1), SIDES)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    left = [0.0, 0.0]
+    layers = []
     for place, part in enumerate(in_order(finding)):
-        plain = part.name == REST
-        number = (ORDER.index(part.name) if part.name in ORDER else place) % style.SERIES
-        widths = [part.base * 1e3, part.head * 1e3]
-        axes.barh(
-            (0, 1),
-            widths,
-            left=left,
-            height=0.62,
-            facecolor="none" if plain else style.COLOURS[number],
-            hatch=HATCHES[0] if plain else HATCHES[number],
-            edgecolor=style.INK,
-            linewidth=0.8,
-            label=part.name,
-        )
-        left = [start + width for start, width in zip(left, widths, strict=True)]
-    axes.set_xlim(0, max(left) * 1.02 or 1.0)
-    scale.round_ticks(axes.xaxis)
-    axes.grid(axis="x")
-    axes.set_xlabel("Time per step (ms)")
-    drawn.legend(loc="outside lower left", ncols=4, frameon=False, fontsize=10, handlelength=1.6, columnspacing=1.4)
-    return drawn
+        number = ORDER.index(part.name) if part.name in ORDER else place
+        look = None if part.name == REST else number
+        layers.append(stacks.Layer(part.name, (part.base * 1e3, part.head * 1e3), look))
+    title = labels.plain(labels.case(_axes_of(finding)))[:70]
+    return stacks.figure(title, SIDES, layers, "Time per step (ms)", size=11)
 
 
 def in_order(finding: Finding) -> list[Part]:
@@ -321,11 +338,5 @@ def _finished(
     columns: Sequence[str],
     rows: Sequence[tuple[str, ...]],
 ) -> Plot:
-    with style.styled():
-        drawn = figure()
-        alt = words.plain(alt)
-        style.settle(drawn)
-        svg, png = style.to_svg(drawn, alt), style.to_png(drawn)
-    return Plot(
-        title=title, key=key, alt=alt, caption=caption, columns=tuple(columns), rows=tuple(rows), svg=svg, png=png
-    )
+    data = (tuple(columns), tuple(rows))
+    return finished(key, title, figure, labels.plain(alt), caption, data)

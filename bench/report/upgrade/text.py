@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.analysis.metrics import show_duration
 from bench.analysis.upgrade import Finding, Standing, Upgrade
 from bench.records.comparison import SIDES
+from bench.report import labels
 from bench.report.upgrade import words
 
 INDENT = "    "
@@ -39,7 +40,7 @@ def told(found: Upgrade, packages: str) -> str:
         lines.append(f"settings that only one side tells: {', '.join(keys)}")
     lines += [text for text in (words.slot(found), words.redone(found)) if text]
     lines += ["", *words.conclusion(found)]
-    return "\n".join(map(words.plain, lines))
+    return "\n".join(map(labels.plain, lines))
 
 
 def line(finding: Finding, width: int = 0) -> str:
@@ -51,10 +52,10 @@ def line(finding: Finding, width: int = 0) -> str:
     """
     name = f"{finding.id:<{width}}"
     if finding.judged is None:
-        return words.plain(f"{name}  {words.verdict(finding)}")
+        return labels.plain(f"{name}  {words.verdict(finding)}")
     takes = f"head {words.takes(finding.judged.estimate)}"
     cost = f"{words.pairs(finding):<12}  {show_duration(finding.seconds)}"
-    return words.plain(f"{name}  {words.verdict(finding):<12}  {takes:<{TAKES}}  {cost}")
+    return labels.plain(f"{name}  {words.verdict(finding):<12}  {takes:<{TAKES}}  {cost}")
 
 
 def _cases(found: Upgrade) -> list[str]:

@@ -41,11 +41,6 @@ STANDS = {
 }
 
 
-def plain(text: str) -> str:
-    """Recorded text on one line without control characters: it steers neither a terminal nor a picture."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
-
-
 def tick(percent: float) -> str:
     """``+2.5 %`` on an axis, with all its digits."""
     return f"{MINUS if percent < 0 else '+' if percent else ''}{abs(percent):,.10g} %"

@@ -1,0 +1,167 @@
+"""Peak memory against batch up to where it ended: what was tried, the line through it, and the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.analysis.ceiling_of import fit_of
+from bench.analysis.metrics import BYTES, METRICS, show_bytes
+from bench.records.ceiling import Ceiling
+from bench.report import labels
+from bench.report.plots import against_batch, panels, scale, style
+from bench.report.plots.plot import Plot, finished
+
+HEIGHT = 320
+TITLE = "Memory against batch, up to where it ends"
+KEYS = ("model", "device", "amp", "imgsz", "within")
+MARKS = (
+    "A point is a batch that trained a few steps, the line is fitted through the points, a cross is a batch that "
+    "did not train, and the line across is the limit."
+)
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One line: its axes in words, and its ceiling."""
+
+    words: dict[str, str]
+    found: Ceiling
+
+    @property
+    def points(self) -> list[tuple[int, int]]:
+        """Batch and peak of what trained, by rising batch."""
+        return sorted((probe.batch, probe.peak) for probe in self.found.probes if probe.fits and probe.peak)
+
+    @property
+    def crosses(self) -> list[int]:
+        """Batches that did not."""
+        return sorted({probe.batch for probe in self.found.probes if not probe.fits})
+
+
+def series(found: Ceiling) -> Series:
+    """The line of a ceiling."""
+    return Series(words(found), found)
+
+
+def words(found: Ceiling) -> dict[str, str]:
+    """The axes of a ceiling in words, by their names."""
+    case = found.case
+    told = {axis: labels.axis_value(axis, getattr(case, axis)) for axis in ("device", "amp", "imgsz")}
+    within = f"within {show_limit(found.limit_bytes)}" if found.limit_bytes else "within what is there"
+    return {"model": case.model_name, **told, "within": within}
+
+
+def show_limit(size: int) -> str:
+    """``8 GiB``: a limit as people say it, without digits that say nothing."""
+    gib = size / 2**30
+    return f"{gib:g} GiB" if gib == round(gib, 1) else show_bytes(size)
+
+
+def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
+    """A panel for each model and device that has peaks to show; further ones where there are too many lines."""
+    groups: dict[tuple[str, str], list[Series]] = {}
+    for found in ceilings:
+        one = series(found)
+        if one.points:
+            groups.setdefault((one.words["model"], one.words["device"]), []).append(one)
+    found_plots = []
+    for (model, device), lines in groups.items():
+        for start in range(0, len(lines), style.SERIES):
+            some = lines[start : start + style.SERIES]
+            number = [str(start // style.SERIES + 1)] * (len(lines) > style.SERIES)
+            found_plots.append(
+                finished(
+                    key=panels.slug("ceiling", model, device, *number),
+                    title=TITLE,
+                    figure=lambda some=some: figure(some),  # type: ignore[misc]
+                    alt=alt(some),
+                    caption=f"{MARKS} {_how(some)}",
+                    data=(
+                        ("Case", "Batch", "Peak memory", "How it ended"),
+                        tuple(row for line in some for row in _rows(line)),
+                    ),
+                )
+            )
+    return found_plots
+
+
+def _how(lines: Sequence[Series]) -> str:
+    held = labels.listing(dict.fromkeys(line.found.limit_how for line in lines if line.found.limit_how))
+    return f"Memory is what a process was held to: {held}." if held else ""
+
+
+def _rows(line: Series) -> list[tuple[str, ...]]:
+    name = " · ".join(line.words.values())
+    return [
+        (
+            name,
+            str(probe.batch),
+            show_bytes(probe.peak) if probe.peak else labels.NONE,
+            "trained" if probe.fits else probe.ended_by or labels.status(probe.outcome.status.value),
+        )
+        for probe in sorted(line.found.probes, key=lambda probe: probe.batch)
+    ]
+
+
+def figure(lines: Sequence[Series]) -> Figure:
+    """The panel of some ceilings; to be called within :func:`style.styled`."""
+    peaks = [peak for line in lines for _, peak in line.points]
+    limits = [line.found.limit_bytes for line in lines if line.found.limit_bytes]
+    metric = METRICS["peak_memory_bytes"]
+    divisor, symbol = scale.unit(metric, [*peaks, *limits])
+    drawn, axes = style.canvas(HEIGHT)
+    axes.set_title(" · ".join(_shared(lines)))
+    axes.set_xlabel("Batch (images a step)")
+    axes.set_ylabel(scale.title(metric, symbol))
+    widest = max(batch for line in lines for batch in [*(b for b, _ in line.points), *line.crosses])
+    axes.set_xlim(0, widest * 1.06)
+    axes.set_ylim(0, max([*peaks, *limits]) / divisor * 1.1)
+    scale.round_ticks(axes.xaxis)
+    scale.round_ticks(axes.yaxis)
+    axes.grid(axis="y")
+    for limit in sorted(set(limits)):
+        axes.axhline(limit / divisor, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), alpha=0.6, zorder=1)
+        axes.text(widest * 0.01, limit / divisor, f" limit {show_limit(limit)}", va="bottom", fontsize=9)
+    for place, line in enumerate(lines):
+        _draw(axes, line, place, divisor)
+    top = axes.get_ylim()[1]
+    if len(lines) > 1:
+        names = [" · ".join(line.words[key] for key in _varying(lines)) for line in lines]
+        against_batch.name_lines(axes, names, [line.points[-1][1] / divisor / top for line in lines])
+    return drawn
+
+
+def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
+    colour, marker = style.COLOURS[place], style.MARKERS[place]
+    batches = [batch for batch, _ in line.points]
+    axes.plot(
+        batches, [peak / divisor for _, peak in line.points], color=colour, marker=marker, linestyle="none", zorder=3
+    )
+    if line.found.line is not None:
+        fit = fit_of(line.found.line)
+        reach = [0, max([*batches, *line.crosses])]
+        axes.plot(reach, [fit.peak(b) / divisor for b in reach], color=colour, linestyle=style.DASHES[place], zorder=2)
+        for batch in line.crosses:
+            height = min(fit.peak(batch) / divisor, axes.get_ylim()[1])
+            axes.plot([batch], [height], color=colour, marker="x", markersize=8, markeredgewidth=2, zorder=4)
+
+
+def _shared(lines: Sequence[Series]) -> list[str]:
+    return [lines[0].words[key] for key in KEYS if key not in _varying(lines)]
+
+
+def _varying(lines: Sequence[Series]) -> list[str]:
+    return [key for key in KEYS if len({line.words[key] for line in lines}) > 1]
+
+
+def alt(lines: Sequence[Series]) -> str:
+    """One sentence: of each line the largest batch that trains, and what an image takes."""
+    told = []
+    for line in lines:
+        name = " · ".join(line.words[key] for key in _varying(lines))
+        grows = f", {BYTES.show(line.found.line.slope)} an image" if line.found.line else ""
+        told.append(f"{name} up to batch {line.found.case.batch}{grows}".strip())
+    return f"{TITLE}, {' · '.join(_shared(lines))}: {'; '.join(told)}."

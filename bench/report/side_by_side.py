@@ -1,0 +1,94 @@
+"""Cases of several machines side by side. They are shown, never tested; other recipes stand in another table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from bench.analysis.metrics import METRICS
+from bench.report import labels
+from bench.report.tables import markdown
+
+KEYS = ("mode", "model", "imgsz", "batch", "amp")
+ALIKE = ("setup", "pins")
+"""Columns that figures have to agree on before they may stand beside each other."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One case; each cell is a time, the rate below it, and whether it is the best."""
+
+    case: str
+    cells: tuple[tuple[str, str, bool], ...]
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """A table of cases that several machines measured in the same way.
+
+    Attributes:
+        how: how they were measured.
+        columns: machine and device, with the versions.
+        lines: one a case.
+    """
+
+    how: str
+    columns: tuple[str, ...]
+    lines: list[Line]
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        rows = [
+            [line.case, *(f"{time} {labels.BEST * best}\n{rate}" if time else "" for time, rate, best in line.cells)]
+            for line in self.lines
+        ]
+        return markdown(["Case", *self.columns], rows, [False, *[True] * len(self.columns)])
+
+
+def shared(table: pd.DataFrame) -> list[Shared]:
+    """A table for every way of measuring in which several machines have a case in common.
+
+    Args:
+        table: latest rows of all machines.
+    """
+    measured = table[table["status"] == "measured"]
+    found = []
+    for key, rows in measured.groupby(list(ALIKE), sort=False, dropna=False):
+        setup = key[0] if isinstance(key, tuple) else key
+        common = rows.groupby(list(KEYS), sort=False)["machine"].transform("nunique") > 1
+        if common.any():
+            found.append(_table(str(setup), rows[common]))
+    return found
+
+
+def _table(setup: str, rows: pd.DataFrame) -> Shared:
+    columns: dict[tuple[Any, ...], str] = {}
+    cells: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, Any]]] = {}
+    for row in labels.rows(rows):
+        where = tuple(row[name] for name in ("machine", "device", "torch", "ultralytics"))
+        columns.setdefault(where, _title(row))
+        cells.setdefault(tuple(row[name] for name in KEYS), {})[where] = row
+    return Shared(setup, tuple(columns.values()), [_line(key, found, list(columns)) for key, found in cells.items()])
+
+
+def _title(row: dict[str, Any]) -> str:
+    device = labels.device(row["device"])
+    return f"{row['machine_title']} · {device} · torch {row['torch']}, Ultralytics {row['ultralytics']}"
+
+
+def _line(key: tuple[Any, ...], found: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]) -> Line:
+    time = METRICS["seconds_per_epoch"].unit
+    best = min(found, key=lambda where: float(found[where]["seconds_per_epoch"]))
+    return Line(
+        case=labels.point(dict(zip(KEYS, key, strict=True)), KEYS),
+        cells=tuple(
+            (
+                time.show(found[where]["seconds_per_epoch"]),
+                labels.rate(found[where]["images_per_second"]),
+                where == best,
+            )
+            if where in found
+            else ("", "", False)
+            for where in columns
+        ),
+    )

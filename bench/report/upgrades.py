@@ -1,0 +1,68 @@
+"""Live comparisons among what is reported: a line for each, and one forest plot of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bench.analysis.upgrade import Upgrade, upgrade
+from bench.records.comparison import Comparison
+from bench.report import labels
+from bench.report.plots import Plot, panels
+from bench.report.tables import markdown
+from bench.report.upgrade import plots, words
+
+COLUMNS = ("Base", "Head", "Verdict", "Time", "95 % interval", "Margin", "Pairs")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A comparison: its cells as in :data:`COLUMNS`, its verdict as the style sheet knows it, and a sentence."""
+
+    cells: tuple[str, ...]
+    verdict: str
+    sentence: str
+
+
+class Upgrades(msgspec.Struct, frozen=True):
+    """The panel of one machine."""
+
+    columns: tuple[str, ...]
+    lines: list[Line]
+    plots: list[Plot]
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        return markdown(self.columns, [list(line.cells) for line in self.lines])
+
+
+def section(comparisons: Sequence[Comparison]) -> Upgrades | None:
+    """The panel of the comparisons of one machine, oldest first; None without any."""
+    found = [upgrade(one) for one in sorted(comparisons, key=lambda one: (one.started, one.run))]
+    if not found:
+        return None
+    margins = dict.fromkeys(one.comparison.margin for one in found)
+    drawn = [
+        msgspec.structs.replace(plot, key=panels.slug("upgrade", *([str(number)] * (len(margins) > 1)), plot.key))
+        for number, margin in enumerate(margins, 1)
+        for plot in plots.together([one for one in found if one.comparison.margin == margin])
+    ]
+    return Upgrades(COLUMNS, [_line(one) for one in found], drawn)
+
+
+def _line(found: Upgrade) -> Line:
+    comparison = found.comparison
+    seen = found.overall.estimate if found.overall else None
+    return Line(
+        cells=(
+            labels.plain(comparison.base.asked),
+            labels.plain(comparison.head.asked),
+            words.in_a_word(found),
+            words.change(seen) if seen else labels.NONE,
+            (words.interval(seen) or labels.NONE) if seen else labels.NONE,
+            f"± {words.share(comparison.margin)}",
+            f"{found.pairs:,}",
+        ),
+        verdict=str(found.conclusion),
+        sentence=" ".join(words.conclusion(found)),
+    )

@@ -1,0 +1,38 @@
+# %% [markdown]
+# The plots of the report, one by one. Run it cell by cell in a notebook, or whole: python docs/plots.py
+
+# %%
+from pathlib import Path
+
+from bench.analysis.metrics import METRICS
+from bench.analysis.table import frame, latest
+from bench.records.store import read
+from bench.report.plots import figures
+
+records, complaints = read([Path("results/example-linux-cpu")])
+table = latest(frame(records))
+training = table[table["mode"] == "train"]
+
+# %% [markdown]
+# Throughput against batch; every figure is a plain matplotlib figure.
+
+# %%
+figure = figures.throughput(training)
+figure.axes[0].set_title("Training on this machine")
+figure
+
+# %% [markdown]
+# Where a step goes, and how much faster a larger batch is. ``panel`` chooses among several.
+
+# %%
+figures.steps(training)
+
+# %%
+figures.speedup(table, {"batch": 4}, panel=0)
+
+# %% [markdown]
+# Any metric of the registry by its key.
+
+# %%
+print(", ".join(METRICS))
+figures.metric(training, "step_seconds")

@@ -1,0 +1,79 @@
+"""``report`` and ``table`` as commands: which cases, which files, which inputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.records import ceiling, comparison
+from bench.records.store import Store
+from tests.builders import make_ceiling, make_compared, make_comparison, make_record
+from tests.report.conftest import timed
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A run of three cases, one with a ceiling, and a live comparison."""
+    store = Store(tmp_path / "results", "a")
+    for record in (
+        timed(20.0, 4, run="a"),
+        timed(25.0, 8, run="a"),
+        make_record(model="yolo11n", run="a", amp="on", status="substituted"),
+    ):
+        store.save(record)
+    ceiling.save(store.folder, make_ceiling(24, run="a"))
+    (tmp_path / "results" / "regress-a").mkdir()
+    compared = make_compared([0.05, 0.051, 0.049, 0.05], [0.05] * 7 + [0.051], batch=4)
+    comparison.save(tmp_path / "results" / "regress-a", make_comparison([compared]))
+    return tmp_path / "results"
+
+
+def test_everything_that_the_runs_hold_is_on_the_page(command, results, tmp_path):
+    code, said, wrong = command("-m", "bench", "report", results, "--output", tmp_path / "out")
+    assert (code, said.strip(), wrong) == (0, str(tmp_path / "out" / "index.html"), "")
+    html = (tmp_path / "out" / "index.html").read_text()
+    for heading in ("Training: time per epoch", "Largest batch that trains", "Upgrades", "What guides claim"):
+        assert heading in html, heading
+
+
+def test_a_folder_with_nothing_but_a_comparison_is_a_report(command, results, tmp_path):
+    code, _, _ = command(
+        "-m", "bench", "report", results / "regress-a", "--output", tmp_path / "out", "--format", "html"
+    )
+    assert code == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
+
+
+def test_only_chooses_cases(command, results):
+    code, said, _ = command(
+        "-m", "bench", "table", results, "--format", "csv", "--only", "model=yolov8n,batch=4", "--only", "batch=16"
+    )
+    assert code == 0
+    rows = said.splitlines()[1:]
+    assert len(rows) == 2, "one case, and the ceiling, whose batch is nobody's choice"
+    assert ",train,yolov8n,cpu,off,4," in rows[0] and ",ceiling," in rows[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("--only", "speed=4"), 2, "only 'speed=4': write axis=value, with one of mode, model"),
+        (("--only", "batch=x"), 2, "batch 'x' is not allowed"),
+        (("--only", "imgsz=32"), 4, "no record is of such a case"),
+        (("--format", "pdf"), 2, "format 'pdf' is unknown: use html, md, csv, svg, png, gha."),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_writes_nothing(command, results, tmp_path, arguments, code, sentence):
+    (results / "a" / "ceiling-yolov8n-cpu-fp32-i160-4096MiB.json").unlink()
+    (results / "regress-a" / "comparison.json").unlink()
+    done, _, wrong = command("-m", "bench", "report", results, "--output", tmp_path / "out", *arguments)
+    assert done == code
+    assert sentence in wrong and wrong.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_that_cannot_be_read_is_named_and_left_out(command, results, tmp_path):
+    (results / "regress-a" / "comparison.json").write_text("{")
+    code, _, wrong = command("-m", "bench", "report", results, "--output", tmp_path / "out", "--format", "html")
+    assert code == 0
+    assert "comparison.json is left out" in wrong
+    assert "comparison.json is left out" in (tmp_path / "out" / "index.html").read_text()

@@ -1,0 +1,185 @@
+"""Records come from anywhere: whatever stands in them is text on the page, and no record is fatal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.records.ceiling import read as read_ceilings
+from bench.records.record import Record
+from bench.records.store import encoded, read
+from bench.report.page import Inputs, write
+from tests.builders import make_ceiling, make_record
+from tests.report.conftest import timed
+from tests.report.test_page import Reader
+
+HOSTILE: tuple[Any, ...] = (
+    '"><script>alert(1)</script>',
+    "'><img src=x onerror=alert(1)>",
+    "</style><script>alert(1)</script>",
+    "<svg/onload=alert(1)>",
+    "]]><x>&amp;&lt;",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "../../../../etc/passwd",
+    "a\x00b",
+    "\x1b[31mred\x07",
+    "\ud800",
+    "\u202egnp.exe\u2066",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "@SUM(A1)",
+    "$x^2$ \\frac{1}{2",
+    "| a | b |\n\n# heading\n[x](javascript:alert(1))",
+    "x" * 1_000_000,
+    "",
+    " ",
+    "ß" * 300,
+    0,
+    -1,
+    1,
+    10**400,
+    -(2**63),
+    2**63,
+    1e308,
+    -1e308,
+    5e-324,
+    0.1,
+    None,
+    True,
+    False,
+    [],
+    {},
+    [[[]]],
+    {"<b>": "</b>"},
+    ["<i>", 1, None],
+)
+CASES = 2_000
+ON_A_PAGE = 100
+PLOTTED = 4
+"""Pages that are drawn too; drawing takes most of the time."""
+
+TAGS = set(
+    re.findall(
+        r"\w+",
+        """html head meta title style body main h1 h2 h3 h4 nav p ul li a section div dl dt dd details summary
+    table thead tbody tr th td span sup small code strong br figure figcaption footer pre ol svg g defs path text
+    use clippath rect tspan image pattern circle""",
+    )
+)
+
+
+def leaves(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values of a JSON document, containers too."""
+    found = [path] if path else []
+    if isinstance(content, dict):
+        for key in content:
+            found += leaves(content[key], (*path, key))
+    elif isinstance(content, list) and content:
+        found += leaves(content[0], (*path, 0))
+    return found
+
+
+def mutated(content: dict[str, Any], draw: random.Random) -> bytes:
+    """One record file with one to three values replaced, or its bytes cut or changed."""
+    copy = json.loads(json.dumps(content))
+    for _ in range(draw.choice((1, 1, 1, 2, 3))):
+        paths = leaves(copy)
+        path = draw.choice(paths)
+        place = copy
+        for key in path[:-1]:
+            place = place[key]
+        if draw.random() < 0.1 and isinstance(place, dict):
+            del place[path[-1]]
+        else:
+            place[path[-1]] = draw.choice(HOSTILE)
+    text = json.dumps(copy).encode("utf-8", "surrogatepass")
+    kind = draw.random()
+    if kind < 0.03:
+        return text[: draw.randrange(len(text))]
+    if kind < 0.06:
+        at = draw.randrange(len(text))
+        return text[:at] + bytes([draw.randrange(256)]) + text[at + 1 :]
+    return text
+
+
+def check(folder: Path) -> None:
+    """Nothing of what was written holds markup that the templates did not make, nor a formula."""
+    html = (folder / "index.html").read_text()
+    page = Reader(html)
+    assert page.open == []
+    assert {tag.rpartition(":")[2] for tag in page.tags} <= TAGS, sorted(set(page.tags) - TAGS)
+    assert not re.search(r"<[^>]*\son\w+\s*=", re.sub(r'"[^"]*"', '""', html)), "an attribute that runs"
+    assert all(address.startswith(("#", "data:text/csv;")) for address in page.addresses)
+    assert "\0" not in html
+    assert "{{ 49 }}" not in html
+    text = (folder / "cases.csv").read_text()
+    csv.field_size_limit(10_000_000)
+    for row in csv.reader(io.StringIO(text)):
+        for cell in row:
+            assert not cell.startswith(("=", "@", "+", "\t", "\r")), cell[:40]
+    markdown = (folder / "report.md").read_text()
+    assert not re.search(r"<(?!br>)[a-zA-Z/!]", re.sub(r"```.*?```", "", markdown, flags=re.S)), "markup in Markdown"
+
+
+@pytest.mark.parametrize("number", range(CASES // ON_A_PAGE))
+def test_no_record_is_fatal_and_none_makes_markup(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(number)
+    if number >= PLOTTED:
+        monkeypatch.setattr("bench.report.plots.PLOTS", ())
+    content = [
+        json.loads(encoded(one))
+        for one in (
+            timed(20.0, 4),
+            timed(25.0, 8, mode="predict"),
+            make_record(amp="on", status="substituted", reason="Not here."),
+            make_record(batch=64, status="out_of_memory", reason="Full."),
+        )
+    ]
+    (tmp_path / "run").mkdir()
+    for place in range(ON_A_PAGE):
+        (tmp_path / "run" / f"r{place:03d}.json").write_bytes(mutated(draw.choice(content), draw))
+    records, complaints = read([tmp_path])
+    assert len(records) + len(complaints) == ON_A_PAGE
+    good = timed(30.0, 16)
+    write(Inputs(records=[good, *records], epoch_images=1000, complaints=complaints), tmp_path / "out")
+    check(tmp_path / "out")
+
+
+def test_no_ceiling_is_fatal_and_none_makes_markup(tmp_path: Path) -> None:
+    draw = random.Random(1)
+    content = json.loads(encoded(make_ceiling()))
+    files = []
+    for place in range(ON_A_PAGE):
+        files.append(tmp_path / f"ceiling-{place:03d}.json")
+        files[-1].write_bytes(mutated(content, draw))
+    ceilings, complaints = read_ceilings(files)
+    assert len(ceilings) + len(complaints) == ON_A_PAGE
+    write(Inputs(records=[], ceilings=[*ceilings, make_ceiling()], epoch_images=1000), tmp_path / "out")
+    check(tmp_path / "out")
+
+
+def test_every_text_of_a_record_may_be_hostile_at_once(tmp_path: Path) -> None:
+    for number, text in enumerate(text for text in HOSTILE if isinstance(text, str) and text != "\ud800"):
+        record = timed(20.0, 4, run=f"a{text}", started=text)
+        changed = msgspec.structs.replace(
+            record,
+            effective={**record.effective, "optimizer": text, text: text},
+            log=text,
+            extra={"note": text},
+        )
+        assert isinstance(changed, Record)
+        write(
+            Inputs(records=[changed], epoch_images=1000, complaints=[text]),
+            tmp_path / str(number),
+            ("html", "csv", "md"),
+        )
+        check(tmp_path / str(number))
