@@ -20,6 +20,7 @@ from bench.analysis.uncertainty import between, rate_of, spread
 from bench.cases import Recipe
 from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
+from bench.records.store import without_collecting
 
 AXES = tuple(cases.AXES)
 """Names of the axes, which are columns."""
@@ -306,9 +307,10 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
         The processes of a case in one run are one row. Its index is the place of one of its records among ``records``:
         of the first that was measured, else of the first.
     """
-    cases = by_case(records)
-    places = [(measured_places(case) or [case[0][0]])[0] for case in cases]
-    rows = [row([record for _, record in case], epoch_images) for case in cases]
+    with without_collecting():
+        cases = by_case(records)
+        places = [(measured_places(case) or [case[0][0]])[0] for case in cases]
+        rows = [row([record for _, record in case], epoch_images) for case in cases]
     table = pd.DataFrame(rows, columns=list(COLUMNS), index=pd.Index(places, dtype="int64"))
     table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
     table[list(WHOLE)] = table[list(WHOLE)].astype("Int64")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ def parse_mode(text: str) -> str:
     return text
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_device(text: str) -> str:
     """``cpu``, ``mps``, a CUDA index such as ``0``, or several joined by ``+`` such as ``0+1`` and ``cpu+cpu``.
 
@@ -124,9 +126,14 @@ def device_kind(device: str) -> str:
     return "cuda" if first.isdigit() else first
 
 
+@functools.lru_cache(maxsize=1024)
+def _names(device: str) -> tuple[str, ...]:
+    return tuple(device.rpartition("x")[2].split("+"))
+
+
 def device_names(device: str) -> list[str]:
     """The devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
-    return device.rpartition("x")[2].split("+")
+    return list(_names(device))
 
 
 def machines(device: str) -> int:

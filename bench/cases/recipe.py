@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import msgspec
@@ -59,7 +60,7 @@ ENERGY_SECONDS = 10.0
 """Least seconds of a window whose joules are counted: counters move in steps of up to a tenth of a second."""
 
 
-class Recipe(msgspec.Struct, frozen=True):
+class Recipe(msgspec.Struct, dict=True, frozen=True):
     """How to measure one case.
 
     Attributes:
@@ -90,7 +91,7 @@ class Recipe(msgspec.Struct, frozen=True):
     energy: bool = False
     version: int = VERSION
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits over all fields."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -112,6 +113,7 @@ def read_records(
             raise NothingMeasured("no record is of such a case: see them all with python -m bench table.")
     if not records and needed:
         raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
+    gc.freeze()  # this process ends soon, and records are no garbage: nobody need look for it among them
     here = machine().fingerprint
     return calibration.stamped(records, calibration.read(calibration_folder(), here), here), complaints
 

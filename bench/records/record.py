@@ -9,6 +9,7 @@ History of the format, by ``schema``:
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import msgspec
@@ -39,7 +40,7 @@ def kinds_of(count: int, optimizer: list[int], cycle: int) -> list[int]:
     return found
 
 
-class Steps(msgspec.Struct, frozen=True):
+class Steps(msgspec.Struct, dict=True, frozen=True):
     """Raw times of all steps, warm-up first. A step is from the end of one batch to the end of the next.
 
     Attributes:
@@ -99,12 +100,12 @@ class Steps(msgspec.Struct, frozen=True):
         """Whether the optimizer ran at another pace in the window than it does in training."""
         return self.timed_cycle not in (0, self.cycle)
 
-    @property
+    @functools.cached_property
     def kinds(self) -> list[int]:
         """The kind of each step of the window; in a cycle of one all are plain."""
         return kinds_of(len(self.seconds), self.optimizer, self.timed_cycle or self.cycle)[self.warmup :]
 
-    @property
+    @functools.cached_property
     def weights(self) -> list[float]:
         """Weight of each step of the window in the mean step; they sum to 1.
 
@@ -117,7 +118,7 @@ class Steps(msgspec.Struct, frozen=True):
         share = {PLAIN: 1 - 2 / self.cycle, OPTIMIZER: 1 / self.cycle, AFTER: 1 / self.cycle}
         return [share[kind] / kinds.count(kind) for kind in kinds]
 
-    @property
+    @functools.cached_property
     def step_seconds(self) -> float:
         """Seconds of the mean step of training: the mean, since the median would leave out every optimizer step."""
         return sum(weight * seconds for weight, seconds in zip(self.weights, self.window, strict=True))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from bench.errors import WrongUse
-from bench.records.record import Record
+from bench.records.record import SCHEMA, Record
 from bench.records.upgrade import Unreadable, upgraded
 
 NUMBERS = re.compile(rb"\[[\s\d.,eE+-]+\]")
@@ -210,6 +212,48 @@ def files(sources: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+DECODER = msgspec.json.Decoder(Record)
+
+PARTS = ("recipe", "effective", "environment", "machine", "device")
+"""Fields of a record that many of them have alike."""
+
+
+def decoded(content: bytes) -> Record:
+    """The record in a file: at once where it is of the newest schema, else upgraded.
+
+    Raises:
+        Unreadable, ValueError: where there is none in it.
+    """
+    try:
+        record = DECODER.decode(content)
+        if record.schema == SCHEMA:
+            return record
+    except msgspec.ValidationError:  # an old one may lack what a new one has; what is wrong is told below
+        pass
+    return msgspec.convert(upgraded(msgspec.json.decode(content)), Record)
+
+
+def shared(record: Record, known: dict[bytes, object]) -> Record:
+    """The same record, its parts being the objects that others have already: a hundred thousand fit in memory."""
+    parts = {}
+    for name in PARTS:
+        part = getattr(record, name)
+        parts[name] = known.setdefault(msgspec.json.encode((name, part)), part)
+    return msgspec.structs.replace(record, **parts)
+
+
+@contextlib.contextmanager
+def without_collecting() -> Iterator[None]:
+    """Look for no garbage meanwhile: of many records there is none, and looking takes longer than reading them."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
     """All records under the given folders and files, in the order in which they were measured.
 
@@ -217,9 +261,11 @@ def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
         The records, and one sentence for every file that is none.
     """
     records, complaints = [], []
-    for file in files(sources):
-        try:
-            records.append(msgspec.convert(upgraded(msgspec.json.decode(file.read_bytes())), Record))
-        except (Unreadable, msgspec.MsgspecError, ValueError, KeyError, OSError, RecursionError) as error:
-            complaints.append(f"{file} is left out: {error}.")
-    return sorted(records, key=lambda record: (record.run, record.started)), complaints
+    share: dict[bytes, object] = {}
+    with without_collecting():
+        for file in files(sources):
+            try:
+                records.append(shared(decoded(file.read_bytes()), share))
+            except (Unreadable, msgspec.MsgspecError, ValueError, KeyError, OSError, RecursionError) as error:
+                complaints.append(f"{file} is left out: {error}.")
+        return sorted(records, key=lambda record: (record.run, record.started)), complaints

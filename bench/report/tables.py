@@ -39,7 +39,8 @@ def to_csv(frame: pd.DataFrame) -> str:
     Text that a spreadsheet would take for a formula begins with an apostrophe: records come from anywhere.
     """
     texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
-    safe = frame.assign(**{name: frame[name].map(harmless) for name in texts})
+    spoilt = [name for name in texts if any(harmless(value) is not value for value in pd.unique(frame[name]))]
+    safe = frame.assign(**{name: frame[name].map(harmless) for name in spoilt})
     return safe.to_csv(index=False, lineterminator="\n")
 
 
@@ -51,7 +52,7 @@ def harmless(value: Any) -> Any:
     """A cell without a NUL, and with an apostrophe before what would pass for a formula."""
     if not isinstance(value, str):
         return value
-    text = value.replace("\0", "")
+    text = value.replace("\0", "") if "\0" in value else value
     return f"'{text}" if text.startswith(FORMULA) else text
 
 

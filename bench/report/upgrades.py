@@ -13,7 +13,7 @@ from bench.report.plots import Plot, panels
 from bench.report.tables import markdown
 from bench.report.upgrade import plots, words
 
-COLUMNS = ("Base", "Head", "Verdict", "Time", "95 % interval", "Margin", "Pairs")
+COLUMNS = ("Base", "Head", "Verdict", "Time", "Interval", "Margin", "Pairs")
 
 
 class Line(msgspec.Struct, frozen=True):
