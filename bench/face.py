@@ -45,9 +45,8 @@ as it is narrow enough covers too little where it began with fewer (91 to 93 % f
 MOST_PROCESSES = 30
 """Processes of a case at which a precision is given up where no time budget ends it."""
 
-
-REFRESH_SECONDS = 10.0
-"""The page of a run that goes on is made anew at most so often."""
+LIVE_AFTER = 30.0
+"""Seconds of a run until its page is made for the first time: a shorter one needs no watching."""
 
 
 def _number(name: str, text: str) -> int:
@@ -132,7 +131,8 @@ class Face:
         self.report_path: Path | None = None
         self.notes: list[str] = []
         self.fatal: BenchError | None = None
-        self._next_refresh = 0.0
+        self._next_refresh = math.inf
+        self._told_page = False
 
     def _asked(self, option: Callable[[str], Any], request: Request) -> dict[str, Question]:
         """Ceilings that are asked for, by their names."""
@@ -187,6 +187,7 @@ class Face:
             phase_limit=self.phase_limit,
             finished=self.finished,
         )
+        self._next_refresh = time.monotonic() + LIVE_AFTER
 
     def _as_planned(self) -> list[Planned]:
         return [Planned(question.case, recipe(question)) for question in self.questions.values()]
@@ -293,8 +294,8 @@ class Face:
         if self.run.cut:
             self.notes.append(f"the time budget ended before {self.run.cut} more processes could be started")
         self._note_precision()
-        unfinished = any(record.outcome.status is Status.INTERRUPTED for record in self.run.records)
-        if unfinished or self.run.cut:
+        interrupted = any(record.outcome.status is Status.INTERRUPTED for record in self.run.records)
+        if interrupted or self.run.unfinished or self.run.cut:
             self.notes.append(f"to go on with this run, add --resume {self.store.run}")
         self._report(records, self.store.run)
 
@@ -322,14 +323,17 @@ class Face:
         """
         if self.run is None or self.store is None or time.monotonic() < self._next_refresh:
             return None
-        began, first = time.monotonic(), self._next_refresh == 0.0
-        done = f"{len(self.run.records):,} of {len(self.selected):,}"
-        try:
-            path = self._page(self.run.records, self.store.run, ("html",), f"Still measuring: {done} so far.")
-        except Exception:
-            path = None
+        from bench.report.page import LIVE_SECONDS  # with pandas and matplotlib, which take a second to import
+
+        began = time.monotonic()
+        # A run that is killed leaves this page: its time tells that from one that goes on.
+        live = f"Still measuring: {len(self.run.records):,} of {len(self.selected):,} so far, at {time.strftime('%X')}."
+        path = None
+        with contextlib.suppress(Exception):
+            path = self._page(self.run.records, self.store.run, ("html",), live)
         spent = time.monotonic() - began
-        self._next_refresh = time.monotonic() + max(REFRESH_SECONDS, 9 * spent)
+        self._next_refresh = time.monotonic() + max(LIVE_SECONDS, 9 * spent)
+        first, self._told_page = path is not None and not self._told_page, self._told_page or path is not None
         return path if first else None
 
     def _page(self, records: Sequence[Record], run: str, formats: Sequence[str] | None = None, live: str = "") -> Path:

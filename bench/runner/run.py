@@ -69,6 +69,11 @@ class Run:
         left = sum(self._estimator.seconds(p) for p in self._left.values() if not self._hopeless(p))
         return left if self._budget is None else min(left, self.budget_left())
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether processes were not started that one would expect to give a figure."""
+        return any(not self._hopeless(planned) for planned in self._left.values())
+
     def budget_left(self) -> float:
         """Seconds of the time budget that are left; infinite without one."""
         if self._budget is None:

@@ -6,43 +6,12 @@ import pytest
 
 from bench.analysis.uncertainty import rate_of
 from bench.errors import WrongUse
-from bench.face import MOST_PROCESSES, PRECISION_PROCESSES, Face
+from bench.face import MOST_PROCESSES, PRECISION_PROCESSES
 from bench.records import store
+from tests.face.sessions import face, measure_all
 from tests.runner.conftest import launcher
 
-__all__ = ["launcher"]
-
-OPTIONS = {
-    **dict.fromkeys(("mode", "model", "device", "amp", "batch", "imgsz")),
-    **{"profile": "smoke", "data": "", "threads": "0", "python": "", "results": "results", "reports": "reports"},
-    **{"epoch_images": "0", "time_budget": "", "phase_limit": "10m", "run": "", "resume": "", "plan": False},
-    **{"processes": "", "precision": "", "with_val": False, "compare_losses": False, "per_device": False},
-    **{"energy": False, "memory_limit": "", "granularity": "1"},
-}
-
-
-@pytest.fixture
-def face(launcher, tmp_path, monkeypatch):
-    """Makes the state of a session that measures models in played workers, with the options given."""
-    monkeypatch.setattr("bench.face.inspect", lambda python: launcher.interpreter)
-    monkeypatch.setattr("bench.face.open_launcher", lambda *_: launcher)
-    monkeypatch.setattr("bench.report.plots.PLOTS", ())
-
-    def made(model, **options):
-        axes = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
-        found = Face({**OPTIONS, **axes, **options}.__getitem__, tmp_path)
-        found.selected = list(found.planned.values())
-        found.begin()
-        return found
-
-    return made
-
-
-def measure_all(face):
-    """What conftest does with the items of a session."""
-    for plan in face.selected:
-        if not face.run.spare(plan):
-            face.run.measure(plan)
+__all__ = ["face", "launcher"]
 
 
 def counts(face):
