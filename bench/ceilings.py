@@ -100,12 +100,12 @@ def search_one(
     from bench.runner.measure import NoData
 
     seen, started = Found(), datetime.now(UTC).isoformat(timespec="seconds")
-    search, stop = Search(question.granularity, question.most), None
+    search, stop, asked = Search(question.granularity, question.most), None, question.limit is not None
     tell(f"{title(question.case)}: searching ...")
     try:
         data = provide_data(question, launcher)
         there = room(question.case)
-        if question.limit is None and question.case.device_kind == "cpu":
+        if not asked and question.case.device_kind == "cpu":
             question = msgspec.structs.replace(question, limit=there)
         search = Search(question.granularity, question.most, question.limit or there)
         find(
@@ -120,7 +120,7 @@ def search_one(
         seen.failed = Outcome(Status.FAILED, error.outcome.reason)
     except KeyboardInterrupt as pressed:
         seen.failed, stop = Outcome(Status.INTERRUPTED, "Stopped while searching."), pressed
-    ceiling = summed(question, search, seen, launcher, started, folder.name)
+    ceiling = summed(question, search, seen, launcher, started, folder.name, asked)
     found.append(ceiling)
     try:
         save(folder, ceiling)
@@ -130,8 +130,10 @@ def search_one(
         raise stop
 
 
-def summed(question: Question, search: Search, seen: Found, launcher: Launcher, started: str, run: str) -> Ceiling:
-    """A ceiling, from its probes."""
+def summed(
+    question: Question, search: Search, seen: Found, launcher: Launcher, started: str, run: str, asked: bool
+) -> Ceiling:
+    """A ceiling, from its probes; ``asked`` says whether its limit was asked for."""
     from bench.analysis.ceiling_of import edge, line_of
     from bench.machine.conditions import conditions
     from bench.machine.fingerprint import machine
@@ -155,6 +157,7 @@ def summed(question: Question, search: Search, seen: Found, launcher: Launcher, 
         most=question.most,
         limit_bytes=question.limit,
         limit_how=seen.limit_how,
+        limit_asked=asked or question.limit is None,
         line=line_of(seen.probes),
         probes=seen.probes,
     )

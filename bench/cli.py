@@ -75,7 +75,7 @@ def table(
     from bench.report.tables import render
 
     images, wanted = epoch(epoch_images), chosen_by(only)
-    ceilings = [one for one in read_ceilings(results) if wanted(one.case, True)]
+    ceilings, _ = read_ceilings(results, wanted)
     records, _ = read_records(results, needed=not ceilings, wanted=wanted)
     print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))
 
@@ -98,16 +98,16 @@ def report(
 
     images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
     chosen = parse_baseline(baseline) if baseline else None
-    ceilings = [one for one in read_ceilings(results) if wanted(one.case, True)]
-    comparisons, complaints = read_comparisons(results)
-    records, others = read_records(results, needed=not (ceilings or comparisons), wanted=wanted)
+    ceilings, about_ceilings = read_ceilings(results, wanted)
+    comparisons, about_comparisons = read_comparisons(results, wanted)
+    records, complaints = read_records(results, needed=not (ceilings or comparisons), wanted=wanted)
     inputs = Inputs(
         records=records,
         ceilings=ceilings,
         comparisons=comparisons,
         epoch_images=images,
         baseline=chosen,
-        complaints=[*others, *complaints],
+        complaints=[*complaints, *about_ceilings, *about_comparisons],
     )
     print(write(inputs, output, formats))
     if chosen and speedups(latest(frame(records, images)), chosen).empty:

@@ -5,7 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.ceiling import Fit, Search, Tried, fit
-from bench.records.ceiling import Line, Probe
+from bench.records.ceiling import Ceiling, Line, Probe
+
+Setting = tuple[str, str, str, str, int]
+"""See :func:`setting`."""
+
+
+def setting(found: Ceiling) -> Setting:
+    """What two ceilings have alike before one is held against the other: machine, versions, recipe, granularity.
+
+    The recipe holds data, threads and fixed settings. Case and limit come beside it, since they are what may differ.
+    """
+    software = found.environment
+    return (
+        found.machine.fingerprint,
+        software.torch,
+        software.ultralytics,
+        found.recipe.fingerprint,
+        found.granularity,
+    )
 
 
 def tried(probes: Sequence[Probe]) -> list[Tried]:
@@ -22,7 +40,7 @@ def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
 def line_of(probes: Sequence[Probe]) -> Line | None:
     """The fit as records have it, in whole bytes."""
     found = fit(tried(probes))
-    if found is None:
+    if found is None or found.slope < 1:
         return None
     return Line(round(found.base), round(found.slope), round(found.residual), found.points)
 

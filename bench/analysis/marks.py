@@ -52,6 +52,12 @@ def phase_seconds(record: Record, name: str) -> float | None:
     return phase.mean(record.steps) if phase is not None and record.steps is not None else None
 
 
+def fell_back(record: Record) -> list[str]:
+    """Operators that ran on the CPU since mps lacks them."""
+    names = record.device.get("fell_back")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
 def failed(record: Record) -> bool:
     """Whether a process came to an end without a figure; one that was stopped says nothing of its case."""
     return record.outcome.status.value not in ("measured", "interrupted")
@@ -80,8 +86,8 @@ def marks(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
         found.append(MODELLED)
     if any(record.case.amp == "on" and record.device.get("tensor_cores") is False for record in measured):
         found.append(NO_TENSOR_CORES)
-    if fell_back := dict.fromkeys(name for record in measured for name in record.device.get("fell_back") or ()):
-        found.append(f"{FELL_BACK} ({', '.join(map(str, fell_back))})".replace(";", ","))
+    if names := dict.fromkeys(name for record in measured for name in fell_back(record)):
+        found.append(f"{FELL_BACK} ({', '.join(names)})".replace(";", ","))
     if measured and any(map(failed, others)):
         found.append(FAILED)
     return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bench.analysis.ceiling_of import Setting, setting
 from bench.analysis.speedup import speedups
 from bench.analysis.table import ALIKE, AXES
 from bench.records.ceiling import Ceiling
@@ -67,11 +68,21 @@ def _peaks(table: pd.DataFrame) -> dict[tuple[tuple[Any, ...], Any], tuple[int, 
     }
 
 
-def batches(ceilings: Sequence[Ceiling]) -> dict[tuple[str, str, int, int | None], dict[str, Ceiling]]:
-    """Known ceilings by precision, for each model, device, size and limit."""
-    found: dict[tuple[str, str, int, int | None], dict[str, Ceiling]] = {}
+class Place(NamedTuple):
+    """What ceilings have alike that differ in precision alone; ``setting`` is that of :mod:`~.ceiling_of`."""
+
+    model: str
+    device: str
+    imgsz: int
+    limit: int | None
+    setting: Setting
+
+
+def batches(ceilings: Sequence[Ceiling]) -> dict[Place, dict[str, Ceiling]]:
+    """Known ceilings by precision, for each model, device, size, limit that was asked for, and setting."""
+    found: dict[Place, dict[str, Ceiling]] = {}
     for one in ceilings:
         if one.outcome.status.value == "measured":
-            key = (one.case.model_name, one.case.device, one.case.imgsz, one.limit_bytes)
-            found.setdefault(key, {})[one.case.amp] = one
+            place = Place(one.case.model, one.case.device, one.case.imgsz, one.asked_bytes, setting(one))
+            found.setdefault(place, {})[one.case.amp] = one
     return found

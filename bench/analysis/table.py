@@ -127,7 +127,7 @@ MEMORY_ORDER = ("allocated", "process")
 def peak_memory(figures: dict[str, Memory]) -> Memory | None:
     """The figure that stands for a case's peak memory."""
     for name in MEMORY_ORDER:
-        if name in figures and figures[name].bytes is not None:
+        if name in figures and figures[name].bytes:
             return figures[name]
     return None
 

@@ -78,6 +78,13 @@ def check(case: Case) -> None:
         raise ValueError("case: a device that is none") from None
 
 
+def check_measured(case: Case) -> None:
+    """The same for a case that is run: only a ceiling may have a batch of no images."""
+    check(case)
+    if not case.batch:
+        raise ValueError("case: a batch of no images")
+
+
 def parse_case(text: str) -> Case:
     """The case of an id such as ``train-yolov8n-cpu-fp32-b4-i160``.
 

@@ -38,16 +38,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def read_ceilings(sources: list[Path] | None) -> list[Ceiling]:
-    """Ceilings under the given places; says which files are none."""
-    from bench.records import ceiling
-
-    found, complaints = ceiling.read(ceiling.files(sources or [Path("results")]))
-    for complaint in complaints:
-        say(complaint)
-    return found
-
-
 Only = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it
     typer.Option(metavar="AXIS=VALUE", help="Only cases such as device=cpu,imgsz=160; again for other values."),
@@ -81,14 +71,27 @@ def chosen_by(only: list[str] | None) -> Wanted:
     return wanted
 
 
-def read_comparisons(sources: list[Path] | None) -> tuple[list[Comparison], list[str]]:
-    """Live comparisons under the given places, and one sentence for each that cannot be read."""
+def read_ceilings(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Ceiling], list[str]]:
+    """Ceilings under the given places that are asked for, and one sentence for each file that cannot be read."""
+    from bench.records import ceiling
+
+    found, complaints = ceiling.read(ceiling.files(sources or [Path("results")]))
+    for complaint in complaints:
+        say(complaint)
+    return [one for one in found if wanted(one.case, True)], complaints
+
+
+def read_comparisons(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Comparison], list[str]]:
+    """Live comparisons under the given places with a case that is asked for; sentences as above.
+
+    They stay whole: what is said of one case takes into account how many there were.
+    """
     from bench.records import comparison
 
     found, complaints = comparison.read_all(sources or [Path("results")])
     for complaint in complaints:
         say(complaint)
-    return found, complaints
+    return [one for one in found if any(wanted(compared.case) for compared in one.cases)], complaints
 
 
 def read_records(

@@ -9,7 +9,7 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.axes import PRECISIONS
-from bench.cases.case import check
+from bench.cases.case import LARGEST_BATCH, check
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Conditions, Environment, Machine, Memory
 from bench.records.store import CEILING as PREFIX
@@ -24,7 +24,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         batch: images a step.
         outcome: ``measured`` where it trained.
-        ended_by: where it did not fit: ``out of memory``, ``swap`` or ``collapse``.
+        ended_by: where it did not fit: ``out of memory``, ``swap``, ``collapse`` or ``time``.
         peak: bytes of what is limited, at its peak; None where that is not known.
         base: the same before the first step.
         memory: all figures of the worker, with the way each was got.
@@ -43,6 +43,10 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     swap_bytes: int = 0
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.batch < 1 or any(one is not None and not 0 <= one < 2**63 for one in (self.peak, self.base)):
+            raise ValueError("probe: a batch or bytes that are none")
+
     @property
     def fits(self) -> bool:
         """Whether it trained, and neither swapped nor collapsed."""
@@ -57,6 +61,10 @@ class Line(msgspec.Struct, frozen=True):
     residual: float
     points: int
 
+    def __post_init__(self) -> None:
+        if self.slope < 1 or max(abs(self.base), self.slope, abs(self.residual)) >= 2**63:
+            raise ValueError("line: bytes that are none")
+
 
 class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     """The largest batch of a model at a size, on a device, in a precision.
@@ -65,11 +73,12 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         case: of mode ``ceiling``; its batch is the largest that trains, 0 where not even the smallest does.
         recipe: that its probes were run by.
         outcome: ``measured`` where the largest batch is known.
-        ended_by: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, or ``limit`` where the largest
-            batch that was asked for still does.
+        ended_by: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, or ``limit`` where the
+            largest batch that was asked for still does.
         granularity: batches are multiples of it.
         most: the largest batch that would have been tried.
         limit_bytes: that a probe might take, and ``limit_how`` what held it to that.
+        limit_asked: whether somebody asked for it; else it is what the machine had free, which differs by the hour.
         line: of the peaks of what fits; None with fewer than two.
         probes: in the order in which they were tried.
     """
@@ -89,11 +98,21 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     most: int
     limit_bytes: int | None = None
     limit_how: str = ""
+    limit_asked: bool = True
     line: Line | None = None
     probes: list[Probe] = []
 
     def __post_init__(self) -> None:
         check(self.case)
+        if not 1 <= self.granularity <= LARGEST_BATCH or (
+            self.limit_bytes is not None and not 0 < self.limit_bytes < 2**63
+        ):
+            raise ValueError("ceiling: a granularity or a limit that is none")
+
+    @property
+    def asked_bytes(self) -> int | None:
+        """The limit that was asked for; None for what the device or the machine had."""
+        return self.limit_bytes if self.limit_asked else None
 
     @property
     def id(self) -> str:
@@ -104,7 +123,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Unique within the run, and the name of its file: ``ceiling-yolov8n-cpu-fp32-i160-2048MiB``."""
         case = self.case
-        within = f"-{self.limit_bytes // 2**20}MiB" if self.limit_bytes else ""
+        within = f"-{self.asked_bytes // 2**20}MiB" if self.asked_bytes else ""
         return f"{PREFIX}{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}{within}"
 
     @property
@@ -125,7 +144,9 @@ def read(files: Iterable[Path]) -> tuple[list[Ceiling], list[str]]:
     for file in files:
         try:
             content = msgspec.json.decode(file.read_bytes())
-            if isinstance(content, dict) and content.get("schema", 0) > SCHEMA:
+            if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+                raise ValueError("it is no ceiling: it has no schema number")
+            if content["schema"] > SCHEMA:
                 raise ValueError("a newer yolopace wrote it: upgrade yolopace")
             found.append(msgspec.convert(content, Ceiling))
         except (msgspec.MsgspecError, ValueError, TypeError, OSError, RecursionError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case, Recipe
+from bench.cases.case import check_measured
 from bench.errors import WrongUse
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Conditions, Environment, Machine, Memory, Phase, Steps
@@ -23,10 +24,6 @@ from bench.records.store import COMPARISON, encoded, write_whole
 SCHEMA = 1
 
 SIDES = ("base", "head")
-
-LEAST_STEP = 1e-9
-"""Seconds of a step below which it is none."""
-
 
 LARGEST = 10.0
 """A share that no margin reaches."""
@@ -47,8 +44,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     cpu_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.steps.window or self.steps.step_seconds < LEAST_STEP:
-            raise ValueError("measured: no window, or steps that take no time")
+        if not self.steps.window:
+            raise ValueError("measured: no window")
         if any(one.bytes is not None and one.bytes <= 0 for one in self.memory.values()):
             raise ValueError("measured: memory of no bytes")
 
@@ -145,6 +142,9 @@ class Compared(msgspec.Struct, kw_only=True):
     alone: str = ""
     trouble: str = ""
 
+    def __post_init__(self) -> None:
+        check_measured(self.case)
+
     @property
     def looks(self) -> list[float]:
         """``ln(head / base)`` of the pairs of the planned looks."""
@@ -225,41 +225,49 @@ def read(folder: Path) -> Comparison:
     Raises:
         WrongUse: where there is none, or it cannot be read.
     """
-    file = folder / COMPARISON
     try:
-        content = msgspec.json.decode(file.read_bytes())
-        if content.get("schema", 0) > SCHEMA:
-            raise WrongUse(f"{file} was written by a newer yolopace: update this one.")
-        found = msgspec.convert(content, Comparison)
-        found.run = folder.name  # whatever it says: it is written to where it is
-        return found
+        return _decoded(folder)
     except FileNotFoundError:
         raise WrongUse(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
-    except (OSError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise WrongUse(f"{file} cannot be read: {error}.") from error
+    except UNREADABLE as error:
+        raise WrongUse(f"{folder / COMPARISON} cannot be read: {error}.") from error
+
+
+UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+
+
+def _decoded(folder: Path) -> Comparison:
+    """The comparison in a folder; raises one of :data:`UNREADABLE`."""
+    content = msgspec.json.decode((folder / COMPARISON).read_bytes())
+    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+        raise ValueError("it is no comparison: it has no schema number")
+    if content["schema"] > SCHEMA:
+        raise ValueError("a newer yolopace wrote it: update this one")
+    found = msgspec.convert(content, Comparison)
+    found.run = folder.name  # whatever it says: it is written to where it is
+    return found
 
 
 def read_all(sources: Sequence[Path]) -> tuple[list[Comparison], list[str]]:
-    """The comparisons under some folders (a run, or one that holds runs), oldest first.
+    """The comparisons under some folders (a run, or one that holds runs) and among files, oldest first.
 
     Returns:
-        Those that have a pair, and one sentence for every file that cannot be read.
+        Those that have something to tell, and one sentence for every file that cannot be read.
     """
     files = [
         file
         for source in sources
-        if source.is_dir()
-        for file in (source / COMPARISON, *sorted(source.glob(f"*/{COMPARISON}")))
-        if file.is_file()
+        for file in (source, source / COMPARISON, *sorted(source.glob(f"*/{COMPARISON}")))
+        if file.name == COMPARISON and file.is_file()
     ]
     found, complaints = [], []
     for file in dict.fromkeys(files):
         try:
-            found.append(read(file.parent))
-        except WrongUse as error:
-            complaints.append(f"{file} is left out: {error}")
-    measured = [one for one in found if any(case.pairs for case in one.cases)]
-    return sorted(measured, key=lambda one: (one.started, one.run)), complaints
+            found.append(_decoded(file.parent))
+        except UNREADABLE as error:
+            complaints.append(f"{file} is left out: {error}.")
+    told = [one for one in found if any(case.pairs or not case.both for case in one.cases)]
+    return sorted(told, key=lambda one: (one.started, one.run)), complaints
 
 
 def kept_of(results: Path) -> list[Comparison]:

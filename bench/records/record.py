@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case, Recipe
-from bench.cases.case import check
+from bench.cases.case import check_measured
 from bench.cases.matrix import process_name
 from bench.records.outcome import Outcome
 
 SCHEMA = 2
 
-MOST_IMAGES, MOST_SECONDS = 2**24, 1e7
+MOST_IMAGES, MOST_SECONDS, LEAST_SECONDS = 2**24, 1e7, 1e-9
 """Of one step: what is beyond was never measured."""
 
 PLAIN, OPTIMIZER, AFTER = range(3)
@@ -74,7 +74,7 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
             raise ValueError("steps: the lists of one case differ in length")
         if not 0 <= self.warmup <= count or not all(0 <= index < count for index in self.optimizer):
             raise ValueError("steps: an index is out of range")
-        if self.cycle < 1 or min(images, default=1) < 1 or min(self.seconds, default=1.0) <= 0:
+        if self.cycle < 1 or min(images, default=1) < 1 or min(self.seconds, default=1.0) < LEAST_SECONDS:
             raise ValueError("steps: a step without images or without a duration")
         if max(images, default=1) > MOST_IMAGES or max((*self.seconds, *self.data_wait), default=0.0) > MOST_SECONDS:
             raise ValueError("steps: more images or seconds than a step can have")
@@ -174,6 +174,10 @@ class Memory(msgspec.Struct, frozen=True):
 
     bytes: int | None
     how: str
+
+    def __post_init__(self) -> None:
+        if self.bytes is not None and not 0 <= self.bytes < 2**63:
+            raise ValueError("memory: bytes that are none")
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -393,7 +397,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     log: str = ""
 
     def __post_init__(self) -> None:
-        check(self.case)
+        check_measured(self.case)
         measured = self.outcome.status.value == "measured"
         if measured and (self.steps is None or not self.steps.window):
             raise ValueError(f"{self.case.id}: a measured case needs steps")

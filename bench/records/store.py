@@ -218,18 +218,20 @@ PARTS = ("recipe", "effective", "environment", "machine", "device")
 """Fields of a record that many of them have alike."""
 
 
+NEWEST = re.compile(rb'\s*\{\s*"schema"\s*:\s*%d\s*,' % SCHEMA)
+"""How a record of the newest schema begins, as :func:`encoded` writes it."""
+
+
 def decoded(content: bytes) -> Record:
     """The record in a file: at once where it is of the newest schema, else upgraded.
 
     Raises:
         Unreadable, ValueError: where there is none in it.
     """
-    try:
+    if NEWEST.match(content):
         record = DECODER.decode(content)
         if record.schema == SCHEMA:
             return record
-    except msgspec.ValidationError:  # an old one may lack what a new one has; what is wrong is told below
-        pass
     return msgspec.convert(upgraded(msgspec.json.decode(content)), Record)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.analysis.ceiling import card_sizes
-from bench.analysis.ceiling_of import fit_of
+from bench.analysis.ceiling_of import fit_of, setting
 from bench.analysis.metrics import show_bytes, show_duration
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -16,6 +16,11 @@ from bench.report.tables import markdown
 
 CARDS = tuple(number * 2**30 for number in (8, 12, 16, 24))
 """Bytes of the cards that most users have."""
+
+CARDS_NOTE = (
+    "The last columns are the largest batch for so much memory by the line through what was tried, unless it says that "
+    "it was tried. What the driver keeps of a card for itself is not in it."
+)
 
 COLUMNS = ("Model", "Image size", "Device", "AMP", "Limit", "Largest batch", "Peak memory", "Memory of an image")
 
@@ -53,6 +58,11 @@ class Ceilings(msgspec.Struct, frozen=True):
     plots: list[Plot]
     cards: bool
 
+    @property
+    def cards_note(self) -> str:
+        """What the last columns are."""
+        return CARDS_NOTE
+
     def markdown(self) -> str:
         """As a Markdown table."""
         place = COLUMNS.index("Largest batch")
@@ -61,7 +71,7 @@ class Ceilings(msgspec.Struct, frozen=True):
             + list(row.cards)
             for row in self.rows
         ]
-        return markdown(self.columns, lines)
+        return markdown(self.columns, lines) + (f"\n{CARDS_NOTE}\n" if self.cards else "")
 
 
 def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
@@ -69,16 +79,17 @@ def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
     found: dict[tuple[object, ...], Ceiling] = {}
     for one in sorted(ceilings, key=lambda one: (known(one), one.started)):
         key = (
-            one.machine.fingerprint,
-            one.environment.torch,
-            one.environment.ultralytics,
+            setting(one),
             msgspec.structs.replace(one.case, batch=0),
-            one.limit_bytes,
-            one.granularity,
+            one.asked_bytes,
         )
         found[key] = one
     kept = set(map(id, found.values()))
     return [one for one in ceilings if id(one) in kept]
+
+
+ENDS = {"swap": "then it swaps", "collapse": "then it slows down", "time": "then it takes too long"}
+"""What ended a search, where the record's own word is not enough."""
 
 
 def known(found: Ceiling) -> bool:
@@ -92,12 +103,11 @@ def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
     if not some:
         return None
     cards = CARDS if any(one.line is not None for one in some) else ()
-    several = len({(one.environment.torch, one.environment.ultralytics) for one in some}) > 1
     probes = sum(len(one.probes) for one in some)
     seconds = sum(probe.seconds for one in some for probe in one.probes)
     return Ceilings(
         columns=(*COLUMNS, *(f"In {ceiling.show_limit(size)}" for size in cards)),
-        rows=[_row(one, some, cards, several) for one in some],
+        rows=[_row(one, some, cards) for one in some],
         note=(
             "Each batch was tried in a fresh process that trains a few steps, the optimizer among them, on images full "
             f"of boxes; {probes:,} of them in {show_duration(seconds)}.{_held(some)}"
@@ -109,7 +119,13 @@ def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
 
 def within(one: Ceiling) -> str:
     """What it was held to; empty where it was not."""
-    return ceiling.show_limit(one.limit_bytes) if one.limit_bytes else ""
+    return ceiling.limit(one)
+
+
+def apart(one: Ceiling, others: Sequence[Ceiling]) -> str:
+    """``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``: what tells it from others, beside its case and its limit."""
+    told = [ceiling.beside(other) for other in (one, *others)]
+    return "".join(f", {told[0][key]}" for key in told[0] if len({each[key] for each in told}) > 1)
 
 
 def _held(ceilings: Sequence[Ceiling]) -> str:
@@ -129,18 +145,18 @@ def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
             devices.index(one.case.device),
             amps.index(one.case.amp),
             one.case.imgsz,
-            one.limit_bytes or 0,
+            one.asked_bytes or 0,
+            one.started,
         ),
     )
 
 
-def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int], several: bool) -> Row:
+def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
     case, largest = one.case, one.largest
-    software = f", torch {one.environment.torch}, Ultralytics {one.environment.ultralytics}" if several else ""
     line = one.line
     return Row(
         cells=(
-            f"{case.model_name}{software}",
+            f"{case.model_name}{apart(one, others)}",
             labels.axis_value("imgsz", case.imgsz),
             labels.device(case.device),
             case.amp,
@@ -173,7 +189,7 @@ def why(one: Ceiling) -> str:
         return f"not even batch {one.granularity} trains"
     if one.ended_by == "limit":
         return f"no larger one was tried{steps}"
-    return {"swap": "then it swaps", "collapse": "then it slows down"}.get(one.ended_by, f"then {one.ended_by}") + steps
+    return ENDS.get(one.ended_by, f"then {one.ended_by}") + steps
 
 
 def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tuple[str, ...]:
@@ -187,7 +203,8 @@ def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tup
             other
             for other in others
             if known(other)
-            and other.limit_bytes == size
+            and other.asked_bytes == size
+            and setting(other) == setting(one)
             and other.case.model == one.case.model
             and (other.case.device, other.case.amp, other.case.imgsz) == (one.case.device, one.case.amp, one.case.imgsz)
         ]

@@ -14,6 +14,7 @@ from bench.cases import AXES
 from bench.cases.matrix import Timing, profiles
 from bench.cases.recipe import ENERGY_SECONDS, PINS, Recipe
 from bench.records.ceiling import Ceiling
+from bench.records.comparison import Comparison
 from bench.records.record import Conditions, Record
 from bench.report import labels
 
@@ -61,7 +62,7 @@ def software(records: Sequence[Seen]) -> str:
 
 
 def _list(values: Iterable[str]) -> str:
-    return ", ".join(value for value in dict.fromkeys(values) if value)
+    return ", ".join(labels.plain(value) for value in dict.fromkeys(values) if value)
 
 
 def _packages(record: Seen) -> str:
@@ -226,6 +227,36 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
         repeats = max((processes or {}).get(record.id, 1) for record in members)
         parts += ["--processes", str(repeats)] if repeats > 1 else []
         found.append(shlex.join(parts))
+    return found
+
+
+def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
+    """The commands that search for some ceilings again, those of one limit and granularity together."""
+    groups: dict[tuple[int | None, int, int], list[Ceiling]] = {}
+    for one in ceilings:
+        groups.setdefault((one.asked_bytes, one.granularity, one.recipe.threads), []).append(one)
+    found = []
+    for (limit, granularity, threads), members in groups.items():
+        parts = ["python", "-m", "bench", "ceiling"]
+        for axis in ("device", "model", "amp", "imgsz"):
+            values = [Path(str(getattr(one.case, axis))).name for one in members]
+            parts += [f"--{axis}", ",".join(dict.fromkeys(values))]
+        parts += ["--memory-limit", f"{limit // 2**20}MiB"] if limit else []
+        parts += ["--granularity", str(granularity)] if granularity > 1 else []
+        parts += ["--threads", str(threads)] if threads else []
+        found.append(shlex.join(parts))
+    return found
+
+
+def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
+    """The commands that compare the same environments again."""
+    found = []
+    for one in comparisons:
+        parts = ["python", "-m", "bench", "regress", "--base", one.base.asked, "--head", one.head.asked]
+        parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
+        threads = {compared.recipe.threads for compared in one.cases}
+        parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []
+        found.append(labels.plain(shlex.join(parts), 20_000))
     return found
 
 

@@ -12,26 +12,30 @@ import pandas as pd
 
 from bench.analysis.metrics import RATE
 from bench.analysis.table import latest
+from bench.cases.axes import PRECISIONS
 from bench.report import labels
 
 
 def render(table: pd.DataFrame) -> str:
-    """Images per second of the newest row of every measured case, with half its interval, and what it was run by."""
+    """Images per second of the newest row of every measured case, with half its interval, and what it was run by.
+
+    A case has one entry for each machine and recipe, whatever versions measured it: its name stays the same over
+    upgrades, since that is what a history is of.
+    """
     measured = latest(table[table["mode"] != "ceiling"])
-    rows = labels.rows(measured[measured["status"] == "measured"])
-    names = [str(row["id"]).rpartition("/")[2] for row in rows]
-    several = len({(row["machine"], row["torch"], row["ultralytics"], row["setup"]) for row in rows}) > 1
+    newest = measured[measured["status"] == "measured"].sort_values("started", kind="stable")
+    rows = {_name(row): row for row in labels.rows(newest)}
     return (
         json.dumps(
             [
                 {
-                    "name": f"{name} ({_where(row)})" if several or names.count(name) > 1 else name,
+                    "name": name,
                     "unit": RATE.symbol,
                     "value": float(row["images_per_second"]),
                     **({"range": _half(row)} if labels.there(row["images_per_second_low"]) else {}),
-                    "extra": _where(row),
+                    "extra": _versions(row),
                 }
-                for name, row in zip(names, rows, strict=True)
+                for name, row in sorted(rows.items())
             ],
             indent=1,
             ensure_ascii=False,
@@ -40,8 +44,15 @@ def render(table: pd.DataFrame) -> str:
     )
 
 
-def _where(row: dict[str, object]) -> str:
-    return f"machine {row['machine']}, torch {row['torch']}, Ultralytics {row['ultralytics']}"
+def _name(row: dict[str, object]) -> str:
+    """``train-yolov8n-cpu-fp32-b4-i160 (machine 3f9ac2d41b07, recipe 0a1b2c3d4e5f)``."""
+    precision = PRECISIONS[str(row["amp"])]
+    case = f"{row['mode']}-{row['model']}-{row['device']}-{precision}-b{row['batch']}-i{row['imgsz']}"
+    return labels.plain(f"{case} (machine {row['machine']}, recipe {row['recipe']})", 300)
+
+
+def _versions(row: dict[str, object]) -> str:
+    return labels.plain(f"torch {row['torch']}, Ultralytics {row['ultralytics']}", 300)
 
 
 def _half(row: dict[str, object]) -> str:

@@ -55,7 +55,10 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
         )
     if (one := widest(ceilings)) is not None:
         held = f" within {limit}" if (limit := largest.within(one)) else ""
-        return f"On {name}, batch {largest.batch(one)} of {point(one)} is the largest that trains{held}."
+        case = f"{point(one)}{largest.apart(one, ceilings)}"
+        if one.ended_by == "limit":
+            return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and no larger one was tried."
+        return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}."
     if len(table):
         return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
     return f"On {name}, nothing was timed by itself; what else is known of it stands below."
@@ -134,7 +137,7 @@ def figures(
                 title="Largest batch that trains",
                 value=largest.batch(one),
                 unit="images",
-                case=f"Training · {point(one)}",
+                case=f"Training · {point(one)}{largest.apart(one, ceilings)}",
                 more=f"within {limit}, {largest.why(one)}" if (limit := largest.within(one)) else largest.why(one),
             )
         )

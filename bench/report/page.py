@@ -23,6 +23,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 LIVE_SECONDS = 10
 """A page of a run that goes on is loaded anew so often, and made anew no more often."""
 
+MOST_TEXT = 20_000
+"""Characters of one text on the page: lists and commands may be joined of many."""
 
 FORMATS = ("html", "md", "csv", "svg", "png", "gha")
 """What a report may be: the page, Markdown, the table, plots of two kinds, and JSON for github-action-benchmark."""
@@ -133,7 +135,8 @@ def shown(value: object) -> object:
     """Recorded text as a page has it, line by line: no control characters, and no more of it than anyone reads."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return "\n".join(labels.plain(line) for line in value[: 2 * labels.LONGEST].split("\n"))
+    cut = value if len(value) <= MOST_TEXT else f"{value[:MOST_TEXT]}…"
+    return "\n".join(labels.plain(line, len(line)) for line in cut.split("\n"))
 
 
 def inline(svg: str, prefix: str) -> Markup:

@@ -14,7 +14,7 @@ from bench.report import ceilings as largest
 from bench.report import labels
 from bench.report.tables import markdown
 
-COLUMNS = ("Case", "Speed, on over off", "95 % interval", "Time saved", "Peak memory", "Memory saved")
+COLUMNS = ("Case", "Speed, on over off", "95 % interval", "Time", "Peak memory", "Memory")
 BATCHES = ("Case", "Largest batch off", "Largest batch on", "Ratio")
 
 
@@ -44,10 +44,14 @@ def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precis
         tables: latest rows of one machine, each of one setting.
         ceilings: of that machine.
     """
-    rows = [_row(row) for table in tables for row in labels.rows(compared.precision(table))]
+    rows = [
+        _row(row, _versions(table) if len(tables) > 1 else "")
+        for table in tables
+        for row in labels.rows(compared.precision(table))
+    ]
     some = largest.newest(ceilings)
     batches = [
-        _batches(by_precision["off"], other)
+        _batches(by_precision["off"], other, some)
         for by_precision in compared.batches(some).values()
         if "off" in by_precision
         for amp, other in by_precision.items()
@@ -56,13 +60,18 @@ def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precis
     return Precision(COLUMNS, rows, BATCHES, batches) if rows or batches else None
 
 
-def _row(row: dict[str, object]) -> tuple[str, ...]:
+def _versions(table: pd.DataFrame) -> str:
+    """Of the rows of one setting."""
+    return f", torch {table['torch'].iloc[0]}, Ultralytics {table['ultralytics'].iloc[0]}"
+
+
+def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
     speedup = float(str(row["speedup"]))
     memory = row["memory"]
     known = labels.there(memory)
     disturbed = " (disturbed)" if row["disturbed"] else ""
     return (
-        labels.case(row),
+        labels.case(row) + versions,
         RATIO.show(speedup) + disturbed,
         labels.ends(RATIO, row["speedup_low"], row["speedup_high"]) or labels.NONE,
         saved(1 / speedup),
@@ -73,12 +82,12 @@ def _row(row: dict[str, object]) -> tuple[str, ...]:
     )
 
 
-def _batches(off: Ceiling, on: Ceiling) -> tuple[str, ...]:
+def _batches(off: Ceiling, on: Ceiling, others: Sequence[Ceiling]) -> tuple[str, ...]:
     point = {"model": on.case.model_name, "device": on.case.device, "amp": on.case.amp, "imgsz": on.case.imgsz}
     within = f" · within {limit}" if (limit := largest.within(on)) else ""
     both = off.case.batch and on.case.batch and "limit" not in (off.ended_by, on.ended_by)
     return (
-        labels.point(point, ("model", "device", "amp", "imgsz")) + within,
+        labels.point(point, ("model", "device", "amp", "imgsz")) + largest.apart(on, others) + within,
         largest.batch(off),
         largest.batch(on),
         RATIO.show(on.case.batch / off.case.batch) if both else labels.NONE,

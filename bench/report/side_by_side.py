@@ -7,17 +7,18 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench.analysis.metrics import METRICS
+from bench.analysis.compare import MADE
+from bench.analysis.metrics import METRICS, RATE
 from bench.report import labels
 from bench.report.tables import markdown
 
 KEYS = ("mode", "model", "imgsz", "batch", "amp")
-ALIKE = ("setup", "pins")
+ALIKE = ("setup", "pins", "files")
 """Columns that figures have to agree on before they may stand beside each other."""
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One case; each cell is a time, the rate below it, and whether it is the best."""
+    """One case; each cell is a time, the rate below it with its interval and its marks, and whether it is the best."""
 
     case: str
     cells: tuple[tuple[str, str, bool], ...]
@@ -30,11 +31,13 @@ class Shared(msgspec.Struct, frozen=True):
         how: how they were measured.
         columns: machine and device, with the versions.
         lines: one a case.
+        legend: sign, name and meaning of the marks that figures have.
     """
 
     how: str
     columns: tuple[str, ...]
     lines: list[Line]
+    legend: list[tuple[str, str, str]]
 
     def markdown(self) -> str:
         """As a Markdown table."""
@@ -42,7 +45,8 @@ class Shared(msgspec.Struct, frozen=True):
             [line.case, *(f"{time} {labels.BEST * best}\n{rate}" if time else "" for time, rate, best in line.cells)]
             for line in self.lines
         ]
-        return markdown(["Case", *self.columns], rows, [False, *[True] * len(self.columns)])
+        table = markdown(["Case", *self.columns], rows, [False, *[True] * len(self.columns)])
+        return table + "".join(f"\n- {sign} {name.capitalize()}: {meaning}\n" for sign, name, meaning in self.legend)
 
 
 def shared(table: pd.DataFrame) -> list[Shared]:
@@ -51,7 +55,7 @@ def shared(table: pd.DataFrame) -> list[Shared]:
     Args:
         table: latest rows of all machines.
     """
-    measured = table[table["status"] == "measured"]
+    measured = table[table["status"] == "measured"].assign(files=lambda rows: rows["data"].map(_files))
     found = []
     for key, rows in measured.groupby(list(ALIKE), sort=False, dropna=False):
         setup = key[0] if isinstance(key, tuple) else key
@@ -61,6 +65,11 @@ def shared(table: pd.DataFrame) -> list[Shared]:
     return found
 
 
+def _files(data: object) -> str:
+    """A data set by its files; one that is made on the spot is what its recipe says, whatever encoded its images."""
+    return "" if str(data).startswith(f"{MADE} ") else str(data)
+
+
 def _table(setup: str, rows: pd.DataFrame) -> Shared:
     columns: dict[tuple[Any, ...], str] = {}
     cells: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, Any]]] = {}
@@ -68,7 +77,12 @@ def _table(setup: str, rows: pd.DataFrame) -> Shared:
         where = tuple(row[name] for name in ("machine", "device", "torch", "ultralytics"))
         columns.setdefault(where, _title(row))
         cells.setdefault(tuple(row[name] for name in KEYS), {})[where] = row
-    return Shared(setup, tuple(columns.values()), [_line(key, found, list(columns)) for key, found in cells.items()])
+    return Shared(
+        setup,
+        tuple(columns.values()),
+        [_line(key, found, list(columns)) for key, found in cells.items()],
+        labels.legend(labels.signs(marks) for marks in rows["marks"]),
+    )
 
 
 def _title(row: dict[str, Any]) -> str:
@@ -84,7 +98,7 @@ def _line(key: tuple[Any, ...], found: dict[tuple[Any, ...], dict[str, Any]], co
         cells=tuple(
             (
                 time.show(found[where]["seconds_per_epoch"]),
-                labels.rate(found[where]["images_per_second"]),
+                _rate(found[where]),
                 where == best,
             )
             if where in found
@@ -92,3 +106,10 @@ def _line(key: tuple[Any, ...], found: dict[tuple[Any, ...], dict[str, Any]], co
             for where in columns
         ),
     )
+
+
+def _rate(row: dict[str, Any]) -> str:
+    """``23.1 images/s (± 2.6 %) †``."""
+    point, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
+    interval = labels.spread(RATE, point, low, high)
+    return " ".join(filter(None, (labels.rate(point), f"({interval})" if interval else "", labels.signs(row["marks"]))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import msgspec
 
@@ -41,13 +41,20 @@ def section(comparisons: Sequence[Comparison]) -> Upgrades | None:
     found = [upgrade(one) for one in sorted(comparisons, key=lambda one: (one.started, one.run))]
     if not found:
         return None
-    margins = dict.fromkeys(one.comparison.margin for one in found)
+    groups: dict[Hashable, list[Upgrade]] = {}
+    for one in found:
+        groups.setdefault(_how(one.comparison), []).append(one)
     drawn = [
-        msgspec.structs.replace(plot, key=panels.slug("upgrade", *([str(number)] * (len(margins) > 1)), plot.key))
-        for number, margin in enumerate(margins, 1)
-        for plot in plots.together([one for one in found if one.comparison.margin == margin])
+        msgspec.structs.replace(plot, key=panels.slug("upgrade", *([str(number)] * (len(groups) > 1)), plot.key))
+        for number, members in enumerate(groups.values(), 1)
+        for plot in plots.together(members)
     ]
     return Upgrades(COLUMNS, [_line(one) for one in found], drawn)
+
+
+def _how(comparison: Comparison) -> Hashable:
+    """What comparisons on one plot have alike: the margin, and how each mode was measured."""
+    return comparison.margin, frozenset((one.case.mode, one.recipe.fingerprint) for one in comparison.cases)
 
 
 def _line(found: Upgrade) -> Line:

@@ -13,7 +13,6 @@ from bench.analysis.claims import Judged, Seen, Verdict, judged
 from bench.analysis.marks import failed
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import SAME, by_case, frame, latest, with_ceilings
-from bench.analysis.uncertainty import WITHIN
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
@@ -199,7 +198,7 @@ def page(inputs: Inputs) -> PageView:
         epoch=labels.images(epoch_images),
         complaints=list(inputs.complaints),
         runs=list(dict.fromkeys(runs)),
-        intervals=[labels.INTERVALS[kind] for kind in labels.interval_kinds(newest) or [WITHIN]],
+        intervals=[labels.INTERVALS[kind] for kind in labels.interval_kinds(newest)],
         version=__version__,
         live=inputs.live,
     )
@@ -247,7 +246,11 @@ def _machine(number: int, table: pd.DataFrame, inputs: Inputs, several: bool) ->
             key=lambda group: not group.broken,
         ),
         settings=settings.settings(own),
-        commands=facts.commands(own, {row["id"]: int(row["processes"]) for row in labels.rows(measured)}),
+        commands=[
+            *facts.commands(own, {row["id"]: int(row["processes"]) for row in labels.rows(measured)}),
+            *facts.ceiling_commands(ceilings.newest(inputs.ceilings)),
+            *facts.regress_commands(inputs.comparisons),
+        ],
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import pytest
 
 from bench.analysis.claims import JUDGES, Ratio, Seen, Verdict, claims, decided, judged
 from bench.analysis.table import frame, latest
 from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
-from tests.builders import GIB, make_ceiling, make_machine, make_record, make_steps
+from tests.builders import GIB, make_ceiling, make_environment, make_machine, make_record, make_steps
 
-NOTHING = "Ultralytics offers no mixed precision here."
+NOTHING = "amp on was asked, amp off would run: Ultralytics offers no mixed precision here."
+SOFTWARE = "torch 2.14.1, Ultralytics 8.4.100"
 
 
 def steady(rate: float, **changes: object) -> Record:
@@ -37,7 +40,7 @@ def test_all_28_claims_are_there_and_each_says_everything() -> None:
 def test_where_nothing_was_measured_every_claim_says_why() -> None:
     found = verdicts()
     assert {verdict for verdict, _ in found.values()} == {Verdict.UNTESTED}
-    assert found["mac-speed"][1] == "no case was trained both on mps and on cpu"
+    assert found["mac-speed"][1] == "no YOLOv8 was trained both on mps and on cpu"
 
 
 def test_claims_with_a_verdict_come_first() -> None:
@@ -53,7 +56,18 @@ def test_claims_with_a_verdict_come_first() -> None:
 def test_mps_is_3_to_5_times_the_cpu_by_its_interval(rate: float, verdict: Verdict) -> None:
     found, because = verdicts([steady(10.0), steady(rate, device="mps")])["mac-speed"]
     assert found is verdict
-    assert f"{rate / 10:.2f}×" in because and "yolov8n, batch 16, 160 px" in because
+    assert f"{rate / 10:.2f}×" in because and "yolov8n on mps, batch 16, 160 px" in because
+
+
+def test_that_claim_is_of_yolov8_alone_and_names_versions_where_there_are_several() -> None:
+    other = [steady(10.0, model="yolo11n"), steady(40.0, device="mps", model="yolo11n")]
+    assert verdicts(other)["mac-speed"][0] is Verdict.UNTESTED
+    newer = make_environment("2.15.0")
+    both = [steady(10.0), steady(40.0, device="mps")]
+    both += [steady(10.0, environment=newer), steady(20.0, device="mps", environment=newer)]
+    found, because = verdicts(both)["mac-speed"]
+    assert found is Verdict.FAILS
+    assert because.endswith("px, torch 2.15.0, Ultralytics 8.4.100")
 
 
 def test_one_case_that_is_out_of_range_is_enough_and_is_named() -> None:
@@ -73,20 +87,27 @@ def test_without_an_interval_a_ratio_decides_nothing() -> None:
 
 def test_amp_is_dropped_on_a_cpu_and_on_from_volta_on() -> None:
     dropped = make_record(amp="on", status="substituted", reason=NOTHING)
-    card = {"capability": "8.6"}
     on = steady(90.0, device="0", amp="on")
-    on.device.update(card)
-    assert verdicts([dropped])["amp-default"][0] is Verdict.HOLDS
+    on.device.update(capability="8.6")
+    half, because = verdicts([dropped])["amp-default"]
+    assert half is Verdict.OPEN and because.endswith("; on cuda it was not tried")
     found, because = verdicts([dropped, on])["amp-default"]
     assert found is Verdict.HOLDS
-    assert because == "AMP was asked for and is off on cpu; AMP was asked for and is on on 0"
-    assert verdicts([steady(9.0, amp="on")])["amp-default"][0] is Verdict.FAILS
+    assert because == f"AMP was asked for and is off on cpu, {SOFTWARE}; AMP was asked for and is on on 0, {SOFTWARE}"
+    found, because = verdicts([steady(9.0, amp="on")])["amp-default"]
+    assert found is Verdict.FAILS and because == f"AMP was asked for and is on on cpu, {SOFTWARE}"
+
+
+def test_what_was_replaced_for_another_reason_says_nothing_of_amp() -> None:
+    other = make_record(amp="on", status="substituted", reason="batch 16 was asked, batch 8 would run.")
+    assert verdicts([other])["amp-default"][0] is Verdict.UNTESTED
 
 
 def test_amp_on_mps_gives_no_error() -> None:
     dropped = make_record(device="mps", amp="on", status="substituted", reason=NOTHING)
     broken = make_record(device="mps", amp="on", status="failed", reason="RuntimeError.")
-    assert verdicts([dropped])["mac-amp-error"][0] is Verdict.FAILS
+    found, because = verdicts([dropped])["mac-amp-error"]
+    assert found is Verdict.FAILS and because.endswith(f"({SOFTWARE})")
     assert verdicts([broken])["mac-amp-error"][0] is Verdict.OPEN
 
 
@@ -108,39 +129,88 @@ def test_batch_32_with_amp_against_16_without() -> None:
     assert found["amp-memory"][0] is Verdict.UNTESTED
 
 
-def test_the_largest_batch_decides_what_fits() -> None:
+@pytest.mark.parametrize(
+    ("batch", "changes", "verdict"),
+    [
+        (40, {}, Verdict.FAILS),
+        (32, {"ended_by": "limit"}, Verdict.FAILS),
+        (24, {}, Verdict.HOLDS),
+        (31, {}, Verdict.HOLDS),
+        (24, {"granularity": 8}, Verdict.HOLDS),
+        (24, {"granularity": 16}, Verdict.OPEN),
+        (24, {"ended_by": "limit"}, Verdict.OPEN),
+        (24, {"ended_by": "time"}, Verdict.OPEN),
+    ],
+)
+def test_batch_32_on_24_gb_is_decided_by_what_was_tried(batch: int, changes: dict[str, Any], verdict: Verdict) -> None:
     card = {"device": "0", "imgsz": 640, "limit": 24 * GIB}
-    assert verdicts(ceilings=[make_ceiling(40, **card)])["oom-3090"][0] is Verdict.FAILS
-    assert verdicts(ceilings=[make_ceiling(24, **card)])["oom-3090"][0] is Verdict.HOLDS
-    small = {"device": "0", "imgsz": 640, "limit": 8 * GIB}
-    assert verdicts(ceilings=[make_ceiling(24, **small)])["oom-3090"][0] is Verdict.UNTESTED
+    assert verdicts(ceilings=[make_ceiling(batch, **card, **changes)])["oom-3090"][0] is verdict
 
 
-@pytest.mark.parametrize(("on", "verdict"), [(60, Verdict.HOLDS), (40, Verdict.FAILS), (48, Verdict.OPEN)])
+def test_a_card_of_24_gb_is_one_by_limit_or_by_itself() -> None:
+    own = {"device": "0", "imgsz": 640, "limit": None}
+    real = make_ceiling(24, machine=make_machine(gpus=["NVIDIA GeForce RTX 3090 (24 GiB)"]), **own)
+    found, because = verdicts(ceilings=[real])["oom-3090"]
+    assert found is Verdict.HOLDS
+    assert because == f"batch 24 is the largest that trains within 24.0 GiB, AMP off, {SOFTWARE}"
+    large = make_ceiling(24, machine=make_machine(gpus=["NVIDIA H200 (139 GiB)"]), **own)
+    small = make_ceiling(24, device="0", imgsz=640, limit=8 * GIB)
+    for one in (large, small, make_ceiling(24, **own)):
+        assert verdicts(ceilings=[one])["oom-3090"][0] is Verdict.UNTESTED
+
+
+@pytest.mark.parametrize(
+    ("on", "verdict"), [(60, Verdict.HOLDS), (48, Verdict.HOLDS), (40, Verdict.FAILS), (47, Verdict.OPEN)]
+)
 def test_twice_the_batch_is_known_to_a_step(on: int, verdict: Verdict) -> None:
     found = verdicts(ceilings=[make_ceiling(24, device="0"), make_ceiling(on, device="0", amp="on")])
     assert found["amp-batch"][0] is verdict
 
 
+def test_ceilings_of_other_versions_or_steps_are_not_held_against_each_other() -> None:
+    off, on = make_ceiling(24, device="0"), {"device": "0", "amp": "on"}
+    for change in ({"environment": make_environment("2.15.0")}, {"granularity": 8}, {"limit": 8 * GIB}):
+        assert verdicts(ceilings=[off, make_ceiling(48, **on, **change)])["amp-batch"][0] is Verdict.UNTESTED
+
+
+MAC = {"device": "mps", "limit": None, "machine": make_machine(system="macOS arm64", cpu="Apple M2")}
+
+
 def test_a_smaller_size_takes_a_larger_batch() -> None:
-    sizes = [make_ceiling(20, imgsz=320), make_ceiling(5, imgsz=640)]
-    assert verdicts(ceilings=sizes)["mac-size"][0] is Verdict.HOLDS
-    limited = [make_ceiling(20, imgsz=320, ended_by="limit"), make_ceiling(5, imgsz=640)]
-    assert verdicts(ceilings=limited)["mac-size"][0] is Verdict.UNTESTED, "the larger one is not known"
+    def verdict(large: Ceiling, small: Ceiling) -> Verdict:
+        return verdicts(ceilings=[large, small])["mac-size"][0]
+
+    small = make_ceiling(5, imgsz=640, **MAC)
+    assert verdict(make_ceiling(20, imgsz=320, **MAC), small) is Verdict.HOLDS
+    assert verdict(make_ceiling(20, imgsz=320, ended_by="limit", **MAC), small) is Verdict.HOLDS
+    cut = make_ceiling(5, imgsz=640, ended_by="limit", **MAC)
+    assert verdict(make_ceiling(20, imgsz=320, **MAC), cut) is Verdict.UNTESTED, "the smaller one is not known"
+    assert verdict(make_ceiling(20, imgsz=320), make_ceiling(5, imgsz=640)) is Verdict.UNTESTED, "no Mac"
 
 
-def test_an_m2_is_known_by_its_name() -> None:
-    chips = {"Apple M2": Verdict.HOLDS, "Apple M2 Max": Verdict.FAILS, "Apple M4": Verdict.UNTESTED}
-    for chip, verdict in chips.items():
-        one = make_ceiling(6, model="yolov8s", imgsz=640, device="mps", machine=make_machine(cpu=chip))
-        assert verdicts(ceilings=[one])["mac-batch"][0] is verdict, chip
+@pytest.mark.parametrize(
+    ("batch", "chip", "changes", "verdict"),
+    [
+        (8, "Apple M2", {}, Verdict.HOLDS),
+        (6, "Apple M2", {}, Verdict.OPEN),
+        (3, "Apple M2", {}, Verdict.FAILS),
+        (3, "Apple M2", {"ended_by": "limit"}, Verdict.OPEN),
+        (16, "Apple M2 Max", {}, Verdict.HOLDS),
+        (11, "Apple M2 Pro", {}, Verdict.FAILS),
+        (20, "Apple M4", {}, Verdict.UNTESTED),
+        (20, "Apple M2", {"limit": 8 * GIB}, Verdict.UNTESTED),
+    ],
+)
+def test_an_m2_is_known_by_its_name(batch: int, chip: str, changes: dict[str, Any], verdict: Verdict) -> None:
+    what = {"model": "yolov8s", "imgsz": 640, "device": "mps", "machine": make_machine(cpu=chip), "limit": None}
+    assert verdicts(ceilings=[make_ceiling(batch, **{**what, **changes})])["mac-batch"][0] is verdict
 
 
-def test_loader_processes_on_a_mac() -> None:
-    mac = make_machine(system="macOS arm64")
-    record = make_record(device="mps", machine=mac)
-    record.effective.update(workers=0)
-    assert verdicts([record])["mac-workers"][0] is Verdict.FAILS
+@pytest.mark.parametrize(("workers", "verdict"), [(0, Verdict.OPEN), (2, Verdict.OPEN), (3, Verdict.FAILS)])
+def test_loader_processes_on_a_mac(workers: int, verdict: Verdict) -> None:
+    record = make_record(device="mps", machine=make_machine(system="macOS arm64"))
+    record.effective.update(workers=workers)
+    assert verdicts([record])["mac-workers"][0] is verdict
     assert verdicts([make_record()])["mac-workers"][0] is Verdict.UNTESTED
 
 
@@ -153,16 +223,27 @@ def test_several_cards() -> None:
     assert found["ddp-scaling"][0] is Verdict.HOLDS
     assert found["ddp-syncbn"] == (Verdict.FAILS, "the layers are plain batch norm")
     assert verdicts([steady(100.0, **one), steady(200.0, **four)])["ddp-scaling"][0] is Verdict.FAILS
+    assert fast.window is not None
+    loud = msgspec.structs.replace(fast, window=msgspec.structs.replace(fast.window, disturbed=["the machine swapped"]))
+    assert verdicts([steady(100.0, **one), loud])["ddp-scaling"][0] is Verdict.UNTESTED
+    slow = [steady(10.0, **{**one, "device": "cpu"}), steady(30.0, **{**four, "device": "cpu+cpu+cpu+cpu"})]
+    assert verdicts(slow)["ddp-scaling"][0] is Verdict.UNTESTED
 
 
-def test_mps_alone_and_with_the_cpu_behind_it() -> None:
+def test_that_this_suite_refuses_mps_twice_proves_nothing() -> None:
     refused = make_record(device="mps+mps", batch=16, status="unsupported", reason="mps has no distributed backend.")
-    assert verdicts([refused])["tf-single"] == (Verdict.HOLDS, "mps has no distributed backend.")
+    assert verdicts([refused])["tf-single"][0] is Verdict.UNTESTED
+    assert verdicts([make_record(device="mps+mps")])["tf-single"][0] is Verdict.FAILS
+
+
+def test_operators_that_fell_back_count_where_the_variable_was_set() -> None:
     fell = make_record(device="mps")
-    fell.effective.update(mps_fallback=True)
+    assert fell.effective["mps_fallback"] == "0"
+    assert verdicts([fell])["tf-fallback"][0] is Verdict.UNTESTED
+    fell.effective.update(mps_fallback="1")
     assert verdicts([fell])["tf-fallback"][0] is Verdict.OPEN
     fell.device.update(fell_back=["aten::linalg_inv"])
-    assert verdicts([fell])["tf-fallback"] == (Verdict.HOLDS, "aten::linalg_inv ran on the CPU")
+    assert verdicts([fell])["tf-fallback"] == (Verdict.HOLDS, f"aten::linalg_inv ran on the CPU, {SOFTWARE}")
 
 
 def test_amp_over_none_of_yolov8n_alone() -> None:

@@ -71,9 +71,24 @@ def test_wrong_use_is_one_sentence_and_writes_nothing(command, results, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_a_comparison_that_cannot_be_read_is_named_and_left_out(command, results, tmp_path):
-    (results / "regress-a" / "comparison.json").write_text("{")
+@pytest.mark.parametrize("name", ["comparison.json", "ceiling-yolov8n-cpu-fp32-i160-4096MiB.json"])
+def test_what_cannot_be_read_is_named_once_and_left_out(command, results, tmp_path, name):
+    [file] = results.rglob(name)
+    file.write_text("{}")
     code, _, wrong = command("-m", "bench", "report", results, "--output", tmp_path / "out", "--format", "html")
     assert code == 0
-    assert "comparison.json is left out" in wrong
-    assert "comparison.json is left out" in (tmp_path / "out" / "index.html").read_text()
+    assert wrong.count(name) == 1 and f"{name} is left out: it is no c" in wrong
+    assert f"{name} is left out" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_only_leaves_out_comparisons_and_ceilings_without_such_a_case(command, results, tmp_path):
+    def page(*only):
+        code, _, wrong = command(
+            "-m", "bench", "report", results, "--output", tmp_path / "o", "--format", "html", *only
+        )
+        return (tmp_path / "o" / "index.html").read_text() if code == 0 else wrong
+
+    assert "<h3>Upgrades</h3>" in page("--only", "batch=4")
+    html = page("--only", "batch=8")
+    assert "<h3>Upgrades</h3>" not in html and "Largest batch that trains" in html
+    assert "no record is of such a case" in page("--only", "model=yolov8s")

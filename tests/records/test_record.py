@@ -26,7 +26,7 @@ def test_round_trip(mode: str, status: Status) -> None:
 
 
 def test_floats_survive_to_the_last_bit() -> None:
-    seconds = [0.1 + 0.2, 1 / 3, 5e-324, 9999999.999999998]
+    seconds = [0.1 + 0.2, 1 / 3, 1.0000000000000002e-9, 9999999.999999998]
     assert decoded(make_record(steps=make_steps(seconds))).steps.window == seconds
 
 

@@ -11,9 +11,13 @@ import pytest
 from bench.analysis.speedup import speedups
 from bench.analysis.table import frame, latest
 from bench.errors import WrongUse
-from bench.records.record import Memory, Phase
+from bench.records import comparison
+from bench.records.comparison import Ran
+from bench.records.outcome import Outcome, Status
+from bench.records.record import Data, Memory, Phase
 from bench.report import ceilings, gha, precision, side_by_side, upgrades
 from bench.report.page import FORMATS, Inputs, parse_formats, write
+from bench.report.plots import ceiling as plots_of_ceilings
 from bench.report.plots import figures, heat, steps, style
 from bench.report.plots.plot import View
 from tests.builders import (
@@ -23,6 +27,7 @@ from tests.builders import (
     make_comparison,
     make_environment,
     make_machine,
+    make_recipe,
     make_record,
 )
 from tests.report.conftest import small_run, timed, written
@@ -54,19 +59,21 @@ def test_a_map_has_a_number_or_a_word_in_every_cell_and_knows_what_is_unclear() 
     assert heat.is_map(part)
     assert (found.rows, found.columns) == (("yolov8n", "yolo11n"), ("batch 8", "batch 16"))
     assert found.cells[1, 0].ratio == pytest.approx(2.0, rel=0.01) and not found.cells[1, 0].unclear
-    assert found.cells[1, 1].word == "memory"
+    assert found.cells[1, 1].word == "out of memory"
     assert "from 1.05× (yolov8n · batch 8) to 2.00× (yolo11n · batch 8)" in heat.alt(found, "batch 4")
     with style.styled():
         texts = [text.get_text() for text in heat.figure(found).axes[0].texts]
-    assert sorted(texts) == ["1.05×", "1.50×", "2.00×", "memory"]
+    assert sorted(texts) == ["1.05×", "1.50×", "2.00×", "out of memory"]
 
 
-def test_an_interval_that_holds_1_is_hatched() -> None:
-    clear, unclear = heat.Cell(1.2, 1.1, 1.3), heat.Cell(1.05, 0.9, 1.2)
-    found = heat.Map("x", ("a",), ("b", "c"), {(0, 0): clear, (0, 1): unclear})
+def test_an_interval_that_holds_1_is_hatched_and_so_is_none_and_a_disturbed_cell_has_its_sign() -> None:
+    cells = heat.Cell(1.2, 1.1, 1.3, disturbed=True), heat.Cell(1.05, 0.9, 1.2), heat.Cell(1.4)
+    found = heat.Map("x", ("a",), ("b", "c", "d"), {(0, place): cell for place, cell in enumerate(cells)})
+    assert [cell.unclear for cell in cells] == [False, True, True]
     with style.styled():
-        patches = heat.figure(found).axes[0].patches
-    assert [patch.get_hatch() for patch in patches if patch.get_hatch()] == ["///"]
+        axes = heat.figure(found).axes[0]
+    assert [patch.get_hatch() for patch in axes.patches if patch.get_hatch()] == ["///", "///"]
+    assert [text.get_text() for text in axes.texts] == ["1.20× †", "1.05×", "1.40×"]
 
 
 def test_one_row_of_ratios_stays_bars() -> None:
@@ -89,6 +96,7 @@ def test_parts_of_a_step_add_up_to_it_and_what_is_left_is_told() -> None:
     assert split[steps.REST] > 0
     [plot] = steps.plots(View(table, speedups(table, {}), {}))
     assert "45% backward" in plot.alt
+    assert plot.columns[-8:-6] == ("Time per step", "Time per image") and plot.rows[0][-8:-6] == ("200 ms", "50.0 ms")
     assert len(plot.rows[0]) == len(plot.columns)
 
 
@@ -138,12 +146,50 @@ def test_of_several_searches_the_newest_that_found_something_counts() -> None:
 
 def test_a_machine_of_which_only_a_ceiling_is_known_has_a_section(tmp_path: Path) -> None:
     html = written([], tmp_path, ceilings=[make_ceiling(24)])
-    assert "batch 24 of yolov8n · cpu · amp off · 160 px is the largest that trains within 4 GiB" in html
+    assert "yolov8n · cpu · amp off · 160 px trains up to batch 24 within 4 GiB." in html
+    assert "python -m bench ceiling --device cpu --model yolov8n --amp off --imgsz 160 --memory-limit 4096MiB" in html
+    assert "How to read the intervals" not in html
     assert "within 4 GiB, then out of memory" in html
     assert (tmp_path / "plots" / "ceiling-yolov8n-cpu.png").is_file()
     rows = (tmp_path / "cases.csv").read_text().splitlines()
     assert len(rows) == 2 and ",ceiling," in rows[1]
     assert Reader(html).open == []
+
+
+def test_a_ceiling_within_what_was_free_is_one_question_whatever_was_free() -> None:
+    old = make_ceiling(20, limit=15 * GIB, limit_asked=False)
+    new = make_ceiling(24, limit=16 * GIB, limit_asked=False, started="2026-11-23T10:00:00+00:00")
+    assert ceilings.newest([old, new]) == [new]
+    assert ceilings.within(new) == "16 GiB, what was free"
+    asked = make_ceiling(24, limit=16 * GIB)
+    assert ceilings.newest([new, asked]) == [new, asked]
+
+
+def test_ceilings_of_several_versions_or_steps_are_told_apart(tmp_path: Path) -> None:
+    newer = {"environment": make_environment("2.15.0"), "started": "2026-11-23T10:00:00+00:00"}
+    some = [make_ceiling(24), make_ceiling(30, **newer), make_ceiling(16, granularity=8)]
+    found = ceilings.section(some)
+    assert found is not None
+    assert {row.cells[0] for row in found.rows} == {
+        "yolov8n, torch 2.14.1, Ultralytics 8.4.100, steps of 1",
+        "yolov8n, torch 2.15.0, Ultralytics 8.4.100, steps of 1",
+        "yolov8n, torch 2.14.1, Ultralytics 8.4.100, steps of 8",
+    }
+    assert "torch 2.15.0, Ultralytics 8.4.100 · steps of 1 up to batch 30" in found.plots[0].alt
+    under = make_ceiling(57, limit=8 * GIB, **newer)
+    cards = ceilings.section([make_ceiling(24), under])
+    assert cards is not None and cards.rows[0].cards[0] == "60", "tried with other versions only"
+    assert "torch 2.15.0" in written([], tmp_path, ceilings=some).split("</h2>")[1].split("</p>")[0]
+
+
+def test_a_batch_that_did_not_train_is_drawn_though_no_line_says_how_high() -> None:
+    lines = [plots_of_ceilings.series(make_ceiling(24, line=None))]
+    with style.styled():
+        axes = plots_of_ceilings.figure(lines).axes[0]
+    [cross] = [line for line in axes.lines if line.get_marker() == "x"]
+    assert list(cross.get_xdata()) == [25]
+    least = plots_of_ceilings.alt([plots_of_ceilings.series(make_ceiling(24, ended_by="limit"))])
+    assert "up to at least batch 24" in least
 
 
 def on_card(rate: float, amp: str, gib: float):
@@ -159,6 +205,13 @@ def test_mixed_precision_is_told_in_time_memory_and_batch(tmp_path: Path) -> Non
     [row] = found.rows
     assert row[0] == "Training · yolov8n · cuda:0 · amp on · batch 16 · 160 px"
     assert row[1] == "1.60×" and row[3:] == ("37.5 % less", "10.0 GiB → 6.00 GiB", "40 % less")
+    assert found.columns[3:] == ("Time", "Peak memory", "Memory")
+    newer = [msgspec.structs.replace(one, environment=make_environment("2.15.0")) for one in records]
+    both = precision.panel([latest(frame(records)), latest(frame(newer))], [])
+    assert both is not None
+    assert [row[0].partition(", ")[2] for row in both.rows] == [
+        f"torch {torch}, Ultralytics 8.4.100" for torch in ("2.14.1", "2.15.0")
+    ]
     assert found.batches == [("yolov8n · cuda:0 · amp on · 160 px · within 4 GiB", "24", "45", "1.88×")]
     assert "Mixed precision: on against off" in written(records, tmp_path, ceilings=pair)
 
@@ -190,9 +243,34 @@ def test_upgrades_have_a_line_each_and_one_plot(tmp_path: Path) -> None:
     assert (tmp_path / "plots" / "upgrade-change.png").is_file()
 
 
+def test_what_one_side_cannot_run_is_told_though_there_is_no_pair(tmp_path: Path) -> None:
+    refused = Outcome(Status.UNSUPPORTED, "model yolo26n: this Ultralytics has no such model.")
+    compared = make_compared(base=Ran(outcome=refused), head=Ran(), model="yolo26n")
+    (tmp_path / "a").mkdir()
+    comparison.save(tmp_path / "a", make_comparison([compared], run="a"))
+    for source in (tmp_path, tmp_path / "a", tmp_path / "a" / "comparison.json"):
+        found, complaints = comparison.read_all([source])
+        assert len(found) == 1 and not complaints
+    section = upgrades.section(found)
+    assert section is not None
+    [line] = section.lines
+    assert line.cells[-1] == "0" and "yolo26n" in line.sentence
+    assert "yolo26n" in written([], tmp_path / "out", comparisons=found)
+
+
 def test_other_margins_are_other_plots() -> None:
     strict = make_comparison([make_compared(*SLOWER, batch=4)], margin=0.01, run="c")
     found = upgrades.section([make_comparison([make_compared(*SLOWER, batch=4)]), strict])
+    assert found is not None and [plot.key for plot in found.plots] == ["upgrade-1-change", "upgrade-2-change"]
+
+
+def test_other_recipes_are_other_plots() -> None:
+    longer = make_recipe(window_steps=96)
+    some = [
+        make_comparison([make_compared(*SLOWER, batch=4)]),
+        make_comparison([make_compared(*SLOWER, recipe=longer)]),
+    ]
+    found = upgrades.section(some)
     assert found is not None and [plot.key for plot in found.plots] == ["upgrade-1-change", "upgrade-2-change"]
 
 
@@ -208,7 +286,33 @@ def test_machines_stand_side_by_side_where_they_measured_the_same(tmp_path: Path
     assert line.case == "Training · yolov8n · 160 px · batch 4 · amp off"
     assert [best for _, _, best in line.cells] == [False, True]
     assert found.columns[1].startswith("Apple M4") and "mps" in found.columns[1]
+    assert line.cells[1][1].startswith("80.0 images/s (79.")
     assert "Side by side" in written(records, tmp_path)
+
+
+def test_a_figure_keeps_its_mark_beside_that_of_another_machine() -> None:
+    slow = other_machine(8.0, 4)
+    assert slow.window is not None
+    loud = msgspec.structs.replace(slow, window=msgspec.structs.replace(slow.window, disturbed=["the machine swapped"]))
+    [found] = side_by_side.shared(latest(frame([timed(20.0, 4), loud])))
+    assert found.lines[0].cells[1][1].endswith(" †")
+    assert [name for _, name, _ in found.legend] == ["disturbed"]
+    assert "- † Disturbed: " in found.markdown()
+
+
+def test_other_files_under_one_name_never_stand_side_by_side() -> None:
+    def data(print_: str, name: str) -> Data:
+        return Data(name=name, fingerprint=print_, images=8)
+
+    def shared(name: str) -> int:
+        mine = make_recipe(data=name)
+        records = [
+            timed(20.0, 4, recipe=mine, data=data("aaaaaaaaaaaa", name)),
+            other_machine(80.0, 4, recipe=mine, data=data("bbbbbbbbbbbb", name)),
+        ]
+        return len(side_by_side.shared(latest(frame(records))))
+
+    assert (shared("mine.yaml"), shared("coco-like")) == (0, 1), "what is made on the spot is what its recipe says"
 
 
 def test_other_recipes_never_stand_side_by_side() -> None:
@@ -233,11 +337,14 @@ def test_formats_are_what_is_written(tmp_path: Path) -> None:
 def test_json_for_github_action_benchmark() -> None:
     table = frame([timed(20.0, 4), timed(25.0, 4), make_record(batch=64, status="failed", reason="No.")])
     [one] = json.loads(gha.render(table))
-    assert one["name"] == "train-yolov8n-cpu-fp32-b4-i160"
+    assert one["name"].startswith("train-yolov8n-cpu-fp32-b4-i160 (machine 3f9ac2d41b07, recipe ")
     assert (one["unit"], round(one["value"])) == ("images/s", 25)
     assert one["range"].startswith("± ") and "torch 2.14.1" in one["extra"]
-    two = json.loads(gha.render(frame([timed(20.0, 4), timed(25.0, 4, environment=make_environment("2.15.0"))])))
-    assert len({each["name"] for each in two}) == 2
+    newer = timed(30.0, 4, environment=make_environment("2.15.0"), started="2026-11-23T10:00:00+00:00")
+    [upgraded] = json.loads(gha.render(frame([timed(20.0, 4), newer])))
+    assert (upgraded["name"], round(upgraded["value"])) == (one["name"], 30), "its history goes over the upgrade"
+    elsewhere = json.loads(gha.render(frame([timed(20.0, 4), other_machine(9.0, 4)])))
+    assert len({each["name"] for each in elsewhere}) == 2
 
 
 def test_a_run_that_goes_on_loads_its_page_anew(tmp_path: Path) -> None:
@@ -277,6 +384,14 @@ def test_the_library_says_what_it_cannot_draw() -> None:
         (
             lambda: figures.throughput(latest(frame([timed(20.0, 4), other_machine(9.0, 4)]))),
             "the rows differ in machine",
+        ),
+        (
+            lambda: figures.throughput(latest(frame([timed(20.0, 4), timed(9.0, 8, recipe=make_recipe(pins={}))]))),
+            "the rows differ in pins",
+        ),
+        (
+            lambda: figures.ceiling([make_ceiling(24), make_ceiling(machine=make_machine(fingerprint="a1b2c3d4e5f6"))]),
+            "the ceilings differ in machine",
         ),
     ):
         with pytest.raises(WrongUse, match=match):

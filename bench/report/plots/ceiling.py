@@ -18,9 +18,11 @@ from bench.report.plots.plot import Plot, finished
 HEIGHT = 320
 TITLE = "Memory against batch, up to where it ends"
 KEYS = ("model", "device", "amp", "imgsz", "within")
+"""What a title may say of all lines; what :func:`beside` adds stands with the lines, where it differs."""
+
 MARKS = (
     "A point is a batch that trained a few steps, the line is fitted through the points, a cross is a batch that "
-    "did not train, and the line across is the limit."
+    "did not train (at the height that the line foretold, else at the top), and the line across is the limit."
 )
 
 
@@ -50,8 +52,25 @@ def words(found: Ceiling) -> dict[str, str]:
     """The axes of a ceiling in words, by their names."""
     case = found.case
     told = {axis: labels.axis_value(axis, getattr(case, axis)) for axis in ("device", "amp", "imgsz")}
-    within = f"within {show_limit(found.limit_bytes)}" if found.limit_bytes else "within what is there"
-    return {"model": case.model_name, **told, "within": within}
+    within = f"within {limit(found)}" if found.limit_bytes else "within what is there"
+    return {"model": case.model_name, **told, "within": within, **beside(found)}
+
+
+def beside(found: Ceiling) -> dict[str, str]:
+    """What else tells one ceiling from another, in words: versions, granularity, and the recipe."""
+    software = found.environment
+    return {
+        "software": labels.plain(f"torch {software.torch}, Ultralytics {software.ultralytics}", 200),
+        "granularity": f"steps of {found.granularity}",
+        "recipe": f"recipe {found.recipe.fingerprint[:8]}",
+    }
+
+
+def limit(found: Ceiling) -> str:
+    """``8 GiB``; ``15.3 GiB, what was free`` where nobody asked for a limit; empty where there was none."""
+    if not found.limit_bytes:
+        return ""
+    return show_limit(found.limit_bytes) + ("" if found.limit_asked else ", what was free")
 
 
 def show_limit(size: int) -> str:
@@ -140,13 +159,14 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
     axes.plot(
         batches, [peak / divisor for _, peak in line.points], color=colour, marker=marker, linestyle="none", zorder=3
     )
-    if line.found.line is not None:
-        fit = fit_of(line.found.line)
+    fit = fit_of(line.found.line) if line.found.line is not None else None
+    if fit is not None:
         reach = [0, max([*batches, *line.crosses])]
         axes.plot(reach, [fit.peak(b) / divisor for b in reach], color=colour, linestyle=style.DASHES[place], zorder=2)
-        for batch in line.crosses:
-            height = min(fit.peak(batch) / divisor, axes.get_ylim()[1])
-            axes.plot([batch], [height], color=colour, marker="x", markersize=8, markeredgewidth=2, zorder=4)
+    top = axes.get_ylim()[1]
+    for batch in line.crosses:
+        height = top if fit is None else min(fit.peak(batch) / divisor, top)
+        axes.plot([batch], [height], color=colour, marker="x", markersize=8, markeredgewidth=2, zorder=4, clip_on=False)
 
 
 def _shared(lines: Sequence[Series]) -> list[str]:
@@ -154,7 +174,7 @@ def _shared(lines: Sequence[Series]) -> list[str]:
 
 
 def _varying(lines: Sequence[Series]) -> list[str]:
-    return [key for key in KEYS if len({line.words[key] for line in lines}) > 1]
+    return [key for key in lines[0].words if len({line.words[key] for line in lines}) > 1]
 
 
 def alt(lines: Sequence[Series]) -> str:
@@ -163,5 +183,7 @@ def alt(lines: Sequence[Series]) -> str:
     for line in lines:
         name = " · ".join(line.words[key] for key in _varying(lines))
         grows = f", {BYTES.show(line.found.line.slope)} an image" if line.found.line else ""
-        told.append(f"{name} up to batch {line.found.case.batch}{grows}".strip())
+        ended = line.found.ended_by
+        least = "at least " if ended in ("", "limit") else ""
+        told.append(f"{name} up to {least}batch {line.found.case.batch}{grows}".strip())
     return f"{TITLE}, {' · '.join(_shared(lines))}: {'; '.join(told)}."

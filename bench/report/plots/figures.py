@@ -120,8 +120,10 @@ def ceiling(found: Sequence[Ceiling]) -> Figure:
     """Peak memory against batch up to where it ended, for at most six ceilings of :mod:`bench.records.ceiling`.
 
     Raises:
-        WrongUse: where there are more, or none with a peak.
+        WrongUse: where there are more, none with a peak, or some of several machines.
     """
+    if len({one.machine.fingerprint for one in found}) > 1:
+        raise WrongUse("the ceilings differ in machine: take those of one.")
     lines = [one for one in map(ceilings.series, found) if one.points]
     if not 0 < len(lines) <= style.SERIES:
         raise WrongUse(f"{len(lines)} ceilings have a peak: one figure holds 1 to {style.SERIES} of them.")
@@ -139,8 +141,10 @@ def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
 
 def _alike(table: pd.DataFrame) -> None:
     """Raise :class:`WrongUse` where rows of a frame may not stand on one axis."""
-    if len(table[list(SAME)].drop_duplicates()) > 1:
-        differ = [name for name in SAME if table[name].nunique(dropna=False) > 1]
+    differ = [name for name in SAME if table[name].nunique(dropna=False) > 1]
+    if (table.groupby("mode")["pins"].nunique() > 1).any():  # each mode fixes settings of its own
+        differ.append("pins")
+    if differ:
         raise WrongUse(f"the rows differ in {labels.listing(differ)}: take those that are alike.")
 
 

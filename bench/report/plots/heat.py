@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from bench.analysis.marks import DISTURBED
 from bench.analysis.metrics import RATIO
 from bench.report import labels
 from bench.report.plots import panels, scale, style
@@ -25,9 +26,6 @@ ROW, AROUND = 34, 86
 FAINT, STRONG = 0.10, 0.55
 """How much of its colour a cell has: where nothing changed, and where most did. Text stays readable on both grounds."""
 
-SHORT = {"out_of_memory": "memory", "substituted": "not run", "timed_out": "time"}
-"""Words on how a case ended that are too long for a cell."""
-
 
 class Cell(msgspec.Struct, frozen=True):
     """One cell: a ratio with the ends of its interval (nan without one), or a word on why there is none."""
@@ -36,11 +34,17 @@ class Cell(msgspec.Struct, frozen=True):
     low: float = math.nan
     high: float = math.nan
     word: str = ""
+    disturbed: bool = False
 
     @property
     def unclear(self) -> bool:
-        """Whether the interval holds 1."""
-        return self.low <= 1 <= self.high
+        """Whether the interval holds 1, or there is none."""
+        return not (self.low > 1 or self.high < 1)
+
+    @property
+    def text(self) -> str:
+        """What stands in it."""
+        return self.word or RATIO.show(self.ratio) + (f" {labels.SIGNS[DISTURBED]}" if self.disturbed else "")
 
 
 class Map(msgspec.Struct, frozen=True):
@@ -80,13 +84,13 @@ def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
     places = {}
     for row in every:
         key = rows.index(tuple(row[a] for a in ROWS)), columns.index(tuple(row[a] for a in COLUMNS))
-        places[key] = Cell(float(row["speedup"]), float(row["speedup_low"]), float(row["speedup_high"]))
+        ends = float(row["speedup_low"]), float(row["speedup_high"])
+        places[key] = Cell(float(row["speedup"]), *ends, disturbed=bool(row["disturbed"]))
     others = table[(table["mode"] == every[0]["mode"]) & (table["status"] != "measured")]
     for row in labels.rows(others):
         one, other = tuple(row[a] for a in ROWS), tuple(row[a] for a in COLUMNS)
         if one in rows and other in columns:
-            word = SHORT.get(row["status"], labels.status(row["status"]))
-            places.setdefault((rows.index(one), columns.index(other)), Cell(word=word))
+            places.setdefault((rows.index(one), columns.index(other)), Cell(word=labels.status(row["status"])))
     return Map(
         title=panels.title(part, ("mode", *labels.CASE_AXES)),
         rows=tuple(_named(ROWS, row, names, " · ") for row in rows),
@@ -127,7 +131,7 @@ def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
     if cell.word:
         box = Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=style.INK, linewidth=0.6, linestyle=(0, (2, 2)))
         axes.add_patch(box)
-        axes.text(column + 0.5, row + 0.5, cell.word, ha="center", va="center", fontsize=9, alpha=0.75)
+        axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=9, alpha=0.75)
         return
     reach = abs(math.log2(cell.ratio)) / most
     colour = style.COLOURS[0] if cell.ratio >= 1 else style.COLOURS[1]
@@ -136,7 +140,7 @@ def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
         axes.add_patch(
             Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=style.INK, hatch="///", linewidth=0, alpha=0.3)
         )
-    axes.text(column + 0.5, row + 0.5, RATIO.show(cell.ratio), ha="center", va="center", fontsize=11, fontweight="bold")
+    axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=11, fontweight="bold")
 
 
 def alt(found: Map, over: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.analysis.marks import DISTURBED
 from bench.report import labels
 from bench.report.plots import by_case, heat, metric
 from bench.report.plots.plot import Plot, View, finished
@@ -27,7 +28,7 @@ def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
         alt=heat.alt(found, over),
         caption=(
             f"Throughput over that of the same case with {over}: blue is faster, red is slower, hatched where the "
-            f"interval holds 1: {_kinds(view)}"
+            f"interval holds 1, or there is none: {_kinds(view)}{_disturbed(found)}"
         ),
         data=metric.data(part, labels.SPEEDUP),
     )
@@ -50,6 +51,12 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
         part=part,
         metric=labels.SPEEDUP,
     )
+
+
+def _disturbed(found: heat.Map) -> str:
+    if not any(cell.disturbed for cell in found.cells.values()):
+        return ""
+    return f" {labels.SIGNS[DISTURBED]}: either figure was disturbed."
 
 
 def _kinds(view: View) -> str:

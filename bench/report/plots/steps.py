@@ -34,8 +34,9 @@ def plots(view: View) -> list[Plot]:
             figure=lambda part=part: figure(part),  # type: ignore[misc]
             alt=alt(part),
             caption=(
-                "Time per image: a step divided by its batch, so that batches compare. Parts are means over the steps "
-                "of the window; a part that the worker did not time is in what is left."
+                "Time per image: a step divided by its batch, so that batches compare; the time at the right is that "
+                "of the whole step. Parts are means over the steps of the window; a part that the worker did not time "
+                "is in what is left, and parts that overlap may add up to more than the step."
             ),
             data=data(part),
         )
@@ -48,12 +49,17 @@ def known(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["mode"] == "train") & (table["status"] == "measured") & table["forward_share"].notna()]
 
 
+def whole(row: dict[str, object]) -> float:
+    """Seconds an image of the whole step."""
+    return float(str(row["step_seconds"])) / int(str(row["batch"]))
+
+
 def split(row: dict[str, object]) -> dict[str, float]:
     """Seconds an image of each part of a case, what is left last; parts that are not known are left out."""
-    whole = float(str(row["step_seconds"])) / int(str(row["batch"]))
-    found = {name: float(str(share)) * whole for name in PARTS if labels.there(share := row[f"{name}_share"])}
+    step = whole(row)
+    found = {name: float(str(share)) * step for name in PARTS if labels.there(share := row[f"{name}_share"])}
     # Parts of a modelled window may add up to a little more than its mean step: nothing is left then.
-    return {**found, REST: max(whole - sum(found.values()), 0.0)}
+    return {**found, REST: max(step - sum(found.values()), 0.0)}
 
 
 def rows(part: pd.DataFrame) -> list[dict[str, object]]:
@@ -71,7 +77,7 @@ def figure(part: pd.DataFrame) -> Figure:
         for look, name in [*enumerate(PARTS), (None, REST)]
         if any(one.get(name, 0.0) > 0 for one in times)
     ]
-    ends = [show_duration(sum(one.values())) for one in times]
+    ends = [show_duration(whole(row)) for row in every]
     title = panels.title(part, ("mode", *by_case.KEYS))
     return stacked.figure(title, [labels.point(row, names) for row in every], layers, "Time per image (ms)", ends)
 
@@ -85,7 +91,7 @@ def alt(part: pd.DataFrame) -> str:
         times = split(row)
         name, largest = max(times.items(), key=lambda item: item[1])
         what = labels.point(row, names) or "the case"
-        told.append(f"{what} {show_duration(sum(times.values()))}, {largest / sum(times.values()):.0%} {_word(name)}")
+        told.append(f"{what} {show_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
     return f"{TITLE}, {panels.title(part, ('mode', *by_case.KEYS))}: time per image, {'; '.join(told)}."
 
 
@@ -95,12 +101,17 @@ def _word(name: str) -> str:
 
 def data(part: pd.DataFrame) -> Data:
     """A panel's data as text: the axes, the time per image, and each part of it."""
-    columns = (*(labels.axis_title(axis) for axis in by_case.KEYS), "Time per image", *map(_word, (*PARTS, REST)))
+    columns = (
+        *(labels.axis_title(axis) for axis in by_case.KEYS),
+        "Time per step",
+        "Time per image",
+        *map(_word, (*PARTS, REST)),
+    )
     lines = []
     for row in rows(part):
         times = split(row)
         cells = [labels.device(str(row[a])) if a == "device" else str(row[a]) for a in by_case.KEYS]
-        cells.append(show_duration(sum(times.values())))
+        cells += [show_duration(float(str(row["step_seconds"]))), show_duration(whole(row))]
         cells += [show_duration(times[name]) if name in times else labels.NONE for name in (*PARTS, REST)]
         lines.append(tuple(cells))
     return columns, tuple(lines)
