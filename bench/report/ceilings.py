@@ -22,7 +22,7 @@ CARDS_NOTE = (
     "it was tried. What the driver keeps of a card for itself is not in it."
 )
 
-COLUMNS = ("Model", "Image size", "Device", "AMP", "Limit", "Largest batch", "Peak memory", "Memory of an image")
+COLUMNS = ("Model", "Size", "Device", "AMP", "Limit", "Largest batch", "Its peak", "Per image")
 
 
 class Row(msgspec.Struct, frozen=True):
