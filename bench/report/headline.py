@@ -55,7 +55,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
         )
     if (one := widest(ceilings)) is not None:
         held = f" within {limit}" if (limit := largest.within(one)) else ""
-        case = f"{point(one)}{largest.apart(one, ceilings)}"
+        case = f"{point(one)}{largest.apart(one, largest.newest(ceilings))}"
         if one.ended_by == "limit":
             return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and no larger one was tried."
         return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}."
@@ -137,7 +137,7 @@ def figures(
                 title="Largest batch that trains",
                 value=largest.batch(one),
                 unit="images",
-                case=f"Training · {point(one)}{largest.apart(one, ceilings)}",
+                case=f"Training · {point(one)}{largest.apart(one, largest.newest(ceilings))}",
                 more=f"within {limit}, {largest.why(one)}" if (limit := largest.within(one)) else largest.why(one),
             )
         )

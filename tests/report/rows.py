@@ -9,7 +9,7 @@ from bench.analysis.upgrade import Upgrade, upgrade
 from bench.records.comparison import Compared, Ran, Side
 from bench.records.outcome import Outcome, Status
 from tests.builders import make_compared, make_comparison, make_effective, make_environment, make_side
-from tests.report.upgrades import HOSTILE
+from tests.report.upgrades import HOSTILE, HOSTILE_MODEL
 
 SLOWER = [0.05, 0.051, 0.049, 0.05], [0.05, 0.051, 0.048, 0.05] * 2
 SAME = ([0.002, -0.003, 0.001, -0.001],)
@@ -62,7 +62,7 @@ def eventful() -> Sweep:
 
 def hostile() -> Sweep:
     """All text that can come from elsewhere, at its worst."""
-    case = make_compared(*SLOWER, model=HOSTILE.replace("/", "-"))
+    case = make_compared(*SLOWER, model=HOSTILE_MODEL)
     case.base, case.head = Ran(effective={"optimizer": "SGD"}), Ran(effective={"optimizer": HOSTILE})
     broken = Entry(release=f"1 {HOSTILE}", reason=HOSTILE)
     return row(broken, Entry(release=HOSTILE, found=against(case)), held=(HOSTILE,), run=HOSTILE)

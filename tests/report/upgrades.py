@@ -20,6 +20,9 @@ from tests.builders import (
 )
 
 HOSTILE = '<script>alert("x")</script> & a | b ![x](http://e.vil/p.png) **bold** `code` @octocat \x1b[31m\nnext'
+HOSTILE_MODEL = HOSTILE.partition("\x1b")[0].replace("/", "-")
+"""A model may have a name of printable characters only: others are refused when a record is read."""
+
 PACKAGES = "torch 2.14.1 → 2.15.0; it also brought triton 3.5 → 3.6"
 
 
@@ -58,7 +61,7 @@ def eventful() -> Comparison:
 
 def hostile() -> Comparison:
     """All text that a record can hold, at its worst."""
-    case = make_compared([0.055, 0.061, 0.058, 0.06], [0.05] * 8, model=HOSTILE.replace("/", "-"))
+    case = make_compared([0.055, 0.061, 0.058, 0.06], [0.05] * 8, model=HOSTILE_MODEL)
     head = Ran(effective={"optimizer": HOSTILE, HOSTILE: "x", "variables": {HOSTILE: "y"}})
     return make_comparison(
         [msgspec.structs.replace(case, base=Ran(effective={"optimizer": "SGD", "variables": {}}), head=head)],
