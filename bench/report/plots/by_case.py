@@ -44,7 +44,7 @@ def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
     """The rows of a panel, in the order of the table's own columns: model, device, precision, batch, size."""
     names = panels.varying(part, KEYS)
     found = []
-    for row in labels.rows(pd.concat(panels.divide(part, KEYS))):
+    for row in labels.rows(panels.ordered(part, KEYS)):
         low, high = (row.get(f"{metric.key}_{end}", float("nan")) for end in ("low", "high"))
         value = float(row[metric.key])
         found.append(

@@ -100,7 +100,7 @@ def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
 
 
 def _ordered(part: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
-    return pd.concat(panels.divide(part, axes))[list(axes)].drop_duplicates()
+    return panels.ordered(part, axes)[list(axes)].drop_duplicates()
 
 
 def _named(axes: Sequence[str], values: Sequence[Any], names: Sequence[str], between: str) -> str:

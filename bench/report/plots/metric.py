@@ -80,7 +80,7 @@ def data(part: pd.DataFrame, metric: Metric) -> Data:
     has_ends = f"{metric.key}_low" in part
     columns = (*(labels.axis_title(axis) for axis in by_case.KEYS), metric.title, *(["95 % interval"] * has_ends))
     rows = []
-    for row in labels.rows(pd.concat(panels.divide(part, by_case.KEYS))):
+    for row in labels.rows(panels.ordered(part, by_case.KEYS)):
         cells = [labels.device(row[axis]) if axis == "device" else str(row[axis]) for axis in by_case.KEYS]
         value = row[metric.key]
         cells.append(labels.quantity(unit, value) if labels.there(value) else labels.status(row["status"]))

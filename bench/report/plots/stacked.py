@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from bench.report.plots import scale, style
 
 ROW, AROUND = 30, 128
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "---")
+HATCHES = ("", "///", "|||", "xxx", "\\\\\\", "---")
+"""No dots: each is eight curves, which makes a picture of 25 kB one of 175."""
 
 
 class Layer(msgspec.Struct, frozen=True):

@@ -64,7 +64,7 @@ def split(row: dict[str, object]) -> dict[str, float]:
 
 def rows(part: pd.DataFrame) -> list[dict[str, object]]:
     """The cases of a panel in the order in which they are drawn."""
-    return labels.rows(pd.concat(panels.divide(part, by_case.KEYS)))
+    return labels.rows(panels.ordered(part, by_case.KEYS))
 
 
 def figure(part: pd.DataFrame) -> Figure:
