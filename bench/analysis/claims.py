@@ -31,7 +31,7 @@ from bench.records.record import Machine, Record
 
 SCATTER = 0.05
 """By how much a ratio of two peaks of memory is taken to scatter, since it has no interval of its own. Peaks of the
-same case differed by up to 2.3 % over 94 sets of processes on a CPU."""
+same case differed by up to 2.3 % within 50 sets of 4 to 20 processes on a CPU."""
 
 NAMED = 3
 """Figures that a verdict names; the others are counted."""

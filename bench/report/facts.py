@@ -18,6 +18,9 @@ from bench.records.comparison import Comparison
 from bench.records.record import Conditions, Record
 from bench.report import labels
 
+LONGEST_COMMAND = 20_000
+"""Characters of a command: names of many cases may stand in one."""
+
 Facts = list[tuple[str, str]]
 """Headings with their text."""
 
@@ -226,8 +229,13 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
         parts += ["--energy"] * any(record.recipe.energy for record in members)
         repeats = max((processes or {}).get(record.id, 1) for record in members)
         parts += ["--processes", str(repeats)] if repeats > 1 else []
-        found.append(shlex.join(parts))
+        found.append(_command(parts))
     return found
+
+
+def _command(parts: Sequence[str]) -> str:
+    """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end."""
+    return labels.plain(shlex.join(parts), LONGEST_COMMAND)
 
 
 def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
@@ -244,7 +252,7 @@ def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
         parts += ["--memory-limit", f"{limit // 2**20}MiB"] if limit else []
         parts += ["--granularity", str(granularity)] if granularity > 1 else []
         parts += ["--threads", str(threads)] if threads else []
-        found.append(shlex.join(parts))
+        found.append(_command(parts))
     return found
 
 
@@ -256,7 +264,7 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
         parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
         threads = {compared.recipe.threads for compared in one.cases}
         parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []
-        found.append(labels.plain(shlex.join(parts), 20_000))
+        found.append(_command(parts))
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from bench.errors import WrongUse
 from bench.records.record import SCHEMA, Record
-from bench.records.store import Store, check_new_run, files, new_run_name, read, resolve_run, runs, write_whole
+from bench.records.store import Store, check_new_run, encoded, files, new_run_name, read, resolve_run, runs, write_whole
 from tests.builders import make_machine, make_record
 
 RUN = "20261122-184512-3f9ac2"
@@ -240,7 +240,10 @@ def test_records_come_in_the_order_in_which_they_were_measured(tmp_path: Path) -
     assert [record.case.batch for record in read([tmp_path])[0]] == [4, 2, 1]
 
 
+WITHOUT_SCHEMA = encoded(make_record()).replace(f'"schema": {SCHEMA},'.encode(), b"", 1)
+
 JUNK = {
+    "whole-but-no-schema": (WITHOUT_SCHEMA, "no schema number"),
     "empty": (b"", "truncated"),
     "half": (b'{"schema": 1, "run": "r', "truncated"),
     "no-text": (b"\xff\xfe\x00", "malformed"),

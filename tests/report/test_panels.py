@@ -15,7 +15,7 @@ from bench.records import comparison
 from bench.records.comparison import Ran
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Data, Memory, Phase
-from bench.report import ceilings, gha, precision, side_by_side, upgrades
+from bench.report import ceilings, facts, gha, precision, side_by_side, upgrades
 from bench.report.page import FORMATS, Inputs, parse_formats, write
 from bench.report.plots import ceiling as plots_of_ceilings
 from bench.report.plots import figures, heat, steps, style
@@ -136,6 +136,19 @@ def test_a_ceiling_that_was_tried_under_a_card_s_limit_stands_for_the_line() -> 
 def test_no_ceiling_claims_more_than_was_tried(changes: dict, batch: str, why: str) -> None:
     one = make_ceiling(24, **changes)
     assert (ceilings.batch(one), ceilings.why(one)) == (batch, why)
+
+
+def test_what_was_recorded_ends_no_block_of_commands() -> None:
+    hostile = make_record(recipe=make_recipe(data="a\n```\n<script>.yaml"))
+    comparison_ = make_comparison([make_compared(*SLOWER)])
+    comparison_.base = msgspec.structs.replace(comparison_.base, asked="a\n```\nb")
+    lines = [
+        *facts.commands([hostile]),
+        *facts.regress_commands([comparison_]),
+        *facts.ceiling_commands([make_ceiling()]),
+    ]
+    assert len(lines) == 3 and not any("\n" in line for line in lines)
+    assert lines[1].startswith("python -m bench regress --base 'a ``` b' --head torch==2.15.0 --case train-")
 
 
 def test_of_several_searches_the_newest_that_found_something_counts() -> None:
