@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -43,7 +44,7 @@ def data_wait_share(record: Record) -> float | None:
     if steps is None or record.case.mode != "train":
         return None
     waits = steps.data_wait[steps.warmup :]
-    return sum(weight * wait for weight, wait in zip(steps.weights, waits, strict=True)) / steps.step_seconds
+    return float(sum(map(operator.mul, steps.weights, waits))) / steps.step_seconds
 
 
 def phase_seconds(record: Record, name: str) -> float | None:

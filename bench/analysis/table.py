@@ -132,6 +132,20 @@ def peak_memory(figures: dict[str, Memory]) -> Memory | None:
     return None
 
 
+def _once(text: Callable[[Recipe], str]) -> Callable[[Recipe], str]:
+    """The same text of a recipe, worked out once: thousands of records have the same."""
+    known: dict[str, str] = {}
+
+    @functools.wraps(text)
+    def told(recipe: Recipe) -> str:
+        if recipe.fingerprint not in known:
+            known[recipe.fingerprint] = text(recipe)
+        return known[recipe.fingerprint]
+
+    return told
+
+
+@_once
 def setup(recipe: Recipe) -> str:
     """What a recipe says that is the same on every device and in every mode: data, window, threads, its version."""
     window = f"windows of {recipe.window_steps} steps and {recipe.window_seconds:g} s"
@@ -140,6 +154,7 @@ def setup(recipe: Recipe) -> str:
     return f"{Path(recipe.data).name}{seed}, {window}{threads}, measured by rule {recipe.version} of yolopace"
 
 
+@_once
 def pins(recipe: Recipe) -> str:
     """Eight hexadecimal digits over the settings that a recipe fixes."""
     return hashlib.sha256(msgspec.json.encode(recipe.pins, order="sorted")).hexdigest()[:8]
@@ -152,8 +167,7 @@ def measured_of(records: Iterable[Record]) -> list[Record]:
 
 def one_case(record: Record) -> Hashable:
     """What the processes of one case in one run have in common: recipe, machine and software too; not yet the data."""
-    environment = record.environment
-    software = environment.python, tuple(sorted(environment.packages.items())), environment.yolopace
+    software = record.environment.fingerprint
     return record.run, record.case, record.recipe.fingerprint, record.machine.fingerprint, software
 
 

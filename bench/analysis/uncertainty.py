@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 import msgspec
@@ -71,24 +72,31 @@ def relative_half_width(steps: Steps) -> float | None:
     Returns:
         None with fewer than three steps beyond the kinds of step.
     """
-    images = np.array(steps.images[steps.warmup :] if isinstance(steps.images, list) else [1] * len(steps.window))
-    times = np.array(steps.window) / images * images.mean()
-    kinds = np.array(steps.kinds)
-    weights = np.array(steps.weights)
-    groups = np.unique(kinds)
+    times, weights = steps.window, steps.weights  # lists: numpy takes three times as long for so few numbers
+    if isinstance(steps.images, list):
+        images = steps.images[steps.warmup :]
+        middle = sum(images) / len(images)
+        times = [seconds / count * middle for seconds, count in zip(times, images, strict=True)]
+    groups: dict[int, list[float]] = {}
+    for kind, seconds in zip(steps.kinds, times, strict=True):
+        groups.setdefault(kind, []).append(seconds)
     free = len(times) - len(groups)
     if free < 2:
         return None
-    residual = times.copy()
-    for group in groups:
-        residual[kinds == group] -= times[kinds == group].mean()
-    energy = float(residual @ residual)
+    means = {kind: math.fsum(group) / len(group) for kind, group in groups.items()}
+    residual = [seconds - means[kind] for kind, seconds in zip(steps.kinds, times, strict=True)]
+    energy = _product(residual, residual)
     if energy == 0:
         return 0.0
-    lag = min(max(float(residual[1:] @ residual[:-1]) / energy, 0.0), 0.9)
+    lag = min(max(_product(residual[1:], residual[:-1]) / energy, 0.0), 0.9)
     lengthened = (1 + lag) / (1 - lag)
-    error = math.sqrt(energy / free * float(weights @ weights) * lengthened)
-    return student(max(len(times) / lengthened - 1, 1.0)) * error / float(weights @ times)
+    error = math.sqrt(energy / free * _product(weights, weights) * lengthened)
+    return student(max(len(times) / lengthened - 1, 1.0)) * error / _product(weights, times)
+
+
+def _product(one: Sequence[float], other: Sequence[float]) -> float:
+    """The scalar product of two lists."""
+    return float(sum(map(operator.mul, one, other)))
 
 
 def single_process(noise: Noise) -> float:

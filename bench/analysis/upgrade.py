@@ -20,6 +20,7 @@ from bench.analysis.verdict import (
     Judged,
     Verdict,
     alarms,
+    confirmation,
     estimate,
     first_word,
     holm,
@@ -349,12 +350,9 @@ def _finding(compared: Compared, comparison: Comparison, real: bool, grown: bool
     judged = judge(logs, fresh, comparison.margin, real)
     if judged is None:
         return Finding(compared=compared, standing=_standing(compared))
-    again = estimate(fresh) if fresh else None
-    # Its interval is of another confidence than a look's, so that no look is taken for it.
-    if judged.estimate == again:
-        counted = tuple(pair for pair in compared.pairs if pair.fresh)
-    else:
-        counted = tuple(pair for pair in compared.pairs if not pair.fresh)[: judged.estimate.pairs]
+    again = confirmation(judged.alarm, fresh, comparison.margin) if judged.alarm and real else None
+    confirming = again is not None and judged.estimate == again
+    counted = tuple(pair for pair in compared.pairs if pair.fresh is confirming)[: judged.estimate.pairs]
     seen = first_word(logs, comparison.margin, real)
     base, head = _speed([pair.base for pair in counted]), _speed([pair.head for pair in counted])
     return Finding(
@@ -362,7 +360,7 @@ def _finding(compared: Compared, comparison: Comparison, real: bool, grown: bool
         standing=Standing.COMPARED,
         judged=judged,
         looks=seen[1] if seen else look(logs),
-        fresh=again,
+        fresh=again or (estimate(fresh) if fresh else None),
         counted=counted,
         base=base,
         head=head,

@@ -10,6 +10,8 @@ History of the format, by ``schema``:
 from __future__ import annotations
 
 import functools
+import hashlib
+import operator
 from typing import Any
 
 import msgspec
@@ -119,9 +121,17 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
         return [share[kind] / kinds.count(kind) for kind in kinds]
 
     @functools.cached_property
+    def shares(self) -> list[float]:
+        """Weight of all steps of each kind together: :data:`PLAIN`, :data:`OPTIMIZER`, :data:`AFTER`."""
+        found = [0.0, 0.0, 0.0]
+        for kind, weight in zip(self.kinds, self.weights, strict=True):
+            found[kind] += weight
+        return found
+
+    @functools.cached_property
     def step_seconds(self) -> float:
         """Seconds of the mean step of training: the mean, since the median would leave out every optimizer step."""
-        return sum(weight * seconds for weight, seconds in zip(self.weights, self.window, strict=True))
+        return float(sum(map(operator.mul, self.weights, self.window)))
 
     @property
     def images_per_second(self) -> float:
@@ -160,10 +170,7 @@ class Phase(msgspec.Struct, frozen=True):
         """Seconds of this part in the mean step of training."""
         if len(self.seconds) == 1:
             return self.seconds[0]
-        share = [0.0, 0.0, 0.0]
-        for kind, weight in zip(steps.kinds, steps.weights, strict=True):
-            share[kind] += weight
-        parts = [(weight, seconds) for weight, seconds in zip(share, self.seconds, strict=True) if weight]
+        parts = [(weight, seconds) for weight, seconds in zip(steps.shares, self.seconds, strict=True) if weight]
         if any(seconds is None for _, seconds in parts):
             return None
         return sum(weight * seconds for weight, seconds in parts if seconds is not None)
@@ -321,7 +328,7 @@ class Conditions(msgspec.Struct, frozen=True):
     governor: str | None = None
 
 
-class Environment(msgspec.Struct, frozen=True):
+class Environment(msgspec.Struct, dict=True, frozen=True):
     """The software that was measured.
 
     Attributes:
@@ -333,6 +340,11 @@ class Environment(msgspec.Struct, frozen=True):
     python: str
     packages: dict[str, str]
     yolopace: str
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits over all fields."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
 
     @property
     def torch(self) -> str:

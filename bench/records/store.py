@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -212,36 +213,60 @@ def files(sources: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-DECODER = msgspec.json.Decoder(Record)
-
 PARTS = ("recipe", "effective", "environment", "machine", "device")
-"""Fields of a record that many of them have alike."""
+"""Fields of a record that many of them have alike: what stands in a file twice is decoded once."""
 
+
+def _field(field: msgspec.structs.FieldInfo) -> tuple[str, type] | tuple[str, type, Any]:
+    """A field of :class:`Record` for a struct of the same fields, in which parts are not decoded yet."""
+    kind = msgspec.Raw if field.name in PARTS else field.type
+    if field.required:
+        return field.name, kind
+    default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    return field.name, kind, msgspec.Raw(msgspec.json.encode(default)) if field.name in PARTS else default
+
+
+FIELDS = msgspec.structs.fields(Record)
+NAMES = tuple(field.name for field in FIELDS)
+UNDECODED = msgspec.json.Decoder(msgspec.defstruct("Undecoded", map(_field, FIELDS), kw_only=True))
+DECODERS = {field.name: msgspec.json.Decoder(field.type) for field in FIELDS if field.name in PARTS}
+
+Known = dict[tuple[str, bytes], Any]
+"""Parts that were decoded already, by their field and what stands in the file."""
 
 NEWEST = re.compile(rb'\s*\{\s*"schema"\s*:\s*%d\s*,' % SCHEMA)
 """How a record of the newest schema begins, as :func:`encoded` writes it."""
 
 
-def decoded(content: bytes) -> Record:
+def decoded(content: bytes, known: Known) -> Record:
     """The record in a file: at once where it is of the newest schema, else upgraded.
+
+    Args:
+        content: of the file.
+        known: parts of other records, which it shares, so that a hundred thousand fit in memory; is added to.
 
     Raises:
         Unreadable, ValueError: where there is none in it.
     """
-    if NEWEST.match(content):
-        record = DECODER.decode(content)
-        if record.schema == SCHEMA:
-            return record
-    return msgspec.convert(upgraded(msgspec.json.decode(content)), Record)
-
-
-def shared(record: Record, known: dict[bytes, object]) -> Record:
-    """The same record, its parts being the objects that others have already: a hundred thousand fit in memory."""
-    parts = {}
+    if not NEWEST.match(content):
+        content = msgspec.json.encode(upgraded(msgspec.json.decode(content)))
+    found = UNDECODED.decode(content)
+    fields: dict[str, Any] = {name: getattr(found, name) for name in NAMES}
+    if fields["schema"] != SCHEMA:
+        raise Unreadable("it is no record: it has two schema numbers")
     for name in PARTS:
-        part = getattr(record, name)
-        parts[name] = known.setdefault(msgspec.json.encode((name, part)), part)
-    return msgspec.structs.replace(record, **parts)
+        fields[name] = _part(name, bytes(fields[name]), known)
+    return Record(**fields)
+
+
+def _part(name: str, content: bytes, known: Known) -> Any:
+    key = name, content
+    if key not in known:
+        try:
+            known[key] = DECODERS[name].decode(content)
+        except msgspec.ValidationError as error:  # its path begins at the part
+            raise msgspec.ValidationError(str(error).replace("`$", f"`$.{name}")) from None
+    return known[key]
 
 
 @contextlib.contextmanager
@@ -263,11 +288,11 @@ def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
         The records, and one sentence for every file that is none.
     """
     records, complaints = [], []
-    share: dict[bytes, object] = {}
+    known: Known = {}
     with without_collecting():
         for file in files(sources):
             try:
-                records.append(shared(decoded(file.read_bytes()), share))
+                records.append(decoded(file.read_bytes(), known))
             except (Unreadable, msgspec.MsgspecError, ValueError, KeyError, OSError, RecursionError) as error:
                 complaints.append(f"{file} is left out: {error}.")
         return sorted(records, key=lambda record: (record.run, record.started)), complaints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pandas as pd
 from bench.analysis.compare import MADE
 from bench.analysis.metrics import METRICS, RATE
 from bench.report import labels
+from bench.report.plots import Plot, machines
 from bench.report.tables import markdown
 
 KEYS = ("mode", "model", "imgsz", "batch", "amp")
@@ -32,12 +34,14 @@ class Shared(msgspec.Struct, frozen=True):
         columns: machine and device, with the versions.
         lines: one a case.
         legend: sign, name and meaning of the marks that figures have.
+        plots: their throughput.
     """
 
     how: str
     columns: tuple[str, ...]
     lines: list[Line]
     legend: list[tuple[str, str, str]]
+    plots: list[Plot]
 
     def markdown(self) -> str:
         """As a Markdown table."""
@@ -56,12 +60,12 @@ def shared(table: pd.DataFrame) -> list[Shared]:
         table: latest rows of all machines.
     """
     measured = table[table["status"] == "measured"].assign(files=lambda rows: rows["data"].map(_files))
-    found = []
+    found: list[Shared] = []
     for key, rows in measured.groupby(list(ALIKE), sort=False, dropna=False):
         setup = key[0] if isinstance(key, tuple) else key
         common = rows.groupby(list(KEYS), sort=False)["machine"].transform("nunique") > 1
         if common.any():
-            found.append(_table(str(setup), rows[common]))
+            found.append(_table(str(setup), rows[common], len(found) + 1))
     return found
 
 
@@ -70,19 +74,36 @@ def _files(data: object) -> str:
     return "" if str(data).startswith(f"{MADE} ") else str(data)
 
 
-def _table(setup: str, rows: pd.DataFrame) -> Shared:
+def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
     columns: dict[tuple[Any, ...], str] = {}
     cells: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, Any]]] = {}
     for row in labels.rows(rows):
         where = tuple(row[name] for name in ("machine", "device", "torch", "ultralytics"))
         columns.setdefault(where, _title(row))
         cells.setdefault(tuple(row[name] for name in KEYS), {})[where] = row
+    names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
+    series = [
+        machines.Series(name, {place: found[where] for place, found in enumerate(cells.values()) if where in found})
+        for where, name in zip(columns, names, strict=True)
+    ]
     return Shared(
         setup,
         tuple(columns.values()),
         [_line(key, found, list(columns)) for key, found in cells.items()],
         labels.legend(labels.signs(marks) for marks in rows["marks"]),
+        machines.plots([dict(zip(KEYS, key, strict=True)) for key in cells], series, number),
     )
+
+
+def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[str]:
+    """A short name for each column: its first GPU or its CPU and the device, and what else tells it from another."""
+    short = {where: f"{titles[where[0]].partition(' · ')[0]} · {labels.device(where[1])}" for where in columns}
+    longer = {where: f"{name} · torch {where[2]}, Ultralytics {where[3]}" for where, name in short.items()}
+    full = {where: f"{where[0][:6]} · {name}" for where, name in longer.items()}
+    for names in (short, longer):
+        if len(set(names.values())) == len(names):
+            return list(names.values())
+    return list(full.values())
 
 
 def _title(row: dict[str, Any]) -> str:

@@ -135,7 +135,7 @@ class PageView(msgspec.Struct, frozen=True):
     @property
     def plots(self) -> dict[str, plots.Plot]:
         """All plots by the name that their files have."""
-        return {
+        return {plot.key: plot for one in self.shared for plot in one.plots} | {
             f"{prefix}{plot.key}": plot
             for machine in self.machines
             for prefix, panels in machine.panels

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from bench.analysis.upgrade import Conclusion, Standing, Upgrade, differing, exit_code, upgrade
-from bench.analysis.verdict import FRESH, Verdict, outstanding
+from bench.analysis.verdict import FRESH_LOOKS, Verdict, outstanding
 from bench.errors import Exit
 from bench.records.comparison import Compared, Comparison, Measured, Pair, Ran
 from bench.records.outcome import Outcome, Status
@@ -22,6 +22,8 @@ FULL = Ran(outcome=Outcome(Status.OUT_OF_MEMORY, "Tried to allocate 9 GiB."))
 FAILED = Ran(outcome=Outcome(Status.FAILED, "It broke."))
 STOPPED = Ran(outcome=Outcome(Status.INTERRUPTED, "Stopped."))
 RUNS = Ran()
+FEW = FRESH_LOOKS[0]
+"""Fresh pairs that decide where they agree."""
 
 
 def around(middle: float, count: int = 4, by: float = 0.003) -> list[float]:
@@ -31,7 +33,7 @@ def around(middle: float, count: int = 4, by: float = 0.003) -> list[float]:
 
 def slower(**changes: Any) -> Compared:
     """A case whose alarm at 6 % was confirmed at 5 %."""
-    return make_compared(around(0.06), around(0.05, FRESH), **changes)
+    return make_compared(around(0.06), around(0.05, FEW), **changes)
 
 
 def same(**changes: Any) -> Compared:
@@ -39,7 +41,7 @@ def same(**changes: Any) -> Compared:
 
 
 def faster(**changes: Any) -> Compared:
-    return make_compared(around(-0.06), around(-0.05, FRESH), **changes)
+    return make_compared(around(-0.06), around(-0.05, FEW), **changes)
 
 
 def undecided(**changes: Any) -> Compared:
@@ -77,12 +79,12 @@ def test_a_confirmed_alarm_reports_the_fresh_pairs_alone() -> None:
     assert finding.judged is not None and finding.verdict is Verdict.SLOWER and finding.confirmed
     assert finding.judged.estimate.log == pytest.approx(0.05)
     assert finding.looks is not None and finding.looks.log == pytest.approx(0.06)
-    assert len(finding.counted) == FRESH and all(pair.fresh for pair in finding.counted)
-    assert finding.pairs == (4, FRESH)
+    assert len(finding.counted) == FEW and all(pair.fresh for pair in finding.counted)
+    assert finding.pairs == (4, FEW)
 
 
 def test_an_alarm_that_fresh_pairs_refute_is_not_raised_again_by_all_cases_together() -> None:
-    found = said(make_compared(around(0.2), around(0.001, FRESH)), same(batch=4))
+    found = said(make_compared(around(0.2), around(0.001, FEW)), same(batch=4))
     assert [finding.verdict for finding in found.findings] == [Verdict.SAME, Verdict.SAME]
     assert found.overall is not None and found.overall.verdict is Verdict.SAME
     assert exit_code(found) is Exit.FINE

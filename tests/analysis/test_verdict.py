@@ -11,12 +11,14 @@ import pytest
 from scipy import stats
 
 from bench.analysis.verdict import (
-    FRESH,
+    FRESH_CONFIDENCE,
+    FRESH_LOOKS,
     LEVEL,
     LOOKS,
     Estimate,
     Verdict,
     alarms,
+    confirmation,
     estimate,
     first_word,
     holm,
@@ -33,6 +35,7 @@ from bench.records.outcome import Outcome, Status
 from tests.builders import make_compared, make_comparison, make_pair
 
 STILL = [0.001, -0.001, 0.002, -0.002]
+FEW, MANY = FRESH_LOOKS
 SLOWER = [0.101, 0.099, 0.102, 0.098]
 
 
@@ -123,6 +126,28 @@ def test_nothing_passes_for_something_about_as_seldom_as_promised() -> None:
     assert missed / 4000 == pytest.approx(LEVEL, abs=0.012)
 
 
+def test_both_looks_at_fresh_pairs_together_miss_the_truth_as_seldom_as_promised() -> None:
+    missed = sum(
+        any(not estimate(fresh[:count], FRESH_CONFIDENCE).holds_nothing for count in FRESH_LOOKS)
+        for fresh in (noise(MANY, seed) for seed in range(4000))
+    )
+    assert missed / 4000 == pytest.approx(LEVEL, abs=0.012)
+
+
+def test_fresh_pairs_end_at_the_first_look_that_confirms_or_finds_nothing() -> None:
+    assert confirmation(Verdict.SLOWER, SLOWER[:3], 0.03) is None
+    early = confirmation(Verdict.SLOWER, [*SLOWER, *[-0.1] * 4], 0.03)
+    assert early is not None and (early.pairs, early.confidence) == (FEW, FRESH_CONFIDENCE)
+    nothing = confirmation(Verdict.SLOWER, [*STILL, *SLOWER], 0.03)
+    assert nothing is not None and (nothing.pairs, nothing.verdict(0.03)) == (FEW, Verdict.SAME)
+    wide = [0.05, -0.05, 0.06, -0.06]
+    assert confirmation(Verdict.SLOWER, [*wide, *SLOWER[:3]], 0.03) is None
+    late = confirmation(Verdict.SLOWER, [*wide, *SLOWER], 0.03)
+    assert late is not None and late.pairs == MANY
+    contrary = confirmation(Verdict.FASTER, SLOWER, 0.03)
+    assert contrary is None  # the other way round decides nothing yet
+
+
 # Chances
 
 
@@ -163,11 +188,11 @@ def test_what_is_the_same_or_undecided_is_reported_from_its_look() -> None:
 
 
 def test_an_alarm_that_fresh_pairs_confirm_is_reported_from_those_alone() -> None:
-    fresh = noise(FRESH, 7, 0.06, 0.002)
+    fresh = noise(FEW, 7, 0.06, 0.002)
     judged = judge(SLOWER, fresh, 0.03, real=True)
     assert judged is not None
     assert (judged.verdict, judged.alarm) == (Verdict.SLOWER, Verdict.SLOWER)
-    assert judged.estimate == estimate(fresh)
+    assert judged.estimate == estimate(fresh, FRESH_CONFIDENCE)
     assert judged.estimate.log == pytest.approx(statistics.fmean(fresh))
 
 
@@ -176,14 +201,14 @@ def test_an_alarm_that_fresh_pairs_confirm_is_reported_from_those_alone() -> Non
     [(0.0, 0.002, Verdict.SAME), (0.03, 0.02, Verdict.INCONCLUSIVE), (-0.06, 0.002, Verdict.INCONCLUSIVE)],
 )
 def test_an_alarm_that_fresh_pairs_do_not_confirm_is_none(mean: float, sd: float, verdict: Verdict) -> None:
-    judged = judge(SLOWER, noise(FRESH, 11, mean, sd), 0.03, real=True)
+    judged = judge(SLOWER, noise(MANY, 11, mean, sd), 0.03, real=True)
     assert judged is not None
     assert (judged.verdict, judged.alarm) == (verdict, Verdict.SLOWER)
     assert judged.note == "slower at first, which fresh pairs did not confirm"
 
 
 def test_an_alarm_without_its_fresh_pairs_is_not_decided() -> None:
-    judged = judge(SLOWER, [0.1] * (FRESH - 1), 0.03, real=True)
+    judged = judge(SLOWER, [0.1] * (FEW - 1), 0.03, real=True)
     assert judged is not None
     assert (judged.verdict, judged.alarm) == (Verdict.INCONCLUSIVE, Verdict.SLOWER)
     assert "before fresh pairs confirmed it" in judged.note
@@ -248,9 +273,13 @@ def test_undecided_cases_want_pairs_and_alarms_want_fresh_ones_when_all_looks_ar
     assert outstanding(found) == {early.case.id: False}
     early.pairs += [make_pair(log) for log in STILL[2:]]
     assert outstanding(found) == {alarm.case.id: True}
-    alarm.pairs += [make_pair(0.1, fresh=True)] * (FRESH - 1)
+    alarm.pairs += [make_pair(log, fresh=True) for log in SLOWER[: FEW - 1]]
     assert outstanding(found) == {alarm.case.id: True}
-    alarm.pairs.append(make_pair(0.1, fresh=True))
+    alarm.pairs.append(make_pair(SLOWER[-1], fresh=True))
+    assert outstanding(found) == {}
+    alarm.pairs[-1] = make_pair(-0.1, fresh=True)  # four that do not agree want four more
+    assert outstanding(found) == {alarm.case.id: True}
+    alarm.pairs += [make_pair(log, fresh=True) for log in SLOWER]
     assert outstanding(found) == {}
 
 

@@ -42,7 +42,7 @@ def test_it_says_what_it_will_do_and_what_it_did(shop: Shop, bench: Commands) ->
         "ultralytics 8.4.180 (good) to 8.4.190 (bad), 9 releases between: up to 6 comparisons, which are the ends, "
         "4 probes, and the two neighbours" in ended.err
     )
-    assert "8.4.190 is slower: up to 5 more comparisons, 12 min if each takes as long" in ended.err
+    assert "8.4.190 is slower: up to 5 more comparisons, 8 min if each takes as long" in ended.err
     assert "8.4.185 is good: it takes " in ended.err and "8.4.187 is bad: it takes " in ended.err
     assert "forward" in ended.out, "the parts of the step of the last comparison"
     probes = len(shop.compared) - 2
@@ -193,8 +193,8 @@ def test_of_several_cases_those_that_are_slower_are_searched_by(shop: Shop, benc
     [
         (0, 4, "The ends were not compared"),
         (3, 3, "Whether 8.4.190 is slower than 8.4.180 is not decided"),
-        (13, 3, "The search ended early: 8.4.180 is good and 8.4.190 is bad, and 9 releases between them were not"),
-        (30, 3, "The search ended early: 8.4.185 is good and 8.4.188 is bad, and 2 releases between them were"),
+        (9, 3, "The search ended early: 8.4.180 is good and 8.4.190 is bad, and 9 releases between them were not"),
+        (22, 3, "The search ended early: 8.4.185 is good and 8.4.188 is bad, and 2 releases between them were"),
     ],
 )
 def test_ctrl_c_at_any_time_says_what_is_known(shop: Shop, bench: Commands, pairs: int, code: int, said: str) -> None:
@@ -208,7 +208,7 @@ def test_ctrl_c_at_any_time_says_what_is_known(shop: Shop, bench: Commands, pair
     assert ("stopped: --resume goes on with" if pairs else "stopped before anything was measured") in ended.err
 
 
-@pytest.mark.parametrize("stops", [3, 14, 30, 44])
+@pytest.mark.parametrize("stops", [3, 10, 22, 30])
 def test_resume_goes_on_where_it_was_stopped(shop: Shop, bench: Commands, stops: int) -> None:
     shop.factors = slower_from("8.4.186")
     shop.stops = stops
@@ -232,7 +232,7 @@ def test_the_last_comparison_is_a_fresh_one_although_the_ends_ask_the_same(shop:
     shop.stops = 0
     assert bench(*BISECT, *neighbours, "--resume").code == 1
     pairs = {folder.name.split("-", 4)[4]: len(read(folder).cases[0].pairs) for folder in bench.results.iterdir()}
-    assert pairs == {"8.4.190": 12, "8.4.189-8.4.190": 12}
+    assert pairs == {"8.4.190": 8, "8.4.189-8.4.190": 8}
 
 
 def test_github_gets_a_summary(shop: Shop, bench: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

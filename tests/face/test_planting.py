@@ -87,7 +87,7 @@ def test_what_is_planted_is_found_and_beside_it_how_far_off_it_was(patched: dict
     found = checked("+5%", 2)
     check = found["5 % planted in forward"]
     assert check.figure.startswith("slower 2 of 2; the interval holds what was planted in ")
-    assert "margin 3 %; median 12 pairs" in check.how
+    assert "margin 3 %; median 8 pairs" in check.how
     assert "found +0.00 % beside what was planted" in check.how
     base, head = (patched[copy].seen for copy in COPIES)
     assert ("forward", FLOOR) in base

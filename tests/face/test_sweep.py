@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_the_newest_releases_against_the_first_of_them(shop: Shop, bench: Comman
     assert lines[0] == "ultralytics 8.4.187 to 8.4.190"
     rows = [line.split()[:2] for line in lines[lines.index(CASE) + 1 :][:4]]
     assert rows == [["8.4.187", "first"], ["8.4.188", "same"], ["8.4.189", "slower"], ["8.4.190", "slower"]]
-    assert lines[-1].startswith("Ultralytics is slower since 8.4.189: against 8.4.187, 8.4.190 takes 5")
+    assert re.match(r"Ultralytics is slower since 8.4.189: against 8.4.187, 8.4.190 takes [45]\.\d %", lines[-1])
     assert "held the same with every release: torch==2.15.0, torchvision==0.30.0" in ended.err
     content = json.loads(bench.json.read_text())
     assert (content["verdict"], content["exit_code"], content["since"]) == ("slower", 1, "8.4.189")
@@ -182,7 +183,7 @@ def test_resume_measures_what_is_left_and_nothing_twice(shop: Shop, bench: Comma
     folders = sorted(bench.results.iterdir())
     assert folders[:2] == [first, second] and len(folders) == 3, "the third one is of the same run"
     assert len({folder.name.rsplit("-", 1)[0] for folder in folders}) == 1
-    assert [len(read(folder).cases[0].pairs) for folder in folders] == [4, 4, 12]
+    assert [len(read(folder).cases[0].pairs) for folder in folders] == [4, 4, 8]
     assert [page.parent.name for page in bench.reports.glob("sweep-*/index.html")] == [
         first.name.removesuffix("-8.4.188")
     ]
@@ -244,7 +245,7 @@ def test_pairs_are_measured_by_workers(shop: Shop, bench: Commands, monkeypatch:
     assert ended.code == 1
     assert "takes 25.0 % longer" in ended.out
     [folder] = bench.results.iterdir()
-    assert len(read(folder).cases[0].pairs) == 12
+    assert len(read(folder).cases[0].pairs) == 8
     rates = [line.split() for line in ended.out.splitlines() if line.startswith("  8.4.")]
     assert "16.0" in rates[0] and "12.8" in rates[1]
 

@@ -11,7 +11,7 @@ from bench.records.outcome import Outcome, Status
 from tests.builders import make_compared, make_comparison, make_effective, make_environment, make_side
 from tests.report.upgrades import HOSTILE, HOSTILE_MODEL
 
-SLOWER = [0.05, 0.051, 0.049, 0.05], [0.05, 0.051, 0.048, 0.05] * 2
+SLOWER = [0.05, 0.051, 0.049, 0.05], [0.04925, 0.05025, 0.04955, 0.04995] * 2
 SAME = ([0.002, -0.003, 0.001, -0.001],)
 UNSURE = ([0.05, -0.05],)
 

@@ -33,7 +33,7 @@ from tests.builders import (
 from tests.report.conftest import small_run, timed, written
 from tests.report.test_page import Reader
 
-SLOWER = [0.05, 0.051, 0.049, 0.05], [0.05, 0.051, 0.048, 0.05] * 2
+SLOWER = [0.05, 0.051, 0.049, 0.05], [0.0495, 0.0505, 0.0498, 0.0502] * 2
 
 
 def grown() -> list:

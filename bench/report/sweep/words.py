@@ -11,9 +11,8 @@ from bench.analysis.pace import Pace
 from bench.analysis.packages import difference
 from bench.analysis.packages import told as told_packages
 from bench.analysis.sweep import Entry, Point, Series, Sweep
-from bench.analysis.uncertainty import CONFIDENCE
 from bench.analysis.upgrade import Finding, Standing, Upgrade
-from bench.analysis.verdict import FRESH, Estimate
+from bench.analysis.verdict import FRESH_CONFIDENCE, FRESH_LOOKS, Estimate
 from bench.report import facts, labels
 from bench.report.upgrade import words
 
@@ -251,8 +250,8 @@ def method(found: Sweep) -> list[str]:
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
         f"{words.points(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. A release is the same if its interval lies "
         "within the margin; it is slower or faster if the interval leaves out 0 and the change is at least the margin, "
-        f"and {FRESH} fresh pairs have to confirm that: their figure alone is then reported, with an interval of "
-        f"{words.points(CONFIDENCE)}. All else is inconclusive."
+        f"and fresh pairs, {FRESH_LOOKS[0]} or {FRESH_LOOKS[1]}, have to confirm that: their figure alone is then "
+        f"reported, with an interval of {words.points(FRESH_CONFIDENCE, 2)}. All else is inconclusive."
     )
     row = (
         "Each release is judged by itself: with many of them, one may be called slower or faster by chance, though "

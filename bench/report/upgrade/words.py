@@ -16,7 +16,7 @@ from bench.analysis.metrics import show_bytes, show_duration
 from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.analysis.uncertainty import CONFIDENCE
 from bench.analysis.upgrade import Conclusion, Difference, Finding, Part, Speed, Standing, Upgrade
-from bench.analysis.verdict import FRESH, LEVEL, Estimate, Verdict
+from bench.analysis.verdict import FRESH_CONFIDENCE, FRESH_LOOKS, LEVEL, Estimate, Verdict
 from bench.records.comparison import SIDES, Ran, Side
 from bench.records.outcome import Status
 from bench.report import facts, labels, settings
@@ -432,8 +432,10 @@ def method(found: Upgrade) -> list[str]:
     )
     alarm = (
         f"An alarm has to stand against the number of cases ({labels.count(len(found.judged), 'case')} with pairs; "
-        f"Holm's rule at {points(LEVEL)}), and {FRESH} fresh pairs have to confirm it. Their figure alone is then "
-        f"reported, with an interval of {points(CONFIDENCE)}: pairs that raise an alarm tend to overstate it."
+        f"Holm's rule at {points(LEVEL)}), and fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or {FRESH_LOOKS[1]} "
+        "where those do not decide. Their figure alone is then reported, with an interval of "
+        f"{points(FRESH_CONFIDENCE, 2)} ({points(CONFIDENCE)} over both looks): pairs that raise an alarm tend to "
+        "overstate it."
     )
     memory = (
         "Peak memory is compared over all pairs of a case in the same way, with Holm's rule and without fresh pairs; "

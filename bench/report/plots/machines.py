@@ -1,0 +1,171 @@
+"""Throughput of several machines side by side: a row for each case, and in it a mark for each machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.analysis.metrics import METRICS
+from bench.report import labels
+from bench.report.plots import panels, scale, style
+from bench.report.plots.plot import Data, Plot, finished
+
+METRIC = METRICS["images_per_second"]
+KEYS = ("model", "imgsz", "batch", "amp")
+"""What a row is named by; the mode is the panel's."""
+
+ROWS, ROW, NAME, AROUND = 12, 34, 20, 92
+"""Rows that a panel may hold; heights of a row, of a machine's name, and of what else stands around."""
+
+LONGEST = 64
+"""Characters of a machine's name that have room."""
+
+CAPTION = "Waiting for data is included. Bars are 95 % intervals. Machines are shown, and their differences not tested."
+
+
+class Series(msgspec.Struct, frozen=True):
+    """What one machine measured on one device, by place of the case; places that it has not are missing.
+
+    Attributes:
+        name: tells it from the others.
+        rows: of :func:`bench.analysis.table.frame`, by place of their case.
+    """
+
+    name: str
+    rows: dict[int, dict[str, Any]]
+
+
+def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int) -> list[Plot]:
+    """The panels of some cases: for each mode, more where there are too many rows or machines.
+
+    Args:
+        cases: values of the mode and :data:`KEYS` of each.
+        series: at least one.
+        number: which table of the page they belong to, from 1.
+    """
+    found: list[tuple[list[int], Sequence[Series]]] = []
+    for mode in labels.order("mode", [case["mode"] for case in cases]):
+        places = [place for place, case in enumerate(cases) if case["mode"] == mode]
+        for start in range(0, len(places), ROWS):
+            some = places[start : start + ROWS]
+            for first in range(0, len(series), style.SERIES):
+                few = [one for one in series[first : first + style.SERIES] if any(place in one.rows for place in some)]
+                if few:
+                    found.append((some, few))
+    return [
+        finished(
+            key=panels.slug("machines", str(number), *([str(place)] if len(found) > 1 else [])),
+            title=METRIC.title,
+            figure=lambda some=some, few=few: figure([cases[p] for p in some], taken(few, some)),  # type: ignore[misc]
+            alt=alt([cases[p] for p in some], taken(few, some)),
+            caption=CAPTION,
+            data=data([cases[p] for p in some], taken(few, some)),
+        )
+        for place, (some, few) in enumerate(found, 1)
+    ]
+
+
+def taken(series: Sequence[Series], places: Sequence[int]) -> list[Series]:
+    """The same series with some of their cases only, which are counted anew."""
+    return [
+        Series(one.name, {new: one.rows[old] for new, old in enumerate(places) if old in one.rows}) for one in series
+    ]
+
+
+def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
+    """One panel; to be called within :func:`style.styled`."""
+    values = [float(row[METRIC.key]) for one in series for row in one.rows.values()]
+    logarithmic = scale.is_wide(values)
+    drawn, axes = style.canvas(AROUND + ROW * len(cases) + NAME * len(series))
+    varying = [key for key in KEYS if len({case[key] for case in cases}) > 1]
+    same = [key for key in KEYS if key not in varying]
+    axes.set_title(labels.point(cases[0], ("mode", *same)))
+    axes.set_xlabel(scale.title(METRIC, METRIC.unit.symbol, logarithmic))
+    axes.set_ylim(len(cases) - 0.5, -0.5)
+    scale.set_ticks(axes.yaxis, list(range(len(cases))), [labels.point(case, varying) for case in cases])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    for edge in range(1, len(cases)):
+        axes.axhline(edge - 0.5, color=style.INK, linewidth=0.8, alpha=0.13, zorder=1)
+    _limits(axes, series, logarithmic)
+    axes.grid(axis="x")
+    for place, one in enumerate(series):
+        _draw(axes, one, place, len(series))
+    drawn.legend(
+        handles=[_sample(place, one) for place, one in enumerate(series)],
+        loc="outside lower left",
+        frameon=False,
+        fontsize=10,
+        handlelength=1.2,
+    )
+    return drawn
+
+
+def _limits(axes: Axes, series: Sequence[Series], logarithmic: bool) -> None:
+    """A linear axis begins at 0; a logarithmic one holds all values and intervals."""
+    rows = [row for one in series for row in one.rows.values()]
+    ends = [float(row[key]) for row in rows for key in (METRIC.key, *ENDS) if labels.there(row[key])]
+    if not logarithmic:
+        axes.set_xlim(0, max(ends) * 1.06)
+        scale.round_ticks(axes.xaxis)
+        return
+    low, high = min(ends) / 1.25, max(ends) * 1.25
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    ticks = scale.decades(low, high)
+    scale.set_ticks(axes.xaxis, ticks, [scale.tick(value) for value in ticks])
+
+
+ENDS = (f"{METRIC.key}_low", f"{METRIC.key}_high")
+
+
+def _draw(axes: Axes, one: Series, place: int, count: int) -> None:
+    """The marks of a series, each a little below those of the one before it."""
+    beside = (place - (count - 1) / 2) * 0.7 / count
+    colour = style.COLOURS[place]
+    for case, row in one.rows.items():
+        value, height = float(row[METRIC.key]), case + beside
+        if labels.there(row[ENDS[0]]) and labels.there(row[ENDS[1]]):
+            reach = [[value - float(row[ENDS[0]])], [float(row[ENDS[1]]) - value]]
+            axes.errorbar([value], [height], xerr=reach, fmt="none", ecolor=colour, elinewidth=1.3, capsize=3, zorder=3)
+        axes.plot([value], [height], color=colour, marker=style.MARKERS[place], linestyle="none", zorder=4)
+
+
+def _sample(place: int, one: Series) -> Line2D:
+    return Line2D(
+        [], [], color=style.COLOURS[place], marker=style.MARKERS[place], linestyle="none",
+        label=labels.plain(one.name, LONGEST),
+    )  # fmt: skip
+
+
+def alt(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> str:
+    """One sentence: what is drawn, and the range of each machine."""
+    told = []
+    for one in series:
+        rates = sorted(float(row[METRIC.key]) for row in one.rows.values())
+        ends = " to ".join(labels.rate(rate) for rate in dict.fromkeys((rates[0], rates[-1])))
+        told.append(f"{labels.plain(one.name, LONGEST)} {ends}")
+    return f"{METRIC.title} of {labels.count(len(cases), 'case')} by machine: {'; '.join(told)}."
+
+
+def data(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Data:
+    """A panel's data as text: case, machine, rate, its interval."""
+    rows = []
+    for place, case in enumerate(cases):
+        for one in series:
+            if place in one.rows:
+                row = one.rows[place]
+                rows.append(
+                    (
+                        labels.point(case, ("mode", *KEYS)),
+                        labels.plain(one.name, LONGEST),
+                        labels.rate(row[METRIC.key]),
+                        labels.ends(METRIC.unit, row[ENDS[0]], row[ENDS[1]]) or labels.NONE,
+                    )
+                )
+    return ("Case", "Machine", METRIC.title, "95 % interval"), tuple(rows)
