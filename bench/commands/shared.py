@@ -107,7 +107,9 @@ def read_records(
         if not needed:
             return [], []
         raise NothingMeasured("there is no folder results here: measure first, with pytest bench/ --benchmark-only.")
-    records, complaints = store.read(places)
+    with store.without_collecting():
+        records, complaints = store.read(places)
+        gc.freeze()  # this process ends soon, and records are no garbage: nobody need look for it among them
     for complaint in complaints:
         say(complaint)
     if wanted is not None and records:
@@ -116,7 +118,6 @@ def read_records(
             raise NothingMeasured("no record is of such a case: see them all with python -m bench table.")
     if not records and needed:
         raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
-    gc.freeze()  # this process ends soon, and records are no garbage: nobody need look for it among them
     here = machine().fingerprint
     return calibration.stamped(records, calibration.read(calibration_folder(), here), here), complaints
 

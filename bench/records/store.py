@@ -206,11 +206,20 @@ def files(sources: Iterable[Path]) -> list[Path]:
         if source.is_file():
             found += [source] if is_record(source) else []
         elif source.is_dir():
-            inside = [*sorted(source.glob("*.json")), *sorted(source.glob("*/*.json"))]
+            folders = sorted(inner for inner in source.iterdir() if inner.is_dir())
+            inside = [folder / name for folder in (source, *folders) for name in sorted(_names(folder))]
             found += [file for file in inside if is_record(file)]
         else:
             raise WrongUse(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(found))
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of the JSON files in a folder; none where it cannot be looked into."""
+    try:
+        return [name for name in os.listdir(folder) if name.endswith(".json")]
+    except OSError:
+        return []
 
 
 PARTS = ("recipe", "effective", "environment", "machine", "device")
@@ -292,7 +301,9 @@ def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
     with without_collecting():
         for file in files(sources):
             try:
-                records.append(decoded(file.read_bytes(), known))
+                with open(file, "rb") as opened:
+                    content = opened.read()
+                records.append(decoded(content, known))
             except (Unreadable, msgspec.MsgspecError, ValueError, KeyError, OSError, RecursionError) as error:
                 complaints.append(f"{file} is left out: {error}.")
         return sorted(records, key=lambda record: (record.run, record.started)), complaints

@@ -11,7 +11,7 @@ import pandas as pd
 from bench.analysis.compare import MADE
 from bench.analysis.metrics import METRICS, RATE
 from bench.report import labels
-from bench.report.plots import Plot, machines
+from bench.report.plots import Plot, machines, panels
 from bench.report.tables import markdown
 
 KEYS = ("mode", "model", "imgsz", "batch", "amp")
@@ -30,6 +30,7 @@ class Shared(msgspec.Struct, frozen=True):
     """A table of cases that several machines measured in the same way.
 
     Attributes:
+        mode: of all of them; several where they fix the same settings.
         how: how they were measured.
         columns: machine and device, with the versions.
         lines: one a case.
@@ -37,6 +38,7 @@ class Shared(msgspec.Struct, frozen=True):
         plots: their throughput.
     """
 
+    mode: str
     how: str
     columns: tuple[str, ...]
     lines: list[Line]
@@ -78,8 +80,9 @@ def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
     columns: dict[tuple[Any, ...], str] = {}
     cells: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, Any]]] = {}
     for row in labels.rows(rows):
-        where = tuple(row[name] for name in ("machine", "device", "torch", "ultralytics"))
-        columns.setdefault(where, _title(row))
+        columns.setdefault(_where(row), _title(row))
+    for row in labels.rows(panels.ordered(rows, KEYS)):
+        where = _where(row)
         cells.setdefault(tuple(row[name] for name in KEYS), {})[where] = row
     names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
     series = [
@@ -87,6 +90,7 @@ def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
         for where, name in zip(columns, names, strict=True)
     ]
     return Shared(
+        labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
         setup,
         tuple(columns.values()),
         [_line(key, found, list(columns)) for key, found in cells.items()],
@@ -104,6 +108,10 @@ def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[s
         if len(set(names.values())) == len(names):
             return list(names.values())
     return list(full.values())
+
+
+def _where(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("machine", "device", "torch", "ultralytics"))
 
 
 def _title(row: dict[str, Any]) -> str:

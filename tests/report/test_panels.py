@@ -300,7 +300,7 @@ def test_machines_stand_side_by_side_where_they_measured_the_same(tmp_path: Path
     assert [best for _, _, best in line.cells] == [False, True]
     assert found.columns[1].startswith("Apple M4") and "mps" in found.columns[1]
     assert line.cells[1][1].startswith("80.0 images/s (79.")
-    assert "Side by side" in written(records, tmp_path)
+    assert "Side by side: training" in written(records, tmp_path)
 
 
 def test_a_figure_keeps_its_mark_beside_that_of_another_machine() -> None:
