@@ -273,8 +273,9 @@ def _part(name: str, content: bytes, known: Known) -> Any:
     if key not in known:
         try:
             known[key] = DECODERS[name].decode(content)
-        except msgspec.ValidationError as error:  # its path begins at the part
-            raise msgspec.ValidationError(str(error).replace("`$", f"`$.{name}")) from None
+        except msgspec.ValidationError as error:  # its path begins at the part, and at its root there is none
+            said, _, place = str(error).partition(" - at `$")
+            raise msgspec.ValidationError(f"{said} - at `$.{name}{place or '`'}") from None
     return known[key]
 
 

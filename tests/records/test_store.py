@@ -240,6 +240,11 @@ def test_records_come_in_the_order_in_which_they_were_measured(tmp_path: Path) -
     assert [record.case.batch for record in read([tmp_path])[0]] == [4, 2, 1]
 
 
+def spoilt(**parts: object) -> bytes:
+    """A record with other parts in it."""
+    return msgspec.json.encode({**msgspec.to_builtins(make_record()), **parts})
+
+
 WITHOUT_SCHEMA = encoded(make_record()).replace(f'"schema": {SCHEMA},'.encode(), b"", 1)
 
 JUNK = {
@@ -251,6 +256,13 @@ JUNK = {
     "no-schema": (b'{"run": "r1"}', "no schema number"),
     "newer": (b'{"schema": 1000}', "a newer yolopace wrote it (schema 1000, this one knows"),
     "fields-missing": (b'{"schema": 1}', "missing required field"),
+    "schema-twice": (
+        encoded(make_record()).replace(b'"schema": %d,' % SCHEMA, b'"schema": %d, "schema": 1,' % SCHEMA, 1),
+        "two schema numbers",
+    ),
+    "part-null": (spoilt(machine=None), "at `$.machine`"),
+    "part-empty": (spoilt(environment={}), "missing required field `python` - at `$.environment`"),
+    "within-a-part": (spoilt(recipe={**msgspec.to_builtins(make_record().recipe), "pins": 7}), "at `$.recipe.pins`"),
 }
 
 
@@ -264,6 +276,13 @@ def test_junk_is_a_complaint_and_the_rest_is_read(name: str, tmp_path: Path) -> 
     assert len(complaints) == 1
     assert complaints[0].startswith(f"{tmp_path}/{RUN}/{name}.json is left out: ")
     assert why in complaints[0]
+
+
+def test_records_share_the_parts_that_they_have_alike(tmp_path: Path) -> None:
+    save(tmp_path, make_record(batch=2), make_record(batch=4))
+    (one, other), _ = read([tmp_path])
+    assert one.case != other.case
+    assert one.machine is other.machine and one.environment is other.environment and one.recipe is other.recipe
 
 
 def test_a_record_that_contradicts_itself_is_a_complaint(tmp_path: Path) -> None:
