@@ -16,6 +16,7 @@ import msgspec
 from bench.analysis.noise import LOOKS
 from bench.analysis.table import MEMORY_ORDER
 from bench.analysis.verdict import (
+    FRESH_CONFIDENCE,
     Estimate,
     Judged,
     Verdict,
@@ -360,7 +361,7 @@ def _finding(compared: Compared, comparison: Comparison, real: bool, grown: bool
         standing=Standing.COMPARED,
         judged=judged,
         looks=seen[1] if seen else look(logs),
-        fresh=again or (estimate(fresh) if fresh else None),
+        fresh=again or (estimate(fresh, FRESH_CONFIDENCE) if fresh else None),
         counted=counted,
         base=base,
         head=head,

@@ -206,12 +206,20 @@ def files(sources: Iterable[Path]) -> list[Path]:
         if source.is_file():
             found += [source] if is_record(source) else []
         elif source.is_dir():
-            folders = sorted(inner for inner in source.iterdir() if inner.is_dir())
-            inside = [folder / name for folder in (source, *folders) for name in sorted(_names(folder))]
+            inside = [folder / name for folder in (source, *_folders(source)) for name in sorted(_names(folder))]
             found += [file for file in inside if is_record(file)]
         else:
             raise WrongUse(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(found))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Folders within one; none where it cannot be looked into."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(Path(inner) for inner in found if inner.is_dir())
+    except OSError:
+        return []
 
 
 def _names(folder: Path) -> list[str]:
@@ -258,7 +266,11 @@ def decoded(content: bytes, known: Known) -> Record:
         Unreadable, ValueError: where there is none in it.
     """
     if not NEWEST.match(content):
-        content = msgspec.json.encode(upgraded(msgspec.json.decode(content)))
+        raw = msgspec.json.decode(content)
+        try:
+            content = msgspec.json.encode(upgraded(raw))
+        except (AttributeError, TypeError, KeyError) as error:
+            raise Unreadable("its fields are not those of its schema number") from error
     found = UNDECODED.decode(content)
     fields: dict[str, Any] = {name: getattr(found, name) for name in NAMES}
     if fields["schema"] != SCHEMA:

@@ -15,6 +15,9 @@ from bench.report.plots import Plot, machines, panels
 from bench.report.tables import markdown
 
 KEYS = ("mode", "model", "imgsz", "batch", "amp")
+NAME = 44
+"""Characters of a chip that have room in a short name."""
+
 ALIKE = ("setup", "pins", "files")
 """Columns that figures have to agree on before they may stand beside each other."""
 
@@ -101,13 +104,13 @@ def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
 
 def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[str]:
     """A short name for each column: its first GPU or its CPU and the device, and what else tells it from another."""
-    short = {where: f"{titles[where[0]].partition(' · ')[0]} · {labels.device(where[1])}" for where in columns}
-    longer = {where: f"{name} · torch {where[2]}, Ultralytics {where[3]}" for where, name in short.items()}
-    full = {where: f"{where[0][:6]} · {name}" for where, name in longer.items()}
-    for names in (short, longer):
-        if len(set(names.values())) == len(names):
-            return list(names.values())
-    return list(full.values())
+    short = [f"{labels.plain(titles[w[0]].partition(' · ')[0], NAME)} · {labels.device(w[1])}" for w in columns]
+    longer = [f"torch {w[2]} · Ultralytics {w[3]} · {name}" for w, name in zip(columns, short, strict=True)]
+    full = [f"{w[0][:6]} · {name}" for w, name in zip(columns, longer, strict=True)]
+    for names in (short, longer, full):
+        if len({labels.plain(name, machines.LONGEST) for name in names}) == len(names):
+            return names
+    return [f"{number} · {name}" for number, name in enumerate(full, 1)]
 
 
 def _where(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -260,6 +260,8 @@ JUNK = {
         encoded(make_record()).replace(b'"schema": %d,' % SCHEMA, b'"schema": %d, "schema": 1,' % SCHEMA, 1),
         "two schema numbers",
     ),
+    "old-and-spoilt": (spoilt(schema=1, phases=None), "its fields are not those of its schema number"),
+    "old-with-words-for-seconds": (spoilt(schema=1, phases={"a": {"seconds": ["x"]}}), "not those of its schema"),
     "part-null": (spoilt(machine=None), "at `$.machine`"),
     "part-empty": (spoilt(environment={}), "missing required field `python` - at `$.environment`"),
     "within-a-part": (spoilt(recipe={**msgspec.to_builtins(make_record().recipe), "pins": 7}), "at `$.recipe.pins`"),
@@ -292,6 +294,16 @@ def test_a_record_that_contradicts_itself_is_a_complaint(tmp_path: Path) -> None
     records, complaints = read([tmp_path])
     assert records == []
     assert "out of range" in complaints[0]
+
+
+def test_a_folder_that_cannot_be_looked_into_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, make_record())
+
+    def refused(folder: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.scandir", refused)
+    assert read([tmp_path]) == ([], [])
 
 
 def test_a_folder_that_is_called_like_a_record_is_a_complaint(tmp_path: Path) -> None:

@@ -63,6 +63,13 @@ def test_machines_of_one_kind_are_told_apart_by_versions_or_else_by_their_finger
     assert [row[1][:6] for row in found.rows] == ["aaaaaa", "cccccc"]
 
 
+def test_long_names_of_one_chip_are_still_told_apart() -> None:
+    long = "NVIDIA GeForce RTX 4090 Laptop Something Edition with a name that never ends"
+    twins = [on(long, fingerprint, 20.0) for fingerprint in ("aaaaaaaaaaaa", "aaaaaabbbbbb")]
+    found = beside(twins).plots[0]
+    assert len({row[1] for row in found.rows}) == 2
+
+
 def test_many_cases_and_many_machines_are_several_panels() -> None:
     cases = [box(20.0 + size, imgsz=32 * size) for size in range(1, 20)]
     cases += [mac(90.0 + size, imgsz=32 * size) for size in range(1, 20)]
