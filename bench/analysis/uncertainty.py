@@ -72,7 +72,7 @@ def relative_half_width(steps: Steps) -> float | None:
     Returns:
         None with fewer than three steps beyond the kinds of step.
     """
-    times, weights = steps.window, steps.weights  # lists: numpy takes three times as long for so few numbers
+    times, weights = steps.window, steps.weights  # lists: for so few numbers numpy costs more than it saves
     if isinstance(steps.images, list):
         images = steps.images[steps.warmup :]
         middle = sum(images) / len(images)
