@@ -92,9 +92,9 @@ def report(
     format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
 ) -> None:
     """Make the report of the given runs: cases, ceilings and live comparisons."""
-    from bench.analysis.speedup import parse_baseline, speedups
-    from bench.analysis.table import frame, latest
-    from bench.report.page import Inputs, parse_formats, write
+    from bench.analysis.speedup import parse_baseline
+    from bench.report.page import Inputs, gather, parse_formats, save
+    from bench.report.plots import drawing
 
     images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
     chosen = parse_baseline(baseline) if baseline else None
@@ -109,8 +109,10 @@ def report(
         baseline=chosen,
         complaints=[*complaints, *about_ceilings, *about_comparisons],
     )
-    print(write(inputs, output, formats))
-    if chosen and speedups(latest(frame(records, images)), chosen).empty:
+    with drawing.beside():
+        page = gather(inputs)
+        print(save(page, output, formats))
+    if chosen and not page.compared:
         say(f"no measured case has a counterpart with {baseline}, so the report has no speed-ups.")
     if not ceilings and not comparisons and not any(r.outcome.status.value == "measured" for r in records):
         raise NothingMeasured("no case was measured: the report lists why.")

@@ -397,6 +397,20 @@ def _capability(record: Record) -> float | None:
         return None
 
 
+def mac_autobatch(seen: Seen) -> Answer:
+    """What Ultralytics takes for ``batch=-1`` on mps."""
+    found = []
+    for record in seen.records:
+        taken = record.effective.get("autobatch")
+        if record.case.device_kind != "mps" or record.outcome.status is not Status.MEASURED:
+            continue
+        if isinstance(taken, int):
+            found.append((Verdict.FAILS, f"Ultralytics takes {taken}, whatever would fit ({_software(record)})"))
+        elif isinstance(taken, str):
+            found.append((Verdict.HOLDS, f"Ultralytics ends with {taken} ({_software(record)})"))
+    return together(found)
+
+
 MOST_WORKERS = 2
 """Data loader processes that the guides call safe on macOS."""
 
@@ -441,6 +455,18 @@ def tf_single(seen: Seen) -> Answer:
     return None
 
 
+def ddp_launch(seen: Seen) -> Answer:
+    """Whether Ultralytics starts the processes of several devices itself, as cases that trained on some tell."""
+    found = [
+        (Verdict.FAILS, f"its train() starts them itself, by torch.distributed.run ({_software(record)}; by its code)")
+        for record in seen.records
+        if ranks(record.case.device) > 1
+        and record.outcome.status is Status.MEASURED
+        and record.effective.get("own_ranks") is True
+    ]
+    return together(found)
+
+
 def ddp_syncbn(seen: Seen) -> Answer:
     """Batch norm layers of cases on several cards."""
     several = {
@@ -459,12 +485,14 @@ def ddp_syncbn(seen: Seen) -> Answer:
 JUDGES: dict[str, Callable[[Seen], Answer]] = {
     "mac-speed": mac_speed,
     "mac-amp-error": mac_amp_error,
+    "mac-autobatch": mac_autobatch,
     "mac-workers": mac_workers,
     "mac-batch": mac_batch,
     "mac-size": mac_size,
     "tf-fallback": tf_fallback,
     "tf-single": tf_single,
     "ddp-scaling": ddp_scaling,
+    "ddp-launch": ddp_launch,
     "ddp-syncbn": ddp_syncbn,
     "oom-3090": oom_3090,
     "amp-time": amp_time,

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from bench.analysis.counted import logs_of
 from bench.analysis.noise import LOOKS
 from bench.analysis.table import MEMORY_ORDER
 from bench.analysis.verdict import (
@@ -153,6 +154,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         judged: of its speed; None without a pair.
         looks, fresh: what the planned looks saw, and what the fresh pairs did; ``judged`` reports one of them.
         counted: the pairs that the reported figure comes from.
+        whole: whether every step of theirs counts, because what differs is in few of them (:func:`logs_of`).
         base, head: speeds in those.
         parts: of a step in those, the one that grew most first (that shrank most, where the step became shorter).
         memory: None where a side does not tell.
@@ -164,6 +166,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     looks: Estimate | None = None
     fresh: Estimate | None = None
     counted: tuple[Pair, ...] = ()
+    whole: bool = False
     base: Speed | None = None
     head: Speed | None = None
     parts: tuple[Part, ...] = ()
@@ -183,6 +186,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def pairs(self) -> tuple[int, int]:
         """How many pairs of the looks and how many fresh ones there are."""
         return len(self.compared.looks), len(self.compared.fresh)
+
+    @property
+    def logs(self) -> list[float]:
+        """``ln(head / base)`` of the pairs that the reported figure comes from."""
+        return [pair.whole if self.whole else pair.log for pair in self.counted]
 
     @property
     def confirmed(self) -> bool:
@@ -330,7 +338,8 @@ def upgrade(comparison: Comparison) -> Upgrade:
     """All that is to be said of a comparison, however far it came."""
     cases = comparison.cases
     margin = comparison.margin
-    real = alarms({compared.case.id: compared.looks for compared in cases if compared.pairs}, margin)
+    logs = {compared.case.id: logs_of(compared, margin).looks for compared in cases if compared.pairs}
+    real = alarms(logs, margin)
     grown = holm({compared.case.id: p_value(_memory(compared.pairs)[1]) for compared in cases if compared.pairs})
     findings = tuple(
         _finding(compared, comparison, compared.case.id in real, compared.case.id in grown) for compared in cases
@@ -347,7 +356,8 @@ def upgrade(comparison: Comparison) -> Upgrade:
 
 def _finding(compared: Compared, comparison: Comparison, real: bool, grown: bool) -> Finding:
     """What is said of one case; ``real`` and ``grown``: whether its speed and its memory are no chance finds."""
-    logs, fresh = compared.looks, compared.fresh
+    figures = logs_of(compared, comparison.margin)
+    logs, fresh = figures.looks, figures.fresh
     judged = judge(logs, fresh, comparison.margin, real)
     if judged is None:
         return Finding(compared=compared, standing=_standing(compared))
@@ -363,6 +373,7 @@ def _finding(compared: Compared, comparison: Comparison, real: bool, grown: bool
         looks=seen[1] if seen else look(logs),
         fresh=again or (estimate(fresh, FRESH_CONFIDENCE) if fresh else None),
         counted=counted,
+        whole=figures.whole,
         base=base,
         head=head,
         parts=_parts(compared.case, counted, base, head),
@@ -394,7 +405,7 @@ def _overall(findings: Sequence[Finding], margin: float) -> Judged | None:
     """
     if len(findings) == 1:
         return findings[0].judged
-    return overall([[pair.log for pair in finding.counted] for finding in findings], margin)
+    return overall([finding.logs for finding in findings], margin)
 
 
 def _speed(measured: Sequence[Measured]) -> Speed:

@@ -1,6 +1,6 @@
 """Whether one environment is slower than another: pairs of processes, planned looks, an interval, a verdict.
 
-A pair is one number: ``ln(head / base)`` of the mean step of two processes that took turns. The interval comes from
+A pair is one number: ``ln(head / base)`` of the steps of two processes that took turns. The interval comes from
 pairs alone (Student's t), never from steps. There are three planned looks, each at a level at which all of them
 together are wrong in one of twenty cases (Pocock, 1977); an alarm is confirmed by fresh pairs, so that the figure that
 is reported is not the one that raised it; and where there are many cases, Holm's rule (1979) keeps the chance that any
@@ -19,7 +19,7 @@ from scipy.special import stdtr  # scipy.stats has the whole test, and takes hal
 
 from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.analysis.uncertainty import CONFIDENCE, half_width, student
-from bench.records.comparison import Compared, Comparison, Pair
+from bench.records.comparison import Pair
 
 FRESH_LOOKS = (4, 8)
 """Fresh pairs, none of which raised the alarm, after which it is looked whether they confirm it."""
@@ -213,28 +213,6 @@ def alarms(cases: Mapping[str, Sequence[float]], margin: float) -> set[str]:
     real = holm({name: p_over_looks(logs) for name, logs in cases.items()})
     words = {name: first_word(logs, margin) for name, logs in cases.items()}
     return {name for name, word in words.items() if name in real and word is not None and word[0].alarm}
-
-
-def outstanding(comparison: Comparison) -> dict[str, bool]:
-    """Which cases want one more pair, by their id, and whether that is to confirm an alarm; empty: all is decided.
-
-    Cases that one side cannot run, or whose processes died, want none. Alarms are put to the test when the looks of
-    every case are over: which of them stand depends on all. One that stands goes on standing: chances of the others
-    only become smaller, and with them the bar lower.
-    """
-    live = {one.case.id: one for one in comparison.cases if one.both and not one.trouble}
-    raised = alarms({one.case.id: one.looks for one in comparison.cases if one.pairs}, comparison.margin)
-    undecided = {name for name, one in live.items() if first_word(one.looks, comparison.margin, name in raised) is None}
-    if undecided:
-        return dict.fromkeys(sorted(undecided), False)
-    alarmed = {name: live[name] for name in sorted(raised & live.keys())}
-    return {name: True for name, one in alarmed.items() if _unconfirmed(one, comparison.margin)}
-
-
-def _unconfirmed(one: Compared, margin: float) -> bool:
-    """Whether an alarm that stands wants more fresh pairs."""
-    word = first_word(one.looks, margin)
-    return word is not None and confirmation(word[0], one.fresh, margin) is None
 
 
 def judge(logs: Sequence[float], fresh: Sequence[float], margin: float, real: bool) -> Judged | None:

@@ -248,7 +248,7 @@ def take_pairs(
         KeyboardInterrupt: after what is known was written.
         WrongUse: where an environment or the data cannot be used at all.
     """
-    from bench.analysis.verdict import outstanding
+    from bench.analysis.counted import outstanding
     from bench.records.comparison import rescue
     from bench.request import needs_network
     from bench.runner.launcher import open_launcher

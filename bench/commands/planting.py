@@ -16,8 +16,9 @@ from pathlib import Path
 
 import msgspec
 
+from bench.analysis.counted import outstanding
 from bench.analysis.upgrade import Finding, upgrade
-from bench.analysis.verdict import Verdict, estimate, outstanding
+from bench.analysis.verdict import Verdict, estimate
 from bench.cases.axes import AXES
 from bench.cases.case import parse_case
 from bench.cases.matrix import Planned, expand, profile
@@ -72,7 +73,7 @@ class Effect(msgspec.Struct, frozen=True):
 EFFECTS = {
     effect.name: effect
     for effect in (
-        Effect("none", 0.0, "forward", 0.01, "none slower or faster; ≤ 1 % after 8 pairs"),
+        Effect("none", 0.0, "forward", 0.015, "none slower or faster; ≤ 1 % after 8 pairs"),
         Effect("+5%", 0.05, "forward", 0.03, "slower in 19 of 20"),
         Effect("+2%", 0.02, "forward", 0.01, "slower in 15 of 20"),
         Effect("optimizer", 0.05, "optimizer", 0.03, "slower, by the optimizer", 3),
@@ -121,7 +122,7 @@ class Trial(msgspec.Struct, frozen=True):
 def trial(comparison: Comparison, beside: Beside) -> Trial:
     """A whole comparison and what is known beside it."""
     [finding] = upgrade(comparison).findings
-    logs = comparison.cases[0].looks[:8]
+    logs = [pair.log for pair in comparison.cases[0].looks[:8]]
     return Trial(
         finding=finding,
         planted=math.log1p(beside.planted / finding.base.seconds) if finding.base else math.nan,

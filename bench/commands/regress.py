@@ -169,7 +169,7 @@ def continued(
     question: Comparison, known: list[Comparison], results: Path, margin: float | None
 ) -> tuple[Comparison, Path]:
     """The newest comparison that asks the same, one that is not decided before others."""
-    from bench.analysis.verdict import outstanding
+    from bench.analysis.counted import outstanding
 
     same = [one for one in known if one.same_question(question)]
     if not same:

@@ -17,6 +17,7 @@ import msgspec
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
 from bench.errors import WrongUse
+from bench.records.neighbours import log_ratio
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Conditions, Environment, Machine, Memory, Phase, Steps
 from bench.records.store import COMPARISON, encoded, write_whole
@@ -67,6 +68,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
         redone: how often the pair was begun anew because something disturbed it, or a worker died.
         died: one sentence for each worker that did, the side first.
         disturbed: what disturbed it, one phrase each; judged by what the system told, never by speed.
+        turn: steps that each did at a time; 0 where that is not told, or they ran one after the other.
         seconds: that the pair cost, starting and warming up included.
         base, head: what they measured.
     """
@@ -81,12 +83,19 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     redone: int = 0
     died: list[str] = []
     disturbed: list[str] = []
+    turn: int = 0
     seconds: float = 0.0
 
     @property
-    def log(self) -> float:
-        """``ln(head / base)`` of the mean step of training; above 0 head is slower."""
+    def whole(self) -> float:
+        """``ln(head / base)`` of the mean step of training, every step counted; above 0 head is slower."""
         return math.log(self.head.steps.step_seconds / self.base.steps.step_seconds)
+
+    @property
+    def log(self) -> float:
+        """The same from steps that ran one beside the other, where there are such (:func:`log_ratio`)."""
+        found = log_ratio(self.base.steps, self.head.steps) if self.turn == 1 else None
+        return self.whole if found is None else found
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,14 +155,14 @@ class Compared(msgspec.Struct, kw_only=True):
         check_measured(self.case)
 
     @property
-    def looks(self) -> list[float]:
-        """``ln(head / base)`` of the pairs of the planned looks."""
-        return [pair.log for pair in self.pairs if not pair.fresh]
+    def looks(self) -> list[Pair]:
+        """The pairs of the planned looks."""
+        return [pair for pair in self.pairs if not pair.fresh]
 
     @property
-    def fresh(self) -> list[float]:
-        """The same of the pairs that were to confirm an alarm."""
-        return [pair.log for pair in self.pairs if pair.fresh]
+    def fresh(self) -> list[Pair]:
+        """Those that were to confirm an alarm."""
+        return [pair for pair in self.pairs if pair.fresh]
 
     @property
     def both(self) -> bool:

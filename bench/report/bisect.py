@@ -13,11 +13,10 @@ from bench.analysis.packages import told as told_packages
 from bench.analysis.upgrade import Finding, Upgrade
 from bench.records.comparison import SIDES
 from bench.records.outcome import Status
-from bench.report import labels
+from bench.report import labels, tables
 from bench.report.sweep.text import columns
 from bench.report.upgrade import data, words
 from bench.report.upgrade.markdown import markdown as of_comparison
-from bench.report.upgrade.markdown import spared
 
 SCHEMA = 1
 """Raise it when a key goes or changes its meaning."""
@@ -165,10 +164,10 @@ def packages(seen: Upgrade, package: str) -> str:
 
 def markdown(found: Bisection) -> str:
     """The same for a pull request: the conclusion, the probes, and the comparison of the neighbours."""
-    lines = "<br>".join(map(spared, conclusion(found)))
-    parts = [f"### {spared(title(found))}", f"**{labels.status(found.answer.value)}**: {lines}"]
+    lines = "<br>".join(map(tables.escaped, conclusion(found)))
+    parts = [f"### {tables.escaped(title(found))}", f"**{labels.status(found.answer.value)}**: {lines}"]
     if found.probes:
-        parts.append("\n".join(f"- {spared(brief(probe))}" for probe in found.probes))
+        parts.append("\n".join(f"- {tables.escaped(brief(probe))}" for probe in found.probes))
     shown = found.last or found.ends
     if shown:
         parts.append(of_comparison(shown, packages(shown, found.package)).strip("\n"))

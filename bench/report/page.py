@@ -16,7 +16,7 @@ from bench.report import gha, labels, tables, view
 from bench.report.plots import Plot
 from bench.report.view import Inputs
 
-__all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "parse_formats", "write"]
+__all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "gather", "parse_formats", "save", "write"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -46,12 +46,33 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def write(inputs: Inputs, output: Path, formats: Sequence[str] = USUAL) -> Path:
+    """Gather the page of some inputs, and write it: :func:`gather` and :func:`save`."""
+    return save(gather(inputs), output, formats)
+
+
+def gather(inputs: Inputs) -> view.PageView:
+    """What the page shows.
+
+    Args:
+        inputs: what was measured, and how it is looked at.
+
+    Raises:
+        NothingMeasured: without anything to show. Where there are records and none has a figure, the page says why.
+    """
+    if inputs.empty:
+        raise NothingMeasured(
+            "There is no record to report: measure something first, with pytest bench/ --benchmark-only."
+        )
+    return view.page(inputs)
+
+
+def save(page: view.PageView, output: Path, formats: Sequence[str] = USUAL) -> Path:
     """Write the report into a folder, which is made where it does not exist.
 
     ``index.html`` is one file that needs no other. It is written last, so that where it is new, all of the report is.
 
     Args:
-        inputs: what was measured, and how it is looked at.
+        page: what it shows.
         output: the folder.
         formats: some of :data:`FORMATS`; Markdown brings the pictures that it shows.
 
@@ -59,14 +80,9 @@ def write(inputs: Inputs, output: Path, formats: Sequence[str] = USUAL) -> Path:
         The path of the file that was written last: ``index.html``, where there is one.
 
     Raises:
-        NothingMeasured: without anything to show. Where there are records and none has a figure, the page says why.
         WrongUse: where the folder cannot be written to.
     """
-    if inputs.empty:
-        raise NothingMeasured(
-            "There is no record to report: measure something first, with pytest bench/ --benchmark-only."
-        )
-    files = _files(view.page(inputs), formats)
+    files = _files(page, formats)
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -87,10 +88,24 @@ def shown(column: str, value: Any) -> str:
     return metric.unit.show(float(value)) if metric else str(value)
 
 
+SIGNS = re.compile(r"[\\`*\[\]~$|]|(?<!\w)_|_(?!\w)|^#")
+"""What Markdown reads as more than itself: code, emphasis, links and images, formulas, columns, headings."""
+
+CALL = re.compile(r"@(?=\w)")
+"""What GitHub would call somebody by."""
+
+
 def escaped(text: str) -> str:
-    """Text for Markdown, on one line and within one cell: it makes neither columns nor HTML."""
-    line = labels.plain(" ".join(text.split()))
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
+    """Text for Markdown, on one line and within one cell: it makes neither columns nor Markdown nor HTML, and calls
+    nobody.
+    """
+    line = SIGNS.sub(r"\\\g<0>", labels.plain(" ".join(text.split())))
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return CALL.sub("@\N{ZERO WIDTH SPACE}", line)
+
+
+class Own(str):
+    """Markdown of our own, for a cell: nothing in it is escaped."""
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool] = ()) -> str:
@@ -98,9 +113,15 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
 
     Args:
         columns: headings.
-        rows: cells; a line break in one stays one.
+        rows: cells, which are escaped but for an :class:`Own`; a line break in one stays one.
         right: for each column whether it is aligned to the right; left where nothing is said.
     """
-    lines = [["<br>".join(escaped(line) for line in cell.split("\n")) or NONE for cell in row] for row in rows]
+    lines = [
+        [
+            "<br>".join(line if isinstance(cell, Own) else escaped(line) for line in cell.split("\n")) or NONE
+            for cell in row
+        ]
+        for row in rows
+    ]
     sides = ["right" if is_right else "left" for is_right in right] or ["left"] * len(columns)
     return tabulate(lines, [escaped(c) for c in columns], "pipe", colalign=sides, disable_numparse=True) + "\n"

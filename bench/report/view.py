@@ -68,7 +68,12 @@ class Software(msgspec.Struct, frozen=True):
 
 
 class MachineView(msgspec.Struct, frozen=True):
-    """One machine's section; ``prefix`` is the first part of the file names of plots that no software has."""
+    """One machine's section.
+
+    Attributes:
+        prefix: first part of the file names of plots that no software has.
+        compared: whether it has speed-ups over a baseline.
+    """
 
     id: str
     prefix: str
@@ -78,6 +83,7 @@ class MachineView(msgspec.Struct, frozen=True):
     facts: Facts
     details: Facts
     software: list[Software]
+    compared: bool
     ceilings: ceilings.Ceilings | None
     precision: precision.Precision | None
     upgrades: upgrades.Upgrades | None
@@ -120,6 +126,7 @@ class PageView(msgspec.Struct, frozen=True):
         intervals: a paragraph on each kind of interval that the page has.
         version: of this suite.
         live: how far a run has come that still goes on, in words; empty where it is over.
+        compared: whether it has speed-ups over a baseline.
     """
 
     machines: list[MachineView]
@@ -131,6 +138,7 @@ class PageView(msgspec.Struct, frozen=True):
     intervals: list[str]
     version: str
     live: str = ""
+    compared: bool = False
 
     @property
     def plots(self) -> dict[str, plots.Plot]:
@@ -201,6 +209,7 @@ def page(inputs: Inputs) -> PageView:
         intervals=[labels.INTERVALS[kind] for kind in labels.interval_kinds(newest)],
         version=__version__,
         live=inputs.live,
+        compared=any(machine.compared for machine in machines),
     )
 
 
@@ -237,6 +246,7 @@ def _machine(number: int, table: pd.DataFrame, inputs: Inputs, several: bool) ->
         facts=facts.machine_facts(seen) if seen else [("Machine", machine.title)],
         details=facts.details(seen) if seen else [("Fingerprint", machine.fingerprint)],
         software=software,
+        compared=any(len(one) for one in ratios),
         ceilings=ceilings.section(inputs.ceilings),
         precision=precision.panel([rows for _, rows in parts], inputs.ceilings),
         upgrades=upgrades.section(inputs.comparisons),

@@ -146,6 +146,7 @@ def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, plan: Plan
         head=measured(events[1]),
         processors=own,
         disturbed=list(dict.fromkeys([*seen, *told])),
+        turn=TURN[kind] if TURN[kind] < WHOLE else 0,
         seconds=round(time.monotonic() - began, 3),
     )
     mendable = bool(seen) or any(event["mendable"] for event in events)

@@ -206,6 +206,25 @@ def test_an_m2_is_known_by_its_name(batch: int, chip: str, changes: dict[str, An
     assert verdicts(ceilings=[make_ceiling(batch, **{**what, **changes})])["mac-batch"][0] is verdict
 
 
+@pytest.mark.parametrize(
+    ("taken", "verdict"),
+    [
+        (16, Verdict.FAILS),
+        ("AssertionError: Torch not compiled with CUDA enabled", Verdict.HOLDS),
+        (None, Verdict.UNTESTED),
+    ],
+)
+def test_the_batch_that_ultralytics_would_take_on_mps(taken: object, verdict: Verdict) -> None:
+    record = make_record(device="mps")
+    record.effective.update(autobatch=taken)
+    found, because = verdicts([record])["mac-autobatch"]
+    assert found is verdict
+    assert taken is None or str(taken) in because
+    on_cpu = make_record(device="cpu")
+    on_cpu.effective.update(autobatch=taken)
+    assert verdicts([on_cpu])["mac-autobatch"][0] is Verdict.UNTESTED
+
+
 @pytest.mark.parametrize(("workers", "verdict"), [(0, Verdict.OPEN), (2, Verdict.OPEN), (3, Verdict.FAILS)])
 def test_loader_processes_on_a_mac(workers: int, verdict: Verdict) -> None:
     record = make_record(device="mps", machine=make_machine(system="macOS arm64"))
@@ -228,6 +247,18 @@ def test_several_cards() -> None:
     assert verdicts([steady(100.0, **one), loud])["ddp-scaling"][0] is Verdict.UNTESTED
     slow = [steady(10.0, **{**one, "device": "cpu"}), steady(30.0, **{**four, "device": "cpu+cpu+cpu+cpu"})]
     assert verdicts(slow)["ddp-scaling"][0] is Verdict.UNTESTED
+
+
+def test_who_starts_the_processes_of_several_devices() -> None:
+    several = make_record(device="cpu+cpu", batch=16)
+    several.effective.update(own_ranks=True)
+    found, because = verdicts([several])["ddp-launch"]
+    assert found is Verdict.FAILS and "torch.distributed.run" in because
+    several.effective.update(own_ranks=None)
+    assert verdicts([several])["ddp-launch"][0] is Verdict.UNTESTED
+    alone = make_record()
+    alone.effective.update(own_ranks=True)
+    assert verdicts([alone])["ddp-launch"][0] is Verdict.UNTESTED
 
 
 def test_that_this_suite_refuses_mps_twice_proves_nothing() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench.analysis.counted import outstanding
 from bench.analysis.upgrade import Conclusion, Standing, Upgrade, differing, exit_code, upgrade
-from bench.analysis.verdict import FRESH_LOOKS, Verdict, outstanding
+from bench.analysis.verdict import FRESH_LOOKS, Verdict
 from bench.errors import Exit
 from bench.records.comparison import Compared, Comparison, Measured, Pair, Ran
 from bench.records.outcome import Outcome, Status

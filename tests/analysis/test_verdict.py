@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.analysis.counted import outstanding
 from bench.analysis.verdict import (
     FRESH_CONFIDENCE,
     FRESH_LOOKS,
@@ -24,7 +25,6 @@ from bench.analysis.verdict import (
     holm,
     judge,
     look,
-    outstanding,
     overall,
     p_over_looks,
     p_value,

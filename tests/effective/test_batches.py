@@ -86,11 +86,18 @@ def test_a_batch_that_ultralytics_would_choose_cannot_be_asked_for(text):
         axes.parse_values(axes.AXES["batch"], text)
 
 
-def test_ultralytics_chooses_16_on_a_cpu():
-    import torch
-    from ultralytics.utils.autobatch import autobatch
+def test_ultralytics_chooses_16_on_a_cpu(trainer, monkeypatch, caplog):
+    from ultralytics.utils import autobatch
 
-    assert autobatch(torch.nn.Conv2d(3, 3, 1)) == 16
+    assert training(trainer)["autobatch"] == 16
+    assert "AutoBatch" not in caplog.text
+    assert read_back.of_trainer(trainer, SimpleNamespace(kind="cuda", name="0", own="0"))["autobatch"] is None
+
+    def older(model, imgsz):
+        raise AssertionError("Torch not compiled with CUDA enabled")
+
+    monkeypatch.setattr(autobatch, "autobatch", older)
+    assert training(trainer)["autobatch"] == "AssertionError: Torch not compiled with CUDA enabled"
 
 
 def test_a_size_is_rounded_up_to_the_stride_and_is_noticed(set_up):

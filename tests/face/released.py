@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from bench import cli
-from bench.analysis.verdict import outstanding
+from bench.analysis.counted import outstanding
 from bench.commands import comparing, releases
 from bench.errors import WrongUse
 from bench.records.comparison import Comparison, Ran, save

@@ -42,6 +42,7 @@ HOSTILE: tuple[Any, ...] = (
     "@SUM(A1)",
     "$x^2$ \\frac{1}{2",
     "| a | b |\n\n# heading\n[x](javascript:alert(1))",
+    "![x](https://example.org/x.png) [y](//example.org)",
     "x" * 1_000_000,
     "",
     " ",
@@ -149,8 +150,10 @@ def check(folder: Path) -> None:
     for row in csv.reader(io.StringIO(text)):
         for cell in row:
             assert not cell.startswith(("=", "@", "+", "\t", "\r")), cell[:40]
-    markdown = (folder / "report.md").read_text()
-    assert not re.search(r"<(?!br>)[a-zA-Z/!]", re.sub(r"```.*?```", "", markdown, flags=re.S)), "markup in Markdown"
+    markdown = re.sub(r"^```$.*?^```$", "", (folder / "report.md").read_text(), flags=re.S | re.M)
+    assert not re.search(r"<(?!br>)[a-zA-Z/!]", markdown), "markup in Markdown"
+    for target in re.findall(r"(?<!\\)\]\(([^)]*)\)", markdown):
+        assert re.fullmatch(r"plots/[\w.-]+\.png|cases\.csv", target), "a link that the templates did not make"
 
 
 @pytest.mark.parametrize("number", range(CASES // ON_A_PAGE))
@@ -190,6 +193,8 @@ def test_no_comparison_is_fatal_and_none_makes_markup(number: int, tmp_path: Pat
     compared = make_compared([0.05, 0.051, 0.049, 0.05], [0.05] * 8, batch=4)
     refused = make_compared(base=Ran(outcome=Outcome(Status.UNSUPPORTED, "Not here.")), head=Ran(), model="yolo26n")
     content = json.loads(encoded(make_comparison([compared, refused])))
+    for place, pair in enumerate(content["cases"][0]["pairs"]):
+        pair["turn"] = place % 2
     for place in range(ON_A_PAGE):
         (tmp_path / f"c{place:03d}").mkdir()
         (tmp_path / f"c{place:03d}" / "comparison.json").write_bytes(mutated(content, draw))

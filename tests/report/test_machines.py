@@ -93,6 +93,23 @@ def test_without_an_interval_there_is_a_mark_and_no_bar() -> None:
     case = {"mode": "train", "model": "yolov8n", "imgsz": 160, "batch": 4, "amp": "off"}
     [plot] = machines.plots([case], [machines.Series("a", {0: row})], 1)
     assert isinstance(plot, Plot) and plot.rows[0][2:] == ("20.0 images/s", "—")
+    assert "Bars" not in plot.caption
+
+
+def test_a_very_wide_interval_leaves_room_for_the_others() -> None:
+    case = {"mode": "train", "model": "yolov8n", "imgsz": 160, "batch": 4, "amp": "off"}
+    sure = {"images_per_second": 20.0, "images_per_second_low": 19.0, "images_per_second_high": 21.0}
+    wide = {"images_per_second": 25.0, "images_per_second_low": 1.0, "images_per_second_high": 900.0}
+    series = [machines.Series("a", {0: sure}), machines.Series("b", {0: wide})]
+    with style.styled():
+        low, high = machines.figure([case], series).axes[0].get_xlim()
+    assert low == 0 and high < 45
+    assert "run out of the picture" in machines.caption(series)
+    assert "run out of the picture" not in machines.caption(series[:1])
+    slow = {"images_per_second": 0.5, "images_per_second_low": 0.001, "images_per_second_high": 0.6}
+    with style.styled():
+        low, high = machines.figure([case], [*series, machines.Series("c", {0: slow})]).axes[0].get_xlim()
+    assert low > 0.2 and high < 60
 
 
 def test_the_report_has_it_above_the_machines(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from bench.analysis.table import COLUMNS, frame
 from bench.errors import WrongUse
 from bench.records.record import Record
-from bench.report.tables import render
+from bench.report.tables import Own, escaped, markdown, render
 
 
 def test_csv_has_every_column_and_leaves_missing_values_empty(records: list[Record]) -> None:
@@ -52,6 +52,26 @@ def test_md_cells_make_neither_columns_nor_html(records: list[Record]) -> None:
     nasty = render(frame(records)[["status", "reason"]], "md").splitlines()[7]
     assert "a \\| b" in nasty
     assert "<script>" not in nasty and "&lt;script&gt;" in nasty
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("![chip](https://example.org/x.png)", "!\\[chip\\](https://example.org/x.png)"),
+        ("*a* **b** `c` ~~d~~ $e$", "\\*a\\* \\*\\*b\\*\\* \\`c\\` \\~\\~d\\~\\~ \\$e\\$"),
+        ("_a_ seconds_per_epoch", "\\_a\\_ seconds_per_epoch"),
+        ("# heading #2", "\\# heading #2"),
+        ("a\\| b", "a\\\\\\| b"),
+        ("thanks @octocat", "thanks @\N{ZERO WIDTH SPACE}octocat"),
+    ],
+)
+def test_text_makes_no_markdown(text: str, safe: str) -> None:
+    assert escaped(text) == safe
+    assert f"| {safe} " in markdown(["Chip"], [[text]])
+
+
+def test_markdown_of_our_own_stays_as_it_is() -> None:
+    assert "| **slower** " in markdown(["Verdict"], [[Own("**slower**")]])
 
 
 @pytest.mark.parametrize("format", ["csv", "md", "json"])

@@ -3,7 +3,8 @@ from __future__ import annotations
 import re
 
 from bench.analysis.upgrade import upgrade
-from bench.report.upgrade.markdown import cell, markdown, spared
+from bench.report.tables import escaped
+from bench.report.upgrade.markdown import markdown
 from tests.builders import make_compared, make_comparison
 from tests.report.upgrades import HOSTILE, PACKAGES, eventful, hostile
 
@@ -60,7 +61,7 @@ def test_recorded_text_makes_neither_html_nor_markdown_and_calls_nobody() -> Non
 
 def test_plain_text_stays_as_it_is() -> None:
     for text in ("torch==2.14.1 → torch==2.15.0", "calibrated 2026-11-20", "+4.8 to +5.1 %", "a, b; c: d (e)."):
-        assert spared(text) == cell(text) == text
+        assert escaped(text) == text
 
 
 def test_without_a_pair_there_is_no_table_of_cases() -> None:

@@ -46,6 +46,7 @@ def test_what_ran_is_read_back(record):
     assert (runs["device"], runs["batch"], runs["ranks"], runs["backend"]) == ("cpu+cpu", 32, 2, "gloo")
     assert (runs["sync_bn"], runs["find_unused_parameters"]) == (False, True)
     assert runs["accumulate"] == 2  # by the batch of all ranks
+    assert runs["own_ranks"] is True  # from 8.0 on
 
 
 def test_a_step_is_as_long_as_that_of_the_slowest_rank(record):

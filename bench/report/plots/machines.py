@@ -25,7 +25,9 @@ ROWS, ROW, NAME, AROUND = 12, 34, 20, 92
 LONGEST = 64
 """Characters of a machine's name that have room."""
 
-CAPTION = "Waiting for data is included. Bars are 95 % intervals. Machines are shown, and their differences not tested."
+REACH = 1.5
+"""How far bars may reach beyond the greatest value, and below the smallest on a logarithmic axis: one that is very wide
+would leave no room for all others."""
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int
             title=METRIC.title,
             figure=lambda some=some, few=few: figure([cases[p] for p in some], taken(few, some)),  # type: ignore[misc]
             alt=alt([cases[p] for p in some], taken(few, some)),
-            caption=CAPTION,
+            caption=caption(taken(few, some)),
             data=data([cases[p] for p in some], taken(few, some)),
         )
         for place, (some, few) in enumerate(found, 1)
@@ -107,14 +109,14 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
 
 
 def _limits(axes: Axes, series: Sequence[Series], logarithmic: bool) -> None:
-    """A linear axis begins at 0; a logarithmic one holds all values and intervals."""
-    rows = [row for one in series for row in one.rows.values()]
-    ends = [float(row[key]) for row in rows for key in (METRIC.key, *ENDS) if labels.there(row[key])]
+    """A linear axis begins at 0; a logarithmic one holds all values, and intervals as far as :data:`REACH`."""
+    (least, most), (low, high) = _extent(series)
+    low, high = max(low, least / REACH), min(high, most * REACH)
     if not logarithmic:
-        axes.set_xlim(0, max(ends) * 1.06)
+        axes.set_xlim(0, high * 1.06)
         scale.round_ticks(axes.xaxis)
         return
-    low, high = min(ends) / 1.25, max(ends) * 1.25
+    low, high = low / 1.25, high * 1.25
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     ticks = scale.decades(low, high)
@@ -122,6 +124,28 @@ def _limits(axes: Axes, series: Sequence[Series], logarithmic: bool) -> None:
 
 
 ENDS = (f"{METRIC.key}_low", f"{METRIC.key}_high")
+
+
+def _extent(series: Sequence[Series]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The least and the greatest of all values, and of all values and ends of intervals."""
+    rows = [row for one in series for row in one.rows.values()]
+    values = [float(row[METRIC.key]) for row in rows]
+    every = values + [float(row[end]) for row in rows for end in ENDS if labels.there(row[end])]
+    return (min(values), max(values)), (min(every), max(every))
+
+
+def caption(series: Sequence[Series]) -> str:
+    """What to know when reading a panel."""
+    (_, most), (_, high) = _extent(series)
+    bars = any(labels.there(row[end]) for one in series for row in one.rows.values() for end in ENDS)
+    return " ".join(
+        [
+            "Waiting for data is included.",
+            *(["Bars are 95 % intervals."] if bars else []),
+            *(["Those that run out of the picture are longer."] if high > most * REACH else []),
+            "Machines are shown, and their differences not tested.",
+        ]
+    )
 
 
 def _draw(axes: Axes, one: Series, place: int, count: int) -> None:

@@ -9,7 +9,8 @@ import msgspec
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.plots import style
+from bench.report.plots import drawing
+from bench.report.plots.drawing import Pictures
 
 
 class View(msgspec.Struct, frozen=True):
@@ -36,8 +37,7 @@ class Plot(msgspec.Struct, frozen=True):
         caption: what to know when reading it.
         columns: headings of its data.
         rows: its data as text, so that nobody needs the picture.
-        svg: a whole SVG document; its ink is ``currentColor``.
-        png: for where SVG cannot be shown; dark ink on white.
+        pictures: gives the plot as SVG and PNG.
     """
 
     title: str
@@ -46,8 +46,17 @@ class Plot(msgspec.Struct, frozen=True):
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    svg: str
-    png: bytes
+    pictures: Callable[[], Pictures]
+
+    @property
+    def svg(self) -> str:
+        """A whole SVG document; its ink is ``currentColor``."""
+        return self.pictures()[0]
+
+    @property
+    def png(self) -> bytes:
+        """For where SVG cannot be shown; dark ink on white."""
+        return self.pictures()[1]
 
 
 Data = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
@@ -55,13 +64,10 @@ Data = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
 def finished(key: str, title: str, figure: Callable[[], Figure], alt: str, caption: str, data: Data) -> Plot:
-    """Draw a figure and put it together with its data."""
-    with style.styled():
-        drawn = figure()
-        style.settle(drawn)
-        svg, png = style.to_svg(drawn, alt), style.to_png(drawn)
+    """Have a figure drawn (:func:`drawing.start`), and put it together with its data."""
     columns, rows = data
-    return Plot(title=title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, svg=svg, png=png)
+    drawn = drawing.start(figure, alt)
+    return Plot(title=title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, pictures=drawn)
 
 
 def first_of(parts: Sequence[pd.DataFrame], part: pd.DataFrame) -> int:

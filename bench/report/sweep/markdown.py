@@ -6,7 +6,6 @@ from bench.analysis.sweep import Series, Sweep
 from bench.report import labels, tables
 from bench.report.plots.plot import Plot
 from bench.report.sweep import words
-from bench.report.upgrade.markdown import cell, spared
 
 COLUMNS = ("Release", "Verdict", "Time per step", "Interval", "Throughput", "Interval", "Pairs")
 RIGHT = (False, False, True, True, True, True, True)
@@ -20,10 +19,11 @@ def markdown(found: Sweep, drawn: tuple[Plot, ...] = ()) -> str:
         drawn: plots that lie in ``plots/`` beside it; none where it is shown elsewhere.
     """
     newest = found.newest
+    conclusion = "<br>".join(map(tables.escaped, words.conclusion(found)))
     parts = [
-        f"### {spared(words.title(found))}",
-        f"**{spared(words.stands(newest, found))}**: {'<br>'.join(map(spared, words.conclusion(found)))}",
-        *(f"![{spared(plot.alt)}](plots/{plot.key}.png)\n\n{spared(plot.caption)}" for plot in drawn),
+        f"### {tables.escaped(words.title(found))}",
+        f"**{tables.escaped(words.stands(newest, found))}**: {conclusion}",
+        *(f"![{tables.escaped(plot.alt)}](plots/{plot.key}.png)\n\n{tables.escaped(plot.caption)}" for plot in drawn),
         *(_table(series, found) for series in found.series),
         _list([f"{release}: {note}" for release, notes in words.noted(found) for note in notes]),
         _folded("What was compared", _list([f"{heading}: {text}" for heading, text in words.about(found)])),
@@ -33,15 +33,13 @@ def markdown(found: Sweep, drawn: tuple[Plot, ...] = ()) -> str:
 
 
 def _table(series: Series, found: Sweep) -> str:
-    rows = [
-        [cell(found.base), words.FIRST, *[labels.NONE] * 2, labels.rate(series.level), labels.NONE, str(series.pairs)]
-    ]
+    rows = [[found.base, words.FIRST, *[labels.NONE] * 2, labels.rate(series.level), labels.NONE, str(series.pairs)]]
     for point in series.points:
         said = words.verdict(point, found)
         rows.append(
             [
-                cell(point.release),
-                f"**{said}**" if point.verdict and point.verdict.alarm else said,
+                point.release,
+                tables.Own(f"**{said}**") if point.verdict and point.verdict.alarm else said,
                 words.change(point),
                 words.interval(point),
                 words.rate(point),
@@ -49,11 +47,11 @@ def _table(series: Series, found: Sweep) -> str:
                 words.pairs(series, point, found),
             ]
         )
-    return f"**{spared(series.case.id)}**\n\n{tables.markdown(COLUMNS, rows, RIGHT)}"
+    return f"**{tables.escaped(series.case.id)}**\n\n{tables.markdown(COLUMNS, rows, RIGHT)}"
 
 
 def _list(lines: list[str]) -> str:
-    return "\n".join(f"- {spared(line)}" for line in lines)
+    return "\n".join(f"- {tables.escaped(line)}" for line in lines)
 
 
 def _folded(title: str, text: str) -> str:

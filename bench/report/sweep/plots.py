@@ -14,7 +14,7 @@ from bench.analysis.verdict import Verdict
 from bench.report import labels
 from bench.report.labels import plain
 from bench.report.plots import scale, style
-from bench.report.plots.plot import Plot
+from bench.report.plots.plot import Plot, finished
 from bench.report.sweep import words
 from bench.report.upgrade.plots import SIGNS, Row, limits
 
@@ -46,10 +46,6 @@ def draw(found: Sweep) -> list[Plot]:
 
 def _drawn(series: Series, found: Sweep, key: str) -> Plot:
     alt = plain(_alt(series, found))
-    with style.styled():
-        drawn = figure(series, found)
-        style.settle(drawn)
-        svg, png = style.to_svg(drawn, alt), style.to_png(drawn)
     rows = [(found.base, words.FIRST, labels.rate(series.level), labels.NONE, labels.NONE)]
     rows += [
         (
@@ -61,15 +57,13 @@ def _drawn(series: Series, found: Sweep, key: str) -> Plot:
         )
         for point in series.points
     ]
-    return Plot(
-        title=TITLE,
+    return finished(
         key=key,
+        title=TITLE,
+        figure=lambda: figure(series, found),
         alt=alt,
         caption=words.caption(series, found),
-        columns=("Release", "Verdict", RATE.title, "Interval", "Time per step"),
-        rows=tuple(rows),
-        svg=svg,
-        png=png,
+        data=(("Release", "Verdict", RATE.title, "Interval", "Time per step"), tuple(rows)),
     )
 
 

@@ -93,6 +93,7 @@ def _case(finding: Finding) -> dict[str, Any]:
         "alarm": judged.alarm.value if judged and judged.alarm else None,
         "looks": _figure(finding.looks) if finding.looks else None,
         "fresh": _figure(finding.fresh) if finding.fresh else None,
+        "in_few_steps": finding.whole,
         **{side: _ran(*ends[side]) for side in SIDES},
         "memory": _memory(finding.memory),
         "parts": [

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from bench.analysis.upgrade import Finding, Upgrade
 from bench.records.comparison import SIDES
-from bench.report import labels, tables
+from bench.report import tables
 from bench.report.upgrade import words
-
-SIGNS = re.compile(r"([\\`*_\[\]#~!$])")
-"""What Markdown reads as more than itself, beside what :func:`bench.report.tables.escaped` spares."""
-
-CALL = re.compile(r"@(?=\w)")
-"""What GitHub would call somebody by."""
 
 
 def markdown(found: Upgrade, packages: str) -> str:
@@ -25,8 +18,8 @@ def markdown(found: Upgrade, packages: str) -> str:
         packages: what differs between the environments, in one line.
     """
     parts = [
-        f"### {spared(words.asked(found))}",
-        f"**{spared(words.in_a_word(found))}**: {'<br>'.join(map(spared, words.conclusion(found)))}",
+        f"### {tables.escaped(words.asked(found))}",
+        f"**{tables.escaped(words.in_a_word(found))}**: {'<br>'.join(map(tables.escaped, words.conclusion(found)))}",
         _settings(found),
         _cases(found),
         _whole(found),
@@ -38,35 +31,22 @@ def markdown(found: Upgrade, packages: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
-def spared(text: str) -> str:
-    """Recorded text on one line, which makes neither HTML nor Markdown, and calls nobody."""
-    return tables.escaped(cell(text))
-
-
-def cell(text: str) -> str:
-    """The same for a cell of :func:`bench.report.tables.markdown`, which does the rest."""
-    return CALL.sub("@\N{ZERO WIDTH SPACE}", SIGNS.sub(r"\\\1", labels.plain(text)))
-
-
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool] = ()) -> str:
     return tables.markdown(columns, [list(row) for row in rows], right)
 
 
 def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {spared(line)}" for line in lines)
+    return "\n".join(f"- {tables.escaped(line)}" for line in lines)
 
 
 def _folded(title: str, text: str) -> str:
-    return f"<details>\n<summary>{spared(title)}</summary>\n\n{text.strip()}\n\n</details>"
+    return f"<details>\n<summary>{tables.escaped(title)}</summary>\n\n{text.strip()}\n\n</details>"
 
 
 def _settings(found: Upgrade) -> str:
     if not found.settings:
         return ""
-    rows = [
-        [cell(part) for part in (one.key, words.value(one.base), words.value(one.head), words.where(one, found))]
-        for one in found.settings
-    ]
+    rows = [[one.key, words.value(one.base), words.value(one.head), words.where(one, found)] for one in found.settings]
     return f"**Settings that differ**\n\n{_table(('Setting', 'Base', 'Head', 'In'), rows)}"
 
 
@@ -84,13 +64,13 @@ def _row(finding: Finding) -> list[str]:
     if words.shows_memory(finding):
         memory += f" ({words.memory_verdict(finding)})"
     return [
-        "\n".join([cell(finding.id), *map(cell, words.notes(finding))]),
-        f"**{verdict}**" if finding.judged.verdict.alarm else verdict,
+        "\n".join([finding.id, *words.notes(finding)]),
+        tables.Own(f"**{verdict}**") if finding.judged.verdict.alarm else verdict,
         words.change(seen),
         words.interval(seen),
         words.pairs(finding),
         *(words.step(speed).replace(", ", "\n") for speed in (finding.base, finding.head) if speed),
-        cell(memory),
+        memory,
     ]
 
 
@@ -106,7 +86,7 @@ def _whole(found: Upgrade) -> str:
 
 def _one_sided(found: Upgrade) -> str:
     rows = [
-        [cell(one.id), words.verdict(one), *(cell(words.ended(getattr(one.compared, side))) for side in SIDES)]
+        [one.id, words.verdict(one), *(words.ended(getattr(one.compared, side)) for side in SIDES)]
         for one in found.findings
         if not one.judged
     ]
@@ -117,7 +97,7 @@ def _parts(finding: Finding) -> str:
     """The parts of the step of a case."""
     rows = [
         [
-            cell(part.name),
+            part.name,
             words.milliseconds(part.base),
             words.milliseconds(part.head),
             words.milliseconds(part.change, sign=True),

@@ -161,6 +161,8 @@ def notes(finding: Finding) -> list[str]:
     """What there is to know of a case beside its figures, each a clause."""
     compared = finding.compared
     found = [finding.judged.note] if finding.judged and finding.judged.note else []
+    if finding.whole:
+        found.append("what differs is in few of its steps, so every step counts")
     if finding.verdict is Verdict.INCONCLUSIVE and finding.judged and math.isfinite(finding.judged.estimate.half):
         found.append(f"it would be the same at a margin of {share(finding.judged.estimate.decidable)}")
     if compared.alone:
@@ -406,6 +408,15 @@ def redone(found: Upgrade) -> str:
     return " ".join(parts)
 
 
+MEANS = "the ratio of its two mean steps."
+
+STEPS_BESIDE = (
+    "by how much longer a step of head takes than the one of base that ran beside it. The middle half of those "
+    "differences counts, and of steps that run the optimizer, and the ones after them, all do. Where what differs is "
+    "in few steps, which that would not see, the ratio of the two mean steps counts, and the case says so."
+)
+
+
 def method(found: Upgrade) -> list[str]:
     """How it was judged, a paragraph each."""
     comparison = found.comparison
@@ -413,9 +424,9 @@ def method(found: Upgrade) -> list[str]:
     turns = (
         "A pair is two fresh processes, one of each side, that take turns: one runs some steps while the other sleeps, "
         "so that what disturbs the machine disturbs both. Whose turn is first is drawn by lot, and every second round "
-        "goes the other way; in half of the pairs head is started first. A pair gives one number: the ratio of its two "
-        "mean steps."
+        "goes the other way; in half of the pairs head is started first. A pair gives one number: "
     )
+    turns += STEPS_BESIDE if any(pair.turn == 1 for one in found.findings for pair in one.compared.pairs) else MEANS
     bound = {tuple(pair.processors) for one in found.findings for pair in one.compared.pairs if pair.processors}
     if bound:
         which = f", {labels.listing(map(str, *bound))}" if len(bound) == 1 else ""

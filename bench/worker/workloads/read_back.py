@@ -6,6 +6,7 @@ compared with what runs. Every Ultralytics gives the same keys; what a version d
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
@@ -82,7 +83,9 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "nan_recoveries": getattr(trainer, "nan_recovery_attempts", None),
         "integrations": _integrations(trainer.callbacks),
         "classes": trainer.data["nc"],
+        "autobatch": _autobatch(model, args.imgsz, device.kind),
         "ranks": ranks,
+        "own_ranks": _own_ranks(),
         "backend": _backend(),
         "sync_bn": any(type(module).__name__ == "SyncBatchNorm" for module in model.modules()),
         "find_unused_parameters": getattr(_wrapped(trainer.model), "find_unused_parameters", None),
@@ -172,6 +175,35 @@ def _model(model: Any, args: Any) -> dict[str, Any]:
         "scale": yaml.get("scale") or next(iter(yaml.get("scales") or ()), None),
         "parameters": sum(p.numel() for p in model.parameters()),
     }
+
+
+def _own_ranks() -> bool | None:
+    """Whether Ultralytics itself starts a process for each of several devices; None where it cannot be told.
+
+    It cannot be seen here, where the ranks are started by us: its ``train`` makes a command for them or does not.
+    """
+    from ultralytics.engine.trainer import BaseTrainer
+
+    return True if "generate_ddp_command" in BaseTrainer.train.__code__.co_names else None
+
+
+def _autobatch(model: Any, imgsz: int, kind: str) -> int | str | None:
+    """What Ultralytics would take for ``batch=-1``, or the error that it would end with; None on cuda.
+
+    Ours is fixed, and this is but asked: it takes no time, since only on cuda are batches tried out.
+    """
+    if kind == "cuda":
+        return None
+    from ultralytics.utils.autobatch import autobatch
+
+    logger = logging.getLogger("ultralytics")
+    was, logger.disabled = logger.disabled, True  # it warns that it is meant for GPUs
+    try:
+        return int(autobatch(model, imgsz))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"[:160]
+    finally:
+        logger.disabled = was
 
 
 def _dropped(trainer: Any) -> int:

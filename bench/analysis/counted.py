@@ -1,0 +1,90 @@
+"""Which figure of its pairs a case is judged by, and which cases want one more pair.
+
+A pair has two figures (:mod:`bench.records.comparison`): one from steps that ran one beside the other, which is the
+more exact one, and one from the mean steps, in which every step counts. The first one settles it, unless the second one
+says otherwise for a reason: where head has stalls that base has not, they are in few steps, and only there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bench.analysis.noise import LOOKS
+from bench.analysis.verdict import Verdict, alarms, confirmation, first_word, look
+from bench.records.comparison import Compared, Comparison, Pair
+
+
+class Logs(msgspec.Struct, frozen=True):
+    """What a case is judged by: ``ln(head / base)`` of its pairs.
+
+    Attributes:
+        looks: of the pairs of the planned looks, in the order in which they were measured.
+        fresh: of those that were to confirm an alarm.
+        whole: whether it is the figure in which every step counts.
+    """
+
+    looks: list[float]
+    fresh: list[float]
+    whole: bool
+
+
+def logs_of(compared: Compared, margin: float) -> Logs:
+    """What a case is judged by at a margin, a share."""
+    looks, fresh = compared.looks, compared.fresh
+    if in_few_steps(looks, margin):
+        return Logs([pair.whole for pair in looks], [pair.whole for pair in fresh], True)
+    return Logs([pair.log for pair in looks], [pair.log for pair in fresh], False)
+
+
+def in_few_steps(looks: Sequence[Pair], margin: float) -> bool:
+    """Whether every step has to count, because what differs is in few of them.
+
+    It is so where the mean steps raise an alarm that steps beside each other do not raise, at a planned look at which
+    nothing was decided before, and where the two figures differ, in the same direction, by more than chance.
+
+    Args:
+        looks: the pairs of the planned looks, in the order in which they were measured.
+        margin: a share.
+    """
+    beside = [pair.log for pair in looks]
+    whole = [pair.whole for pair in looks]
+    if beside == whole:  # as where there were no turns of a step
+        return False
+    apart = [w - b for w, b in zip(whole, beside, strict=True)]
+    for count in LOOKS:
+        if count > len(looks):
+            break
+        steady, every, rest = (look(figures[:count]) for figures in (beside, whole, apart))
+        said = steady.verdict(margin)
+        if said.alarm:
+            break
+        if every.verdict(margin).alarm and not rest.holds_nothing and rest.log * every.log > 0:
+            return True
+        if said is Verdict.SAME:
+            break
+    return False
+
+
+def outstanding(comparison: Comparison) -> dict[str, bool]:
+    """Which cases want one more pair, by their id, and whether that is to confirm an alarm; empty: all is decided.
+
+    Cases that one side cannot run, or whose processes died, want none. Alarms are put to the test when the looks of
+    every case are over: which of them stand depends on all. One that stands goes on standing: chances of the others
+    only become smaller, and with them the bar lower.
+    """
+    margin = comparison.margin
+    logs = {one.case.id: logs_of(one, margin) for one in comparison.cases}
+    live = {one.case.id: logs[one.case.id] for one in comparison.cases if one.both and not one.trouble}
+    raised = alarms({name: one.looks for name, one in logs.items() if one.looks}, margin)
+    undecided = {name for name, one in live.items() if first_word(one.looks, margin, name in raised) is None}
+    if undecided:
+        return dict.fromkeys(sorted(undecided), False)
+    return {name: True for name in sorted(raised & live.keys()) if _unconfirmed(live[name], margin)}
+
+
+def _unconfirmed(one: Logs, margin: float) -> bool:
+    """Whether an alarm that stands wants more fresh pairs."""
+    word = first_word(one.looks, margin)
+    return word is not None and confirmation(word[0], one.fresh, margin) is None
