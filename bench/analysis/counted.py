@@ -1,8 +1,8 @@
 """Which figure of its pairs a case is judged by, and which cases want one more pair.
 
 A pair has two figures (:mod:`bench.records.comparison`): one from steps that ran one beside the other, which is the
-more exact one, and one from the mean steps, in which every step counts. The first one settles it, unless the second one
-says otherwise for a reason: where head has stalls that base has not, they are in few steps, and only there.
+more exact one, and one from the mean steps, in which every step counts. The first one settles it, unless the two differ
+for a reason: where head has stalls that base has not, they are in few steps, and only the second one sees them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def logs_of(compared: Compared, margin: float) -> Logs:
 
 
 def in_few_steps(looks: Sequence[Pair], margin: float) -> bool:
-    """Whether every step has to count, because what differs is in few of them.
+    """Whether every step has to count, because what differs, or some of it, is in few of them.
 
-    It is so where the mean steps raise an alarm that steps beside each other do not raise, at a planned look at which
-    nothing was decided before, and where the two figures differ, in the same direction, by more than chance.
+    It is so where, at a planned look, the two figures differ by the margin at least and by more than chance; or by less
+    and in the direction of an alarm that the mean steps raise and steps beside each other do not.
 
     Args:
         looks: the pairs of the planned looks, in the order in which they were measured.
@@ -56,11 +56,12 @@ def in_few_steps(looks: Sequence[Pair], margin: float) -> bool:
     for count in LOOKS:
         if count > len(looks):
             break
-        steady, every, rest = (look(figures[:count]) for figures in (beside, whole, apart))
-        said = steady.verdict(margin)
-        if said.alarm:
-            break
-        if every.verdict(margin).alarm and not rest.holds_nothing and rest.log * every.log > 0:
+        steady, rest = look(beside[:count]), look(apart[:count])
+        if rest.verdict(margin).alarm:
+            return True
+        said, every = steady.verdict(margin), first_word(whole[:count], margin)
+        raised = every is not None and every[0].alarm and every[0] is not said
+        if raised and every and not rest.holds_nothing and rest.log * every[1].log > 0:
             return True
         if said is Verdict.SAME:
             break

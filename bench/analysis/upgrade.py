@@ -37,8 +37,9 @@ from bench.errors import Exit
 from bench.records.comparison import SIDES, Compared, Comparison, Measured, Pair
 from bench.records.outcome import Status
 
-NO_SETTING = ("warnings",)
-"""What the effective settings hold beside settings: words of Ultralytics, which every version finds anew."""
+NO_SETTING = ("warnings", "autobatch", "own_ranks")
+"""What the effective settings hold beside settings: words of Ultralytics, which every version finds anew, and what it
+would do if it were asked for something else."""
 
 DATA = "data"
 """The part of a training step before its batch is there: the stopwatch tells it, not a mark of the workload."""
@@ -190,7 +191,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def logs(self) -> list[float]:
         """``ln(head / base)`` of the pairs that the reported figure comes from."""
-        return [pair.whole if self.whole else pair.log for pair in self.counted]
+        return [self.log(pair) for pair in self.counted]
+
+    def log(self, pair: Pair) -> float:
+        """``ln(head / base)`` of one of its pairs, by the figure that counts."""
+        return pair.whole if self.whole else pair.log
 
     @property
     def confirmed(self) -> bool:

@@ -29,6 +29,7 @@ def calibrate(
 ) -> None:
     """Measure this machine against itself: how far do fresh processes of the same thing differ?"""
     from bench.analysis import noise
+    from bench.analysis.noise import UNKNOWN_MARGIN
     from bench.analysis.uncertainty import single_process
     from bench.cases.axes import parse_values
     from bench.commands.comparing import pair_line
@@ -55,7 +56,7 @@ def calibrate(
 
     def told_pair(compared: Compared, trouble: str) -> None:
         if trouble or compared.both:
-            say(f"in turns: {compared.case.id}  {trouble or pair_line(compared)}")
+            say(f"in turns: {compared.case.id}  {trouble or pair_line(compared, UNKNOWN_MARGIN)}")
 
     with contextlib.closing(open_launcher(inspect(python))) as launcher:
         began = time.monotonic()

@@ -281,18 +281,19 @@ def progress(comparison: Comparison) -> Callable[[Compared, str], None]:
         elif not compared.both:
             say(f"{name}  not on both sides")
         else:
-            say(f"{name}  {pair_line(compared)}")
+            say(f"{name}  {pair_line(compared, comparison.margin)}")
 
     return told
 
 
-def pair_line(compared: Compared) -> str:
+def pair_line(compared: Compared, margin: float) -> str:
     """``pair 3: +0.8 %; so far +0.2 ± 1.1 %  (7 s)``: how much longer head took."""
+    from bench.analysis.counted import logs_of
     from bench.analysis.verdict import estimate
 
-    pair = compared.pairs[-1]
-    logs = [one.log for one in compared.pairs if one.fresh == pair.fresh]
-    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {signed(pair.log)} %"
+    pair, figures = compared.pairs[-1], logs_of(compared, margin)
+    logs = figures.fresh if pair.fresh else figures.looks
+    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {signed(logs[-1])} %"
     if len(logs) > 1:
         seen = estimate(logs)
         line += f"; so far {signed(seen.log)} ± {seen.half * 100:.1f} %"

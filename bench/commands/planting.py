@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.analysis.counted import outstanding
+from bench.analysis.counted import logs_of, outstanding
 from bench.analysis.upgrade import Finding, upgrade
 from bench.analysis.verdict import Verdict, estimate
 from bench.cases.axes import AXES
@@ -96,6 +96,10 @@ class Beside(msgspec.Struct, frozen=True):
     seconds: float
 
 
+ROUNDING = 1e-9
+"""Of logarithms: pairs that are all alike, as only made ones are, have an interval of no width."""
+
+
 class Trial(msgspec.Struct, frozen=True):
     """One whole comparison.
 
@@ -116,13 +120,13 @@ class Trial(msgspec.Struct, frozen=True):
     def holds(self) -> bool:
         """Whether its interval holds what was planted."""
         judged = self.finding.judged
-        return judged is not None and abs(judged.estimate.log - self.planted) <= judged.estimate.half
+        return judged is not None and abs(judged.estimate.log - self.planted) <= judged.estimate.half + ROUNDING
 
 
 def trial(comparison: Comparison, beside: Beside) -> Trial:
     """A whole comparison and what is known beside it."""
     [finding] = upgrade(comparison).findings
-    logs = [pair.log for pair in comparison.cases[0].looks[:8]]
+    logs = logs_of(comparison.cases[0], comparison.margin).looks[:8]
     return Trial(
         finding=finding,
         planted=math.log1p(beside.planted / finding.base.seconds) if finding.base else math.nan,
@@ -140,8 +144,9 @@ def kept_trials(folder: Path, effect: Effect, environment: Environment) -> dict[
     """All whole comparisons of an effect that an earlier sitting left, by their numbers.
 
     Raises:
-        WrongUse: where one cannot be read, or is of another machine or other versions.
+        WrongUse: where one cannot be read, or is of another machine or other versions, or was measured otherwise.
     """
+    recipe = planned_case().recipe.fingerprint
     found = {}
     for file in sorted(folder.glob(f"{effect.name}-[0-9]*/{BESIDE}")):
         try:
@@ -153,6 +158,8 @@ def kept_trials(folder: Path, effect: Effect, environment: Environment) -> dict[
         same = (other.torch, other.ultralytics) == (environment.torch, environment.ultralytics)
         if not same or comparison.machine.fingerprint != machine().fingerprint:
             raise WrongUse(f"{file.parent} is of another machine or other versions: keep these in another folder.")
+        if comparison.margin != effect.margin or comparison.cases[0].recipe.fingerprint != recipe:
+            raise WrongUse(f"{file.parent} was measured in another way: keep these in another folder.")
         found[int(file.parent.name.removeprefix(f"{effect.name}-"))] = trial(comparison, beside)
     return found
 
@@ -185,8 +192,7 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
     resolved = resolve(specification)
     patched = prepare(resolved, say, COPIES[0]), prepare(resolved, say, COPIES[1])
     slower = patch(sides[0], patched[0], "floor"), patch(sides[1], patched[1], "planted")
-    case = parse_case(CASE)
-    [planned] = expand(profile("regress"), [case.device], {name: [getattr(case, name)] for name in AXES})
+    planned = planned_case()
     step = 0.0
     for effect in effects:
         known = kept_trials(keep, effect, environment) if keep else {}
@@ -211,6 +217,13 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
                 one.plant("forward", 0.0)
             if trials:
                 yield from scored(effect, trials)
+
+
+def planned_case() -> Planned:
+    """The case that is compared, with its recipe."""
+    case = parse_case(CASE)
+    [planned] = expand(profile("regress"), [case.device], {name: [getattr(case, name)] for name in AXES})
+    return planned
 
 
 def patch(side: Provided, patched: Planted, key: str) -> Provided:
@@ -307,7 +320,7 @@ def scored(effect: Effect, trials: Sequence[Trial]) -> Iterator[Check]:
         logs = [trial.finding.judged.estimate.log - trial.planted for trial in trials if trial.finding.judged]
         holds = sum(trial.holds for trial in trials)
         figure += f"; the interval holds what was planted in {holds} of {count}"
-        how += f"; found {statistics.fmean(logs) * 100:+.2f} % beside what was planted"
+        how += f"; found {round(statistics.fmean(logs) * 100, 2) + 0.0:+.2f} % beside what was planted"
     if effect.where != "forward":
         named = sum(bool(trial.finding.parts) and largest(trial.finding) == effect.where for trial in trials)
         figure += f"; that part grew most in {named} of {count}"

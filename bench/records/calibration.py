@@ -84,7 +84,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
-    """How far pairs of processes of one case differ that take turns. Differences are of the logarithm of the mean step.
+    """How far pairs of processes of one case differ that take turns, by the logarithms that comparisons are judged by.
 
     Attributes:
         device, mode, case, run, calibrated, torch, ultralytics: as of a :class:`Calibration`.

@@ -12,7 +12,7 @@ from bench.analysis.compare import MADE
 from bench.analysis.metrics import METRICS, RATE
 from bench.report import labels
 from bench.report.plots import Plot, machines, panels
-from bench.report.tables import markdown
+from bench.report.tables import escaped, markdown
 
 KEYS = ("mode", "model", "imgsz", "batch", "amp")
 NAME = 44
@@ -55,7 +55,9 @@ class Shared(msgspec.Struct, frozen=True):
             for line in self.lines
         ]
         table = markdown(["Case", *self.columns], rows, [False, *[True] * len(self.columns)])
-        return table + "".join(f"\n- {sign} {name.capitalize()}: {meaning}\n" for sign, name, meaning in self.legend)
+        return table + "".join(
+            f"\n- {escaped(sign)} {name.capitalize()}: {meaning}\n" for sign, name, meaning in self.legend
+        )
 
 
 def shared(table: pd.DataFrame) -> list[Shared]:

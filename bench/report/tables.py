@@ -88,7 +88,7 @@ def shown(column: str, value: Any) -> str:
     return metric.unit.show(float(value)) if metric else str(value)
 
 
-SIGNS = re.compile(r"[\\`*\[\]~$|]|(?<!\w)_|_(?!\w)|^#")
+SIGNS = re.compile(r"[\\`*\[\]~$|]|(?<![^\W_])_|_(?![^\W_])|^#")
 """What Markdown reads as more than itself: code, emphasis, links and images, formulas, columns, headings."""
 
 CALL = re.compile(r"@(?=\w)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from bench.analysis.counted import in_few_steps, logs_of, outstanding
@@ -57,6 +58,38 @@ def test_steps_that_are_all_slower_are_judged_by_their_neighbours() -> None:
     verdict, whole, ratio = judged(pairs(3, 4, 4, slower=1.05))
     assert (verdict, whole) == (Verdict.SLOWER, False)
     assert ratio == pytest.approx(1.05, abs=0.004)
+
+
+def test_stalls_that_outweigh_faster_steps_are_slower() -> None:
+    verdict, whole, ratio = judged(pairs(11, 4, 4, slower=0.96, stall=0.08))
+    assert (verdict, whole) == (Verdict.SLOWER, True)
+    assert ratio == pytest.approx(1.06, abs=0.01)
+
+
+def test_stalls_that_undo_what_faster_steps_gain_are_not_faster() -> None:
+    verdict, whole, ratio = judged(pairs(12, 8, 8, slower=0.95, stall=0.04))
+    assert whole and verdict is not Verdict.FASTER
+    assert ratio == pytest.approx(1.0, abs=0.01)
+
+
+def test_slower_steps_with_stalls_too_are_not_understated() -> None:
+    verdict, whole, ratio = judged(pairs(13, 4, 4, slower=1.05, stall=0.08))
+    assert (verdict, whole) == (Verdict.SLOWER, True)
+    assert ratio == pytest.approx(1.15, abs=0.01)
+
+
+def test_pairs_with_and_without_turns_of_a_step_stand_together() -> None:
+    found = [msgspec.structs.replace(one, turn=place % 2) for place, one in enumerate(pairs(14, 4, 4, slower=1.05))]
+    verdict, _, ratio = judged(found)
+    assert verdict is Verdict.SLOWER and ratio == pytest.approx(1.05, abs=0.005)
+
+
+def test_of_two_cases_the_one_with_stalls_stands_for_itself() -> None:
+    stalling = make_compared(base=Ran(), head=Ran(), pairs=pairs(15, 4, 4, stall=0.08))
+    calm = make_compared(base=Ran(), head=Ran(), pairs=pairs(16, 4), batch=8)
+    found = upgrade(make_comparison([stalling, calm], margin=MARGIN))
+    assert [(one.verdict, one.whole) for one in found.findings] == [(Verdict.SLOWER, True), (Verdict.SAME, False)]
+    assert outstanding(found.comparison) == {}
 
 
 def test_a_stall_that_came_once_is_none() -> None:

@@ -25,7 +25,7 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [COMPARISON]
 
 
-def test_pairs_are_ratios_of_the_mean_step() -> None:
+def test_pairs_without_turns_of_a_step_are_ratios_of_the_mean_step() -> None:
     compared = make_compared([0.05, -0.1], [0.2])
     assert [pair.log for pair in compared.looks] == [pytest.approx(0.05), pytest.approx(-0.1)]
     assert [pair.log for pair in compared.fresh] == [pytest.approx(0.2)]

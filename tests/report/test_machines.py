@@ -110,6 +110,8 @@ def test_a_very_wide_interval_leaves_room_for_the_others() -> None:
     with style.styled():
         low, high = machines.figure([case], [*series, machines.Series("c", {0: slow})]).axes[0].get_xlim()
     assert low > 0.2 and high < 60
+    low_alone = machines.Series("c", {0: {**slow, "images_per_second_high": 0.55}})
+    assert "run out of the picture" in machines.caption([series[0], low_alone])
 
 
 def test_the_report_has_it_above_the_machines(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_md_cells_make_neither_columns_nor_html(records: list[Record]) -> None:
         ("![chip](https://example.org/x.png)", "!\\[chip\\](https://example.org/x.png)"),
         ("*a* **b** `c` ~~d~~ $e$", "\\*a\\* \\*\\*b\\*\\* \\`c\\` \\~\\~d\\~\\~ \\$e\\$"),
         ("_a_ seconds_per_epoch", "\\_a\\_ seconds_per_epoch"),
+        ("__a__ b__c", "\\_\\_a\\_\\_ b\\_\\_c"),
         ("# heading #2", "\\# heading #2"),
         ("a\\| b", "a\\\\\\| b"),
         ("thanks @octocat", "thanks @\N{ZERO WIDTH SPACE}octocat"),

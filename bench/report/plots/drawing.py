@@ -45,12 +45,20 @@ class Drawing:
         self._draw = draw
         self._found: Pictures | None = None
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="yolopace-")
-        with warnings.catch_warnings():
-            # Python warns since numpy has threads of its own; they have nothing to do here, and know of forks.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._process = os.fork()
-        if not self._process:
-            self._work()
+        # Ctrl-C is for this process, which ends the other one; that one must never go on with what this one does.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with warnings.catch_warnings():
+                # Python warns since numpy has threads of its own; they have nothing to do here, and know of forks.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._process = os.fork()
+            if not self._process:
+                self._work()
+        except OSError:
+            self._file.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def _work(self) -> None:
         status = 1
@@ -68,7 +76,10 @@ class Drawing:
     def _reap(self, options: int) -> bool:
         if not self._process:
             return True
-        process, status = os.waitpid(self._process, options)
+        try:
+            process, status = os.waitpid(self._process, options)
+        except ChildProcessError:  # as where whoever started us ignores children that end
+            process, status = self._process, 1
         if not process:
             return False
         self._process = 0
@@ -92,6 +103,9 @@ class Drawing:
             self._reap(0)
 
 
+MOST = 8
+"""Processes that draw, this one among them: what a machine has is not always ours, and more of them gain little."""
+
 _under_way: list[Drawing] = []
 _most = 0
 
@@ -104,7 +118,7 @@ def beside() -> Iterator[None]:
     """
     global _most
     count = len(os.sched_getaffinity(0)) if platform.system() == "Linux" else 1
-    _most = count - 1 if threading.active_count() == 1 else 0
+    _most = min(count, MOST) - 1 if threading.active_count() == 1 else 0
     try:
         yield
     finally:
@@ -118,7 +132,7 @@ def start(figure: Callable[[], Figure], alt: str) -> Callable[[], Pictures]:
     """Have a figure drawn, as :func:`pictures` does: by a process beside where one is free, else at once.
 
     Returns:
-        Gives the pictures; it has to be called before :func:`beside` is left.
+        Gives the pictures; where :func:`beside` was left meanwhile, it may have to draw them anew.
     """
 
     def draw() -> Pictures:

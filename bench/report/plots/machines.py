@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from matplotlib.axes import Axes
@@ -81,20 +81,19 @@ def taken(series: Sequence[Series], places: Sequence[int]) -> list[Series]:
 
 def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
     """One panel; to be called within :func:`style.styled`."""
-    values = [float(row[METRIC.key]) for one in series for row in one.rows.values()]
-    logarithmic = scale.is_wide(values)
+    within = limits(series)
     drawn, axes = style.canvas(AROUND + ROW * len(cases) + NAME * len(series))
     varying = [key for key in KEYS if len({case[key] for case in cases}) > 1]
     same = [key for key in KEYS if key not in varying]
     axes.set_title(labels.point(cases[0], ("mode", *same)))
-    axes.set_xlabel(scale.title(METRIC, METRIC.unit.symbol, logarithmic))
+    axes.set_xlabel(scale.title(METRIC, METRIC.unit.symbol, within.logarithmic))
     axes.set_ylim(len(cases) - 0.5, -0.5)
     scale.set_ticks(axes.yaxis, list(range(len(cases))), [labels.point(case, varying) for case in cases])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     for edge in range(1, len(cases)):
         axes.axhline(edge - 0.5, color=style.INK, linewidth=0.8, alpha=0.13, zorder=1)
-    _limits(axes, series, logarithmic)
+    _set_limits(axes, within)
     axes.grid(axis="x")
     for place, one in enumerate(series):
         _draw(axes, one, place, len(series))
@@ -108,44 +107,57 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
     return drawn
 
 
-def _limits(axes: Axes, series: Sequence[Series], logarithmic: bool) -> None:
-    """A linear axis begins at 0; a logarithmic one holds all values, and intervals as far as :data:`REACH`."""
-    (least, most), (low, high) = _extent(series)
-    low, high = max(low, least / REACH), min(high, most * REACH)
-    if not logarithmic:
-        axes.set_xlim(0, high * 1.06)
-        scale.round_ticks(axes.xaxis)
-        return
-    low, high = low / 1.25, high * 1.25
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    ticks = scale.decades(low, high)
-    scale.set_ticks(axes.xaxis, ticks, [scale.tick(value) for value in ticks])
+class Limits(NamedTuple):
+    """Of the axis.
+
+    Attributes:
+        logarithmic: whether it is; a linear one begins at 0.
+        low, high: ends of it.
+        cut: whether a bar runs out of it.
+    """
+
+    logarithmic: bool
+    low: float
+    high: float
+    cut: bool
 
 
 ENDS = (f"{METRIC.key}_low", f"{METRIC.key}_high")
 
 
-def _extent(series: Sequence[Series]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The least and the greatest of all values, and of all values and ends of intervals."""
+def limits(series: Sequence[Series]) -> Limits:
+    """An axis that holds all values, and their intervals as far as :data:`REACH`."""
     rows = [row for one in series for row in one.rows.values()]
     values = [float(row[METRIC.key]) for row in rows]
     every = values + [float(row[end]) for row in rows for end in ENDS if labels.there(row[end])]
-    return (min(values), max(values)), (min(every), max(every))
+    low, high = max(min(every), min(values) / REACH), min(max(every), max(values) * REACH)
+    logarithmic = scale.is_wide(values)
+    low, high = (low / 1.25, high * 1.25) if logarithmic else (0.0, high * 1.06)
+    return Limits(logarithmic, low, high, min(every) < low or max(every) > high)
 
 
 def caption(series: Sequence[Series]) -> str:
     """What to know when reading a panel."""
-    (_, most), (_, high) = _extent(series)
     bars = any(labels.there(row[end]) for one in series for row in one.rows.values() for end in ENDS)
     return " ".join(
         [
             "Waiting for data is included.",
             *(["Bars are 95 % intervals."] if bars else []),
-            *(["Those that run out of the picture are longer."] if high > most * REACH else []),
+            *(["Those that run out of the picture are longer."] if limits(series).cut else []),
             "Machines are shown, and their differences not tested.",
         ]
     )
+
+
+def _set_limits(axes: Axes, found: Limits) -> None:
+    if not found.logarithmic:
+        axes.set_xlim(found.low, found.high)
+        scale.round_ticks(axes.xaxis)
+        return
+    axes.set_xscale("log")
+    axes.set_xlim(found.low, found.high)
+    ticks = scale.decades(found.low, found.high)
+    scale.set_ticks(axes.xaxis, ticks, [scale.tick(value) for value in ticks])
 
 
 def _draw(axes: Axes, one: Series, place: int, count: int) -> None:

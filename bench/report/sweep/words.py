@@ -242,9 +242,9 @@ def method(found: Sweep) -> list[str]:
     """How it was judged, a paragraph each."""
     turns = (
         "Each release is compared with the first one by itself: pairs of fresh processes, one of each, that take "
-        "turns, so that what disturbs the machine disturbs both. A pair gives one number: the ratio of its two mean "
-        "steps. Nothing is compared that was not measured side by side, so that a machine that changes from hour to "
-        "hour does not bend the row."
+        "turns, so that what disturbs the machine disturbs both. Nothing is compared that was not measured side by "
+        "side, so that a machine that changes from hour to hour does not bend the row. A pair gives one number: "
+        f"{words.figure(pair for one in found.comparisons for case in one.comparison.cases for pair in case.pairs)}"
     )
     looks = (
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "

@@ -7,7 +7,7 @@ them in its own way.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.analysis.uncertainty import CONFIDENCE
 from bench.analysis.upgrade import Conclusion, Difference, Finding, Part, Speed, Standing, Upgrade
 from bench.analysis.verdict import FRESH_CONFIDENCE, FRESH_LOOKS, LEVEL, Estimate, Verdict
-from bench.records.comparison import SIDES, Ran, Side
+from bench.records.comparison import SIDES, Pair, Ran, Side
 from bench.records.outcome import Status
 from bench.report import facts, labels, settings
 
@@ -413,8 +413,14 @@ MEANS = "the ratio of its two mean steps."
 STEPS_BESIDE = (
     "by how much longer a step of head takes than the one of base that ran beside it. The middle half of those "
     "differences counts, and of steps that run the optimizer, and the ones after them, all do. Where what differs is "
-    "in few steps, which that would not see, the ratio of the two mean steps counts, and the case says so."
+    "in few steps, which that would not see, the ratio of the two mean steps counts, and the case says so. Times of "
+    "base and head are of mean steps."
 )
+
+
+def figure(pairs: Iterable[Pair]) -> str:
+    """What number a pair gives."""
+    return STEPS_BESIDE if any(pair.turn == 1 for pair in pairs) else MEANS
 
 
 def method(found: Upgrade) -> list[str]:
@@ -426,7 +432,7 @@ def method(found: Upgrade) -> list[str]:
         "so that what disturbs the machine disturbs both. Whose turn is first is drawn by lot, and every second round "
         "goes the other way; in half of the pairs head is started first. A pair gives one number: "
     )
-    turns += STEPS_BESIDE if any(pair.turn == 1 for one in found.findings for pair in one.compared.pairs) else MEANS
+    turns += figure(pair for one in found.findings for pair in one.compared.pairs)
     bound = {tuple(pair.processors) for one in found.findings for pair in one.compared.pairs if pair.processors}
     if bound:
         which = f", {labels.listing(map(str, *bound))}" if len(bound) == 1 else ""

@@ -184,18 +184,21 @@ def _own_ranks() -> bool | None:
     """
     from ultralytics.engine.trainer import BaseTrainer
 
-    return True if "generate_ddp_command" in BaseTrainer.train.__code__.co_names else None
+    code = getattr(BaseTrainer.train, "__code__", None)
+    return True if "generate_ddp_command" in getattr(code, "co_names", ()) else None
 
 
 def _autobatch(model: Any, imgsz: int, kind: str) -> int | str | None:
-    """What Ultralytics would take for ``batch=-1``, or the error that it would end with; None on cuda.
+    """What Ultralytics would take for ``batch=-1``, or the error that it would end with; None on cuda, or if unknown.
 
     Ours is fixed, and this is but asked: it takes no time, since only on cuda are batches tried out.
     """
     if kind == "cuda":
         return None
-    from ultralytics.utils.autobatch import autobatch
-
+    try:
+        from ultralytics.utils.autobatch import autobatch
+    except ImportError:
+        return None
     logger = logging.getLogger("ultralytics")
     was, logger.disabled = logger.disabled, True  # it warns that it is meant for GPUs
     try:
