@@ -60,8 +60,13 @@ def in_few_steps(looks: Sequence[Pair], margin: float) -> bool:
         if rest.verdict(margin).alarm:
             return True
         said, every = steady.verdict(margin), first_word(whole[:count], margin)
-        raised = every is not None and every[0].alarm and every[0] is not said
-        if raised and every and not rest.holds_nothing and rest.log * every[1].log > 0:
+        if (
+            every is not None
+            and every[0].alarm
+            and every[0] is not said
+            and not rest.holds_nothing
+            and rest.log * every[1].log > 0
+        ):
             return True
         if said is Verdict.SAME:
             break
