@@ -73,7 +73,7 @@ class Effect(msgspec.Struct, frozen=True):
 EFFECTS = {
     effect.name: effect
     for effect in (
-        Effect("none", 0.0, "forward", 0.015, "none slower or faster; ≤ 1 % after 8 pairs"),
+        Effect("none", 0.0, "forward", 0.01, "none slower or faster; ≤ 1 % after 8 pairs"),
         Effect("+5%", 0.05, "forward", 0.03, "slower in 19 of 20"),
         Effect("+2%", 0.02, "forward", 0.01, "slower in 15 of 20"),
         Effect("optimizer", 0.05, "optimizer", 0.03, "slower, by the optimizer", 3),

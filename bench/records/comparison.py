@@ -69,6 +69,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
         died: one sentence for each worker that did, the side first.
         disturbed: what disturbed it, one phrase each; judged by what the system told, never by speed.
         turn: steps that each did at a time; 0 where that is not told, or they ran one after the other.
+        within: whether turns ended within steps too, so that each step ran in slices between those of the other side.
         seconds: that the pair cost, starting and warming up included.
         base, head: what they measured.
     """
@@ -84,6 +85,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     died: list[str] = []
     disturbed: list[str] = []
     turn: int = 0
+    within: bool = False
     seconds: float = 0.0
 
     @property

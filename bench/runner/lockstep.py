@@ -85,7 +85,7 @@ class Side(msgspec.Struct):
                 return
 
     def turn(self, alone: bool = False) -> None:
-        """Let it run one block, and wait until it sleeps again or has ended, and nothing is left of it.
+        """Let it run one block or less, and wait until it sleeps again or has ended, and nothing is left of it.
 
         To give back the memory of a process that has ended takes tens of milliseconds of some processor.
 
@@ -98,6 +98,8 @@ class Side(msgspec.Struct):
         self.worker.take_turn(alone)
         while not self.ended:
             event = self._next_event()
+            if event["event"] == "part":
+                return
             if event["event"] == "block":
                 self.blocks.append((event["seconds"], event["steps"]))
                 return
@@ -127,6 +129,20 @@ def alternate(sides: Sequence[Side], rounds: int, draw: random.Random) -> None:
         for side in draw.sample(list(sides), len(sides)):
             if not side.ended:
                 side.turn()
+
+
+def abreast(sides: tuple[Side, Side], draw: random.Random) -> Iterator[int]:
+    """Whose turn it is, until both have ended: in mirrored order, and who is a block ahead waits for the other one.
+
+    Turns that end within a step may be more on one side than on the other, and steps are to run one beside the other.
+    """
+    for order in mirrored(draw):
+        for number in order:
+            side, other = sides[number], sides[1 - number]
+            if not side.ended and (other.ended or side.steps <= other.steps):
+                yield number
+        if sides[0].ended and sides[1].ended:
+            return
 
 
 def mirrored(draw: random.Random) -> Iterator[tuple[int, int]]:

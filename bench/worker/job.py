@@ -74,13 +74,13 @@ def run(job: dict[str, Any], channel: Channel, control: int, team: Team | None =
 
     Args:
         job: its ``kind`` is one of :data:`KINDS`; ``block`` says how many steps a turn has, 0 or nothing that this
-            worker need not take turns.
+            worker need not take turns, and ``within`` whether turns end within a step too.
         channel: where events go.
         control: descriptor by which the runner says whose turn it is.
         team: the processes that do it together; None for this one alone.
     """
     channel.send("phase", name="setup")
-    turns = Turns(control, job["block"], channel) if job.get("block") else None
+    turns = Turns(control, job["block"], channel, job.get("within", False)) if job.get("block") else None
     try:
         KINDS[job["kind"]](job, channel, turns, team or Alone())
     except BaseException as error:

@@ -15,6 +15,9 @@ from typing import Any
 SEPARATE_STEPS = 8
 """Steps of the separate pass on a device that has to be waited for: a short accumulation cycle and two."""
 
+PAUSE = "pause"
+"""The name of what is no part: another worker had its turn."""
+
 
 class Phases:
     """Marks of all steps.
@@ -41,6 +44,10 @@ class Phases:
         if self._marks:
             self._marks.append((part, self._stamp()))
 
+    def resumed(self) -> None:
+        """What passed since the last mark was a pause and belongs to no part."""
+        self.part_ended(PAUSE)
+
     def step_ended(self) -> None:
         """The step that is under way ended."""
         self._steps.append(self._marks)
@@ -49,7 +56,7 @@ class Phases:
     def seconds(self, start: int, end: int) -> dict[str, list[float]]:
         """Seconds of every part in each of the steps from ``start`` to ``end``; 0 where a step has no such part."""
         steps = self._steps[start:end]
-        parts = dict.fromkeys(part for step in steps for part, _ in step[1:])
+        parts = dict.fromkeys(part for step in steps for part, _ in step[1:] if part != PAUSE)
         return {part: [round(self._of(step, part), 7) for step in steps] for part in parts}
 
     def _of(self, step: list[tuple[str, Any]], part: str) -> float:

@@ -119,6 +119,8 @@ class Session:
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         loaders = runs.get("workers") or 0
         self._single = runs["threads"] == 1 and not loaders
+        if self._turns is not None:
+            self._turns.threads = runs["threads"]
         self.team.join()
         self._meter.prepare(1 if self._single else None, self._turns is None, together.groups(self.team, os.getpgrp()))
         self.device.reset_peaks()
@@ -180,9 +182,21 @@ class Session:
         if self.warm:
             (self._separate or self._phases).step_began()
 
+    @property
+    def turns_within(self) -> bool:
+        """Whether another worker may have its turn in the midst of a step, so that :meth:`layer_ended` is of use."""
+        return self._turns is not None and self._turns.within
+
     def part_ended(self, part: str) -> None:
         """A part of the step that is under way ended: ``preprocess``, ``forward``, ``backward``, ``optimizer``, ..."""
         (self._separate or self._phases).part_ended(part)
+        self._pause_within()
+
+    def layer_ended(self, part: str) -> None:
+        """A layer of the model has done its share of a part that goes on: another worker may have its turn here."""
+        if self._due_within():
+            self._phases.part_ended(part)
+            self._pause_within()
 
     def optimizer_stepped(self) -> None:
         """The step that is under way runs the optimizer."""
@@ -251,6 +265,24 @@ class Session:
         self._block = len(watch.seconds), len(watch.turns)
         turns.block_ended(seconds=seconds, steps=len(watch.seconds) - first)
         watch.pause_ended()
+
+    def _due_within(self) -> bool:
+        """Whether a turn may end here, in the midst of a step of a window."""
+        if self._turns is None or not self._turns.due or self._stopwatch is None:
+            return False
+        windows = self._stopwatch.windows
+        return bool(windows) and len(windows[-1]) == 1  # it has begun, and is not complete
+
+    def _pause_within(self) -> None:
+        """Where a turn is to end here, let the other worker have its own; what passes meanwhile belongs to no step."""
+        if self._turns is None or not self._due_within():
+            return
+        watch = self.stopwatch
+        self.device.synchronize()
+        began = watch.clock()
+        self._turns.part_ended()
+        watch.passed(watch.clock() - began)
+        self._phases.resumed()
 
     def report(self) -> None:
         """Send what was measured; call when :class:`WindowComplete` was raised and the workload was found to work."""

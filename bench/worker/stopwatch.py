@@ -154,6 +154,11 @@ class Stopwatch:
             self.turns.append((len(self.seconds), now - self._edge))
             self._edge = now
 
+    def passed(self, seconds: float) -> None:
+        """So many seconds of the step that is under way, all of them after its data were there, were a pause."""
+        self._edge += seconds
+        self._began += seconds
+
     def pause_ended(self) -> None:
         """What passed since the last step ended was a pause."""
         self._edge = self.clock()

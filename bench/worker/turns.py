@@ -17,22 +17,28 @@ class Turns:
 
     Attributes:
         block: steps of a turn.
+        within: whether turns end within a step too.
         beside: how many workers sleep while this one has its turn.
+        threads: that compute in this process, as far as is known.
     """
 
-    def __init__(self, descriptor: int, block: int, channel: Channel) -> None:
+    def __init__(self, descriptor: int, block: int, channel: Channel, within: bool = False) -> None:
         """Take no turn yet.
 
         Args:
             descriptor: what the runner writes one byte a turn to.
             block: steps of a turn.
             channel: where blocks are told.
+            within: whether turns end within a step too, at the first point after :data:`QUANTUM` where they may.
         """
         self.block = block
+        self.within = within
         self.beside = 1
+        self.threads = 0
         self._descriptor = descriptor
         self._channel = channel
         self._steps = 0
+        self._began = time.monotonic()
 
     def wait(self) -> None:
         """Sleep until it is this worker's turn; the process ends where nobody will tell it any more."""
@@ -40,6 +46,7 @@ class Turns:
         if not told:
             os._exit(1)
         self.beside = 0 if told == ALONE else 1
+        self._began = time.monotonic()
 
     def step_ended(self) -> bool:
         """A step ended; whether the block ended with it, so that :meth:`block_ended` is due."""
@@ -49,9 +56,31 @@ class Turns:
     def block_ended(self, **seen: Any) -> None:
         """Tell of the block, and sleep until the next turn."""
         self._steps = 0
-        settle()
-        self._channel.send("block", **seen)
+        self._pass_on("block", **seen)
+
+    @property
+    def due(self) -> bool:
+        """Whether this turn has been long enough to end within a step."""
+        if not self.within:
+            return False
+        return time.monotonic() - self._began >= QUANTUM[self.threads != 1]
+
+    def part_ended(self) -> None:
+        """End this turn within a step, and sleep until the next one."""
+        self._pass_on("part")
+
+    def _pass_on(self, event: str, **seen: Any) -> None:
+        if self.threads != 1:
+            settle()
+        self._channel.send(event, **seen)
         self.wait()
+
+
+QUANTUM = (0.008, 0.1)
+"""Least seconds of a turn that ends within a step: with one thread, and with several, for which :func:`settle` waits.
+
+What disturbs a busy machine comes and goes within tenths of a second. To change over takes about as many milliseconds
+as :func:`settle` waits for, and 0.2 where it need not."""
 
 
 def settle() -> None:

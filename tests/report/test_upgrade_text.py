@@ -8,7 +8,7 @@ from bench.records.comparison import Ran
 from bench.records.outcome import Outcome, Status
 from bench.report.upgrade import words
 from bench.report.upgrade.text import line, told
-from tests.builders import make_compared, make_comparison, make_side
+from tests.builders import make_compared, make_comparison, make_pairs, make_side
 from tests.report.upgrades import PACKAGES, eventful, hostile
 
 FULL = Ran(outcome=Outcome(Status.OUT_OF_MEMORY, "Tried to allocate 9 GiB."))
@@ -150,3 +150,17 @@ def test_order_and_redone_pairs_are_told() -> None:
     text = told(upgrade(eventful()), PACKAGES)
     assert "head was started first in 14 of 41 pairs" in text
     assert "begun anew, 2 times in all. Disturbed to the end, and counted all the same: 1 of 41 pairs." in text
+
+
+@pytest.mark.parametrize(
+    ("how", "turn", "figure"),
+    [
+        ({}, "runs some steps while", words.MEANS),
+        ({"turn": 1}, "runs some steps while", words.STEPS_BESIDE),
+        ({"turn": 1, "within": True}, "runs a few layers of the model while", words.STEPS_BESIDE),
+    ],
+)
+def test_how_turns_were_taken_is_told(how: dict[str, object], turn: str, figure: str) -> None:
+    pairs = make_pairs([0.001, -0.001] * 2, **how)
+    text = words.method(upgrade(make_comparison([make_compared(pairs=pairs)])))[0]
+    assert turn in text and figure in text

@@ -10,7 +10,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
-from bench.runner.lockstep import LIMIT, Ended, Side, alternate, mirrored
+from bench.runner.lockstep import LIMIT, Ended, Side, abreast, alternate, mirrored
 from bench.runner.worker import Died, RanWild, Silent
 
 WARM = [{"event": "phase", "name": name, "steps": 18} for name in ("setup", "warmup", "window")]
@@ -130,6 +130,57 @@ def test_a_side_that_has_ended_is_passed_over() -> None:
     long = side(*[block()] * 5, WELL, name="b", log=log)
     alternate([short, long], 6, random.Random(0))
     assert (log.count("a"), log.count("b")) == (2, 6)
+    assert short.ended == long.ended == WELL
+
+
+PART = {"event": "part"}
+
+
+def test_a_turn_may_end_within_a_step() -> None:
+    one = side(PART, PART, block(1.5, 1), {"event": "measured", "steps": 1}, WELL)
+    for steps in (0, 0, 1):
+        one.turn()
+        assert (one.steps, one.ended) == (steps, {})
+    one.turn()
+    assert one.ended == WELL
+
+
+def run_abreast(base: Side, head: Side, seed: int) -> None:
+    sides = (base, head)
+    for number in abreast(sides, random.Random(seed)):
+        sides[number].turn()
+        if not (base.ended or head.ended):
+            assert abs(len(base.blocks) - len(head.blocks)) <= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_takes_fewer_turns_for_a_step_waits_for_the_other(seed: int) -> None:
+    log: list[str] = []
+    few = side(*[PART, block(steps=1)] * 3, PART, WELL, name="a", log=log)
+    many = side(*[PART, PART, PART, block(steps=1)] * 3, PART, PART, WELL, name="b", log=log)
+    run_abreast(few, many, seed)
+    assert few.ended == many.ended == WELL
+    assert (log.count("a"), log.count("b")) == (8, 15)
+    first = log.index("a", log.index("a") + 1)  # the end of the first step of one side: its next turn comes after
+    third = [index for index, name in enumerate(log) if name == "a"][2]
+    assert log[:third].count("b") >= 4 and first < third
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_with_turns_of_whole_steps_both_have_one_in_each_round(seed: int) -> None:
+    log: list[str] = []
+    sides = [side(*[block()] * 4, WELL, name=name, log=log) for name in "ab"]
+    run_abreast(*sides, seed=seed)
+    turns = [name for name in log if len(name) == 1]
+    rounds = ["".join(turns[index : index + 2]) for index in range(0, 10, 2)]
+    assert {"".join(sorted(one)) for one in rounds} == {"ab"}
+    assert [one[::-1] for one in rounds[:4:2]] == rounds[1:4:2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_is_left_goes_on_alone(seed: int) -> None:
+    short, long = side(block(), WELL, name="a"), side(*[block(), PART] * 5, WELL, name="b")
+    run_abreast(short, long, seed)
     assert short.ended == long.ended == WELL
 
 

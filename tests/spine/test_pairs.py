@@ -46,6 +46,11 @@ def test_both_windows_hold_the_same_steps(pairing, mode, monkeypatch):
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     assert len(two.pair.processors) == (1 if len(usable) > 1 and two.effective[0]["threads"] == 1 else 0)
     assert two.plan.window_steps == len(base.steps.window)
+    assert (two.pair.turn, two.pair.within) == (1, True)
+    for one in (base, head):  # what passes while the other one has its turn is in no step and in no part
+        parts = sum(one.phases[name].seconds[0] for name in one.phases)
+        assert parts < max(one.steps.window)
+    assert sum(base.steps.window) + sum(head.steps.window) < two.pair.seconds
     again = pairs.in_turns(pairing(mode=mode, batch=4), False, random.Random(1), two.plan)
     assert again.pair.base.steps.optimizer == base.steps.optimizer
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench.records.record import Steps
 from bench.runner.launcher import scratch_folder
-from bench.runner.lockstep import Ended, Side, alternate
+from bench.runner.lockstep import Ended, Side, abreast, alternate
 from bench.runner.measure import case_job, find_data
 from tests.spine.conftest import tiny
 
@@ -85,3 +85,35 @@ def gone_now(pid):
     except ProcessLookupError:
         return True
     return False
+
+
+@pytest.mark.parametrize("mode", ["train", "predict"])
+def test_turns_end_between_the_layers_of_a_model(forking, mode):
+    planned = tiny(mode=mode, threads=1)
+    data = find_data(forking, planned)
+    window = {"warmup_seconds": 0.0, "window_steps": 4, "window_seconds": 0.0}
+    with contextlib.ExitStack() as stack:
+        found = []
+        for within in (True, True, False):
+            scratch = stack.enter_context(scratch_folder())
+            job = {**case_job(planned, data, scratch), "window": window, "block": 1, "within": within}
+            found.append(Side(forking.start(job)))
+            stack.callback(found[-1].worker.end, 1.0)
+            found[-1].warm_up()
+        base, head, whole = found
+        turns = {0: 0, 1: 0}
+        for number in abreast((base, head), random.Random(0)):
+            found[number].turn()
+            turns[number] += 1
+        while not whole.ended:
+            whole.turn()
+    steps = [msgspec.convert(side.measured["steps"], Steps) for side in found]
+    assert {len(one.window) for one in steps} == {4}
+    # A step of 64 px takes tens of milliseconds: several turns of 8, each of them at the end of a layer or a part.
+    assert min(turns.values()) >= 8
+    assert len(base.blocks) == len(whole.blocks) == 3
+    for side, one in zip(found, steps, strict=True):
+        parts = side.measured["phases"]["seconds"]
+        assert set(parts) == set(whole.measured["phases"]["seconds"])
+        for number, took in enumerate(one.window):
+            assert sum(seconds[number] for seconds in parts.values()) < took

@@ -60,6 +60,18 @@ def test_a_part_that_comes_twice_is_added_up(clock: Clock) -> None:
     assert parts.seconds(0, 1) == {"forward": [5.0], "backward": [2.0]}
 
 
+def test_a_pause_in_the_midst_is_no_part_and_in_none(clock: Clock) -> None:
+    parts = phases.by_clock("")
+    parts.step_began()
+    for part in ("forward", "backward", "backward"):
+        clock.now += 1.0
+        parts.part_ended(part)
+        clock.now += 60.0
+        parts.resumed()
+    parts.step_ended()
+    assert parts.seconds(0, 1) == {"forward": [1.0], "backward": [2.0]}
+
+
 def test_only_the_steps_that_are_asked_for(clock: Clock) -> None:
     parts = phases.by_clock("")
     for number in range(5):

@@ -78,10 +78,11 @@ class FakeDevice(Cpu):
 
 
 class FakeTurns:
-    """Ends a block after so many steps; waiting takes a minute."""
+    """Ends a block after so many steps, and a turn at every point within them where it may; waiting takes a minute."""
 
-    def __init__(self, bench: Bench, block: int) -> None:
-        self.bench, self.block, self.steps, self.beside = bench, block, 0, 1
+    def __init__(self, bench: Bench, block: int, within: bool) -> None:
+        self.bench, self.block, self.within, self.due = bench, block, within, within
+        self.steps, self.beside, self.threads = 0, 1, 0
 
     def wait(self) -> None:
         self.bench.log.append("wait")
@@ -94,6 +95,10 @@ class FakeTurns:
     def block_ended(self, **seen: Any) -> None:
         self.steps = 0
         self.bench.told.append(("block", seen))
+        self.wait()
+
+    def part_ended(self) -> None:
+        self.bench.told.append(("part", {}))
         self.wait()
 
 
@@ -143,10 +148,11 @@ class Bench:
         settings: dict[str, Any] | None = None,
         warmup: float = 0.0,
         warmup_steps: int = 0,
+        within: bool = False,
     ) -> Session:
         rule = {"warmup_seconds": warmup, "window_steps": window, "window_seconds": 0.0, "warmup_steps": warmup_steps}
         self.job = {"case": CASE, "pins": {}, "threads": 1, "data": "data.yaml", "scratch": "/nowhere", "window": rule}
-        turns: Any = FakeTurns(self, block) if block else None
+        turns: Any = FakeTurns(self, block, within) if block else None
         device: Any = FakeDevice(self, kind)
         self.session = Session(self.job, self, device, turns)  # type: ignore[arg-type]
         self.session.ready(settings or SETTINGS, cycle)
@@ -156,7 +162,9 @@ class Bench:
         """Forward has five eighths of a step, backward two, and the optimizer one more where it runs."""
         self.log.append("step")
         self.session.batch_arrived()
-        self.now += seconds * 0.625
+        self.now += seconds * 0.5
+        self.session.layer_ended("forward")
+        self.now += seconds * 0.125
         self.session.part_ended("forward")
         self.now += seconds * 0.25
         self.session.part_ended("backward")
@@ -374,6 +382,33 @@ def test_blocks_are_told_and_waiting_belongs_to_no_step(bench: Bench) -> None:
     assert steps.window == [1.0, 1.0, 2.0, 2.0, 4.0]
     assert steps.interludes == [0.5]
     assert bench.log.index("wait") < bench.log.index("open")
+
+
+def test_turns_end_within_the_steps_of_a_window_and_waiting_belongs_to_no_step_or_part(bench: Bench) -> None:
+    bench.start(block=1, window=2, within=True)
+    assert bench.session.turns_within
+    for _ in range(3):
+        bench.step(9.0)
+    assert not [event for event, _ in bench.told if event == "part"]  # warm-up has no turns
+    bench.step(2.0)
+    with pytest.raises(WindowComplete):
+        bench.step(4.0)
+    found = bench.measured()
+    steps = msgspec.convert(found["steps"], Steps)
+    assert steps.window == [2.0, 4.0]
+    assert found["phases"]["seconds"]["forward"] == [1.25, 2.5]
+    assert found["phases"]["seconds"]["backward"] == [0.5, 1.0]
+    # A layer, forward, backward and the optimizer: four points in each step.
+    turns = [event for event, _ in bench.told if event in ("part", "block")]
+    assert turns == [*["part"] * 4, "block", *["part"] * 4]
+
+
+def test_where_turns_are_whole_steps_a_layer_is_nothing_to_mark(bench: Bench) -> None:
+    bench.start(block=1, window=2)
+    assert not bench.session.turns_within
+    bench.run()
+    assert not [event for event, _ in bench.told if event == "part"]
+    assert bench.session._turns.threads == 1  # type: ignore[union-attr]
 
 
 def test_the_first_turn_is_awaited_where_the_window_begins(bench: Bench) -> None:

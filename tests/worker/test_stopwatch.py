@@ -193,6 +193,21 @@ def test_waiting_for_data_is_part_of_the_step_and_told_apart() -> None:
     assert reading["data_wait"] == [0.0625] * 7
 
 
+def test_a_pause_in_the_midst_of_a_step_is_in_neither_the_step_nor_its_wait() -> None:
+    bench = Bench(rule())
+    bench.watch.start()
+    bench.now += 0.25
+    bench.watch.batch_arrived()
+    bench.now += 1.0
+    bench.now += 60.0
+    bench.watch.passed(60.0)
+    bench.now += 0.5
+    bench.watch.step_ended(16)
+    bench.step(0.125)
+    assert bench.watch.seconds == [1.75, 0.125]
+    assert bench.watch.data_wait == [0.25, 0.0]
+
+
 def test_what_passes_before_the_start_belongs_to_no_step() -> None:
     bench = Bench(rule())
     bench.now += 60.0

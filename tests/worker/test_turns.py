@@ -52,6 +52,43 @@ def test_a_block_ends_after_its_steps(ends: Ends) -> None:
     assert told == [{"event": "block", "seconds": 0.5, "steps": 3}] * 2
 
 
+def test_a_turn_ends_within_a_step_where_it_may_and_has_been_long_enough(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [10.0]
+    monkeypatch.setattr(turns.time, "monotonic", lambda: now[0])
+    one, other = Turns(ends.told, 1, Channel(ends.say), within=True), Turns(ends.told, 1, Channel(ends.say))
+    one.threads = other.threads = 1
+    now[0] += 0.0079
+    assert not one.due
+    now[0] += 0.0002
+    assert one.due and not other.due
+    os.write(ends.tell, b".")
+    one.part_ended()
+    assert not one.due  # the next turn has begun
+    one.threads = 2  # whose end has to be waited for, so that turns are longer
+    now[0] += 0.09
+    assert not one.due
+    now[0] += 0.011
+    assert one.due
+    assert [event["event"] for event in ends.events()] == ["part"]
+
+
+@pytest.mark.parametrize(("threads", "waits"), [(1, 0), (2, 2), (0, 2)])
+def test_only_where_threads_may_spin_are_they_waited_for(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, threads: int, waits: int
+) -> None:
+    waited: list[bool] = []
+    monkeypatch.setattr(turns, "settle", lambda: waited.append(True))
+    one = Turns(ends.told, 1, Channel(ends.say), within=True)
+    one.threads = threads
+    os.write(ends.tell, b"..")
+    one.part_ended()
+    one.block_ended(steps=1)
+    assert len(waited) == waits
+    assert [event["event"] for event in ends.events()] == ["part", "block"]
+
+
 def in_a_child(ends: Ends, work: Callable[[], None]) -> int:
     """A forked worker that holds its own ends alone, as a real one does; its number. Exit status 7: it went through."""
     child = os.fork()

@@ -427,13 +427,15 @@ def method(found: Upgrade) -> list[str]:
     """How it was judged, a paragraph each."""
     comparison = found.comparison
     alone = [one.id for one in found.findings if one.compared.alone]
+    pairs = [pair for one in found.findings for pair in one.compared.pairs]
+    turn = "a few layers of the model" if any(pair.within for pair in pairs) else "some steps"
     turns = (
-        "A pair is two fresh processes, one of each side, that take turns: one runs some steps while the other sleeps, "
+        f"A pair is two fresh processes, one of each side, that take turns: one runs {turn} while the other sleeps, "
         "so that what disturbs the machine disturbs both. Whose turn is first is drawn by lot, and every second round "
         "goes the other way; in half of the pairs head is started first. A pair gives one number: "
     )
-    turns += figure(pair for one in found.findings for pair in one.compared.pairs)
-    bound = {tuple(pair.processors) for one in found.findings for pair in one.compared.pairs if pair.processors}
+    turns += figure(pairs)
+    bound = {tuple(pair.processors) for pair in pairs if pair.processors}
     if bound:
         which = f", {labels.listing(map(str, *bound))}" if len(bound) == 1 else ""
         turns += f" Both are bound to the same processors{which}."

@@ -75,7 +75,7 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "accumulate": trainer.accumulate,
         "loss_scaling": trainer.scaler.is_enabled(),
         "ema": bool(trainer.ema and trainer.ema.enabled),
-        "compiled": _compiled(trainer.model),
+        "compiled": is_compiled(trainer.model),
         "channels_last": effective.channels_last(trainer.model),
         "frozen": sum(p.numel() for p in model.parameters() if not p.requires_grad),
         "head_max_det": getattr(model.model[-1], "max_det", None),
@@ -99,8 +99,7 @@ def of_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
 
     The predictor keeps the shape (N, C, H, W) of what it put through the model as ``shape``.
     """
-    args, model = predictor.args, _inner(predictor.model)
-    torch_model = getattr(getattr(model, "backend", model), "model", model)
+    args, model, torch_model = predictor.args, _inner(predictor.model), network(predictor)
     end2end = bool(getattr(model, "end2end", False))
     own = "torchvision" if "torchvision" in sys.modules else "ultralytics"
     return {
@@ -110,7 +109,7 @@ def of_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
         "imgsz": _side(predictor.shape),
         **{name: getattr(args, name, None) for name in PREDICT_ARGUMENTS},
         "format": getattr(model, "format", None) or ("pt" if getattr(model, "pt", False) else None),
-        "compiled": _compiled(predictor.model),
+        "compiled": is_compiled(predictor.model),
         "channels_last": effective.channels_last(torch_model),
         "fused": bool(torch_model.is_fused()),
         "end2end": end2end,
@@ -120,6 +119,12 @@ def of_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
         "classes": len(model.names),
         **_model(torch_model, args),
     }
+
+
+def network(predictor: Any) -> Any:
+    """The torch module that a predictor runs, out of all that is around it."""
+    model = _inner(predictor.model)
+    return getattr(getattr(model, "backend", model), "model", model)
 
 
 def _inner(model: Any) -> Any:
@@ -147,7 +152,8 @@ def _backend() -> str | None:
     return str(dist.get_backend()) if dist.is_available() and dist.is_initialized() else None
 
 
-def _compiled(model: Any) -> bool:
+def is_compiled(model: Any) -> bool:
+    """Whether ``torch.compile`` has wrapped it."""
     return type(model).__name__ == "OptimizedModule"
 
 

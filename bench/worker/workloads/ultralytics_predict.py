@@ -13,7 +13,7 @@ from typing import Any
 from ..data import image_files
 from ..refusal import Refused
 from ..session import Session, WindowComplete
-from . import read_back
+from . import layers, read_back
 from .ultralytics_model import model_file
 
 
@@ -88,6 +88,8 @@ def run(session: Session) -> None:
     def settings() -> dict[str, Any]:
         return read_back.of_predictor(predictor, len(first), session.device)
 
+    if not read_back.is_compiled(predictor.model):
+        layers.mark(read_back.network(predictor), session)
     session.ready(settings(), cycle=1)
     predictor.timed = True
     try:

@@ -13,7 +13,7 @@ from typing import Any
 from ..devices import Device
 from ..refusal import Refused
 from ..session import Session, WindowComplete
-from . import agreement, read_back, ultralytics_ranks
+from . import agreement, layers, read_back, ultralytics_ranks
 from .training_works import TrainingWorks
 from .ultralytics_model import model_file
 
@@ -130,6 +130,8 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
             session.device.release()
         works.remember(trainer)
         mark_backward(trainer)
+        if not read_back.is_compiled(trainer.model):
+            layers.mark(trainer.model, session)
         # The ramp of the first epochs is off (warmup_epochs=0), so this accumulation is that of every epoch.
         session.ready(settings, cycle=trainer.accumulate)
 
