@@ -70,8 +70,8 @@ def test_a_compiled_model_is_told_from_one_that_is_not():
     assert "\nclass OptimizedModule(" in (Path(torch.__file__).parent / "_dynamo" / "eval_frame.py").read_text()
     model = torch.nn.Conv2d(3, 3, 1)
     compiled = type("OptimizedModule", (), {"_orig_mod": model})()
-    assert (read_back._compiled(model), read_back._inner(model)) == (False, model)
-    assert (read_back._compiled(compiled), read_back._inner(compiled)) == (True, model)
+    assert (read_back.is_compiled(model), read_back._inner(model)) == (False, model)
+    assert (read_back.is_compiled(compiled), read_back._inner(compiled)) == (True, model)
 
 
 def test_a_last_batch_that_is_left_out_is_noticed(set_up):
