@@ -195,8 +195,7 @@ class Session:
     def layer_ended(self, part: str) -> None:
         """A layer of the model has done its share of a part that goes on: another worker may have its turn here."""
         if self._due_within():
-            self._phases.part_ended(part)
-            self._pause_within()
+            self.part_ended(part)
 
     def optimizer_stepped(self) -> None:
         """The step that is under way runs the optimizer."""

@@ -89,7 +89,7 @@ def gone_now(pid):
 
 @pytest.mark.parametrize("mode", ["train", "predict"])
 def test_turns_end_between_the_layers_of_a_model(forking, mode):
-    planned = tiny(mode=mode, threads=1)
+    planned = tiny(mode=mode, threads=1, imgsz=128)
     data = find_data(forking, planned)
     window = {"warmup_seconds": 0.0, "window_steps": 4, "window_seconds": 0.0}
     with contextlib.ExitStack() as stack:
@@ -109,11 +109,11 @@ def test_turns_end_between_the_layers_of_a_model(forking, mode):
             whole.turn()
     steps = [msgspec.convert(side.measured["steps"], Steps) for side in found]
     assert {len(one.window) for one in steps} == {4}
-    # A step of 64 px takes tens of milliseconds: several turns of 8, each of them at the end of a layer or a part.
+    # A step takes over 8 ms anywhere: two turns at least, each of them at the end of a layer or a part.
     assert min(turns.values()) >= 8
     assert len(base.blocks) == len(whole.blocks) == 3
     for side, one in zip(found, steps, strict=True):
         parts = side.measured["phases"]["seconds"]
         assert set(parts) == set(whole.measured["phases"]["seconds"])
         for number, took in enumerate(one.window):
-            assert sum(seconds[number] for seconds in parts.values()) < took
+            assert sum(seconds[number] for seconds in parts.values()) < took + 1e-4
