@@ -30,7 +30,12 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     warmup_seconds: dict[str, float]
     window_steps: int
-    window_seconds: float
+    window_seconds: dict[str, float]
+
+    def least_seconds(self, kind: str, energy: bool) -> float:
+        """Least seconds of a window on a kind of device; more where joules are counted."""
+        asked = self.window_seconds[kind]
+        return max(asked, ENERGY_SECONDS) if energy else asked
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,7 +147,7 @@ def expand(
             recipes[key] = Recipe(
                 warmup_seconds=timing.warmup_seconds[case.device_kind],
                 window_steps=timing.window_steps,
-                window_seconds=max(timing.window_seconds, ENERGY_SECONDS) if energy else timing.window_seconds,
+                window_seconds=timing.least_seconds(case.device_kind, energy),
                 pins=pins_for(case.mode),
                 threads=threads,
                 data=data,

@@ -12,7 +12,7 @@ import msgspec
 from bench.analysis.metrics import show_bytes
 from bench.cases import AXES
 from bench.cases.matrix import Timing, profiles
-from bench.cases.recipe import ENERGY_SECONDS, PINS, Recipe
+from bench.cases.recipe import PINS, Recipe
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Conditions, Record
@@ -277,10 +277,9 @@ def _profile(records: Sequence[Record]) -> str:
 
 
 def _timed(record: Record, timing: Timing) -> bool:
-    recipe = record.recipe
-    seconds = max(timing.window_seconds, ENERGY_SECONDS) if recipe.energy else timing.window_seconds
+    recipe, kind = record.recipe, record.case.device_kind
     return (recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds) == (
-        timing.warmup_seconds[record.case.device_kind],
+        timing.warmup_seconds[kind],
         timing.window_steps,
-        seconds,
+        timing.least_seconds(kind, recipe.energy),
     )

@@ -63,7 +63,7 @@ class Turns:
         """Whether this turn has been long enough to end within a step."""
         if not self.within:
             return False
-        return time.monotonic() - self._began >= QUANTUM[self.threads != 1]
+        return time.monotonic() - self._began >= (QUANTUM if self.threads == 1 else LONG_QUANTUM)
 
     def part_ended(self) -> None:
         """End this turn within a step, and sleep until the next one."""
@@ -76,11 +76,11 @@ class Turns:
         self.wait()
 
 
-QUANTUM = (0.008, 0.1)
-"""Least seconds of a turn that ends within a step: with one thread, and with several, for which :func:`settle` waits.
+QUANTUM = 0.008
+"""Least seconds of a turn that ends within a step."""
 
-What disturbs a busy machine comes and goes within tenths of a second. To change over takes about as many milliseconds
-as :func:`settle` waits for, and 0.2 where it need not."""
+LONG_QUANTUM = 0.1
+"""The same where several threads compute: they have to come to rest first, see :func:`settle`."""
 
 
 def settle() -> None:

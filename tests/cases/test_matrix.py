@@ -13,7 +13,11 @@ DEVICES = ["0", "mps", "cpu"]
 
 SMALL = Profile(
     about="two values on every axis",
-    recipe=Timing(warmup_seconds={"cpu": 1.0, "mps": 2.0, "cuda": 3.0}, window_steps=4, window_seconds=0.5),
+    recipe=Timing(
+        warmup_seconds={"cpu": 1.0, "mps": 2.0, "cuda": 3.0},
+        window_steps=4,
+        window_seconds={"cpu": 0.5, "mps": 1.5, "cuda": 2.5},
+    ),
     cases={
         "all": {
             "mode": ["train", "predict"],
@@ -72,7 +76,7 @@ def test_quick_on_the_cpu() -> None:
     assert ids(planned)[:2] == ["train-yolov8n-cpu-fp32-b16-i160", "predict-yolov8n-cpu-fp32-b16-i160"]
     recipe, timing = planned[0].recipe, profile("quick").recipe
     assert recipe.warmup_seconds == timing.warmup_seconds["cpu"] > 0
-    assert (recipe.window_steps, recipe.window_seconds) == (timing.window_steps, timing.window_seconds)
+    assert (recipe.window_steps, recipe.window_seconds) == (timing.window_steps, timing.window_seconds["cpu"])
     assert recipe.data_steps == 64
 
 
@@ -141,6 +145,7 @@ def test_the_recipe_is_that_of_the_kind_of_device_and_the_mode() -> None:
     for plan in expand(SMALL, DEVICES, {}, data="/data/coco.yaml", threads=3):
         kind = plan.case.device_kind
         assert plan.recipe.warmup_seconds == {"cpu": 1.0, "mps": 2.0, "cuda": 3.0}[kind]
+        assert plan.recipe.window_seconds == {"cpu": 0.5, "mps": 1.5, "cuda": 2.5}[kind]
         assert plan.recipe.data_steps == MADE_DATA_STEPS[plan.case.mode][kind]
         assert ("optimizer" in plan.recipe.pins) == (plan.case.mode == "train")
         assert (plan.recipe.data, plan.recipe.threads) == ("/data/coco.yaml", 3)

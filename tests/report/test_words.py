@@ -83,7 +83,7 @@ def test_the_command_names_the_profile_whose_timing_it_was() -> None:
     recipe = make_recipe(
         warmup_seconds=timing.warmup_seconds["cpu"],
         window_steps=timing.window_steps,
-        window_seconds=timing.window_seconds,
+        window_seconds=timing.window_seconds["cpu"],
     )
     assert "--profile full" in facts.commands([make_record(recipe=recipe)])[0]
     odd = msgspec.structs.replace(recipe, window_steps=99)
