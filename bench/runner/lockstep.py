@@ -14,7 +14,7 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
-from bench.runner.worker import Died, RanWild, Silent, Worker
+from bench.runner.worker import ALONE, FREE, WITH_STEP, Died, RanWild, Silent, Worker
 
 LIMIT = 600.0
 """Seconds that a worker may say nothing for."""
@@ -40,6 +40,7 @@ class Side(msgspec.Struct):
     Attributes:
         worker: itself.
         blocks: ``(seconds, steps)`` of each block.
+        point: within the step under way at which its last turn ended, counted from 1; 0 where that ended with a block.
         effective: settings that run, once it told them.
         warmed, cycle, planned: steps of its warm-up once that is over, from one optimizer step to the next in its
             window, and of its window.
@@ -49,6 +50,7 @@ class Side(msgspec.Struct):
 
     worker: Worker
     blocks: list[tuple[float, int]] = []
+    point: int = 0
     effective: dict[str, Any] = {}
     warmed: int = 0
     cycle: int = 0
@@ -65,6 +67,11 @@ class Side(msgspec.Struct):
     def steps(self) -> int:
         """Of all blocks."""
         return sum(steps for _, steps in self.blocks)
+
+    @property
+    def reached(self) -> tuple[int, int]:
+        """How far it is: its steps, and the point in the step under way."""
+        return self.steps, self.point
 
     def warm_up(self) -> None:
         """Wait until the worker sleeps at the beginning of its first block.
@@ -84,23 +91,25 @@ class Side(msgspec.Struct):
                 self.warmed, self.cycle, self.planned = (event.get(name, 0) for name in ("steps", "cycle", "planned"))
                 return
 
-    def turn(self, alone: bool = False) -> None:
+    def turn(self, beside: Side | None = None) -> None:
         """Let it run one block or less, and wait until it sleeps again or has ended, and nothing is left of it.
 
         To give back the memory of a process that has ended takes tens of milliseconds of some processor.
 
         Args:
-            alone: whether the other worker is gone.
+            beside: the other worker, where there is one: where that is ahead, this one catches up and goes no further.
 
         Raises:
             Ended: where it ended in any other way than measured.
         """
-        self.worker.take_turn(alone)
+        self.worker.take_turn(self._until(beside) if beside else FREE)
         while not self.ended:
             event = self._next_event()
             if event["event"] == "part":
+                self.point = event["point"]
                 return
             if event["event"] == "block":
+                self.point = 0
                 self.blocks.append((event["seconds"], event["steps"]))
                 return
             if event["event"] == "measured":
@@ -111,6 +120,14 @@ class Side(msgspec.Struct):
             status, reason = self.ended["status"], self.ended["reason"]
             raise Ended(f"a worker ended as {status}: {reason}", Status(status), reason)
         self.worker.end()
+
+    def _until(self, other: Side) -> int:
+        """Where its next turn ends."""
+        if other.ended:
+            return ALONE
+        if self.reached >= other.reached:
+            return FREE
+        return other.point if self.steps == other.steps else WITH_STEP
 
     def _next_event(self) -> dict[str, Any]:
         try:
@@ -132,14 +149,15 @@ def alternate(sides: Sequence[Side], rounds: int, draw: random.Random) -> None:
 
 
 def abreast(sides: tuple[Side, Side], draw: random.Random) -> Iterator[int]:
-    """Whose turn it is, until both have ended: in mirrored order, and who is a block ahead waits for the other one.
+    """Whose turn it is, until both have ended: in mirrored order, and who is ahead waits for the other one.
 
-    Turns that end within a step may be more on one side than on the other, and steps are to run one beside the other.
+    A turn that ends within a step is followed by one of the other side that ends at the same point: caches are cold
+    after each pause, and where both had theirs after other work, they would not cost both the same.
     """
     for order in mirrored(draw):
         for number in order:
             side, other = sides[number], sides[1 - number]
-            if not side.ended and (other.ended or side.steps <= other.steps):
+            if not side.ended and (other.ended or side.reached <= other.reached):
                 yield number
         if sides[0].ended and sides[1].ended:
             return

@@ -133,7 +133,7 @@ def in_turns(pairing: Pairing, head_first: bool, draw: random.Random, plan: Plan
         order = (first, second) if TURN[kind] == WHOLE else abreast((sides[0], sides[1]), draw)
         for number in order:
             with named(number, kills):
-                sides[number].turn(alone=bool(sides[1 - number].ended))
+                sides[number].turn(sides[1 - number])
         used = sum(side.measured["window"]["cpu_seconds"] or 0.0 for side in sides.values())
         seen = crowd.disturbed(used) if on_cpu else []
     events = [sides[number].measured for number in (0, 1)]

@@ -9,6 +9,7 @@ import re
 import selectors
 import signal
 import socket
+import struct
 import time
 from typing import IO, Any, Protocol
 
@@ -21,8 +22,10 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LOG_LIMIT = 64 * 2**20
 """Bytes of output at which a worker is taken to have run wild."""
 
-TURN, LAST_TURN = b".", b"1"
-"""What a worker is told when it is its turn, and when the other one is gone: as in ``bench/worker/turns.py``."""
+TOLD = struct.Struct("<H")
+FREE, WITH_STEP, ALONE = 0, 0xFFFE, 0xFFFF
+"""What a worker is told when it is its turn: where it ends. As in ``bench/worker/turns.py``; other numbers are points
+within a step, of which there are never as many."""
 
 LAST = 10.0
 """Seconds that ranks may take to end once their line is shut down."""
@@ -167,10 +170,14 @@ class Worker:
             os.set_blocking(self._channel, True)
         return bool(self._lines)
 
-    def take_turn(self, alone: bool = False) -> None:
-        """Let a worker that takes turns go on with its next block; ``alone`` where the other one is gone."""
+    def take_turn(self, until: int = FREE) -> None:
+        """Let a worker that takes turns go on: to a point within its step, to the end of its block, or as it likes.
+
+        Args:
+            until: a point, counted from 1, :data:`FREE`, :data:`WITH_STEP`, or :data:`ALONE` if the other one is gone.
+        """
         with contextlib.suppress(BrokenPipeError):  # it has ended, which its channel tells
-            os.write(self._control, LAST_TURN if alone else TURN)
+            os.write(self._control, TOLD.pack(until))
 
     def output(self) -> str:
         """The end of what the worker printed."""

@@ -190,12 +190,14 @@ class Session:
     def part_ended(self, part: str) -> None:
         """A part of the step that is under way ended: ``preprocess``, ``forward``, ``backward``, ``optimizer``, ..."""
         (self._separate or self._phases).part_ended(part)
-        self._pause_within()
+        if self._turn_ends():
+            self._pause_within()
 
     def layer_ended(self, part: str) -> None:
         """A layer of the model has done its share of a part that goes on: another worker may have its turn here."""
-        if self._due_within():
-            self.part_ended(part)
+        if self._turn_ends():
+            (self._separate or self._phases).part_ended(part)
+            self._pause_within()
 
     def optimizer_stepped(self) -> None:
         """The step that is under way runs the optimizer."""
@@ -265,17 +267,18 @@ class Session:
         turns.block_ended(seconds=seconds, steps=len(watch.seconds) - first)
         watch.pause_ended()
 
-    def _due_within(self) -> bool:
-        """Whether a turn may end here, in the midst of a step of a window."""
-        if self._turns is None or not self._turns.due or self._stopwatch is None:
+    def _turn_ends(self) -> bool:
+        """Whether a turn ends here, in the midst of a step of a window."""
+        if self._turns is None or not self._turns.within or self._stopwatch is None:
             return False
         windows = self._stopwatch.windows
-        return bool(windows) and len(windows[-1]) == 1  # it has begun, and is not complete
+        if not windows or len(windows[-1]) != 1:  # it has not begun, or is complete
+            return False
+        return self._turns.point_passed()
 
     def _pause_within(self) -> None:
-        """Where a turn is to end here, let the other worker have its own; what passes meanwhile belongs to no step."""
-        if self._turns is None or not self._due_within():
-            return
+        """Let the other worker have its turn; what passes meanwhile belongs to no step."""
+        assert self._turns is not None
         watch = self.stopwatch
         self.device.synchronize()
         began = watch.clock()

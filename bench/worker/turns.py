@@ -1,15 +1,24 @@
-"""Lockstep: workers take turns, a block of steps each, and whoever waits is blocked and costs nothing."""
+"""Lockstep: workers take turns, a block of steps each, and whoever waits is blocked and costs nothing.
+
+A turn may end within a step too, at one of its points. Who goes first ends its turn where that has been long enough,
+and the other one at the same point: both then do the same work between the same pauses, after which caches are cold.
+"""
 
 from __future__ import annotations
 
 import os
+import struct
 import time
 from typing import Any
 
 from .channel import Channel
 
-ALONE = b"1"
-"""What a worker is told when it is its turn and the other one is gone; anything else while that one sleeps."""
+TOLD = struct.Struct("<H")
+"""What a worker is told when it is its turn: the point within the step at which the turn ends, counted from 1, or
+:data:`FREE` or :data:`ALONE`; a number beyond all points stands for the end of the step."""
+
+FREE, ALONE = 0, 0xFFFF
+"""At the first point after :data:`QUANTUM`; and with the step, as the other one is gone."""
 
 
 class Turns:
@@ -18,6 +27,7 @@ class Turns:
     Attributes:
         block: steps of a turn.
         within: whether turns end within a step too.
+        point: of the step under way that was passed last, counted from 1; 0 before the first.
         beside: how many workers sleep while this one has its turn.
         threads: that compute in this process, as far as is known.
     """
@@ -29,28 +39,32 @@ class Turns:
             descriptor: what the runner writes one byte a turn to.
             block: steps of a turn.
             channel: where blocks are told.
-            within: whether turns end within a step too, at the first point after :data:`QUANTUM` where they may.
+            within: whether turns end within a step too.
         """
         self.block = block
         self.within = within
+        self.point = 0
         self.beside = 1
         self.threads = 0
         self._descriptor = descriptor
         self._channel = channel
         self._steps = 0
+        self._until = FREE
         self._began = time.monotonic()
 
     def wait(self) -> None:
         """Sleep until it is this worker's turn; the process ends where nobody will tell it any more."""
-        told = os.read(self._descriptor, 1)
+        told = os.read(self._descriptor, TOLD.size)
         if not told:
             os._exit(1)
-        self.beside = 0 if told == ALONE else 1
+        [self._until] = TOLD.unpack(told)
+        self.beside = 0 if self._until == ALONE else 1
         self._began = time.monotonic()
 
     def step_ended(self) -> bool:
         """A step ended; whether the block ended with it, so that :meth:`block_ended` is due."""
         self._steps += 1
+        self.point = 0
         return self._steps >= self.block
 
     def block_ended(self, **seen: Any) -> None:
@@ -58,16 +72,18 @@ class Turns:
         self._steps = 0
         self._pass_on("block", **seen)
 
-    @property
-    def due(self) -> bool:
-        """Whether this turn has been long enough to end within a step."""
+    def point_passed(self) -> bool:
+        """A point within a step, of which there are the same on both sides; whether this turn ends here."""
         if not self.within:
             return False
-        return time.monotonic() - self._began >= (QUANTUM if self.threads == 1 else LONG_QUANTUM)
+        self.point += 1
+        if self._until == FREE:
+            return time.monotonic() - self._began >= (QUANTUM if self.threads == 1 else LONG_QUANTUM)
+        return self.point >= self._until
 
     def part_ended(self) -> None:
         """End this turn within a step, and sleep until the next one."""
-        self._pass_on("part")
+        self._pass_on("part", point=self.point)
 
     def _pass_on(self, event: str, **seen: Any) -> None:
         if self.threads != 1:

@@ -61,9 +61,9 @@ def measured(case, step=STEP, **more):
 
 
 def take_turns(case, step):
-    """Sleep until told to go on, one byte a turn; the window ends within the last of them."""
+    """Sleep until told to go on, two bytes a turn; the window ends within the last of them."""
     for turn in range(TURNS):
-        if not os.read(int(sys.argv[4]), 1):
+        if not os.read(int(sys.argv[4]), 2):
             os._exit(1)
         part = case["model"]
         if part.startswith("dies-in-turns") and turn == 2 and (part.endswith("always") or not times_before(case)):

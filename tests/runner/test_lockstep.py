@@ -11,7 +11,7 @@ import pytest
 from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
 from bench.runner.lockstep import LIMIT, Ended, Side, abreast, alternate, mirrored
-from bench.runner.worker import Died, RanWild, Silent
+from bench.runner.worker import FREE, Died, RanWild, Silent
 
 WARM = [{"event": "phase", "name": name, "steps": 18} for name in ("setup", "warmup", "window")]
 WELL = {"event": "ended", "status": "measured", "reason": "", "axes": []}
@@ -32,7 +32,7 @@ class Played:
     def end(self) -> None:
         self.log.append(f"{self.name} is gone")
 
-    def take_turn(self, alone: bool = False) -> None:
+    def take_turn(self, until: int) -> None:
         self.log.append(self.name)
 
     def next_event(self, limit: float) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def test_a_side_that_has_ended_is_passed_over() -> None:
     assert short.ended == long.ended == WELL
 
 
-PART = {"event": "part"}
+PART = {"event": "part", "point": 1}
 
 
 def test_a_turn_may_end_within_a_step() -> None:
@@ -148,22 +148,58 @@ def test_a_turn_may_end_within_a_step() -> None:
 def run_abreast(base: Side, head: Side, seed: int) -> None:
     sides = (base, head)
     for number in abreast(sides, random.Random(seed)):
-        sides[number].turn()
+        sides[number].turn(sides[1 - number])
         if not (base.ended or head.ended):
             assert abs(len(base.blocks) - len(head.blocks)) <= 1
 
 
+class Stepping(Played):
+    """A worker of three steps with so many points each; where it may, it ends its turn at every so-manyth of them."""
+
+    def __init__(self, points: int, every: int) -> None:
+        super().__init__([])
+        self.points, self.every = points, every
+        self.steps = self.point = 0
+        self.ends: list[tuple[int, int]] = []
+
+    def take_turn(self, until: int) -> None:
+        free, began = until == FREE, self.point
+        while self.point < self.points:
+            self.point += 1
+            if self.point - began >= self.every if free else self.point >= until:
+                self.ends.append((self.steps, self.point))
+                self.said.append({"event": "part", "point": self.point})
+                return
+        self.steps, self.point = self.steps + 1, 0
+        self.ends.append((self.steps, 0))
+        self.said.append(block(steps=1) if self.steps < 3 else WELL)
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_who_takes_fewer_turns_for_a_step_waits_for_the_other(seed: int) -> None:
+@pytest.mark.parametrize("every", [(2, 3), (1, 20), (5, 5)])
+def test_both_end_their_turns_at_the_same_points(seed: int, every: tuple[int, int]) -> None:
+    one, other = (Stepping(10, each) for each in every)
+    run_abreast(Side(one), Side(other), seed)  # type: ignore[arg-type]
+    assert one.ends == other.ends
+    assert one.ends[-1] == (3, 0) and len(one.ends) > 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_has_fewer_points_in_a_step_waits_for_the_other(seed: int) -> None:
+    few, many = Stepping(2, 1), Stepping(40, 7)
+    sides = Side(few), Side(many)  # type: ignore[arg-type]
+    run_abreast(*sides, seed=seed)
+    assert sides[0].ended == sides[1].ended == WELL
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_takes_more_turns_for_a_step_than_the_other_is_waited_for(seed: int) -> None:
     log: list[str] = []
     few = side(*[PART, block(steps=1)] * 3, PART, WELL, name="a", log=log)
-    many = side(*[PART, PART, PART, block(steps=1)] * 3, PART, PART, WELL, name="b", log=log)
+    many = side(*[PART, {**PART, "point": 2}, {**PART, "point": 3}, block(steps=1)] * 3, PART, WELL, name="b", log=log)
     run_abreast(few, many, seed)
     assert few.ended == many.ended == WELL
-    assert (log.count("a"), log.count("b")) == (8, 15)
-    first = log.index("a", log.index("a") + 1)  # the end of the first step of one side: its next turn comes after
-    third = [index for index, name in enumerate(log) if name == "a"][2]
-    assert log[:third].count("b") >= 4 and first < third
+    assert (log.count("a"), log.count("b")) == (8, 14)
 
 
 @pytest.mark.parametrize("seed", range(4))

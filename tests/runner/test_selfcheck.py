@@ -107,7 +107,7 @@ class FakeWorker:
         self.step = step
         log.append(f"start {self.name}")
 
-    def take_turn(self, alone: bool = False) -> None:
+    def take_turn(self, until: int) -> None:
         self.turns += 1
         self.log.append(self.name)
         block = self.job["block"]

@@ -103,7 +103,7 @@ def test_turns_end_between_the_layers_of_a_model(forking, mode):
         base, head, whole = found
         turns = {0: 0, 1: 0}
         for number in abreast((base, head), random.Random(0)):
-            found[number].turn()
+            found[number].turn(found[1 - number])
             turns[number] += 1
         while not whole.ended:
             whole.turn()
@@ -111,6 +111,7 @@ def test_turns_end_between_the_layers_of_a_model(forking, mode):
     assert {len(one.window) for one in steps} == {4}
     # A step takes over 8 ms anywhere: two turns at least, each of them at the end of a layer or a part.
     assert min(turns.values()) >= 8
+    assert turns[0] == turns[1]  # and both end them at the same points
     assert len(base.blocks) == len(whole.blocks) == 3
     for side, one in zip(found, steps, strict=True):
         parts = side.measured["phases"]["seconds"]

@@ -81,7 +81,7 @@ class FakeTurns:
     """Ends a block after so many steps, and a turn at every point within them where it may; waiting takes a minute."""
 
     def __init__(self, bench: Bench, block: int, within: bool) -> None:
-        self.bench, self.block, self.within, self.due = bench, block, within, within
+        self.bench, self.block, self.within = bench, block, within
         self.steps, self.beside, self.threads = 0, 1, 0
 
     def wait(self) -> None:
@@ -96,6 +96,9 @@ class FakeTurns:
         self.steps = 0
         self.bench.told.append(("block", seen))
         self.wait()
+
+    def point_passed(self) -> bool:
+        return self.within
 
     def part_ended(self) -> None:
         self.bench.told.append(("part", {}))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench.runner.worker import Worker
+from bench.runner.worker import ALONE, FREE, WITH_STEP, Worker
 from bench.worker import turns
 from bench.worker.channel import Channel
 from bench.worker.turns import Turns
@@ -23,6 +23,10 @@ class Ends:
     def __init__(self) -> None:
         self.told, self.tell = os.pipe()
         self.heard, self.say = os.pipe()
+
+    def turn(self, *until: int) -> None:
+        for one in until:
+            os.write(self.tell, turns.TOLD.pack(one))
 
     def events(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in os.read(self.heard, 1 << 16).splitlines()]
@@ -40,13 +44,13 @@ def ends() -> Iterator[Ends]:
 
 
 def test_a_block_ends_after_its_steps(ends: Ends) -> None:
-    turns = Turns(ends.told, 3, Channel(ends.say))
-    os.write(ends.tell, b"..")
+    one = Turns(ends.told, 3, Channel(ends.say))
+    ends.turn(turns.FREE, turns.FREE)
     seen = []
     for _ in range(7):
-        seen.append(turns.step_ended())
+        seen.append(one.step_ended())
         if seen[-1]:
-            turns.block_ended(seconds=0.5, steps=3)
+            one.block_ended(seconds=0.5, steps=3)
     assert seen == [False, False, True] * 2 + [False]
     told = [{key: event[key] for key in ("event", "seconds", "steps")} for event in ends.events()]
     assert told == [{"event": "block", "seconds": 0.5, "steps": 3}] * 2
@@ -60,18 +64,34 @@ def test_a_turn_ends_within_a_step_where_it_may_and_has_been_long_enough(
     one, other = Turns(ends.told, 1, Channel(ends.say), within=True), Turns(ends.told, 1, Channel(ends.say))
     one.threads = other.threads = 1
     now[0] += 0.0079
-    assert not one.due
+    assert not one.point_passed()
     now[0] += 0.0002
-    assert one.due and not other.due
-    os.write(ends.tell, b".")
+    assert one.point_passed() and not other.point_passed()
+    ends.turn(turns.FREE)
     one.part_ended()
-    assert not one.due  # the next turn has begun
+    assert not one.point_passed()  # the next turn has begun
     one.threads = 2  # whose end has to be waited for, so that turns are longer
     now[0] += 0.09
-    assert not one.due
+    assert not one.point_passed()
     now[0] += 0.011
-    assert one.due
-    assert [event["event"] for event in ends.events()] == ["part"]
+    assert one.point_passed()
+    assert [(event["event"], event["point"]) for event in ends.events()] == [("part", 2)]
+
+
+def test_who_comes_second_ends_its_turn_at_the_point_of_the_first_or_with_the_step(ends: Ends) -> None:
+    one = Turns(ends.told, 1, Channel(ends.say), within=True)
+    one.threads = 1
+    ends.turn(3, turns.ALONE, 1, 0xFFFE)
+    one.wait()
+    assert [one.point_passed() for _ in range(3)] == [False, False, True]
+    one.part_ended()
+    assert [one.point_passed() for _ in range(300)] == [False] * 300
+    assert one.step_ended()
+    one.block_ended(steps=1)
+    assert one.point_passed()  # the first of the next step
+    one.part_ended()
+    assert [one.point_passed() for _ in range(300)] == [False] * 300
+    assert [event.get("point") for event in ends.events()] == [3, None, 1]
 
 
 @pytest.mark.parametrize(("threads", "waits"), [(1, 0), (2, 2), (0, 2)])
@@ -82,7 +102,7 @@ def test_only_where_threads_may_spin_are_they_waited_for(
     monkeypatch.setattr(turns, "settle", lambda: waited.append(True))
     one = Turns(ends.told, 1, Channel(ends.say), within=True)
     one.threads = threads
-    os.write(ends.tell, b"..")
+    ends.turn(turns.FREE, turns.FREE)
     one.part_ended()
     one.block_ended(steps=1)
     assert len(waited) == waits
@@ -119,9 +139,9 @@ def exit_status(child: int) -> int | None:
 def waiting(ends: Ends) -> Callable[[], None]:
     def work() -> None:
         channel = Channel(ends.say)
-        turns = Turns(ends.told, 1, channel)
+        one = Turns(ends.told, 1, channel)
         before, began = time.process_time(), time.monotonic()
-        turns.wait()
+        one.wait()
         channel.send("awake", cpu=time.process_time() - before, wall=time.monotonic() - began)
 
     return work
@@ -131,7 +151,7 @@ def test_who_waits_uses_no_processor_and_goes_on_when_told(ends: Ends) -> None:
     child = in_a_child(ends, waiting(ends))
     time.sleep(0.2)
     assert os.waitpid(child, os.WNOHANG) == (0, 0)
-    os.write(ends.tell, b".")
+    ends.turn(turns.FREE)
     assert exit_status(child) == 7
     [awake] = ends.events()
     assert awake["wall"] > 0.1  # type: ignore[operator]
@@ -149,13 +169,14 @@ def test_who_waits_ends_with_the_runner(ends: Ends) -> None:
 def test_with_its_turn_it_is_told_whether_the_other_one_is_gone(ends: Ends) -> None:
     with tempfile.TemporaryFile() as log:
         worker = Worker(os.getpid(), ends.heard, ends.tell, log, 0.0, exit_code=None)  # type: ignore[arg-type]
-        turns = Turns(ends.told, 1, Channel(ends.say))
+        one = Turns(ends.told, 1, Channel(ends.say))
         seen = []
-        for alone in (False, True, False):
-            worker.take_turn(alone)
-            turns.wait()
-            seen.append(turns.beside)
-    assert seen == [1, 0, 1]
+        for until in (FREE, ALONE, 3, WITH_STEP):
+            worker.take_turn(until)
+            one.wait()
+            seen.append(one.beside)
+    assert seen == [1, 0, 1, 1]
+    assert (FREE, ALONE) == (turns.FREE, turns.ALONE)
 
 
 def test_who_ends_a_block_is_still_before_it_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
