@@ -147,7 +147,10 @@ def _once(text: Callable[[Recipe], str]) -> Callable[[Recipe], str]:
 
 @_once
 def setup(recipe: Recipe) -> str:
-    """What a recipe says that is the same on every device and in every mode: data, window, threads, its version."""
+    """What a recipe says that is the same in every mode: data, window, threads, its version.
+
+    It is the same on every kind of device too, but for the seconds of a window in profile ``regress``.
+    """
     window = f"windows of {recipe.window_steps} steps and {recipe.window_seconds:g} s"
     seed = f" (seed {recipe.data_seed})" if recipe.data_seed else ""
     threads = f", {recipe.threads} CPU threads" if recipe.threads else ""

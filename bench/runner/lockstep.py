@@ -151,8 +151,10 @@ def alternate(sides: Sequence[Side], rounds: int, draw: random.Random) -> None:
 def abreast(sides: tuple[Side, Side], draw: random.Random) -> Iterator[int]:
     """Whose turn it is, until both have ended: in mirrored order, and who is ahead waits for the other one.
 
-    A turn that ends within a step is followed by one of the other side that ends at the same point: caches are cold
-    after each pause, and where both had theirs after other work, they would not cost both the same.
+    A turn that ends within a step is followed by one of the other side that ends at the same point. As the order is
+    mirrored, each side goes on at once through every second of these points, and pauses as often as the other: caches
+    are cold after a pause. Where each had its turns by time alone, a side with more to do had pauses elsewhere, and a
+    change of 2 % came out 0.25 % too small (152 pairs; ± 0.15 %).
     """
     for order in mirrored(draw):
         for number in order:

@@ -1,7 +1,7 @@
 """Lockstep: workers take turns, a block of steps each, and whoever waits is blocked and costs nothing.
 
 A turn may end within a step too, at one of its points. Who goes first ends its turn where that has been long enough,
-and the other one at the same point: both then do the same work between the same pauses, after which caches are cold.
+and the other one at the same point, so that both have as many turns, and as many pauses, after which caches are cold.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TOLD = struct.Struct("<H")
 :data:`FREE` or :data:`ALONE`; a number beyond all points stands for the end of the step."""
 
 FREE, ALONE = 0, 0xFFFF
-"""At the first point after :data:`QUANTUM`; and with the step, as the other one is gone."""
+"""At the first point where it has been long enough; and with the step, as the other one is gone."""
 
 
 class Turns:
@@ -36,7 +36,7 @@ class Turns:
         """Take no turn yet.
 
         Args:
-            descriptor: what the runner writes one byte a turn to.
+            descriptor: what the runner writes a number a turn to; see :data:`TOLD`.
             block: steps of a turn.
             channel: where blocks are told.
             within: whether turns end within a step too.
@@ -93,7 +93,7 @@ class Turns:
 
 
 QUANTUM = 0.008
-"""Least seconds of a turn that ends within a step."""
+"""Least seconds of a turn that ends within a step, of whoever goes first."""
 
 LONG_QUANTUM = 0.1
 """The same where several threads compute: they have to come to rest first, see :func:`settle`."""

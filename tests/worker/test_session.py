@@ -82,14 +82,14 @@ class FakeTurns:
 
     def __init__(self, bench: Bench, block: int, within: bool) -> None:
         self.bench, self.block, self.within = bench, block, within
-        self.steps, self.beside, self.threads = 0, 1, 0
+        self.steps, self.point, self.beside, self.threads = 0, 0, 1, 0
 
     def wait(self) -> None:
         self.bench.log.append("wait")
         self.bench.now += 60.0
 
     def step_ended(self) -> bool:
-        self.steps += 1
+        self.steps, self.point = self.steps + 1, 0
         return self.steps >= self.block
 
     def block_ended(self, **seen: Any) -> None:
@@ -98,10 +98,11 @@ class FakeTurns:
         self.wait()
 
     def point_passed(self) -> bool:
+        self.point += 1
         return self.within
 
     def part_ended(self) -> None:
-        self.bench.told.append(("part", {}))
+        self.bench.told.append(("part", {"point": self.point}))
         self.wait()
 
 
@@ -402,8 +403,8 @@ def test_turns_end_within_the_steps_of_a_window_and_waiting_belongs_to_no_step_o
     assert found["phases"]["seconds"]["forward"] == [1.25, 2.5]
     assert found["phases"]["seconds"]["backward"] == [0.5, 1.0]
     # A layer, forward, backward and the optimizer: four points in each step.
-    turns = [event for event, _ in bench.told if event in ("part", "block")]
-    assert turns == [*["part"] * 4, "block", *["part"] * 4]
+    turns = [said.get("point", event) for event, said in bench.told if event in ("part", "block")]
+    assert turns == [1, 2, 3, 4, "block", 1, 2, 3, 4]
 
 
 def test_where_turns_are_whole_steps_a_layer_is_nothing_to_mark(bench: Bench) -> None:
