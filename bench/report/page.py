@@ -23,6 +23,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 LIVE_SECONDS = 10
 """A page of a run that goes on is loaded anew so often, and made anew no more often."""
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 MOST_TEXT = 20_000
 """Characters of one text on the page: lists and commands may be joined of many."""
 
@@ -123,7 +125,7 @@ def html(page: view.PageView) -> str:
     style = Markup((TEMPLATES / "page.css").read_text())
     csv = Markup(base64.b64encode(tables.render(page.table, "csv").encode("utf-8", "replace")).decode())
     return environment.get_template("page.html.jinja").render(
-        page=page, style=style, labels=labels, svg=inline, csv=csv, seconds=LIVE_SECONDS
+        page=page, style=style, labels=labels, svg=inline, unbroken=unbroken, csv=csv, seconds=LIVE_SECONDS
     )
 
 
@@ -153,6 +155,12 @@ def shown(value: object) -> object:
         return value
     cut = value if len(value) <= MOST_TEXT else f"{value[:MOST_TEXT]}…"
     return "\n".join(labels.plain(line, len(line)) for line in cut.split("\n"))
+
+
+def unbroken(case: str) -> Markup:
+    """What a case is called, for a narrow place: a line ends after a part of it, and not within one."""
+    parts = [part.replace(" ", NO_BREAK) for part in str(shown(case)).split(" · ")]
+    return Markup(f"{NO_BREAK}· ").join(parts)
 
 
 def inline(svg: str, prefix: str) -> Markup:

@@ -11,7 +11,7 @@ import pytest
 from bench import report
 from bench.errors import NothingMeasured, WrongUse
 from bench.records.record import Noise, Record, Window
-from bench.report.page import Inputs, write
+from bench.report.page import Inputs, unbroken, write
 from tests.builders import make_environment, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
 
@@ -284,3 +284,10 @@ def test_the_report_imports_nothing_heavy_starts_nothing_and_prints_nothing() ->
             for name in names:
                 assert not name.startswith(("torch", "ultralytics", "matplotlib.pyplot", "subprocess")), (file, name)
             assert not (isinstance(node, ast.Name) and node.id == "print"), file
+
+
+def test_a_case_in_a_narrow_place_breaks_between_its_parts_alone() -> None:
+    assert unbroken("yolov8n · amp off · <b>batch 16</b>") == (
+        "yolov8n\N{NO-BREAK SPACE}· amp\N{NO-BREAK SPACE}off\N{NO-BREAK SPACE}· "
+        "&lt;b&gt;batch\N{NO-BREAK SPACE}16&lt;/b&gt;"
+    )
