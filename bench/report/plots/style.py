@@ -101,7 +101,9 @@ def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
 
 def settle(figure: Figure) -> None:
     """Lay a figure out once and for all, so that SVG and PNG are alike and drawing them takes half the time."""
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)  # and no draft besides, as figure.draw_without_rendering() would make
     figure.set_layout_engine(None)  # with a placeholder, each picture would be drawn twice
 
 
