@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -109,7 +110,8 @@ def report(
         baseline=chosen,
         complaints=[*complaints, *about_ceilings, *about_comparisons],
     )
-    with drawing.beside():
+    pictures = any(name in formats for name in ("html", "md", "svg", "png"))
+    with drawing.beside() if pictures else contextlib.nullcontext():
         page = gather(inputs)
         print(save(page, output, formats))
     if chosen and not page.compared:

@@ -124,3 +124,16 @@ def test_no_room_for_a_process_is_no_error(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(os, "fork", full)
     with drawing.beside():
         assert drawing.start(line(1), "A line.")() == drawing.pictures(line(1), "A line.")
+
+
+def test_without_processes_beside_a_figure_is_drawn_once_and_only_where_it_is_asked_for() -> None:
+    drawn: list[int] = []
+
+    def figure() -> Figure:
+        drawn.append(1)
+        return style.canvas(100)[0]
+
+    asked = drawing.start(figure, "a figure")
+    assert not drawn
+    assert asked() == asked()
+    assert len(drawn) == 1

@@ -6,6 +6,7 @@ Only who says so with :func:`beside` has processes: where something is being mea
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pickle
 import platform
@@ -129,7 +130,8 @@ def beside() -> Iterator[None]:
 
 
 def start(figure: Callable[[], Figure], alt: str) -> Callable[[], Pictures]:
-    """Have a figure drawn, as :func:`pictures` does: by a process beside where one is free, else at once.
+    """Have a figure drawn, as :func:`pictures` does: within :func:`beside` by another process where one is free, else
+    at once; elsewhere when its pictures are asked for.
 
     Returns:
         Gives the pictures; where :func:`beside` was left meanwhile, it may have to draw them anew.
@@ -138,6 +140,8 @@ def start(figure: Callable[[], Figure], alt: str) -> Callable[[], Pictures]:
     def draw() -> Pictures:
         return pictures(figure, alt)
 
+    if not _most:
+        return functools.cache(draw)
     _under_way[:] = [drawing for drawing in _under_way if not drawing.ended()]
     if len(_under_way) < _most:
         with contextlib.suppress(OSError):  # no room for a file or a process
