@@ -177,8 +177,8 @@ def line(probe: Probe) -> str:
 
 def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     """What was found, in a few lines."""
-    from bench.analysis.ceiling import card_sizes
-    from bench.analysis.ceiling_of import fit_of
+    from bench.analysis.ceiling_of import growth_of
+    from bench.analysis.growth import card_sizes
 
     within = f" within {shown(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
     if not known(found):
@@ -195,10 +195,11 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     ]
     if found.line:
         memory = found.line
-        grows = f"{shown(memory.base)} and {shown(memory.slope)} an image, within {shown(memory.residual)}"
-        said.append(f"  memory of training itself: {grows}")
-        batches = card_sizes(fit_of(memory), sizes, found.granularity)
+        an_image = f"{shown(memory.base)} and {shown(memory.slope)} an image, within {shown(memory.residual)}"
+        said.append(f"  memory of training itself: {an_image}")
+    if (grows := growth_of(found)) is not None:
+        batches = card_sizes(grows, sizes, found.granularity)
         fits = [f"{batch} in {shown(size)}" for size, batch in zip(sizes, batches, strict=True)]
         if fits:
-            said.append(f"  by that line: {', '.join(fits)}")
+            said.append(f"  foretold: {', '.join(fits)}")
     return said

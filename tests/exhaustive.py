@@ -40,7 +40,7 @@ def step_by_step(question: Question, data: dict[str, Any], first: int) -> list[P
     while batch <= question.most and (len(probes) < 2 or any(probe.fits for probe in probes[-2:])):
         planned = Planned(Case("train", "yolov8n", "cpu", "off", batch, question.case.imgsz), recipe(question))
         with held("cpu", question.limit) as hold:
-            probe, _ = one(planned, data, Spawning(interpreter, False, hold.hold), hold, probes)
+            probe, _ = one(planned, data, Spawning(interpreter, False, hold.hold, alike=True), hold, probes)
         probes.append(probe)
         print(f"  {batch}: {probe.ended_by or probe.outcome.status.value} {probe.peak}", flush=True)
         batch += question.granularity

@@ -28,6 +28,7 @@ STARTS_PROCESSES = {
     "worker/parent.py": {"os.fork"},  # forks a worker for every request: that is its whole purpose
     "worker/devices/base.py": {"multiprocessing"},  # asks it which data loader processes there are, and starts none
     "report/plots/drawing.py": {"os.fork"},  # draws pictures by several processes, in a command that measures nothing
+    "worker/repeatable.py": {"os.execve"},  # becomes another process, which the runner knows by the same number
     "machine/fingerprint.py": {"subprocess"},  # macOS tells the name of its CPU by sysctl alone
 }
 """Exceptions to: only ``runner/`` starts processes."""

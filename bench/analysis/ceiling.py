@@ -161,8 +161,3 @@ class Search(NamedTuple):
         if base is None or peak <= base:
             return None
         return low + (self.limit - peak) * low / (peak - base)
-
-
-def card_sizes(line: Fit, sizes: Sequence[float], granularity: int) -> list[int]:
-    """The largest batch, by the line, for cards of so many bytes; 0 where not even the smallest one fits."""
-    return [max(int(line.largest(size) // granularity) * granularity, 0) for size in sizes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.ceiling import Fit, Search, Tried, fit
+from bench.analysis.growth import Growth, growth, straight
 from bench.records.ceiling import Ceiling, Line, Probe
 
 Setting = tuple[str, str, str, str, int]
@@ -45,6 +46,9 @@ def line_of(probes: Sequence[Probe]) -> Line | None:
     return Line(round(found.base), round(found.slope), round(found.residual), found.points)
 
 
-def fit_of(line: Line) -> Fit:
-    """And back."""
-    return Fit(line.base, line.slope, line.residual, line.points)
+def growth_of(found: Ceiling) -> Growth | None:
+    """How its memory grows; None where too little is known."""
+    known = growth(tried(found.probes))
+    if known is None and (line := found.line) is not None:
+        return straight(Fit(line.base, line.slope, line.residual, line.points), found.case.batch)
+    return known

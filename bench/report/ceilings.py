@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bench.analysis.ceiling import card_sizes
-from bench.analysis.ceiling_of import fit_of, setting
+from bench.analysis.ceiling_of import growth_of, setting
+from bench.analysis.growth import card_sizes
 from bench.analysis.metrics import show_bytes, show_duration
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -18,8 +18,8 @@ CARDS = tuple(number * 2**30 for number in (8, 12, 16, 24))
 """Bytes of the cards that most users have."""
 
 CARDS_NOTE = (
-    "The last columns are the largest batch for so much memory by the line through what was tried, unless it says that "
-    "it was tried. What the driver keeps of a card for itself is not in it."
+    "The last columns are the largest batch for so much memory by how memory grew with the batches that were tried, "
+    "unless it says that it was tried. What the driver keeps of a card for itself is not in it."
 )
 
 COLUMNS = ("Model", "Size", "Device", "AMP", "Limit", "Largest batch", "Its peak", "Per image")
@@ -193,12 +193,12 @@ def why(one: Ceiling) -> str:
 
 
 def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tuple[str, ...]:
-    """The largest batch for each size of card: by the line, or as tried under that limit."""
-    if one.line is None:
+    """The largest batch for each size of card: as its memory grows, or as tried under that limit."""
+    if (grows := growth_of(one)) is None:
         return tuple(labels.NONE for _ in cards)
-    by_line = card_sizes(fit_of(one.line), cards, one.granularity)
+    by_growth = card_sizes(grows, cards, one.granularity)
     found = []
-    for size, foretold in zip(cards, by_line, strict=True):
+    for size, foretold in zip(cards, by_growth, strict=True):
         tried = [
             other
             for other in others

@@ -136,7 +136,7 @@ def find(
         with held(case.device_kind, question.limit) as hold:
             found.limit_how = hold.how
             probe, effective = one(
-                planned, data, Spawning(interpreter, question.network, hold.hold), hold, found.probes
+                planned, data, Spawning(interpreter, question.network, hold.hold, alike=True), hold, found.probes
             )
         found.effective = effective or found.effective
         found.probes.append(probe)
@@ -210,7 +210,7 @@ def at_the_edge(seen: Seen) -> bool:
 
 def few_steps(planned: Planned, data: dict[str, Any], scratch: str) -> dict[str, Any]:
     """The job of a worker that trains no longer than it takes to see what training does."""
-    few = {"window": FEW_STEPS, "separate_pass": False, "memory_before": True, "loss_scale": LOSS_SCALE}
+    few = {"window": FEW_STEPS, "separate_pass": False, "memory_before": True, "loss_scale": LOSS_SCALE, "mend": False}
     return {**case_job(planned, data, scratch), **few}
 
 

@@ -60,12 +60,24 @@ class Spawning:
     """Starts a Python for every worker: three to four seconds of importing each."""
 
     def __init__(
-        self, interpreter: Interpreter, network: bool = False, started: Callable[[int], None] = lambda pid: None
+        self,
+        interpreter: Interpreter,
+        network: bool = False,
+        started: Callable[[int], None] = lambda pid: None,
+        alike: bool = False,
     ) -> None:
-        """Start nothing; ``started`` hears of each worker's number before the worker has done anything."""
+        """Start nothing.
+
+        Args:
+            interpreter: that is measured.
+            network: whether something was named that may have to be fetched.
+            started: hears of each worker's number before the worker has done anything.
+            alike: whether workers that do the same are to lay out their memory alike, for what is said of it.
+        """
         self.interpreter = interpreter
         self._network = network
         self._started = started
+        self._first = ["alike"] if alike else []
 
     def prepare(self) -> None:
         """Nothing can be done ahead."""
@@ -79,14 +91,16 @@ class Spawning:
     def start(self, job: dict[str, Any]) -> Worker:
         """Start one job; its line is the first of the worker's standard input, which stays open as a sign of life."""
         if several(job):
-            return start_ranks(self.interpreter, job, self._network, self._started, _Reaped, log_file())
+            return start_ranks(
+                self.interpreter, job, self._network, self._started, _Reaped, log_file(), first=self._first
+            )
         requested = time.monotonic()
         log = log_file()
         read, write = os.pipe()
         told, tell = os.pipe()
         try:
             process = subprocess.Popen(
-                [self.interpreter.path, str(ENTRY), "case", str(write), str(told)],
+                [self.interpreter.path, str(ENTRY), *self._first, "case", str(write), str(told)],
                 pass_fds=[write, told],
                 stdin=subprocess.PIPE,
                 stdout=log,

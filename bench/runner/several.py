@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -133,6 +133,7 @@ def start_ranks(
     started: Callable[[int], None],
     reaped: Callable[[subprocess.Popen[bytes]], ExitCode],
     log: Any,
+    first: Sequence[str] = (),
 ) -> Worker:
     """Start the ranks of this machine; what they tell comes out of one worker.
 
@@ -143,6 +144,7 @@ def start_ranks(
         started: hears of the agent's number; the ranks are its children.
         reaped: makes an exit code of the agent.
         log: file for what all of them print.
+        first: words for the entry before all others.
     """
     requested = time.monotonic()
     meeting = msgspec.convert(job["meeting"], Meeting) if job.get("meeting") else None
@@ -150,7 +152,7 @@ def start_ranks(
     ours, theirs = socket.socketpair()
     try:
         process = subprocess.Popen(
-            [interpreter.path, str(ENTRY), "launch", *options(job["case"]["device"], meeting, job["scratch"])],
+            [interpreter.path, str(ENTRY), *first, "launch", *options(job["case"]["device"], meeting, job["scratch"])],
             stdin=theirs.fileno(),
             stdout=log,
             stderr=log,

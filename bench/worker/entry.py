@@ -6,6 +6,7 @@
 ``PYTHON entry.py case FD FD``  runs the one job that stands on standard input (everywhere else).
 ``PYTHON entry.py launch ...``  starts several ranks by torch.distributed.run, whose options follow.
 ``PYTHON entry.py rank``        is one of them.
+``PYTHON entry.py alike ...``   does what follows with its memory laid out as in the last process that did the same.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def main(arguments: list[str]) -> int:
         return 0
     if arguments[0] == "launch":
         return int(importlib.import_module(f"{PACKAGE}.ranks").launch(arguments[1:]))
+    if arguments[0] == "alike":
+        importlib.import_module(f"{PACKAGE}.repeatable").run_again([sys.argv[0], *arguments[1:]])
     if arguments[0] == "rank":
         importlib.import_module(f"{PACKAGE}.ranks").run()
         return 0

@@ -16,6 +16,7 @@ from .disturbance import mendable, severity
 from .energy import Energy
 from .meter import Meter
 from .phases import Phases
+from .repeatable import addresses
 from .stopwatch import Rule, Stopwatch
 from .team import Alone, Team
 from .turns import Turns
@@ -74,6 +75,7 @@ class Session:
         self.loss_scale: float | None = job.get("loss_scale")
         self._separately: bool = job.get("separate_pass", True)
         self._tells_before: bool = job.get("memory_before", False)
+        self._mends: bool = job.get("mend", True)
         self._rule: dict[str, Any] = job["window"]
         self._channel = channel
         self._turns = turns
@@ -113,6 +115,8 @@ class Session:
             Refused: with status ``substituted`` where ``settings`` differ from what was asked.
         """
         runs = {**settings, **effective.torch_settings()}
+        if self._tells_before:
+            runs["addresses"] = addresses()
         self._channel.send("effective", settings=runs)
         effective.compare(self.case, self.pins, runs)
         self._settings = runs
@@ -238,7 +242,7 @@ class Session:
         if self._energy is not None:
             self._energy.close()
         self._readings.append(self._meter.close(self._turns.beside if self._turns is not None else 0))
-        again = self._turns is None and any(self.team.gather(mendable(self._readings[-1]["disturbed"])))
+        again = self._mends and self._turns is None and any(self.team.gather(mendable(self._readings[-1]["disturbed"])))
         if again and len(self._readings) <= RETRIES:
             self.stopwatch.open()
             return

@@ -89,7 +89,7 @@ def test_every_probe_trains_dense_images_for_a_few_steps_in_a_process_of_its_own
     for job in device.jobs:
         assert job["window"] == ceiling.FEW_STEPS and job["case"]["mode"] == "train"
         assert job["memory_limit"] == 4 * GIB
-        assert (job["separate_pass"], job["loss_scale"]) == (False, 1024.0)
+        assert (job["separate_pass"], job["loss_scale"], job["mend"]) == (False, 1024.0, False)
     assert ceiling.recipe(Question(CASE)).data == "coco-like-dense"
 
 

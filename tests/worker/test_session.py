@@ -153,9 +153,11 @@ class Bench:
         warmup: float = 0.0,
         warmup_steps: int = 0,
         within: bool = False,
+        mend: bool = True,
     ) -> Session:
         rule = {"warmup_seconds": warmup, "window_steps": window, "window_seconds": 0.0, "warmup_steps": warmup_steps}
         self.job = {"case": CASE, "pins": {}, "threads": 1, "data": "data.yaml", "scratch": "/nowhere", "window": rule}
+        self.job["mend"] = mend
         turns: Any = FakeTurns(self, block, within) if block else None
         device: Any = FakeDevice(self, kind)
         self.session = Session(self.job, self, device, turns)  # type: ignore[arg-type]
@@ -279,6 +281,13 @@ def test_it_is_measured_again_at_most_twice(monkeypatch: pytest.MonkeyPatch) -> 
     found = bench.measured()
     assert len(found["discarded"]) == RETRIES == 2
     assert found["window"]["disturbed"]
+
+
+def test_nothing_is_measured_again_where_only_memory_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, [reading(**CROWDED)] * 9)
+    bench.start(mend=False)
+    assert bench.run() == 6
+    assert bench.measured()["discarded"] == []
 
 
 def test_parts_are_those_of_the_window_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

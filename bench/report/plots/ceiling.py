@@ -1,4 +1,4 @@
-"""Peak memory against batch up to where it ended: what was tried, the line through it, and the limit."""
+"""Peak memory against batch up to where it ended: what was tried, how memory grows by it, and the limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.ceiling_of import fit_of
+from bench.analysis.ceiling_of import growth_of
 from bench.analysis.metrics import BYTES, METRICS, show_bytes
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -16,13 +16,17 @@ from bench.report.plots import against_batch, panels, scale, style
 from bench.report.plots.plot import Plot, finished
 
 HEIGHT = 320
+CURVE = 40
+"""Parts that a line is drawn in; it is bent a little."""
+
 TITLE = "Memory against batch, up to where it ends"
 KEYS = ("model", "device", "amp", "imgsz", "within")
 """What a title may say of all lines; what :func:`beside` adds stands with the lines, where it differs."""
 
 MARKS = (
-    "A point is a batch that trained a few steps, the line is fitted through the points, a cross is a batch that "
-    "did not train (at the height that the line foretold, else at the top), and the line across is the limit."
+    "A point is a batch that trained a few steps, the curve is fitted to the points and to what there was before the "
+    "first step, a cross is a batch that did not train (at the height that the curve foretold, else at the top), and "
+    "the line across is the limit."
 )
 
 
@@ -159,9 +163,10 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
     axes.plot(
         batches, [peak / divisor for _, peak in line.points], color=colour, marker=marker, linestyle="none", zorder=3
     )
-    fit = fit_of(line.found.line) if line.found.line is not None else None
+    fit = growth_of(line.found)
     if fit is not None:
-        reach = [0, max([*batches, *line.crosses])]
+        end = max([*batches, *line.crosses])
+        reach = [end * step / CURVE for step in range(CURVE + 1)]
         axes.plot(reach, [fit.peak(b) / divisor for b in reach], color=colour, linestyle=style.DASHES[place], zorder=2)
     top = axes.get_ylim()[1]
     for batch in line.crosses:
