@@ -2,7 +2,7 @@
 
 Where a block of memory lies decides what fits beside it later. Systems give every process other addresses, and Python
 every process another order of its sets, so that the peak of one and the same batch differs by up to 9 % from process to
-process. With both fixed it is the same to the page, on a CPU with one thread.
+process. With both fixed nearly all agree to a MiB (docs/devices.md has the figures).
 """
 
 from __future__ import annotations
