@@ -1,4 +1,4 @@
-"""Ceilings step by step, and by the search: made once, by ``python -m tests.exhaustive FILE``, in a quarter of an hour on a quick one.
+"""Ceilings step by step, and by the search: ``python -m tests.exhaustive FILE``, a quarter of an hour if quick.
 
 For each size and limit every multiple of the granularity is tried in a fresh process under a control group, from the
 smallest on until two in a row do not fit; what fits into less memory is known to fit into more, and is not tried again.
