@@ -11,6 +11,8 @@ nox.options.sessions = ["bench"]
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
 CHECKED = ("bench", "tests", "noxfile.py")
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Two processes: most tests of the real thing wait for one core. Fixtures of a file that cost seconds are shared."""
 
 
 @nox.session
@@ -23,12 +25,12 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Lint, types and tests; arguments go to pytest."""
+    """Lint, types and tests; arguments go to pytest: nox -s tests -- -n 0 tests/report runs some, one after another."""
     session.install(*CONSTRAINTS, "--editable", ".[headless]", "--group", "tests")
     session.run("ruff", "check", *CHECKED)
     session.run("ruff", "format", "--check", *CHECKED)
     session.run("mypy")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session

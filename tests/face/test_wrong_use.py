@@ -91,12 +91,8 @@ def test_a_torch_that_cannot_be_imported(bench, tmp_path):
     assert "cannot import torch and ultralytics: ImportError: libcudart.so.13" in out + err
 
 
-def test_cases_side_by_side_are_refused(bench, tmp_path):
-    # What pytest-xdist's -n sets, without pytest-xdist.
-    (tmp_path / "side_by_side.py").write_text(
-        "def pytest_addoption(parser):\n    parser.addoption('--numprocesses', type=int)\n"
-    )
-    code, _, err = bench("-p", "side_by_side", "--numprocesses", "2", PYTHONPATH=str(tmp_path))
+def test_cases_side_by_side_are_refused(bench):
+    code, _, err = bench("-n", "2")
     assert code == 2
     assert "yolopace: cases that run side by side (-n of pytest-xdist) would slow each other" in err
 

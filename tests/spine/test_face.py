@@ -172,18 +172,22 @@ def test_nothing_measured_is_exit_status_4(cache, tmp_path):
     assert "no case was measured" in again.stderr
 
 
-def _first_record(folder, seconds=90):
+def _amid_the_second_case(process, folder, seconds=120):
+    """Wait until the first case has a record and the next one a worker; numbers of all that was started and lives then.
+
+    Between two cases nothing is under way that could be interrupted: on a slow machine the page is made there.
+    """
+    before = set()
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = list(folder.glob("results/*/*.json"))
-        if found:
-            return found[0]
-        time.sleep(0.05)
-    pytest.fail("no record came")
-
-
-def _processes_of(group):
-    return [child.pid for child in psutil.Process(group).children()]
+    while time.monotonic() < deadline and process.poll() is None:
+        living = {one.pid for one in psutil.Process(process.pid).children(recursive=True)}
+        if not list(folder.glob("results/*/*.json")):
+            before |= living
+        elif living - before:
+            time.sleep(0.5)
+            return living
+        time.sleep(0.02)
+    pytest.fail("no second case began")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -202,18 +206,15 @@ def test_ending_pytest_costs_one_case_and_leaves_no_process(cache, tmp_path, num
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        _first_record(tmp_path)
-        time.sleep(1.0)
-        [parent] = _processes_of(process.pid)
-        workers = _processes_of(parent)
+        started = _amid_the_second_case(process, tmp_path)
         process.send_signal(number)
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     deadline = time.monotonic() + 15
-    while any(Path(f"/proc/{pid}").exists() for pid in (parent, *workers)) and time.monotonic() < deadline:
+    while any(Path(f"/proc/{pid}").exists() for pid in started) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in (parent, *workers))
+    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
     records, complaints = store.read([tmp_path / "results"])
     assert not complaints
     assert records[0].outcome.status.value == "measured"
