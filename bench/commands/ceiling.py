@@ -31,7 +31,7 @@ def ceiling(
         str, typer.Option(metavar="SIZE", help="What a process may take, such as 4GiB; default: what is there.")
     ] = "",
     cards: Annotated[
-        str, typer.Option(metavar="SIZES", help="Say also what fits so much memory, by the line through the probes.")
+        str, typer.Option(metavar="SIZES", help="Say also what fits so much memory, as it is foretold.")
     ] = CARDS,
     verify: Annotated[
         bool, typer.Option("--verify", help="Search under each of these limits too, as far as the device has them.")

@@ -15,7 +15,10 @@ from typing import Any
 from .devices import Device, ranks
 from .refusal import Refused
 
-VARIABLES = ("OMP_", "KMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD", "NVIDIA_TF32", "PYTORCH_", "CUBLAS_")
+ALLOCATORS = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "Malloc", "DYLD_INSERT_LIBRARIES")
+"""How those begin that set the allocator, or load another: of Linux, then of macOS."""
+
+VARIABLES = ("OMP_", "KMP_", "MKL_", "OPENBLAS_", *ALLOCATORS, "NVIDIA_TF32", "PYTORCH_", "CUBLAS_")
 """How environment variables begin that change the speed of torch or of memory allocation."""
 
 AXES = ("device", "amp", "batch", "imgsz")

@@ -100,6 +100,12 @@ def test_threads_of_openmp_and_opencv_are_read_back(trained):
     assert runs["threads_between"] >= 1
 
 
+@pytest.mark.parametrize("name", ["MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES", "MallocNanoZone"])
+def test_what_sets_the_allocator_is_read_back(monkeypatch, name):
+    monkeypatch.setenv(name, "7")
+    assert effective.torch_settings()["variables"][name] == "7"
+
+
 def test_nnpack_is_read_back(monkeypatch):
     """Ultralytics since 8.4.172 switches it off on a Mac's CPU, where it made large batches six times slower."""
     import torch
