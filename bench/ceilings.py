@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.cases.axes import ranks
+from bench.cases.axes import device_names, ranks
 from bench.cases.case import Case
 from bench.durations import about
 from bench.errors import WrongUse
@@ -40,40 +40,48 @@ def known(found: Ceiling) -> bool:
     return found.outcome.status.value == "measured"
 
 
-def check_granularity(granularity: int, case: Case) -> None:
-    """Raise :class:`WrongUse` where batches that are multiples of it cannot be shared alike by a case's devices."""
+def granularity_for(granularity: int, case: Case) -> int:
+    """What batches of a case are multiples of: of 1, every batch that its devices can share alike.
+
+    Raises:
+        WrongUse: where they cannot share it.
+    """
     count = ranks(case.device)
+    if case.device_kind == "mps":  # several are refused, for a better reason
+        return granularity
+    if granularity == 1:
+        return count
     if granularity % count:
         raise WrongUse(
             f"granularity {granularity} cannot be shared alike by the {count} devices of {case.device}: "
             f"use a multiple of {count}."
         )
+    return granularity
 
 
 def check_limit(limit: int, case: Case) -> None:
     """Raise :class:`WrongUse` for a limit that nothing would hold a process to."""
-    from bench.runner.ceiling import room
+    from bench.runner.ceiling import most_allowed
     from bench.runner.limits import enforced
 
-    if case.device_kind == "cpu":
-        if not enforced():
-            raise WrongUse("memory-limit: this system keeps no such limit on the CPU; leave it out, or use Linux.")
-        return
-    there = room(case)
+    if case.device_kind == "cpu" and not enforced():
+        raise WrongUse("memory-limit: this system keeps no such limit on the CPU; leave it out, or use Linux.")
+    there = most_allowed(case)
     if there is not None and limit > there:
-        raise WrongUse(f"memory-limit {shown(limit)} is more than device {case.device} has: at most {shown(there)}.")
+        has = "can have now" if case.device_kind == "cpu" else "has"
+        raise WrongUse(f"memory-limit {shown(limit)} is more than device {case.device} {has}: at most {shown(there)}.")
 
 
 def usual_sizes(device: str) -> list[int]:
     """Image sizes of a device where nobody says: small ones on a CPU."""
-    return [160, 320] if device == "cpu" else [320, 640]
+    return [160, 320] if device_names(device)[0] == "cpu" else [320, 640]
 
 
 def fitting(sizes: Sequence[int], case: Case) -> list[int]:
     """Those of some limits that the device has."""
-    from bench.runner.ceiling import room
+    from bench.runner.ceiling import most_allowed
 
-    there = room(case)
+    there = most_allowed(case)
     return [size for size in sizes if there is None or size <= there]
 
 
@@ -198,8 +206,9 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
         an_image = f"{shown(memory.base)} and {shown(memory.slope)} an image, within {shown(memory.residual)}"
         said.append(f"  memory of training itself: {an_image}")
     if (grows := growth_of(found)) is not None:
-        batches = card_sizes(grows, sizes, found.granularity)
-        fits = [f"{batch} in {shown(size)}" for size, batch in zip(sizes, batches, strict=True)]
+        others = [size for size in sizes if size != found.limit_bytes]
+        batches = card_sizes(grows, others, found.granularity)
+        fits = [f"{batch} in {shown(size)}" for size, batch in zip(others, batches, strict=True)]
         if fits:
             said.append(f"  foretold: {', '.join(fits)}")
     return said

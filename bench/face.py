@@ -14,7 +14,7 @@ import msgspec
 
 from bench.cases.axes import AXES, PRECISIONS
 from bench.cases.matrix import Planned, rounds
-from bench.ceilings import MOST, check_granularity, check_limit, points, search_one
+from bench.ceilings import MOST, check_limit, granularity_for, points, search_one
 from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, WrongUse
 from bench.machine.fingerprint import devices, machine
@@ -107,6 +107,12 @@ class Face:
         self.interpreter: Interpreter = inspect(option("python"))
         modes = [part.strip() for part in (option("mode") or "").split(",") if part.strip()]
         others = ",".join(mode for mode in modes if mode != CEILING)
+        if CEILING not in modes:
+            for name, usual in (("memory_limit", ""), ("granularity", "1")):
+                if option(name) != usual:
+                    raise WrongUse(
+                        f"--{name.replace('_', '-')} is for ceilings: add --mode {CEILING}, or leave it out."
+                    )
         request = parse(
             option("profile"),
             {axis: option(axis) for axis in AXES} | {"mode": others or None if modes else option("mode")},
@@ -147,10 +153,9 @@ class Face:
         limit = parse_bytes("memory-limit", option("memory_limit")) if option("memory_limit") else None
         found = {}
         for case in points(values):
-            check_granularity(granularity, case)
             if limit is not None:
                 check_limit(limit, case)
-            question = Question(case, granularity, MOST, limit, request.threads)
+            question = Question(case, granularity_for(granularity, case), MOST, limit, request.threads)
             found[f"{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}"] = question
         return found
 

@@ -8,6 +8,9 @@ from bench.errors import WrongUse
 
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
+MOST = 2**50
+"""Bytes that no machine has."""
+
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
@@ -29,7 +32,9 @@ def parse_bytes(name: str, text: str) -> int:
     units = {unit.lower(): factor for unit, factor in UNITS.items()}
     if found[2].lower() not in units:
         raise WrongUse(f"{name} {text!r}: there is no unit {found[2]}: use {', '.join(UNITS)}.")
-    size = int(float(found[1]) * units[found[2].lower()])
+    size = int(min(float(found[1]) * units[found[2].lower()], 2.0**62))
+    if size >= MOST:
+        raise WrongUse(f"{name} {text!r} is more than any machine has: use a size below 1024 TiB.")
     if size <= 0:
         raise WrongUse(f"{name} {text!r} is not allowed: use a size above 0.")
     return size

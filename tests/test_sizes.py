@@ -24,6 +24,8 @@ def test_a_size(text: str, size: int) -> None:
         ("-3GiB", "is no size of memory"),
         ("4Gigs", "there is no unit Gigs"),
         ("0GiB", "use a size above 0"),
+        ("9000000TiB", "memory-limit '9000000TiB' is more than any machine has"),
+        (f"{10**400}GiB", "is more than any machine has"),
     ],
 )
 def test_what_is_none(text: str, sentence: str) -> None:

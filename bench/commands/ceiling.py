@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cases.axes import AXES, parse_values
-from bench.ceilings import MOST, check_granularity, check_limit, fitting, known, points, search_one, told
+from bench.ceilings import MOST, check_limit, fitting, granularity_for, known, points, search_one, told
 from bench.commands.shared import say
 from bench.errors import Exit, NothingMeasured, WrongUse
 from bench.sizes import parse_bytes
@@ -76,7 +76,7 @@ def ceiling(
         values["imgsz"] = parse_values(AXES["imgsz"], imgsz)
     cases = points(values)
     for case in cases:
-        check_granularity(granularity, case)
+        granularity_for(granularity, case)
         if limit is not None:
             check_limit(limit, case)
     wanted = [
@@ -88,7 +88,8 @@ def ceiling(
     launcher = open_launcher(interpreter, needs_network([Planned(case, recipe(Question(case))) for case in cases]))
     try:
         for case, size in wanted:
-            search_one(Question(case, granularity, most, size, threads), launcher, store.folder, found, say)
+            question = Question(case, granularity_for(granularity, case), most, size, threads)
+            search_one(question, launcher, store.folder, found, say)
     except KeyboardInterrupt:
         stopped = True
     finally:

@@ -123,7 +123,8 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Unique within the run, and the name of its file: ``ceiling-yolov8n-cpu-fp32-i160-2048MiB``."""
         case = self.case
-        within = f"-{self.asked_bytes // 2**20}MiB" if self.asked_bytes else ""
+        whole, rest = divmod(self.asked_bytes or 0, 2**20)
+        within = (f"-{self.asked_bytes}B" if rest else f"-{whole}MiB") if self.asked_bytes else ""
         return f"{PREFIX}{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}{within}"
 
     @property

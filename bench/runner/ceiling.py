@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from bench.cases.axes import device_names
 from bench.cases.case import Case
 from bench.cases.matrix import Planned
 from bench.cases.recipe import Recipe, pins_for
@@ -148,11 +149,19 @@ def find(
 def room(case: Case) -> int | None:
     """Bytes that a probe may take where nobody says; on a GPU what it has, which only guides the search."""
     if case.device_kind == "cuda":
-        return card_bytes(case.device)
+        sizes = [card_bytes(name) for name in device_names(case.device)]
+        return min((size for size in sizes if size is not None), default=None)
     if case.device_kind == "mps":
         return int(METAL * psutil.virtual_memory().total)
     available, left = int(psutil.virtual_memory().available), memory_left()
     return int((1 - RESERVE) * (available if left is None else min(available, left)))
+
+
+def most_allowed(case: Case) -> int | None:
+    """The largest limit that would hold a probe to anything; None where only the worker can tell."""
+    if case.device_kind == "mps":  # what Metal recommends is known to the worker alone, which refuses more
+        return int(psutil.virtual_memory().total)
+    return room(case)
 
 
 METAL = 2 / 3
@@ -219,8 +228,8 @@ def ended_by(seen: Seen, hold: Limit, grown: int, rate: float | None, before: li
     smaller = [probe for probe in before if probe.fits and probe.batch < case.batch]
     if seen.outcome.status is Status.OUT_OF_MEMORY or hold.killed():
         return "out of memory"
-    if seen.outcome.status is Status.FAILED and hold.figure == "data" and smaller:
-        return "out of memory"  # not every library asks whether it got what it asked for
+    if seen.outcome.status is Status.FAILED and hold.figure == "data" and (smaller or seen.died):
+        return "out of memory"  # not every library asks whether it got what it asked for; without the limit they load
     if seen.outcome.status is Status.TIMED_OUT and smaller:
         return "time"
     if seen.outcome.status is not Status.MEASURED:

@@ -22,6 +22,8 @@ NAME = "yolopace-"
 
 CGROUP = Path("/sys/fs/cgroup")
 
+PROC = Path("/proc")
+
 RESERVE = 0.1
 """Share of the available memory that is left to the rest of the machine, where nobody says how much to take."""
 
@@ -84,6 +86,7 @@ class Group:
 
     def hold(self, pid: int) -> None:
         """Move a process into the group."""
+        first_to_go(pid)
         (self._folder / "cgroup.procs").write_text(str(pid))
 
     def job(self) -> dict[str, Any]:
@@ -120,7 +123,8 @@ class DataLimit:
         self._limit = limit
 
     def hold(self, pid: int) -> None:
-        """Nothing: the process is told."""
+        """Nothing else: the process is told."""
+        first_to_go(pid)
 
     def job(self) -> dict[str, Any]:
         """The worker sets it before it imports anything."""
@@ -178,6 +182,12 @@ class Watched:
 
     def close(self) -> None:
         """Nothing is left of it."""
+
+
+def first_to_go(pid: int) -> None:
+    """Have the system take this process before any other, where the whole machine runs out of memory after all."""
+    with contextlib.suppress(OSError):
+        (PROC / str(pid) / "oom_score_adj").write_text("1000")
 
 
 def enforced() -> bool:

@@ -47,7 +47,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Seen(msgspec.Struct):
-    """What came out of a worker."""
+    """What came out of a worker; ``died`` says that it ended without a word of its own on how."""
 
     outcome: Outcome
     measured: dict[str, Any] = {}
@@ -55,6 +55,7 @@ class Seen(msgspec.Struct):
     data: dict[str, Any] = {}
     costs: Costs = Costs()
     log: str = ""
+    died: bool = False
 
 
 def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
@@ -127,6 +128,7 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
             result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
         else:
             result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}."))
+        result.died = True
     except KeyboardInterrupt:
         raise Interrupted(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from None
     finally:

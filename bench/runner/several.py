@@ -117,13 +117,25 @@ def interface(meeting: Meeting) -> dict[str, str]:
     name = "GLOO_SOCKET_IFNAME"
     if name in os.environ:
         return {}
-    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as probe:
-        probe.connect((meeting.host, meeting.port))  # sends nothing
-        own = probe.getsockname()[0]
+    with contextlib.suppress(OSError):
+        own = _leaving_by(meeting.host, meeting.port)
+        if own.startswith("127.") and not (meeting.host.startswith("127.") or meeting.host == "localhost"):
+            own = _leaving_by(*ELSEWHERE)  # the host's own name: the others come by the way that leads out
         for found, addresses in psutil.net_if_addrs().items():
             if any(address.address == own for address in addresses):
                 return {name: found}
     return {}
+
+
+ELSEWHERE = ("192.0.2.1", 9)
+"""An address that is nobody's (RFC 5737), to see which way leads out."""
+
+
+def _leaving_by(host: str, port: int) -> str:
+    """The own address from which a host is reached; nothing is sent."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.connect((host, port))
+        return str(probe.getsockname()[0])
 
 
 def start_ranks(

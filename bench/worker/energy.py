@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,23 +79,28 @@ class Apple:
             reason = "zeus-apple-silicon is not installed in the measured environment: install yolopace[mac] there"
             raise Unmetered(reason) from None
         self._parts = parts
-        self.how = f"zeus-apple-silicon, Apple's model estimate of {', '.join(parts)}"
+        self.how = self._says(parts)
         try:
             self._monitor = AppleEnergyMonitor()
         except Exception as error:
             raise Unmetered(f"zeus-apple-silicon does not start: {' '.join(str(error).split())[:120]}") from error
+
+    @staticmethod
+    def _says(parts: Iterable[str]) -> str:
+        return f"zeus-apple-silicon, Apple's model estimate of {', '.join(parts)}"
 
     def begin(self) -> None:
         """Open a window."""
         self._monitor.begin_window(self.WINDOW)
 
     def end(self) -> float:
-        """Close it; a part that this chip does not tell counts for nothing, all of them for an error."""
+        """Close it; a part that this chip does not tell counts for nothing and is not named; none is an error."""
         seen = self._monitor.end_window(self.WINDOW)
-        found = [value for part in self._parts if (value := getattr(seen, f"{part}_mj", None)) is not None]
+        found = {part: value for part in self._parts if (value := getattr(seen, f"{part}_mj", None)) is not None}
         if not found:
             raise Unmetered("this chip tells none of the figures that were looked for")
-        return sum(map(float, found)) / 1e3
+        self.how = self._says(found)
+        return sum(map(float, found.values())) / 1e3
 
 
 class Rapl:

@@ -127,6 +127,8 @@ class Session:
             self._turns.threads = runs["threads"]
         self.team.join()
         self._meter.prepare(1 if self._single else None, self._turns is None, together.groups(self.team, os.getpgrp()))
+        if self.device.kind != "cpu":  # which keeps no cache
+            self.device.release()  # what set-up and Ultralytics' own check of AMP left there counts in no peak
         self.device.reset_peaks()
         if self._tells_before:
             self._memory_before = self.device.memory()
@@ -194,6 +196,7 @@ class Session:
     def part_ended(self, part: str) -> None:
         """A part of the step that is under way ended: ``preprocess``, ``forward``, ``backward``, ``optimizer``, ..."""
         (self._separate or self._phases).part_ended(part)
+        self.device.sample_memory()
         if self._turn_ends():
             self._pause_within()
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from bench import cli
+from bench.ceilings import granularity_for, points, told, usual_sizes
 from bench.records import ceiling as records
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory
@@ -95,9 +96,12 @@ def test_a_real_search_under_a_limit(
     assert row["images_per_second"] == ""
 
 
+@pytest.mark.parametrize("with_groups", [True, False], ids=["as-it-is-here", "RLIMIT_DATA"])
 def test_a_limit_below_the_model(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, with_groups: bool
 ) -> None:
+    if not with_groups:
+        monkeypatch.setattr("bench.runner.limits.group", lambda limit: None)
     asked = ("--device", "cpu", "--imgsz", 64, "--granularity", 8, "--memory-limit", "120MiB")
     assert typed(monkeypatch, "ceiling", *asked, "--results", tmp_path) == 0
     assert "not even batch 8 trains within 120 MiB" in capsys.readouterr().out
@@ -115,6 +119,34 @@ def test_a_limit_that_nothing_would_hold(
     err = capsys.readouterr().err
     assert "this system keeps no such limit on the CPU" in err
     assert "memory-limit 200 GiB is more than device 0 has: at most 80 GiB." in err
+
+
+def test_a_limit_above_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("bench.runner.ceiling.memory_left", lambda: 2 * 2**30)
+    asked = ("--memory-limit", "4GiB", "--results", tmp_path / "results")
+    assert typed(monkeypatch, "ceiling", "--device", "cpu", *asked) == 2
+    sizes = {"0": 80 * 2**30, "1": 3 * 2**30}
+    monkeypatch.setattr("bench.runner.ceiling.card_bytes", sizes.get)
+    assert typed(monkeypatch, "ceiling", "--device", "0+1", *asked) == 2
+    err = capsys.readouterr().err
+    assert "memory-limit 4 GiB is more than device cpu can have now: at most 1.8 GiB." in err
+    assert "memory-limit 4 GiB is more than device 0+1 has: at most 3 GiB." in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_several_devices_share_every_batch_that_they_can() -> None:
+    [one, two] = points({"device": ["cpu", "cpu+cpu"], "model": ["yolov8n"], "amp": ["off"], "imgsz": [64]})
+    assert [granularity_for(1, one), granularity_for(1, two), granularity_for(6, two)] == [1, 2, 6]
+    assert usual_sizes("cpu+cpu") == usual_sizes("2xcpu") == usual_sizes("cpu") != usual_sizes("0+1")
+
+
+def test_several_of_mps_are_refused_for_their_own_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert typed(monkeypatch, "ceiling", "--device", "mps+mps", "--imgsz", 64, "--results", tmp_path) == 4
+    assert "mps has no distributed backend" in capsys.readouterr().out
 
 
 def test_ctrl_c_keeps_what_was_tried(
@@ -137,6 +169,41 @@ def test_ctrl_c_keeps_what_was_tried(
     assert "batch 8 trains within 1 GiB" in capsys.readouterr().out
 
 
+def made(*probes: records.Probe) -> records.Ceiling:
+    """A ceiling of batch 8 within 1 GiB."""
+    record = make_record(run="run")
+    return records.Ceiling(
+        run="run",
+        started=record.started,
+        case=msgspec.structs.replace(record.case, mode="ceiling", batch=8),
+        recipe=record.recipe,
+        outcome=Outcome(Status.MEASURED),
+        ended_by="out of memory",
+        machine=record.machine,
+        environment=record.environment,
+        granularity=8,
+        most=64,
+        limit_bytes=2**30,
+        limit_how="control group",
+        probes=list(probes),
+    )
+
+
+def test_limits_that_are_alike_to_a_mib_have_files_of_their_own() -> None:
+    found = made()
+    close = msgspec.structs.replace(found, limit_bytes=2**30 + 1)
+    assert found.name.endswith("-1024MiB") and close.name.endswith("-1073741825B")
+
+
+def test_what_was_searched_for_is_not_foretold() -> None:
+    sizes = {4: 700 * 2**20, 8: 900 * 2**20}
+    fit = [
+        records.Probe(batch=batch, outcome=Outcome(Status.MEASURED), peak=peak, base=500 * 2**20)
+        for batch, peak in sizes.items()
+    ]
+    assert told(made(*fit), [2**30, 2**31])[-1] == "  foretold: 24 in 2 GiB"
+
+
 def test_the_table_has_ceilings_beside_cases(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -144,24 +211,7 @@ def test_the_table_has_ceilings_beside_cases(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / f"{record.name}.json").write_bytes(encoded(record))
     probe = records.Probe(batch=8, outcome=Outcome(Status.MEASURED), memory={"process": Memory(2**29, "seen")})
-    records.save(
-        tmp_path / "run",
-        records.Ceiling(
-            run="run",
-            started=record.started,
-            case=msgspec.structs.replace(record.case, mode="ceiling", batch=8),
-            recipe=record.recipe,
-            outcome=Outcome(Status.MEASURED),
-            ended_by="out of memory",
-            machine=record.machine,
-            environment=record.environment,
-            granularity=8,
-            most=64,
-            limit_bytes=2**30,
-            limit_how="control group",
-            probes=[probe],
-        ),
-    )
+    records.save(tmp_path / "run", made(probe))
     assert typed(monkeypatch, "table", tmp_path, "--format", "csv") == 0
     first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert first["mode"] == record.case.mode and first["images_per_second"]

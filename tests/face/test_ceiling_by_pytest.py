@@ -38,6 +38,14 @@ def test_bad_input_starts_nothing(bench, tmp_path, option, sentence):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize("option", [("--memory-limit", "4GiB"), ("--granularity", "8")])
+def test_what_is_for_ceilings_alone(bench, tmp_path, option):
+    code, out, err = bench("--mode", "train", "--device", "cpu", *option)
+    assert code == 2
+    assert f"{option[0]} is for ceilings: add --mode ceiling, or leave it out." in out + err
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_search_by_pytest(bench, command, tmp_path):
     asked = ("--mode", "ceiling", "--device", "cpu", "--model", "yolov8n", "--imgsz", "64")
     asked += ("--memory-limit", "900MiB", "--granularity", "16")

@@ -96,6 +96,36 @@ def test_a_calm_gpu_box() -> None:
 
 
 @pytest.mark.parametrize(
+    ("nccl", "gloo", "state", "said"),
+    [
+        (True, True, State.USABLE, "2 cards, NCCL for what they tell each other"),
+        (False, True, State.LIMITED, "2 cards, gloo for what they tell each other, by way of the host's memory"),
+        (False, False, State.UNUSABLE, "2 cards, no library for what they tell each other"),
+    ],
+)
+def test_two_cards(nccl: bool, gloo: bool, state: State, said: str) -> None:
+    there, offered = boxed()
+    build = msgspec.structs.replace(offered.cuda, cards=offered.cuda.cards * 2, nccl=nccl)
+    two = msgspec.structs.replace(there, nvidia=msgspec.structs.replace(there.nvidia, cards=there.nvidia.cards * 2))
+    row = rows(two, msgspec.structs.replace(offered, cuda=build, gloo=gloo))["several GPUs"]
+    assert (row.state, row.found) == (state, said)
+    assert row.advice == ("name them in one case: --device 0+1" if nccl else "install a torch with NCCL.")
+
+
+@pytest.mark.parametrize("by", ["driver", "torch"])
+def test_a_card_that_is_lost_beside_one_that_works(by: str) -> None:
+    there, offered = boxed()
+    if by == "driver":
+        there = msgspec.structs.replace(there, nvidia=msgspec.structs.replace(there.nvidia, trouble="GPU is lost"))
+    else:
+        offered = msgspec.structs.replace(offered, cuda=msgspec.structs.replace(offered.cuda, error="GPU is lost"))
+    found = rows(there, offered)
+    assert found["cuda"].state is State.LIMITED and "GPU is lost" in found["cuda"].found
+    assert found["cuda"].advice == "restart the machine, or mend its driver."
+    assert found["cuda 0"].state is State.USABLE
+
+
+@pytest.mark.parametrize(
     ("driver", "offered", "found", "advice"),
     [
         (
@@ -201,6 +231,15 @@ def test_a_mac() -> None:
     assert found["heat"].state is State.USABLE
     assert found["noise"].state is State.LIMITED
     assert found["energy of the Mac"].state is State.USABLE
+    assert found["energy of the Mac"].found == "zeus-apple-silicon estimates it by a model, with --energy"
+
+
+def test_energy_of_a_mac_by_its_chip() -> None:
+    there, offered = mac()
+    without = msgspec.structs.replace(offered, meters=())
+    assert "install zeus-apple-silicon" in rows(there, without)["energy of the Mac"].advice
+    intel = rows(msgspec.structs.replace(there, architecture="x86_64"), without)["energy of the Mac"]
+    assert (intel.state, intel.advice) == (State.UNUSABLE, "")
 
 
 def test_a_mac_whose_torch_has_no_mps() -> None:

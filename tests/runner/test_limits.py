@@ -42,6 +42,7 @@ class Kernel:
 
         monkeypatch.setattr(Path, "mkdir", mkdir)
         monkeypatch.setattr(Path, "rmdir", lambda folder: [file.unlink() for file in folder.iterdir()])
+        monkeypatch.setattr(limits, "PROC", Path("nowhere"))  # else a real process would be spoken to
 
 
 def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +110,21 @@ def test_a_real_process_in_a_real_group() -> None:
         assert held.killed()
     finally:
         held.close()
+
+
+@pytest.mark.parametrize("with_groups", [True, False])
+def test_where_the_whole_machine_runs_out_the_probe_goes_first(
+    monkeypatch: pytest.MonkeyPatch, with_groups: bool
+) -> None:
+    held = group(200 * MIB) if with_groups else DataLimit(200 * MIB)
+    if held is None:
+        pytest.skip("no control group can be made here")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        held.hold(process.pid)
+        score = Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip()
+        process.communicate(b"\n")
+    held.close()
+    assert score == "1000"
 
 
 def test_an_allocator_is_told() -> None:

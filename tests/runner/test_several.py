@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 
 from bench.errors import WrongUse
-from bench.runner.several import Meeting, interface, options, several
+from bench.runner.several import ELSEWHERE, Meeting, interface, options, several
 
 
 def case(device: str) -> dict[str, object]:
@@ -51,6 +52,12 @@ def test_gloo_takes_the_interface_that_leads_to_the_others(monkeypatch: pytest.M
     [(name, found)] = interface(Meeting("127.0.0.1", 29500, 0)).items()
     assert (name, found[:2]) == ("GLOO_SOCKET_IFNAME", "lo")
     assert interface(Meeting("no such host", 29500, 0)) == {}
+    own = {"lo": [SimpleNamespace(address="127.0.0.1")], "eth3": [SimpleNamespace(address="10.0.0.5")]}
+    monkeypatch.setattr("bench.runner.several._leaving_by", lambda *place: leaving[place])
+    monkeypatch.setattr("bench.runner.several.psutil.net_if_addrs", lambda: own)
+    leaving = {("box0", 29500): "127.0.0.1", ("localhost", 29500): "127.0.0.1", ELSEWHERE: "10.0.0.5"}
+    assert interface(Meeting("box0", 29500, 0)) == {"GLOO_SOCKET_IFNAME": "eth3"}, "the name of this very machine"
+    assert interface(Meeting("localhost", 29500, 0)) == {"GLOO_SOCKET_IFNAME": "lo"}
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth7")
     assert interface(Meeting("127.0.0.1", 29500, 0)) == {}
 

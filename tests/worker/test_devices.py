@@ -273,15 +273,23 @@ def refuse(*arguments: Any) -> None:
     [None, SimpleNamespace(), SimpleNamespace(reset_peak_memory_stats=refuse, max_memory_allocated=refuse)],
     ids=["no-module", "no-function", "refused"],
 )
-def test_without_peak_statistics_the_figure_is_missing_with_a_reason(mps: FakeTorch, accelerator: Any) -> None:
+def test_without_peak_statistics_the_figure_is_sampled(mps: FakeTorch, accelerator: Any) -> None:
     del mps.accelerator
     if accelerator is not None:
         mps.accelerator = accelerator
     device = Mps()
     device.reset_peaks()
+    missing = "torch 2.14.1 has no peak statistics on mps"
+    assert device.memory()["allocated"] == {"bytes": None, "how": f"{missing}, and nothing was sampled"}
+    for size in (3, 5, 4):
+        mps.mps.current_allocated_memory = lambda size=size: size * GIB
+        device.sample_memory()
     memory = device.memory()
-    assert memory["allocated"] == {"bytes": None, "how": "torch 2.14.1 has no peak statistics on mps"}
+    how = f"largest of 3 samples of torch.mps.current_allocated_memory where parts of steps end: {missing}"
+    assert memory["allocated"] == {"bytes": 5 * GIB, "how": how}
     assert memory["reserved"]["bytes"] == 7 * GIB
+    device.reset_peaks()
+    assert device.memory()["allocated"]["bytes"] is None, "samples of before count no more"
 
 
 def test_facts_of_mps(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,15 +337,25 @@ def test_libraries_that_only_the_parent_touched_are_added(monkeypatch: pytest.Mo
 
 def test_a_card_is_held_to_a_fraction_of_itself(cuda: FakeTorch) -> None:
     cuda.cuda.set_per_process_memory_fraction = cuda.noted("set_per_process_memory_fraction")
-    for size in (0, 20 * GIB, 200 * GIB):
+    for size in (0, 20 * GIB, 80 * GIB):
         Cuda("0").limit_memory(size)
     set_to = [call[1:] for call in cuda.calls if call[0] == "set_per_process_memory_fraction"]
     assert set_to == [(0.25, 0), (1.0, 0)]
 
 
+def test_a_limit_above_the_device_would_hold_nothing(cuda: FakeTorch, mps: FakeTorch) -> None:
+    for there in (cuda.cuda, mps.mps):
+        there.set_per_process_memory_fraction = cuda.noted("set_per_process_memory_fraction")
+    with pytest.raises(Refused, match="device 0: a memory limit of 200 GiB is more than it has, 80 GiB"):
+        Cuda("0").limit_memory(200 * GIB)
+    with pytest.raises(Refused, match="device mps: a memory limit of 25 GiB is more than it has, 24 GiB"):
+        Mps().limit_memory(25 * GIB)
+    assert "set_per_process_memory_fraction" not in [call[0] for call in (*cuda.calls, *mps.calls)]
+
+
 def test_mps_is_held_below_where_macos_would_swap(mps: FakeTorch) -> None:
     mps.mps.set_per_process_memory_fraction = mps.noted("set_per_process_memory_fraction")
-    for size in (0, 12 * GIB, 200 * GIB):
+    for size in (0, 12 * GIB, 24 * GIB):
         Mps().limit_memory(size)
     set_to = [call[1:] for call in mps.calls if call[0] == "set_per_process_memory_fraction"]
     assert set_to == [(1.0,), (0.5,), (1.0,)]

@@ -108,7 +108,7 @@ def test_apples_estimate_is_called_one(apple: SimpleNamespace) -> None:
         meter.begin()
         assert meter.end() == 4.0
     assert not apple.windows
-    assert "model estimate" in meter.how
+    assert meter.how == "zeus-apple-silicon, Apple's model estimate of gpu, cpu_total", "memory is not in it"
     assert meter.of == "machine"
 
 

@@ -234,6 +234,25 @@ def test_peaks_are_those_since_set_up(bench: Bench) -> None:
     assert bench.log.count("reset_peaks") == bench.log.count("memory") == 1
 
 
+@pytest.mark.parametrize(("kind", "released"), [("cpu", []), ("cuda", ["release"]), ("mps", ["release"])])
+def test_what_set_up_left_in_the_cache_of_an_allocator_counts_in_no_peak(
+    bench: Bench, kind: str, released: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeDevice, "release", lambda device: bench.log.append("release"))
+    bench.start()  # makes the job
+    bench.log.clear()
+    device: Any = FakeDevice(bench, kind)
+    Session(bench.job, bench, device).ready(SETTINGS, 1)  # type: ignore[arg-type]
+    assert bench.log[: bench.log.index("reset_peaks") + 1] == ["prepare 1", *released, "reset_peaks"]
+
+
+def test_allocated_memory_is_looked_at_where_a_part_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeDevice, "sample_memory", lambda device: bench.log.append("sample"))
+    session = bench.start()
+    session.part_ended("forward")
+    assert bench.log[-1] == "sample"
+
+
 @pytest.mark.parametrize(("workers", "threads"), [(0, "1"), (2, "None")])
 def test_a_single_thread_is_expected_not_to_idle_where_it_loads_the_data_too(
     bench: Bench, workers: int, threads: str

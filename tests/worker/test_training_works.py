@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bench.worker.refusal import Refused
+from bench.worker.workloads import ultralytics_train
 from bench.worker.workloads.training_works import KEPT_EPOCHS, LOOKED_AT, TrainingWorks, loss_items
 
 NAMES = ("box_loss", "cls_loss", "dfl_loss")
@@ -364,3 +365,9 @@ def test_loss_items_have_their_names_in_every_ultralytics(items: Any) -> None:
     trainer = SimpleNamespace(loss_names=("box_loss", "cls_loss"))
     assert loss_items(trainer, items) == {"box_loss": 1.5, "cls_loss": 2.5}
     assert loss_items(trainer, None) == {}
+
+
+def test_memory_that_is_read_after_validation_is_called_so() -> None:
+    assert ultralytics_train._of_validation("VmHWM, peak resident set since set-up").endswith("since validation began")
+    whole = "torch.cuda.mem_get_info, whole card at the end of the window"
+    assert ultralytics_train._of_validation(whole).endswith("whole card at the end of validation")

@@ -99,7 +99,11 @@ def cuda(driver: Nvidia, software: Software) -> Iterator[Row]:
         return
     able = any(card.capability >= BFLOAT16 for card in build.cards)
     tf32 = "float32 convolutions run in TF32" if build.tf32 and able else "float32 runs in float32"
-    yield Row("cuda", State.USABLE, f"{said}; {tf32}")
+    lost = driver.trouble or build.error
+    if lost:  # of one card; those that answer are listed below
+        yield Row("cuda", State.LIMITED, f"{said}; {tf32}; {lost}", "restart the machine, or mend its driver.")
+    else:
+        yield Row("cuda", State.USABLE, f"{said}; {tf32}")
     hidden = software.variables.get("CUDA_VISIBLE_DEVICES")
     for number, card in enumerate(build.cards):
         yield cuda_card(number, card, build, seen_by(driver, hidden, number, card))
@@ -183,7 +187,12 @@ def several_gpus(software: Software) -> Row:
     said = f"{count} card{'s' if count != 1 else ''}, {backend} for what they tell each other"
     if count < 2:
         return Row("several GPUs", State.UNUSABLE, f"{said}; it takes two")
-    return Row("several GPUs", State.UNUSABLE, f"{said}; yolopace measures one card a case", "name one: --device 0")
+    named = "name them in one case: --device 0+1"
+    if software.cuda.nccl:
+        return Row("several GPUs", State.USABLE, said, named)
+    if software.gloo:
+        return Row("several GPUs", State.LIMITED, f"{said}, by way of the host's memory", "install a torch with NCCL.")
+    return Row("several GPUs", State.UNUSABLE, said, "install a torch with NCCL.")
 
 
 def mps(machine: Survey, software: Software) -> Row:

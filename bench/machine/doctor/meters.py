@@ -124,24 +124,25 @@ def card_meter(machine: Survey, software: Software) -> Iterator[Row]:
         yield Row("NVML", State.LIMITED, "the measured interpreter has no pynvml: cards tell nothing", advice)
 
 
-NOT_YET = "yolopace does not record it yet"
-
-
 def energy(machine: Survey, software: Software) -> Iterator[Row]:
     """Counters of energy."""
     counting = [card.energy for card in machine.nvidia.cards]
     if counting:
         count = f"{sum(counting)} of {len(counting)} card{'s' if len(counting) > 1 else ''}"
         state = State.USABLE if all(counting) else State.LIMITED if any(counting) else State.UNUSABLE
-        yield Row("energy of cards", state, f"{count} can count it; {NOT_YET}")
+        yield Row("energy of cards", state, f"{count} can count it, with --energy")
     if machine.system == "Darwin":
         if "zeus_apple_silicon" in software.meters:
-            yield Row("energy of the Mac", State.USABLE, f"zeus-apple-silicon estimates it by a model; {NOT_YET}")
+            yield Row("energy of the Mac", State.USABLE, "zeus-apple-silicon estimates it by a model, with --energy")
+        elif machine.architecture != "arm64":
+            yield Row(
+                "energy of the Mac", State.UNUSABLE, "Macs without Apple's own chip count none for others to read"
+            )
         else:
             advice = "install zeus-apple-silicon in the measured interpreter."
             yield Row("energy of the Mac", State.UNUSABLE, "zeus-apple-silicon is not installed", advice)
     elif machine.rapl == "readable":
-        yield Row("energy of the CPU", State.USABLE, f"RAPL can be read; {NOT_YET}")
+        yield Row("energy of the CPU", State.USABLE, "RAPL can be read, with --energy")
     elif machine.rapl:
         yield Row("energy of the CPU", State.UNUSABLE, "RAPL is there, for root alone", "run as root to read it.")
     else:

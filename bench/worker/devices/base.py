@@ -9,6 +9,7 @@ import sys
 from typing import Any, Protocol
 
 from ..energy import EnergyMeter
+from ..refusal import Refused
 
 
 class Device(Protocol):
@@ -28,7 +29,11 @@ class Device(Protocol):
         """Wait until everything that was enqueued has run."""
 
     def limit_memory(self, size: int) -> None:
-        """Let this process have so many bytes of the device's memory; 0 for as many as are safe."""
+        """Let this process have so many bytes of the device's memory; 0 for as many as are safe.
+
+        Raises:
+            Refused: where the device has less, so that nothing would be held to it.
+        """
 
     def reset_peaks(self) -> None:
         """Begin to measure peak memory anew."""
@@ -38,6 +43,9 @@ class Device(Protocol):
 
         ``bytes`` is None where a figure cannot be had; ``how`` then says why.
         """
+
+    def sample_memory(self) -> None:
+        """A part of a step ended: look how much is allocated, where nothing keeps the peak; takes microseconds."""
 
     def facts(self) -> dict[str, Any]:
         """What the device is and how it is set."""
@@ -56,6 +64,16 @@ class Device(Protocol):
 
     def sample(self) -> dict[str, Any]:
         """What the device is doing, as :func:`sampled` names it; called at the edges of a window, and never raises."""
+
+
+def share_of(name: str, size: int, there: int) -> float:
+    """The share of a device's bytes that a limit is; :class:`~..refusal.Refused` where it has less."""
+    if size > there:
+        reason = (
+            f"device {name}: a memory limit of {size / 2**30:.3g} GiB is more than it has, {there / 2**30:.3g} GiB."
+        )
+        raise Refused("unsupported", reason)
+    return size / there
 
 
 def figure(value: int | None, how: str) -> dict[str, Any]:

@@ -52,6 +52,9 @@ class Cpu:
             "data": data_peak(),
         }
 
+    def sample_memory(self) -> None:
+        """Nothing: peaks are kept."""
+
     def facts(self) -> dict[str, Any]:
         """Instruction set that torch's kernels use, and whether oneDNN is on."""
         import torch

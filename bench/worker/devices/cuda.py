@@ -8,7 +8,7 @@ from typing import Any
 
 from ..energy import EnergyMeter, Nvml
 from . import nvml
-from .base import figure, process_peak, reset_process_peak, sampled
+from .base import figure, process_peak, reset_process_peak, sampled, share_of
 
 
 def survey() -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Cuda:
 
         if size:
             total = torch.cuda.get_device_properties(self.index).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(size / total, 1.0), self.index)
+            torch.cuda.set_per_process_memory_fraction(share_of(self.name, size, total), self.index)
 
     def reset_peaks(self) -> None:
         """Begin to measure the caching allocator's peaks anew."""
@@ -122,6 +122,9 @@ class Cuda:
             "process": process_peak(),
             "device": figure(total - free, "torch.cuda.mem_get_info, whole card at the end of the window"),
         }
+
+    def sample_memory(self) -> None:
+        """Nothing: peaks are kept."""
 
     def facts(self) -> dict[str, Any]:
         """Name, capability, versions, and allocator retries (above 0: it ran at the edge of memory)."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..energy import EnergyMeter, of_machine
-from .base import figure, process_peak, reset_process_peak, sampled
+from .base import figure, process_peak, reset_process_peak, sampled, share_of
 
 Probe = Callable[[Any], Any]
 
@@ -129,6 +129,7 @@ class Mps:
 
     def __init__(self) -> None:
         self._fallbacks = Fallbacks()
+        self._allocated: list[int] = []
 
     def why_unusable(self) -> str:
         """Built against available: a torch for Linux has no MPS, and macOS before 12.3 has none either."""
@@ -154,32 +155,50 @@ class Mps:
         import torch
 
         recommended = torch.mps.recommended_max_memory()
-        torch.mps.set_per_process_memory_fraction(min(size / recommended, 1.0) if size else 1.0)
+        torch.mps.set_per_process_memory_fraction(share_of(self.name, size, recommended) if size else 1.0)
 
     def reset_peaks(self) -> None:
         """Begin to measure peaks anew, where torch can."""
         import torch
 
         reset_process_peak()
+        self._allocated = []
         try:
             torch.accelerator.reset_peak_memory_stats()
         except (AttributeError, RuntimeError, AssertionError):
-            pass  # no peak statistics on mps before torch 2.13 (pytorch#186430): memory() then says so
+            pass  # no peak statistics on mps before torch 2.13 (pytorch#186430): sample_memory() stands in
+
+    def sample_memory(self) -> None:
+        """Remember how much is allocated now: the host keeps that count, so nothing is waited for."""
+        import torch
+
+        self._allocated.append(int(torch.mps.current_allocated_memory()))
 
     def memory(self) -> dict[str, dict[str, Any]]:
-        """Peak of the allocator where torch has one (pytorch#186748), the driver's figure, and the process's."""
+        """Peak of the allocator where torch has one (pytorch#186748), else samples; the driver's and the process's."""
         import torch
 
         try:
             peak = figure(int(torch.accelerator.max_memory_allocated()), "torch.accelerator.max_memory_allocated")
         except (AttributeError, RuntimeError, AssertionError):
-            peak = figure(None, f"torch {torch.__version__} has no peak statistics on mps")
+            peak = self._sampled_peak()
         driver = figure(
             int(torch.mps.driver_allocated_memory()),
             "torch.mps.driver_allocated_memory at the end of the window, cache and graphs included",
         )
         own = figure(None, "an Apple GPU has no memory apart from the machine's")
         return {"allocated": peak, "reserved": driver, "process": process_peak(), "device": own}
+
+    def _sampled_peak(self) -> dict[str, Any]:
+        import torch
+
+        missing = f"torch {torch.__version__} has no peak statistics on mps"
+        if not self._allocated:
+            return figure(None, f"{missing}, and nothing was sampled")
+        how = (
+            f"largest of {len(self._allocated)} samples of torch.mps.current_allocated_memory where parts of steps end"
+        )
+        return figure(max(self._allocated), f"{how}: {missing}")
 
     def facts(self) -> dict[str, Any]:
         """The working set that Metal recommends, and the macOS version."""

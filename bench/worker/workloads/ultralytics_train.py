@@ -199,6 +199,11 @@ def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
         raise Refused("unsupported", reason, axes=("mode", "device", "amp")) from error
 
 
+def _of_validation(how: str) -> str:
+    """How a memory figure was got, for one that was read at the end of validation."""
+    return how.replace("since set-up", "since validation began").replace("end of the window", "end of validation")
+
+
 def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
     """Ultralytics' own validation and its own saving of a checkpoint, once each, as at the end of an epoch."""
     from ultralytics.models.yolo.detect import DetectionTrainer
@@ -218,8 +223,7 @@ def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
     return {
         "validation": seconds(validate),
         "validation_memory": {
-            name: {**figure, "how": figure["how"].replace("since set-up", "since validation began")}
-            for name, figure in device.memory().items()
+            name: {**figure, "how": _of_validation(figure["how"])} for name, figure in device.memory().items()
         },
         "validation_images": len(trainer.test_loader.dataset),
         "checkpoint": seconds(lambda: DetectionTrainer.save_model(trainer)),
