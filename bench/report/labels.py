@@ -177,6 +177,11 @@ def images(number: int) -> str:
     return f"{number:,} images" + (" (COCO train2017)" if number == COCO_TRAIN_IMAGES else "")
 
 
+def versions(table: pd.DataFrame) -> str:
+    """``, torch 2.15.0, Ultralytics 8.4.190``: those of the rows of one setting, for the end of a case's name."""
+    return f", torch {table['torch'].iloc[0]}, Ultralytics {table['ultralytics'].iloc[0]}"
+
+
 def spread(unit: Unit, point: Any, low: Any, high: Any) -> str:
     """An interval in a few characters: ``± 2.6 %`` where it is symmetric, else its two ends; empty without one."""
     if not (there(low) and there(high)):

@@ -45,7 +45,7 @@ def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precis
         ceilings: of that machine.
     """
     rows = [
-        _row(row, _versions(table) if len(tables) > 1 else "")
+        _row(row, labels.versions(table) if len(tables) > 1 else "")
         for table in tables
         for row in labels.rows(compared.precision(table))
     ]
@@ -58,11 +58,6 @@ def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precis
         if amp != "off"
     ]
     return Precision(COLUMNS, rows, BATCHES, batches) if rows or batches else None
-
-
-def _versions(table: pd.DataFrame) -> str:
-    """Of the rows of one setting."""
-    return f", torch {table['torch'].iloc[0]}, Ultralytics {table['ultralytics'].iloc[0]}"
 
 
 def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:

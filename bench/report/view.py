@@ -25,6 +25,7 @@ from bench.report import (
     pivot,
     plots,
     precision,
+    scaling,
     settings,
     side_by_side,
     upgrades,
@@ -86,6 +87,7 @@ class MachineView(msgspec.Struct, frozen=True):
     compared: bool
     ceilings: ceilings.Ceilings | None
     precision: precision.Precision | None
+    scaling: scaling.Scaling | None
     upgrades: upgrades.Upgrades | None
     claims: list[Judged]
     missing: list[missing.Group]
@@ -249,6 +251,7 @@ def _machine(number: int, table: pd.DataFrame, inputs: Inputs, several: bool) ->
         compared=any(len(one) for one in ratios),
         ceilings=ceilings.section(inputs.ceilings),
         precision=precision.panel([rows for _, rows in parts], inputs.ceilings),
+        scaling=scaling.panel([rows for _, rows in parts]),
         upgrades=upgrades.section(inputs.comparisons),
         claims=judged(Seen(table, own, ceilings.newest(inputs.ceilings))),
         missing=sorted(

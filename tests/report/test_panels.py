@@ -15,7 +15,7 @@ from bench.records import comparison
 from bench.records.comparison import Ran
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Data, Memory, Phase
-from bench.report import ceilings, facts, gha, precision, side_by_side, upgrades
+from bench.report import ceilings, facts, gha, precision, scaling, side_by_side, upgrades
 from bench.report.page import FORMATS, Inputs, parse_formats, write
 from bench.report.plots import ceiling as plots_of_ceilings
 from bench.report.plots import figures, heat, steps, style
@@ -227,6 +227,29 @@ def test_mixed_precision_is_told_in_time_memory_and_batch(tmp_path: Path) -> Non
     ]
     assert found.batches == [("yolov8n · cuda:0 · amp on · 160 px · within 4 GiB", "24", "45", "1.88×")]
     assert "Mixed precision: on against off" in written(records, tmp_path, ceilings=pair)
+
+
+def test_several_devices_are_told_against_one(tmp_path: Path) -> None:
+    records = [timed(100.0, 16, device="0"), timed(110.0, 32, device="0"), timed(180.0, 32, device="0+1")]
+    found = scaling.panel([latest(frame(records))])
+    assert found is not None
+    case = "Training · yolov8n · cuda:0+1 · amp off · batch 32 · 160 px"
+    assert [row[:4] for row in found.rows] == [
+        (case, "the same batch on each device", "1.80×", "90.0 %"),
+        (case, "the same batch over all devices", "1.64×", "81.8 %"),
+    ]
+    assert all(" % to " in row[4] for row in found.rows)
+    assert "95 % interval within one process" in found.note
+    text = written(records, tmp_path)
+    assert "Several devices against one" in text and "81.8 %" in text
+    assert "### Several devices against one" in (tmp_path / "report.md").read_text()
+    newer = [msgspec.structs.replace(one, environment=make_environment("2.15.0")) for one in records]
+    both = scaling.panel([latest(frame(records)), latest(frame(newer))])
+    assert both is not None and both.rows[2][0].endswith(", torch 2.15.0, Ultralytics 8.4.100")
+
+
+def test_one_device_alone_has_no_panel() -> None:
+    assert scaling.panel([latest(frame(small_run()))]) is None
 
 
 def test_memory_that_was_got_in_different_ways_is_not_compared() -> None:

@@ -1,0 +1,59 @@
+"""The panel on several devices: how much faster they train than one, and what sharing costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pandas as pd
+
+from bench.analysis.metrics import RATIO, SHARE
+from bench.analysis.scaling import KINDS, efficiencies
+from bench.report import labels
+from bench.report.tables import markdown
+
+COLUMNS = ("Case", "Against one device with", "Speed-up", "Scaling efficiency", "Its interval")
+
+
+class Scaling(msgspec.Struct, frozen=True):
+    """The panel of one machine; ``note`` says what the figures are."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    note: str
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        return markdown(self.columns, self.rows)
+
+
+def panel(tables: Sequence[pd.DataFrame]) -> Scaling | None:
+    """The panel; None where no training on several devices has a counterpart on one.
+
+    Args:
+        tables: latest rows of one machine, each of one setting.
+    """
+    found = [(table, efficiencies(table)) for table in tables]
+    rows = [
+        _row(row, labels.versions(table) if len(tables) > 1 else "")
+        for table, shared in found
+        for row in labels.rows(shared)
+    ]
+    intervals = labels.intervals(
+        list(dict.fromkeys(kind for _, shared in found for kind in labels.interval_kinds(shared)))
+    )
+    note = (
+        "Speed-up is the throughput of all devices together over that of one; scaling efficiency is that per device, "
+        f"100 % where nothing is lost by sharing. Intervals come from those of both cases: {intervals}."
+    )
+    return Scaling(COLUMNS, rows, note) if rows else None
+
+
+def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
+    return (
+        labels.case(row) + versions,
+        KINDS[str(row["scaling"])],
+        RATIO.show(float(str(row["speedup"]))),
+        SHARE.show(float(str(row["efficiency"]))),
+        labels.ends(SHARE, row["efficiency_low"], row["efficiency_high"]) or labels.NONE,
+    )
