@@ -68,8 +68,7 @@ def check_limit(limit: int, case: Case) -> None:
         raise WrongUse("memory-limit: this system keeps no such limit on the CPU; leave it out, or use Linux.")
     there = most_allowed(case)
     if there is not None and limit > there:
-        has = "can have now" if case.device_kind == "cpu" else "has"
-        raise WrongUse(f"memory-limit {shown(limit)} is more than device {case.device} {has}: at most {shown(there)}.")
+        raise WrongUse(f"memory-limit {shown(limit)} is more than device {case.device} has: at most {shown(there)}.")
 
 
 def usual_sizes(device: str) -> list[int]:
@@ -79,9 +78,9 @@ def usual_sizes(device: str) -> list[int]:
 
 def fitting(sizes: Sequence[int], case: Case) -> list[int]:
     """Those of some limits that the device has."""
-    from bench.runner.ceiling import most_allowed
+    from bench.runner.ceiling import room
 
-    there = most_allowed(case)
+    there = room(case)
     return [size for size in sizes if there is None or size <= there]
 
 

@@ -6,7 +6,17 @@ import re
 
 from bench.errors import WrongUse
 
-UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS = {
+    "B": 1,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+}
 
 MOST = 2**50
 """Bytes that no machine has."""
@@ -38,6 +48,12 @@ def parse_bytes(name: str, text: str) -> int:
     if size <= 0:
         raise WrongUse(f"{name} {text!r} is not allowed: use a size above 0.")
     return size
+
+
+def exact(size: int) -> str:
+    """``2048MiB`` or ``2000000000B``: what :func:`parse_bytes` takes for the same size."""
+    whole, rest = divmod(size, 2**20)
+    return f"{size}B" if rest else f"{whole}MiB"
 
 
 def shown(size: float) -> str:

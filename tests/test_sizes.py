@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import WrongUse
-from bench.sizes import parse_bytes, shown
+from bench.sizes import exact, parse_bytes, shown
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,12 @@ def test_a_size(text: str, size: int) -> None:
 def test_what_is_none(text: str, sentence: str) -> None:
     with pytest.raises(WrongUse, match=sentence):
         parse_bytes("memory-limit", text)
+
+
+@pytest.mark.parametrize(("size", "text"), [(2**31, "2048MiB"), (2 * 10**9, "2000000000B"), (5, "5B")])
+def test_exact(size: int, text: str) -> None:
+    assert exact(size) == text
+    assert parse_bytes("memory-limit", text) == size
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,10 @@ def ceiling(
         values["imgsz"] = parse_values(AXES["imgsz"], imgsz)
     cases = points(values)
     for case in cases:
-        granularity_for(granularity, case)
+        if most < (least := granularity_for(granularity, case)):
+            raise WrongUse(
+                f"most {most} is below {least}, the smallest batch of {case.device}: no batch is left to try."
+            )
         if limit is not None:
             check_limit(limit, case)
     wanted = [

@@ -11,7 +11,7 @@ from bench.commands.shared import say
 
 def doctor(
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also train a few steps on each device in each precision: a minute.")
+        bool, typer.Option("--deep", help="Also train a few steps on each kind of device in each precision: a minute.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",

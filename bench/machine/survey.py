@@ -49,7 +49,7 @@ class Nvidia(msgspec.Struct, frozen=True):
         driver: its version; empty where there is none.
         cuda: the newest CUDA that it serves, such as ``(12, 4)``.
         cards: in its order.
-        trouble: what it says where it does not answer.
+        trouble: what it says where it, or a card, does not answer.
     """
 
     driver: str = ""
@@ -172,7 +172,7 @@ def control_groups(root: Path, proc: Path, controller: str) -> list[Path]:
     return [*found, root, root / controller]
 
 
-def memory_limit(root: Path, proc: Path) -> int | None:
+def memory_limit(root: Path = CGROUP, proc: Path = PROC) -> int | None:
     """Bytes that the control groups of this process leave it, versions 2 and 1; None for no limit."""
     limits = [
         int(text)
@@ -222,6 +222,10 @@ def rapl(root: Path) -> str | None:
     return "readable" if os.access(counters[0], os.R_OK) else "needs root"
 
 
+LOST = Card("")
+"""Keeps the place of a card that does not answer: they are numbered."""
+
+
 def nvidia() -> Nvidia:
     """The driver and its cards, by NVML."""
     try:
@@ -233,13 +237,20 @@ def nvidia() -> Nvidia:
         return Nvidia(trouble="" if absent else " ".join(str(error).split()))
     try:
         served = int(nvml.nvmlSystemGetCudaDriverVersion())  # 12040 is 12.4
-        count = range(nvml.nvmlDeviceGetCount())
+        cards, lost = [], []
+        for index in range(nvml.nvmlDeviceGetCount()):
+            try:
+                cards.append(_card(nvml, index))
+            except Exception as error:  # it fell off the bus; the others may work
+                cards.append(LOST)
+                lost.append(f"card {index}: {' '.join(str(error).split()) or type(error).__name__}")
         return Nvidia(
             driver=str(nvml.nvmlSystemGetDriverVersion()),
             cuda=(served // 1000, served % 1000 // 10),
-            cards=tuple(_card(nvml, index) for index in count),
+            cards=tuple(cards),
+            trouble="; ".join(lost),
         )
-    except Exception as error:  # a card that fell off the bus
+    except Exception as error:
         return Nvidia(trouble=" ".join(str(error).split()) or type(error).__name__)
     finally:
         nvml.nvmlShutdown()

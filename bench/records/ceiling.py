@@ -14,6 +14,7 @@ from bench.records.outcome import Outcome, Status
 from bench.records.record import Conditions, Environment, Machine, Memory
 from bench.records.store import CEILING as PREFIX
 from bench.records.store import encoded, write_whole
+from bench.sizes import exact
 
 SCHEMA = 1
 
@@ -123,8 +124,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Unique within the run, and the name of its file: ``ceiling-yolov8n-cpu-fp32-i160-2048MiB``."""
         case = self.case
-        whole, rest = divmod(self.asked_bytes or 0, 2**20)
-        within = (f"-{self.asked_bytes}B" if rest else f"-{whole}MiB") if self.asked_bytes else ""
+        within = f"-{exact(self.asked_bytes)}" if self.asked_bytes else ""
         return f"{PREFIX}{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}{within}"
 
     @property

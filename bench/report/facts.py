@@ -17,6 +17,7 @@ from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Conditions, Record
 from bench.report import labels
+from bench.sizes import exact
 
 LONGEST_COMMAND = 20_000
 """Characters of a command: names of many cases may stand in one."""
@@ -249,7 +250,7 @@ def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
         for axis in ("device", "model", "amp", "imgsz"):
             values = [Path(str(getattr(one.case, axis))).name for one in members]
             parts += [f"--{axis}", ",".join(dict.fromkeys(values))]
-        parts += ["--memory-limit", f"{limit // 2**20}MiB"] if limit else []
+        parts += ["--memory-limit", exact(limit)] if limit else []
         parts += ["--granularity", str(granularity)] if granularity > 1 else []
         parts += ["--threads", str(threads)] if threads else []
         found.append(_command(parts))

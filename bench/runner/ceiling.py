@@ -15,7 +15,7 @@ from bench.cases.case import Case
 from bench.cases.matrix import Planned
 from bench.cases.recipe import Recipe, pins_for
 from bench.machine.fingerprint import card_bytes
-from bench.machine.survey import memory_left
+from bench.machine.survey import memory_left, memory_limit
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory
@@ -159,9 +159,14 @@ def room(case: Case) -> int | None:
 
 def most_allowed(case: Case) -> int | None:
     """The largest limit that would hold a probe to anything; None where only the worker can tell."""
+    if case.device_kind == "cuda":
+        return room(case)
+    total = int(psutil.virtual_memory().total)
     if case.device_kind == "mps":  # what Metal recommends is known to the worker alone, which refuses more
-        return int(psutil.virtual_memory().total)
-    return room(case)
+        return total
+    # Not what is free now, which files that were read may fill: the probe goes first where that is too little.
+    allowed = memory_limit()
+    return total if allowed is None else min(total, allowed)
 
 
 METAL = 2 / 3
@@ -228,8 +233,9 @@ def ended_by(seen: Seen, hold: Limit, grown: int, rate: float | None, before: li
     smaller = [probe for probe in before if probe.fits and probe.batch < case.batch]
     if seen.outcome.status is Status.OUT_OF_MEMORY or hold.killed():
         return "out of memory"
-    if seen.outcome.status is Status.FAILED and hold.figure == "data" and (smaller or seen.died):
-        return "out of memory"  # not every library asks whether it got what it asked for; without the limit they load
+    # Not every library asks whether it got what it asked for. Without the limit they load, as making the data showed.
+    if seen.outcome.status is Status.FAILED and hold.figure == "data" and (smaller or seen.died == "setup"):
+        return "out of memory"
     if seen.outcome.status is Status.TIMED_OUT and smaller:
         return "time"
     if seen.outcome.status is not Status.MEASURED:

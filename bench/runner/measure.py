@@ -47,7 +47,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Seen(msgspec.Struct):
-    """What came out of a worker; ``died`` says that it ended without a word of its own on how."""
+    """What came out of a worker; ``died`` is the phase in which it ended without a word of its own, else empty."""
 
     outcome: Outcome
     measured: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class Seen(msgspec.Struct):
     data: dict[str, Any] = {}
     costs: Costs = Costs()
     log: str = ""
-    died: bool = False
+    died: str = ""
 
 
 def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
@@ -128,7 +128,7 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
             result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
         else:
             result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}."))
-        result.died = True
+        result.died = phase
     except KeyboardInterrupt:
         raise Interrupted(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from None
     finally:

@@ -15,8 +15,11 @@ from typing import Any
 from .devices import Device, ranks
 from .refusal import Refused
 
-ALLOCATORS = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "Malloc", "DYLD_INSERT_LIBRARIES")
-"""How those begin that set the allocator, or load another: of Linux, then of macOS."""
+ALLOCATORS = (
+    *("PYTHONMALLOC", "MALLOC_", "GLIBC_TUNABLES", "TCMALLOC_", "MIMALLOC_", "LD_PRELOAD"),
+    *("Malloc", "DYLD_INSERT_LIBRARIES"),
+)
+"""How those begin that set the allocator, or load another: of Python and Linux, then of macOS."""
 
 VARIABLES = ("OMP_", "KMP_", "MKL_", "OPENBLAS_", *ALLOCATORS, "NVIDIA_TF32", "PYTORCH_", "CUBLAS_")
 """How environment variables begin that change the speed of torch or of memory allocation."""

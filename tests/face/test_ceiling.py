@@ -38,6 +38,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     [
         (("--granularity", 0), "granularity 0 is not allowed: use a whole number from 1."),
         (("--granularity", 8, "--most", 4), "most 4 is below the granularity 8"),
+        (("--device", "cpu+cpu", "--most", 1), "most 1 is below 2, the smallest batch of cpu+cpu"),
         (
             ("--granularity", 3, "--device", "cpu+cpu"),
             "granularity 3 cannot be shared alike by the 2 devices of cpu+cpu",
@@ -124,14 +125,15 @@ def test_a_limit_that_nothing_would_hold(
 def test_a_limit_above_what_there_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("bench.runner.ceiling.memory_left", lambda: 2 * 2**30)
+    monkeypatch.setattr("bench.runner.limits.enforced", lambda: True)
+    monkeypatch.setattr("bench.runner.ceiling.memory_limit", lambda: 2 * 2**30)
     asked = ("--memory-limit", "4GiB", "--results", tmp_path / "results")
     assert typed(monkeypatch, "ceiling", "--device", "cpu", *asked) == 2
     sizes = {"0": 80 * 2**30, "1": 3 * 2**30}
     monkeypatch.setattr("bench.runner.ceiling.card_bytes", sizes.get)
     assert typed(monkeypatch, "ceiling", "--device", "0+1", *asked) == 2
     err = capsys.readouterr().err
-    assert "memory-limit 4 GiB is more than device cpu can have now: at most 1.8 GiB." in err
+    assert "memory-limit 4 GiB is more than device cpu has: at most 2 GiB." in err
     assert "memory-limit 4 GiB is more than device 0+1 has: at most 3 GiB." in err
     assert not (tmp_path / "results").exists()
 

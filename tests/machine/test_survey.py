@@ -155,7 +155,12 @@ def test_without_a_driver_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPat
     assert played(monkeypatch, FakeNvml(fails="nvmlInit", error=NVMLError_LibraryNotFound())) == Nvidia()
 
 
-@pytest.mark.parametrize("fails", ["nvmlInit", "nvmlDeviceGetHandleByIndex"])
+@pytest.mark.parametrize("fails", ["nvmlInit", "nvmlDeviceGetCount"])
 def test_a_driver_in_trouble_says_so(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
     found = played(monkeypatch, FakeNvml(fails=fails, error=RuntimeError("GPU is lost")))
     assert found == Nvidia(trouble="GPU is lost")
+
+
+def test_a_card_that_is_lost_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = played(monkeypatch, FakeNvml(fails="nvmlDeviceGetHandleByIndex", error=RuntimeError("GPU is lost")))
+    assert found == Nvidia("580.65.06", (13, 0), (Card(""),), "card 0: GPU is lost")

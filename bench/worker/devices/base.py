@@ -66,14 +66,18 @@ class Device(Protocol):
         """What the device is doing, as :func:`sampled` names it; called at the edges of a window, and never raises."""
 
 
+ROUNDED = 1.05
+"""Times what torch tells of a device that a limit may be: a card of 24 GiB keeps some of them for itself."""
+
+
 def share_of(name: str, size: int, there: int) -> float:
-    """The share of a device's bytes that a limit is; :class:`~..refusal.Refused` where it has less."""
-    if size > there:
+    """The share of a device's bytes that a limit is, at most 1; :class:`~..refusal.Refused` where it has less."""
+    if size > ROUNDED * there:
         reason = (
             f"device {name}: a memory limit of {size / 2**30:.3g} GiB is more than it has, {there / 2**30:.3g} GiB."
         )
         raise Refused("unsupported", reason)
-    return size / there
+    return min(size / there, 1.0)
 
 
 def figure(value: int | None, how: str) -> dict[str, Any]:
