@@ -158,7 +158,7 @@ class Energy:
     """
 
     def __init__(self, open_meter: Callable[[], EnergyMeter]) -> None:
-        self._windows: list[tuple[float | None, float]] = []
+        self._windows: list[dict[str, Any]] = []
         self._opened = 0.0
         self._idle: float | None = None
         self._why = ""
@@ -198,7 +198,13 @@ class Energy:
     def close(self) -> None:
         """It closes."""
         seconds = round(time.perf_counter() - self._opened, 6)
-        self._windows.append((self._guarded(self._meter.end) if self._meter is not None else None, seconds))
+        meter = self._meter
+        joules = self._guarded(meter.end) if meter is not None else None
+        if meter is None or joules is None:
+            self._windows.append({"joules": None, "seconds": seconds, "how": self._why, "of": ""})
+        else:
+            counted = {"joules": round(joules, 3), "seconds": seconds, "how": meter.how, "of": meter.of}
+            self._windows.append(counted)
 
     def report(self, window: int, images: int) -> dict[str, Any]:
         """What is kept of a window, by the names of ``bench.records.record.Energy``.
@@ -207,21 +213,6 @@ class Energy:
             window: its number.
             images: that went through it.
         """
-        joules, seconds = self._windows[window]
-        if joules is None or self._meter is None:
-            return {
-                "joules": None,
-                "seconds": seconds,
-                "images": images,
-                "idle_watts": None,
-                "how": self._why,
-                "of": "",
-            }
-        return {
-            "joules": round(joules, 3),
-            "seconds": seconds,
-            "images": images,
-            "idle_watts": None if self._idle is None else round(self._idle, 3),
-            "how": self._meter.how,
-            "of": self._meter.of,
-        }
+        kept = self._windows[window]
+        idle = None if kept["joules"] is None or self._idle is None else round(self._idle, 3)
+        return {**kept, "images": images, "idle_watts": idle}

@@ -183,3 +183,14 @@ def test_where_nothing_counts_the_reason_stands(tmp_path: Path) -> None:
     seen.open()
     seen.close()
     assert seen.report(0, 4)["how"].startswith("this machine shows no RAPL counters")
+
+
+def test_a_window_that_was_counted_stays_so_where_a_later_one_is_not(no_idling: None) -> None:
+    seen = Energy(lambda: Counter(10.0, 300.0))
+    seen.idle()
+    for _ in range(2):
+        seen.open()
+        seen.close()
+    first, second = seen.report(0, 400), seen.report(1, 400)
+    assert (first["joules"], first["idle_watts"], first["how"], first["of"]) == (300.0, 5.0, "a counter", "card")
+    assert (second["joules"], second["idle_watts"]) == (None, None)
