@@ -1,7 +1,8 @@
 """How peak memory grows with the batch: bent a little where batches were tried, straight beyond. Pure numbers.
 
 A line through the peaks tells where to look for the edge. Between the batches that were tried it is off where an image
-takes less the more there are, as on a CPU, whose allocator hands large blocks back at once.
+takes less the more there are, as on a CPU, whose allocator hands large blocks back at once; and where gradients wait
+for the optimizer while the next batch goes forward, as they do up to a batch that runs it in every step.
 """
 
 from __future__ import annotations
@@ -15,49 +16,79 @@ from bench.analysis.ceiling import Fit, Tried, fit
 ROUNDING = 1e-6
 """Share of a step of batches by which one that just fits may seem not to, as numbers are rounded."""
 
+WAITING = 1.5
+"""Steps for one of the optimizer, not rounded, from which Ultralytics takes several: ``round(nbs / batch)``."""
+
+
+class Curve(NamedTuple):
+    """Bytes of a batch of no images, of an image, and of the square of images."""
+
+    constant: float
+    linear: float
+    square: float = 0.0
+
+    def peak(self, batch: float) -> float:
+        """Bytes at the peak of a batch."""
+        return self.constant + self.linear * batch + self.square * batch**2
+
+    def largest(self, limit: float) -> float:
+        """The batch, not rounded, whose peak is just the limit; negative where not even none fits."""
+        # The root of a rising parabola that is 0 at the constant, in the form that holds for a straight line too.
+        inside = max(self.linear**2 + 4 * self.square * (limit - self.constant), 0.0)
+        return 2 * (limit - self.constant) / (self.linear + math.sqrt(inside))
+
 
 class Growth(NamedTuple):
     """Peak memory over the batch, in bytes.
 
     Attributes:
-        bend: of a batch of no images, of an image, and of the square of images, up to ``reach``.
+        curve: up to ``reach``, of batches that run the optimizer in every step, or of all.
         reach: the largest batch that it goes by.
         slope: of an image beyond that.
+        waiting: of batches up to ``turn``, whose gradients wait for the optimizer; None where ``curve`` is of all.
+        turn: the batch, not whole, up to which they do.
     """
 
-    bend: tuple[float, float, float]
+    curve: Curve
     reach: int
     slope: float
+    waiting: Curve | None = None
+    turn: float = 0.0
 
     def peak(self, batch: float) -> float:
         """Bytes at the peak of a batch."""
-        constant, linear, square = self.bend
+        if self.waiting is not None and batch <= self.turn:
+            return self.waiting.peak(batch)
         within = min(batch, self.reach)
-        return constant + linear * within + square * within**2 + self.slope * (batch - within)
+        return self.curve.peak(within) + self.slope * (batch - within)
 
-    def largest(self, limit: float) -> float:
-        """The batch, not rounded, whose peak is just the limit; negative where not even none fits."""
-        constant, linear, square = self.bend
-        if limit >= (top := self.peak(self.reach)):
-            return self.reach + (limit - top) / self.slope
-        # The root of a rising parabola that is 0 at the constant, in the form that holds for a straight line too.
-        inside = max(linear**2 + 4 * square * (limit - constant), 0.0)
-        return 2 * (limit - constant) / (linear + math.sqrt(inside))
+    def largest(self, limit: float, granularity: int) -> int:
+        """The largest multiple of the granularity whose peak is not above the limit; 0 where none is."""
+
+        def rounded(batch: float) -> int:
+            return max(int(batch / granularity + ROUNDING) * granularity, 0)
+
+        top = self.curve.peak(self.reach)
+        beyond = self.reach + (limit - top) / self.slope
+        found = rounded(beyond if limit >= top else self.curve.largest(limit))
+        if self.waiting is None or found > self.turn:
+            return found
+        return rounded(min(self.waiting.largest(limit), self.turn))
 
 
 def straight(line: Fit, reach: int) -> Growth:
     """A line alone."""
-    return Growth((line.base, line.slope, 0.0), reach, line.slope)
+    return Growth(Curve(line.base, line.slope), reach, line.slope)
 
 
-def growth(tried: Sequence[Tried]) -> Growth | None:
-    """The parabola by the peaks of what fits and by what there was before; None where :func:`fit` is none.
+def growth(tried: Sequence[Tried], nominal: int | None = None) -> Growth | None:
+    """Parabolas by the peaks of what fits and by what there was before; None where :func:`fit` is none.
 
-    Least squares of relative distances, so that a small batch counts as a large one does. What would fall somewhere, or
-    does not know what there was before, is the line of :func:`fit`.
+    Args:
+        tried: all of it.
+        nominal: the batch to which Ultralytics accumulates gradients (``nbs``): smaller batches have a parabola of
+            their own. None for one of all.
     """
-    import numpy as np
-
     line = fit(tried)
     if line is None:
         return None
@@ -66,14 +97,31 @@ def growth(tried: Sequence[Tried]) -> Growth | None:
     before = [one.base for one in tried if one.fits and one.base]
     if not before:
         return straight(line, reach)
-    batches, peaks = np.array([(0, min(before)), *points], dtype=float).T
-    square, linear, constant = (float(one) for one in np.polyfit(batches / reach, peaks, 2, w=1 / peaks))
-    square, linear = square / reach**2, linear / reach
-    if linear <= 0 or linear + 2 * square * reach <= 0:
+    base, turn = (0, min(before)), (nominal or 0) / WAITING
+    few, many = [one for one in points if one[0] <= turn], [one for one in points if one[0] > turn]
+    curve = _parabola([base, *(many or few)], reach)
+    waiting = _parabola([base, *few], turn) if few and many else None
+    if curve is None or (few and many and waiting is None):
         return straight(line, reach)
-    return Growth((constant, linear, square), reach, line.slope)
+    return Growth(curve, reach, line.slope, waiting, turn if waiting is not None else 0.0)
+
+
+def _parabola(points: Sequence[tuple[int, float]], reach: float) -> Curve | None:
+    """The curve by some points, a line by two; None where it would fall somewhere up to ``reach``.
+
+    Least squares of relative distances, so that a small batch counts as a large one does.
+    """
+    import numpy as np
+
+    batches, peaks = np.array(points, dtype=float).T
+    found = np.polyfit(batches / reach, peaks, min(2, len(points) - 1), w=1 / peaks)
+    constant, linear, *rest = (float(one) / reach**power for power, one in enumerate(reversed(found)))
+    square = rest[0] if rest else 0.0
+    if linear <= 0 or linear + 2 * square * reach <= 0:
+        return None
+    return Curve(constant, linear, square)
 
 
 def card_sizes(grows: Growth, sizes: Sequence[float], granularity: int) -> list[int]:
     """The largest batch for cards of so many bytes; 0 where not even the smallest one fits."""
-    return [max(int(grows.largest(size) / granularity + ROUNDING) * granularity, 0) for size in sizes]
+    return [grows.largest(size, granularity) for size in sizes]

@@ -13,6 +13,7 @@ import pytest
 
 from bench.analysis.ceiling import Search, Tried, fit
 from bench.analysis.growth import Growth, growth
+from bench.cases.recipe import pins_for
 
 MIB = 2.0**20
 Peak = Callable[[int], float]
@@ -210,29 +211,39 @@ def off(foretold: Callable[[list[Tried]], Any], least: float, most: float) -> li
     return found
 
 
+NOMINAL = pins_for("train")["nbs"]
+
+
+def grown(tried: list[Tried]) -> Any:
+    assert isinstance(NOMINAL, int)
+    return growth(tried, NOMINAL)
+
+
 def test_memory_is_foretold_at_batches_that_were_not_tried() -> None:
-    within, line = off(growth, 0, 1), off(fit, 0, 1)
+    within, together, line = off(grown, 0, 1), off(growth, 0, 1), off(fit, 0, 1)
     assert len(within) == len(line) > 1000
-    assert statistics.median(within) < 0.02
-    assert sum(share <= 0.05 for share in within) >= 0.92 * len(within)
+    assert statistics.median(within) < 0.015
+    assert sum(share <= 0.05 for share in within) >= 0.98 * len(within)
+    assert sum(share <= 0.05 for share in together) < 0.94 * len(together), "one curve for all is further off"
     assert sum(share <= 0.05 for share in line) < 0.85 * len(line), "the line alone is further off"
 
 
 def test_beyond_them_it_is_no_worse_than_the_line() -> None:
-    beyond, line = off(growth, 1, 2), off(fit, 1, 2)
+    beyond, line = off(grown, 1, 2), off(fit, 1, 2)
     assert len(beyond) > 500
     assert sum(share <= 0.05 for share in beyond) >= sum(share <= 0.05 for share in line) >= 0.7 * len(line)
 
 
-def test_each_search_that_was_made_foretells_most_peaks() -> None:
+def test_each_search_that_was_made_foretells_peaks() -> None:
     """By its own probes alone, at the batches that were tried step by step under its limit."""
     shares = []
     for found in EXHAUSTIVE["ceilings"]:
-        grows = growth(points(found["search"]))
+        grows = grown(points(found["search"]))
         assert isinstance(grows, Growth)
         drawn_by = {one["batch"] for one in found["search"]}
         beside = [one for one in found["steps"] if one["fits"] and one["batch"] not in drawn_by]
         shares += [abs(grows.peak(one["batch"]) / one["peak"] - 1) for one in beside]
     assert len(shares) >= 30
     assert statistics.median(shares) < 0.025
-    assert sum(share <= 0.05 for share in shares) >= 0.9 * len(shares)
+    assert sum(share <= 0.05 for share in shares) >= len(shares) - 1
+    assert max(shares) < 0.065

@@ -24,9 +24,9 @@ KEYS = ("model", "device", "amp", "imgsz", "within")
 """What a title may say of all lines; what :func:`beside` adds stands with the lines, where it differs."""
 
 MARKS = (
-    "A point is a batch that trained a few steps, the curve is fitted to the points and to what there was before the "
-    "first step, a cross is a batch that did not train (at the height that the curve foretold, else at the top), and "
-    "the line across is the limit."
+    "A point is a batch that trained a few steps, the curve is fitted to the points (on a CPU also to what there was "
+    "before the first step, and apart for batches whose gradients wait for the optimizer), a cross is a batch that did "
+    "not train (at the height that the curve foretold, else at the top), and the line across is the limit."
 )
 
 
