@@ -36,11 +36,12 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def burnt(environment: Path, where: str) -> float:
-    """Seconds of a hundred calls of a patched method."""
+    """Seconds of a hundred calls of a patched method, by a clock that goes on by a tenth of a millisecond a look."""
     name, owner, method = WHERE[where]
     file = next(environment.glob(f"lib/*/site-packages/ultralytics/{name}"))
     code = (
-        f"import sys, time; sys.prefix = {str(environment)!r}\n"
+        f"import itertools, sys, time; sys.prefix = {str(environment)!r}\n"
+        f"ticks = itertools.count(); time.perf_counter = lambda: next(ticks) / 1e4\n"
         f"space = {{}}; exec(open({str(file)!r}).read(), space)\n"
         f"began = time.perf_counter()\n"
         f"for _ in range(100): assert space[{owner!r}]().{method}(1) == 'as ever'\n"
@@ -55,8 +56,8 @@ def test_the_part_that_was_asked_for_burns_as_much_and_no_other_does(environment
     for chosen in WHERE:
         found.plant(chosen, 0.002 * CALLS[chosen])  # 2 ms a call
         for where in WHERE:
-            seconds = min(burnt(environment, where) for _ in range(2))
-            assert (0.2 <= seconds < 0.4) if where == chosen else seconds < 0.05
+            seconds = burnt(environment, where)
+            assert (0.2 <= seconds < 0.25) if where == chosen else seconds < 0.001
 
 
 def test_nothing_is_planted_at_first_and_patching_twice_is_once(environment: Path) -> None:
@@ -66,7 +67,7 @@ def test_nothing_is_planted_at_first_and_patching_twice_is_once(environment: Pat
     prepare(RESOLVED, lambda text: None, 98)
     assert [path.read_text() for path in environment.rglob("*.py")] == texts
     assert json.loads((environment / FILE).read_text()) == {"where": "forward", "seconds": 0.0}
-    assert min(burnt(environment, "forward") for _ in range(2)) < 0.05
+    assert burnt(environment, "forward") < 0.05
 
 
 def test_files_that_others_share_stay_as_they_are(environment: Path, tmp_path: Path) -> None:
