@@ -1,8 +1,9 @@
 """How peak memory grows with the batch: bent a little where batches were tried, straight beyond. Pure numbers.
 
 A line through the peaks tells where to look for the edge. Between the batches that were tried it is off where an image
-takes less the more there are, as on a CPU, whose allocator hands large blocks back at once; and where gradients wait
-for the optimizer while the next batch goes forward, as they do up to a batch that runs it in every step.
+takes less the more there are, as on a CPU, whose allocator hands large blocks back at once. Nor are all batches of one
+kind: of small ones gradients wait for the optimizer, and a probe trains five steps; large ones run it in every step,
+and a probe trains three.
 """
 
 from __future__ import annotations
