@@ -185,7 +185,6 @@ def line(probe: Probe) -> str:
 def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     """What was found, in a few lines."""
     from bench.analysis.ceiling_of import growth_of
-    from bench.analysis.growth import card_sizes
 
     within = f" within {shown(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
     if not known(found):
@@ -206,8 +205,7 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
         said.append(f"  memory of training itself: {an_image}")
     if (grows := growth_of(found)) is not None:
         others = [size for size in sizes if size != found.limit_bytes]
-        batches = card_sizes(grows, others, found.granularity)
-        fits = [f"{batch} in {shown(size)}" for size, batch in zip(others, batches, strict=True)]
+        fits = [f"{grows.largest(size, found.granularity)} in {shown(size)}" for size in others]
         if fits:
             said.append(f"  foretold: {', '.join(fits)}")
     return said

@@ -60,4 +60,5 @@ def shown(size: float) -> str:
     """``3.2 GiB`` or ``512 MiB``."""
     if size < 2**30:
         return f"{size / 2**20:.0f} MiB" if size >= 10 * 2**20 else f"{size / 2**20:.1f} MiB"
-    return f"{size / 2**30:.3g} GiB"
+    gib = size / 2**30
+    return f"{gib:.3g} GiB" if gib < 100 else f"{gib:,.0f} GiB"

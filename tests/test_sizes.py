@@ -40,7 +40,15 @@ def test_exact(size: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(2**32, "4 GiB"), (3.5e9, "3.26 GiB"), (512 * 2**20, "512 MiB"), (3.5 * 2**20, "3.5 MiB")]
+    ("size", "text"),
+    [
+        (2**32, "4 GiB"),
+        (3.5e9, "3.26 GiB"),
+        (2**46, "65,536 GiB"),
+        (2**37, "128 GiB"),
+        (512 * 2**20, "512 MiB"),
+        (3.5 * 2**20, "3.5 MiB"),
+    ],
 )
 def test_shown(size: float, text: str) -> None:
     assert shown(size) == text

@@ -121,8 +121,3 @@ def _parabola(points: Sequence[tuple[int, float]], reach: float) -> Curve | None
     if linear <= 0 or linear + 2 * square * reach <= 0:
         return None
     return Curve(constant, linear, square)
-
-
-def card_sizes(grows: Growth, sizes: Sequence[float], granularity: int) -> list[int]:
-    """The largest batch for cards of so many bytes; 0 where not even the smallest one fits."""
-    return [grows.largest(size, granularity) for size in sizes]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.analysis.ceiling_of import growth_of, setting
-from bench.analysis.growth import card_sizes
 from bench.analysis.metrics import show_bytes, show_duration
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -196,9 +195,9 @@ def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tup
     """The largest batch for each size of card: as its memory grows, or as tried under that limit."""
     if (grows := growth_of(one)) is None:
         return tuple(labels.NONE for _ in cards)
-    by_growth = card_sizes(grows, cards, one.granularity)
     found = []
-    for size, foretold in zip(cards, by_growth, strict=True):
+    for size in cards:
+        foretold = grows.largest(size, one.granularity)
         tried = [
             other
             for other in others

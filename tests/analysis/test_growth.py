@@ -6,7 +6,7 @@ import pytest
 
 from bench.analysis.ceiling import Fit, Tried, fit
 from bench.analysis.ceiling_of import growth_of
-from bench.analysis.growth import Curve, Growth, card_sizes, growth, straight
+from bench.analysis.growth import Curve, Growth, growth, straight
 from tests.builders import make_ceiling
 
 
@@ -111,8 +111,8 @@ def test_what_is_not_known() -> None:
 
 
 def test_what_fits_cards_of_other_sizes() -> None:
-    found = card_sizes(straight(Fit(1000.0, 100.0, 0.0, 3), 8), [900.0, 1099.0, 2000.0, 3050.0], 4)
-    assert found == [0, 0, 8, 20]
+    grows = straight(Fit(1000.0, 100.0, 0.0, 3), 8)
+    assert [grows.largest(size, 4) for size in (900.0, 1099.0, 2000.0, 3050.0)] == [0, 0, 8, 20]
 
 
 def test_of_a_card_the_line_alone_is_taken() -> None:

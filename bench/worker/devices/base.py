@@ -73,9 +73,8 @@ ROUNDED = 1.05
 def share_of(name: str, size: int, there: int) -> float:
     """The share of a device's bytes that a limit is, at most 1; :class:`~..refusal.Refused` where it has less."""
     if size > ROUNDED * there:
-        reason = (
-            f"device {name}: a memory limit of {size / 2**30:.3g} GiB is more than it has, {there / 2**30:.3g} GiB."
-        )
+        asked, has = (f"{round(one / 2**30, 1):,g} GiB" for one in (size, there))
+        reason = f"device {name}: a memory limit of {asked} is more than it has, {has}."
         raise Refused("unsupported", reason)
     return min(size / there, 1.0)
 
