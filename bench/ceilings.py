@@ -22,6 +22,12 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.runner.ceiling import Found, Question
     from bench.runner.launcher import Launcher
 
+ENDS = {
+    "limit": "the largest that was asked for",
+    "foretold": "the next one would clearly need more, as foretold",
+}
+"""What ended a search, where the record's own word is not enough."""
+
 MOST = 1024
 """The largest batch that is tried where nobody says."""
 
@@ -114,7 +120,9 @@ def search_one(
         there = room(question.case)
         if not asked and question.case.device_kind == "cpu":
             question = msgspec.structs.replace(question, limit=there)
-        search = Search(question.granularity, question.most, question.limit or there)
+        # What a Mac has is a guess until the worker has asked Metal. Of a card more than all of it never fits.
+        firm = question.limit is not None or question.case.device_kind == "cuda"
+        search = Search(question.granularity, question.most, question.limit or there, firm)
         find(
             question,
             data,
@@ -194,10 +202,11 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     if not found.case.batch:
         return [f"{title(found.case)}: not even batch {found.granularity} trains{within}"]
     seconds = sum(probe.seconds for probe in found.probes)
-    why = "the largest that was asked for" if found.ended_by == "limit" else f"then {found.ended_by}"
+    count = len(found.probes)
+    why = ENDS.get(found.ended_by, f"then {found.ended_by}")
     said = [
         f"{title(found.case)}: batch {found.case.batch} trains{within}; {why}; "
-        f"{len(found.probes)} probes in {about(seconds)}"
+        f"{count} probe{'s' if count > 1 else ''} in {about(seconds)}"
     ]
     if found.line:
         memory = found.line

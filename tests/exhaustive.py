@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from bench.analysis.ceiling import Search
 from bench.analysis.ceiling_of import edge, tried
 from bench.cases.case import Case
@@ -25,9 +27,9 @@ from bench.runner.interpreter import inspect
 from bench.runner.launcher import Spawning, open_launcher
 
 GIB = 2**30
-LIMITS = (2, 3, 4)
-SIZES = {160: 8, 320: 2}
-"""Pixels a side, and the granularity: memory has room for four times as many images of half the side."""
+ASKED = (("yolov8n", 160, 8, (2, 3, 4)), ("yolov8n", 320, 2, (2, 3, 4)), ("yolo11n", 320, 4, (4,)))
+"""Model, pixels a side, granularity, and limits in GiB: memory has room for four times as many images of half the side.
+By the first two the fit was chosen, and by the last one it is tested."""
 
 MOST = 256
 
@@ -38,7 +40,8 @@ def step_by_step(question: Question, data: dict[str, Any], first: int) -> list[P
     interpreter = inspect()
     batch = first
     while batch <= question.most and (len(probes) < 2 or any(probe.fits for probe in probes[-2:])):
-        planned = Planned(Case("train", "yolov8n", "cpu", "off", batch, question.case.imgsz), recipe(question))
+        case = replace(question.case, mode="train", batch=batch)
+        planned = Planned(case, recipe(question))
         with held("cpu", question.limit) as hold:
             probe, _ = one(planned, data, Spawning(interpreter, False, hold.hold, alike=True), hold, probes)
         probes.append(probe)
@@ -63,14 +66,14 @@ def main(file: Path) -> None:
         "ultralytics": interpreter.environment.ultralytics,
         "ceilings": [],
     }
-    for imgsz, granularity in SIZES.items():
+    for model, imgsz, granularity, limits in ASKED:
         known = 0
-        for limit in LIMITS:
-            case = Case("ceiling", "yolov8n", "cpu", "off", 0, imgsz)
+        for limit in limits:
+            case = Case("ceiling", model, "cpu", "off", 0, imgsz)
             question = Question(case, granularity, MOST, limit * GIB)
             launcher = open_launcher(interpreter)
             data = provide_data(question, launcher)
-            print(f"{imgsz} px, {limit} GiB", flush=True)
+            print(f"{model}, {imgsz} px, {limit} GiB", flush=True)
             steps = step_by_step(question, data, known + granularity)
             known = max((probe.batch for probe in steps if probe.fits), default=known)
             search, seen = Search(granularity, MOST, float(limit * GIB)), Found()
@@ -78,6 +81,7 @@ def main(file: Path) -> None:
             print(f"  step by step {known}, search {edge(search, seen.probes)}, {len(seen.probes)} probes", flush=True)
             found["ceilings"].append(
                 {
+                    "model": model,
                     "imgsz": imgsz,
                     "limit_gib": limit,
                     "granularity": granularity,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.analysis.ceiling import Fit, Search, Tried, fit
 from bench.analysis.growth import Growth, growth, straight
-from bench.records.ceiling import Ceiling, Line, Probe
+from bench.records.ceiling import FORETOLD, Ceiling, Line, Probe
 
 Setting = tuple[str, str, str, str, int]
 """See :func:`setting`."""
@@ -33,8 +33,10 @@ def tried(probes: Sequence[Probe]) -> list[Tried]:
 
 
 def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
-    """The largest batch that trains, and what ended it: ``limit`` where the largest one that was asked for trains."""
+    """The largest batch that trains, and what ended it, as :class:`bench.records.ceiling.Ceiling` has it."""
     low, high = search.edges(tried(probes))
+    if low < search.rounded(search.most) and (high is None or high - low > search.granularity):
+        return low, FORETOLD
     return low, next((probe.ended_by for probe in probes if probe.batch == high), "limit")
 
 

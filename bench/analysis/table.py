@@ -18,7 +18,7 @@ from bench.analysis.marks import data_wait_share, failed, marks, phase_seconds
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
 from bench.analysis.uncertainty import between, rate_of, spread
 from bench.cases import Recipe
-from bench.records.ceiling import Ceiling
+from bench.records.ceiling import FORETOLD, Ceiling
 from bench.records.record import Memory, Record
 from bench.records.store import without_collecting
 
@@ -348,7 +348,8 @@ def _ceiling_row(found: Ceiling) -> dict[str, Any]:
     case, largest = found.case, found.largest
     peak = peak_memory(largest.memory) if largest else None
     within = f"within {found.limit_bytes} bytes ({found.limit_how})" if found.limit_bytes else ""
-    ended = {"": "", "limit": "larger ones were not tried"}.get(found.ended_by, f"then {found.ended_by}")
+    said = {"": "", "limit": "larger ones were not tried", FORETOLD: "larger ones were foretold not to fit"}
+    ended = said.get(found.ended_by, f"then {found.ended_by}")
     return {
         "run": found.run,
         **{axis: getattr(case, axis) for axis in AXES},

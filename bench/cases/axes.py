@@ -46,8 +46,6 @@ def parse_device(text: str) -> str:
     names = [part["name"] or str(int(part["index"] or 0)) for part in parts if part]
     if len({device_kind(name) for name in names}) > 1:
         raise WrongUse(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
-    if device_kind(names[0]) == "cuda" and len(set(names)) < len(names):
-        raise WrongUse(f"device {text!r} names a card twice.")
     count = f"{whole['machines']}x" if whole and whole["machines"] else ""
     return count + "+".join(names)
 

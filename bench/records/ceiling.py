@@ -18,6 +18,9 @@ from bench.sizes import exact
 
 SCHEMA = 1
 
+FORETOLD = "foretold"
+"""What ended a search where the next batch is so clearly too large that it was not tried."""
+
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """One batch, tried in a fresh process.
@@ -74,8 +77,9 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         case: of mode ``ceiling``; its batch is the largest that trains, 0 where not even the smallest does.
         recipe: that its probes were run by.
         outcome: ``measured`` where the largest batch is known.
-        ended_by: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, or ``limit`` where the
-            largest batch that was asked for still does.
+        ended_by: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, ``foretold`` where the
+            next batch was foretold to need clearly more than the limit, or ``limit`` where the largest batch that was
+            asked for still trains.
         granularity: batches are multiples of it.
         most: the largest batch that would have been tried.
         limit_bytes: that a probe might take, and ``limit_how`` what held it to that.
@@ -126,6 +130,11 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         case = self.case
         within = f"-{exact(self.asked_bytes)}" if self.asked_bytes else ""
         return f"{PREFIX}{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}{within}"
+
+    @property
+    def open(self) -> bool:
+        """Whether no larger batch was tried, so that only its own figures say what one would do."""
+        return self.ended_by in ("limit", FORETOLD)
 
     @property
     def largest(self) -> Probe | None:

@@ -87,7 +87,12 @@ def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
     return [one for one in ceilings if id(one) in kept]
 
 
-ENDS = {"swap": "then it swaps", "collapse": "then it slows down", "time": "then it takes too long"}
+ENDS = {
+    "foretold": "the next one is foretold to need clearly more",
+    "swap": "then it swaps",
+    "collapse": "then it slows down",
+    "time": "then it takes too long",
+}
 """What ended a search, where the record's own word is not enough."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class Refused(Exception):
     """The case cannot be measured as it was asked for.
@@ -37,6 +39,25 @@ OUT_OF_MEMORY = (
 Those of cuDNN and of its engines are what Ultralytics itself takes for it."""
 
 
+LOST = (
+    "unspecified launch failure",
+    "illegal memory access",
+    "ECC error",
+    "hardware error",
+    "no CUDA-capable device",
+    "device(s) is/are busy or unavailable",
+    "launch timed out",
+    "GPU is lost",
+    "CUDA error: unknown error",
+)
+"""What CUDA and the driver say of a card that does not answer any more, or whose memory is not to be trusted."""
+
+ADVICE = re.compile(
+    r"\s*(CUDA kernel errors might be|Search for `cuda|For debugging consider|Compile with `TORCH_USE).*"
+)
+"""What torch adds to every error of CUDA, for those who debug it."""
+
+
 def from_exception(error: BaseException) -> Refused:
     """What an exception that came out of a workload means for the case."""
     if isinstance(error, Refused):
@@ -44,4 +65,8 @@ def from_exception(error: BaseException) -> Refused:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError) or any(sign.lower() in text.lower() for sign in OUT_OF_MEMORY):
         return Refused("out_of_memory", f"Out of memory: {text[:300]}")
-    return Refused("failed", f"{type(error).__name__}: {text[:300]}")
+    text = ADVICE.sub("", text)[:300]
+    if any(sign.lower() in text.lower() for sign in LOST):
+        said = text.rstrip(".")
+        return Refused("failed", f"The card failed while it was in use: {said}. Look for its Xid in the system's log.")
+    return Refused("failed", f"{type(error).__name__}: {text}")

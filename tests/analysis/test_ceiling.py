@@ -108,6 +108,20 @@ def test_a_granularity_above_the_first_batch() -> None:
     assert search.edges(found)[0] == largest(line(), 4096 * MIB, 32, 1024)
 
 
+def test_a_batch_that_is_clearly_too_large_is_not_tried() -> None:
+    limit = 2048 * MIB  # batch 24 takes 1920 MiB, batch 32 would take 2360
+    search, peak = Search(8, 1024, limit), line(slope=55 * MIB)
+    found = [Tried(batch, True, peak(batch)) for batch in (8, 16, 24)]
+    assert search.foretold(found) and search.next(found) is None and search.edges(found) == (24, None)
+    assert search.next([*found, Tried(40, False)]) is None, "nor where one that is larger still did not fit"
+    unsure = search._replace(firm=False)  # the limit is a guess, so that more may fit
+    assert not unsure.foretold(found) and unsure.next(found) is not None
+    assert search.next([*found[:2], Tried(24, True, None)]) is not None, "its peak is not known"
+    bent = [found[0], Tried(16, True, 1.1 * peak(16)), found[2]]
+    assert search.next(bent) is not None, "the line is not tight"
+    assert search.next([found[0], found[2]]) is not None, "a line through two points is always tight"
+
+
 def test_fit() -> None:
     tried = [Tried(8, True, 80.0), Tried(16, True, 160.0), Tried(24, True, 246.0), Tried(32, False, 1.0)]
     found = fit(tried)
@@ -209,6 +223,29 @@ def off(foretold: Callable[[list[Tried]], Any], least: float, most: float) -> li
             beside = [b for b in known if b not in fitting and least * top < b < most * top]
             found += [abs(peak(batch) / known[batch].peak - 1) for batch in beside]  # type: ignore[operator]
     return found
+
+
+def test_a_search_that_ends_early_is_never_a_step_short() -> None:
+    """Played against all limits with the peaks found step by step, in coarser steps too."""
+    early = 0
+    for size in {one["imgsz"] for one in EXHAUSTIVE["ceilings"]}:
+        same_size = [one for one in EXHAUSTIVE["ceilings"] if one["imgsz"] == size]
+        peaks = {one.batch: one for each in same_size for one in points(each["steps"]) if one.fits}
+        for granularity in (same_size[0]["granularity"] * times for times in (1, 2, 4, 8)):
+            known = {batch: one for batch, one in peaks.items() if batch % granularity == 0}
+            for limit in (step * 0.0125 * 2.0**30 for step in range(96, 316)):
+                search = Search(granularity, 256, limit)
+                tried: list[Tried] = []
+                while (batch := search.next(tried)) is not None:
+                    one = known.get(batch)
+                    fits = one is not None and one.peak is not None and one.peak <= limit
+                    tried.append(one if fits and one is not None else Tried(batch, False))
+                if search.foretold(tried):
+                    low, _ = search.edges(tried)
+                    beyond = known.get(low + granularity)
+                    assert beyond is None or beyond.peak is None or beyond.peak > limit
+                    early += 1
+    assert early > 50
 
 
 NOMINAL = pins_for("train")["nbs"]

@@ -140,6 +140,7 @@ def test_batch_32_with_amp_against_16_without() -> None:
         (24, {"granularity": 16}, Verdict.OPEN),
         (24, {"ended_by": "limit"}, Verdict.OPEN),
         (24, {"ended_by": "time"}, Verdict.OPEN),
+        (24, {"ended_by": "foretold"}, Verdict.OPEN),
     ],
 )
 def test_batch_32_on_24_gb_is_decided_by_what_was_tried(batch: int, changes: dict[str, Any], verdict: Verdict) -> None:
@@ -183,8 +184,9 @@ def test_a_smaller_size_takes_a_larger_batch() -> None:
     small = make_ceiling(5, imgsz=640, **MAC)
     assert verdict(make_ceiling(20, imgsz=320, **MAC), small) is Verdict.HOLDS
     assert verdict(make_ceiling(20, imgsz=320, ended_by="limit", **MAC), small) is Verdict.HOLDS
-    cut = make_ceiling(5, imgsz=640, ended_by="limit", **MAC)
-    assert verdict(make_ceiling(20, imgsz=320, **MAC), cut) is Verdict.UNTESTED, "the smaller one is not known"
+    for end in ("limit", "foretold"):
+        cut = make_ceiling(5, imgsz=640, ended_by=end, **MAC)
+        assert verdict(make_ceiling(20, imgsz=320, **MAC), cut) is Verdict.UNTESTED, "the smaller one is not known"
     assert verdict(make_ceiling(20, imgsz=320), make_ceiling(5, imgsz=640)) is Verdict.UNTESTED, "no Mac"
 
 

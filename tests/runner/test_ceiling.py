@@ -28,6 +28,7 @@ class Device:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.jobs: list[dict[str, Any]] = []
         self.swap, self.swaps_from, self.slow_from = 0, 10**9, 10**9
+        self.slow = 0.0
         self.outcome: dict[int, Outcome] = {}
         self.retries: set[int] = set()
         monkeypatch.setattr(ceiling, "run_job", self.run_job)
@@ -43,7 +44,7 @@ class Device:
             return Seen(Outcome(Status.OUT_OF_MEMORY, "CUDA out of memory."))
         if batch >= self.swaps_from:
             self.swap += GIB
-        rate = 20.0 if batch >= self.slow_from else 100.0
+        rate = self.slow if batch >= self.slow_from else 100.0
         retries = {"allocator_retries": 1} if batch in self.retries else {}
         figures = {name: {"bytes": peak, "how": "played"} for name in ("allocated", "reserved", "private", "data")}
         before = {name: {"bytes": GIB, "how": "played"} for name in figures}
@@ -58,9 +59,9 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 
 def found(case: Case = CASE, **asked: Any) -> tuple[Found, Search]:
-    foretold = asked.pop("foretold", None) or asked.get("limit") or 8 * GIB
+    foretold, firm = asked.pop("foretold", None) or asked.get("limit") or 8 * GIB, asked.pop("firm", True)
     question = Question(case, **asked)
-    search = Search(question.granularity, question.most, float(foretold))
+    search = Search(question.granularity, question.most, float(foretold), firm)
     told: list[int] = []
     seen, interpreter = Found(), SimpleNamespace(path="python")
     find(
@@ -103,7 +104,7 @@ def test_swap_ends_it_though_nothing_fails(device: Device) -> None:
 @pytest.mark.parametrize("foretold", [3, 5, 7, 9, 20, 80, 400])
 def test_a_limit_that_is_not_what_fits_costs_a_few_probes(device: Device, foretold: int) -> None:
     """Another process holds half of the card, say, or more fits than anyone knew."""
-    seen, search = found(foretold=foretold * GIB)
+    seen, search = found(foretold=foretold * GIB, firm=False)
     assert edge(search, seen.probes) == (71, "out of memory")
     assert len(seen.probes) <= 15, "it doubles and halves"
 
@@ -117,14 +118,32 @@ def test_the_peak_of_a_card_at_its_edge_is_no_point_of_the_line(device: Device) 
     assert line is not None and line.points == len([peak for peak in peaks.values() if peak])
 
 
-def test_a_collapse_ends_it_on_mps_alone(device: Device) -> None:
-    device.slow_from = 40
-    mps = Case(mode="ceiling", model="yolov8n", device="mps", amp="off", batch=0, imgsz=160)
-    seen, search = found(mps)
-    assert edge(search, seen.probes) == (39, "collapse")
+@pytest.mark.parametrize(
+    ("kind", "slow", "ends"),
+    [
+        ("mps", 60.0, True),
+        ("mps", 80.0, False),
+        ("0", 40.0, True),
+        ("0", 60.0, False),
+        ("cpu", 20.0, True),
+        ("cpu", 40.0, False),
+    ],
+)
+def test_a_collapse_ends_it(device: Device, kind: str, slow: float, ends: bool) -> None:
+    """A CPU that other work shares may be half as fast for a while; what other devices lose has another reason."""
+    device.slow_from, device.slow = 40, slow
+    seen, search = found(Case(mode="ceiling", model="yolov8n", device=kind, amp="off", batch=0, imgsz=160))
+    assert edge(search, seen.probes) == ((39, "collapse") if ends else (71, "out of memory"))
     assert len(seen.probes) <= 9
-    seen, search = found()
-    assert edge(search, seen.probes) == (71, "out of memory")
+
+
+def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
+    """Batch 64 takes 7.3 GiB, 80 would take 8.8."""
+    seen, search = found(granularity=16)
+    assert edge(search, seen.probes) == (64, "foretold")
+    assert max(probe.batch for probe in seen.probes) == 64
+    seen, search = found(granularity=16, firm=False)
+    assert edge(search, seen.probes) == (64, "out of memory")
 
 
 def test_the_largest_that_was_asked_for(device: Device) -> None:

@@ -8,13 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import yaml
+from msgspec.structs import replace
+from PIL import Image
 
 from bench.records import store
 from bench.records.outcome import Status
 from bench.runner.launcher import scratch_folder
-from bench.runner.measure import case_job, find_data
+from bench.runner.measure import case_job, find_data, run_job
 from bench.runner.worker import Died
 
 from .conftest import run_one, tiny
@@ -41,6 +45,59 @@ def test_both_ranks_trained_one_model(record):
     assert record.steps.window_images == first["images"] + second["images"]
 
 
+UNCHANGED = dict.fromkeys(("mosaic", "hsv_h", "hsv_s", "hsv_v", "translate", "scale", "fliplr", "erasing"), 0.0)
+"""Augmentation that is off: an image is the same in every batch."""
+
+
+@pytest.fixture(scope="module")
+def one_image(tmp_path_factory):
+    """A data set of the same image again and again, so that each half of a batch is like the whole of it."""
+    folder = tmp_path_factory.mktemp("one-image")
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir()
+    for number in range(128):
+        Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+        (folder / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.3 0.6 0.4 0.3\n")
+    file = folder / "data.yaml"
+    file.write_text(f"path: {folder}\ntrain: images\nval: images\nnames: [first, second]\n")
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory):
+    """YOLOv8 at the size of n, without a letter for it, which `scale` would be taken for."""
+    from ultralytics.utils import ROOT as ULTRALYTICS
+
+    model = yaml.safe_load((ULTRALYTICS / "cfg/models/v8/yolov8.yaml").read_text())
+    depth, width, _ = model.pop("scales")["n"]
+    file = tmp_path_factory.mktemp("model") / "small.yaml"
+    file.write_text(yaml.safe_dump({**model, "depth_multiple": depth, "width_multiple": width}))
+    return str(file)
+
+
+def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, one_image, small_model):
+    """Rank 0 begins with seed 1, and its weights are those of all; a process by itself has the seed that it is told."""
+
+    def trained(device, seed):
+        planned = tiny(device=device, batch=32, data=one_image, model=small_model)
+        pins = {**planned.recipe.pins, **UNCHANGED, "seed": seed}
+        planned = replace(planned, recipe=replace(planned.recipe, pins=pins))
+        with scratch_folder() as scratch:  # and no window is taken again, so that all train the same steps
+            job = {**case_job(planned, find_data(forking, planned), scratch), "mend": False}
+            seen = run_job(forking, job, 120.0)
+        assert seen.outcome.status is Status.MEASURED, seen.outcome.reason
+        return seen.measured
+
+    both, alone = trained("cpu+cpu", 0), trained("cpu", 1)
+    assert len(both["steps"]["seconds"]) == len(alone["steps"]["seconds"]) >= 4
+    first, second = (rank["loss"] for rank in both["extra"]["ranks"])
+    assert all(math.isfinite(loss) and loss > 0 for loss in first.values())
+    assert first == pytest.approx(second, rel=1e-4)
+    assert first == pytest.approx(alone["checks"]["loss"], rel=1e-3)
+    assert first != pytest.approx(trained("cpu", 2)["checks"]["loss"], rel=1e-3), "any training would do"
+
+
 def test_what_ran_is_read_back(record):
     runs = record.effective
     assert (runs["device"], runs["batch"], runs["ranks"], runs["backend"]) == ("cpu+cpu", 32, 2, "gloo")
@@ -65,6 +122,8 @@ def test_memory_of_the_machine_is_that_of_both(record):
     [
         ({"mode": "predict", "device": "cpu+cpu"}, "prediction runs on one device"),
         ({"device": "mps+mps"}, "mps has no distributed backend"),
+        ({"device": "0+0"}, "device 0+0 names card 0 twice: each process needs a card of its own, as in 0+1."),
+        ({"device": "2x1+0+1"}, "names card 1 twice"),
         ({"device": "cpu+cpu", "batch": 5}, "batch 5 cannot be shared alike by 2 devices: use a multiple, such as 6."),
         ({"device": "2xcpu"}, "start it on each by `python -m bench node`"),
     ],

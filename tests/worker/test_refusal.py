@@ -60,6 +60,35 @@ def test_anything_else_failed_for_a_reason_of_one_line(error: BaseException, rea
     assert (refused.status, refused.reason, refused.axes) == ("failed", reason, ())
 
 
+DEBUGGING = (
+    "\nCUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace below might be "
+    "incorrect.\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1\n"
+    "Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n"
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: unspecified launch failure",
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA error: uncorrectable ECC error encountered",
+        "CUDA error: no CUDA-capable device is detected",
+        "CUDA error: unknown error",
+        "GPU is lost",
+    ],
+)
+def test_a_card_that_is_lost(said: str) -> None:
+    refused = from_exception(RuntimeError(said + DEBUGGING))
+    assert (refused.status, refused.axes) == ("failed", ())
+    assert refused.reason == f"The card failed while it was in use: {said}. Look for its Xid in the system's log."
+
+
+def test_what_torch_adds_for_those_who_debug_is_left_out() -> None:
+    error = RuntimeError("CUDA error: device-side assert triggered" + DEBUGGING)
+    assert from_exception(error).reason == "RuntimeError: CUDA error: device-side assert triggered"
+
+
 def test_every_status_is_one_that_a_record_has() -> None:
     for error in (ValueError("x"), MemoryError(), Refused("unsupported", "x")):
         assert Status(from_exception(error).status)
