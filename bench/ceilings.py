@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.cases.axes import device_names, ranks
+from bench.cases.axes import device_names, named_twice, ranks
 from bench.cases.case import Case
 from bench.durations import about
 from bench.errors import WrongUse
@@ -53,7 +53,7 @@ def granularity_for(granularity: int, case: Case) -> int:
         WrongUse: where they cannot share it.
     """
     count = ranks(case.device)
-    if case.device_kind == "mps":  # several are refused, for a better reason
+    if case.device_kind == "mps" or named_twice(case.device):  # refused, for a better reason
         return granularity
     if granularity == 1:
         return count
@@ -75,6 +75,16 @@ def check_limit(limit: int, case: Case) -> None:
     there = most_allowed(case)
     if there is not None and limit > there:
         raise WrongUse(f"memory-limit {shown(limit)} is more than device {case.device} has: at most {shown(there)}.")
+
+
+def firm(case: Case) -> bool:
+    """Whether a batch whose peak would lie above the limit cannot train.
+
+    Of a GPU the peak holds what the allocator keeps, which it gives back where memory runs out.
+    """
+    from bench.runner import limits
+
+    return case.device_kind == "cpu" and limits.enforced()
 
 
 def usual_sizes(device: str) -> list[int]:
@@ -120,9 +130,7 @@ def search_one(
         there = room(question.case)
         if not asked and question.case.device_kind == "cpu":
             question = msgspec.structs.replace(question, limit=there)
-        # What a Mac has is a guess until the worker has asked Metal. Of a card more than all of it never fits.
-        firm = question.limit is not None or question.case.device_kind == "cuda"
-        search = Search(question.granularity, question.most, question.limit or there, firm)
+        search = Search(question.granularity, question.most, question.limit or there, firm(question.case))
         find(
             question,
             data,

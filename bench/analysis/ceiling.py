@@ -94,7 +94,7 @@ class Search(NamedTuple):
         granularity: batches are multiples of it.
         most: the largest batch that is tried.
         limit: bytes; None where only trying tells.
-        firm: whether nothing that needs more can train; else the limit only guides the search.
+        firm: whether nothing that takes more than the limit trains; else it only guides the search.
     """
 
     granularity: int
@@ -131,7 +131,7 @@ class Search(NamedTuple):
             return False
         low, _ = self.edges(tried)
         peak = next((one.peak for one in tried if one.batch == low and one.fits), None)
-        if peak is None or line.residual > TIGHT * self.limit:
+        if peak is None or peak > self.limit or line.residual > TIGHT * self.limit:
             return False
         return peak + line.slope * self.granularity > CLEAR * self.limit
 

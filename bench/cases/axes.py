@@ -115,6 +115,8 @@ def parse_values(axis: Axis, text: str) -> list[Any]:
     values = [axis.parse(part.strip()) for part in text.split(",") if part.strip()]
     if not values:
         raise WrongUse(f"--{axis.name} needs at least one value: {axis.help}.")
+    if axis.name == "device" and all(map(named_twice, values)):  # else each ends its own cases
+        raise WrongUse(f"{twice(values[0])}.")
     return list(dict.fromkeys(values))
 
 
@@ -132,6 +134,17 @@ def _names(device: str) -> tuple[str, ...]:
 def device_names(device: str) -> list[str]:
     """The devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
     return list(_names(device))
+
+
+def named_twice(device: str) -> str:
+    """A card that a case names twice, as ``0+0`` does; empty where there is none. A CPU has room for two."""
+    names = device_names(device)
+    return next((name for name in names if name.isdigit() and names.count(name) > 1), "")
+
+
+def twice(device: str) -> str:
+    """What is wrong with it, in words."""
+    return f"device {device} names card {named_twice(device)} twice: each process needs a card of its own, as in 0+1"
 
 
 def machines(device: str) -> int:

@@ -58,7 +58,8 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
         case = f"{point(one)}{largest.apart(one, largest.newest(ceilings))}"
         if one.ended_by == "limit":
             return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and no larger one was tried."
-        return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}."
+        foretold = "; the next one is foretold to need clearly more" if one.open else ""
+        return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}{foretold}."
     if len(table):
         return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
     return f"On {name}, nothing was timed by itself; what else is known of it stands below."

@@ -81,7 +81,7 @@ def recipe(question: Question) -> Recipe:
     """How its probes are run."""
     return Recipe(
         warmup_seconds=0.0,
-        window_steps=1,
+        window_steps=int(FEW_STEPS["window_steps"]),
         window_seconds=0.0,
         pins=pins_for("train"),
         threads=question.threads,

@@ -39,18 +39,12 @@ OUT_OF_MEMORY = (
 Those of cuDNN and of its engines are what Ultralytics itself takes for it."""
 
 
-LOST = (
-    "unspecified launch failure",
-    "illegal memory access",
-    "ECC error",
-    "hardware error",
-    "no CUDA-capable device",
-    "device(s) is/are busy or unavailable",
-    "launch timed out",
-    "GPU is lost",
-    "CUDA error: unknown error",
+LOST = re.compile(
+    r"CUDA error: (unspecified launch failure|an illegal memory access|uncorrectable .*ECC|unknown error|"
+    r"hardware stack error|the launch timed out).*|GPU is lost.*",
+    re.IGNORECASE,
 )
-"""What CUDA and the driver say of a card that does not answer any more, or whose memory is not to be trusted."""
+"""What is said of a card that does not answer any more, that it stopped, or whose memory is not to be trusted."""
 
 ADVICE = re.compile(
     r"\s*(CUDA kernel errors might be|Search for `cuda|For debugging consider|Compile with `TORCH_USE).*"
@@ -65,8 +59,10 @@ def from_exception(error: BaseException) -> Refused:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError) or any(sign.lower() in text.lower() for sign in OUT_OF_MEMORY):
         return Refused("out_of_memory", f"Out of memory: {text[:300]}")
-    text = ADVICE.sub("", text)[:300]
-    if any(sign.lower() in text.lower() for sign in LOST):
-        said = text.rstrip(".")
-        return Refused("failed", f"The card failed while it was in use: {said}. Look for its Xid in the system's log.")
-    return Refused("failed", f"{type(error).__name__}: {text}")
+    text = ADVICE.sub("", text)
+    if (lost := LOST.search(text)) is not None:
+        said = lost[0][:300].rstrip(".")
+        return Refused(
+            "failed", f"The card stopped: {said}. A Xid in the system's log says whether it or a program failed."
+        )
+    return Refused("failed", f"{type(error).__name__}: {text[:300]}")

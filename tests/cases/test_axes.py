@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cases.axes import AXES, device_kind, device_names, machines, parse_values, ranks
+from bench.cases.axes import AXES, device_kind, device_names, machines, named_twice, parse_values, ranks
 from bench.cases.case import Case
 from bench.errors import WrongUse
 from bench.worker.devices import on_one_machine
@@ -108,7 +108,19 @@ def test_a_number_of_any_length() -> None:
 
 
 def test_a_card_twice_is_a_case_that_is_refused_when_its_turn_comes() -> None:
-    assert AXES["device"].parse("0+00") == "0+0"
+    assert parse_values(AXES["device"], "cpu,0+00") == ["cpu", "0+0"]
+    assert [named_twice(device) for device in ("0+0", "2x0+1+1", "2x0+1", "cpu+cpu", "mps+mps")] == [
+        "0",
+        "1",
+        "",
+        "",
+        "",
+    ]
+
+
+def test_where_every_device_is_such_nothing_is_begun() -> None:
+    with pytest.raises(WrongUse, match="device 0\\+0 names card 0 twice: each process needs a card of its own"):
+        parse_values(AXES["device"], "0+0,1+1")
 
 
 @pytest.mark.parametrize("text", ["cuda:cpu", "cuda:mps", "cuda:cuda"])

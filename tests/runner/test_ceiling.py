@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.analysis.ceiling import Search
 from bench.analysis.ceiling_of import edge, line_of, tried
 from bench.cases.case import Case
+from bench.ceilings import firm
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
 from bench.runner import ceiling
@@ -59,9 +61,9 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 
 def found(case: Case = CASE, **asked: Any) -> tuple[Found, Search]:
-    foretold, firm = asked.pop("foretold", None) or asked.get("limit") or 8 * GIB, asked.pop("firm", True)
+    foretold, sure = asked.pop("foretold", None) or asked.get("limit") or 8 * GIB, asked.pop("firm", firm(case))
     question = Question(case, **asked)
-    search = Search(question.granularity, question.most, float(foretold), firm)
+    search = Search(question.granularity, question.most, float(foretold), sure)
     told: list[int] = []
     seen, interpreter = Found(), SimpleNamespace(path="python")
     find(
@@ -104,7 +106,7 @@ def test_swap_ends_it_though_nothing_fails(device: Device) -> None:
 @pytest.mark.parametrize("foretold", [3, 5, 7, 9, 20, 80, 400])
 def test_a_limit_that_is_not_what_fits_costs_a_few_probes(device: Device, foretold: int) -> None:
     """Another process holds half of the card, say, or more fits than anyone knew."""
-    seen, search = found(foretold=foretold * GIB, firm=False)
+    seen, search = found(foretold=foretold * GIB)
     assert edge(search, seen.probes) == (71, "out of memory")
     assert len(seen.probes) <= 15, "it doubles and halves"
 
@@ -138,12 +140,23 @@ def test_a_collapse_ends_it(device: Device, kind: str, slow: float, ends: bool) 
 
 
 def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
-    """Batch 64 takes 7.3 GiB, 80 would take 8.8."""
-    seen, search = found(granularity=16)
+    """Batch 64 takes 7.3 GiB, 80 would take 8.8; the allocator of a GPU might give something back."""
+    cpu = msgspec.structs.replace(CASE, device="cpu")
+    seen, search = found(cpu, granularity=16)
     assert edge(search, seen.probes) == (64, "foretold")
     assert max(probe.batch for probe in seen.probes) == 64
-    seen, search = found(granularity=16, firm=False)
+    for kept in ({"firm": False}, {"foretold": 5 * GIB}):  # of a limit that was wrong nothing is believed
+        seen, search = found(cpu, granularity=16, **kept)
+        assert edge(search, seen.probes) == (64, "out of memory")
+    seen, search = found(granularity=16)
     assert edge(search, seen.probes) == (64, "out of memory")
+
+
+def test_a_limit_is_believed_where_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, mps = (msgspec.structs.replace(CASE, device=device) for device in ("cpu", "mps"))
+    assert [firm(case) for case in (cpu, mps, CASE)] == [True, False, False]
+    monkeypatch.setattr("bench.runner.limits.enforced", lambda: False)  # a Mac's own CPU
+    assert not firm(cpu)
 
 
 def test_the_largest_that_was_asked_for(device: Device) -> None:

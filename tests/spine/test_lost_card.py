@@ -1,10 +1,12 @@
 """A card that falls off the bus in the middle of a case: real training on the CPU, and what torch says then."""
 
+import contextlib
+
 from bench.records.outcome import Status
 from bench.records.store import Store
 from bench.runner.estimate import Estimator
 from bench.runner.interpreter import inspect
-from bench.runner.launcher import Spawning
+from bench.runner.launcher import open_launcher
 from bench.runner.run import Run
 
 from .conftest import tiny
@@ -32,12 +34,13 @@ def test_it_costs_its_own_case_alone(cache, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(BREAKS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     plans = [tiny(imgsz=64), tiny(imgsz=96), tiny(imgsz=64, batch=32)]
-    run = Run(plans, Store(tmp_path / "results", "run"), Spawning(inspect()), Estimator())
-    before, lost, after = [run.measure(planned) for planned in plans]
+    with contextlib.closing(open_launcher(inspect())) as launcher:
+        run = Run(plans, Store(tmp_path / "results", "run"), launcher, Estimator())
+        before, lost, after = [run.measure(planned) for planned in plans]
     assert (before.outcome.status, after.outcome.status) == (Status.MEASURED, Status.MEASURED)
     assert lost.outcome.status is Status.FAILED
     assert lost.outcome.reason == (
-        "The card failed while it was in use: CUDA error: unspecified launch failure. "
-        "Look for its Xid in the system's log."
+        "The card stopped: CUDA error: unspecified launch failure. "
+        "A Xid in the system's log says whether it or a program failed."
     )
     assert lost.steps is None and lost.effective["imgsz"] == 96, "set up, and lost while it trained"

@@ -77,7 +77,10 @@ def small_model(tmp_path_factory):
 
 
 def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, one_image, small_model):
-    """Rank 0 begins with seed 1, and its weights are those of all; a process by itself has the seed that it is told."""
+    """Rank 0 begins with seed 1, and its weights are those of all; a process by itself has the seed that it is told.
+
+    That gradients are exchanged at all is what ``ranks_agree`` shows above: here both ranks would have the same.
+    """
 
     def trained(device, seed):
         planned = tiny(device=device, batch=32, data=one_image, model=small_model)
@@ -95,6 +98,8 @@ def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, 
     assert all(math.isfinite(loss) and loss > 0 for loss in first.values())
     assert first == pytest.approx(second, rel=1e-4)
     assert first == pytest.approx(alone["checks"]["loss"], rel=1e-3)
+    norms = [one["checks"]["gradient_norm"] for one in (both, alone)]  # before they are clipped
+    assert norms[0] == pytest.approx(norms[1], rel=1e-2)
     assert first != pytest.approx(trained("cpu", 2)["checks"]["loss"], rel=1e-3), "any training would do"
 
 

@@ -73,7 +73,6 @@ DEBUGGING = (
         "CUDA error: unspecified launch failure",
         "CUDA error: an illegal memory access was encountered",
         "CUDA error: uncorrectable ECC error encountered",
-        "CUDA error: no CUDA-capable device is detected",
         "CUDA error: unknown error",
         "GPU is lost",
     ],
@@ -81,12 +80,20 @@ DEBUGGING = (
 def test_a_card_that_is_lost(said: str) -> None:
     refused = from_exception(RuntimeError(said + DEBUGGING))
     assert (refused.status, refused.axes) == ("failed", ())
-    assert refused.reason == f"The card failed while it was in use: {said}. Look for its Xid in the system's log."
+    reason = f"The card stopped: {said}. A Xid in the system's log says whether it or a program failed."
+    assert refused.reason == reason
+    thread = RuntimeError("Caught RuntimeError in pin memory thread.\n" + "Traceback\n" * 100 + f"{said}{DEBUGGING}")
+    assert from_exception(thread).reason == reason
 
 
 def test_what_torch_adds_for_those_who_debug_is_left_out() -> None:
     error = RuntimeError("CUDA error: device-side assert triggered" + DEBUGGING)
     assert from_exception(error).reason == "RuntimeError: CUDA error: device-side assert triggered"
+
+
+def test_a_machine_is_no_card() -> None:
+    error = OSError(133, "Memory page has hardware error")
+    assert from_exception(error).reason == "OSError: [Errno 133] Memory page has hardware error"
 
 
 def test_every_status_is_one_that_a_record_has() -> None:
