@@ -2,8 +2,7 @@
 
 A line through the peaks tells where to look for the edge. Between the batches that were tried it is off where an image
 takes less the more there are, as on a CPU, whose allocator hands large blocks back at once. Nor are all batches of one
-kind: of small ones gradients wait for the optimizer, and a probe trains five steps; large ones run it in every step,
-and a probe trains three.
+kind: of small ones gradients wait for the optimizer, large ones run it in every step.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ FEW_STEPS = {
 }
 """Five steps. All run the optimizer where a batch is so large that every step of training does, else two do: so there
 are steps that hold the optimizer's state, and where training has them, steps that hold gradients while they go forward.
-After three the peak of a large batch is still up to 3 % too low."""
+More steps find a higher peak now and then, by up to 3 % (docs/devices.md)."""
 
 SWAPPED = 256 * 2**20
 """Bytes by which the machine's swap may grow before a batch counts as one that does not fit."""
