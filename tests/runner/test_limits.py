@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -110,6 +111,38 @@ def test_a_real_process_in_a_real_group() -> None:
         assert held.killed()
     finally:
         held.close()
+
+
+LARGE = """
+block = bytearray(240 * 2**20)
+print("there", flush=True)
+input()
+"""
+"""A process that takes more than the probe beside it."""
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["a-probe-goes-first", "else-the-largest-goes"])
+def test_where_memory_runs_out_for_all_the_kernel_takes_the_probe(told: bool) -> None:
+    """A group of 400 MiB stands for the machine: a process of 240 MiB is in it, and one that eats the rest."""
+    machine = group(400 * MIB)
+    if machine is None:
+        pytest.skip("no control group can be made here")
+    inside = str(machine._folder / "cgroup.procs")
+    enter = f"open({inside!r}, 'w').write('0')\n"
+    try:
+        with (
+            subprocess.Popen([sys.executable, "-c", enter + LARGE], stdin=PIPE, stdout=PIPE) as large,
+            subprocess.Popen([sys.executable, "-c", enter + EATS], stdin=PIPE, stdout=PIPE) as probe,
+        ):
+            assert large.stdout is not None and large.stdout.readline() == b"there\n"
+            if told:
+                limits.first_to_go(probe.pid)
+            out, _ = probe.communicate(b"\n")
+            large.communicate(b"\n")
+        assert machine.killed()
+        assert (probe.returncode, large.returncode, out) == ((-9, 0, b"") if told else (-9, -9, b""))
+    finally:
+        machine.close()
 
 
 @pytest.mark.parametrize("with_groups", [True, False])
