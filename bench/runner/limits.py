@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,8 +215,23 @@ def group(limit: int) -> Group | None:
     for parent in parents(CGROUP):
         sweep(parent)
         with contextlib.suppress(OSError):
-            return Group(parent / name, limit)
+            made = Group(parent / name, limit)
+            if can_be_entered(parent / name):
+                return made
+            made.close()
     return None
+
+
+def can_be_entered(folder: Path) -> bool:
+    """Whether a process of this one may be moved into a group; to make one and to enter it are two rights."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            (folder / "cgroup.procs").write_text(str(child.pid))
+        except OSError:
+            return False
+        finally:
+            child.kill()
+    return True
 
 
 def sweep(parent: Path) -> None:

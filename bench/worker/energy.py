@@ -51,7 +51,10 @@ class Nvml:
         self._before = self._read()
 
     def _read(self) -> float:
-        millijoules = self._card.energy()
+        try:
+            millijoules = self._card.energy()
+        except Exception as error:  # NVMLError_GpuIsLost
+            raise Unmetered(f"the card's counter does not answer: {' '.join(str(error).split())[:120]}") from error
         if millijoules is None:
             raise Unmetered("this card has no counter of its energy; cards since Volta have one")
         return float(millijoules) / 1e3

@@ -40,11 +40,11 @@ Those of cuDNN and of its engines are what Ultralytics itself takes for it."""
 
 
 LOST = re.compile(
-    r"CUDA error: (unspecified launch failure|an illegal memory access|uncorrectable .*ECC|unknown error|"
-    r"hardware stack error|the launch timed out).*|GPU is lost.*",
+    r"(CUDA (driver )?error: |Cuda failure \d+ ')(unspecified launch failure|an illegal memory access|unknown error|"
+    r"uncorrectable .*(ECC|NVLink)|hardware stack error|the launch timed out).*|GPU is lost.*",
     re.IGNORECASE,
 )
-"""What is said of a card that does not answer any more, that it stopped, or whose memory is not to be trusted."""
+"""What torch, NCCL and NVML say of a card that does not answer any more, or whose memory is not to be trusted."""
 
 ADVICE = re.compile(
     r"\s*(CUDA kernel errors might be|Search for `cuda|For debugging consider|Compile with `TORCH_USE).*"

@@ -1,8 +1,8 @@
 """Makes two processes that do the same place the same things at the same addresses, as far as the system lets them.
 
 Where a block of memory lies decides what fits beside it later. Systems give every process other addresses, and Python
-every process another order of its sets, so that the peak of one and the same batch differs by up to 9 % from process to
-process. With both fixed nearly all agree to a MiB (docs/devices.md has the figures).
+every process another order of its sets, so that the peak of one and the same batch differs by some percent from process
+to process. With both fixed most agree to 2 MiB (docs/devices.md has the figures).
 """
 
 from __future__ import annotations

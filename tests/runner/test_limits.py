@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from subprocess import PIPE
 
+import psutil
 import pytest
 
 from bench.runner import limits
@@ -103,6 +104,9 @@ def test_a_real_process_in_a_real_group() -> None:
     held = group(200 * MIB)
     if held is None:
         pytest.skip("no control group can be made here")
+    if swaps(held):
+        held.close()
+        pytest.skip("what is above the limit is swapped here")
     try:
         with subprocess.Popen([sys.executable, "-c", EATS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             held.hold(process.pid)
@@ -111,6 +115,12 @@ def test_a_real_process_in_a_real_group() -> None:
         assert held.killed()
     finally:
         held.close()
+
+
+def swaps(held: Group) -> bool:
+    """Whether what is above its limit would be swapped."""
+    files = (held._folder / name for name in ("memory.swap.max", "memory.memsw.limit_in_bytes"))
+    return psutil.swap_memory().total > 0 and not any(file.exists() for file in files)
 
 
 LARGE = """
@@ -127,6 +137,9 @@ def test_where_memory_runs_out_for_all_the_kernel_takes_the_probe(told: bool) ->
     machine = group(400 * MIB)
     if machine is None:
         pytest.skip("no control group can be made here")
+    if Path("/proc/self/oom_score_adj").read_text().strip() == "1000" or swaps(machine):
+        machine.close()
+        pytest.skip("every process here is the first to go, or swaps before one has to")
     inside = str(machine._folder / "cgroup.procs")
     enter = f"open({inside!r}, 'w').write('0')\n"
     try:
@@ -159,6 +172,20 @@ def test_where_the_whole_machine_runs_out_the_probe_goes_first(
             process.communicate(b"\n")
     finally:
         held.close()
+
+
+def test_a_group_that_may_be_made_and_not_entered_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Kernel(monkeypatch, ("memory.max", "memory.swap.max"))
+    monkeypatch.setattr(limits, "parents", lambda root: iter([tmp_path]))
+    write = Path.write_text
+
+    def refused(file: Path, text: str) -> int:
+        if file.name == "cgroup.procs":
+            raise PermissionError(13, "Permission denied")
+        return write(file, text)
+
+    monkeypatch.setattr(Path, "write_text", refused)
+    assert group(MIB) is None
 
 
 def test_an_allocator_is_told() -> None:

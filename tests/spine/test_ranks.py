@@ -93,10 +93,10 @@ def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, 
         return seen.measured
 
     both, alone = trained("cpu+cpu", 0), trained("cpu", 1)
-    assert len(both["steps"]["seconds"]) == len(alone["steps"]["seconds"]) >= 4
+    assert len(both["steps"]["seconds"]) == len(alone["steps"]["seconds"]) == 8
     first, second = (rank["loss"] for rank in both["extra"]["ranks"])
     assert all(math.isfinite(loss) and loss > 0 for loss in first.values())
-    assert first == pytest.approx(second, rel=1e-4)
+    assert first == pytest.approx(second, abs=2e-4)
     assert first == pytest.approx(alone["checks"]["loss"], rel=1e-3)
     norms = [one["checks"]["gradient_norm"] for one in (both, alone)]  # before they are clipped
     assert norms[0] == pytest.approx(norms[1], rel=1e-2)

@@ -11,7 +11,7 @@ import pytest
 
 from bench.worker.devices import nvml
 from bench.worker.devices.cuda import Cuda
-from bench.worker.energy import Unmetered
+from bench.worker.energy import Energy, Unmetered
 
 from .fake_torch import FakeTorch
 
@@ -24,6 +24,10 @@ SILENT = {"device_clock_mhz": None, "device_temperature": None, "device_throttle
 
 class NVMLError(Exception):
     """What ``pynvml`` raises."""
+
+    def __init__(self, said: str, value: int = 0) -> None:
+        super().__init__(said)
+        self.value = value
 
 
 class FakeNvml(ModuleType):
@@ -44,6 +48,7 @@ class FakeNvml(ModuleType):
         self.pids: list[list[int]] = [[], [4242, os.getpid()]]
         self.violations = {0: [0, 0], 1: [0, 0]}  # microseconds and nanoseconds
         self.unsupported: set[str] = set()
+        self.lost = False
 
     def nvmlInit(self) -> None:
         self.started += 1
@@ -51,7 +56,9 @@ class FakeNvml(ModuleType):
     def _ask(self, function: str, handle: int) -> int:
         assert self.started, "NVMLError_Uninitialized"
         if function in self.unsupported:
-            raise NVMLError("Not Supported")
+            raise NVMLError("Not Supported", nvml.NOT_SUPPORTED)
+        if self.lost:
+            raise NVMLError("GPU is lost", 15)
         return handle
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
@@ -242,3 +249,23 @@ def test_the_energy_of_a_card_is_its_drivers(nvidia: FakeNvml) -> None:
     nvidia.unsupported.add("nvmlDeviceGetTotalEnergyConsumption")
     with pytest.raises(Unmetered, match="no counter of its energy"):
         Cuda("0").energy()
+
+
+def test_a_card_that_is_lost_in_the_middle_is_not_called_one_without_a_counter(
+    nvidia: FakeNvml,
+) -> None:
+    energy = Energy(Cuda("0").energy)
+    energy.open()
+    nvidia.lost = True
+    energy.close()
+    found = energy.report(0, 16)
+    assert (found["joules"], found["how"]) == (None, "the card's counter does not answer: GPU is lost")
+    assert Cuda("0").sample() == SILENT
+
+
+def test_the_codes_are_those_of_the_real_library() -> None:
+    pynvml = pytest.importorskip("pynvml")
+    assert (pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND) == (
+        nvml.NOT_SUPPORTED,
+        nvml.FUNCTION_NOT_FOUND,
+    )

@@ -74,6 +74,9 @@ DEBUGGING = (
         "CUDA error: an illegal memory access was encountered",
         "CUDA error: uncorrectable ECC error encountered",
         "CUDA error: unknown error",
+        "CUDA driver error: unspecified launch failure",
+        "CUDA error: uncorrectable NVLink error detected during the execution",
+        "Cuda failure 719 'unspecified launch failure'",
         "GPU is lost",
     ],
 )

@@ -29,6 +29,10 @@ HELD_BACK = 0.01
 """Share of time from which a counter is worth a word; below it, the effect on a window is below 1 % too."""
 
 
+NOT_SUPPORTED, FUNCTION_NOT_FOUND = 3, 13
+"""Codes of NVML's errors that say that there is no such thing; others say that it does not answer."""
+
+
 def open_card(properties: Any) -> Card | None:
     """The card that torch describes, or None where it cannot be had.
 
@@ -76,9 +80,19 @@ class Card:
         return sampled(clock=clock, temperature=temperature, throttle=self._throttle(), others=self._others())
 
     def energy(self) -> float | None:
-        """Millijoules since the driver was loaded; None on cards before Volta."""
-        found = self._ask("nvmlDeviceGetTotalEnergyConsumption")
-        return None if found is None else float(found)
+        """Millijoules since the driver was loaded; None on cards before Volta.
+
+        Raises:
+            Exception: what NVML raises, where it is something else than that there is no such counter.
+        """
+        try:
+            return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+        except AttributeError:
+            return None
+        except Exception as error:
+            if getattr(error, "value", None) in (NOT_SUPPORTED, FUNCTION_NOT_FOUND):
+                return None
+            raise
 
     def _ask(self, function: str, *arguments: Any) -> Any:
         try:
