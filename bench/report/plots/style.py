@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -103,7 +104,9 @@ def settle(figure: Figure) -> None:
     """Lay a figure out once and for all, so that SVG and PNG are alike and drawing them takes half the time."""
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.execute(figure)  # and no draft besides, as figure.draw_without_rendering() would make
+        with warnings.catch_warnings():  # of labels so long that nothing is left for the axes, as a spoilt record has
+            warnings.filterwarnings("ignore", message="constrained_layout not applied")
+            engine.execute(figure)  # and no draft besides, as figure.draw_without_rendering() would make
     figure.set_layout_engine(None)  # with a placeholder, each picture would be drawn twice
 
 
