@@ -19,6 +19,7 @@ from bench.sizes import shown
 if TYPE_CHECKING:  # --help does without what these import
     from bench.analysis.ceiling import Search
     from bench.records.ceiling import Ceiling, Probe
+    from bench.records.outcome import Outcome
     from bench.runner.ceiling import Found, Question
     from bench.runner.launcher import Launcher
 
@@ -87,6 +88,15 @@ def firm(case: Case) -> bool:
     return case.device_kind == "cpu" and limits.enforced()
 
 
+def refused(question: Question) -> Outcome | None:
+    """Why nothing can be tried, before a data set is made for it; None where nothing speaks against it."""
+    from bench.runner.several import impossible
+
+    if ranks(question.case.device) == 1:
+        return None
+    return impossible({**msgspec.structs.asdict(question.case), "mode": "train", "batch": question.granularity})
+
+
 def usual_sizes(device: str) -> list[int]:
     """Image sizes of a device where nobody says: small ones on a CPU."""
     return [160, 320] if device_names(device)[0] == "cpu" else [320, 640]
@@ -126,7 +136,8 @@ def search_one(
     search, stop, asked = Search(question.granularity, question.most), None, question.limit is not None
     tell(f"{title(question.case)}: searching ...")
     try:
-        data = provide_data(question, launcher)
+        seen.failed = refused(question)
+        data = {} if seen.failed else provide_data(question, launcher)
         there = room(question.case)
         if not asked and question.case.device_kind == "cpu":
             question = msgspec.structs.replace(question, limit=there)

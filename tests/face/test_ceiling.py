@@ -149,6 +149,7 @@ def test_several_devices_share_every_batch_that_they_can() -> None:
 def test_several_of_mps_are_refused_for_their_own_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.setattr("bench.runner.ceiling.provide_data", lambda *asked: pytest.fail("no data set is needed"))
     assert typed(monkeypatch, "ceiling", "--device", "mps+mps", "--imgsz", 64, "--results", tmp_path) == 4
     assert "mps has no distributed backend" in capsys.readouterr().out
 
