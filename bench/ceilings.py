@@ -23,12 +23,6 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.runner.ceiling import Found, Question
     from bench.runner.launcher import Launcher
 
-ENDS = {
-    "limit": "the largest that was asked for",
-    "foretold": "the next one would clearly need more, as foretold",
-}
-"""What ended a search, where the record's own word is not enough."""
-
 MOST = 1024
 """The largest batch that is tried where nobody says."""
 
@@ -211,7 +205,7 @@ def line(probe: Probe) -> str:
 
 def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     """What was found, in a few lines."""
-    from bench.analysis.ceiling_of import growth_of
+    from bench.analysis.ceiling_of import ending, growth_of
 
     within = f" within {shown(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
     if not known(found):
@@ -222,9 +216,8 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
         return [f"{title(found.case)}: not even batch {found.granularity} trains{within}"]
     seconds = sum(probe.seconds for probe in found.probes)
     count = len(found.probes)
-    why = ENDS.get(found.ended_by, f"then {found.ended_by}")
     said = [
-        f"{title(found.case)}: batch {found.case.batch} trains{within}; {why}; "
+        f"{title(found.case)}: batch {found.case.batch} trains{within}; {ending(found)}; "
         f"{count} probe{'s' if count > 1 else ''} in {about(seconds)}"
     ]
     if found.line:

@@ -27,6 +27,21 @@ def setting(found: Ceiling) -> Setting:
     )
 
 
+ENDS = {
+    "limit": "no larger one was tried",
+    FORETOLD: "the next one is foretold to need clearly more",
+    "swap": "then it swaps",
+    "collapse": "then it slows down",
+    "time": "then it takes too long",
+}
+"""What ended a search, where the record's own word is not enough."""
+
+
+def ending(found: Ceiling) -> str:
+    """What ended a search, in words; empty where it is not known."""
+    return ENDS.get(found.ended_by, f"then {found.ended_by}") if found.ended_by else ""
+
+
 def tried(probes: Sequence[Probe]) -> list[Tried]:
     """Probes as the search takes them."""
     return [Tried(probe.batch, probe.fits, probe.peak, probe.base) for probe in probes]

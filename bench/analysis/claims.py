@@ -244,14 +244,14 @@ def _over(name: str, larger: Ceiling, smaller: Ceiling) -> Ratio | None:
     """One largest batch over another; None where it is not known.
 
     The least is what trained over the largest that may train in the smaller one; the most lies a step further, which
-    did not train, and has no end where no larger one was tried.
+    did not train, and has no end where that was not tried.
     """
-    if not smaller.case.batch or not larger.case.batch or smaller.open:
+    if not smaller.case.batch or not larger.case.batch or smaller.next_untried:
         return None
     ratio = larger.case.batch / smaller.case.batch
     low = larger.case.batch / (smaller.case.batch + smaller.granularity - 1)
     high = (larger.case.batch + larger.granularity) / smaller.case.batch
-    return Ratio(name, ratio, low, math.inf if larger.open else high)
+    return Ratio(name, ratio, low, math.inf if larger.next_untried else high)
 
 
 def amp_batch(seen: Seen) -> Answer:

@@ -14,11 +14,12 @@ import msgspec
 import pandas as pd
 
 from bench import cases
+from bench.analysis.ceiling_of import ending
 from bench.analysis.marks import data_wait_share, failed, marks, phase_seconds
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
 from bench.analysis.uncertainty import between, rate_of, spread
 from bench.cases import Recipe
-from bench.records.ceiling import FORETOLD, Ceiling
+from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
 from bench.records.store import without_collecting
 
@@ -348,15 +349,13 @@ def _ceiling_row(found: Ceiling) -> dict[str, Any]:
     case, largest = found.case, found.largest
     peak = peak_memory(largest.memory) if largest else None
     within = f"within {found.limit_bytes} bytes ({found.limit_how})" if found.limit_bytes else ""
-    said = {"": "", "limit": "larger ones were not tried", FORETOLD: "larger ones were foretold not to fit"}
-    ended = said.get(found.ended_by, f"then {found.ended_by}")
     return {
         "run": found.run,
         **{axis: getattr(case, axis) for axis in AXES},
         "model": case.model_name,
         "status": found.outcome.status.value,
         "reason": found.outcome.reason,
-        "marks": "; ".join(filter(None, (within, ended))),
+        "marks": "; ".join(filter(None, (within, ending(found)))),
         "processes": len(found.probes),
         "peak_memory_bytes": peak.bytes if peak else None,
         "peak_memory_how": peak.how if peak else None,

@@ -116,7 +116,7 @@ def parse_values(axis: Axis, text: str) -> list[Any]:
     if not values:
         raise WrongUse(f"--{axis.name} needs at least one value: {axis.help}.")
     if axis.name == "device" and all(map(named_twice, values)):  # else each ends its own cases
-        raise WrongUse(f"{twice(values[0])}.")
+        raise WrongUse(named_twice(values[0]))
     return list(dict.fromkeys(values))
 
 
@@ -137,14 +137,12 @@ def device_names(device: str) -> list[str]:
 
 
 def named_twice(device: str) -> str:
-    """A card that a case names twice, as ``0+0`` does; empty where there is none. A CPU has room for two."""
+    """What is wrong with a case that names a card twice, as ``0+0`` does; empty with others. A CPU has room for two."""
     names = device_names(device)
-    return next((name for name in names if name.isdigit() and names.count(name) > 1), "")
-
-
-def twice(device: str) -> str:
-    """What is wrong with it, in words."""
-    return f"device {device} names card {named_twice(device)} twice: each process needs a card of its own, as in 0+1"
+    card = next((name for name in names if name.isdigit() and names.count(name) > 1), None)
+    if card is None:
+        return ""
+    return f"device {device} names card {card} twice: each process needs a card of its own, as in 0+1."
 
 
 def machines(device: str) -> int:

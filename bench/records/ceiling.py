@@ -132,8 +132,8 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         return f"{PREFIX}{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}{within}"
 
     @property
-    def open(self) -> bool:
-        """Whether no larger batch was tried, so that only its own figures say what one would do."""
+    def next_untried(self) -> bool:
+        """Whether the batch after the largest one was not tried, so that no run says what it would do."""
         return self.ended_by in ("limit", FORETOLD)
 
     @property

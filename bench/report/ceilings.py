@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bench.analysis.ceiling_of import growth_of, setting
+from bench.analysis.ceiling_of import ending, growth_of, setting
 from bench.analysis.metrics import show_bytes, show_duration
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -85,15 +85,6 @@ def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
         found[key] = one
     kept = set(map(id, found.values()))
     return [one for one in ceilings if id(one) in kept]
-
-
-ENDS = {
-    "foretold": "the next one is foretold to need clearly more",
-    "swap": "then it swaps",
-    "collapse": "then it slows down",
-    "time": "then it takes too long",
-}
-"""What ended a search, where the record's own word is not enough."""
 
 
 def known(found: Ceiling) -> bool:
@@ -191,9 +182,7 @@ def why(one: Ceiling) -> str:
     steps = f", in steps of {one.granularity}" if one.granularity > 1 else ""
     if not one.case.batch:
         return f"not even batch {one.granularity} trains"
-    if one.ended_by == "limit":
-        return f"no larger one was tried{steps}"
-    return ENDS.get(one.ended_by, f"then {one.ended_by}") + steps
+    return ending(one) + steps
 
 
 def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from bench.analysis.ceiling_of import ending
 from bench.analysis.metrics import METRICS, RATE
 from bench.records.ceiling import Ceiling
 from bench.records.record import Machine
@@ -57,9 +58,9 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
         held = f" within {limit}" if (limit := largest.within(one)) else ""
         case = f"{point(one)}{largest.apart(one, largest.newest(ceilings))}"
         if one.ended_by == "limit":
-            return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and no larger one was tried."
-        foretold = "; the next one is foretold to need clearly more" if one.open else ""
-        return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}{foretold}."
+            return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and {ending(one)}."
+        beyond = f"; {ending(one)}" if one.next_untried else ""
+        return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}{beyond}."
     if len(table):
         return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
     return f"On {name}, nothing was timed by itself; what else is known of it stands below."

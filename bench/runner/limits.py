@@ -11,6 +11,7 @@ import itertools
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -224,7 +225,7 @@ def group(limit: int) -> Group | None:
 
 def can_be_entered(folder: Path) -> bool:
     """Whether a process of this one may be moved into a group; to make one and to enter it are two rights."""
-    with subprocess.Popen(["sleep", "60"]) as child:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         try:
             (folder / "cgroup.procs").write_text(str(child.pid))
         except OSError:

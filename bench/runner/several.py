@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from bench.cases.axes import device_names, machines, named_twice, ranks, twice
+from bench.cases.axes import device_names, machines, named_twice, ranks
 from bench.errors import WrongUse
 from bench.records.outcome import Outcome, Status
 from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
@@ -79,8 +79,8 @@ def impossible(case: dict[str, Any], met: bool = False) -> Outcome | None:
     if device_names(device)[0] == "mps":
         reason = f"device {device}: mps has no distributed backend, so training runs on one."
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
-    if named_twice(device):
-        return Outcome(Status.UNSUPPORTED, f"{twice(device)}.", ("device",))
+    if reason := named_twice(device):
+        return Outcome(Status.UNSUPPORTED, reason, ("device",))
     if machines(device) > 1 and not met:
         reason = f"device {device}: it takes {machines(device)} machines; start it on each by `python -m bench node`."
         return Outcome(Status.UNSUPPORTED, reason, ("device",))

@@ -151,13 +151,16 @@ def of(model: str) -> list[dict[str, Any]]:
     return [one for one in EXHAUSTIVE["ceilings"] if one["model"] == model]
 
 
-def step_by_step(model: str = "") -> list[tuple[int, dict[int, Tried]]]:
-    """For each model and size the granularity, and every batch that fits into its largest limit."""
-    sets: dict[tuple[str, int], tuple[int, dict[int, Tried]]] = {}
-    for found in of(model) if model else EXHAUSTIVE["ceilings"]:
-        _, known = sets.setdefault((found["model"], found["imgsz"]), (found["granularity"], {}))
-        known.update({one.batch: one for one in points(found["steps"]) if one.fits and one.peak})
-    return list(sets.values())
+def peaks(found: dict[str, Any]) -> dict[int, Tried]:
+    """Every batch of its model and size that fits into the largest limit of these."""
+    alike = [one for one in of(found["model"]) if one["imgsz"] == found["imgsz"]]
+    return {one.batch: one for each in alike for one in points(each["steps"]) if one.fits and one.peak}
+
+
+def step_by_step(*models: str) -> list[tuple[int, dict[int, Tried]]]:
+    """For each model and size the granularity, and :func:`peaks`."""
+    first = {(one["model"], one["imgsz"]): one for one in EXHAUSTIVE["ceilings"] if one["model"] in models}
+    return [(one["granularity"], peaks(one)) for one in first.values()]
 
 
 def played(search: Search, known: dict[int, Tried]) -> list[Tried]:
@@ -188,8 +191,7 @@ def test_the_search_found_what_every_batch_in_turn_had_found(found: dict[str, An
 @pytest.mark.parametrize("found", EXHAUSTIVE["ceilings"], ids=named)
 def test_by_the_peaks_of_every_batch_the_search_finds_the_same(found: dict[str, Any]) -> None:
     """The search, played against what was measured step by step, so that each batch has but one answer."""
-    alike = [one for one in of(found["model"]) if one["imgsz"] == found["imgsz"]]
-    known = {one.batch: one for each in alike for one in points(each["steps"]) if one.fits}
+    known = peaks(found)
     search = Search(found["granularity"], 256, found["limit_gib"] * 2.0**30)
     tried: list[Tried] = []
     while (batch := search.next(tried)) is not None:
@@ -222,10 +224,9 @@ def test_the_peak_of_a_batch_is_that_of_the_next_process() -> None:
     """Of a batch that both the search and step by step tried; a few lie 1 to 3 % apart."""
     apart = []
     for found in EXHAUSTIVE["ceilings"]:
-        alike = [one for one in of(found["model"]) if one["imgsz"] == found["imgsz"]]
-        known = {one.batch: one.peak for each in alike for one in points(each["steps"]) if one.peak}
+        known = peaks(found)
         both = [one for one in points(found["search"]) if one.fits and one.peak]
-        apart += [abs(one.peak / known[one.batch] - 1) for one in both if one.peak]
+        apart += [abs(one.peak / known[one.batch].peak - 1) for one in both]
     assert len(apart) > 15
     assert statistics.median(apart) < 1e-3
     assert max(apart) < 0.03
@@ -253,9 +254,9 @@ def off(foretold: Callable[[list[Tried]], Any], least: float, most: float, model
 def test_a_search_that_ends_early_is_never_a_step_short() -> None:
     """Played against all limits with the peaks found step by step, in coarser steps too."""
     early = 0
-    for least, peaks in step_by_step():
+    for least, every in step_by_step(CHOSEN_BY, TESTED_BY):
         for granularity in (least * times for times in (1, 2, 4, 8)):
-            known = {batch: one for batch, one in peaks.items() if batch % granularity == 0}
+            known = {batch: one for batch, one in every.items() if batch % granularity == 0}
             for limit in (step * 0.0125 * 2.0**30 for step in range(96, 316)):
                 search = Search(granularity, 256, limit)
                 low, high = search.edges(played(search, known))
@@ -309,14 +310,13 @@ def test_each_search_that_was_made_foretells_peaks() -> None:
     for found in EXHAUSTIVE["ceilings"]:
         grows = grown(points(found["search"]))
         assert isinstance(grows, Growth)
-        alike = [one for one in of(found["model"]) if one["imgsz"] == found["imgsz"]]
-        known = {step["batch"]: step["peak"] for each in alike for step in each["steps"] if step["fits"]}
+        known = peaks(found)
         drawn_by = {one["batch"] for one in found["search"]}
         for step in again[found["model"], found["imgsz"]]:
             batch = step["batch"]
             if batch < found["largest"] and batch not in drawn_by:
-                shares.append(abs(grows.peak(batch) / known[batch] - 1))
-                repeated.append(abs(step["peak"] / known[batch] - 1))
+                shares.append(abs(grows.peak(batch) / known[batch].peak - 1))
+                repeated.append(abs(step["peak"] / known[batch].peak - 1))
     assert len(shares) == 89
     assert statistics.median(shares) < statistics.median(repeated) < 0.017
     assert near(shares) >= 82 / 89 and near(repeated) >= 85 / 89

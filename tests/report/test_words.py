@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from bench.analysis.metrics import RATE, SECONDS
 from bench.analysis.speedup import speedups
@@ -10,7 +11,7 @@ from bench.cases.matrix import profile
 from bench.records.record import Conditions, Record
 from bench.report import facts, headline, labels
 from bench.report.settings import settings
-from tests.builders import make_case, make_effective, make_environment, make_recipe, make_record
+from tests.builders import make_case, make_ceiling, make_effective, make_environment, make_recipe, make_record
 from tests.report.conftest import other_run, timed
 
 
@@ -37,6 +38,19 @@ def test_the_sentence_falls_back_on_prediction_and_on_nothing(records: list[Reco
     machine = records[0].machine
     assert "yolov8n predicts at 90.0 images/s" in headline.sentence(frame(records[2:]), machine, 1000)
     assert headline.sentence(frame(records[2:6]), machine, 1000).startswith("Nothing was measured")
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "said"),
+    [
+        ("out of memory", "trains up to batch 24 within 4 GiB."),
+        ("limit", "trains at batch 24 within 4 GiB, and no larger one was tried."),
+        ("foretold", "trains up to batch 24 within 4 GiB; the next one is foretold to need clearly more."),
+    ],
+)
+def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], ended_by: str, said: str) -> None:
+    found = make_ceiling(24, ended_by=ended_by)
+    assert headline.sentence(frame(records[:0]), records[0].machine, 1000, [found]).endswith(said)
 
 
 def test_several_versions_are_named_with_the_figure() -> None:
