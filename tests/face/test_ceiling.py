@@ -97,6 +97,21 @@ def test_a_real_search_under_a_limit(
     assert row["images_per_second"] == ""
 
 
+def test_what_fits_a_card_is_verified_by_a_search_under_its_limit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = ("--device", "cpu", "--imgsz", 32, "--granularity", 16, "--most", 16, "--memory-limit", "900MiB")
+    cards = ("--cards", "900MiB,1GiB,9999GiB", "--verify")
+    assert typed(monkeypatch, "ceiling", *asked, *cards, "--results", tmp_path) == 0
+    found, complaints = records.read(records.files([tmp_path]))
+    assert complaints == []
+    limits = sorted(one.limit_bytes or 0 for one in found)
+    assert limits == [900 * 2**20, 2**30], "each once, and none that the machine has not"
+    assert all(one.limit_asked and one.case.batch == 16 for one in found)
+    said = capsys.readouterr().out
+    assert "batch 16 trains within 900 MiB" in said and "batch 16 trains within 1 GiB" in said
+
+
 @pytest.mark.parametrize("with_groups", [True, False], ids=["as-it-is-here", "RLIMIT_DATA"])
 def test_a_limit_below_the_model(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, with_groups: bool
