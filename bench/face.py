@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from bench.runner.ceiling import Question, recipe
 from bench.runner.estimate import from_history
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.launcher import Launcher, open_launcher
-from bench.runner.measure import NoData, find_data
+from bench.runner.measure import NoData, look_for_data
 from bench.runner.paths import calibration_folder
 from bench.runner.run import Run
 from bench.sizes import parse_bytes
@@ -63,6 +64,16 @@ def _processes(text: str, precision: float | None) -> int:
     if not re.fullmatch("[0-9]{1,3}", text) or not int(text):
         raise WrongUse(f"processes {text!r} is not allowed: use a whole number from 1 to 999.")
     return int(text)
+
+
+def _same_data(record: Record, now: dict[str, Any]) -> bool:
+    """Whether a record is of the user's data set as it is now.
+
+    A fingerprint does not read large images: one that was changed since counts as another.
+    """
+    assert record.data is not None
+    same = (record.data.scheme, record.data.fingerprint) == (now.get("scheme", 1), now["fingerprint"])
+    return same and datetime.fromisoformat(record.started).timestamp() + 1 >= now.get("newest", 0.0)
 
 
 class OutOfTime(Exception):
@@ -274,8 +285,8 @@ class Face:
             assert self.launcher is not None
             self.launcher.wait()
             with contextlib.suppress(NoData):  # then nothing else will be measured either
-                now = find_data(self.launcher, plan)["fingerprint"]
-                earlier = [record for record in earlier if record.data is None or record.data.fingerprint == now]
+                now = look_for_data(self.launcher, plan)
+                earlier = [record for record in earlier if record.data is None or _same_data(record, now)]
         return {record.name: record for record in earlier}
 
     def end(self) -> None:

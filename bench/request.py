@@ -93,6 +93,12 @@ def find_data(data: str, interpreter: Interpreter) -> str:
     path = Path(data)
     if path.is_file():
         return str(path.resolve())
+    if path.is_dir():
+        inside = sorted(file.name for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
+        hint = f" ({', '.join(inside[:3])})" if inside else ""
+        raise WrongUse(f"data {data!r} is a folder: name the data yaml in it{hint}.")
+    if "://" in data:
+        raise WrongUse(f"data {data!r}: nothing is fetched; fetch and unpack it yourself, and name its data yaml.")
     if data.removesuffix(".yaml") in interpreter.datasets:
         return f"{data.removesuffix('.yaml')}.yaml"
     raise WrongUse(f"data {data!r}: there is no such file, and Ultralytics brings no data set of that name.")

@@ -358,13 +358,14 @@ def _data_difference(a: Record, b: Record, elsewhere: bool) -> list[Difference]:
     names = Path(a.recipe.data).name, Path(b.recipe.data).name
     if a.data is None or b.data is None or (elsewhere and names == (MADE, MADE)):
         return [Difference("data", *names)] if names[0] != names[1] else []
-    if a.data.fingerprint == b.data.fingerprint:
+    if (a.data.scheme, a.data.fingerprint) == (b.data.scheme, b.data.fingerprint):
         return []
     return [Difference("data", _data_name(a.data), _data_name(b.data))]
 
 
 def _data_name(data: Data) -> str:
-    return f"{data.name} {data.fingerprint}"
+    """Name and fingerprint; of a scheme that counts less, it may be the same data set all the same."""
+    return f"{data.name} {data.fingerprint}" + (f" (scheme {data.scheme})" if data.scheme > 1 else "")
 
 
 def _gathered(found: Iterable[tuple[str, Iterable[Difference]]]) -> list[Difference]:

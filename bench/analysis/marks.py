@@ -12,12 +12,16 @@ from bench.records.record import Phase, Record
 DATA_BOUND = 0.2
 """Share of a training step that may pass in waiting for data; beyond it the figure is that of the data loader."""
 
+LEFT_OUT_SHARE = 0.01
+"""Share of a data set's images that may be left out without a word."""
+
 DISTURBED = "disturbed"
 DATA = "data bound"
 MODELLED = "modelled"
 FAILED = "a repeat failed"
 NO_TENSOR_CORES = "fp16 without tensor cores"
 FELL_BACK = "operators on the CPU"
+LEFT_OUT = "images left out"
 
 LEGEND = {
     DISTURBED: "Something else on the machine disturbed the window, and it was no quieter when it was measured again.",
@@ -31,6 +35,10 @@ LEGEND = {
     ),
     FAILED: "A later process of the case was started and gave no figure.",
     NO_TENSOR_CORES: "The card is older than Volta (capability below 7.0): fp16 saves memory and hardly any time.",
+    LEFT_OUT: (
+        "Ultralytics leaves out images that it cannot read and those whose labels are wrong: the figure is of the rest "
+        "of the data set. Correct them, or remove them."
+    ),
     FELL_BACK: (
         "PYTORCH_ENABLE_MPS_FALLBACK is set, and operators that mps lacks ran on the CPU: no speed of mps alone."
     ),
@@ -57,6 +65,16 @@ def fell_back(record: Record) -> list[str]:
     """Operators that ran on the CPU since mps lacks them."""
     names = record.device.get("fell_back")
     return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def left_out(record: Record) -> str:
+    """How many images of the data set were not used, and why; empty where they are less than 1 % of it."""
+    data = record.data
+    if data is None or data.left_out_share < LEFT_OUT_SHARE:
+        return ""
+    every = data.images + sum(data.left_out.values())
+    reasons = ", ".join(why.replace(";", ",") for why in data.left_out)
+    return f"{sum(data.left_out.values()):,} of {every:,}: {reasons}"
 
 
 def failed(record: Record) -> bool:
@@ -89,6 +107,7 @@ def marks(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
         found.append(NO_TENSOR_CORES)
     if names := dict.fromkeys(name for record in measured for name in fell_back(record)):
         found.append(f"{FELL_BACK} ({', '.join(names)})".replace(";", ","))
+    found += [f"{LEFT_OUT} ({what})" for what in dict.fromkeys(filter(None, map(left_out, measured)))]
     if measured and any(map(failed, others)):
         found.append(FAILED)
     return found

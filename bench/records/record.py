@@ -248,6 +248,10 @@ class Apart(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: float | None = None
     validation_memory: dict[str, Memory] = {}
 
+    def __post_init__(self) -> None:
+        if self.validation_images is not None and not 0 <= self.validation_images < 2**63:
+            raise ValueError("apart: a number of images that cannot be")
+
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
     """What a window took.
@@ -358,11 +362,34 @@ class Environment(msgspec.Struct, dict=True, frozen=True):
 
 
 class Data(msgspec.Struct, frozen=True):
-    """The data set that was run on: its name, a fingerprint of its files, and how many images it lists."""
+    """The data set that was run on.
+
+    Attributes:
+        name: file name of its yaml, or what it is called that was made on the spot.
+        fingerprint: twelve hexadecimal digits over what it is; those of one ``scheme`` may be compared.
+        images: training images that were used; in records of scheme 1, those that were listed.
+        scheme: how a user's data set was fingerprinted: 1 by names and sizes of the training images, 2 by images,
+            labels and what the yaml says.
+        left_out: how many further images Ultralytics found and left out, by reason.
+        left_out_first: a sentence on the first of them.
+    """
 
     name: str
     fingerprint: str
     images: int
+    scheme: int = 1
+    left_out: dict[str, int] = {}
+    left_out_first: str = ""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= count < 2**63 for count in (self.images, *self.left_out.values())):
+            raise ValueError("data: a number of images that cannot be")
+
+    @property
+    def left_out_share(self) -> float:
+        """Images that were left out, as a share of all that were found."""
+        count = sum(self.left_out.values())
+        return count / (self.images + count) if count else 0.0
 
 
 class Costs(msgspec.Struct, frozen=True):

@@ -190,6 +190,8 @@ def data(records: Sequence[Record]) -> str:
     for record in records:
         if record.data is not None:
             length = labels.count(record.data.images, "image")
+            for why, count in record.data.left_out.items():
+                length += f"; {count:,} left out: {why}"
             names.setdefault(record.data.name, {})[f"{record.data.fingerprint} ({length})"] = None
     if not names:
         return Path(records[0].recipe.data).name

@@ -45,7 +45,7 @@ INTERVALS = {
 }
 """What a reader has to know of each kind of interval."""
 
-SIGNS = dict(zip(LEGEND, "†‡§¶‖#", strict=True))
+SIGNS = dict(zip(LEGEND, "†‡§¶‖#※", strict=True))
 """The sign after a figure for each of its marks."""
 
 SPEEDUP = Metric("speedup", "Speed-up", RATIO, "higher")

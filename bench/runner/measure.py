@@ -169,10 +169,35 @@ class NoData(Exception):
 
 
 def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
-    """The data set of a case: ``yaml``, ``fingerprint``, ``images``; made if it is not there yet.
+    """The data set of a case, which can be used for it; made if it is not there yet.
+
+    Returns:
+        What :func:`look_for_data` gives.
 
     Raises:
         WrongUse: where the user's own cannot be used.
+        NoData: where it cannot be used for this case, or something else went wrong.
+    """
+    data = look_for_data(launcher, planned)
+    check_trainable(planned, data)
+    return data
+
+
+def check_trainable(planned: Planned, data: dict[str, Any]) -> None:
+    """Raise :class:`NoData` where a case trains and its data set has no labels, say; it can still be predicted on."""
+    if planned.case.mode == "train" and data.get("no_training"):
+        raise NoData(Outcome(Status.UNSUPPORTED, data["no_training"], ("mode",)))
+
+
+def look_for_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
+    """The data set of a case, whether or not the case can use it.
+
+    Returns:
+        ``yaml``, ``fingerprint`` and ``images``; of a user's own also what ``inspect`` of ``bench/worker/user_data.py``
+        gives.
+
+    Raises:
+        WrongUse: where the user's own cannot be used at all.
         NoData: where something else went wrong.
     """
     recipe = planned.recipe
@@ -185,13 +210,13 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
             "dense": recipe.data == MADE_DENSE,
         }
     else:
-        wanted = {"yaml": recipe.data}
+        wanted = {"yaml": recipe.data, "root": str(cache_folder() / "data")}
     seen = run_job(launcher, {"kind": "data", "data": wanted}, SETUP_LIMIT, setup_limit=DATA_LIMIT)
     if seen.outcome.status is Status.UNSUPPORTED:
         raise WrongUse(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
         raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"))
-    return {key: seen.data[key] for key in ("yaml", "fingerprint", "images")}
+    return {key: value for key, value in seen.data.items() if key not in ("event", "at")}
 
 
 def case_job(planned: Planned, data: dict[str, Any], scratch: str, meeting: Meeting | None = None) -> dict[str, Any]:
@@ -264,7 +289,7 @@ def measure(
             "conditions": before,
             "noise": calibration.noise_of(case, calibration.read(calibration_folder(), machine().fingerprint)),
             "effective": seen.effective,
-            "data": Data(name=Path(recipe.data).name, fingerprint=data["fingerprint"], images=data["images"]),
+            "data": Data(Path(recipe.data).name, **{key: data[key] for key in OF_DATA if key in data}),
             "costs": seen.costs,
             "log": seen.log,
         }
@@ -305,6 +330,9 @@ def phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
 
 APART = ("validation", "validation_images", "checkpoint", "validation_memory")
 """What a worker tells of the rest of an epoch, after its steps."""
+
+OF_DATA = ("fingerprint", "images", "scheme", "left_out", "left_out_first")
+"""What a record keeps of what a worker tells of a data set."""
 
 MEASURED = ("steps", "memory", "device", "window", "discarded", "apart", "checks", "extra", "energy")
 """Parts of a record that a worker fills in."""

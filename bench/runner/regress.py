@@ -209,7 +209,7 @@ class Regress:
                     setattr(compared, side, Ran(outcome=error.outcome))
             if len(found) < len(SIDES):
                 return None
-            if found[0]["fingerprint"] != found[1]["fingerprint"]:
+            if any(found[0][key] != found[1][key] for key in ("fingerprint", "images")):
                 compared.base = compared.head = Ran(
                     outcome=Outcome(Status.INVALID, "The data sets of both sides differ.")
                 )

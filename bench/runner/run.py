@@ -17,7 +17,7 @@ from bench.records.record import Record
 from bench.records.store import Store
 from bench.runner.estimate import Estimator
 from bench.runner.launcher import Launcher
-from bench.runner.measure import VAL_STEPS, Interrupted, NoData, find_data, measure
+from bench.runner.measure import VAL_STEPS, Interrupted, NoData, check_trainable, look_for_data, measure
 
 PHASE_LIMIT = 600.0
 
@@ -180,12 +180,13 @@ class Run:
         return Outcome(Status.INTERRUPTED, reason)
 
     def _data_for(self, planned: Planned) -> dict[str, Any]:
-        """The data set of a case; cases for which :func:`find_data` would find the same one share it."""
+        """The data set of a case; cases for which :func:`look_for_data` would find the same one share it."""
         recipe = planned.recipe
         batch = planned.case.batch if recipe.data == "coco-like" else 0
         key = recipe.data, batch * recipe.data_steps, batch * VAL_STEPS * recipe.with_val, recipe.data_seed
         if key not in self._data:
-            self._data[key] = find_data(self._launcher, planned)
+            self._data[key] = look_for_data(self._launcher, planned)
+        check_trainable(planned, self._data[key])
         return self._data[key]
 
     def _unstarted(self, planned: Planned, outcome: Outcome, extra: dict[str, Any] | None = None) -> Record:

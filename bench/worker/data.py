@@ -18,8 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .refusal import Refused
-
 POOL_IMAGES = 128
 VAL_IMAGES = 2
 CLASSES = 80
@@ -52,53 +50,36 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
     base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
     pool = base / "pool"
     if not (pool / "pool.json").exists():
-        _into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
+        into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
     fingerprint = json.loads((pool / "pool.json").read_text())["fingerprint"]
     counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
     listing = base / f"n{counts['train']:06d}-{counts['val']:06d}"
     if not (listing / "data.yaml").exists():
-        _into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts))
+        into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts))
     return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
 
 
-def image_files(source: str | list[str]) -> list[str]:
-    """Images of one split of a data set: folders, or text files that list them ("./" means beside the text file)."""
-    from ultralytics.data.utils import IMG_FORMATS
+def training_images(yaml: str) -> list[str]:
+    """The training images that Ultralytics uses, in its order.
 
-    files: list[str] = []
-    for part in source if isinstance(source, list) else [source]:
-        path = Path(part)
-        if path.is_dir():
-            files += sorted(str(f) for f in path.rglob("*") if f.suffix[1:].lower() in IMG_FORMATS)
-        elif path.is_file():
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-            files += [str(path.parent / line) if line.startswith("./") else line for line in lines if line.strip()]
-    return files
-
-
-def inspect(yaml: str) -> dict[str, Any]:
-    """What a user's own data set is; the same keys as :func:`provide`.
-
-    Raises:
-        Refused: where Ultralytics cannot read the yaml, or its training split has no images.
+    Args:
+        yaml: of a set that was made here, or the copy of a user's that :mod:`.user_data` made.
     """
-    from ultralytics.data.utils import check_det_dataset
-
-    try:
-        source = check_det_dataset(yaml)["train"]
-        files = image_files(source)
-    except Exception as error:
-        raise Refused("unsupported", f"data {yaml}: {' '.join(str(error).split())[:300]}") from error
-    if not files:
-        raise Refused("unsupported", f"data {yaml}: its training split {source} has no images.")
-    digest = hashlib.sha256()
-    for file in files:
-        size = os.path.getsize(file) if os.path.exists(file) else -1
-        digest.update(f"{os.path.basename(file)} {size}\n".encode())
-    return {"yaml": yaml, "fingerprint": digest.hexdigest()[:12], "images": len(files)}
+    listing = Path(yaml).with_name("images.json")
+    if listing.exists():
+        return [str(image) for image in json.loads(listing.read_text(encoding="ascii"))["used"]]
+    return Path(yaml).with_name("train.txt").read_text(encoding="utf-8").splitlines()
 
 
-def _into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
+def listed_images(yaml: str) -> int:
+    """How many training images the set lists, those included that Ultralytics leaves out; see above."""
+    listing = Path(yaml).with_name("images.json")
+    if listing.exists():
+        return int(json.loads(listing.read_text(encoding="ascii"))["listed"])
+    return len(training_images(yaml))
+
+
+def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
     """Make a folder beside its place and move it there whole; whoever comes second takes what is there.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
@@ -92,6 +93,7 @@ def after_import() -> None:
     _silence_what_is_loaded()
     _provide_font(Path(USER_CONFIG_DIR))
     keep_label_caches(Path(USER_CONFIG_DIR) / "labels")
+    leave_images_alone()
 
 
 def _silence_what_is_loaded() -> None:
@@ -127,6 +129,33 @@ def keep_label_caches(folder: Path) -> None:
 
     for module in (utils, dataset):
         module.load_dataset_cache_file, module.save_dataset_cache_file = load_ours, save_ours
+
+
+def leave_images_alone() -> None:
+    """Keep Ultralytics from writing a JPEG anew that has bytes after its end, or lacks its end.
+
+    It still decodes and encodes such a file, in memory: one that cannot be decoded is left out of the data set as ever.
+    Versions before 8.4.156 save it through Pillow at once, later ones through a function of their own.
+    """
+    import ultralytics.data.utils as utils
+    from PIL import ImageOps
+
+    class Unsaved:
+        def __init__(self, image: Any) -> None:
+            self._image = image
+
+        def save(self, file: Any, *arguments: Any, **options: Any) -> None:
+            self._image.save(io.BytesIO(), *arguments, **options)
+
+    class InMemory:
+        @staticmethod
+        def exif_transpose(image: Any) -> Any:
+            return Unsaved(ImageOps.exif_transpose(image))
+
+    if hasattr(utils, "_replace_image"):
+        utils._replace_image = lambda file, write: write(io.BytesIO())
+    else:
+        utils.ImageOps = InMemory
 
 
 def _provide_font(folder: Path) -> None:

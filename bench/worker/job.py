@@ -53,10 +53,10 @@ def train_plainly(job: dict[str, Any], channel: Channel, turns: Turns | None, te
 
 def find_data(job: dict[str, Any], channel: Channel, turns: Turns | None, team: Team) -> None:
     """Make the data set that the job describes if it is not there yet, or look at the user's own."""
-    from . import data
+    from . import data, user_data
 
     wanted = job["data"]
-    channel.send("data", **(data.inspect(wanted["yaml"]) if "yaml" in wanted else data.provide(wanted)))
+    channel.send("data", **(user_data.inspect(wanted) if "yaml" in wanted else data.provide(wanted)))
 
 
 def tell_marks(job: dict[str, Any], channel: Channel, turns: Turns | None, team: Team) -> None:

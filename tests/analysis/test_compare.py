@@ -266,6 +266,13 @@ def test_other_data_are_not_comparable_wherever_they_lie_under_the_same_name() -
     assert changed.differences == (Difference("data", "mine.yaml 111111111111", "mine.yaml 222222222222"),)
 
 
+def test_fingerprints_of_two_schemes_are_not_the_same_even_where_they_read_alike() -> None:
+    recipe = make_recipe(data="/home/me/mine.yaml")
+    old, new = Data("mine.yaml", "111111111111", 10), Data("mine.yaml", "111111111111", 10, scheme=2)
+    changed = one({"recipe": recipe, "data": old}, {"recipe": recipe, "data": new})
+    assert changed.differences == (Difference("data", "mine.yaml 111111111111", "mine.yaml 111111111111 (scheme 2)"),)
+
+
 def test_made_data_of_other_bits_are_other_data_here_and_the_same_recipe_on_another_machine() -> None:
     other = {"data": Data("coco-like", "222222222222", 1024)}
     assert one(b=other).standing is Standing.NOT_COMPARABLE

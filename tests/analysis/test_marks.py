@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bench.analysis.marks import DATA_BOUND, FELL_BACK, LEGEND, NO_TENSOR_CORES, commonest, kinds, marks
-from bench.records.record import Record, Window
+from bench.records.record import Data, Record, Window
 from tests.builders import make_record, make_steps
 
 
@@ -42,6 +42,24 @@ def test_a_step_that_waits_for_data_most_of_all_is_bound_by_them(share: float, b
 def test_a_modelled_window() -> None:
     steps = make_steps([0.3, 0.2, 0.2, 0.3] * 2, warmup=[0.5] * 4, cycle=16, timed_cycle=4)
     assert marks([seen(steps=steps)], []) == ["modelled"]
+
+
+@pytest.mark.parametrize(
+    ("images", "left_out", "mark"),
+    [
+        (100, {}, []),
+        (100, {"empty file": 1}, []),
+        (99, {"empty file": 1}, ["images left out (1 of 100: empty file)"]),
+        (3000, {"no image": 900, "a; b": 100}, ["images left out (1,000 of 4,000: no image, a, b)"]),
+    ],
+)
+def test_images_that_were_left_out_are_said_from_one_percent_on(
+    images: int, left_out: dict[str, int], mark: list[str]
+) -> None:
+    data = Data("mine.yaml", "111111111111", images, 2, left_out)
+    assert marks([seen(data=data)], []) == mark
+    assert marks([seen(data=data), seen(data=data)], []) == mark
+    assert [kind for text in mark for kind in kinds(text)] == ["images left out"] * len(mark)
 
 
 def test_a_repeat_that_failed_is_said_and_one_that_was_stopped_is_not() -> None:

@@ -9,7 +9,7 @@ import pytest
 from bench.cases import axes
 from bench.cases.recipe import pins_for
 from bench.errors import WrongUse
-from bench.worker import refusal
+from bench.worker import refusal, user_data
 from bench.worker.devices.cpu import Cpu
 from bench.worker.team import Alone
 from bench.worker.workloads import read_back, ultralytics_train
@@ -62,8 +62,10 @@ def test_a_batch_that_does_not_fit_is_halved_when_ultralytics_is_left_alone(full
 
 
 def test_a_batch_that_does_not_fit_ends_the_case(full, arguments):
+    session = Quiet()
+    session.data = arguments["data"]
     with pytest.raises(RuntimeError, match="MPS backend out of memory") as caught:
-        ultralytics_train.train(Quiet(), arguments)
+        ultralytics_train.train(session, arguments)
     assert refusal.from_exception(caught.value).status == "out_of_memory"
 
 
@@ -142,6 +144,12 @@ def test_a_cache_without_memory_is_left_out_and_is_noticed(set_up, monkeypatch):
 
 
 @pytest.fixture
+def look(tmp_path):
+    """Looks at a data set of a user, and gives the path of the yaml that training gets."""
+    return lambda yaml: user_data.inspect({"yaml": str(yaml), "root": str(tmp_path / "cache")})["yaml"]
+
+
+@pytest.fixture
 def own_set(data, tmp_path):
     """The made set's first four images in folders of their own; the path of its yaml file."""
     pool = Path(data).parent / "train"
@@ -156,10 +164,10 @@ def own_set(data, tmp_path):
     return yaml
 
 
-def test_arrays_beside_images_are_read_in_their_place_and_are_noticed(set_up, own_set, tmp_path):
+def test_arrays_beside_images_are_read_in_their_place_and_are_noticed(set_up, look, own_set, tmp_path):
     import numpy
 
-    trainer = set_up(data=str(own_set), batch=2)
+    trainer = set_up(data=look(own_set), batch=2)
     assert read_back.of_trainer(trainer, Cpu())["cache"] is False
     images = tmp_path / "own" / "images" / "train"
     numpy.save(images / "0001.npy", numpy.zeros((8, 8, 3), numpy.uint8))
@@ -178,16 +186,20 @@ def test_less_data_and_fewer_classes_are_noticed(set_up, name, value, pinned, re
     assert f"{name} {pinned} was asked, {name} {value} would run." in refused(runs)
 
 
-def test_images_that_cannot_be_read_are_counted(set_up, own_set, tmp_path):
+def test_images_that_cannot_be_read_are_counted(set_up, look, own_set, tmp_path):
     (tmp_path / "own" / "images" / "train" / "0002.jpg").write_bytes(b"no image")
-    runs = training(set_up(data=str(own_set), batch=3))
+    yaml = look(own_set)
+    runs = training(set_up(data=yaml, batch=3))
     assert (runs["images"], runs["images_dropped"]) == (3, 1)
+    ultralytics_train.check_images(runs, yaml)
+    with pytest.raises(refusal.Refused, match=r"had 3 images when it was looked at, and has 2 now"):
+        ultralytics_train.check_images({**runs, "images": 2}, yaml)
 
 
-def test_the_head_keeps_as_many_boxes_as_the_fullest_image_has(set_up, own_set, tmp_path):
+def test_the_head_keeps_as_many_boxes_as_the_fullest_image_has(set_up, look, own_set, tmp_path):
     crowd = "".join(f"0 {0.01 + i * 0.003:.4f} 0.5 0.01 0.01\n" for i in range(310))
     (tmp_path / "own" / "labels" / "train" / "0000.txt").write_text(crowd)
-    trainer = set_up(data=str(own_set), batch=2)
+    trainer = set_up(data=look(own_set), batch=2)
     head = trainer.model.model[-1].max_det
     assert training(trainer)["head_max_det"] == head
     assert head in (300, 310)  # 300 in versions that leave it alone

@@ -6,8 +6,10 @@ import pytest
 
 from bench.analysis.uncertainty import rate_of
 from bench.errors import WrongUse
-from bench.face import MOST_PROCESSES, PRECISION_PROCESSES
+from bench.face import MOST_PROCESSES, PRECISION_PROCESSES, _same_data
 from bench.records import store
+from bench.records.record import Data
+from tests.builders import make_record
 from tests.face.sessions import face, measure_all
 from tests.runner.conftest import launcher
 
@@ -155,6 +157,21 @@ def test_what_was_measured_on_other_data_of_the_same_name_is_measured_again(face
     measure_all(second)
     records, _ = store.read([second.store.folder])
     assert len({record.data.fingerprint for record in [*first.run.records, *records]}) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"fingerprint": "222222222222"}, False),
+        ({"scheme": 3}, False),
+        ({"newest": 1795373120.0}, False),  # six seconds after the record began
+    ],
+)
+def test_data_are_the_same_where_nothing_was_changed_since(changes, same):
+    record = make_record(started="2026-11-22T18:45:14+00:00", data=Data("mine.yaml", "111111111111", 10, 2))
+    now = {"fingerprint": "111111111111", "scheme": 2, "newest": 1795373114.5, **changes}
+    assert _same_data(record, now) is same
 
 
 @pytest.mark.parametrize("processes", ["0", "-1", "two", "1000", "2.5"])

@@ -15,6 +15,8 @@ import pytest
         (["--model", "yolov99n"], "model 'yolov99n' is unknown to Ultralytics"),
         (["--model", "missing/best.pt"], "model 'missing/best.pt': there is no such file."),
         (["--data", "missing.yaml"], "data 'missing.yaml': there is no such file"),
+        (["--data", "bench/cases"], "data 'bench/cases' is a folder: name the data yaml in it."),
+        (["--data", "https://example.com/set.zip"], "data 'https://example.com/set.zip': nothing is fetched; fetch"),
         (["--time-budget", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m."),
         (["--resume", "20200101-000000-abc"], "run '20200101-000000-abc' is not in"),
         (["--run", "../elsewhere"], "run '../elsewhere' cannot be the name of a folder"),

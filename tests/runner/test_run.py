@@ -162,6 +162,16 @@ def test_cases_share_a_data_set_only_where_they_would_find_the_same(launcher, mo
     assert images(8, data_steps=4, data_seed=1) == [(32, 0, 1)]
 
 
+def test_a_data_set_without_labels_is_predicted_on_and_not_trained_on(launcher, monkeypatch, tmp_path):
+    data = {"yaml": "own.yaml", "fingerprint": "1", "images": 4, "no_training": "data own.yaml: it has no labels."}
+    monkeypatch.setattr("bench.runner.run.look_for_data", lambda launcher, planned: data)
+    plans = [plan(mode="predict"), plan()]
+    run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())
+    predicted, trained = map(run.measure, plans)
+    assert predicted.outcome.status is Status.MEASURED
+    assert (trained.outcome.status, trained.outcome.reason) == (Status.UNSUPPORTED, data["no_training"])
+
+
 # Several processes of a case
 
 

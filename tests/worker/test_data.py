@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from bench.worker import data
-from bench.worker.refusal import Refused
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -124,7 +123,7 @@ def test_whoever_comes_second_takes_what_the_first_made(tmp_path: Path) -> None:
         target.mkdir()
         (target / "first").touch()
 
-    data._into_place(target, "first", make)
+    data.into_place(target, "first", make)
     assert [path.name for path in target.iterdir()] == ["first"]
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
@@ -133,7 +132,7 @@ def test_what_is_not_whole_any_more_is_made_anew(tmp_path: Path) -> None:
     target = tmp_path / "pool"
     target.mkdir()
     (target / "left over").touch()
-    data._into_place(target, "mark", lambda folder: (folder / "mark").touch())
+    data.into_place(target, "mark", lambda folder: (folder / "mark").touch())
     assert [path.name for path in target.iterdir()] == ["mark"]
 
 
@@ -176,70 +175,7 @@ def test_labels_are_like_cocos() -> None:
     assert 0.3 < sum(small) / len(small) < 0.5  # COCO: 0.41
 
 
-# The user's own
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    """A data set of two training images; nobody looks into them here."""
-    for split, names in (("train", ("a.jpg", "b.PNG", "notes.md")), ("val", ("c.jpg",))):
-        (tmp_path / "images" / split).mkdir(parents=True)
-        for name in names:
-            (tmp_path / "images" / split / name).write_bytes(b"image")
-    yaml = tmp_path / "own.yaml"
-    yaml.write_text(f"path: {tmp_path}\ntrain: images/train\nval: images/val\nnames:\n  0: thing\n")
-    return yaml
-
-
-def test_a_data_set_of_the_user(own: Path) -> None:
-    found = data.inspect(str(own))
-    assert (found["yaml"], found["images"]) == (str(own), 2)
-    assert data.inspect(str(own)) == found
-
-
-def test_its_fingerprint_changes_with_its_files(own: Path) -> None:
-    before = data.inspect(str(own))
-    (own.parent / "images" / "train" / "a.jpg").write_bytes(b"another image")
-    resized = data.inspect(str(own))
-    (own.parent / "images" / "train" / "d.jpg").write_bytes(b"image")
-    longer = data.inspect(str(own))
-    assert len({found["fingerprint"] for found in (before, resized, longer)}) == 3
-    assert longer["images"] == 3
-
-
-def test_what_was_made_can_be_inspected_too(provide: Callable[..., Made]) -> None:
-    assert data.inspect(provide(7)["yaml"])["images"] == 7
-
-
-def test_lines_of_a_listing(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf./a.jpg\n\n/data/b.jpg\n")
-    assert data.image_files(str(tmp_path / "list.txt")) == [str(tmp_path / "a.jpg"), "/data/b.jpg"]
-    assert data.image_files([str(tmp_path / "none"), str(tmp_path / "list.txt")])[1:] == ["/data/b.jpg"]
-
-
-def refusal(yaml: Path) -> str:
-    with pytest.raises(Refused) as caught:
-        data.inspect(str(yaml))
-    assert caught.value.status == "unsupported"
-    assert "\n" not in caught.value.reason
-    return caught.value.reason
-
-
-def test_a_yaml_that_is_not_there(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "none.yaml").startswith(f"data {tmp_path}/none.yaml: ")
-
-
-def test_a_yaml_without_a_split(tmp_path: Path) -> None:
-    (tmp_path / "half.yaml").write_text(f"path: {tmp_path}\ntrain: images\nnames:\n  0: thing\n")
-    assert "val" in refusal(tmp_path / "half.yaml")
-
-
-def test_a_yaml_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "junk.yaml").write_text("just words")
-    assert refusal(tmp_path / "junk.yaml").startswith(f"data {tmp_path}/junk.yaml: ")
-
-
-def test_a_split_without_images(own: Path) -> None:
-    for file in (own.parent / "images" / "train").iterdir():
-        file.unlink()
-    assert refusal(own) == f"data {own}: its training split {own.parent}/images/train has no images."
+def test_images_of_a_made_set_are_those_of_its_list(provide: Callable[..., Made]) -> None:
+    made = provide(5)
+    assert data.training_images(made["yaml"]) == listing(made)
+    assert data.listed_images(made["yaml"]) == 5

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from .. import effective
-from ..data import image_files
+from ..data import listed_images
 from ..devices import Device
 from ..environment import family
 
@@ -219,7 +219,7 @@ def _dropped(trainer: Any) -> int:
     """Images of the training split that are not in the data set, although the recipe wants all of them."""
     if getattr(trainer.args, "fraction", 1.0) != 1.0:
         return 0
-    return max(len(image_files(trainer.data["train"])) - len(trainer.train_loader.dataset), 0)
+    return max(listed_images(str(trainer.args.data)) - len(trainer.train_loader.dataset), 0)
 
 
 def _npy_files(dataset: Any) -> bool:

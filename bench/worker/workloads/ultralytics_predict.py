@@ -7,10 +7,11 @@ batch whatever its length, and a tensor ignores batch and size alike.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-from ..data import image_files
+from ..data import training_images
 from ..refusal import Refused
 from ..session import Session, WindowComplete
 from . import layers, read_back
@@ -30,13 +31,41 @@ def precision(amp: str) -> dict[str, Any]:
 
 
 def one_batch(session: Session) -> Path:
-    """A text file that lists as many training images as the case has in a batch."""
-    from ultralytics.data.utils import check_det_dataset
+    """A text file that lists as many training images as the case has in a batch: the first ones that training uses.
 
-    files = image_files(check_det_dataset(session.data)["train"])
+    It lists links to them, since a name may hold what Ultralytics takes for a pattern, or what a text file cannot hold.
+    """
+    folder = Path(session.scratch) / "batch"
+    folder.mkdir()
+    links = []
+    for number, image in enumerate(training_images(session.data)[: session.case["batch"]]):
+        links.append(folder / f"{number:06d}{Path(image).suffix}")
+        links[-1].symlink_to(image)
     listing = Path(session.scratch) / "batch.txt"
-    listing.write_text("\n".join(files[: session.case["batch"]]) + "\n")
+    listing.write_text("".join(f"{link}\n" for link in links), encoding="utf-8")
     return listing
+
+
+def first_call(predictor: Any, source: Path) -> Any:
+    """The results of the first call, which shows shape and batch and is the coldest of all.
+
+    Raises:
+        Refused: where an image of the batch cannot be decoded, although it passed Ultralytics' check of the data set:
+            it would be left out, and a smaller batch be timed.
+    """
+    from ultralytics.utils.patches import imread
+
+    links = [Path(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    try:
+        found = list(predictor(source))
+    except (IndexError, ZeroDivisionError, StopIteration):  # versions differ in what they do with an empty batch
+        found = []
+    if len(found) < len(links):
+        for link in links:
+            if imread(str(link)) is None:
+                reason = f"image {os.readlink(link)} passes Ultralytics' check and cannot be decoded: remove it."
+                raise Refused("unsupported", reason)
+    return found
 
 
 def predictor_class(session: Session) -> type:
@@ -82,7 +111,7 @@ def run(session: Session) -> None:
     predictor = predictor_class(session)(overrides=arguments)
     predictor.setup_model(model=YOLO(file).model, verbose=False)
     session.set_threads()
-    first = predictor(source)  # shows shape and batch, and is the coldest call of all
+    first = first_call(predictor, source)
     session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
 
     def settings() -> dict[str, Any]:

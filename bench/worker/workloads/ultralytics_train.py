@@ -6,10 +6,12 @@ back, and it neither validates nor saves.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
 
+from ..data import training_images
 from ..devices import Device
 from ..refusal import Refused
 from ..session import Session, WindowComplete
@@ -103,6 +105,11 @@ def run(session: Session) -> None:
     arguments = overrides(session)
     try:
         train(session, arguments)
+    except FileNotFoundError as error:
+        if (found := re.search(r"Image Not Found (.+)", str(error))) is None:
+            raise
+        reason = f"image {found[1].strip()} passes Ultralytics' check and cannot be decoded: remove it."
+        raise Refused("unsupported", reason, axes=("mode",)) from error
     except (TypeError, ValueError, SyntaxError) as error:
         said = str(error)
         if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
@@ -125,6 +132,7 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
             trainer.scaler._init_scale = session.loss_scale
         _probe_autocast(session.case, trainer)
         settings = read_back.of_trainer(trainer, session.device)
+        check_images(settings, session.data)
         if session.compare_losses:
             agreement.check(trainer, session.device, session.checks)
             session.device.release()
@@ -171,6 +179,18 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
             works.look_again(trainer, 0)
             works.verdict(len(session.stopwatch.seconds))
         raise
+
+
+def check_images(settings: dict[str, Any], yaml: str) -> None:
+    """The data set that is trained on has as many images as were found to be used.
+
+    Raises:
+        Refused: with status ``substituted`` where it changed since.
+    """
+    expected = len(training_images(yaml))
+    if settings["images"] != expected and settings["fraction"] == 1.0:
+        reason = f"The data set had {expected} images when it was looked at, and has {settings['images']} now."
+        raise Refused("substituted", f"{reason} Measure again when it no longer changes.")
 
 
 def mark_backward(trainer: Any) -> None:

@@ -1,0 +1,128 @@
+"""Why Ultralytics leaves an image of a data set out: a kind to count by, and a sentence with file and line."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, NamedTuple
+
+ROW = "a row is 'class x y width height', from 0 to 1 as shares of the image"
+
+
+class LeftOut(NamedTuple):
+    """Why an image is left out.
+
+    Attributes:
+        kind: a few words, the same for every image of the same trouble.
+        sentence: what is wrong with this one, and what to do.
+    """
+
+    kind: str
+    sentence: str
+
+
+def why_left_out(image: str, label: str, data: dict[str, Any]) -> LeftOut:
+    """Ask the measured Ultralytics why it leaves an image out.
+
+    Args:
+        image: its file.
+        label: the file of its labels, which need not exist.
+        data: the data set, with ``names`` and, for poses, ``kpt_shape``.
+    """
+    from ultralytics.data.utils import verify_image_label
+
+    points, dimensions = data.get("kpt_shape") or (0, 0)
+    try:
+        message = str(verify_image_label((image, label, "", False, len(data["names"]), points, dimensions, False))[-1])
+    except Exception as error:  # it handles what it expects
+        message = str(error)
+    found = of_image(image, message)
+    if found is None and os.path.isfile(label):
+        found = of_labels(label, len(data["names"]))
+    words = " ".join(message.rpartition("ignoring corrupt image/label: ")[2].split())
+    return found or LeftOut("refused by Ultralytics", words or "it gave no reason")
+
+
+IMAGE_TROUBLES = (
+    ("exceeds limit", "image too large", "it has more pixels than Pillow opens: make it smaller"),
+    ("<10 pixels", "image too small", "it is less than 10 pixels high or wide"),
+    ("nvalid image format", "image format", "its content is of a format that Ultralytics does not take: convert it"),
+    ("cannot identify image", "no image", "it holds no image: remove it, or fetch it again"),
+    ("pi_heif", "no image", "it holds no image that Pillow knows: remove it, or convert it to JPEG or PNG"),
+    ("pi-heif", "no image", "it holds no image that Pillow knows: remove it, or convert it to JPEG or PNG"),
+    ("truncated", "damaged image", "it ends too early: fetch it again"),
+    ("broken", "damaged image", "it is damaged: fetch it again"),
+)
+"""What Pillow and Ultralytics say of an image, the kind that this is, and what to do."""
+
+
+def of_image(image: str, message: str) -> LeftOut | None:
+    """What is wrong with an image file; None where the message is about its labels."""
+    try:
+        if not os.stat(image).st_size:
+            return LeftOut("empty file", "it is empty: remove it, or fetch it again")
+        with open(image, "rb"):
+            pass
+    except FileNotFoundError:
+        return LeftOut(
+            "missing file",
+            "it does not exist: correct the list that names it",
+        )
+    except OSError as error:
+        return LeftOut("unreadable file", f"it cannot be read ({error.strerror})")
+    for words, kind, sentence in IMAGE_TROUBLES:
+        if words in message:
+            return LeftOut(kind, sentence)
+    return None
+
+
+def of_labels(label: str, classes: int) -> LeftOut | None:
+    """The first row of a label file that a detection data set of so many classes cannot have; None if there is none."""
+    place = os.path.basename(label)
+    try:
+        with open(label, encoding="utf-8-sig") as opened:
+            lines = opened.read().splitlines()
+    except UnicodeDecodeError:
+        return LeftOut("labels not UTF-8", f"its label file {place} is no UTF-8 text: save it as such")
+    except OSError as error:
+        return LeftOut("unreadable labels", f"its label file {place} cannot be read ({error.strerror})")
+    rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+    widths = {len(row) for _, row in rows}
+    for number, row in rows:
+        if (wrong := _row_error(row, classes, widths)) is not None:
+            return LeftOut(wrong.kind, f"{place}, line {number}: {wrong.sentence}")
+    return None
+
+
+def _row_error(row: list[str], classes: int, widths: set[int]) -> LeftOut | None:
+    """What is wrong with one row of a label file.
+
+    Args:
+        row: the class, then coordinates.
+        classes: how many the data set has.
+        widths: numbers of fields that rows of this file have.
+    """
+    values = []
+    for field in row:
+        if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", field):
+            return LeftOut("label is no number", f"'{field}' is no number; {ROW}, with the number of a class")
+        values.append(float(field))
+    if len(widths) > 1 and max(widths) > 6 and len(row) == 5:
+        return LeftOut("boxes among polygons", "a box in a file that has polygons too; use one kind of rows")
+    if len(widths) > 1 and len(row) != max(widths):
+        return LeftOut("rows of several lengths", f"{len(row)} fields where others have {max(widths)}; {ROW}")
+    if len(row) < 5 or len(row) == 6:
+        return LeftOut("number of fields", f"{len(row)} fields; {ROW}")
+    number, coordinates = values[0], values[1:]
+    if number % 1:
+        return LeftOut("class is no whole number", f"class {row[0]}; classes are whole numbers from 0")
+    if number < 0 or min(coordinates) < 0:
+        return LeftOut("negative value", f"'{row[values.index(min(values))]}' is negative; {ROW}")
+    if max(coordinates) > 1.01:
+        field = row[1 + coordinates.index(max(coordinates))]
+        return LeftOut("coordinates above 1", f"'{field}' is above 1; {ROW}, not in pixels")
+    if number >= classes:
+        return LeftOut(
+            "class out of range", f"class {int(number)} of a data set with {classes} classes; correct it, or 'names:'"
+        )
+    return None

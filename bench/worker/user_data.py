@@ -1,0 +1,360 @@
+"""A data set of the user: looked at read-only, by the rules of the Ultralytics that is measured.
+
+Ultralytics fetches what a data yaml names under ``download:``, runs a script that stands there, and writes a damaged
+JPEG anew. Here nothing is fetched, run or written: training and prediction get a copy of the yaml without
+``download:`` and with absolute paths, in this suite's own cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import label_errors
+from .data import into_place
+from .refusal import Refused
+
+SCHEME = 2
+"""Number of the rule by which :func:`fingerprint` works; raise it with every change, so that old ones are not compared
+with new ones. Scheme 1 was of the names and sizes of the training images alone."""
+
+SMALL = 2**14
+"""Bytes up to which an image is read for the fingerprint; of a larger one size and name count."""
+
+LISTING = "images.json"
+"""The file beside a copied yaml that lists the training images which Ultralytics uses, in its order."""
+
+NOT_MEANT = ("path", "train", "val", "test", "minival", "yaml_file", "download")
+"""Keys of a data yaml that say where a set is, not what it is."""
+
+
+class Split(NamedTuple):
+    """Images of one split.
+
+    Attributes:
+        listed: all that Ultralytics finds, by its own rules and in its order.
+        used: those that it keeps after it has looked at images and labels.
+    """
+
+    listed: list[str]
+    used: list[str]
+
+
+def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Look at a data set of the user.
+
+    Args:
+        wanted: ``yaml`` (absolute path of the user's file, or the name of one that Ultralytics brings, which may be
+            fetched) and ``root`` (folder of the cache).
+
+    Returns:
+        ``yaml`` (copy for Ultralytics), ``fingerprint`` with its ``scheme``, ``images`` (that are used for training),
+        ``listed`` (that were found), ``left_out`` (how many others, by reason), ``left_out_first`` (a sentence on the
+        first of them), ``no_training`` (why the set cannot be trained on, or empty) and ``newest`` (seconds since the
+        epoch at which the last of its files was changed).
+
+    Raises:
+        Refused: with status ``unsupported`` where it cannot be used at all.
+    """
+    yaml = wanted["yaml"]
+    root = Path(wanted["root"])
+    data = resolve(yaml, root)
+    train = split_of(data["train"], data)
+    if not train.listed:
+        sentence = f"its 'train:' ({shown(data['train'])}) has no images that Ultralytics takes"
+        raise refused(yaml, f"{sentence}; name a folder of images, or a UTF-8 text file with a path per line")
+    missing = list((Counter(train.listed) - Counter(train.used)).elements())
+    reasons = [label_errors.why_left_out(image, label_of(image), data) for image in missing]
+    place = Path(str(data["path"]))
+    first = f"{relative(missing[0], place)}: {reasons[0].sentence}" if missing else ""
+    left_out = dict(Counter(reason.kind for reason in reasons).most_common())
+    if not train.used:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in left_out.items())
+        raise refused(
+            yaml, f"none of its {len(train.listed)} training images can be used: {kinds}. The first is {first}"
+        )
+    copied = {key: value for key, value in data.items() if key not in ("yaml_file", "download")}
+    listing = json.dumps({"listed": len(train.listed), "used": train.used})
+    validation, no_validation = validation_of(data)
+    digest, newest = fingerprint(data, {"train": train.listed, "val": validation.listed})
+    return {
+        "yaml": str(copy_of({**copied, "path": str(place)}, listing, root)),
+        "fingerprint": digest,
+        "scheme": SCHEME,
+        "images": len(train.used),
+        "listed": len(train.listed),
+        "left_out": left_out,
+        "left_out_first": first,
+        "no_training": why_no_training(yaml, train, no_validation),
+        "newest": newest,
+    }
+
+
+def refused(yaml: str, sentence: str) -> Refused:
+    """The outcome of a data set that cannot be used."""
+    return Refused("unsupported", f"data {yaml}: {sentence.rstrip('.')}.")
+
+
+def shown(source: Any) -> str:
+    """One path, or several with commas between."""
+    return ", ".join(map(str, source)) if isinstance(source, list) else str(source)
+
+
+def relative(file: str, root: Path) -> str:
+    """A path from the folder of the data set, where it lies in there."""
+    return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
+
+
+def parts_of(source: Any) -> list[str]:
+    """The paths of a split: one or several."""
+    return [str(part) for part in (source if isinstance(source, list) else [source] if source else [])]
+
+
+def resolve(yaml: str, root: Path) -> dict[str, Any]:
+    """What Ultralytics makes of a data yaml: names, channels, absolute paths of the splits.
+
+    Args:
+        yaml: see :func:`inspect`.
+        root: folder of the cache.
+
+    Raises:
+        Refused: with one sentence on what is wrong in it, or on what is missing and how to get it.
+    """
+    from ultralytics.data.utils import check_det_dataset
+
+    if not os.path.isabs(yaml):  # Ultralytics' own, which the user named: it may fetch it
+        try:
+            return dict(check_det_dataset(yaml))
+        except Exception as error:
+            sentence = f"Ultralytics could not fetch it ({said(error)}): fetch it yourself, and name its yaml by --data"
+            raise refused(yaml, sentence) from error
+    data = read_yaml(yaml)
+    download = data.pop("download", None)
+    if "val" not in data and "validation" in data:
+        data["val"] = data.pop("validation")
+    # A split is resolved under the name minival as well, and it alone may be missing without an error.
+    asked = {**data, "path": str(data.get("path") or Path(yaml).parent), "val": None, "minival": data.get("val")}
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=root) as folder:
+        copy = Path(folder) / "data.yaml"
+        write_yaml(copy, asked)
+        try:
+            found = dict(check_det_dataset(str(copy), autodownload=False))
+        except Exception as error:
+            raise refused(yaml, said(error)) from error
+    found["val"] = found.pop("minival")
+    for part in parts_of(found["train"]):
+        if not os.path.exists(part):
+            raise refused(yaml, missing_path("train", part, data, download))
+    if any(not os.path.exists(part) for part in parts_of(found["val"])):
+        found["missing_val"] = missing_path(
+            "val", next(part for part in parts_of(found["val"]) if not os.path.exists(part)), data, download
+        )
+    return found
+
+
+def said(error: BaseException) -> str:
+    """What an exception of Ultralytics says, in one line and without its pictures."""
+    text = " ".join(str(error).replace("\N{CROSS MARK}", "").split())
+    return text or type(error).__name__
+
+
+def read_yaml(yaml: str) -> dict[str, Any]:
+    """The user's data yaml.
+
+    Raises:
+        Refused: where it cannot be read, or is no data yaml.
+    """
+    from ultralytics.utils import YAML
+
+    if not yaml.lower().endswith((".yaml", ".yml")):
+        raise refused(yaml, "it is no data yaml: unpack an archive yourself, and name the .yaml file of the data set")
+    try:
+        with open(yaml, "rb"):
+            pass
+        data = YAML.load(yaml)
+    except OSError as error:
+        raise refused(yaml, f"it cannot be read ({error.strerror})") from error
+    except Exception as error:
+        raise refused(yaml, f"it is no YAML: {yaml_problem(error)}") from error
+    if (wrong := what_is_wrong(data)) is not None:
+        raise refused(yaml, wrong)
+    return dict(data)
+
+
+def yaml_problem(error: BaseException) -> str:
+    """Line and trouble of a file that is no YAML; Ultralytics wraps what the parser says in an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (mark := getattr(cause, "problem_mark", None)) is not None:
+            return f"line {mark.line + 1}: {getattr(cause, 'problem', None) or said(cause)}"
+        cause = cause.__cause__ or cause.__context__
+    return said(error)
+
+
+def what_is_wrong(data: Any) -> str | None:
+    """The first thing in a data yaml that is not as it has to be; None where all is."""
+    if not isinstance(data, dict) or not data:
+        return "it holds no settings: a data yaml has 'train:', 'val:' and 'names:'"
+    if "backbone" in data and "head" in data:
+        return "it describes a model: give it with --model"
+    for key in ("train", "val", "test"):
+        value = data.get(key)
+        if value is not None and not isinstance(value, str) and not _are_texts(value):
+            return f"its '{key}:' is {value!r}: write the path of a folder or a text file, or a list of them"
+    if not data.get("train"):
+        return "it has no 'train:': write the folder of the training images there"
+    names, count, channels = data.get("names"), data.get("nc"), data.get("channels", 3)
+    if names is None and count is None:
+        return "it has neither 'names:' nor 'nc:': write the names of the classes"
+    if names is not None and not isinstance(names, (list, dict)):
+        return f"its 'names:' is {names!r}: write a list of names, or 'number: name' lines"
+    if names is not None and not names:
+        return "its 'names:' is empty: write the names of the classes"
+    if count is not None and (not str(count).isdigit() or int(count) < 1):
+        return f"its 'nc:' is {count!r}: write the number of classes"
+    if names is not None and count is not None and len(names) != int(count):
+        return f"its 'names:' has {len(names)} names and its 'nc:' is {count}: they have to agree"
+    if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
+        return f"its 'channels:' is {channels!r}: write how many channels an image has, such as 3"
+    return None
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
+
+
+def missing_path(key: str, path: str, data: dict[str, Any], download: Any) -> str:
+    """A sentence on a path that does not exist, and how to get what belongs there."""
+    from ultralytics.data.utils import DATASETS_DIR
+
+    text = f"its '{key}:' names {path!r}, which does not exist"
+    if isinstance(download, str) and download.strip():
+        lines = download.strip().splitlines()
+        what = lines[0] if len(lines) == 1 else f"a script of {len(lines)} lines"
+        return f"{text}; its 'download:' ({what}) is not run here, and nothing is fetched: do that yourself first"
+    if data.get("path") and not os.path.isabs(str(data["path"])):
+        return (
+            f"{text}: its 'path: {data['path']}' is looked for in the current folder, then in {DATASETS_DIR}; "
+            "write an absolute path there"
+        )
+    return f"{text}: correct it"
+
+
+def split_of(source: Any, data: dict[str, Any]) -> Split:
+    """Images of a split as Ultralytics' own data set class lists and keeps them; empty where it finds none.
+
+    What it read of the labels is cached, and training reads it from there.
+    """
+    from ultralytics.data.dataset import YOLODataset
+
+    class Listing(YOLODataset):  # type: ignore[misc]
+        im_files: list[str]
+
+        def get_labels(self) -> Any:
+            listed.extend(self.im_files)
+            try:
+                return super().get_labels()
+            except RuntimeError:  # not one image is left
+                self.im_files = []
+                return []
+
+    listed: list[str] = []
+    try:
+        found = Listing(img_path=source, data=data, task="detect", augment=False)
+    except FileNotFoundError:  # no images, or a list that is no text
+        return Split([], [])
+    return Split(listed, [str(image) for image in found.im_files])
+
+
+def validation_of(data: dict[str, Any]) -> tuple[Split, str]:
+    """The validation split, and why training cannot be set up with it (or an empty string)."""
+    if data.get("missing_val"):
+        return Split([], []), str(data["missing_val"])
+    if not data.get("val"):
+        return Split([], []), "its 'val:' is empty: write a folder of images there; that of 'train:' will do"
+    found = split_of(data["val"], data)
+    if not found.used:
+        return found, f"its 'val:' ({shown(data['val'])}) has no images that Ultralytics can use"
+    return found, ""
+
+
+def why_no_training(yaml: str, train: Split, no_validation: str) -> str:
+    """Why a set whose images can be read cannot be trained on; empty where it can."""
+    labels = [label_of(image) for image in train.used]
+    if not any(map(os.path.isfile, labels)):
+        sentence = f"none of its {len(train.used)} training images has labels; they are looked for in {labels[0]!r}"
+        return refused(yaml, f"{sentence} and so on").reason
+    if no_validation:
+        return refused(yaml, no_validation).reason
+    array = next((a for image in train.used if os.path.exists(a := str(Path(image).with_suffix(".npy")))), None)
+    if array:
+        sentence = f"Ultralytics reads {array!r} in place of the image beside which it lies, and may rewrite it"
+        return refused(yaml, f"{sentence}: move .npy files elsewhere").reason
+    return ""
+
+
+def label_of(image: str) -> str:
+    """The label file of an image, by Ultralytics' rule."""
+    from ultralytics.data.utils import img2label_paths
+
+    return str(img2label_paths([image])[0])
+
+
+def fingerprint(data: dict[str, Any], splits: dict[str, list[str]]) -> tuple[str, float]:
+    """What a data set is, wherever it lies: twelve hexadecimal digits, and when its files were last changed.
+
+    Over the yaml's meaning; of every image its place in the set and its size, and its content up to :data:`SMALL`
+    bytes; of every label file its content.
+    """
+    root = Path(str(data["path"]))
+    meaning = {key: value for key, value in data.items() if key not in (*NOT_MEANT, "missing_val")}
+    digest = hashlib.sha256(json.dumps([SCHEME, meaning], sort_keys=True, default=str).encode())
+    newest = 0.0
+    for name, images in splits.items():
+        digest.update(f"\n{name}\n".encode())
+        for image in images:
+            for file, limit in ((image, SMALL), (label_of(image), None)):
+                size, changed, content = _read(file, limit)
+                newest = max(newest, changed)
+                digest.update(f"{os.fsencode(relative(file, root))!r} {size} ".encode())
+                digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:12], newest
+
+
+def _read(file: str, limit: int | None) -> tuple[int, float, bytes]:
+    """Size in bytes (-1 where there is no such file), time of the last change, and content where it is not larger."""
+    try:
+        facts = os.stat(file)
+        if limit is not None and facts.st_size > limit:
+            return facts.st_size, facts.st_mtime, b""
+        with open(file, "rb") as opened:
+            return facts.st_size, facts.st_mtime, opened.read()
+    except OSError:
+        return -1, 0.0, b""
+
+
+def write_yaml(file: Path, data: dict[str, Any]) -> None:
+    """A data yaml; paths become texts."""
+    from ultralytics.utils import YAML
+
+    YAML.save(file=file, data={key: str(value) if isinstance(value, Path) else value for key, value in data.items()})
+
+
+def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
+    """The copy of a yaml in the cache, beside :data:`LISTING`; made if it is not there yet."""
+    content = json.dumps(data, sort_keys=True, default=str) + listing
+    target = root / f"user-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+    def make(folder: Path) -> None:
+        (folder / LISTING).write_text(listing, encoding="ascii")
+        write_yaml(folder / "data.yaml", {k: v for k, v in data.items() if k != "missing_val"})
+
+    if not (target / "data.yaml").exists():
+        into_place(target, "data.yaml", make)
+    return target / "data.yaml"
