@@ -138,7 +138,8 @@ def leave_images_alone() -> None:
     Versions before 8.4.156 save it through Pillow at once, later ones through a function of their own.
     """
     import ultralytics.data.utils as utils
-    from PIL import ImageOps
+
+    exif_transpose = utils.ImageOps.exif_transpose
 
     class Unsaved:
         def __init__(self, image: Any) -> None:
@@ -150,7 +151,7 @@ def leave_images_alone() -> None:
     class InMemory:
         @staticmethod
         def exif_transpose(image: Any) -> Any:
-            return Unsaved(ImageOps.exif_transpose(image))
+            return Unsaved(exif_transpose(image))
 
     if hasattr(utils, "_replace_image"):
         utils._replace_image = lambda file, write: write(io.BytesIO())
