@@ -66,7 +66,7 @@ def of_image(image: str, message: str) -> LeftOut | None:
     except FileNotFoundError:
         return LeftOut(
             "missing file",
-            "it does not exist: correct the list that names it",
+            "it does not exist: remove the line or the link that names it",
         )
     except OSError as error:
         return LeftOut("unreadable file", f"it cannot be read ({error.strerror})")
@@ -111,6 +111,8 @@ def _row_error(row: list[str], classes: int, widths: set[int]) -> LeftOut | None
         return LeftOut("boxes among polygons", "a box in a file that has polygons too; use one kind of rows")
     if len(widths) > 1 and len(row) != max(widths):
         return LeftOut("rows of several lengths", f"{len(row)} fields where others have {max(widths)}; {ROW}")
+    if len(row) > 6 and not len(row) % 2:
+        return LeftOut("number of fields", f"{len(row)} fields; a polygon is a class and then pairs of coordinates")
     if len(row) < 5 or len(row) == 6:
         return LeftOut("number of fields", f"{len(row)} fields; {ROW}")
     number, coordinates = values[0], values[1:]

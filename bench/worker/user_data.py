@@ -146,7 +146,7 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
         try:
             found = dict(check_det_dataset(str(copy), autodownload=False))
         except Exception as error:
-            raise refused(yaml, said(error)) from error
+            raise refused(yaml, said(error).replace(str(copy), "its")) from error
     found["val"] = found.pop("minival")
     for part in parts_of(found["train"]):
         if not os.path.exists(part):
@@ -160,7 +160,8 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
 
 def said(error: BaseException) -> str:
     """What an exception of Ultralytics says, in one line and without its pictures."""
-    text = " ".join(str(error).replace("\N{CROSS MARK}", "").split())
+    told = error.args[0] if isinstance(error, KeyError) and error.args else error  # whose text is in quotes
+    text = " ".join(str(told).replace("\N{CROSS MARK}", "").split())
     return text or type(error).__name__
 
 
@@ -216,13 +217,23 @@ def what_is_wrong(data: Any) -> str | None:
         return f"its 'names:' is {names!r}: write a list of names, or 'number: name' lines"
     if names is not None and not names:
         return "its 'names:' is empty: write the names of the classes"
-    if count is not None and (not str(count).isdigit() or int(count) < 1):
+    if isinstance(names, dict) and (key := next((k for k in names if not str(k).isdigit()), None)) is not None:
+        return f"its 'names:' has the key {key!r}: write 'number: name' lines, from 0 on"
+    if count is not None and not _is_count(count):
         return f"its 'nc:' is {count!r}: write the number of classes"
-    if names is not None and count is not None and len(names) != int(count):
+    if names is not None and count is not None and len(names) != float(count):
         return f"its 'names:' has {len(names)} names and its 'nc:' is {count}: they have to agree"
     if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
         return f"its 'channels:' is {channels!r}: write how many channels an image has, such as 3"
     return None
+
+
+def _is_count(value: Any) -> bool:
+    """Whether a value is a whole number from 1, as a number or as a text (which newer versions take, such as 2.0)."""
+    try:
+        return not isinstance(value, bool) and float(value) >= 1 and float(value) == int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _are_texts(value: Any) -> bool:
@@ -287,9 +298,9 @@ def validation_of(data: dict[str, Any]) -> tuple[Split, str]:
 def why_no_training(yaml: str, train: Split, no_validation: str) -> str:
     """Why a set whose images can be read cannot be trained on; empty where it can."""
     labels = [label_of(image) for image in train.used]
-    if not any(map(os.path.isfile, labels)):
-        sentence = f"none of its {len(train.used)} training images has labels; they are looked for in {labels[0]!r}"
-        return refused(yaml, f"{sentence} and so on").reason
+    if not any(os.path.isfile(label) and os.path.getsize(label) for label in labels):
+        sentence = f"none of its {len(train.used)} training images has a box; label files are missing or empty"
+        return refused(yaml, f"{sentence}, the first is looked for in {labels[0]!r}").reason
     if no_validation:
         return refused(yaml, no_validation).reason
     array = next((a for image in train.used if os.path.exists(a := str(Path(image).with_suffix(".npy")))), None)

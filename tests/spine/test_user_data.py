@@ -77,7 +77,7 @@ def test_what_has_no_labels_is_predicted_on(forking, tmp_path):
     yaml = make(tmp_path / "set", images=4)
     for file in (tmp_path / "set" / "labels" / "train").iterdir():
         file.unlink()
-    with pytest.raises(NoData, match="none of its 4 training images has labels"):
+    with pytest.raises(NoData, match="none of its 4 training images has a box"):
         find_data(forking, tiny(batch=2, data=str(yaml)))
     record = run_one(forking, tmp_path, tiny(mode="predict", batch=2, data=str(yaml)))
     assert record.outcome.status.value == "measured", record.outcome.reason

@@ -167,6 +167,10 @@ LABELS = {
     "class is no whole number": ("0.5 0.5 0.5 0.3 0.3", "line 1: class 0.5"),
     "negative value": ("0 0.5 -0.5 0.3 0.3", "line 1: '-0.5' is negative"),
     "number of fields": ("0 0.5 0.5 0.3", "line 1: 4 fields"),
+    "boxes among polygons": (
+        "0 0.5 0.5 0.3 0.3\n0 0.1 0.1 0.5 0.1 0.5 0.6",
+        "line 1: a box in a file that has polygons",
+    ),
     "rows of several lengths": ("0 0.5 0.5 0.3 0.3\n0 0.5 0.5 0.3", "line 2: 4 fields where others have 5"),
 }
 
@@ -198,13 +202,15 @@ def test_where_all_labels_are_wrong_the_first_is_told(refusal: Callable[[], str]
 # What cannot be trained on
 
 
-def test_images_without_labels_can_be_predicted_on(look: Callable[[], Facts], root: Path) -> None:
-    shutil.rmtree(root / "labels")
+@pytest.mark.parametrize("empty", [False, True])
+def test_images_without_labels_can_be_predicted_on(empty: bool, look: Callable[[], Facts], root: Path) -> None:
+    for file in (root / "labels" / "train").iterdir():
+        file.write_text("") if empty else file.unlink()
     facts = look()
     assert facts["images"] == 4
     assert facts["no_training"] == (
-        f"data {root}/data.yaml: none of its 4 training images has labels; "
-        f"they are looked for in '{root}/labels/train/0.txt' and so on."
+        f"data {root}/data.yaml: none of its 4 training images has a box; label files are missing or empty, "
+        f"the first is looked for in '{root}/labels/train/0.txt'."
     )
 
 
@@ -293,6 +299,9 @@ def test_an_archive_is_not_unpacked(root: Path, cache: Path) -> None:
         ({"names": "thing"}, "its 'names:' is 'thing'"),
         ({"nc": 3}, "its 'names:' has 2 names and its 'nc:' is 3"),
         ({"nc": "many"}, "its 'nc:' is 'many'"),
+        ({"nc": 0, "names": None}, "its 'nc:' is 0"),
+        ({"names": "{x: a}"}, "its 'names:' has the key 'x'"),
+        ({"names": "{0: a, 2: b}"}, "2-class dataset requires class indices 0-1"),
         ({"channels": "RGB"}, "its 'channels:' is 'RGB'"),
         ({"backbone": "[]", "head": "[]"}, "it describes a model: give it with --model"),
         ({"names": "[a, b"}, "it is no YAML: line "),
