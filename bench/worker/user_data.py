@@ -217,8 +217,8 @@ def what_is_wrong(data: Any) -> str | None:
         return f"its 'names:' is {names!r}: write a list of names, or 'number: name' lines"
     if names is not None and not names:
         return "its 'names:' is empty: write the names of the classes"
-    if isinstance(names, dict) and (key := next((k for k in names if not str(k).isdigit()), None)) is not None:
-        return f"its 'names:' has the key {key!r}: write 'number: name' lines, from 0 on"
+    if isinstance(names, dict) and (other := next((k for k in names if not str(k).isdigit()), None)) is not None:
+        return f"its 'names:' has the key {other!r}: write 'number: name' lines, from 0 on"
     if count is not None and not _is_count(count):
         return f"its 'nc:' is {count!r}: write the number of classes"
     if names is not None and count is not None and len(names) != float(count):
