@@ -24,6 +24,7 @@ from bench.runner.interpreter import Interpreter, ask, executable
 from bench.runner.launcher import Launcher, open_launcher, scratch_folder
 from bench.runner.measure import NoData, find_data, run_job
 from bench.runner.paths import cache_folder
+from bench.runner.usable import check_usable, trouble
 from bench.runner.uv import find_uv
 
 DEEP_LIMIT = 120.0
@@ -39,9 +40,12 @@ def look(python: str) -> tuple[Survey, Software]:
         WrongUse: where the interpreter is none, or does not answer.
     """
     path = executable(python)
+    cache = None
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(told_by, path)
-        machine = survey(cache_folder(), low_power=low_power(), uv=uv_version())
+        with contextlib.suppress(WrongUse):
+            cache = cache_folder()
+        machine = survey(cache, low_power=low_power(), uv=uv_version(), cache_trouble=trouble())
         return machine, asked.result()
 
 
@@ -87,6 +91,7 @@ def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Row]:
     """
     launcher = open_launcher(interpreter)
     try:
+        check_usable()
         for device in devices:
             for amp in PRECISIONS:
                 yield tried(launcher, device, amp)

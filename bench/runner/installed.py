@@ -9,7 +9,7 @@ import subprocess
 import msgspec
 
 from bench.errors import WrongUse
-from bench.runner.interpreter import Interpreter, variables
+from bench.runner.interpreter import Interpreter, printed_by
 
 LIST = """\
 import sys
@@ -61,9 +61,7 @@ def installed(interpreter: Interpreter) -> Installed:
         WrongUse: where it does not answer.
     """
     try:
-        command = [interpreter.path, "-c", LIST]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables(), check=True)
-        told = json.loads(answer.stdout)
+        told = json.loads(printed_by([interpreter.path, "-c", LIST]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         raise WrongUse(f"python {interpreter.path} does not tell what is installed in it ({said[-1]}).") from error

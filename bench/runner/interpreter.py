@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ import msgspec
 from bench import __version__
 from bench.errors import WrongUse
 from bench.records.record import Environment
-from bench.runner.paths import cache_folder
+from bench.runner import compiled
+from bench.runner.paths import cache_folder, home_folder
 
 ENTRY = Path(__file__).resolve().parents[1] / "worker" / "entry.py"
 """The file that every worker is started with; it needs nothing of this project around it."""
@@ -46,10 +49,34 @@ def variables() -> dict[str, str]:
     Where the user's shell keeps Python from writing compiled files, importing torch and Ultralytics takes four times as
     long, once a run: they are then compiled into this suite's own cache, and the user's folders stay as they are.
     """
-    chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ}
-    if chosen.pop("PYTHONDONTWRITEBYTECODE", ""):
-        chosen.setdefault("PYTHONPYCACHEPREFIX", str(cache_folder() / "pycache"))
+    chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ, **of_nobody()}
+    if (own := compiled.folder()) is not None:
+        del chosen[compiled.UNWANTED]
+        chosen[compiled.PREFIX] = str(own)
     return chosen
+
+
+def of_nobody() -> dict[str, str]:
+    """What a worker needs to be told where the user has no home, or no name, that the system knows.
+
+    Libraries ask for both as they are imported: torch for the name, Ultralytics and matplotlib for the home. Without a
+    home that can be written, matplotlib would collect all fonts again in every process.
+    """
+    told = {}
+    home = home_folder()
+    try:
+        cache = cache_folder()
+    except WrongUse:
+        return {}
+    if home is None:
+        told["HOME"] = str(cache / "home")
+    if home is None or not os.access(home, os.W_OK):
+        told.update({"MPLCONFIGDIR": str(cache / "matplotlib")} if "MPLCONFIGDIR" not in os.environ else {})
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        told["LOGNAME"] = str(os.getuid())
+    return told
 
 
 def inspect(python: str = "") -> Interpreter:
@@ -86,13 +113,31 @@ def ask(path: str, word: str) -> dict[str, Any]:
         WrongUse: where it does not answer.
     """
     try:
-        command = [path, str(ENTRY), word]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables(), check=True)
-        told: dict[str, Any] = json.loads(answer.stdout.strip().rpartition("\n")[2])
+        told: dict[str, Any] = json.loads(printed_by([path, str(ENTRY), word]).strip().rpartition("\n")[2])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise WrongUse(f"python {path} does not answer ({said[-1] if said else error}): use Python 3.10+.") from error
+        said = (getattr(error, "stderr", "") or str(error)).strip()
+        last = said.splitlines()[-1] if said else error
+        raise WrongUse(
+            f"python {path} does not answer ({last}): {compiled.advice(said) or 'use Python 3.10+'}."
+        ) from error
     return told
+
+
+def printed_by(command: Sequence[str]) -> str:
+    """What a command of a measured interpreter prints; broken compiled files in the cache are made again once.
+
+    Raises:
+        OSError, subprocess.SubprocessError: where it cannot be started, fails, or takes more than a minute.
+    """
+    for again in (True, False):
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=60, env=variables(), check=True
+            ).stdout
+        except subprocess.CalledProcessError as error:
+            if not (again and compiled.forget(error.stderr)):
+                raise
+    raise AssertionError("the second try returns or raises")
 
 
 def config_folder(interpreter: Interpreter) -> Path:

@@ -19,6 +19,7 @@ from typing import IO, Any, Protocol
 import psutil
 
 from bench.errors import WrongUse
+from bench.runner import compiled
 from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
 from bench.runner.paths import cache_folder
 from bench.runner.several import several, start_ranks
@@ -187,16 +188,30 @@ class Forking:
         ours.sendall(json.dumps({"config": config, "network": self._network}).encode())
 
     def wait(self) -> None:
-        """Wait until the parent has imported everything."""
+        """Wait until the parent has imported everything; broken compiled files in the cache are made again once."""
         self.prepare()
+        trouble = self._trouble()
+        if trouble and compiled.forget(f"{trouble}\n{self._printed()}"):
+            self.close()
+            self.prepare()
+            trouble = self._trouble()
+        if trouble:
+            if broken := compiled.advice(f"{trouble}\n{self._printed()}"):
+                trouble = f"{trouble.rstrip('.')}; {broken}."
+            self.close()
+            raise WrongUse(f"{self.interpreter.path} cannot import torch and ultralytics: {trouble}")
+
+    def _trouble(self) -> str:
+        """Wait for the parent: why it cannot fork workers; empty once it can."""
         deadline = time.monotonic() + START_LIMIT
         while not self._ready:
             message = self._next_message(deadline)
-            if message is None or message["event"] == "unusable":
-                reason = message["reason"] if message else self._how_it_ended()
-                self.close()
-                raise WrongUse(f"{self.interpreter.path} cannot import torch and ultralytics: {reason}")
+            if message is None:
+                return self._how_it_ended()
+            if message["event"] == "unusable":
+                return str(message["reason"])
             self._ready = message["event"] == "ready"
+        return ""
 
     def start(self, job: dict[str, Any]) -> Worker:
         """Fork one worker; a parent that died is started anew, once. Ranks of several devices are started afresh."""
@@ -262,9 +277,15 @@ class Forking:
             return f"it says nothing for {START_LIMIT:g} s"
         if code < 0:
             return f"it {describe_exit(code)}"
-        self._log.seek(0)
-        lines = self._log.read()[-2000:].decode(errors="replace").strip().splitlines()
+        lines = self._printed().strip().splitlines()
         return lines[-1] if lines else "it printed nothing"
+
+    def _printed(self) -> str:
+        """The end of what the parent printed."""
+        if self._log is None:
+            return ""
+        self._log.seek(0)
+        return self._log.read()[-2000:].decode(errors="replace")
 
     def drain(self, seconds: float) -> bool:
         """Take in what the parent has to say, waiting at most so long; False once it has ended."""

@@ -17,6 +17,7 @@ from bench.machine.fingerprint import machine
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
+from bench.runner import compiled
 from bench.runner.launcher import Launcher, scratch_folder
 from bench.runner.paths import cache_folder, calibration_folder
 from bench.runner.several import Meeting, impossible, several
@@ -59,6 +60,17 @@ class Seen(msgspec.Struct):
 
 
 def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
+    """Run one job to its end; once more where broken compiled files in the cache were why it failed.
+
+    Args and errors: see :func:`run_once`.
+    """
+    seen = run_once(launcher, job, phase_limit, setup_limit)
+    if seen.outcome.status.broken and compiled.forget(f"{seen.outcome.reason}\n{seen.log}"):
+        seen = run_once(launcher, job, phase_limit, setup_limit)
+    return seen
+
+
+def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
     """Run one job to its end, whatever that is.
 
     Args:

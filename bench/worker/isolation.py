@@ -63,9 +63,14 @@ def before_import(config: str, network: bool, alone: bool = True) -> None:
 
 def user_settings() -> dict[str, Any]:
     """The user's own Ultralytics settings, or nothing; only read."""
-    home = Path.home()
-    default = home / ("Library/Application Support" if platform.system() == "Darwin" else ".config")
-    folder = Path(os.environ.get("YOLOPACE_USER_CONFIG") or default)
+    chosen = os.environ.get("YOLOPACE_USER_CONFIG")
+    try:
+        default = Path.home() / ("Library/Application Support" if platform.system() == "Darwin" else ".config")
+    except RuntimeError:  # the system knows no home of this user
+        if not chosen:
+            return {}
+        default = Path()
+    folder = Path(chosen or default)
     for file in (folder / "Ultralytics" / "settings.json", folder / "settings.json"):
         try:
             found = json.loads(file.read_text())
