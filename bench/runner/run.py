@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -184,7 +185,8 @@ class Run:
         recipe = planned.recipe
         batch = planned.case.batch if recipe.data == "coco-like" else 0
         key = recipe.data, batch * recipe.data_steps, batch * VAL_STEPS * recipe.with_val, recipe.data_seed
-        if key not in self._data:
+        # The cache may have been emptied since.
+        if key not in self._data or not os.path.exists(self._data[key]["yaml"]):
             self._data[key] = find_data(self._launcher, planned)
         return self._data[key]
 

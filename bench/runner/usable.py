@@ -14,8 +14,8 @@ from bench.runner.paths import VARIABLE, cache_folder
 
 MIB = 2**20
 
-LEAST_ROOM = MIB
-"""Bytes for settings, label caches and what a worker leaves for a moment."""
+LEAST_ROOM = 4 * MIB
+"""Bytes for settings, fonts, label caches and what a worker leaves for a moment."""
 
 DATA_ROOM = 32 * MIB
 """Bytes that the made data set takes, with some to spare."""
@@ -34,6 +34,8 @@ def trouble() -> str:
         return str(error)
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in str(folder)):
         return f"the cache {str(folder)!r} has a control character or a byte that is no UTF-8 in its name: {ANOTHER}"
+    if "*" in str(folder):
+        return f"the cache {folder} has a * in its name, which Ultralytics takes for a pattern: {ANOTHER}"
     there = nearest(folder)
     if not there.is_dir():
         return f"the cache {folder} cannot be made, for {there} is a file: delete that, or {ANOTHER}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -124,11 +125,20 @@ def keep_label_caches(folder: Path) -> None:
         return folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.cache"
 
     def load_ours(path: Any) -> Any:
-        return load(place(path))
+        try:
+            return load(place(path))
+        except Exception as error:  # missing, or only a part of it was written: Ultralytics then reads the labels
+            raise FileNotFoundError(f"{place(path)} cannot be read: {error}") from error
 
     def save_ours(prefix: str, path: Any, x: Any, version: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        save(prefix, place(path), x, version)
+        with contextlib.suppress(OSError):  # it saves time later, and a full disk costs no case
+            folder.mkdir(parents=True, exist_ok=True)
+            part = place(path).with_suffix(f".{os.getpid()}.cache")
+            try:
+                save(prefix, part, x, version)
+                os.replace(part, place(path))  # another run never sees a part of it
+            finally:
+                part.unlink(missing_ok=True)
 
     for module in (utils, dataset):
         module.load_dataset_cache_file, module.save_dataset_cache_file = load_ours, save_ours
@@ -141,4 +151,5 @@ def _provide_font(folder: Path) -> None:
     source = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     for name in ("Arial.ttf", "Arial.Unicode.ttf"):
         if not (folder / name).exists() and source.exists():
-            shutil.copyfile(source, folder / name)
+            with contextlib.suppress(OSError):  # a full disk costs no case
+                shutil.copyfile(source, folder / name)
