@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.machine.fingerprint import devices
 from bench.records.store import Store
 from bench.records.tried import Tried
-from bench.runner.environments import install
+from bench.runner.environments import check_imported, install
 from bench.runner.estimate import Estimator
 from bench.runner.interpreter import inspect
 from bench.runner.launcher import open_launcher
@@ -71,7 +71,10 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
                 say("  that is the same environment as one before")
                 continue
             seen.add(resolved.key)
-            launcher = open_launcher(inspect(install(resolved, say).python))
+            built = install(resolved, say)
+            interpreter = inspect(built.python)
+            check_imported(interpreter, resolved, built.folder)
+            launcher = open_launcher(interpreter)
         except BenchError as error:
             say(f"  {error}")
             yield Tried(str(specification), [], str(error))

@@ -14,6 +14,7 @@ from bench.runner import uv
 from bench.runner.installed import installed
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.kept import made_once
+from bench.runner.origin import RECORDED_AS, below
 from bench.runner.paths import cache_folder
 from bench.runner.resolution import Resolved, Say, resolve
 from bench.runner.specification import PYTHON, Specification
@@ -32,6 +33,11 @@ class Built(msgspec.Struct, frozen=True):
 
     python: str
     packages: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The environment's own folder."""
+        return Path(self.python).parents[1]
 
 
 class Provided(msgspec.Struct, frozen=True):
@@ -70,21 +76,47 @@ def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -
     resolved = resolve(specification, newer, say)
     built = install(resolved, say, copy)
     interpreter = inspect(built.python)
-    check_imported(interpreter, resolved)
+    check_imported(interpreter, resolved, built.folder)
     return Provided(interpreter, built.packages, resolved.key, str(specification))
 
 
-def check_imported(interpreter: Interpreter, resolved: Resolved) -> None:
-    """Raise :class:`WrongUse` where something else would be imported than what was installed, as by PYTHONPATH."""
-    found = interpreter.environment
+def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -> None:
+    """See that an environment imports what was installed in it, and as it was installed.
+
+    Args:
+        interpreter: of the environment.
+        resolved: what was installed.
+        folder: of the environment.
+
+    Raises:
+        WrongUse: where something else would be imported, as by PYTHONPATH, or its files were changed.
+    """
+    for name, found in interpreter.imported.items():
+        package = RECORDED_AS.get(name, name)
+        if not below(found.file, folder):
+            remedy = (
+                f"take {found.by!r} out of PYTHONPATH, or name that folder in place of a release"
+                if found.by
+                else "find what adds its folder to sys.path (a .pth file, a sitecustomize, PYTHONHOME), and remove that"
+            )
+            raise WrongUse(
+                f"{interpreter.path} has {package} {found.installed or resolved.version(package)} installed and would "
+                f"import {found.version} from {found.place}: {remedy}."
+            )
+        if not found.as_installed:
+            raise WrongUse(
+                f"the files of {package} {found.installed} in {os.path.dirname(found.file)} are not as they were "
+                f"installed: delete {folder}, and it is built again."
+            )
+    seen = interpreter.environment
     for name, runs, wanted in (
-        ("torch", found.torch, resolved.torch),
-        ("Ultralytics", found.ultralytics, resolved.ultralytics),
+        ("torch", seen.torch, resolved.torch),
+        ("Ultralytics", seen.ultralytics, resolved.ultralytics),
     ):
         if wanted and runs.partition("+")[0] != wanted.partition("+")[0]:
             raise WrongUse(
-                f"{interpreter.path} has {name} {wanted} installed and would import {runs}: take the folder that it is "
-                "in out of PYTHONPATH."
+                f"{interpreter.path} would import {name} {runs}, and {wanted} was installed: delete {folder}, and it "
+                "is built again."
             )
 
 

@@ -19,6 +19,7 @@ from bench import __version__
 from bench.errors import WrongUse
 from bench.records.record import Environment
 from bench.runner import compiled
+from bench.runner.origin import Imported, imported, origins
 from bench.runner.paths import cache_folder, home_folder
 
 ENTRY = Path(__file__).resolve().parents[1] / "worker" / "entry.py"
@@ -33,12 +34,14 @@ class Interpreter(msgspec.Struct, frozen=True):
         environment: versions.
         models: names of the model files that its Ultralytics brings, without ``.yaml``.
         datasets: the same for data sets.
+        imported: what it imports under the names of the packages that count. With folders: not for records.
     """
 
     path: str
     environment: Environment
     models: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    imported: dict[str, Imported] = {}
 
 
 def variables() -> dict[str, str]:
@@ -80,21 +83,28 @@ def of_nobody() -> dict[str, str]:
 
 
 def inspect(python: str = "") -> Interpreter:
-    """Ask an interpreter what it offers; takes a tenth of a second, since nothing heavy is imported.
+    """Ask an interpreter what it offers; takes two tenths of a second, since nothing heavy is imported.
 
     Args:
         python: an executable; empty for the one that runs this.
 
     Raises:
-        WrongUse: where there is none, or it lacks torch or Ultralytics, or has them too old.
+        WrongUse: where there is none, or it lacks torch or Ultralytics, or has them too old, or does not tell which.
     """
     path = executable(python)
     facts = ask(path, "facts")
     if facts["unusable"]:
         raise WrongUse(facts["unusable"])
-    environment = Environment(python=facts["python"], packages=facts["packages"], yolopace=__version__)
+    found = imported(facts)
+    environment = Environment(
+        python=facts["python"], packages=facts["packages"], yolopace=__version__, origins=origins(found)
+    )
     return Interpreter(
-        path=path, environment=environment, models=tuple(facts["models"]), datasets=tuple(facts["datasets"])
+        path=path,
+        environment=environment,
+        models=tuple(facts["models"]),
+        datasets=tuple(facts["datasets"]),
+        imported=found,
     )
 
 
@@ -138,6 +148,11 @@ def printed_by(command: Sequence[str]) -> str:
             if not (again and compiled.forget(error.stderr)):
                 raise
     raise AssertionError("the second try returns or raises")
+
+
+def to_workers(interpreter: Interpreter) -> dict[str, Any]:
+    """What every worker of an interpreter is told: its folder for settings, and what it has to have imported."""
+    return {"config": str(config_folder(interpreter)), "imported": msgspec.to_builtins(interpreter.imported)}
 
 
 def config_folder(interpreter: Interpreter) -> Path:

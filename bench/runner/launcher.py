@@ -20,7 +20,7 @@ import psutil
 
 from bench.errors import WrongUse
 from bench.runner import compiled
-from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
+from bench.runner.interpreter import ENTRY, Interpreter, to_workers, variables
 from bench.runner.paths import cache_folder
 from bench.runner.several import several, start_ranks
 from bench.runner.worker import Worker, describe_exit
@@ -118,7 +118,7 @@ class Spawning:
             process.kill()
             process.wait()
             raise
-        job = {**job, "config": str(config_folder(self.interpreter)), "network": self._network}
+        job = {**job, **to_workers(self.interpreter), "network": self._network}
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which its channel tells
             process.stdin.write(json.dumps(job).encode() + b"\n")
@@ -164,6 +164,7 @@ class Forking:
         self._pending = b""
         self._messages: deque[dict[str, Any]] = deque()
         self._ready = False
+        self._differs = False
         self.exits: dict[int, int] = {}
 
     def prepare(self) -> None:
@@ -171,7 +172,7 @@ class Forking:
         if self._process is not None and self._process.poll() is None:
             return
         self.close()
-        config = str(config_folder(self.interpreter))
+        told = {**to_workers(self.interpreter), "network": self._network}
         ours, theirs = socket.socketpair()
         self._log = log_file()
         self._process = subprocess.Popen(
@@ -185,7 +186,8 @@ class Forking:
         )
         theirs.close()
         self._socket = ours
-        ours.sendall(json.dumps({"config": config, "network": self._network}).encode())
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has ended, which wait() tells
+            ours.sendall(json.dumps(told).encode())
 
     def wait(self) -> None:
         """Wait until the parent has imported everything; broken compiled files in the cache are made again once."""
@@ -196,6 +198,9 @@ class Forking:
             self.prepare()
             trouble = self._trouble()
         if trouble:
+            if self._differs:
+                self.close()
+                raise WrongUse(f"{self.interpreter.path}: {trouble}")
             if broken := compiled.advice(f"{trouble}\n{self._printed()}"):
                 trouble = f"{trouble.rstrip('.')}; {broken}."
             self.close()
@@ -209,6 +214,7 @@ class Forking:
             if message is None:
                 return self._how_it_ended()
             if message["event"] == "unusable":
+                self._differs = bool(message.get("differs"))
                 return str(message["reason"])
             self._ready = message["event"] == "ready"
         return ""

@@ -199,7 +199,7 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
     else:
         wanted = {"yaml": recipe.data}
     seen = run_job(launcher, {"kind": "data", "data": wanted}, SETUP_LIMIT, setup_limit=DATA_LIMIT)
-    if seen.outcome.status is Status.UNSUPPORTED:
+    if seen.outcome.status in (Status.UNSUPPORTED, Status.SUBSTITUTED):  # the latter: another package was imported
         raise WrongUse(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
         raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"))

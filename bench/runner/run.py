@@ -185,8 +185,9 @@ class Run:
         recipe = planned.recipe
         batch = planned.case.batch if recipe.data == "coco-like" else 0
         key = recipe.data, batch * recipe.data_steps, batch * VAL_STEPS * recipe.with_val, recipe.data_seed
+        known = self._data.get(key)
         # The cache may have been emptied since.
-        if key not in self._data or not os.path.exists(self._data[key]["yaml"]):
+        if known is None or (os.path.isabs(known["yaml"]) and not os.path.exists(known["yaml"])):
             self._data[key] = find_data(self._launcher, planned)
         return self._data[key]
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.made_packages import install
+
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
@@ -65,8 +67,7 @@ def test_an_ultralytics_below_the_floor(bench, tmp_path):
 
     site = tmp_path / "site"
     for name, version in (("ultralytics", "8.2.0"), ("torch", "2.9.0")):
-        (site / f"{name}-{version}.dist-info").mkdir(parents=True)
-        (site / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+        install(site, name, version)
     python = tmp_path / "old-python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} -S "$@"\n')
     python.chmod(0o755)
@@ -80,9 +81,7 @@ def test_a_torch_that_cannot_be_imported(bench, tmp_path):
 
     site = tmp_path / "site"
     for name, version in (("ultralytics", "8.4.0"), ("torch", "2.9.0")):
-        (site / f"{name}-{version}.dist-info").mkdir(parents=True)
-        (site / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
-    (site / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')\n")
+        install(site, name, version, "raise ImportError('libcudart.so.13: cannot open shared object file')\n")
     python = tmp_path / "broken-python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} -S "$@"\n')
     python.chmod(0o755)

@@ -15,6 +15,7 @@ from bench.records.record import Environment
 from bench.runner.environments import check_imported, environments_folder, install, provide
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.local_projects import Local
+from bench.runner.origin import Imported
 from bench.runner.resolution import Resolved, newest, oldest, resolve
 from bench.runner.specification import Specification
 
@@ -262,21 +263,50 @@ def test_a_cache_that_cannot_be_written(uv, tmp_path):
         build(parse("ultralytics"), quietly)
 
 
+SITE = "lib/python3.11/site-packages"
+
+
+def checked(folder, **changes):
+    """What is said of an environment, one of whose packages is imported otherwise than it was installed."""
+    seen = {}
+    for name, version in (("torch", "2.9.0"), ("ultralytics", "8.4.100"), ("numpy", "2.0")):
+        known = {"file": f"{folder}/{SITE}/{name}/__init__.py", "version": version, "installed": version}
+        seen[name] = Imported(**{"source": "distribution", **known, **changes.get(name, {})})
+    versions = {name: one.version for name, one in seen.items()}
+    environment = Environment(python="3.11.0", packages=versions, yolopace="0")
+    interpreter = Interpreter(path="python", environment=environment, imported=seen)
+    check_imported(interpreter, Resolved(("torch==2.9.0", "ultralytics-opencv-headless==8.4.100")), folder)
+
+
+def test_an_environment_that_imports_what_was_installed(tmp_path):
+    checked(tmp_path)
+    checked(tmp_path, torch={"version": "2.9.0+cpu"})
+
+
 @pytest.mark.parametrize(
-    ("torch", "ultralytics", "said"),
+    ("name", "change", "said"),
     [
-        ("2.9.0+cpu", "8.4.100", ""),
-        ("2.10.0", "8.4.100", "has torch 2.9.0 installed and would import 2.10.0"),
-        ("2.9.0", "8.4.101", "has Ultralytics 8.4.100 installed and would import 8.4.101"),
+        (
+            "ultralytics",
+            {"file": "/clone/ultralytics/__init__.py", "version": "8.3.999", "source": "path", "by": "/clone"},
+            "python has ultralytics 8.4.100 installed and would import 8.3.999 from /clone/ultralytics/__init__.py "
+            "(by the entry '/clone' of PYTHONPATH): take '/clone' out of PYTHONPATH, or name that folder in place of a "
+            "release.",
+        ),
+        (
+            "torch",
+            {"file": "/home/me/torch/__init__.py", "source": "path"},
+            "python has torch 2.9.0 installed and would import 2.9.0 from /home/me/torch/__init__.py: find what adds "
+            "its folder to sys.path (a .pth file, a sitecustomize, PYTHONHOME), and remove that.",
+        ),
+        ("numpy", {"file": "/clone/numpy/__init__.py", "source": "path"}, "has numpy 2.0 installed and would import"),
+        ("ultralytics", {"edited": True}, "are not as they were installed: delete FOLDER, and it is built again."),
+        ("ultralytics", {"source": "path"}, "are not as they were installed: delete FOLDER, and it is built again."),
+        ("torch", {"version": "2.10.0"}, "would import torch 2.10.0, and 2.9.0 was installed: delete FOLDER"),
+        ("ultralytics", {"version": "8.4.101"}, "would import Ultralytics 8.4.101, and 8.4.100 was installed"),
     ],
 )
-def test_what_would_be_imported_has_to_be_what_was_installed(torch, ultralytics, said):
-    environment = Environment(python="3.11.0", packages={"torch": torch, "ultralytics": ultralytics}, yolopace="0")
-    interpreter = Interpreter(path="python", environment=environment)
-    resolved = Resolved(("torch==2.9.0", "ultralytics-opencv-headless==8.4.100"))
-    if not said:
-        check_imported(interpreter, resolved)
-        return
-    with pytest.raises(WrongUse, match="PYTHONPATH") as told:
-        check_imported(interpreter, resolved)
-    assert said in str(told.value)
+def test_what_would_be_imported_has_to_be_what_was_installed(tmp_path, name, change, said):
+    with pytest.raises(WrongUse) as told:
+        checked(tmp_path, **{name: change})
+    assert said.replace("FOLDER", str(tmp_path)) in str(told.value)
