@@ -39,20 +39,36 @@ def folder() -> Path | None:
         return None
 
 
-def forget(said: str) -> bool:
+def forget(said: str, python: str = "") -> bool:
     """Delete the compiled files of the cache where what an interpreter said points to a broken one.
 
     Args:
         said: its output, and how it ended.
+        python: its path; of an environment that was built in the cache, the compiled files in that are deleted too.
 
     Returns:
         Whether any were deleted, so that another try may succeed.
     """
-    own = folder()
-    if own is None or not own.is_dir() or not BROKEN.search(said):
+    if not BROKEN.search(said):
         return False
-    shutil.rmtree(own, ignore_errors=True)
-    return not own.exists()
+    deleted = False
+    for place in [*filter(None, [folder()]), *of_environment(python)]:
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+            deleted = deleted or not place.exists()
+    return deleted
+
+
+def of_environment(python: str) -> list[Path]:
+    """Folders of compiled files in the environment of an interpreter, where that was built in the cache."""
+    try:
+        environments = cache_folder() / "environments"
+    except WrongUse:
+        return []
+    own = Path(python).parent.parent
+    if not python or own.parent != environments:
+        return []
+    return list(own.rglob("__pycache__"))
 
 
 def advice(said: str) -> str:

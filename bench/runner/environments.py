@@ -150,6 +150,11 @@ def install(resolved: Resolved, say: Say, copy: int = 0) -> Built:
     title = f"a copy of {title}" if copy else title
 
     def make(partial: Path) -> Path:
+        if os.statvfs(partial).f_flag & getattr(os, "ST_NOEXEC", 0):
+            raise WrongUse(
+                f"{title} cannot be built in {folder}, for programs may not run on its disk (noexec): set "
+                "YOLOPACE_CACHE to a folder on another one."
+            )
         say(f"building {title}: {len(resolved.packages)} packages, minutes if they have to be fetched ...")
         return _build(resolved, partial, f"{title} cannot be built")
 

@@ -145,7 +145,7 @@ def printed_by(command: Sequence[str]) -> str:
                 command, capture_output=True, text=True, timeout=60, env=variables(), check=True
             ).stdout
         except subprocess.CalledProcessError as error:
-            if not (again and compiled.forget(error.stderr)):
+            if not (again and compiled.forget(error.stderr, command[0])):
                 raise
     raise AssertionError("the second try returns or raises")
 

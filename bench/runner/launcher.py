@@ -193,7 +193,7 @@ class Forking:
         """Wait until the parent has imported everything; broken compiled files in the cache are made again once."""
         self.prepare()
         trouble = self._trouble()
-        if trouble and compiled.forget(f"{trouble}\n{self._printed()}"):
+        if trouble and compiled.forget(f"{trouble}\n{self._printed()}", self.interpreter.path):
             self.close()
             self.prepare()
             trouble = self._trouble()

@@ -65,7 +65,8 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
     Args and errors: see :func:`run_once`.
     """
     seen = run_once(launcher, job, phase_limit, setup_limit)
-    if seen.outcome.status.broken and compiled.forget(f"{seen.outcome.reason}\n{seen.log}"):
+    said = f"{seen.outcome.reason}\n{seen.log}"
+    if seen.outcome.status.broken and compiled.forget(said, launcher.interpreter.path):
         seen = run_once(launcher, job, phase_limit, setup_limit)
     return seen
 

@@ -269,3 +269,16 @@ def test_a_parent_that_stumbles_over_one_is_started_once_more(compiling, tmp_pat
     launcher.wait()
     launcher.close()
     assert not compiling.exists()
+
+
+def test_broken_compiled_files_of_an_environment_in_the_cache_are_made_again(cache):
+    environment = cache.resolve() / "environments" / "0123"
+    files = [environment / "lib" / name / "__pycache__" / "a.pyc" for name in ("torch", "json")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    said = "EOFError: marshal data too short"
+    assert not compiled.forget(said, "/usr/bin/python3") and files[0].exists()
+    assert compiled.forget(said, str(environment / "bin" / "python"))
+    assert not any(file.exists() for file in files)
+    assert (environment / "lib" / "torch").is_dir()
