@@ -30,7 +30,8 @@ def cache_folder() -> Path:
         try:
             return Path(chosen).expanduser().resolve()
         except (RuntimeError, OSError) as error:  # the home of a user that the system does not know, a loop of links
-            raise WrongUse(f"{VARIABLE} {chosen!r} cannot be resolved ({error}): write an absolute path.") from error
+            why = str(error).rstrip(".")
+            raise WrongUse(f"{VARIABLE} {chosen!r} cannot be resolved ({why}): write an absolute path.") from error
     home = home_folder()
     if platform.system() == "Darwin" and home is not None:
         return home.absolute() / "Library" / "Caches" / "yolopace"

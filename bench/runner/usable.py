@@ -38,7 +38,7 @@ def trouble() -> str:
         return f"the cache {folder} has a * in its name, which Ultralytics takes for a pattern: {ANOTHER}"
     there = nearest(folder)
     if not there.is_dir():
-        return f"the cache {folder} cannot be made, for {there} is a file: delete that, or {ANOTHER}"
+        return f"the cache {folder} cannot be made, for {there} is a file: {ANOTHER}"
     if not may(there, os.W_OK | os.X_OK):
         return f"the cache {folder} cannot be {'written' if there == folder else 'made'} ({why_not(there)}): {ANOTHER}"
     for place, needed in inside(folder):
@@ -68,7 +68,7 @@ def why_not(place: Path) -> str:
         owner = os.stat(place).st_uid
     except OSError as error:
         return error.strerror or str(error)
-    return "Permission denied" if owner == os.geteuid() else f"Permission denied; it belongs to user {owner}"
+    return "Permission denied" if owner == os.geteuid() else f"Permission denied; {place} belongs to user {owner}"
 
 
 def inside(folder: Path) -> Iterator[tuple[Path, int]]:

@@ -43,6 +43,28 @@ def test_one_sentence_and_exit_status_2(bench, tmp_path, arguments, sentence):
     assert not (tmp_path / "results").exists()
 
 
+def test_a_cache_that_cannot_be_used_ends_a_run_before_anything_is_made(bench, tmp_path):
+    (tmp_path / "cache").write_text("a file is in the way")
+    arguments = ("--profile", "smoke", "--device", "cpu", "--model", "yolov8n")
+    code, out, err = bench(*arguments, YOLOPACE_CACHE=str(tmp_path / "cache"))
+    assert code == 2
+    assert f"yolopace: the cache {tmp_path}/cache cannot be made, for {tmp_path}/cache is a file: set YOLOPACE" in out
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "command_line", [["calibrate"], ["ceiling"], ["regress", "--base", "torch", "--head", "torch"]]
+)
+def test_a_cache_that_cannot_be_used_ends_a_command(command, tmp_path, command_line):
+    (tmp_path / "cache").write_text("a file is in the way")
+    arguments = ("-m", "bench", *command_line, "--results", tmp_path / "results")
+    code, _, err = command(*arguments, YOLOPACE_CACHE=str(tmp_path / "cache"))
+    assert code == 2
+    assert err.strip().endswith("is a file: set YOLOPACE_CACHE to another folder.")
+    assert not (tmp_path / "results").exists()
+
+
 def test_results_that_cannot_be_written(bench, tmp_path):
     (tmp_path / "results").write_text("a file is in the way")
     code, out, err = bench("--profile", "smoke")

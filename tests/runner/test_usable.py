@@ -113,7 +113,7 @@ def test_looking_changes_nothing_and_checking_makes_it(cache):
 @pytest.mark.parametrize(
     ("file", "sentence"),
     [
-        (".", r"the cache .* cannot be made, for .*/cache is a file: delete that, or set YOLOPACE_CACHE"),
+        (".", r"the cache .* cannot be made, for .*/cache is a file: set YOLOPACE_CACHE"),
         ("data", r"/cache/data in the cache is a file, and a folder belongs there: delete it, or set YOLOPACE_CACHE"),
         ("scratch", r"/cache/scratch in the cache is a file, and a folder belongs there"),
     ],
@@ -148,7 +148,7 @@ def test_what_this_user_may_not_do(cache, monkeypatch, forbidden, sentence):
 def test_whose_it_is(cache, monkeypatch):
     cache.mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert usable.why_not(cache) == f"Permission denied; it belongs to user {os.getuid()}"
+    assert usable.why_not(cache) == f"Permission denied; {cache} belongs to user {os.getuid()}"
 
 
 def test_a_file_system_that_is_read_only(cache, monkeypatch):
