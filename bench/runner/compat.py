@@ -11,9 +11,8 @@ from bench.errors import BenchError
 from bench.machine.fingerprint import devices
 from bench.records.store import Store
 from bench.records.tried import Tried
-from bench.runner.environments import check_imported, install
+from bench.runner.environments import install, open_built
 from bench.runner.estimate import Estimator
-from bench.runner.interpreter import inspect
 from bench.runner.launcher import open_launcher
 from bench.runner.resolution import oldest, resolve
 from bench.runner.run import Run
@@ -71,10 +70,7 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
                 say("  that is the same environment as one before")
                 continue
             seen.add(resolved.key)
-            built = install(resolved, say)
-            interpreter = inspect(built.python)
-            check_imported(interpreter, resolved, built.folder)
-            launcher = open_launcher(interpreter)
+            launcher = open_launcher(open_built(install(resolved, say), resolved))
         except BenchError as error:
             say(f"  {error}")
             yield Tried(str(specification), [], str(error))

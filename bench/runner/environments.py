@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from bench.runner.specification import PYTHON, Specification
 
 PACKAGES = "packages.txt"
 """Written last into an environment: the installed packages, and the sign that it is complete."""
+
+
+DAMAGED = re.compile("is not installed for|does not answer")
+"""How an environment is told of that lacks some of its files."""
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -75,9 +80,25 @@ def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -
         return Provided(interpreter, found.packages, found.key, f"{PYTHON}{interpreter.environment.python}")
     resolved = resolve(specification, newer, say)
     built = install(resolved, say, copy)
-    interpreter = inspect(built.python)
+    return Provided(open_built(built, resolved), built.packages, resolved.key, str(specification))
+
+
+def open_built(built: Built, resolved: Resolved) -> Interpreter:
+    """The interpreter of an environment that was built here.
+
+    Raises:
+        WrongUse: where it is damaged, or would import something else than was installed in it.
+    """
+    try:
+        interpreter = inspect(built.python)
+    except WrongUse as error:
+        if DAMAGED.search(str(error)):
+            raise WrongUse(
+                f"{error} It was built by yolopace: delete {built.folder}, and it is built again."
+            ) from error
+        raise
     check_imported(interpreter, resolved, built.folder)
-    return Provided(interpreter, built.packages, resolved.key, str(specification))
+    return interpreter
 
 
 def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -> None:
@@ -161,13 +182,13 @@ def install(resolved: Resolved, say: Say, copy: int = 0) -> Built:
     try:
         made_once(
             final,
-            lambda: _complete(final) is not None,
+            lambda: _complete(final, resolved.packages) is not None,
             make,
             lambda: say(f"waiting for another run that builds {title} ..."),
         )
     except OSError as error:
         raise WrongUse(f"{title} cannot be built in {folder}: {uv.system_reason(error)}") from error
-    if built := _complete(final):
+    if built := _complete(final, resolved.packages):
         return built
     raise WrongUse(f"{title} has no Python that can be started: {_python(final)}.")
 
@@ -191,11 +212,12 @@ def _python(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
-def _complete(environment: Path) -> Built | None:
-    """An environment, if it was built to its end and the Python that it was made from is still there."""
+def _complete(environment: Path, wanted: tuple[str, ...]) -> Built | None:
+    """An environment, if it was built to its end, lists these packages, and its Python can still be started."""
     python = _python(environment)
     try:
         packages = (environment / PACKAGES).read_text().split()
-    except OSError:
+    except (OSError, ValueError):
         return None
-    return Built(str(python), tuple(packages)) if os.access(python, os.X_OK) else None
+    whole = tuple(packages) == wanted and os.access(python, os.X_OK)
+    return Built(str(python), wanted) if whole else None

@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import os
 import platform
 import threading
 import time
@@ -236,6 +237,32 @@ def test_one_whose_python_has_gone_is_rebuilt(uv):
     Path(built.python).symlink_to("/nowhere/python3")
     assert build(parse("ultralytics"), quietly) == built
     assert inspect(built.python).environment.torch == "2.15.0"
+
+
+@pytest.mark.parametrize("content", ["", "torch==2.15.0\n", "\0\0\0"])
+def test_one_whose_list_was_cut_off_is_rebuilt(uv, content):
+    built = build(parse("ultralytics"), quietly)
+    (built.folder / "packages.txt").write_text(content)
+    assert build(parse("ultralytics"), quietly) == built
+    assert len(uv.calls("venv")) == 2
+
+
+def test_one_that_lacks_files_names_the_folder_to_delete(uv):
+    built = build(parse("ultralytics"), quietly)
+    (built.folder / "facts.json").unlink()
+    with pytest.raises(WrongUse, match=f"does not answer .* delete {built.folder}, and it is built again"):
+        provide(parse("ultralytics"), "", quietly)
+
+
+@pytest.mark.skipif(not hasattr(os, "ST_NOEXEC"), reason="this system does not tell")
+def test_a_disk_on_which_programs_may_not_run(uv, monkeypatch):
+    resolved = resolve(parse("ultralytics"))
+    real = os.statvfs("/")
+    flags = os.statvfs_result([*real[:8], real.f_flag | os.ST_NOEXEC, *real[9:]])
+    monkeypatch.setattr(os, "statvfs", lambda place: flags)
+    with pytest.raises(WrongUse, match=r"may not run on its disk \(noexec\): set YOLOPACE_CACHE to a folder"):
+        install(resolved, quietly)
+    assert uv.calls("venv") == []
 
 
 def test_a_second_run_waits_for_the_first_and_uses_what_it_built(uv):
