@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.machine.fingerprint import devices
 from bench.records.store import Store
 from bench.records.tried import Tried
-from bench.runner.environments import install, open_built
+from bench.runner.environments import check_path, install, open_built
 from bench.runner.estimate import Estimator
 from bench.runner.launcher import open_launcher
 from bench.runner.resolution import oldest, resolve
@@ -60,6 +60,7 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
         KeyboardInterrupt: after what was seen of the environment under way was given.
     """
     find_uv()
+    check_path()
     seen: set[str] = set()
     planned = expand(profile("smoke"), devices(), {})
     for number, specification in enumerate(wanted, 1):

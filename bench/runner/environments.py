@@ -78,9 +78,28 @@ def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -
         interpreter = inspect(specification.python)
         found = installed(interpreter)
         return Provided(interpreter, found.packages, found.key, f"{PYTHON}{interpreter.environment.python}")
+    check_path()
     resolved = resolve(specification, newer, say)
     built = install(resolved, say, copy)
     return Provided(open_built(built, resolved), built.packages, resolved.key, str(specification))
+
+
+MEASURED = ("ultralytics", "torch", "torchvision")
+
+
+def check_path() -> None:
+    """See that nothing on PYTHONPATH would be imported in place of what is built, before anything is.
+
+    Raises:
+        WrongUse: where something would be.
+    """
+    for entry in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+        for name in MEASURED:
+            if any(os.path.isfile(os.path.join(entry, file)) for file in (f"{name}/__init__.py", f"{name}.py")):
+                raise WrongUse(
+                    f"{name} would be imported from {entry!r}, which is on PYTHONPATH, in place of any release: take "
+                    "that entry out of PYTHONPATH, or name the folder in place of a release."
+                )
 
 
 def open_built(built: Built, resolved: Resolved) -> Interpreter:

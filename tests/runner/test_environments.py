@@ -337,3 +337,16 @@ def test_what_would_be_imported_has_to_be_what_was_installed(tmp_path, name, cha
     with pytest.raises(WrongUse) as told:
         checked(tmp_path, **{name: change})
     assert said.replace("FOLDER", str(tmp_path)) in str(told.value)
+
+
+@pytest.mark.parametrize("file", ["ultralytics/__init__.py", "torch.py"])
+def test_what_is_on_pythonpath_is_refused_before_anything_is_built(uv, tmp_path, monkeypatch, file):
+    clone = tmp_path / "clone"
+    (clone / file).parent.mkdir(parents=True)
+    (clone / file).touch()
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{clone}")
+    with pytest.raises(WrongUse, match=rf"would be imported from '{clone}', which is on PYTHONPATH, .*: take that"):
+        provide(parse("ultralytics==8.4.190"), "", quietly)
+    assert uv.calls() == []
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    provide(parse("ultralytics==8.4.190"), "", quietly)
