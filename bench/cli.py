@@ -151,7 +151,9 @@ def compat(
     from bench.report.compat import to_md
     from bench.runner import compat as runner
     from bench.runner.specification import Specification
+    from bench.runner.usable import check_usable
 
+    check_usable()
     wanted = [Specification.parse(text) for text in environment or []] or runner.specifications(exclude_newer)
     folder = results or Path("results") / f"compat-{new_run_name(machine().fingerprint)}"
     tried: list[Tried] = []

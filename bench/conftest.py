@@ -220,8 +220,8 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
             ended_by=found.ended_by,
             limit_bytes=found.limit_bytes,
             machine=found.machine.fingerprint,
-            torch=found.environment.torch,
-            ultralytics=found.environment.ultralytics,
+            torch=found.environment.label("torch"),
+            ultralytics=found.environment.label("ultralytics"),
         )
         replay(benchmark, [probe.seconds for probe in found.probes])
 
@@ -305,8 +305,8 @@ def _settle(record: Record, benchmark: Any) -> None:
         device=record.effective.get("device"),
         amp=record.effective.get("amp"),
         machine=record.machine.fingerprint,
-        torch=record.environment.torch,
-        ultralytics=record.environment.ultralytics,
+        torch=record.environment.label("torch"),
+        ultralytics=record.environment.label("ultralytics"),
         recipe=record.recipe.fingerprint,
     )
     benchmark.extra_info.update(

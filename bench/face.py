@@ -33,6 +33,7 @@ from bench.runner.launcher import Launcher, open_launcher
 from bench.runner.measure import NoData, look_for_data
 from bench.runner.paths import calibration_folder
 from bench.runner.run import Run
+from bench.runner.usable import check_usable
 from bench.sizes import parse_bytes
 
 CEILING = "ceiling"
@@ -187,7 +188,12 @@ class Face:
         return self.ceilings[-1]
 
     def begin(self) -> None:
-        """Open the run's folder and start what takes time to start."""
+        """Open the run's folder and start what takes time to start.
+
+        Raises:
+            WrongUse: where the cache or the run's folder cannot be used; then no folder was made.
+        """
+        check_usable()
         self.store = store.Store(self.results, self.name, new=not self.resume)
         self._order_by(self.store.run)
         self.launcher = open_launcher(self.interpreter, needs_network(self.selected or self._as_planned()))

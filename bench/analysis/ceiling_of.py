@@ -20,8 +20,8 @@ def setting(found: Ceiling) -> Setting:
     software = found.environment
     return (
         found.machine.fingerprint,
-        software.torch,
-        software.ultralytics,
+        software.label("torch"),
+        software.label("ultralytics"),
         found.recipe.fingerprint,
         found.granularity,
     )

@@ -162,7 +162,7 @@ def _by_versions(seen: Seen) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _software(found: Record | Ceiling) -> str:
-    return f"torch {found.environment.torch}, Ultralytics {found.environment.ultralytics}"
+    return f"torch {found.environment.label('torch')}, Ultralytics {found.environment.label('ultralytics')}"
 
 
 def _speedups(seen: Seen, baseline: dict[str, str], keep: Callable[[dict[str, object]], bool]) -> list[Ratio]:

@@ -413,7 +413,7 @@ def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
     power = "battery" if True in battery else "mains" if False in battery else None
     return {
         "Python": environment.python,
-        **{name: environment.packages.get(name, "") for name in packages},
+        **{name: environment.label(name) for name in packages},
         "yolopace": environment.yolopace,
         "data": _data_name(record.data) if record.data else None,
         "power source": power,

@@ -140,7 +140,7 @@ def _versions(one: Tried) -> list[str]:
     if not one.records:
         return [one.name, "", ""]
     environment = one.records[0].environment
-    return [environment.ultralytics, environment.torch, environment.python]
+    return [environment.label("ultralytics"), environment.label("torch"), environment.python]
 
 
 def _endings(one: Tried, cases: Iterable[Case], said: list[str]) -> list[str]:

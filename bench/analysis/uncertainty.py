@@ -144,7 +144,7 @@ def rate_of(processes: Sequence[Record]) -> tuple[Interval, str | None]:
 def noise_for(record: Record) -> Noise | None:
     """The noise of a record's machine; None where its calibration ran other versions, or does not say which."""
     noise, ran = record.noise, record.environment
-    if noise is None or (noise.torch, noise.ultralytics) != (ran.torch, ran.ultralytics):
+    if noise is None or (noise.torch, noise.ultralytics) != (ran.label("torch"), ran.label("ultralytics")):
         return None
     return noise
 

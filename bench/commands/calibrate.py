@@ -42,6 +42,7 @@ def calibrate(
     from bench.runner.interpreter import inspect
     from bench.runner.launcher import open_launcher
     from bench.runner.paths import calibration_folder
+    from bench.runner.usable import check_usable
 
     chosen = parse_values(AXES["device"], device) if device is not None else devices()
     budget = parse_duration(time_budget) if time_budget else runner.BUDGET
@@ -58,6 +59,7 @@ def calibrate(
         if trouble or compared.both:
             say(f"in turns: {compared.case.id}  {trouble or pair_line(compared, UNKNOWN_MARGIN)}")
 
+    check_usable()
     with contextlib.closing(open_launcher(inspect(python))) as launcher:
         began = time.monotonic()
         launcher.prepare()

@@ -54,6 +54,7 @@ def ceiling(
     from bench.runner.ceiling import Question, recipe
     from bench.runner.interpreter import inspect
     from bench.runner.launcher import open_launcher
+    from bench.runner.usable import check_usable
 
     if granularity < 1:
         raise WrongUse(f"granularity {granularity} is not allowed: use a whole number from 1.")
@@ -85,6 +86,7 @@ def ceiling(
     wanted = [
         (case, size) for case in cases for size in dict.fromkeys([limit, *(fitting(sizes, case) if verify else [])])
     ]
+    check_usable()
     store = Store(results, new_run_name(machine().fingerprint), new=True)
     found: list[Ceiling] = []
     stopped = False

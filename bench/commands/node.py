@@ -44,6 +44,7 @@ def node(
     from bench.runner.launcher import open_launcher, scratch_folder
     from bench.runner.measure import Interrupted, NoData, case_job, find_data, measure, run_job
     from bench.runner.several import Meeting, impossible
+    from bench.runner.usable import check_usable
 
     where = parse_device(device)
     if machines(where) == 1:
@@ -60,6 +61,7 @@ def node(
     job = case_job(planned, {"yaml": ""}, "")
     if refused := impossible(job["case"], met=True):
         raise WrongUse(refused.reason)
+    check_usable()
     launcher = open_launcher(interpreter, needs_network([planned]))
     try:
         data = find_data(launcher, planned)

@@ -87,6 +87,7 @@ def regress(
     from bench.records.store import check_new_run
     from bench.report.upgrade import page, text
     from bench.runner.specification import Specification
+    from bench.runner.usable import check_usable
 
     specifications = Specification.parse(base), Specification.parse(head)
     least = parse_percent("margin", margin) if margin else None
@@ -97,6 +98,7 @@ def regress(
     name = check_new_run(results, run)
     options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     check_file(json)
+    check_usable()
     choice = Choice.parse(case, options, data, threads)
     known = [one for one in kept_of(results) if resume and asked_alike(one, specifications)]
     sides, newer = provide_dated(specifications, exclude_newer, known[-1].newer if known else "")

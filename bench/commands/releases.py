@@ -76,11 +76,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Check all that can be checked before the network is asked.
 
         Raises:
-            WrongUse: where something cannot be.
+            WrongUse: where something cannot be, or the cache cannot be used.
         """
+        from bench.runner.environments import check_path
         from bench.runner.held import Held
+        from bench.runner.usable import check_usable
 
         check_file(json)
+        check_usable()
+        check_path()
         return cls(
             held=Held.parse(package, beside, newer),
             choice=Choice.parse(cases, axes, data, threads, single=True),

@@ -38,7 +38,9 @@ def selfcheck(
     from bench.commands import planting
     from bench.runner.interpreter import inspect
     from bench.runner.selfcheck import checks
+    from bench.runner.usable import check_usable
 
+    check_usable()
     interpreter = inspect(python)
     if regress:
         show(planting.checks(interpreter, planting.chosen(effects), comparisons, keep))

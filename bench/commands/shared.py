@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Callable
@@ -119,7 +120,10 @@ def read_records(
     if not records and needed:
         raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
     here = machine().fingerprint
-    return calibration.stamped(records, calibration.read(calibration_folder(), here), here), complaints
+    found = []
+    with contextlib.suppress(WrongUse):  # nobody knows where the cache is: there is no calibration either
+        found = calibration.read(calibration_folder(), here)
+    return calibration.stamped(records, found, here), complaints
 
 
 def epoch(images: int) -> int:

@@ -71,6 +71,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
         memory, available, memory_limit, memory_left: bytes; the last two are those of a control group.
         swap, swap_used: bytes.
         free: bytes free in the folder of the cache.
+        cache_trouble: a sentence on why the cache cannot be used; empty where it can be.
         governor, governed_by: of the first processor's frequency, and the driver that follows it.
         on_battery, low_power: power source and power mode.
         pressure, waits: whether the kernel tells of pressure, and of threads that wait for a processor.
@@ -94,6 +95,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     swap: int
     swap_used: int
     free: int | None = None
+    cache_trouble: str = ""
     governor: str | None = None
     governed_by: str | None = None
     on_battery: bool | None = None
@@ -105,11 +107,12 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     uv: str | None = None
 
 
-def survey(cache: Path, **known: Any) -> Survey:
+def survey(cache: Path | None, **known: Any) -> Survey:
     """This machine now.
 
     Args:
-        cache: the folder whose disk is asked for room; where it is not there yet, the nearest one above it.
+        cache: the folder whose disk is asked for room; where it is not there yet, the nearest one above it. None where
+            nobody knows where it is.
         known: fields that somebody else has to ask for, since only the runner starts processes.
     """
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
@@ -132,7 +135,7 @@ def survey(cache: Path, **known: Any) -> Survey:
         "memory_left": memory_left(),
         "swap": swap.total,
         "swap_used": swap.used,
-        "free": free_bytes(cache),
+        "free": free_bytes(cache) if cache else None,
         "governor": text_of(GOVERNOR) or None,
         "governed_by": text_of(GOVERNOR.with_name("scaling_driver")) or None,
         "on_battery": None if plugged is None else not plugged,

@@ -332,23 +332,56 @@ class Conditions(msgspec.Struct, frozen=True):
     governor: str | None = None
 
 
-class Environment(msgspec.Struct, dict=True, frozen=True):
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where an imported package comes from, if not from a distribution as it was installed.
+
+    Attributes:
+        source: ``distribution``, which was edited after it was installed; ``checkout`` of git; or ``path``, another
+            folder or file.
+        hash: twelve hexadecimal digits over its files.
+        commit: twelve digits of the commit that is checked out.
+        edited: whether its files differ from that commit, or from what the distribution installed.
+    """
+
+    source: str
+    hash: str = ""
+    commit: str = ""
+    edited: bool = False
+
+    @property
+    def label(self) -> str:
+        """``checkout 1a2b3c4``, ``checkout 1a2b3c4, edited 9f8e7d6``, ``edited 9f8e7d6``, ``copy 9f8e7d6``."""
+        own = f"{'edited' if self.edited else 'copy'} {self.hash[:7]}".strip()
+        if not self.commit:
+            return own
+        return f"checkout {self.commit[:7]}, {own}" if self.edited else f"checkout {self.commit[:7]}"
+
+
+class Environment(msgspec.Struct, dict=True, frozen=True, omit_defaults=True):
     """The software that was measured.
 
     Attributes:
         python: version of the interpreter.
-        packages: versions by distribution; Ultralytics is ``ultralytics`` whichever distribution brought it.
+        packages: versions by distribution of what is imported; Ultralytics is ``ultralytics`` whichever distribution
+            brought it.
         yolopace: version of this suite.
+        origins: by the same names, packages that are not as a distribution installed them.
     """
 
     python: str
     packages: dict[str, str]
     yolopace: str
+    origins: dict[str, Origin] = {}
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits over all fields."""
+        """Twelve hexadecimal digits over all fields; ``origins`` are left out where there are none."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+
+    def label(self, package: str) -> str:
+        """A version, and where it comes from if not from a distribution: ``8.3.999 (checkout 1a2b3c4)``; or empty."""
+        version, origin = self.packages.get(package, ""), self.origins.get(package)
+        return f"{version} ({origin.label})" if version and origin else version
 
     @property
     def torch(self) -> str:

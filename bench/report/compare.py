@@ -164,8 +164,8 @@ def _figures(seen: Seen) -> dict[str, Any]:
         "reason": seen.reason or None,
         "run": seen.run,
         "started": seen.started,
-        "torch": first.environment.torch,
-        "ultralytics": first.environment.ultralytics,
+        "torch": first.environment.label("torch"),
+        "ultralytics": first.environment.label("ultralytics"),
         "machine": first.machine.fingerprint,
     }
     if seen.rate is None:

@@ -58,8 +58,8 @@ def software(records: Sequence[Seen]) -> str:
     """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``; several versions of one in a list."""
     found = (
         ("Python", _list(record.environment.python for record in records)),
-        ("torch", _list(record.environment.torch for record in records)),
-        ("Ultralytics", _list(record.environment.ultralytics for record in records)),
+        ("torch", _list(record.environment.label("torch") for record in records)),
+        ("Ultralytics", _list(record.environment.label("ultralytics") for record in records)),
         ("yolopace", _list(record.environment.yolopace for record in records)),
     )
     return " · ".join(f"{name} {versions}" for name, versions in found if versions)
@@ -71,7 +71,9 @@ def _list(values: Iterable[str]) -> str:
 
 def _packages(record: Seen) -> str:
     known = ("torch", "ultralytics")
-    return " · ".join(f"{name} {version}" for name, version in record.environment.packages.items() if name not in known)
+    return " · ".join(
+        f"{name} {record.environment.label(name)}" for name in record.environment.packages if name not in known
+    )
 
 
 def _threads(record: Seen) -> str:

@@ -11,9 +11,8 @@ from bench.errors import BenchError
 from bench.machine.fingerprint import devices
 from bench.records.store import Store
 from bench.records.tried import Tried
-from bench.runner.environments import install
+from bench.runner.environments import check_path, install, open_built
 from bench.runner.estimate import Estimator
-from bench.runner.interpreter import inspect
 from bench.runner.launcher import open_launcher
 from bench.runner.resolution import oldest, resolve
 from bench.runner.run import Run
@@ -61,6 +60,7 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
         KeyboardInterrupt: after what was seen of the environment under way was given.
     """
     find_uv()
+    check_path()
     seen: set[str] = set()
     planned = expand(profile("smoke"), devices(), {})
     for number, specification in enumerate(wanted, 1):
@@ -71,7 +71,7 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
                 say("  that is the same environment as one before")
                 continue
             seen.add(resolved.key)
-            launcher = open_launcher(inspect(install(resolved, say).python))
+            launcher = open_launcher(open_built(install(resolved, say), resolved))
         except BenchError as error:
             say(f"  {error}")
             yield Tried(str(specification), [], str(error))

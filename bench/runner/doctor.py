@@ -19,11 +19,14 @@ from bench.machine.doctor import Row, State
 from bench.machine.software import Software
 from bench.machine.survey import Survey, survey
 from bench.records.outcome import Outcome, Status
+from bench.records.record import Environment
 from bench.runner.ceiling import few_steps
 from bench.runner.interpreter import Interpreter, ask, executable
 from bench.runner.launcher import Launcher, open_launcher, scratch_folder
 from bench.runner.measure import NoData, find_data, run_job
+from bench.runner.origin import imported, origins
 from bench.runner.paths import cache_folder
+from bench.runner.usable import check_usable, trouble
 from bench.runner.uv import find_uv
 
 DEEP_LIMIT = 120.0
@@ -39,19 +42,30 @@ def look(python: str) -> tuple[Survey, Software]:
         WrongUse: where the interpreter is none, or does not answer.
     """
     path = executable(python)
+    cache = None
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(told_by, path)
-        machine = survey(cache_folder(), low_power=low_power(), uv=uv_version())
+        with contextlib.suppress(WrongUse):
+            cache = cache_folder()
+        machine = survey(cache, low_power=low_power(), uv=uv_version(), cache_trouble=trouble())
         return machine, asked.result()
 
 
 def told_by(path: str) -> Software:
     """What an interpreter says of its torch; raises :class:`WrongUse` where it does not answer at all."""
     try:
-        return msgspec.convert(ask(path, "doctor"), Software)
+        found = ask(path, "doctor")
+        return msgspec.convert({**found, "environment": labelled(found["environment"])}, Software)
     except (WrongUse, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
         facts = ask(path, "facts")
-        return msgspec.convert({"environment": facts, "import_error": str(error)}, Software)
+        return msgspec.convert({"environment": labelled(facts), "import_error": str(error)}, Software)
+
+
+def labelled(facts: dict[str, Any]) -> dict[str, Any]:
+    """What an interpreter told of itself, with versions that say where they come from."""
+    found = origins(imported(facts))
+    environment = Environment(python=facts["python"], packages=facts["packages"], yolopace="", origins=found)
+    return {**facts, "packages": {name: environment.label(name) for name in environment.packages}}
 
 
 def said_by(command: Sequence[str | Path]) -> str:
@@ -87,6 +101,7 @@ def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Row]:
     """
     launcher = open_launcher(interpreter)
     try:
+        check_usable()
         for device in devices:
             for amp in PRECISIONS:
                 yield tried(launcher, device, amp)

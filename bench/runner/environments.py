@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,12 +15,17 @@ from bench.runner import uv
 from bench.runner.installed import installed
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.kept import made_once
+from bench.runner.origin import RECORDED_AS, below
 from bench.runner.paths import cache_folder
 from bench.runner.resolution import Resolved, Say, resolve
 from bench.runner.specification import PYTHON, Specification
 
 PACKAGES = "packages.txt"
 """Written last into an environment: the installed packages, and the sign that it is complete."""
+
+
+DAMAGED = re.compile("is not installed for|does not answer")
+"""How an environment is told of that lacks some of its files."""
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -32,6 +38,11 @@ class Built(msgspec.Struct, frozen=True):
 
     python: str
     packages: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The environment's own folder."""
+        return Path(self.python).parents[1]
 
 
 class Provided(msgspec.Struct, frozen=True):
@@ -67,24 +78,85 @@ def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -
         interpreter = inspect(specification.python)
         found = installed(interpreter)
         return Provided(interpreter, found.packages, found.key, f"{PYTHON}{interpreter.environment.python}")
+    check_path()
     resolved = resolve(specification, newer, say)
     built = install(resolved, say, copy)
-    interpreter = inspect(built.python)
-    check_imported(interpreter, resolved)
-    return Provided(interpreter, built.packages, resolved.key, str(specification))
+    return Provided(open_built(built, resolved), built.packages, resolved.key, str(specification))
 
 
-def check_imported(interpreter: Interpreter, resolved: Resolved) -> None:
-    """Raise :class:`WrongUse` where something else would be imported than what was installed, as by PYTHONPATH."""
-    found = interpreter.environment
+MEASURED = ("ultralytics", "torch", "torchvision")
+
+
+def check_path() -> None:
+    """See that nothing on PYTHONPATH would be imported in place of what is built, before anything is.
+
+    Raises:
+        WrongUse: where something would be.
+    """
+    for entry in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+        for name in MEASURED:
+            if any(os.path.isfile(os.path.join(entry, file)) for file in (f"{name}/__init__.py", f"{name}.py")):
+                raise WrongUse(
+                    f"{name} would be imported from {entry!r}, which is on PYTHONPATH, in place of any release: take "
+                    "that entry out of PYTHONPATH, or name the folder in place of a release."
+                )
+
+
+def open_built(built: Built, resolved: Resolved) -> Interpreter:
+    """The interpreter of an environment that was built here.
+
+    Raises:
+        WrongUse: where it is damaged, or would import something else than was installed in it.
+    """
+    try:
+        interpreter = inspect(built.python)
+    except WrongUse as error:
+        if DAMAGED.search(str(error)):
+            raise WrongUse(
+                f"{error} It was built by yolopace: delete {built.folder}, and it is built again."
+            ) from error
+        raise
+    check_imported(interpreter, resolved, built.folder)
+    return interpreter
+
+
+def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -> None:
+    """See that an environment imports what was installed in it, and as it was installed.
+
+    Args:
+        interpreter: of the environment.
+        resolved: what was installed.
+        folder: of the environment.
+
+    Raises:
+        WrongUse: where something else would be imported, as by PYTHONPATH, or its files were changed.
+    """
+    for name, found in interpreter.imported.items():
+        package = RECORDED_AS.get(name, name)
+        if not below(found.file, folder):
+            remedy = (
+                f"take {found.by!r} out of PYTHONPATH, or name that folder in place of a release"
+                if found.by
+                else "find what adds its folder to sys.path (a .pth file, a sitecustomize, PYTHONHOME), and remove that"
+            )
+            raise WrongUse(
+                f"{interpreter.path} has {package} {found.installed or resolved.version(package)} installed and would "
+                f"import {found.version} from {found.place}: {remedy}."
+            )
+        if not found.as_installed:
+            raise WrongUse(
+                f"the files of {package} {found.installed} in {os.path.dirname(found.file)} are not as they were "
+                f"installed: delete {folder}, and it is built again."
+            )
+    seen = interpreter.environment
     for name, runs, wanted in (
-        ("torch", found.torch, resolved.torch),
-        ("Ultralytics", found.ultralytics, resolved.ultralytics),
+        ("torch", seen.torch, resolved.torch),
+        ("Ultralytics", seen.ultralytics, resolved.ultralytics),
     ):
         if wanted and runs.partition("+")[0] != wanted.partition("+")[0]:
             raise WrongUse(
-                f"{interpreter.path} has {name} {wanted} installed and would import {runs}: take the folder that it is "
-                "in out of PYTHONPATH."
+                f"{interpreter.path} would import {name} {runs}, and {wanted} was installed: delete {folder}, and it "
+                "is built again."
             )
 
 
@@ -118,19 +190,24 @@ def install(resolved: Resolved, say: Say, copy: int = 0) -> Built:
     title = f"a copy of {title}" if copy else title
 
     def make(partial: Path) -> Path:
+        if os.statvfs(partial).f_flag & getattr(os, "ST_NOEXEC", 0):
+            raise WrongUse(
+                f"{title} cannot be built in {folder}, for programs may not run on its disk (noexec): set "
+                "YOLOPACE_CACHE to a folder on another one."
+            )
         say(f"building {title}: {len(resolved.packages)} packages, minutes if they have to be fetched ...")
         return _build(resolved, partial, f"{title} cannot be built")
 
     try:
         made_once(
             final,
-            lambda: _complete(final) is not None,
+            lambda: _complete(final, resolved.packages) is not None,
             make,
             lambda: say(f"waiting for another run that builds {title} ..."),
         )
     except OSError as error:
         raise WrongUse(f"{title} cannot be built in {folder}: {uv.system_reason(error)}") from error
-    if built := _complete(final):
+    if built := _complete(final, resolved.packages):
         return built
     raise WrongUse(f"{title} has no Python that can be started: {_python(final)}.")
 
@@ -154,11 +231,12 @@ def _python(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
-def _complete(environment: Path) -> Built | None:
-    """An environment, if it was built to its end and the Python that it was made from is still there."""
+def _complete(environment: Path, wanted: tuple[str, ...]) -> Built | None:
+    """An environment, if it was built to its end, lists these packages, and its Python can still be started."""
     python = _python(environment)
     try:
         packages = (environment / PACKAGES).read_text().split()
-    except OSError:
+    except (OSError, ValueError):
         return None
-    return Built(str(python), tuple(packages)) if os.access(python, os.X_OK) else None
+    whole = tuple(packages) == wanted and os.access(python, os.X_OK)
+    return Built(str(python), wanted) if whole else None

@@ -9,7 +9,10 @@ import subprocess
 import msgspec
 
 from bench.errors import WrongUse
-from bench.runner.interpreter import Interpreter, variables
+from bench.runner.interpreter import Interpreter, printed_by
+from bench.runner.local_projects import marked
+from bench.runner.origin import RECORDED_AS
+from bench.runner.specification import ULTRALYTICS
 
 LIST = """\
 import sys
@@ -61,11 +64,26 @@ def installed(interpreter: Interpreter) -> Installed:
         WrongUse: where it does not answer.
     """
     try:
-        command = [interpreter.path, "-c", LIST]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables(), check=True)
-        told = json.loads(answer.stdout)
+        told = json.loads(printed_by([interpreter.path, "-c", LIST]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         raise WrongUse(f"python {interpreter.path} does not tell what is installed in it ({said[-1]}).") from error
+    told["packages"] = as_imported(told["packages"], interpreter)
     content = [interpreter.environment.python, told["packages"], told["place"], told["inside"]]
     return Installed(tuple(told["packages"]), hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16])
+
+
+def as_imported(packages: list[str], interpreter: Interpreter) -> list[str]:
+    """A list of packages in which those that count have the versions that are imported.
+
+    One that is not as a distribution installed it has the first digits of a hash over its files in its version.
+    """
+    found = {package.partition("==")[0]: package for package in packages}
+    for module, seen in interpreter.imported.items():
+        if seen.as_installed:
+            continue
+        for name in ULTRALYTICS if module == "ultralytics" else (RECORDED_AS.get(module, module),):
+            found.pop(name, None)
+        name = RECORDED_AS.get(module, module)
+        found[name] = f"{name}=={marked(seen.version, seen.hash)}"
+    return sorted(found.values())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ import msgspec
 from bench import __version__
 from bench.errors import WrongUse
 from bench.records.record import Environment
-from bench.runner.paths import cache_folder
+from bench.runner import compiled
+from bench.runner.origin import Imported, imported, origins
+from bench.runner.paths import cache_folder, home_folder
 
 ENTRY = Path(__file__).resolve().parents[1] / "worker" / "entry.py"
 """The file that every worker is started with; it needs nothing of this project around it."""
@@ -30,12 +34,14 @@ class Interpreter(msgspec.Struct, frozen=True):
         environment: versions.
         models: names of the model files that its Ultralytics brings, without ``.yaml``.
         datasets: the same for data sets.
+        imported: what it imports under the names of the packages that count. With folders: not for records.
     """
 
     path: str
     environment: Environment
     models: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    imported: dict[str, Imported] = {}
 
 
 def variables() -> dict[str, str]:
@@ -46,28 +52,59 @@ def variables() -> dict[str, str]:
     Where the user's shell keeps Python from writing compiled files, importing torch and Ultralytics takes four times as
     long, once a run: they are then compiled into this suite's own cache, and the user's folders stay as they are.
     """
-    chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ}
-    if chosen.pop("PYTHONDONTWRITEBYTECODE", ""):
-        chosen.setdefault("PYTHONPYCACHEPREFIX", str(cache_folder() / "pycache"))
+    chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ, **of_nobody()}
+    if (own := compiled.folder()) is not None:
+        del chosen[compiled.UNWANTED]
+        chosen[compiled.PREFIX] = str(own)
     return chosen
 
 
+def of_nobody() -> dict[str, str]:
+    """What a worker needs to be told where the user has no home, or no name, that the system knows.
+
+    Libraries ask for both as they are imported: torch for the name, Ultralytics and matplotlib for the home. Without a
+    home that can be written, matplotlib would collect all fonts again in every process.
+    """
+    told = {}
+    home = home_folder()
+    try:
+        cache = cache_folder()
+    except WrongUse:
+        return {}
+    if home is None:
+        told["HOME"] = str(cache / "home")
+    if home is None or not os.access(home, os.W_OK):
+        told.update({"MPLCONFIGDIR": str(cache / "matplotlib")} if "MPLCONFIGDIR" not in os.environ else {})
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        told["LOGNAME"] = str(os.getuid())
+    return told
+
+
 def inspect(python: str = "") -> Interpreter:
-    """Ask an interpreter what it offers; takes a tenth of a second, since nothing heavy is imported.
+    """Ask an interpreter what it offers; takes two tenths of a second, since nothing heavy is imported.
 
     Args:
         python: an executable; empty for the one that runs this.
 
     Raises:
-        WrongUse: where there is none, or it lacks torch or Ultralytics, or has them too old.
+        WrongUse: where there is none, or it lacks torch or Ultralytics, or has them too old, or does not tell which.
     """
     path = executable(python)
     facts = ask(path, "facts")
     if facts["unusable"]:
         raise WrongUse(facts["unusable"])
-    environment = Environment(python=facts["python"], packages=facts["packages"], yolopace=__version__)
+    found = imported(facts)
+    environment = Environment(
+        python=facts["python"], packages=facts["packages"], yolopace=__version__, origins=origins(found)
+    )
     return Interpreter(
-        path=path, environment=environment, models=tuple(facts["models"]), datasets=tuple(facts["datasets"])
+        path=path,
+        environment=environment,
+        models=tuple(facts["models"]),
+        datasets=tuple(facts["datasets"]),
+        imported=found,
     )
 
 
@@ -86,13 +123,36 @@ def ask(path: str, word: str) -> dict[str, Any]:
         WrongUse: where it does not answer.
     """
     try:
-        command = [path, str(ENTRY), word]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables(), check=True)
-        told: dict[str, Any] = json.loads(answer.stdout.strip().rpartition("\n")[2])
+        told: dict[str, Any] = json.loads(printed_by([path, str(ENTRY), word]).strip().rpartition("\n")[2])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise WrongUse(f"python {path} does not answer ({said[-1] if said else error}): use Python 3.10+.") from error
+        said = (getattr(error, "stderr", "") or str(error)).strip()
+        last = said.splitlines()[-1] if said else error
+        raise WrongUse(
+            f"python {path} does not answer ({last}): {compiled.advice(said) or 'use Python 3.10+'}."
+        ) from error
     return told
+
+
+def printed_by(command: Sequence[str]) -> str:
+    """What a command of a measured interpreter prints; broken compiled files in the cache are made again once.
+
+    Raises:
+        OSError, subprocess.SubprocessError: where it cannot be started, fails, or takes more than a minute.
+    """
+    for again in (True, False):
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=60, env=variables(), check=True
+            ).stdout
+        except subprocess.CalledProcessError as error:
+            if not (again and compiled.forget(error.stderr, command[0])):
+                raise
+    raise AssertionError("the second try returns or raises")
+
+
+def to_workers(interpreter: Interpreter) -> dict[str, Any]:
+    """What every worker of an interpreter is told: its folder for settings, and what it has to have imported."""
+    return {"config": str(config_folder(interpreter)), "imported": msgspec.to_builtins(interpreter.imported)}
 
 
 def config_folder(interpreter: Interpreter) -> Path:

@@ -19,7 +19,8 @@ from typing import IO, Any, Protocol
 import psutil
 
 from bench.errors import WrongUse
-from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
+from bench.runner import compiled
+from bench.runner.interpreter import ENTRY, Interpreter, to_workers, variables
 from bench.runner.paths import cache_folder
 from bench.runner.several import several, start_ranks
 from bench.runner.worker import Worker, describe_exit
@@ -117,7 +118,7 @@ class Spawning:
             process.kill()
             process.wait()
             raise
-        job = {**job, "config": str(config_folder(self.interpreter)), "network": self._network}
+        job = {**job, **to_workers(self.interpreter), "network": self._network}
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which its channel tells
             process.stdin.write(json.dumps(job).encode() + b"\n")
@@ -163,6 +164,7 @@ class Forking:
         self._pending = b""
         self._messages: deque[dict[str, Any]] = deque()
         self._ready = False
+        self._differs = False
         self.exits: dict[int, int] = {}
 
     def prepare(self) -> None:
@@ -170,7 +172,7 @@ class Forking:
         if self._process is not None and self._process.poll() is None:
             return
         self.close()
-        config = str(config_folder(self.interpreter))
+        told = {**to_workers(self.interpreter), "network": self._network}
         ours, theirs = socket.socketpair()
         self._log = log_file()
         self._process = subprocess.Popen(
@@ -184,19 +186,38 @@ class Forking:
         )
         theirs.close()
         self._socket = ours
-        ours.sendall(json.dumps({"config": config, "network": self._network}).encode())
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has ended, which wait() tells
+            ours.sendall(json.dumps(told).encode())
 
     def wait(self) -> None:
-        """Wait until the parent has imported everything."""
+        """Wait until the parent has imported everything; broken compiled files in the cache are made again once."""
         self.prepare()
+        trouble = self._trouble()
+        if trouble and compiled.forget(f"{trouble}\n{self._printed()}", self.interpreter.path):
+            self.close()
+            self.prepare()
+            trouble = self._trouble()
+        if trouble:
+            if self._differs:
+                self.close()
+                raise WrongUse(f"{self.interpreter.path}: {trouble}")
+            if broken := compiled.advice(f"{trouble}\n{self._printed()}"):
+                trouble = f"{trouble.rstrip('.')}; {broken}."
+            self.close()
+            raise WrongUse(f"{self.interpreter.path} cannot import torch and ultralytics: {trouble}")
+
+    def _trouble(self) -> str:
+        """Wait for the parent: why it cannot fork workers; empty once it can."""
         deadline = time.monotonic() + START_LIMIT
         while not self._ready:
             message = self._next_message(deadline)
-            if message is None or message["event"] == "unusable":
-                reason = message["reason"] if message else self._how_it_ended()
-                self.close()
-                raise WrongUse(f"{self.interpreter.path} cannot import torch and ultralytics: {reason}")
+            if message is None:
+                return self._how_it_ended()
+            if message["event"] == "unusable":
+                self._differs = bool(message.get("differs"))
+                return str(message["reason"])
             self._ready = message["event"] == "ready"
+        return ""
 
     def start(self, job: dict[str, Any]) -> Worker:
         """Fork one worker; a parent that died is started anew, once. Ranks of several devices are started afresh."""
@@ -262,9 +283,15 @@ class Forking:
             return f"it says nothing for {START_LIMIT:g} s"
         if code < 0:
             return f"it {describe_exit(code)}"
-        self._log.seek(0)
-        lines = self._log.read()[-2000:].decode(errors="replace").strip().splitlines()
+        lines = self._printed().strip().splitlines()
         return lines[-1] if lines else "it printed nothing"
+
+    def _printed(self) -> str:
+        """The end of what the parent printed."""
+        if self._log is None:
+            return ""
+        self._log.seek(0)
+        return self._log.read()[-2000:].decode(errors="replace")
 
     def drain(self, seconds: float) -> bool:
         """Take in what the parent has to say, waiting at most so long; False once it has ended."""

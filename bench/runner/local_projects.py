@@ -157,7 +157,7 @@ def _built(folder: Path, say: Say) -> tuple[str, Path]:
 
     made_once(
         final,
-        lambda: any(final.glob("*.whl")),
+        lambda: any(map(zipfile.is_zipfile, final.glob("*.whl"))),  # a full disk may have cut it off
         make,
         lambda: say(f"waiting for another run that builds a wheel of {folder.name} ..."),
     )

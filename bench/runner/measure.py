@@ -17,6 +17,7 @@ from bench.machine.fingerprint import machine
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
+from bench.runner import compiled
 from bench.runner.launcher import Launcher, scratch_folder
 from bench.runner.paths import cache_folder, calibration_folder
 from bench.runner.several import Meeting, impossible, several
@@ -59,6 +60,18 @@ class Seen(msgspec.Struct):
 
 
 def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
+    """Run one job to its end; once more where broken compiled files in the cache were why it failed.
+
+    Args and errors: see :func:`run_once`.
+    """
+    seen = run_once(launcher, job, phase_limit, setup_limit)
+    said = f"{seen.outcome.reason}\n{seen.log}"
+    if seen.outcome.status.broken and compiled.forget(said, launcher.interpreter.path):
+        seen = run_once(launcher, job, phase_limit, setup_limit)
+    return seen
+
+
+def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
     """Run one job to its end, whatever that is.
 
     Args:
@@ -212,7 +225,7 @@ def look_for_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
     else:
         wanted = {"yaml": recipe.data, "root": str(cache_folder() / "data")}
     seen = run_job(launcher, {"kind": "data", "data": wanted}, SETUP_LIMIT, setup_limit=DATA_LIMIT)
-    if seen.outcome.status is Status.UNSUPPORTED:
+    if seen.outcome.status in (Status.UNSUPPORTED, Status.SUBSTITUTED):  # the latter: another package was imported
         raise WrongUse(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
         raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"))

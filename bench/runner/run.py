@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -184,7 +185,9 @@ class Run:
         recipe = planned.recipe
         batch = planned.case.batch if recipe.data == "coco-like" else 0
         key = recipe.data, batch * recipe.data_steps, batch * VAL_STEPS * recipe.with_val, recipe.data_seed
-        if key not in self._data:
+        known = self._data.get(key)
+        # The cache may have been emptied since.
+        if known is None or (os.path.isabs(known["yaml"]) and not os.path.exists(known["yaml"])):
             self._data[key] = look_for_data(self._launcher, planned)
         check_trainable(planned, self._data[key])
         return self._data[key]

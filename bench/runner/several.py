@@ -17,7 +17,7 @@ import psutil
 from bench.cases.axes import device_names, machines, named_twice, ranks
 from bench.errors import WrongUse
 from bench.records.outcome import Outcome, Status
-from bench.runner.interpreter import ENTRY, Interpreter, config_folder, variables
+from bench.runner.interpreter import ENTRY, Interpreter, to_workers, variables
 from bench.runner.worker import ExitCode, Worker
 
 JOB = "YOLOPACE_JOB"
@@ -162,7 +162,7 @@ def start_ranks(
     """
     requested = time.monotonic()
     meeting = msgspec.convert(job["meeting"], Meeting) if job.get("meeting") else None
-    told = {**job, "config": str(config_folder(interpreter)), "network": network}
+    told = {**job, **to_workers(interpreter), "network": network}
     ours, theirs = socket.socketpair()
     try:
         process = subprocess.Popen(

@@ -18,6 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from . import intact
+from .refusal import Refused
+
 POOL_IMAGES = 128
 VAL_IMAGES = 2
 CLASSES = 80
@@ -30,7 +33,7 @@ the whole pool has, so that a prediction's time an image does not depend on how 
 
 
 def provide(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Make what is missing; where the set is and what it is.
+    """Make what is missing or damaged; where the set is and what it is.
 
     Args:
         wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
@@ -39,7 +42,24 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``yaml`` (path for Ultralytics), ``fingerprint`` (of all pool files), ``images``.
+
+    Raises:
+        Refused: where the cache cannot be written, or has no room for it.
     """
+    try:
+        return _provided(wanted)
+    except OSError as error:
+        raise unwritable("the made data set", wanted["root"], error) from error
+
+
+def unwritable(what: str, place: str, error: OSError) -> Refused:
+    """The outcome where the cache cannot be written."""
+    reason = f"{what} cannot be written to {place} ({error.strerror or error}): make room there, or set YOLOPACE_CACHE"
+    return Refused("unsupported", f"{reason} to another folder.")
+
+
+def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
+    """See :func:`provide`."""
     from ultralytics.utils import ASSETS
 
     photos = [Path(ASSETS) / name for name in ("bus.jpg", "zidane.jpg")]
@@ -49,12 +69,14 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
         recipe.update(photo.read_bytes())
     base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
     pool = base / "pool"
-    if not (pool / "pool.json").exists():
+    if not intact.pool_is_intact(pool, POOL_IMAGES):
+        intact.discard(pool)
         into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
     fingerprint = json.loads((pool / "pool.json").read_text())["fingerprint"]
     counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
     listing = base / f"n{counts['train']:06d}-{counts['val']:06d}"
-    if not (listing / "data.yaml").exists():
+    if not intact.listing_is_intact(listing, _listing_texts(listing, counts), pool):
+        intact.discard(listing)
         into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts))
     return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
 
@@ -167,11 +189,20 @@ def _labels(draw: random.Random, certain: list[int], dense: bool = False) -> str
 
 def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int]) -> None:
     """Splits of ``counts`` lines over the pool. Links give each length its own label cache beside it."""
-    for name, count in counts.items():
+    for name in counts:
         (folder / name).mkdir()
         for kind in ("images", "labels"):
             (folder / name / kind).symlink_to(pool / kind, target_is_directory=True)
+    for name, text in _listing_texts(place, counts).items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _listing_texts(place: Path, counts: dict[str, int]) -> dict[str, str]:
+    """The text files of a listing, by their names."""
+    found = {}
+    for name, count in counts.items():
         lines = [str(place / name / "images" / f"{i % POOL_IMAGES:04d}.jpg") for i in range(count)]
-        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+        found[f"{name}.txt"] = "\n".join(lines) + "\n"
     names = "".join(f"  {i}: class{i}\n" for i in range(CLASSES))
-    (folder / "data.yaml").write_text(f"path: {place}\ntrain: train.txt\nval: val.txt\nnames:\n{names}")
+    path = json.dumps(str(place), ensure_ascii=False)  # the path of a cache may have what means something in YAML
+    return {**found, "data.yaml": f"path: {path}\ntrain: train.txt\nval: val.txt\nnames:\n{names}"}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import platform
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
-ULTRALYTICS = ("ultralytics", "ultralytics-opencv-headless")
-"""Distributions that install the package ``ultralytics``; their version numbers agree."""
+from .identity import DISTRIBUTIONS, Unidentified, identify, release
 
 FLOOR = {"ultralytics": (8, 3, 230), "torch": (2, 6)}
 """Oldest versions that can be measured: before them training on mps could be silently wrong (ultralytics#22181)."""
@@ -37,16 +35,6 @@ def version_of(distribution: str) -> str | None:
         return None
 
 
-def release(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version: ``2.15.0+cu132`` is ``(2, 15, 0)``."""
-    numbers = []
-    for part in version.split("+")[0].split("."):
-        if not part.isdigit():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)
-
-
 def why_unusable(versions: dict[str, str | None]) -> str:
     """One sentence on what is missing or too old, or an empty string."""
     for package, floor in FLOOR.items():
@@ -70,17 +58,42 @@ def family(name: str) -> str:
 
 def facts() -> dict[str, Any]:
     """Everything about the environment that can be known without importing what is measured."""
-    ultralytics = next((version for name in ULTRALYTICS if (version := version_of(name))), None)
-    spec = importlib.util.find_spec("ultralytics")
-    folder = Path(spec.origin).parent if spec and spec.origin else None
-    versions = {"ultralytics": ultralytics, **{name: version_of(name) for name in RECORDED}}
-    packages = {name: version for name, version in versions.items() if version is not None}
+    found: dict[str, dict[str, Any]] = {}
+    unusable = ""
+    for name in DISTRIBUTIONS:
+        try:
+            one = identify(name)
+        except Unidentified as error:
+            unusable = unusable or str(error)
+            continue
+        if one is not None:
+            found[name] = one
+    packages = versions(found)
+    folder = Path(found["ultralytics"]["file"]).parent if "ultralytics" in found else None
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "executable": sys.executable,
         "packages": packages,
+        "imported": found,
         "models": names_in(folder / "cfg" / "models", "*/*.yaml") if folder else [],
         "datasets": names_in(folder / "cfg" / "datasets", "*.yaml") if folder else [],
-        "unusable": why_unusable(versions),
+        "unusable": unusable or why_unusable({name: packages.get(name) for name in FLOOR}),
     }
+
+
+def versions(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Versions by distribution, of what is imported; Ultralytics has one name whichever distribution brought it.
+
+    Args:
+        found: by module what :func:`.identity.identify` gave.
+    """
+    known = {name: version_of(name) for name in RECORDED}
+    for module, names in DISTRIBUTIONS.items():
+        if module in found and (module in ("ultralytics", "torch", "torchvision") or found[module]["source"] == "path"):
+            known.update(dict.fromkeys(names))
+            known[names[0]] = found[module]["version"]
+        elif module in ("torch", "torchvision"):
+            known[module] = None
+    order = ("ultralytics", *RECORDED)
+    return {name: version for name in order if (version := known.get(name)) is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -64,9 +65,14 @@ def before_import(config: str, network: bool, alone: bool = True) -> None:
 
 def user_settings() -> dict[str, Any]:
     """The user's own Ultralytics settings, or nothing; only read."""
-    home = Path.home()
-    default = home / ("Library/Application Support" if platform.system() == "Darwin" else ".config")
-    folder = Path(os.environ.get("YOLOPACE_USER_CONFIG") or default)
+    chosen = os.environ.get("YOLOPACE_USER_CONFIG")
+    try:
+        default = Path.home() / ("Library/Application Support" if platform.system() == "Darwin" else ".config")
+    except RuntimeError:  # the system knows no home of this user
+        if not chosen:
+            return {}
+        default = Path()
+    folder = Path(chosen or default)
     for file in (folder / "Ultralytics" / "settings.json", folder / "settings.json"):
         try:
             found = json.loads(file.read_text())
@@ -121,11 +127,20 @@ def keep_label_caches(folder: Path) -> None:
         return folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.cache"
 
     def load_ours(path: Any) -> Any:
-        return load(place(path))
+        try:
+            return load(place(path))
+        except Exception as error:  # missing, or only a part of it was written: Ultralytics then reads the labels
+            raise FileNotFoundError(f"{place(path)} cannot be read: {error}") from error
 
     def save_ours(prefix: str, path: Any, x: Any, version: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        save(prefix, place(path), x, version)
+        with contextlib.suppress(OSError):  # it saves time later, and a full disk costs no case
+            folder.mkdir(parents=True, exist_ok=True)
+            part = place(path).with_suffix(f".{os.getpid()}.cache")
+            try:
+                save(prefix, part, x, version)
+                os.replace(part, place(path))  # another run never sees a part of it
+            finally:
+                part.unlink(missing_ok=True)
 
     for module in (utils, dataset):
         module.load_dataset_cache_file, module.save_dataset_cache_file = load_ours, save_ours
@@ -166,4 +181,5 @@ def _provide_font(folder: Path) -> None:
     source = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     for name in ("Arial.ttf", "Arial.Unicode.ttf"):
         if not (folder / name).exists() and source.exists():
-            shutil.copyfile(source, folder / name)
+            with contextlib.suppress(OSError):  # a full disk costs no case
+                shutil.copyfile(source, folder / name)

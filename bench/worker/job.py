@@ -11,7 +11,7 @@ import threading
 import traceback
 from typing import Any
 
-from . import isolation, refusal
+from . import identity, isolation, refusal
 from .channel import Channel
 from .devices import open_device
 from .refusal import Refused
@@ -82,6 +82,8 @@ def run(job: dict[str, Any], channel: Channel, control: int, team: Team | None =
     channel.send("phase", name="setup")
     turns = Turns(control, job["block"], channel, job.get("within", False)) if job.get("block") else None
     try:
+        if why := identity.differs(job.get("imported", {})):  # of a forked worker its parent was asked
+            raise Refused("substituted", why)
         KINDS[job["kind"]](job, channel, turns, team or Alone())
     except BaseException as error:
         if not isinstance(error, Refused):

@@ -17,7 +17,7 @@ import signal
 import socket
 from typing import Any
 
-from . import isolation, job
+from . import identity, isolation, job
 from .channel import Channel
 from .devices import base
 
@@ -77,6 +77,9 @@ def serve(descriptor: int) -> None:
         gc.freeze()  # else the first collection in a child would touch, and so copy, every page of the heap
     except BaseException as error:
         channel.send("unusable", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        return
+    if why := identity.differs(first[0].get("imported", {})):
+        channel.send("unusable", reason=why, differs=True)
         return
     children: set[int] = set()
     wake_read, wake_write = os.pipe()

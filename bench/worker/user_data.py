@@ -7,6 +7,7 @@ JPEG anew. Here nothing is fetched, run or written: training and prediction get 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,8 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import label_errors
-from .data import into_place
+from . import intact, label_errors
+from .data import into_place, unwritable
 from .refusal import Refused
 
 SCHEME = 2
@@ -139,10 +140,14 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
         data["val"] = data.pop("validation")
     # A split is resolved under the name minival as well, and it alone may be missing without an error.
     asked = {**data, "path": str(data.get("path") or Path(yaml).parent), "val": None, "minival": data.get("val")}
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=root) as folder:
-        copy = Path(folder) / "data.yaml"
-        write_yaml(copy, asked)
+    with contextlib.ExitStack() as stack:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".new-", dir=root))
+            copy = Path(folder) / "data.yaml"
+            write_yaml(copy, asked)
+        except OSError as error:
+            raise unwritable("a copy of the data yaml", str(root), error) from error
         try:
             found = dict(check_det_dataset(str(copy), autodownload=False))
         except Exception as error:
@@ -351,10 +356,10 @@ def _read(file: str, limit: int | None) -> tuple[int, float, bytes]:
 
 
 def write_yaml(file: Path, data: dict[str, Any]) -> None:
-    """A data yaml; paths become texts."""
+    """Write a data yaml."""
     from ultralytics.utils import YAML
 
-    YAML.save(file=file, data={key: str(value) if isinstance(value, Path) else value for key, value in data.items()})
+    YAML.save(file=file, data=data)
 
 
 def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
@@ -362,10 +367,27 @@ def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
     content = json.dumps(data, sort_keys=True, default=str) + listing
     target = root / f"user-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
+    texts = {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}
+    texts.pop("missing_val", None)
+
     def make(folder: Path) -> None:
         (folder / LISTING).write_text(listing, encoding="ascii")
-        write_yaml(folder / "data.yaml", {k: v for k, v in data.items() if k != "missing_val"})
+        write_yaml(folder / "data.yaml", texts)
 
-    if not (target / "data.yaml").exists():
-        into_place(target, "data.yaml", make)
+    if not _is_intact(target, listing, texts):
+        try:
+            intact.discard(target)
+            into_place(target, "data.yaml", make)
+        except OSError as error:
+            raise unwritable("the list of a data set's images", str(root), error) from error
     return target / "data.yaml"
+
+
+def _is_intact(target: Path, listing: str, data: dict[str, Any]) -> bool:
+    """Whether a copy is there, and nothing of it was cut off, as by a full disk."""
+    from ultralytics.utils import YAML
+
+    try:
+        return (target / LISTING).read_text(encoding="ascii") == listing and YAML.load(target / "data.yaml") == data
+    except Exception:
+        return False

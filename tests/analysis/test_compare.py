@@ -13,7 +13,7 @@ from scipy import stats
 from bench.analysis.compare import Difference, Historical, Matched, Standing, historical, ratio_of, welch
 from bench.analysis.table import frame
 from bench.analysis.uncertainty import Interval, rate_of
-from bench.records.record import Conditions, Data, Memory, Noise, Record, Window
+from bench.records.record import Conditions, Data, Memory, Noise, Origin, Record, Window
 from tests.builders import GIB, make_environment, make_machine, make_recipe, make_record, make_steps
 
 OTHER = make_machine(fingerprint="a1b2c3d4e5f6", gpus=["NVIDIA H200 (139 GiB)"])
@@ -326,6 +326,15 @@ def test_versions_and_packages_that_differ_are_named() -> None:
         ("numpy", ("2.4.1",), ("2.4.6",)),
         ("triton", ("",), ("3.9.0",)),
         ("yolopace", ("0.1.0",), ("0.2.0",)),
+    ]
+
+
+def test_a_checkout_differs_from_the_release_whose_version_it_states() -> None:
+    released = make_environment()
+    origin = Origin(source="checkout", hash="0123456789ab", commit="1a2b3c4d5e6f", edited=True)
+    edited = msgspec.structs.replace(released, origins={"ultralytics": origin})
+    assert traits(historical([at(0.25, environment=released)], [at(0.25, run="b", environment=edited)])) == [
+        ("ultralytics", ("8.4.100",), ("8.4.100 (checkout 1a2b3c4, edited 0123456)",)),
     ]
 
 

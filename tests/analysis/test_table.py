@@ -6,7 +6,7 @@ import pytest
 
 from bench.analysis.table import COLUMNS, NUMBERS, WHOLE, frame, latest, peak_memory
 from bench.analysis.uncertainty import between
-from bench.records.record import Apart, Data, Memory, Noise, Phase, Record
+from bench.records.record import Apart, Data, Memory, Noise, Origin, Phase, Record
 from tests.builders import make_environment, make_machine, make_recipe, make_record, make_steps
 
 PROMISED = {
@@ -157,6 +157,7 @@ def test_the_processes_of_a_case_are_one_row() -> None:
         {"run": "another"},
         {"machine": make_machine(fingerprint="000000000000")},
         {"environment": make_environment(torch="2.15.0")},
+        {"environment": msgspec.structs.replace(make_environment(), origins={"torch": Origin(source="path")})},
         {"recipe": make_recipe(window_steps=99)},
         {"batch": 4},
     ],

@@ -2,13 +2,14 @@
 
 import math
 
+import msgspec
 import pytest
 
 from bench.analysis.uncertainty import rate_of
 from bench.errors import WrongUse
 from bench.face import MOST_PROCESSES, PRECISION_PROCESSES, _same_data
 from bench.records import store
-from bench.records.record import Data
+from bench.records.record import Data, Origin
 from tests.builders import make_record
 from tests.face.sessions import face, measure_all
 from tests.runner.conftest import launcher
@@ -192,3 +193,20 @@ def test_repeats_that_the_budget_cut_are_told_with_how_to_go_on(face):
     session.end()
     assert "the time budget ended before 3 more processes could be started" in session.notes
     assert f"to go on with this run, add --resume {session.store.run}" in session.notes
+
+
+def test_files_that_were_edited_since_are_measured_again(face, launcher):
+    def made_of(digits):
+        origin = Origin(source="path", hash=digits * 12)
+        environment = msgspec.structs.replace(launcher.interpreter.environment, origins={"ultralytics": origin})
+        launcher.interpreter = msgspec.structs.replace(launcher.interpreter, environment=environment)
+
+    made_of("a")
+    first = face("yolov8n", run="mine")
+    measure_all(first)
+    first.end()
+    [record] = first.run.records
+    assert record.environment.label("ultralytics") == "8.4 (copy aaaaaaa)"
+    assert len(face("yolov8n", resume="mine").finished) == 1
+    made_of("b")
+    assert face("yolov8n", resume="mine").finished == {}

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.made_packages import install
+
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
@@ -43,6 +45,28 @@ def test_one_sentence_and_exit_status_2(bench, tmp_path, arguments, sentence):
     assert not (tmp_path / "results").exists()
 
 
+def test_a_cache_that_cannot_be_used_ends_a_run_before_anything_is_made(bench, tmp_path):
+    (tmp_path / "cache").write_text("a file is in the way")
+    arguments = ("--profile", "smoke", "--device", "cpu", "--model", "yolov8n")
+    code, out, err = bench(*arguments, YOLOPACE_CACHE=str(tmp_path / "cache"))
+    assert code == 2
+    assert f"yolopace: the cache {tmp_path}/cache cannot be made, for {tmp_path}/cache is a file: set YOLOPACE" in out
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "command_line", [["calibrate"], ["ceiling"], ["regress", "--base", "torch", "--head", "torch"]]
+)
+def test_a_cache_that_cannot_be_used_ends_a_command(command, tmp_path, command_line):
+    (tmp_path / "cache").write_text("a file is in the way")
+    arguments = ("-m", "bench", *command_line, "--results", tmp_path / "results")
+    code, _, err = command(*arguments, YOLOPACE_CACHE=str(tmp_path / "cache"))
+    assert code == 2
+    assert err.strip().endswith("is a file: set YOLOPACE_CACHE to another folder.")
+    assert not (tmp_path / "results").exists()
+
+
 def test_results_that_cannot_be_written(bench, tmp_path):
     (tmp_path / "results").write_text("a file is in the way")
     code, out, err = bench("--profile", "smoke")
@@ -67,8 +91,7 @@ def test_an_ultralytics_below_the_floor(bench, tmp_path):
 
     site = tmp_path / "site"
     for name, version in (("ultralytics", "8.2.0"), ("torch", "2.9.0")):
-        (site / f"{name}-{version}.dist-info").mkdir(parents=True)
-        (site / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+        install(site, name, version)
     python = tmp_path / "old-python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} -S "$@"\n')
     python.chmod(0o755)
@@ -82,9 +105,7 @@ def test_a_torch_that_cannot_be_imported(bench, tmp_path):
 
     site = tmp_path / "site"
     for name, version in (("ultralytics", "8.4.0"), ("torch", "2.9.0")):
-        (site / f"{name}-{version}.dist-info").mkdir(parents=True)
-        (site / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
-    (site / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')\n")
+        install(site, name, version, "raise ImportError('libcudart.so.13: cannot open shared object file')\n")
     python = tmp_path / "broken-python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} -S "$@"\n')
     python.chmod(0o755)

@@ -319,6 +319,12 @@ def test_conditions_that_do_not(fields: dict[str, Any], what: str) -> None:
     assert rows(machine(**fields))[what].state is State.USABLE
 
 
+def test_a_cache_that_cannot_be_used() -> None:
+    row = rows(machine(cache_trouble="the cache /c cannot be written: set YOLOPACE_CACHE to another folder."))["disk"]
+    assert row.state is State.UNUSABLE
+    assert row.found == "the cache /c cannot be written: set YOLOPACE_CACHE to another folder."
+
+
 @pytest.mark.parametrize(
     ("rapl", "state"), [(None, State.UNUSABLE), ("needs root", State.UNUSABLE), ("readable", State.USABLE)]
 )

@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import os
 import platform
 import threading
 import time
@@ -15,6 +16,7 @@ from bench.records.record import Environment
 from bench.runner.environments import check_imported, environments_folder, install, provide
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.local_projects import Local
+from bench.runner.origin import Imported
 from bench.runner.resolution import Resolved, newest, oldest, resolve
 from bench.runner.specification import Specification
 
@@ -237,6 +239,32 @@ def test_one_whose_python_has_gone_is_rebuilt(uv):
     assert inspect(built.python).environment.torch == "2.15.0"
 
 
+@pytest.mark.parametrize("content", ["", "torch==2.15.0\n", "\0\0\0"])
+def test_one_whose_list_was_cut_off_is_rebuilt(uv, content):
+    built = build(parse("ultralytics"), quietly)
+    (built.folder / "packages.txt").write_text(content)
+    assert build(parse("ultralytics"), quietly) == built
+    assert len(uv.calls("venv")) == 2
+
+
+def test_one_that_lacks_files_names_the_folder_to_delete(uv):
+    built = build(parse("ultralytics"), quietly)
+    (built.folder / "facts.json").unlink()
+    with pytest.raises(WrongUse, match=f"does not answer .* delete {built.folder}, and it is built again"):
+        provide(parse("ultralytics"), "", quietly)
+
+
+@pytest.mark.skipif(not hasattr(os, "ST_NOEXEC"), reason="this system does not tell")
+def test_a_disk_on_which_programs_may_not_run(uv, monkeypatch):
+    resolved = resolve(parse("ultralytics"))
+    real = os.statvfs("/")
+    flags = os.statvfs_result([*real[:8], real.f_flag | os.ST_NOEXEC, *real[9:]])
+    monkeypatch.setattr(os, "statvfs", lambda place: flags)
+    with pytest.raises(WrongUse, match=r"may not run on its disk \(noexec\): set YOLOPACE_CACHE to a folder"):
+        install(resolved, quietly)
+    assert uv.calls("venv") == []
+
+
 def test_a_second_run_waits_for_the_first_and_uses_what_it_built(uv):
     resolved = resolve(parse("ultralytics"))
     place = Path(install(resolved, quietly).python).parents[1]
@@ -262,21 +290,63 @@ def test_a_cache_that_cannot_be_written(uv, tmp_path):
         build(parse("ultralytics"), quietly)
 
 
+SITE = "lib/python3.11/site-packages"
+
+
+def checked(folder, **changes):
+    """What is said of an environment, one of whose packages is imported otherwise than it was installed."""
+    seen = {}
+    for name, version in (("torch", "2.9.0"), ("ultralytics", "8.4.100"), ("numpy", "2.0")):
+        known = {"file": f"{folder}/{SITE}/{name}/__init__.py", "version": version, "installed": version}
+        seen[name] = Imported(**{"source": "distribution", **known, **changes.get(name, {})})
+    versions = {name: one.version for name, one in seen.items()}
+    environment = Environment(python="3.11.0", packages=versions, yolopace="0")
+    interpreter = Interpreter(path="python", environment=environment, imported=seen)
+    check_imported(interpreter, Resolved(("torch==2.9.0", "ultralytics-opencv-headless==8.4.100")), folder)
+
+
+def test_an_environment_that_imports_what_was_installed(tmp_path):
+    checked(tmp_path)
+    checked(tmp_path, torch={"version": "2.9.0+cpu"})
+
+
 @pytest.mark.parametrize(
-    ("torch", "ultralytics", "said"),
+    ("name", "change", "said"),
     [
-        ("2.9.0+cpu", "8.4.100", ""),
-        ("2.10.0", "8.4.100", "has torch 2.9.0 installed and would import 2.10.0"),
-        ("2.9.0", "8.4.101", "has Ultralytics 8.4.100 installed and would import 8.4.101"),
+        (
+            "ultralytics",
+            {"file": "/clone/ultralytics/__init__.py", "version": "8.3.999", "source": "path", "by": "/clone"},
+            "python has ultralytics 8.4.100 installed and would import 8.3.999 from /clone/ultralytics/__init__.py "
+            "(by the entry '/clone' of PYTHONPATH): take '/clone' out of PYTHONPATH, or name that folder in place of a "
+            "release.",
+        ),
+        (
+            "torch",
+            {"file": "/home/me/torch/__init__.py", "source": "path"},
+            "python has torch 2.9.0 installed and would import 2.9.0 from /home/me/torch/__init__.py: find what adds "
+            "its folder to sys.path (a .pth file, a sitecustomize, PYTHONHOME), and remove that.",
+        ),
+        ("numpy", {"file": "/clone/numpy/__init__.py", "source": "path"}, "has numpy 2.0 installed and would import"),
+        ("ultralytics", {"edited": True}, "are not as they were installed: delete FOLDER, and it is built again."),
+        ("ultralytics", {"source": "path"}, "are not as they were installed: delete FOLDER, and it is built again."),
+        ("torch", {"version": "2.10.0"}, "would import torch 2.10.0, and 2.9.0 was installed: delete FOLDER"),
+        ("ultralytics", {"version": "8.4.101"}, "would import Ultralytics 8.4.101, and 8.4.100 was installed"),
     ],
 )
-def test_what_would_be_imported_has_to_be_what_was_installed(torch, ultralytics, said):
-    environment = Environment(python="3.11.0", packages={"torch": torch, "ultralytics": ultralytics}, yolopace="0")
-    interpreter = Interpreter(path="python", environment=environment)
-    resolved = Resolved(("torch==2.9.0", "ultralytics-opencv-headless==8.4.100"))
-    if not said:
-        check_imported(interpreter, resolved)
-        return
-    with pytest.raises(WrongUse, match="PYTHONPATH") as told:
-        check_imported(interpreter, resolved)
-    assert said in str(told.value)
+def test_what_would_be_imported_has_to_be_what_was_installed(tmp_path, name, change, said):
+    with pytest.raises(WrongUse) as told:
+        checked(tmp_path, **{name: change})
+    assert said.replace("FOLDER", str(tmp_path)) in str(told.value)
+
+
+@pytest.mark.parametrize("file", ["ultralytics/__init__.py", "torch.py"])
+def test_what_is_on_pythonpath_is_refused_before_anything_is_built(uv, tmp_path, monkeypatch, file):
+    clone = tmp_path / "clone"
+    (clone / file).parent.mkdir(parents=True)
+    (clone / file).touch()
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{clone}")
+    with pytest.raises(WrongUse, match=rf"would be imported from '{clone}', which is on PYTHONPATH, .*: take that"):
+        provide(parse("ultralytics==8.4.190"), "", quietly)
+    assert uv.calls() == []
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    provide(parse("ultralytics==8.4.190"), "", quietly)

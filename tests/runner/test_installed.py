@@ -10,13 +10,7 @@ from bench.runner.environments import provide
 from bench.runner.installed import installed
 from bench.runner.interpreter import inspect
 from bench.runner.specification import Specification
-
-
-def metadata(folder, **versions):
-    for name, version in versions.items():
-        place = folder / f"{name}-{version}.dist-info"
-        place.mkdir(parents=True)
-        (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+from tests.made_packages import install, module
 
 
 @pytest.fixture
@@ -28,7 +22,8 @@ def python(tmp_path, monkeypatch):
         place = tmp_path / "secret-place" / name
         venv.EnvBuilder(with_pip=False, symlinks=True).create(place)
         [packages] = place.glob("lib/python*/site-packages")
-        metadata(packages, **versions)
+        for distribution, version in versions.items():
+            install(packages, distribution, version)
         return place / "bin" / "python"
 
     return make
@@ -57,20 +52,16 @@ def test_two_with_the_same_packages_are_not_the_same(python):
 def test_what_it_holds_is_part_of_its_key(python):
     path = python("env", torch="2.15.0", ultralytics="8.4.190")
     before = taken(path)
-    metadata(next(path.parents[1].glob("lib/python*/site-packages")), numpy="2.0")
+    install(next(path.parents[1].glob("lib/python*/site-packages")), "numpy", "2.0")
     after = taken(path)
     assert (len(after.packages), after.key == before.key) == (3, False)
 
 
-@pytest.mark.parametrize("edited", ["ultralytics/engine/trainer.py", "torch/lib/libtorch_cpu.so"])
-def test_a_project_that_is_edited_in_place_is_another(python, edited):
+def test_a_torch_with_other_libraries_is_another(python):
     path = python("env", torch="2.15.0", ultralytics="8.4.190")
     [packages] = path.parents[1].glob("lib/python*/site-packages")
-    for name in ("torch", "ultralytics"):
-        (packages / name).mkdir()
-        (packages / name / "__init__.py").touch()
-    file = packages / edited
-    file.parent.mkdir(parents=True)
+    file = packages / "torch" / "lib" / "libtorch_cpu.so"
+    file.parent.mkdir()
     file.write_text("a = 1")
     before = taken(path)
     assert taken(path).key == before.key
@@ -78,10 +69,37 @@ def test_a_project_that_is_edited_in_place_is_another(python, edited):
     assert (taken(path).packages, taken(path).key == before.key) == (before.packages, False)
 
 
+def test_a_project_that_is_edited_in_place_is_another_and_says_so(python):
+    path = python("env", torch="2.15.0", ultralytics="8.4.190")
+    [packages] = path.parents[1].glob("lib/python*/site-packages")
+    before = taken(path)
+    seen = {before.key}
+    for text in ("a = 2", "a = 33"):
+        (packages / "ultralytics" / "engine" / "trainer.py").write_text(text)
+        after = taken(path)
+        seen.add(after.key)
+        origin = after.interpreter.environment.origins["ultralytics"]
+        assert (origin.source, origin.edited) == ("distribution", True)
+        assert after.packages == ("torch==2.15.0", f"ultralytics==8.4.190+{origin.hash[:8]}")
+    assert len(seen) == 3
+
+
+def test_a_clone_is_what_the_list_of_packages_names(python, tmp_path, monkeypatch):
+    path = python("env", torch="2.15.0", ultralytics_opencv_headless="8.4.190")
+    module(tmp_path / "clone", "ultralytics", "8.3.999")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "clone"))
+    found = taken(path)
+    environment = found.interpreter.environment
+    assert environment.ultralytics == "8.3.999"
+    assert environment.origins["ultralytics"].source == "path"
+    assert found.packages == ("torch==2.15.0", f"ultralytics==8.3.999+{environment.origins['ultralytics'].hash[:8]}")
+    assert str(tmp_path) not in f"{environment}{found.packages}"
+
+
 def test_what_a_worker_can_import_counts_and_where_the_command_is_run_from_does_not(python, tmp_path, monkeypatch):
     path = python("env", torch="2.15.0", ultralytics="8.4.190")
-    metadata(tmp_path / "more", numpy="2.0")
-    metadata(tmp_path / "here", scipy="1.0")
+    install(tmp_path / "more", "numpy", "2.0")
+    install(tmp_path / "here", "scipy", "1.0")
     (tmp_path / "here" / "json.py").write_text("raise RuntimeError('the wrong one')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "more"))
     monkeypatch.chdir(tmp_path / "here")
@@ -90,7 +108,7 @@ def test_what_a_worker_can_import_counts_and_where_the_command_is_run_from_does_
 
 def test_of_two_versions_the_one_that_is_imported_counts(python, tmp_path, monkeypatch):
     path = python("env", torch="2.15.0", ultralytics="8.4.190")
-    metadata(tmp_path / "first", torch="2.14.1")
+    install(tmp_path / "first", "torch", "2.14.1")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first"))
     assert taken(path).packages == ("torch==2.14.1", "ultralytics==8.4.190")
 

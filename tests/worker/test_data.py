@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.worker import data
+from bench.worker.refusal import Refused
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -109,10 +110,44 @@ def test_no_half_made_set_is_left_behind(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", fail)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(Refused, match=r"cannot be written to .* \(No space left on device\): make room"):
             provide()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert provide()["images"] == 10
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "an image that was cut off": lambda base: os.truncate(base / "pool" / "images" / "0001.jpg", 100),
+    "labels that are gone": lambda base: (base / "pool" / "labels" / "0002.txt").unlink(),
+    "facts that were cut off": lambda base: os.truncate(base / "pool" / "pool.json", 5),
+    "facts that are none": lambda base: (base / "pool" / "pool.json").write_text("[]"),
+    "a list that was cut off": lambda base: os.truncate(base / "n000010-000002" / "train.txt", 30),
+    "a list that is gone": lambda base: (base / "n000010-000002" / "val.txt").unlink(),
+    "a yaml that is empty": lambda base: os.truncate(base / "n000010-000002" / "data.yaml", 0),
+    "a link that is gone": lambda base: (base / "n000010-000002" / "train" / "images").unlink(),
+    "a file in place of a folder": lambda base: (base / "pool").rename(base / "aside") and (base / "pool").touch(),
+}
+"""What a full disk, or whoever tidies up, does to a set."""
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_set_is_made_again(damage: str, provide: Callable[..., Made]) -> None:
+    made = provide()
+    base = Path(made["yaml"]).parents[1]
+    before = {path.relative_to(base): path.read_bytes() for path in base.rglob("*") if path.is_file()}
+    DAMAGES[damage](base)
+    assert provide() == made
+    assert {name: (base / name).read_bytes() for name in before} == before
+    assert [path for path in base.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_path_of_the_cache_may_have_what_means_something_in_yaml(provide: Callable[..., Made]) -> None:
+    from ultralytics.data.utils import check_det_dataset
+
+    made = provide(root="a b: ü,#[1]")
+    found = check_det_dataset(made["yaml"])
+    assert str(found["train"]) == str(Path(made["yaml"]).with_name("train.txt"))
+    assert data.training_images(made["yaml"]) == listing(made)
 
 
 def test_whoever_comes_second_takes_what_the_first_made(tmp_path: Path) -> None:

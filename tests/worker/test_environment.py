@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.worker import environment
-from bench.worker.environment import FLOOR, facts, names_in, release, version_of, why_unusable
+from bench.worker.environment import facts, names_in, release, version_of, why_unusable
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = ROOT / "bench" / "worker" / "entry.py"
@@ -85,21 +84,6 @@ def test_names_in_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert names_in(tmp_path, "*/*.yaml") == ["yolo11-seg", "yolov8"]
     assert names_in(tmp_path / "none", "*.yaml") == []
-
-
-def test_ultralytics_has_one_name_whichever_distribution_brought_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = {"ultralytics-opencv-headless": "8.4.100", "torch": "2.14.1"}
-    monkeypatch.setattr(environment, "version_of", installed.get)
-    assert facts()["packages"] == {"ultralytics": "8.4.100", "torch": "2.14.1"}
-    assert facts()["unusable"] == ""
-
-
-def test_an_interpreter_with_nothing_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "version_of", lambda name: None)
-    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
-    found = facts()
-    assert (found["packages"], found["models"], found["datasets"]) == ({}, [], [])
-    assert found["unusable"].startswith(f"{next(iter(FLOOR))} is not installed")
 
 
 def test_facts_of_this_interpreter() -> None:

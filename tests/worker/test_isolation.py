@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,22 @@ def test_labels_are_cached_apart_for_every_interpreter_and_never_beside_the_user
     assert sorted((tmp_path / "data").rglob("*")) == before
     places = {config: sorted((tmp_path / config).rglob("labels/*.cache")) for config in ("one", "other")}
     assert [len(found) for found in places.values()] == [1, 1]
+
+
+def test_label_caches_and_settings_that_are_damaged_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "POOL_IMAGES", 4)
+    yaml = data.provide({"root": str(tmp_path / "data"), "images": 3, "seed": 0})["yaml"]
+    sizes = []
+    for _ in range(2):
+        command = [sys.executable, "-c", READS, str(tmp_path / "config"), yaml]
+        answer = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+        assert json.loads(answer.stdout.splitlines()[-1]) == 3, answer.stderr
+        [labels] = (tmp_path / "config").rglob("labels/*")
+        [settings] = (tmp_path / "config").rglob("settings.json")
+        sizes.append(labels.stat().st_size)
+        assert json.loads(settings.read_text())["sync"] is False
+        for file in (labels, settings):
+            os.truncate(file, 20)
+    assert sizes[0] == sizes[1]

@@ -112,6 +112,21 @@ def test_a_list_is_filtered_as_ultralytics_does(look: Callable[[], Facts], root:
     assert facts["left_out_first"].startswith("images/train/gone.jpg: it does not exist")
 
 
+@pytest.mark.parametrize("file", ["data.yaml", "images.json"])
+def test_a_copy_that_was_cut_off_is_made_again(file: str, look: Callable[[], Facts]) -> None:
+    cut = Path(look()["yaml"]).with_name(file)
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    look()
+    assert cut.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written(refusal: Callable[[], str], root: Path, cache: Path) -> None:
+    cache.write_text("a file in its place")
+    with pytest.raises(Refused, match=r"cannot be written to .*: make room there, or set YOLOPACE_CACHE to another"):
+        user_data.inspect({"yaml": str(root / "data.yaml"), "root": str(cache)})
+
+
 # What is left out
 
 

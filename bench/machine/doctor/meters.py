@@ -61,7 +61,9 @@ def swap(machine: Survey) -> Row:
 
 
 def disk(machine: Survey) -> Row:
-    """Room for data, records and environments."""
+    """Whether the cache can be used, and room for data, records and environments."""
+    if machine.cache_trouble:
+        return Row("disk", State.UNUSABLE, machine.cache_trouble)
     if machine.free is None:
         return Row("disk", State.LIMITED, "the folder of the cache does not tell what is free")
     said = f"{machine.free / GIB:.1f} GiB are free where the cache is"

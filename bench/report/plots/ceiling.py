@@ -64,7 +64,7 @@ def beside(found: Ceiling) -> dict[str, str]:
     """What else tells one ceiling from another, in words: versions, granularity, and the recipe."""
     software = found.environment
     return {
-        "software": labels.plain(f"torch {software.torch}, Ultralytics {software.ultralytics}", 200),
+        "software": labels.plain(f"torch {software.label('torch')}, Ultralytics {software.label('ultralytics')}", 200),
         "granularity": f"steps of {found.granularity}",
         "recipe": f"recipe {found.recipe.fingerprint[:8]}",
     }

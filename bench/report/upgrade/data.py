@@ -72,8 +72,8 @@ def _side(side: Side) -> dict[str, Any]:
         "asked": side.asked,
         "key": side.key,
         "python": side.environment.python,
-        "torch": side.environment.torch,
-        "ultralytics": side.environment.ultralytics,
+        "torch": side.environment.label("torch"),
+        "ultralytics": side.environment.label("ultralytics"),
     }
 
 

@@ -207,7 +207,7 @@ def asked(found: Upgrade) -> str:
 def software(side: Side) -> str:
     """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100``."""
     seen = side.environment
-    found = (("Python", seen.python), ("torch", seen.torch), ("Ultralytics", seen.ultralytics))
+    found = (("Python", seen.python), ("torch", seen.label("torch")), ("Ultralytics", seen.label("ultralytics")))
     return " · ".join(f"{name} {version}" for name, version in found if version)
 
 

@@ -1,0 +1,60 @@
+"""Whether the made data set in the cache is what was made: a full disk, or whoever tidies up, leaves a part of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+POOL = "pool.json"
+"""Written last into a pool: what it holds."""
+
+
+def pool_digest(pool: Path, images: int) -> str:
+    """Twelve hexadecimal digits over all images and labels of a pool; reads 20 MB, in some 0.03 s.
+
+    Raises:
+        OSError: where one is missing.
+    """
+    digest = hashlib.sha256()
+    for index in range(images):
+        digest.update((pool / "images" / f"{index:04d}.jpg").read_bytes())
+        digest.update((pool / "labels" / f"{index:04d}.txt").read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def pool_is_intact(pool: Path, images: int) -> bool:
+    """Whether a pool has as many images, and they and their labels are as they were made."""
+    try:
+        facts = json.loads((pool / POOL).read_text(encoding="utf-8"))
+        return (facts["images"], facts["fingerprint"]) == (images, pool_digest(pool, images))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def listing_is_intact(listing: Path, texts: dict[str, str], pool: Path) -> bool:
+    """Whether a listing has these texts, by their files' names, and its links lead to the pool."""
+    try:
+        links = [link for name in ("train", "val") for link in (listing / name).iterdir()]
+        return all((listing / name).read_text(encoding="utf-8") == text for name, text in texts.items()) and (
+            sorted(map(os.path.realpath, links)) == sorted(os.path.realpath(pool / link.name) for link in links)
+            and len(links) == 4
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def discard(folder: Path) -> None:
+    """Take a folder out of the way and delete it; nobody sees a part of it."""
+    if not os.path.lexists(folder):
+        return
+    aside = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent))
+    try:
+        os.replace(folder, aside / folder.name)
+    except FileNotFoundError:  # another run was faster
+        pass
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
