@@ -79,8 +79,7 @@ class Apple:
         try:
             from zeus_apple_silicon import AppleEnergyMonitor
         except ImportError:
-            reason = "zeus-apple-silicon is not installed in the measured environment: install yolopace[mac] there"
-            raise Unmetered(reason) from None
+            raise Unmetered("zeus-apple-silicon is missing: install it in the measured environment") from None
         self._parts = parts
         self.how = self._says(parts)
         try:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from .variables import chosen
 
 ULTRALYTICS = ("ultralytics", "ultralytics-opencv-headless")
 """Distributions that install the package ``ultralytics``; their version numbers agree."""
@@ -83,4 +86,5 @@ def facts() -> dict[str, Any]:
         "models": names_in(folder / "cfg" / "models", "*/*.yaml") if folder else [],
         "datasets": names_in(folder / "cfg" / "datasets", "*.yaml") if folder else [],
         "unusable": why_unusable(versions),
+        "variables": chosen(os.environ),
     }

@@ -1,0 +1,60 @@
+"""What held a process to less than its machine has, in words: for reports, comparisons and ``--resume``."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from bench.analysis.metrics import show_bytes
+from bench.records.record import Conditions, Limits
+
+NO_LIMIT = "no limit"
+
+
+def named(limits: Limits) -> dict[str, str]:
+    """Every limit by its name; :data:`NO_LIMIT` where there is none."""
+    found = {
+        "CPU quota": None if limits.cpu_quota is None else f"{limits.cpu_quota:.3g} processors",
+        "processors allowed": None if limits.processors is None else ranges(limits.processors),
+        "memory nodes allowed": None if limits.memory_nodes is None else ranges(limits.memory_nodes),
+        "memory limit of the control group": _bytes(limits.memory_bytes),
+        "address space limit": _bytes(limits.address_space_bytes),
+        "data limit": _bytes(limits.data_bytes),
+    }
+    return {name: text or NO_LIMIT for name, text in found.items()}
+
+
+def _bytes(size: int | None) -> str | None:
+    return None if size is None else show_bytes(size)
+
+
+def phrases(limits: Limits) -> list[str]:
+    """``CPU quota 0.2 processors``, ``processors allowed 0-1``: those that there are."""
+    return [f"{name} {text}" for name, text in named(limits).items() if text != NO_LIMIT]
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """``[0, 1, 2, 8]`` as ``0-2,8``, as Linux writes them."""
+    found = []
+    for _, run in itertools.groupby(enumerate(sorted(numbers)), key=lambda place: place[1] - place[0]):
+        members = [number for _, number in run]
+        found.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
+    return ",".join(found)
+
+
+def as_limited(earlier: Conditions, effective: dict[str, object], now: Conditions) -> bool:
+    """Whether a record was measured under the limits and variables that hold now.
+
+    Args:
+        earlier: of the record. One that does not say had no limits, as far as anyone knows.
+        effective: what ran in its worker, where older records have the variables.
+        now: what would be recorded.
+    """
+    if (earlier.limits or Limits()) != (now.limits or Limits()):
+        return False
+    variables = now.variables or {}
+    if earlier.variables is not None:
+        return earlier.variables == variables
+    told = effective.get("variables")
+    known = told if isinstance(told, dict) else {}
+    return all(known.get(name) == value for name, value in variables.items())
