@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from bench.analysis.limits import as_limited
+from bench.analysis.limits import measured_alike
 from bench.cases.axes import AXES, PRECISIONS
 from bench.cases.matrix import Planned, rounds
 from bench.ceilings import MOST, check_limit, granularity_for, points, search_one
@@ -271,7 +271,7 @@ class Face:
             and (plan.case, plan.recipe) == (record.case, record.recipe)
             and record.machine.fingerprint == machine().fingerprint
             and record.environment == self.interpreter.environment
-            and as_limited(record.conditions, record.effective, self._conditions)
+            and measured_alike(record, self._conditions)
         )
 
     @functools.cached_property

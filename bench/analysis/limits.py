@@ -1,4 +1,4 @@
-"""What held a process to less than its machine has, in words: for reports, comparisons and ``--resume``."""
+"""What held a process to less than its machine has: in words, and whether it is what held an earlier one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 
 from bench.analysis.metrics import show_bytes
-from bench.records.record import Conditions, Limits
+from bench.records.record import Conditions, Limits, Record
 
 NO_LIMIT = "no limit"
 
@@ -42,19 +42,14 @@ def ranges(numbers: Iterable[int]) -> str:
     return ",".join(found)
 
 
-def as_limited(earlier: Conditions, effective: dict[str, object], now: Conditions) -> bool:
-    """Whether a record was measured under the limits and variables that hold now.
+def measured_alike(earlier: Record, now: Conditions) -> bool:
+    """Whether a record was measured under the limits and the variables of the environment that hold now.
 
-    Args:
-        earlier: of the record. One that does not say had no limits, as far as anyone knows.
-        effective: what ran in its worker, where older records have the variables.
-        now: what would be recorded.
+    Older records have variables among the settings that ran alone, where Ultralytics' own are too.
     """
-    if (earlier.limits or Limits()) != (now.limits or Limits()):
-        return False
-    variables = now.variables or {}
-    if earlier.variables is not None:
-        return earlier.variables == variables
-    told = effective.get("variables")
-    known = told if isinstance(told, dict) else {}
-    return all(known.get(name) == value for name, value in variables.items())
+    if earlier.conditions.variables is None:
+        told = earlier.effective.get("variables")
+        known = told if isinstance(told, dict) else {}
+        if any(known.get(name) != value for name, value in (now.variables or {}).items()):
+            return False
+    return earlier.conditions.limited_alike(now)

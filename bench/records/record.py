@@ -360,6 +360,12 @@ class Conditions(msgspec.Struct, frozen=True):
     limits: Limits | None = None
     variables: dict[str, str] | None = None
 
+    def limited_alike(self, other: Conditions) -> bool:
+        """Whether the same limits and variables held for both; an older record had none, as far as anyone knows."""
+        if (self.limits or Limits()) != (other.limits or Limits()):
+            return False
+        return None in (self.variables, other.variables) or self.variables == other.variables
+
 
 class Environment(msgspec.Struct, dict=True, frozen=True):
     """The software that was measured.

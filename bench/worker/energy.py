@@ -79,7 +79,8 @@ class Apple:
         try:
             from zeus_apple_silicon import AppleEnergyMonitor
         except ImportError:
-            raise Unmetered("zeus-apple-silicon is missing: install it in the measured environment") from None
+            reason = "the measured environment has no zeus-apple-silicon: pip install zeus-apple-silicon there"
+            raise Unmetered(reason) from None
         self._parts = parts
         self.how = self._says(parts)
         try:
