@@ -73,9 +73,10 @@ class Watch:
         """Held while the thread is to go on."""
         self._seconds = 0.0
         self._suspended = 0.0
-        self._continued = 0
+        self._continued = self._used = 0
+        """Signals to continue that were heard, and how many of them belong to what was seen already."""
         self._unproved = 0.0
-        """Seconds of the last gap, where it takes a signal to call it a stop, and none was heard yet."""
+        """Seconds of the last gap, where it takes a signal to call it a stop."""
 
     def hear_continue(self) -> None:
         """Have ``SIGCONT`` counted where a gap alone says too little; only the main thread may ask for it."""
@@ -87,7 +88,6 @@ class Watch:
 
     def _hear(self, number: int, frame: Any) -> None:
         self._continued += 1
-        self._seconds, self._unproved = self._seconds + self._unproved, 0.0
 
     def begin(self) -> None:
         """Start the thread."""
@@ -109,22 +109,28 @@ class Watch:
         self._over.release()
         self._thread.join()
         self._thread = None
+        self._seen(0.0)
         return round(self._seconds, 3), round(max(suspended() - self._suspended, 0.0), 3)
 
     def _tick(self) -> None:
         with contextlib.closing(_Waits()) as waits:
             began, waited, own, over = time.perf_counter(), waits.seconds(), _own(), False
             while not over:
-                continued = self._continued
                 over = self._over.acquire(timeout=PERIOD)
                 now, now_waited, now_own = time.perf_counter(), waits.seconds(), _own()
                 gap = Gap(now - began - PERIOD, now_waited - waited, now_own[0] - own[0], now_own[1] - own[1])
                 began, waited, own = now, now_waited, now_own
-                seconds = stopped(gap)
-                if TELLS or self._continued > continued:
-                    self._seconds += seconds
-                elif seconds:  # the main thread may have no time yet to hear of the signal
-                    self._unproved = seconds
+                self._seen(stopped(gap))
+
+    def _seen(self, seconds: float) -> None:
+        """Take in for how long the process was stopped, as it seems, before this moment."""
+        if TELLS:
+            self._seconds += seconds
+            return
+        heard, self._unproved = self._continued, seconds or self._unproved
+        if self._unproved and heard == self._used:
+            return  # the main thread, which hears of the signal, may have time for that only later
+        self._seconds, self._unproved, self._used = self._seconds + self._unproved, 0.0, heard
 
 
 TELLS = hasattr(resource, "RUSAGE_THREAD")

@@ -234,6 +234,7 @@ def test_a_quota_of_a_group_above_counts(linux: FakeProc, clocks: Clocks) -> Non
 def test_a_stop_disturbs_but_for_what_a_quota_explains(
     linux: FakeProc, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(meter.Watch, "begin", lambda self: None)
     monkeypatch.setattr(meter.Watch, "end", lambda self: (2.0, 0.0))
     reading = measured(linux, clocks, lambda: None)
     assert (reading["stopped_seconds"], reading["suspended_seconds"]) == (2.0, 0.0)
