@@ -105,7 +105,9 @@ def signs(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = Fa
     steal, waited, others = (reading.get(f"{name}_share") for name in ("steal", "cpu_wait", "others"))
     if steal is not None:
         found.append(Sign(steal / STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
+    held = reading.get("throttled_share")
     if waited is not None and others is not None:
+        waited = max(waited - (held or 0.0), 0.0)  # what its own quota kept from it, nobody else took
         phrase = f"a thread waited {_percent(waited)} of the time for a processor; others used {others:.2f} processors"
         found.append(Sign(min(waited / WAIT, others / OTHERS), phrase))
     # Of the machine's processors, whatever part of them this process may use: others are counted on all of them. Where
@@ -113,8 +115,7 @@ def signs(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = Fa
     count = reading.get("machine_processors")
     if on_cpu and others is not None and count:
         found.append(Sign(others / count / CROWD, f"others used {others:.2f} of the machine's {count} processors"))
-    if reading.get("throttled_share") is not None:
-        held = reading["throttled_share"]
+    if held is not None:
         found.append(Sign(held / QUOTA, f"{THROTTLED} for {_percent(min(held, 1.0))} of the time"))
     if reading.get("stopped_seconds") is not None:
         seconds = reading["stopped_seconds"]

@@ -173,7 +173,7 @@ class _Waits:
 def suspended() -> float:
     """Seconds for which the machine slept since some moment; 0.0 where its clocks do not tell."""
     mac = sys.platform == "darwin"  # the first of each counts sleep, the second does not
-    names = ("CLOCK_MONOTONIC", "CLOCK_UPTIME_RAW") if mac else ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC")
+    names = ("CLOCK_MONOTONIC_RAW", "CLOCK_UPTIME_RAW") if mac else ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC")
     if not all(hasattr(time, name) for name in names):
         return 0.0
     first, second = (time.clock_gettime(getattr(time, name)) for name in names)

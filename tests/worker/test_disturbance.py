@@ -26,7 +26,7 @@ CALM: dict[str, Any] = {
     "device_temperature": 60.0,
     "device_throttle": [],
     "device_others": 0,
-    "throttled_share": 0.001,
+    "throttled_share": 0.0,
     "stopped_seconds": 0.0,
     "suspended_seconds": 0.0,
 }
@@ -100,6 +100,12 @@ def test_others_are_measured_by_the_machine_and_not_by_what_this_process_may_use
     # Those that take its own processor make its threads wait.
     waited = disturbed({**bound, "others_share": 1.0, "cpu_wait_share": 0.5}, on_cpu=True)
     assert waited == ["a thread waited 50.0 % of the time for a processor; others used 1.00 processors"]
+
+
+def test_waiting_for_its_own_quota_is_laid_to_nobody_else() -> None:
+    held = {**CALM, "cpu_wait_share": 0.792, "throttled_share": 0.791, "others_share": 1.0}
+    assert disturbed(held) == ["a CPU quota held the process back for 79.1 % of the time"]
+    assert not mendable(disturbed(held))
 
 
 def test_a_system_that_tells_nothing_is_not_judged() -> None:
