@@ -15,8 +15,8 @@ def named(limits: Limits) -> dict[str, str]:
     """Every limit by its name; :data:`NO_LIMIT` where there is none."""
     found = {
         "CPU quota": None if limits.cpu_quota is None else f"{limits.cpu_quota:.3g} processors",
-        "processors allowed": None if limits.processors is None else ranges(limits.processors),
-        "memory nodes allowed": None if limits.memory_nodes is None else ranges(limits.memory_nodes),
+        "processors allowed": _numbers(limits.processors),
+        "memory nodes allowed": _numbers(limits.memory_nodes),
         "memory limit of the control group": _bytes(limits.memory_bytes),
         "address space limit": _bytes(limits.address_space_bytes),
         "data limit": _bytes(limits.data_bytes),
@@ -24,12 +24,16 @@ def named(limits: Limits) -> dict[str, str]:
     return {name: text or NO_LIMIT for name, text in found.items()}
 
 
+def _numbers(numbers: list[int] | None) -> str | None:
+    return None if numbers is None else f"{len(numbers)} ({ranges(numbers)})"
+
+
 def _bytes(size: int | None) -> str | None:
     return None if size is None else show_bytes(size)
 
 
 def phrases(limits: Limits) -> list[str]:
-    """``CPU quota 0.2 processors``, ``processors allowed 0-1``: those that there are."""
+    """``CPU quota 0.2 processors``, ``processors allowed 2 (0-1)``: those that there are."""
     return [f"{name} {text}" for name, text in named(limits).items() if text != NO_LIMIT]
 
 

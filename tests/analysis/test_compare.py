@@ -336,7 +336,7 @@ def test_versions_and_packages_that_differ_are_named() -> None:
         (
             {"limits": Limits()},
             {"limits": Limits(cpu_quota=0.2, processors=[0, 1])},
-            [("CPU quota", ("no limit",), ("0.2 processors",)), ("processors allowed", ("no limit",), ("0-1",))],
+            [("CPU quota", ("no limit",), ("0.2 processors",)), ("processors allowed", ("no limit",), ("2 (0-1)",))],
         ),
         ({"limits": Limits(memory_bytes=2**30)}, {"limits": Limits(memory_bytes=2**30)}, []),
         ({}, {"limits": Limits(cpu_quota=0.2)}, []),  # an older record does not say
