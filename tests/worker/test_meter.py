@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -561,3 +562,59 @@ def test_a_helper_that_takes_the_processor_is_seen_but_not_as_others(one_process
         assert reading["cpu_wait_share"] * reading["wall_seconds"] > took / 2
     rest = (after.busy - before.busy) / TICK - reading["cpu_seconds"] - took
     assert reading["others_share"] * reading["wall_seconds"] < max(rest, 0) + took / 2
+
+
+THROTTLED = """
+import json, time
+from bench.worker.devices.cpu import Cpu
+from bench.worker.meter import Meter
+input()
+reader = Meter(Cpu())
+reader.open()
+end = time.perf_counter() + 0.6
+while time.perf_counter() < end:
+    pass
+print(json.dumps(reader.close()))
+"""
+
+
+@pytest.fixture
+def quota() -> Iterator[Path]:
+    """A control group that may use a fifth of a processor."""
+    for top, limits in (
+        (Path("/sys/fs/cgroup/cpu"), {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "20000"}),
+        (Path("/sys/fs/cgroup"), {"cpu.max": "20000 100000"}),
+    ):
+        folder = top / f"yolopace-test-{os.getpid()}"
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        try:
+            for name, value in limits.items():
+                (folder / name).write_text(value)
+        except OSError:
+            folder.rmdir()
+            continue
+        yield folder
+        for _ in range(100):
+            try:
+                folder.rmdir()
+                return
+            except OSError:  # the kernel lets go of a process a moment after its end
+                time.sleep(0.02)
+        return
+    pytest.skip("needs the right to make a control group with a CPU quota")
+
+
+@linux_only
+def test_a_real_quota_is_seen_and_is_no_stop(quota: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", THROTTLED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        (quota / "cgroup.procs").write_text(str(process.pid))
+        said, _ = process.communicate("\n")
+    reading = json.loads(said)
+    assert reading["throttled_share"] > 0.2
+    assert [reason for reason in reading["disturbed"] if reason.startswith("a CPU quota held the process back")]
+    assert not [reason for reason in reading["disturbed"] if "stopped" in reason]
