@@ -12,7 +12,7 @@ NO_LIMIT = "no limit"
 
 
 def named(limits: Limits) -> dict[str, str]:
-    """Every limit by its name; :data:`NO_LIMIT` where there is none."""
+    """Every limit by its name; :data:`NO_LIMIT` where nothing limits it."""
     found = {
         "CPU quota": None if limits.cpu_quota is None else f"{limits.cpu_quota:.3g} processors",
         "processors allowed": _numbers(limits.processors),

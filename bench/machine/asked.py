@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 def told(question: Callable[..., Value], *arguments: Any) -> Value | None:
     """The answer of a question to the system; None where it raises anything.
 
-    The worker has a function of its own that does the same: it imports nothing of this package.
+    The worker has its own ``told``: it imports nothing of this package.
     """
     try:
         return question(*arguments)

@@ -85,7 +85,7 @@ def devices() -> list[str]:
 def visible_cards() -> list[int | None]:
     """Cards in the order in which a worker's torch numbers them, each by its place in :func:`nvidia_gpus`.
 
-    ``CUDA_VISIBLE_DEVICES`` numbers cards anew, and ends at the first number that there is no card of. None stands for
+    ``CUDA_VISIBLE_DEVICES`` numbers cards afresh, and ends at the first number without a card. None stands for
     a card whose place is not certain: one that is named by its UUID, and where ``CUDA_DEVICE_ORDER`` is not that of the
     driver, which workers have unless the user chose another.
     """

@@ -19,7 +19,7 @@ NODES = Path("/sys/devices/system/node/has_memory")
 Number = TypeVar("Number", int, float)
 
 UNLIMITED = 2**60
-"""Bytes from which on a limit is none: version 1 of control groups writes a number close to 2**63."""
+"""Bytes from which a limit counts as no limit: version 1 of control groups writes a number close to 2**63."""
 
 
 def limits() -> Limits:
@@ -133,7 +133,7 @@ def memory_limit(root: Path = CGROUP, proc: Path = PROC) -> int | None:
 
 
 def memory_left(root: Path = CGROUP, proc: Path = PROC) -> int | None:
-    """Bytes that the control groups of this process leave it beside what they use now; None for no limit."""
+    """Bytes that the control groups of this process leave it on top of what they use now; None for no limit."""
     pairs = (
         ("memory.max", "memory.current"),
         ("memory.high", "memory.current"),

@@ -45,8 +45,8 @@ class Gap(NamedTuple):
     Attributes:
         seconds: that it was, beyond :data:`PERIOD`.
         waited: seconds of those for which the thread stood ready without a processor.
-        switches: how often it went to sleep by itself.
-        faults: how often it waited for a page to be read in.
+        switches: how often it went to sleep (voluntary context switches).
+        faults: how often it waited for a page to be read in (major page faults).
     """
 
     seconds: float
@@ -138,7 +138,7 @@ TELLS = hasattr(resource, "RUSAGE_THREAD")
 
 
 def _own() -> tuple[int, int]:
-    """How often the calling thread went to sleep by itself, and waited for a page."""
+    """Voluntary context switches and major page faults of the calling thread."""
     if not TELLS:
         return 0, 0
     usage = resource.getrusage(resource.RUSAGE_THREAD)
