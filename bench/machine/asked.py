@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ def told(question: Callable[..., Value], *arguments: Any) -> Value | None:
     The worker has its own ``told``: it imports nothing of this package.
     """
     try:
-        return question(*arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # psutil warns of what it does not find, which is nobody's mistake
+            return question(*arguments)
     except Exception:
         return None
