@@ -179,7 +179,7 @@ def summed(
         ended_by="" if seen.failed else ended_by,
         machine=machine(),
         environment=launcher.interpreter.environment,
-        conditions=conditions(),
+        conditions=conditions(launcher.interpreter.variables),
         effective=seen.effective,
         granularity=question.granularity,
         most=question.most,

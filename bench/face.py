@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
 import time
@@ -13,17 +14,19 @@ from typing import Any
 
 import msgspec
 
+from bench.analysis.limits import measured_alike
 from bench.cases.axes import AXES, PRECISIONS
 from bench.cases.matrix import Planned, rounds
 from bench.ceilings import MOST, check_limit, granularity_for, points, search_one
 from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, WrongUse
+from bench.machine.conditions import conditions
 from bench.machine.fingerprint import devices, machine
 from bench.progress import plus_minus, rate
 from bench.records import calibration, store
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
-from bench.records.record import Record
+from bench.records.record import Conditions, Record
 from bench.request import Request, needs_network, parse
 from bench.runner.calibrate import RUN_PREFIX
 from bench.runner.ceiling import Question, recipe
@@ -275,14 +278,22 @@ class Face:
         return found
 
     def _stands(self, record: Record) -> bool:
-        """Whether an earlier record says what measuring its case now would say: same recipe, machine, software."""
+        """Whether an earlier record says what measuring its case now would say.
+
+        That takes the same recipe, machine, software, limits and variables of the environment.
+        """
         plan = self.planned.get(record.case.id)  # how many processes are asked for does not matter
         return (
             plan is not None
             and (plan.case, plan.recipe) == (record.case, record.recipe)
             and record.machine.fingerprint == machine().fingerprint
             and record.environment == self.interpreter.environment
+            and measured_alike(record, self._conditions)
         )
+
+    @functools.cached_property
+    def _conditions(self) -> Conditions:
+        return conditions(self.interpreter.variables)
 
     def _on_these_data(self, earlier: list[Record]) -> dict[str, Record]:
         """Earlier records by name, less those of other data: the user's own may have changed under the same name."""

@@ -312,11 +312,25 @@ def _card_bytes(one: Ceiling) -> int | None:
     """What a search on one card was held to: the limit that was asked for, or else the card's own memory."""
     if one.asked_bytes is not None:
         return one.asked_bytes
-    gpus = one.machine.gpus
-    if not one.case.device.isdigit() or int(one.case.device) >= len(gpus):
-        return None
-    told = re.search(r"\(([0-9.]{1,9}) GiB\)$", gpus[int(one.case.device)])
+    sizes = [re.search(r"\(([0-9.]{1,9}) GiB\)$", name) for name in one.machine.gpus]
+    place = _card(one)
+    if place is None and len(set(one.machine.gpus)) == 1:
+        place = 0  # whichever it was
+    told = sizes[place] if place is not None and place < len(sizes) else None
     return int(float(told[1]) * 2**30) if told else None
+
+
+def _card(one: Ceiling) -> int | None:
+    """The place of a search's one card among the GPUs of its machine; None where that is not certain.
+
+    A worker leaves itself that card alone by ``CUDA_VISIBLE_DEVICES``, which numbers as the driver does unless the user
+    chose another order. Older records, which do not hold the variable, are certain where there is one card.
+    """
+    variables = one.effective.get("variables")
+    if not one.case.device.isdigit() or not isinstance(variables, dict):
+        return None
+    chosen = str(variables.get("CUDA_VISIBLE_DEVICES", ""))
+    return int(chosen) if chosen.isdigit() and "CUDA_DEVICE_ORDER" not in variables else None
 
 
 def mac_batch(seen: Seen) -> Answer:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from bench.analysis.limits import named
 from bench.analysis.marks import commonest
 from bench.analysis.table import by_case, measured_of, row
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
@@ -418,6 +419,7 @@ def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
         "data": _data_name(record.data) if record.data else None,
         "power source": power,
         "governor": record.conditions.governor,
+        **(named(record.conditions.limits) if record.conditions.limits is not None else {}),
         **{f"device {record.case.device}: {key.replace('_', ' ')}": value for key, value in record.device.items()},
     }
 

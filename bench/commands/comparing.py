@@ -166,7 +166,7 @@ def begin(
         run=run,
         started=now(),
         machine=machine(),
-        conditions=conditions(),
+        conditions=conditions(sides[0].interpreter.variables),
         base=base,
         head=head,
         newer=newer,

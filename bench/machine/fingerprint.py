@@ -10,8 +10,9 @@ import subprocess
 from pathlib import Path
 
 import msgspec
-import psutil
 
+from bench.machine.asked import told
+from bench.machine.limits import memory_bytes, processors
 from bench.records.record import Machine
 
 
@@ -19,7 +20,7 @@ def _sysctl(name: str) -> str:
     """A value of macOS' sysctl, or an empty string."""
     try:
         return subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return ""
 
 
@@ -29,15 +30,17 @@ def cpu_name() -> str:
         name = _sysctl("machdep.cpu.brand_string")
         if name:
             return name
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    except OSError:
-        pass
+    for line in (told(lambda: Path("/proc/cpuinfo").read_text()) or "").splitlines():
+        if line.startswith("model name") and (words := line.partition(":")[2].split()):
+            return " ".join(words)
+    return told(_slow_cpu_name) or platform.machine() or "unknown CPU"
+
+
+def _slow_cpu_name() -> str:
+    """What py-cpuinfo finds, or nothing; it starts programs, and raises where it does not know the architecture."""
     import cpuinfo
 
-    return str(cpuinfo.get_cpu_info().get("brand_raw") or platform.machine())
+    return str(cpuinfo.get_cpu_info().get("brand_raw") or "")
 
 
 @functools.cache
@@ -59,7 +62,7 @@ def nvidia_gpus() -> tuple[tuple[str, int], ...]:
     except Exception:
         return ()
     finally:
-        pynvml.nvmlShutdown()
+        told(pynvml.nvmlShutdown)
 
 
 def devices() -> list[str]:
@@ -68,41 +71,49 @@ def devices() -> list[str]:
     Whether torch can use them is for the worker to find out; where it cannot, the case says why.
     """
     found = []
-    names: set[str] = set()
-    for index, name in enumerate(_visible([name for name, _ in nvidia_gpus()])):
-        if name not in names:
-            names.add(name)
+    kinds: set[str] = set()
+    for index, place in enumerate(visible_cards()):
+        kind = f"card {index}" if place is None else nvidia_gpus()[place][0]
+        if kind not in kinds:
+            kinds.add(kind)
             found.append(str(index))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         found.append("mps")
     return [*found, "cpu"]
 
 
-def _visible(names: list[str]) -> list[str]:
-    """The cards that CUDA_VISIBLE_DEVICES leaves, in its order: torch numbers those.
+def visible_cards() -> list[int | None]:
+    """Cards in the order in which a worker's torch numbers them, each by its place in :func:`nvidia_gpus`.
 
-    One that is named by its UUID counts as a kind of its own.
+    ``CUDA_VISIBLE_DEVICES`` numbers cards afresh, and ends at the first number without a card. None stands for
+    a card whose place is not certain: one that is named by its UUID, and where ``CUDA_DEVICE_ORDER`` is not that of the
+    driver, which workers have unless the user chose another.
     """
+    count = len(nvidia_gpus())
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None or not names:
-        return names
-    known = {str(index): name for index, name in enumerate(names)}
-    parts = [part.strip() for part in chosen.split(",")]
-    return [known.get(part, part) for part in parts if part in known or part.startswith(("GPU-", "MIG-"))]
+    ordered = os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID") == "PCI_BUS_ID"
+    if not count:
+        return []
+    found: list[int | None] = []
+    for part in map(str, range(count)) if chosen is None else (part.strip() for part in chosen.split(",")):
+        if part.isdigit() and int(part) < count:
+            found.append(int(part) if ordered else None)
+        elif part.startswith(("GPU-", "MIG-")):
+            found.append(None)
+        else:
+            break
+    return found
 
 
 def card_bytes(device: str) -> int | None:
-    """Bytes of memory of the card that a case calls by an index; None where that is not certain.
-
-    ``CUDA_VISIBLE_DEVICES`` numbers cards anew, and may name them in other ways than by number.
-    """
-    order = os.environ.get("CUDA_VISIBLE_DEVICES")
-    places = list(range(len(nvidia_gpus())))
-    if order is not None:
-        parts = [part.strip() for part in order.split(",")]
-        places = [int(part) if part.isdigit() else -1 for part in parts]
-    place = places[int(device)] if device.isdigit() and int(device) < len(places) else -1
-    return nvidia_gpus()[place][1] if 0 <= place < len(nvidia_gpus()) else None
+    """Bytes of memory of the card that a case calls by an index; None where that is not certain."""
+    places = visible_cards()
+    if not device.isdigit() or int(device) >= len(places):
+        return None
+    place, sizes = places[int(device)], {size for _, size in nvidia_gpus()}
+    if place is not None:
+        return nvidia_gpus()[place][1]
+    return sizes.pop() if len(sizes) == 1 and "MIG-" not in os.environ.get("CUDA_VISIBLE_DEVICES", "") else None
 
 
 @functools.cache
@@ -116,8 +127,8 @@ def machine() -> Machine:
         fingerprint="",
         system=f"{platform.system()} {platform.machine()}",
         cpu=cpu_name(),
-        cores=psutil.cpu_count() or 1,
-        memory_gib=round(psutil.virtual_memory().total / gib),
+        cores=processors(),
+        memory_gib=round(memory_bytes() / gib),
         gpus=gpus,
     )
     digest = hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()

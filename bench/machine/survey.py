@@ -12,15 +12,21 @@ from typing import Any
 import msgspec
 import psutil
 
-from bench.machine.conditions import GOVERNOR
+from bench.machine.asked import told
+from bench.machine.conditions import GOVERNOR, load, on_battery
 from bench.machine.fingerprint import cpu_name
+from bench.machine.limits import (
+    cpu_quota,
+    memory_bytes,
+    memory_left,
+    memory_limit,
+    processors,
+    text_of,
+    usable_processors,
+)
 
 POWERCAP = Path("/sys/class/powercap")
-CGROUP = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
-
-UNLIMITED = 2**60
-"""Bytes from which on a limit is none: version 1 of control groups writes a number close to 2**63."""
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -87,13 +93,13 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     processors: int
     usable: int
     quota: float | None = None
-    load: float
-    memory: int
-    available: int
+    load: float | None
+    memory: int | None
+    available: int | None
     memory_limit: int | None = None
     memory_left: int | None = None
-    swap: int
-    swap_used: int
+    swap: int | None
+    swap_used: int | None
     free: int | None = None
     cache_trouble: str = ""
     governor: str | None = None
@@ -115,98 +121,38 @@ def survey(cache: Path | None, **known: Any) -> Survey:
             nobody knows where it is.
         known: fields that somebody else has to ask for, since only the runner starts processes.
     """
-    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    plugged = battery.power_plugged if battery else None
-    version = platform.mac_ver()[0]
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
+    memory, swap = told(psutil.virtual_memory), told(psutil.swap_memory)
+    version = told(platform.mac_ver)
     fields: dict[str, Any] = {
         "system": platform.system(),
         "architecture": platform.machine(),
-        "macos": tuple(int(part) for part in version.split(".") if part.isdigit()) if version else None,
+        "macos": numbers(version[0]) if version and version[0] else None,
         "cpu": cpu_name(),
-        "processors": psutil.cpu_count() or 1,
-        "usable": usable,
-        "quota": cpu_quota(CGROUP, PROC),
-        "load": round(os.getloadavg()[0], 2),
-        "memory": memory.total,
-        "available": memory.available,
-        "memory_limit": memory_limit(CGROUP, PROC),
-        "memory_left": memory_left(),
-        "swap": swap.total,
-        "swap_used": swap.used,
-        "free": free_bytes(cache) if cache else None,
+        "processors": processors(),
+        "usable": usable_processors(),
+        "quota": told(cpu_quota),
+        "load": told(load),
+        "memory": memory.total if memory else memory_bytes() or None,
+        "available": memory.available if memory else None,
+        "memory_limit": told(memory_limit),
+        "memory_left": told(memory_left),
+        "swap": swap.total if swap else None,
+        "swap_used": swap.used if swap else None,
+        "free": told(free_bytes, cache) if cache else None,
         "governor": text_of(GOVERNOR) or None,
         "governed_by": text_of(GOVERNOR.with_name("scaling_driver")) or None,
-        "on_battery": None if plugged is None else not plugged,
+        "on_battery": told(on_battery),
         "pressure": (PROC / "pressure" / "cpu").exists(),
         "waits": (PROC / "self" / "schedstat").exists(),
-        "nvidia": nvidia(),
-        "rapl": rapl(POWERCAP),
+        "nvidia": told(nvidia) or Nvidia(),
+        "rapl": told(rapl, POWERCAP),
     }
     return Survey(**{**fields, **known})
 
 
-def text_of(file: Path) -> str:
-    """A small file without the white space around it; empty where it cannot be read."""
-    try:
-        return file.read_text().strip()
-    except (OSError, ValueError):
-        return ""
-
-
-def control_groups(root: Path, proc: Path, controller: str) -> list[Path]:
-    """Folders of the control groups that this process is in, its own first: each of them may set a limit.
-
-    Args:
-        root: where control groups are shown.
-        proc: where the kernel shows processes.
-        controller: ``memory`` or ``cpu``; version 1 has a tree for each, version 2 one for all.
-    """
-    found = []
-    for line in text_of(proc / "self" / "cgroup").splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers and controller not in controllers.split(","):
-            continue
-        top = root / controller if controllers else root
-        own = top / path.strip("/")
-        found += [place for place in (own, *own.parents) if place.is_relative_to(top)]
-    # A container may show its own group as the root, and name it as the host does.
-    return [*found, root, root / controller]
-
-
-def memory_limit(root: Path = CGROUP, proc: Path = PROC) -> int | None:
-    """Bytes that the control groups of this process leave it, versions 2 and 1; None for no limit."""
-    limits = [
-        int(text)
-        for place in control_groups(root, proc, "memory")
-        for name in ("memory.max", "memory.limit_in_bytes")
-        if (text := text_of(place / name)).isdigit() and int(text) < UNLIMITED
-    ]
-    return min(limits, default=None)
-
-
-def memory_left(root: Path = CGROUP, proc: Path = PROC) -> int | None:
-    """Bytes that the control groups of this process leave it beside what they use now; None for no limit."""
-    found = []
-    for place in control_groups(root, proc, "memory"):
-        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
-            most, now = text_of(place / limit), text_of(place / used)
-            if most.isdigit() and int(most) < UNLIMITED:
-                found.append(max(int(most) - (int(now) if now.isdigit() else 0), 0))
-    return min(found, default=None)
-
-
-def cpu_quota(root: Path, proc: Path) -> float | None:
-    """Processors that the control groups of this process let it use together, versions 2 and 1; None for no limit."""
-    found = []
-    for place in control_groups(root, proc, "cpu"):
-        quota, _, period = text_of(place / "cpu.max").partition(" ")
-        if not quota:
-            quota, period = text_of(place / "cpu.cfs_quota_us"), text_of(place / "cpu.cfs_period_us")
-        if quota.isdigit() and period.isdigit() and int(period):
-            found.append(int(quota) / int(period))
-    return min(found, default=None)
+def numbers(version: str) -> tuple[int, ...]:
+    """``14.5`` as ``(14, 5)``."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def free_bytes(folder: Path) -> int | None:
@@ -256,27 +202,24 @@ def nvidia() -> Nvidia:
     except Exception as error:
         return Nvidia(trouble=" ".join(str(error).split()) or type(error).__name__)
     finally:
-        nvml.nvmlShutdown()
+        told(nvml.nvmlShutdown)
 
 
 def _card(nvml: Any, index: int) -> Card:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
 
-    def told(function: str) -> Any:
-        try:
-            return getattr(nvml, function)(handle)
-        except Exception:  # not of this card, or not of this library
-            return None
+    def ask(function: str) -> Any:  # None for what is not of this card, or not of this library
+        return told(lambda: getattr(nvml, function)(handle))
 
-    memory, running = told("nvmlDeviceGetMemoryInfo"), told("nvmlDeviceGetComputeRunningProcesses")
-    reasons = told("nvmlDeviceGetCurrentClocksEventReasons")
+    memory, running = ask("nvmlDeviceGetMemoryInfo"), ask("nvmlDeviceGetComputeRunningProcesses")
+    reasons = ask("nvmlDeviceGetCurrentClocksEventReasons")
     if reasons is None:  # its name before driver 535
-        reasons = told("nvmlDeviceGetCurrentClocksThrottleReasons")
+        reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
     return Card(
-        name=str(told("nvmlDeviceGetName") or "NVIDIA card"),
+        name=str(ask("nvmlDeviceGetName") or "NVIDIA card"),
         total=int(memory.total) if memory else None,
         used=int(memory.used) if memory else None,
         processes=None if running is None else len({process.pid for process in running}),
         held_back=None if reasons is None else int(reasons),
-        energy=told("nvmlDeviceGetTotalEnergyConsumption") is not None,
+        energy=ask("nvmlDeviceGetTotalEnergyConsumption") is not None,
     )

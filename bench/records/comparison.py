@@ -209,9 +209,13 @@ class Comparison(msgspec.Struct, kw_only=True):
         return self.base.key == self.head.key
 
     def same_question(self, other: Comparison) -> bool:
-        """Whether the other one asks the same thing of the same machine, so that one can go on where it ended."""
+        """Whether the other one asks the same thing of the same machine, so that one can go on where it ended.
+
+        What limits a process counts too: half of the pairs under another quota would be another comparison.
+        """
         return (
             self.machine.fingerprint == other.machine.fingerprint
+            and self.conditions.limited_alike(other.conditions)
             and self.base.environment.yolopace == other.base.environment.yolopace
             and (self.base.key, self.head.key) == (other.base.key, other.head.key)
             and [(one.case, one.recipe.fingerprint) for one in self.cases]

@@ -195,7 +195,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         wall_seconds, cpu_seconds: of the window, and of the process within it, all threads together.
         involuntary_switches: how often a thread was made to wait for a processor.
-        processors: that the process may use.
+        processors: that the process may use; ``machine_processors`` those that the machine has online.
         cpu_wait_share: time that its threads stood ready but had no processor; that of the thread that waited most.
         steal_share: time that the hypervisor gave to other machines, of the machine's processor time.
         others_share: processor time that other processes of the machine used, in processors.
@@ -207,6 +207,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         device_clock_mhz, device_temperature: of the device at the end, in MHz and degrees Celsius.
         device_throttle: reasons for which the device held its clocks back.
         device_others: other processes that computed on the device.
+        throttled_share: time for which a CPU quota of its control groups held the process back, summed over processors.
+        stopped_seconds: for which the process was stopped, by a signal or a freezer.
+        suspended_seconds: for which the whole machine was suspended.
         disturbed: what disturbed the window, one phrase each; judged by the above alone, never by its speed.
         step_seconds: mean step of training by this window, where it was given up; the record's own has its steps.
     """
@@ -215,6 +218,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     cpu_seconds: float
     involuntary_switches: int
     processors: int
+    machine_processors: int | None = None
     cpu_wait_share: float | None = None
     steal_share: float | None = None
     others_share: float | None = None
@@ -227,6 +231,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     device_temperature: float | None = None
     device_throttle: list[str] | None = None
     device_others: int | None = None
+    throttled_share: float | None = None
+    stopped_seconds: float | None = None
+    suspended_seconds: float | None = None
     disturbed: list[str] = []
     step_seconds: float | None = None
 
@@ -322,14 +329,46 @@ class Machine(msgspec.Struct, frozen=True):
         return " · ".join(parts)
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process may use of its machine; None where nothing limits it.
+
+    Attributes:
+        cpu_quota: processors that its control groups let it use together.
+        processors: numbers of those that it may run on (``taskset``, cpuset).
+        memory_nodes: numbers of the NUMA nodes that it may take memory from.
+        memory_bytes: that its control groups let it take.
+        address_space_bytes, data_bytes: ``RLIMIT_AS`` and ``RLIMIT_DATA``.
+    """
+
+    cpu_quota: float | None = None
+    processors: list[int] | None = None
+    memory_nodes: list[int] | None = None
+    memory_bytes: int | None = None
+    address_space_bytes: int | None = None
+    data_bytes: int | None = None
+
+
 class Conditions(msgspec.Struct, frozen=True):
-    """What a machine was like at one moment; None where the system does not tell."""
+    """What a machine was like at one moment; None where the system does not tell.
+
+    Attributes:
+        limits: of the process that starts workers, which have the same; None in older records, which do not say.
+        variables: of the environment that change speed, as a worker finds them; None likewise.
+    """
 
     load: float | None = None
     memory_available_bytes: int | None = None
     swap_used_bytes: int | None = None
     on_battery: bool | None = None
     governor: str | None = None
+    limits: Limits | None = None
+    variables: dict[str, str] | None = None
+
+    def limited_alike(self, other: Conditions) -> bool:
+        """Whether the same limits and variables held for both; an older record had none, as far as anyone knows."""
+        if (self.limits or Limits()) != (other.limits or Limits()):
+            return False
+        return None in (self.variables, other.variables) or self.variables == other.variables
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):

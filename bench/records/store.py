@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import itertools
 import os
@@ -130,20 +131,42 @@ def encoded(record: msgspec.Struct) -> bytes:
     return NUMBERS.sub(lambda found: b" ".join(found[0].split()), text) + b"\n"
 
 
+LOST = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+"""What says of a file that it may not have been written; other errors say that a file system lacks a function."""
+
+
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, whatever happens meanwhile."""
+    """Write a file so that a reader sees the old one or the new one, whatever happens meanwhile.
+
+    A file system that knows neither modes nor ``fsync`` (some network shares, FUSE) holds the file all the same.
+
+    Raises:
+        OSError: where it cannot be written.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+            with _where_supported():
+                os.fsync(file.fileno())
+        with _where_supported():
+            os.chmod(name, 0o644)
         os.replace(name, path)
         _sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def _where_supported() -> Iterator[None]:
+    """Let what a file system refuses pass, unless the content of the file may be lost."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in LOST:
+            raise
 
 
 def _sync_folder(folder: Path) -> None:

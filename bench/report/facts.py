@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bench.analysis.limits import phrases as limit_phrases
 from bench.analysis.metrics import show_bytes
 from bench.cases import AXES
 from bench.cases.matrix import Timing, profiles
@@ -38,6 +40,7 @@ def machine_facts(records: Sequence[Seen]) -> Facts:
         ("Software", software(records)),
         ("CPU threads", _list(_threads(record) for record in records)),
         ("Conditions", conditions([record.conditions for record in records])),
+        ("Variables", variables([record.conditions for record in records])),
         ("Cases", f"{measured} of {len(cases)} measured, {_days(cases)}" if cases else ""),
     ]
     return [(heading, text) for heading, text in facts if text]
@@ -103,7 +106,7 @@ def _fact(key: str, value: Any) -> str:
 
 
 def conditions(seen: Sequence[Conditions]) -> str:
-    """What the machine was like when its cases began; what the system did not tell is left out."""
+    """What the machine was like when its cases began, and what limited them; what is not known is left out."""
     swap = [value for value in _told(seen, "swap_used_bytes") if value > 0]
     battery = set(_told(seen, "on_battery"))
     parts = [
@@ -113,8 +116,22 @@ def conditions(seen: Sequence[Conditions]) -> str:
         {True: "on battery", False: "on mains power"}[battery.pop()] if len(battery) == 1 else "",
         "on battery in some cases, on mains power in others" if len(battery) > 1 else "",
         "governor " + labels.listing(dict.fromkeys(governors)) if (governors := _told(seen, "governor")) else "",
+        *limits(seen),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def limits(seen: Sequence[Conditions]) -> list[str]:
+    """What held processes to less than the machine has, a phrase each, with how many cases where it is not all."""
+    counts = Counter(phrase for one in seen if one.limits is not None for phrase in limit_phrases(one.limits))
+    return [phrase if count == len(seen) else f"{phrase} in {count} of {len(seen)}" for phrase, count in counts.items()]
+
+
+def variables(seen: Sequence[Conditions]) -> str:
+    """Variables of the environment that change speed, as they were set; with how many cases where it is not all."""
+    counts = Counter(f"{name}={value}" for one in seen for name, value in (one.variables or {}).items())
+    said = (text if count == len(seen) else f"{text} in {count} of {len(seen)}" for text, count in counts.items())
+    return ", ".join(map(labels.plain, said))
 
 
 def _told(seen: Sequence[Conditions], name: str) -> list[Any]:

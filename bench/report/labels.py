@@ -97,8 +97,10 @@ def mode(value: str) -> str:
 
 
 def device(value: str) -> str:
-    """``cpu``, ``mps``; the index of a card is shown as ``cuda:0``, several as ``cuda:0+1``."""
-    return f"cuda:{value}" if value.replace("+", "").isdigit() else value
+    """``cpu``, ``mps``; a card is ``cuda:0``, several are ``cuda:0+1``, and ``2xcuda:0+1`` on each of two machines."""
+    machines, times, names = value.rpartition("x")
+    cards = names.replace("+", "")
+    return f"{machines}{times}cuda:{names}" if cards.isdigit() and (not times or machines.isdigit()) else value
 
 
 WORDS: dict[str, Callable[[Any], str]] = {

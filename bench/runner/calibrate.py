@@ -85,7 +85,7 @@ def in_turns(launcher: Launcher, devices: Sequence[str], folder: Path, budget: f
         run=folder.name,
         started=now(),
         machine=machine(),
-        conditions=conditions(),
+        conditions=conditions(launcher.interpreter.variables),
         base=itself,
         head=itself,
         margin=0.0,

@@ -14,8 +14,9 @@ from bench.cases.axes import device_names
 from bench.cases.case import Case
 from bench.cases.matrix import Planned
 from bench.cases.recipe import Recipe, pins_for
+from bench.machine.asked import told as asked
 from bench.machine.fingerprint import card_bytes
-from bench.machine.survey import memory_left, memory_limit
+from bench.machine.limits import memory_bytes, memory_left, memory_limit
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory
@@ -155,21 +156,22 @@ def room(case: Case) -> int | None:
         sizes = [card_bytes(name) for name in device_names(case.device)]
         return min((size for size in sizes if size is not None), default=None)
     if case.device_kind == "mps":
-        return int(METAL * psutil.virtual_memory().total)
-    available, left = int(psutil.virtual_memory().available), memory_left()
-    return int((1 - RESERVE) * (available if left is None else min(available, left)))
+        return int(METAL * memory_bytes()) or None
+    available = asked(lambda: int(psutil.virtual_memory().available))
+    free = [size for size in (available, asked(memory_left)) if size is not None]
+    return int((1 - RESERVE) * min(free)) if free else None
 
 
 def most_allowed(case: Case) -> int | None:
     """The largest limit that would hold a probe to anything; None where only the worker can tell."""
     if case.device_kind == "cuda":
         return room(case)
-    total = int(psutil.virtual_memory().total)
+    total = memory_bytes() or None
     if case.device_kind == "mps":  # what Metal recommends is known to the worker alone, which refuses more
         return total
     # Not what is free now, which files that were read may fill: the probe goes first where that is too little.
-    allowed = memory_limit()
-    return total if allowed is None else min(total, allowed)
+    known = [size for size in (total, asked(memory_limit)) if size is not None]
+    return min(known, default=None)
 
 
 METAL = 2 / 3
@@ -187,10 +189,10 @@ def one(
     planned: Planned, data: dict[str, Any], launcher: Launcher, hold: Limit, before: list[Probe]
 ) -> tuple[Probe, dict[str, Any]]:
     """Try one batch; the settings that ran beside it."""
-    began, swap = time.monotonic(), psutil.swap_memory().used
+    began, swap = time.monotonic(), swap_used()
     with scratch_folder() as scratch:
         seen = run_job(launcher, {**few_steps(planned, data, scratch), **hold.job()}, PROBE_LIMIT)
-    grown = max(psutil.swap_memory().used - swap, 0)
+    grown = max(swap_used() - swap, 0)
     memory = {name: msgspec.convert(figure, Memory) for name, figure in seen.measured.get("memory", {}).items()}
     rate = images_per_second(seen)
     return (
@@ -207,6 +209,11 @@ def one(
         ),
         seen.effective,
     )
+
+
+def swap_used() -> int:
+    """Bytes that lie in swap; 0 where the system does not tell, so that nothing is seen to grow."""
+    return asked(lambda: int(psutil.swap_memory().used)) or 0
 
 
 def images_per_second(seen: Seen) -> float | None:

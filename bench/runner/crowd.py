@@ -6,6 +6,9 @@ import time
 
 import psutil
 
+from bench.machine.asked import told
+from bench.machine.limits import processors
+
 STEAL = 0.01
 """Share of the machine's time that a hypervisor may take; as for a single window (``bench/worker/disturbance.py``)."""
 
@@ -18,7 +21,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._times = psutil.cpu_times()
+        self._times = told(psutil.cpu_times)
         self._own = _own()
 
     def disturbed(self, workers: float) -> list[str]:
@@ -28,9 +31,11 @@ class Crowd:
             workers: processor seconds that the measured processes used.
         """
         wall = max(time.monotonic() - self._began, 1e-3)
-        before, after = self._times, psutil.cpu_times()
+        before, after = self._times, told(psutil.cpu_times)
+        if before is None or after is None:
+            return []
         spent = {name: max(getattr(after, name) - getattr(before, name), 0.0) for name in after._fields}
-        steal, count = spent.get("steal", 0.0), psutil.cpu_count() or 1
+        steal, count = spent.get("steal", 0.0), processors()
         busy = sum(seconds for name, seconds in spent.items() if name not in NOT_BUSY)
         others = max(busy - workers - (_own() - self._own), 0.0) / wall
         found = []

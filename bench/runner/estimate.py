@@ -51,8 +51,8 @@ class Estimator:
             self.learn(record)
 
     def learn(self, record: Record) -> None:
-        """Take in how long a case took."""
-        if record.outcome.status.value == "interrupted":
+        """Take in how long a case took; one that never ran, since another one settled it, says nothing of that."""
+        if record.outcome.status.value == "interrupted" or not record.costs.total:
             return
         case = record.case
         self._seen[case, record.recipe.fingerprint] = record.costs.total

@@ -35,6 +35,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         models: names of the model files that its Ultralytics brings, without ``.yaml``.
         datasets: the same for data sets.
         imported: what it imports under the names of the packages that count. With folders: not for records.
+        variables: of the environment that change speed, as a worker finds them; see ``bench/worker/variables.py``.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     imported: dict[str, Imported] = {}
+    variables: dict[str, str] = {}
 
 
 def variables() -> dict[str, str]:
@@ -105,6 +107,7 @@ def inspect(python: str = "") -> Interpreter:
         models=tuple(facts["models"]),
         datasets=tuple(facts["datasets"]),
         imported=found,
+        variables=facts.get("variables", {}),
     )
 
 

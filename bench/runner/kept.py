@@ -46,11 +46,16 @@ def made_once(
 
 @contextlib.contextmanager
 def _alone(lock: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """Keep other runs out for a while; the system lets them in if this one dies. ``wait`` is called before waiting."""
+    """Keep other runs out for a while; the system lets them in if this one dies. ``wait`` is called before waiting.
+
+    On a file system without locks nobody is kept out.
+    """
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             wait()
             fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass
         yield

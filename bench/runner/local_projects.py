@@ -6,6 +6,7 @@ the digest holds nothing else, such as what an earlier build left there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -225,4 +226,6 @@ def _copy(folder: Path, names: Iterable[str], place: Path) -> None:
     for name in names:
         target = place / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(folder / name, target)
+        shutil.copyfile(folder / name, target)
+        with contextlib.suppress(OSError):  # a file system without modes or times
+            shutil.copystat(folder / name, target)

@@ -164,7 +164,7 @@ def oom_kills() -> int:
         for line in Path("/proc/vmstat").read_text().splitlines():
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
-    except OSError:
+    except (OSError, ValueError, IndexError):
         pass
     return 0
 
@@ -285,7 +285,7 @@ def measure(
     """
     case, recipe = planned.case, planned.recipe
     started = datetime.now(UTC)
-    before = conditions()
+    before = conditions(launcher.interpreter.variables)
 
     def record(seen: Seen) -> Record:
         measured: dict[str, Any] = {key: seen.measured[key] for key in MEASURED if key in seen.measured}

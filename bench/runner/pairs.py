@@ -13,6 +13,7 @@ import msgspec
 import psutil
 
 from bench.cases.matrix import Planned
+from bench.machine.asked import told
 from bench.records.comparison import SIDES, Measured, Pair, Plan
 from bench.records.outcome import Status
 from bench.records.record import Memory, Steps
@@ -200,9 +201,12 @@ def named(number: int, kills: int) -> Any:
 
 
 def look_for_room(side: Side) -> None:
-    """Raise :class:`NoRoom` unless a second process as large as this one fits in what the machine has free."""
-    needed, free = ROOM * footprint(side.worker.pid), psutil.virtual_memory().available
-    if needed > free:
+    """Raise :class:`NoRoom` where a second process as large as this one does not fit in what the machine has free.
+
+    Where the system does not tell what is free, there is nothing to say against it.
+    """
+    needed, free = ROOM * footprint(side.worker.pid), told(lambda: int(psutil.virtual_memory().available))
+    if free is not None and needed > free:
         gib = 2**30
         raise NoRoom(f"one process needs {needed / ROOM / gib:.1f} GiB, and {free / gib:.1f} GiB were free beside it")
 

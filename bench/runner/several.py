@@ -119,7 +119,7 @@ def interface(meeting: Meeting) -> dict[str, str]:
     name = "GLOO_SOCKET_IFNAME"
     if name in os.environ:
         return {}
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, psutil.Error):
         own = _leaving_by(meeting.host, meeting.port)
         if own.startswith("127.") and not (meeting.host.startswith("127.") or meeting.host == "localhost"):
             own = _leaving_by(*ELSEWHERE)  # the host's own name: the others come by the way that leads out

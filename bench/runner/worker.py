@@ -125,16 +125,17 @@ class Worker:
             Died: when the worker has ended.
             RanWild: when it prints without end.
         """
-        deadline = time.monotonic() + limit
+        left = limit
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ)
             if self._exit.descriptor is not None:
                 selector.register(self._exit.descriptor, selectors.EVENT_READ)
             while not self._lines:
-                left = deadline - time.monotonic()
                 if left <= 0:
                     raise Silent
+                began = time.monotonic()
                 ready = [key.fd for key, _ in selector.select(min(left, GLANCE))]
+                left -= min(time.monotonic() - began, 2 * GLANCE)  # while the whole run was stopped, nobody was silent
                 if self._channel in ready:
                     if not self._read():
                         code = self._exit.wait(10)

@@ -25,6 +25,12 @@ CROWD = 0.05
 """Share of the machine's processors that others may use while a case runs on the CPU. They share its caches, its memory
 and its clocks, and in a virtual machine often its cores, which shows in no wait: see ``docs/noise.md``."""
 
+STOPPED = WAIT
+"""Share of the time for which the process may be stopped."""
+
+QUOTA = WAIT
+"""Share of the time for which a CPU quota may hold the process back."""
+
 IDLE = WAIT
 """What wall time may exceed CPU time by where a single thread does all the work and the system tells of no waits."""
 
@@ -34,14 +40,18 @@ MEMORY_PRESSURE = WAIT
 SWAPPED = 64 * 2**20
 """Bytes by which swap may grow. On a Mac memory that is full is no error: training goes on, slower and slower."""
 
+SUSPENDED = 0.1
+"""Seconds of sleep of the machine that are worth a word: it is cold when it wakes, whatever its clock says."""
+
 THERMAL = "moderate"
 """The last level that is fine: ``heavy`` is where macOS begins to throttle."""
 
+THROTTLED = "a CPU quota held the process back"
 BATTERY = "the machine ran on its battery"
 HELD_BACK = "the device held its clocks back"
 HOT = "the machine was under thermal pressure"
-LASTING = (BATTERY, HELD_BACK, HOT)
-"""How phrases begin of what is not mended by measuring again at once: a battery stays, and work cools no machine."""
+LASTING = (BATTERY, HELD_BACK, HOT, THROTTLED)
+"""How phrases begin of what stays when a window is measured again at once: a battery, heat, a quota."""
 
 
 class Sign(NamedTuple):
@@ -95,14 +105,24 @@ def signs(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = Fa
     steal, waited, others = (reading.get(f"{name}_share") for name in ("steal", "cpu_wait", "others"))
     if steal is not None:
         found.append(Sign(steal / STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
+    held = reading.get("throttled_share")
     if waited is not None and others is not None:
+        waited = max(waited - (held or 0.0), 0.0)  # what its own quota kept from it, nobody else took
         phrase = f"a thread waited {_percent(waited)} of the time for a processor; others used {others:.2f} processors"
         found.append(Sign(min(waited / WAIT, others / OTHERS), phrase))
-    if on_cpu and others is not None:
-        crowd = others / reading["processors"]
-        found.append(
-            Sign(crowd / CROWD, f"others used {others:.2f} of the machine's {reading['processors']} processors")
-        )
+    # Of the machine's processors, whatever part of them this process may use: others are counted on all of them. Where
+    # they take its own ones, its threads wait.
+    count = reading.get("machine_processors")
+    if on_cpu and others is not None and count:
+        found.append(Sign(others / count / CROWD, f"others used {others:.2f} of the machine's {count} processors"))
+    if held is not None:
+        found.append(Sign(held / QUOTA, f"{THROTTLED} for {_percent(min(held, 1.0))} of the time"))
+    if reading.get("stopped_seconds") is not None:
+        seconds = reading["stopped_seconds"]
+        ratio = seconds / max(reading["wall_seconds"], 1e-3) / STOPPED
+        found.append(Sign(ratio, f"the process was stopped for {seconds:.1f} s"))
+    if (reading.get("suspended_seconds") or 0.0) >= SUSPENDED:
+        found.append(Sign(None, f"the machine was suspended for {reading['suspended_seconds']:.1f} s"))
     if waited is None and threads == 1 and reading.get("cpu_seconds"):
         idle = reading["wall_seconds"] / reading["cpu_seconds"] - 1
         found.append(Sign(idle / IDLE, f"its one thread took {_percent(idle)} longer than it ran"))

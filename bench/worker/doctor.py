@@ -16,6 +16,7 @@ METERS = ("pynvml", "zeus_apple_silicon")
 """Libraries that let a worker read a device; without them it measures all the same, and less is told."""
 
 VARIABLES = (
+    "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
     "PYTORCH_ENABLE_MPS_FALLBACK",

@@ -14,15 +14,7 @@ from typing import Any
 
 from .devices import Device, ranks
 from .refusal import Refused
-
-ALLOCATORS = (
-    *("PYTHONMALLOC", "MALLOC_", "GLIBC_TUNABLES", "TCMALLOC_", "MIMALLOC_", "LD_PRELOAD"),
-    *("Malloc", "DYLD_INSERT_LIBRARIES"),
-)
-"""How those begin that set the allocator, or load another: of Python and Linux, then of macOS."""
-
-VARIABLES = ("OMP_", "KMP_", "MKL_", "OPENBLAS_", *ALLOCATORS, "NVIDIA_TF32", "PYTORCH_", "CUBLAS_")
-"""How environment variables begin that change the speed of torch or of memory allocation."""
+from .variables import chosen
 
 AXES = ("device", "amp", "batch", "imgsz")
 """The axes that Ultralytics may change; ``model`` either loads or fails."""
@@ -167,7 +159,7 @@ def torch_settings() -> dict[str, Any]:
         "nnpack": bool(torch.backends.nnpack.is_available() and nnpack()) if nnpack else None,
         "warnings": list(_heard()),
         "mps_fallback": os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK", "0"),
-        "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(VARIABLES)},
+        "variables": chosen(os.environ),
     }
 
 

@@ -79,7 +79,7 @@ class Apple:
         try:
             from zeus_apple_silicon import AppleEnergyMonitor
         except ImportError:
-            reason = "zeus-apple-silicon is not installed in the measured environment: install yolopace[mac] there"
+            reason = "the measured environment has no zeus-apple-silicon: pip install zeus-apple-silicon there"
             raise Unmetered(reason) from None
         self._parts = parts
         self.how = self._says(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import re
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .identity import DISTRIBUTIONS, Unidentified, identify, release
+from .variables import chosen
 
 FLOOR = {"ultralytics": (8, 3, 230), "torch": (2, 6)}
 """Oldest versions that can be measured: before them training on mps could be silently wrong (ultralytics#22181)."""
@@ -79,6 +81,7 @@ def facts() -> dict[str, Any]:
         "models": names_in(folder / "cfg" / "models", "*/*.yaml") if folder else [],
         "datasets": names_in(folder / "cfg" / "datasets", "*.yaml") if folder else [],
         "unusable": unusable or why_unusable({name: packages.get(name) for name in FLOOR}),
+        "variables": chosen(os.environ),
     }
 
 

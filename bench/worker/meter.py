@@ -13,6 +13,7 @@ from . import mac, proc
 from .devices import Device
 from .devices.base import sampled
 from .disturbance import disturbed
+from .watch import Watch
 
 Value = TypeVar("Value")
 
@@ -37,6 +38,7 @@ class _Machine:
     processes: proc.Processes
     pressure: dict[str, int]
     swap: int | None
+    throttled: float | None
 
 
 def told(question: Callable[..., Value], *arguments: Any) -> Value | None:
@@ -67,9 +69,12 @@ class Meter:
         self._threads: int | None = None
         self._alone = True
         self._groups: set[int] = set()
+        self._watch: Watch | None = Watch()
         self._opened: tuple[_Process, _Machine] | None = None
 
-    def prepare(self, threads: int | None = None, alone: bool = True, groups: set[int] | None = None) -> None:
+    def prepare(
+        self, threads: int | None = None, alone: bool = True, groups: set[int] | None = None, watch: bool = True
+    ) -> None:
         """Call before warm-up, to start what takes its time to start (NVML): :meth:`open` would let the device idle.
 
         Args:
@@ -78,7 +83,12 @@ class Meter:
             alone: False where another worker takes turns with this one: it is among the others on the processors, and
                 disturbs nobody. What the rest of the machine did is then for the runner to see.
             groups: process groups of the ranks that train together on this machine; this process's own if None.
+            watch: whether a thread looks out for stops of the process; not where its memory would count.
         """
+        if not watch:
+            self._watch = None
+        elif self._watch is not None:
+            self._watch.hear_continue()
         self._groups = groups or set()
         self._threads = threads if self._device.kind == "cpu" and alone else None
         self._alone = alone
@@ -88,6 +98,8 @@ class Meter:
         """The window opens when this returns."""
         told(self._device.sample)  # its counters begin anew
         machine = self._read_machine()
+        if self._watch is not None:
+            told(self._watch.begin)
         self._opened = self._read_process(), machine
 
     def close(self, beside: int = 0) -> dict[str, Any]:
@@ -97,6 +109,7 @@ class Meter:
         Shares are rounded to 4 decimals. What the system does not tell is None.
         """
         process = self._read_process()
+        stopped, suspended = (told(self._watch.end) if self._watch is not None else None) or (None, None)
         device = told(self._device.sample) or sampled()  # at once: an idle device lowers its clocks
         machine = self._read_machine()
         assert self._opened is not None, "open() comes first"
@@ -105,6 +118,7 @@ class Meter:
             "cpu_seconds": round(process.cpu - self._opened[0].cpu, 6),
             "involuntary_switches": process.switches - self._opened[0].switches,
             "processors": len(_processors()),
+            "machine_processors": told(proc.online, self._root) or told(_online),
             "cpu_wait_share": told(_wait_share, self._opened[1], machine),
             "steal_share": told(_steal_share, self._opened[1], machine),
             "others_share": told(_others_share, self._opened[1], machine, self._groups or {os.getpgrp()}),
@@ -113,6 +127,9 @@ class Meter:
             "clock_mhz": told(self._read_clock),
             "thermal": told(mac.thermal),
             "on_battery": told(self._read_battery),
+            "throttled_share": told(_throttled_share, self._opened[1], machine),
+            "stopped_seconds": _less_throttled(stopped, self._opened[1], machine),
+            "suspended_seconds": suspended,
             **device,
         }
         if reading.get("device_others"):
@@ -132,6 +149,7 @@ class Meter:
             ticks=told(proc.ticks, self._root),
             pressure=told(proc.pressure, self._root) or {},
             swap=self._read_swap(),
+            throttled=told(proc.throttled, self._root, self._system),
             wall=time.perf_counter(),
             cpu=self._read_process().cpu,
         )
@@ -151,9 +169,14 @@ class Meter:
 
 def _processors() -> set[int]:
     """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
+    if hasattr(os, "sched_getaffinity") and (found := told(os.sched_getaffinity, 0)):
+        return found
+    return set(range(told(_online) or 1))
+
+
+def _online() -> int:
+    """How many processors the machine has online; ``os.cpu_count`` may be told another number by a variable."""
+    return os.sysconf("SC_NPROCESSORS_ONLN")
 
 
 def _wait_share(before: _Machine, after: _Machine) -> float | None:
@@ -185,6 +208,23 @@ def _others_share(before: _Machine, after: _Machine, groups: set[int]) -> float 
     own = max(used.own, (after.cpu - before.cpu) * second)
     ticks = proc.others(machine, own, used.kernel, used.others)
     return round(ticks / second / (after.wall - before.wall), 4)
+
+
+def _throttled(before: _Machine, after: _Machine) -> float | None:
+    """Seconds for which a CPU quota held the process back, summed over processors."""
+    if before.throttled is None or after.throttled is None:
+        return None
+    return max(after.throttled - before.throttled, 0.0)
+
+
+def _throttled_share(before: _Machine, after: _Machine) -> float | None:
+    seconds = _throttled(before, after)
+    return None if seconds is None else round(seconds / (after.wall - before.wall), 4)
+
+
+def _less_throttled(stopped: float | None, before: _Machine, after: _Machine) -> float | None:
+    """Seconds of a stop without those for which a quota kept the process from running: that looks the same."""
+    return None if stopped is None else round(max(stopped - (_throttled(before, after) or 0.0), 0.0), 3)
 
 
 def _swapped(before: _Machine, after: _Machine) -> int | None:

@@ -99,6 +99,43 @@ def ticks(root: str) -> Ticks | None:
     return Ticks(busy, steal, busy + steal + idle + wait)
 
 
+def online(root: str) -> int | None:
+    """How many processors the time of :func:`ticks` is that of."""
+    lines = (read(f"{root}/stat") or b"").splitlines()
+    return sum(line[:3] == b"cpu" and line[3:4].isdigit() for line in lines) or None
+
+
+def throttled(root: str, system: str) -> float | None:
+    """Seconds for which a CPU quota held this process's control groups back, summed over processors.
+
+    Of nested groups that of the one that was held back most: what holds an outer one back holds the inner one too.
+    """
+    found = []
+    for folder in _groups(root, f"{system}/fs/cgroup"):
+        for line in (read(f"{folder}/cpu.stat") or b"").splitlines():
+            name, _, value = line.partition(b" ")
+            if name in THROTTLED and value.strip().isdigit():
+                found.append(int(value) / THROTTLED[name])
+    return max(found, default=None)
+
+
+THROTTLED = {b"throttled_usec": 1e6, b"throttled_time": 1e9}
+"""How many make a second, of versions 2 and 1 of control groups."""
+
+
+def _groups(root: str, top: str) -> list[str]:
+    """Folders of the control groups of this process that may have a CPU quota, and of those above them."""
+    found = [top, f"{top}/cpu"]  # a container may show its own group as the root
+    for line in (read(f"{root}/self/cgroup") or b"").decode(errors="replace").splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        trees = [f"{top}/cpu", f"{top}/{controllers}"] if controllers else [top, f"{top}/unified"]
+        parts = [part for part in path.split("/") if part]
+        found += [f"{tree}/{'/'.join(parts[:depth])}" for tree in trees for depth in range(1, len(parts) + 1)]
+    return list(dict.fromkeys(found))
+
+
 def processes(root: str) -> Processes:
     """Every process that can be seen."""
     found: Processes = {}

@@ -15,6 +15,7 @@ from .devices.base import loaders_memory
 from .disturbance import mendable, severity
 from .energy import Energy
 from .meter import Meter
+from .meter import told as answer
 from .phases import Phases
 from .repeatable import addresses
 from .stopwatch import Rule, Stopwatch
@@ -126,12 +127,13 @@ class Session:
         if self._turns is not None:
             self._turns.threads = runs["threads"]
         self.team.join()
-        self._meter.prepare(1 if self._single else None, self._turns is None, together.groups(self.team, os.getpgrp()))
+        groups = together.groups(self.team, os.getpgrp())
+        self._meter.prepare(1 if self._single else None, self._turns is None, groups, watch=self._mends)
         if self.device.kind != "cpu":  # which keeps no cache
             self.device.release()  # what set-up and Ultralytics' own check of AMP left there counts in no peak
         self.device.reset_peaks()
         if self._tells_before:
-            self._memory_before = self.device.memory()
+            self._memory_before = answer(self.device.memory) or {}
         # Weighting the kinds of steps was shown to agree with whole cycles on the CPU alone (selfcheck).
         # Joules are not weighted: they count in the proportion in which the steps ran.
         whole = self.device.kind != "cpu" or self._energy is not None
@@ -249,7 +251,7 @@ class Session:
         if again and len(self._readings) <= RETRIES:
             self.stopwatch.open()
             return
-        self._memory = {**self.device.memory(), "loaders": loaders_memory()}
+        self._memory = {**(answer(self.device.memory) or {}), "loaders": loaders_memory()}
         if self.device.kind != "mps" or not self._separately:
             raise WindowComplete
         self._separate = phases.by_clock(SEPARATELY, self.device.synchronize)
@@ -308,7 +310,7 @@ class Session:
             "phases": self._parts(*watch.span(kept)),
             "memory": self._memory,
             "memory_before": self._memory_before,
-            "device": self.device.facts(),
+            "device": answer(self.device.facts) or {},
             "checks": self.checks,
             "extra": self.extra,
             "apart": self.apart,

@@ -161,6 +161,29 @@ def test_a_card_of_24_gb_is_one_by_limit_or_by_itself() -> None:
 
 
 @pytest.mark.parametrize(
+    ("device", "variables", "verdict"),
+    [
+        ("0", {"CUDA_VISIBLE_DEVICES": "1"}, Verdict.HOLDS),  # the worker's own card, as the driver numbers it
+        ("1", {"CUDA_VISIBLE_DEVICES": "1"}, Verdict.HOLDS),
+        ("0", {"CUDA_VISIBLE_DEVICES": "0"}, Verdict.UNTESTED),
+        ("0", {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "FASTEST_FIRST"}, Verdict.UNTESTED),
+        ("1", {"CUDA_VISIBLE_DEVICES": "GPU-8932f937"}, Verdict.UNTESTED),
+        ("1", None, Verdict.UNTESTED),  # an older record: which card that was is not certain
+    ],
+)
+def test_the_card_of_a_search_is_the_one_that_was_left_visible(
+    device: str, variables: dict[str, str] | None, verdict: Verdict
+) -> None:
+    two = make_machine(gpus=["NVIDIA H200 (139 GiB)", "NVIDIA GeForce RTX 3090 (24 GiB)"])
+    ran = {} if variables is None else {"variables": variables}
+    one = make_ceiling(24, device=device, imgsz=640, limit=None, machine=two, effective=ran)
+    assert verdicts(ceilings=[one])["oom-3090"][0] is verdict
+    same = make_machine(gpus=["NVIDIA GeForce RTX 3090 (24 GiB)"] * 2)
+    alike = msgspec.structs.replace(one, machine=same)
+    assert verdicts(ceilings=[alike])["oom-3090"][0] is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
     ("on", "verdict"), [(60, Verdict.HOLDS), (48, Verdict.HOLDS), (40, Verdict.FAILS), (47, Verdict.OPEN)]
 )
 def test_twice_the_batch_is_known_to_a_step(on: int, verdict: Verdict) -> None:

@@ -13,7 +13,7 @@ from scipy import stats
 from bench.analysis.compare import Difference, Historical, Matched, Standing, historical, ratio_of, welch
 from bench.analysis.table import frame
 from bench.analysis.uncertainty import Interval, rate_of
-from bench.records.record import Conditions, Data, Memory, Noise, Origin, Record, Window
+from bench.records.record import Conditions, Data, Limits, Memory, Noise, Origin, Record, Window
 from tests.builders import GIB, make_environment, make_machine, make_recipe, make_record, make_steps
 
 OTHER = make_machine(fingerprint="a1b2c3d4e5f6", gpus=["NVIDIA H200 (139 GiB)"])
@@ -349,6 +349,13 @@ def test_a_checkout_differs_from_the_release_whose_version_it_states() -> None:
         ({"load": 0.4}, {"load": 1.4}, [("load (median)", (0.4,), (1.4,))]),
         ({"load": None}, {"load": 9.0}, []),
         ({"memory_available_bytes": 1}, {"memory_available_bytes": 2}, []),
+        (
+            {"limits": Limits()},
+            {"limits": Limits(cpu_quota=0.2, processors=[0, 1])},
+            [("CPU quota", ("no limit",), ("0.2 processors",)), ("processors allowed", ("no limit",), ("2 (0-1)",))],
+        ),
+        ({"limits": Limits(memory_bytes=2**30)}, {"limits": Limits(memory_bytes=2**30)}, []),
+        ({}, {"limits": Limits(cpu_quota=0.2)}, []),  # an older record does not say
     ],
 )
 def test_conditions_that_differ_are_named(a: dict, b: dict, expected: list) -> None:

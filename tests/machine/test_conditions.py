@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,12 @@ import psutil
 import pytest
 
 from bench.machine import conditions as module
+from bench.machine import fingerprint
 from bench.machine.conditions import conditions
+from bench.machine.doctor import examine
+from bench.machine.software import Packages, Software
+from bench.machine.survey import Nvidia, survey
+from bench.records.record import Conditions
 
 
 def test_this_machine() -> None:
@@ -49,3 +55,84 @@ def test_governor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_load_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (1.23456, 9.0, 9.0))
     assert conditions().load == 1.23
+
+
+def test_limits_and_variables_are_recorded() -> None:
+    assert conditions().limits is not None
+    assert conditions().variables is None  # nobody asked the interpreter that is measured
+    assert conditions({"OMP_NUM_THREADS": "4"}).variables == {"OMP_NUM_THREADS": "4"}
+
+
+# What is only recorded ends nothing
+
+
+def refuse(*arguments: object, **more: object) -> None:
+    raise FileNotFoundError(2, "No such file or directory", "/sys/class/power_supply")
+
+
+SOURCES: list[tuple[object, str, str]] = [
+    (os, "getloadavg", "load"),
+    (psutil, "virtual_memory", "memory_available_bytes"),
+    (psutil, "swap_memory", "swap_used_bytes"),
+    (psutil, "sensors_battery", "on_battery"),
+    (module, "GOVERNOR", "governor"),
+    (module, "limits", "limits"),
+]
+"""Everything that conditions are read from, and the field that each of them fills."""
+
+
+def test_every_field_has_a_source_that_is_made_to_fail() -> None:
+    assert {field for _, _, field in SOURCES} | {"variables"} == set(Conditions.__struct_fields__)
+
+
+@pytest.mark.parametrize(("owner", "name", "field"), SOURCES, ids=[field for _, _, field in SOURCES])
+def test_a_source_that_fails_costs_its_own_field_alone(
+    monkeypatch: pytest.MonkeyPatch, owner: object, name: str, field: str
+) -> None:
+    before = conditions()
+    monkeypatch.setattr(owner, name, refuse, raising=False)
+    found = conditions()
+    assert getattr(found, field) is None
+    known = [other for _, _, other in SOURCES if getattr(before, other) is not None]
+    assert [other for other in known if getattr(found, other) is None] == [field] * (field in known)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system of which everything that is asked fails."""
+    for owner, name, _ in SOURCES:
+        monkeypatch.setattr(owner, name, refuse, raising=False)
+    for owner, name in (
+        (psutil, "cpu_count"),
+        (psutil, "cpu_times"),
+        (os, "sched_getaffinity"),
+        (os, "sysconf"),
+        (Path, "read_text"),
+        (Path, "glob"),
+    ):
+        monkeypatch.setattr(owner, name, refuse, raising=False)
+    monkeypatch.setitem(sys.modules, "cpuinfo", SimpleNamespace(get_cpu_info=refuse))
+    monkeypatch.setattr(fingerprint, "nvidia_gpus", lambda: ())
+
+
+@pytest.mark.usefixtures("silent")
+def test_all_that_fails_together_leaves_nothing_and_raises_nothing() -> None:
+    assert conditions() == Conditions()
+    fingerprint.machine.cache_clear()
+    try:
+        here = fingerprint.machine()
+    finally:
+        fingerprint.machine.cache_clear()
+    assert (here.cores, here.memory_gib) == (1, 0)
+    assert here.cpu
+
+
+@pytest.mark.usefixtures("silent")
+def test_doctor_says_what_it_cannot_know(tmp_path: Path) -> None:
+    found = survey(tmp_path)
+    assert (found.load, found.memory, found.available, found.swap, found.on_battery) == (None,) * 5
+    assert (found.processors, found.usable, found.nvidia) == (1, 1, Nvidia())
+    rows = {row.what: row.found for row in examine(found, Software(environment=Packages(python="3.11.0")))}
+    assert rows["memory"] == "the system does not tell what is available"
+    assert rows["swap"] == "the system does not tell of it"
+    assert rows["load"] == "the system does not tell what else runs"

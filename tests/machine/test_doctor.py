@@ -213,6 +213,8 @@ def test_the_card_that_torch_numbers_is_looked_up_by_what_is_visible() -> None:
     assert rows(two, second)["cuda 0"].state is State.USABLE
     by_name = msgspec.structs.replace(offered, variables={"CUDA_VISIBLE_DEVICES": "GPU-1111"})
     assert rows(two, by_name)["cuda 0"].state is State.USABLE, "nothing is known of it"
+    ordered = msgspec.structs.replace(offered, variables={"CUDA_DEVICE_ORDER": "FASTEST_FIRST"})
+    assert rows(two, ordered)["cuda 0"].state is State.USABLE, "which of the two it is, is not certain"
 
 
 def test_without_pynvml_cards_tell_nothing() -> None:

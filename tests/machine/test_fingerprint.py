@@ -177,3 +177,36 @@ def test_memory_of_the_card_that_a_case_calls_by_an_index(
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert fingerprint.card_bytes(device) == expected
+
+
+@pytest.mark.parametrize(
+    ("visible", "order", "places"),
+    [
+        (None, None, [0, 1]),
+        ("1", None, [1]),
+        ("1,0", "PCI_BUS_ID", [1, 0]),
+        ("0,-1,1", None, [0]),  # CUDA takes those before the first that there is none of
+        ("0,7,1", None, [0]),
+        ("GPU-1111,0", None, [None, 0]),
+        ("", None, []),
+        (None, "FASTEST_FIRST", [None, None]),
+    ],
+)
+def test_how_a_worker_numbers_the_cards(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, order: str | None, places: list[int | None]
+) -> None:
+    monkeypatch.setattr(fingerprint, "nvidia_gpus", lambda: (("H100", 80), ("L4", 24)))
+    for name, value in (("CUDA_VISIBLE_DEVICES", visible), ("CUDA_DEVICE_ORDER", order)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert fingerprint.visible_cards() == places
+
+
+def test_cards_that_are_alike_have_one_size_in_whatever_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fingerprint, "nvidia_gpus", lambda: (("L4", 24), ("L4", 24)))
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert fingerprint.card_bytes("1") == 24
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1111")  # a part of a card
+    assert fingerprint.card_bytes("0") is None

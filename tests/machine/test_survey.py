@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bench.machine import survey as module
-from bench.machine.survey import Card, Nvidia, cpu_quota, free_bytes, memory_left, memory_limit, nvidia, rapl, survey
+from bench.machine.survey import Card, Nvidia, free_bytes, nvidia, rapl, survey
 
 GIB = 2**30
 
@@ -29,51 +29,6 @@ def test_this_machine(tmp_path: Path) -> None:
     assert found.free and found.free > 0
     assert (found.uv, found.low_power) == ("uv 1", None)
     assert (found.macos is None) == (found.system != "Darwin")
-
-
-@pytest.fixture
-def groups(tmp_path: Path) -> tuple[Path, Path]:
-    return tmp_path / "cgroup", tmp_path / "proc"
-
-
-def test_without_control_groups_there_is_no_limit(groups: tuple[Path, Path]) -> None:
-    assert memory_limit(*groups) is None
-    assert memory_left(*groups) is None
-    assert cpu_quota(*groups) is None
-
-
-def test_the_narrowest_group_above_a_process_counts(groups: tuple[Path, Path]) -> None:
-    root, proc = groups
-    write(proc / "self" / "cgroup", "0::/user.slice/one.scope\n")
-    write(root / "user.slice" / "one.scope" / "memory.max", "max\n")
-    write(root / "user.slice" / "memory.max", f"{3 * GIB}\n")
-    write(root / "user.slice" / "cpu.max", "150000 100000\n")
-    write(root / "user.slice" / "one.scope" / "cpu.max", "max 100000\n")
-    write(root / "elsewhere" / "memory.max", "1\n")
-    assert memory_limit(root, proc) == 3 * GIB
-    assert cpu_quota(root, proc) == 1.5
-    write(root / "user.slice" / "memory.current", f"{2 * GIB}\n")
-    assert memory_left(root, proc) == GIB
-
-
-def test_in_a_container_the_own_group_is_the_root(groups: tuple[Path, Path]) -> None:
-    root, proc = groups
-    write(proc / "self" / "cgroup", "0::/../../docker/abc\n")
-    write(root / "memory.max", f"{2 * GIB}\n")
-    assert memory_limit(root, proc) == 2 * GIB
-
-
-def test_version_1(groups: tuple[Path, Path]) -> None:
-    root, proc = groups
-    write(proc / "self" / "cgroup", "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/\n")
-    write(root / "memory" / "docker" / "abc" / "memory.limit_in_bytes", f"{GIB}\n")
-    write(root / "memory" / "memory.limit_in_bytes", "9223372036854771712\n")
-    write(root / "cpu" / "docker" / "abc" / "cpu.cfs_quota_us", "50000\n")
-    write(root / "cpu" / "docker" / "abc" / "cpu.cfs_period_us", "100000\n")
-    assert memory_limit(root, proc) == GIB
-    assert cpu_quota(root, proc) == 0.5
-    write(root / "cpu" / "docker" / "abc" / "cpu.cfs_quota_us", "-1\n")
-    assert cpu_quota(root, proc) is None
 
 
 def test_free_bytes_of_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -88,6 +88,25 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(
     assert names(tmp_path) == ["record.json"]
 
 
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EACCES])
+@pytest.mark.parametrize("call", ["fsync", "chmod"])
+def test_a_file_system_that_refuses_modes_or_fsync_holds_records_all_the_same(
+    call: str, code: int, store: Store
+) -> None:
+    record = make_record()
+    with failing(call, OSError(code, os.strerror(code))):
+        assert store.save(record) == ""
+    assert read([store.folder])[0] == [record]
+    assert names(store.folder) == [f"{record.case.id}.json"]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_may_have_lost_a_record_is_told(code: int, store: Store) -> None:
+    with failing("fsync", OSError(code, os.strerror(code))):
+        assert os.strerror(code) in store.save(make_record())
+    assert len(store.unsaved) == 1
+
+
 def test_the_content_is_on_the_disk_before_it_takes_the_old_ones_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

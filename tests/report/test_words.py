@@ -8,7 +8,7 @@ from bench.analysis.speedup import speedups
 from bench.analysis.table import frame
 from bench.analysis.uncertainty import WIDENED, WITHIN
 from bench.cases.matrix import profile
-from bench.records.record import Conditions, Record
+from bench.records.record import Conditions, Limits, Record
 from bench.report import facts, headline, labels
 from bench.report.settings import settings
 from tests.builders import make_case, make_ceiling, make_effective, make_environment, make_recipe, make_record
@@ -150,3 +150,36 @@ def test_a_recipe_says_window_data_and_pins(records: list[Record]) -> None:
     assert how.data == "coco-like 9b1f4e0c7a23 (1,024 images)"
     assert ("optimizer", "SGD") in [(key, value) for key, value, _ in how.pins]
     assert all(why for _, _, why in how.pins)
+
+
+@pytest.mark.parametrize(
+    ("device", "shown"),
+    [
+        ("cpu", "cpu"),
+        ("mps", "mps"),
+        ("0", "cuda:0"),
+        ("0+1", "cuda:0+1"),
+        ("2x0+1", "2xcuda:0+1"),
+        ("2x0", "2xcuda:0"),
+        ("2xcpu", "2xcpu"),
+        ("cpu+cpu", "cpu+cpu"),
+        ("xx0", "xx0"),
+        ("", ""),
+    ],
+)
+def test_cards_are_shown_as_such_on_several_machines_too(device: str, shown: str) -> None:
+    assert labels.device(device) == shown
+
+
+def test_limits_and_variables_stand_beside_the_machine() -> None:
+    free = timed(20.0, 4, conditions=Conditions(load=0.5, limits=Limits(), variables={}))
+    held = Conditions(load=0.5, limits=Limits(cpu_quota=0.2, processors=[0, 1]), variables={"OMP_NUM_THREADS": "4"})
+    bound = timed(20.0, 8, conditions=held)
+    assert dict(facts.machine_facts([bound]))["Conditions"] == (
+        "load 0.50, CPU quota 0.2 processors, processors allowed 2 (0-1)"
+    )
+    assert dict(facts.machine_facts([bound]))["Variables"] == "OMP_NUM_THREADS=4"
+    both = dict(facts.machine_facts([free, bound]))
+    assert both["Conditions"] == "load 0.50, CPU quota 0.2 processors in 1 of 2, processors allowed 2 (0-1) in 1 of 2"
+    assert both["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2"
+    assert "Variables" not in dict(facts.machine_facts([free]))

@@ -58,3 +58,11 @@ def test_a_system_without_steal(later: Any) -> None:
     start = Mac(5.0, 0.0, 5.0, 50.0)
     assert later(start, start._replace(user=15.0), workers=10.0) == []
     assert later(start, start._replace(user=18.0), workers=10.0) == ["others used 0.30 of the machine's 2 processors"]
+
+
+def test_a_system_that_tells_nothing_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise FileNotFoundError(2, "No such file or directory", "/proc/stat")
+
+    monkeypatch.setattr(crowd.psutil, "cpu_times", refuse)
+    assert Crowd().disturbed(0.0) == []

@@ -1,3 +1,4 @@
+from bench.records.record import Costs
 from bench.runner.estimate import Estimator, work
 from tests.runner.conftest import plan
 
@@ -23,3 +24,17 @@ def test_a_case_seen_before_takes_as_long_as_then(launcher):
     # 0.25 s a step of batch 4 was seen, so 0.5 s at batch 8: eight steps of warm-up (a short cycle and two), and six of
     # window, since a whole cycle of eight would be twice what was asked for.
     assert estimator.seconds(other) == 0.6 + 8 * 0.5 + 6 * 0.5
+
+
+def test_a_case_that_never_ran_teaches_nothing():
+    from tests.builders import make_record
+
+    planned = plan("yolov8n", device="0")
+    settled = make_record(
+        case=planned.case, recipe=planned.recipe, status="unsupported", costs=Costs(), extra={"settled_by": "another"}
+    )
+    estimator = Estimator([settled])
+    assert not estimator.knows(planned)
+    assert estimator.seconds(planned) == Estimator().seconds(planned) > 0
+    refused = make_record(case=planned.case, recipe=planned.recipe, status="unsupported", costs=Costs(total=1.5))
+    assert Estimator([refused]).seconds(planned) == 1.5

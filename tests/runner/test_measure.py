@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ class Played:
     """A launcher whose one worker says what is written for it; an exception is what becomes of it."""
 
     requested = 100.0
+    interpreter = SimpleNamespace(path="python")
 
     def __init__(self, said: list[Any]) -> None:
         self.said = said

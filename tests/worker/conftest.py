@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,13 @@ from bench.worker import isolation
 from .fake_torch import cuda, mps, torch
 
 __all__ = ["cuda", "mps", "torch"]
+
+
+@pytest.fixture(autouse=True)
+def nobody_watches_on() -> Iterator[None]:
+    """A test that opens a window closes it: its thread would keep others from forking."""
+    yield
+    assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,11 @@ class FakeProc:
     def machine(
         self, user: float, idle: float, steal: float = 0.0, guest: float = 0.0, iowait: float = 0.0, irq: float = 0.0
     ) -> None:
-        """The first lines of ``stat``; a guest's time is in ``user`` too."""
+        """The first lines of ``stat`` of a machine of two processors; a guest's time is in ``user`` too."""
         fields = [round(seconds * TICK) for seconds in (user, 0, 0, idle, iowait, irq, 0, steal, guest, 0)]
         numbers = " ".join(map(str, fields))
-        self.file("proc/stat", f"cpu  {numbers}\ncpu0 {numbers}\nintr 99 1 2\nctxt 12345\n")
+        each = "".join(f"cpu{number} {numbers}\n" for number in range(2))
+        self.file("proc/stat", f"cpu  {numbers}\n{each}intr 99 1 2\nctxt 12345\n")
 
     def process(
         self,
@@ -63,6 +64,12 @@ class FakeProc:
         """A file of ``pressure``."""
         line = "{} avg10=0.19 avg60=0.45 avg300=0.15 total={}\n"
         self.file(f"proc/pressure/{name}", line.format("some", int(seconds * 1e6)) + line.format("full", 7))
+
+    def group(self, path: str, stat: str, version: int = 2) -> None:
+        """The control group that this process is in, with its ``cpu.stat``."""
+        line, tree = (f"0::{path}", "") if version == 2 else (f"4:cpu,cpuacct:{path}", "cpu,cpuacct")
+        self.file("proc/self/cgroup", f"9:name=systemd:/\n{line}\n")
+        self.file(f"sys/fs/cgroup/{tree}/{path}/cpu.stat", stat)
 
     def swap(self, used: int, total: int = 8 << 30) -> None:
         """The lines of ``meminfo`` that are about it."""

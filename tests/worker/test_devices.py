@@ -417,3 +417,17 @@ def test_memory_of_data_loader_processes(monkeypatch: pytest.MonkeyPatch) -> Non
             assert found["how"] == "private memory of 1 data loader process at the end of the window"
     finally:
         child.communicate()
+
+
+@pytest.mark.parametrize("reader", ["process_peak", "private_peak", "data_peak"])
+def test_a_memory_figure_that_cannot_be_read_is_none_and_says_why(monkeypatch: pytest.MonkeyPatch, reader: str) -> None:
+    """A system whose ``/proc`` is of another make: some lines are missing, others are none."""
+    from bench.worker.devices import base
+
+    def odd(process: int | str) -> dict[str, int]:
+        raise ValueError("invalid literal for int()")
+
+    monkeypatch.setattr(base, "_status", odd)
+    assert getattr(base, reader)() == {"bytes": None, "how": "what the system tells cannot be read (ValueError)"}
+    monkeypatch.setattr(base, "_status", lambda process: {"VmPeak": 7})
+    assert getattr(base, reader)()["bytes"] is None or reader == "process_peak"

@@ -13,7 +13,8 @@ CALM: dict[str, Any] = {
     "wall_seconds": 3.0,
     "cpu_seconds": 2.99,
     "involuntary_switches": 4,
-    "processors": 8,
+    "processors": 2,
+    "machine_processors": 8,
     "cpu_wait_share": 0.001,
     "steal_share": 0.0,
     "others_share": 0.005,
@@ -25,6 +26,9 @@ CALM: dict[str, Any] = {
     "device_temperature": 60.0,
     "device_throttle": [],
     "device_others": 0,
+    "throttled_share": 0.0,
+    "stopped_seconds": 0.0,
+    "suspended_seconds": 0.0,
 }
 
 DISTURBED: list[tuple[dict[str, Any], str, bool]] = [
@@ -45,6 +49,10 @@ DISTURBED: list[tuple[dict[str, Any], str, bool]] = [
     ({"thermal": "heavy"}, "the machine was under thermal pressure: heavy", False),
     ({"thermal": "sleeping"}, "the machine was under thermal pressure: sleeping", False),
     ({"on_battery": True}, "the machine ran on its battery", False),
+    ({"throttled_share": 0.8}, "a CPU quota held the process back for 80.0 % of the time", False),
+    ({"throttled_share": 1.6}, "a CPU quota held the process back for 100.0 % of the time", False),
+    ({"stopped_seconds": 2.0}, "the process was stopped for 2.0 s", True),
+    ({"suspended_seconds": 3600.0}, "the machine was suspended for 3600.0 s", True),
 ]
 
 
@@ -75,13 +83,29 @@ def test_what_does_not_disturb(change: dict[str, Any]) -> None:
 
 
 def test_a_crowd_disturbs_a_case_on_the_cpu_alone() -> None:
-    limit = disturbance.CROWD * CALM["processors"]
+    limit = disturbance.CROWD * CALM["machine_processors"]  # whatever part of them this process may use
     crowded = {**CALM, "others_share": limit * 1.05}
     assert disturbed(crowded) == []
     assert disturbed(crowded, on_cpu=True) == ["others used 0.42 of the machine's 8 processors"]
     assert mendable(disturbed(crowded, on_cpu=True))
     assert severity(crowded, on_cpu=True) == pytest.approx(1.05)
     assert disturbed({**CALM, "others_share": limit}, on_cpu=True) == []
+
+
+def test_others_are_measured_by_the_machine_and_not_by_what_this_process_may_use() -> None:
+    """Bound to one processor of 64: three others on the rest are few, and were called 300 % of it."""
+    bound = {**CALM, "processors": 1, "machine_processors": 64}
+    assert disturbed({**bound, "others_share": 3.0}, on_cpu=True) == []
+    assert disturbed({**bound, "others_share": 6.4}, on_cpu=True) == ["others used 6.40 of the machine's 64 processors"]
+    # Those that take its own processor make its threads wait.
+    waited = disturbed({**bound, "others_share": 1.0, "cpu_wait_share": 0.5}, on_cpu=True)
+    assert waited == ["a thread waited 50.0 % of the time for a processor; others used 1.00 processors"]
+
+
+def test_waiting_for_its_own_quota_is_laid_to_nobody_else() -> None:
+    held = {**CALM, "cpu_wait_share": 0.792, "throttled_share": 0.791, "others_share": 1.0}
+    assert disturbed(held) == ["a CPU quota held the process back for 79.1 % of the time"]
+    assert not mendable(disturbed(held))
 
 
 def test_a_system_that_tells_nothing_is_not_judged() -> None:
@@ -126,7 +150,13 @@ def test_speed_is_no_part_of_severity() -> None:
 
 
 def test_every_limit_is_the_edge_of_its_rule() -> None:
-    for key, limit in (("steal_share", disturbance.STEAL), ("cpu_wait_share", disturbance.WAIT)):
+    limits = {
+        "steal_share": disturbance.STEAL,
+        "cpu_wait_share": disturbance.WAIT,
+        "throttled_share": disturbance.QUOTA,
+        "stopped_seconds": disturbance.STOPPED * CALM["wall_seconds"],
+    }
+    for key, limit in limits.items():
         busy = {**CALM, "others_share": 4.0}
         assert disturbed({**busy, key: limit}) == []
         assert disturbed({**busy, key: limit * 1.01}) != []

@@ -124,7 +124,7 @@ def test_which_meter_a_system_has(apple: SimpleNamespace, monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "platform", "darwin")
     assert isinstance(of_machine(("gpu",)), Apple)
     monkeypatch.setitem(sys.modules, "zeus_apple_silicon", None)
-    with pytest.raises(Unmetered, match=r"install yolopace\[mac\]"):
+    with pytest.raises(Unmetered, match=r"pip install zeus-apple-silicon there"):
         of_machine(("gpu",))
 
 

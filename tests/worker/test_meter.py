@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -122,6 +123,10 @@ def test_a_calm_window(linux: FakeProc, clocks: Clocks) -> None:
         "device_temperature": None,
         "device_throttle": None,
         "device_others": None,
+        "machine_processors": 2,
+        "throttled_share": None,
+        "stopped_seconds": 0.0,
+        "suspended_seconds": 0.0,
         "disturbed": [],
     }
 
@@ -140,7 +145,7 @@ def test_others_that_took_the_processor_disturb(linux: FakeProc, clocks: Clocks)
     assert reading["pressure"] == {"cpu": 0.25, "memory": 0.0, "io": 0.0}
     assert reading["disturbed"] == [
         "a thread waited 25.0 % of the time for a processor; others used 1.25 processors",
-        f"others used 1.25 of the machine's {reading['processors']} processors",
+        "others used 1.25 of the machine's 2 processors",
     ]
 
 
@@ -199,6 +204,56 @@ def test_a_hypervisor_that_steals_disturbs(linux: FakeProc, clocks: Clocks) -> N
 def test_swap_that_grows_disturbs(linux: FakeProc, clocks: Clocks, used: int, grown: int, said: list[str]) -> None:
     reading = measured(linux, clocks, lambda: linux.swap(used=used))
     assert (reading["swap_bytes"], reading["disturbed"]) == (grown, said)
+
+
+@pytest.mark.parametrize(
+    ("version", "stat"),
+    [
+        (2, "usage_usec 9\nnr_periods 40\nnr_throttled {0}\nthrottled_usec {0}500000\n"),
+        (1, "nr_periods 40\nnr_throttled {0}\nthrottled_time {0}500000000\n"),
+    ],
+)
+def test_a_quota_that_holds_the_process_back_disturbs(linux: FakeProc, clocks: Clocks, version: int, stat: str) -> None:
+    """From 0.5 to 3.5 s in a window of 4 s, of a group above its own that is held back less."""
+    linux.group("/pod/container", stat.format(0), version)
+    tree = "sys/fs/cgroup" + ("/cpu,cpuacct" if version == 1 else "")
+    linux.file(f"{tree}/pod/cpu.stat", "nr_throttled 0\nthrottled_usec 7\n")
+    linux.file(f"{tree}/elsewhere/cpu.stat", "throttled_usec 99000000\n")
+    reading = measured(linux, clocks, lambda: linux.group("/pod/container", stat.format(3), version))
+    assert reading["throttled_share"] == 0.75
+    assert reading["disturbed"] == ["a CPU quota held the process back for 75.0 % of the time"]
+    assert not mendable(reading["disturbed"])
+
+
+def test_a_quota_of_a_group_above_counts(linux: FakeProc, clocks: Clocks) -> None:
+    linux.group("/pod/container", "throttled_usec 0\n")
+    linux.file("sys/fs/cgroup/pod/cpu.stat", "throttled_usec 1000000\n")
+    reading = measured(linux, clocks, lambda: linux.file("sys/fs/cgroup/pod/cpu.stat", "throttled_usec 2000000\n"))
+    assert reading["throttled_share"] == 0.25
+
+
+def test_a_stop_disturbs_but_for_what_a_quota_explains(
+    linux: FakeProc, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter.Watch, "begin", lambda self: None)
+    monkeypatch.setattr(meter.Watch, "end", lambda self: (2.0, 0.0))
+    reading = measured(linux, clocks, lambda: None)
+    assert (reading["stopped_seconds"], reading["suspended_seconds"]) == (2.0, 0.0)
+    assert reading["disturbed"] == ["the process was stopped for 2.0 s"]
+    assert mendable(reading["disturbed"])
+    linux.group("/a", "throttled_usec 0\n")
+    reading = measured(linux, clocks, lambda: linux.group("/a", "throttled_usec 1960000\n"))
+    assert reading["stopped_seconds"] == 0.04
+    assert len(reading["disturbed"]) == 1
+
+
+def test_where_memory_is_limited_nobody_watches(linux: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter.Watch, "begin", lambda self: pytest.fail("a thread"))
+    reader = Meter(FakeDevice(), str(linux.root), str(linux.system))
+    reader.prepare(watch=False)
+    reader.open()
+    reading = reader.close()
+    assert reading["stopped_seconds"] is reading["suspended_seconds"] is None
 
 
 def test_memory_pressure_disturbs(linux: FakeProc, clocks: Clocks) -> None:
@@ -345,7 +400,9 @@ def test_counters_that_run_backwards_make_no_negative_share(linux: FakeProc, clo
     assert reading["pressure"]["memory"] == 0.0
 
 
-@pytest.mark.parametrize("name", ["waits", "ticks", "processes", "pressure", "clock", "on_battery"])
+@pytest.mark.parametrize(
+    "name", ["waits", "ticks", "processes", "pressure", "clock", "on_battery", "throttled", "swap_used"]
+)
 def test_a_reader_that_fails_costs_its_own_figure_alone(
     linux: FakeProc, clocks: Clocks, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -355,8 +412,31 @@ def test_a_reader_that_fails_costs_its_own_figure_alone(
     monkeypatch.setattr(meter, "proc", SimpleNamespace(**{**vars(meter.proc), name: fail}))
     reading = measured(linux, clocks, lambda: None)
     told = {"waits": "cpu_wait_share", "ticks": "steal_share", "processes": "others_share", "clock": "clock_mhz"}
+    told |= {"throttled": "throttled_share", "swap_used": "swap_bytes"}
     assert reading[told.get(name, name)] is None
     assert reading["wall_seconds"] == 4.0
+
+
+def test_all_that_fails_together_leaves_the_clocks(
+    linux: FakeProc, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise OSError("nothing is told here")
+
+    readers = ("waits", "ticks", "processes", "pressure", "clock", "on_battery", "throttled", "swap_used", "online")
+    monkeypatch.setattr(meter, "proc", SimpleNamespace(**{**vars(meter.proc), **dict.fromkeys(readers, fail)}))
+    for name in ("thermal", "swap_used", "on_battery"):
+        monkeypatch.setattr(mac, name, fail)
+    for name in ("begin", "end"):
+        monkeypatch.setattr(meter.Watch, name, fail)
+    for name in ("sched_getaffinity", "sysconf"):
+        monkeypatch.setattr(os, name, fail, raising=False)
+    monkeypatch.setattr(FakeDevice, "sample", fail)
+    reading = measured(linux, clocks, lambda: None)
+    assert {name for name, value in reading.items() if value is not None} == {
+        *("wall_seconds", "cpu_seconds", "involuntary_switches", "processors", "disturbed")
+    }
+    assert reading["disturbed"] == []
 
 
 def test_a_device_that_fails_tells_nothing(linux: FakeProc, clocks: Clocks) -> None:
@@ -482,3 +562,59 @@ def test_a_helper_that_takes_the_processor_is_seen_but_not_as_others(one_process
         assert reading["cpu_wait_share"] * reading["wall_seconds"] > took / 2
     rest = (after.busy - before.busy) / TICK - reading["cpu_seconds"] - took
     assert reading["others_share"] * reading["wall_seconds"] < max(rest, 0) + took / 2
+
+
+THROTTLED = """
+import json, time
+from bench.worker.devices.cpu import Cpu
+from bench.worker.meter import Meter
+input()
+reader = Meter(Cpu())
+reader.open()
+end = time.perf_counter() + 0.6
+while time.perf_counter() < end:
+    pass
+print(json.dumps(reader.close()))
+"""
+
+
+@pytest.fixture
+def quota() -> Iterator[Path]:
+    """A control group that may use a fifth of a processor."""
+    for top, limits in (
+        (Path("/sys/fs/cgroup/cpu"), {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "20000"}),
+        (Path("/sys/fs/cgroup"), {"cpu.max": "20000 100000"}),
+    ):
+        folder = top / f"yolopace-test-{os.getpid()}"
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        try:
+            for name, value in limits.items():
+                (folder / name).write_text(value)
+        except OSError:
+            folder.rmdir()
+            continue
+        yield folder
+        for _ in range(100):
+            try:
+                folder.rmdir()
+                return
+            except OSError:  # the kernel lets go of a process a moment after its end
+                time.sleep(0.02)
+        return
+    pytest.skip("needs the right to make a control group with a CPU quota")
+
+
+@linux_only
+def test_a_real_quota_is_seen_and_is_no_stop(quota: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", THROTTLED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        (quota / "cgroup.procs").write_text(str(process.pid))
+        said, _ = process.communicate("\n")
+    reading = json.loads(said)
+    assert reading["throttled_share"] > 0.2
+    assert [reason for reason in reading["disturbed"] if reason.startswith("a CPU quota held the process back")]
+    assert not [reason for reason in reading["disturbed"] if "stopped" in reason]

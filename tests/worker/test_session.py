@@ -123,9 +123,10 @@ class Bench:
             def __init__(self, device: Any) -> None:
                 pass
 
-            def prepare(self, threads: int | None, alone: bool, groups: set[int]) -> None:
+            def prepare(self, threads: int | None, alone: bool, groups: set[int], watch: bool) -> None:
                 assert groups == {os.getpgrp()}
                 bench.log.append(f"prepare {threads}" + (" in turns" if not alone else ""))
+                bench.watched = watch
 
             def open(self) -> None:
                 bench.log.append("open")

@@ -104,9 +104,8 @@ def cuda(driver: Nvidia, software: Software) -> Iterator[Row]:
         yield Row("cuda", State.LIMITED, f"{said}; {tf32}; {lost}", "restart the machine, or mend its driver.")
     else:
         yield Row("cuda", State.USABLE, f"{said}; {tf32}")
-    hidden = software.variables.get("CUDA_VISIBLE_DEVICES")
     for number, card in enumerate(build.cards):
-        yield cuda_card(number, card, build, seen_by(driver, hidden, number, card))
+        yield cuda_card(number, card, build, seen_by(driver, software.variables, number, card))
 
 
 def _major(version: str) -> int:
@@ -115,9 +114,12 @@ def _major(version: str) -> int:
     return int(found[0]) if found else 0
 
 
-def seen_by(driver: Nvidia, visible: str | None, number: int, card: CudaCard) -> Card | None:
+def seen_by(driver: Nvidia, variables: dict[str, str], number: int, card: CudaCard) -> Card | None:
     """What the driver tells of a card that torch numbers; None where that is not certain."""
     place: int | None = number
+    visible = variables.get("CUDA_VISIBLE_DEVICES")
+    if len(driver.cards) > 1 and variables.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID") != "PCI_BUS_ID":
+        return None  # torch numbers them in another order than the driver
     if visible is not None:
         parts = [part.strip() for part in visible.split(",")]
         place = int(parts[number]) if number < len(parts) and parts[number].isdigit() else None

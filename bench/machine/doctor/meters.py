@@ -41,6 +41,8 @@ def meters(machine: Survey, software: Software) -> Iterator[Row]:
 
 def memory(machine: Survey) -> Row:
     """Memory, and what limits it."""
+    if machine.memory is None or machine.available is None:
+        return Row("memory", State.LIMITED, "the system does not tell what is available")
     said = f"{machine.available / GIB:.1f} of {machine.memory / GIB:.1f} GiB are available"
     if machine.memory_limit is not None and machine.memory_limit < machine.memory:
         said += f"; a control group allows {machine.memory_limit / GIB:.1f} GiB"
@@ -52,6 +54,8 @@ def memory(machine: Survey) -> Row:
 
 def swap(machine: Survey) -> Row:
     """Swap: on a Mac what does not fit goes there without an error."""
+    if machine.swap is None or machine.swap_used is None:
+        return Row("swap", State.LIMITED, "the system does not tell of it")
     if not machine.swap:
         return Row("swap", State.USABLE, "none: what does not fit ends with an error, or is killed")
     said = f"{machine.swap_used / GIB:.1f} of {machine.swap / GIB:.1f} GiB are in use"
@@ -76,6 +80,8 @@ def disk(machine: Survey) -> Row:
 
 def load(machine: Survey) -> Row:
     """What else runs."""
+    if machine.load is None:
+        return Row("load", State.LIMITED, "the system does not tell what else runs")
     said = f"{machine.load:.1f} of {machine.processors} processors in the last minute"
     if machine.load > BUSY * machine.processors and machine.load > 0.5:
         return Row("load", State.LIMITED, said, "end what runs, or wait: windows that others disturb are marked.")

@@ -228,6 +228,7 @@ def about(found: Sweep) -> list[tuple[str, str]]:
             ("Cases", ", ".join(compared.case.id for compared in first.cases)),
             ("Machine", first.machine.title),
             ("Conditions", facts.conditions([one.comparison.conditions for one in seen])),
+            ("Variables", facts.variables([one.comparison.conditions for one in seen])),
             ("Margin", f"{words.share(first.margin)} ({first.margin_from})"),
             (
                 "Measured",

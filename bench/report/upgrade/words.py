@@ -227,6 +227,7 @@ def about(found: Upgrade, packages: str) -> list[tuple[str, str]]:
         ("Left out", f"releases after {comparison.newer}" if comparison.newer else ""),
         ("Machine", comparison.machine.title),
         ("Conditions", facts.conditions([comparison.conditions])),
+        ("Variables", facts.variables([comparison.conditions])),
         (
             "Margin",
             f"{share(comparison.margin)} ({comparison.margin_from}); peak memory {share(comparison.memory_margin)}",

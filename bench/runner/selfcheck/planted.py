@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -118,5 +119,6 @@ def _patch(built: Built, folder: Path, where: str) -> None:
     descriptor, other = tempfile.mkstemp(dir=file.parent)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(text + PATCH.format(file=FILE, owner=owner, name=method, where=where))
-    os.chmod(other, 0o644)
+    with contextlib.suppress(OSError):  # a file system without modes
+        os.chmod(other, 0o644)
     os.replace(other, file)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import resource
 import sys
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..energy import EnergyMeter
@@ -84,6 +86,22 @@ def figure(value: int | None, how: str) -> dict[str, Any]:
     return {"bytes": value, "how": how}
 
 
+Figure = Callable[[], dict[str, Any]]
+
+
+def recorded(read: Figure) -> Figure:
+    """A reader of a memory figure that never raises: the figure is None where the system tells something odd."""
+
+    @functools.wraps(read)
+    def reader() -> dict[str, Any]:
+        try:
+            return read()
+        except (OSError, ValueError, KeyError, IndexError) as error:
+            return figure(None, f"what the system tells cannot be read ({type(error).__name__})")
+
+    return reader
+
+
 def sampled(
     clock: float | None = None,
     temperature: float | None = None,
@@ -133,6 +151,7 @@ def _status(process: int | str) -> dict[str, int]:
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in fields if words[-1] == "kB"}
 
 
+@recorded
 def private_peak() -> dict[str, Any]:
     """Peak of the memory of this process that no file backs: what a control group cannot take back from it."""
     own = _status("self")
@@ -142,6 +161,7 @@ def private_peak() -> dict[str, Any]:
     return figure(own["VmHWM"] - own.get("RssFile", 0), f"VmHWM less RssFile, peak since {since}")
 
 
+@recorded
 def data_peak() -> dict[str, Any]:
     """Peak of the private memory that this process may write to, touched or not: what RLIMIT_DATA holds down."""
     own = _status("self")
@@ -151,6 +171,7 @@ def data_peak() -> dict[str, Any]:
     return figure(own["VmData"] + grown, "VmData, and by how much VmSize was larger once")
 
 
+@recorded
 def loaders_memory() -> dict[str, Any]:
     """What data loader processes have for themselves at this moment: pages that no file backs and nobody shares."""
     loaders = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
@@ -175,6 +196,7 @@ def _private(process: int) -> int | None:
     return sum(int(words[1]) * 1024 for words in fields if words[0] in ("Private_Clean:", "Private_Dirty:"))
 
 
+@recorded
 def process_peak() -> dict[str, Any]:
     """Peak resident set of this process, data loader processes apart.
 

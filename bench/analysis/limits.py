@@ -1,0 +1,59 @@
+"""What held a process to less than its machine has: in words, and whether it is what held an earlier one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from bench.analysis.metrics import show_bytes
+from bench.records.record import Conditions, Limits, Record
+
+NO_LIMIT = "no limit"
+
+
+def named(limits: Limits) -> dict[str, str]:
+    """Every limit by its name; :data:`NO_LIMIT` where nothing limits it."""
+    found = {
+        "CPU quota": None if limits.cpu_quota is None else f"{limits.cpu_quota:.3g} processors",
+        "processors allowed": _numbers(limits.processors),
+        "memory nodes allowed": _numbers(limits.memory_nodes),
+        "memory limit of the control group": _bytes(limits.memory_bytes),
+        "address space limit": _bytes(limits.address_space_bytes),
+        "data limit": _bytes(limits.data_bytes),
+    }
+    return {name: text or NO_LIMIT for name, text in found.items()}
+
+
+def _numbers(numbers: list[int] | None) -> str | None:
+    return None if numbers is None else f"{len(numbers)} ({ranges(numbers)})"
+
+
+def _bytes(size: int | None) -> str | None:
+    return None if size is None else show_bytes(size)
+
+
+def phrases(limits: Limits) -> list[str]:
+    """``CPU quota 0.2 processors``, ``processors allowed 2 (0-1)``: those that there are."""
+    return [f"{name} {text}" for name, text in named(limits).items() if text != NO_LIMIT]
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """``[0, 1, 2, 8]`` as ``0-2,8``, as Linux writes them."""
+    found = []
+    for _, run in itertools.groupby(enumerate(sorted(numbers)), key=lambda place: place[1] - place[0]):
+        members = [number for _, number in run]
+        found.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
+    return ",".join(found)
+
+
+def measured_alike(earlier: Record, now: Conditions) -> bool:
+    """Whether a record was measured under the limits and the variables of the environment that hold now.
+
+    Older records have variables among the settings that ran alone, where Ultralytics' own are too.
+    """
+    if earlier.conditions.variables is None:
+        told = earlier.effective.get("variables")
+        known = told if isinstance(told, dict) else {}
+        if any(known.get(name) != value for name, value in (now.variables or {}).items()):
+            return False
+    return earlier.conditions.limited_alike(now)

@@ -1,0 +1,160 @@
+"""What this process may use of its machine: control groups, the mask of its processors, limits of the shell."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from bench.machine.asked import told
+from bench.records.record import Limits
+
+CGROUP = Path("/sys/fs/cgroup")
+PROC = Path("/proc")
+NODES = Path("/sys/devices/system/node/has_memory")
+
+Number = TypeVar("Number", int, float)
+
+UNLIMITED = 2**60
+"""Bytes from which a limit counts as no limit: version 1 of control groups writes a number close to 2**63."""
+
+
+def limits() -> Limits:
+    """Those of this process, which its workers inherit.
+
+    What the system does not tell, and what is no less than the machine has, counts as no limit.
+    """
+    return Limits(
+        cpu_quota=_below(told(cpu_quota, CGROUP, PROC), processors()),
+        processors=told(bound_to),
+        memory_nodes=told(bound_to_nodes, PROC, NODES),
+        memory_bytes=_below(told(memory_limit, CGROUP, PROC), memory_bytes() or UNLIMITED),
+        address_space_bytes=told(shell_limit, resource.RLIMIT_AS),
+        data_bytes=told(shell_limit, resource.RLIMIT_DATA),
+    )
+
+
+def _below(limit: Number | None, there: int) -> Number | None:
+    return limit if limit is not None and limit < there else None
+
+
+def bound_to() -> list[int] | None:
+    """Numbers of the processors that this process may use; None where those are all that are online."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    usable = sorted(os.sched_getaffinity(0))
+    return usable if len(usable) < processors() else None
+
+
+def processors() -> int:
+    """How many processors the machine has online; 1 where it does not tell."""
+    return told(lambda: psutil.cpu_count() or 1) or 1
+
+
+def memory_bytes() -> int:
+    """Bytes of memory of this machine; 0 where the system does not tell."""
+    found = told(lambda: psutil.virtual_memory().total)
+    return found or told(lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) or 0
+
+
+def usable_processors() -> int:
+    """How many of them this process may use."""
+    bound = told(bound_to)
+    return len(bound) if bound else processors()
+
+
+def bound_to_nodes(proc: Path, nodes: Path) -> list[int] | None:
+    """Numbers of the NUMA nodes that this process may take memory from; None where those are all that have some."""
+    prefix = "Mems_allowed_list:"
+    lines = text_of(proc / "self" / "status").splitlines()
+    allowed = next((numbers(line.removeprefix(prefix)) for line in lines if line.startswith(prefix)), [])
+    there = numbers(text_of(nodes))
+    return allowed if allowed and set(allowed) < set(there) else None
+
+
+def numbers(text: str) -> list[int]:
+    """``0-2,8`` as ``[0, 1, 2, 8]``; empty for what is no such list."""
+    found: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            return []
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def shell_limit(which: int) -> int | None:
+    """Bytes of a limit that ``ulimit`` sets; None for no limit."""
+    soft = resource.getrlimit(which)[0]
+    return None if soft == resource.RLIM_INFINITY or soft >= UNLIMITED else soft
+
+
+def text_of(file: Path) -> str:
+    """A small file without the white space around it; empty where it cannot be read."""
+    try:
+        return file.read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def control_groups(root: Path, proc: Path, controller: str) -> list[Path]:
+    """Folders of the control groups that this process is in, its own first: each of them may set a limit.
+
+    Args:
+        root: where control groups are shown.
+        proc: where the kernel shows processes.
+        controller: ``memory`` or ``cpu``; version 1 has a tree for each, version 2 one for all.
+    """
+    found = []
+    for line in text_of(proc / "self" / "cgroup").splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers and controller not in controllers.split(","):
+            continue
+        # Trees of version 1 are called by their controllers; where both versions are there, the second has a folder.
+        for top in (root / controller, root / controllers) if controllers else (root, root / "unified"):
+            own = top / path.strip("/")
+            found += [place for place in (own, *own.parents) if place.is_relative_to(top)]
+    # A container may show its own group as the root, and name it as the host does.
+    return list(dict.fromkeys([*found, root, root / controller]))
+
+
+def memory_limit(root: Path = CGROUP, proc: Path = PROC) -> int | None:
+    """Bytes that the control groups of this process leave it, versions 2 and 1; None for no limit."""
+    limits = [
+        int(text)
+        for place in control_groups(root, proc, "memory")
+        for name in ("memory.max", "memory.high", "memory.limit_in_bytes")
+        if (text := text_of(place / name)).isdigit() and int(text) < UNLIMITED
+    ]
+    return min(limits, default=None)
+
+
+def memory_left(root: Path = CGROUP, proc: Path = PROC) -> int | None:
+    """Bytes that the control groups of this process leave it on top of what they use now; None for no limit."""
+    pairs = (
+        ("memory.max", "memory.current"),
+        ("memory.high", "memory.current"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    )
+    found = []
+    for place in control_groups(root, proc, "memory"):
+        for limit, used in pairs:
+            most, now = text_of(place / limit), text_of(place / used)
+            if most.isdigit() and int(most) < UNLIMITED:
+                found.append(max(int(most) - (int(now) if now.isdigit() else 0), 0))
+    return min(found, default=None)
+
+
+def cpu_quota(root: Path = CGROUP, proc: Path = PROC) -> float | None:
+    """Processors that the control groups of this process let it use together, versions 2 and 1; None for no limit."""
+    found = []
+    for place in control_groups(root, proc, "cpu"):
+        quota, _, period = text_of(place / "cpu.max").partition(" ")
+        if not quota:
+            quota, period = text_of(place / "cpu.cfs_quota_us"), text_of(place / "cpu.cfs_period_us")
+        if quota.isdigit() and period.isdigit() and int(period):
+            found.append(int(quota) / int(period))
+    return min(found, default=None)

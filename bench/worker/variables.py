@@ -1,0 +1,70 @@
+"""Environment variables that change speed, by the documentation of the libraries that read them.
+
+Names alone decide: a variable that is not of these libraries is never recorded, so that no secret is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+ALLOCATORS = (
+    *("PYTHONMALLOC", "MALLOC_", "GLIBC_TUNABLES", "TCMALLOC_", "MIMALLOC_", "LD_PRELOAD", "LD_AUDIT"),
+    *("_RJEM_", "JE_MALLOC", "HEAPPROFILE", "HEAPCHECK"),
+    *("Malloc", "DYLD_INSERT_LIBRARIES"),
+)
+"""How those begin that set the allocator, or load another: of Python and Linux, of jemalloc and gperftools, of macOS.
+glibc reads ``MALLOC_ARENA_MAX`` and ``GLIBC_TUNABLES``, jemalloc ``MALLOC_CONF``."""
+
+THREADS = ("OMP_", "GOMP_", "KMP_", "LIBOMP", "TBB_", "VECLIB_", "NUMEXPR_")
+"""OpenMP's own, GNU's, LLVM's and Intel's, then of other libraries that start threads."""
+
+MATHS = ("MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "ONEDNN_", "DNNL_", "FBGEMM_", "XNNPACK_", "OPENCV_")
+"""Kernels on the CPU: which instruction set they may use, how they split work, how much they log."""
+
+TORCH = ("PYTORCH_", "TORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "ATEN_", "TRITON_")
+"""``ATEN_CPU_CAPABILITY`` takes vector instructions away; ``PYTORCH_`` has the allocators and MPS."""
+
+GPUS = (
+    *("CUDA_", "CUDNN_", "CUBLAS_", "CUBLASLT_", "NVIDIA_TF32", "NCCL_", "GLOO_"),
+    *("HIP_", "HSA_", "ROCR_", "ROCBLAS_", "HIPBLAS", "MIOPEN_", "GPU_MAX_HW_QUEUES", "AMD_LOG"),
+    *("MTL_", "METAL_"),
+)
+"""CUDA and its libraries, ROCm, Metal; ``CUDA_LAUNCH_BLOCKING`` and ``MTL_SHADER_VALIDATION`` slow every kernel."""
+
+PYTHON = (
+    *("PYTHONDEVMODE", "PYTHONTRACEMALLOC", "PYTHONASYNCIODEBUG", "PYTHONOPTIMIZE", "PYTHONPERFSUPPORT"),
+    *("PYTHON_PERF_JIT", "PYTHON_JIT", "PYTHON_GIL", "PYTHON_TLBC", "PYTHON_CPU_COUNT", "PYTHONDUMPREFS"),
+    *("COVERAGE_",),
+)
+"""The interpreter's own that cost or save time while it runs."""
+
+VARIABLES = (*ALLOCATORS, *THREADS, *MATHS, *TORCH, *GPUS, *PYTHON)
+"""How all of them begin."""
+
+PLACES = ("_HOME", "_PATH", "_ROOT", "_DIR", "_VERSION", "_ARCH_LIST", "_SDK")
+"""How those end that say where something lies or how it was built: they change no speed, and images set many."""
+
+SILENT = {("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("TORCH_CPP_LOG_LEVEL", "ERROR")}
+"""What this suite and Ultralytics set in every worker."""
+
+SECRET = re.compile("KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+"""What a name holds whose value is nobody's business, whatever library it is of."""
+
+HIDDEN = "(not recorded)"
+
+LONGEST = 500
+"""Characters of a value that are kept."""
+
+
+def chosen(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those of an environment that change speed, in the order of their names, without secrets.
+
+    Of a name that speaks of a secret the value is replaced by :data:`HIDDEN`; a user and password in an address are
+    left out.
+    """
+    return {
+        name: HIDDEN if SECRET.search(name) else re.sub(r"://[^/@\s]*@", "://", value)[:LONGEST]
+        for name, value in sorted(environment.items())
+        if name.startswith(VARIABLES) and not name.endswith(PLACES) and (name, value) not in SILENT
+    }
