@@ -32,6 +32,7 @@ from bench.commands.shared import (
 )
 from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit, NothingMeasured
+from bench.text import clean
 
 app = typer.Typer(
     help="Throughput of real Ultralytics YOLO training and inference. To measure: pytest bench/ --benchmark-only",
@@ -113,7 +114,7 @@ def report(
     pictures = any(name in formats for name in ("html", "md", "svg", "png"))
     with drawing.beside() if pictures else contextlib.nullcontext():
         page = gather(inputs)
-        print(save(page, output, formats))
+        print(clean(str(save(page, output, formats))))
     if chosen and not page.compared:
         say(f"no measured case has a counterpart with {baseline}, so the report has no speed-ups.")
     if not ceilings and not comparisons and not any(r.outcome.status.value == "measured" for r in records):

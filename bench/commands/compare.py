@@ -11,6 +11,7 @@ from bench.commands.shared import Format, read_records, say
 from bench.durations import parse_percent
 from bench.errors import BenchError, Exit, NotComparable, NothingMeasured, WrongUse
 from bench.records.record import Record
+from bench.text import clean
 
 if TYPE_CHECKING:  # it takes pandas and scipy, which --help does without
     from bench.analysis.compare import Historical
@@ -47,7 +48,7 @@ def compare(
     if a.exists() and a.resolve() == b.resolve():
         raise WrongUse(f"A and B are the same run, {a}: name two.")
     found = historical(_of_one_machine(a), _of_one_machine(b))
-    print(render(found, format.value).rstrip("\n"))
+    print(clean(render(found, format.value)).rstrip("\n"))
     if not found.compared:
         raise _nothing(found, a, b)
     if limit is not None:

@@ -16,6 +16,7 @@ from bench.errors import NothingMeasured, WrongUse
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
+from bench.text import clean
 
 
 class Format(StrEnum):
@@ -35,7 +36,7 @@ EpochImages = Annotated[int, typer.Option(help="Images of an epoch; 0 stands for
 
 def say(text: str) -> None:
     """Print a remark where it does not mix with a table."""
-    print(text, file=sys.stderr)
+    print(clean(text), file=sys.stderr)
 
 
 Only = Annotated[

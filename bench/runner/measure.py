@@ -37,6 +37,10 @@ REST_LIMIT = 3600.0
 PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring", "rest": "validating"}
 
 
+EXPLAINED = (Status.UNSUPPORTED, Status.OUT_OF_MEMORY)
+"""Outcomes whose reason may stand for a longer message, which the log has whole."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with what had come out of the worker until then; pytest would print an argument at length."""
 
@@ -98,7 +102,7 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
                 warmup=_after(worker, reached.get("window")),
                 total=round(time.monotonic() - worker.requested, 4),
             ),
-            log=worker.output() if outcome.status.broken else "",
+            log=worker.output() if outcome.status.broken or outcome.status in EXPLAINED else "",
         )
 
     patience = 0.0
@@ -161,11 +165,12 @@ MADE, MADE_DENSE = "coco-like", "coco-like-dense"
 
 
 class NoData(Exception):
-    """There is no data set to measure a case on; ``outcome`` says why."""
+    """There is no data set to measure a case on; ``outcome`` says why, and ``log`` has the whole message."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, log: str = "") -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
+        self.log = log
 
 
 def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
@@ -190,7 +195,7 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
     if seen.outcome.status is Status.UNSUPPORTED:
         raise WrongUse(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
-        raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"))
+        raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.log)
     return {key: seen.data[key] for key in ("yaml", "fingerprint", "images")}
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .input_errors import told
 from .refusal import Refused
 
 POOL_IMAGES = 128
@@ -88,7 +89,7 @@ def inspect(yaml: str) -> dict[str, Any]:
         source = check_det_dataset(yaml)["train"]
         files = image_files(source)
     except Exception as error:
-        raise Refused("unsupported", f"data {yaml}: {' '.join(str(error).split())[:300]}") from error
+        raise Refused("unsupported", f"data {yaml}: {told(error)}") from error
     if not files:
         raise Refused("unsupported", f"data {yaml}: its training split {source} has no images.")
     digest = hashlib.sha256()

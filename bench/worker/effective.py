@@ -14,6 +14,7 @@ from typing import Any
 
 from .devices import Device, ranks
 from .refusal import Refused
+from .text import one_line, shorten
 
 ALLOCATORS = (
     *("PYTHONMALLOC", "MALLOC_", "GLIBC_TUNABLES", "TCMALLOC_", "MIMALLOC_", "LD_PRELOAD"),
@@ -71,6 +72,7 @@ FOLLOWS: dict[str, tuple[tuple[str, ...], Follows]] = {
 }
 """Settings that follow from what was asked: by name, the pins that it takes and what has to run (None: anything)."""
 
+LONGEST_WARNING = 300
 MOST_WARNINGS = 3
 """A few say enough, and a record stays small."""
 
@@ -181,8 +183,9 @@ class _Ear(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the first few, one line each."""
         if len(self.heard) < MOST_WARNINGS:
-            said = " ".join(record.getMessage().split())
-            self.heard.append(said.removeprefix("WARNING").lstrip(" \N{WARNING SIGN}\N{VARIATION SELECTOR-16}")[:160])
+            said = one_line(record.getMessage(), 10_000)
+            said = said.removeprefix("WARNING").lstrip(" \N{WARNING SIGN}\N{VARIATION SELECTOR-16}")
+            self.heard.append(shorten(said, LONGEST_WARNING))
 
 
 def _heard() -> list[str]:

@@ -15,6 +15,7 @@ from .. import effective
 from ..data import image_files
 from ..devices import Device
 from ..environment import family
+from ..text import one_line
 
 TRAIN_ARGUMENTS = (
     "nbs",
@@ -210,7 +211,7 @@ def _autobatch(model: Any, imgsz: int, kind: str) -> int | str | None:
     try:
         return int(autobatch(model, imgsz))
     except Exception as error:
-        return f"{type(error).__name__}: {error}"[:160]
+        return one_line(f"{type(error).__name__}: {error}", 160)
     finally:
         logger.disabled = was
 

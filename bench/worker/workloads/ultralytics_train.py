@@ -13,6 +13,7 @@ from typing import Any
 from ..devices import Device
 from ..refusal import Refused
 from ..session import Session, WindowComplete
+from ..text import one_line
 from . import agreement, layers, read_back, ultralytics_ranks
 from .training_works import TrainingWorks
 from .ultralytics_model import model_file
@@ -195,7 +196,7 @@ def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
         with autocast(torch.bfloat16, device=trainer.device.type):
             pass
     except (RuntimeError, TypeError) as error:
-        reason = f"amp bf16 was asked: {' '.join(str(error).split())}."
+        reason = f"amp bf16 was asked: {one_line(str(error)).rstrip('.')}."
         raise Refused("unsupported", reason, axes=("mode", "device", "amp")) from error
 
 
