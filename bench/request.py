@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from bench.cases.matrix import Planned, Profile, expand, profile
 from bench.errors import WrongUse
 from bench.machine.fingerprint import devices
 from bench.runner.interpreter import Interpreter
-from bench.worker.environment import family
+from bench.worker.model_names import has_weights, is_known, why_unknown
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -70,20 +69,17 @@ def parse(
 
 
 def check_model(model: str, interpreter: Interpreter) -> None:
-    """Refuse a model name that the interpreter's Ultralytics does not bring; files and weights are left to it."""
+    """Refuse a model name that the interpreter's Ultralytics does not bring in that size; files are left to it."""
     if Path(model).is_absolute() or not interpreter.models:
         return
+    sizes = {**dict.fromkeys(interpreter.models, ""), **interpreter.sizes}
     if model.endswith(".pt"):
-        stem = model.removesuffix(".pt")
-        if stem not in interpreter.models and family(stem) not in interpreter.models:
+        if not has_weights(model.removesuffix(".pt"), sizes):
             raise WrongUse(f"model {model!r}: there is no such file, and Ultralytics has no weights of that name.")
         return
-    if model in interpreter.models or family(model) in interpreter.models:
-        return
-    close = difflib.get_close_matches(family(model), interpreter.models, n=3, cutoff=0.5)
-    hint = f", such as {', '.join(close)} (with a size as in yolov8n)" if close else ""
-    version = interpreter.environment.ultralytics
-    raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: use one of its models{hint}, or a file.")
+    if not is_known(model, sizes):
+        version = interpreter.environment.ultralytics
+        raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}.")
 
 
 def find_data(data: str, interpreter: Interpreter) -> str:

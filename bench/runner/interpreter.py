@@ -30,12 +30,14 @@ class Interpreter(msgspec.Struct, frozen=True):
         environment: versions.
         models: names of the model files that its Ultralytics brings, without ``.yaml``.
         datasets: the same for data sets.
+        sizes: size letters of each model by its name, such as ``nsmlx``; empty for a model of one size.
     """
 
     path: str
     environment: Environment
     models: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    sizes: dict[str, str] = {}
 
 
 def variables() -> dict[str, str]:
@@ -67,7 +69,11 @@ def inspect(python: str = "") -> Interpreter:
         raise WrongUse(facts["unusable"])
     environment = Environment(python=facts["python"], packages=facts["packages"], yolopace=__version__)
     return Interpreter(
-        path=path, environment=environment, models=tuple(facts["models"]), datasets=tuple(facts["datasets"])
+        path=path,
+        environment=environment,
+        models=tuple(facts["models"]),
+        datasets=tuple(facts["datasets"]),
+        sizes=facts["sizes"],
     )
 
 

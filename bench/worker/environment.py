@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
-import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from .model_names import sizes_in
 
 ULTRALYTICS = ("ultralytics", "ultralytics-opencv-headless")
 """Distributions that install the package ``ultralytics``; their version numbers agree."""
@@ -63,11 +64,6 @@ def names_in(folder: Path, pattern: str) -> list[str]:
     return sorted(path.stem for path in folder.glob(pattern))
 
 
-def family(name: str) -> str:
-    """The model file that a name means: ``yolov8n-seg`` is size n of ``yolov8-seg``, as Ultralytics reads it."""
-    return re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", name)
-
-
 def facts() -> dict[str, Any]:
     """Everything about the environment that can be known without importing what is measured."""
     ultralytics = next((version for name in ULTRALYTICS if (version := version_of(name))), None)
@@ -81,6 +77,7 @@ def facts() -> dict[str, Any]:
         "executable": sys.executable,
         "packages": packages,
         "models": names_in(folder / "cfg" / "models", "*/*.yaml") if folder else [],
+        "sizes": sizes_in(folder / "cfg" / "models") if folder else {},
         "datasets": names_in(folder / "cfg" / "datasets", "*.yaml") if folder else [],
         "unusable": why_unusable(versions),
     }

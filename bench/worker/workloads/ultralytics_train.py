@@ -16,7 +16,7 @@ from ..session import Session, WindowComplete
 from ..text import one_line
 from . import agreement, layers, read_back, ultralytics_ranks
 from .training_works import TrainingWorks
-from .ultralytics_model import model_file
+from .ultralytics_model import building, model_file
 
 AMP = {"off": False, "on": True, "bf16": "bf16"}
 """What a case's ``amp`` is to Ultralytics; ``'bf16'`` came with 8.4.137."""
@@ -32,7 +32,7 @@ def overrides(session: Session) -> dict[str, Any]:
         **session.pins,
         "task": "detect",
         "mode": "train",
-        "model": model_file(case["model"]),
+        "model": model_file(case["model"], "train", session.data),
         "data": session.data,
         "device": session.device.asked,
         "amp": AMP[case["amp"]],
@@ -55,7 +55,8 @@ def trainer_class(session: Session, works: TrainingWorks) -> type:
 
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
             # The model's summary profiles it, for a tenth of a second and nothing that is measured.
-            return super().get_model(cfg, weights, verbose=False)
+            with building(session.case["model"], str(self.args.model)):
+                return super().get_model(cfg, weights, verbose=False)
 
         def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
             self.images = len(batch["img"])  # the last batch of an epoch may be smaller
@@ -126,6 +127,7 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
             trainer.scaler._init_scale = session.loss_scale
         _probe_autocast(session.case, trainer)
         settings = read_back.of_trainer(trainer, session.device)
+        read_back.fits_data(settings, trainer.data)
         if session.compare_losses:
             agreement.check(trainer, session.device, session.checks)
             session.device.release()
