@@ -193,7 +193,7 @@ def summed(
 
 def title(case: Case) -> str:
     """``yolov8n on cpu, AMP off, 160 px``."""
-    return f"{case.model_name} on {case.device}, AMP {case.amp}, {case.imgsz} px"
+    return f"{case.model_label} on {case.device}, AMP {case.amp}, {case.imgsz} px"
 
 
 def line(probe: Probe) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bench.cases.axes import AXES, parse_values
+from bench.cases.case import model_name
 from bench.cases.matrix import Planned, Profile, expand, profile
 from bench.errors import WrongUse
 from bench.machine.fingerprint import devices
@@ -63,9 +64,20 @@ def parse(
         raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
     flags = with_val, compare_losses, per_device, energy
     request = Request(profile(name), values, find_data(data, interpreter), threads, *flags)
-    for model in values.get("model", []):
+    models = values.get("model", [])
+    for model in models:
         check_model(model, interpreter)
+    check_names(models)
     return request
+
+
+def check_names(models: list[str]) -> None:
+    """Refuse two model files whose cases would have the same id: six digits of a path are not always enough."""
+    named: dict[str, str] = {}
+    for model in models:
+        other = named.setdefault(model_name(model).lower(), model)
+        if other != model:
+            raise WrongUse(f"models {other!r} and {model!r} would be called alike in records: rename one of them.")
 
 
 def check_model(model: str, interpreter: Interpreter) -> None:
@@ -87,6 +99,8 @@ def find_data(data: str, interpreter: Interpreter) -> str:
     if not data:
         return "coco-like"
     path = Path(data)
+    if not data.isprintable():
+        raise WrongUse(f"data {data!r}: the name has control characters or is not UTF-8: rename the file.")
     if path.is_file():
         return str(path.resolve())
     if data.removesuffix(".yaml") in interpreter.datasets:

@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 import typer
 
 from bench.cases.case import Case
+from bench.cases.model_labels import is_called
 from bench.errors import NothingMeasured, WrongUse
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
@@ -64,7 +65,9 @@ def chosen_by(only: list[str] | None) -> Wanted:
 
     def wanted(case: Case, any_batch: bool = False) -> bool:
         return all(
-            (case.model_name if axis == "model" else getattr(case, axis)) in allowed
+            any(is_called(case.model, str(text), case.model_name) for text in allowed)
+            if axis == "model"
+            else getattr(case, axis) in allowed
             for axis, allowed in values.items()
             if not (any_batch and axis in ("batch", "mode"))
         )

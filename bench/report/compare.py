@@ -145,7 +145,7 @@ def _side_json(side: Side) -> dict[str, Any]:
 def _row(one: Matched) -> dict[str, Any]:
     """A case with the keys :data:`COLUMNS`; None for what is missing."""
     cells: dict[str, Any] = dict.fromkeys(COLUMNS)
-    cells |= {"case": one.case.id, **{axis: getattr(one.case, axis) for axis in AXES}, "model": one.case.model_name}
+    cells |= {"case": one.case.id, **{axis: getattr(one.case, axis) for axis in AXES}, "model": one.case.model_label}
     cells |= {"standing": one.standing.value, "interval": one.interval}
     if one.ratio is not None:
         cells |= {"time_ratio": one.ratio.point, "time_ratio_low": one.ratio.low, "time_ratio_high": one.ratio.high}

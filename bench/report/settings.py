@@ -221,4 +221,4 @@ def _values(axis: str, records: Sequence[Record]) -> list[Any]:
 
 
 def _named(record: Record) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(record.case), "model": record.case.model_name}
+    return {**msgspec.structs.asdict(record.case), "model": record.case.model_label}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -278,6 +279,8 @@ def measure(
                 steps = msgspec.convert(measured["steps"], Steps)
                 measured["phases"] = msgspec.to_builtins(phases(seen.measured["phases"], steps))
                 measured["discarded"] = [given_up(window) for window in seen.measured["discarded"]]
+            if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
+                measured["extra"] = {**measured.get("extra", {}), "python": launcher.interpreter.path}
             return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
         except (msgspec.MsgspecError, ValueError) as error:
             outcome = Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}.")

@@ -20,7 +20,8 @@ WRONG_ADVICE = re.compile(
     r"|\b(docs|hub|platform)\.ultralytics\.com|\bultralytics\.com/(hub|docs|help)"
     r"|github\.com/ultralytics/\w+/(issues|blob|wiki)|community\.ultralytics"
     r"|^(please )?(see|visit|refer to)\b.*https?://"
-    r"|^requirement[s:].*not found.*update",
+    r"|^requirement[s:].*not found.*update"
+    r"|^verify yaml with http",
     re.IGNORECASE,
 )
 """Advice of Ultralytics that is wrong here: its settings are ours for the case, and it installs and fetches nothing."""
@@ -46,7 +47,15 @@ class Known(NamedTuple):
     axes: tuple[str, ...] = ()
 
 
-KNOWN: tuple[Known, ...] = ()
+KNOWN: tuple[Known, ...] = (
+    Known(
+        re.compile(r"expected input\[.*\] to have (?P<wanted>\d+) channels, but got (?P<there>\d+) channels"),
+        "unsupported",
+        "The images have {there} channels and the network takes {wanted}: set channels: {there} in the data yaml, or "
+        "give images of {wanted} channels.",
+        ("model",),
+    ),
+)
 """The first that matches counts."""
 
 

@@ -103,17 +103,17 @@ ATTRIBUTE = re.compile(r"Can't get attribute '([\w.]+)' on <module '([\w.]+)'")
 def why_not_loaded(file: str, error: BaseException) -> str:
     """What is wrong with a checkpoint, and what to do, without a full stop."""
     text = one_line(str(error))
-    module = next((found[1] for found in (MISSING.search(text),) if found), getattr(error, "name", None))
-    attribute = ATTRIBUTE.search(text)
-    if attribute:
-        module = attribute[2]
+    missing, attribute = MISSING.search(text), ATTRIBUTE.search(text)
+    module = attribute[2] if attribute else missing[1] if missing else None
     if isinstance(error, (ModuleNotFoundError, AttributeError)) and module:
         what = f"{attribute[1]} of {module}" if attribute else f"the module {module}"
         if module.partition(".")[0] == "ultralytics":
             version = facts()["packages"].get("ultralytics")
             return f"it needs {what}, which Ultralytics {version} lacks: measure it with the version that saved it"
-        if module == "__main__":
-            return f"it needs {what}, a class of the script that saved it: save the weights with a class of a package"
+        if module.rpartition(".")[2] == "__main__":
+            return f"it needs {attribute[1] if attribute else what}, a class of the script that saved it: put it in a module"
+        if attribute:
+            return f"it needs {what}, which the installed {module} lacks: install the version that it was saved with"
         return f"it needs {what}, which is not installed: install it for the measured Python, or set PYTHONPATH"
     if "yolov5" in text and isinstance(error, TypeError):
         return "it is of the old repository yolov5, which Ultralytics cannot load: use a checkpoint of Ultralytics"
@@ -122,7 +122,7 @@ def why_not_loaded(file: str, error: BaseException) -> str:
     if content := _content(file):
         return f"it holds {content}, and no whole model: name a best.pt or last.pt as Ultralytics saves it"
     if "not a loadable checkpoint" in text or isinstance(error, (EOFError, RuntimeError)):
-        return f"it is damaged or no checkpoint ({told(error)}): get the file again".replace("..", ".")
+        return "it is damaged, or no checkpoint of PyTorch: get the file again"
     return f"Ultralytics cannot load it ({told(error)}): name a best.pt or last.pt as Ultralytics saves it"
 
 
@@ -207,6 +207,8 @@ def check_description(name: str, found: Any) -> None:
         raise unsupported(name, "it is no model yaml: that has the lists backbone and head")
     if not found["head"] or not found["backbone"]:
         raise unsupported(name, "its backbone or its head has no layers")
+    if not isinstance(found.get("nc"), int):
+        raise unsupported(name, f"its nc, the number of classes, is {found.get('nc')!r}: write a whole number")
     for index, layer in enumerate([*found["backbone"], *found["head"]]):
         if not isinstance(layer, list) or len(layer) != 4 or not isinstance(layer[2], str):
             form = "[from, number, module, arguments]"
