@@ -106,13 +106,14 @@ def why_not_loaded(file: str, error: BaseException) -> str:
     missing, attribute = MISSING.search(text), ATTRIBUTE.search(text)
     module = attribute[2] if attribute else missing[1] if missing else None
     if isinstance(error, (ModuleNotFoundError, AttributeError)) and module:
-        what = f"{attribute[1]} of {module}" if attribute else f"the module {module}"
+        name = attribute[1] if attribute else ""
+        what = f"{name} of {module}" if name else f"the module {module}"
         if module.partition(".")[0] == "ultralytics":
             version = facts()["packages"].get("ultralytics")
             return f"it needs {what}, which Ultralytics {version} lacks: measure it with the version that saved it"
         if module.rpartition(".")[2] == "__main__":
-            return f"it needs {attribute[1] if attribute else what}, a class of the script that saved it: put it in a module"
-        if attribute:
+            return f"it needs {name or what}, a class of the script that saved it: put it in a module"
+        if name:
             return f"it needs {what}, which the installed {module} lacks: install the version that it was saved with"
         return f"it needs {what}, which is not installed: install it for the measured Python, or set PYTHONPATH"
     if "yolov5" in text and isinstance(error, TypeError):
