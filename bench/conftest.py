@@ -19,7 +19,7 @@ from bench.ceilings import known, told
 from bench.errors import BenchError, Exit, WrongUse
 from bench.face import Face, OutOfTime
 from bench.machine.fingerprint import machine
-from bench.progress import line, plan_lines, rate, so_far
+from bench.progress import line, model_lines, plan_lines, rate, so_far
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.replay import replay
@@ -162,6 +162,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         face.fatal = error
         _plugin(config, "terminalreporter").write_line(clean(f"yolopace: {error}"), red=True)
         return True
+    for text in model_lines(plan.case for plan in face.selected):
+        _plugin(config, "terminalreporter").write_line(clean(text))
     order = face.order
     session.items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
     return None

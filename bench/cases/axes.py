@@ -75,6 +75,8 @@ def parse_model(text: str) -> str:
         raise WrongUse(f"model {text!r}: the name has control characters or is not UTF-8: rename the file.")
     if len(path.name) > LONGEST_NAME:
         raise WrongUse(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
+    if "://" in text or text.startswith("ul:/"):
+        raise WrongUse(f"model {text!r}: nothing is fetched from an address: get the file, and name it by its path.")
     named = path.name == text  # without a folder: a model of Ultralytics, unless a file of such a name is there
     if _exists(path) and (not named or path.suffix.lower() in (*WEIGHTS, *DESCRIPTIONS, *EXPORTED)):
         model_file.check(text, path)

@@ -11,6 +11,7 @@ import msgspec
 
 from bench.analysis.metrics import show_bytes
 from bench.cases import AXES, Case
+from bench.cases.axes import machines
 from bench.cases.matrix import Timing, profiles
 from bench.cases.recipe import PINS, Recipe
 from bench.records.ceiling import Ceiling
@@ -215,8 +216,11 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
             if record.case.device == device:
                 key = device, _profile([record]), str(record.recipe.energy), *_options(record)
                 groups.setdefault(key, []).append(record)
-    found = []
+    found: list[str] = []
     for members in groups.values():
+        if machines(members[0].case.device) > 1:
+            found += map(_node_command, members)
+            continue
         parts = ["pytest", "bench/", "--benchmark-only"]
         profile = _profile(members)
         if profile:
@@ -230,6 +234,13 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
         parts += ["--processes", str(repeats)] if repeats > 1 else []
         found.append(_command(parts))
     return found
+
+
+def _node_command(record: Record) -> str:
+    """The command that starts a case of several machines on the first of them; others have another ``--machine``."""
+    parts = ["python", "-m", "bench", "node", "--machine", "0", "--meet", "HOST:29500"]
+    parts += ["--profile", profile] if (profile := _profile([record])) else []
+    return _command([*parts, *_axes(("device", "model", "amp", "batch", "imgsz"), [record.case]), *_options(record)])
 
 
 def _axes(axes: Iterable[str], cases: Sequence[Case]) -> list[str]:

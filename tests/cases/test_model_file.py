@@ -124,6 +124,11 @@ def test_a_file_that_may_not_be_read(name: str, tmp_path: Path, monkeypatch: pyt
     assert why(tmp_path / name) == "it cannot be read (Permission denied): give yourself the right to read it."
 
 
+@pytest.mark.parametrize("text", ["https://example.org/best.pt", "ul://me/project/model", "http://example.org/x"])
+def test_an_address_is_not_fetched(text: str) -> None:
+    assert why(text) == "nothing is fetched from an address: get the file, and name it by its path."
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     assert why(tmp_path / "none.pt") == "there is no such file."
     (tmp_path / "link.pt").symlink_to(tmp_path / "gone.pt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -150,6 +151,7 @@ def channels(model: Any) -> int:
     return next((int(p.shape[1]) for p in model.parameters() if p.dim() == 4), 3)
 
 
+@functools.lru_cache(maxsize=1)
 def shape_of(data: str) -> dict[str, Any]:
     """What of a data yaml shapes the network: ``channels``, ``nc`` and ``names``."""
     from ultralytics.data.utils import check_det_dataset
