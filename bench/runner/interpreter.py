@@ -73,7 +73,7 @@ def inspect(python: str = "") -> Interpreter:
         environment=environment,
         models=tuple(facts["models"]),
         datasets=tuple(facts["datasets"]),
-        sizes=facts["sizes"],
+        sizes=facts.get("sizes", {}),
     )
 
 

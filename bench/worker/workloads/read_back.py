@@ -93,6 +93,7 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "find_unused_parameters": getattr(_wrapped(trainer.model), "find_unused_parameters", None),
         "broadcast_buffers": getattr(_wrapped(trainer.model), "broadcast_buffers", None),
         **_model(model, args),
+        **_network(model),
     }
 
 
@@ -118,6 +119,7 @@ def of_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
         "warmed_up": bool(predictor.done_warmup),
         "integrations": _integrations(predictor.callbacks),
         **_model(torch_model, args),
+        **_network(torch_model),
         "end2end": end2end,
     }
 
@@ -192,7 +194,6 @@ def _model(model: Any, args: Any) -> dict[str, Any]:
     yaml, file = getattr(model, "yaml", None) or {}, str(args.model)
     weights = file.endswith(".pt")
     taken = str(check_yolov5u_filename(file, verbose=False)) if weights else file
-    head = model.model[-1]
     scales = yaml.get("scales") or {}
     here = not weights and (os.path.exists(file) or os.path.exists(family(file)))
     return {
@@ -200,6 +201,13 @@ def _model(model: Any, args: Any) -> dict[str, Any]:
         "weights": "random" if not weights else "from file" if taken == file else f"from {os.path.basename(taken)}",
         "scale": (yaml.get("scale") or next(iter(scales))) if scales else None,
         "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def _network(model: Any) -> dict[str, Any]:
+    """What shapes the network beyond its name: the images that it takes, and its head."""
+    head = model.model[-1]
+    return {
         "channels": channels(model),
         "classes": getattr(head, "nc", None),
         "head": type(head).__name__,
