@@ -12,6 +12,7 @@ import msgspec
 
 from bench.cases.axes import device_names, named_twice, ranks
 from bench.cases.case import Case
+from bench.cases.model_labels import show_together
 from bench.durations import about
 from bench.errors import WrongUse
 from bench.sizes import shown
@@ -29,6 +30,7 @@ MOST = 1024
 
 def points(values: dict[str, list[Any]]) -> list[Case]:
     """The cases of mode ``ceiling`` for values of ``device``, ``model``, ``amp`` and maybe ``imgsz``."""
+    show_together(values["model"])
     return [
         Case(mode="ceiling", model=one, device=where, amp=precision, batch=0, imgsz=size)
         for where, one, precision in itertools.product(values["device"], values["model"], values["amp"])
@@ -193,7 +195,7 @@ def summed(
 
 def title(case: Case) -> str:
     """``yolov8n on cpu, AMP off, 160 px``."""
-    return f"{case.model_name} on {case.device}, AMP {case.amp}, {case.imgsz} px"
+    return f"{case.model_label} on {case.device}, AMP {case.amp}, {case.imgsz} px"
 
 
 def line(probe: Probe) -> str:

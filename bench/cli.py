@@ -10,6 +10,7 @@ import typer
 
 from bench import __version__
 from bench.cases.axes import AXES
+from bench.cases.model_labels import show_together
 from bench.commands.bisect import bisect
 from bench.commands.calibrate import calibrate
 from bench.commands.ceiling import ceiling
@@ -32,6 +33,7 @@ from bench.commands.shared import (
 )
 from bench.commands.sweep import sweep
 from bench.errors import BenchError, Exit, NothingMeasured
+from bench.text import clean
 
 app = typer.Typer(
     help="Throughput of real Ultralytics YOLO training and inference. To measure: pytest bench/ --benchmark-only",
@@ -78,6 +80,7 @@ def table(
     images, wanted = epoch(epoch_images), chosen_by(only)
     ceilings, _ = read_ceilings(results, wanted)
     records, _ = read_records(results, needed=not ceilings, wanted=wanted)
+    show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
     print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))
 
 
@@ -93,7 +96,7 @@ def report(
     format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
 ) -> None:
     """Make the report of the given runs: cases, ceilings and live comparisons."""
-    from bench.analysis.speedup import parse_baseline
+    from bench.analysis.speedup import named, parse_baseline
     from bench.report.page import Inputs, gather, parse_formats, save
     from bench.report.plots import drawing
 
@@ -102,18 +105,19 @@ def report(
     ceilings, about_ceilings = read_ceilings(results, wanted)
     comparisons, about_comparisons = read_comparisons(results, wanted)
     records, complaints = read_records(results, needed=not (ceilings or comparisons), wanted=wanted)
+    show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
     inputs = Inputs(
         records=records,
         ceilings=ceilings,
         comparisons=comparisons,
         epoch_images=images,
-        baseline=chosen,
+        baseline=named(chosen, records) if chosen else None,
         complaints=[*complaints, *about_ceilings, *about_comparisons],
     )
     pictures = any(name in formats for name in ("html", "md", "svg", "png"))
     with drawing.beside() if pictures else contextlib.nullcontext():
         page = gather(inputs)
-        print(save(page, output, formats))
+        print(clean(str(save(page, output, formats))))
     if chosen and not page.compared:
         say(f"no measured case has a counterpart with {baseline}, so the report has no speed-ups.")
     if not ceilings and not comparisons and not any(r.outcome.status.value == "measured" for r in records):

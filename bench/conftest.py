@@ -7,6 +7,7 @@ pytest-benchmark's table and JSON are made from them.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -18,12 +19,13 @@ from bench.ceilings import known, told
 from bench.errors import BenchError, Exit, WrongUse
 from bench.face import Face, OutOfTime
 from bench.machine.fingerprint import machine
-from bench.progress import line, plan_lines, rate, so_far
+from bench.progress import line, model_lines, plan_lines, rate, so_far
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.replay import replay
 from bench.runner.estimate import from_history
 from bench.runner.run import Run
+from bench.text import clean, one_line
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,7 +62,7 @@ FACE = pytest.StashKey[Face]()
 
 
 def _stop(error: BenchError) -> None:
-    pytest.exit(f"yolopace: {error}", returncode=int(error.code))
+    pytest.exit(clean(f"yolopace: {error}"), returncode=int(error.code))
 
 
 def _plugin(config: pytest.Config, name: str) -> Any:
@@ -158,8 +160,10 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         face.begin()
     except BenchError as error:
         face.fatal = error
-        _plugin(config, "terminalreporter").write_line(f"yolopace: {error}", red=True)
+        _plugin(config, "terminalreporter").write_line(clean(f"yolopace: {error}"), red=True)
         return True
+    for text in model_lines(plan.case for plan in face.selected):
+        _plugin(config, "terminalreporter").write_line(clean(text))
     order = face.order
     session.items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
     return None
@@ -182,7 +186,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable
         except BenchError as error:
             _give_up(request, face, error)
         _show(config, face, face.run, record)
-        _settle(record, benchmark)
+        _settle(record, benchmark, face.run.place(record))
 
     yield measure_case
 
@@ -197,7 +201,7 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
         reporter = _plugin(config, "terminalreporter")
         with _plugin(config, "capturemanager").global_and_fixture_disabled():
             reporter.ensure_newline()
-            reporter.write_line(text)
+            reporter.write_line(clean(text))
 
     def search_one(name: str) -> None:
         if face.run is None:
@@ -211,7 +215,7 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
         for text in told(found, []):
             tell(text)
         if found.outcome.status is not Status.MEASURED:
-            text = f"{found.outcome.status.value}: {found.outcome.reason}"
+            text = clean(f"{found.outcome.status.value}: {found.outcome.reason}")
             pytest.fail(text, pytrace=False) if found.outcome.status.broken else pytest.skip(text)
         benchmark.group = "ceiling: time of a batch that was tried"
         benchmark.extra_info.update(
@@ -252,8 +256,8 @@ OFF = "benchmarks are switched off (--benchmark-disable)"
 def _give_up(request: pytest.FixtureRequest, face: Face, error: BenchError) -> NoReturn:
     """The run cannot go on."""
     face.fatal = error
-    request.session.shouldstop = f"yolopace: {error}"
-    pytest.skip(str(error))
+    request.session.shouldstop = clean(f"yolopace: {error}")
+    pytest.skip(clean(str(error)))
 
 
 def _show(config: pytest.Config, face: Face, run: Run, record: Record) -> None:
@@ -275,20 +279,33 @@ def _show(config: pytest.Config, face: Face, run: Run, record: Record) -> None:
     reporter = _plugin(config, "terminalreporter")
     with _plugin(config, "capturemanager").global_and_fixture_disabled():
         reporter.ensure_newline()
-        reporter.write_line(text)
+        reporter.write_line(clean(text))
         if run.trouble:
-            reporter.write_line(run.trouble, yellow=True)
+            reporter.write_line(clean(run.trouble), yellow=True)
         if number < total and (page := face.refresh()) is not None:
             reporter.write_line(f"to watch it: {page}")
 
 
-def _settle(record: Record, benchmark: Any) -> None:
-    """Tell pytest and pytest-benchmark how a case ended."""
+LAST_LINES = 3
+"""Lines of a log that the terminal shows; the record has it whole."""
+
+
+def _last_words(record: Record, place: Path) -> str:
+    """The end of a case's log, and where the rest is; less what its reason says already."""
+    last = [one_line(text, 300) for text in record.log.splitlines() if text.strip()][-LAST_LINES:]
+    end = [text for text in last if text not in record.outcome.reason and record.outcome.reason not in text]
+    trace = any("Traceback (most recent call last)" in text for text in record.log.splitlines())
+    shown = [] if trace else end  # the reason says what a traceback ends with
+    return "\n".join([*shown, f"The whole log is in {place}." if record.log else ""]).strip()
+
+
+def _settle(record: Record, benchmark: Any, place: Path) -> None:
+    """Tell pytest and pytest-benchmark how a case ended; ``place`` is the file of its record."""
     case, outcome = record.case, record.outcome
     if outcome.status is not Status.MEASURED:
-        text = f"{outcome.status.value}: {outcome.reason}"
+        text = one_line(f"{outcome.status.value}: {outcome.reason}")
         if outcome.status.broken:
-            pytest.fail("\n".join(filter(None, [text, record.log])), pytrace=False)
+            pytest.fail(clean("\n".join(filter(None, [text, _last_words(record, place)]))), pytrace=False)
         pytest.skip(text)
     assert record.steps is not None
     # The rounds of a modelled window have a mean that is not training's: its optimizer ran more often than it does.
@@ -348,13 +365,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     cases = len({plan.case for plan in face.selected})
     if face.asked:
         count = sum(map(known, face.ceilings))
-        terminalreporter.write_line(f"{count} of {len(face.asked)} ceilings found: {face.store.folder}")
+        terminalreporter.write_line(clean(f"{count} of {len(face.asked)} ceilings found: {face.store.folder}"))
     if cases:
-        terminalreporter.write_line(f"{face.measured} of {cases} cases measured{several}; records: {face.store.folder}")
+        found = f"{face.measured} of {cases} cases measured{several}; records: {face.store.folder}"
+        terminalreporter.write_line(clean(found))
     if face.report_path is not None:
-        terminalreporter.write_line(f"report: {face.report_path}")
+        terminalreporter.write_line(clean(f"report: {face.report_path}"))
     for note in face.notes:
-        terminalreporter.write_line(note, yellow=True)
+        terminalreporter.write_line(clean(note), yellow=True)
 
 
 def pytest_benchmark_generate_machine_info() -> dict[str, Any]:

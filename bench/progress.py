@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bench.analysis.metrics import significant
 from bench.cases import Case
@@ -82,6 +82,12 @@ def line(
     return f"[{place}] {record.case.id:<{width}}  {found}{rest}"
 
 
+def model_lines(cases: Iterable[Case]) -> list[str]:
+    """Which file each model is whose cases have six digits in place of its path."""
+    files = {case.model: case.model_name for case in cases if case.model_name != case.model}
+    return [f"{name} is {path}" for path, name in files.items()]
+
+
 def plan_lines(planned: Sequence[Planned], estimator: Estimator) -> list[str]:
     """The cases of a plan with their estimates, and the sum; all processes of a case are one line."""
     if not planned:
@@ -102,7 +108,7 @@ def plan_lines(planned: Sequence[Planned], estimator: Estimator) -> list[str]:
     lines.append(
         f"{len(cases)} cases{several}, about {about(total)} ({known} from earlier runs, {len(cases) - known} guessed)"
     )
-    return lines
+    return lines + model_lines(cases)
 
 
 CHANCE = "one in twenty such intervals misses 0 by chance"

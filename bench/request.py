@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from bench.cases.axes import AXES, parse_values
+from bench.cases.case import model_name
 from bench.cases.matrix import Planned, Profile, expand, profile
 from bench.errors import WrongUse
 from bench.machine.fingerprint import devices
 from bench.runner.interpreter import Interpreter
-from bench.worker.environment import family
+from bench.worker.model_names import has_weights, is_known, why_unknown
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -64,26 +64,34 @@ def parse(
         raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
     flags = with_val, compare_losses, per_device, energy
     request = Request(profile(name), values, find_data(data, interpreter), threads, *flags)
-    for model in values.get("model", []):
+    models = values.get("model", [])
+    for model in models:
         check_model(model, interpreter)
+    check_names(models)
     return request
 
 
+def check_names(models: list[str]) -> None:
+    """Refuse two model files whose cases would have the same id: six digits of a path are not always enough."""
+    named: dict[str, str] = {}
+    for model in models:
+        other = named.setdefault(model_name(model).lower(), model)
+        if other != model:
+            raise WrongUse(f"models {other!r} and {model!r} would be called alike in records: rename one of them.")
+
+
 def check_model(model: str, interpreter: Interpreter) -> None:
-    """Refuse a model name that the interpreter's Ultralytics does not bring; files and weights are left to it."""
+    """Refuse a model name that the interpreter's Ultralytics does not bring in that size; files are left to it."""
     if Path(model).is_absolute() or not interpreter.models:
         return
+    sizes = {**dict.fromkeys(interpreter.models, ""), **interpreter.sizes}
     if model.endswith(".pt"):
-        stem = model.removesuffix(".pt")
-        if stem not in interpreter.models and family(stem) not in interpreter.models:
+        if not has_weights(model.removesuffix(".pt"), sizes):
             raise WrongUse(f"model {model!r}: there is no such file, and Ultralytics has no weights of that name.")
         return
-    if model in interpreter.models or family(model) in interpreter.models:
-        return
-    close = difflib.get_close_matches(family(model), interpreter.models, n=3, cutoff=0.5)
-    hint = f", such as {', '.join(close)} (with a size as in yolov8n)" if close else ""
-    version = interpreter.environment.ultralytics
-    raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: use one of its models{hint}, or a file.")
+    if not is_known(model, sizes):
+        version = interpreter.environment.ultralytics
+        raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}.")
 
 
 def find_data(data: str, interpreter: Interpreter) -> str:
@@ -91,6 +99,8 @@ def find_data(data: str, interpreter: Interpreter) -> str:
     if not data:
         return "coco-like"
     path = Path(data)
+    if not data.isprintable():
+        raise WrongUse(f"data {data!r}: the name has control characters or is not UTF-8: rename the file.")
     if path.is_file():
         return str(path.resolve())
     if path.is_dir():

@@ -21,7 +21,7 @@ def module(site: Path, name: str, version: str, extra: str = "") -> Path:
         "__init__.py": f"{states}\n{extra}",
         "version.py": f'__version__ = "{version}"\ngit_version = "{hashlib.sha1(version.encode()).hexdigest()}"\n',
         "engine/trainer.py": "a = 1\n",
-        "cfg/models/v8/yolov8.yaml": "nc: 80\n",
+        "cfg/models/v8/yolov8.yaml": "nc: 80\nscales:\n  n: [0.33, 0.25, 1024]\n",
     }.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text)

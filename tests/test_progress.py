@@ -11,6 +11,15 @@ from tests.builders import make_case, make_recipe, make_record, make_steps
 from tests.records.test_calibration import FOUND
 
 
+def test_a_plan_says_which_file_a_model_is():
+    one, other = planned(model="/a/run1/best.pt"), planned(model="/a/run2/best.pt")
+    lines = plan_lines([one, other, planned()], Estimator())
+    assert lines[-2:] == [
+        f"{one.case.model_name} is /a/run1/best.pt",
+        f"{other.case.model_name} is /a/run2/best.pt",
+    ]
+
+
 def test_the_rate_is_that_of_the_window() -> None:
     assert rate(make_record(steps=make_steps([0.25, 0.75], warmup=[9.0], images=16))) == 32.0
     assert rate(make_record(steps=make_steps([0.5, 0.5], warmup=[9.0], images=[1, 16, 8]))) == 24.0

@@ -265,7 +265,7 @@ def amp_batch(seen: Seen) -> Answer:
 
 
 def _model(one: Ceiling) -> str:
-    return one.case.model_name
+    return one.case.model_label
 
 
 def mac_size(seen: Seen) -> Answer:

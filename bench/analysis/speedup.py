@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,8 +13,9 @@ from bench.analysis.marks import DISTURBED, kinds
 from bench.analysis.table import ALIKE, AXES, SAME
 from bench.analysis.uncertainty import weaker
 from bench.cases.axes import AXES as PARSERS
-from bench.cases.case import model_name
+from bench.cases.model_labels import is_called
 from bench.errors import WrongUse
+from bench.records.record import Record
 
 
 def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
@@ -22,9 +25,23 @@ def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
         name, _, value = part.strip().partition("=")
         if name not in PARSERS or not value:
             raise WrongUse(f"{option} {part.strip()!r}: write axis=value, with one of {', '.join(PARSERS)}.")
-        parsed = PARSERS[name].parse(value)
-        chosen[name] = model_name(parsed) if name == "model" else parsed
+        chosen[name] = _model(value) if name == "model" else PARSERS[name].parse(value)
     return chosen
+
+
+def _model(text: str) -> str:
+    """A model as the user calls it: of a file that is here its path, else a name or the end of a path."""
+    path = Path(text)
+    return str(path.resolve()) if path.is_file() else text.removesuffix(".yaml")
+
+
+def named(baseline: dict[str, Any], records: Iterable[Record]) -> dict[str, Any]:
+    """A baseline whose model is called as the table of some records calls it."""
+    if "model" not in baseline:
+        return baseline
+    cases = {record.case.model: record.case for record in records}.values()
+    found = (case.model_label for case in cases if is_called(case.model, baseline["model"], case.model_name))
+    return {**baseline, "model": next(found, baseline["model"])}
 
 
 def default_baseline(table: pd.DataFrame) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
     cells: dict[str, Any] = {
         "run": record.run,
         **{axis: getattr(case, axis) for axis in AXES},
-        "model": case.model_name,
+        "model": case.model_label,
         "status": record.outcome.status.value,
         "reason": "; ".join(map(_repeat, filter(failed, others))) if measured else record.outcome.reason,
         "epoch_images": epoch_images,
@@ -352,7 +352,7 @@ def _ceiling_row(found: Ceiling) -> dict[str, Any]:
     return {
         "run": found.run,
         **{axis: getattr(case, axis) for axis in AXES},
-        "model": case.model_name,
+        "model": case.model_label,
         "status": found.outcome.status.value,
         "reason": found.outcome.reason,
         "marks": "; ".join(filter(None, (within, ending(found)))),

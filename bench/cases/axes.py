@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from bench.cases import model_file
+from bench.cases.model_file import DESCRIPTIONS, EXPORTED, WEIGHTS
 from bench.errors import WrongUse
 
 MODES = ("train", "predict")
@@ -69,16 +71,33 @@ def _whole(name: str, least: int, most: int) -> Callable[[str], int]:
 def parse_model(text: str) -> str:
     """A model name such as ``yolov8n`` (its yaml, random weights), or a ``.pt`` or ``.yaml`` file."""
     path = Path(text)
+    if not text.isprintable():
+        raise WrongUse(f"model {text!r}: the name has control characters or is not UTF-8: rename the file.")
     if len(path.name) > LONGEST_NAME:
         raise WrongUse(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
-    if path.suffix in (".yaml", ".yml", ".pt") and path.exists():
+    if "://" in text or text.startswith("ul:/"):
+        raise WrongUse(f"model {text!r}: nothing is fetched from an address: get the file, and name it by its path.")
+    named = path.name == text  # without a folder: a model of Ultralytics, unless a file of such a name is there
+    if _exists(path) and (not named or path.suffix.lower() in (*WEIGHTS, *DESCRIPTIONS, *EXPORTED)):
+        model_file.check(text, path)
         return str(path.resolve())
-    if path.name != text or path.suffix == ".yml":
+    if not named or path.suffix == ".yml" or path.is_symlink():
         raise WrongUse(f"model {text!r}: there is no such file.")
+    if path.is_dir():
+        model_file.check(text, path)
+    if path.suffix.lower() in EXPORTED:
+        raise WrongUse(f"model {text!r}: there is no such file, and exported models cannot be measured yet.")
     name = text.removesuffix(".yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise WrongUse(f"model {text!r} is no model name: use one such as yolov8n, or a .pt or .yaml file.")
     return name
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that may not be looked into, or too long a name
+        return False
 
 
 class Axis(msgspec.Struct, frozen=True):
@@ -112,12 +131,24 @@ AXES = {
 
 def parse_values(axis: Axis, text: str) -> list[Any]:
     """The values of an option such as ``4,8``, each once, in the order given."""
-    values = [axis.parse(part.strip()) for part in text.split(",") if part.strip()]
+    parts = split_files(text) if axis.name == "model" else text.split(",")
+    values = [axis.parse(part.strip()) for part in parts if part.strip()]
     if not values:
         raise WrongUse(f"--{axis.name} needs at least one value: {axis.help}.")
     if axis.name == "device" and all(map(named_twice, values)):  # else each ends its own cases
         raise WrongUse(named_twice(values[0]))
     return list(dict.fromkeys(values))
+
+
+def split_files(text: str) -> list[str]:
+    """The parts of a list in which paths may have commas: as many parts together as name a file are one."""
+    parts, found = text.split(","), []
+    while parts:
+        ends = range(len(parts), 1, -1)
+        length = next((end for end in ends if _exists(Path(",".join(parts[:end]).strip()))), 1)
+        found.append(",".join(parts[:length]))
+        parts = parts[length:]
+    return found
 
 
 def device_kind(device: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.cases import model_labels
 from bench.cases.axes import AXES, LONGEST_NAME, PRECISIONS, device_kind, parse_device
 from bench.errors import WrongUse
 
@@ -55,6 +56,11 @@ class Case(msgspec.Struct, frozen=True, order=True):
     def model_name(self) -> str:
         """See :func:`model_name`."""
         return model_name(self.model)
+
+    @property
+    def model_label(self) -> str:
+        """The model as a reader sees it: see :mod:`bench.cases.model_labels`."""
+        return model_labels.label(self.model) or self.model_name
 
     @property
     def device_kind(self) -> str:

@@ -13,6 +13,7 @@ from bench.cases.axes import AXES
 from bench.commands.shared import say
 from bench.errors import NothingMeasured
 from bench.records.record import Record
+from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.records.comparison import Compared
@@ -83,7 +84,7 @@ def calibrate(
     for record in {record.case: record for record in reversed(records) if record.case.id not in known}.values():
         count = sum(r.case == record.case and r.outcome.status is Status.MEASURED for r in records)
         few = f"measured {count} times, fewer than {noise.LEAST} of them undisturbed: nothing can be said"
-        print(f"{record.case.device}, {record.case.id}: {few if count else record.outcome.reason}")
+        print(clean(f"{record.case.device}, {record.case.id}: {few if count else record.outcome.reason}"))
     if trouble:
         say(trouble)
     if not found:

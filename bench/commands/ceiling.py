@@ -13,6 +13,7 @@ from bench.ceilings import MOST, check_limit, fitting, granularity_for, known, p
 from bench.commands.shared import say
 from bench.errors import Exit, NothingMeasured, WrongUse
 from bench.sizes import parse_bytes
+from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.records.ceiling import Ceiling
@@ -100,7 +101,7 @@ def ceiling(
     finally:
         launcher.close()
         for one in found:
-            print("\n".join(told(one, sizes)))
+            print(clean("\n".join(told(one, sizes))))
         with contextlib.suppress(OSError):
             store.folder.rmdir()  # where nothing was written
     if not any(probe.fits for one in found for probe in one.probes) and not any(known(one) for one in found):

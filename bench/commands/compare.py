@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from bench.cases.model_labels import show_together
 from bench.commands.shared import Format, read_records, say
 from bench.durations import parse_percent
 from bench.errors import BenchError, Exit, NotComparable, NothingMeasured, WrongUse
 from bench.records.record import Record
+from bench.text import clean
 
 if TYPE_CHECKING:  # it takes pandas and scipy, which --help does without
     from bench.analysis.compare import Historical
@@ -46,8 +48,10 @@ def compare(
     limit = None if fail_on_slower is None else _limit(fail_on_slower)
     if a.exists() and a.resolve() == b.resolve():
         raise WrongUse(f"A and B are the same run, {a}: name two.")
-    found = historical(_of_one_machine(a), _of_one_machine(b))
-    print(render(found, format.value).rstrip("\n"))
+    sides = _of_one_machine(a), _of_one_machine(b)
+    show_together(record.case.model for side in sides for record in side)
+    found = historical(*sides)
+    print(clean(render(found, format.value)).rstrip("\n"))
     if not found.compared:
         raise _nothing(found, a, b)
     if limit is not None:

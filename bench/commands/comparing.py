@@ -18,6 +18,7 @@ from bench.cases.matrix import Planned, expand, profile
 from bench.commands.shared import say
 from bench.durations import about
 from bench.errors import WrongUse
+from bench.text import clean, encode
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.records.comparison import Compared, Comparison
@@ -319,7 +320,7 @@ def write_file(file: Path, text: str) -> None:
     from bench.records.store import write_whole
 
     try:
-        write_whole(file, text.encode())
+        write_whole(file, encode(text))
     except OSError as error:
         raise WrongUse(f"{file} cannot be written: {error.strerror or error}.") from error
 
@@ -330,6 +331,6 @@ def add_to_summary(markdown: str) -> None:
     if summary:
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(markdown)
+                file.write(clean(markdown))
         except OSError as error:
             say(f"the summary of this step cannot be written: {error.strerror or error}")

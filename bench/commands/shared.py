@@ -13,10 +13,12 @@ from typing import Annotated, Optional
 import typer
 
 from bench.cases.case import Case
+from bench.cases.model_labels import is_called
 from bench.errors import NothingMeasured, WrongUse
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
+from bench.text import clean
 
 
 class Format(StrEnum):
@@ -36,7 +38,7 @@ EpochImages = Annotated[int, typer.Option(help="Images of an epoch; 0 stands for
 
 def say(text: str) -> None:
     """Print a remark where it does not mix with a table."""
-    print(text, file=sys.stderr)
+    print(clean(text), file=sys.stderr)
 
 
 Only = Annotated[
@@ -64,7 +66,9 @@ def chosen_by(only: list[str] | None) -> Wanted:
 
     def wanted(case: Case, any_batch: bool = False) -> bool:
         return all(
-            (case.model_name if axis == "model" else getattr(case, axis)) in allowed
+            any(is_called(case.model, str(text), case.model_name) for text in allowed)
+            if axis == "model"
+            else getattr(case, axis) in allowed
             for axis, allowed in values.items()
             if not (any_batch and axis in ("batch", "mode"))
         )

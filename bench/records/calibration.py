@@ -15,7 +15,7 @@ import msgspec
 from bench.cases import Case
 from bench.errors import WrongUse
 from bench.records.record import Noise, Record
-from bench.records.store import write_whole
+from bench.records.store import encoded, write_whole
 
 SCHEMA = 1
 
@@ -161,10 +161,10 @@ def keep(folder: Path, machine: str, found: Iterable[Calibration], lockstep: Ite
         if key not in known or one.replaces(known[key]):
             known[key] = one
     kept = Kept(SCHEMA, machine, [known[key] for key in sorted(known)], [turns[key] for key in sorted(turns)])
-    content = msgspec.json.encode(kept)
+    content = encoded(kept)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path(folder, machine), msgspec.json.format(content, indent=1) + b"\n")
+        write_whole(path(folder, machine), content)
     except OSError as error:
         raise WrongUse(f"the calibration cannot be kept in {folder}: {error.strerror or error}.") from error
     return path(folder, machine)

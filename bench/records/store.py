@@ -19,6 +19,7 @@ import msgspec
 from bench.errors import WrongUse
 from bench.records.record import SCHEMA, Record
 from bench.records.upgrade import Unreadable, upgraded
+from bench.text import cleaned
 
 NUMBERS = re.compile(rb"\[[\s\d.,eE+-]+\]")
 COMPARISON = "comparison.json"
@@ -126,8 +127,8 @@ def _made(results: Path, run: str, new: bool) -> Path:
 
 
 def encoded(record: msgspec.Struct) -> bytes:
-    """A record as its file has it: a line a field, and a line a list of numbers."""
-    text = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    """A record as its file has it: a line a field, and a line a list of numbers; no text has control characters."""
+    text = msgspec.json.format(msgspec.json.encode(cleaned(msgspec.to_builtins(record))), indent=1)
     return NUMBERS.sub(lambda found: b" ".join(found[0].split()), text) + b"\n"
 
 

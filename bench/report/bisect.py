@@ -17,6 +17,7 @@ from bench.report import labels, tables
 from bench.report.sweep.text import columns
 from bench.report.upgrade import data, words
 from bench.report.upgrade.markdown import markdown as of_comparison
+from bench.text import cleaned
 
 SCHEMA = 1
 """Raise it when a key goes or changes its meaning."""
@@ -201,7 +202,7 @@ def as_json(found: Bisection) -> str:
         ],
         "last": _comparison(found.last),
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(cleaned(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _comparison(seen: Upgrade | None) -> Any:

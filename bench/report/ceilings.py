@@ -130,13 +130,13 @@ def _held(ceilings: Sequence[Ceiling]) -> str:
 
 def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
     """By model, device, precision, size and limit."""
-    models = labels.order("model", (one.case.model_name for one in ceilings))
+    models = labels.order("model", (one.case.model_label for one in ceilings))
     devices = labels.order("device", (one.case.device for one in ceilings))
     amps = labels.order("amp", (one.case.amp for one in ceilings))
     return sorted(
         ceilings,
         key=lambda one: (
-            models.index(one.case.model_name),
+            models.index(one.case.model_label),
             devices.index(one.case.device),
             amps.index(one.case.amp),
             one.case.imgsz,
@@ -151,7 +151,7 @@ def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
     line = one.line
     return Row(
         cells=(
-            f"{case.model_name}{apart(one, others)}",
+            f"{case.model_label}{apart(one, others)}",
             labels.axis_value("imgsz", case.imgsz),
             labels.device(case.device),
             case.amp,

@@ -18,6 +18,7 @@ from bench.report import labels
 from bench.report.labels import INTERVALS, NONE
 from bench.report.settings import said
 from bench.report.tables import escaped, markdown
+from bench.text import cleaned
 
 SCHEMA = 1
 """Of the JSON: raise it when a key goes or changes its meaning."""
@@ -110,7 +111,7 @@ def to_csv(found: Historical) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(_row, found.cases))
+    writer.writerows(cleaned(_row(one)) for one in found.cases)
     return text.getvalue()
 
 
@@ -126,7 +127,7 @@ def to_json(found: Historical) -> str:
         "settings_of_one_side": found.unshared,
         "cases": [_row(one) for one in found.cases],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(cleaned(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _side_json(side: Side) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def _side_json(side: Side) -> dict[str, Any]:
 def _row(one: Matched) -> dict[str, Any]:
     """A case with the keys :data:`COLUMNS`; None for what is missing."""
     cells: dict[str, Any] = dict.fromkeys(COLUMNS)
-    cells |= {"case": one.case.id, **{axis: getattr(one.case, axis) for axis in AXES}, "model": one.case.model_name}
+    cells |= {"case": one.case.id, **{axis: getattr(one.case, axis) for axis in AXES}, "model": one.case.model_label}
     cells |= {"standing": one.standing.value, "interval": one.interval}
     if one.ratio is not None:
         cells |= {"time_ratio": one.ratio.point, "time_ratio_low": one.ratio.low, "time_ratio_high": one.ratio.high}

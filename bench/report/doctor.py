@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.machine.doctor import Row, State
+from bench.text import cleaned
 
 COLOURS = {State.USABLE: "green", State.LIMITED: "yellow", State.UNUSABLE: "dim"}
 
@@ -26,4 +27,4 @@ def table(rows: Sequence[Row]) -> Table:
 
 def as_json(rows: Sequence[Row]) -> str:
     """A list of objects ``what, state, found, advice``."""
-    return json.dumps(msgspec.to_builtins(rows), ensure_ascii=False, indent=2)
+    return json.dumps(cleaned(msgspec.to_builtins(rows)), ensure_ascii=False, indent=2)

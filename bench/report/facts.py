@@ -12,7 +12,8 @@ import msgspec
 
 from bench.analysis.limits import phrases as limit_phrases
 from bench.analysis.metrics import show_bytes
-from bench.cases import AXES
+from bench.cases import AXES, Case
+from bench.cases.axes import machines
 from bench.cases.matrix import Timing, profiles
 from bench.cases.recipe import PINS, Recipe
 from bench.records.ceiling import Ceiling
@@ -224,35 +225,59 @@ def pins(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
 
 
 def commands(records: Sequence[Record], processes: Mapping[str, int] | None = None) -> list[str]:
-    """The command that measures the cases of some records again, one for each device.
+    """The commands that measure the cases of some records again: one for all that have the same options.
 
     Args:
         records: one a case.
         processes: how many processes gave the figure of a case, by the id of its record; 1 where nothing is said.
     """
-    found = []
+    groups: dict[tuple[str, ...], list[Record]] = {}
     for device in labels.order("device", (record.case.device for record in records)):
-        members = [record for record in records if record.case.device == device]
+        for record in records:
+            if record.case.device == device:
+                key = device, _profile([record]), str(record.recipe.energy), *_options(record)
+                groups.setdefault(key, []).append(record)
+    found: list[str] = []
+    for members in groups.values():
+        if machines(members[0].case.device) > 1:
+            found += map(_node_command, members)
+            continue
         parts = ["pytest", "bench/", "--benchmark-only"]
         profile = _profile(members)
         if profile:
             parts += ["--profile", profile]
-        for axis in AXES:
-            values = [Path(str(getattr(record.case, axis))).name for record in members]
-            parts += [f"--{axis}", ",".join(dict.fromkeys(values))]
-        sets = dict.fromkeys(Path(record.recipe.data).name for record in members)
-        if list(sets) != ["coco-like"]:
-            parts += ["--data", next(iter(sets))]
-        threads = {record.recipe.threads for record in members}
-        if len(threads) == 1 and threads != {0}:
-            parts += ["--threads", str(*threads)]
+        parts += _axes(AXES, [record.case for record in members])
+        parts += _options(members[0])
         parts += ["--with-val"] * any(record.recipe.with_val for record in members)
         parts += ["--compare-losses"] * any(record.recipe.compare_losses for record in members)
-        parts += ["--energy"] * any(record.recipe.energy for record in members)
+        parts += ["--energy"] * members[0].recipe.energy
         repeats = max((processes or {}).get(record.id, 1) for record in members)
         parts += ["--processes", str(repeats)] if repeats > 1 else []
         found.append(_command(parts))
     return found
+
+
+def _node_command(record: Record) -> str:
+    """The command that starts a case of several machines on the first of them; others have another ``--machine``."""
+    parts = ["python", "-m", "bench", "node", "--machine", "0", "--meet", "HOST:29500"]
+    parts += ["--profile", profile] if (profile := _profile([record])) else []
+    return _command([*parts, *_axes(("device", "model", "amp", "batch", "imgsz"), [record.case]), *_options(record)])
+
+
+def _axes(axes: Iterable[str], cases: Sequence[Case]) -> list[str]:
+    """Options that name every value of some axes, files by their whole path."""
+    values = {axis: dict.fromkeys(str(getattr(case, axis)) for case in cases) for axis in axes}
+    return [part for axis, found in values.items() for part in (f"--{axis}", ",".join(found))]
+
+
+def _options(record: Record) -> tuple[str, ...]:
+    """Options of a record that hold for a whole command: data, threads, and the measured interpreter."""
+    recipe, python = record.recipe, record.extra.get("python")
+    return (
+        *(("--data", recipe.data) if recipe.data != "coco-like" else ()),
+        *(("--threads", str(recipe.threads)) if recipe.threads else ()),
+        *(("--python", python) if isinstance(python, str) else ()),
+    )
 
 
 def _command(parts: Sequence[str]) -> str:
@@ -268,9 +293,7 @@ def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
     found = []
     for (limit, granularity, threads), members in groups.items():
         parts = ["python", "-m", "bench", "ceiling"]
-        for axis in ("device", "model", "amp", "imgsz"):
-            values = [Path(str(getattr(one.case, axis))).name for one in members]
-            parts += [f"--{axis}", ",".join(dict.fromkeys(values))]
+        parts += _axes(("device", "model", "amp", "imgsz"), [one.case for one in members])
         parts += ["--memory-limit", exact(limit)] if limit else []
         parts += ["--granularity", str(granularity)] if granularity > 1 else []
         parts += ["--threads", str(threads)] if threads else []
@@ -283,7 +306,11 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
     found = []
     for one in comparisons:
         parts = ["python", "-m", "bench", "regress", "--base", one.base.asked, "--head", one.head.asked]
-        parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
+        files = any("/" in compared.case.model for compared in one.cases)
+        if files:  # an id does not say where a file is
+            parts += _axes(AXES, [compared.case for compared in one.cases])
+        else:
+            parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
         threads = {compared.recipe.threads for compared in one.cases}
         parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []
         found.append(_command(parts))

@@ -12,7 +12,6 @@ import pandas as pd
 
 from bench.analysis.metrics import RATE
 from bench.analysis.table import latest
-from bench.cases.axes import PRECISIONS
 from bench.report import labels
 
 
@@ -46,8 +45,7 @@ def render(table: pd.DataFrame) -> str:
 
 def _name(row: dict[str, object]) -> str:
     """``train-yolov8n-cpu-fp32-b4-i160 (machine 3f9ac2d41b07, recipe 0a1b2c3d4e5f)``."""
-    precision = PRECISIONS[str(row["amp"])]
-    case = f"{row['mode']}-{row['model']}-{row['device']}-{precision}-b{row['batch']}-i{row['imgsz']}"
+    case = str(row["id"]).rpartition("/")[2].partition("--p")[0]  # whose name stays the same, whatever stands beside it
     return labels.plain(f"{case} (machine {row['machine']}, recipe {row['recipe']})", 300)
 
 

@@ -68,7 +68,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
 
 def point(one: Ceiling) -> str:
     """A ceiling's case in words: ``yolov8n · cpu · amp off · 160 px``."""
-    case = {"model": one.case.model_name, "device": one.case.device, "amp": one.case.amp, "imgsz": one.case.imgsz}
+    case = {"model": one.case.model_label, "device": one.case.device, "amp": one.case.amp, "imgsz": one.case.imgsz}
     return labels.point(case, ("model", "device", "amp", "imgsz"))
 
 

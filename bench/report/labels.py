@@ -13,6 +13,7 @@ from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.analysis.uncertainty import BETWEEN, WIDENED, WITHIN
 from bench.cases.axes import AXES, MODES, PRECISIONS
 from bench.records.record import Machine
+from bench.text import clean
 
 NONE = "—"
 """Stands where there is nothing to show; never 0, never nan."""
@@ -119,7 +120,7 @@ LONGEST = 2_000
 def plain(text: str, most: int = LONGEST) -> str:
     """Recorded text on one line without control characters: it steers neither a terminal nor a picture."""
     short = text if len(text) <= most else f"{text[: most - 1]}…"
-    return "".join(sign if sign.isprintable() else " " for sign in short)
+    return "".join(sign if sign.isprintable() else " " for sign in clean(short))
 
 
 def axis_value(axis: str, value: Any) -> str:

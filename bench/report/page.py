@@ -15,6 +15,7 @@ from bench.records.store import write_whole
 from bench.report import gha, labels, tables, view
 from bench.report.plots import Plot
 from bench.report.view import Inputs
+from bench.text import encode
 
 __all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "gather", "parse_formats", "save", "write"]
 
@@ -110,20 +111,18 @@ def _files(page: view.PageView, formats: Sequence[str]) -> dict[str, bytes]:
         "html": ("index.html", lambda: html(page)),
     }
     written = {name: make() for name, make in files.items()}
-    return written | {
-        name: make().encode("utf-8", "replace") for kind, (name, make) in texts.items() if kind in formats
-    }
+    return written | {name: encode(make()) for kind, (name, make) in texts.items() if kind in formats}
 
 
 def _picture(plot: Plot, kind: str) -> bytes:
-    return plot.svg.encode("utf-8", "replace") if kind == "svg" else plot.png
+    return encode(plot.svg) if kind == "svg" else plot.png
 
 
 def html(page: view.PageView) -> str:
     """The page as one HTML file."""
     environment = templates(autoescape=True)
     style = Markup((TEMPLATES / "page.css").read_text())
-    csv = Markup(base64.b64encode(tables.render(page.table, "csv").encode("utf-8", "replace")).decode())
+    csv = Markup(base64.b64encode(encode(tables.render(page.table, "csv"))).decode())
     return environment.get_template("page.html.jinja").render(
         page=page, style=style, labels=labels, svg=inline, unbroken=unbroken, csv=csv, seconds=LIVE_SECONDS
     )

@@ -78,7 +78,7 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
 
 
 def _batches(off: Ceiling, on: Ceiling, others: Sequence[Ceiling]) -> tuple[str, ...]:
-    point = {"model": on.case.model_name, "device": on.case.device, "amp": on.case.amp, "imgsz": on.case.imgsz}
+    point = {"model": on.case.model_label, "device": on.case.device, "amp": on.case.amp, "imgsz": on.case.imgsz}
     within = f" · within {limit}" if (limit := largest.within(on)) else ""
     both = off.case.batch and on.case.batch and not off.next_untried and not on.next_untried
     return (

@@ -69,6 +69,10 @@ TITLES = {
     "parameters": "Parameters of the model",
     "frozen": "Parameters that are frozen",
     "classes": "Classes",
+    "channels": "Channels of an image",
+    "head": "Last layer",
+    "reg_max": "Bins of a box side in the head",
+    "strides": "Strides of the head",
     "images": "Images in the data set",
     "images_dropped": "Images that could not be read",
 }
@@ -83,7 +87,10 @@ NOT_SET = "not set"
 PINNED_AS = {"compiled": "compile"}
 """Settings that are read back under another name than the argument that fixes them."""
 
-GIVEN = ("architecture", "weights", "scale", "parameters", "frozen", "classes", "images", "images_dropped")
+GIVEN = (
+    *("architecture", "weights", "scale", "parameters", "frozen", "classes", "channels", "head", "reg_max", "strides"),
+    *("images", "images_dropped"),
+)
 """What model and data bring along; nobody asks for it."""
 
 
@@ -214,4 +221,4 @@ def _values(axis: str, records: Sequence[Record]) -> list[Any]:
 
 
 def _named(record: Record) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(record.case), "model": record.case.model_name}
+    return {**msgspec.structs.asdict(record.case), "model": record.case.model_label}

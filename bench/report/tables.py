@@ -14,6 +14,7 @@ from bench.analysis.metrics import METRICS
 from bench.errors import WrongUse
 from bench.report import labels
 from bench.report.labels import NONE, there
+from bench.text import clean, cleaned
 
 
 def render(frame: pd.DataFrame, format: str) -> str:
@@ -31,7 +32,7 @@ def render(frame: pd.DataFrame, format: str) -> str:
     """
     if format not in FORMATS:
         raise WrongUse(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")
-    return FORMATS[format](frame)
+    return clean(FORMATS[format](frame))
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -50,17 +51,17 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def harmless(value: Any) -> Any:
-    """A cell without a NUL, and with an apostrophe before what would pass for a formula."""
+    """A cell without control characters, and with an apostrophe before what would pass for a formula."""
     if not isinstance(value, str):
         return value
-    text = value.replace("\0", "") if "\0" in value else value
+    text = clean(value)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def to_json(frame: pd.DataFrame) -> str:
     """A list of one object a row; a missing value is null."""
     rows = [{key: plain(value) for key, value in row.items()} for row in labels.rows(frame)]
-    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(cleaned(rows), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_md(frame: pd.DataFrame) -> str:

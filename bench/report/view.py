@@ -13,6 +13,7 @@ from bench.analysis.claims import Judged, Seen, Verdict, judged
 from bench.analysis.marks import failed
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import SAME, by_case, frame, latest, with_ceilings
+from bench.cases.model_labels import show_together
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
@@ -190,6 +191,9 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 def page(inputs: Inputs) -> PageView:
     """Gather the page; there has to be something to show."""
     records, epoch_images = inputs.records, inputs.epoch_images
+    compared = [case.case for one in inputs.comparisons for case in one.cases]
+    cases = [record.case for record in records] + [ceiling.case for ceiling in inputs.ceilings] + compared
+    show_together(case.model for case in cases)
     table = frame(records, epoch_images)
     newest = latest(table)
     several = len(newest) > 0 and len(_parts(newest)) > 1

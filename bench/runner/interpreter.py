@@ -36,6 +36,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         datasets: the same for data sets.
         imported: what it imports under the names of the packages that count. With folders: not for records.
         variables: of the environment that change speed, as a worker finds them; see ``bench/worker/variables.py``.
+        sizes: size letters of each model by its name, such as ``nsmlx``; empty for a model of one size.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     datasets: tuple[str, ...] = ()
     imported: dict[str, Imported] = {}
     variables: dict[str, str] = {}
+    sizes: dict[str, str] = {}
 
 
 def variables() -> dict[str, str]:
@@ -108,6 +110,7 @@ def inspect(python: str = "") -> Interpreter:
         datasets=tuple(facts["datasets"]),
         imported=found,
         variables=facts.get("variables", {}),
+        sizes=facts.get("sizes", {}),
     )
 
 

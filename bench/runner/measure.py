@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,10 @@ REST_LIMIT = 3600.0
 """Seconds that validation and the saving of a checkpoint may take; a large set takes minutes on a CPU."""
 
 PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring", "rest": "validating"}
+
+
+EXPLAINED = (Status.UNSUPPORTED, Status.OUT_OF_MEMORY)
+"""Outcomes whose reason may stand for a longer message, which the log has whole."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -111,7 +116,7 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
                 warmup=_after(worker, reached.get("window")),
                 total=round(time.monotonic() - worker.requested, 4),
             ),
-            log=worker.output() if outcome.status.broken else "",
+            log=worker.output() if outcome.status.broken or outcome.status in EXPLAINED else "",
         )
 
     patience = 0.0
@@ -174,11 +179,12 @@ MADE, MADE_DENSE = "coco-like", "coco-like-dense"
 
 
 class NoData(Exception):
-    """There is no data set to measure a case on; ``outcome`` says why."""
+    """There is no data set to measure a case on; ``outcome`` says why, and ``log`` has the whole message."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, log: str = "") -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
+        self.log = log
 
 
 def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
@@ -228,7 +234,7 @@ def look_for_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
     if seen.outcome.status in (Status.UNSUPPORTED, Status.SUBSTITUTED):  # the latter: another package was imported
         raise WrongUse(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
-        raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"))
+        raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.log)
     return {key: value for key, value in seen.data.items() if key not in ("event", "at")}
 
 
@@ -311,6 +317,8 @@ def measure(
                 steps = msgspec.convert(measured["steps"], Steps)
                 measured["phases"] = msgspec.to_builtins(phases(seen.measured["phases"], steps))
                 measured["discarded"] = [given_up(window) for window in seen.measured["discarded"]]
+            if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
+                measured["extra"] = {**measured.get("extra", {}), "python": launcher.interpreter.path}
             return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
         except (msgspec.MsgspecError, ValueError) as error:
             outcome = Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}.")

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from bench.cases import Case
@@ -64,6 +65,10 @@ class Run:
         self._left = {p.name: p for p in planned if p.name not in self._finished}
         for record in self._finished.values():
             self.processes[record.case][record.process] = record
+
+    def place(self, record: Record) -> Path:
+        """The file of a record of this run."""
+        return self._store.path(record)
 
     def seconds_left(self) -> float:
         """Estimate for all that is still to run, within the time budget."""
@@ -147,7 +152,7 @@ class Run:
         try:
             record = measure(self._launcher, planned, self._data_for(planned), self._store.run, self._phase_limit)
         except NoData as error:
-            return self._keep(self._unstarted(planned, error.outcome))
+            return self._keep(self._unstarted(planned, error.outcome, log=error.log))
         except Interrupted as stop:
             if stop.record is not None:
                 self._keep(stop.record)
@@ -192,7 +197,9 @@ class Run:
         check_trainable(planned, self._data[key])
         return self._data[key]
 
-    def _unstarted(self, planned: Planned, outcome: Outcome, extra: dict[str, Any] | None = None) -> Record:
+    def _unstarted(
+        self, planned: Planned, outcome: Outcome, extra: dict[str, Any] | None = None, log: str = ""
+    ) -> Record:
         return Record(
             run=self._store.run,
             process=planned.process,
@@ -203,4 +210,5 @@ class Run:
             machine=machine(),
             environment=self._launcher.interpreter.environment,
             extra=extra or {},
+            log=log,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import selectors
 import signal
 import socket
@@ -13,11 +12,10 @@ import struct
 import time
 from typing import IO, Any, Protocol
 
-LOG_TAIL = 4000
-"""Characters of a worker's output that are kept for the record of a failure."""
+from bench.text import cleaned, last_shown
 
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-"""Colours and the like, which mean nothing in a record."""
+LOG_TAIL = 12_000
+"""Characters of a worker's output that are kept for the record of a failure."""
 
 LOG_LIMIT = 64 * 2**20
 """Bytes of output at which a worker is taken to have run wild."""
@@ -146,7 +144,7 @@ class Worker:
                         raise Died(code)
                 if not self._lines and os.fstat(self._log.fileno()).st_size > LOG_LIMIT:
                     raise RanWild
-        event: dict[str, Any] = json.loads(self._lines.pop(0))
+        event: dict[str, Any] = cleaned(json.loads(self._lines.pop(0)))
         return event
 
     def _read(self) -> bool:
@@ -184,7 +182,7 @@ class Worker:
         """The end of what the worker printed."""
         size = os.fstat(self._log.fileno()).st_size
         kept = os.pread(self._log.fileno(), 4 * LOG_TAIL, max(size - 4 * LOG_TAIL, 0))
-        text = ANSI.sub("", kept.decode(errors="replace"))
+        text = last_shown(kept.decode(errors="replace"))
         whole = text if len(text) <= LOG_TAIL else text[-LOG_TAIL:].partition("\n")[2] or text[-LOG_TAIL:]
         return whole.strip()
 

@@ -11,6 +11,7 @@ from typing import Any
 from . import environment, isolation, mac
 from .devices import cpu, cuda, mps
 from .meter import told
+from .text import one_line
 
 METERS = ("pynvml", "zeus_apple_silicon")
 """Libraries that let a worker read a device; without them it measures all the same, and less is told."""
@@ -50,7 +51,7 @@ def facts() -> dict[str, Any]:
         load_torchvision()
         importlib.import_module("cv2")  # Ultralytics needs it; on servers it lacks libGL
     except Exception as error:  # a library that is missing, or was built for another system
-        return {**found, "import_error": " ".join(str(error).split())[:300] or type(error).__name__}
+        return {**found, "import_error": one_line(str(error)) or type(error).__name__}
     gloo = bool(torch.distributed.is_available() and torch.distributed.is_gloo_available())
     return {**found, "cpu": cpu.survey(), "cuda": cuda.survey(), "mps": mps.survey(), "gloo": gloo}
 

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .devices import Device, ranks
+from .model_names import size_read
 from .refusal import Refused
+from .text import one_line, shorten
 from .variables import chosen
 
 AXES = ("device", "amp", "batch", "imgsz")
@@ -35,6 +37,9 @@ REMEDY = {
     ("cache", "False"): "Ultralytics reads .npy files that lie beside images in place of them; delete them",
     ("integrations", None): "callbacks that talk to something run between the steps",
     ("weights", None): "Ultralytics renames what it is asked for",
+    ("scale", None): "the size in the name is not that of the model: rename the file",
+    ("channels", None): "the network has to take the channels of the data set",
+    ("classes", None): "the network has to have the classes of the data set",
     ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
 }
 """What to say of a substitution, by setting and what was asked; None stands for whatever was asked."""
@@ -57,12 +62,15 @@ FOLLOWS: dict[str, tuple[tuple[str, ...], Follows]] = {
     "warmed_up": ((), lambda case, pins: True),
     # Each rank would train by itself, at the speed of one.
     "ranks": ((), lambda case, pins: ranks(case["device"])),
+    # The size of a yaml file with sizes, as the name asks for it; a file may be called anything.
+    "scale": ((), lambda case, pins: size_read(case["model"]) or None),
     "integrations": ((), lambda case, pins: []),
     "weights": ((), lambda case, pins: "from file" if case["model"].endswith(".pt") else "random"),
     "architecture": ((), lambda case, pins: _architecture(case["model"])),
 }
 """Settings that follow from what was asked: by name, the pins that it takes and what has to run (None: anything)."""
 
+LONGEST_WARNING = 300
 MOST_WARNINGS = 3
 """A few say enough, and a record stays small."""
 
@@ -173,8 +181,9 @@ class _Ear(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the first few, one line each."""
         if len(self.heard) < MOST_WARNINGS:
-            said = " ".join(record.getMessage().split())
-            self.heard.append(said.removeprefix("WARNING").lstrip(" \N{WARNING SIGN}\N{VARIATION SELECTOR-16}")[:160])
+            said = one_line(record.getMessage(), 10_000)
+            said = said.removeprefix("WARNING").lstrip(" \N{WARNING SIGN}\N{VARIATION SELECTOR-16}")
+            self.heard.append(shorten(said, LONGEST_WARNING))
 
 
 def _heard() -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from .identity import DISTRIBUTIONS, Unidentified, identify, release
+from .model_names import sizes_in
 from .variables import chosen
 
 FLOOR = {"ultralytics": (8, 3, 230), "torch": (2, 6)}
@@ -53,11 +53,6 @@ def names_in(folder: Path, pattern: str) -> list[str]:
     return sorted(path.stem for path in folder.glob(pattern))
 
 
-def family(name: str) -> str:
-    """The model file that a name means: ``yolov8n-seg`` is size n of ``yolov8-seg``, as Ultralytics reads it."""
-    return re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", name)
-
-
 def facts() -> dict[str, Any]:
     """Everything about the environment that can be known without importing what is measured."""
     found: dict[str, dict[str, Any]] = {}
@@ -79,6 +74,7 @@ def facts() -> dict[str, Any]:
         "packages": packages,
         "imported": found,
         "models": names_in(folder / "cfg" / "models", "*/*.yaml") if folder else [],
+        "sizes": sizes_in(folder / "cfg" / "models") if folder else {},
         "datasets": names_in(folder / "cfg" / "datasets", "*.yaml") if folder else [],
         "unusable": unusable or why_unusable({name: packages.get(name) for name in FLOOR}),
         "variables": chosen(os.environ),

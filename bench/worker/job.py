@@ -86,8 +86,8 @@ def run(job: dict[str, Any], channel: Channel, control: int, team: Team | None =
             raise Refused("substituted", why)
         KINDS[job["kind"]](job, channel, turns, team or Alone())
     except BaseException as error:
-        if not isinstance(error, Refused):
-            traceback.print_exc()
+        if not isinstance(error, Refused) or error.__cause__ is not None:
+            traceback.print_exc()  # the log has the whole of it; the reason is one sentence
         refused = refusal.from_exception(error)
         channel.send("ended", status=refused.status, reason=refused.reason, axes=list(refused.axes))
     else:

@@ -20,6 +20,7 @@ from typing import Any
 from . import identity, isolation, job
 from .channel import Channel
 from .devices import base
+from .text import one_line
 
 PRELOAD = (
     "torch",
@@ -76,7 +77,7 @@ def serve(descriptor: int) -> None:
         gc.collect()
         gc.freeze()  # else the first collection in a child would touch, and so copy, every page of the heap
     except BaseException as error:
-        channel.send("unusable", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        channel.send("unusable", reason=f"{type(error).__name__}: {one_line(str(error))}")
         return
     if why := identity.differs(first[0].get("imported", {})):
         channel.send("unusable", reason=why, differs=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .text import clean, shorten
+
 
 class Refused(Exception):
     """The case cannot be measured as it was asked for.
@@ -54,15 +56,19 @@ ADVICE = re.compile(
 
 def from_exception(error: BaseException) -> Refused:
     """What an exception that came out of a workload means for the case."""
+    from .input_errors import explained, told
+
     if isinstance(error, Refused):
         return error
-    text = " ".join(str(error).split()) or type(error).__name__
+    if (known := explained(error)) is not None:
+        return known
+    text = " ".join(clean(str(error)).split()) or type(error).__name__
     if isinstance(error, MemoryError) or any(sign.lower() in text.lower() for sign in OUT_OF_MEMORY):
-        return Refused("out_of_memory", f"Out of memory: {text[:300]}")
+        return Refused("out_of_memory", f"Out of memory: {shorten(text)}")
     text = ADVICE.sub("", text)
     if (lost := LOST.search(text)) is not None:
-        said = lost[0][:300].rstrip(".")
+        said = shorten(lost[0]).rstrip(".")
         return Refused(
             "failed", f"The card stopped: {said}. A Xid in the system's log says whether it or a program failed."
         )
-    return Refused("failed", f"{type(error).__name__}: {text[:300]}")
+    return Refused("failed", f"{type(error).__name__}: {told(text)}")

@@ -14,6 +14,7 @@ from .devices import Device
 from .devices.base import loaders_memory
 from .disturbance import mendable, severity
 from .energy import Energy
+from .input_errors import told
 from .meter import Meter
 from .meter import told as answer
 from .phases import Phases
@@ -344,8 +345,7 @@ class Session:
         try:
             self._channel.send("apart", **measure())
         except Exception as error:
-            said = " ".join(str(error).split())[:300]
-            self._channel.send("apart", failed=f"{type(error).__name__}: {said}")
+            self._channel.send("apart", failed=f"{type(error).__name__}: {told(error)}")
 
     def _parts(self, start: int, end: int) -> dict[str, Any]:
         """Seconds of each part in each step, and which steps ran the optimizer where they are not the window's."""

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from . import intact, label_errors
 from .data import into_place, unwritable
+from .input_errors import told
 from .refusal import Refused
 
 SCHEME = 2
@@ -132,7 +133,7 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
         try:
             return dict(check_det_dataset(yaml))
         except Exception as error:
-            sentence = f"Ultralytics could not fetch it ({said(error)}): fetch it yourself, and name its yaml by --data"
+            sentence = f"Ultralytics could not fetch it ({told(error)}): fetch it yourself, and name its yaml by --data"
             raise refused(yaml, sentence) from error
     data = read_yaml(yaml)
     download = data.pop("download", None)
@@ -151,7 +152,7 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
         try:
             found = dict(check_det_dataset(str(copy), autodownload=False))
         except Exception as error:
-            raise refused(yaml, said(error).replace(str(copy), "its")) from error
+            raise refused(yaml, told(error).replace(str(copy), "its")) from error
     found["val"] = found.pop("minival")
     for part in parts_of(found["train"]):
         if not os.path.exists(part):
@@ -161,13 +162,6 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
             "val", next(part for part in parts_of(found["val"]) if not os.path.exists(part)), data, download
         )
     return found
-
-
-def said(error: BaseException) -> str:
-    """What an exception of Ultralytics says, in one line and without its pictures."""
-    told = error.args[0] if isinstance(error, KeyError) and error.args else error  # whose text is in quotes
-    text = " ".join(str(told).replace("\N{CROSS MARK}", "").split())
-    return text or type(error).__name__
 
 
 def read_yaml(yaml: str) -> dict[str, Any]:
@@ -198,9 +192,9 @@ def yaml_problem(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if (mark := getattr(cause, "problem_mark", None)) is not None:
-            return f"line {mark.line + 1}: {getattr(cause, 'problem', None) or said(cause)}"
+            return f"line {mark.line + 1}: {getattr(cause, 'problem', None) or told(cause)}"
         cause = cause.__cause__ or cause.__context__
-    return said(error)
+    return told(error)
 
 
 def what_is_wrong(data: Any) -> str | None:

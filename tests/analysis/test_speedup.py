@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.analysis.speedup import default_baseline, parse_baseline, speedups
+from bench.analysis.speedup import default_baseline, named, parse_baseline, speedups
 from bench.analysis.table import frame
 from bench.errors import WrongUse
 from bench.records.record import Record, Window
@@ -54,7 +54,8 @@ def test_a_model_file_as_baseline(tmp_path) -> None:
     file = tmp_path / "best.pt"
     file.touch()
     records = [at(0.5, model=str(file)), at(0.25, model="yolo11n")]
-    assert ratios(records, parse_baseline(f"model={file}")) == [2.0]
+    assert ratios(records, named(parse_baseline(f"model={file}"), records)) == [2.0]
+    assert ratios(records, named(parse_baseline("model=best.pt"), records)) == [2.0]
 
 
 # What is taken where nothing was said

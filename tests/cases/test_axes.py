@@ -131,7 +131,7 @@ def test_a_file_name_that_no_system_takes() -> None:
 
 @pytest.mark.parametrize("name", ["best.pt", "mine.yaml", "mine.yml"])
 def test_a_model_file_becomes_its_absolute_path(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / name).touch()
+    (tmp_path / name).write_bytes(b"\x80" if name.endswith(".pt") else b"backbone: []\nhead: []\n")
     monkeypatch.chdir(tmp_path)
     assert AXES["model"].parse(name) == str(tmp_path / name)
     assert AXES["model"].parse(f"./{name}") == str(tmp_path / name)

@@ -232,6 +232,6 @@ def test_validation_by_itself_is_not_offered():
 )
 def test_an_exported_model_cannot_be_asked_for(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Refused, match="this Ultralytics has no such model") as caught:
+    with pytest.raises(Refused, match="this Ultralytics does not know it") as caught:
         model_file(name)
     assert caught.value.status == "unsupported"

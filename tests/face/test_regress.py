@@ -26,6 +26,8 @@ CASE = "train-yolov8n-cpu-fp32-b4-i160"
 
 Command = Callable[..., tuple[int, str]]
 
+SIZES = {"yolov8": "nsmlx", "yolo11": "nsmlx"}
+
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
@@ -47,7 +49,10 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         environment = Environment(python="3.11.0", packages={"torch": "2.9", "ultralytics": version}, yolopace="0")
         packages = ("torch==2.9", f"ultralytics=={version}")
         interpreter = Interpreter(
-            path=str(python), environment=environment, models=("yolov8", "yolo11", "runs-on-base-alone")
+            path=str(python),
+            environment=environment,
+            models=("yolov8", "yolo11", "runs-on-base-alone"),
+            sizes=SIZES,
         )
         return Provided(interpreter, packages, key=version, asked=str(specification))
 

@@ -1,5 +1,8 @@
 """What pytest-benchmark is told of a measured case."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from bench import replay
@@ -26,7 +29,7 @@ class Benchmark:
 def settled():
     def settle(steps):
         benchmark = Benchmark()
-        _settle(make_record(steps=steps), benchmark)
+        _settle(make_record(steps=steps), benchmark, Path("record.json"))
         return benchmark
 
     return settle
@@ -46,3 +49,25 @@ def test_a_modelled_window_says_that_the_mean_of_its_rounds_is_not_the_step(sett
     assert found.extra_info["modelled"] is True
     assert found.extra_info["step_seconds"] == pytest.approx((14 * 0.2 + 2 * 0.3) / 16)
     assert found.extra_info["step_seconds"] < sum(found.data) / len(found.data)
+
+
+TRACE = "Traceback (most recent call last):\n  File 'a.py', line 1\n    raise ValueError\nValueError: no"
+
+
+@pytest.mark.parametrize(
+    ("reason", "log", "shown"),
+    [
+        ("ValueError: no", TRACE, "failed: ValueError: no\nThe whole log is in record.json."),
+        (
+            "The worker was killed by SIGSEGV.",
+            "\n".join(f"line {number}" for number in range(40)),
+            "failed: The worker was killed by SIGSEGV.\nline 37\nline 38\nline 39\nThe whole log is in record.json.",
+        ),
+        ("Said \x1b[31mred\n\x00twice.", "", "failed: Said red twice."),
+    ],
+)
+def test_a_crash_shows_its_reason_and_where_its_log_is(reason, log, shown):
+    record = make_record(status="failed", reason=reason)
+    with pytest.raises(pytest.fail.Exception) as failure:
+        _settle(msgspec.structs.replace(record, log=log), Benchmark(), Path("record.json"))
+    assert failure.value.msg == shown

@@ -15,6 +15,8 @@ from tests.made_packages import install
         (["--amp", "fp16"], "amp 'fp16' is unknown: use off, on, bf16."),
         (["--mode", "val"], "mode 'val' is unknown: use train or predict."),
         (["--model", "yolov99n"], "model 'yolov99n' is unknown to Ultralytics"),
+        (["--model", "yolov8-p2x"], "model 'yolov8-p2x' is unknown to Ultralytics"),
+        (["--model", "yolov3n"], "model 'yolov3n' is unknown to Ultralytics"),
         (["--model", "missing/best.pt"], "model 'missing/best.pt': there is no such file."),
         (["--data", "missing.yaml"], "data 'missing.yaml': there is no such file"),
         (["--data", "bench/cases"], "data 'bench/cases' is a folder: name the data yaml in it."),
@@ -65,6 +67,21 @@ def test_a_cache_that_cannot_be_used_ends_a_command(command, tmp_path, command_l
     assert code == 2
     assert err.strip().endswith("is a file: set YOLOPACE_CACHE to another folder.")
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("best.onnx", "an exported model (ONNX) cannot be measured yet: name the .pt file that it was made from."),
+        ("best.pt", "it is no checkpoint of PyTorch: name a best.pt or last.pt as Ultralytics saves it."),
+        ("data.yaml", "it is a data yaml: give it to --data; a model yaml has backbone and head."),
+    ],
+)
+def test_a_model_file_of_another_kind(bench, tmp_path, name, sentence):
+    (tmp_path / name).write_text("train: a\nval: b\nnames: [x]\n")
+    code, out, err = bench("--model", tmp_path / name)
+    assert (code, "Traceback" in out + err) == (2, False)
+    assert f"yolopace: model {str(tmp_path / name)!r}: {sentence}" in err
 
 
 def test_results_that_cannot_be_written(bench, tmp_path):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -394,3 +396,16 @@ def test_the_last_run_is_the_newest_of_the_machine_whatever_it_is_called(tmp_pat
     assert runs(tmp_path) == ["zebra", "mango", "apple", "other"]
     assert resolve_run(tmp_path, "last", here.fingerprint) == "apple"
     assert resolve_run(tmp_path, "other", here.fingerprint) == "other"
+
+
+def test_a_record_that_is_written_has_no_control_characters_whatever_was_read(tmp_path: Path) -> None:
+    hostile = "\x1b[34ma\x1b[0m\x00\x07\r\n\x7f\x9b1mb\x85"
+    record = make_record(status="failed", reason=hostile, extra={hostile: [hostile]}, log=hostile * 10)
+    content = json.loads(msgspec.json.encode(record))
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    [found], _ = read([tmp_path])
+    assert found.outcome.reason == hostile
+    written = encoded(found).decode()
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\\u00|\\[bfr]|\[34m", written)
+    again = msgspec.json.decode(written, type=type(record))
+    assert (again.outcome.reason, again.extra) == ("a\nb\n", {"a\nb\n": ["a\nb\n"]})

@@ -66,6 +66,9 @@ HOSTILE: tuple[Any, ...] = (
     {"<b>": "</b>"},
     ["<i>", 1, None],
 )
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\\u00[01]|\\u00[89]|\\u007f|\[31m")
+"""What no file may have, nor text that JSON would make it of."""
+
 CASES = 2_000
 ON_A_PAGE = 100
 PLOTTED = 4
@@ -137,7 +140,10 @@ def mutated(content: dict[str, Any], draw: random.Random) -> bytes:
 
 
 def check(folder: Path) -> None:
-    """Nothing of what was written holds markup that the templates did not make, nor a formula."""
+    """Nothing of what was written holds markup that the templates did not make, a formula or a control character."""
+    for file in folder.rglob("*"):
+        if file.suffix in (".html", ".md", ".csv", ".json", ".svg"):
+            assert not CONTROL.search(file.read_text()), file
     html = (folder / "index.html").read_text()
     page = Reader(html)
     assert page.open == []

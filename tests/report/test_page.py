@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import report
+from bench.cases.model_labels import show_together
 from bench.errors import NothingMeasured, WrongUse
 from bench.records.record import Noise, Record, Window
 from bench.report.page import Inputs, unbroken, write
@@ -291,3 +292,28 @@ def test_a_case_in_a_narrow_place_breaks_between_its_parts_alone() -> None:
         "yolov8n\N{NO-BREAK SPACE}· amp\N{NO-BREAK SPACE}off\N{NO-BREAK SPACE}· "
         "&lt;b&gt;batch\N{NO-BREAK SPACE}16&lt;/b&gt;"
     )
+
+
+def test_two_files_of_one_name_are_told_apart_everywhere(tmp_path: Path) -> None:
+    models = ["/data/run1/weights/best.pt", "/data/run2/weights/best.pt", "yolov8n"]
+    records = [timed(20.0 + number, batch, model=model) for number, model in enumerate(models) for batch in (4, 16)]
+    records += [make_record(model=model, batch=64, status="failed", reason=f"No {model}.") for model in models]
+    write(Inputs(records=records, epoch_images=1000), tmp_path / "out", ("html", "md", "csv", "svg", "gha"))
+    with (tmp_path / "out" / "cases.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    names = ["run1/weights/best.pt", "run2/weights/best.pt", "yolov8n"]
+    assert list(dict.fromkeys(row["model"] for row in rows)) == names
+    for name in ("index.html", "report.md", "plots/throughput-train.svg"):
+        text = (tmp_path / "out" / name).read_text().replace("\\", "")
+        assert all(f"{run}/weights/best.pt" in text for run in ("run1", "run2")), name
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert f"--model {','.join(models)} --device" in page
+    assert "best.pt_" in (tmp_path / "out" / "gha.json").read_text(), "a history keeps the name of its case"
+
+
+def test_a_baseline_may_be_a_file_by_the_end_of_its_path() -> None:
+    from bench.analysis.speedup import named, parse_baseline
+
+    show_together(["/data/run1/best.pt", "/data/run2/best.pt"])
+    records = [timed(20.0, 4, model=f"/data/run{number}/best.pt") for number in (1, 2)]
+    assert named(parse_baseline("model=run2/best.pt"), records) == {"model": records[1].case.model_label}

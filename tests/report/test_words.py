@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+import shlex
+
 import msgspec
 import pytest
 
@@ -11,7 +14,16 @@ from bench.cases.matrix import profile
 from bench.records.record import Conditions, Limits, Record
 from bench.report import facts, headline, labels
 from bench.report.settings import settings
-from tests.builders import make_case, make_ceiling, make_effective, make_environment, make_recipe, make_record
+from tests.builders import (
+    make_case,
+    make_ceiling,
+    make_compared,
+    make_comparison,
+    make_effective,
+    make_environment,
+    make_recipe,
+    make_record,
+)
 from tests.report.conftest import other_run, timed
 
 
@@ -121,9 +133,39 @@ def test_the_command_names_what_else_was_timed_or_compared_and_how_often() -> No
     assert "weighted" in facts.rule(make_recipe(), "train") and "weighted" not in facts.rule(counted, "train")
 
 
-def test_a_model_file_is_named_without_its_folder() -> None:
-    [command] = facts.commands([make_record(model="/home/me/secret/best.pt")])
-    assert "best.pt" in command and "secret" not in command
+def test_the_command_names_files_by_their_whole_path_fit_for_a_shell() -> None:
+    models = ["/runs/run 1/best.pt", "/runs/run2/best.pt", "/runs/a,b/best.pt"]
+    recipe = make_recipe(data="/sets/my set/data.yaml", threads=3)
+    [command] = facts.commands([make_record(model=model, recipe=recipe) for model in models])
+    parts = shlex.split(command)
+    assert parts[parts.index("--model") + 1] == ",".join(models)
+    assert parts[parts.index("--data") + 1] == "/sets/my set/data.yaml"
+    assert parts[parts.index("--threads") + 1] == "3"
+
+
+def test_cases_of_other_data_threads_or_interpreters_have_commands_of_their_own() -> None:
+    records = [
+        make_record(),
+        make_record(batch=4, recipe=make_recipe(data="/a/data.yaml")),
+        make_record(batch=8, recipe=make_recipe(data="/b/data.yaml", threads=2)),
+        msgspec.structs.replace(make_record(batch=32), extra={"python": "/venv/bin/python"}),
+    ]
+    commands = facts.commands(records)
+    assert [re.findall(r"--batch (\d+)", command) for command in commands] == [["16"], ["4"], ["8"], ["32"]]
+    assert "--data /a/data.yaml" in commands[1] and "--data /b/data.yaml --threads 2" in commands[2]
+    assert commands[3].endswith("--python /venv/bin/python") and "--python" not in "".join(commands[:3])
+
+
+def test_a_case_of_two_machines_is_started_on_each() -> None:
+    [command] = facts.commands([make_record(device="2x0+1", batch=64)])
+    assert command.startswith("python -m bench node --machine 0 --meet HOST:29500 ")
+    assert command.endswith("--device 2x0+1 --model yolov8n --amp off --batch 64 --imgsz 160")
+
+
+def test_a_live_comparison_of_a_model_file_is_named_by_options() -> None:
+    compared = make_compared([0.05] * 4, [0.05] * 4, model="/a/best.pt")
+    [command] = facts.regress_commands([make_comparison([compared])])
+    assert "--model /a/best.pt --device" in command and "--case" not in command
 
 
 def test_settings_that_differ_say_where() -> None:

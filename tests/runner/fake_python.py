@@ -119,6 +119,12 @@ def play(case):
     if part == "refuses-amp" and case["amp"] == "on":
         send("ended", status="substituted", reason="No amp.", axes=["device", "amp"])
         return
+    if part == "hostile":
+        print("\x1b[31mred\x1b[0m \x00 progress\rdone\x07", flush=True)
+        hostile = "\x1b[34mtrain: \x1b[0mno\x00 \udcff \x9b1m labels\r\n\x7f"
+        send("effective", settings={**case, hostile: hostile})
+        send("ended", status="failed", reason=hostile, axes=[])
+        return
     if part == "broken":
         send("ended", status="failed", reason="ValueError: no.", axes=[])
         return

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from bench.records.store import encoded
 from bench.runner import worker
 from bench.runner.measure import measure
 from tests.runner.conftest import plan
@@ -37,6 +38,14 @@ def test_a_measured_case_keeps_its_steps_and_settings(launcher):
 )
 def test_a_worker_that_fails(launcher, model, reason):
     assert outcome_of(launcher, model)[:2] == ("failed", reason)
+
+
+def test_no_control_character_comes_from_a_worker(launcher):
+    status, reason, record = outcome_of(launcher, "hostile")
+    assert (status, reason) == ("failed", "train: no \N{REPLACEMENT CHARACTER}  labels\n")
+    assert record.effective[reason] == reason
+    assert record.log == "done"
+    assert b"\\u" not in encoded(record)
 
 
 def test_last_words_are_kept(launcher):

@@ -20,7 +20,11 @@ from tests.spine.conftest import run_one, tiny
         ({"amp": "on"}, "substituted", "amp on was asked, amp off would run: Ultralytics offers no mixed precision"),
         ({"amp": "bf16"}, "unsupported", "amp bf16 was asked: "),
         ({"imgsz": 70}, "substituted", "imgsz 70 was asked, imgsz 96 would run: sizes are rounded up"),
-        ({"model": "yolov99n"}, "unsupported", "model yolov99n: this Ultralytics has no such model (close: "),
+        (
+            {"model": "yolov99n"},
+            "unsupported",
+            "model yolov99n: this Ultralytics does not know it: there is no such model: use ",
+        ),
         ({"model": "yolov8n-seg"}, "unsupported", "model yolov8n-seg: its last layer is Segment, and only detection"),
         ({"model": "rtdetr-l"}, "unsupported", "model rtdetr-l: its last layer is RTDETRDecoder, and only detection"),
     ],
@@ -48,6 +52,16 @@ def test_weights_of_ones_own(forking, tmp_path, mode):
     assert record.outcome.status.value == "measured", record.outcome.reason
     assert record.effective["weights"] == "from file"
     assert record.case.id.startswith(f"{mode}-best.pt_")
+
+
+def test_a_checkpoint_that_is_none_is_no_crash_and_its_log_has_the_whole_message(forking, tmp_path):
+    (tmp_path / "best.pt").write_bytes(b"\x80\x02 and then nothing that pickle knows")
+    record = run_one(forking, tmp_path, tiny("predict", model=str(tmp_path / "best.pt")))
+    assert record.outcome.status.value == "unsupported"
+    assert record.outcome.reason == (
+        f"model {tmp_path / 'best.pt'}: it is damaged, or no checkpoint of PyTorch: get the file again."
+    )
+    assert "Traceback" in record.log and "Unpickling" in record.log
 
 
 def test_what_fails_under_bf16_for_another_reason_says_that_reason(forking, tmp_path):
@@ -98,6 +112,24 @@ def test_a_small_set_of_ones_own_is_run_over_and_over(forking, tmp_path, small_s
     assert record.steps.cycle == 32
     assert len(record.steps.window) == record.steps.timed_cycle == 6  # the window was to have three steps
     assert len(record.steps.interludes) == 3  # an epoch has two
+
+
+def test_channels_and_classes_of_a_data_set_are_those_of_both_networks(forking, tmp_path):
+    cv2, numpy = pytest.importorskip("cv2"), pytest.importorskip("numpy")
+    draw = numpy.random.default_rng(0)
+    for split in ("train", "val"):
+        for kind in ("images", "labels"):
+            (tmp_path / "own" / kind / split).mkdir(parents=True)
+        for number in range(2):
+            planes = [draw.integers(0, 255, (64, 64), dtype=numpy.uint8) for _ in range(10)]
+            cv2.imwritemulti(str(tmp_path / "own" / "images" / split / f"{number}.tiff"), planes)
+            (tmp_path / "own" / "labels" / split / f"{number}.txt").write_text("0 0.4 0.4 0.3 0.3\n")
+    yaml = tmp_path / "own.yaml"
+    yaml.write_text(f"path: {tmp_path / 'own'}\ntrain: images/train\nval: images/val\nchannels: 10\nnames: [a, b]\n")
+    for mode in ("train", "predict"):
+        record = run_one(forking, tmp_path, tiny(mode, data=str(yaml), batch=2))
+        assert record.outcome.status.value == "measured", record.outcome.reason
+        assert (record.effective["channels"], record.effective["classes"]) == (10, 2), mode
 
 
 @pytest.mark.parametrize("content", ["train: nowhere\nval: nowhere\nnc: 1\n", "nonsense", "train: [\n"])

@@ -50,7 +50,7 @@ def test_a_system_that_gave_up(error: BaseException) -> None:
     [
         (ValueError("no\n  such   thing"), "ValueError: no such thing"),
         (KeyboardInterrupt(), "KeyboardInterrupt: KeyboardInterrupt"),
-        (RuntimeError("x" * 1000), f"RuntimeError: {'x' * 300}"),
+        (RuntimeError("x" * 1000), f"RuntimeError: {'x' * 1000}"),
         (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
     ],
     ids=["lines", "empty", "long", "disk"],
@@ -58,6 +58,13 @@ def test_a_system_that_gave_up(error: BaseException) -> None:
 def test_anything_else_failed_for_a_reason_of_one_line(error: BaseException, reason: str) -> None:
     refused = from_exception(error)
     assert (refused.status, refused.reason, refused.axes) == ("failed", reason, ())
+
+
+def test_a_longer_message_keeps_its_remedy_and_ends_after_a_sentence() -> None:
+    refused = from_exception(RuntimeError("What is wrong here. " * 20 + "Do that. " + "And so on. " * 200))
+    assert "Do that." in refused.reason
+    assert refused.reason.endswith("And so on. …")
+    assert 1400 < len(refused.reason) < 1600
 
 
 DEBUGGING = (

@@ -57,7 +57,7 @@ def words(found: Ceiling) -> dict[str, str]:
     case = found.case
     told = {axis: labels.axis_value(axis, getattr(case, axis)) for axis in ("device", "amp", "imgsz")}
     within = f"within {limit(found)}" if found.limit_bytes else "within what is there"
-    return {"model": case.model_name, **told, "within": within, **beside(found)}
+    return {"model": case.model_label, **told, "within": within, **beside(found)}
 
 
 def beside(found: Ceiling) -> dict[str, str]:

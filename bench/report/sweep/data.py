@@ -8,6 +8,7 @@ from typing import Any
 from bench.analysis.sweep import Entry, Series, Sweep
 from bench.report.sweep import words
 from bench.report.upgrade import data
+from bench.text import cleaned
 
 SCHEMA = 1
 """Raise it when a key goes or changes its meaning."""
@@ -29,7 +30,7 @@ def as_json(found: Sweep) -> str:
         "releases": [_release(entry, found) for entry in found.entries],
         "throughput": [_throughput(series) for series in found.series],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(cleaned(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _release(entry: Entry, found: Sweep) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from bench.report import labels
 from bench.report import page as report
 from bench.report.plots import Plot
 from bench.report.sweep import markdown, plots, words
+from bench.text import encode
 
 
 def write(found: Sweep, folder: Path) -> Path:
@@ -31,10 +32,10 @@ def write(found: Sweep, folder: Path) -> Path:
     files = {
         f"plots/{plot.key}.{kind}": content
         for plot in drawn
-        for kind, content in (("svg", plot.svg.encode()), ("png", plot.png))
+        for kind, content in (("svg", encode(plot.svg)), ("png", plot.png))
     }
-    files["sweep.md"] = markdown.markdown(found, drawn).encode()
-    files["index.html"] = html(found, drawn).encode()
+    files["sweep.md"] = encode(markdown.markdown(found, drawn))
+    files["index.html"] = encode(html(found, drawn))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -11,6 +11,7 @@ from bench.analysis.upgrade import Difference, Finding, Peak, Speed, Upgrade, ex
 from bench.analysis.verdict import Estimate
 from bench.records.comparison import SIDES, Ran, Side
 from bench.report.upgrade import words
+from bench.text import cleaned
 
 SCHEMA = 1
 """Raise it when a key goes or changes its meaning."""
@@ -50,7 +51,7 @@ def as_json(found: Upgrade) -> str:
         "seconds": comparison.seconds,
         "cases": [_case(finding) for finding in found.findings],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(cleaned(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _figure(seen: Estimate | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from bench.report import labels, settings
 from bench.report import page as report
 from bench.report.plots import Plot
 from bench.report.upgrade import markdown, plots, words
+from bench.text import encode
 
 
 def write(found: Upgrade, folder: Path, packages: str) -> Path:
@@ -40,10 +41,10 @@ def write(found: Upgrade, folder: Path, packages: str) -> Path:
     files = {
         f"plots/{plot.key}.{kind}": content
         for plot in drawn
-        for kind, content in (("svg", plot.svg.encode()), ("png", plot.png))
+        for kind, content in (("svg", encode(plot.svg)), ("png", plot.png))
     }
-    files["summary.md"] = markdown.markdown(found, packages).encode()
-    files["index.html"] = html(found, packages, drawn).encode()
+    files["summary.md"] = encode(markdown.markdown(found, packages))
+    files["index.html"] = encode(html(found, packages, drawn))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -146,7 +146,7 @@ def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def _axes_of(finding: Finding) -> dict[str, object]:
     case = finding.compared.case
-    return {**msgspec.structs.asdict(case), "model": case.model_name}
+    return {**msgspec.structs.asdict(case), "model": case.model_label}
 
 
 def _row(finding: Finding, name: str) -> Row:

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ..energy import EnergyMeter, Nvml
+from ..text import one_line
 from . import nvml
 from .base import figure, process_peak, reset_process_peak, sampled, share_of
 
@@ -37,7 +38,7 @@ def survey() -> dict[str, Any]:
             card = {"name": one.name, "capability": [one.major, one.minor], "bytes": one.total_memory}
             found["cards"].append(card)
     except Exception as error:  # a driver that is too old, or a card that fell off the bus: DeferredCudaCallError too
-        found["error"] = " ".join(str(error).split())[:300]
+        found["error"] = one_line(str(error))
     return found
 
 
@@ -83,7 +84,7 @@ class Cuda:
         try:
             torch.cuda.init()  # from here on, what anyone writes into the variable means nothing
         except (RuntimeError, AssertionError) as error:
-            return f"device {self.name}: CUDA does not start: {' '.join(str(error).split())[:200]}"
+            return f"device {self.name}: CUDA does not start: {one_line(str(error))}"
         if torch.cuda.device_count() != len(self._wanted):
             return f"device {self.name}: it cannot be told apart from the others; set CUDA_VISIBLE_DEVICES to it alone."
         if len(self._wanted) > 1:

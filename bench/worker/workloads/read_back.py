@@ -14,7 +14,10 @@ from typing import Any
 from .. import effective
 from ..data import listed_images
 from ..devices import Device
-from ..environment import family
+from ..model_names import family
+from ..refusal import Refused
+from ..text import one_line
+from .ultralytics_model import channels
 
 TRAIN_ARGUMENTS = (
     "nbs",
@@ -82,7 +85,6 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "assigner_fallback": _assigner_fallback(model),
         "nan_recoveries": getattr(trainer, "nan_recovery_attempts", None),
         "integrations": _integrations(trainer.callbacks),
-        "classes": trainer.data["nc"],
         "autobatch": _autobatch(model, args.imgsz, device.kind),
         "ranks": ranks,
         "own_ranks": _own_ranks(),
@@ -91,6 +93,7 @@ def of_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "find_unused_parameters": getattr(_wrapped(trainer.model), "find_unused_parameters", None),
         "broadcast_buffers": getattr(_wrapped(trainer.model), "broadcast_buffers", None),
         **_model(model, args),
+        **_network(model),
     }
 
 
@@ -112,13 +115,30 @@ def of_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
         "compiled": is_compiled(predictor.model),
         "channels_last": effective.channels_last(torch_model),
         "fused": bool(torch_model.is_fused()),
-        "end2end": end2end,
         "nms": "none" if end2end else own,
         "warmed_up": bool(predictor.done_warmup),
         "integrations": _integrations(predictor.callbacks),
-        "classes": len(model.names),
         **_model(torch_model, args),
+        **_network(torch_model),
+        "end2end": end2end,
     }
+
+
+def fits_data(runs: dict[str, Any], data: dict[str, Any], classes: bool = True) -> None:
+    """Check that the network is the one for a data set: else its speed is that of another one.
+
+    Args:
+        runs: settings that were read back.
+        data: ``channels`` and ``nc`` of the data set, as Ultralytics read its yaml.
+        classes: whether the classes count too; those of a checkpoint that predicts are its own.
+
+    Raises:
+        Refused: with status ``substituted``.
+    """
+    wanted = {"channels": data.get("channels", 3), **({"classes": data["nc"]} if classes else {})}
+    changed = [name for name, value in wanted.items() if runs[name] is not None and runs[name] != value]
+    if changed:
+        raise Refused("substituted", " ".join(effective.explain(name, wanted[name], runs[name]) for name in changed))
 
 
 def network(predictor: Any) -> Any:
@@ -174,12 +194,26 @@ def _model(model: Any, args: Any) -> dict[str, Any]:
     yaml, file = getattr(model, "yaml", None) or {}, str(args.model)
     weights = file.endswith(".pt")
     taken = str(check_yolov5u_filename(file, verbose=False)) if weights else file
+    scales = yaml.get("scales") or {}
     here = not weights and (os.path.exists(file) or os.path.exists(family(file)))
     return {
         "architecture": "from weights" if weights else "from file" if here else "of Ultralytics",
         "weights": "random" if not weights else "from file" if taken == file else f"from {os.path.basename(taken)}",
-        "scale": yaml.get("scale") or next(iter(yaml.get("scales") or ()), None),
+        "scale": (yaml.get("scale") or next(iter(scales))) if scales else None,
         "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def _network(model: Any) -> dict[str, Any]:
+    """What shapes the network beyond its name: the images that it takes, and its head."""
+    head = model.model[-1]
+    return {
+        "channels": channels(model),
+        "classes": getattr(head, "nc", None),
+        "head": type(head).__name__,
+        "reg_max": getattr(head, "reg_max", None),
+        "strides": [int(stride) for stride in model.stride],
+        "end2end": bool(getattr(head, "end2end", False)),
     }
 
 
@@ -210,7 +244,7 @@ def _autobatch(model: Any, imgsz: int, kind: str) -> int | str | None:
     try:
         return int(autobatch(model, imgsz))
     except Exception as error:
-        return f"{type(error).__name__}: {error}"[:160]
+        return one_line(f"{type(error).__name__}: {error}", 160)
     finally:
         logger.disabled = was
 

@@ -15,7 +15,7 @@ from ..data import training_images
 from ..refusal import Refused
 from ..session import Session, WindowComplete
 from . import layers, read_back
-from .ultralytics_model import model_file
+from .ultralytics_model import built, model_file, shape_of
 
 
 def precision(amp: str) -> dict[str, Any]:
@@ -90,10 +90,8 @@ def predictor_class(session: Session) -> type:
 
 def run(session: Session) -> None:
     """Predict until the session has seen enough."""
-    from ultralytics import YOLO
-
     case = session.case
-    file = model_file(case["model"])
+    file = model_file(case["model"], "predict", session.data)
     arguments = {
         **session.pins,
         **precision(case["amp"]),
@@ -109,7 +107,7 @@ def run(session: Session) -> None:
     }
     source = one_batch(session)
     predictor = predictor_class(session)(overrides=arguments)
-    predictor.setup_model(model=YOLO(file).model, verbose=False)
+    predictor.setup_model(model=built(case["model"], file, session.data), verbose=False)
     session.set_threads()
     first = first_call(predictor, source)
     session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
@@ -119,7 +117,9 @@ def run(session: Session) -> None:
 
     if not read_back.is_compiled(predictor.model):
         layers.mark(read_back.network(predictor), session)
-    session.ready(settings(), cycle=1)
+    runs = settings()
+    read_back.fits_data(runs, shape_of(session.data), classes=not file.endswith(".pt"))
+    session.ready(runs, cycle=1)
     predictor.timed = True
     try:
         while True:

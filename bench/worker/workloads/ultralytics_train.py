@@ -15,9 +15,10 @@ from ..data import training_images
 from ..devices import Device
 from ..refusal import Refused
 from ..session import Session, WindowComplete
+from ..text import one_line
 from . import agreement, layers, read_back, ultralytics_ranks
 from .training_works import TrainingWorks
-from .ultralytics_model import model_file
+from .ultralytics_model import building, model_file
 
 AMP = {"off": False, "on": True, "bf16": "bf16"}
 """What a case's ``amp`` is to Ultralytics; ``'bf16'`` came with 8.4.137."""
@@ -33,7 +34,7 @@ def overrides(session: Session) -> dict[str, Any]:
         **session.pins,
         "task": "detect",
         "mode": "train",
-        "model": model_file(case["model"]),
+        "model": model_file(case["model"], "train", session.data),
         "data": session.data,
         "device": session.device.asked,
         "amp": AMP[case["amp"]],
@@ -56,7 +57,8 @@ def trainer_class(session: Session, works: TrainingWorks) -> type:
 
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
             # The model's summary profiles it, for a tenth of a second and nothing that is measured.
-            return super().get_model(cfg, weights, verbose=False)
+            with building(session.case["model"], str(self.args.model)):
+                return super().get_model(cfg, weights, verbose=False)
 
         def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
             self.images = len(batch["img"])  # the last batch of an epoch may be smaller
@@ -133,6 +135,7 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
         _probe_autocast(session.case, trainer)
         settings = read_back.of_trainer(trainer, session.device)
         check_images(settings, session.data)
+        read_back.fits_data(settings, trainer.data)
         if session.compare_losses:
             agreement.check(trainer, session.device, session.checks)
             session.device.release()
@@ -215,7 +218,7 @@ def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
         with autocast(torch.bfloat16, device=trainer.device.type):
             pass
     except (RuntimeError, TypeError) as error:
-        reason = f"amp bf16 was asked: {' '.join(str(error).split())}."
+        reason = f"amp bf16 was asked: {one_line(str(error)).rstrip('.')}."
         raise Refused("unsupported", reason, axes=("mode", "device", "amp")) from error
 
 

@@ -1,0 +1,54 @@
+"""What a model is called where people read: its name, or the shortest path that tells its file from the others.
+
+An id or a record needs a name that never changes (:func:`bench.cases.case.model_name`); a reader of a page needs to see
+which of two ``best.pt`` it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+_labels: dict[str, str] = {}
+"""Of the models that this process shows; see :func:`show_together`."""
+
+
+def shortest(models: Iterable[str]) -> dict[str, str]:
+    """A label for each model: a name stays as it is, a file has as many of its last folders as tell it apart.
+
+    ``/a/run1/best.pt`` and ``/a/run2/best.pt`` are ``run1/best.pt`` and ``run2/best.pt``.
+    """
+    distinct = dict.fromkeys(models)
+    parts = {model: PurePosixPath(model).parts for model in distinct if "/" in model}
+    found = {model: model for model in distinct if "/" not in model}
+    for length in range(1, max(map(len, parts.values()), default=0) + 1):
+        ends = {model: "/".join(all_parts[-length:]).replace("//", "/") for model, all_parts in parts.items()}
+        counts = Counter([*ends.values(), *found.values()])
+        for model, end in ends.items():
+            if model not in found and (counts[end] == 1 or length >= len(parts[model])):
+                found[model] = end
+        parts = {model: all_parts for model, all_parts in parts.items() if model not in found}
+    return found
+
+
+def show_together(models: Iterable[str]) -> None:
+    """Tell which models stand together in what this process shows; later ones are added."""
+    _labels.update(shortest([*_labels, *models]))
+
+
+def label(model: str) -> str | None:
+    """The label of a model that was told of; None for another one."""
+    return _labels.get(model)
+
+
+def is_called(model: str, text: str, name: str) -> bool:
+    """Whether a user means a model by a text: its name, its path, or the end of that.
+
+    Args:
+        model: as a case has it.
+        text: what the user wrote.
+        name: of the model in ids.
+    """
+    end = f"/{text.removeprefix('./')}"
+    return text in (model, name, label(model)) or ("/" in model and model.endswith((end, f"{end}.yaml")))

@@ -1,0 +1,17 @@
+"""Text that comes from elsewhere, made fit for a terminal, a file and a page.
+
+The worker has the functions, since it may import nothing from here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.worker.text import clean, cleaned, last_shown, one_line, shorten
+
+__all__ = ["clean", "cleaned", "encode", "last_shown", "one_line", "shorten"]
+
+
+def encode(text: Any) -> bytes:
+    """Text as a file has it: UTF-8, without control characters but newline and tab."""
+    return clean(str(text)).encode()

@@ -1,0 +1,86 @@
+"""Errors of what the user gave, told apart from crashes: one clean sentence in place of a library's own message.
+
+:func:`explained` knows the messages in :data:`KNOWN`. Where the code knows what it looked at (a model file, a data
+yaml), it raises :class:`~.refusal.Refused` with :func:`told` itself. The whole message stays in the log.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .refusal import Refused
+from .text import clean, one_line
+
+WRONG_ADVICE = re.compile(
+    r"settings\.json"
+    r"|\byolo (settings|checks|train|val|predict|export|task|mode|detect)\b"
+    r"|\bpip3? (install|uninstall)|\bpython -m pip\b"
+    r"|\bYOLO\(|\bmodel\.(train|val|predict|export)\("
+    r"|\b(docs|hub|platform)\.ultralytics\.com|\bultralytics\.com/(hub|docs|help)"
+    r"|github\.com/ultralytics/\w+/(issues|blob|wiki)|community\.ultralytics"
+    r"|^(please )?(see|visit|refer to)\b.*https?://"
+    r"|^requirement[s:].*not found.*update"
+    r"|^verify yaml with http",
+    re.IGNORECASE,
+)
+"""Advice of Ultralytics that is wrong here: its settings are ours for the case, and it installs and fetches nothing."""
+
+SENTENCE = re.compile(r"(?<!i\.e\.)(?<!e\.g\.)(?<=[.!?])\s+|\s*\n\s*")
+SIGNS = re.compile("\\s*[\N{CROSS MARK}\N{WARNING SIGN}\N{ELECTRIC LIGHT BULB}\N{WHITE HEAVY CHECK MARK}]\ufe0f?")
+PREFIX = re.compile(r"^(ERROR|WARNING)\b:?\s*")
+
+
+class Known(NamedTuple):
+    """A message that is about what the user gave.
+
+    Attributes:
+        message: matches within the message, which is on one line.
+        status: of the case: ``unsupported`` or ``invalid``.
+        reason: one sentence; ``{name}`` stands for what the group of that name matched.
+        axes: fields of the case that decide it; see :class:`~.refusal.Refused`.
+    """
+
+    message: re.Pattern[str]
+    status: str
+    reason: str
+    axes: tuple[str, ...] = ()
+
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        re.compile(r"expected input\[.*\] to have (?P<wanted>\d+) channels, but got (?P<there>\d+) channels"),
+        "unsupported",
+        "The images have {there} channels and the network takes {wanted}: set channels: {there} in the data yaml, or "
+        "give images of {wanted} channels.",
+        ("model",),
+    ),
+)
+"""The first that matches counts."""
+
+
+def told(error: BaseException | str) -> str:
+    """A message on one line, without control characters and without advice that is wrong here (:data:`WRONG_ADVICE`).
+
+    An exception without a message is told by its type.
+    """
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error  # whose text is in quotes
+    text = PREFIX.sub("", SIGNS.sub("", clean(str(message))).strip())
+    sentences = [one_line(part) for part in SENTENCE.split(text) if part.strip()]
+    kept = [part for part in sentences if not WRONG_ADVICE.search(part)]
+    if not kept and sentences:  # all in one sentence: what comes before the advice
+        kept = [WRONG_ADVICE.split(sentences[0])[0].rstrip(" ,;:('\"")]
+    whole = ""
+    for part in kept:
+        ended = not whole or whole.endswith((".", "!", "?", ":", ",")) or not part[:1].isupper()  # a line goes on
+        whole += f"{'' if ended else '.'} {part}"
+    return one_line(whole) or type(error).__name__
+
+
+def explained(error: BaseException) -> Refused | None:
+    """The refusal that a known message means; None where it is not known, which makes it a crash."""
+    text = one_line(str(error))
+    for known in KNOWN:
+        if (found := known.message.search(text)) is not None:
+            return Refused(known.status, one_line(known.reason.format(**found.groupdict())), known.axes)
+    return None

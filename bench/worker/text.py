@@ -1,0 +1,67 @@
+"""Text that comes from elsewhere (messages, logs, names of files), made fit for a terminal, a file and a page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+LONGEST_REASON = 1500
+"""Characters of a reason: a page of text at most. The whole of it stands in the log."""
+
+ESCAPE = re.compile(
+    "(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # title of the window, link, ...
+    "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]?"  # colour, cursor, ...
+    "|\x1b[ -/]*[0-~]?"
+)
+"""Escape sequences of terminals as a whole (ECMA-48), cut ones too."""
+
+LINE_END = re.compile("\r+\n|[\r\v\f\x85\u2028\u2029]")
+CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+SURROGATE = re.compile("[\ud800-\udfff]")
+SUSPECT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+SENTENCE_END = re.compile(r"[.!?](?=\s)")
+
+
+def clean(text: str) -> str:
+    """Text without control characters but newline and tab, and without what UTF-8 cannot carry.
+
+    Escape sequences go as a whole, so that no ``[34m`` is left of a colour.
+    """
+    if not SUSPECT.search(text):
+        return text
+    text = CONTROL.sub("", LINE_END.sub("\n", ESCAPE.sub("", text)))
+    return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def cleaned(value: Any) -> Any:
+    """The same of every text in a value such as JSON has, keys included."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key) if isinstance(key, str) else key: cleaned(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [cleaned(item) for item in value]
+    return value
+
+
+def last_shown(text: str) -> str:
+    """Output of a process as a terminal shows it at the end: of a progress bar that redraws its line, the last one."""
+    return clean(re.sub(r"[^\n]*\r(?=[^\r\n])", "", text))
+
+
+def shorten(text: str, most: int = LONGEST_REASON) -> str:
+    """Text of at most ``most`` characters; a longer one ends after a sentence, else after a word, with an ellipsis."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - 2]
+    sentences = [found.end() for found in SENTENCE_END.finditer(text[: most - 1])]
+    if sentences and sentences[-1] > most // 2:
+        return f"{text[: sentences[-1]]} …"
+    words, space, _ = kept.rpartition(" ")
+    return f"{words if space and len(words) > most // 2 else kept} …"
+
+
+def one_line(text: str, most: int = LONGEST_REASON) -> str:
+    """Clean text on one line, single spaces between its words, of at most ``most`` characters."""
+    return shorten(" ".join(clean(text).split()), most)
