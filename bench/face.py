@@ -80,6 +80,16 @@ def _same_data(record: Record, now: dict[str, Any]) -> bool:
     return same and datetime.fromisoformat(record.started).timestamp() + 1 >= now.get("newest", 0.0)
 
 
+def _same_model(record: Record) -> bool:
+    """Whether the model of a record is as it was then: its file, where it has one, was not changed since."""
+    model = Path(record.case.model)
+    try:
+        changed = model.stat().st_mtime if model.is_absolute() else 0.0
+    except OSError:  # it is gone, which is told where it is looked for
+        changed = 0.0
+    return datetime.fromisoformat(record.started).timestamp() + 1 >= changed
+
+
 class OutOfTime(Exception):
     """The time budget is over before a search began."""
 
@@ -289,6 +299,7 @@ class Face:
             and record.machine.fingerprint == machine().fingerprint
             and record.environment == self.interpreter.environment
             and measured_alike(record, self._conditions)
+            and _same_model(record)
         )
 
     @functools.cached_property

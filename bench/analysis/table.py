@@ -112,6 +112,9 @@ WHOLE = (
     "threads",
 )
 
+MADE = "coco-like"
+"""How the names of data sets begin that are made on the spot."""
+
 PHASES = ("preprocess", "forward", "backward", "optimizer")
 """Parts of a training step of which the table has the shares, as :attr:`Record.phases` names them."""
 
@@ -332,7 +335,22 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
     table = pd.DataFrame(rows, columns=list(COLUMNS), index=pd.Index(places, dtype="int64"))
     table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
     table[list(WHOLE)] = table[list(WHOLE)].astype("Int64")
+    _tell_data_apart(table)
     return table
+
+
+def _tell_data_apart(table: pd.DataFrame) -> None:
+    """Put the fingerprint into ``setup`` where several data sets of a user have one name, so that none hides another.
+
+    A row without data belongs to the data set of its run.
+    """
+    own = table[table["data"].notna() & ~table["setup"].str.startswith(MADE)]
+    for setup, rows in own.groupby("setup"):
+        if rows["data"].nunique() > 1:
+            of_run = rows.drop_duplicates("run").set_index("run")["data"]
+            alike = table["setup"] == setup
+            for place, data in table[alike]["data"].fillna(table["run"].map(of_run)).dropna().items():
+                table.loc[place, "setup"] = data + str(setup).removeprefix(data.rpartition(" ")[0])
 
 
 def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:

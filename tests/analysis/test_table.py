@@ -181,6 +181,25 @@ def test_processes_on_other_data_of_the_same_name_are_another_row() -> None:
     assert table["marks"].tolist() == ["a repeat failed", ""]
 
 
+def test_two_data_sets_of_one_name_do_not_hide_each_other() -> None:
+    recipe = make_recipe(data="/home/me/mine.yaml")
+    before, after = (Data(name="mine.yaml", fingerprint=digits * 6, images=64) for digits in ("0a", "0b"))
+
+    def of(run: str, data: Data | None, **changes: object) -> Record:
+        return make_record(run=run, recipe=recipe, data=data, **changes)
+
+    alone = frame([of("a", before), of("b", before)])
+    assert alone["setup"].nunique() == 1 and "0a0a" not in alone["setup"][0]
+    assert len(latest(alone)) == 1
+    table = frame([of("a", before), of("b", after), of("b", None, batch=4, status="failed")])
+    assert len(latest(table)) == 3
+    assert [setup.partition(",")[0] for setup in table["setup"]] == [
+        "mine.yaml 0a0a0a0a0a0a",
+        "mine.yaml 0b0b0b0b0b0b",
+        "mine.yaml 0b0b0b0b0b0b",
+    ]
+
+
 def only_of(records: list[Record]) -> dict[str, object]:
     table = frame(records)
     assert len(table) == 1

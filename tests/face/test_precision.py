@@ -1,13 +1,14 @@
 """Adding processes until every interval is narrow enough, with workers that are played."""
 
 import math
+import os
 
 import msgspec
 import pytest
 
 from bench.analysis.uncertainty import rate_of
 from bench.errors import WrongUse
-from bench.face import MOST_PROCESSES, PRECISION_PROCESSES, _same_data
+from bench.face import MOST_PROCESSES, PRECISION_PROCESSES, _same_data, _same_model
 from bench.records import store
 from bench.records.record import Data, Origin
 from tests.builders import make_record
@@ -158,6 +159,16 @@ def test_what_was_measured_on_other_data_of_the_same_name_is_measured_again(face
     measure_all(second)
     records, _ = store.read([second.store.folder])
     assert len({record.data.fingerprint for record in [*first.run.records, *records]}) == 2
+
+
+def test_a_model_file_is_the_same_where_it_was_not_changed_since(tmp_path):
+    file = tmp_path / "best.pt"
+    file.write_bytes(b"weights")
+    record = make_record(model=str(file), started="2026-11-22T18:45:14+00:00")
+    for changed, same in ((1795373114.5, True), (1795373120.0, False)):
+        os.utime(file, (changed, changed))
+        assert _same_model(record) is same
+    assert _same_model(make_record()) is True
 
 
 @pytest.mark.parametrize(
