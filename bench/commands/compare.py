@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from bench import output
 from bench.commands.shared import Format, read_records, say
 from bench.durations import parse_percent
 from bench.errors import BenchError, Exit, NotComparable, NothingMeasured, WrongUse
@@ -47,6 +48,7 @@ def compare(
     if a.exists() and a.resolve() == b.resolve():
         raise WrongUse(f"A and B are the same run, {a}: name two.")
     found = historical(_of_one_machine(a), _of_one_machine(b))
+    output.data_follow()
     print(render(found, format.value).rstrip("\n"))
     if not found.compared:
         raise _nothing(found, a, b)

@@ -17,7 +17,7 @@ def conditions() -> Conditions:
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     plugged = battery.power_plugged if battery else None  # psutil may know of a battery, and not of its plug
     try:
-        governor: str | None = GOVERNOR.read_text().strip()
+        governor: str | None = GOVERNOR.read_text(encoding="utf-8").strip()
     except OSError:
         governor = None
     return Conditions(

@@ -18,7 +18,9 @@ from bench.records.record import Machine
 def _sysctl(name: str) -> str:
     """A value of macOS' sysctl, or an empty string."""
     try:
-        return subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5).stdout.strip()
+        return subprocess.run(
+            ["sysctl", "-n", name], capture_output=True, encoding="utf-8", errors="replace", timeout=5
+        ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         return ""
 
@@ -30,7 +32,7 @@ def cpu_name() -> str:
         if name:
             return name
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return " ".join(line.partition(":")[2].split())
     except OSError:

@@ -57,7 +57,9 @@ def told_by(path: str) -> Software:
 def said_by(command: Sequence[str | Path]) -> str:
     """What a small program of the system prints; empty where it is not there or fails."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=True
+        ).stdout
     return ""
 
 

@@ -144,7 +144,7 @@ def _build(resolved: Resolved, partial: Path, failure: str) -> Path:
     arguments = ["pip", "install", "--python", str(_python(place)), "--no-deps", "--requirements", "-"]
     uv.call(arguments, partial, failure, "".join(f"{requirement}\n" for requirement in resolved.requirements))
     written = partial / PACKAGES
-    written.write_text("".join(f"{package}\n" for package in resolved.packages))
+    written.write_text("".join(f"{package}\n" for package in resolved.packages), encoding="utf-8")
     os.replace(written, place / PACKAGES)
     return place
 
@@ -158,7 +158,7 @@ def _complete(environment: Path) -> Built | None:
     """An environment, if it was built to its end and the Python that it was made from is still there."""
     python = _python(environment)
     try:
-        packages = (environment / PACKAGES).read_text().split()
+        packages = (environment / PACKAGES).read_text(encoding="utf-8").split()
     except OSError:
         return None
     return Built(str(python), tuple(packages)) if os.access(python, os.X_OK) else None

@@ -62,7 +62,9 @@ def installed(interpreter: Interpreter) -> Installed:
     """
     try:
         command = [interpreter.path, "-c", LIST]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables(), check=True)
+        answer = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=60, env=variables(), check=True
+        )
         told = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()

@@ -87,7 +87,9 @@ def ask(path: str, word: str) -> dict[str, Any]:
     """
     try:
         command = [path, str(ENTRY), word]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables(), check=True)
+        answer = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=60, env=variables(), check=True
+        )
         told: dict[str, Any] = json.loads(answer.stdout.strip().rpartition("\n")[2])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()

@@ -47,7 +47,7 @@ def made_once(
 @contextlib.contextmanager
 def _alone(lock: Path, wait: Callable[[], None]) -> Iterator[None]:
     """Keep other runs out for a while; the system lets them in if this one dies. ``wait`` is called before waiting."""
-    with lock.open("w") as file:
+    with lock.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

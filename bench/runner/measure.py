@@ -148,7 +148,7 @@ def _after(worker: Worker, moment: float | None) -> float | None:
 def oom_kills() -> int:
     """How many processes the kernel has killed for want of memory since it started; 0 where it does not tell."""
     try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
+        for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     except OSError:

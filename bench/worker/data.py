@@ -53,7 +53,7 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
     pool = base / "pool"
     if not (pool / "pool.json").exists():
         _into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
-    fingerprint = json.loads((pool / "pool.json").read_text())["fingerprint"]
+    fingerprint = json.loads((pool / "pool.json").read_text(encoding="utf-8"))["fingerprint"]
     counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
     listing = base / f"n{counts['train']:06d}-{counts['val']:06d}"
     if not (listing / "data.yaml").exists():
@@ -139,7 +139,7 @@ def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None
         (folder / "labels" / f"{index:04d}.txt").write_bytes(labels)
         digest.update(image + labels)
     facts = {"seed": seed, "images": POOL_IMAGES, "fingerprint": digest.hexdigest()[:12]}
-    (folder / "pool.json").write_text(json.dumps(facts))
+    (folder / "pool.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _size(index: int) -> tuple[int, int]:
@@ -191,6 +191,8 @@ def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int])
         for kind in ("images", "labels"):
             (folder / name / kind).symlink_to(pool / kind, target_is_directory=True)
         lines = [str(place / name / "images" / f"{i % POOL_IMAGES:04d}.jpg") for i in range(count)]
-        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
     names = "".join(f"  {i}: class{i}\n" for i in range(CLASSES))
-    (folder / "data.yaml").write_text(f"path: {place}\ntrain: train.txt\nval: val.txt\nnames:\n{names}")
+    (folder / "data.yaml").write_text(
+        f"path: {place}\ntrain: train.txt\nval: val.txt\nnames:\n{names}", encoding="utf-8", errors="surrogateescape"
+    )

@@ -35,7 +35,7 @@ def one_batch(session: Session) -> Path:
 
     files = image_files(check_det_dataset(session.data)["train"])
     listing = Path(session.scratch) / "batch.txt"
-    listing.write_text("\n".join(files[: session.case["batch"]]) + "\n")
+    listing.write_text("\n".join(files[: session.case["batch"]]) + "\n", encoding="utf-8", errors="surrogateescape")
     return listing
 
 
