@@ -130,7 +130,51 @@ class Descriptor(io.FileIO):
         return len(data)
 
 
-def prepare(raising: bool = True) -> list[Descriptor]:
+class Streams:
+    """Standard output and standard error as they were taken over.
+
+    Attributes:
+        replaced: by name, the stream that was there and the one in its place.
+    """
+
+    def __init__(self) -> None:
+        self.replaced: dict[str, tuple[TextIO, TextIO]] = {}
+        self._descriptors: list[Descriptor] = []
+
+    def replace(self, name: str, raising: bool) -> None:
+        """Put a stream of ours in the place of one of ``sys``, if that is a file of the system."""
+        stream = getattr(sys, name)
+        if type(stream) is not io.TextIOWrapper:
+            return
+        raw = getattr(stream.buffer, "raw", stream.buffer)  # there is no buffer with PYTHONUNBUFFERED
+        if type(raw) is not io.FileIO:
+            return
+        stream.flush()
+        descriptor = Descriptor(stream.fileno(), raising, stream)
+        ours = _text(descriptor, stream, flushing=not raising)
+        setattr(sys, name, ours)
+        self.replaced[name] = stream, ours
+        self._descriptors.append(descriptor)
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why output could not be written; None where all of it was."""
+        return next((one.failure for one in self._descriptors if one.failure is not None), None)
+
+    def restore(self) -> None:
+        """Write what is in buffers, and put back the streams that were there."""
+        for name, (theirs, ours) in self.replaced.items():
+            ours.flush()
+            if getattr(sys, name) is ours:
+                setattr(sys, name, theirs)
+
+
+def status(failure: OSError) -> int:
+    """The exit status of a command whose output could not be written."""
+    return BROKEN_PIPE if failure.errno == errno.EPIPE else int(Exit.WRONG_USE)
+
+
+def prepare(raising: bool = True) -> Streams:
     """Make standard output and standard error degrade where they would raise.
 
     Streams that are something else than a file of the system (a test's, a notebook's) stay as they are.
@@ -140,31 +184,22 @@ def prepare(raising: bool = True) -> list[Descriptor]:
             :class:`OutputFailed`; both pass through libraries that take a broken pipe for a failure (exit status 1).
 
     Returns:
-        The descriptors that were taken over.
+        What was taken over.
     """
     _fill_closed()
-    found = []
+    streams = Streams()
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if type(stream) is not io.TextIOWrapper:
-            continue
-        raw = getattr(stream.buffer, "raw", stream.buffer)  # there is no buffer with PYTHONUNBUFFERED
-        if type(raw) is not io.FileIO:
-            continue
-        stream.flush()
-        descriptor = Descriptor(stream.fileno(), raising, stream)
-        setattr(sys, name, _text(descriptor, stream))
-        found.append(descriptor)
-    return found
+        streams.replace(name, raising)
+    return streams
 
 
-def _text(descriptor: Descriptor, like: io.TextIOWrapper) -> TextIO:
-    """A text stream over a descriptor, with the encoding and the buffering of another one."""
+def _text(descriptor: Descriptor, like: io.TextIOWrapper, flushing: bool) -> TextIO:
+    """A text stream over a descriptor, with the encoding and the buffering of another one, or flushed every line."""
     return io.TextIOWrapper(
         descriptor if like.write_through else io.BufferedWriter(descriptor),
         encoding=like.encoding,
         errors=READABLE,
-        line_buffering=like.line_buffering,
+        line_buffering=like.line_buffering or flushing,
         write_through=like.write_through,
     )
 

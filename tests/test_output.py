@@ -98,9 +98,9 @@ def test_output_without_raising_is_dropped_and_told():
     os.close(read)
     code = (
         "from bench import output; import sys\n"
-        "first, _ = output.prepare(raising=False)\n"
+        "streams = output.prepare(raising=False)\n"
         "print('x'); sys.stdout.flush(); print('y'); sys.stdout.flush()\n"
-        "print(repr(first.failure), file=sys.stderr)\n"
+        "print(repr(streams.failure), file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
