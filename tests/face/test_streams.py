@@ -94,3 +94,43 @@ def test_streams_that_are_closed_from_the_start(closed):
     shell = " ".join(f"{number}>&-" for number in closed.split())
     command = f"{sys.executable} -m bench --version {shell}"
     assert subprocess.run(["sh", "-c", command], cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+
+# pytest bench/
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Runs ``pytest bench/ --plan`` into a given standard output: exit status, and standard error."""
+
+    def run(stdout, *arguments, **variables):
+        small = ("--profile", "smoke", "--device", "cpu", "--model", "yolov8n", "--plan", "-p", "no:cacheprovider")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "bench/", *small, *arguments],
+            cwd=ROOT,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "YOLOPACE_CACHE": str(tmp_path), **variables},
+            check=False,
+        )
+        return done.returncode, done.stderr.decode()
+
+    return run
+
+
+def test_pytest_into_a_closed_pipe(plan, unread):
+    assert plan(unread) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_pytest_onto_a_full_disk(plan):
+    with open("/dev/full", "wb") as full:
+        code, err = plan(full)
+    assert (code, err) == (2, "yolopace: the output could not be written: No space left on device.\n")
+
+
+@pytest.mark.parametrize("variables", [C_LOCALE, {"PYTHONIOENCODING": "gbk"}])
+def test_pytest_in_every_locale(plan, tmp_path, variables):
+    with open(tmp_path / "out", "wb") as file:
+        assert plan(file, **variables) == (0, "")
+    assert b"train-yolov8n-cpu-fp32-" in (tmp_path / "out").read_bytes()
