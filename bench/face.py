@@ -212,6 +212,8 @@ class Face:
             phase_limit=self.phase_limit,
             finished=self.finished,
         )
+        if wrong := calibration.complaint(calibration_folder(), machine().fingerprint):
+            self.note(wrong)
         self._next_refresh = time.monotonic() + LIVE_AFTER
 
     def _as_planned(self) -> list[Planned]:

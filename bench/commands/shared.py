@@ -119,6 +119,8 @@ def read_records(
     if not records and needed:
         raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
     here = machine().fingerprint
+    if complaint := calibration.complaint(calibration_folder(), here):
+        say(complaint)
     return calibration.stamped(records, calibration.read(calibration_folder(), here), here), complaints
 
 

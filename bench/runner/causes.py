@@ -7,10 +7,11 @@ import errno
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.errors import WrongUse
+from bench.errors import WrongUse, kept
 
 
 class Cause(NamedTuple):
@@ -133,6 +134,7 @@ SIGNALS = {
 KILLED = "The system ends a process so where memory runs out, and job schedulers do: its log and theirs say which."
 
 UNKNOWN = "The cause is not known"
+SYNTAX = "This Python is too old, or the file it ran is damaged: use Python 3.10 or later."
 
 
 LAST_ERROR = re.compile(r"[\w.]*(Error|Exception|Refused)\b.*")
@@ -224,6 +226,41 @@ def of_end(code: int, text: str) -> str:
         text: what it printed.
     """
     return of_signal(code) or recognised(text) or (KILLED if code == -signal.SIGKILL else "")
+
+
+def unknown(text: str) -> str:
+    """A sentence for a process that ended for no known cause; what it printed is kept in a file."""
+    printed = f", and what it printed is {kept(text, 'log')}" if text.strip() else ": it printed nothing"
+    return f"{UNKNOWN}{printed}."
+
+
+def of_call(error: Exception) -> str:
+    """Why a short call of another program gave no answer: the detail in brackets, and what is behind it.
+
+    Args:
+        error: of :mod:`subprocess`, of the system, or of reading what the program printed.
+    """
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"(nothing in {error.timeout:g} s)."
+    if isinstance(error, OSError):
+        return f"({error.strerror or error}). {BY_CODE.get(errno.errorcode.get(error.errno or 0, ''), UNKNOWN + '.')}"
+    if not isinstance(error, subprocess.CalledProcessError):
+        return f"(what it printed cannot be read: {error})."
+    said = str(error.stderr or "")
+    last = (said.strip().splitlines() or [f"it {describe_exit(error.returncode)}"])[-1].rstrip(".")
+    if "SyntaxError" in last:
+        return f"({last}). {SYNTAX}"
+    return f"({last}). {of_end(error.returncode, said) or unknown(said)}"
+
+
+def describe_exit(code: int) -> str:
+    """``was killed by SIGKILL`` or ``ended with exit status 3``."""
+    if code < 0:
+        try:
+            return f"was killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was killed by signal {-code}"
+    return f"ended with exit status {code}"
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import msgspec
 from bench import __version__
 from bench.errors import WrongUse
 from bench.records.record import Environment
+from bench.runner import causes
 from bench.runner.paths import cache_folder
 
 ENTRY = Path(__file__).resolve().parents[1] / "worker" / "entry.py"
@@ -92,8 +93,7 @@ def ask(path: str, word: str) -> dict[str, Any]:
         )
         told: dict[str, Any] = json.loads(answer.stdout.strip().rpartition("\n")[2])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise WrongUse(f"python {path} does not answer ({said[-1] if said else error}): use Python 3.10+.") from error
+        raise WrongUse(f"python {path} does not answer {causes.of_call(error)}") from error
     return told
 
 

@@ -17,6 +17,7 @@ from bench.machine.fingerprint import machine
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
+from bench.runner import causes
 from bench.runner.launcher import Launcher, scratch_folder
 from bench.runner.paths import cache_folder, calibration_folder
 from bench.runner.several import Meeting, impossible, several
@@ -112,7 +113,9 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
                 reached.setdefault(phase, event["at"])  # a window that is measured again is no warm-up
         ended = events["ended"]
         patience = 5.0
-        result = seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
+        result = seen(
+            Outcome(Status(ended["status"]), explained(ended["status"], ended["reason"]), tuple(ended["axes"]))
+        )
         # Where one rank was killed, the others lose their connection, and may be the first to say so.
         if together and result.outcome.status is Status.FAILED and oom_kills() > job.get("oom_kills", 0):
             reason = f"The system ran out of memory while {PHASES[phase]} and killed a rank."
@@ -127,7 +130,10 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
             result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
         else:
-            result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}."))
+            text = worker.output()
+            last = "its last output is in the record" if text else "it printed nothing"
+            cause = causes.of_end(error.code, text) or f"{causes.UNKNOWN}: {last}."
+            result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}. {cause}"))
         result.died = phase
     except KeyboardInterrupt:
         raise Interrupted(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from None
@@ -138,6 +144,12 @@ def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_l
             worker.end(0.0)
             raise Interrupted(result) from None
     return result
+
+
+def explained(status: str, reason: str) -> str:
+    """A worker's reason for a failure, with the remedy where the cause is one that the system has."""
+    remedy = causes.recognised(reason) if status == Status.FAILED.value else ""
+    return f"{reason} {remedy}" if remedy and remedy not in reason else reason
 
 
 def _after(worker: Worker, moment: float | None) -> float | None:

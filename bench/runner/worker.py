@@ -13,6 +13,8 @@ import struct
 import time
 from typing import IO, Any, Protocol
 
+from bench.runner.causes import describe_exit
+
 LOG_TAIL = 4000
 """Characters of a worker's output that are kept for the record of a failure."""
 
@@ -62,16 +64,6 @@ class Died(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(describe_exit(code))
         self.code = code
-
-
-def describe_exit(code: int) -> str:
-    """``was killed by SIGKILL`` or ``ended with exit status 3``."""
-    if code < 0:
-        try:
-            return f"was killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"was killed by signal {-code}"
-    return f"ended with exit status {code}"
 
 
 class Worker:

@@ -375,3 +375,19 @@ def test_the_last_run_is_the_newest_of_the_machine_whatever_it_is_called(tmp_pat
     assert runs(tmp_path) == ["zebra", "mango", "apple", "other"]
     assert resolve_run(tmp_path, "last", here.fingerprint) == "apple"
     assert resolve_run(tmp_path, "other", here.fingerprint) == "other"
+
+
+def test_a_folder_in_which_nothing_was_written_goes_with_the_one_that_was_made_for_it(tmp_path):
+    store = Store(tmp_path / "results", "r1", new=True)
+    assert store.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_before_stays(tmp_path):
+    (tmp_path / "results" / "r0").mkdir(parents=True)
+    assert Store(tmp_path / "results", "r1", new=True).discard()
+    assert [folder.name for folder in (tmp_path / "results").iterdir()] == ["r0"]
+    store = Store(tmp_path / "results", "r0")
+    (store.folder / "mine").write_text("")
+    assert not store.discard()
+    assert (store.folder / "mine").exists()

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bench.runner import worker
+from bench.runner.causes import KILLED, UNKNOWN
 from bench.runner.measure import measure
 from tests.runner.conftest import plan
 
@@ -29,9 +30,12 @@ def test_a_measured_case_keeps_its_steps_and_settings(launcher):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("killed", "The worker was killed by SIGKILL while warming up."),
-        ("segfault", "The worker was killed by SIGSEGV while warming up."),
-        ("exits", "The worker ended with exit status 3 while warming up."),
+        ("killed", f"The worker was killed by SIGKILL while warming up. {KILLED}"),
+        ("segfault", f"The worker was killed by SIGSEGV while warming up. {UNKNOWN}: it printed nothing."),
+        (
+            "exits",
+            f"The worker ended with exit status 3 while warming up. {UNKNOWN}: its last output is in the record.",
+        ),
         ("broken", "ValueError: no."),
     ],
 )
@@ -84,7 +88,7 @@ def test_the_rest_of_an_epoch_is_recorded(launcher):
     ("model", "why"),
     [
         ("hangs-in-rest", "Still validating after 0.5 s."),
-        ("dies-in-rest", "The worker was killed by SIGKILL while validating."),
+        ("dies-in-rest", f"The worker was killed by SIGKILL while validating. {KILLED}"),
         ("fails-in-rest", "OSError: no space left."),
     ],
 )
@@ -112,7 +116,7 @@ def test_what_a_worker_started_dies_with_it(launcher, monkeypatch):
     start = launcher.start
     monkeypatch.setattr(launcher, "start", lambda job: started.append(start(job)) or started[-1])
     monkeypatch.setattr(worker, "GLANCE", 0.1)
-    assert outcome_of(launcher, "leaves-a-child")[1] == "The worker was killed by SIGKILL while warming up."
+    assert outcome_of(launcher, "leaves-a-child")[1] == f"The worker was killed by SIGKILL while warming up. {KILLED}"
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:  # its members are reaped by init, which takes a moment
         try:
