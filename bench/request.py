@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES, parse_values
+from bench.cases.axes import AXES, nameable, parse_values
 from bench.cases.matrix import Planned, Profile, expand, profile
 from bench.errors import WrongUse
 from bench.machine.fingerprint import devices
@@ -92,7 +92,7 @@ def find_data(data: str, interpreter: Interpreter) -> str:
         return "coco-like"
     path = Path(data)
     if path.is_file():
-        return str(path.resolve())
+        return nameable("data", str(path.resolve()))
     if data.removesuffix(".yaml") in interpreter.datasets:
         return f"{data.removesuffix('.yaml')}.yaml"
     raise WrongUse(f"data {data!r}: there is no such file, and Ultralytics brings no data set of that name.")

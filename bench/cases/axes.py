@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,27 @@ def _whole(name: str, least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def nameable(what: str, path: str) -> str:
+    """A path that can stand in a record; raises :class:`WrongUse` for one that is no text, which JSON cannot hold."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        remedy = "rename it, or make a link to it" if encoding == "utf-8" else "set LC_ALL=C.UTF-8"
+        shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
+        raise WrongUse(
+            f"{what} '{shown}': its name is no text in {encoding}, so no record can name it: {remedy}."
+        ) from None
+    return path
+
+
 def parse_model(text: str) -> str:
     """A model name such as ``yolov8n`` (its yaml, random weights), or a ``.pt`` or ``.yaml`` file."""
     path = Path(text)
     if len(path.name) > LONGEST_NAME:
         raise WrongUse(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
     if path.suffix in (".yaml", ".yml", ".pt") and path.exists():
-        return str(path.resolve())
+        return nameable("model", str(path.resolve()))
     if path.name != text or path.suffix == ".yml":
         raise WrongUse(f"model {text!r}: there is no such file.")
     name = text.removesuffix(".yaml")

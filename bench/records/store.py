@@ -142,8 +142,21 @@ def _made(results: Path, run: str, new: bool) -> Path:
 
 def encoded(record: msgspec.Struct) -> bytes:
     """A record as its file has it: a line a field, and a line a list of numbers."""
-    text = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    try:
+        content = msgspec.json.encode(record)
+    except UnicodeEncodeError:  # a name of a file that is no text, in a reason or in a log
+        content = msgspec.json.encode(_as_text(msgspec.to_builtins(record)))
+    text = msgspec.json.format(content, indent=1)
     return NUMBERS.sub(lambda found: b" ".join(found[0].split()), text) + b"\n"
+
+
+def _as_text(value: Any) -> Any:
+    """A value whose texts hold ``\\udcff`` and the like, which JSON cannot, written out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(item) for key, item in value.items()}
+    return [_as_text(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def write_whole(path: Path, content: bytes) -> None:

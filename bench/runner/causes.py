@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import resource
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -159,7 +160,8 @@ def recognised(text: str) -> str:
 def _of_line(line: str, anywhere: bool = False) -> str:
     for cause in CAUSES:
         if (cause.anywhere or not anywhere) and cause.signs.search(line):
-            return cause.remedy
+            # The loader says the same where the address space is used up and where nothing may be executed.
+            return MEMORY if cause.remedy == NO_EXECUTION and _address_space_limited() else cause.remedy
     if anywhere:
         return ""
     if library := LIBRARY.search(line):
@@ -167,6 +169,11 @@ def _of_line(line: str, anywhere: bool = False) -> str:
     if module := MODULE.search(line):
         return f"The Python package {module[1].partition('.')[0]} is missing: install it in that environment."
     return ""
+
+
+def _address_space_limited() -> bool:
+    """Whether this process, and so what it started, has a limit of its address space (``ulimit -v``)."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _missing_library(name: str) -> str:

@@ -99,7 +99,7 @@ def ask(path: str, word: str) -> dict[str, Any]:
 
 def config_folder(interpreter: Interpreter) -> Path:
     """Folder for Ultralytics' settings and label caches, one an interpreter: versions do not rewrite each other's."""
-    key = hashlib.sha256(interpreter.path.encode()).hexdigest()[:8]
+    key = hashlib.sha256(os.fsencode(interpreter.path)).hexdigest()[:8]
     folder = cache_folder() / "config" / f"ultralytics-{interpreter.environment.ultralytics}-{key}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -134,3 +134,15 @@ def test_pytest_in_every_locale(plan, tmp_path, variables):
     with open(tmp_path / "out", "wb") as file:
         assert plan(file, **variables) == (0, "")
     assert b"train-yolov8n-cpu-fp32-" in (tmp_path / "out").read_bytes()
+
+
+@pytest.mark.parametrize(("option", "file"), [("--model", "caf\udce9.pt"), ("--data", "caf\udce9.yaml")])
+def test_a_file_whose_name_is_no_text_is_refused(plan, tmp_path, option, file):
+    if sys.platform == "darwin":
+        pytest.skip("the file system of macOS has no such names")
+    (tmp_path / file).write_text("")
+    with open(tmp_path / "out", "wb") as out:
+        code, err = plan(out, option, tmp_path / file)
+    shown = file.replace("\udce9", "\\udce9")
+    assert code == 2
+    assert f"yolopace: {option[2:]} '{tmp_path}/{shown}': its name is no text in utf-8, so no record can name it" in err

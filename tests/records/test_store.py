@@ -391,3 +391,11 @@ def test_what_was_there_before_stays(tmp_path):
     (store.folder / "mine").write_text("")
     assert not store.discard()
     assert (store.folder / "mine").exists()
+
+
+def test_names_that_are_no_text_are_written_out(store: Store) -> None:
+    record = make_record(log="cannot read caf\udce9.jpg", effective={"caf\udce9": ["\udcff", 1]})
+    assert store.save(record) == ""
+    [saved], _ = read([store.folder])
+    assert saved.log == "cannot read caf\\udce9.jpg"
+    assert saved.effective == {"caf\\udce9": ["\\udcff", 1]}

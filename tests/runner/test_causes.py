@@ -70,6 +70,11 @@ def test_what_is_recognised(text, remedy):
     assert causes.recognised(text) == remedy
 
 
+def test_a_library_that_finds_no_address_space(monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda limit: (600_000, 600_000))
+    assert causes.recognised("ImportError: libx.so: failed to map segment from shared object") == causes.MEMORY
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
