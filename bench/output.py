@@ -167,7 +167,6 @@ class Streams:
             ours.flush()
             if getattr(sys, name) is ours:
                 setattr(sys, name, theirs)
-        _fill_closed()
 
 
 def status(failure: OSError) -> int:
