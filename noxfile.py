@@ -44,11 +44,9 @@ def lowest(session: nox.Session) -> None:
 
     An older torch takes gigabytes and is measured, not imported, by the suite: compat tries those.
     """
-    torch = [
-        line for line in Path("constraints.txt").read_text(encoding="utf-8").splitlines() if line.startswith("torch")
-    ]
+    lines = Path("constraints.txt").read_text(encoding="utf-8").splitlines(keepends=True)
     held = Path(session.create_tmp(), "torch.txt")
-    held.write_text("\n".join(torch), encoding="utf-8")
+    held.write_text("".join(line for line in lines if line.startswith("torch")), encoding="utf-8")
     session.install("--resolution", "lowest-direct", "--constraint", str(held), "--editable", ".[headless]")
     session.run("python", "-m", "bench", "--help", silent=True)
     session.run("python", "-m", "pytest", *FAST, *session.posargs)
