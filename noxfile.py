@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.10.9"
@@ -13,6 +15,9 @@ CONSTRAINTS = ("--constraint", "constraints.txt")
 CHECKED = ("bench", "tests", "noxfile.py")
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """Two processes: most tests of the real thing wait for one core. Fixtures of a file that cost seconds are shared."""
+
+FAST = ("--ignore=tests/spine", "--ignore=tests/effective", "--ignore=tests/face")
+"""Leaves out the tests that run real Ultralytics for minutes."""
 
 
 @nox.session
@@ -31,6 +36,20 @@ def tests(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", *CHECKED)
     session.run("mypy")
     session.run("python", "-m", "pytest", *SIDE_BY_SIDE, *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the fast tests with the oldest versions that pyproject.toml allows; torch is that of constraints.txt.
+
+    An older torch takes gigabytes and is measured, not imported, by the suite: compat tries those.
+    """
+    lines = Path("constraints.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    held = Path(session.create_tmp(), "torch.txt")
+    held.write_text("".join(line for line in lines if line.startswith("torch")), encoding="utf-8")
+    session.install("--resolution", "lowest-direct", "--constraint", str(held), "--editable", ".[headless]")
+    session.run("python", "-m", "bench", "--help", silent=True)
+    session.run("python", "-m", "pytest", *FAST, *session.posargs)
 
 
 @nox.session

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from bench import __version__
+from bench import __version__, dependencies, output
 from bench.cases.axes import AXES
 from bench.cases.model_labels import show_together
 from bench.commands.bisect import bisect
@@ -32,7 +33,8 @@ from bench.commands.shared import (
     say,
 )
 from bench.commands.sweep import sweep
-from bench.errors import BenchError, Exit, NothingMeasured
+from bench.errors import BenchError, Exit, NothingMeasured, unforeseen
+from bench.runner import causes
 from bench.text import clean
 
 app = typer.Typer(
@@ -81,6 +83,7 @@ def table(
     ceilings, _ = read_ceilings(results, wanted)
     records, _ = read_records(results, needed=not ceilings, wanted=wanted)
     show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
+    output.data_follow()
     print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))
 
 
@@ -167,6 +170,7 @@ def compat(
     finally:  # what was seen until Ctrl-C is shown too, also of the environment that it stopped
         found = compatibility(tried)
         if tried:
+            output.data_follow()
             print(to_md(found).rstrip("\n"))
     if not found.measured:
         raise NothingMeasured("no case was measured in any environment: the table says why.")
@@ -185,12 +189,51 @@ def options(version: Annotated[bool, typer.Option("--version", help="Show the ve
 
 def main() -> None:
     """Run a command; every error is one sentence and an exit code."""
+    output.prepare()
+    try:
+        try:
+            _run()
+        finally:  # whatever happened: what fails at the interpreter's own end would have exit status 120
+            sys.stdout.flush()
+    except output.OutputFailed as failure:
+        say(f"yolopace: {failure.sentence}")
+        raise
+
+
+def _run() -> None:
     try:
         app()
     except BenchError as error:
         say(f"yolopace: {error}")
         raise SystemExit(int(error.code)) from None
     except OSError as error:  # a disk that is full, say: whatever else ended with 1 would pass for a regression
-        place = f" ({error.filename})" if error.filename else ""
-        say(f"yolopace: {error.strerror or error}{place}: mend that, and run it again.")
+        say(f"yolopace: {causes.of_error(error)}")
         raise SystemExit(int(Exit.WRONG_USE)) from None
+    except SystemExit as end:
+        if end.code == 1 and isinstance(end.__context__, BrokenPipeError):  # click's word for it; not our output's
+            _unexpected(end.__context__)
+        raise
+    except Exception as error:
+        _unexpected(error)
+
+
+def _unexpected(error: BaseException) -> NoReturn:
+    """One sentence on an error that nobody foresaw; the traceback goes to a file."""
+    if old := dependencies.outdated():
+        say(f"yolopace: {old}")
+        if "--help" in sys.argv[1:]:
+            print(_short_help())
+            raise SystemExit(int(Exit.FINE))
+    else:
+        say(f"yolopace: {causes.of_error(error) or unforeseen(error)}")
+    raise SystemExit(int(Exit.WRONG_USE))
+
+
+def _short_help() -> str:
+    """The commands, a line each: for where the library that writes the whole help is too old for it."""
+    lines = ["Usage: python -m bench COMMAND [OPTIONS]", "", str(app.info.help), "", "Commands:"]
+    for command in app.registered_commands:
+        assert command.callback is not None
+        about = (command.callback.__doc__ or "").strip().partition("\n")[0]
+        lines.append(f"  {command.name or command.callback.__name__:<10} {about}")
+    return "\n".join(lines)

@@ -6,84 +6,147 @@ pytest-benchmark's table and JSON are made from them.
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from bench import __version__
+from bench import __version__, output, plugins
 from bench.cases.axes import AXES
 from bench.cases.matrix import profiles
 from bench.ceilings import known, told
-from bench.errors import BenchError, Exit, WrongUse
+from bench.errors import BenchError, Exit, WrongUse, unforeseen
 from bench.face import Face, OutOfTime
 from bench.machine.fingerprint import machine
 from bench.progress import line, model_lines, plan_lines, rate, so_far
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.replay import replay
+from bench.runner import causes
 from bench.runner.estimate import from_history
 from bench.runner.run import Run
 from bench.text import clean, one_line
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """The options of a run."""
-    group = parser.getgroup("yolopace", "yolopace: what to measure")
+
+    def refuse(error: BenchError) -> NoReturn:
+        with _shown(pluginmanager):
+            print(f"yolopace: {error}", file=sys.stderr)
+        raise SystemExit(int(error.code))  # pytest.exit would be a traceback this early
+
+    try:
+        plugins.check_needed(pluginmanager)
+    except WrongUse as error:
+        refuse(error)
+    add = plugins.Options(parser, pluginmanager, refuse).add
     names = ", ".join(f"{name} ({found.about})" for name, found in profiles().items())
-    group.addoption("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
+    add("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
     for axis in AXES.values():
-        group.addoption(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
-    group.addoption("--per-device", action="store_true", help="batches are of each device, where a case has several")
-    group.addoption("--memory-limit", default="", metavar="SIZE", help="with --mode ceiling: what a process may take")
-    group.addoption("--granularity", default="1", metavar="N", help="with --mode ceiling: batches are multiples of it")
-    group.addoption("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: made on the spot")
-    group.addoption("--threads", default="0", metavar="N", help="CPU threads; default: what Ultralytics sets")
-    group.addoption("--with-val", action="store_true", help="time validation and the saving of a checkpoint too")
-    group.addoption("--energy", action="store_true", help="count joules too, over windows of 10 s and more")
-    group.addoption("--compare-losses", action="store_true", help="compare the first losses with the CPU's on cuda too")
-    group.addoption("--python", default="", metavar="PATH", help="the interpreter to measure; default: this one")
-    group.addoption("--results", default="results", metavar="DIR", help="where records go; default results")
-    group.addoption("--reports", default="reports", metavar="DIR", help="where the report goes; default reports")
-    group.addoption("--epoch-images", default="0", metavar="N", help="epoch of the report; default COCO's")
-    group.addoption("--processes", default="", metavar="N", help="measure each case in N fresh processes; default 1")
-    group.addoption(
-        "--precision", default="", metavar="PERCENT", help="add processes until all intervals are within it"
-    )
-    group.addoption("--time-budget", default="", metavar="TIME", help="start no case beyond it, such as 10m")
-    group.addoption("--phase-limit", default="10m", metavar="TIME", help="end a case whose warm-up or window hangs")
-    group.addoption("--run", default="", metavar="NAME", help="name of the run's folder; default: time and machine")
-    group.addoption("--resume", default="", metavar="RUN", help="go on with a run by its name, or with the last")
-    group.addoption("--plan", action="store_true", help="list the cases with time estimates and start nothing")
+        add(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
+    add("--per-device", action="store_true", help="batches are of each device, where a case has several")
+    add("--memory-limit", default="", metavar="SIZE", help="with --mode ceiling: what a process may take")
+    add("--granularity", default="1", metavar="N", help="with --mode ceiling: batches are multiples of it")
+    add("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: made on the spot")
+    add("--threads", default="0", metavar="N", help="CPU threads; default: what Ultralytics sets")
+    add("--with-val", action="store_true", help="time validation and the saving of a checkpoint too")
+    add("--energy", action="store_true", help="count joules too, over windows of 10 s and more")
+    add("--compare-losses", action="store_true", help="compare the first losses with the CPU's on cuda too")
+    add("--python", default="", metavar="PATH", help="the interpreter to measure; default: this one")
+    add("--results", default="results", metavar="DIR", help="where records go; default results")
+    add("--reports", default="reports", metavar="DIR", help="where the report goes; default reports")
+    add("--epoch-images", default="0", metavar="N", help="epoch of the report; default COCO's")
+    add("--processes", default="", metavar="N", help="measure each case in N fresh processes; default 1")
+    add("--precision", default="", metavar="PERCENT", help="add processes until all intervals are within it")
+    add("--time-budget", default="", metavar="TIME", help="start no case beyond it, such as 10m")
+    add("--phase-limit", default="10m", metavar="TIME", help="end a case whose warm-up or window hangs")
+    add("--run", default="", metavar="NAME", help="name of the run's folder; default: time and machine")
+    add("--resume", default="", metavar="RUN", help="go on with a run by its name, or with the last")
+    add("--plan", action="store_true", help="list the cases with time estimates and start nothing")
 
 
 FACE = pytest.StashKey[Face]()
+STREAMS = pytest.StashKey[output.Streams]()
+SESSION = pytest.StashKey[pytest.Session]()
+
+
+def _shown(manager: pytest.PytestPluginManager) -> contextlib.AbstractContextManager[None]:
+    """What is printed meanwhile is shown, and not captured as the output of a test."""
+    capture = manager.get_plugin("capturemanager")  # none with -p no:capture
+    shown: contextlib.AbstractContextManager[None] = (
+        capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    )
+    return shown
+
+
+class _Plain:
+    """Takes the place of pytest's reporter where another plugin has removed it."""
+
+    def write_line(self, text: str, **_: bool) -> None:
+        print(text)
+
+    def ensure_newline(self) -> None:
+        pass
+
+
+def _reporter(config: pytest.Config) -> Any:
+    return config.pluginmanager.get_plugin("terminalreporter") or _Plain()
+
+
+def _write(config: pytest.Config, text: str, **markup: bool) -> None:
+    """Write a line between pytest's own."""
+    reporter = _reporter(config)
+    with _shown(config.pluginmanager):
+        reporter.ensure_newline()
+        reporter.write_line(clean(text), **markup)
 
 
 def _stop(error: BenchError) -> None:
     pytest.exit(clean(f"yolopace: {error}"), returncode=int(error.code))
 
 
-def _plugin(config: pytest.Config, name: str) -> Any:
-    return config.pluginmanager.get_plugin(name)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check what was asked for before anything is collected or started."""
+    config.stash[STREAMS] = output.prepare(raising=False)  # the reporter, which comes next, writes there
     if config.option.help or config.option.version:
         return
-    if config.getoption("numprocesses", None):
-        _stop(WrongUse("cases that run side by side (-n of pytest-xdist) would slow each other: leave that out."))
     try:
-        config.stash[FACE] = Face(config.getoption, config.invocation_params.dir)
+        plugins.check_alone(config)
+        config.stash[FACE] = Face(lambda name: config.getoption(plugins.PREFIX + name), config.invocation_params.dir)
     except BenchError as error:
         _stop(error)
+    except Exception as error:
+        _stop(WrongUse(causes.of_error(error) or unforeseen(error)))
     # A case that was not measured has no rounds to show.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used at all")
     if not config.option.benchmark_columns:
         config.option.benchmark_columns = ["mean", "stddev", "median", "min", "max", "rounds"]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Keep the session: its exit status may still change when the last line is written."""
+    session.config.stash[SESSION] = session
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Write what is left to write; where nobody takes it, the exit status says so."""
+    streams = config.stash.get(STREAMS, None)
+    if streams is None:
+        return
+    streams.restore()
+    session = config.stash.get(SESSION, None)
+    if session is not None and (failure := streams.failure) is not None:
+        session.exitstatus = output.status(failure)
+        if session.exitstatus != output.BROKEN_PIPE:
+            with contextlib.suppress(OSError):
+                print(f"yolopace: {output.OutputFailed(failure).sentence}", file=sys.stderr)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -130,11 +193,24 @@ def _ceiling_id(item: pytest.Item) -> str | None:
     return str(callspec.params["ceiling_id"]) if callspec and "ceiling_id" in callspec.params else None
 
 
+def _named(item: pytest.Item) -> str | None:
+    """The case or the ceiling that a test is about."""
+    return _case_id(item) or _ceiling_id(item)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What is left after -k and its like is what will run."""
     face = session.config.stash[FACE]
     face.selected = [face.planned[name] for item in session.items if (name := _case_id(item))]
     face.asked = [name for item in session.items if (name := _ceiling_id(item))]
+    twice = [name for name, times in Counter(map(_named, session.items)).items() if name and times > 1]
+    if twice:
+        _stop(
+            WrongUse(
+                f"{twice[0]} was collected more than once, by a plugin that repeats tests: leave that out, and use "
+                "--processes N to measure each case N times."
+            )
+        )
     if face.precision is not None and face.selected and not any(map(_is_precision, session.items)):
         _stop(WrongUse("--precision has a test of its own: name bench/ or bench/test_precision.py too."))
 
@@ -146,24 +222,27 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     face = config.stash[FACE]
     if face.plan_only:
         for text in plan_lines(face.selected, from_history(face.results)):
-            _plugin(config, "terminalreporter").write_line(text)
+            _write(config, text)
         for name in face.asked:
-            _plugin(config, "terminalreporter").write_line(
-                f"ceiling {name}: a search of some batches, without an estimate"
-            )
+            _write(config, f"ceiling {name}: a search of some batches, without an estimate")
         return True
     nothing = not face.selected and not face.asked
-    if config.option.collectonly or nothing or config.option.benchmark_disable:
+    if config.getoption("collectonly", False) or nothing or config.option.benchmark_disable:
         return None
-    _plugin(config, "terminalreporter").showfspath = False  # one line a case takes the place of pytest's dots
+    if _unread(config):
+        return True
+    _reporter(config).showfspath = False  # one line a case takes the place of pytest's dots
     try:
         face.begin()
     except BenchError as error:
         face.fatal = error
-        _plugin(config, "terminalreporter").write_line(clean(f"yolopace: {error}"), red=True)
+    except (OSError, MemoryError, RuntimeError) as error:
+        face.fatal = WrongUse(causes.of_error(error) or unforeseen(error))
+    if face.fatal is not None:
+        _write(config, f"yolopace: {face.fatal}", red=True)
         return True
     for text in model_lines(plan.case for plan in face.selected):
-        _plugin(config, "terminalreporter").write_line(clean(text))
+        _write(config, text)
     order = face.order
     session.items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
     return None
@@ -179,12 +258,13 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable
         if face.run is None:
             pytest.skip(OFF)
         plan = face.planned[name]
+        if (over := face.run.over(plan)) is not None:
+            face.note(REPEATED)
+            return _settle(over, benchmark, face.run.place(over))
         if spared := face.run.spare(plan):
             pytest.skip(spared)
-        try:
+        with _able(request, face):
             record = face.run.measure(plan)
-        except BenchError as error:
-            _give_up(request, face, error)
         _show(config, face, face.run, record)
         _settle(record, benchmark, face.run.place(record))
 
@@ -198,20 +278,16 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
     face = config.stash[FACE]
 
     def tell(text: str) -> None:
-        reporter = _plugin(config, "terminalreporter")
-        with _plugin(config, "capturemanager").global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(clean(text))
+        _write(config, text)
 
     def search_one(name: str) -> None:
         if face.run is None:
             pytest.skip(OFF)
         try:
-            found = face.search(name, tell)
+            with _able(request, face):
+                found = face.search(name, tell)
         except OutOfTime:
             pytest.skip("the time budget is over")
-        except BenchError as error:
-            _give_up(request, face, error)
         for text in told(found, []):
             tell(text)
         if found.outcome.status is not Status.MEASURED:
@@ -241,16 +317,41 @@ def refine(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
     def refine_all() -> None:
         if face.run is None:
             pytest.skip(OFF)
-        try:
+        with _able(request, face):
             for record in face.refine():
                 _show(config, face, face.run, record)
-        except BenchError as error:
-            _give_up(request, face, error)
 
     yield refine_all
 
 
 OFF = "benchmarks are switched off (--benchmark-disable)"
+
+
+REPEATED = (
+    "another plugin ran tests again: each case was measured once, and its record was shown again. To measure each case "
+    "several times, use --processes."
+)
+
+
+@contextlib.contextmanager
+def _able(request: pytest.FixtureRequest, face: Face) -> Iterator[None]:
+    """Measure as long as that can go on: else the run ends with one sentence."""
+    if _unread(request.config):
+        request.session.shouldstop = "yolopace: nobody reads the output any more"
+        pytest.skip("nobody reads the output any more")
+    try:
+        face.check_turn()
+        yield
+    except BenchError as error:
+        _give_up(request, face, error)
+    except (OSError, MemoryError) as error:
+        _give_up(request, face, WrongUse(causes.of_error(error)))
+
+
+def _unread(config: pytest.Config) -> bool:
+    """Whether the reader of standard output has gone."""
+    failure = config.stash[STREAMS].failure
+    return failure is not None and output.status(failure) == output.BROKEN_PIPE
 
 
 def _give_up(request: pytest.FixtureRequest, face: Face, error: BenchError) -> NoReturn:
@@ -262,7 +363,7 @@ def _give_up(request: pytest.FixtureRequest, face: Face, error: BenchError) -> N
 
 def _show(config: pytest.Config, face: Face, run: Run, record: Record) -> None:
     """One line on a case; those that another one settled were counted there."""
-    if "settled_by" in record.extra and not config.option.verbose:
+    if "settled_by" in record.extra and not config.getoption("verbose", 0):
         return
     number, total = len(run.records) + run.spared, len(face.selected)
     text = line(
@@ -276,14 +377,11 @@ def _show(config: pytest.Config, face: Face, run: Run, record: Record) -> None:
         processes=face.processes,
         together=so_far([other for other in run.measured(record.case) if other.process <= record.process]),
     )
-    reporter = _plugin(config, "terminalreporter")
-    with _plugin(config, "capturemanager").global_and_fixture_disabled():
-        reporter.ensure_newline()
-        reporter.write_line(clean(text))
-        if run.trouble:
-            reporter.write_line(clean(run.trouble), yellow=True)
-        if number < total and (page := face.refresh()) is not None:
-            reporter.write_line(f"to watch it: {page}")
+    _write(config, text)
+    if run.trouble:
+        _write(config, run.trouble, yellow=True)
+    if number < total and (page := face.refresh()) is not None:
+        _write(config, f"to watch it: {page}")
 
 
 LAST_LINES = 3
@@ -334,7 +432,7 @@ def _settle(record: Record, benchmark: Any, place: Path) -> None:
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
     """No dots and letters between the lines of progress."""
-    if report.when == "call" and config.stash[FACE].run is not None and not config.option.verbose:
+    if report.when == "call" and config.stash[FACE].run is not None and not config.getoption("verbose", 0):
         return report.outcome, "", ""
     return None
 
@@ -346,6 +444,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if face is None:
         return
     face.end()
+    if session.exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # 3 would say: not comparable
+        session.exitstatus = int(Exit.WRONG_USE)
     if face.fatal is not None:
         session.exitstatus = int(face.fatal.code)
         return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import traceback
 from enum import IntEnum
 
 
@@ -35,3 +38,26 @@ class NotComparable(BenchError):
     """There is nothing that could be compared, or too little to answer by."""
 
     code = Exit.NOT_COMPARABLE
+
+
+def unforeseen(error: BaseException) -> str:
+    """One sentence on an error in this suite itself; its traceback is kept in a file.
+
+    Args:
+        error: with its traceback.
+    """
+    text = " ".join(str(error).split())
+    said = f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    place = kept("".join(traceback.format_exception(error)), "error")
+    return f"an error in yolopace itself ({said}): please report it, with its traceback, {place}."
+
+
+def kept(text: str, about: str) -> str:
+    """Keep a text for the user to read: ``in FILE``, or ``and it could not be kept`` where no file can be written."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f"yolopace-{about}-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError:
+        return "which could not be kept in a file"
+    return f"in {name}"

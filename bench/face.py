@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -162,6 +164,8 @@ class Face:
         self.report_path: Path | None = None
         self.notes: list[str] = []
         self.fatal: BenchError | None = None
+        self._searched: dict[str, Ceiling] = {}
+        self._process = os.getpid()
         self._next_refresh = math.inf
         self._told_page = False
 
@@ -194,11 +198,27 @@ class Face:
         Raises:
             KeyboardInterrupt: after what was found so far was written.
         """
+        if name in self._searched:
+            return self._searched[name]
         if self.run is not None and self.run.budget_left() == 0:
             raise OutOfTime
         assert self.store is not None and self.launcher is not None
         search_one(self.questions[name], self.launcher, self.store.folder, self.ceilings, tell)
-        return self.ceilings[-1]
+        self._searched[name] = self.ceilings[-1]
+        return self._searched[name]
+
+    def check_turn(self) -> None:
+        """Raise :class:`WrongUse` where another plugin runs tests in processes or threads of its own."""
+        if os.getpid() != self._process or threading.current_thread() is not threading.main_thread():
+            raise WrongUse(
+                "cases are measured one after another in pytest's own process, and a plugin runs them in others or in "
+                "threads: leave that plugin out."
+            )
+
+    def note(self, sentence: str) -> None:
+        """Say something at the end, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     def begin(self) -> None:
         """Open the run's folder and start what takes time to start.
@@ -222,6 +242,8 @@ class Face:
             phase_limit=self.phase_limit,
             finished=self.finished,
         )
+        if wrong := calibration.complaint(calibration_folder(), machine().fingerprint):
+            self.note(wrong)
         self._next_refresh = time.monotonic() + LIVE_AFTER
 
     def _as_planned(self) -> list[Planned]:
@@ -321,7 +343,11 @@ class Face:
         """Close what was opened, save what is still unsaved wherever there is room, and write the report."""
         if self.launcher is not None:
             self.launcher.close()
-        if self.run is None or self.store is None:
+        if self.store is None:
+            return
+        if self.run is None:  # it was refused before anything was measured
+            if self.store.discard():
+                self.store = None
             return
         trouble = self.store.rescue()
         if trouble:
@@ -329,8 +355,7 @@ class Face:
         records = [*store.read([self.store.folder])[0], *self.store.unsaved]
         if not records:
             if not self.ceilings:
-                with contextlib.suppress(OSError):  # it holds something else
-                    self.store.folder.rmdir()
+                self.store.discard()
                 self.store = None
                 return
             self._report([], self.store.run)

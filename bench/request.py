@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES, parse_values
+from bench.cases.axes import AXES, nameable, parse_values
 from bench.cases.case import model_name
 from bench.cases.matrix import Planned, Profile, expand, profile
 from bench.errors import WrongUse
@@ -102,7 +102,7 @@ def find_data(data: str, interpreter: Interpreter) -> str:
     if not data.isprintable():
         raise WrongUse(f"data {data!r}: the name has control characters or is not UTF-8: rename the file.")
     if path.is_file():
-        return str(path.resolve())
+        return nameable("data", str(path.resolve()))
     if path.is_dir():
         inside = sorted(file.name for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
         hint = f" ({', '.join(inside[:3])})" if inside else ""

@@ -105,7 +105,7 @@ Answer = tuple[Verdict, str] | None
 @functools.cache
 def claims() -> tuple[Claim, ...]:
     """All claims, in the order of the file."""
-    content = tomllib.loads(Path(__file__).with_name("claims.toml").read_text())
+    content = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
     return tuple(msgspec.convert(content["claim"], list[Claim]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,20 @@ def _whole(name: str, least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def nameable(what: str, path: str) -> str:
+    """A path that can stand in a record; raises :class:`WrongUse` for one that is no text, which JSON cannot hold."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        remedy = "rename it, or make a link to it" if encoding == "utf-8" else "set LC_ALL=C.UTF-8"
+        shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
+        raise WrongUse(
+            f"{what} '{shown}': its name is no text in {encoding}, so no record can name it: {remedy}."
+        ) from None
+    return path
+
+
 def parse_model(text: str) -> str:
     """A model name such as ``yolov8n`` (its yaml, random weights), or a ``.pt`` or ``.yaml`` file."""
     path = Path(text)
@@ -80,7 +95,7 @@ def parse_model(text: str) -> str:
     named = path.name == text  # without a folder: a model of Ultralytics, unless a file of such a name is there
     if _exists(path) and (not named or path.suffix.lower() in (*WEIGHTS, *DESCRIPTIONS, *EXPORTED)):
         model_file.check(text, path)
-        return str(path.resolve())
+        return nameable("model", str(path.resolve()))
     if not named or path.suffix == ".yml" or path.is_symlink():
         raise WrongUse(f"model {text!r}: there is no such file.")
     if path.is_dir():

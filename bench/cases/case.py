@@ -12,7 +12,7 @@ from bench.cases import model_labels
 from bench.cases.axes import AXES, LONGEST_NAME, PRECISIONS, device_kind, parse_device
 from bench.errors import WrongUse
 
-ID = re.compile(r"([a-z]+)-(.+)-([a-z0-9+]+)-([a-z0-9]+)-b([0-9]+)-i([0-9]+)")
+ID = re.compile(r"([a-z][a-z_]*)-(.+)-([a-z0-9+]+)-([a-z0-9]+)-b([0-9]+)-i([0-9]+)")
 """Of :attr:`Case.id`: mode, model, device, precision, batch and size."""
 
 

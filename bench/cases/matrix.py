@@ -53,7 +53,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @functools.cache
 def profiles() -> dict[str, Profile]:
     """All profiles by name."""
-    return msgspec.convert(tomllib.loads(FILE.read_text()), dict[str, Profile])
+    return msgspec.convert(tomllib.loads(FILE.read_text(encoding="utf-8")), dict[str, Profile])
 
 
 def profile(name: str) -> Profile:

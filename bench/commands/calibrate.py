@@ -89,6 +89,8 @@ def calibrate(
         say(trouble)
     if not found:
         raise nothing(records)
+    if wrong := calibration.complaint(calibration_folder(), machine().fingerprint):
+        say(wrong)
     file = calibration.keep(calibration_folder(), machine().fingerprint, found, turns)
     kept = calibration.read(calibration_folder(), machine().fingerprint)
     for one in found:

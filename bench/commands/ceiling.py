@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,8 +101,7 @@ def ceiling(
         launcher.close()
         for one in found:
             print(clean("\n".join(told(one, sizes))))
-        with contextlib.suppress(OSError):
-            store.folder.rmdir()  # where nothing was written
+        store.discard()
     if not any(probe.fits for one in found for probe in one.probes) and not any(known(one) for one in found):
         raise NothingMeasured("no ceiling was found: what is printed above says why.")
     say(f"what was found: {store.folder}")

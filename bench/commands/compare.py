@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from bench import output
 from bench.cases.model_labels import show_together
 from bench.commands.shared import Format, read_records, say
 from bench.durations import parse_percent
@@ -51,6 +52,7 @@ def compare(
     sides = _of_one_machine(a), _of_one_machine(b)
     show_together(record.case.model for side in sides for record in side)
     found = historical(*sides)
+    output.data_follow()
     print(clean(render(found, format.value)).rstrip("\n"))
     if not found.compared:
         raise _nothing(found, a, b)

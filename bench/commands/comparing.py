@@ -150,13 +150,15 @@ def begin(
     from bench.analysis.noise import default_margin
     from bench.machine.conditions import conditions
     from bench.machine.fingerprint import machine
-    from bench.records.calibration import read_lockstep
+    from bench.records.calibration import complaint, read_lockstep
     from bench.records.comparison import Compared, Comparison, Side
     from bench.runner.pairs import now
     from bench.runner.paths import calibration_folder
 
     share, origin = margin or 0.0, "as asked"
     if margin is None:
+        if wrong := complaint(calibration_folder(), machine().fingerprint):
+            say(wrong)
         known = read_lockstep(calibration_folder(), machine().fingerprint)
         share, origin = default_margin([plan.case for plan in planned], known)
     base, head = (

@@ -74,6 +74,9 @@ def node(
                 if stop.record is not None:
                     store.save(stop.record)
                 raise
+            except BaseException:
+                store.discard()
+                raise
             trouble = store.save(record)
             outcome = record.outcome
             if outcome.status is Status.MEASURED:

@@ -127,6 +127,8 @@ def read_records(
     found = []
     with contextlib.suppress(WrongUse):  # nobody knows where the cache is: there is no calibration either
         found = calibration.read(calibration_folder(), here)
+        if complaint := calibration.complaint(calibration_folder(), here):
+            say(complaint)
     return calibration.stamped(records, found, here), complaints
 
 

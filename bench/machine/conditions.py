@@ -28,7 +28,7 @@ def conditions(variables: Mapping[str, str] | None = None) -> Conditions:
         memory_available_bytes=told(lambda: psutil.virtual_memory().available),
         swap_used_bytes=told(lambda: psutil.swap_memory().used),
         on_battery=told(on_battery),
-        governor=told(lambda: GOVERNOR.read_text().strip()),
+        governor=told(lambda: GOVERNOR.read_text(encoding="utf-8").strip()),
         limits=told(limits),
         variables=None if variables is None else dict(variables),
     )

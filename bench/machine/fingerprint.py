@@ -19,7 +19,9 @@ from bench.records.record import Machine
 def _sysctl(name: str) -> str:
     """A value of macOS' sysctl, or an empty string."""
     try:
-        return subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5).stdout.strip()
+        return subprocess.run(
+            ["sysctl", "-n", name], capture_output=True, encoding="utf-8", errors="replace", timeout=5
+        ).stdout.strip()
     except (OSError, ValueError, subprocess.SubprocessError):
         return ""
 
@@ -30,7 +32,7 @@ def cpu_name() -> str:
         name = _sysctl("machdep.cpu.brand_string")
         if name:
             return name
-    for line in (told(lambda: Path("/proc/cpuinfo").read_text()) or "").splitlines():
+    for line in (told(lambda: Path("/proc/cpuinfo").read_text(encoding="utf-8")) or "").splitlines():
         if line.startswith("model name") and (words := line.partition(":")[2].split()):
             return " ".join(words)
     return told(_slow_cpu_name) or platform.machine() or "unknown CPU"

@@ -95,7 +95,7 @@ def shell_limit(which: int) -> int | None:
 def text_of(file: Path) -> str:
     """A small file without the white space around it; empty where it cannot be read."""
     try:
-        return file.read_text().strip()
+        return file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return ""
 

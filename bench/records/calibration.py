@@ -2,11 +2,13 @@
 
 One JSON file a machine, ``<folder>/<fingerprint>.json``; the newest calibration of a device and a mode replaces older
 ones, unless it is rough and they are fuller. The runner says which folder it is. The file can be made again by
-calibrating: one that cannot be read counts as none, and the next calibration writes it anew.
+calibrating: one that cannot be read counts as none, which :func:`complaint` says, and the next calibration keeps it
+under another name.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -106,6 +108,12 @@ class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
     slot_half: float
 
 
+class _Numbered(msgspec.Struct):
+    """Of a file of any schema: its number."""
+
+    schema: int
+
+
 class Kept(msgspec.Struct, frozen=True):
     """The file of one machine."""
 
@@ -130,12 +138,39 @@ def read_lockstep(folder: Path, machine: str) -> list[Lockstep]:
     return _kept(folder, machine).lockstep
 
 
+def complaint(folder: Path, machine: str) -> str:
+    """One sentence on a file that is there and cannot be used; empty where nothing is wrong."""
+    _, why = _looked_at(folder, machine)
+    if not why:
+        return ""
+    return (
+        f"calibrations in {path(folder, machine)} are left out: {why}; to have new ones, run python -m bench calibrate."
+    )
+
+
 def _kept(folder: Path, machine: str) -> Kept:
+    return _looked_at(folder, machine)[0]
+
+
+def _looked_at(folder: Path, machine: str) -> tuple[Kept, str]:
+    """The file of a machine, and why it is left out; an empty one then."""
+    nothing = Kept(SCHEMA, machine, [])
     try:
-        kept = msgspec.json.decode(path(folder, machine).read_bytes(), type=Kept)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return Kept(SCHEMA, machine, [])
-    return kept if (kept.schema, kept.machine) == (SCHEMA, machine) else Kept(SCHEMA, machine, [])
+        content = path(folder, machine).read_bytes()
+        schema = msgspec.json.decode(content, type=_Numbered).schema
+        if schema != SCHEMA:
+            whose = "a newer" if schema > SCHEMA else "an older"
+            return nothing, f"they have schema {schema}, {whose} one than {SCHEMA}, which this version reads"
+        kept = msgspec.json.decode(content, type=Kept)
+    except FileNotFoundError:
+        return nothing, ""
+    except OSError as error:
+        return nothing, error.strerror or str(error)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return nothing, f"the file is damaged ({error})"
+    if kept.machine != machine:
+        return nothing, f"they are of another machine, {kept.machine}"
+    return kept, ""
 
 
 def keep(folder: Path, machine: str, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Path:
@@ -164,6 +199,8 @@ def keep(folder: Path, machine: str, found: Iterable[Calibration], lockstep: Ite
     content = encoded(kept)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if complaint(folder, machine):
+            os.replace(path(folder, machine), path(folder, machine).with_suffix(".json.old"))
         write_whole(path(folder, machine), content)
     except OSError as error:
         raise WrongUse(f"the calibration cannot be kept in {folder}: {error.strerror or error}.") from error

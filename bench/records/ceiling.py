@@ -159,7 +159,7 @@ def read(files: Iterable[Path]) -> tuple[list[Ceiling], list[str]]:
             if content["schema"] > SCHEMA:
                 raise ValueError("a newer yolopace wrote it: upgrade yolopace")
             found.append(msgspec.convert(content, Ceiling))
-        except (msgspec.MsgspecError, ValueError, TypeError, OSError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError, OSError, RecursionError, OverflowError) as error:
             complaints.append(f"{file} is left out: {error}.")
     return sorted(found, key=lambda one: (one.run, one.started)), complaints
 

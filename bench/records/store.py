@@ -55,6 +55,7 @@ class Store:
         """
         self.unsaved: list[Record] = []
         self.folder = results / run
+        self._results = None if results.exists() else results
         try:
             results.mkdir(parents=True, exist_ok=True)
             self.folder = _made(results, run, new)
@@ -107,6 +108,21 @@ class Store:
         except OSError as error:
             return f"{count} record(s) are lost: there is no room in {self.folder} nor elsewhere ({error.strerror})."
         return f"{count} record(s) had no room in {self.folder} and are in {folder}: move them there."
+
+    def discard(self) -> bool:
+        """Remove the folder if nothing was written there, and that of all runs if it was made for this one.
+
+        Returns:
+            Whether it is gone.
+        """
+        try:
+            self.folder.rmdir()
+        except OSError:  # it holds something
+            return False
+        if self._results is not None:
+            with contextlib.suppress(OSError):
+                self._results.rmdir()
+        return True
 
     def finished(self) -> list[Record]:
         """Records of this run that need not be measured again, if they were measured in the same way."""

@@ -121,7 +121,7 @@ def _picture(plot: Plot, kind: str) -> bytes:
 def html(page: view.PageView) -> str:
     """The page as one HTML file."""
     environment = templates(autoescape=True)
-    style = Markup((TEMPLATES / "page.css").read_text())
+    style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
     csv = Markup(base64.b64encode(encode(tables.render(page.table, "csv"))).decode())
     return environment.get_template("page.html.jinja").render(
         page=page, style=style, labels=labels, svg=inline, unbroken=unbroken, csv=csv, seconds=LIVE_SECONDS

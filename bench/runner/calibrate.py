@@ -147,6 +147,5 @@ def calibrate(
     finally:
         trouble = folder.rescue()
         if not run.records:
-            with contextlib.suppress(OSError):
-                folder.folder.rmdir()
+            folder.discard()
     return run.records, folder.folder, trouble, stopped

@@ -87,6 +87,8 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
         finally:
             if trouble := store.rescue():
                 say(f"  {trouble}")
+            if not cases.records:
+                store.discard()
         yield Tried(f"{resolved.ultralytics} with torch {resolved.torch}", cases.records, failure)
         if stopped is not None:
             raise stopped

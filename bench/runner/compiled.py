@@ -72,8 +72,8 @@ def of_environment(python: str) -> list[Path]:
 
 
 def advice(said: str) -> str:
-    """What to delete, where what an interpreter said points to a broken compiled file; else empty."""
+    """A sentence on what to delete, where what an interpreter said points to a broken compiled file; else empty."""
     if not BROKEN.search(said):
         return ""
     place = folder() or os.environ.get(PREFIX) or "its folders named __pycache__"
-    return f"a compiled file of Python is broken, as a full disk leaves it, so delete {place}"
+    return f"A compiled file of Python is broken, as a full disk leaves it: delete {place}."

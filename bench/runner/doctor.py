@@ -71,7 +71,9 @@ def labelled(facts: dict[str, Any]) -> dict[str, Any]:
 def said_by(command: Sequence[str | Path]) -> str:
     """What a small program of the system prints; empty where it is not there or fails."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=True
+        ).stdout
     return ""
 
 

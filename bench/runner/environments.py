@@ -221,7 +221,7 @@ def _build(resolved: Resolved, partial: Path, failure: str) -> Path:
     arguments = ["pip", "install", "--python", str(_python(place)), "--no-deps", "--requirements", "-"]
     uv.call(arguments, partial, failure, "".join(f"{requirement}\n" for requirement in resolved.requirements))
     written = partial / PACKAGES
-    written.write_text("".join(f"{package}\n" for package in resolved.packages))
+    written.write_text("".join(f"{package}\n" for package in resolved.packages), encoding="utf-8")
     os.replace(written, place / PACKAGES)
     return place
 
@@ -235,7 +235,7 @@ def _complete(environment: Path, wanted: tuple[str, ...]) -> Built | None:
     """An environment, if it was built to its end, lists these packages, and its Python can still be started."""
     python = _python(environment)
     try:
-        packages = (environment / PACKAGES).read_text().split()
+        packages = (environment / PACKAGES).read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return None
     whole = tuple(packages) == wanted and os.access(python, os.X_OK)

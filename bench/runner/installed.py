@@ -9,6 +9,7 @@ import subprocess
 import msgspec
 
 from bench.errors import WrongUse
+from bench.runner import causes
 from bench.runner.interpreter import Interpreter, printed_by
 from bench.runner.local_projects import marked
 from bench.runner.origin import RECORDED_AS
@@ -66,8 +67,8 @@ def installed(interpreter: Interpreter) -> Installed:
     try:
         told = json.loads(printed_by([interpreter.path, "-c", LIST]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise WrongUse(f"python {interpreter.path} does not tell what is installed in it ({said[-1]}).") from error
+        why = causes.of_call(error)
+        raise WrongUse(f"python {interpreter.path} does not tell what is installed in it {why}") from error
     told["packages"] = as_imported(told["packages"], interpreter)
     content = [interpreter.environment.python, told["packages"], told["place"], told["inside"]]
     return Installed(tuple(told["packages"]), hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16])

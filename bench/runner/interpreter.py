@@ -18,7 +18,7 @@ import msgspec
 from bench import __version__
 from bench.errors import WrongUse
 from bench.records.record import Environment
-from bench.runner import compiled
+from bench.runner import causes, compiled
 from bench.runner.origin import Imported, imported, origins
 from bench.runner.paths import cache_folder, home_folder
 
@@ -131,11 +131,7 @@ def ask(path: str, word: str) -> dict[str, Any]:
     try:
         told: dict[str, Any] = json.loads(printed_by([path, str(ENTRY), word]).strip().rpartition("\n")[2])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip()
-        last = said.splitlines()[-1] if said else error
-        raise WrongUse(
-            f"python {path} does not answer ({last}): {compiled.advice(said) or 'use Python 3.10+'}."
-        ) from error
+        raise WrongUse(f"python {path} does not answer {causes.of_call(error)}") from error
     return told
 
 
@@ -148,7 +144,13 @@ def printed_by(command: Sequence[str]) -> str:
     for again in (True, False):
         try:
             return subprocess.run(
-                command, capture_output=True, text=True, timeout=60, env=variables(), check=True
+                command,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=60,
+                env=variables(),
+                check=True,
             ).stdout
         except subprocess.CalledProcessError as error:
             if not (again and compiled.forget(error.stderr, command[0])):
@@ -163,7 +165,7 @@ def to_workers(interpreter: Interpreter) -> dict[str, Any]:
 
 def config_folder(interpreter: Interpreter) -> Path:
     """Folder for Ultralytics' settings and label caches, one an interpreter: versions do not rewrite each other's."""
-    key = hashlib.sha256(interpreter.path.encode()).hexdigest()[:8]
+    key = hashlib.sha256(os.fsencode(interpreter.path)).hexdigest()[:8]
     folder = cache_folder() / "config" / f"ultralytics-{interpreter.environment.ultralytics}-{key}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

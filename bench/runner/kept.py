@@ -50,7 +50,7 @@ def _alone(lock: Path, wait: Callable[[], None]) -> Iterator[None]:
 
     On a file system without locks nobody is kept out.
     """
-    with lock.open("w") as file:
+    with lock.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

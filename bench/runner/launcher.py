@@ -19,14 +19,18 @@ from typing import IO, Any, Protocol
 import psutil
 
 from bench.errors import WrongUse
-from bench.runner import compiled
+from bench.runner import causes, compiled
 from bench.runner.interpreter import ENTRY, Interpreter, to_workers, variables
 from bench.runner.paths import cache_folder
 from bench.runner.several import several, start_ranks
-from bench.runner.worker import Worker, describe_exit
+from bench.runner.worker import Worker
 
 START_LIMIT = 300.0
 """Seconds that importing torch and Ultralytics may take: a minute on a cold disk, and five on a slow share."""
+
+
+KEPT = 64 * 2**10
+"""Bytes of a parent's output that are looked at when it has ended."""
 
 
 class Launcher(Protocol):
@@ -89,6 +93,7 @@ class Spawning:
     def close(self) -> None:
         """Every worker ends with its own case."""
 
+    @causes.told("no worker can be started")
     def start(self, job: dict[str, Any]) -> Worker:
         """Start one job; its line is the first of the worker's standard input, which stays open as a sign of life."""
         if several(job):
@@ -148,6 +153,25 @@ class _Reaped:
         return self.poll()
 
 
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+def _send(line: socket.socket, message: dict[str, Any], descriptors: list[int]) -> None:
+    """Send a message whole: the descriptors go with its first part, which may be all that fits into the socket.
+
+    Raises:
+        OSError: where the other end is closed, or takes nothing for :data:`START_LIMIT`.
+    """
+    content = _line(message)
+    line.settimeout(START_LIMIT)
+    try:
+        sent = socket.send_fds(line, [content], descriptors)
+        line.sendall(content[sent:])
+    finally:
+        line.settimeout(None)
+
+
 class ParentGone(Exception):
     """The preloaded parent ended, or does not answer."""
 
@@ -164,9 +188,9 @@ class Forking:
         self._pending = b""
         self._messages: deque[dict[str, Any]] = deque()
         self._ready = False
-        self._differs = False
         self.exits: dict[int, int] = {}
 
+    @causes.told("the parent of the workers cannot be started")
     def prepare(self) -> None:
         """Start the parent; it imports while the caller goes on."""
         if self._process is not None and self._process.poll() is None:
@@ -187,7 +211,7 @@ class Forking:
         theirs.close()
         self._socket = ours
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has ended, which wait() tells
-            ours.sendall(json.dumps(told).encode())
+            ours.sendall(_line(told))
 
     def wait(self) -> None:
         """Wait until the parent has imported everything; broken compiled files in the cache are made again once."""
@@ -198,13 +222,8 @@ class Forking:
             self.prepare()
             trouble = self._trouble()
         if trouble:
-            if self._differs:
-                self.close()
-                raise WrongUse(f"{self.interpreter.path}: {trouble}")
-            if broken := compiled.advice(f"{trouble}\n{self._printed()}"):
-                trouble = f"{trouble.rstrip('.')}; {broken}."
             self.close()
-            raise WrongUse(f"{self.interpreter.path} cannot import torch and ultralytics: {trouble}")
+            raise WrongUse(trouble)
 
     def _trouble(self) -> str:
         """Wait for the parent: why it cannot fork workers; empty once it can."""
@@ -212,13 +231,17 @@ class Forking:
         while not self._ready:
             message = self._next_message(deadline)
             if message is None:
-                return self._how_it_ended()
+                return f"the parent of the workers, {self.interpreter.path}, could not start: {self._how_it_ended()}"
             if message["event"] == "unusable":
-                self._differs = bool(message.get("differs"))
-                return str(message["reason"])
+                reason, printed = str(message["reason"]), self._printed()
+                if message.get("differs"):
+                    return f"{self.interpreter.path}: {reason}"
+                why = causes.recognised(reason) or causes.recognised(printed) or causes.unknown(printed)
+                return f"{self.interpreter.path} cannot import torch and ultralytics: {reason.rstrip('.')}. {why}"
             self._ready = message["event"] == "ready"
         return ""
 
+    @causes.told("no worker can be started")
     def start(self, job: dict[str, Any]) -> Worker:
         """Fork one worker; a parent that died is started anew, once. Ranks of several devices are started afresh."""
         if several(job):
@@ -242,7 +265,7 @@ class Forking:
         told, tell = os.pipe()
         assert self._socket is not None
         try:
-            socket.send_fds(self._socket, [json.dumps(job).encode()], [write, log.fileno(), told])
+            _send(self._socket, job, [write, log.fileno(), told])
             message = self._next_message(time.monotonic() + START_LIMIT)
         except OSError:
             message = None
@@ -273,25 +296,24 @@ class Forking:
         self._pending, self._ready = b"", False
         self._messages.clear()
 
+    def _printed(self) -> str:
+        """The end of what the parent printed."""
+        if self._log is None:
+            return ""
+        end = os.fstat(self._log.fileno()).st_size
+        kept = os.pread(self._log.fileno(), KEPT, max(end - KEPT, 0))
+        return kept.decode(errors="replace")
+
     def _how_it_ended(self) -> str:
-        """The last line that the parent printed, or how it ended."""
+        """Why the parent ended, as the end of a sentence."""
         if self._process is None or self._log is None:
             return "it was ended"
         try:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
-            return f"it says nothing for {START_LIMIT:g} s"
-        if code < 0:
-            return f"it {describe_exit(code)}"
-        lines = self._printed().strip().splitlines()
-        return lines[-1] if lines else "it printed nothing"
-
-    def _printed(self) -> str:
-        """The end of what the parent printed."""
-        if self._log is None:
-            return ""
-        self._log.seek(0)
-        return self._log.read()[-2000:].decode(errors="replace")
+            return f"it says nothing for {START_LIMIT:g} s. {causes.unknown(self._printed())}"
+        printed = self._printed()
+        return f"it {causes.describe_exit(code)}. {causes.of_end(code, printed) or causes.unknown(printed)}"
 
     def drain(self, seconds: float) -> bool:
         """Take in what the parent has to say, waiting at most so long; False once it has ended."""

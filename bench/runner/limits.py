@@ -75,13 +75,13 @@ class Group:
         self.how = f"control group, version {2 if second else 1}"
         try:
             if second:
-                (folder / "memory.max").write_text(str(limit))
+                (folder / "memory.max").write_text(str(limit), encoding="utf-8")
                 with contextlib.suppress(OSError):  # a kernel without swap accounting
-                    (folder / "memory.swap.max").write_text("0")
+                    (folder / "memory.swap.max").write_text("0", encoding="utf-8")
             else:
-                (folder / "memory.limit_in_bytes").write_text(str(limit))
+                (folder / "memory.limit_in_bytes").write_text(str(limit), encoding="utf-8")
                 with contextlib.suppress(OSError):
-                    (folder / "memory.memsw.limit_in_bytes").write_text(str(limit))
+                    (folder / "memory.memsw.limit_in_bytes").write_text(str(limit), encoding="utf-8")
         except OSError:
             self.close()
             raise
@@ -89,7 +89,7 @@ class Group:
     def hold(self, pid: int) -> None:
         """Move a process into the group."""
         first_to_go(pid)
-        (self._folder / "cgroup.procs").write_text(str(pid))
+        (self._folder / "cgroup.procs").write_text(str(pid), encoding="utf-8")
 
     def job(self) -> dict[str, Any]:
         """Nothing: the system holds it."""
@@ -99,7 +99,7 @@ class Group:
         """Whether its counter of kills stands above 0."""
         for name in ("memory.events", "memory.oom_control"):
             with contextlib.suppress(OSError):
-                lines = (self._folder / name).read_text().splitlines()
+                lines = (self._folder / name).read_text(encoding="utf-8").splitlines()
                 return any(line.startswith("oom_kill ") and line.split()[1] != "0" for line in lines)
         return False
 
@@ -189,7 +189,7 @@ class Watched:
 def first_to_go(pid: int) -> None:
     """Have the system take this process before any other, where the whole machine runs out of memory after all."""
     with contextlib.suppress(OSError):
-        (PROC / str(pid) / "oom_score_adj").write_text("1000")
+        (PROC / str(pid) / "oom_score_adj").write_text("1000", encoding="utf-8")
 
 
 def enforced() -> bool:
@@ -227,7 +227,7 @@ def can_be_entered(folder: Path) -> bool:
     """Whether a process of this one may be moved into a group; to make one and to enter it are two rights."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         try:
-            (folder / "cgroup.procs").write_text(str(child.pid))
+            (folder / "cgroup.procs").write_text(str(child.pid), encoding="utf-8")
         except OSError:
             return False
         finally:
@@ -261,7 +261,7 @@ def parents(root: Path) -> Iterator[Path]:
 def _own_group(first: bool) -> str:
     """Path of the group of this process, in the tree of version 1 for memory or in that of version 2."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if (first and "memory" in controllers.split(",")) or (not first and not controllers):
                 return path
@@ -270,6 +270,6 @@ def _own_group(first: bool) -> str:
 
 def _words(file: Path) -> list[str]:
     try:
-        return file.read_text().split()
+        return file.read_text(encoding="utf-8").split()
     except OSError:
         return []

@@ -14,6 +14,7 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
+from bench.runner import causes
 from bench.runner.worker import ALONE, FREE, WITH_STEP, Died, RanWild, Silent, Worker
 
 LIMIT = 600.0
@@ -133,7 +134,10 @@ class Side(msgspec.Struct):
         try:
             return self.worker.next_event(LIMIT)
         except Died as death:
-            raise Ended(f"a worker {death} while it took turns", Status.FAILED, died=True) from death
+            said = f"a worker {death} while it took turns"
+            cause = causes.of_signal(death.code) or causes.recognised(self.worker.output())
+            reason = f"{said[0].upper()}{said[1:]}. {cause}" if cause else ""
+            raise Ended(said, Status.FAILED, reason, died=True) from death
         except Silent:
             raise Ended(f"a worker said nothing for {LIMIT:g} s while it took turns", Status.TIMED_OUT) from None
         except RanWild:

@@ -18,7 +18,7 @@ from bench.machine.fingerprint import machine
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
-from bench.runner import compiled
+from bench.runner import causes, compiled
 from bench.runner.launcher import Launcher, scratch_folder
 from bench.runner.paths import cache_folder, calibration_folder
 from bench.runner.several import Meeting, impossible, several
@@ -130,7 +130,9 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
                 reached.setdefault(phase, event["at"])  # a window that is measured again is no warm-up
         ended = events["ended"]
         patience = 5.0
-        result = seen(Outcome(Status(ended["status"]), ended["reason"], tuple(ended["axes"])))
+        result = seen(
+            Outcome(Status(ended["status"]), explained(ended["status"], ended["reason"]), tuple(ended["axes"]))
+        )
         # Where one rank was killed, the others lose their connection, and may be the first to say so.
         if together and result.outcome.status is Status.FAILED and oom_kills() > job.get("oom_kills", 0):
             reason = f"The system ran out of memory while {PHASES[phase]} and killed a rank."
@@ -145,7 +147,10 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
             result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
         else:
-            result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}."))
+            text = worker.output()
+            last = "its last output is in the record" if text else "it printed nothing"
+            cause = causes.of_end(error.code, text) or f"{causes.UNKNOWN}: {last}."
+            result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}. {cause}"))
         result.died = phase
     except KeyboardInterrupt:
         raise Interrupted(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from None
@@ -158,6 +163,12 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
     return result
 
 
+def explained(status: str, reason: str) -> str:
+    """A worker's reason for a failure, with the remedy where the cause is one that the system has."""
+    remedy = causes.recognised(reason) if status == Status.FAILED.value else ""
+    return f"{reason} {remedy}" if remedy and remedy not in reason else reason
+
+
 def _after(worker: Worker, moment: float | None) -> float | None:
     """Seconds from the request to a moment that the worker told."""
     return None if moment is None else round(moment - worker.requested, 4)
@@ -166,7 +177,7 @@ def _after(worker: Worker, moment: float | None) -> float | None:
 def oom_kills() -> int:
     """How many processes the kernel has killed for want of memory since it started; 0 where it does not tell."""
     try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
+        for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     except (OSError, ValueError, IndexError):

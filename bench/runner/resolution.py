@@ -131,7 +131,7 @@ def compiled(
         with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
             if without_libgl:
                 file = Path(folder) / "overrides.txt"
-                file.write_text(f"{NO_OPENCV}\n")
+                file.write_text(f"{NO_OPENCV}\n", encoding="utf-8")
                 arguments += ["--override", str(file)]
                 wanted.append("opencv-python-headless")
             lines = uv.call(arguments, Path(folder), failure, "\n".join(wanted)).splitlines()

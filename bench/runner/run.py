@@ -62,6 +62,7 @@ class Run:
         self._began: float | None = None
         self._settled: list[tuple[Case, Outcome]] = []
         self._data: dict[tuple[str, int, int, int], dict[str, Any]] = {}
+        self._over: dict[str, Record] = {}
         self._left = {p.name: p for p in planned if p.name not in self._finished}
         for record in self._finished.values():
             self.processes[record.case][record.process] = record
@@ -129,6 +130,10 @@ class Run:
         found = self.processes[case]
         return [found[number] for number in sorted(found) if found[number].outcome.status is Status.MEASURED]
 
+    def over(self, planned: Planned) -> Record | None:
+        """The record that this run already has of a process: nothing is measured twice under one name."""
+        return self._over.get(planned.name)
+
     def measure(self, planned: Planned) -> Record:
         """The record of a process: measured now, spared because another case settled it, or there since before.
 
@@ -139,9 +144,12 @@ class Run:
         if self._began is None:
             self._began = time.monotonic()
         case = planned.case
+        if (over := self.over(planned)) is not None:
+            return over
         known = self._finished.get(planned.name)
         if known is not None:
             self.records.append(known)
+            self._over[known.name] = known
             return known
         if settled := self._settled_by(case):
             other, outcome = settled
@@ -165,6 +173,7 @@ class Run:
         self._left.pop(record.name, None)
         self._estimator.learn(record)
         self.records.append(record)
+        self._over[record.name] = record
         self.processes[record.case][record.process] = record
         self.trouble = self._store.save(record)
         return record

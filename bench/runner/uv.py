@@ -65,7 +65,16 @@ def call(arguments: Sequence[str], where: Path, failure: str, sent: str = "") ->
     # Only a build has something to say that its failure does not repeat.
     command = [*find_uv(), *([] if arguments[0] == "build" else ["--quiet"]), *arguments]
     variables = {**os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
-    done = subprocess.run(command, input=sent, cwd=where, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        input=sent,
+        cwd=where,
+        env=variables,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
         unsolvable = NO_SOLUTION in done.stderr and not FETCH.search(done.stderr)
         raise (Unsolvable if unsolvable else WrongUse)(f"{failure}: {reason(done.stderr)}")

@@ -12,6 +12,7 @@ import struct
 import time
 from typing import IO, Any, Protocol
 
+from bench.runner.causes import describe_exit
 from bench.text import cleaned, last_shown
 
 LOG_TAIL = 12_000
@@ -60,16 +61,6 @@ class Died(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(describe_exit(code))
         self.code = code
-
-
-def describe_exit(code: int) -> str:
-    """``was killed by SIGKILL`` or ``ended with exit status 3``."""
-    if code < 0:
-        try:
-            return f"was killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"was killed by signal {-code}"
-    return f"ended with exit status {code}"
 
 
 class Worker:

@@ -72,7 +72,7 @@ def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
     if not intact.pool_is_intact(pool, POOL_IMAGES):
         intact.discard(pool)
         into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
-    fingerprint = json.loads((pool / "pool.json").read_text())["fingerprint"]
+    fingerprint = json.loads((pool / "pool.json").read_text(encoding="utf-8"))["fingerprint"]
     counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
     listing = base / f"n{counts['train']:06d}-{counts['val']:06d}"
     if not intact.listing_is_intact(listing, _listing_texts(listing, counts), pool):
@@ -142,7 +142,7 @@ def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None
         (folder / "labels" / f"{index:04d}.txt").write_bytes(labels)
         digest.update(image + labels)
     facts = {"seed": seed, "images": POOL_IMAGES, "fingerprint": digest.hexdigest()[:12]}
-    (folder / "pool.json").write_text(json.dumps(facts))
+    (folder / "pool.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _size(index: int) -> tuple[int, int]:

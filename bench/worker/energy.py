@@ -118,20 +118,20 @@ class Rapl:
         self._zones = zones
         self._before: list[int] = []
         self.begin()
-        names = ", ".join((zone / "name").read_text().strip() for zone in zones)
+        names = ", ".join((zone / "name").read_text(encoding="utf-8").strip() for zone in zones)
         self.how = f"RAPL, {names}: the whole machine's"
 
     @staticmethod
     def _counts(zone: Path) -> bool:
         """Packages and their memory; a package holds its cores, and ``psys`` holds the packages."""
         with contextlib.suppress(OSError):
-            name = (zone / "name").read_text().strip()
+            name = (zone / "name").read_text(encoding="utf-8").strip()
             return name.startswith("package") or name == "dram"
         return False
 
     def _read(self) -> list[int]:
         try:
-            return [int((zone / "energy_uj").read_text()) for zone in self._zones]
+            return [int((zone / "energy_uj").read_text(encoding="utf-8")) for zone in self._zones]
         except OSError as error:
             raise Unmetered(f"RAPL counters may not be read ({error.strerror}): allow it to this user") from error
 
@@ -144,7 +144,7 @@ class Rapl:
         joules = 0.0
         for zone, before, after in zip(self._zones, self._before, self._read()):
             if after < before:
-                after += int((zone / "max_energy_range_uj").read_text())
+                after += int((zone / "max_energy_range_uj").read_text(encoding="utf-8"))
             joules += (after - before) / 1e6
         return joules
 

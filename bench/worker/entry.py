@@ -61,4 +61,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # libraries print more than the user's locale may have characters for
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     raise SystemExit(main(sys.argv[1:]))

@@ -75,7 +75,7 @@ def user_settings() -> dict[str, Any]:
     folder = Path(chosen or default)
     for file in (folder / "Ultralytics" / "settings.json", folder / "settings.json"):
         try:
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(found, dict):

@@ -18,7 +18,7 @@ WINDOW = {"warmup_seconds": 0.0, "window_steps": 10**9, "window_seconds": 0.0}
 
 def tell(channel: Channel) -> None:
     """Send ``marks``: for each of :data:`ROUNDS` rounds the seconds that the marks of one step took on average."""
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
         seconds = [one_step(Channel(nowhere.fileno())) for _ in range(ROUNDS)]
     channel.send("marks", seconds=seconds, steps=STEPS)
 

@@ -15,6 +15,7 @@ import os
 import selectors
 import signal
 import socket
+import traceback
 from typing import Any
 
 from . import identity, isolation, job
@@ -61,8 +62,8 @@ def preload() -> None:
 def serve(descriptor: int) -> None:
     """Answer requests on a socket until its other end closes; then end every worker that still runs.
 
-    A request is one JSON object, sent whole, with three descriptors: the worker's channel, the file for its output, and
-    the pipe by which it is told to take its turn.
+    A request is a line that holds one JSON object, with three descriptors: the worker's channel, the file for its
+    output, and the pipe by which it is told to take its turn.
     The next one comes after the answer to this one, so no two of them meet in the socket.
     """
     server = socket.socket(fileno=descriptor)
@@ -77,6 +78,7 @@ def serve(descriptor: int) -> None:
         gc.collect()
         gc.freeze()  # else the first collection in a child would touch, and so copy, every page of the heap
     except BaseException as error:
+        traceback.print_exc()  # into the parent's log, in which the runner looks for the cause
         channel.send("unusable", reason=f"{type(error).__name__}: {one_line(str(error))}")
         return
     if why := identity.differs(first[0].get("imported", {})):
@@ -110,10 +112,20 @@ def serve(descriptor: int) -> None:
 
 
 def _receive(server: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    message, descriptors, _, _ = socket.recv_fds(server, 1 << 20, 4)
-    if not message:
-        return None
-    return json.loads(message), descriptors
+    """The next request and its descriptors; None once the other end is closed.
+
+    A stream socket gives what has arrived, which may be a part of a line.
+    """
+    line, descriptors = b"", []
+    while not line.endswith(b"\n"):
+        part, more, _, _ = socket.recv_fds(server, 1 << 16, 4)
+        descriptors += more
+        if not part:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return None
+        line += part
+    return json.loads(line), descriptors
 
 
 def _reap(children: set[int], channel: Channel) -> None:

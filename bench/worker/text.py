@@ -31,7 +31,7 @@ def clean(text: str) -> str:
     if not SUSPECT.search(text):
         return text
     text = CONTROL.sub("", LINE_END.sub("\n", ESCAPE.sub("", text)))
-    return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def cleaned(value: Any) -> Any:

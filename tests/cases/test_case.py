@@ -6,7 +6,7 @@ import re
 import pytest
 
 from bench.cases import Case
-from bench.cases.case import parse_case
+from bench.cases.case import ID, parse_case
 from bench.errors import WrongUse
 from tests.builders import make_case
 
@@ -91,3 +91,8 @@ def test_an_id_is_read_back() -> None:
 def test_what_is_no_id_says_so(text: str, said: str) -> None:
     with pytest.raises(WrongUse, match=said):
         parse_case(text)
+
+
+def test_a_mode_with_an_underscore_has_an_id_that_can_be_parsed():
+    case = Case("fine_tune", "yolov8n_p2-x", "cpu", "off", 4, 160)
+    assert ID.fullmatch(case.id).groups() == ("fine_tune", "yolov8n_p2-x", "cpu", "fp32", "4", "160")

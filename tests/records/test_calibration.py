@@ -6,7 +6,17 @@ import msgspec
 import pytest
 
 from bench.errors import WrongUse
-from bench.records.calibration import Calibration, Lockstep, keep, noise_of, path, read, read_lockstep, stamped
+from bench.records.calibration import (
+    Calibration,
+    Lockstep,
+    complaint,
+    keep,
+    noise_of,
+    path,
+    read,
+    read_lockstep,
+    stamped,
+)
 from bench.records.record import Noise
 from tests.builders import make_case, make_machine, make_record
 
@@ -152,3 +162,24 @@ def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
     del content["lockstep"]
     file.write_bytes(msgspec.json.encode(content))
     assert (read(tmp_path, HERE), read_lockstep(tmp_path, HERE)) == ([FOUND], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"schema": 2, "machine": "x", "found": {}}', "they have schema 2, a newer one than 1"),
+        (b'{"schema": 0}', "they have schema 0, an older one than 1"),
+        (b'{"schema": 1, "machine": "000000000000", "calibrations": []}', "they are of another machine, 000000000000"),
+        (b'{"schema": 1', "the file is damaged"),
+        (b"\xff\xfe", "the file is damaged"),
+    ],
+)
+def test_calibrations_that_are_left_out_are_told_and_not_lost(content: bytes, why: str, tmp_path: Path) -> None:
+    assert complaint(tmp_path, HERE) == ""
+    path(tmp_path, HERE).write_bytes(content)
+    said = complaint(tmp_path, HERE)
+    assert said.startswith(f"calibrations in {path(tmp_path, HERE)} are left out: {why}")
+    assert said.endswith("; to have new ones, run python -m bench calibrate.")
+    keep(tmp_path, HERE, [FOUND])
+    assert complaint(tmp_path, HERE) == ""
+    assert path(tmp_path, HERE).with_suffix(".json.old").read_bytes() == content

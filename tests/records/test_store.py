@@ -402,10 +402,34 @@ def test_a_record_that_is_written_has_no_control_characters_whatever_was_read(tm
     hostile = "\x1b[34ma\x1b[0m\x00\x07\r\n\x7f\x9b1mb\x85"
     record = make_record(status="failed", reason=hostile, extra={hostile: [hostile]}, log=hostile * 10)
     content = json.loads(msgspec.json.encode(record))
-    (tmp_path / "r.json").write_text(json.dumps(content))
+    (tmp_path / "r.json").write_text(json.dumps(content), encoding="utf-8")
     [found], _ = read([tmp_path])
     assert found.outcome.reason == hostile
     written = encoded(found).decode()
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\\u00|\\[bfr]|\[34m", written)
     again = msgspec.json.decode(written, type=type(record))
     assert (again.outcome.reason, again.extra) == ("a\nb\n", {"a\nb\n": ["a\nb\n"]})
+
+
+def test_a_folder_in_which_nothing_was_written_goes_with_the_one_that_was_made_for_it(tmp_path):
+    store = Store(tmp_path / "results", "r1", new=True)
+    assert store.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_before_stays(tmp_path):
+    (tmp_path / "results" / "r0").mkdir(parents=True)
+    assert Store(tmp_path / "results", "r1", new=True).discard()
+    assert [folder.name for folder in (tmp_path / "results").iterdir()] == ["r0"]
+    store = Store(tmp_path / "results", "r0")
+    (store.folder / "mine").write_text("")
+    assert not store.discard()
+    assert (store.folder / "mine").exists()
+
+
+def test_names_that_are_no_text_are_written_out(store: Store) -> None:
+    record = make_record(log="cannot read caf\udce9.jpg", effective={"caf\udce9": ["\udcff", 1]})
+    assert store.save(record) == ""
+    [saved], _ = read([store.folder])
+    assert saved.log == "cannot read caf\\udce9.jpg"
+    assert saved.effective == {"caf\\udce9": ["\\udcff", 1]}

@@ -136,5 +136,9 @@ def test_one_that_does_not_tell(python, tmp_path):
     Path(interpreter.path).unlink()
     Path(interpreter.path).write_text("#!/bin/sh\necho 'no more' >&2\nexit 3\n")
     Path(interpreter.path).chmod(0o755)
-    with pytest.raises(WrongUse, match=r"does not tell what is installed in it \(no more\)\.$"):
+    with pytest.raises(WrongUse, match=r"does not tell what is installed in it \(no more\)\. (.*)") as refused:
         installed(interpreter)
+    kept = Path(str(refused.value).rpartition(" in ")[2].rstrip("."))
+    assert "The cause is not known" in str(refused.value)
+    assert kept.read_text() == "no more\n"
+    kept.unlink()

@@ -179,10 +179,10 @@ def test_a_group_that_may_be_made_and_not_entered_is_none(monkeypatch: pytest.Mo
     monkeypatch.setattr(limits, "parents", lambda root: iter([tmp_path]))
     write = Path.write_text
 
-    def refused(file: Path, text: str) -> int:
+    def refused(file: Path, text: str, encoding: str | None = None) -> int:
         if file.name == "cgroup.procs":
             raise PermissionError(13, "Permission denied")
-        return write(file, text)
+        return write(file, text, encoding)
 
     monkeypatch.setattr(Path, "write_text", refused)
     assert group(MIB) is None

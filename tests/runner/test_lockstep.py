@@ -10,6 +10,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
+from bench.runner.causes import PROCESSES
 from bench.runner.lockstep import LIMIT, Ended, Side, abreast, alternate, mirrored
 from bench.runner.worker import FREE, Died, RanWild, Silent
 
@@ -28,6 +29,11 @@ class Played:
         self.said = list(said)
         self.name = name
         self.log = [] if log is None else log
+
+    printed = ""
+
+    def output(self) -> str:
+        return self.printed
 
     def end(self) -> None:
         self.log.append(f"{self.name} is gone")
@@ -245,6 +251,14 @@ def test_how_a_worker_ended_is_told_as_an_outcome() -> None:
     with pytest.raises(Ended) as told:
         side(*WARM[:2], WELL).warm_up()
     assert told.value.outcome.status is Status.FAILED
+
+
+def test_a_cause_that_is_known_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Played, "printed", "RuntimeError: can't start new thread")
+    with pytest.raises(Ended) as told:
+        side(Died(1)).turn()
+    assert str(told.value) == "a worker ended with exit status 1 while it took turns"
+    assert told.value.outcome.reason == f"A worker ended with exit status 1 while it took turns. {PROCESSES}"
 
 
 def test_settings_that_run_are_kept() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from bench.records.outcome import Status
 from bench.records.record import Apart, Window
+from bench.runner.causes import KILLED
 from bench.runner.measure import REST_LIMIT, Interrupted, given_up, phases, run_job
 from bench.runner.worker import Died, RanWild, Silent
 from tests.builders import make_steps
@@ -92,7 +93,7 @@ def test_the_rest_of_an_epoch_is_put_beside_its_turn() -> None:
     ("said", "reason"),
     [
         ([Silent()], f"Still validating after {REST_LIMIT:g} s."),
-        ([Died(-9)], "The worker was killed by SIGKILL while validating."),
+        ([Died(-9)], f"The worker was killed by SIGKILL while validating. {KILLED}"),
         ([RanWild()], "The worker printed without end while validating."),
         ([{**END, "status": "failed", "reason": "ValueError: no."}], "ValueError: no."),
         ([{**END, "status": "out_of_memory", "reason": "No room."}], "No room."),

@@ -48,6 +48,19 @@ def test_a_record_is_there_the_moment_its_case_ends(launcher, tmp_path):
     assert [f.name for f in (tmp_path / "r1").iterdir()] == ["train-yolov8n-cpu-fp32-b4-i64.json"]
 
 
+def test_nothing_is_measured_twice_under_one_name(launcher, jobs, tmp_path):
+    plans = [plan("yolov8n"), plan("exits")]
+    run, records = run_all(launcher, tmp_path, plans)
+    assert [run.measure(planned) for planned in plans] == records
+    assert [run.over(planned) for planned in plans] == records == run.records
+    assert len(jobs) == 2
+    again = Run(
+        plans, store.Store(tmp_path / "results", "r1"), launcher, Estimator(), finished={records[0].name: records[0]}
+    )
+    assert [again.measure(plans[0]), again.measure(plans[0])] == [records[0]] * 2
+    assert again.records == [records[0]]
+
+
 def test_what_one_case_settles_spares_the_others(launcher, jobs, tmp_path):
     plans = [plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8), plan("refuses-amp")]
     _, records = run_all(launcher, tmp_path, plans)

@@ -302,7 +302,7 @@ def test_facts_of_mps(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("system", "unit"), [("darwin", 1), ("linux", 1024)])
 def test_peak_of_the_process_without_proc(system: str, unit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_file(*arguments: Any) -> None:
+    def no_file(*arguments: Any, **options: Any) -> None:
         raise FileNotFoundError
 
     monkeypatch.setattr(base, "open", no_file, raising=False)
@@ -317,7 +317,7 @@ def test_peak_of_the_process_without_proc(system: str, unit: int, monkeypatch: p
 def test_peak_of_the_process_with_proc(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     status = tmp_path / "status"
     status.write_text("Name:\tpython\nVmPeak:\t 9999 kB\nVmHWM:\t    1234 kB\n")
-    monkeypatch.setattr(base, "open", lambda path: status.open(), raising=False)
+    monkeypatch.setattr(base, "open", lambda path, **options: status.open(**options), raising=False)
     how = "VmHWM, peak resident set since set-up"
     monkeypatch.setattr(base, "_peak_is_reset", True)
     assert base.process_peak() == {"bytes": 1234 * 1024, "how": how}

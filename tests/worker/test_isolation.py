@@ -36,6 +36,7 @@ def test_labels_are_cached_apart_for_every_interpreter_and_never_beside_the_user
     yaml = data.provide({"root": str(tmp_path / "data"), "images": 3, "seed": 0})["yaml"]
     before = sorted((tmp_path / "data").rglob("*"))
     for config in ("one", "other", "one"):
+        (tmp_path / config).mkdir(exist_ok=True)  # as the runner does: older versions make none
         command = [sys.executable, "-c", READS, str(tmp_path / config), yaml]
         answer = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
         assert json.loads(answer.stdout.splitlines()[-1]) == 3, answer.stderr

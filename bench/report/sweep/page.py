@@ -47,7 +47,7 @@ def write(found: Sweep, folder: Path) -> Path:
 
 def html(found: Sweep, drawn: tuple[Plot, ...]) -> str:
     """The page as one HTML file."""
-    style = "".join((report.TEMPLATES / name).read_text() for name in ("page.css", "upgrade.css"))
+    style = "".join((report.TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "upgrade.css"))
     return (
         report.templates(autoescape=True)
         .get_template("sweep.html.jinja")

@@ -56,7 +56,7 @@ def write(found: Upgrade, folder: Path, packages: str) -> Path:
 
 def html(found: Upgrade, packages: str, drawn: Sequence[Plot]) -> str:
     """The page as one HTML file."""
-    style = "".join((report.TEMPLATES / name).read_text() for name in ("page.css", "upgrade.css"))
+    style = "".join((report.TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "upgrade.css"))
     return (
         report.templates(autoescape=True)
         .get_template("upgrade.html.jinja")

@@ -136,7 +136,9 @@ def collecting() -> Check:
     command = [sys.executable, "-m", "pytest", "bench", "--collect-only", "-q", "--device=cpu", "--amp=off"]
     command += ["--model=yolov8n", f"--batch={batches}", f"--imgsz={sizes}", "-p", "no:cacheprovider"]
     began = time.monotonic()
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=dict(os.environ), check=False)
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", env=dict(os.environ), check=False
+    )
     seconds = time.monotonic() - began
     found = sum("::" in line for line in done.stdout.splitlines())
     return Check(

@@ -47,7 +47,7 @@ def _yolopace_plant(owner, name, where):
     import sys
     import time
 
-    planted = json.loads((pathlib.Path(sys.prefix) / "{file}").read_text())
+    planted = json.loads((pathlib.Path(sys.prefix) / "{file}").read_text(encoding="utf-8"))
     if planted["where"] != where:
         return
     method = getattr(owner, name)
@@ -111,13 +111,13 @@ def prepare(resolved: Resolved, say: Say, copy: int) -> Planted:
 def _patch(built: Built, folder: Path, where: str) -> None:
     name, owner, method = WHERE[where]
     file = next(folder.glob(f"lib/python*/site-packages/ultralytics/{name}"), None)
-    if file is None or f"class {owner}" not in (text := file.read_text()):
+    if file is None or f"class {owner}" not in (text := file.read_text(encoding="utf-8")):
         raise WrongUse(f"the Ultralytics of {built.python} has no {owner} in {name}, so nothing can be planted there.")
     if "_yolopace_plant" in text:
         return
     # The file is shared with uv's cache: a new one takes its place, so that nobody else's changes.
     descriptor, other = tempfile.mkstemp(dir=file.parent)
-    with os.fdopen(descriptor, "w") as stream:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text + PATCH.format(file=FILE, owner=owner, name=method, where=where))
     with contextlib.suppress(OSError):  # a file system without modes
         os.chmod(other, 0o644)

@@ -134,7 +134,7 @@ def reset_process_peak() -> None:
     """Lower the peak resident set of this process to its present size, where the system can (Linux)."""
     global _peak_is_reset
     try:
-        with open("/proc/self/clear_refs", "w") as control:
+        with open("/proc/self/clear_refs", "w", encoding="utf-8") as control:
             control.write("5")
         _peak_is_reset = True
     except OSError:
@@ -144,7 +144,7 @@ def reset_process_peak() -> None:
 def _status(process: int | str) -> dict[str, int]:
     """Sizes of a process in bytes, by their names in ``/proc``; nothing where there is no such thing."""
     try:
-        with open(f"/proc/{process}/status") as status:
+        with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as status:
             fields = [line.split() for line in status]
     except OSError:
         return {}
@@ -189,7 +189,7 @@ def loaders_memory() -> dict[str, Any]:
 def _private(process: int) -> int | None:
     """Bytes of a process that are its own: of a forked one that is what it has not left as its parent had it."""
     try:
-        with open(f"/proc/{process}/smaps_rollup") as rollup:
+        with open(f"/proc/{process}/smaps_rollup", encoding="utf-8") as rollup:
             fields = [line.split() for line in rollup]
     except OSError:
         return None
