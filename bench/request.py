@@ -99,8 +99,7 @@ def find_data(data: str, interpreter: Interpreter) -> str:
     if not data:
         return "coco-like"
     path = Path(data)
-    if not data.isprintable():
-        raise WrongUse(f"data {data!r}: the name has control characters or is not UTF-8: rename the file.")
+    nameable("data", data)
     if path.is_file():
         return nameable("data", str(path.resolve()))
     if path.is_dir():

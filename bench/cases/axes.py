@@ -14,6 +14,7 @@ import msgspec
 from bench.cases import model_file
 from bench.cases.model_file import DESCRIPTIONS, EXPORTED, WEIGHTS
 from bench.errors import WrongUse
+from bench.text import is_shown
 
 MODES = ("train", "predict")
 PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
@@ -70,7 +71,11 @@ def _whole(name: str, least: int, most: int) -> Callable[[str], int]:
 
 
 def nameable(what: str, path: str) -> str:
-    """A path that can stand in a record; raises :class:`WrongUse` for one that is no text, which JSON cannot hold."""
+    """A path that can stand in a record and on a page.
+
+    Raises:
+        WrongUse: for one that is no text, which JSON cannot hold, and for one with control characters.
+    """
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
@@ -80,14 +85,15 @@ def nameable(what: str, path: str) -> str:
         raise WrongUse(
             f"{what} '{shown}': its name is no text in {encoding}, so no record can name it: {remedy}."
         ) from None
+    if not is_shown(path):
+        raise WrongUse(f"{what} {path!r}: its name has control characters: rename it, or make a link to it.")
     return path
 
 
 def parse_model(text: str) -> str:
     """A model name such as ``yolov8n`` (its yaml, random weights), or a ``.pt`` or ``.yaml`` file."""
     path = Path(text)
-    if not text.isprintable():
-        raise WrongUse(f"model {text!r}: the name has control characters or is not UTF-8: rename the file.")
+    nameable("model", text)
     if len(path.name) > LONGEST_NAME:
         raise WrongUse(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
     if "://" in text or text.startswith("ul:/"):

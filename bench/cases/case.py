@@ -11,6 +11,7 @@ import msgspec
 from bench.cases import model_labels
 from bench.cases.axes import AXES, LONGEST_NAME, PRECISIONS, device_kind, parse_device
 from bench.errors import WrongUse
+from bench.text import is_shown
 
 ID = re.compile(r"([a-z][a-z_]*)-(.+)-([a-z0-9+]+)-([a-z0-9]+)-b([0-9]+)-i([0-9]+)")
 """Of :attr:`Case.id`: mode, model, device, precision, batch and size."""
@@ -74,7 +75,7 @@ def check(case: Case) -> None:
         raise ValueError("case: a mode that is none")
     if case.amp not in PRECISIONS:
         raise ValueError(f"case: a precision that is none: use {', '.join(PRECISIONS)}")
-    if not case.model.isprintable() or not case.model or len(case.model_name) > LONGEST_NAME + 7:
+    if not is_shown(case.model) or not case.model or len(case.model_name) > LONGEST_NAME + 7:
         raise ValueError("case: a model without a name, or with too long a one")
     if not 0 <= case.batch <= LARGEST_BATCH or not 1 <= case.imgsz <= LARGEST_SIZE:
         raise ValueError("case: a batch or a size that is none")

@@ -296,6 +296,10 @@ class Session:
         watch.passed(watch.clock() - began)
         self._phases.resumed()
 
+    def give_up(self) -> None:
+        """Close a window of which nothing will be reported."""
+        self._meter.close()
+
     def report(self) -> None:
         """Send what was measured; call when :class:`WindowComplete` was raised and the workload was found to work."""
         watch = self.stopwatch

@@ -31,7 +31,12 @@ def clean(text: str) -> str:
     if not SUSPECT.search(text):
         return text
     text = CONTROL.sub("", LINE_END.sub("\n", ESCAPE.sub("", text)))
-    return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return SURROGATE.sub(lambda found: _written_out(ord(found[0])), text)
+
+
+def _written_out(surrogate: int) -> str:
+    """``\\xe9`` for a byte of a file name that Python could not decode, and ``\\ud800`` for another surrogate."""
+    return f"\\x{surrogate - 0xDC00:02x}" if 0xDC80 <= surrogate <= 0xDCFF else f"\\u{surrogate:04x}"
 
 
 def cleaned(value: Any) -> Any:

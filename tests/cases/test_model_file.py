@@ -139,7 +139,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_shown(name: str) -> None:
     with pytest.raises(WrongUse) as caught:
         MODEL.parse(name)
-    assert str(caught.value).isprintable() and "rename the file" in str(caught.value)
+    assert str(caught.value).isprintable() and "rename it" in str(caught.value)
 
 
 def test_a_path_with_commas_is_one_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

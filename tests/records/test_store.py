@@ -431,5 +431,5 @@ def test_names_that_are_no_text_are_written_out(store: Store) -> None:
     record = make_record(log="cannot read caf\udce9.jpg", effective={"caf\udce9": ["\udcff", 1]})
     assert store.save(record) == ""
     [saved], _ = read([store.folder])
-    assert saved.log == "cannot read caf\\udce9.jpg"
-    assert saved.effective == {"caf\\udce9": ["\\udcff", 1]}
+    assert saved.log == "cannot read caf\\xe9.jpg"
+    assert saved.effective == {"caf\\xe9": ["\\xff", 1]}

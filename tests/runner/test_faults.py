@@ -46,10 +46,10 @@ def test_a_worker_that_fails(launcher, model, reason):
 
 def test_no_control_character_comes_from_a_worker(launcher):
     status, reason, record = outcome_of(launcher, "hostile")
-    assert (status, reason) == ("failed", "train: no \\udcff  labels\n")
+    assert (status, reason) == ("failed", "train: no \\xff  labels\n")
     assert record.effective[reason] == reason
     assert record.log == "done"
-    assert b"\\u" not in encoded(record).replace(rb"\\udcff", b"")
+    assert b"\\u" not in encoded(record)
 
 
 def test_last_words_are_kept(launcher):

@@ -241,7 +241,7 @@ def test_broken_compiled_files_of_the_user_are_his_own(compiling, tmp_path, monk
     assert compiled.folder() is None
     own.mkdir()
     assert not compiled.forget("EOFError: marshal data too short") and own.exists()
-    assert compiled.advice("EOFError: marshal data too short").endswith(f"so delete {own}")
+    assert compiled.advice("EOFError: marshal data too short").endswith(f": delete {own}.")
     assert compiled.advice("ImportError: no such library") == ""
 
 

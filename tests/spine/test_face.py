@@ -158,7 +158,7 @@ def test_data_that_cannot_be_used_is_one_sentence_and_leaves_nothing(cache, tmp_
     yaml.write_text(f"path: {tmp_path / 'empty'}\ntrain: .\nval: .\nnc: 1\n")
     done = bench(cache, tmp_path, *AXES, "--data", yaml)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert f"yolopace: data {yaml}: its training split" in done.stdout
+    assert f"yolopace: data {yaml}: its 'train:' (" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert not (tmp_path / "results").exists()
 

@@ -17,8 +17,9 @@ __all__ = ["cuda", "mps", "torch"]
 @pytest.fixture(autouse=True)
 def nobody_watches_on() -> Iterator[None]:
     """A test that opens a window closes it: its thread would keep others from forking."""
+    before = set(threading.enumerate())
     yield
-    assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "watch"]
 
 
 @pytest.fixture(scope="session")
