@@ -360,6 +360,7 @@ class Face:
                 return
             self._report([], self.store.run)
             return
+        self.notes += self.run.left_out
         if self.run.cut:
             self.notes.append(f"the time budget ended before {self.run.cut} more processes could be started")
         self._note_precision()

@@ -24,7 +24,10 @@ FELL_BACK = "operators on the CPU"
 LEFT_OUT = "images left out"
 
 LEGEND = {
-    DISTURBED: "Something else on the machine disturbed the window, and it was no quieter when it was measured again.",
+    DISTURBED: (
+        "Other processes, the hypervisor, a CPU quota, a stop of the process, heat or a battery slowed the window. It "
+        "was measured again up to twice, except for a quota, heat or a battery, which last."
+    ),
     DATA: (
         f"Waiting for data takes more than {DATA_BOUND:.0%} of the step. On a GPU give Ultralytics more workers; on "
         "cpu and mps it forces 0 workers, so use cache=ram or smaller source images."
@@ -35,12 +38,12 @@ LEGEND = {
     ),
     FAILED: "A later process of the case was started and gave no figure.",
     NO_TENSOR_CORES: "The card is older than Volta (capability below 7.0): fp16 saves memory and hardly any time.",
-    LEFT_OUT: (
-        "Ultralytics leaves out images that it cannot read and those whose labels are wrong: the figure is of the rest "
-        "of the data set. Correct them, or remove them."
-    ),
     FELL_BACK: (
         "PYTORCH_ENABLE_MPS_FALLBACK is set, and operators that mps lacks ran on the CPU: no speed of mps alone."
+    ),
+    LEFT_OUT: (
+        "Ultralytics leaves out images that it cannot read and those whose labels are wrong: the figure is of the rest "
+        "of the data set. Correct them, or remove them; the data set's line below says what is wrong with the first."
     ),
 }
 """What each mark means, and what to do about it."""

@@ -205,13 +205,17 @@ def rule(recipe: Recipe, mode: str) -> str:
 
 
 def data(records: Sequence[Record]) -> str:
-    """``coco-like 0ced1a548774 (1,024 images)``; sets that cases of one name used are listed after it."""
+    """``coco-like 0ced1a548774 (1,024 images)``; sets that cases of one name used are listed after it.
+
+    Of a set of which images were left out it also says how many, why, and what is wrong with the first.
+    """
     names: dict[str, dict[str, None]] = {}
     for record in records:
         if record.data is not None:
             length = labels.count(record.data.images, "image")
-            for why, count in record.data.left_out.items():
-                length += f"; {count:,} left out: {why}"
+            if record.data.left_out:
+                reasons = ", ".join(f"{count:,} {why}" for why, count in record.data.left_out.items())
+                length += f" used; left out: {reasons}; the first is {record.data.left_out_first}"
             names.setdefault(record.data.name, {})[f"{record.data.fingerprint} ({length})"] = None
     if not names:
         return Path(records[0].recipe.data).name
@@ -235,7 +239,7 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
     for device in labels.order("device", (record.case.device for record in records)):
         for record in records:
             if record.case.device == device:
-                key = device, _profile([record]), str(record.recipe.energy), *_options(record)
+                key = device, _profile([record]), str(record.recipe.energy), _variables(record), *_options(record)
                 groups.setdefault(key, []).append(record)
     found: list[str] = []
     for members in groups.values():
@@ -253,8 +257,18 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
         parts += ["--energy"] * members[0].recipe.energy
         repeats = max((processes or {}).get(record.id, 1) for record in members)
         parts += ["--processes", str(repeats)] if repeats > 1 else []
-        found.append(_command(parts))
+        found.append(_command(parts, _variables(members[0])))
     return found
+
+
+HIDDEN = "(not recorded)"
+"""What a record has in place of a value that may be a secret (``bench/worker/variables.py``)."""
+
+
+def _variables(record: Record) -> str:
+    """Variables of the environment that change speed, as a shell sets them for one command."""
+    known = (record.conditions.variables or {}).items()
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in known if value != HIDDEN)
 
 
 def _node_command(record: Record) -> str:
@@ -280,9 +294,9 @@ def _options(record: Record) -> tuple[str, ...]:
     )
 
 
-def _command(parts: Sequence[str]) -> str:
+def _command(parts: Sequence[str], variables: str = "") -> str:
     """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end."""
-    return labels.plain(shlex.join(parts), LONGEST_COMMAND)
+    return labels.plain(f"{variables} {shlex.join(parts)}".strip(), LONGEST_COMMAND)
 
 
 def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:

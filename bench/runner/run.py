@@ -71,6 +71,19 @@ class Run:
         """The file of a record of this run."""
         return self._store.path(record)
 
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence for each data set of which images were left out."""
+        found = []
+        for data in self._data.values():
+            if reasons := data.get("left_out"):
+                kinds = ", ".join(f"{count:,} {why}" for why, count in reasons.items())
+                found.append(
+                    f"{sum(reasons.values()):,} of {data['listed']:,} training images were left out ({kinds}): "
+                    f"{data['left_out_file']} lists them"
+                )
+        return found
+
     def seconds_left(self) -> float:
         """Estimate for all that is still to run, within the time budget."""
         left = sum(self._estimator.seconds(p) for p in self._left.values() if not self._hopeless(p))

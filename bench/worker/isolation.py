@@ -147,9 +147,9 @@ def keep_label_caches(folder: Path) -> None:
 
 
 def leave_images_alone() -> None:
-    """Keep Ultralytics from writing a JPEG anew that has bytes after its end, or lacks its end.
+    """Keep Ultralytics from rewriting a JPEG that has bytes after its end, or lacks its end.
 
-    It still decodes and encodes such a file, in memory: one that cannot be decoded is left out of the data set as ever.
+    It still decodes and encodes such a file, in memory: one that cannot be decoded is still left out of the data set.
     Versions before 8.4.156 save it through Pillow at once, later ones through a function of their own.
     """
     import ultralytics.data.utils as utils

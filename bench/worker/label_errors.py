@@ -45,8 +45,8 @@ def why_left_out(image: str, label: str, data: dict[str, Any]) -> LeftOut:
 
 IMAGE_TROUBLES = (
     ("exceeds limit", "image too large", "it has more pixels than Pillow opens: make it smaller"),
-    ("<10 pixels", "image too small", "it is less than 10 pixels high or wide"),
-    ("nvalid image format", "image format", "its content is of a format that Ultralytics does not take: convert it"),
+    ("<10 pixels", "image too small", "it is less than 10 pixels high or wide: remove it"),
+    ("invalid image format", "image format", "its content is of a format that Ultralytics does not take: convert it"),
     ("cannot identify image", "no image", "it holds no image: remove it, or fetch it again"),
     ("pi_heif", "no image", "it holds no image that Pillow knows: remove it, or convert it to JPEG or PNG"),
     ("pi-heif", "no image", "it holds no image that Pillow knows: remove it, or convert it to JPEG or PNG"),
@@ -71,7 +71,7 @@ def of_image(image: str, message: str) -> LeftOut | None:
     except OSError as error:
         return LeftOut("unreadable file", f"it cannot be read ({error.strerror})")
     for words, kind, sentence in IMAGE_TROUBLES:
-        if words in message:
+        if words in message.lower():
             return LeftOut(kind, sentence)
     return None
 
@@ -108,9 +108,9 @@ def _row_error(row: list[str], classes: int, widths: set[int]) -> LeftOut | None
             return LeftOut("label is no number", f"'{field}' is no number; {ROW}, with the number of a class")
         values.append(float(field))
     if len(widths) > 1 and max(widths) > 6 and len(row) == 5:
-        return LeftOut("boxes among polygons", "a box in a file that has polygons too; use one kind of rows")
+        return LeftOut("boxes among polygons", "a box in a file with polygons: use one kind of rows")
     if len(widths) > 1 and len(row) != max(widths):
-        return LeftOut("rows of several lengths", f"{len(row)} fields where others have {max(widths)}; {ROW}")
+        return LeftOut("rows of several lengths", f"{len(row)} fields, and another row has {max(widths)}; {ROW}")
     if len(row) > 6 and not len(row) % 2:
         return LeftOut("number of fields", f"{len(row)} fields; a polygon is a class and then pairs of coordinates")
     if len(row) < 5 or len(row) == 6:
@@ -125,6 +125,7 @@ def _row_error(row: list[str], classes: int, widths: set[int]) -> LeftOut | None
         return LeftOut("coordinates above 1", f"'{field}' is above 1; {ROW}, not in pixels")
     if number >= classes:
         return LeftOut(
-            "class out of range", f"class {int(number)} of a data set with {classes} classes; correct it, or 'names:'"
+            "class out of range",
+            f"class {int(number)}, and the data set has {classes} classes from 0 on; correct it, or 'names:'",
         )
     return None

@@ -1,7 +1,7 @@
 """A data set of the user: looked at read-only, by the rules of the Ultralytics that is measured.
 
-Ultralytics fetches what a data yaml names under ``download:``, runs a script that stands there, and writes a damaged
-JPEG anew. Here nothing is fetched, run or written: training and prediction get a copy of the yaml without
+Ultralytics fetches what a data yaml names under ``download:``, runs a script that stands there, and rewrites a damaged
+JPEG. Here nothing is fetched, run or written: training and prediction get a copy of the yaml without
 ``download:`` and with absolute paths, in this suite's own cache.
 """
 
@@ -20,6 +20,7 @@ from . import intact, label_errors
 from .data import into_place, unwritable
 from .input_errors import told
 from .refusal import Refused
+from .text import clean
 
 SCHEME = 2
 """Number of the rule by which :func:`fingerprint` works; raise it with every change, so that old ones are not compared
@@ -30,6 +31,9 @@ SMALL = 2**14
 
 LISTING = "images.json"
 """The file beside a copied yaml that lists the training images which Ultralytics uses, in its order."""
+
+LEFT_OUT = "left_out.txt"
+"""The file next to it with a line for every training image that Ultralytics leaves out."""
 
 NOT_MEANT = ("path", "train", "val", "test", "minival", "yaml_file", "download")
 """Keys of a data yaml that say where a set is, not what it is."""
@@ -57,8 +61,9 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
     Returns:
         ``yaml`` (copy for Ultralytics), ``fingerprint`` with its ``scheme``, ``images`` (that are used for training),
         ``listed`` (that were found), ``left_out`` (how many others, by reason), ``left_out_first`` (a sentence on the
-        first of them), ``no_training`` (why the set cannot be trained on, or empty) and ``newest`` (seconds since the
-        epoch at which the last of its files was changed).
+        first of them), ``left_out_file`` (a file with a line for each of them, or empty), ``no_training`` (why the set
+        cannot be trained on, or empty) and ``newest`` (seconds since the epoch at which the last of its files was
+        changed).
 
     Raises:
         Refused: with status ``unsupported`` where it cannot be used at all.
@@ -73,25 +78,29 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
     missing = list((Counter(train.listed) - Counter(train.used)).elements())
     reasons = [label_errors.why_left_out(image, label_of(image), data) for image in missing]
     place = Path(str(data["path"]))
-    first = f"{relative(missing[0], place)}: {reasons[0].sentence}" if missing else ""
+    sentences = [f"{relative(image, place)}: {reason.sentence}" for image, reason in zip(missing, reasons)]
     left_out = dict(Counter(reason.kind for reason in reasons).most_common())
     if not train.used:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in left_out.items())
         raise refused(
-            yaml, f"none of its {len(train.listed)} training images can be used: {kinds}. The first is {first}"
+            yaml, f"none of its {len(train.listed)} training images can be used: {kinds}. The first is {sentences[0]}"
         )
     copied = {key: value for key, value in data.items() if key not in ("yaml_file", "download")}
-    listing = json.dumps({"listed": len(train.listed), "used": train.used})
+    if data.get("missing_val"):  # prediction needs none
+        copied["val"] = None
+    listing = json.dumps({"listed": len(train.listed), "used": train.used, "left_out": sentences})
     validation, no_validation = validation_of(data)
     digest, newest = fingerprint(data, {"train": train.listed, "val": validation.listed})
+    copy = copy_of({**copied, "path": str(place)}, listing, root)
     return {
-        "yaml": str(copy_of({**copied, "path": str(place)}, listing, root)),
+        "yaml": str(copy),
         "fingerprint": digest,
         "scheme": SCHEME,
         "images": len(train.used),
         "listed": len(train.listed),
         "left_out": left_out,
-        "left_out_first": first,
+        "left_out_first": sentences[0] if sentences else "",
+        "left_out_file": str(copy.with_name(LEFT_OUT)) if sentences else "",
         "no_training": why_no_training(yaml, train, no_validation),
         "newest": newest,
     }
@@ -218,6 +227,8 @@ def what_is_wrong(data: Any) -> str | None:
         return "its 'names:' is empty: write the names of the classes"
     if isinstance(names, dict) and (other := next((k for k in names if not str(k).isdigit()), None)) is not None:
         return f"its 'names:' has the key {other!r}: write 'number: name' lines, from 0 on"
+    if isinstance(names, dict) and sorted(map(int, names)) != list(range(len(names))):
+        return f"its 'names:' has the numbers {', '.join(map(str, names))[:60]!r}: number the classes from 0 on"
     if count is not None and not _is_count(count):
         return f"its 'nc:' is {count!r}: write the number of classes"
     if names is not None and count is not None and len(names) != float(count):
@@ -253,7 +264,7 @@ def missing_path(key: str, path: str, data: dict[str, Any], download: Any) -> st
             f"{text}: its 'path: {data['path']}' is looked for in the current folder, then in {DATASETS_DIR}; "
             "write an absolute path there"
         )
-    return f"{text}: correct it"
+    return f"{text}: correct '{key}:', or create the folder"
 
 
 def split_of(source: Any, data: dict[str, Any]) -> Split:
@@ -287,7 +298,7 @@ def validation_of(data: dict[str, Any]) -> tuple[Split, str]:
     if data.get("missing_val"):
         return Split([], []), str(data["missing_val"])
     if not data.get("val"):
-        return Split([], []), "its 'val:' is empty: write a folder of images there; that of 'train:' will do"
+        return Split([], []), "it has no 'val:': write a folder of validation images there; that of 'train:' will do"
     found = split_of(data["val"], data)
     if not found.used:
         return found, f"its 'val:' ({shown(data['val'])}) has no images that Ultralytics can use"
@@ -298,13 +309,13 @@ def why_no_training(yaml: str, train: Split, no_validation: str) -> str:
     """Why a set whose images can be read cannot be trained on; empty where it can."""
     labels = [label_of(image) for image in train.used]
     if not any(os.path.isfile(label) and os.path.getsize(label) for label in labels):
-        sentence = f"none of its {len(train.used)} training images has a box; label files are missing or empty"
-        return refused(yaml, f"{sentence}, the first is looked for in {labels[0]!r}").reason
+        sentence = f"none of its {len(train.used)} training images has a box: label files are missing or empty"
+        return refused(yaml, f"{sentence}; add them, the first as {labels[0]!r}").reason
     if no_validation:
         return refused(yaml, no_validation).reason
     array = next((a for image in train.used if os.path.exists(a := str(Path(image).with_suffix(".npy")))), None)
     if array:
-        sentence = f"Ultralytics reads {array!r} in place of the image beside which it lies, and may rewrite it"
+        sentence = f"Ultralytics reads {array!r} in place of the image of that name, and may rewrite it"
         return refused(yaml, f"{sentence}: move .npy files elsewhere").reason
     return ""
 
@@ -366,6 +377,7 @@ def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
 
     def make(folder: Path) -> None:
         (folder / LISTING).write_text(listing, encoding="ascii")
+        (folder / LEFT_OUT).write_text(lines_of(listing), encoding="utf-8")
         write_yaml(folder / "data.yaml", texts)
 
     if not _is_intact(target, listing, texts):
@@ -377,11 +389,18 @@ def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
     return target / "data.yaml"
 
 
+def lines_of(listing: str) -> str:
+    """A line for every image that is left out."""
+    return "".join(f"{clean(sentence)}\n" for sentence in json.loads(listing)["left_out"])
+
+
 def _is_intact(target: Path, listing: str, data: dict[str, Any]) -> bool:
     """Whether a copy is there, and nothing of it was cut off, as by a full disk."""
     from ultralytics.utils import YAML
 
     try:
-        return (target / LISTING).read_text(encoding="ascii") == listing and YAML.load(target / "data.yaml") == data
+        texts = {LISTING: listing, LEFT_OUT: lines_of(listing)}
+        whole = all((target / name).read_text(encoding="utf-8") == text for name, text in texts.items())
+        return whole and bool(YAML.load(target / "data.yaml") == data)
     except Exception:
         return False

@@ -112,8 +112,9 @@ def test_a_list_is_filtered_as_ultralytics_does(look: Callable[[], Facts], root:
     assert facts["left_out_first"].startswith("images/train/gone.jpg: it does not exist")
 
 
-@pytest.mark.parametrize("file", ["data.yaml", "images.json"])
-def test_a_copy_that_was_cut_off_is_made_again(file: str, look: Callable[[], Facts]) -> None:
+@pytest.mark.parametrize("file", ["data.yaml", "images.json", "left_out.txt"])
+def test_a_copy_that_was_cut_off_is_made_again(file: str, look: Callable[[], Facts], root: Path) -> None:
+    (root / "images" / "train" / "0.jpg").write_bytes(b"")
     cut = Path(look()["yaml"]).with_name(file)
     whole = cut.read_bytes()
     cut.write_bytes(whole[: len(whole) // 2])
@@ -158,6 +159,7 @@ def test_an_image_that_cannot_be_read(content: bytes, kind: str, look: Callable[
     break_image(root, content)
     facts = look()
     assert facts["left_out"] == {kind: 1}
+    assert Path(facts["left_out_file"]).read_text() == f"{facts['left_out_first']}\n"
     assert images(facts) == ["1.jpg", "2.jpg", "3.jpg"]
     assert (facts["images"], facts["listed"]) == (3, 4)
 
@@ -176,7 +178,7 @@ def test_a_jpeg_with_bytes_after_its_end_is_used_and_stays_as_it_is(look: Callab
 
 
 LABELS = {
-    "class out of range": ("15 0.5 0.5 0.3 0.3", "line 1: class 15 of a data set with 2 classes"),
+    "class out of range": ("15 0.5 0.5 0.3 0.3", "line 1: class 15, and the data set has 2 classes"),
     "coordinates above 1": ("0 0.5 0.5 0.3 0.3\n0 40 30 50 20", "line 2: '50' is above 1"),
     "label is no number": ("cat 0.5 0.5 0.3 0.3", "line 1: 'cat' is no number"),
     "class is no whole number": ("0.5 0.5 0.5 0.3 0.3", "line 1: class 0.5"),
@@ -184,9 +186,9 @@ LABELS = {
     "number of fields": ("0 0.5 0.5 0.3", "line 1: 4 fields"),
     "boxes among polygons": (
         "0 0.5 0.5 0.3 0.3\n0 0.1 0.1 0.5 0.1 0.5 0.6",
-        "line 1: a box in a file that has polygons",
+        "line 1: a box in a file with polygons",
     ),
-    "rows of several lengths": ("0 0.5 0.5 0.3 0.3\n0 0.5 0.5 0.3", "line 2: 4 fields where others have 5"),
+    "rows of several lengths": ("0 0.5 0.5 0.3 0.3\n0 0.5 0.5 0.3", "line 2: 4 fields, and another row has 5"),
 }
 
 
@@ -210,7 +212,7 @@ def test_where_all_labels_are_wrong_the_first_is_told(refusal: Callable[[], str]
         file.write_text("15 0.5 0.5 0.3 0.3")
     assert refusal() == (
         "none of its 4 training images can be used: class out of range (4). The first is images/train/0.jpg: "
-        "0.txt, line 1: class 15 of a data set with 2 classes; correct it, or 'names:'."
+        "0.txt, line 1: class 15, and the data set has 2 classes from 0 on; correct it, or 'names:'."
     )
 
 
@@ -224,17 +226,17 @@ def test_images_without_labels_can_be_predicted_on(empty: bool, look: Callable[[
     facts = look()
     assert facts["images"] == 4
     assert facts["no_training"] == (
-        f"data {root}/data.yaml: none of its 4 training images has a box; label files are missing or empty, "
-        f"the first is looked for in '{root}/labels/train/0.txt'."
+        f"data {root}/data.yaml: none of its 4 training images has a box: label files are missing or empty; "
+        f"add them, the first as '{root}/labels/train/0.txt'."
     )
 
 
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (None, "its 'val:' is empty"),
-        ("", "its 'val:' is empty"),
-        ("images/nowhere", "its 'val:' names '{root}/images/nowhere', which does not exist: correct it"),
+        (None, "it has no 'val:'"),
+        ("", "it has no 'val:'"),
+        ("images/nowhere", "its 'val:' names '{root}/images/nowhere', which does not exist: correct 'val:'"),
         ("labels/val", "its 'val:' ({root}/labels/val) has no images that Ultralytics can use"),
     ],
 )
@@ -242,8 +244,11 @@ def test_a_validation_set_that_cannot_be_used(
     value: str | None, sentence: str, look: Callable[[], Facts], root: Path
 ) -> None:
     write(root, val=value)
+    from ultralytics.data.utils import check_det_dataset
+
     facts = look()
     assert facts["images"] == 4
+    assert check_det_dataset(facts["yaml"])["nc"] == 2  # prediction asks
     assert facts["no_training"].startswith(f"data {root}/data.yaml: {sentence.format(root=root)}")
 
 
@@ -251,7 +256,7 @@ def test_arrays_that_ultralytics_would_read_and_rewrite(look: Callable[[], Facts
     import numpy
 
     numpy.save(root / "images" / "train" / "1.npy", numpy.zeros((8, 8, 3), numpy.uint8))
-    assert f"'{root}/images/train/1.npy' in place of the image" in look()["no_training"]
+    assert f"'{root}/images/train/1.npy' in place of the image of that name" in look()["no_training"]
 
 
 # Nothing is fetched or run
@@ -316,7 +321,7 @@ def test_an_archive_is_not_unpacked(root: Path, cache: Path) -> None:
         ({"nc": "many"}, "its 'nc:' is 'many'"),
         ({"nc": 0, "names": None}, "its 'nc:' is 0"),
         ({"names": "{x: a}"}, "its 'names:' has the key 'x'"),
-        ({"names": "{0: a, 2: b}"}, "2-class dataset requires class indices 0-1"),
+        ({"names": "{1: a, 2: b}"}, "its 'names:' has the numbers '1, 2': number the classes from 0 on"),
         ({"channels": "RGB"}, "its 'channels:' is 'RGB'"),
         ({"backbone": "[]", "head": "[]"}, "it describes a model: give it with --model"),
         ({"names": "[a, b"}, "it is no YAML: line "),
