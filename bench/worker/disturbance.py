@@ -110,6 +110,9 @@ def signs(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = Fa
         waited = max(waited - (held or 0.0), 0.0)  # what its own quota kept from it, nobody else took
         phrase = f"a thread waited {_percent(waited)} of the time for a processor; others used {others:.2f} processors"
         found.append(Sign(min(waited / WAIT, others / OTHERS), phrase))
+    elif waited is not None and threads == 1:  # nobody tells of others, and it has no helper that it could wait for
+        waited = max(waited - (held or 0.0), 0.0)
+        found.append(Sign(waited / WAIT, f"its one thread waited {_percent(waited)} of the time for a processor"))
     # Of the machine's processors, whatever part of them this process may use: others are counted on all of them. Where
     # they take its own ones, its threads wait.
     count = reading.get("machine_processors")

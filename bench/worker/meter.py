@@ -99,7 +99,7 @@ class Meter:
         told(self._device.sample)  # its counters begin anew
         machine = self._read_machine()
         if self._watch is not None:
-            told(self._watch.begin)
+            told(self._watch.begin, self._read_throttled if machine.throttled else None)
         self._opened = self._read_process(), machine
 
     def close(self, beside: int = 0) -> dict[str, Any]:
@@ -149,10 +149,13 @@ class Meter:
             ticks=told(proc.ticks, self._root),
             pressure=told(proc.pressure, self._root) or {},
             swap=self._read_swap(),
-            throttled=told(proc.throttled, self._root, self._system),
+            throttled=self._read_throttled(),
             wall=time.perf_counter(),
             cpu=self._read_process().cpu,
         )
+
+    def _read_throttled(self) -> float | None:
+        return told(proc.throttled, self._root, self._system)
 
     def _read_clock(self) -> float | None:
         clock = proc.clock(self._root, self._system, _processors())
@@ -223,8 +226,13 @@ def _throttled_share(before: _Machine, after: _Machine) -> float | None:
 
 
 def _less_throttled(stopped: float | None, before: _Machine, after: _Machine) -> float | None:
-    """Seconds of a stop without those for which a quota kept the process from running: that looks the same."""
-    return None if stopped is None else round(max(stopped - (_throttled(before, after) or 0.0), 0.0), 3)
+    """Seconds of a stop without those for which a quota kept the process from running: that looks the same.
+
+    Where the quota had held it back before already, the watch has taken them off where they fell.
+    """
+    if stopped is None or before.throttled:
+        return stopped
+    return round(max(stopped - (_throttled(before, after) or 0.0), 0.0), 3)
 
 
 def _swapped(before: _Machine, after: _Machine) -> int | None:

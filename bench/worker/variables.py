@@ -22,8 +22,12 @@ THREADS = ("OMP_", "GOMP_", "KMP_", "LIBOMP", "TBB_", "VECLIB_", "NUMEXPR_")
 MATHS = ("MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "ONEDNN_", "DNNL_", "FBGEMM_", "XNNPACK_", "OPENCV_")
 """Kernels on the CPU: which instruction set they may use, how they split work, how much they log."""
 
-TORCH = ("PYTORCH_", "TORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "ATEN_", "TRITON_")
-"""``ATEN_CPU_CAPABILITY`` takes vector instructions away; ``PYTORCH_`` has the allocators and MPS."""
+TORCH = (
+    *("PYTORCH_", "TORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "ATEN_", "TRITON_"),
+    *("LRU_CACHE_CAPACITY", "THP_MEM_ALLOC_ENABLE", "DISABLE_ADDMM_CUDA_LT"),
+)
+"""``ATEN_CPU_CAPABILITY`` takes vector instructions away; ``PYTORCH_`` has the allocators and MPS. The last ones keep
+kernels of oneDNN, ask for huge pages, and choose another library for matrices."""
 
 GPUS = (
     *("CUDA_", "CUDNN_", "CUBLAS_", "CUBLASLT_", "NVIDIA_TF32", "NCCL_", "GLOO_"),
@@ -48,8 +52,11 @@ PLACES = ("_HOME", "_PATH", "_ROOT", "_DIR", "_VERSION", "_ARCH_LIST", "_SDK")
 SILENT = {("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("TORCH_CPP_LOG_LEVEL", "ERROR")}
 """What this suite and Ultralytics set in every worker."""
 
-SECRET = re.compile("KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+SECRET = re.compile("KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASS$|PWD|CREDENTIAL|AUTH|COOKIE", re.IGNORECASE)
 """What a name holds whose value is nobody's business, whatever library it is of."""
+
+SECRET_WITHIN = re.compile(rf"({SECRET.pattern.replace('$', '')})[\w-]*[\"']?\s*[=:;]", re.IGNORECASE)
+"""What stands before a secret within a value: ``?token=``, ``headers;Authorization:``."""
 
 HIDDEN = "(not recorded)"
 
@@ -60,11 +67,13 @@ LONGEST = 500
 def chosen(environment: Mapping[str, str]) -> dict[str, str]:
     """Those of an environment that change speed, in the order of their names, without secrets.
 
-    Of a name that speaks of a secret the value is replaced by :data:`HIDDEN`; a user and password in an address are
-    left out.
+    Where a name or a value speaks of a secret the value is replaced by :data:`HIDDEN`; a user and password in an
+    address are left out.
     """
     return {
-        name: HIDDEN if SECRET.search(name) else re.sub(r"://[^/@\s]*@", "://", value)[:LONGEST]
+        name: HIDDEN
+        if SECRET.search(name) or SECRET_WITHIN.search(value)
+        else re.sub(r"://[^/@\s]*@", "://", value)[:LONGEST]
         for name, value in sorted(environment.items())
         if name.startswith(VARIABLES) and not name.endswith(PLACES) and (name, value) not in SILENT
     }

@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 PERIOD = 0.25
@@ -44,7 +45,7 @@ class Gap(NamedTuple):
 
     Attributes:
         seconds: that it was, beyond :data:`PERIOD`.
-        waited: seconds of those for which the thread stood ready without a processor.
+        waited: seconds of those for which the thread stood ready without a processor, or a CPU quota held it back.
         switches: how often it went to sleep (voluntary context switches).
         faults: how often it waited for a page to be read in (major page faults).
     """
@@ -89,15 +90,20 @@ class Watch:
     def _hear(self, number: int, frame: Any) -> None:
         self._continued += 1
 
-    def begin(self) -> None:
-        """Start the thread."""
+    def begin(self, throttled: Callable[[], float | None] | None = None) -> None:
+        """Start the thread.
+
+        Args:
+            throttled: tells for how many seconds a CPU quota has held the process back; asked at every waking, so that
+                a stop is not taken for what the quota did before and after it.
+        """
         self.end()
         self._over = threading.Lock()
         self._over.acquire()
         self._seconds, self._unproved, self._suspended = 0.0, 0.0, suspended()
         before = threading.stack_size(STACK)
         try:
-            self._thread = threading.Thread(target=self._tick, name="watch", daemon=True)
+            self._thread = threading.Thread(target=self._tick, args=(throttled,), name="watch", daemon=True)
             self._thread.start()
         finally:
             threading.stack_size(before)
@@ -112,12 +118,16 @@ class Watch:
         self._seen(0.0)
         return round(self._seconds, 3), round(max(suspended() - self._suspended, 0.0), 3)
 
-    def _tick(self) -> None:
+    def _tick(self, throttled: Callable[[], float | None] | None) -> None:
         with contextlib.closing(_Waits()) as waits:
-            began, waited, own, over = time.perf_counter(), waits.seconds(), _own(), False
+
+            def kept_waiting() -> float:
+                return waits.seconds() + ((throttled() or 0.0) if throttled is not None else 0.0)
+
+            began, waited, own, over = time.perf_counter(), kept_waiting(), _own(), False
             while not over:
                 over = self._over.acquire(timeout=PERIOD)
-                now, now_waited, now_own = time.perf_counter(), waits.seconds(), _own()
+                now, now_waited, now_own = time.perf_counter(), kept_waiting(), _own()
                 gap = Gap(now - began - PERIOD, now_waited - waited, now_own[0] - own[0], now_own[1] - own[1])
                 began, waited, own = now, now_waited, now_own
                 self._seen(stopped(gap))

@@ -124,6 +124,14 @@ def test_a_single_thread_should_never_idle_where_waits_are_not_told(cpu_seconds:
     assert disturbed({**reading, "cpu_wait_share": 0.0, "others_share": 0.0}, threads=1) == []
 
 
+def test_a_single_thread_that_waited_is_disturbed_where_others_are_not_told() -> None:
+    """What its own quota kept from it is no wait; several threads may wait for each other."""
+    reading = {**CALM, "others_share": None, "cpu_wait_share": 0.7}
+    assert disturbed(reading, 1, on_cpu=True) == ["its one thread waited 70.0 % of the time for a processor"]
+    assert disturbed(reading, None, on_cpu=True) == []
+    assert len(disturbed({**reading, "throttled_share": 0.69}, 1, on_cpu=True)) == 1
+
+
 def test_battery_together_with_something_else_is_worth_another_try() -> None:
     found = disturbed({**CALM, "on_battery": True, "steal_share": 0.5})
     assert len(found) == 2

@@ -235,7 +235,8 @@ def test_a_quota_of_a_group_above_counts(linux: FakeProc, clocks: Clocks) -> Non
 def test_a_stop_disturbs_but_for_what_a_quota_explains(
     linux: FakeProc, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meter.Watch, "begin", lambda self: None)
+    asked: list[Any] = []
+    monkeypatch.setattr(meter.Watch, "begin", lambda self, throttled: asked.append(throttled and throttled()))
     monkeypatch.setattr(meter.Watch, "end", lambda self: (2.0, 0.0))
     reading = measured(linux, clocks, lambda: None)
     assert (reading["stopped_seconds"], reading["suspended_seconds"]) == (2.0, 0.0)
@@ -245,10 +246,15 @@ def test_a_stop_disturbs_but_for_what_a_quota_explains(
     reading = measured(linux, clocks, lambda: linux.group("/a", "throttled_usec 1960000\n"))
     assert reading["stopped_seconds"] == 0.04
     assert len(reading["disturbed"]) == 1
+    assert asked == [None, None]
+    reading = measured(linux, clocks, lambda: linux.group("/a", "throttled_usec 3960000\n"))
+    assert asked[2] == 1.96, "under a quota that holds back, the watch takes its share off where it falls"
+    assert reading["stopped_seconds"] == 2.0
+    assert len(reading["disturbed"]) == 2
 
 
 def test_where_memory_is_limited_nobody_watches(linux: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter.Watch, "begin", lambda self: pytest.fail("a thread"))
+    monkeypatch.setattr(meter.Watch, "begin", lambda self, throttled: pytest.fail("a thread"))
     reader = Meter(FakeDevice(), str(linux.root), str(linux.system))
     reader.prepare(watch=False)
     reader.open()

@@ -35,6 +35,7 @@ SPEED = [
     *("TCMALLOC_RELEASE_RATE", "MIMALLOC_PAGE_RESET", "MallocStackLogging", "DYLD_INSERT_LIBRARIES"),
     *("PYTHONMALLOC", "PYTHONDEVMODE", "PYTHONTRACEMALLOC", "PYTHONASYNCIODEBUG", "PYTHON_JIT", "PYTHON_GIL"),
     *("PYTHON_CPU_COUNT", "PYTHONOPTIMIZE", "PYTHONPERFSUPPORT", "COVERAGE_PROCESS_START"),
+    *("LRU_CACHE_CAPACITY", "THP_MEM_ALLOC_ENABLE"),
 ]
 
 NO_SPEED = [
@@ -55,10 +56,32 @@ def test_what_changes_no_speed_is_not(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["TORCH_API_KEY", "PYTORCH_HUB_TOKEN", "NCCL_SECRET", "TORCH_PASSWORD", "OMP_passwd", "CUDA_CREDENTIALS"]
+    "name",
+    [
+        *("TORCH_API_KEY", "PYTORCH_HUB_TOKEN", "NCCL_SECRET", "TORCH_PASSWORD", "OMP_passwd", "CUDA_CREDENTIALS"),
+        *("TORCH_PASSPHRASE", "MKL_PASS", "NCCL_PWD"),
+    ],
 )
 def test_no_secret_is_recorded_whatever_its_name_begins_with(name: str) -> None:
     assert chosen({name: "hunter2"}) == {name: HIDDEN}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://host/x?token=hunter2",
+        "headers;Authorization: Bearer hunter2",
+        "a=1,api_key=hunter2",
+        '{"password": "x"}',
+    ],
+)
+def test_no_secret_within_a_value_is_recorded(value: str) -> None:
+    assert chosen({"OPENCV_FFMPEG_CAPTURE_OPTIONS": value}) == {"OPENCV_FFMPEG_CAPTURE_OPTIONS": HIDDEN}
+
+
+@pytest.mark.parametrize("value", ["passive", "close,granularity=fine", "glibc.malloc.arena_max=1", "/opt/keys/lib.so"])
+def test_values_that_only_sound_like_a_secret_are_recorded(value: str) -> None:
+    assert chosen({"GLIBC_TUNABLES": value}) == {"GLIBC_TUNABLES": value}
 
 
 def test_a_password_in_an_address_is_left_out_and_endless_values_are_cut() -> None:

@@ -98,6 +98,18 @@ def test_a_process_that_is_stopped_knows_it(how: str) -> None:
 
 
 @pytest.mark.skipif(not watch.TELLS, reason="this system tells nothing of a single thread")
+def test_what_a_quota_held_back_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each gap what the quota took in it, and no more: not what it took elsewhere in the window."""
+    monkeypatch.setattr(watch, "PERIOD", 0.02)
+    seen, gaps = Watch(), []
+    monkeypatch.setattr(watch, "stopped", lambda gap: gaps.append(gap) or 0.0)
+    told = iter([1.0, 5.0])
+    seen.begin(lambda: next(told, 5.0))
+    time.sleep(0.2)
+    seen.end()
+    assert [round(gap.waited) for gap in gaps] == [4] + [0] * (len(gaps) - 1)
+
+
 def test_code_that_keeps_pythons_lock_is_no_stop() -> None:
     import ctypes
 
