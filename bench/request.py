@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,8 @@ def find_data(data: str, interpreter: Interpreter) -> str:
         return "coco-like"
     path = Path(data)
     nameable("data", data)
-    if path.is_file():
-        return nameable("data", str(path.resolve()))
+    if path.is_file():  # a link stays what it is: without 'path:', images are looked for beside it
+        return nameable("data", os.path.abspath(path))
     if path.is_dir():
         inside = sorted(file.name for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
         hint = f" ({', '.join(inside[:3])})" if inside else ""
