@@ -21,6 +21,7 @@ from bench.records.comparison import Comparison
 from bench.records.record import Conditions, Record
 from bench.report import labels
 from bench.sizes import exact
+from bench.text import clean, is_shown
 
 LONGEST_COMMAND = 20_000
 """Characters of a command: names of many cases may stand in one."""
@@ -281,8 +282,13 @@ def _options(record: Record) -> tuple[str, ...]:
 
 
 def _command(parts: Sequence[str]) -> str:
-    """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end."""
-    return labels.plain(shlex.join(parts), LONGEST_COMMAND)
+    """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end.
+
+    Spaces of all kinds stay, since the name of a file may have them.
+    """
+    text = shlex.join(parts)
+    short = text if len(text) <= LONGEST_COMMAND else f"{text[: LONGEST_COMMAND - 1]}…"
+    return "".join(sign if is_shown(sign) else " " for sign in clean(short))
 
 
 def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
@@ -311,6 +317,8 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
             parts += _axes(AXES, [compared.case for compared in one.cases])
         else:
             parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
+        own = dict.fromkeys(compared.recipe.data for compared in one.cases if compared.recipe.data != "coco-like")
+        parts += ["--data", *own] if len(own) == 1 else []
         threads = {compared.recipe.threads for compared in one.cases}
         parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []
         found.append(_command(parts))
