@@ -90,6 +90,8 @@ def check_model(model: str, interpreter: Interpreter) -> None:
         if not has_weights(model.removesuffix(".pt"), sizes):
             raise WrongUse(f"model {model!r}: there is no such file, and Ultralytics has no weights of that name.")
         return
+    if model.lower().endswith(".pt"):
+        raise WrongUse(f"model {model!r}: there is no such file, and weights of Ultralytics are written .pt.")
     if not is_known(model, sizes):
         version = interpreter.environment.ultralytics
         raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}.")
