@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -311,7 +312,8 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
     """The commands that compare the same environments again."""
     found = []
     for one in comparisons:
-        parts = ["python", "-m", "bench", "regress", "--base", one.base.asked, "--head", one.head.asked]
+        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in (one.base, one.head)]  # kept without path
+        parts = ["python", "-m", "bench", "regress", "--base", asked[0], "--head", asked[1]]
         files = any("/" in compared.case.model for compared in one.cases)
         if files:  # an id does not say where a file is
             parts += _axes(AXES, [compared.case for compared in one.cases])
