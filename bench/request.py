@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def check_model(model: str, interpreter: Interpreter) -> None:
         if not has_weights(model.removesuffix(".pt"), sizes):
             raise WrongUse(f"model {model!r}: there is no such file, and Ultralytics has no weights of that name.")
         return
+    if model.lower().endswith(".pt"):
+        raise WrongUse(f"model {model!r}: there is no such file, and weights of Ultralytics are written .pt.")
     if not is_known(model, sizes):
         version = interpreter.environment.ultralytics
         raise WrongUse(f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}.")
@@ -100,8 +103,8 @@ def find_data(data: str, interpreter: Interpreter) -> str:
         return "coco-like"
     path = Path(data)
     nameable("data", data)
-    if path.is_file():
-        return nameable("data", str(path.resolve()))
+    if path.is_file():  # a link stays what it is: without 'path:', images are looked for beside it
+        return nameable("data", os.path.abspath(path))
     if path.is_dir():
         inside = sorted(file.name for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
         hint = f" ({', '.join(inside[:3])})" if inside else ""

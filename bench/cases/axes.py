@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -101,7 +102,8 @@ def parse_model(text: str) -> str:
     named = path.name == text  # without a folder: a model of Ultralytics, unless a file of such a name is there
     if _exists(path) and (not named or path.suffix.lower() in (*WEIGHTS, *DESCRIPTIONS, *EXPORTED)):
         model_file.check(text, path)
-        return nameable("model", str(path.resolve()))
+        whole = str(path.resolve())  # a link may stand for a name that cannot be shown
+        return whole if is_shown(whole) else nameable("model", os.path.abspath(path))
     if not named or path.suffix == ".yml" or path.is_symlink():
         raise WrongUse(f"model {text!r}: there is no such file.")
     if path.is_dir():

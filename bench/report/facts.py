@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from bench.records.comparison import Comparison
 from bench.records.record import Conditions, Record
 from bench.report import labels
 from bench.sizes import exact
+from bench.text import clean, is_shown
 
 LONGEST_COMMAND = 20_000
 """Characters of a command: names of many cases may stand in one."""
@@ -295,8 +297,13 @@ def _options(record: Record) -> tuple[str, ...]:
 
 
 def _command(parts: Sequence[str], variables: str = "") -> str:
-    """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end."""
-    return labels.plain(f"{variables} {shlex.join(parts)}".strip(), LONGEST_COMMAND)
+    """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end.
+
+    Spaces of all kinds stay, since the name of a file may have them.
+    """
+    text = f"{variables} {shlex.join(parts)}".strip()
+    short = text if len(text) <= LONGEST_COMMAND else f"{text[: LONGEST_COMMAND - 1]}…"
+    return "".join(sign if is_shown(sign) else " " for sign in clean(short))
 
 
 def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
@@ -319,12 +326,15 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
     """The commands that compare the same environments again."""
     found = []
     for one in comparisons:
-        parts = ["python", "-m", "bench", "regress", "--base", one.base.asked, "--head", one.head.asked]
+        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in (one.base, one.head)]  # kept without path
+        parts = ["python", "-m", "bench", "regress", "--base", asked[0], "--head", asked[1]]
         files = any("/" in compared.case.model for compared in one.cases)
         if files:  # an id does not say where a file is
             parts += _axes(AXES, [compared.case for compared in one.cases])
         else:
             parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
+        own = dict.fromkeys(compared.recipe.data for compared in one.cases if compared.recipe.data != "coco-like")
+        parts += ["--data", *own] if len(own) == 1 else []
         threads = {compared.recipe.threads for compared in one.cases}
         parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []
         found.append(_command(parts))

@@ -217,7 +217,7 @@ def rate(value: float) -> str:
 
 
 def setting(value: Any) -> str:
-    """A setting's value: ``yes`` and ``no`` for booleans, thousands separated, an em dash for nothing."""
+    """A setting's value: ``yes`` and ``no`` for booleans, thousands separated, an em dash for None, '' for no text."""
     if value is None:
         return NONE
     if isinstance(value, bool):
@@ -226,7 +226,7 @@ def setting(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.6g}"
-    return str(value)
+    return str(value) or "''"
 
 
 def listing(parts: Iterable[str]) -> str:

@@ -29,6 +29,11 @@ with new ones. Scheme 1 was of the names and sizes of the training images alone.
 SMALL = 2**14
 """Bytes up to which an image is read for the fingerprint; of a larger one size and name count."""
 
+MOST = 1_000_000
+"""Classes or channels up to which a data yaml is believed: Ultralytics makes a name for every class at once."""
+
+NO_SETTINGS = "it holds no settings: a data yaml has 'train:', 'val:' and 'names:'"
+
 LISTING = "images.json"
 """The file beside a copied yaml that lists the training images which Ultralytics uses, in its order."""
 
@@ -148,6 +153,8 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
     download = data.pop("download", None)
     if "val" not in data and "validation" in data:
         data["val"] = data.pop("validation")
+    if data.get("nc") is not None:
+        data["nc"] = int(float(data["nc"]))  # older versions cannot count to 2.0
     # A split is resolved under the name minival as well, and it alone may be missing without an error.
     asked = {**data, "path": str(data.get("path") or Path(yaml).parent), "val": None, "minival": data.get("val")}
     with contextlib.ExitStack() as stack:
@@ -162,7 +169,7 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
             found = dict(check_det_dataset(str(copy), autodownload=False))
         except Exception as error:
             raise refused(yaml, told(error).replace(str(copy), "its")) from error
-    found["val"] = found.pop("minival")
+    found["val"], found["yaml_file"] = found.pop("minival"), yaml
     for part in parts_of(found["train"]):
         if not os.path.exists(part):
             raise refused(yaml, missing_path("train", part, data, download))
@@ -190,6 +197,8 @@ def read_yaml(yaml: str) -> dict[str, Any]:
     except OSError as error:
         raise refused(yaml, f"it cannot be read ({error.strerror})") from error
     except Exception as error:
+        if isinstance(error, AttributeError) or "not a valid YAML mapping" in str(error):  # a list or a text
+            raise refused(yaml, NO_SETTINGS) from error
         raise refused(yaml, f"it is no YAML: {yaml_problem(error)}") from error
     if (wrong := what_is_wrong(data)) is not None:
         raise refused(yaml, wrong)
@@ -209,7 +218,7 @@ def yaml_problem(error: BaseException) -> str:
 def what_is_wrong(data: Any) -> str | None:
     """The first thing in a data yaml that is not as it has to be; None where all is."""
     if not isinstance(data, dict) or not data:
-        return "it holds no settings: a data yaml has 'train:', 'val:' and 'names:'"
+        return NO_SETTINGS
     if "backbone" in data and "head" in data:
         return "it describes a model: give it with --model"
     for key in ("train", "val", "test"):
@@ -225,15 +234,15 @@ def what_is_wrong(data: Any) -> str | None:
         return f"its 'names:' is {names!r}: write a list of names, or 'number: name' lines"
     if names is not None and not names:
         return "its 'names:' is empty: write the names of the classes"
-    if isinstance(names, dict) and (other := next((k for k in names if not str(k).isdigit()), None)) is not None:
+    if isinstance(names, dict) and (other := next((k for k in names if not str(k).isdecimal()), None)) is not None:
         return f"its 'names:' has the key {other!r}: write 'number: name' lines, from 0 on"
     if isinstance(names, dict) and sorted(map(int, names)) != list(range(len(names))):
         return f"its 'names:' has the numbers {', '.join(map(str, names))[:60]!r}: number the classes from 0 on"
     if count is not None and not _is_count(count):
-        return f"its 'nc:' is {count!r}: write the number of classes"
+        return f"its 'nc:' is {count!r}: write the number of classes, from 1 to {MOST:,}"
     if names is not None and count is not None and len(names) != float(count):
         return f"its 'names:' has {len(names)} names and its 'nc:' is {count}: they have to agree"
-    if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
+    if not isinstance(channels, int) or isinstance(channels, bool) or not 1 <= channels <= MOST:
         return f"its 'channels:' is {channels!r}: write how many channels an image has, such as 3"
     return None
 
@@ -241,7 +250,7 @@ def what_is_wrong(data: Any) -> str | None:
 def _is_count(value: Any) -> bool:
     """Whether a value is a whole number from 1, as a number or as a text (which newer versions take, such as 2.0)."""
     try:
-        return not isinstance(value, bool) and float(value) >= 1 and float(value) == int(float(value))
+        return not isinstance(value, bool) and 1 <= float(value) <= MOST and float(value) == int(float(value))
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -290,6 +299,10 @@ def split_of(source: Any, data: dict[str, Any]) -> Split:
         found = Listing(img_path=source, data=data, task="detect", augment=False)
     except FileNotFoundError:  # no images, or a list that is no text
         return Split([], [])
+    except UnicodeEncodeError as error:  # of older versions alone
+        name = ascii(next((image for image in listed if not image.isprintable()), shown(source)))
+        sentence = f"the name of image {name} is no UTF-8 text, and this Ultralytics cannot use it: rename the file"
+        raise refused(str(data.get("yaml_file") or ""), sentence) from error
     return Split(listed, [str(image) for image in found.im_files])
 
 
@@ -335,7 +348,7 @@ def fingerprint(data: dict[str, Any], splits: dict[str, list[str]]) -> tuple[str
     """
     root = Path(str(data["path"]))
     meaning = {key: value for key, value in data.items() if key not in (*NOT_MEANT, "missing_val")}
-    digest = hashlib.sha256(json.dumps([SCHEME, meaning], sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(as_text([SCHEME, meaning]).encode("utf-8", "surrogatepass"))
     newest = 0.0
     for name, images in splits.items():
         digest.update(f"\n{name}\n".encode())
@@ -346,6 +359,19 @@ def fingerprint(data: dict[str, Any], splits: dict[str, list[str]]) -> tuple[str
                 digest.update(f"{os.fsencode(relative(file, root))!r} {size} ".encode())
                 digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:12], newest
+
+
+def as_text(value: Any) -> str:
+    """What a yaml holds as one text, the same for the same content; JSON lacks keys of several types and circles."""
+    try:
+        return json.dumps(value, sort_keys=True, default=lambda other: str(_sorted(other)))
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+def _sorted(value: Any) -> Any:
+    """A set in an order that does not change from process to process; anything else as it is."""
+    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
 
 
 def _read(file: str, limit: int | None) -> tuple[int, float, bytes]:
@@ -369,8 +395,8 @@ def write_yaml(file: Path, data: dict[str, Any]) -> None:
 
 def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
     """The copy of a yaml in the cache, beside :data:`LISTING`; made if it is not there yet."""
-    content = json.dumps(data, sort_keys=True, default=str) + listing
-    target = root / f"user-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    content = (as_text(data) + listing).encode("utf-8", "surrogatepass")
+    target = root / f"user-{hashlib.sha256(content).hexdigest()[:12]}"
 
     texts = {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}
     texts.pop("missing_val", None)

@@ -161,3 +161,9 @@ def test_other_lists_have_commas_between_their_values(tmp_path: Path, monkeypatc
     (tmp_path / "cpu,0").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     assert parse_values(AXES["device"], "cpu,0") == ["cpu", "0"]
+
+
+def test_a_link_may_stand_for_a_name_that_cannot_be_shown(tmp_path: Path) -> None:
+    (tmp_path / "we\nird.yaml").write_bytes(YAML)
+    (tmp_path / "plain.yaml").symlink_to(tmp_path / "we\nird.yaml")
+    assert MODEL.parse(str(tmp_path / "plain.yaml")) == str(tmp_path / "plain.yaml")

@@ -168,6 +168,28 @@ def test_a_live_comparison_of_a_model_file_is_named_by_options() -> None:
     assert "--model /a/best.pt --device" in command and "--case" not in command
 
 
+def test_a_live_comparison_of_interpreters_leaves_their_paths_to_the_reader() -> None:
+    side = msgspec.structs.replace(make_comparison().base, asked="python:3.11.7")
+    [command] = facts.regress_commands([make_comparison([make_compared([0.05] * 4, [0.05] * 4)], base=side)])
+    assert "--base python:PATH --head torch==2.15.0" in command
+
+
+def test_an_empty_setting_is_shown() -> None:
+    assert labels.setting("") == "''"
+
+
+def test_a_live_comparison_names_its_data_set() -> None:
+    made = make_compared([0.05] * 4, [0.05] * 4)
+    own = msgspec.structs.replace(made, recipe=make_recipe(data="/a/my data.yaml"))
+    assert "--data '/a/my data.yaml'" in facts.regress_commands([make_comparison([own])])[0]
+    assert "--data" not in facts.regress_commands([make_comparison([made])])[0]
+
+
+def test_a_command_keeps_the_spaces_of_a_path() -> None:
+    [command] = facts.commands([make_record(recipe=make_recipe(data="/a/Shot 9\u202fPM.yaml"))])
+    assert "'/a/Shot 9\u202fPM.yaml'" in command
+
+
 def test_settings_that_differ_say_where() -> None:
     effective = make_effective(make_case())
     records = [

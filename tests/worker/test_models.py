@@ -166,6 +166,22 @@ def test_a_yaml_file_of_something_else(text: str, reason: str, tmp_path: Path) -
     assert "http" not in found
 
 
+def test_a_path_with_an_apostrophe(tmp_path: Path) -> None:
+    assert why(tmp_path / "it's.pt").startswith("Ultralytics takes apostrophes out of the path")
+
+
+def test_a_yaml_file_in_whose_place_another_one_would_be_read(shipped: str, tmp_path: Path) -> None:
+    asked, other = tmp_path / "net5s" / "my.yaml", tmp_path / "net5" / "my.yaml"
+    for file in (asked, other):
+        file.parent.mkdir()
+        file.write_text(shipped)
+    assert model_file(str(asked)) == str(asked)
+    other.write_text(shipped.replace("nc: 80", "nc: 81"))
+    with pytest.raises(Refused, match=f"would read '{other}' in its place") as caught:
+        model_file(str(asked))
+    assert caught.value.status == "substituted"
+
+
 def test_a_size_that_a_users_file_does_not_have(shipped: str, tmp_path: Path) -> None:
     (tmp_path / "yolov8l.yaml").write_text(shipped.replace("  l: ", "  q: "))
     assert why(tmp_path / "yolov8l.yaml").startswith("its name asks for size l, and it has the sizes n, s, m, q, x: ")

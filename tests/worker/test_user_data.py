@@ -320,9 +320,12 @@ def test_an_archive_is_not_unpacked(root: Path, cache: Path) -> None:
         ({"nc": 3}, "its 'names:' has 2 names and its 'nc:' is 3"),
         ({"nc": "many"}, "its 'nc:' is 'many'"),
         ({"nc": 0, "names": None}, "its 'nc:' is 0"),
+        ({"nc": "1e30", "names": None}, "its 'nc:' is '1e30': write the number of classes, from 1 to 1,000,000"),
         ({"names": "{x: a}"}, "its 'names:' has the key 'x'"),
         ({"names": "{1: a, 2: b}"}, "its 'names:' has the numbers '1, 2': number the classes from 0 on"),
+        ({"names": "{²: a}"}, "its 'names:' has the key '²'"),
         ({"channels": "RGB"}, "its 'channels:' is 'RGB'"),
+        ({"channels": 10**12}, "its 'channels:' is 1000000000000"),
         ({"backbone": "[]", "head": "[]"}, "it describes a model: give it with --model"),
         ({"names": "[a, b"}, "it is no YAML: line "),
     ],
@@ -335,7 +338,39 @@ def test_a_yaml_that_is_wrong(changes: dict[str, Any], sentence: str, refusal: C
 @pytest.mark.parametrize("content", [b"", b"just words", b"\xff\xfe\x00", b"- a\n- b\n"])
 def test_a_yaml_that_is_none(content: bytes, refusal: Callable[[], str], root: Path) -> None:
     (root / "data.yaml").write_bytes(content)
-    assert refusal()
+    told = refusal()
+    assert told.startswith("it holds no settings") or content.startswith(b"\xff")
+
+
+@pytest.mark.parametrize(
+    "more", ["5: z\nmeta: {0: a, x: b}\n", "2020-01-02: new\n", "circle: &a [*a]\n", "s: !!set {a}\n"]
+)
+def test_what_json_cannot_hold_may_stand_in_a_yaml(more: str, look: Callable[[], Facts], root: Path) -> None:
+    before = look()["fingerprint"]
+    with (root / "data.yaml").open("a") as yaml:
+        yaml.write(more)
+    assert look()["fingerprint"] == look()["fingerprint"] != before
+
+
+def test_a_count_of_classes_with_a_point(look: Callable[[], Facts], root: Path) -> None:
+    write(root, names=None, nc=2)
+    whole = look()
+    write(root, names=None, nc="2.0")
+    assert look()["fingerprint"] == whole["fingerprint"]
+
+
+def test_a_name_that_older_versions_cannot_take(
+    refusal: Callable[[], str], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ultralytics.data.dataset import YOLODataset
+
+    def get_labels(self: Any) -> Any:
+        self.im_files[0] = f"{root}/\udcff.jpg"
+        return self.im_files[0].encode()
+
+    monkeypatch.setattr(YOLODataset, "get_labels", get_labels)
+    monkeypatch.setattr(YOLODataset, "get_img_files", lambda self, source: [f"{root}/\udcff.jpg"])
+    assert refusal().endswith("is no UTF-8 text, and this Ultralytics cannot use it: rename the file.")
 
 
 def test_a_relative_path_is_told_where_it_is_looked_for(refusal: Callable[[], str], root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import filecmp
 import functools
 import os
 import re
@@ -14,7 +15,7 @@ from typing import Any
 from .. import refusal
 from ..environment import facts
 from ..input_errors import told
-from ..model_names import is_known, size_read, sizes_of, why_unknown
+from ..model_names import family, is_known, size_read, sizes_of, why_unknown
 from ..refusal import Refused
 from ..text import one_line
 
@@ -78,6 +79,8 @@ def load(name: str, file: str) -> Any:
     """
     from ultralytics import YOLO
 
+    if "'" in file:  # it would find no file, or another one
+        raise unsupported(name, "Ultralytics takes apostrophes out of the path of a .pt: rename the file or its folder")
     try:
         model = YOLO(file).model
         layers = getattr(model, "model", None)
@@ -189,6 +192,7 @@ def described(name: str, file: str) -> dict[str, Any]:
     """
     from ultralytics.nn.tasks import yaml_model_load
 
+    check_place(name, file)
     try:
         found = yaml_model_load(file)
     except Exception as error:
@@ -200,6 +204,20 @@ def described(name: str, file: str) -> dict[str, Any]:
     if os.path.exists(file):
         check_size(name, file)
     return dict(found)
+
+
+def check_place(name: str, file: str) -> None:
+    """Refuse a user's yaml file in whose place Ultralytics reads another one.
+
+    It takes a size letter out of the whole path first: of ``net5s/my.yaml`` and ``net5/my.yaml`` it reads the latter.
+
+    Raises:
+        Refused: ``substituted``, with the other file.
+    """
+    other = family(file)
+    if other != file and os.path.isfile(file) and os.path.isfile(other) and not filecmp.cmp(file, other, shallow=False):
+        reason = f"model {name}: Ultralytics would read {other!r} in its place, since it takes a size letter out of the"
+        raise Refused("substituted", f"{reason} path: rename the file or its folder.", axes=("model",))
 
 
 def check_description(name: str, found: Any) -> None:
