@@ -238,7 +238,7 @@ class Forking:
                 if message.get("differs"):
                     return f"{self.interpreter.path}: {reason}"
                 why = causes.recognised(reason) or causes.recognised(printed)
-                why = why or replaced(self.interpreter.imported) or causes.unknown(printed)
+                why = why or f"{causes.unknown(printed)} {replaced(self.interpreter.imported)}".strip()
                 return f"{self.interpreter.path} cannot import torch and ultralytics: {reason.rstrip('.')}. {why}"
             self._ready = message["event"] == "ready"
         return ""
