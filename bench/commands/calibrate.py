@@ -43,7 +43,7 @@ def calibrate(
     from bench.runner.interpreter import inspect
     from bench.runner.launcher import open_launcher
     from bench.runner.paths import calibration_folder
-    from bench.runner.usable import check_usable
+    from bench.runner.usable import check_calibrations, check_usable
 
     chosen = parse_values(AXES["device"], device) if device is not None else devices()
     budget = parse_duration(time_budget) if time_budget else runner.BUDGET
@@ -61,6 +61,7 @@ def calibrate(
             say(f"in turns: {compared.case.id}  {trouble or pair_line(compared, UNKNOWN_MARGIN)}")
 
     check_usable()
+    check_calibrations()
     with contextlib.closing(open_launcher(inspect(python))) as launcher:
         began = time.monotonic()
         launcher.prepare()

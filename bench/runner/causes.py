@@ -170,6 +170,8 @@ def _of_line(line: str, anywhere: bool = False) -> str:
     if library := LIBRARY.search(line):
         return _missing_library(library[1] or library[2])
     if module := MODULE.search(line):
+        if module[1] == "encodings":
+            return "This Python does not find its own library: unset PYTHONHOME, or install this Python again."
         return f"The Python package {module[1].partition('.')[0]} is missing: install it in that environment."
     return ""
 

@@ -24,7 +24,7 @@ from bench.runner.ceiling import few_steps
 from bench.runner.interpreter import Interpreter, ask, executable
 from bench.runner.launcher import Launcher, open_launcher, scratch_folder
 from bench.runner.measure import NoData, find_data, run_job
-from bench.runner.origin import imported, origins
+from bench.runner.origin import imported, origins, replaced
 from bench.runner.paths import cache_folder
 from bench.runner.usable import check_usable, trouble
 from bench.runner.uv import find_uv
@@ -55,6 +55,8 @@ def told_by(path: str) -> Software:
     """What an interpreter says of its torch; raises :class:`WrongUse` where it does not answer at all."""
     try:
         found = ask(path, "doctor")
+        if found["import_error"] and (why := replaced(imported(found["environment"]))):
+            found["import_error"] += f"; {why.rstrip('.')}"
         return msgspec.convert({**found, "environment": labelled(found["environment"])}, Software)
     except (WrongUse, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
         facts = ask(path, "facts")

@@ -93,7 +93,8 @@ def check_path() -> None:
     Raises:
         WrongUse: where something would be.
     """
-    for entry in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+    value = os.environ.get("PYTHONPATH", "")
+    for entry in [part or "." for part in value.split(os.pathsep)] if value else []:  # an empty one: this folder
         for name in MEASURED:
             if any(os.path.isfile(os.path.join(entry, file)) for file in (f"{name}/__init__.py", f"{name}.py")):
                 raise WrongUse(

@@ -10,7 +10,7 @@ import msgspec
 
 from bench.errors import WrongUse
 from bench.runner import causes
-from bench.runner.interpreter import Interpreter, printed_by
+from bench.runner.interpreter import Interpreter, answer_in, printed_by
 from bench.runner.local_projects import marked
 from bench.runner.origin import RECORDED_AS
 from bench.runner.specification import ULTRALYTICS
@@ -65,7 +65,7 @@ def installed(interpreter: Interpreter) -> Installed:
         WrongUse: where it does not answer.
     """
     try:
-        told = json.loads(printed_by([interpreter.path, "-c", LIST]))
+        told = answer_in(printed_by([interpreter.path, "-c", LIST]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         why = causes.of_call(error)
         raise WrongUse(f"python {interpreter.path} does not tell what is installed in it {why}") from error

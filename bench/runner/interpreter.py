@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import json
@@ -57,6 +58,7 @@ def variables() -> dict[str, str]:
     long, once a run: they are then compiled into this suite's own cache, and the user's folders stay as they are.
     """
     chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ, **of_nobody()}
+    chosen.pop("PYTHONINSPECT", None)  # a program would wait for the user's commands at its end
     if (own := compiled.folder()) is not None:
         del chosen[compiled.UNWANTED]
         chosen[compiled.PREFIX] = str(own)
@@ -123,16 +125,28 @@ def executable(python: str) -> str:
 
 
 def ask(path: str, word: str) -> dict[str, Any]:
-    """What ``PYTHON entry.py WORD`` prints: one JSON object, in its last line.
+    """What ``PYTHON entry.py WORD`` prints: one JSON object, in a line.
 
     Raises:
         WrongUse: where it does not answer.
     """
     try:
-        told: dict[str, Any] = json.loads(printed_by([path, str(ENTRY), word]).strip().rpartition("\n")[2])
+        return answer_in(printed_by([path, str(ENTRY), word]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise WrongUse(f"python {path} does not answer {causes.of_call(error)}") from error
-    return told
+
+
+def answer_in(printed: str) -> dict[str, Any]:
+    """The JSON object that a program prints as a line; a sitecustomize of the user's may print more around it.
+
+    Raises:
+        ValueError: where no line is one.
+    """
+    for line in reversed(printed.splitlines()):
+        with contextlib.suppress(ValueError):
+            if isinstance(found := json.loads(line), dict):
+                return found
+    raise ValueError("no line is an answer of this project's own program")
 
 
 def printed_by(command: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ import psutil
 from bench.errors import WrongUse
 from bench.runner import causes, compiled
 from bench.runner.interpreter import ENTRY, Interpreter, to_workers, variables
+from bench.runner.origin import replaced
 from bench.runner.paths import cache_folder
 from bench.runner.several import several, start_ranks
 from bench.runner.worker import Worker
@@ -236,7 +237,8 @@ class Forking:
                 reason, printed = str(message["reason"]), self._printed()
                 if message.get("differs"):
                     return f"{self.interpreter.path}: {reason}"
-                why = causes.recognised(reason) or causes.recognised(printed) or causes.unknown(printed)
+                why = causes.recognised(reason) or causes.recognised(printed)
+                why = why or f"{causes.unknown(printed)} {replaced(self.interpreter.imported)}".strip()
                 return f"{self.interpreter.path} cannot import torch and ultralytics: {reason.rstrip('.')}. {why}"
             self._ready = message["event"] == "ready"
         return ""

@@ -102,8 +102,8 @@ def distribution(path: Path) -> str:
     if not os.path.exists(path):
         raise WrongUse(f"{path}: there is no such file or folder.")
     found = WHEEL.fullmatch(path.name)
-    if not found and path.name.startswith("python") and os.access(path, os.X_OK):
-        raise WrongUse(f"{path} is an interpreter: write python:{path}.")
+    if not found and os.access(path, os.X_OK):
+        raise WrongUse(f"{path} is neither a folder nor a wheel: an interpreter is named as python:{path}.")
     if not found:
         raise WrongUse(f"{path} is not named like a wheel, such as ultralytics-8.4.190-py3-none-any.whl.")
     if not zipfile.is_zipfile(path):

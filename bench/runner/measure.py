@@ -20,6 +20,7 @@ from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
 from bench.runner import causes, compiled
 from bench.runner.launcher import Launcher, scratch_folder
+from bench.runner.origin import replaced
 from bench.runner.paths import cache_folder, calibration_folder
 from bench.runner.several import Meeting, impossible, several
 from bench.runner.worker import Died, RanWild, Silent, Worker
@@ -149,7 +150,8 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
         else:
             text = worker.output()
             last = "its last output is in the record" if text else "it printed nothing"
-            cause = causes.of_end(error.code, text) or f"{causes.UNKNOWN}: {last}."
+            unknown = f"{causes.UNKNOWN}: {last}. {replaced(launcher.interpreter.imported)}".strip()
+            cause = causes.of_end(error.code, text) or unknown
             result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}. {cause}"))
         result.died = phase
     except KeyboardInterrupt:

@@ -45,6 +45,18 @@ def imported(facts: dict[str, Any]) -> dict[str, Imported]:
     return msgspec.convert(facts.get("imported", {}), dict[str, Imported])
 
 
+def replaced(found: dict[str, Imported]) -> str:
+    """Which packages are not as a distribution installed them, and where they are: sentences; empty where all are."""
+    said = []
+    for name, one in found.items():
+        if one.source == "distribution" and one.edited:
+            said.append(f"The files of {name} in {os.path.dirname(one.file)} were changed: install {name} again.")
+        elif one.source != "distribution":
+            remedy = f": take {one.by!r} out of PYTHONPATH to use the installed one" if one.by else ""
+            said.append(f"{name} is imported from {one.file}{remedy}.")
+    return " ".join(said)
+
+
 def origins(found: dict[str, Imported]) -> dict[str, Origin]:
     """Origins of the packages that are not as a distribution installed them; asks git for the commit of a checkout."""
     return {RECORDED_AS.get(name, name): origin_of(one) for name, one in found.items() if not one.as_installed}

@@ -31,7 +31,9 @@ def cache_folder() -> Path:
             return Path(chosen).expanduser().resolve()
         except (RuntimeError, OSError) as error:  # the home of a user that the system does not know, a loop of links
             why = str(error).rstrip(".")
-            raise WrongUse(f"{VARIABLE} {chosen!r} cannot be resolved ({why}): write an absolute path.") from error
+            raise WrongUse(
+                f"{VARIABLE} {chosen!r} cannot be resolved ({why}): set it to the absolute path of another folder."
+            ) from error
     home = home_folder()
     if platform.system() == "Darwin" and home is not None:
         return home.absolute() / "Library" / "Caches" / "yolopace"

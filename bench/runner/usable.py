@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import WrongUse
-from bench.runner.paths import VARIABLE, cache_folder
+from bench.runner.paths import VARIABLE, cache_folder, calibration_folder
 
 MIB = 2**20
 
@@ -32,6 +32,13 @@ def trouble() -> str:
         folder = cache_folder()
     except WrongUse as error:
         return str(error)
+    try:
+        return _trouble_in(folder)
+    except OSError as error:  # a name that is too long, a disk with errors, a share that is gone
+        return f"the cache {folder} cannot be used ({error.strerror or error}): {ANOTHER}"
+
+
+def _trouble_in(folder: Path) -> str:
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in str(folder)):
         return f"the cache {str(folder)!r} has a control character or a byte that is no UTF-8 in its name: {ANOTHER}"
     if "*" in str(folder):
@@ -91,7 +98,8 @@ def inside(folder: Path) -> Iterator[tuple[Path, int]]:
 def no_room(folder: Path, there: Path) -> str:
     """A sentence where the disk has too little room for what a run makes; else empty."""
     needed = LEAST_ROOM if any(folder.glob("data/*/pool/pool.json")) else DATA_ROOM
-    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not (folder / "pycache").exists():
+    # Asking an interpreter what it offers compiles some files already; this one comes after torch.
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not any((folder / "pycache").rglob("trainer.*.pyc")):
         needed += COMPILED_ROOM
     free = shutil.disk_usage(there).free
     if free >= needed:
@@ -123,3 +131,16 @@ def check_usable() -> None:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = f"make room there, or {ANOTHER}" if full else ANOTHER
         raise WrongUse(f"the cache {folder} cannot be written ({error.strerror or error}): {advice}") from error
+
+
+def check_calibrations() -> None:
+    """See that what is found can be kept, before minutes of measuring.
+
+    Raises:
+        WrongUse: where it cannot be.
+    """
+    folder = calibration_folder()
+    there = nearest(folder)
+    if not there.is_dir() or not may(there, os.R_OK | os.W_OK | os.X_OK):
+        why = why_not(there) if there.is_dir() else "it is a file, and a folder belongs there"
+        raise WrongUse(f"calibrations cannot be kept in {there} ({why}): delete it, or {ANOTHER}")

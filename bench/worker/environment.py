@@ -16,6 +16,9 @@ from .variables import chosen
 FLOOR = {"ultralytics": (8, 3, 230), "torch": (2, 6)}
 """Oldest versions that can be measured: before them training on mps could be silently wrong (ultralytics#22181)."""
 
+OLDEST = (3, 10)
+"""The oldest Python that can be measured."""
+
 RECORDED = (
     "torch",
     "torchvision",
@@ -39,10 +42,17 @@ def version_of(distribution: str) -> str | None:
 
 def why_unusable(versions: dict[str, str | None]) -> str:
     """One sentence on what is missing or too old, or an empty string."""
+    if sys.version_info < OLDEST:
+        has, wanted = platform.python_version(), ".".join(map(str, OLDEST))
+        return f"Python {has} of {sys.executable} is older than {wanted}, the oldest that can be measured: use another."
     for package, floor in FLOOR.items():
         found, wanted = versions.get(package), ".".join(map(str, floor))
         if found is None:
             return f"{package} is not installed for {sys.executable}: install {package}>={wanted} there."
+        if not release(found):
+            return (
+                f"{package} states {found!r} as its version, which is no number: {package}>={wanted} can be measured."
+            )
         if release(found) < floor:
             return f"{package} {found} is older than {wanted}, the oldest that can be measured: upgrade it."
     return ""

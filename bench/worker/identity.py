@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .text import one_line
+
 DISTRIBUTIONS = {
     "ultralytics": ("ultralytics", "ultralytics-opencv-headless"),
     "torch": ("torch",),
@@ -40,7 +42,9 @@ GLANCED = ("torch", "torchvision")
 TEXTS = (".py", ".yaml")
 LIBRARIES = (".so", ".dylib", ".pyd")
 
-STATED = re.compile(r"""^(__version__|version|opencv_version)\s*(?::[^=\n]+)?=\s*["']([^"'\n]+)["']""", re.MULTILINE)
+STATED = re.compile(
+    r"""^(__version__|version|opencv_version)\s*(?::[^=\n]+)?=\s*["']([^"'\n]+)["']\s*(?:#.*)?$""", re.MULTILINE
+)
 GIT = re.compile(r"""^git_version\s*(?::[^=\n]+)?=\s*["']([0-9a-f]+)["']""", re.MULTILINE)
 
 SITES = ("site-packages", "dist-packages")
@@ -81,11 +85,16 @@ def identify(name: str) -> dict[str, Any] | None:
     try:
         spec = importlib.util.find_spec(name)
     except Exception as error:  # a finder of the user's, or a module without a specification
-        raise Unidentified(f"{name} cannot be looked up ({type(error).__name__}: {error}): mend that.") from error
+        raise Unidentified(
+            f"{name} cannot be looked up ({type(error).__name__}: {one_line(str(error))}): find what changes how "
+            "modules are found (a sitecustomize, a .pth file), and remove that."
+        ) from error
     if spec is None:
         return None
     if not spec.origin or not os.path.isfile(spec.origin):
         place = next(iter(spec.submodule_search_locations or []), spec.origin or "?")
+        if spec.origin and spec.origin.endswith((".py", ".pyc")):
+            raise Unidentified(f"{name} would be imported from {place}, which is in an archive: {_way_out(place)}.")
         raise Unidentified(
             f"{name} would be imported from {place}, which has no __init__.py, as an incomplete removal leaves it: "
             f"{_way_out(place)}, and install {name} again if need be."

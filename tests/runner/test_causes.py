@@ -82,6 +82,7 @@ def test_a_library_that_finds_no_address_space(monkeypatch):
         ("ImportError: libcudart.so.13: cannot open shared object file: No such file", "a build of torch"),
         ("ImportError: dlopen(x): Library not loaded: @rpath/libomp.dylib", "The library libomp.dylib is missing"),
         ("ModuleNotFoundError: No module named 'yaml.cyaml'", "The Python package yaml is missing"),
+        ("ModuleNotFoundError: No module named 'encodings'", "unset PYTHONHOME"),
     ],
 )
 def test_what_is_missing_is_named(text, words):

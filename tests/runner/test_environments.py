@@ -13,7 +13,7 @@ import pytest
 
 from bench.errors import WrongUse
 from bench.records.record import Environment
-from bench.runner.environments import check_imported, environments_folder, install, provide
+from bench.runner.environments import check_imported, check_path, environments_folder, install, provide
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.local_projects import Local
 from bench.runner.origin import Imported
@@ -348,5 +348,9 @@ def test_what_is_on_pythonpath_is_refused_before_anything_is_built(uv, tmp_path,
     with pytest.raises(WrongUse, match=rf"would be imported from '{clone}', which is on PYTHONPATH, .*: take that"):
         provide(parse("ultralytics==8.4.190"), "", quietly)
     assert uv.calls() == []
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("PYTHONPATH", f":{tmp_path}")  # an empty entry is the working folder
+    with pytest.raises(WrongUse, match=r"would be imported from '\.', which is on PYTHONPATH"):
+        check_path()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     provide(parse("ultralytics==8.4.190"), "", quietly)

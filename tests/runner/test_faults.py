@@ -3,12 +3,14 @@
 import os
 import time
 
+import msgspec
 import pytest
 
 from bench.records.store import encoded
 from bench.runner import worker
 from bench.runner.causes import KILLED, UNKNOWN
 from bench.runner.measure import measure
+from bench.runner.origin import Imported
 from tests.runner.conftest import plan
 
 DATA = {"yaml": "data.yaml", "fingerprint": "f" * 12, "images": 4}
@@ -143,4 +145,13 @@ def test_a_kill_for_want_of_memory_is_told_apart(launcher, monkeypatch):
     assert (status, reason) == (
         "out_of_memory",
         "The system ran out of memory while warming up and killed the worker.",
+    )
+
+
+def test_a_package_that_is_not_as_installed_is_named_where_the_cause_is_not_known(launcher):
+    torch = Imported(file="/mine/torch/__init__.py", version="2.99", source="path", by="/mine")
+    launcher.interpreter = msgspec.structs.replace(launcher.interpreter, imported={"torch": torch})
+    _, reason, _ = outcome_of(launcher, "segfault")
+    assert reason.endswith(
+        "torch is imported from /mine/torch/__init__.py: take '/mine' out of PYTHONPATH to use the installed one."
     )

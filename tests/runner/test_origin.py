@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench.records.record import Environment, Origin
-from bench.runner.origin import Imported, below, origin_of, origins
+from bench.runner.origin import Imported, below, origin_of, origins, replaced
 from tests.made_packages import module
 
 HASH = "9f8e7d6c5b4a"
@@ -71,6 +71,18 @@ def test_only_what_is_not_as_installed_has_an_origin(tmp_path):
         "ultralytics": Origin(source="distribution", hash=HASH, edited=True),
         "opencv-python": Origin(source="path", hash=HASH),
     }
+
+
+def test_what_is_not_as_installed_is_named_with_what_to_do():
+    found = {
+        "numpy": seen("/a/numpy/__init__.py", source="distribution", hash=""),
+        "torch": seen("/a/torch/__init__.py", source="distribution", edited=True),
+        "ultralytics": seen("/b/ultralytics/__init__.py", by="/b"),
+    }
+    assert replaced(found) == (
+        "The files of torch in /a/torch were changed: install torch again. ultralytics is imported from "
+        "/b/ultralytics/__init__.py: take '/b' out of PYTHONPATH to use the installed one."
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is asked for on the command line: requirements, wheels, project folders, or an interpreter."""
 
+import sys
 import zipfile
 from pathlib import Path
 
@@ -151,3 +152,8 @@ def test_an_interpreter(place, text, python, shown):
 )
 def test_no_folder_of_this_machine_is_shown(place, text):
     assert "secret-place" not in str(parse(text))
+
+
+def test_an_interpreter_by_its_path_alone():
+    with pytest.raises(WrongUse, match=r"is neither a folder nor a wheel: an interpreter is named as python:/"):
+        Specification.parse(sys.executable)

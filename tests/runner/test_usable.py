@@ -15,7 +15,7 @@ from bench.runner import compiled, usable
 from bench.runner.interpreter import Interpreter, of_nobody, printed_by, variables
 from bench.runner.launcher import Forking
 from bench.runner.paths import cache_folder, home_folder
-from bench.runner.usable import check_usable, trouble
+from bench.runner.usable import check_calibrations, check_usable, trouble
 
 
 @pytest.fixture
@@ -168,6 +168,18 @@ def test_too_little_room(cache, monkeypatch):
     check_usable()  # the data set is there
 
 
+def test_room_for_compiled_files_until_those_of_ultralytics_are_there(cache, monkeypatch):
+    """Asking an interpreter what it offers leaves some, long before torch is imported."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage(40 * usable.MIB))
+    compiled = cache / "pycache/site-packages/ultralytics/engine"
+    compiled.mkdir(parents=True)
+    (compiled / "__init__.cpython-311.pyc").touch()
+    assert "40.0 MiB are free, and 128 MiB are needed" in trouble()
+    (compiled / "trainer.cpython-311.pyc").touch()
+    assert trouble() == ""
+
+
 class Usage:
     def __init__(self, free):
         self.free = free
@@ -203,6 +215,30 @@ def test_a_name_that_cannot_be_used(tmp_path, monkeypatch, name):
     monkeypatch.setenv("YOLOPACE_CACHE", f"{tmp_path}/{name}")
     with pytest.raises(WrongUse, match=r"in its name.*: set YOLOPACE_CACHE to another folder\.$"):
         check_usable()
+
+
+def test_a_name_that_is_too_long(tmp_path, monkeypatch):
+    monkeypatch.setenv("YOLOPACE_CACHE", f"{tmp_path}/{'x' * 300}")
+    assert "(File name too long): set YOLOPACE_CACHE to another folder." in trouble()
+    with pytest.raises(WrongUse, match="cannot be used"):
+        check_usable()
+
+
+def test_a_link_that_leads_to_itself(tmp_path, monkeypatch):
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "loop"))
+    assert trouble() == "" or "another folder" in trouble()  # from Python 3.13 on, a loop is no error until it is used
+    with pytest.raises(WrongUse, match="another folder"):
+        check_usable()
+
+
+def test_whether_calibrations_can_be_kept_is_known_before_measuring(cache):
+    check_calibrations()
+    assert not cache.exists()
+    cache.mkdir()
+    (cache / "calibration").touch()
+    with pytest.raises(WrongUse, match=r"/calibration \(it is a file, and .*\): delete it, or set YOLOPACE_CACHE"):
+        check_calibrations()
 
 
 def test_a_name_with_what_shells_and_yaml_stumble_over(tmp_path, monkeypatch):

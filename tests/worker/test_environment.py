@@ -67,10 +67,22 @@ def test_usable(versions: dict[str, str | None]) -> None:
             {"ultralytics": "8.4.100", "torch": None},
             f"torch is not installed for {sys.executable}: install torch>=2.6 there.",
         ),
+        (
+            {"ultralytics": "main", "torch": "2.14.1"},
+            "ultralytics states 'main' as its version, which is no number: ultralytics>=8.3.230 can be measured.",
+        ),
     ],
 )
 def test_missing_or_too_old(versions: dict[str, str | None], reason: str) -> None:
     assert why_unusable(versions) == reason
+
+
+def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.worker.environment.OLDEST", (99, 0))
+    told = why_unusable({"ultralytics": "8.4.100", "torch": "2.14.1"})
+    assert told.startswith("Python ") and told.endswith(
+        "is older than 99.0, the oldest that can be measured: use another."
+    )
 
 
 def test_a_distribution_that_is_not_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -185,6 +186,39 @@ def test_what_is_left_of_a_package(site: Path) -> None:
     (site / "ultralytics" / "assets").mkdir(parents=True)
     with pytest.raises(Unidentified, match=r"from .*ultralytics, which has no __init__.py, .*: move it away"):
         identify("ultralytics")
+
+
+def test_a_package_in_an_archive(site: Path, first: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site, "ultralytics", "8.4.190")
+    module(first("clone"), "ultralytics", "8.3.999")
+    archive = shutil.make_archive(str(site.parent / "packed"), "zip", site.parent / "clone")
+    monkeypatch.setenv("PYTHONPATH", archive)
+    monkeypatch.setattr(sys, "path", [archive, *sys.path])
+    with pytest.raises(Unidentified, match=r"which is in an archive: take '.*packed\.zip' out of PYTHONPATH"):
+        identify("ultralytics")
+
+
+def test_a_version_that_is_computed_is_none_that_is_stated(site: Path) -> None:
+    folder = module(site, "ultralytics", "8.4.190")
+    (folder / "version.py").unlink()
+    (folder / "__init__.py").write_text('__version__ = ".".join(["8", "4"])\n')
+    with pytest.raises(Unidentified, match="states no version"):
+        identify("ultralytics")
+    (folder / "__init__.py").write_text('__version__ = "8.4.7"  # of today\n')
+    assert found("ultralytics")["version"] == "8.4.7"
+
+
+def test_a_finder_that_raises(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            raise RuntimeError("not\n\x1b[31mtoday")
+
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    with pytest.raises(Unidentified) as caught:
+        identify("torch")
+    assert "torch cannot be looked up (RuntimeError: not" in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["torch.py", "torch/__init__.py"])

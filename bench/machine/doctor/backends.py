@@ -43,7 +43,7 @@ def interpreter(software: Software) -> Row:
     if found.unusable:
         return Row("interpreter", State.UNUSABLE, said, found.unusable)
     if software.import_error:
-        advice = f"it cannot be used ({software.import_error}): install what that is about anew."
+        advice = f"it cannot be used ({software.import_error}): install what that is about again."
         return Row("interpreter", State.UNUSABLE, said, advice)
     return Row("interpreter", State.USABLE, said)
 
