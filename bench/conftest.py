@@ -7,6 +7,8 @@ pytest-benchmark's table and JSON are made from them.
 from __future__ import annotations
 
 import contextlib
+import functools
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -172,6 +174,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if (name := _case_id(item) or _ceiling_id(item)) is None or name in named]
     items[:] = [item for item in kept if not _is_precision(item)]
     items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
+    plugins.lift_timeouts(config, items, face.note)
     yield
     if items:
         items += last
@@ -233,6 +236,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return True
     _reporter(config).showfspath = False  # one line a case takes the place of pytest's dots
     try:
+        _stop_on_signals(config)
         face.begin()
     except BenchError as error:
         face.fatal = error
@@ -246,6 +250,27 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     order = face.order
     session.items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
     return None
+
+
+STOPPING = (signal.SIGTERM, signal.SIGHUP)
+"""What job schedulers, containers and closed terminals send to end a process."""
+
+
+def _back_to_default(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+
+
+def _stop_on_signals(config: pytest.Config) -> None:
+    """End the run as Ctrl-C does, with a record of the case that is running, where one of these signals would kill."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        signal.signal(number, signal.SIG_IGN)  # a second one would cut off what is being written
+        raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
+
+    for number in STOPPING:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, stop)
+            config.add_cleanup(functools.partial(_back_to_default, number))
 
 
 @pytest.fixture

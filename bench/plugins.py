@@ -51,6 +51,16 @@ def check_alone(config: pytest.Config) -> None:
             raise WrongUse(f"cases that run side by side ({option}) would slow each other: leave that out.")
 
 
+def lift_timeouts(config: pytest.Config, items: list[pytest.Item], note: Callable[[str], None]) -> None:
+    """Keep pytest-timeout from ending a case, which would lose its record: cases have a limit of phases."""
+    if not config.pluginmanager.has_plugin("timeout") and not config.pluginmanager.has_plugin("pytest_timeout"):
+        return
+    for item in items:
+        item.add_marker(pytest.mark.timeout(0))
+    if config.getoption("timeout", None):
+        note("--timeout of pytest-timeout does not end cases: use --phase-limit or --time-budget.")
+
+
 class Options:
     """Adds our options; one that another plugin has too is told in one sentence.
 

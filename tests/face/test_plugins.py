@@ -31,6 +31,19 @@ def pytest_collection_modifyitems():
 """
 
 
+TIMING = """
+def pytest_addoption(parser):
+    parser.addoption("--timeout", default=None, help="of another plugin")
+
+def pytest_configure(config):
+    config.pluginmanager.register(object(), "timeout")
+    config.addinivalue_line("markers", "timeout(seconds): ends a test")
+
+def pytest_collection_finish(session):
+    print("LIMITS", {item.get_closest_marker("timeout").args for item in session.items})
+"""
+
+
 @pytest.fixture
 def planned(bench, tmp_path):
     """Plans a run beside a plugin that has the given source: exit status, standard output, standard error."""
@@ -155,6 +168,12 @@ def test_cases_side_by_side(planned, name, value, option):
         2,
         f"cases that run side by side ({option}) would slow each other: leave that out.",
     )
+
+
+def test_a_plugin_that_ends_tests_ends_no_case(planned):
+    code, out, err = planned(TIMING, "--timeout", "1")
+    assert code == 0, out + err
+    assert "LIMITS {(0,)}" in out
 
 
 def test_an_internal_error_is_not_called_not_comparable(planned):
