@@ -353,7 +353,7 @@ OFF = "benchmarks are switched off (--benchmark-disable)"
 
 
 REPEATED = (
-    "another plugin ran tests again: each case was measured once, and its record was shown again. To measure each case "
+    "another plugin ran tests again: each case was measured once, and its result was repeated. To measure each case "
     "several times, use --processes."
 )
 
@@ -362,7 +362,7 @@ REPEATED = (
 def _able(request: pytest.FixtureRequest, face: Face) -> Iterator[None]:
     """Measure as long as that can go on: else the run ends with one sentence."""
     if _unread(request.config):
-        request.session.shouldstop = "yolopace: nobody reads the output any more"
+        request.session.shouldstop = "yolopace: standard output was closed"
         pytest.skip("nobody reads the output any more")
     try:
         face.check_turn()

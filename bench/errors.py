@@ -48,16 +48,17 @@ def unforeseen(error: BaseException) -> str:
     """
     text = " ".join(str(error).split())
     said = f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
-    place = kept("".join(traceback.format_exception(error)), "error")
-    return f"an error in yolopace itself ({said}): please report it, with its traceback, {place}."
+    file = saved("".join(traceback.format_exception(error)), "error")
+    place = f"its traceback is in {file}" if file else "its traceback could not be saved"
+    return f"an error in yolopace itself ({said}): please report it; {place}."
 
 
-def kept(text: str, about: str) -> str:
-    """Keep a text for the user to read: ``in FILE``, or ``and it could not be kept`` where no file can be written."""
+def saved(text: str, about: str) -> str:
+    """Save a text for the user to read; the name of its file, or an empty string where none can be written."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=f"yolopace-{about}-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError:
-        return "which could not be kept in a file"
-    return f"in {name}"
+        return ""
+    return name

@@ -31,16 +31,16 @@ SIDE_BY_SIDE = {
 def check_needed(manager: pytest.PytestPluginManager) -> None:
     """Raise :class:`WrongUse` where a plugin is missing without which nothing can be measured or shown."""
     if manager.is_blocked("terminal"):
-        raise WrongUse("-p no:terminal leaves out what shows the run: leave that away.")
+        raise WrongUse("'-p no:terminal' hides the report of the run: drop that option.")
     if any(manager.has_plugin(name) for name in BENCHMARK):
         return
     if any(manager.is_blocked(name) for name in BENCHMARK):
-        raise WrongUse("-p no:benchmark leaves out pytest-benchmark, which is needed: leave that away.")
+        raise WrongUse("'-p no:benchmark' leaves out pytest-benchmark, which is needed: drop that option.")
     if importlib.util.find_spec("pytest_benchmark") is None:
         raise WrongUse("pytest-benchmark is not installed: python -m pip install pytest-benchmark")
     raise WrongUse(
         "pytest was told to load no plugins (PYTEST_DISABLE_PLUGIN_AUTOLOAD or --disable-plugin-autoload), and "
-        "pytest-benchmark is needed: add -p pytest_benchmark.plugin, or unset that."
+        "pytest-benchmark is needed: add -p pytest_benchmark.plugin, or drop that setting."
     )
 
 

@@ -78,7 +78,7 @@ def check_names(models: list[str]) -> None:
     for model in models:
         other = named.setdefault(model_name(model).lower(), model)
         if other != model:
-            raise WrongUse(f"models {other!r} and {model!r} would be called alike in records: rename one of them.")
+            raise WrongUse(f"models {other!r} and {model!r} would get the same name in records: rename one of them.")
 
 
 def check_model(model: str, interpreter: Interpreter) -> None:

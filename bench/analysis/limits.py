@@ -16,7 +16,7 @@ def named(limits: Limits) -> dict[str, str]:
     found = {
         "CPU quota": None if limits.cpu_quota is None else f"{limits.cpu_quota:.3g} processors",
         "processors allowed": _numbers(limits.processors),
-        "memory nodes allowed": _numbers(limits.memory_nodes),
+        "NUMA nodes allowed": _numbers(limits.memory_nodes),
         "memory limit of the control group": _bytes(limits.memory_bytes),
         "address space limit": _bytes(limits.address_space_bytes),
         "data limit": _bytes(limits.data_bytes),
@@ -25,7 +25,7 @@ def named(limits: Limits) -> dict[str, str]:
 
 
 def _numbers(numbers: list[int] | None) -> str | None:
-    return None if numbers is None else f"{len(numbers)} ({ranges(numbers)})"
+    return None if numbers is None else f"{len(numbers)} (number{'s' * (len(numbers) > 1)} {ranges(numbers)})"
 
 
 def _bytes(size: int | None) -> str | None:
@@ -33,7 +33,7 @@ def _bytes(size: int | None) -> str | None:
 
 
 def phrases(limits: Limits) -> list[str]:
-    """``CPU quota 0.2 processors``, ``processors allowed 2 (0-1)``: those that there are."""
+    """``CPU quota 0.2 processors``, ``processors allowed 2 (numbers 0-1)``: those that there are."""
     return [f"{name} {text}" for name, text in named(limits).items() if text != NO_LIMIT]
 
 

@@ -84,7 +84,7 @@ def nameable(what: str, path: str) -> str:
         remedy = "rename it, or make a link to it" if encoding == "utf-8" else "set LC_ALL=C.UTF-8"
         shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
         raise WrongUse(
-            f"{what} '{shown}': its name is no text in {encoding}, so no record can name it: {remedy}."
+            f"{what} '{shown}': its name is not valid {encoding}, so no record can hold it: {remedy}."
         ) from None
     if not is_shown(path):
         raise WrongUse(f"{what} {path!r}: its name has control characters: rename it, or make a link to it.")
@@ -109,7 +109,9 @@ def parse_model(text: str) -> str:
     if path.is_dir():
         model_file.check(text, path)
     if path.suffix.lower() in EXPORTED:
-        raise WrongUse(f"model {text!r}: there is no such file, and exported models cannot be measured yet.")
+        raise WrongUse(
+            f"model {text!r}: there is no such file; exported models cannot be measured yet: name the .pt file."
+        )
     name = text.removesuffix(".yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise WrongUse(f"model {text!r} is no model name: use one such as yolov8n, or a .pt or .yaml file.")

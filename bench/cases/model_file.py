@@ -75,7 +75,7 @@ def _trouble(path: Path) -> str:
     try:
         return _weights(path) if ending in WEIGHTS else _description(path)
     except OSError as error:
-        return f"it cannot be read ({error.strerror or error}): give yourself the right to read it"
+        return f"it cannot be read ({error.strerror or error}): make it readable (chmod u+r)"
 
 
 def _folder(path: Path) -> str:
@@ -97,7 +97,7 @@ def _weights(path: Path) -> str:
     if begins.startswith(b"version https://git-lfs"):
         return "it is a pointer of Git LFS in place of the file: fetch the file with git lfs pull"
     if begins.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return "it is a web page, as a download leaves it that went wrong: get the file again"
+        return "it is a web page, since a download failed: get the file again"
     if not begins.startswith((ZIP, PICKLE)):
         return "it is no checkpoint of PyTorch: name a best.pt or last.pt as Ultralytics saves it"
     if not begins.startswith(ZIP):

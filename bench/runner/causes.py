@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.errors import WrongUse, kept
+from bench.errors import WrongUse, saved
 from bench.runner import compiled
 
 
@@ -44,12 +44,12 @@ FILES = "Too many files are open: raise the limit (ulimit -n)."
 SHARED = "Shared memory is full or too small: make /dev/shm larger (--shm-size of a container)."
 DISK = "There is no room left on the disk: make room, or choose another folder."
 QUOTA = "The disk quota is used up: make room, or choose another folder."
-SIZE = "A file may not become that large: raise the limit (ulimit -f)."
+SIZE = "A file exceeds the limit of file sizes: raise it (ulimit -f)."
 PERMISSION = "Access is denied: check the owner and the mode of the file or the folder, or choose another one."
 READ_ONLY = "The file system is read-only: choose another folder."
 NO_EXECUTION = (
-    "A library may not be loaded from there: the file system is mounted with noexec, or a security policy forbids it. "
-    "Install the environment elsewhere."
+    "A library cannot be loaded from its folder: the file system is mounted with noexec, or a security policy forbids "
+    "it. Install the environment elsewhere."
 )
 PROCESSOR = (
     "The processor lacks instructions (such as AVX) that an installed package was built for: install a build for this "
@@ -133,7 +133,10 @@ SIGNALS = {
 }
 """What a signal that ends a process tells."""
 
-KILLED = "The system ends a process so where memory runs out, and job schedulers do: its log and theirs say which."
+KILLED = (
+    "Linux kills a process when memory runs out, and job schedulers do at their limits: see dmesg and the scheduler's "
+    "log."
+)
 
 UNKNOWN = "The cause is not known"
 SYNTAX = "This Python is too old, or the file it ran is damaged: use Python 3.10 or later."
@@ -242,8 +245,10 @@ def of_end(code: int, text: str) -> str:
 
 def unknown(text: str) -> str:
     """A sentence for a process that ended for no known cause; what it printed is kept in a file."""
-    printed = f", and what it printed is {kept(text, 'log')}" if text.strip() else ": it printed nothing"
-    return f"{UNKNOWN}{printed}."
+    if not text.strip():
+        return f"{UNKNOWN}: it printed nothing."
+    file = saved(text, "log")
+    return f"{UNKNOWN}; its output is in {file}." if file else f"{UNKNOWN}, and its output could not be saved."
 
 
 def of_call(error: Exception) -> str:

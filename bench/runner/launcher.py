@@ -313,7 +313,7 @@ class Forking:
         try:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
-            return f"it says nothing for {START_LIMIT:g} s. {causes.unknown(self._printed())}"
+            return f"it sent nothing for {START_LIMIT:g} s. {causes.unknown(self._printed())}"
         printed = self._printed()
         return f"it {causes.describe_exit(code)}. {causes.of_end(code, printed) or causes.unknown(printed)}"
 

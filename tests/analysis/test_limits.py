@@ -24,8 +24,8 @@ ALL = Limits(
 def test_every_limit_has_words() -> None:
     assert phrases(ALL) == [
         "CPU quota 0.2 processors",
-        "processors allowed 4 (0-2,8)",
-        "memory nodes allowed 1 (1)",
+        "processors allowed 4 (numbers 0-2,8)",
+        "NUMA nodes allowed 1 (number 1)",
         "memory limit of the control group 2.00 GiB",
         "address space limit 16.0 GiB",
         "data limit 8.00 GiB",

@@ -42,7 +42,7 @@ def test_an_exported_model(name: str, kind: str, tmp_path: Path, monkeypatch: py
     assert why(tmp_path / name) == said
     monkeypatch.chdir(tmp_path)
     assert why(name) == said
-    assert why(f"other-{name}") == "there is no such file, and exported models cannot be measured yet."
+    assert why(f"other-{name}") == "there is no such file; exported models cannot be measured yet: name the .pt file."
 
 
 @pytest.mark.parametrize("name", ["best_openvino_model", "best.mlpackage", "best_ncnn_model"])
@@ -81,7 +81,10 @@ def test_a_file_of_another_kind(name: str, tmp_path: Path) -> None:
         (b"", "the file is empty: get it again."),
         (b"hello", "it is no checkpoint of PyTorch: name a best.pt or last.pt as Ultralytics saves it."),
         (b"version https://git-lfs.github.com/spec/v1\noid", "it is a pointer of Git LFS in place of the file: fetch"),
-        (b"\n<!DOCTYPE html><html>", "it is a web page, as a download leaves it that went wrong: get the file again."),
+        (
+            b"\n<!DOCTYPE html><html>",
+            "it is a web page, since a download failed: get the file again.",
+        ),
         (b"PK\x03\x04 and then nothing", "the file is cut off or damaged: get it again."),
     ],
 )
@@ -121,7 +124,7 @@ def test_a_file_that_may_not_be_read(name: str, tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "open", refuse)
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert why(tmp_path / name) == "it cannot be read (Permission denied): give yourself the right to read it."
+    assert why(tmp_path / name) == "it cannot be read (Permission denied): make it readable (chmod u+r)."
 
 
 @pytest.mark.parametrize("text", ["https://example.org/best.pt", "ul://me/project/model", "http://example.org/x"])

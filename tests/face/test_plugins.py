@@ -103,8 +103,8 @@ def test_another_option_that_is_kept_under_the_name_of_ours(planned):
     ("arguments", "variables", "expected"),
     [
         ([], {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, "pytest was told to load no plugins"),
-        (["-p", "no:benchmark"], {}, "-p no:benchmark leaves out pytest-benchmark, which is needed"),
-        (["-p", "no:terminal"], {}, "-p no:terminal leaves out what shows the run"),
+        (["-p", "no:benchmark"], {}, "'-p no:benchmark' leaves out pytest-benchmark, which is needed"),
+        (["-p", "no:terminal"], {}, "'-p no:terminal' hides the report of the run"),
     ],
 )
 def test_a_plugin_that_is_needed(bench, arguments, variables, expected):

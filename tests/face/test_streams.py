@@ -145,4 +145,4 @@ def test_a_file_whose_name_is_no_text_is_refused(plan, tmp_path, option, file):
         code, err = plan(out, option, tmp_path / file)
     shown = file.replace("\udce9", "\\udce9")
     assert code == 2
-    assert f"yolopace: {option[2:]} '{tmp_path}/{shown}': its name is no text in utf-8, so no record can name it" in err
+    assert f"yolopace: {option[2:]} '{tmp_path}/{shown}': its name is not valid utf-8, so no record can hold it" in err

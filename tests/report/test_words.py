@@ -240,10 +240,13 @@ def test_limits_and_variables_stand_beside_the_machine() -> None:
     held = Conditions(load=0.5, limits=Limits(cpu_quota=0.2, processors=[0, 1]), variables={"OMP_NUM_THREADS": "4"})
     bound = timed(20.0, 8, conditions=held)
     assert dict(facts.machine_facts([bound]))["Conditions"] == (
-        "load 0.50, CPU quota 0.2 processors, processors allowed 2 (0-1)"
+        "load 0.50, CPU quota 0.2 processors, processors allowed 2 (numbers 0-1)"
     )
     assert dict(facts.machine_facts([bound]))["Variables"] == "OMP_NUM_THREADS=4"
     both = dict(facts.machine_facts([free, bound]))
-    assert both["Conditions"] == "load 0.50, CPU quota 0.2 processors in 1 of 2, processors allowed 2 (0-1) in 1 of 2"
+    assert (
+        both["Conditions"]
+        == "load 0.50, CPU quota 0.2 processors in 1 of 2, processors allowed 2 (numbers 0-1) in 1 of 2"
+    )
     assert both["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2"
     assert "Variables" not in dict(facts.machine_facts([free]))

@@ -141,7 +141,7 @@ def test_an_unknown_cause_says_where_the_log_is(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     said = causes.unknown("what\nit printed\n")
     [file] = tmp_path.iterdir()
-    assert said == f"The cause is not known, and what it printed is in {file}."
+    assert said == f"The cause is not known; its output is in {file}."
     assert file.read_text() == "what\nit printed\n"
     assert causes.unknown(" \n") == "The cause is not known: it printed nothing."
 

@@ -88,13 +88,6 @@ def test_what_is_no_specification(place, text, sentence):
     assert "\n" not in str(error.value)
 
 
-def test_an_interpreter_without_its_prefix_is_told_how_it_is_written(tmp_path):
-    (tmp_path / "python3").write_text("")
-    (tmp_path / "python3").chmod(0o755)
-    with pytest.raises(WrongUse, match=f"python3 is an interpreter: write python:{tmp_path}/python3."):
-        parse(str(tmp_path / "python3"))
-
-
 @pytest.mark.parametrize(
     ("text", "names", "shown"),
     [
