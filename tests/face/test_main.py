@@ -61,7 +61,7 @@ def test_an_error_that_nobody_foresaw_keeps_its_traceback(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert ended(monkeypatch, ZeroDivisionError("division by zero")) == 2
     [file] = tmp_path.iterdir()
-    said = "an error in yolopace itself (ZeroDivisionError: division by zero): please report it, with its traceback, in"
+    said = "an error in yolopace itself (ZeroDivisionError: division by zero): please report it; its traceback is in"
     assert capsys.readouterr().err == f"yolopace: {said} {file}.\n"
     assert "ZeroDivisionError: division by zero" in file.read_text()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -11,9 +10,10 @@ import pytest
 from bench.records.outcome import Status
 from bench.records.record import Apart, Window
 from bench.runner.causes import KILLED
+from bench.runner.interpreter import Interpreter
 from bench.runner.measure import REST_LIMIT, Interrupted, given_up, phases, run_job
 from bench.runner.worker import Died, RanWild, Silent
-from tests.builders import make_steps
+from tests.builders import make_environment, make_steps
 
 END = {"event": "ended", "status": "measured", "reason": "", "axes": []}
 
@@ -22,7 +22,7 @@ class Played:
     """A launcher whose one worker says what is written for it; an exception is what becomes of it."""
 
     requested = 100.0
-    interpreter = SimpleNamespace(path="python")
+    interpreter = Interpreter("python", make_environment())
 
     def __init__(self, said: list[Any]) -> None:
         self.said = said

@@ -75,6 +75,7 @@ def foreign() -> Iterator[Callable[[str, str], type]]:
         ("models.yolo", "Model", "it is of the old repository yolov5, which Ultralytics cannot load: "),
     ],
 )
+@pytest.mark.filterwarnings("ignore:BuiltinImporter.module_repr")  # of pickle, where the main module is built in
 def test_a_checkpoint_that_needs_code_which_is_not_here(
     module: str, name: str, reason: str, foreign: Callable[[str, str], type], tmp_path: Path
 ) -> None:
