@@ -29,7 +29,7 @@ def requirements() -> list[str]:
 
 
 def outdated() -> str:
-    """One sentence on an installed package that is older than required; empty where there is none."""
+    """One sentence on an installed package that is older than required, or an empty string."""
     for requirement in requirements():
         found = BOUND.fullmatch(requirement.strip())
         if not found:

@@ -208,7 +208,7 @@ class Face:
         return self._searched[name]
 
     def check_turn(self) -> None:
-        """Raise :class:`WrongUse` where another plugin runs tests in processes or threads of its own."""
+        """Raise :class:`WrongUse` where another plugin runs tests in other processes or threads."""
         if os.getpid() != self._process or threading.current_thread() is not threading.main_thread():
             raise WrongUse(
                 "cases are measured one after another in pytest's own process, and a plugin runs them in others or in "

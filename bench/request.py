@@ -103,7 +103,7 @@ def find_data(data: str, interpreter: Interpreter) -> str:
         return "coco-like"
     path = Path(data)
     nameable("data", data)
-    if path.is_file():  # a link stays what it is: without 'path:', images are looked for beside it
+    if path.is_file():  # a link stays what it is: without 'path:', images are looked for next to it
         return nameable("data", os.path.abspath(path))
     if path.is_dir():
         inside = sorted(file.name for file in path.iterdir() if file.suffix in (".yaml", ".yml"))

@@ -33,7 +33,7 @@ def _bytes(size: int | None) -> str | None:
 
 
 def phrases(limits: Limits) -> list[str]:
-    """``CPU quota 0.2 processors``, ``processors allowed 2 (numbers 0-1)``: those that there are."""
+    """``CPU quota 0.2 processors``, ``processors allowed 2 (numbers 0-1)``, and so on: a phrase per limit."""
     return [f"{name} {text}" for name, text in named(limits).items() if text != NO_LIMIT]
 
 

@@ -147,7 +147,7 @@ LAST_ERROR = re.compile(r"[\w.]*(Error|Exception|Refused)\b.*")
 
 
 def recognised(text: str) -> str:
-    """What is behind a refusal that a text tells of, and what to do; empty where it is none that is known.
+    """The known cause that a text points to, with what to do, or an empty string.
 
     Args:
         text: what a process printed, or an error's message.

@@ -243,7 +243,7 @@ def _as_installed(
 
 
 def _list_of(distribution: importlib.metadata.Distribution) -> str:
-    """The folder of a distribution's metadata, beside the package."""
+    """The folder of a distribution's metadata, next to the package."""
     return os.path.basename(str(getattr(distribution, "_path", "")))
 
 

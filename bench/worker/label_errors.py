@@ -77,7 +77,7 @@ def of_image(image: str, message: str) -> LeftOut | None:
 
 
 def of_labels(label: str, classes: int) -> LeftOut | None:
-    """The first row of a label file that a detection data set of so many classes cannot have; None if there is none."""
+    """The first wrong row of a label file of a detection data set with so many classes; None if all are right."""
     place = os.path.basename(label)
     try:
         with open(label, encoding="utf-8-sig") as opened:

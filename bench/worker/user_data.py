@@ -35,7 +35,7 @@ MOST = 1_000_000
 NO_SETTINGS = "it holds no settings: a data yaml has 'train:', 'val:' and 'names:'"
 
 LISTING = "images.json"
-"""The file beside a copied yaml that lists the training images which Ultralytics uses, in its order."""
+"""The file next to a copied yaml that lists the training images which Ultralytics uses, in its order."""
 
 LEFT_OUT = "left_out.txt"
 """The file next to it with a line for every training image that Ultralytics leaves out."""
@@ -206,7 +206,7 @@ def read_yaml(yaml: str) -> dict[str, Any]:
 
 
 def yaml_problem(error: BaseException) -> str:
-    """Line and trouble of a file that is no YAML; Ultralytics wraps what the parser says in an error of its own."""
+    """Line and error of a file that is no YAML; Ultralytics wraps what the parser says in an error of its own."""
     cause: BaseException | None = error
     while cause is not None:
         if (mark := getattr(cause, "problem_mark", None)) is not None:
@@ -394,7 +394,7 @@ def write_yaml(file: Path, data: dict[str, Any]) -> None:
 
 
 def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
-    """The copy of a yaml in the cache, beside :data:`LISTING`; made if it is not there yet."""
+    """The copy of a yaml in the cache, next to :data:`LISTING`; made if it is not there yet."""
     content = (as_text(data) + listing).encode("utf-8", "surrogatepass")
     target = root / f"user-{hashlib.sha256(content).hexdigest()[:12]}"
 

@@ -26,7 +26,7 @@ DATA_LOADER = (
 )
 
 HARMLESS = """\
-WARNING: cannot write the font cache: [Errno 13] Permission denied: '/root/.cache/fontconfig'
+WARNING: cannot write the font cache: [Errno 13] Permission denied: '/home/me/.cache/fontconfig'
 Downloading failed: Network is unreachable
 Traceback (most recent call last):
   File "train.py", line 3, in <module>
