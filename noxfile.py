@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import nox
@@ -45,9 +46,11 @@ def lowest(session: nox.Session) -> None:
     An older torch takes gigabytes and is measured, not imported, by the suite: compat tries those.
     """
     lines = Path("constraints.txt").read_text(encoding="utf-8").splitlines(keepends=True)
-    held = Path(session.create_tmp(), "torch.txt")
-    held.write_text("".join(line for line in lines if line.startswith("torch")), encoding="utf-8")
-    session.install("--resolution", "lowest-direct", "--constraint", str(held), "--editable", ".[headless]")
+    # Not in nox's own temporary folder: it would become that of the tests, within what git ignores here.
+    with tempfile.TemporaryDirectory() as folder:
+        held = Path(folder, "torch.txt")
+        held.write_text("".join(line for line in lines if line.startswith("torch")), encoding="utf-8")
+        session.install("--resolution", "lowest-direct", "--constraint", str(held), "--editable", ".[headless]")
     session.run("python", "-m", "bench", "--help", silent=True)
     session.run("python", "-m", "pytest", *FAST, *session.posargs)
 

@@ -50,6 +50,7 @@ def test_label_caches_and_settings_that_are_damaged_are_made_again(
 ) -> None:
     monkeypatch.setattr(data, "POOL_IMAGES", 4)
     yaml = data.provide({"root": str(tmp_path / "data"), "images": 3, "seed": 0})["yaml"]
+    (tmp_path / "config").mkdir()  # as the runner does: older versions make none
     sizes = []
     for _ in range(2):
         command = [sys.executable, "-c", READS, str(tmp_path / "config"), yaml]

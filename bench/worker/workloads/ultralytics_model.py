@@ -7,6 +7,7 @@ import difflib
 import filecmp
 import functools
 import os
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,7 +127,7 @@ def why_not_loaded(file: str, error: BaseException) -> str:
         return "it is exported as TorchScript, which cannot be measured yet: name the .pt that it was made from"
     if content := _content(file):
         return f"it holds {content}, and no whole model: name a best.pt or last.pt as Ultralytics saves it"
-    if "not a loadable checkpoint" in text or isinstance(error, (EOFError, RuntimeError)):
+    if "not a loadable checkpoint" in text or isinstance(error, (EOFError, RuntimeError, pickle.UnpicklingError)):
         return "it is damaged, or no checkpoint of PyTorch: get the file again"
     return f"Ultralytics cannot load it ({told(error)}): name a best.pt or last.pt as Ultralytics saves it"
 
