@@ -210,7 +210,7 @@ def _run() -> None:
         say(f"yolopace: {causes.of_error(error)}")
         raise SystemExit(int(Exit.WRONG_USE)) from None
     except SystemExit as end:
-        if end.code == 1 and isinstance(end.__context__, BrokenPipeError):  # click's word for it; not our output's
+        if end.code == 1 and isinstance(end.__context__, BrokenPipeError):  # click ends with 1 where a pipe closes
             _unexpected(end.__context__)
         raise
     except Exception as error:

@@ -315,7 +315,7 @@ def _card_bytes(one: Ceiling) -> int | None:
     sizes = [re.search(r"\(([0-9.]{1,9}) GiB\)$", name) for name in one.machine.gpus]
     place = _card(one)
     if place is None and len(set(one.machine.gpus)) == 1:
-        place = 0  # whichever it was
+        place = 0  # all cards are alike
     told = sizes[place] if place is not None and place < len(sizes) else None
     return int(float(told[1]) * 2**30) if told else None
 

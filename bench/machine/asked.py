@@ -16,7 +16,7 @@ def told(question: Callable[..., Value], *arguments: Any) -> Value | None:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # psutil warns of what it does not find, which is nobody's mistake
+            warnings.simplefilter("ignore")  # psutil warns of what a system lacks
             return question(*arguments)
     except Exception:
         return None

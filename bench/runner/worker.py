@@ -124,7 +124,7 @@ class Worker:
                     raise Silent
                 began = time.monotonic()
                 ready = [key.fd for key, _ in selector.select(min(left, GLANCE))]
-                left -= min(time.monotonic() - began, 2 * GLANCE)  # while the whole run was stopped, nobody was silent
+                left -= min(time.monotonic() - began, 2 * GLANCE)  # a stop of the whole run is no silence of the worker
                 if self._channel in ready:
                     if not self._read():
                         code = self._exit.wait(10)

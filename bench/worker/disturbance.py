@@ -107,7 +107,7 @@ def signs(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = Fa
         found.append(Sign(steal / STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
     held = reading.get("throttled_share")
     if waited is not None and others is not None:
-        waited = max(waited - (held or 0.0), 0.0)  # what its own quota kept from it, nobody else took
+        waited = max(waited - (held or 0.0), 0.0)  # time that its own quota took is not laid to others
         phrase = f"a thread waited {_percent(waited)} of the time for a processor; others used {others:.2f} processors"
         found.append(Sign(min(waited / WAIT, others / OTHERS), phrase))
     elif waited is not None and threads == 1:  # nobody tells of others, and it has no helper that it could wait for

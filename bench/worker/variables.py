@@ -53,7 +53,7 @@ SILENT = {("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("TORCH_CPP_LOG_LEVEL", "ERROR")}
 """What this suite and Ultralytics set in every worker."""
 
 SECRET = re.compile("KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASS$|PWD|CREDENTIAL|AUTH|COOKIE", re.IGNORECASE)
-"""What a name holds whose value is nobody's business, whatever library it is of."""
+"""Words in the name of a variable whose value may be secret and is not recorded."""
 
 SECRET_WITHIN = re.compile(rf"({SECRET.pattern.replace('$', '')})[\w-]*[\"']?\s*[=:;]", re.IGNORECASE)
 """What stands before a secret within a value: ``?token=``, ``headers;Authorization:``."""

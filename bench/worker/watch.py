@@ -34,7 +34,7 @@ ASKING = 20
 """Switches a second from which a thread was awake in a gap: one that waits for Python's lock has some 200."""
 
 LONG_READ = 1.0
-"""Seconds beyond which it is no page that was waited for; after a long stop some have to be read in again."""
+"""Seconds from which a gap with page faults counts as a stop: reading a page takes less, and follows a long stop."""
 
 STACK = 256 * 1024
 """Bytes of the thread's stack."""

@@ -36,6 +36,7 @@ def heard(event, arguments, folder=os.path.dirname(__file__)):
             print(event, *map(repr, arguments), file=file)
 if any(argument.endswith("entry.py") for argument in sys.orig_argv):
     sys.addaudithook(heard)
+    open(os.path.join(os.path.dirname(__file__), "listening"), "w").close()
 """
 """Hears in every worker, and in the parent that forks them, of connections and programs that are started."""
 
@@ -56,6 +57,7 @@ def yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield yaml
     assert contents(root) == before
     assert not (tmp_path / "RAN").exists()
+    assert (tmp_path / "hook" / "listening").exists(), "no worker had the hook, so nothing could be heard"
     assert not (tmp_path / "hook" / "heard").exists(), (tmp_path / "hook" / "heard").read_text()
 
 
