@@ -49,8 +49,36 @@ def show_bytes(number: float) -> str:
     return f"{significant(number)} B"
 
 
+def show_share(share: float) -> str:
+    """``12.5 %`` of 0.125."""
+    return f"{significant(share * 100)} %"
+
+
+def show_joules(joules: float) -> str:
+    """``12.5 J``."""
+    return f"{significant(joules)} J"
+
+
+def show_images_per_joule(images: float) -> str:
+    """``12.5 images/J``."""
+    return f"{significant(images)} images/J"
+
+
+def show_watts(watts: float) -> str:
+    """``12.5 W``."""
+    return f"{significant(watts)} W"
+
+
+def show_ratio(ratio: float) -> str:
+    """``1.25×``."""
+    return f"{significant(ratio)}×"
+
+
 class Unit(msgspec.Struct, frozen=True):
-    """A unit: its symbol for axes, and how a value is shown in a table."""
+    """A unit: its symbol for axes, and how a value is shown in a table.
+
+    ``show`` is a function of a module, not a lambda: drawings travel to other processes.
+    """
 
     symbol: str
     show: Callable[[float], str]
@@ -59,11 +87,11 @@ class Unit(msgspec.Struct, frozen=True):
 RATE = Unit("images/s", significant)
 SECONDS = Unit("s", show_duration)
 BYTES = Unit("bytes", show_bytes)
-SHARE = Unit("%", lambda share: f"{significant(share * 100)} %")
-JOULES = Unit("J", lambda joules: f"{significant(joules)} J")
-PER_JOULE = Unit("images/J", lambda images: f"{significant(images)} images/J")
-WATTS = Unit("W", lambda watts: f"{significant(watts)} W")
-RATIO = Unit("×", lambda ratio: f"{significant(ratio)}×")
+SHARE = Unit("%", show_share)
+JOULES = Unit("J", show_joules)
+PER_JOULE = Unit("images/J", show_images_per_joule)
+WATTS = Unit("W", show_watts)
+RATIO = Unit("×", show_ratio)
 
 
 class Metric(msgspec.Struct, frozen=True):

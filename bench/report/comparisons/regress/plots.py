@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -88,7 +89,7 @@ def forests(found: ComparisonResult) -> list[Plot]:
             _finished(
                 key="change" if len(chunks) == 1 else f"change-{number}",
                 title=FOREST,
-                figure=lambda rows=rows, last=last: forest(rows, last, found, title),  # type: ignore[misc]
+                figure=functools.partial(forest, rows, last, found.comparison.margin, title),
                 alt=_alt(rows, last),
                 caption=_caption(rows, found),
                 columns=FOREST_COLUMNS,
@@ -121,7 +122,7 @@ def together(found: Sequence[ComparisonResult]) -> list[Plot]:
             _finished(
                 key="change" if len(every) <= ROWS else f"change-{number}",
                 title=FOREST,
-                figure=lambda rows=rows: forest(rows, None, found[0], title),  # type: ignore[misc]
+                figure=functools.partial(forest, rows, None, found[0].comparison.margin, title),
                 alt=_alt(rows, None),
                 caption=_caption(rows, found[0]),
                 columns=FOREST_COLUMNS,
@@ -177,7 +178,7 @@ def _caption(rows: Sequence[Row], found: ComparisonResult) -> str:
     return text
 
 
-def forest(rows: Sequence[Row], whole: Row | None, found: ComparisonResult, title: str) -> Figure:
+def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) -> Figure:
     """The forest plot; to be called within :func:`style.styled`."""
     every = [*rows, *([whole] if whole else [])]
     drawn, axes = style.canvas(AROUND + ROW * len(every))
@@ -186,7 +187,7 @@ def forest(rows: Sequence[Row], whole: Row | None, found: ComparisonResult, titl
     scale.set_ticks(axes.yaxis, range(len(every)), [_folded(row.name) for row in every])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    margin = math.log1p(found.comparison.margin)
+    margin = math.log1p(margin)
     low, high = limits(every, margin)
     axes.set_xlim(low, high)
     ticks = percent_ticks(low, high)
@@ -281,7 +282,7 @@ def parts(found: ComparisonResult) -> list[Plot]:
         _finished(
             key=f"parts-{number}",
             title=PARTS,
-            figure=lambda finding=finding: stacked(finding),  # type: ignore[misc]
+            figure=functools.partial(stacked, finding),
             alt=_parts_alt(finding),
             caption=_parts_caption(finding),
             columns=("Part of a step", "Base", "Head", "Change", "Of the change"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -60,7 +61,7 @@ def _drawn(series: Series, found: Sweep, key: str) -> Plot:
     return make_plot(
         key=key,
         title=TITLE,
-        figure=lambda: figure(series, found),
+        figure=functools.partial(figure, series, found),
         alt=alt,
         caption=words.caption(series, found),
         data=(("Release", "Verdict", RATE.title, "Interval", "Time per step"), tuple(rows)),
