@@ -5,12 +5,12 @@
 from pathlib import Path
 
 from bench.analysis.metrics import METRICS
-from bench.analysis.table import frame, latest
+from bench.analysis.table import frame, newest_rows
 from bench.records.store import read
 from bench.report.plots import api
 
 records, complaints = read([Path("results/example-linux-cpu")])
-table = latest(frame(records))
+table = newest_rows(frame(records))
 training = table[table["mode"] == "train"]
 
 # %% [markdown]

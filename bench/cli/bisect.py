@@ -70,8 +70,9 @@ def bisect(
     nothing was measured.
     """
     from bench.compare.bisection import Bisection, Search
-    from bench.report.comparisons import bisect as report
-    from bench.report.comparisons.regress import page, text
+    from bench.report.comparisons.bisect import context, title
+    from bench.report.comparisons.regress import plots
+    from bench.report.comparisons.rendering import render_json, render_markdown, render_text, write_page
 
     axes = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     asked = Asked.parse(
@@ -92,23 +93,24 @@ def bisect(
     releases = Releases(asked, "bisect", search.releases)
     found = Bisection(package=asked.held.package, search=search)
     say(
-        f"{report.title(found)}: up to {search.most + 2} comparisons, which are the ends, {search.most} probes, and "
+        f"{title(found)}: up to {search.most + 2} comparisons, which are the ends, {search.most} probes, and "
         "the two neighbours"
     )
     try:
         run(found, releases)
     except KeyboardInterrupt:
         say(releases.stopped)
-    shown = found.last or found.ends
-    packages = report.packages(shown, found.package) if shown else ""
-    if shown:
-        print(f"{text.told(shown, packages)}\n")
-    print(report.told(found))
+    content = context(found)
+    last, result = content["last"] or content["ends"], found.last or found.ends
+    if last:
+        print(f"{render_text('regress', last)}\n")
+    print(render_text("bisect", content))
     if json is not None:
-        write_file(json, report.as_json(found))
-    add_to_summary(report.markdown(found))
-    if shown:
-        say(f"page of the last comparison: {page.write(shown, reports / shown.comparison.run, packages)}")
+        write_file(json, render_json(content))
+    add_to_summary(render_markdown("bisect", content))
+    if last and result:
+        page = write_page("regress", last, plots.draw(result), reports / result.comparison.run)
+        say(f"page of the last comparison: {page}")
     raise typer.Exit(found.exit_code)
 
 
@@ -143,7 +145,7 @@ def run(found: Bisection, releases: Releases) -> None:
     """
     from bench.compare.bisection import culprits
     from bench.compare.findings import evaluate
-    from bench.report.comparisons import bisect as report
+    from bench.report.comparisons.bisect import brief
 
     good, *_, bad = found.search.releases
     releases.hold(bad)
@@ -164,7 +166,7 @@ def run(found: Bisection, releases: Releases) -> None:
         seen = probe(found, releases, release, planned)
         found.probes = [*found.probes, seen]
         found.search = found.search.told(release, seen.side)
-        say(report.brief(seen))
+        say(brief(seen))
     good, bad = found.search.good, found.search.bad
     say(f"{bad} against {good} once more")
     comparison = releases.begin(good, bad, planned, f"{good}-{bad}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,7 +39,6 @@ from bench.errors import BenchError, ExitCode, UsageError
 from bench.records.store import COMPARISON
 
 if TYPE_CHECKING:  # --help does without what these import
-    from bench.compare.findings import ComparisonResult
     from bench.environments.builder import PreparedEnvironment
     from bench.environments.specification import Specification
     from bench.records.comparison import Comparison
@@ -86,7 +85,9 @@ def regress(
     from bench.environments.usable_folders import check_usable
     from bench.records.comparison import find_all, save
     from bench.records.store import check_new_run
-    from bench.report.comparisons.regress import page, text
+    from bench.report.comparisons.regress import plots
+    from bench.report.comparisons.regress.context import context
+    from bench.report.comparisons.rendering import render_text, write_page
 
     specifications = Specification.parse(base), Specification.parse(head)
     least = parse_percent("margin", margin) if margin else None
@@ -115,12 +116,13 @@ def regress(
         forget_empty(comparison, folder)
         raise
     found = evaluate(comparison)
-    print(text.told(found, packages))
+    content = context(found, packages)
+    print(render_text("regress", content))
     say(f"what was measured: {folder}")
     code = exit_code(found)
     try:
-        write(found, packages, json)
-        say(f"page: {page.write(found, reports / comparison.run, packages)}")
+        write(content, json)
+        say(f"page: {write_page('regress', content, plots.draw(found), reports / comparison.run)}")
     except UsageError as error:
         if code is not ExitCode.REGRESSION:
             raise
@@ -192,10 +194,10 @@ def forget_empty(comparison: Comparison, folder: Path) -> None:
             folder.rmdir()
 
 
-def write(found: ComparisonResult, packages: str, json: Path | None) -> None:
+def write(content: dict[str, Any], json: Path | None) -> None:
     """For programs: JSON where it was asked for, and the summary of a step where GitHub Actions wants one."""
-    from bench.report.comparisons.regress import data, markdown
+    from bench.report.comparisons.rendering import render_json, render_markdown
 
     if json is not None:
-        write_file(json, data.as_json(found))
-    add_to_summary(markdown.markdown(found, packages))
+        write_file(json, render_json(content))
+    add_to_summary(render_markdown("regress", content))

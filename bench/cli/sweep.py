@@ -75,8 +75,9 @@ def sweep(
     Exit status, by the newest release: 0 not slower than the first; 1 slower, or it cannot run a case; 2 wrong use; 3
     not decided, or it cannot be compared, as where its environment cannot be built; 4 nothing was measured.
     """
-    from bench.report.comparisons.sweep import data as sweep_data
-    from bench.report.comparisons.sweep import markdown, page, text
+    from bench.report.comparisons.rendering import render_json, render_markdown, render_text, write_page
+    from bench.report.comparisons.sweep import plots
+    from bench.report.comparisons.sweep.context import context
 
     named = wanted(last, versions)
     axes = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
@@ -101,11 +102,12 @@ def sweep(
     except KeyboardInterrupt:
         say(sweeping.releases.stopped)
     found = sweeping.found()
-    print(text.told(found))
+    content = context(found)
+    print(render_text("sweep", content))
     if json is not None:
-        write_file(json, sweep_data.as_json(found))
-    add_to_summary(markdown.markdown(found))
-    say(f"page: {page.write(found, reports / found.run)}")
+        write_file(json, render_json(content))
+    add_to_summary(render_markdown("sweep", content))
+    say(f"page: {write_page('sweep', content, plots.draw(found), reports / found.run)}")
     if found.exit_code is ExitCode.NOTHING_MEASURED:
         raise NothingMeasured("no release was compared with another: the list says why.")
     raise typer.Exit(found.exit_code)
@@ -207,7 +209,7 @@ class Sweeping:
     def _compare(self, release: str, planned: list[PlannedRun], left: int) -> None:
         """Compare a release with the first one, or put it in its place where that one cannot run anything."""
         from bench.compare.findings import evaluate
-        from bench.report.comparisons.sweep import words
+        from bench.report.comparisons.sweep.conclusion import brief
 
         comparison = self.releases.begin(self.base, release, planned, release)
         self._comparisons[release] = comparison
@@ -221,7 +223,7 @@ class Sweeping:
         if trouble and not any(one.pairs for known in self._comparisons.values() for one in known.cases):
             self._instead(release, trouble)
         else:
-            say(words.brief(self._entry(release)))
+            say(brief(self._entry(release)))
 
     def _instead(self, release: str, reason: str) -> None:
         """Let a release take the place of the first one."""
@@ -256,12 +258,12 @@ class Sweeping:
 def cannot_run(found: ComparisonResult) -> str:
     """How every case ended on the first release, in a clause; empty where it runs any of them, or it is not known."""
     from bench.records.outcome import Status
-    from bench.report.comparisons.regress.words import ended
+    from bench.report.comparisons.regress.cases import format_outcome
 
     said = []
     for finding in found.findings:
         ran = finding.compared.base
         if ran is None or ran.outcome.status is Status.MEASURED:
             return ""
-        said.append(f"it cannot run {finding.id} ({ended(ran).rstrip('.')})")
+        said.append(f"it cannot run {finding.id} ({format_outcome(ran).rstrip('.')})")
     return "; ".join(said)

@@ -1,11 +1,11 @@
 """The plots as a library: each takes a frame and returns a matplotlib figure, for a notebook or a paper.
 
     from pathlib import Path
-    from bench.analysis.table import frame, latest
+    from bench.analysis.table import frame, newest_rows
     from bench.records.store import read
     from bench.report.plots import api
 
-    table = latest(frame(read([Path("results")])[0]))
+    table = newest_rows(frame(read([Path("results")])[0]))
     api.throughput(table[table["model"] == "yolov8n"]).savefig("throughput.svg")
 
 A frame may have more to show than one figure holds: ``panel`` chooses which of its panels is drawn, from 0. Lines of

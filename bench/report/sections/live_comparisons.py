@@ -9,7 +9,9 @@ import msgspec
 from bench.compare.findings import ComparisonResult, evaluate
 from bench.records.comparison import Comparison
 from bench.report import labels
-from bench.report.comparisons.regress import plots, words
+from bench.report.comparisons.changes import format_change, format_interval, format_share
+from bench.report.comparisons.regress import plots
+from bench.report.comparisons.regress.conclusion import conclusion, format_conclusion
 from bench.report.plots import Plot, facets
 from bench.report.tables import markdown
 
@@ -64,12 +66,12 @@ def _line(found: ComparisonResult) -> Line:
         cells=(
             labels.plain(comparison.base.asked),
             labels.plain(comparison.head.asked),
-            words.in_a_word(found),
-            words.change(seen) if seen else labels.NONE,
-            (words.interval(seen) or labels.NONE) if seen else labels.NONE,
-            f"± {words.share(comparison.margin)}",
+            format_conclusion(found),
+            format_change(seen) if seen else labels.NONE,
+            (format_interval(seen) or labels.NONE) if seen else labels.NONE,
+            f"± {format_share(comparison.margin)}",
             f"{found.pairs:,}",
         ),
         verdict=str(found.conclusion),
-        sentence=" ".join(words.conclusion(found)),
+        sentence=" ".join(conclusion(found)),
     )

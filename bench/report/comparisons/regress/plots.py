@@ -16,7 +16,14 @@ from bench.compare.findings import DATA, REST, ComparisonResult, Finding, Part
 from bench.compare.verdict import Estimate, Verdict
 from bench.records.comparison import SIDES
 from bench.report import labels
-from bench.report.comparisons.regress import words
+from bench.report.comparisons.changes import (
+    format_change,
+    format_interval,
+    format_milliseconds,
+    format_share,
+    format_tick,
+)
+from bench.report.comparisons.regress.cases import format_share_of_change, format_steps, shows_parts
 from bench.report.plots import facets, scale, style
 from bench.report.plots import stacked_bars as stacks
 from bench.report.plots.plot import Plot, make_plot
@@ -137,8 +144,8 @@ def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         (
             labels.plain(row.name),
             row.verdict.value,
-            words.change(row.seen),
-            words.interval(row.seen) or labels.NONE,
+            format_change(row.seen),
+            format_interval(row.seen) or labels.NONE,
             str(row.seen.pairs),
         )
         for row in rows
@@ -158,7 +165,7 @@ def _row(finding: Finding, name: str) -> Row:
 
 def _alt(rows: Sequence[Row], whole: Row | None) -> str:
     said = [
-        f"{row.name} {words.change(row.seen)}, {row.verdict.value}".strip()
+        f"{row.name} {format_change(row.seen)}, {row.verdict.value}".strip()
         for row in (*rows, *([whole] if whole else []))
     ]
     return f"{FOREST} from base to head: {'; '.join(said)}."
@@ -167,7 +174,7 @@ def _alt(rows: Sequence[Row], whole: Row | None) -> str:
 def _caption(rows: Sequence[Row], found: ComparisonResult) -> str:
     text = (
         "Right of 0 head takes longer. A bar is the interval; shaded is the margin, "
-        f"± {words.share(found.comparison.margin)}. A triangle points to where a change was found, a dot is the same, "
+        f"± {format_share(found.comparison.margin)}. A triangle points to where a change was found, a dot is the same, "
         "a hollow square is not decided."
     )
     if any(row.other for row in rows):
@@ -191,7 +198,7 @@ def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) ->
     low, high = limits(every, margin)
     axes.set_xlim(low, high)
     ticks = percent_ticks(low, high)
-    scale.set_ticks(axes.xaxis, [math.log1p(tick / 100) for tick in ticks], [words.tick(tick) for tick in ticks])
+    scale.set_ticks(axes.xaxis, [math.log1p(tick / 100) for tick in ticks], [format_tick(tick) for tick in ticks])
     axes.axvspan(-margin, margin, facecolor=style.INK, alpha=0.08, linewidth=0)
     axes.axvline(0, color=style.INK, linewidth=1.2)
     axes.grid(axis="x")
@@ -204,7 +211,7 @@ def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) ->
         axes.axhline(len(rows) - 0.5, color=style.INK, linewidth=0.8, alpha=0.4)
         _diamond(axes, whole.seen, len(rows), whole.verdict)
     for place, row in enumerate(every):
-        axes.text(1.015, place, words.change(row.seen), transform=axes.get_yaxis_transform(), va="center", fontsize=10)
+        axes.text(1.015, place, format_change(row.seen), transform=axes.get_yaxis_transform(), va="center", fontsize=10)
     return drawn
 
 
@@ -277,7 +284,7 @@ def _diamond(axes: Axes, seen: Estimate, place: float, verdict: Verdict) -> None
 
 def parts(found: ComparisonResult) -> list[Plot]:
     """The parts of a step on both sides, for each case that became slower or faster."""
-    cases = [finding for finding in found.findings if words.shows_parts(finding)]
+    cases = [finding for finding in found.findings if shows_parts(finding)]
     return [
         _finished(
             key=f"parts-{number}",
@@ -289,10 +296,10 @@ def parts(found: ComparisonResult) -> list[Plot]:
             rows=[
                 (
                     part.name,
-                    words.milliseconds(part.base),
-                    words.milliseconds(part.head),
-                    words.milliseconds(part.change, sign=True),
-                    words.of_change(finding, part) or labels.NONE,
+                    format_milliseconds(part.base),
+                    format_milliseconds(part.head),
+                    format_milliseconds(part.change, sign=True),
+                    format_share_of_change(finding, part) or labels.NONE,
                 )
                 for part in finding.parts
             ],
@@ -303,9 +310,8 @@ def parts(found: ComparisonResult) -> list[Plot]:
 
 def _parts_alt(finding: Finding) -> str:
     first = finding.parts[0]
-    speeds = zip(SIDES, (finding.base, finding.head), strict=True)
-    steps = ", ".join(f"{side} {words.step(speed)}" for side, speed in speeds if speed)
-    return f"{PARTS}, {finding.id}: {steps}; most of it in {first.name}, {words.milliseconds(first.change, sign=True)}."
+    change = format_milliseconds(first.change, sign=True)
+    return f"{PARTS}, {finding.id}: {format_steps(finding)}; most of it in {first.name}, {change}."
 
 
 def _parts_caption(finding: Finding) -> str:
