@@ -18,6 +18,7 @@ import msgspec
 
 from bench.analysis.limits import measured_alike
 from bench.cases.axes import AXES, PRECISIONS
+from bench.cases.device_kinds import HOST
 from bench.cases.matrix import Planned, rounds
 from bench.ceilings import MOST, check_limit, granularity_for, points, search_one
 from bench.durations import parse_duration, parse_percent
@@ -174,7 +175,7 @@ class Face:
         for name in ("data", "with_val", "compare_losses", "energy", "precision"):
             if option(name) and not self._cases:
                 raise WrongUse(f"--{name.replace('_', '-')} says nothing of a ceiling: leave it out.")
-        usual = request.chosen.axes("cpu")
+        usual = request.chosen.axes(HOST)
         values = {"device": devices(), "model": usual["model"], "amp": ["off"], **request.values}
         granularity = _number("granularity", option("granularity"))
         if not granularity:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.analysis.ceiling import Fit, Search, Tried, fit
 from bench.analysis.growth import Growth, growth, straight
+from bench.cases.device_kinds import kind_of
 from bench.records.ceiling import FORETOLD, Ceiling, Line, Probe
 
 Setting = tuple[str, str, str, str, int]
@@ -70,7 +71,7 @@ def growth_of(found: Ceiling) -> Growth | None:
     matter of images, and only on a CPU was the bend seen.
     """
     nominal = found.recipe.pins.get("nbs")
-    bent = found.case.device_kind == "cpu"
+    bent = kind_of(found.case.device).on_host
     known = growth(tried(found.probes), nominal if isinstance(nominal, int) else None) if bent else None
     if known is None and (line := found.line) is not None:
         return straight(Fit(line.base, line.slope, line.residual, line.points), found.case.batch)

@@ -24,7 +24,7 @@ from bench.analysis.precision import Place, batches
 from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
 from bench.analysis.table import ALIKE
-from bench.cases.axes import device_kind, ranks
+from bench.cases.device_kinds import device_kind, ranks
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
 from bench.records.record import Machine, Record

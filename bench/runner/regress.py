@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import ranks
+from bench.cases.device_kinds import ranks
 from bench.cases.matrix import Planned
 from bench.records.comparison import SIDES, Compared, Comparison, Ran, save
 from bench.records.outcome import Outcome, Status

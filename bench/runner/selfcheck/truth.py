@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bench.cases.device_kinds import HOST
 from bench.cases.matrix import Planned, expand, profile
 from bench.records.record import Steps
 from bench.runner.launcher import Launcher, scratch_folder
@@ -61,7 +62,7 @@ def plan(model: str, batch: int, imgsz: int, deterministic: bool) -> Planned:
         "batch": [batch],
         "imgsz": [imgsz],
     }
-    [planned] = expand(profile("quick"), ["cpu"], values)
+    [planned] = expand(profile("quick"), [HOST], values)
     pins = {**planned.recipe.pins, "deterministic": deterministic}
     return msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, pins=pins))
 
