@@ -38,9 +38,7 @@ class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
         bare_index: whether a number alone means one of these.
         on_host: whether it computes on the machine's processors, so that other programs' load slows it down.
         own_memory: whether its memory is not the machine's.
-        keeps_cache: whether its allocator keeps freed memory, which peaks then include.
         asynchronous: whether the host runs ahead of it.
-        timer: of phases: device events, a separate pass that waits for the device at each mark, or the host's clock.
         backend: of torch.distributed, by which several train together; empty where torch has none.
         visibility: environment variable that chooses the devices that a process sees; empty where there is none.
         compare_losses: when the first losses are compared with the CPU's.
@@ -61,9 +59,7 @@ class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
     bare_index: bool = False
     on_host: bool = False
     own_memory: bool = True
-    keeps_cache: bool = True
     asynchronous: bool = True
-    timer: Literal["events", "synchronized_pass", "clock"] = "synchronized_pass"
     backend: str = ""
     visibility: str = ""
     compare_losses: Literal["always", "on_request", "never"] = "always"
@@ -227,9 +223,7 @@ for _kind in (
         indexed=False,
         on_host=True,
         own_memory=False,
-        keeps_cache=False,
         asynchronous=False,
-        timer="clock",
         backend="gloo",
         compare_losses="never",
         weighs_steps=True,  # shown to agree with whole accumulation cycles by selfcheck, on a CPU alone
@@ -261,7 +255,6 @@ for _kind in (
         title="CUDA GPU",
         written="a CUDA index such as 0",
         bare_index=True,
-        timer="events",
         backend="nccl",
         visibility="CUDA_VISIBLE_DEVICES",
         compare_losses="on_request",
@@ -272,7 +265,6 @@ for _kind in (
         name="xpu",
         title="Intel GPU",
         written="xpu or xpu:1",
-        timer="events",
         backend="xccl",
         visibility="ZE_AFFINITY_MASK",
     ),
@@ -280,7 +272,6 @@ for _kind in (
         name="npu",
         title="Ascend NPU",
         written="npu or npu:1",
-        timer="events",
         backend="hccl",
         visibility="ASCEND_RT_VISIBLE_DEVICES",
     ),

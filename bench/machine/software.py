@@ -33,6 +33,20 @@ class MpsBuild(msgspec.Struct, frozen=True):
     operators: dict[str, str] = {}
 
 
+class AcceleratorDevice(msgspec.Struct, frozen=True):
+    """One device of another kind as torch sees it."""
+
+    name: str
+    bytes: int | None = None
+
+
+class AcceleratorBuild(msgspec.Struct, frozen=True):
+    """Another kind of accelerator as torch sees it; ``reason`` says why it cannot be used, or is empty."""
+
+    reason: str = ""
+    devices: tuple[AcceleratorDevice, ...] = ()
+
+
 class CpuBuild(msgspec.Struct, frozen=True):
     """The CPU as torch sees it."""
 
@@ -56,6 +70,7 @@ class Software(msgspec.Struct, frozen=True):
     cpu: CpuBuild = CpuBuild()
     cuda: CudaBuild = CudaBuild()
     mps: MpsBuild = MpsBuild()
+    accelerators: dict[str, AcceleratorBuild] = {}
     gloo: bool = False
     meters: tuple[str, ...] = ()
     variables: dict[str, str] = {}

@@ -11,6 +11,7 @@ from bench.cases.recipe import pins_for
 from bench.errors import WrongUse
 from bench.worker import refusal, user_data
 from bench.worker.devices.cpu import Cpu
+from bench.worker.devices.cuda import Cuda
 from bench.worker.team import Alone
 from bench.worker.workloads import read_back, ultralytics_train
 from tests.effective.conftest import CASE
@@ -93,7 +94,7 @@ def test_ultralytics_chooses_16_on_a_cpu(trainer, monkeypatch, caplog):
 
     assert training(trainer)["autobatch"] == 16
     assert "AutoBatch" not in caplog.text
-    assert read_back.of_trainer(trainer, SimpleNamespace(kind="cuda", name="0", own="0"))["autobatch"] is None
+    assert read_back.of_trainer(trainer, Cuda("0"))["autobatch"] is None
 
     def older(model, imgsz):
         raise AssertionError("Torch not compiled with CUDA enabled")

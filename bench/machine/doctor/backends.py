@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bench.cases.device_kinds import kinds
 from bench.machine.doctor.row import GIB, Limits, Row, State, limited
-from bench.machine.software import CudaBuild, CudaCard, MpsBuild, Software
+from bench.machine.software import AcceleratorBuild, CudaBuild, CudaCard, MpsBuild, Software
 from bench.machine.survey import Card, Nvidia, Survey
 
 OLDEST_MACOS = (12, 3)
@@ -34,6 +35,20 @@ def backends(machine: Survey, software: Software) -> Iterator[Row]:
     yield from cuda(machine.nvidia, software)
     yield several_gpus(software)
     yield mps(machine, software)
+    for name, build in software.accelerators.items():
+        yield from accelerator(name, build, software.variables)
+
+
+def accelerator(name: str, build: AcceleratorBuild, variables: dict[str, str]) -> Iterator[Row]:
+    """Yield a row for a kind of accelerator without rows of its own, or one for each device that torch sees."""
+    if build.reason:
+        kind = kinds().get(name)
+        hidden = variables.get(kind.visibility) if kind else None
+        advice = f"unset {kind.visibility}, which is {hidden!r}." if kind and hidden is not None else ""
+        yield Row(name, State.UNUSABLE, build.reason.removeprefix(f"device {name}: ").rstrip("."), advice)
+    for number, device in enumerate(build.devices):
+        size = f", {device.bytes / GIB:.0f} GiB" if device.bytes else ""
+        yield Row(f"{name} {number}", State.USABLE, f"{device.name}{size}")
 
 
 def interpreter(software: Software) -> Row:
