@@ -241,10 +241,12 @@ def test_torch_without_mps(mps: FakeTorch) -> None:
     assert Mps().why_unusable() == "device mps: this torch 2.14.1 is built without MPS, which needs a Mac."
 
 
-def test_mps_that_is_not_available(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("version", "oldest"), [("2.11.0", "12.3"), ("2.12.0", "14"), ("2.15.0", "14")])
+def test_mps_that_is_not_available(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch, version: str, oldest: str) -> None:
+    mps.__version__ = version
     mps.backends.mps.is_available = lambda: False
     monkeypatch.setattr("platform.mac_ver", lambda: ("12.2", ("", "", ""), "arm64"))
-    expected = "device mps: MPS needs macOS 12.3 or later and a Metal GPU; this is macOS 12.2."
+    expected = f"device mps: MPS needs macOS {oldest} or later and a Metal GPU; this is macOS 12.2."
     assert Mps().why_unusable() == expected
 
 

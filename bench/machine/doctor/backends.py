@@ -10,8 +10,8 @@ from bench.machine.doctor.row import GIB, Limits, Row, State, limited
 from bench.machine.software import AcceleratorBuild, CudaBuild, CudaCard, MpsBuild, Software
 from bench.machine.survey import Card, Nvidia, Survey
 
-OLDEST_MACOS = (12, 3)
-"""The first macOS with what torch's MPS needs."""
+OLDEST_MACOS = {(2, 12): (14, 0), (0, 0): (12, 3)}
+"""The first macOS for MPS, by the first torch (major, minor) that needs it: wheels of 2.12 are for macOS 14."""
 
 TENSOR_CORES = (7, 0)
 """The first capability of NVIDIA cards that has them: fp16 without them saves memory and hardly any time."""
@@ -224,11 +224,19 @@ def mps(machine: Survey, software: Software) -> Row:
             "" if machine.architecture == "arm64" else "; this Mac is not one"
         )
         return Row(what, State.UNUSABLE, f"{said}; this torch is built without MPS", f"{advice}.")
-    if not build.available and machine.macos and machine.macos < OLDEST_MACOS:
-        return Row(what, State.UNUSABLE, said, "update to macOS 12.3 or later.")
+    oldest = oldest_macos(software.environment.packages.get("torch", ""))
+    if not build.available and machine.macos and machine.macos < oldest:
+        return Row(what, State.UNUSABLE, said, f"update to macOS {'.'.join(map(str, oldest))} or later.")
     if not build.available:
         return Row(what, State.UNUSABLE, f"{said}; torch finds no Metal GPU that it can use", "update macOS, or torch.")
     return _mps_limits(said, build, software.variables)
+
+
+def oldest_macos(torch: str) -> tuple[int, int]:
+    """Return the first macOS on which a version of torch has MPS."""
+    found = re.match(r"(\d+)\.(\d+)", torch)
+    release = (int(found[1]), int(found[2])) if found else (0, 0)
+    return next(macos for since, macos in OLDEST_MACOS.items() if release >= since)
 
 
 def _mps_limits(said: str, build: MpsBuild, variables: dict[str, str]) -> Row:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..energy import EnergyMeter, of_machine
-from .accelerator import Accelerator
+from .accelerator import Accelerator, major_minor
 from .base import figure, process_peak, sampled, share_of
 
 Probe = Callable[[Any], Any]
@@ -139,13 +139,15 @@ class Mps(Accelerator):
         return survey()
 
     def why_unusable(self) -> str:
-        """Built against available: a torch for Linux has no MPS, and macOS before 12.3 has none either."""
+        """Tell built from available: a torch for Linux has no MPS, and an older macOS has none either."""
         import torch
 
         if not torch.backends.mps.is_built():
             return f"device mps: this torch {torch.__version__} is built without MPS, which needs a Mac."
         if not torch.backends.mps.is_available():
-            return f"device mps: MPS needs macOS 12.3 or later and a Metal GPU; this is macOS {platform.mac_ver()[0]}."
+            oldest = "14" if major_minor(torch.__version__) >= (2, 12) else "12.3"  # what its wheels are made for
+            here = platform.mac_ver()[0]
+            return f"device mps: MPS needs macOS {oldest} or later and a Metal GPU; this is macOS {here}."
         return ""
 
     def limit_memory(self, size: int) -> None:
