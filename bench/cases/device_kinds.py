@@ -32,7 +32,7 @@ class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: as torch calls it.
-        title: heading for readers.
+        title: what readers call one.
         written: how users write one, for messages and help.
         indexed: whether there may be several, told apart by an index.
         bare_index: whether a number alone means one of these.
@@ -133,8 +133,9 @@ def parse_device(text: str) -> str:
     names = [next(filter(None, (kind.read(part) for kind in _registry.values())), "") for part in parts]
     if whole is None or not all(names):
         raise _unknown(text)
-    if len({device_kind(name) for name in names}) > 1:
-        raise WrongUse(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
+    titles = list(dict.fromkeys(kind_of(name).title for name in names))
+    if len(titles) > 1:
+        raise WrongUse(f"device {text!r} mixes {' and '.join(titles)}: the devices of one case are of one kind.")
     count = f"{whole['machines']}x" if whole["machines"] else ""
     return count + "+".join(names)
 
