@@ -63,7 +63,7 @@ def test_what_no_kind_reads_is_refused_with_all_that_are_known(text: str) -> Non
 
 
 def test_kinds_do_not_mix() -> None:
-    with pytest.raises(WrongUse, match="mixes CUDA GPU and Intel GPU: the devices of one case are of one kind.$"):
+    with pytest.raises(WrongUse, match=r"mixes CUDA GPU and Intel GPU: the devices of one case are of one kind.$"):
         parse_device("0+xpu:1")
 
 
