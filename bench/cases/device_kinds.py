@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 
 Value = TypeVar("Value")
 
@@ -116,9 +116,9 @@ def by_kind(table: dict[str, Value], kind: str) -> Value:
     return next(table[name] for name in names if name in table)
 
 
-def _unknown(text: str) -> WrongUse:
+def _unknown(text: str) -> UsageError:
     known = ", ".join(kind.written for kind in _registry.values())
-    return WrongUse(f"device {text!r} is unknown: use {known}, or several as in 0+1.")
+    return UsageError(f"device {text!r} is unknown: use {known}, or several as in 0+1.")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -135,7 +135,7 @@ def parse_device(text: str) -> str:
         raise _unknown(text)
     titles = list(dict.fromkeys(kind_of(name).title for name in names))
     if len(titles) > 1:
-        raise WrongUse(f"device {text!r} mixes {' and '.join(titles)}: the devices of one case are of one kind.")
+        raise UsageError(f"device {text!r} mixes {' and '.join(titles)}: the devices of one case are of one kind.")
     count = f"{whole['machines']}x" if whole["machines"] else ""
     return count + "+".join(names)
 
@@ -211,7 +211,7 @@ def sort_key(device: str) -> Any:
     """Return what orders devices in tables: GPUs first, then those that share the machine's memory, then the CPU."""
     try:
         kind = kind_of(device)
-    except WrongUse:
+    except UsageError:
         return False, False
     return kind.on_host, not kind.own_memory
 

@@ -22,8 +22,8 @@ from bench.cases.device_kinds import (
     register,
     sort_key,
 )
-from bench.cases.matrix import expand, profile, profiles
-from bench.errors import WrongUse
+from bench.cases.plan import expand_grid, profile, profiles
+from bench.errors import UsageError
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_one_device_has_one_name(text: str, device: str) -> None:
 @pytest.mark.parametrize("text", ["mps:0", "cpu0", "cpu:0", "cuda0", "xpu:", "xpu:-1", "xpu::1", "hpu", "x", "xpu:²"])
 def test_what_no_kind_reads_is_refused_with_all_that_are_known(text: str) -> None:
     known = "cpu, mps, a CUDA index such as 0, xpu or xpu:1, npu or npu:1, or several as in 0\\+1"
-    with pytest.raises(WrongUse, match=f"^device '{text}' is unknown: use {known}.$"):
+    with pytest.raises(UsageError, match=f"^device '{text}' is unknown: use {known}.$"):
         parse_device(text)
 
 
 def test_kinds_do_not_mix() -> None:
-    with pytest.raises(WrongUse, match=r"mixes CUDA GPU and Intel GPU: the devices of one case are of one kind.$"):
+    with pytest.raises(UsageError, match=r"mixes CUDA GPU and Intel GPU: the devices of one case are of one kind.$"):
         parse_device("0+xpu:1")
 
 
@@ -108,7 +108,7 @@ def test_gpus_come_before_those_that_share_memory_and_the_cpu_comes_last() -> No
 @pytest.mark.parametrize("kind", kinds())
 def test_every_profile_has_values_for_every_kind(name: str, kind: str) -> None:
     device = kinds()[kind].device(0) if kinds()[kind].indexed else kind
-    plans = expand(profile(name), [device], {})
+    plans = expand_grid(profile(name), [device], {})
     assert plans and {plan.case.device for plan in plans} == {device}
     assert all(plan.recipe.warmup_seconds > 0 < plan.recipe.window_seconds for plan in plans)
 
@@ -122,9 +122,9 @@ def test_an_entry_of_its_own_comes_before_that_of_all_accelerators() -> None:
 def test_a_kind_that_is_registered_can_be_asked_for(toy: DeviceKind) -> None:
     assert parse_device("2xtoybox+toybox1") == "2xtoybox+toybox:1"
     assert kind_of("toybox:1") is toy
-    [*_, planned] = expand(profile("smoke"), ["toybox"], {})
+    [*_, planned] = expand_grid(profile("smoke"), ["toybox"], {})
     assert planned.recipe.warmup_seconds == profile("smoke").recipe.warmup_seconds["accelerator"]
-    with pytest.raises(WrongUse, match="npu or npu:1, toybox or toybox:1, or several"):
+    with pytest.raises(UsageError, match="npu or npu:1, toybox or toybox:1, or several"):
         parse_device("gpu")
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.machine.doctor import Row, State, examine
+from bench.machine.doctor import Check, State, examine
 from bench.machine.doctor.backends import has_kernels, oldest_macos
-from bench.machine.software import (
+from bench.machine.info import Card, Nvidia, SystemInfo
+from bench.machine.interpreter_info import (
     AcceleratorBuild,
     AcceleratorDevice,
     CpuBuild,
@@ -19,13 +20,12 @@ from bench.machine.software import (
     Packages,
     Software,
 )
-from bench.machine.survey import Card, Nvidia, Survey
 
 GIB = 2**30
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
 
 
-def machine(**fields: Any) -> Survey:
+def machine(**fields: Any) -> SystemInfo:
     """A calm Linux box without a GPU."""
     usual: dict[str, Any] = {
         "system": "Linux",
@@ -43,7 +43,7 @@ def machine(**fields: Any) -> Survey:
         "waits": True,
         "uv": "uv 0.13.9",
     }
-    return Survey(**{**usual, **fields})
+    return SystemInfo(**{**usual, **fields})
 
 
 def software(**fields: Any) -> Software:
@@ -60,7 +60,7 @@ def software(**fields: Any) -> Software:
 
 def boxed(
     capability: tuple[int, int] = (9, 0), cuda: tuple[int, int] = (13, 2), **seen: Any
-) -> tuple[Survey, Software]:
+) -> tuple[SystemInfo, Software]:
     """A box with one card."""
     card = Card(**{"name": "NVIDIA H100", "total": 80 * GIB, "used": GIB, "processes": 0, "energy": True, **seen})
     build = CudaBuild("13.2", "", ARCHITECTURES, (CudaCard("NVIDIA H100", capability, 80 * GIB),), True, True)
@@ -68,7 +68,7 @@ def boxed(
     return there, software(cuda=build, meters=("pynvml",))
 
 
-def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[Survey, Software]:
+def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[SystemInfo, Software]:
     tried = {"nms": "native", "unique": "native"} if operators is None else operators
     there = machine(
         **{"system": "Darwin", "architecture": "arm64", "macos": (14, 5), "pressure": False, "waits": False, **fields}
@@ -77,7 +77,7 @@ def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[Survey,
     return there, software(cuda=CudaBuild(), mps=build, thermal="nominal", meters=("zeus_apple_silicon",))
 
 
-def rows(there: Survey, offered: Software | None = None) -> dict[str, Row]:
+def rows(there: SystemInfo, offered: Software | None = None) -> dict[str, Check]:
     found = examine(there, offered or software())
     assert len({row.what for row in found}) == len(found)
     for row in found:
@@ -87,10 +87,10 @@ def rows(there: Survey, offered: Software | None = None) -> dict[str, Row]:
 
 def test_a_linux_box_without_a_gpu() -> None:
     found = rows(machine())
-    assert found["cpu"] == Row("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
+    assert found["cpu"] == Check("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
     assert found["cuda"].state is State.UNUSABLE
     assert found["cuda"].found == "torch is built for CUDA 13.2; this machine has no NVIDIA driver"
-    assert found["mps"] == Row("mps", State.UNUSABLE, "this is no Mac")
+    assert found["mps"] == Check("mps", State.UNUSABLE, "this is no Mac")
     assert found["interpreter"].found == "Python 3.11.7, torch 2.15.0, ultralytics 8.4.190"
     usable = {"interpreter", "cpu", "memory", "swap", "disk", "load", "power", "noise", "weights", "uv"}
     assert {what for what, row in found.items() if row.state is State.USABLE} == usable
@@ -238,7 +238,7 @@ def test_a_mac() -> None:
     assert found["mps"].found == (
         "macOS 14.5 on arm64; Metal recommends at most 24.0 GiB; all 2 operators that were tried run on the GPU"
     )
-    assert found["cuda"] == Row("cuda", State.UNUSABLE, "torch 2.15.0 is built without CUDA")
+    assert found["cuda"] == Check("cuda", State.UNUSABLE, "torch 2.15.0 is built without CUDA")
     assert found["heat"].state is State.USABLE
     assert found["noise"].state is State.LIMITED
     assert found["energy of the Mac"].state is State.USABLE
@@ -386,10 +386,10 @@ def test_which_cards_a_torch_has_kernels_for(
 def test_kinds_that_have_no_rows_of_their_own() -> None:
     cards = (AcceleratorDevice("Arc B580", 12 * GIB), AcceleratorDevice("Arc A380"))
     found = rows(machine(), software(accelerators={"xpu": AcceleratorBuild("", cards)}))
-    assert found["xpu 0"] == Row("xpu 0", State.USABLE, "Arc B580, 12 GiB")
-    assert found["xpu 1"] == Row("xpu 1", State.USABLE, "Arc A380")
+    assert found["xpu 0"] == Check("xpu 0", State.USABLE, "Arc B580, 12 GiB")
+    assert found["xpu 1"] == Check("xpu 1", State.USABLE, "Arc A380")
     blind = {"xpu": AcceleratorBuild("device xpu: torch 2.15.0 sees no XPU device on this machine.")}
     row = rows(machine(), software(accelerators=blind))["xpu"]
-    assert row == Row("xpu", State.UNUSABLE, "torch 2.15.0 sees no XPU device on this machine")
+    assert row == Check("xpu", State.UNUSABLE, "torch 2.15.0 sees no XPU device on this machine")
     row = rows(machine(), software(accelerators=blind, variables={"ZE_AFFINITY_MASK": "7"}))["xpu"]
     assert row.advice == "unset ZE_AFFINITY_MASK, which is '7'."

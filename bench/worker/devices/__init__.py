@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..refusal import Refused
+from ..rejection import CaseRejected
 from .base import MACHINES, Device, of_one_machine
 from .cpu import Cpu
 from .cuda import Cuda
@@ -58,7 +58,7 @@ def device_class(part: str) -> type[Device]:
     word = Cuda.kind if part.isdigit() else part.partition(":")[0]
     if word not in _registry:
         reason = f"device {part}: this worker knows no kind of device {word!r}: it has {', '.join(_registry)}."
-        raise Refused("unsupported", reason, axes=("device",))
+        raise CaseRejected("unsupported", reason, axes=("device",))
     return _registry[word]
 
 
@@ -74,7 +74,7 @@ def open_device(name: str, rank: int | None = None) -> Device:
     """
     own = of_one_machine(name)
     if rank is None and (len(own) > 1 or own != [name]):
-        raise Refused("unsupported", f"device {name}: one process has but one device.", axes=("device",))
+        raise CaseRejected("unsupported", f"device {name}: one process has but one device.", axes=("device",))
     return device_class(own[0])(name, rank or 0)
 
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..refusal import Refused
+from ..rejection import CaseRejected
 from ..text import one_line
 from . import events
-from .base import Device, figure, index_of, of_one_machine, process_peak, sampled, share_of
+from .base import Device, device_status, index_of, memory_value, of_one_machine, process_peak, share_of
 
 WITHOUT_INDEX = ("is_available", "device_count", "empty_cache")
 """Calls that are about all devices of a kind."""
@@ -231,7 +231,7 @@ class Accelerator(Device):
         limit = getattr(self._module(), "set_per_process_memory_fraction", None)
         if total is None or limit is None:
             reason = f"device {self.name}: this torch cannot hold {self.kind} to a memory limit: leave the limit out."
-            raise Refused("unsupported", reason, axes=("device",))
+            raise CaseRejected("unsupported", reason, axes=("device",))
         limit(share_of(self.name, size, total), self.index)
 
     def total_memory(self) -> int | None:
@@ -270,7 +270,7 @@ class Accelerator(Device):
         return {
             "allocated": self._peak("max_memory_allocated") or self._sampled_peak(),
             "reserved": self._peak("max_memory_reserved")
-            or figure(None, f"torch keeps no peak of reserved memory on {self.kind}"),
+            or memory_value(None, f"torch keeps no peak of reserved memory on {self.kind}"),
             "process": process_peak(),
             "device": self._in_use(),
         }
@@ -281,23 +281,23 @@ class Accelerator(Device):
             size, how = self.ask(function)
         except Untold:
             return None
-        return figure(int(size), how) if size and self._keeps_peaks else None
+        return memory_value(int(size), how) if size and self._keeps_peaks else None
 
     def _sampled_peak(self) -> dict[str, Any]:
         import torch
 
         missing = f"torch {torch.__version__} has no peak statistics on {self.kind}"
         if not self._allocated or self._allocated_now is None:
-            return figure(None, f"{missing}, and nothing was sampled")
+            return memory_value(None, f"{missing}, and nothing was sampled")
         how = f"largest of {len(self._allocated)} samples of {self._allocated_now[1]} where parts of steps end"
-        return figure(max(self._allocated), f"{how}: {missing}")
+        return memory_value(max(self._allocated), f"{how}: {missing}")
 
     def _in_use(self) -> dict[str, Any]:
         try:
             (free, total), how = self.ask("get_memory_info", "mem_get_info")
         except Untold as untold:
-            return figure(None, str(untold))
-        return figure(int(total) - int(free), f"{how}, whole card at the end of the window")
+            return memory_value(None, str(untold))
+        return memory_value(int(total) - int(free), f"{how}, whole card at the end of the window")
 
     def release(self) -> None:
         """Collect garbage, and give back what the caching allocator holds."""
@@ -332,7 +332,7 @@ class Accelerator(Device):
 
     def sample(self) -> dict[str, Any]:
         """Return clock and temperature where the kind's module tells them (xpu since torch 2.13)."""
-        return sampled(clock=self._reading("clock_rate"), temperature=self._reading("temperature"))
+        return device_status(clock=self._reading("clock_rate"), temperature=self._reading("temperature"))
 
     def _reading(self, function: str) -> float | None:
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..energy import EnergyMeter, of_machine
-from .base import Device, data_peak, figure, private_peak, process_peak
+from ..monitors.energy import EnergyMeter, of_machine
+from .base import Device, data_peak, memory_value, private_peak, process_peak
 
 
 class Cpu(Device):
@@ -26,8 +26,8 @@ class Cpu(Device):
 
     def memory(self) -> dict[str, dict[str, Any]]:
         """Return the process's figures alone: torch keeps no statistics of its CPU allocator."""
-        none = figure(None, "torch keeps no statistics of its CPU allocator")
-        own = figure(None, "a CPU has no memory apart from the machine's")
+        none = memory_value(None, "torch keeps no statistics of its CPU allocator")
+        own = memory_value(None, "a CPU has no memory apart from the machine's")
         return {
             "allocated": none,
             "reserved": none,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..energy import EnergyMeter, Nvml
+from ..monitors import nvml
+from ..monitors.energy import EnergyMeter, Nvml
 from ..text import one_line
-from . import nvml
 from .accelerator import Accelerator
-from .base import of_one_machine, sampled
+from .base import device_status, of_one_machine
 
 
-def survey() -> dict[str, Any]:
+def probe_backend() -> dict[str, Any]:
     """What torch says of CUDA, for :mod:`bench.machine.doctor`.
 
     Returns:
@@ -70,8 +70,8 @@ class Cuda(Accelerator):
 
     @classmethod
     def survey(cls) -> dict[str, Any]:
-        """See :func:`survey`."""
-        return survey()
+        """See :func:`probe_backend`."""
+        return probe_backend()
 
     def why_unusable(self) -> str:
         """What torch was built for, against the devices that it sees; also takes the card."""
@@ -120,7 +120,7 @@ class Cuda(Accelerator):
     def sample(self) -> dict[str, Any]:
         """What NVML tells; nothing where the interpreter has no ``pynvml``. The first call starts it."""
         card = self._by_driver()
-        return card.sample() if card else sampled()
+        return card.sample() if card else device_status()
 
     def _by_driver(self) -> nvml.Card | None:
         import torch

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..energy import EnergyMeter, of_machine
+from ..monitors.energy import EnergyMeter, of_machine
 from .accelerator import Accelerator, major_minor
-from .base import figure, process_peak, sampled, share_of
+from .base import device_status, memory_value, process_peak, share_of
 
 Probe = Callable[[Any], Any]
 
@@ -41,7 +41,7 @@ def _nms(boxes: Any, scores: Any) -> None:
     torchvision.ops.nms(boxes, scores, 0.5)
 
 
-def survey() -> dict[str, Any]:
+def probe_backend() -> dict[str, Any]:
     """What torch says of MPS, for :mod:`bench.machine.doctor`.
 
     Returns:
@@ -135,8 +135,8 @@ class Mps(Accelerator):
 
     @classmethod
     def survey(cls) -> dict[str, Any]:
-        """See :func:`survey`."""
-        return survey()
+        """See :func:`probe_backend`."""
+        return probe_backend()
 
     def why_unusable(self) -> str:
         """Tell built from available: a torch for Linux has no MPS, and an older macOS has none either."""
@@ -164,11 +164,11 @@ class Mps(Accelerator):
         """Return the allocator's peak, kept by torch or sampled, and what the driver and the process have."""
         import torch
 
-        driver = figure(
+        driver = memory_value(
             int(torch.mps.driver_allocated_memory()),
             "torch.mps.driver_allocated_memory at the end of the window, cache and graphs included",
         )
-        own = figure(None, "an Apple GPU has no memory apart from the machine's")
+        own = memory_value(None, "an Apple GPU has no memory apart from the machine's")
         allocated = self._peak("max_memory_allocated") or self._sampled_peak()
         return {"allocated": allocated, "reserved": driver, "process": process_peak(), "device": own}
 
@@ -196,4 +196,4 @@ class Mps(Accelerator):
 
     def sample(self) -> dict[str, Any]:
         """Nothing: macOS tells the clocks of its GPU to root alone, and its heat for the whole machine."""
-        return sampled()
+        return device_status()

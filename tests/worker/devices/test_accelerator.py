@@ -15,8 +15,8 @@ from bench.worker.devices.cpu import Cpu
 from bench.worker.devices.mps import Mps
 from bench.worker.devices.npu import Npu
 from bench.worker.devices.xpu import Xpu
-from bench.worker.energy import Unmetered
-from bench.worker.refusal import Refused
+from bench.worker.monitors.energy import EnergyUnavailable
+from bench.worker.rejection import CaseRejected
 from tests.worker.fake_torch import GIB, FakeTorch
 
 
@@ -204,12 +204,12 @@ def test_facts_limit_and_energy(xpu: FakeTorch) -> None:
     device.limit_memory(0)
     device.limit_memory(4 * GIB)
     assert xpu.calls[-1] == ("set_per_process_memory_fraction", 0.25, 1)
-    with pytest.raises(Refused, match="a memory limit of 64 GiB is more than it has, 16 GiB"):
+    with pytest.raises(CaseRejected, match="a memory limit of 64 GiB is more than it has, 16 GiB"):
         device.limit_memory(64 * GIB)
     del xpu.xpu.set_per_process_memory_fraction
-    with pytest.raises(Refused, match="this torch cannot hold xpu to a memory limit"):
+    with pytest.raises(CaseRejected, match="this torch cannot hold xpu to a memory limit"):
         device.limit_memory(GIB)
-    with pytest.raises(Unmetered):
+    with pytest.raises(EnergyUnavailable):
         device.energy()
 
 
@@ -301,7 +301,7 @@ def test_devices_and_ranks_are_counted_alike_on_both_sides(device: str) -> None:
 def test_an_unknown_kind_is_refused_by_name(name: str) -> None:
     kind = name.partition(":")[0]
     expected = f"device {name}: this worker knows no kind of device '{kind}': it has cpu, mps, cuda, xpu, npu"
-    with pytest.raises(Refused, match=expected) as refused:
+    with pytest.raises(CaseRejected, match=expected) as refused:
         open_device(name)
     assert (refused.value.status, refused.value.axes) == ("unsupported", ("device",))
 
