@@ -120,14 +120,14 @@ class Device:
         raise NotImplementedError
 
     def energy(self) -> EnergyMeter:
-        """Return a counter of joules; raises :class:`~..energy.EnergyUnavailable` where there is none."""
+        """Return a counter of the joules of a case; raise :class:`EnergyUnavailable` where there is none."""
         raise EnergyUnavailable(f"nothing counts the energy of {self.kind}")
 
     def warming(self, begins: bool) -> None:
         """Warm-up begins, or is over: some things may be looked for in untimed steps alone."""
 
     def sample(self) -> dict[str, Any]:
-        """Return what the device is doing, as :func:`device_status` names it; never raises; at the edges of a window."""
+        """Return clocks, temperature and load (:func:`device_status`) at an edge of a window; never raises."""
         return device_status()
 
 
