@@ -13,15 +13,15 @@ BENCH = Path(__file__).resolve().parents[1] / "bench"
 REGISTRY = ("cases/device_kinds.py", "worker/devices")
 
 ALLOWED = {
-    "analysis/claims.py": (13, "claims of guides are about named devices"),
+    "claims/verdicts.py": (13, "claims of guides are about named devices"),
     "conftest.py": (1, "a key of pytest-benchmark's JSON: the processor's name"),
     "machine/doctor/backends.py": (12, "rows with what only one kind has to say: drivers, cards, Metal, the governor"),
     "machine/fingerprint.py": (1, "where a Mac's GPU is found without asking torch"),
     "machine/limits.py": (1, "a controller of Linux control groups"),
-    "machine/survey.py": (2, "a key of what is asked of the system, and a file of /proc/pressure"),
-    "worker/proc.py": (4, "lines and files of /proc and of control groups"),
-    "worker/workloads/agreement.py": (2, "the CPU is what every device is compared with"),
-    "worker/workloads/ultralytics_model.py": (1, "torch.load looks at a checkpoint in the machine's memory"),
+    "machine/info.py": (2, "a key of what is asked of the system, and a file of /proc/pressure"),
+    "worker/monitors/procfs.py": (4, "lines and files of /proc and of control groups"),
+    "worker/workloads/ultralytics/cpu_parity.py": (2, "the CPU is what every device is compared with"),
+    "worker/workloads/ultralytics/models.py": (1, "torch.load looks at a checkpoint in the machine's memory"),
 }
 """Files with names of kinds in them: how many, and why each."""
 

@@ -6,7 +6,7 @@ import msgspec
 
 
 class CudaBuild(msgspec.Struct, frozen=True):
-    """CUDA as torch sees it: see ``survey`` in ``bench/worker/devices/cuda.py``."""
+    """CUDA as torch sees it: see ``probe_backend`` in ``bench/worker/devices/cuda.py``."""
 
     built: str | None = None
     error: str = ""
@@ -25,7 +25,7 @@ class CudaCard(msgspec.Struct, frozen=True):
 
 
 class MpsBuild(msgspec.Struct, frozen=True):
-    """MPS as torch sees it: see ``survey`` in ``bench/worker/devices/mps.py``."""
+    """MPS as torch sees it: see ``probe_backend`` in ``bench/worker/devices/mps.py``."""
 
     built: bool = False
     available: bool = False

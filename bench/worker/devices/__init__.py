@@ -53,7 +53,7 @@ def device_class(part: str) -> type[Device]:
     """Return the class of one device as cases name it.
 
     Raises:
-        Refused: for a kind that nobody registered.
+        CaseRejected: for a kind that nobody registered.
     """
     word = Cuda.kind if part.isdigit() else part.partition(":")[0]
     if word not in _registry:
@@ -70,7 +70,7 @@ def open_device(name: str, rank: int | None = None) -> Device:
         rank: which of several is this process's; None for one that is alone.
 
     Raises:
-        Refused: for several in a process that is alone, and for a kind that nobody registered.
+        CaseRejected: for several in a process that is alone, and for a kind that nobody registered.
     """
     own = of_one_machine(name)
     if rank is None and (len(own) > 1 or own != [name]):

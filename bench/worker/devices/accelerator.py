@@ -147,7 +147,7 @@ class Accelerator(Device):
             return 0, one_line(f"{type(error).__name__}: {error}")
 
     @classmethod
-    def survey(cls) -> dict[str, Any]:
+    def probe_backend(cls) -> dict[str, Any]:
         """Return ``reason`` (why it cannot be used, or empty), and ``devices``: ``name`` and ``bytes`` of each."""
         first = cls(cls.called(0))
         reason = first.why_unusable()

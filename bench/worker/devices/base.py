@@ -65,7 +65,7 @@ class Device:
         return f"{cls.kind}:{index}" if cls.indexed and index else cls.kind
 
     @classmethod
-    def survey(cls) -> dict[str, Any]:
+    def probe_backend(cls) -> dict[str, Any]:
         """Return what torch says of this kind, for :mod:`bench.machine.doctor`."""
         return {}
 
@@ -90,7 +90,7 @@ class Device:
         """Let this process have so many bytes of the device's memory; 0 for as many as are safe.
 
         Raises:
-            Refused: where the device has less, so that nothing would be held to it.
+            CaseRejected: where the device has less, so that nothing would be held to it.
         """
 
     def reset_peaks(self) -> None:

@@ -20,7 +20,7 @@ class Cpu(Device):
         super().__init__(name, rank)
 
     @classmethod
-    def survey(cls) -> dict[str, Any]:
+    def probe_backend(cls) -> dict[str, Any]:
         """Return what torch says of the CPU: ``capability``, ``mkldnn``."""
         return cls().facts()
 

@@ -69,7 +69,7 @@ class Cuda(Accelerator):
         return str(index)
 
     @classmethod
-    def survey(cls) -> dict[str, Any]:
+    def probe_backend(cls) -> dict[str, Any]:
         """See :func:`probe_backend`."""
         return probe_backend()
 

@@ -134,7 +134,7 @@ class Mps(Accelerator):
         self._fallbacks = Fallbacks()
 
     @classmethod
-    def survey(cls) -> dict[str, Any]:
+    def probe_backend(cls) -> dict[str, Any]:
         """See :func:`probe_backend`."""
         return probe_backend()
 

@@ -36,7 +36,7 @@ def facts() -> dict[str, Any]:
 
     Returns:
         ``environment``: as :func:`.environment.facts` tells it. ``import_error``: why torch, torchvision or OpenCV
-        cannot be imported, else empty, and then ``backends``: by kind what each device's ``survey`` tells, and
+        cannot be imported, else empty, and then ``backends``: by kind what each device's ``probe_backend`` tells, and
         ``gloo``. ``meters``: those of :data:`METERS` that are installed. ``variables``: those of :data:`VARIABLES`
         that are set. ``weights``: names of weight files that are found without the network. ``thermal``: macOS' word
         for thermal pressure.
@@ -57,7 +57,7 @@ def facts() -> dict[str, Any]:
     except Exception as error:  # a library that is missing, or was built for another system
         return {**found, "import_error": one_line(str(error)) or type(error).__name__}
     gloo = bool(torch.distributed.is_available() and torch.distributed.is_gloo_available())
-    return {**found, "backends": {kind: device.survey() for kind, device in kinds().items()}, "gloo": gloo}
+    return {**found, "backends": {kind: device.probe_backend() for kind, device in kinds().items()}, "gloo": gloo}
 
 
 def load_torchvision() -> None:

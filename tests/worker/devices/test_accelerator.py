@@ -108,9 +108,12 @@ def test_an_npu_is_made_by_torch_npu(torch: FakeTorch, monkeypatch: pytest.Monke
 
 def test_the_survey_of_a_kind(xpu: FakeTorch) -> None:
     cards = [{"name": f"Arc {index}", "bytes": 16 * GIB} for index in range(2)]
-    assert Xpu.survey() == {"reason": "", "devices": cards}
+    assert Xpu.probe_backend() == {"reason": "", "devices": cards}
     xpu.xpu.is_available = lambda: False
-    assert Xpu.survey() == {"reason": "device xpu: torch 2.14.1 sees no XPU device on this machine.", "devices": []}
+    assert Xpu.probe_backend() == {
+        "reason": "device xpu: torch 2.14.1 sees no XPU device on this machine.",
+        "devices": [],
+    }
 
 
 # Which call answers
