@@ -126,7 +126,7 @@ def parse_device(text: str) -> str:
     """Return a device, or several joined by ``+``, as cases name them; ``2x0+1`` means two machines with two each.
 
     Raises:
-        WrongUse: for a word that no registered kind reads, and for devices of several kinds in one case.
+        UsageError: for a word that no registered kind reads, and for devices of several kinds in one case.
     """
     whole = MACHINES.fullmatch(text.lower())
     parts = whole["devices"].split("+") if whole else []
@@ -156,7 +156,7 @@ def kind_of(device: str) -> DeviceKind:
     """Return the kind of a case's devices.
 
     Raises:
-        WrongUse: for a kind that nobody registered.
+        UsageError: for a kind that nobody registered.
     """
     first = _names(device)[0]
     found = next((kind for kind in _registry.values() if kind.read(first) is not None), None)
