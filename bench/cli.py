@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
 from bench import __version__, dependencies, output
-from bench.cases.axes import AXES
 from bench.cases.model_labels import show_together
+from bench.commands.axis_options import axis_options
 from bench.commands.bisect import bisect
 from bench.commands.calibrate import calibrate
 from bench.commands.ceiling import ceiling
@@ -46,14 +46,11 @@ app = typer.Typer(
 
 
 @app.command()
+@axis_options()
 def plan(
     profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "quick",
-    mode: Annotated[Optional[str], typer.Option(help=AXES["mode"].help)] = None,  # noqa: UP045
-    model: Annotated[Optional[str], typer.Option(help=AXES["model"].help)] = None,  # noqa: UP045
-    device: Annotated[Optional[str], typer.Option(help=AXES["device"].help)] = None,  # noqa: UP045
-    amp: Annotated[Optional[str], typer.Option(help=AXES["amp"].help)] = None,  # noqa: UP045
-    batch: Annotated[Optional[str], typer.Option(help=AXES["batch"].help)] = None,  # noqa: UP045
-    imgsz: Annotated[Optional[str], typer.Option(help=AXES["imgsz"].help)] = None,  # noqa: UP045
+    *,
+    axes: dict[str, list[Any]],
     results: Annotated[Path, typer.Option(help="Earlier runs, for the estimates.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
@@ -63,8 +60,7 @@ def plan(
     from bench.runner.estimate import from_history
     from bench.runner.interpreter import inspect
 
-    options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
-    planned = parse(profile, options, "", 0, inspect(python)).planned()
+    planned = parse(profile, axes, "", 0, inspect(python)).planned()
     print("\n".join(plan_lines(planned, from_history(results))))
 
 

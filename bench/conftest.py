@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import pytest
 
 from bench import __version__, output, plugins
-from bench.cases.axes import AXES
+from bench.cases.axes import axes
 from bench.cases.matrix import profiles
 from bench.ceilings import known, told
 from bench.errors import BenchError, Exit, WrongUse, unforeseen
@@ -49,8 +49,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add = plugins.Options(parser, pluginmanager, refuse).add
     names = ", ".join(f"{name} ({found.about})" for name, found in profiles().items())
     add("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
-    for axis in AXES.values():
-        add(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
+    for axis in axes().values():
+        if axis.option:
+            about = f"instead of the profile's: {axis.help}" if axis.fixed else axis.help
+            add(f"--{axis.name.replace('_', '-')}", metavar="VALUES", help=about)
+    add("--axis", action="append", default=[], metavar="NAME=VALUES", help="a further axis; again for another")
     add("--per-device", action="store_true", help="batches are of each device, where a case has several")
     add("--memory-limit", default="", metavar="SIZE", help="with --mode ceiling: what a process may take")
     add("--granularity", default="1", metavar="N", help="with --mode ceiling: batches are multiples of it")

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from bench.analysis.limits import measured_alike
-from bench.cases.axes import AXES, PRECISIONS
+from bench.cases.axes import axes, parse_options
 from bench.cases.matrix import Planned, rounds
-from bench.ceilings import MOST, check_limit, granularity_for, points, search_one
+from bench.ceilings import CEILING, MOST, check_limit, granularity_for, points, search_one
 from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, WrongUse
 from bench.machine.conditions import conditions
@@ -40,9 +40,6 @@ from bench.runner.paths import calibration_folder
 from bench.runner.run import Run
 from bench.runner.usable import check_usable
 from bench.sizes import parse_bytes
-
-CEILING = "ceiling"
-"""The mode that is no case: it asks for the largest batch."""
 
 PRECISION_PROCESSES = 5
 """Processes of each case where a precision is asked for, and the fewest that reach one: an interval that stops as soon
@@ -142,7 +139,11 @@ class Face:
                     )
         request = parse(
             option("profile"),
-            {axis: option(axis) for axis in AXES} | {"mode": others or None if modes else option("mode")},
+            parse_options(
+                {axis.name: option(axis.name) for axis in axes().values() if axis.option}
+                | {"mode": others or None if modes else option("mode")},
+                option("axis"),
+            ),
             option("data"),
             _number("threads", option("threads")),
             self.interpreter,
@@ -185,7 +186,7 @@ class Face:
             if limit is not None:
                 check_limit(limit, case)
             question = Question(case, granularity_for(granularity, case), MOST, limit, request.threads)
-            found[f"{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}"] = question
+            found[case.search_id] = question
         return found
 
     def search(self, name: str, tell: Callable[[str], None]) -> Ceiling:

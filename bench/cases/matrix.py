@@ -12,14 +12,12 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES, device_kind, ranks
+from bench.cases.axes import device_kind, find_axis, fixed_axes, ranks
 from bench.cases.case import Case
 from bench.cases.recipe import ENERGY_SECONDS, Recipe, pins_for
 from bench.errors import WrongUse
 
 FILE = Path(__file__).with_name("profiles.toml")
-
-MODE = list(AXES).index("mode")
 
 MADE_DATA_STEPS = {"train": {"cpu": 64, "mps": 128, "cuda": 256}, "predict": {"cpu": 1, "mps": 1, "cuda": 1}}
 """How many batches long a made data set is: long enough that a window seldom meets the turn of an epoch."""
@@ -127,17 +125,20 @@ def expand(
         first values comes first on every device, then those that differ from it in one axis (mode before the others),
         and so on.
     """
+    further = [name for name in values if not find_axis(name).fixed]
+    names = [*fixed_axes(), *further]
     ranked: dict[Case, tuple[int, int]] = {}
     for device in values.get("device", list(devices)):
-        axes = {**chosen.axes(device_kind(device)), **values, "device": [device]}
-        lists = [list(enumerate(axes[name])) for name in AXES]
-        for point in itertools.product(*lists):
-            fields = {name: value for name, (_, value) in zip(AXES, point, strict=True)}
+        lists = {**chosen.axes(device_kind(device)), **values, "device": [device]}
+        for mode, name in itertools.product(lists["mode"], further):
+            find_axis(name).check_mode(mode)
+        for point in itertools.product(*(enumerate(lists[name]) for name in names)):
+            fields = {name: value for name, (_, value) in zip(names, point, strict=True)}
             if per_device:
                 fields["batch"] *= ranks(device)
-            case = Case(**fields)
+            case = Case.of(fields)
             positions = [position for position, _ in point]
-            ranked.setdefault(case, (sum(positions), -positions[MODE]))
+            ranked.setdefault(case, (sum(positions), -positions[names.index("mode")]))
     timing = chosen.recipe
     recipes: dict[tuple[str, str], Recipe] = {}
     planned = []
@@ -148,7 +149,7 @@ def expand(
                 warmup_seconds=timing.warmup_seconds[case.device_kind],
                 window_steps=timing.window_steps,
                 window_seconds=timing.least_seconds(case.device_kind, energy),
-                pins=pins_for(case.mode),
+                pins=pins_for(case.mode, case.arguments),
                 threads=threads,
                 data=data,
                 data_steps=MADE_DATA_STEPS[case.mode][case.device_kind],

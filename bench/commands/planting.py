@@ -19,7 +19,6 @@ import msgspec
 from bench.analysis.counted import logs_of, outstanding
 from bench.analysis.upgrade import Finding, upgrade
 from bench.analysis.verdict import Verdict, estimate
-from bench.cases.axes import AXES
 from bench.cases.case import parse_case
 from bench.cases.matrix import Planned, expand, profile
 from bench.commands.comparing import begin
@@ -222,7 +221,7 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
 def planned_case() -> Planned:
     """The case that is compared, with its recipe."""
     case = parse_case(CASE)
-    [planned] = expand(profile("regress"), [case.device], {name: [getattr(case, name)] for name in AXES})
+    [planned] = expand(profile("regress"), [case.device], {name: [value] for name, value in case.values.items()})
     return planned
 
 

@@ -198,8 +198,7 @@ def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tup
             if known(other)
             and other.asked_bytes == size
             and setting(other) == setting(one)
-            and other.case.model == one.case.model
-            and (other.case.device, other.case.amp, other.case.imgsz) == (one.case.device, one.case.amp, one.case.imgsz)
+            and msgspec.structs.replace(other.case, batch=one.case.batch) == one.case
         ]
         found.append(f"{batch(tried[0])}, tried" if tried else f"{foretold:,}" if foretold else "none")
     return tuple(found)

@@ -44,7 +44,7 @@ def test_no_device_is_never_mps_so_that_a_case_names_one(monkeypatch, asked):
 @pytest.mark.parametrize("text", ["-1", "-1,-1", "", "none", "auto"])
 def test_an_idle_card_is_nothing_that_a_case_can_ask_for(text):
     with pytest.raises(WrongUse):
-        axes.parse_values(axes.AXES["device"], text)
+        axes.parse_values(axes.fixed_axes()["device"], text)
 
 
 def test_a_process_of_its_own_for_every_case(forking, tmp_path, monkeypatch):

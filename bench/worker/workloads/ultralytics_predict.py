@@ -15,7 +15,7 @@ from ..data import training_images
 from ..refusal import Refused
 from ..session import Session, WindowComplete
 from . import layers, read_back
-from .ultralytics_model import built, model_file, shape_of
+from .ultralytics_model import built, check_arguments, model_file, shape_of
 
 
 def precision(amp: str) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def predictor_class(session: Session) -> type:
 def run(session: Session) -> None:
     """Predict until the session has seen enough."""
     case = session.case
+    check_arguments(session.asked)
     file = model_file(case["model"], "predict", session.data)
     arguments = {
         **session.pins,
@@ -129,5 +130,7 @@ def run(session: Session) -> None:
             session.step_ended(len(found))
     except WindowComplete:
         session.still_runs(settings())
+        if read_back.is_compiled(predictor.model):
+            session.extra["compile_cache"] = read_back.compile_cache()
         session.report()
         raise
