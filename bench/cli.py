@@ -135,6 +135,7 @@ app.command()(selfcheck)
 
 
 @app.command()
+@axis_options()
 def compat(
     environment: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer reads it
@@ -145,6 +146,8 @@ def compat(
         typer.Option(help="Folder for the runs; default: a new one under results."),
     ] = None,
     exclude_newer: Annotated[str, typer.Option(metavar="DATE", help="Leave out releases after this date.")] = "",
+    *,
+    axes: dict[str, list[Any]],
 ) -> None:
     """Run the smoke profile with old and new Ultralytics and torch; a Markdown table of what ran."""
     from bench.analysis.compat import compatibility
@@ -161,7 +164,7 @@ def compat(
     folder = results or Path("results") / f"compat-{new_run_name(machine().fingerprint)}"
     tried: list[Tried] = []
     try:
-        for one in runner.run(wanted, folder, say, exclude_newer):
+        for one in runner.run(wanted, folder, say, exclude_newer, axes):
             tried.append(one)
     finally:  # what was seen until Ctrl-C is shown too, also of the environment that it stopped
         found = compatibility(tried)

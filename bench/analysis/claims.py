@@ -23,8 +23,8 @@ from bench.analysis.marks import DISTURBED, fell_back
 from bench.analysis.precision import Place, batches
 from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
-from bench.analysis.table import ALIKE
-from bench.cases.axes import device_kind, ranks
+from bench.analysis.table import ALIKE, AXES, axes_of
+from bench.cases.axes import NOT_ASKED, device_kind, ranks, value_label
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
 from bench.records.record import Machine, Record
@@ -177,7 +177,8 @@ def _speedups(seen: Seen, baseline: dict[str, str], keep: Callable[[dict[str, ob
 
 
 def _point(row: Mapping[str, object]) -> str:
-    return f"{row['model']} on {row['device']}, batch {row['batch']}, {row['imgsz']} px"
+    further = [value_label(axis, row[axis]) for axis in axes_of(row) if axis not in AXES and row[axis] != NOT_ASKED]
+    return ", ".join([f"{row['model']} on {row['device']}, batch {row['batch']}, {row['imgsz']} px", *further])
 
 
 def mac_speed(seen: Seen) -> Answer:
@@ -213,8 +214,8 @@ def ddp_scaling(seen: Seen) -> Answer:
 def _memory(seen: Seen, on: tuple[str, int | None], off: tuple[str, int | None]) -> list[Ratio]:
     """Peak memory of training in one precision and batch over another; the same batch where none is named."""
     found = []
-    axes = ("model", "device", "imgsz", "peak_memory_how", *ALIKE)
     for versions, table in _by_versions(seen):
+        axes = [*(axis for axis in axes_of(table) if axis not in ("amp", "batch")), "peak_memory_how", *ALIKE]
         some = table[(table["mode"] == "train") & (table["status"] == "measured") & table["peak_memory_bytes"].notna()]
         base = {
             (*(row[axis] for axis in axes), row["batch"]): row

@@ -8,6 +8,7 @@ import msgspec
 
 from bench.analysis.ceiling_of import ending, growth_of, setting
 from bench.analysis.metrics import show_bytes, show_duration
+from bench.cases.case import tokens
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.plots import Plot, ceiling
@@ -140,6 +141,7 @@ def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
             devices.index(one.case.device),
             amps.index(one.case.amp),
             one.case.imgsz,
+            tokens(one.case.further),
             one.asked_bytes or 0,
             one.started,
         ),
@@ -151,7 +153,7 @@ def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
     line = one.line
     return Row(
         cells=(
-            f"{case.model_label}{apart(one, others)}",
+            ", ".join([case.model_label, *(labels.axis_value(*one) for one in case.further)]) + apart(one, others),
             labels.axis_value("imgsz", case.imgsz),
             labels.device(case.device),
             case.amp,

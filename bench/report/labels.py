@@ -119,9 +119,10 @@ def case_axes(columns: Iterable[Any]) -> tuple[str, ...]:
     return tuple(axis for axis in axes_of(columns) if axis != "mode")
 
 
-def point(row: Mapping[str, Any], axes: Iterable[str] | None = None) -> str:
+def point(row: Mapping[str, Any], axes: Iterable[str] | None = None, without: Sequence[str] = ()) -> str:
     """A case or a part of one: ``yolov8n · cpu · amp off · batch 16 · 160 px``; by default all that it has but mode."""
     names = [axis for axis in case_axes(row) if row[axis] != NOT_ASKED] if axes is None else axes
+    names = [axis for axis in names if axis not in without]
     return " · ".join(axis_value(axis, row[axis]) for axis in names)
 
 

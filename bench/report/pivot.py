@@ -162,7 +162,7 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
     rows: list[Row] = []
 
     def member(row: dict[str, Any], column: tuple[Any, ...]) -> dict[str, Any] | None:
-        values = {**row, **dict(zip(("device", "amp", "batch"), column, strict=True))}
+        values = {**row, **dict(zip(panels.across(keys), column, strict=True))}
         return cases.get(tuple(values[axis] for axis in keys))
 
     for model in panels.divide(table, ("model",)):

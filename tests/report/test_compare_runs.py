@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from bench.analysis.compare import Historical, historical
+from bench.cases.axes import fixed_axes
 from bench.records.record import Conditions, Memory, Record
 from bench.report.compare import COLUMNS, longer, render
 from tests.builders import GIB, make_environment, make_machine, make_recipe, make_record
@@ -158,7 +159,7 @@ def test_a_case_that_a_side_does_not_have() -> None:
 
 def test_csv_is_a_line_a_case_with_all_digits(found: Historical) -> None:
     rows = list(csv.DictReader(io.StringIO(render(found, "csv"))))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == ("case", *fixed_axes(), *COLUMNS[1:])
     assert [row["standing"] for row in rows] == [
         "historical, no verdict",
         "historical, no verdict",
@@ -185,7 +186,7 @@ def test_json_says_all_that_the_page_says(found: Historical) -> None:
         ["after"],
     )
     assert content["differs"][0] == {"what": "torch", "a": ["2.14.1"], "b": ["2.15.0"]}
-    assert [tuple(case) for case in content["cases"]] == [COLUMNS] * 5
+    assert [tuple(case) for case in content["cases"]] == [("case", *fixed_axes(), *COLUMNS[1:])] * 5
     assert content["cases"][0]["time_ratio"] == pytest.approx(2.0)
     assert content["cases"][0]["batch"] == 4
     assert content["cases"][3]["time_ratio"] is None
