@@ -61,8 +61,8 @@ FOLLOWS: dict[str, tuple[tuple[str, ...], Follows]] = {
     "ema": ((), lambda case, pins: True),
     # Rectangular batches come in one order; it is shuffling that makes reading images cost what it costs.
     "shuffle": (("rect",), lambda case, pins: not pins["rect"]),
-    # A compiled model drops the last batch of an epoch if it is smaller.
-    "drop_last": (("compile",), lambda case, pins: bool(pins["compile"])),
+    # Where it compiles, Ultralytics drops the last batch of an epoch if it is smaller, which is then no other shape.
+    "drop_last": (("compile",), lambda case, pins: None if pins["compile"] else False),
     "compiled": (("compile",), lambda case, pins: bool(pins["compile"])),
     # A first call compiles, allocates and chooses kernels: it may not be one that is timed.
     "warmed_up": ((), lambda case, pins: True),
