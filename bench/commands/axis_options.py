@@ -44,8 +44,8 @@ def axis_options(
         }
 
         def run(**given: Any) -> None:
-            asked = {name: given.pop(name) for name in options}
-            further = given.pop("axis") or []
+            asked = {name: given.pop(name, option.default) for name, option in options.items()}
+            further = given.pop("axis", None) or []
             command(**given, **{PARAMETER: parse_options(asked, further)})
 
         hints = get_type_hints(command, include_extras=True)
