@@ -24,7 +24,7 @@ from bench.cases.axes import (
     further_axes,
     parse_device,
 )
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.text import is_shown
 
 ID = re.compile(r"([a-z][a-z_]*)-(.+)-([a-z0-9+]+)-([a-z0-9]+)-b([0-9]+)-i([0-9]+)((?:-[a-z][^-]+)*)")
@@ -137,15 +137,15 @@ def _token(axis: Axis | None, value: Value) -> str:
 
 
 def _parse_tokens(text: str) -> dict[str, Value]:
-    """The further axes of an id, from the part that :func:`tokens` gives; raises :class:`WrongUse`."""
+    """The further axes of an id, from the part that :func:`tokens` gives; raises :class:`UsageError`."""
     found: dict[str, Value] = {}
     for token in text.split("-")[1:]:
         names = [name for name in further_axes() if token.startswith(name) and TOKEN.fullmatch(token[len(name) :])]
         if not names:
-            raise WrongUse(f"{token!r} names no axis with a value: use one of {', '.join(further_axes())}.")
+            raise UsageError(f"{token!r} names no axis with a value: use one of {', '.join(further_axes())}.")
         axis = further_axes()[max(names, key=len)]
         if axis.name in found:
-            raise WrongUse(f"axis {axis.name!r} is named twice.")
+            raise UsageError(f"axis {axis.name!r} is named twice.")
         found[axis.name] = axis.parse(token[len(axis.name) :])
     return found
 
@@ -167,7 +167,7 @@ def check(case: Case) -> None:
         raise ValueError("case: a value of a further axis that is none")
     try:
         parse_device(case.device)
-    except WrongUse:
+    except UsageError:
         raise ValueError("case: a device that is none") from None
 
 
@@ -187,10 +187,10 @@ def parse_case(text: str) -> Case:
     found = ID.fullmatch(text.strip())
     precisions = {precision: amp for amp, precision in PRECISIONS.items()}
     if not found or found[4] not in precisions:
-        raise WrongUse(f"case {text!r} is no id of a case: write one such as train-yolov8n-cpu-fp32-b4-i160.")
+        raise UsageError(f"case {text!r} is no id of a case: write one such as train-yolov8n-cpu-fp32-b4-i160.")
     mode, model, device, precision, batch, imgsz, further = found.groups()
     if re.fullmatch(r".+\.(pt|ya?ml)_[0-9a-f]{6}", model):
-        raise WrongUse(f"case {text!r} is of a model file: name the file with --model, and the rest by options too.")
+        raise UsageError(f"case {text!r} is of a model file: name the file with --model, and the rest by options too.")
     texts = (mode, model, device, precisions[precision], batch, imgsz)
     values = {axis.name: axis.parse(value) for axis, value in zip(fixed_axes().values(), texts, strict=True)}
     case = Case.of({**values, **_parse_tokens(further)})

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 
 VERSION = 2
 """Raise it when the way of measuring changes in any way that the fields below do not show."""
@@ -106,8 +106,8 @@ def pins_for(mode: str, without: Collection[str] = ()) -> dict[str, bool | int |
 
 
 def check_threads(threads: int, values: Collection[str] = ()) -> None:
-    """Raise :class:`WrongUse` for a number of CPU threads that cannot be; ``values`` are the axes that have values."""
+    """Raise :class:`UsageError` for a number of CPU threads that cannot be; ``values`` are the axes that have values."""
     if threads < 0:
-        raise WrongUse(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
     if threads and "threads" in values:
-        raise WrongUse(f"threads is named twice: leave out --threads {threads}, or the axis 'threads'.")
+        raise UsageError(f"threads is named twice: leave out --threads {threads}, or the axis 'threads'.")

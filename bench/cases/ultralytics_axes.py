@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench.cases.axes import Axis, register, whole_number
-from bench.errors import WrongUse
+from bench.errors import UsageError
 
 SWITCH = {"off": False, "on": True}
 
@@ -26,7 +26,7 @@ def choice(name: str, values: Mapping[str, Any]) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in values:
-            raise WrongUse(f"{name} {text!r} is unknown: use {', '.join(values)}.")
+            raise UsageError(f"{name} {text!r} is unknown: use {', '.join(values)}.")
         return text
 
     return parse
@@ -36,9 +36,9 @@ def parse_optimizer(text: str) -> str:
     """An optimizer as Ultralytics spells it, from any spelling of its letters."""
     known = {name.lower(): name for name in OPTIMIZERS}
     if text.lower() == "auto":
-        raise WrongUse("optimizer 'auto' depends on the length of the run, which is short here: name an optimizer.")
+        raise UsageError("optimizer 'auto' depends on the length of the run, which is short here: name an optimizer.")
     if text.lower() not in known:
-        raise WrongUse(f"optimizer {text!r} is unknown: use {', '.join(OPTIMIZERS)}.")
+        raise UsageError(f"optimizer {text!r} is unknown: use {', '.join(OPTIMIZERS)}.")
     return known[text.lower()]
 
 

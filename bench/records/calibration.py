@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from bench.cases import Case
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.record import Noise, Record
 from bench.records.store import encoded, write_whole
 
@@ -203,7 +203,7 @@ def keep(folder: Path, machine: str, found: Iterable[Calibration], lockstep: Ite
             os.replace(path(folder, machine), path(folder, machine).with_suffix(".json.old"))
         write_whole(path(folder, machine), content)
     except OSError as error:
-        raise WrongUse(f"the calibration cannot be kept in {folder}: {error.strerror or error}.") from error
+        raise UsageError(f"the calibration cannot be kept in {folder}: {error.strerror or error}.") from error
     return path(folder, machine)
 
 

@@ -16,9 +16,9 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
-from bench.errors import WrongUse
-from bench.records.neighbours import log_ratio
+from bench.errors import UsageError
 from bench.records.outcome import Outcome, Status
+from bench.records.paired import paired_log_ratio
 from bench.records.record import Conditions, Environment, Machine, Memory, Phase, Steps
 from bench.records.store import COMPARISON, encoded, write_whole
 
@@ -30,7 +30,7 @@ LARGEST = 10.0
 """A share that no margin reaches."""
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """What one process of a pair measured.
 
     Attributes:
@@ -76,8 +76,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     started: str
     head_first: bool
-    base: Measured
-    head: Measured
+    base: Measurement
+    head: Measurement
     fresh: bool = False
     lockstep: bool = True
     processors: list[int] = []
@@ -95,12 +95,12 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def log(self) -> float:
-        """The same from steps that ran one beside the other, where there are such (:func:`log_ratio`)."""
-        found = log_ratio(self.base.steps, self.head.steps) if self.turn == 1 else None
+        """The same from steps that ran one beside the other, where there are such (:func:`paired_log_ratio`)."""
+        found = paired_log_ratio(self.base.steps, self.head.steps) if self.turn == 1 else None
         return self.whole if found is None else found
 
 
-class Side(msgspec.Struct, frozen=True, kw_only=True):
+class EnvironmentSide(msgspec.Struct, frozen=True, kw_only=True):
     """One of the two environments.
 
     Attributes:
@@ -116,14 +116,14 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
 
 
-class Ran(msgspec.Struct, frozen=True, kw_only=True):
+class SideOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a case on one side."""
 
     outcome: Outcome = Outcome(Status.MEASURED)
     effective: dict[str, Any] = {}
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The steps of a process: of its warm-up, from one optimizer step to the next in its window, and of its window."""
 
     warmup_steps: int
@@ -131,7 +131,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     window_steps: int
 
 
-class Compared(msgspec.Struct, kw_only=True):
+class CaseComparison(msgspec.Struct, kw_only=True):
     """One case on both sides.
 
     Attributes:
@@ -146,10 +146,10 @@ class Compared(msgspec.Struct, kw_only=True):
 
     case: Case
     recipe: Recipe
-    base: Ran | None = None
-    head: Ran | None = None
+    base: SideOutcome | None = None
+    head: SideOutcome | None = None
     pairs: list[Pair] = []
-    plan: Plan | None = None
+    plan: StepPlan | None = None
     alone: str = ""
     trouble: str = ""
 
@@ -190,13 +190,13 @@ class Comparison(msgspec.Struct, kw_only=True):
     started: str
     machine: Machine
     conditions: Conditions = Conditions()
-    base: Side
-    head: Side
+    base: EnvironmentSide
+    head: EnvironmentSide
     newer: str = ""
     margin: float
     margin_from: str
     memory_margin: float
-    cases: list[Compared]
+    cases: list[CaseComparison]
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -243,9 +243,9 @@ def read(folder: Path) -> Comparison:
     try:
         return _decoded(folder)
     except FileNotFoundError:
-        raise WrongUse(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
+        raise UsageError(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
     except UNREADABLE as error:
-        raise WrongUse(f"{folder / COMPARISON} cannot be read: {error}.") from error
+        raise UsageError(f"{folder / COMPARISON} cannot be read: {error}.") from error
 
 
 UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
@@ -285,11 +285,11 @@ def read_all(sources: Sequence[Path]) -> tuple[list[Comparison], list[str]]:
     return sorted(told, key=lambda one: (one.started, one.run)), complaints
 
 
-def kept_of(results: Path) -> list[Comparison]:
+def find_all(results: Path) -> list[Comparison]:
     """All comparisons under a results folder that can be read, oldest first."""
     found = []
     for file in results.glob(f"*/{COMPARISON}"):
-        with contextlib.suppress(WrongUse):
+        with contextlib.suppress(UsageError):
             found.append(read(file.parent))
     return sorted(found, key=lambda one: one.started)
 

@@ -18,7 +18,7 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
-from bench.cases.matrix import process_name
+from bench.cases.plan import process_name
 from bench.records.outcome import Outcome
 
 SCHEMA = 2

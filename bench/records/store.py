@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.record import SCHEMA, Record
 from bench.records.upgrade import Unreadable, upgraded
 from bench.text import cleaned
@@ -63,7 +63,7 @@ class Store:
                 pass
             self.run = self.folder.name
         except OSError as error:
-            raise WrongUse(f"results cannot be written to {self.folder}: {error.strerror or error}.") from error
+            raise UsageError(f"results cannot be written to {self.folder}: {error.strerror or error}.") from error
 
     def path(self, record: Record) -> Path:
         """The file of a record."""
@@ -217,9 +217,11 @@ def runs(results: Path, machine: str = "") -> list[str]:
 def check_new_run(results: Path, name: str) -> str:
     """A name that the user chose for a new run; empty where none was chosen."""
     if name and not RUN_NAME.fullmatch(name):
-        raise WrongUse(f"run {name!r} cannot be the name of a folder: use letters, digits, dots, dashes, underscores.")
+        raise UsageError(
+            f"run {name!r} cannot be the name of a folder: use letters, digits, dots, dashes, underscores."
+        )
     if name and (results / name).exists():
-        raise WrongUse(f"run {name!r} is in {results} already: choose another name, or go on with it by --resume.")
+        raise UsageError(f"run {name!r} is in {results} already: choose another name, or go on with it by --resume.")
     return name
 
 
@@ -230,7 +232,7 @@ def resolve_run(results: Path, name: str, machine: str = "") -> str:
         return known[-1]
     if not RUN_NAME.fullmatch(name) or name not in known:
         there = f"there are {', '.join(known[-5:])}" if known else "there are none"
-        raise WrongUse(f"run {name!r} is not in {results}: {there}.")
+        raise UsageError(f"run {name!r} is not in {results}: {there}.")
     return name
 
 
@@ -249,7 +251,7 @@ def files(sources: Iterable[Path]) -> list[Path]:
             inside = [folder / name for folder in (source, *_folders(source)) for name in sorted(_names(folder))]
             found += [file for file in inside if is_record(file)]
         else:
-            raise WrongUse(f"{source}: there is no such file or folder.")
+            raise UsageError(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(found))
 
 

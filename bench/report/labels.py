@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.marks import LEGEND, kinds
+from bench.analysis.flags import LEGEND, kinds
+from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
 from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
-from bench.analysis.uncertainty import BETWEEN, WIDENED, WITHIN
 from bench.cases import Case
 from bench.cases.axes import NOT_ASKED, axes, device_label, mode_label, sort_values, value_label
 from bench.records.record import Machine

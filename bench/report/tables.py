@@ -13,7 +13,7 @@ from tabulate import tabulate
 from bench.analysis.metrics import METRICS
 from bench.analysis.table import AXES, axes_of
 from bench.cases.axes import NOT_ASKED
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.report import labels
 from bench.report.labels import NONE, there
 from bench.text import clean, cleaned
@@ -33,7 +33,7 @@ def render(frame: pd.DataFrame, format: str) -> str:
         WrongUse: for another format.
     """
     if format not in FORMATS:
-        raise WrongUse(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")
+        raise UsageError(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")
     further = [axis for axis in axes_of(frame) if axis not in AXES]
     return clean(FORMATS[format](frame.assign(**{axis: _asked(frame[axis]) for axis in further})))
 

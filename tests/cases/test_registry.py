@@ -22,9 +22,9 @@ from bench.cases.axes import (
     whole_number,
 )
 from bench.cases.case import Case, check, parse_case
-from bench.cases.matrix import expand, profile
+from bench.cases.plan import expand_grid, profile
 from bench.cases.recipe import PINS, check_threads
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from tests.builders import make_case
 
 VALUES = {
@@ -105,12 +105,12 @@ def test_ids_of_all_kinds_of_cases_say_what_the_case_is() -> None:
     ],
 )
 def test_an_id_with_an_axis_that_is_none_is_refused(token: str, sentence: str) -> None:
-    with pytest.raises(WrongUse, match=sentence.replace(".", r"\.")):
+    with pytest.raises(UsageError, match=sentence.replace(".", r"\.")):
         parse_case(f"train-yolov8n-cpu-fp32-b4-i160{token}")
 
 
 def test_an_id_of_a_mode_that_does_not_take_the_axis_is_refused() -> None:
-    with pytest.raises(WrongUse, match="axis 'cache' is not taken by prediction: use --mode train"):
+    with pytest.raises(UsageError, match="axis 'cache' is not taken by prediction: use --mode train"):
         parse_case("predict-yolov8n-cpu-fp32-b4-i160-cacheram")
 
 
@@ -157,7 +157,7 @@ def test_a_recorded_axis_that_nobody_registered_is_kept_and_named() -> None:
 def test_what_cannot_be_asked_for_is_one_sentence(
     options: dict[str, str | None], further: list[str], sentence: str
 ) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         parse_options(options, further)
     assert str(caught.value).startswith(sentence)
 
@@ -169,7 +169,7 @@ def test_axes_are_asked_for_by_their_option_or_by_name() -> None:
 
 def test_threads_have_one_place() -> None:
     check_threads(0, {"threads": [1]})
-    with pytest.raises(WrongUse, match="threads is named twice: leave out --threads 2"):
+    with pytest.raises(UsageError, match="threads is named twice: leave out --threads 2"):
         check_threads(2, {"threads": [1]})
 
 
@@ -187,7 +187,7 @@ def test_values_stand_in_their_order_with_the_default_first() -> None:
 
 def test_a_plan_has_every_combination_and_a_recipe_without_what_the_axes_say() -> None:
     values = {"mode": ["train"], "amp": ["off"], "workers": [0, 2], "optimizer": ["SGD", "AdamW"]}
-    planned = expand(profile("smoke"), ["cpu"], values)
+    planned = expand_grid(profile("smoke"), ["cpu"], values)
     assert {plan.case.id.partition("-i64")[2] for plan in planned} == {
         "-optimizerSGD-workers0",
         "-optimizerSGD-workers2",
@@ -196,21 +196,23 @@ def test_a_plan_has_every_combination_and_a_recipe_without_what_the_axes_say() -
     }
     assert len(planned) == 4
     assert planned[0].case.further == (("optimizer", "SGD"), ("workers", 0))
-    plain = expand(profile("smoke"), ["cpu"], {"mode": ["train"], "amp": ["off"]})
+    plain = expand_grid(profile("smoke"), ["cpu"], {"mode": ["train"], "amp": ["off"]})
     assert {pin.key for pin in PINS["train"]} == set(plain[0].recipe.pins)
     assert set(plain[0].recipe.pins) - set(planned[0].recipe.pins) == {"optimizer"}
-    workers = expand(profile("smoke"), ["cpu"], {"mode": ["train"], "amp": ["off"], "workers": [0]})
+    workers = expand_grid(profile("smoke"), ["cpu"], {"mode": ["train"], "amp": ["off"], "workers": [0]})
     assert workers[0].recipe.fingerprint == plain[0].recipe.fingerprint
 
 
 def test_a_mode_that_does_not_take_an_axis_ends_the_plan() -> None:
-    with pytest.raises(WrongUse, match="axis 'workers' is not taken by prediction: use --mode train"):
-        expand(profile("smoke"), ["cpu"], {"workers": [0]})
+    with pytest.raises(UsageError, match="axis 'workers' is not taken by prediction: use --mode train"):
+        expand_grid(profile("smoke"), ["cpu"], {"workers": [0]})
 
 
 def test_a_new_axis_needs_its_entry_alone(nominal: Axis) -> None:
     values = parse_options({}, ["nbs=16,64"])
-    cases = [plan.case for plan in expand(profile("smoke"), ["cpu"], {**values, "mode": ["train"], "amp": ["off"]})]
+    cases = [
+        plan.case for plan in expand_grid(profile("smoke"), ["cpu"], {**values, "mode": ["train"], "amp": ["off"]})
+    ]
     assert [case.id for case in cases] == [f"train-yolov8n-cpu-fp32-b16-i64-nbs{n}" for n in (16, 64)]
     assert [case.arguments for case in cases] == [{"nbs": 16}, {"nbs": 64}]
     assert parse_case(cases[0].id) == cases[0]

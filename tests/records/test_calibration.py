@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.calibration import (
     Calibration,
     Lockstep,
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_counts_as_none_and_is_written_anew(content: 
 
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
-    with pytest.raises(WrongUse, match=r"the calibration cannot be kept in .*taken"):
+    with pytest.raises(UsageError, match=r"the calibration cannot be kept in .*taken"):
         keep(tmp_path / "taken", HERE, [FOUND])
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records import store
-from bench.records.comparison import SCHEMA, Ran, kept_of, read, rescue, save
+from bench.records.comparison import SCHEMA, SideOutcome, find_all, read, rescue, save
 from bench.records.outcome import Outcome, Status
 from bench.records.store import COMPARISON
 from tests.builders import make_compared, make_comparison, make_machine, make_pair, make_record, make_side
@@ -33,10 +33,10 @@ def test_pairs_without_turns_of_a_step_are_ratios_of_the_mean_step() -> None:
 
 
 def test_a_case_is_on_both_sides_until_one_is_known_to_fail() -> None:
-    failed = Ran(outcome=Outcome(Status.FAILED, "It broke."))
+    failed = SideOutcome(outcome=Outcome(Status.FAILED, "It broke."))
     assert make_compared().both
-    assert make_compared(base=Ran(), head=None).both
-    assert not make_compared(base=Ran(), head=failed).both
+    assert make_compared(base=SideOutcome(), head=None).both
+    assert not make_compared(base=SideOutcome(), head=failed).both
     assert not make_compared(base=failed, head=None).both
 
 
@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 def test_what_is_no_comparison_says_so(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:
         (tmp_path / COMPARISON).write_bytes(content)
-    with pytest.raises(WrongUse, match=said):
+    with pytest.raises(UsageError, match=said):
         read(tmp_path)
 
 
@@ -85,9 +85,9 @@ def test_comparisons_of_a_folder_by_time_and_damaged_ones_left_out(tmp_path: Pat
     for name, text in (("f", "{"), ("g", "[" * 100_000)):
         (tmp_path / name).mkdir()
         (tmp_path / name / COMPARISON).write_text(text)
-    assert [one.run for one in kept_of(tmp_path)] == ["z-older", "b", "a", "c", "d-newer"]
-    assert [one.run for one in kept_of(tmp_path) if question.same_question(one)] == ["z-older", "d-newer"]
-    assert kept_of(tmp_path / "nowhere") == []
+    assert [one.run for one in find_all(tmp_path)] == ["z-older", "b", "a", "c", "d-newer"]
+    assert [one.run for one in find_all(tmp_path) if question.same_question(one)] == ["z-older", "d-newer"]
+    assert find_all(tmp_path / "nowhere") == []
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_numbers_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, o
         else:
             measured["memory"] = {"process": {"bytes": case["bytes"], "how": "made up"}}
     (tmp_path / COMPARISON).write_text(json.dumps(content | changes))
-    with pytest.raises(WrongUse, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         read(tmp_path)
 
 

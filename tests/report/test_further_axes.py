@@ -12,13 +12,14 @@ import pytest
 
 from bench.analysis.metrics import METRICS
 from bench.analysis.speedup import default_baseline, parse_baseline, speedups
-from bench.analysis.table import AXES, axes_of, frame, latest, with_ceilings
-from bench.commands.shared import chosen_by
+from bench.analysis.table import AXES, axes_of, frame, newest_rows, with_ceilings
+from bench.cli.io import chosen_by
 from bench.records.record import Record
-from bench.report import facts, labels, settings
+from bench.report import labels
 from bench.report.page import Inputs, gather, save
-from bench.report.pivot import pivots
-from bench.report.plots import against_batch, by_case, style
+from bench.report.plots import bar_by_case, line_by_batch, style
+from bench.report.sections import provenance, settings
+from bench.report.sections.pivot import pivots
 from bench.report.tables import render
 from tests.builders import make_ceiling, make_record
 from tests.report.conftest import timed
@@ -59,7 +60,7 @@ def test_threads_are_one_column_whether_an_axis_or_read_back() -> None:
 
 
 def test_cases_that_differ_in_a_further_axis_alone_are_different_cases() -> None:
-    table = latest(frame([*RUN, timed(20.0, 4), timed(21.0, 4)]))
+    table = newest_rows(frame([*RUN, timed(20.0, 4), timed(21.0, 4)]))
     assert len(table) == 7
 
 
@@ -72,7 +73,7 @@ def test_a_ceiling_has_its_further_axes_in_the_table() -> None:
 
 def test_the_main_table_has_a_row_for_each_value_and_all_its_cells_are_filled() -> None:
     records = [*RUN, timed(20.0, 4), timed(30.0, 16)]
-    [table] = pivots(latest(frame(records, 1000)), records, 1000)
+    [table] = pivots(newest_rows(frame(records, 1000)), records, 1000)
     assert table.further == ("Workers",)
     assert [row.further for row in table.rows] == [("default",), ("0",), ("2",), ("4",)]
     assert all(cell.time for row in table.rows for cell in row.cells)
@@ -81,35 +82,35 @@ def test_the_main_table_has_a_row_for_each_value_and_all_its_cells_are_filled() 
 
 
 def test_lines_are_split_by_a_further_axis() -> None:
-    [part] = against_batch.parts(frame(RUN), SPEED)[0]
-    lines = against_batch.series(part, SPEED)
+    [part] = line_by_batch.parts(frame(RUN), SPEED)[0]
+    lines = line_by_batch.series(part, SPEED)
     assert [(line.name, line.xs) for line in lines] == [(f"workers {n}", [4, 16]) for n in (0, 2, 4)]
 
 
 def test_numbers_are_an_x_axis_where_batch_is_the_same_everywhere() -> None:
-    [part] = against_batch.parts(frame(RUN[:3]), SPEED)[0]
-    [line] = against_batch.series(part, SPEED)
+    [part] = line_by_batch.parts(frame(RUN[:3]), SPEED)[0]
+    [line] = line_by_batch.series(part, SPEED)
     assert (line.xs, line.values) == ([0, 2, 4], pytest.approx([14.0, 34.0, 54.0]))
     with style.styled():
-        [axes] = against_batch.figure(part, SPEED).axes
+        [axes] = line_by_batch.figure(part, SPEED).axes
     assert (axes.get_xlabel(), axes.get_xscale()) == ("Workers", "linear")
-    assert "against workers" in against_batch.alt(part, SPEED)
+    assert "against workers" in line_by_batch.alt(part, SPEED)
 
 
 def test_words_make_bars() -> None:
     records = [timed(20.0 + n, 4, further=(("optimizer", name),)) for n, name in enumerate(("SGD", "AdamW"))]
-    lines, [single] = against_batch.parts(frame(records), SPEED)
+    lines, [single] = line_by_batch.parts(frame(records), SPEED)
     assert lines == []
-    assert [bar.name for bar in by_case.bars(single, SPEED)] == ["optimizer SGD", "optimizer AdamW"]
+    assert [bar.name for bar in bar_by_case.bars(single, SPEED)] == ["optimizer SGD", "optimizer AdamW"]
 
 
 def test_speedups_over_a_value_of_a_further_axis() -> None:
-    table = latest(frame(RUN[:3]))
+    table = newest_rows(frame(RUN[:3]))
     assert default_baseline(table) == {"workers": 0}
     found = speedups(table, parse_baseline("workers=0"))
     assert list(found["workers"]) == [2, 4]
     assert list(found["speedup"]) == pytest.approx([34 / 14, 54 / 14])
-    assert speedups(latest(frame([timed(20.0, 4)])), {"workers": 0}).empty
+    assert speedups(newest_rows(frame([timed(20.0, 4)])), {"workers": 0}).empty
 
 
 def test_only_cases_of_a_value() -> None:
@@ -127,14 +128,14 @@ def test_what_was_asked_is_compared_with_what_ran() -> None:
 
 
 def test_the_command_that_repeats_a_run_names_its_further_axes() -> None:
-    first, second = facts.commands([*RUN, timed(20.0, 4)])
+    first, second = provenance.commands([*RUN, timed(20.0, 4)])
     assert first.endswith("--imgsz 160 --axis workers=0,2,4")
     assert "--axis" not in second
 
 
 def test_an_axis_that_nobody_registered_here_is_shown_all_the_same() -> None:
     records = [timed(20.0 + n, 4, further=(("speed", name),)) for n, name in enumerate(("slow", "fast"))]
-    [table] = pivots(latest(frame(records, 1000)), records, 1000)
+    [table] = pivots(newest_rows(frame(records, 1000)), records, 1000)
     assert (table.further, [row.further for row in table.rows]) == (("speed",), [("slow",), ("fast",)])
 
 
