@@ -18,8 +18,6 @@ from bench.analysis.intervals import ci_between_processes, rate_of, stdev
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
 from bench.cases import Case, Recipe
 from bench.cases.axes import NOT_ASKED, fixed_axes, further_axes
-from bench.ceiling.findings import format_stop_reason
-from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
 from bench.records.store import without_collecting
 
@@ -333,7 +331,7 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
         cases = by_case(records)
         places = [(measured_places(case) or [case[0][0]])[0] for case in cases]
         rows = [row([record for _, record in case], epoch_images) for case in cases]
-    table = _typed(rows, [record.case for case in cases for _, record in case[:1]])
+    table = typed_frame(rows, [record.case for case in cases for _, record in case[:1]])
     table.index = pd.Index(places, dtype="int64")
     _tell_data_apart(table)
     return table
@@ -358,11 +356,11 @@ def axes_of(columns: Iterable[Any]) -> tuple[str, ...]:
     return (*AXES, *names[names.index(AXES[-1]) + 1 : end])
 
 
-def _typed(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.DataFrame:
+def typed_frame(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.DataFrame:
     """Rows as a table; a case that does not have a further axis has :data:`NOT_ASKED` there, or what ran."""
     further = further_of(cases)
     filled = [{**dict.fromkeys(further, NOT_ASKED), **_told(row)} for row in rows] if further else list(rows)
-    table = pd.DataFrame(filled, columns=_columns(further))
+    table = pd.DataFrame(filled, columns=columns_with(further))
     whole = [name for name in WHOLE if name not in further]
     table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
     table[whole] = table[whole].astype("Int64")
@@ -374,7 +372,7 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def _columns(further: Sequence[str]) -> list[str]:
+def columns_with(further: Sequence[str]) -> list[str]:
     """:data:`COLUMNS` with further axes behind the fixed ones, also ``threads``, which is a column anyway."""
     first = COLUMNS[: 1 + len(AXES)]
     return [*first, *further, *(name for name in COLUMNS[len(first) :] if name not in further)]
@@ -399,48 +397,6 @@ def _tell_data_apart(table: pd.DataFrame) -> None:
             alike = table["setup"] == setup
             for place, data in table[alike]["data"].fillna(table["run"].map(of_run)).dropna().items():
                 table.loc[place, "setup"] = data + str(setup).removeprefix(data.rpartition(" ")[0])
-
-
-def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:
-    """The same table with a row for every ceiling: of mode ``ceiling``, whose batch is the largest that trains."""
-    if not ceilings:
-        return table
-    rows = _typed(list(map(_ceiling_row, ceilings)), [found.case for found in ceilings])
-    if not len(table):
-        return rows
-    both = pd.concat([table, rows], ignore_index=True)
-    further = list(dict.fromkeys(name for part in (table, rows) for name in axes_of(part) if name not in AXES))
-    both[further] = both[further].astype("object").where(both[further].notna(), NOT_ASKED)
-    return both[_columns(further)]
-
-
-def _ceiling_row(found: Ceiling) -> dict[str, Any]:
-    case, largest = found.case, found.largest
-    peak = peak_memory(largest.memory) if largest else None
-    within = f"within {found.limit_bytes} bytes ({found.limit_how})" if found.limit_bytes else ""
-    return {
-        "run": found.run,
-        **{name: getattr(case, name) for name in AXES},
-        "model": case.model_label,
-        "status": found.outcome.status.value,
-        "reason": found.outcome.reason,
-        "marks": "; ".join(filter(None, (within, format_stop_reason(found)))),
-        "processes": len(found.probes),
-        "peak_memory_bytes": peak.bytes if peak else None,
-        "peak_memory_how": peak.how if peak else None,
-        "threads": _threads(found.effective),
-        "torch": found.environment.label("torch"),
-        "ultralytics": found.environment.label("ultralytics"),
-        "python": found.environment.python,
-        "machine": found.machine.fingerprint,
-        "machine_title": found.machine.title,
-        "recipe": found.recipe.fingerprint,
-        "setup": setup(found.recipe),
-        "pins": pins(found.recipe),
-        "started": found.started,
-        "id": found.id,
-        **dict(case.further),
-    }
 
 
 def measured_places(case: Sequence[tuple[int, Record]]) -> list[int]:

@@ -106,7 +106,7 @@ def pins_for(mode: str, without: Collection[str] = ()) -> dict[str, bool | int |
 
 
 def check_threads(threads: int, values: Collection[str] = ()) -> None:
-    """Raise :class:`UsageError` for a number of CPU threads that cannot be; ``values`` are the axes that have values."""
+    """Raise :class:`UsageError` for an impossible number of CPU threads; ``values`` names the axes asked for."""
     if threads < 0:
         raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
     if threads and "threads" in values:

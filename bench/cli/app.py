@@ -12,6 +12,7 @@ import typer
 from bench import __version__
 from bench.cases.model_labels import show_together
 from bench.cli import dependencies
+from bench.cli.axis_options import axis_options
 from bench.cli.bisect import bisect
 from bench.cli.calibrate import calibrate
 from bench.cli.ceiling import ceiling
@@ -33,7 +34,6 @@ from bench.cli.node import node
 from bench.cli.regress import regress
 from bench.cli.selfcheck import selfcheck
 from bench.cli.sweep import sweep
-from bench.commands.axis_options import axis_options
 from bench.environments import failure_causes
 from bench.errors import BenchError, ExitCode, NothingMeasured, describe_unexpected
 from bench.pytest_plugin import output_streams
@@ -74,7 +74,8 @@ def table(
     only: Only = None,
 ) -> None:
     """One row a case of a run and one a ceiling, on standard output."""
-    from bench.analysis.table import frame, with_ceilings
+    from bench.analysis.ceilings import with_ceilings
+    from bench.analysis.table import frame
     from bench.report.tables import render
 
     images, wanted = epoch(epoch_images), chosen_by(only)

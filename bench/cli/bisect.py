@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.cli.live_comparison import (
     Budget,
@@ -23,7 +24,6 @@ from bench.cli.live_comparison import (
     write_file,
 )
 from bench.cli.releases import Asked, Package, Releases, With
-from bench.commands.axis_options import FIRST_DEVICE, axis_options
 from bench.durations import about
 from bench.errors import UsageError
 

@@ -10,8 +10,8 @@ import typer
 from bench.cases.axes import find_axis
 from bench.cases.recipe import check_threads
 from bench.ceiling.service import MOST, check_limit, fitting, granularity_for, known, points, search_one, told
+from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
-from bench.commands.axis_options import FIRST_DEVICE, axis_options
 from bench.errors import ExitCode, NothingMeasured, UsageError
 from bench.sizes import parse_bytes
 from bench.text import clean

@@ -9,8 +9,8 @@ import typer
 
 from bench.cases.axes import machines, parse_device
 from bench.cases.recipe import check_threads
+from bench.cli.axis_options import axis_options
 from bench.cli.io import say
-from bench.commands.axis_options import axis_options
 from bench.durations import parse_duration
 from bench.errors import NothingMeasured, UsageError
 

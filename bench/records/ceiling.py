@@ -9,8 +9,9 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import LARGEST_BATCH, check
+from bench.machine.description import Conditions, Machine
 from bench.records.outcome import Outcome, Status
-from bench.records.record import Conditions, Environment, Machine, Memory
+from bench.records.record import Environment, Memory
 from bench.records.store import CEILING as PREFIX
 from bench.records.store import encoded, write_whole
 from bench.sizes import exact

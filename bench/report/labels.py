@@ -14,7 +14,7 @@ from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case
 from bench.cases.axes import NOT_ASKED, axes, device_label, mode_label, sort_values, value_label
-from bench.records.record import Machine
+from bench.machine.description import Machine
 from bench.text import clean
 
 NONE = "—"

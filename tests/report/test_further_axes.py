@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.ceilings import with_ceilings
 from bench.analysis.metrics import METRICS
 from bench.analysis.speedup import default_baseline, parse_baseline, speedups
-from bench.analysis.table import AXES, axes_of, frame, newest_rows, with_ceilings
+from bench.analysis.table import AXES, axes_of, frame, newest_rows
 from bench.cli.io import chosen_by
 from bench.records.record import Record
 from bench.report import labels

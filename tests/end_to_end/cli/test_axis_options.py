@@ -10,7 +10,7 @@ import typer
 from bench.cases import further_axes
 from bench.cases.axes import fixed_axes
 from bench.cli.app import app
-from bench.commands.axis_options import axis_options
+from bench.cli.axis_options import axis_options
 from bench.errors import UsageError
 
 FIXED = set(fixed_axes())

@@ -19,7 +19,7 @@ from bench.errors import BenchError, UsageError
 from bench.records.comparison import Comparison, read, save
 from bench.records.record import Environment
 from bench.runner.launchers.local import SpawnLauncher
-from tests.runner.conftest import FAKE
+from tests.fake_workers import FAKE
 
 CASE = "train-yolov8n-cpu-fp32-b4-i160"
 

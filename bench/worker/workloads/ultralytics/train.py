@@ -16,8 +16,8 @@ from ...devices import Device
 from ...rejection import CaseRejected
 from ...text import one_line
 from ...timing.session import Session, WindowComplete
-from ..image_mirror import mirror
 from . import cpu_parity, ddp, read_settings, yield_points
+from .image_mirror import mirror
 from .made_data import training_images
 from .models import building, check_arguments, model_file
 from .sanity_checks import TrainingSanityChecks

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .ultralytics.made_data import listed_images, training_images
-from .ultralytics.user_data import LISTING, label_of, split_of, write_yaml
+from .made_data import listed_images, training_images
+from .user_data import LISTING, label_of, split_of, write_yaml
 
 
 def mirror(yaml: str, folder: Path) -> str:
