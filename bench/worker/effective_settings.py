@@ -142,7 +142,7 @@ def _settings(asked: Sequence[dict[str, Any]]) -> set[str]:
 
 
 def _compare_further(asked: Sequence[dict[str, Any]], effective: dict[str, Any]) -> None:
-    """Raise :class:`CaseRejected` where a further axis is not what runs, or nobody can tell."""
+    """Raise :class:`CaseRejected` where a further axis is not what runs, or cannot be read back."""
     for one in asked:
         if effective.get(one["setting"]) is None:
             reason = f"{one['axis']} {one['text']} was asked, and what runs cannot be read back."
