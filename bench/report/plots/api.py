@@ -25,13 +25,15 @@ from matplotlib.figure import Figure
 from bench.analysis import scaling as scalings
 from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.speedup import default_baseline, speedups
-from bench.analysis.table import GROUP_KEYS
+from bench.analysis.table import GROUP_KEYS, measured_only
 from bench.errors import UsageError
 from bench.records.ceiling import Ceiling
+from bench.records.record import Record
 from bench.report import labels
 from bench.report.plots import bar_by_case, heatmap, line_by_batch, style
 from bench.report.plots import ceiling as ceilings
 from bench.report.plots import phases as parts_of_steps
+from bench.report.plots import step_times as raw_steps
 
 Panel = Callable[[], Figure]
 
@@ -98,6 +100,21 @@ def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
         panel,
         "parts of a step",
     )
+
+
+def step_times(processes: Sequence[Record]) -> Figure:
+    """Raw step times of one case, a panel for each of its processes.
+
+    Args:
+        processes: records of one case.
+
+    Raises:
+        UsageError: where none of them was measured, or they are of several cases.
+    """
+    measured = measured_only(processes)
+    if len({record.case for record in measured}) > 1:
+        raise UsageError("the records differ in case: take those of one.")
+    return _one([functools.partial(raw_steps.figure, measured)] if measured else [], 0, "step times")
 
 
 def scaling(table: pd.DataFrame, panel: int = 0) -> Figure:
