@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 
 import msgspec
+
+from bench.cases.fingerprints import digest
 
 VERSION = 2
 """Raise it when the way of measuring changes in any way that the fields below do not show."""
@@ -93,8 +94,23 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits over all fields."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+        """Twelve hexadecimal digits over everything that a recipe says."""
+        return digest(
+            {
+                "warmup_seconds": self.warmup_seconds,
+                "window_steps": self.window_steps,
+                "window_seconds": self.window_seconds,
+                "pins": self.pins,
+                "threads": self.threads,
+                "data": self.data,
+                "data_steps": self.data_steps,
+                "data_seed": self.data_seed,
+                "with_val": self.with_val,
+                "compare_losses": self.compare_losses,
+                "energy": self.energy,
+                "version": self.version,
+            }
+        )
 
 
 def pins_for(mode: str) -> dict[str, bool | int | float | str]:

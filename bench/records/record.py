@@ -10,7 +10,6 @@ History of the format, by ``schema``:
 from __future__ import annotations
 
 import functools
-import hashlib
 import operator
 from typing import Any
 
@@ -18,6 +17,7 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
+from bench.cases.fingerprints import digest
 from bench.cases.matrix import process_name
 from bench.records.outcome import Outcome
 
@@ -323,6 +323,19 @@ class Machine(msgspec.Struct, frozen=True):
     gpus: list[str] = []
 
     @property
+    def digest(self) -> str:
+        """The fingerprint that belongs to the other fields."""
+        facts = {
+            "fingerprint": "",
+            "system": self.system,
+            "cpu": self.cpu,
+            "cores": self.cores,
+            "memory_gib": self.memory_gib,
+            "gpus": self.gpus,
+        }
+        return digest(facts)
+
+    @property
     def title(self) -> str:
         """One line for headings."""
         parts = [*self.gpus, f"{self.cpu}, {self.cores} cores", f"{self.memory_gib} GiB", self.system]
@@ -388,6 +401,12 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     edited: bool = False
 
     @property
+    def frozen(self) -> dict[str, Any]:
+        """What the fingerprint of an environment holds of it: a value at its default is left out."""
+        named = {"hash": (self.hash, ""), "commit": (self.commit, ""), "edited": (self.edited, False)}
+        return {"source": self.source} | {name: value for name, (value, default) in named.items() if value != default}
+
+    @property
     def label(self) -> str:
         """``checkout 1a2b3c4``, ``checkout 1a2b3c4, edited 9f8e7d6``, ``edited 9f8e7d6``, ``copy 9f8e7d6``."""
         own = f"{'edited' if self.edited else 'copy'} {self.hash[:7]}".strip()
@@ -415,7 +434,10 @@ class Environment(msgspec.Struct, dict=True, frozen=True, omit_defaults=True):
     @functools.cached_property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits over all fields; ``origins`` are left out where there are none."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+        origins = {package: origin.frozen for package, origin in self.origins.items()}
+        return digest(
+            {"python": self.python, "packages": self.packages, "yolopace": self.yolopace}, {"origins": (origins, {})}
+        )
 
     def label(self, package: str) -> str:
         """A version, and where it comes from if not from a distribution: ``8.3.999 (checkout 1a2b3c4)``; or empty."""
