@@ -16,10 +16,12 @@ import msgspec
 
 from bench.cases import Case
 from bench.errors import WrongUse
+from bench.records import migrations
+from bench.records.migrations import Unreadable, migrate
 from bench.records.record import Noise, Record
 from bench.records.store import encoded, write_whole
 
-SCHEMA = 1
+SCHEMA = migrations.NEWEST[migrations.CALIBRATION]
 
 ENOUGH = 6
 """Processes of a case below which the noise is known but roughly: its own interval is from 0.6 to 2.5 times."""
@@ -108,12 +110,6 @@ class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
     slot_half: float
 
 
-class _Numbered(msgspec.Struct):
-    """Of a file of any schema: its number."""
-
-    schema: int
-
-
 class Kept(msgspec.Struct, frozen=True):
     """The file of one machine."""
 
@@ -156,17 +152,15 @@ def _looked_at(folder: Path, machine: str) -> tuple[Kept, str]:
     """The file of a machine, and why it is left out; an empty one then."""
     nothing = Kept(SCHEMA, machine, [])
     try:
-        content = path(folder, machine).read_bytes()
-        schema = msgspec.json.decode(content, type=_Numbered).schema
-        if schema != SCHEMA:
-            whose = "a newer" if schema > SCHEMA else "an older"
-            return nothing, f"they have schema {schema}, {whose} one than {SCHEMA}, which this version reads"
-        kept = msgspec.json.decode(content, type=Kept)
+        content = msgspec.json.decode(path(folder, machine).read_bytes())
+        kept = msgspec.convert(migrate(migrations.CALIBRATION, content), Kept)
+    except Unreadable as error:
+        return nothing, str(error)
     except FileNotFoundError:
         return nothing, ""
     except OSError as error:
         return nothing, error.strerror or str(error)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return nothing, f"the file is damaged ({error})"
     if kept.machine != machine:
         return nothing, f"they are of another machine, {kept.machine}"

@@ -10,13 +10,15 @@ import msgspec
 from bench.cases import Case, Recipe
 from bench.cases.axes import PRECISIONS
 from bench.cases.case import LARGEST_BATCH, check
+from bench.records import migrations
+from bench.records.migrations import Unreadable, migrate
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Conditions, Environment, Machine, Memory
 from bench.records.store import CEILING as PREFIX
 from bench.records.store import encoded, write_whole
 from bench.sizes import exact
 
-SCHEMA = 1
+SCHEMA = migrations.NEWEST[migrations.CEILING]
 
 FORETOLD = "foretold"
 """What ended a search where the next batch is so clearly too large that it was not tried."""
@@ -153,13 +155,16 @@ def read(files: Iterable[Path]) -> tuple[list[Ceiling], list[str]]:
     complaints = []
     for file in files:
         try:
-            content = msgspec.json.decode(file.read_bytes())
-            if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
-                raise ValueError("it is no ceiling: it has no schema number")
-            if content["schema"] > SCHEMA:
-                raise ValueError("a newer yolopace wrote it: upgrade yolopace")
-            found.append(msgspec.convert(content, Ceiling))
-        except (msgspec.MsgspecError, ValueError, TypeError, OSError, RecursionError, OverflowError) as error:
+            found.append(msgspec.convert(migrate(migrations.CEILING, msgspec.json.decode(file.read_bytes())), Ceiling))
+        except (
+            Unreadable,
+            msgspec.MsgspecError,
+            ValueError,
+            TypeError,
+            OSError,
+            RecursionError,
+            OverflowError,
+        ) as error:
             complaints.append(f"{file} is left out: {error}.")
     return sorted(found, key=lambda one: (one.run, one.started)), complaints
 

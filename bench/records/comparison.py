@@ -17,12 +17,14 @@ import msgspec
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
 from bench.errors import WrongUse
+from bench.records import migrations
+from bench.records.migrations import Unreadable, migrate
 from bench.records.neighbours import log_ratio
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Conditions, Environment, Machine, Memory, Phase, Steps
 from bench.records.store import COMPARISON, encoded, write_whole
 
-SCHEMA = 1
+SCHEMA = migrations.NEWEST[migrations.COMPARISON]
 
 SIDES = ("base", "head")
 
@@ -248,17 +250,13 @@ def read(folder: Path) -> Comparison:
         raise WrongUse(f"{folder / COMPARISON} cannot be read: {error}.") from error
 
 
-UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+UNREADABLE = (Unreadable, OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 
 def _decoded(folder: Path) -> Comparison:
     """The comparison in a folder; raises one of :data:`UNREADABLE`."""
     content = msgspec.json.decode((folder / COMPARISON).read_bytes())
-    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
-        raise ValueError("it is no comparison: it has no schema number")
-    if content["schema"] > SCHEMA:
-        raise ValueError("a newer yolopace wrote it: update this one")
-    found = msgspec.convert(content, Comparison)
+    found = msgspec.convert(migrate(migrations.COMPARISON, content), Comparison)
     found.run = folder.name  # whatever it says: it is written to where it is
     return found
 

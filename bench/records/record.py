@@ -1,11 +1,4 @@
-"""The record of one case: everything that tables, plots and verdicts are derived from.
-
-History of the format, by ``schema``:
-
-1. The first.
-2. Several processes of a case, each with a record; the window may run the optimizer more often than training does
-   (``timed_cycle``); phases are means by kind of step; what disturbed a window; what training was checked for.
-"""
+"""The record of one case: everything that tables, plots and verdicts are derived from."""
 
 from __future__ import annotations
 
@@ -19,9 +12,10 @@ from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
 from bench.cases.fingerprints import digest
 from bench.cases.matrix import process_name
+from bench.records import migrations
 from bench.records.outcome import Outcome
 
-SCHEMA = 2
+SCHEMA = migrations.NEWEST[migrations.RECORD]
 
 MOST_IMAGES, MOST_SECONDS, LEAST_SECONDS = 2**24, 1e7, 1e-9
 """Of one step: what is beyond was never measured."""

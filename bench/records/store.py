@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from bench.errors import WrongUse
+from bench.records.migrations import RECORD, Unreadable, migrate
 from bench.records.record import SCHEMA, Record
-from bench.records.upgrade import Unreadable, upgraded
 from bench.text import cleaned
 
 NUMBERS = re.compile(rb"\[[\s\d.,eE+-]+\]")
@@ -296,7 +296,7 @@ NEWEST = re.compile(rb'\s*\{\s*"schema"\s*:\s*%d\s*,' % SCHEMA)
 
 
 def decoded(content: bytes, known: Known) -> Record:
-    """The record in a file: at once where it is of the newest schema, else upgraded.
+    """The record in a file: at once where it is of the newest schema, else migrated.
 
     Args:
         content: of the file.
@@ -306,11 +306,7 @@ def decoded(content: bytes, known: Known) -> Record:
         Unreadable, ValueError: where there is none in it.
     """
     if not NEWEST.match(content):
-        raw = msgspec.json.decode(content)
-        try:
-            content = msgspec.json.encode(upgraded(raw))
-        except (AttributeError, TypeError, KeyError) as error:
-            raise Unreadable("its fields are not those of its schema number") from error
+        content = msgspec.json.encode(migrate(RECORD, msgspec.json.decode(content)))
     found = UNDECODED.decode(content)
     fields: dict[str, Any] = {name: getattr(found, name) for name in NAMES}
     if fields["schema"] != SCHEMA:

@@ -101,7 +101,9 @@ def test_another_machine_has_none(tmp_path: Path) -> None:
     assert read(tmp_path, "000000000000") == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema": 2, "machine": "3f9ac2d41b07", "calibrations": []}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"schema": 1000, "machine": "3f9ac2d41b07", "calibrations": []}']
+)
 def test_a_file_that_cannot_be_read_counts_as_none_and_is_written_anew(content: bytes, tmp_path: Path) -> None:
     path(tmp_path, HERE).write_bytes(content)
     assert read(tmp_path, HERE) == []
@@ -167,8 +169,8 @@ def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b'{"schema": 2, "machine": "x", "found": {}}', "they have schema 2, a newer one than 1"),
-        (b'{"schema": 0}', "they have schema 0, an older one than 1"),
+        (b'{"schema": 1000, "machine": "x", "found": {}}', "a newer yolopace wrote it (schema 1000, this one knows"),
+        (b'{"schema": 0}', "it is no calibration: it has no schema number"),
         (b'{"schema": 1, "machine": "000000000000", "calibrations": []}', "they are of another machine, 000000000000"),
         (b'{"schema": 1', "the file is damaged"),
         (b"\xff\xfe", "the file is damaged"),
