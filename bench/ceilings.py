@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +20,7 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.analysis.ceiling import Search
     from bench.records.ceiling import Ceiling, Probe
     from bench.records.outcome import Outcome
+    from bench.records.store import Store
     from bench.runner.ceiling import Found, Question
     from bench.runner.launcher import Launcher
 
@@ -107,23 +107,22 @@ def fitting(sizes: Sequence[int], case: Case) -> list[int]:
 
 
 def search_one(
-    question: Question, launcher: Launcher, folder: Path, found: list[Ceiling], tell: Callable[[str], None]
+    question: Question, launcher: Launcher, store: Store, found: list[Ceiling], tell: Callable[[str], None]
 ) -> None:
     """Search for one ceiling, and write it; one that Ctrl-C stops is written as far as it came.
 
     Args:
         question: what is asked.
         launcher: of the environment.
-        folder: of the run.
+        store: of the run.
         found: is added to.
-        tell: hears of every probe, and where the folder cannot be written.
+        tell: hears of every probe, and where the ceiling could not be written.
 
     Raises:
         KeyboardInterrupt: after that.
     """
     from bench.analysis.ceiling import Search
     from bench.analysis.ceiling_of import tried
-    from bench.records.ceiling import save
     from bench.records.outcome import Outcome, Status
     from bench.runner.ceiling import Found, find, provide_data, room
     from bench.runner.measure import NoData
@@ -150,12 +149,10 @@ def search_one(
         seen.failed = Outcome(Status.FAILED, error.outcome.reason)
     except KeyboardInterrupt as pressed:
         seen.failed, stop = Outcome(Status.INTERRUPTED, "Stopped while searching."), pressed
-    ceiling = summed(question, search, seen, launcher, started, folder.name, asked)
+    ceiling = summed(question, search, seen, launcher, started, store.run, asked)
     found.append(ceiling)
-    try:
-        save(folder, ceiling)
-    except OSError as error:
-        tell(f"{folder} cannot be written: {error.strerror or error}")
+    if trouble := store.save(ceiling):
+        tell(trouble)
     if stop is not None:
         raise stop
 

@@ -150,17 +150,17 @@ def begin(
     from bench.analysis.noise import default_margin
     from bench.machine.conditions import conditions
     from bench.machine.fingerprint import machine
-    from bench.records.calibration import complaint, read_lockstep
     from bench.records.comparison import Compared, Comparison, Side
+    from bench.records.store import read_calibrations
     from bench.runner.pairs import now
     from bench.runner.paths import calibration_folder
 
     share, origin = margin or 0.0, "as asked"
     if margin is None:
-        if wrong := complaint(calibration_folder(), machine().fingerprint):
+        known, wrong = read_calibrations(calibration_folder(), machine().fingerprint)
+        if wrong:
             say(wrong)
-        known = read_lockstep(calibration_folder(), machine().fingerprint)
-        share, origin = default_margin([plan.case for plan in planned], known)
+        share, origin = default_margin([plan.case for plan in planned], known.lockstep)
     base, head = (
         Side(asked=one.asked, key=one.key, packages=list(one.packages), environment=one.interpreter.environment)
         for one in sides
@@ -252,7 +252,6 @@ def take_pairs(
         WrongUse: where an environment or the data cannot be used at all.
     """
     from bench.analysis.counted import outstanding
-    from bench.records.comparison import rescue
     from bench.request import needs_network
     from bench.runner.launcher import open_launcher
     from bench.runner.regress import Regress
@@ -268,7 +267,7 @@ def take_pairs(
         try:
             regress.run()
         finally:
-            if lost := rescue(folder, comparison):
+            if lost := regress.rescue():
                 say(lost)
     return regress.cut
 

@@ -27,9 +27,9 @@ from bench.commands.shared import say
 from bench.durations import about
 from bench.errors import WrongUse
 from bench.machine.fingerprint import machine
-from bench.records.comparison import Comparison, read
+from bench.records.comparison import COMPARISON, Comparison
 from bench.records.record import Environment
-from bench.records.store import COMPARISON, encoded, new_run_name, write_whole
+from bench.records.store import encoded, new_run_name, read_comparison, write_whole
 from bench.runner.environments import Provided, provide
 from bench.runner.interpreter import Interpreter, inspect
 from bench.runner.launcher import Launcher, open_launcher
@@ -153,7 +153,7 @@ def kept_trials(folder: Path, effect: Effect, environment: Environment) -> dict[
             beside = msgspec.json.decode(file.read_bytes(), type=Beside)
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             raise WrongUse(f"{file} cannot be read: {error}. Remove its folder to measure that one again.") from error
-        comparison = read(file.parent)
+        comparison = read_comparison(file.parent)
         other = comparison.base.environment
         same = (other.torch, other.ultralytics) == (environment.torch, environment.ultralytics)
         if not same or comparison.machine.fingerprint != machine().fingerprint:

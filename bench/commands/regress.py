@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +37,6 @@ from bench.commands.comparing import (
 from bench.commands.shared import say
 from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, Exit, WrongUse
-from bench.records.store import COMPARISON
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.analysis.upgrade import Upgrade
@@ -83,8 +81,7 @@ def regress(
     """
     from bench.analysis.packages import difference, told
     from bench.analysis.upgrade import exit_code, upgrade
-    from bench.records.comparison import kept_of, save
-    from bench.records.store import check_new_run
+    from bench.records.store import Store, check_new_run, comparisons_of
     from bench.report.upgrade import page, text
     from bench.runner.specification import Specification
     from bench.runner.usable import check_usable
@@ -100,7 +97,7 @@ def regress(
     check_file(json)
     check_usable()
     choice = Choice.parse(case, options, data, threads)
-    known = [one for one in kept_of(results) if resume and asked_alike(one, specifications)]
+    known = [one for one in comparisons_of(results) if resume and asked_alike(one, specifications)]
     sides, newer = provide_dated(specifications, exclude_newer, known[-1].newer if known else "")
     planned = choice.planned([side.interpreter for side in sides])
     comparison = begin(sides, planned, "", newer, least, most_memory)
@@ -108,7 +105,7 @@ def regress(
     asked = {name for one in specifications if not one.python for name in one.names()}
     packages = told(difference(comparison.base.packages, comparison.head.packages), asked)
     say(packages)
-    if trouble := save(folder, comparison):
+    if trouble := Store.at(folder).save(comparison):
         say(trouble)
     try:
         measure(comparison, sides, folder, budget)
@@ -186,10 +183,10 @@ def continued(
 
 def forget_empty(comparison: Comparison, folder: Path) -> None:
     """Remove the folder of a comparison that ended before its first pair."""
+    from bench.records.store import Store
+
     if not any(one.pairs for one in comparison.cases):
-        with contextlib.suppress(OSError):
-            (folder / COMPARISON).unlink(missing_ok=True)
-            folder.rmdir()
+        Store.at(folder).remove(comparison)
 
 
 def write(found: Upgrade, packages: str, json: Path | None) -> None:

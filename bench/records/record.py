@@ -536,5 +536,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Unique within the run, and the name of its file."""
+        """Unique within the run."""
         return process_name(self.case, self.process)
+
+    @property
+    def file_name(self) -> str:
+        """Name of its file in the folder of the run."""
+        return f"{self.name}.json"

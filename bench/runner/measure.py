@@ -18,6 +18,7 @@ from bench.machine.fingerprint import machine
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
+from bench.records.store import read_calibrations
 from bench.runner import causes, compiled
 from bench.runner.launcher import Launcher, scratch_folder
 from bench.runner.origin import replaced
@@ -308,6 +309,7 @@ def measure(
 
     def record(seen: Seen) -> Record:
         measured: dict[str, Any] = {key: seen.measured[key] for key in MEASURED if key in seen.measured}
+        calibrated, _ = read_calibrations(calibration_folder(), machine().fingerprint)
         content = {
             "schema": SCHEMA,
             "run": run,
@@ -319,7 +321,7 @@ def measure(
             "machine": machine(),
             "environment": launcher.interpreter.environment,
             "conditions": before,
-            "noise": calibration.noise_of(case, calibration.read(calibration_folder(), machine().fingerprint)),
+            "noise": calibration.noise_of(case, calibrated.calibrations),
             "effective": seen.effective,
             "data": Data(Path(recipe.data).name, **{key: data[key] for key in OF_DATA if key in data}),
             "costs": seen.costs,

@@ -16,7 +16,7 @@ import pandas as pd
 from bench.analysis.table import frame
 from bench.analysis.upgrade import Finding, exit_code, upgrade
 from bench.analysis.verdict import Estimate
-from bench.records import ceiling, comparison, store
+from bench.records import store
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Machine
@@ -132,8 +132,8 @@ def read_examples() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for folder in EXAMPLES:
         records, complaints = store.read([folder])
-        ceilings, more = ceiling.read(ceiling.files([folder]))
-        comparisons, still_more = comparison.read_all([folder])
+        ceilings, more = store.read_ceilings([folder])
+        comparisons, still_more = store.read_comparisons([folder])
         assert [*complaints, *more, *still_more] == []
         table = frame(records)
         found[folder.name] = {

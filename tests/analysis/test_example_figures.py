@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.records import ceiling, comparison, store
+from bench.records import store
 from tests.analysis.example_figures import EXAMPLES, FILE, machines, read_examples, written
 
 SNAPSHOT: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -32,8 +32,8 @@ def test_committed_examples_show_the_figures_and_fingerprints_that_they_always_h
 
 
 def test_a_machine_has_the_fingerprint_that_its_facts_always_had() -> None:
-    records, ceilings = store.read(EXAMPLES)[0], ceiling.read(ceiling.files(EXAMPLES))[0]
-    known = machines(*records, *ceilings, *comparison.read_all(EXAMPLES)[0])
+    records, ceilings = store.read(EXAMPLES)[0], store.read_ceilings(EXAMPLES)[0]
+    known = machines(*records, *ceilings, *store.read_comparisons(EXAMPLES)[0])
     assert set(known) == {"0fbcd8dd451d", "c58ed8989edf"}
     assert {machine.digest for machine in known.values()} == set(known)
 

@@ -18,9 +18,10 @@ from bench import cli
 from bench.analysis.counted import outstanding
 from bench.commands import comparing, releases
 from bench.errors import WrongUse
-from bench.records.comparison import Comparison, Ran, save
+from bench.records.comparison import Comparison, Ran
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment
+from bench.records.store import Store
 from bench.runner import held, launcher
 from bench.runner import releases as published
 from bench.runner.crowd import Crowd
@@ -162,7 +163,7 @@ class Shop:
                 seen = self._draw.gauss(0.0 if name in self.spared else log, self.noise)
                 one.pairs.append(make_pair(seen, fresh=fresh, head_first=bool(len(one.pairs) % 2), seconds=PAIR))
                 comparison.seconds += PAIR
-                assert not save(folder, comparison)
+                assert not Store.at(folder).save(comparison)
         return 0
 
     def _ran(self, version: str) -> Ran:

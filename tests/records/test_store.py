@@ -15,7 +15,17 @@ import pytest
 
 from bench.errors import WrongUse
 from bench.records.record import SCHEMA, Record
-from bench.records.store import Store, check_new_run, encoded, files, new_run_name, read, resolve_run, runs, write_whole
+from bench.records.store import (
+    Store,
+    check_new_run,
+    encoded,
+    files,
+    new_run_name,
+    read,
+    resolve_run,
+    runs,
+    write_whole,
+)
 from tests.builders import make_machine, make_record
 
 RUN = "20261122-184512-3f9ac2"
@@ -124,8 +134,8 @@ def test_what_cannot_be_written_is_kept_and_said(store: Store) -> None:
     first, second = make_record(batch=4), make_record(batch=8)
     with full_disk():
         said = store.save(first)
-        assert said.startswith(f"1 record(s) could not be written to {store.folder}: No space left on device.")
-        assert store.save(second).startswith("2 record(s)")
+        assert said.startswith(f"1 file could not be written to {store.folder}: No space left on device.")
+        assert store.save(second).startswith("2 files")
     assert store.unsaved == [first, second]
     assert names(store.folder) == []
 
@@ -141,7 +151,7 @@ def test_the_next_save_writes_what_was_kept(store: Store) -> None:
 def test_flush_writes_what_was_kept(store: Store) -> None:
     with full_disk("fsync"):
         store.save(make_record())
-        assert store.flush().startswith("1 record(s)")
+        assert store.flush().startswith("1 file could")
     assert store.flush() == ""
     assert store.unsaved == []
     assert len(names(store.folder)) == 1
@@ -369,9 +379,9 @@ def test_what_has_no_room_at_the_end_is_rescued(tmp_path: Path, monkeypatch: pyt
             raise OSError(errno.ENOSPC, "No space left on device")
         write_whole(path, content)
 
-    monkeypatch.setattr("bench.records.store.write_whole", full)
+    monkeypatch.setattr("bench.records.store.writing.write_whole", full)
     assert "No space left on device" in store.save(record)
-    assert "1 record(s) had no room in" in store.rescue()
+    assert "1 file had no room in" in store.rescue()
     assert read([elsewhere])[0] == [record]
 
 

@@ -11,10 +11,10 @@ import pytest
 from bench.analysis.speedup import speedups
 from bench.analysis.table import frame, latest
 from bench.errors import WrongUse
-from bench.records import comparison
 from bench.records.comparison import Ran
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Data, Memory, Phase
+from bench.records.store import Store, read_comparisons
 from bench.report import ceilings, facts, gha, precision, scaling, side_by_side, upgrades
 from bench.report.page import FORMATS, Inputs, parse_formats, write
 from bench.report.plots import ceiling as plots_of_ceilings
@@ -284,9 +284,9 @@ def test_what_one_side_cannot_run_is_told_though_there_is_no_pair(tmp_path: Path
     refused = Outcome(Status.UNSUPPORTED, "model yolo26n: this Ultralytics has no such model.")
     compared = make_compared(base=Ran(outcome=refused), head=Ran(), model="yolo26n")
     (tmp_path / "a").mkdir()
-    comparison.save(tmp_path / "a", make_comparison([compared], run="a"))
+    Store.at(tmp_path / "a").save(make_comparison([compared], run="a"))
     for source in (tmp_path, tmp_path / "a", tmp_path / "a" / "comparison.json"):
-        found, complaints = comparison.read_all([source])
+        found, complaints = read_comparisons([source])
         assert len(found) == 1 and not complaints
     section = upgrades.section(found)
     assert section is not None

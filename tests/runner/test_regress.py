@@ -15,9 +15,10 @@ import pytest
 
 from bench.cases.matrix import Planned
 from bench.errors import WrongUse
-from bench.records.comparison import Compared, Comparison, Side, read
+from bench.records.comparison import Compared, Comparison, Side
 from bench.records.outcome import Status
 from bench.records.record import Environment
+from bench.records.store import read_comparison
 from bench.runner import pairs
 from bench.runner.crowd import Crowd
 from bench.runner.interpreter import Interpreter
@@ -98,7 +99,7 @@ def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(measure: Measure, 
     assert compared.base.effective["threads"] == compared.head.effective["threads"] == 3
     assert heard == [""]
     assert found.seconds >= pair.seconds
-    assert read(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
+    assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
 
 
 def test_each_side_starts_first_equally_often_and_rounds_hold_every_case(
@@ -241,10 +242,10 @@ def test_ctrl_c_keeps_what_was_measured_and_it_goes_on_from_there(launchers: Lau
 
     with pytest.raises(KeyboardInterrupt):
         Regress(found, launchers, folder, until(4), stop).run()
-    kept = read(folder)
+    kept = read_comparison(folder)
     assert len(kept.cases[0].pairs) == 2
     Regress(kept, launchers, folder, until(4), lambda *_: None).run()
-    assert Counter(pair.head_first for pair in read(folder).cases[0].pairs) == {True: 2, False: 2}
+    assert Counter(pair.head_first for pair in read_comparison(folder).cases[0].pairs) == {True: 2, False: 2}
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_ends(launchers: Launchers, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.records.comparison import Compared, Comparison, Side, read
+from bench.records.comparison import Compared, Comparison, Side
+from bench.records.store import read_comparison
 from bench.runner import pairs
 from bench.runner.lockstep import Ended
 from bench.runner.measure import find_data
@@ -87,7 +88,7 @@ def test_a_comparison_leaves_nothing_behind(forking, tmp_path):
         return {planned.case.id: False} if len(comparison.cases[0].pairs) < 2 else {}
 
     Regress(found, (forking, forking), tmp_path, two_pairs, lambda *_: None).run()
-    assert read(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
+    assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
     assert [pair.head_first for pair in found.cases[0].pairs].count(True) in (0, 1, 2)
     assert descriptors() <= before + 1  # the parent's own socket, where it was not open yet
     place = Path(os.environ["YOLOPACE_CACHE"]) / "scratch"
