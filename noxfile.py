@@ -17,7 +17,7 @@ CHECKED = ("bench", "tests", "noxfile.py")
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """Two processes: most tests of the real thing wait for one core. Fixtures of a file that cost seconds are shared."""
 
-FAST = ("--ignore=tests/spine", "--ignore=tests/effective", "--ignore=tests/face")
+FAST = ("--ignore=tests/end_to_end/real", "--ignore=tests/end_to_end/settings", "--ignore=tests/end_to_end/cli")
 """Leaves out the tests that run real Ultralytics for minutes."""
 
 

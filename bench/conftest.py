@@ -17,18 +17,19 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bench import __version__, output, plugins
+from bench import __version__
 from bench.cases.axes import AXES
-from bench.cases.matrix import profiles
-from bench.ceilings import known, told
-from bench.errors import BenchError, Exit, WrongUse, unforeseen
-from bench.face import Face, OutOfTime
+from bench.cases.plan import profiles
+from bench.ceiling.service import known, told
+from bench.environments import failure_causes
+from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
 from bench.machine.fingerprint import machine
-from bench.progress import line, model_lines, plan_lines, rate, so_far
+from bench.pytest_plugin import other_plugins, output_streams
+from bench.pytest_plugin.benchmark_bridge import replay
+from bench.pytest_plugin.progress import line, model_lines, plan_lines, rate, so_far
+from bench.pytest_plugin.session import BenchSession, BudgetExhausted
 from bench.records.outcome import Status
 from bench.records.record import Record
-from bench.replay import replay
-from bench.runner import causes
 from bench.runner.estimate import from_history
 from bench.runner.run import Run
 from bench.text import clean, one_line
@@ -43,10 +44,10 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         raise SystemExit(int(error.code))  # pytest.exit would be a traceback this early
 
     try:
-        plugins.check_needed(pluginmanager)
-    except WrongUse as error:
+        other_plugins.check_needed(pluginmanager)
+    except UsageError as error:
         refuse(error)
-    add = plugins.Options(parser, pluginmanager, refuse).add
+    add = other_plugins.Options(parser, pluginmanager, refuse).add
     names = ", ".join(f"{name} ({found.about})" for name, found in profiles().items())
     add("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
     for axis in AXES.values():
@@ -72,8 +73,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add("--plan", action="store_true", help="list the cases with time estimates and start nothing")
 
 
-FACE = pytest.StashKey[Face]()
-STREAMS = pytest.StashKey[output.Streams]()
+FACE = pytest.StashKey[BenchSession]()
+STREAMS = pytest.StashKey[output_streams.Streams]()
 SESSION = pytest.StashKey[pytest.Session]()
 
 
@@ -115,16 +116,18 @@ def _stop(error: BenchError) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check what was asked for before anything is collected or started."""
-    config.stash[STREAMS] = output.prepare(raising=False)  # the reporter, which comes next, writes there
+    config.stash[STREAMS] = output_streams.prepare(raising=False)  # the reporter, which comes next, writes there
     if config.option.help or config.option.version:
         return
     try:
-        plugins.check_alone(config)
-        config.stash[FACE] = Face(lambda name: config.getoption(plugins.PREFIX + name), config.invocation_params.dir)
+        other_plugins.check_alone(config)
+        config.stash[FACE] = BenchSession(
+            lambda name: config.getoption(other_plugins.PREFIX + name), config.invocation_params.dir
+        )
     except BenchError as error:
         _stop(error)
     except Exception as error:
-        _stop(WrongUse(causes.of_error(error) or unforeseen(error)))
+        _stop(UsageError(failure_causes.of_error(error) or describe_unexpected(error)))
     # A case that was not measured has no rounds to show.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used at all")
     if not config.option.benchmark_columns:
@@ -145,10 +148,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     streams.restore()
     session = config.stash.get(SESSION, None)
     if session is not None and (failure := streams.failure) is not None:
-        session.exitstatus = output.status(failure)
-        if session.exitstatus != output.BROKEN_PIPE:
+        session.exitstatus = output_streams.status(failure)
+        if session.exitstatus != output_streams.BROKEN_PIPE:
             with contextlib.suppress(OSError):
-                print(f"yolopace: {output.OutputFailed(failure).sentence}", file=sys.stderr)
+                print(f"yolopace: {output_streams.OutputFailed(failure).sentence}", file=sys.stderr)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -174,7 +177,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if (name := _case_id(item) or _ceiling_id(item)) is None or name in named]
     items[:] = [item for item in kept if not _is_precision(item)]
     items.sort(key=lambda item: order.get(_case_id(item) or "", len(order)))
-    plugins.lift_timeouts(config, items, face.note)
+    other_plugins.lift_timeouts(config, items, face.note)
     yield
     if items:
         items += last
@@ -209,13 +212,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     twice = [name for name, times in Counter(map(_named, session.items)).items() if name and times > 1]
     if twice:
         _stop(
-            WrongUse(
+            UsageError(
                 f"{twice[0]} was collected more than once, by a plugin that repeats tests: leave that out, and use "
                 "--processes N to measure each case N times."
             )
         )
     if face.precision is not None and face.selected and not any(map(_is_precision, session.items)):
-        _stop(WrongUse("--precision has a test of its own: name bench/ or bench/test_precision.py too."))
+        _stop(UsageError("--precision has a test of its own: name bench/ or bench/test_precision.py too."))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -241,7 +244,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     except BenchError as error:
         face.fatal = error
     except (OSError, MemoryError, RuntimeError) as error:
-        face.fatal = WrongUse(causes.of_error(error) or unforeseen(error))
+        face.fatal = UsageError(failure_causes.of_error(error) or describe_unexpected(error))
     if face.fatal is not None:
         _write(config, f"yolopace: {face.fatal}", red=True)
         return True
@@ -311,7 +314,7 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
         try:
             with _able(request, face):
                 found = face.search(name, tell)
-        except OutOfTime:
+        except BudgetExhausted:
             pytest.skip("the time budget is over")
         for text in told(found, []):
             tell(text)
@@ -359,7 +362,7 @@ REPEATED = (
 
 
 @contextlib.contextmanager
-def _able(request: pytest.FixtureRequest, face: Face) -> Iterator[None]:
+def _able(request: pytest.FixtureRequest, face: BenchSession) -> Iterator[None]:
     """Measure as long as that can go on: else the run ends with one sentence."""
     if _unread(request.config):
         request.session.shouldstop = "yolopace: standard output was closed"
@@ -370,23 +373,23 @@ def _able(request: pytest.FixtureRequest, face: Face) -> Iterator[None]:
     except BenchError as error:
         _give_up(request, face, error)
     except (OSError, MemoryError) as error:
-        _give_up(request, face, WrongUse(causes.of_error(error)))
+        _give_up(request, face, UsageError(failure_causes.of_error(error)))
 
 
 def _unread(config: pytest.Config) -> bool:
     """Whether the reader of standard output has gone."""
     failure = config.stash[STREAMS].failure
-    return failure is not None and output.status(failure) == output.BROKEN_PIPE
+    return failure is not None and output_streams.status(failure) == output_streams.BROKEN_PIPE
 
 
-def _give_up(request: pytest.FixtureRequest, face: Face, error: BenchError) -> NoReturn:
+def _give_up(request: pytest.FixtureRequest, face: BenchSession, error: BenchError) -> NoReturn:
     """The run cannot go on."""
     face.fatal = error
     request.session.shouldstop = clean(f"yolopace: {error}")
     pytest.skip(clean(str(error)))
 
 
-def _show(config: pytest.Config, face: Face, run: Run, record: Record) -> None:
+def _show(config: pytest.Config, face: BenchSession, run: Run, record: Record) -> None:
     """One line on a case; those that another one settled were counted there."""
     if "settled_by" in record.extra and not config.getoption("verbose", 0):
         return
@@ -470,13 +473,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     face.end()
     if session.exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # 3 would say: not comparable
-        session.exitstatus = int(Exit.WRONG_USE)
+        session.exitstatus = int(ExitCode.WRONG_USE)
     if face.fatal is not None:
         session.exitstatus = int(face.fatal.code)
         return
     ended_well = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
     if face.run is not None and ended_well and not face.measured and not any(map(known, face.ceilings)):
-        session.exitstatus = int(Exit.NOTHING_MEASURED)
+        session.exitstatus = int(ExitCode.NOTHING_MEASURED)
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 
 NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 DURATION = re.compile(rf"(?:(?P<h>{NUMBER})h)?(?:(?P<m>{NUMBER})m)?(?:(?P<s>{NUMBER})s?)?")
@@ -15,10 +15,10 @@ def parse_duration(text: str) -> float:
     """Seconds of ``90``, ``90s``, ``10m``, ``1.5h`` or ``1h30m``."""
     found = DURATION.fullmatch(text.strip())
     if not text.strip() or not found:
-        raise WrongUse(f"{text!r} is no duration: write 90s, 10m or 1h30m.")
+        raise UsageError(f"{text!r} is no duration: write 90s, 10m or 1h30m.")
     seconds = sum(float(number) * UNITS[unit] for unit, number in found.groupdict().items() if number)
     if seconds <= 0:
-        raise WrongUse(f"{text!r} is no duration: it has to be more than nothing.")
+        raise UsageError(f"{text!r} is no duration: it has to be more than nothing.")
     return seconds
 
 
@@ -34,7 +34,7 @@ def parse_percent(name: str, text: str) -> float:
     """
     found = PERCENT.fullmatch(text.strip())
     if not found or not 0.1 <= float(found[1]) <= 100:
-        raise WrongUse(f"{name} {text!r} is not allowed: write a percentage from 0.1% to 100%, such as 2%.")
+        raise UsageError(f"{name} {text!r} is not allowed: write a percentage from 0.1% to 100%, such as 2%.")
     return float(found[1]) / 100
 
 

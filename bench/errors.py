@@ -8,7 +8,7 @@ import traceback
 from enum import IntEnum
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """Exit codes of every command."""
 
     FINE = 0
@@ -21,26 +21,26 @@ class Exit(IntEnum):
 class BenchError(Exception):
     """A sentence that says what is wrong and what to do."""
 
-    code = Exit.WRONG_USE
+    code = ExitCode.WRONG_USE
 
 
-class WrongUse(BenchError):
+class UsageError(BenchError):
     """The command was asked for something that cannot be."""
 
 
 class NothingMeasured(BenchError):
     """There is no figure to show."""
 
-    code = Exit.NOTHING_MEASURED
+    code = ExitCode.NOTHING_MEASURED
 
 
 class NotComparable(BenchError):
     """There is nothing that could be compared, or too little to answer by."""
 
-    code = Exit.NOT_COMPARABLE
+    code = ExitCode.NOT_COMPARABLE
 
 
-def unforeseen(error: BaseException) -> str:
+def describe_unexpected(error: BaseException) -> str:
     """One sentence on an error in this suite itself; its traceback is kept in a file.
 
     Args:
@@ -48,12 +48,12 @@ def unforeseen(error: BaseException) -> str:
     """
     text = " ".join(str(error).split())
     said = f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
-    file = saved("".join(traceback.format_exception(error)), "error")
+    file = save_text("".join(traceback.format_exception(error)), "error")
     place = f"its traceback is in {file}" if file else "its traceback could not be saved"
     return f"an error in yolopace itself ({said}): please report it; {place}."
 
 
-def saved(text: str, about: str) -> str:
+def save_text(text: str, about: str) -> str:
     """Save a text for the user to read; the name of its file, or an empty string where none can be written."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=f"yolopace-{about}-", suffix=".txt")

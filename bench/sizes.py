@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 
 UNITS = {
     "B": 1,
@@ -36,17 +36,17 @@ def parse_bytes(name: str, text: str) -> int:
     """
     found = SIZE.fullmatch(text.strip())
     if not found:
-        raise WrongUse(f"{name} {text!r} is no size of memory: write 4GiB or 800MiB.")
+        raise UsageError(f"{name} {text!r} is no size of memory: write 4GiB or 800MiB.")
     if not found[2]:
-        raise WrongUse(f"{name} {text!r} has no unit: write {text.strip()}GiB or {text.strip()}MiB.")
+        raise UsageError(f"{name} {text!r} has no unit: write {text.strip()}GiB or {text.strip()}MiB.")
     units = {unit.lower(): factor for unit, factor in UNITS.items()}
     if found[2].lower() not in units:
-        raise WrongUse(f"{name} {text!r}: there is no unit {found[2]}: use {', '.join(UNITS)}.")
+        raise UsageError(f"{name} {text!r}: there is no unit {found[2]}: use {', '.join(UNITS)}.")
     size = int(min(float(found[1]) * units[found[2].lower()], 2.0**62))
     if size >= MOST:
-        raise WrongUse(f"{name} {text!r} is more than any machine has: use a size below 1024 TiB.")
+        raise UsageError(f"{name} {text!r} is more than any machine has: use a size below 1024 TiB.")
     if size <= 0:
-        raise WrongUse(f"{name} {text!r} is not allowed: use a size above 0.")
+        raise UsageError(f"{name} {text!r} is not allowed: use a size above 0.")
     return size
 
 

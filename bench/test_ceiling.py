@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from bench import replay
+from bench.pytest_plugin import benchmark_bridge
 
 
-@pytest.mark.benchmark(timer=replay.now)
+@pytest.mark.benchmark(timer=benchmark_bridge.now)
 def test_ceiling(ceiling_id: str, search: Callable[[str], None]) -> None:
     """Search for the largest batch that trains."""
     search(ceiling_id)

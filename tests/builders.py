@@ -11,20 +11,9 @@ import msgspec
 from bench.cases import Case, Recipe
 from bench.cases.recipe import pins_for
 from bench.records.ceiling import Ceiling, Line, Probe
-from bench.records.comparison import Compared, Comparison, Measured, Pair, Ran, Side
+from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide, Measurement, Pair, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.records.record import (
-    Conditions,
-    Costs,
-    Data,
-    Environment,
-    Machine,
-    Memory,
-    Phase,
-    Record,
-    Steps,
-    Window,
-)
+from bench.records.record import Conditions, Costs, Data, Environment, Machine, Memory, Phase, Record, Steps, Window
 
 GIB = 2**30
 
@@ -176,7 +165,7 @@ def make_effective(case: Case) -> dict[str, Any]:
     }
 
 
-def make_measured(seconds: float = 0.25, **changes: Any) -> Measured:
+def make_measured(seconds: float = 0.25, **changes: Any) -> Measurement:
     """One process of a pair with steps of so many seconds, parts of which add up to nine tenths of them."""
     parts = {"preprocess": 0.05, "forward": 0.3, "backward": 0.4, "optimizer": 0.1}
     fields: dict[str, Any] = {
@@ -188,7 +177,7 @@ def make_measured(seconds: float = 0.25, **changes: Any) -> Measured:
         },
         "cpu_seconds": 1.0,
     }
-    return Measured(**(fields | changes))
+    return Measurement(**(fields | changes))
 
 
 def make_pair(log: float = 0.0, **changes: Any) -> Pair:
@@ -208,11 +197,11 @@ def make_pairs(logs: Sequence[float], **changes: Any) -> list[Pair]:
     return [make_pair(log, head_first=bool(number % 2), **changes) for number, log in enumerate(logs)]
 
 
-def make_compared(looks: Sequence[float] = (), fresh: Sequence[float] = (), **changes: Any) -> Compared:
+def make_compared(looks: Sequence[float] = (), fresh: Sequence[float] = (), **changes: Any) -> CaseComparison:
     """A case with pairs of these logarithms; fields of the case may be given beside its own."""
     own = {name: changes.pop(name) for name in Case.__struct_fields__ if name in changes}
     case = make_case(**own)
-    ran = Ran(effective=make_effective(case)) if looks else None
+    ran = SideOutcome(effective=make_effective(case)) if looks else None
     fields: dict[str, Any] = {
         "case": case,
         "recipe": make_recipe(case.mode),
@@ -220,18 +209,18 @@ def make_compared(looks: Sequence[float] = (), fresh: Sequence[float] = (), **ch
         "head": ran,
         "pairs": [*make_pairs(looks), *make_pairs(fresh, fresh=True)],
     }
-    return Compared(**(fields | changes))
+    return CaseComparison(**(fields | changes))
 
 
-def make_side(torch: str = "2.14.1", **changes: Any) -> Side:
+def make_side(torch: str = "2.14.1", **changes: Any) -> EnvironmentSide:
     """An environment with this torch."""
     environment = make_environment(torch)
     packages = sorted(f"{name}=={version}" for name, version in environment.packages.items())
     fields = {"asked": f"torch=={torch}", "key": f"key of torch {torch}", "packages": packages}
-    return Side(**({**fields, "environment": environment} | changes))
+    return EnvironmentSide(**({**fields, "environment": environment} | changes))
 
 
-def make_comparison(cases: Sequence[Compared] = (), **changes: Any) -> Comparison:
+def make_comparison(cases: Sequence[CaseComparison] = (), **changes: Any) -> Comparison:
     """torch 2.14.1 against 2.15.0 on a box without a GPU."""
     fields: dict[str, Any] = {
         "run": "20261122-184512-3f9ac2",

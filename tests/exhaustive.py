@@ -4,7 +4,7 @@ For each size and limit every multiple of the granularity is tried in a fresh pr
 smallest on until two in a row do not fit; what fits into less memory is known to fit into more, and is not tried again.
 Then the search of ``python -m bench ceiling`` does the same from nothing. Last, every batch that fits is tried again,
 with random addresses, which says how near a peak can be foretold at all. ``tests/analysis/exhaustive.json`` is what
-came out on the machine that it names, and ``tests/analysis/test_ceiling.py`` holds the search against it.
+came out on the machine that it names, and ``tests/ceiling/test_batch_search.py`` holds the search against it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,23 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bench.analysis.ceiling import Search
-from bench.analysis.ceiling_of import edge, tried
 from bench.cases.case import Case
-from bench.cases.matrix import Planned
+from bench.cases.plan import PlannedRun
+from bench.ceiling.batch_search import Search
+from bench.ceiling.findings import attempts, edge
+from bench.ceiling.search import (
+    SearchRequest,
+    SearchResult,
+    held,
+    provide_data,
+    recipe,
+    run_probe,
+    search_largest_batch,
+)
+from bench.environments.interpreter import inspect
 from bench.machine.fingerprint import machine
 from bench.records.ceiling import Probe
-from bench.runner.ceiling import Found, Question, find, held, one, provide_data, recipe
-from bench.runner.interpreter import inspect
-from bench.runner.launcher import Spawning, open_launcher
+from bench.runner.launchers.local import SpawnLauncher, open_launcher
 
 GIB = 2**30
 ASKED = (("yolov8n", 160, 8, (2, 3, 4)), ("yolov8n", 320, 2, (2, 3, 4)), ("yolo11n", 320, 4, (4,)))
@@ -37,29 +45,29 @@ AMPLE = 8
 """GiB for what is tried once more, so that nothing ends it."""
 
 
-def step_by_step(question: Question, data: dict[str, Any], first: int) -> list[Probe]:
+def step_by_step(question: SearchRequest, data: dict[str, Any], first: int) -> list[Probe]:
     """Every batch from ``first`` on, until two in a row do not fit."""
     probes: list[Probe] = []
     interpreter = inspect()
     batch = first
     while batch <= question.most and (len(probes) < 2 or any(probe.fits for probe in probes[-2:])):
         case = replace(question.case, mode="train", batch=batch)
-        planned = Planned(case, recipe(question))
+        planned = PlannedRun(case, recipe(question))
         with held("cpu", question.limit) as hold:
-            probe, _ = one(planned, data, Spawning(interpreter, False, hold.hold, alike=True), hold, probes)
+            probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.hold, alike=True), hold, probes)
         probes.append(probe)
         print(f"  {batch}: {probe.ended_by or probe.outcome.status.value} {probe.peak}", flush=True)
         batch += question.granularity
     return probes
 
 
-def once_more(question: Question, data: dict[str, Any], batches: list[int]) -> list[dict[str, Any]]:
+def once_more(question: SearchRequest, data: dict[str, Any], batches: list[int]) -> list[dict[str, Any]]:
     """The peak of each batch in a process of random addresses."""
     found, interpreter = [], inspect()
     for batch in batches:
-        planned = Planned(replace(question.case, mode="train", batch=batch), recipe(question))
+        planned = PlannedRun(replace(question.case, mode="train", batch=batch), recipe(question))
         with held("cpu", AMPLE * GIB) as hold:
-            probe, _ = one(planned, data, Spawning(interpreter, False, hold.hold), hold, [])
+            probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.hold), hold, [])
         print(f"  {batch}, random addresses: {probe.peak}", flush=True)
         found.append({"batch": batch, "peak": probe.peak})
     return found
@@ -86,15 +94,17 @@ def main(file: Path) -> None:
         known, fitting = 0, []
         for limit in limits:
             case = Case("ceiling", model, "cpu", "off", 0, imgsz)
-            question = Question(case, granularity, MOST, limit * GIB)
+            question = SearchRequest(case, granularity, MOST, limit * GIB)
             launcher = open_launcher(interpreter)
             data = provide_data(question, launcher)
             print(f"{model}, {imgsz} px, {limit} GiB", flush=True)
             steps = step_by_step(question, data, known + granularity)
             fitting += [probe.batch for probe in steps if probe.fits]
             known = max(fitting, default=0)
-            search, seen = Search(granularity, MOST, float(limit * GIB)), Found()
-            find(question, data, interpreter, lambda p, s=search: s.next(tried(p)), lambda p: None, seen)  # type: ignore[misc]
+            search, seen = Search(granularity, MOST, float(limit * GIB)), SearchResult()
+            search_largest_batch(
+                question, data, interpreter, lambda p, s=search: s.next(attempts(p)), lambda p: None, seen
+            )  # type: ignore[misc]
             print(f"  step by step {known}, search {edge(search, seen.probes)}, {len(seen.probes)} probes", flush=True)
             found["ceilings"].append(
                 {

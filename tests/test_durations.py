@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.durations import about, parse_duration, parse_percent
-from bench.errors import WrongUse
+from bench.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,14 @@ def test_durations_as_people_write_them(text: str, seconds: float) -> None:
     "text", ["", " ", "m", "ten", "10 m", "1h 30m", "-5m", "+5m", "5d", "5M", "1,5h", ".5h", "5.h", "1e3", "0", "0h0m"]
 )
 def test_what_is_no_duration_is_refused_with_one_sentence(text: str) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         parse_duration(text)
     assert str(refused.value).startswith(f"{text!r} is no duration: ")
     assert str(refused.value).endswith(".")
 
 
 def test_more_seconds_than_a_float_holds() -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         parse_duration("9" * 400)
 
 
@@ -69,7 +69,7 @@ def test_percentages_as_people_write_them(text: str, share: float) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "%", "0", "0.02", "-2%", "2%%", "two", "2 percent", "101%", "1e1", "nan"])
 def test_what_is_no_percentage_is_refused_with_one_sentence(text: str) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         parse_percent("precision", text)
     sentence = f"precision {text!r} is not allowed: write a percentage from 0.1% to 100%, such as 2%."
     assert str(refused.value) == sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.sizes import exact, parse_bytes, shown
 
 
@@ -29,7 +29,7 @@ def test_a_size(text: str, size: int) -> None:
     ],
 )
 def test_what_is_none(text: str, sentence: str) -> None:
-    with pytest.raises(WrongUse, match=sentence):
+    with pytest.raises(UsageError, match=sentence):
         parse_bytes("memory-limit", text)
 
 

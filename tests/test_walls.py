@@ -152,13 +152,13 @@ def test_nobody_but_the_worker_imports_what_is_measured(path: Path) -> None:
 def test_data_flows_from_top_to_bottom(path: Path) -> None:
     forbidden = [f"bench.{floor}" for floor in BELOW[name_of(path).split("/")[0]]]
     faces = [
+        "bench.cli.app",
         "bench.cli",
-        "bench.commands",
         "bench.conftest",
-        "bench.face",
-        "bench.progress",
-        "bench.replay",
-        "bench.request",
+        "bench.pytest_plugin.session",
+        "bench.pytest_plugin.progress",
+        "bench.pytest_plugin.benchmark_bridge",
+        "bench.pytest_plugin.options",
     ]
     found = imports_of(path)
     assert [name for name in found if any(within(name, other) for other in forbidden + faces)] == []
@@ -177,7 +177,7 @@ def test_nobody_prints_but_the_faces(path: Path) -> None:
 def test_collecting_imports_neither_torch_nor_ultralytics() -> None:
     code = (
         "import sys\n"
-        "import bench.conftest, bench.request, bench.progress, bench.cli\n"
+        "import bench.conftest, bench.pytest_plugin.options, bench.pytest_plugin.progress, bench.cli.app\n"
         "import bench.records.store, bench.runner.run, bench.analysis.table\n"
         "assert not {'torch', 'ultralytics'} & set(sys.modules), 'imported'\n"
     )

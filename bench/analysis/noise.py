@@ -10,8 +10,8 @@ from datetime import datetime
 
 import numpy as np
 
-from bench.analysis.table import measured_of
-from bench.analysis.uncertainty import half_width, spread, student
+from bench.analysis.intervals import half_width, stdev, t_quantile
+from bench.analysis.table import measured_only
 from bench.cases import Case
 from bench.records.calibration import ENOUGH_PAIRS, Calibration, Lockstep
 from bench.records.comparison import Comparison
@@ -26,30 +26,30 @@ LOOKS = (4, 8, 12)
 LOOK_CONFIDENCE = 1 - 0.0221
 """Confidence of one such look, so that all three together are wrong in one of twenty cases."""
 
-UNKNOWN_MARGIN = 0.03
+DEFAULT_MARGIN = 0.03
 """A difference that counts as none where nobody knows what this machine can tell apart."""
 
 LEAST_MARGIN = 0.01
 """However quiet a machine: two builds of one and the same source differ by as much."""
 
-ROOM = 1.5
+MARGIN_FACTOR = 1.5
 """The margin over half the width of the interval of eight pairs: that interval then lies inside it, mostly."""
 
 
-def smallest_difference(pair_sd: float, pairs: int) -> float:
+def half_width_for(pair_sd: float, pairs: int) -> float:
     """Half the width of the interval of so many pairs; a true difference of that size is found in half of all cases.
 
     Args:
         pair_sd: standard deviation of the logarithm of the ratio within a pair of processes.
         pairs: how many there are.
     """
-    return student(pairs - 1, LOOK_CONFIDENCE) * pair_sd / math.sqrt(pairs)
+    return t_quantile(pairs - 1, LOOK_CONFIDENCE) * pair_sd / math.sqrt(pairs)
 
 
 def calibrations(records: Sequence[Record]) -> list[Calibration]:
     """The noise of every case of a calibration of which enough processes were measured undisturbed."""
-    cases = dict.fromkeys(record.case for record in measured_of(records))
-    found = [calibration([record for record in measured_of(records) if record.case == case]) for case in cases]
+    cases = dict.fromkeys(record.case for record in measured_only(records))
+    found = [calibration([record for record in measured_only(records) if record.case == case]) for case in cases]
     return [one for one in found if one is not None]
 
 
@@ -77,7 +77,7 @@ def calibration(processes: Sequence[Record]) -> Calibration | None:
         calibrated=calm[-1].started,
         torch=calm[0].environment.label("torch"),
         ultralytics=calm[0].environment.label("ultralytics"),
-        sd=spread(logs),
+        sd=stdev(logs),
         processes=len(logs),
         disturbed=len(processes) - len(calm),
         # Of neighbours alone, so that a drift over the run is not in it, as it is not in a comparison by pairs.
@@ -122,7 +122,7 @@ def drift(processes: Sequence[Record], logs: Sequence[float]) -> tuple[float, fl
     free = len(values) - 2
     residual = values - slope * centred
     error = math.sqrt(float(residual @ residual) / free / energy) if free > 0 else None
-    return slope * length, None if error is None else student(free) * error * length
+    return slope * length, None if error is None else t_quantile(free) * error * length
 
 
 def lockstep(comparison: Comparison) -> list[Lockstep]:
@@ -142,7 +142,7 @@ def lockstep(comparison: Comparison) -> list[Lockstep]:
                 calibrated=calm[-1].started,
                 torch=comparison.base.environment.label("torch"),
                 ultralytics=comparison.base.environment.label("ultralytics"),
-                sd=spread([pair.log for pair in calm]),
+                sd=stdev([pair.log for pair in calm]),
                 pairs=len(calm),
                 slot=statistics.fmean(seconds),
                 slot_half=half_width(seconds),
@@ -164,12 +164,12 @@ def default_margin(cases: Sequence[Case], known: Sequence[Lockstep]) -> tuple[fl
     found = {(one.device, one.mode): one for one in known if one.pairs >= ENOUGH_PAIRS}
     own = [found.get((case.device, case.mode)) for case in cases]
     if not own or any(one is None for one in own):
-        return UNKNOWN_MARGIN, "this machine is not calibrated for it: python -m bench calibrate"
+        return DEFAULT_MARGIN, "this machine is not calibrated for it: python -m bench calibrate"
     worst = max((one for one in own if one is not None), key=lambda one: one.sd)
     return margin_of(worst), f"calibrated {worst.calibrated[:10]}"
 
 
 def margin_of(known: Lockstep) -> float:
     """A difference that counts as none for a device and a mode, as a share."""
-    seen = math.expm1(ROOM * smallest_difference(known.sd, LOOKS[1]))
+    seen = math.expm1(MARGIN_FACTOR * half_width_for(known.sd, LOOKS[1]))
     return max(math.ceil(seen * 1000) / 1000, LEAST_MARGIN)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.intervals import weaker_kind
 from bench.analysis.metrics import SHARE, Metric
-from bench.analysis.table import ALIKE, AXES
-from bench.analysis.uncertainty import weaker
+from bench.analysis.table import AXES, COMPARABLE_KEYS
 from bench.cases.axes import device_names, ranks
 
 EFFICIENCY = Metric("efficiency", "Scaling efficiency", SHARE, "higher")
@@ -60,7 +60,7 @@ def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in (*AXES, *ALIKE))
+    return tuple(row[name] for name in (*AXES, *COMPARABLE_KEYS))
 
 
 def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dic
         "efficiency": efficiency,
         "efficiency_low": efficiency / math.exp(half),
         "efficiency_high": efficiency * math.exp(half),
-        "interval": weaker(row["interval"], one["interval"]),
+        "interval": weaker_kind(row["interval"], one["interval"]),
     }
 
 

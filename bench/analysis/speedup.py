@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.marks import DISTURBED, kinds
-from bench.analysis.table import ALIKE, AXES, SAME
-from bench.analysis.uncertainty import weaker
+from bench.analysis.flags import INTERFERED, kinds
+from bench.analysis.intervals import weaker_kind
+from bench.analysis.table import AXES, COMPARABLE_KEYS, GROUP_KEYS
 from bench.cases.axes import AXES as PARSERS
 from bench.cases.model_labels import is_called
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.record import Record
 
 
@@ -24,7 +24,7 @@ def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
         if name not in PARSERS or not value:
-            raise WrongUse(f"{option} {part.strip()!r}: write axis=value, with one of {', '.join(PARSERS)}.")
+            raise UsageError(f"{option} {part.strip()!r}: write axis=value, with one of {', '.join(PARSERS)}.")
         chosen[name] = _model(value) if name == "model" else PARSERS[name].parse(value)
     return chosen
 
@@ -80,7 +80,7 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     measured = table[table["status"] == "measured"]
     if not baseline or measured.empty:
         return pd.DataFrame(columns=columns)
-    keys = [axis for axis in AXES if axis not in baseline] + list(SAME if "mode" in baseline else ALIKE)
+    keys = [axis for axis in AXES if axis not in baseline] + list(GROUP_KEYS if "mode" in baseline else COMPARABLE_KEYS)
     is_base = pd.Series(True, index=measured.index)
     for axis, value in baseline.items():
         is_base &= measured[axis] == value
@@ -89,9 +89,9 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     both = measured[~is_base].merge(base, on=keys, suffixes=("", "_base"))
     both["speedup"] = both["images_per_second"] / both["images_per_second_base"]
     both["disturbed"] = [
-        DISTURBED in kinds(f"{a}; {b}") for a, b in zip(both["marks"], both["marks_base"], strict=True)
+        INTERFERED in kinds(f"{a}; {b}") for a, b in zip(both["marks"], both["marks_base"], strict=True)
     ]
-    both["interval"] = [weaker(a, b) for a, b in zip(both["interval"], both["interval_base"], strict=True)]
+    both["interval"] = [weaker_kind(a, b) for a, b in zip(both["interval"], both["interval_base"], strict=True)]
     both["baseline_images_per_second"] = both["images_per_second_base"]
     half = (both[f"{figures[2]}"] / both[figures[1]]).map(_half_log) ** 2
     half = (half + (both[f"{figures[2]}_base"] / both[f"{figures[1]}_base"]).map(_half_log) ** 2) ** 0.5

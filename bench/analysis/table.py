@@ -14,11 +14,11 @@ import msgspec
 import pandas as pd
 
 from bench import cases
-from bench.analysis.ceiling_of import ending
-from bench.analysis.marks import data_wait_share, failed, marks, phase_seconds
+from bench.analysis.flags import data_wait_share, failed, flags_of, phase_seconds
+from bench.analysis.intervals import ci_between_processes, rate_of, stdev
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
-from bench.analysis.uncertainty import between, rate_of, spread
 from bench.cases import Recipe
+from bench.ceiling.findings import format_stop_reason
 from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
 from bench.records.store import without_collecting
@@ -118,10 +118,10 @@ MADE = "coco-like"
 PHASES = ("preprocess", "forward", "backward", "optimizer")
 """Parts of a training step of which the table has the shares, as :attr:`Record.phases` names them."""
 
-SAME = ("machine", "torch", "ultralytics", "setup")
+GROUP_KEYS = ("machine", "torch", "ultralytics", "setup")
 """Columns on which all rows agree that stand together, whatever their mode."""
 
-ALIKE = (*SAME, "pins")
+COMPARABLE_KEYS = (*GROUP_KEYS, "pins")
 """Columns on which two rows have to agree before one stands for the other, or is divided by it."""
 
 MEMORY_ORDER = ("allocated", "process")
@@ -167,12 +167,12 @@ def pins(recipe: Recipe) -> str:
     return hashlib.sha256(msgspec.json.encode(recipe.pins, order="sorted")).hexdigest()[:8]
 
 
-def measured_of(records: Iterable[Record]) -> list[Record]:
+def measured_only(records: Iterable[Record]) -> list[Record]:
     """Those that have a figure."""
     return [record for record in records if record.outcome.status.value == "measured" and record.steps is not None]
 
 
-def one_case(record: Record) -> Hashable:
+def case_key(record: Record) -> Hashable:
     """What the processes of one case in one run have in common: recipe, machine and software too; not yet the data."""
     software = record.environment.fingerprint
     return record.run, record.case, record.recipe.fingerprint, record.machine.fingerprint, software
@@ -188,10 +188,10 @@ def by_case(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
     first: dict[Hashable, str] = {}
     for record in every:
         if record.data is not None:
-            first.setdefault(one_case(record), record.data.fingerprint)
+            first.setdefault(case_key(record), record.data.fingerprint)
     found: dict[Hashable, dict[int, tuple[int, Record]]] = {}
     for place, record in enumerate(every):
-        case = one_case(record)
+        case = case_key(record)
         data = first.get(case) if record.data is None else record.data.fingerprint
         found.setdefault((case, data), {})[record.process] = place, record
     return [[processes[number] for number in sorted(processes)] for processes in found.values()]
@@ -199,8 +199,8 @@ def by_case(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
 
 def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
     """The row of a case, from the records of its processes in one run."""
-    measured = measured_of(processes)
-    others = [record for record in processes if not measured_of([record])]
+    measured = measured_only(processes)
+    others = [record for record in processes if not measured_only([record])]
     record = (measured or others)[0]
     case = record.case
     cells: dict[str, Any] = {
@@ -249,14 +249,14 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
         "images_per_second_high": rate.high,
         "interval": interval,
         "processes": len(measured),
-        "process_sd": spread([math.log(r.steps.images_per_second) for r in measured if r.steps])
+        "process_sd": stdev([math.log(r.steps.images_per_second) for r in measured if r.steps])
         if len(measured) > 1
         else None,
-        "marks": "; ".join(marks(measured, others)),
+        "marks": "; ".join(flags_of(measured, others)),
         "seconds_per_epoch": epoch.point,
         "seconds_per_epoch_low": epoch.low,
         "seconds_per_epoch_high": epoch.high,
-        "step_seconds": between([record.steps.step_seconds for record in measured if record.steps]).point,
+        "step_seconds": ci_between_processes([record.steps.step_seconds for record in measured if record.steps]).point,
         "data_wait_share": _mean(measured, data_wait_share),
         **{f"{name}_share": _mean(measured, functools.partial(_share, name)) for name in PHASES},
         "forward_images_per_second": _forward(measured),
@@ -314,7 +314,7 @@ def _forward(records: Sequence[Record]) -> float | None:
         for record in records
         if record.case.mode != "train" and record.steps is not None and (seconds := phase_seconds(record, "forward"))
     ]
-    return between(rates).point if rates else None
+    return ci_between_processes(rates).point if rates else None
 
 
 def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> pd.DataFrame:
@@ -373,7 +373,7 @@ def _ceiling_row(found: Ceiling) -> dict[str, Any]:
         "model": case.model_label,
         "status": found.outcome.status.value,
         "reason": found.outcome.reason,
-        "marks": "; ".join(filter(None, (within, ending(found)))),
+        "marks": "; ".join(filter(None, (within, format_stop_reason(found)))),
         "processes": len(found.probes),
         "peak_memory_bytes": peak.bytes if peak else None,
         "peak_memory_how": peak.how if peak else None,
@@ -393,15 +393,15 @@ def _ceiling_row(found: Ceiling) -> dict[str, Any]:
 
 def measured_places(case: Sequence[tuple[int, Record]]) -> list[int]:
     """Places of the measured processes of a case."""
-    return [place for place, record in case if measured_of([record])]
+    return [place for place, record in case if measured_only([record])]
 
 
-def latest(table: pd.DataFrame) -> pd.DataFrame:
-    """One row of every case in every setting (:data:`ALIKE`), for plots and pivots.
+def newest_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """One row of every case in every setting (:data:`COMPARABLE_KEYS`), for plots and pivots.
 
     It is the newest measured row of the case, or the newest where none was measured; older rows are not averaged with
     it, and how well it is known does not matter.
     """
-    keys = [*ALIKE, *AXES]
+    keys = [*COMPARABLE_KEYS, *AXES]
     order = table.assign(measured=table["status"] == "measured").sort_values(["measured", "started"], kind="stable")
     return table.loc[order.groupby(keys, sort=False, dropna=False).tail(1).index].sort_index()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.analysis.uncertainty import Interval
+from bench.analysis.intervals import Interval
 
 COCO_TRAIN_IMAGES = 118_287
 """Images of COCO train2017, the epoch that everyone quotes."""

@@ -14,7 +14,7 @@ import msgspec
 
 from bench.cases import model_file
 from bench.cases.model_file import DESCRIPTIONS, EXPORTED, WEIGHTS
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.text import is_shown
 
 MODES = ("train", "predict")
@@ -34,7 +34,7 @@ LONGEST_NAME = 100
 def parse_mode(text: str) -> str:
     """``train`` or ``predict``."""
     if text not in MODES:
-        raise WrongUse(f"mode {text!r} is unknown: use {' or '.join(MODES)}.")
+        raise UsageError(f"mode {text!r} is unknown: use {' or '.join(MODES)}.")
     return text
 
 
@@ -47,10 +47,10 @@ def parse_device(text: str) -> str:
     whole = MACHINES.fullmatch(text.lower())
     parts = [DEVICE.fullmatch(part) for part in whole["devices"].split("+")] if whole else [None]
     if not all(parts):
-        raise WrongUse(f"device {text!r} is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1.")
+        raise UsageError(f"device {text!r} is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1.")
     names = [part["name"] or str(int(part["index"] or 0)) for part in parts if part]
     if len({device_kind(name) for name in names}) > 1:
-        raise WrongUse(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
+        raise UsageError(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
     count = f"{whole['machines']}x" if whole and whole["machines"] else ""
     return count + "+".join(names)
 
@@ -58,14 +58,14 @@ def parse_device(text: str) -> str:
 def parse_amp(text: str) -> str:
     """``off``, ``on`` or ``bf16``."""
     if text not in PRECISIONS:
-        raise WrongUse(f"amp {text!r} is unknown: use {', '.join(PRECISIONS)}.")
+        raise UsageError(f"amp {text!r} is unknown: use {', '.join(PRECISIONS)}.")
     return text
 
 
 def _whole(name: str, least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise WrongUse(f"{name} {text!r} is not allowed: use a whole number from {least} to {most}.")
+            raise UsageError(f"{name} {text!r} is not allowed: use a whole number from {least} to {most}.")
         return int(text)
 
     return parse
@@ -83,11 +83,11 @@ def nameable(what: str, path: str) -> str:
         encoding = sys.getfilesystemencoding()
         remedy = "rename it, or make a link to it" if encoding == "utf-8" else "set LC_ALL=C.UTF-8"
         shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
-        raise WrongUse(
+        raise UsageError(
             f"{what} '{shown}': its name is not valid {encoding}, so no record can hold it: {remedy}."
         ) from None
     if not is_shown(path):
-        raise WrongUse(f"{what} {path!r}: its name has control characters: rename it, or make a link to it.")
+        raise UsageError(f"{what} {path!r}: its name has control characters: rename it, or make a link to it.")
     return path
 
 
@@ -96,25 +96,25 @@ def parse_model(text: str) -> str:
     path = Path(text)
     nameable("model", text)
     if len(path.name) > LONGEST_NAME:
-        raise WrongUse(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
+        raise UsageError(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
     if "://" in text or text.startswith("ul:/"):
-        raise WrongUse(f"model {text!r}: nothing is fetched from an address: get the file, and name it by its path.")
+        raise UsageError(f"model {text!r}: nothing is fetched from an address: get the file, and name it by its path.")
     named = path.name == text  # without a folder: a model of Ultralytics, unless a file of such a name is there
     if _exists(path) and (not named or path.suffix.lower() in (*WEIGHTS, *DESCRIPTIONS, *EXPORTED)):
         model_file.check(text, path)
         whole = str(path.resolve())  # a link may stand for a name that cannot be shown
         return whole if is_shown(whole) else nameable("model", os.path.abspath(path))
     if not named or path.suffix == ".yml" or path.is_symlink():
-        raise WrongUse(f"model {text!r}: there is no such file.")
+        raise UsageError(f"model {text!r}: there is no such file.")
     if path.is_dir():
         model_file.check(text, path)
     if path.suffix.lower() in EXPORTED:
-        raise WrongUse(
+        raise UsageError(
             f"model {text!r}: there is no such file; exported models cannot be measured yet: name the .pt file."
         )
     name = text.removesuffix(".yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise WrongUse(f"model {text!r} is no model name: use one such as yolov8n, or a .pt or .yaml file.")
+        raise UsageError(f"model {text!r} is no model name: use one such as yolov8n, or a .pt or .yaml file.")
     return name
 
 
@@ -131,7 +131,7 @@ class Axis(msgspec.Struct, frozen=True):
     Attributes:
         name: field of :class:`~bench.cases.case.Case`, and the option ``--name``.
         title: heading in tables and plots.
-        parse: text to value; raises :class:`~bench.errors.WrongUse` with one sentence.
+        parse: text to value; raises :class:`~bench.errors.UsageError` with one sentence.
         help: what the option's help says.
     """
 
@@ -159,9 +159,9 @@ def parse_values(axis: Axis, text: str) -> list[Any]:
     parts = split_files(text) if axis.name == "model" else text.split(",")
     values = [axis.parse(part.strip()) for part in parts if part.strip()]
     if not values:
-        raise WrongUse(f"--{axis.name} needs at least one value: {axis.help}.")
+        raise UsageError(f"--{axis.name} needs at least one value: {axis.help}.")
     if axis.name == "device" and all(map(named_twice, values)):  # else each ends its own cases
-        raise WrongUse(named_twice(values[0]))
+        raise UsageError(named_twice(values[0]))
     return list(dict.fromkeys(values))
 
 

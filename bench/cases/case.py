@@ -10,7 +10,7 @@ import msgspec
 
 from bench.cases import model_labels
 from bench.cases.axes import AXES, LONGEST_NAME, PRECISIONS, device_kind, parse_device
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.text import is_shown
 
 ID = re.compile(r"([a-z][a-z_]*)-(.+)-([a-z0-9+]+)-([a-z0-9]+)-b([0-9]+)-i([0-9]+)")
@@ -81,7 +81,7 @@ def check(case: Case) -> None:
         raise ValueError("case: a batch or a size that is none")
     try:
         parse_device(case.device)
-    except WrongUse:
+    except UsageError:
         raise ValueError("case: a device that is none") from None
 
 
@@ -101,10 +101,10 @@ def parse_case(text: str) -> Case:
     found = ID.fullmatch(text.strip())
     precisions = {precision: amp for amp, precision in PRECISIONS.items()}
     if not found or found[4] not in precisions:
-        raise WrongUse(f"case {text!r} is no id of a case: write one such as train-yolov8n-cpu-fp32-b4-i160.")
+        raise UsageError(f"case {text!r} is no id of a case: write one such as train-yolov8n-cpu-fp32-b4-i160.")
     mode, model, device, precision, batch, imgsz = found.groups()
     if re.fullmatch(r".+\.(pt|ya?ml)_[0-9a-f]{6}", model):
-        raise WrongUse(f"case {text!r} is of a model file: name the file with --model, and the rest by options too.")
+        raise UsageError(f"case {text!r} is of a model file: name the file with --model, and the rest by options too.")
     values = {"mode": mode, "model": model, "device": device, "amp": precisions[precision]}
     return Case(
         **{name: AXES[name].parse(value) for name, value in (*values.items(), ("batch", batch), ("imgsz", imgsz))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 
 WEIGHTS, DESCRIPTIONS = (".pt",), (".yaml", ".yml")
 
@@ -56,7 +56,7 @@ def check(text: str, path: Path) -> None:
     """
     trouble = _trouble(path)
     if trouble:
-        raise WrongUse(f"model {text!r}: {trouble}.")
+        raise UsageError(f"model {text!r}: {trouble}.")
 
 
 def _trouble(path: Path) -> str:

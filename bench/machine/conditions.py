@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from bench.machine.asked import told
 from bench.machine.limits import limits
+from bench.machine.reading import try_read
 from bench.records.record import Conditions
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -24,12 +24,12 @@ def conditions(variables: Mapping[str, str] | None = None) -> Conditions:
         variables: of the environment that change speed; None where nobody asked the interpreter that is measured.
     """
     return Conditions(
-        load=told(load),
-        memory_available_bytes=told(lambda: psutil.virtual_memory().available),
-        swap_used_bytes=told(lambda: psutil.swap_memory().used),
-        on_battery=told(on_battery),
-        governor=told(lambda: GOVERNOR.read_text(encoding="utf-8").strip()),
-        limits=told(limits),
+        load=try_read(load),
+        memory_available_bytes=try_read(lambda: psutil.virtual_memory().available),
+        swap_used_bytes=try_read(lambda: psutil.swap_memory().used),
+        on_battery=try_read(on_battery),
+        governor=try_read(lambda: GOVERNOR.read_text(encoding="utf-8").strip()),
+        limits=try_read(limits),
         variables=None if variables is None else dict(variables),
     )
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from bench.machine.asked import told
 from bench.machine.limits import memory_bytes, processors
+from bench.machine.reading import try_read
 from bench.records.record import Machine
 
 
@@ -31,10 +31,10 @@ def cpu_name() -> str:
         name = _sysctl("machdep.cpu.brand_string")
         if name:
             return name
-    for line in (told(lambda: Path("/proc/cpuinfo").read_text(encoding="utf-8")) or "").splitlines():
+    for line in (try_read(lambda: Path("/proc/cpuinfo").read_text(encoding="utf-8")) or "").splitlines():
         if line.startswith("model name") and (words := line.partition(":")[2].split()):
             return " ".join(words)
-    return told(_slow_cpu_name) or platform.machine() or "unknown CPU"
+    return try_read(_slow_cpu_name) or platform.machine() or "unknown CPU"
 
 
 def _slow_cpu_name() -> str:
@@ -63,7 +63,7 @@ def nvidia_gpus() -> tuple[tuple[str, int], ...]:
     except Exception:
         return ()
     finally:
-        told(pynvml.nvmlShutdown)
+        try_read(pynvml.nvmlShutdown)
 
 
 def devices() -> list[str]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psutil
 
-from bench.machine.asked import told
+from bench.machine.reading import try_read
 from bench.records.record import Limits
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -28,12 +28,12 @@ def limits() -> Limits:
     What the system does not tell, and what is no less than the machine has, counts as no limit.
     """
     return Limits(
-        cpu_quota=_below(told(cpu_quota, CGROUP, PROC), processors()),
-        processors=told(bound_to),
-        memory_nodes=told(bound_to_nodes, PROC, NODES),
-        memory_bytes=_below(told(memory_limit, CGROUP, PROC), memory_bytes() or UNLIMITED),
-        address_space_bytes=told(shell_limit, resource.RLIMIT_AS),
-        data_bytes=told(shell_limit, resource.RLIMIT_DATA),
+        cpu_quota=_below(try_read(cpu_quota, CGROUP, PROC), processors()),
+        processors=try_read(bound_to),
+        memory_nodes=try_read(bound_to_nodes, PROC, NODES),
+        memory_bytes=_below(try_read(memory_limit, CGROUP, PROC), memory_bytes() or UNLIMITED),
+        address_space_bytes=try_read(shell_limit, resource.RLIMIT_AS),
+        data_bytes=try_read(shell_limit, resource.RLIMIT_DATA),
     )
 
 
@@ -51,18 +51,18 @@ def bound_to() -> list[int] | None:
 
 def processors() -> int:
     """How many processors the machine has online; 1 where it does not tell."""
-    return told(lambda: psutil.cpu_count() or 1) or 1
+    return try_read(lambda: psutil.cpu_count() or 1) or 1
 
 
 def memory_bytes() -> int:
     """Bytes of memory of this machine; 0 where the system does not tell."""
-    found = told(lambda: psutil.virtual_memory().total)
-    return found or told(lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) or 0
+    found = try_read(lambda: psutil.virtual_memory().total)
+    return found or try_read(lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) or 0
 
 
 def usable_processors() -> int:
     """How many of them this process may use."""
-    bound = told(bound_to)
+    bound = try_read(bound_to)
     return len(bound) if bound else processors()
 
 

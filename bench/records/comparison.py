@@ -13,8 +13,8 @@ import msgspec
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
 from bench.records import migrations
-from bench.records.neighbours import log_ratio
 from bench.records.outcome import Outcome, Status
+from bench.records.paired import paired_log_ratio
 from bench.records.record import Conditions, Environment, Machine, Memory, Phase, Steps
 
 SCHEMA = migrations.NEWEST[migrations.COMPARISON]
@@ -28,7 +28,7 @@ LARGEST = 10.0
 """A share that no margin reaches."""
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """What one process of a pair measured.
 
     Attributes:
@@ -74,8 +74,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     started: str
     head_first: bool
-    base: Measured
-    head: Measured
+    base: Measurement
+    head: Measurement
     fresh: bool = False
     lockstep: bool = True
     processors: list[int] = []
@@ -93,12 +93,12 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def log(self) -> float:
-        """The same from steps that ran one beside the other, where there are such (:func:`log_ratio`)."""
-        found = log_ratio(self.base.steps, self.head.steps) if self.turn == 1 else None
+        """The same from steps that ran one beside the other, where there are such (:func:`paired_log_ratio`)."""
+        found = paired_log_ratio(self.base.steps, self.head.steps) if self.turn == 1 else None
         return self.whole if found is None else found
 
 
-class Side(msgspec.Struct, frozen=True, kw_only=True):
+class EnvironmentSide(msgspec.Struct, frozen=True, kw_only=True):
     """One of the two environments.
 
     Attributes:
@@ -114,14 +114,14 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
 
 
-class Ran(msgspec.Struct, frozen=True, kw_only=True):
+class SideOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a case on one side."""
 
     outcome: Outcome = Outcome(Status.MEASURED)
     effective: dict[str, Any] = {}
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The steps of a process: of its warm-up, from one optimizer step to the next in its window, and of its window."""
 
     warmup_steps: int
@@ -129,7 +129,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     window_steps: int
 
 
-class Compared(msgspec.Struct, kw_only=True):
+class CaseComparison(msgspec.Struct, kw_only=True):
     """One case on both sides.
 
     Attributes:
@@ -144,10 +144,10 @@ class Compared(msgspec.Struct, kw_only=True):
 
     case: Case
     recipe: Recipe
-    base: Ran | None = None
-    head: Ran | None = None
+    base: SideOutcome | None = None
+    head: SideOutcome | None = None
     pairs: list[Pair] = []
-    plan: Plan | None = None
+    plan: StepPlan | None = None
     alone: str = ""
     trouble: str = ""
 
@@ -188,13 +188,13 @@ class Comparison(msgspec.Struct, kw_only=True):
     started: str
     machine: Machine
     conditions: Conditions = Conditions()
-    base: Side
-    head: Side
+    base: EnvironmentSide
+    head: EnvironmentSide
     newer: str = ""
     margin: float
     margin_from: str
     memory_margin: float
-    cases: list[Compared]
+    cases: list[CaseComparison]
     seconds: float = 0.0
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
 from bench.cases.fingerprints import digest
-from bench.cases.matrix import process_name
+from bench.cases.plan import process_name
 from bench.records import migrations
 from bench.records.outcome import Outcome
 

@@ -9,13 +9,13 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from bench.machine.doctor import Row, State
+from bench.machine.doctor import Check, State
 from bench.text import cleaned
 
 COLOURS = {State.USABLE: "green", State.LIMITED: "yellow", State.UNUSABLE: "dim"}
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[Check]) -> Table:
     """A line a row, with what to do below what was found."""
     shown = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for row in rows:
@@ -25,6 +25,6 @@ def table(rows: Sequence[Row]) -> Table:
     return shown
 
 
-def as_json(rows: Sequence[Row]) -> str:
+def as_json(rows: Sequence[Check]) -> str:
     """A list of objects ``what, state, found, advice``."""
     return json.dumps(cleaned(msgspec.to_builtins(rows)), ensure_ascii=False, indent=2)

@@ -11,7 +11,7 @@ import json
 import pandas as pd
 
 from bench.analysis.metrics import RATE
-from bench.analysis.table import latest
+from bench.analysis.table import newest_rows
 from bench.report import labels
 
 
@@ -21,7 +21,7 @@ def render(table: pd.DataFrame) -> str:
     A case has one entry for each machine and recipe, whatever versions measured it: its name stays the same over
     upgrades, since that is what a history is of.
     """
-    measured = latest(table[table["mode"] != "ceiling"])
+    measured = newest_rows(table[table["mode"] != "ceiling"])
     newest = measured[measured["status"] == "measured"].sort_values("started", kind="stable")
     rows = {_name(row): row for row in labels.rows(newest)}
     return (

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.marks import LEGEND, kinds
+from bench.analysis.flags import LEGEND, kinds
+from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
-from bench.analysis.uncertainty import BETWEEN, WIDENED, WITHIN
 from bench.cases.axes import AXES, MODES, PRECISIONS
 from bench.records.record import Machine
 from bench.text import clean

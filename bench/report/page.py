@@ -10,11 +10,11 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from bench.errors import NothingMeasured, WrongUse
+from bench.errors import NothingMeasured, UsageError
 from bench.records.store import write_whole
-from bench.report import gha, labels, tables, view
+from bench.report import context, gha, labels, tables
+from bench.report.context import Inputs
 from bench.report.plots import Plot
-from bench.report.view import Inputs
 from bench.text import encode
 
 __all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "gather", "parse_formats", "save", "write"]
@@ -44,7 +44,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
         if name not in FORMATS:
-            raise WrongUse(f"format {name!r} is unknown: use {', '.join(FORMATS)}.")
+            raise UsageError(f"format {name!r} is unknown: use {', '.join(FORMATS)}.")
     return names or USUAL
 
 
@@ -53,7 +53,7 @@ def write(inputs: Inputs, output: Path, formats: Sequence[str] = USUAL) -> Path:
     return save(gather(inputs), output, formats)
 
 
-def gather(inputs: Inputs) -> view.PageView:
+def gather(inputs: Inputs) -> context.PageView:
     """What the page shows.
 
     Args:
@@ -66,10 +66,10 @@ def gather(inputs: Inputs) -> view.PageView:
         raise NothingMeasured(
             "There is no record to report: measure something first, with pytest bench/ --benchmark-only."
         )
-    return view.page(inputs)
+    return context.page(inputs)
 
 
-def save(page: view.PageView, output: Path, formats: Sequence[str] = USUAL) -> Path:
+def save(page: context.PageView, output: Path, formats: Sequence[str] = USUAL) -> Path:
     """Write the report into a folder, which is made where it does not exist.
 
     ``index.html`` is one file that needs no other. It is written last, so that where it is new, all of the report is.
@@ -92,11 +92,11 @@ def save(page: view.PageView, output: Path, formats: Sequence[str] = USUAL) -> P
             (output / name).parent.mkdir(exist_ok=True)
             write_whole(output / name, content)
     except OSError as error:
-        raise WrongUse(f"the report cannot be written to {output}: {error.strerror or error}.") from error
+        raise UsageError(f"the report cannot be written to {output}: {error.strerror or error}.") from error
     return output / list(files)[-1]
 
 
-def _files(page: view.PageView, formats: Sequence[str]) -> dict[str, bytes]:
+def _files(page: context.PageView, formats: Sequence[str]) -> dict[str, bytes]:
     """All files of the report by their path within its folder, in the order in which they are written."""
     kinds = [kind for kind in ("svg", "png") if kind in formats or (kind == "png" and "md" in formats)]
     files: dict[str, Callable[[], bytes]] = {
@@ -118,7 +118,7 @@ def _picture(plot: Plot, kind: str) -> bytes:
     return encode(plot.svg) if kind == "svg" else plot.png
 
 
-def html(page: view.PageView) -> str:
+def html(page: context.PageView) -> str:
     """The page as one HTML file."""
     environment = templates(autoescape=True)
     style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ def html(page: view.PageView) -> str:
     )
 
 
-def markdown(page: view.PageView) -> str:
+def markdown(page: context.PageView) -> str:
     """The page as Markdown, with pictures from ``plots/``."""
     environment = templates(autoescape=False)
     environment.filters["md"] = tables.escaped

@@ -11,7 +11,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from bench.analysis.metrics import METRICS
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.report import labels
 from bench.report.labels import NONE, there
 from bench.text import clean, cleaned
@@ -31,7 +31,7 @@ def render(frame: pd.DataFrame, format: str) -> str:
         WrongUse: for another format.
     """
     if format not in FORMATS:
-        raise WrongUse(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")
+        raise UsageError(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")
     return clean(FORMATS[format](frame))
 
 

@@ -13,21 +13,21 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.matrix import Planned, expand, profile
-from bench.errors import WrongUse
-from bench.machine.doctor import Row, State
-from bench.machine.software import Software
-from bench.machine.survey import Survey, survey
+from bench.cases.plan import PlannedRun, expand_grid, profile
+from bench.ceiling.search import probe_job
+from bench.environments.interpreter import Interpreter, ask, executable
+from bench.environments.origin import imported, origins, replaced
+from bench.environments.usable_folders import check_usable, problem
+from bench.environments.uv import find_uv
+from bench.errors import UsageError
+from bench.machine.doctor import Check, State
+from bench.machine.info import SystemInfo, system_info
+from bench.machine.interpreter_info import Software
+from bench.machine.paths import cache_folder
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment
-from bench.runner.ceiling import few_steps
-from bench.runner.interpreter import Interpreter, ask, executable
-from bench.runner.launcher import Launcher, open_launcher, scratch_folder
-from bench.runner.measure import NoData, find_data, run_job
-from bench.runner.origin import imported, origins, replaced
-from bench.runner.paths import cache_folder
-from bench.runner.usable import check_usable, trouble
-from bench.runner.uv import find_uv
+from bench.runner.launchers.local import Launcher, open_launcher, scratch_folder
+from bench.runner.measure import DatasetUnavailable, find_data, run_job
 
 DEEP_LIMIT = 120.0
 """Seconds that a few steps of training may take to warm up, and for their window."""
@@ -35,7 +35,7 @@ DEEP_LIMIT = 120.0
 PRECISIONS = ("off", "on", "bf16")
 
 
-def look(python: str) -> tuple[Survey, Software]:
+def look(python: str) -> tuple[SystemInfo, Software]:
     """This machine, and an interpreter (empty: the one that runs this); takes as long as importing torch.
 
     Raises:
@@ -45,20 +45,20 @@ def look(python: str) -> tuple[Survey, Software]:
     cache = None
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(told_by, path)
-        with contextlib.suppress(WrongUse):
+        with contextlib.suppress(UsageError):
             cache = cache_folder()
-        machine = survey(cache, low_power=low_power(), uv=uv_version(), cache_trouble=trouble())
+        machine = system_info(cache, low_power=low_power(), uv=uv_version(), cache_trouble=problem())
         return machine, asked.result()
 
 
 def told_by(path: str) -> Software:
-    """What an interpreter says of its torch; raises :class:`WrongUse` where it does not answer at all."""
+    """What an interpreter says of its torch; raises :class:`UsageError` where it does not answer at all."""
     try:
         found = ask(path, "doctor")
         if found["import_error"] and (why := replaced(imported(found["environment"]))):
             found["import_error"] += f"; {why.rstrip('.')}"
         return msgspec.convert({**found, "environment": labelled(found["environment"])}, Software)
-    except (WrongUse, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
+    except (UsageError, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
         facts = ask(path, "facts")
         return msgspec.convert({"environment": labelled(facts), "import_error": str(error)}, Software)
 
@@ -91,12 +91,12 @@ def uv_version() -> str | None:
     """``uv 0.13.9``; None where uv is not here."""
     try:
         command = find_uv()
-    except WrongUse:
+    except UsageError:
         return None
     return " ".join(said_by([*command, "--version"]).split()[:2]) or None
 
 
-def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Row]:
+def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Check]:
     """Train a few steps on each device in each precision, and say what really ran.
 
     Args:
@@ -109,28 +109,28 @@ def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Row]:
         for device in devices:
             for amp in PRECISIONS:
                 yield tried(launcher, device, amp)
-    except WrongUse as error:
-        yield Row("training", State.UNUSABLE, str(error))
+    except UsageError as error:
+        yield Check("training", State.UNUSABLE, str(error))
     finally:
         launcher.close()
 
 
-def tried(launcher: Launcher, device: str, amp: str) -> Row:
+def tried(launcher: Launcher, device: str, amp: str) -> Check:
     """One of them."""
     values: dict[str, list[Any]] = {"mode": ["train"], "model": ["yolov8n"], "amp": [amp], "batch": [2], "imgsz": [64]}
-    [planned] = expand(profile("smoke"), [device], values)
+    [planned] = expand_grid(profile("smoke"), [device], values)
     outcome = ended(launcher, planned)
     what = f"training on {device}, amp {amp}"
     if outcome.status is Status.MEASURED:
-        return Row(what, State.USABLE, "runs as asked")
-    return Row(what, State.UNUSABLE, f"{outcome.status.value.replace('_', ' ')}: {outcome.reason}")
+        return Check(what, State.USABLE, "runs as asked")
+    return Check(what, State.UNUSABLE, f"{outcome.status.value.replace('_', ' ')}: {outcome.reason}")
 
 
-def ended(launcher: Launcher, planned: Planned) -> Outcome:
+def ended(launcher: Launcher, planned: PlannedRun) -> Outcome:
     """How a case ends that is of no use but for that."""
     try:
         data = find_data(launcher, planned)
-    except NoData as error:
+    except DatasetUnavailable as error:
         return error.outcome
     with scratch_folder() as scratch:
-        return run_job(launcher, few_steps(planned, data, scratch), DEEP_LIMIT).outcome
+        return run_job(launcher, probe_job(planned, data, scratch), DEEP_LIMIT).outcome

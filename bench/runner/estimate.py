@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.cases import Case
-from bench.cases.matrix import Planned
+from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
 from bench.records import store
 from bench.records.record import Record
@@ -35,7 +35,7 @@ def work(case: Case) -> float:
 
 
 SHORT_CYCLE, SLACK = 6, 4 / 3
-"""As in ``bench/worker/stopwatch.py``: how windows are kept short where accumulation is long."""
+"""As in ``bench/worker/timing/stopwatch.py``: how windows are kept short where accumulation is long."""
 
 HISTORY_RUNS = 5
 """How many of the newest runs are looked at."""
@@ -59,11 +59,11 @@ class Estimator:
         if record.steps is not None and record.steps.window:
             self._rates[case.mode, case.device, case.amp].append(record.steps.step_seconds / work(case))
 
-    def knows(self, planned: Planned) -> bool:
+    def knows(self, planned: PlannedRun) -> bool:
         """Whether this very case was seen."""
         return (planned.case, planned.recipe.fingerprint) in self._seen
 
-    def seconds(self, planned: Planned) -> float:
+    def seconds(self, planned: PlannedRun) -> float:
         """Seconds that a case will take."""
         case, recipe = planned.case, planned.recipe
         if self.knows(planned):

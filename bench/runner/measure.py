@@ -11,20 +11,20 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.matrix import Planned
-from bench.errors import WrongUse
+from bench.cases.plan import PlannedRun
+from bench.environments import bytecode_cache, failure_causes
+from bench.environments.origin import replaced
+from bench.errors import UsageError
 from bench.machine.conditions import conditions
 from bench.machine.fingerprint import machine
+from bench.machine.paths import cache_folder, calibration_folder
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
-from bench.runner import causes, compiled
-from bench.runner.launcher import Launcher, scratch_folder
-from bench.runner.origin import replaced
-from bench.runner.paths import cache_folder, calibration_folder
-from bench.runner.several import Meeting, impossible, several
-from bench.runner.worker import Died, RanWild, Silent, Worker
+from bench.runner.launchers.local import Launcher, scratch_folder
+from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
+from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
 
 SETUP_LIMIT = 300.0
 """Seconds that set-up may take; scanning a large data set for the first time takes minutes."""
@@ -48,13 +48,13 @@ EXPLAINED = (Status.UNSUPPORTED, Status.OUT_OF_MEMORY)
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with what had come out of the worker until then; pytest would print an argument at length."""
 
-    def __init__(self, seen: Seen | None = None, record: Record | None = None) -> None:
+    def __init__(self, seen: WorkerResult | None = None, record: Record | None = None) -> None:
         super().__init__()
         self.seen = seen
         self.record = record
 
 
-class Seen(msgspec.Struct):
+class WorkerResult(msgspec.Struct):
     """What came out of a worker; ``died`` is the phase in which it ended without a word of its own, else empty."""
 
     outcome: Outcome
@@ -66,40 +66,44 @@ class Seen(msgspec.Struct):
     died: str = ""
 
 
-def run_job(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
+def run_job(
+    launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None
+) -> WorkerResult:
     """Run one job to its end; once more where broken compiled files in the cache were why it failed.
 
     Args and errors: see :func:`run_once`.
     """
     seen = run_once(launcher, job, phase_limit, setup_limit)
     said = f"{seen.outcome.reason}\n{seen.log}"
-    if seen.outcome.status.broken and compiled.forget(said, launcher.interpreter.path):
+    if seen.outcome.status.broken and bytecode_cache.forget(said, launcher.interpreter.path):
         seen = run_once(launcher, job, phase_limit, setup_limit)
     return seen
 
 
-def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None) -> Seen:
+def run_once(
+    launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None
+) -> WorkerResult:
     """Run one job to its end, whatever that is.
 
     Args:
         launcher: of the environment.
-        job: see ``bench/worker/job.py``.
+        job: see ``bench/worker/tasks.py``.
         phase_limit: seconds that warm-up and window may take each.
         setup_limit: seconds that set-up may take; :data:`SETUP_LIMIT` if None.
 
     Raises:
         Interrupted: with what was seen so far; the worker is ended.
     """
-    together = several(job)
-    if together and (why := impossible(job["case"], bool(job.get("meeting")))):
-        return Seen(outcome=why)
+    together = is_distributed(job)
+    if together and (why := unsupported_reason(job["case"], bool(job.get("meeting")))):
+        return WorkerResult(outcome=why)
     worker = launcher.start(job)
     events: dict[str, dict[str, Any]] = {}
     reached: dict[str, float] = {}
     phase = "setup"
     limits = {"setup": setup_limit or SETUP_LIMIT, "warmup": phase_limit, "window": phase_limit, "rest": REST_LIMIT}
 
-    def seen(outcome: Outcome) -> Seen:
+    def seen(outcome: Outcome) -> WorkerResult:
         said = events.get
         measured, apart = dict(said("measured", {})), dict(said("apart", {}))
         if phase == "rest" and measured:  # whatever became of the rest, the steps were measured
@@ -108,7 +112,7 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
             measured["apart"] = {**measured["apart"], **{key: apart[key] for key in APART if key in apart}}
             if failed:
                 measured["extra"] = {**measured["extra"], "rest": failed}
-        return Seen(
+        return WorkerResult(
             outcome=outcome,
             measured=measured,
             effective=said("effective", {}).get("settings", {}),
@@ -122,7 +126,7 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
         )
 
     patience = 0.0
-    result: Seen | None = None
+    result: WorkerResult | None = None
     try:
         while "ended" not in events:
             event = worker.next_event(limits[phase])
@@ -139,11 +143,11 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
         if together and result.outcome.status is Status.FAILED and oom_kills() > job.get("oom_kills", 0):
             reason = f"The system ran out of memory while {PHASES[phase]} and killed a rank."
             result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
-    except Silent:
+    except WorkerTimeout:
         result = seen(Outcome(Status.TIMED_OUT, f"Still {PHASES[phase]} after {limits[phase]:g} s."))
-    except RanWild:
+    except WorkerOutputOverflow:
         result = seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
-    except Died as error:
+    except WorkerExited as error:
         # Of ranks it is the agent that ends, after it has seen one of them killed.
         if (error.code == -signal.SIGKILL or together) and oom_kills() > job.get("oom_kills", 0):
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
@@ -151,8 +155,8 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
         else:
             text = worker.output()
             last = "its last output is in the record" if text else "it printed nothing"
-            unknown = f"{causes.UNKNOWN}: {last}. {replaced(launcher.interpreter.imported)}".strip()
-            cause = causes.of_end(error.code, text) or unknown
+            unknown = f"{failure_causes.UNKNOWN}: {last}. {replaced(launcher.interpreter.imported)}".strip()
+            cause = failure_causes.of_end(error.code, text) or unknown
             result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}. {cause}"))
         result.died = phase
     except KeyboardInterrupt:
@@ -168,7 +172,7 @@ def run_once(launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_
 
 def explained(status: str, reason: str) -> str:
     """A worker's reason for a failure, with the remedy where the cause is one that the system has."""
-    remedy = causes.recognised(reason) if status == Status.FAILED.value else ""
+    remedy = failure_causes.recognised(reason) if status == Status.FAILED.value else ""
     return f"{reason} {remedy}" if remedy and remedy not in reason else reason
 
 
@@ -192,7 +196,7 @@ MADE, MADE_DENSE = "coco-like", "coco-like-dense"
 """Data sets that are made, by the names that a recipe calls them."""
 
 
-class NoData(Exception):
+class DatasetUnavailable(Exception):
     """There is no data set to measure a case on; ``outcome`` says why, and ``log`` has the whole message."""
 
     def __init__(self, outcome: Outcome, log: str = "") -> None:
@@ -201,7 +205,7 @@ class NoData(Exception):
         self.log = log
 
 
-def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
+def find_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     """The data set of a case, which can be used for it; made if it is not there yet.
 
     Returns:
@@ -216,17 +220,17 @@ def find_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
     return data
 
 
-def check_trainable(planned: Planned, data: dict[str, Any]) -> None:
-    """Raise :class:`NoData` where a case trains and its data set has no labels, say; it can still be predicted on."""
+def check_trainable(planned: PlannedRun, data: dict[str, Any]) -> None:
+    """Raise :class:`DatasetUnavailable` where a case trains and its data set has no labels, say; it can still be predicted on."""
     if planned.case.mode == "train" and data.get("no_training"):
-        raise NoData(Outcome(Status.UNSUPPORTED, data["no_training"], ("mode",)))
+        raise DatasetUnavailable(Outcome(Status.UNSUPPORTED, data["no_training"], ("mode",)))
 
 
-def look_for_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
+def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     """The data set of a case, whether or not the case can use it.
 
     Returns:
-        ``yaml``, ``fingerprint`` and ``images``; of a user's own also what ``inspect`` of ``bench/worker/user_data.py``
+        ``yaml``, ``fingerprint`` and ``images``; of a user's own also what ``inspect`` of ``bench/worker/workloads/ultralytics/user_data.py``
         gives.
 
     Raises:
@@ -246,13 +250,17 @@ def look_for_data(launcher: Launcher, planned: Planned) -> dict[str, Any]:
         wanted = {"yaml": recipe.data, "root": str(cache_folder() / "data")}
     seen = run_job(launcher, {"kind": "data", "data": wanted}, SETUP_LIMIT, setup_limit=DATA_LIMIT)
     if seen.outcome.status in (Status.UNSUPPORTED, Status.SUBSTITUTED):  # the latter: another package was imported
-        raise WrongUse(seen.outcome.reason)
+        raise UsageError(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
-        raise NoData(msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.log)
+        raise DatasetUnavailable(
+            msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.log
+        )
     return {key: value for key, value in seen.data.items() if key not in ("event", "at")}
 
 
-def case_job(planned: Planned, data: dict[str, Any], scratch: str, meeting: Meeting | None = None) -> dict[str, Any]:
+def case_job(
+    planned: PlannedRun, data: dict[str, Any], scratch: str, meeting: Rendezvous | None = None
+) -> dict[str, Any]:
     """What a worker is told of a case.
 
     Args:
@@ -284,11 +292,11 @@ def case_job(planned: Planned, data: dict[str, Any], scratch: str, meeting: Meet
 
 def measure(
     launcher: Launcher,
-    planned: Planned,
+    planned: PlannedRun,
     data: dict[str, Any],
     run: str,
     phase_limit: float,
-    meeting: Meeting | None = None,
+    meeting: Rendezvous | None = None,
 ) -> Record:
     """Measure one case in a fresh process, or in as many as it has devices.
 
@@ -307,7 +315,7 @@ def measure(
     started = datetime.now(UTC)
     before = conditions(launcher.interpreter.variables)
 
-    def record(seen: Seen) -> Record:
+    def record(seen: WorkerResult) -> Record:
         measured: dict[str, Any] = {key: seen.measured[key] for key in MEASURED if key in seen.measured}
         calibrated, _ = read_calibrations(calibration_folder(), machine().fingerprint)
         content = {
@@ -330,8 +338,8 @@ def measure(
         try:
             if "phases" in seen.measured:
                 steps = msgspec.convert(measured["steps"], Steps)
-                measured["phases"] = msgspec.to_builtins(phases(seen.measured["phases"], steps))
-                measured["discarded"] = [given_up(window) for window in seen.measured["discarded"]]
+                measured["phases"] = msgspec.to_builtins(build_phases(seen.measured["phases"], steps))
+                measured["discarded"] = [discarded_window(window) for window in seen.measured["discarded"]]
             if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
                 measured["extra"] = {**measured.get("extra", {}), "python": launcher.interpreter.path}
             return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
@@ -346,13 +354,13 @@ def measure(
             raise Interrupted(record=record(stop.seen) if stop.seen else None) from None
 
 
-def given_up(window: dict[str, Any]) -> dict[str, Any]:
+def discarded_window(window: dict[str, Any]) -> dict[str, Any]:
     """A window that was measured again: its reading with its mean step, in place of its steps."""
     steps = msgspec.convert(window["steps"], Steps)
     return {**{k: v for k, v in window.items() if k != "steps"}, "step_seconds": round(steps.step_seconds, 6)}
 
 
-def phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
+def build_phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
     """Phases from what a worker saw: ``seconds`` of each part in each step, ``how``, and the ``optimizer`` steps.
 
     The latter are None where the parts are those of the window.

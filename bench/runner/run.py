@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases import Case
-from bench.cases.matrix import Planned
+from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
 from bench.records.store import Store
 from bench.runner.estimate import Estimator
-from bench.runner.launcher import Launcher
-from bench.runner.measure import VAL_STEPS, Interrupted, NoData, check_trainable, look_for_data, measure
+from bench.runner.launchers.local import Launcher
+from bench.runner.measure import VAL_STEPS, DatasetUnavailable, Interrupted, check_trainable, look_for_data, measure
 
 PHASE_LIMIT = 600.0
 
@@ -38,7 +38,7 @@ class Run:
 
     def __init__(
         self,
-        planned: Sequence[Planned],
+        planned: Sequence[PlannedRun],
         store: Store,
         launcher: Launcher,
         estimator: Estimator,
@@ -100,7 +100,7 @@ class Run:
             return math.inf
         return max(self._budget - (time.monotonic() - (self._began or time.monotonic())), 0.0)
 
-    def fits(self, planned: Planned) -> bool:
+    def fits(self, planned: PlannedRun) -> bool:
         """Whether the time budget is enough for one more process."""
         return self._estimator.seconds(planned) <= self.budget_left()
 
@@ -112,7 +112,7 @@ class Run:
         others = {p.case for p in self._left.values()} - {record.case}
         return sum(all(getattr(case, axis) == getattr(record.case, axis) for axis in axes) for case in others)
 
-    def spare(self, planned: Planned) -> str:
+    def spare(self, planned: PlannedRun) -> str:
         """Why a repeat of a case is not started, and then counts as over; empty where it is to be measured.
 
         A case whose first process gave no figure is not tried again, and beyond the time budget it keeps the processes
@@ -131,7 +131,7 @@ class Run:
         self.spared += 1
         return reason
 
-    def _hopeless(self, planned: Planned) -> bool:
+    def _hopeless(self, planned: PlannedRun) -> bool:
         """Whether a process will not be started since it is known to give no figure."""
         if self._settled_by(planned.case):
             return True
@@ -143,11 +143,11 @@ class Run:
         found = self.processes[case]
         return [found[number] for number in sorted(found) if found[number].outcome.status is Status.MEASURED]
 
-    def over(self, planned: Planned) -> Record | None:
+    def over(self, planned: PlannedRun) -> Record | None:
         """The record that this run already has of a process: nothing is measured twice under one name."""
         return self._over.get(planned.name)
 
-    def measure(self, planned: Planned) -> Record:
+    def measure(self, planned: PlannedRun) -> Record:
         """The record of a process: measured now, spared because another case settled it, or there since before.
 
         Raises:
@@ -172,7 +172,7 @@ class Run:
         self._launcher.wait()
         try:
             record = measure(self._launcher, planned, self._data_for(planned), self._store.run, self._phase_limit)
-        except NoData as error:
+        except DatasetUnavailable as error:
             return self._keep(self._unstarted(planned, error.outcome, log=error.log))
         except Interrupted as stop:
             if stop.record is not None:
@@ -198,7 +198,7 @@ class Run:
                 return other, outcome
         return None
 
-    def _beyond_budget(self, planned: Planned) -> Outcome | None:
+    def _beyond_budget(self, planned: PlannedRun) -> Outcome | None:
         if self._budget is None or self._began is None:
             return None
         if self.fits(planned) or not self.records:
@@ -207,7 +207,7 @@ class Run:
         reason = f"Not started: about {needs:.0f} s needed, {self.budget_left():.0f} s of the time budget left."
         return Outcome(Status.INTERRUPTED, reason)
 
-    def _data_for(self, planned: Planned) -> dict[str, Any]:
+    def _data_for(self, planned: PlannedRun) -> dict[str, Any]:
         """The data set of a case; cases for which :func:`look_for_data` would find the same one share it."""
         recipe = planned.recipe
         batch = planned.case.batch if recipe.data == "coco-like" else 0
@@ -220,7 +220,7 @@ class Run:
         return self._data[key]
 
     def _unstarted(
-        self, planned: Planned, outcome: Outcome, extra: dict[str, Any] | None = None, log: str = ""
+        self, planned: PlannedRun, outcome: Outcome, extra: dict[str, Any] | None = None, log: str = ""
     ) -> Record:
         return Record(
             run=self._store.run,

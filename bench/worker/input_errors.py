@@ -1,7 +1,7 @@
 """Errors of what the user gave, told apart from crashes: one clean sentence in place of a library's own message.
 
 :func:`explained` knows the messages in :data:`KNOWN`. Where the code knows what it looked at (a model file, a data
-yaml), it raises :class:`~.refusal.Refused` with :func:`told` itself. The whole message stays in the log.
+yaml), it raises :class:`~.refusal.CaseRejected` with :func:`told` itself. The whole message stays in the log.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .refusal import Refused
+from .rejection import CaseRejected
 from .text import clean, one_line
 
 WRONG_ADVICE = re.compile(
@@ -38,7 +38,7 @@ class Known(NamedTuple):
         message: matches within the message, which is on one line.
         status: of the case: ``unsupported`` or ``invalid``.
         reason: one sentence; ``{name}`` stands for what the group of that name matched.
-        axes: fields of the case that decide it; see :class:`~.refusal.Refused`.
+        axes: fields of the case that decide it; see :class:`~.refusal.CaseRejected`.
     """
 
     message: re.Pattern[str]
@@ -77,10 +77,10 @@ def told(error: BaseException | str) -> str:
     return one_line(whole) or type(error).__name__
 
 
-def explained(error: BaseException) -> Refused | None:
+def explained(error: BaseException) -> CaseRejected | None:
     """The refusal that a known message means; None where it is not known, which makes it a crash."""
     text = one_line(str(error))
     for known in KNOWN:
         if (found := known.message.search(text)) is not None:
-            return Refused(known.status, one_line(known.reason.format(**found.groupdict())), known.axes)
+            return CaseRejected(known.status, one_line(known.reason.format(**found.groupdict())), known.axes)
     return None

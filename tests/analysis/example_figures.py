@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.table import frame
-from bench.analysis.upgrade import Finding, exit_code, upgrade
-from bench.analysis.verdict import Estimate
+from bench.compare.findings import Finding, evaluate, exit_code
+from bench.compare.verdict import Estimate
 from bench.records import store
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
@@ -109,7 +109,7 @@ def finding_figures(finding: Finding) -> dict[str, Any]:
 
 def comparison_figures(found: Comparison) -> dict[str, Any]:
     """Figures of one comparison."""
-    result = upgrade(found)
+    result = evaluate(found)
     return {
         "conclusion": result.conclusion.value,
         "exit_code": int(exit_code(result)),

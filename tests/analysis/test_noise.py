@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.analysis.intervals import t_quantile
 from bench.analysis.noise import (
     LOOK_CONFIDENCE,
     adjacent_pairs,
     calibration,
     calibrations,
     default_margin,
+    half_width_for,
     lockstep,
-    smallest_difference,
 )
-from bench.analysis.uncertainty import student
 from bench.records.calibration import Lockstep
 from bench.records.record import Record, Window
 from tests.builders import make_case, make_compared, make_comparison, make_pair, make_record, make_steps
@@ -77,10 +77,10 @@ def test_each_device_and_mode_has_its_own() -> None:
 
 
 def test_what_a_comparison_by_pairs_would_see() -> None:
-    assert smallest_difference(0.03, 8) == pytest.approx(stats.t.ppf(1 - 0.0221 / 2, 7) * 0.03 / math.sqrt(8))
+    assert half_width_for(0.03, 8) == pytest.approx(stats.t.ppf(1 - 0.0221 / 2, 7) * 0.03 / math.sqrt(8))
     # Half-width 1.8 % at a process SD of 2 % and 12 pairs, at 95 % and without looks (notes/statistics.md, section 2).
-    assert student(11) * 0.02 * math.sqrt(2) / math.sqrt(12) == pytest.approx(0.018, abs=0.0005)
-    assert smallest_difference(1.0, 4) == pytest.approx(student(3, LOOK_CONFIDENCE) / 2)
+    assert t_quantile(11) * 0.02 * math.sqrt(2) / math.sqrt(12) == pytest.approx(0.018, abs=0.0005)
+    assert half_width_for(1.0, 4) == pytest.approx(t_quantile(3, LOOK_CONFIDENCE) / 2)
 
 
 def test_pairs_are_neighbours_each_in_one_pair_and_the_draw_can_be_repeated() -> None:
@@ -96,7 +96,7 @@ def test_95_of_100_calibrations_find_no_difference_of_a_thing_with_itself() -> N
     held = 0
     for number in range(300):
         pairs = adjacent_pairs(draw.normal(0, 0.02, 12).tolist(), str(number))
-        held += abs(np.mean(pairs)) <= student(5) * np.std(pairs, ddof=1) / math.sqrt(6)
+        held += abs(np.mean(pairs)) <= t_quantile(5) * np.std(pairs, ddof=1) / math.sqrt(6)
     assert 0.91 <= held / 300 <= 0.99
 
 
@@ -110,7 +110,7 @@ def test_a_machine_that_warms_up_drifts() -> None:
     assert abs(still.drift) < still.drift_half
     line = stats.linregress([10 * n for n in range(6)], steady)
     assert still.drift == pytest.approx(line.slope * 50)
-    assert still.drift_half == pytest.approx(student(4) * line.stderr * 50)
+    assert still.drift_half == pytest.approx(t_quantile(4) * line.stderr * 50)
 
 
 def test_processes_of_one_second_have_no_drift() -> None:
@@ -151,8 +151,8 @@ def test_the_noise_of_pairs_is_that_of_the_calm_ones_that_took_turns() -> None:
 
 def test_the_margin_has_room_for_the_interval_of_eight_pairs() -> None:
     share, origin = default_margin([make_case()], [together(sd=0.008), together(mode="predict", sd=0.5)])
-    assert share == pytest.approx(1.5 * smallest_difference(0.008, 8), abs=0.0011)
-    assert share > 1.5 * smallest_difference(0.008, 8)
+    assert share == pytest.approx(1.5 * half_width_for(0.008, 8), abs=0.0011)
+    assert share > 1.5 * half_width_for(0.008, 8)
     assert share == round(share, 3)
     assert origin == "calibrated 2026-11-20"
 

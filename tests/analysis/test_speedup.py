@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.speedup import default_baseline, named, parse_baseline, speedups
 from bench.analysis.table import frame
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.record import Record, Window
 from tests.builders import make_environment, make_machine, make_recipe, make_record, make_steps
 
@@ -44,7 +44,7 @@ def test_a_baseline(text: str, values: dict[str, Any]) -> None:
     "text", ["", ",", "device", "device=", "=cpu", "colour=red", "device=cpu,", "device=tpu", "batch=x"]
 )
 def test_a_bad_baseline_is_refused_with_one_sentence(text: str) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         parse_baseline(text)
     assert str(refused.value).endswith(".")
     assert "\n" not in str(refused.value)

@@ -4,8 +4,8 @@ import msgspec
 import pandas as pd
 import pytest
 
-from bench.analysis.table import COLUMNS, NUMBERS, WHOLE, frame, latest, peak_memory
-from bench.analysis.uncertainty import between
+from bench.analysis.intervals import ci_between_processes
+from bench.analysis.table import COLUMNS, NUMBERS, WHOLE, frame, newest_rows, peak_memory
 from bench.records.record import Apart, Data, Memory, Noise, Origin, Phase, Record
 from tests.builders import make_environment, make_machine, make_recipe, make_record, make_steps
 
@@ -138,7 +138,7 @@ def test_the_processes_of_a_case_are_one_row() -> None:
     table = frame(records, epoch_images=1000)
     assert table.index.tolist() == [0, 1]
     row = table.iloc[0].to_dict()
-    expected = between([16 / 0.25, 16 / 0.24, 16 / 0.26])
+    expected = ci_between_processes([16 / 0.25, 16 / 0.24, 16 / 0.26])
     assert row["images_per_second"] == pytest.approx(expected.point)
     assert row["images_per_second_low"] == pytest.approx(expected.low)
     assert row["images_per_second_high"] == pytest.approx(expected.high)
@@ -190,9 +190,9 @@ def test_two_data_sets_of_one_name_do_not_hide_each_other() -> None:
 
     alone = frame([of("a", before), of("b", before)])
     assert alone["setup"].nunique() == 1 and "0a0a" not in alone["setup"][0]
-    assert len(latest(alone)) == 1
+    assert len(newest_rows(alone)) == 1
     table = frame([of("a", before), of("b", after), of("b", None, batch=4, status="failed")])
-    assert len(latest(table)) == 3
+    assert len(newest_rows(table)) == 3
     assert [setup.partition(",")[0] for setup in table["setup"]] == [
         "mine.yaml 0a0a0a0a0a0a",
         "mine.yaml 0b0b0b0b0b0b",
@@ -293,7 +293,7 @@ def at(hour: int, **changes: object) -> Record:
 
 def test_latest_keeps_the_newest_row_of_every_case() -> None:
     table = frame([at(12, batch=4), at(10, batch=4), at(11, batch=8), at(9, batch=8)])
-    assert latest(table)[["run", "batch"]].to_numpy().tolist() == [["r12", 4], ["r11", 8]]
+    assert newest_rows(table)[["run", "batch"]].to_numpy().tolist() == [["r12", 4], ["r11", 8]]
 
 
 def test_latest_keeps_machines_and_versions_apart() -> None:
@@ -304,24 +304,24 @@ def test_latest_keeps_machines_and_versions_apart() -> None:
         at(12, environment=make_environment(ultralytics="8.4.101")),
         at(13),
     ]
-    assert latest(frame(records))["run"].tolist() == ["r10", "r11", "r12", "r13"]
+    assert newest_rows(frame(records))["run"].tolist() == ["r10", "r11", "r12", "r13"]
 
 
 @pytest.mark.parametrize("axis", ["mode", "model", "device", "amp", "batch", "imgsz"])
 def test_latest_keeps_every_axis_apart(axis: str) -> None:
     other = {"mode": "predict", "model": "yolo11n", "device": "mps", "amp": "on", "batch": 1, "imgsz": 32}[axis]
-    assert len(latest(frame([at(9), at(10, **{axis: other})]))) == 2
+    assert len(newest_rows(frame([at(9), at(10, **{axis: other})]))) == 2
 
 
 def test_latest_of_two_at_the_same_second_is_the_last_read() -> None:
     table = frame([at(9, status="failed"), at(9)])
-    assert latest(table)["status"].tolist() == ["measured"]
+    assert newest_rows(table)["status"].tolist() == ["measured"]
 
 
 def test_latest_keeps_ways_of_measuring_apart() -> None:
     pins = {**make_recipe().pins, "optimizer": "AdamW"}
     recipes = [make_recipe(version=1), make_recipe(pins=pins), make_recipe(), make_recipe(warmup_seconds=9.0)]
-    table = latest(frame([at(9 + hour, recipe=recipe) for hour, recipe in enumerate(recipes)]))
+    table = newest_rows(frame([at(9 + hour, recipe=recipe) for hour, recipe in enumerate(recipes)]))
     assert table["run"].tolist() == ["r09", "r10", "r12"]
     assert table["setup"].str.extract(r"by rule (\d) of yolopace$")[0].tolist() == ["1", "2", "2"]
     assert table["pins"].nunique() == 2 and all(len(pins) == 8 for pins in table["pins"])
@@ -333,4 +333,4 @@ def test_train_and_predict_have_pins_of_their_own_and_one_setup() -> None:
 
 
 def test_latest_of_nothing() -> None:
-    assert latest(frame([])).empty
+    assert newest_rows(frame([])).empty

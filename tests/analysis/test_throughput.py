@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.analysis.intervals import Interval
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
-from bench.analysis.uncertainty import Interval
 
 
 def test_seconds_times_rate_is_images() -> None:

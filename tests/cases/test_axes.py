@@ -4,7 +4,7 @@ import pytest
 
 from bench.cases.axes import AXES, device_kind, device_names, machines, named_twice, parse_values, ranks
 from bench.cases.case import Case
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.worker.devices import on_one_machine
 from bench.worker.devices import ranks as ranks_in_worker
 
@@ -84,7 +84,7 @@ def test_good_values(axis: str, text: str, value: object) -> None:
 
 @pytest.mark.parametrize(("axis", "text"), BAD)
 def test_bad_values_are_refused_with_one_sentence(axis: str, text: str) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         AXES[axis].parse(text)
     sentence = str(refused.value)
     assert sentence.startswith(f"{axis} {text!r}")
@@ -98,12 +98,12 @@ def test_the_same_kind_several_times() -> None:
 
 @pytest.mark.parametrize("text", ["²", "9" * 5000], ids=["superscript", "endless"])
 def test_digits_that_are_no_index(text: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         AXES["device"].parse(text)
 
 
 def test_a_number_of_any_length() -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         AXES["batch"].parse("9" * 5000)
 
 
@@ -114,18 +114,18 @@ def test_a_card_twice_is_a_case_that_is_refused_when_its_turn_comes() -> None:
 
 
 def test_where_every_device_is_such_nothing_is_begun() -> None:
-    with pytest.raises(WrongUse, match="device 0\\+0 names card 0 twice: each process needs a card of its own"):
+    with pytest.raises(UsageError, match="device 0\\+0 names card 0 twice: each process needs a card of its own"):
         parse_values(AXES["device"], "0+0,1+1")
 
 
 @pytest.mark.parametrize("text", ["cuda:cpu", "cuda:mps", "cuda:cuda"])
 def test_a_cuda_device_has_an_index(text: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         AXES["device"].parse(text)
 
 
 def test_a_file_name_that_no_system_takes() -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         AXES["model"].parse("a" * 300 + ".pt")
 
 
@@ -144,12 +144,12 @@ def test_duplicates_collapse_in_the_order_given() -> None:
 
 @pytest.mark.parametrize("text", ["", ",", " , "])
 def test_no_value_at_all(text: str) -> None:
-    with pytest.raises(WrongUse, match=r"^--batch needs at least one value.*\.$"):
+    with pytest.raises(UsageError, match=r"^--batch needs at least one value.*\.$"):
         parse_values(AXES["batch"], text)
 
 
 def test_one_bad_value_spoils_the_list() -> None:
-    with pytest.raises(WrongUse, match="'x'"):
+    with pytest.raises(UsageError, match="'x'"):
         parse_values(AXES["batch"], "4,x")
 
 

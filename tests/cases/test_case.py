@@ -7,7 +7,7 @@ import pytest
 
 from bench.cases import Case
 from bench.cases.case import ID, parse_case
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from tests.builders import make_case
 
 MODELS = ["yolov8n", "yolo11n", "yolov8n.pt", "/a/best.pt", "/b/best.pt", "/c/my model (2).yaml"]
@@ -89,7 +89,7 @@ def test_an_id_is_read_back() -> None:
     ],
 )
 def test_what_is_no_id_says_so(text: str, said: str) -> None:
-    with pytest.raises(WrongUse, match=said):
+    with pytest.raises(UsageError, match=said):
         parse_case(text)
 
 

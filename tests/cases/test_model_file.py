@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from bench.cases.axes import AXES, parse_values
-from bench.errors import WrongUse
+from bench.errors import UsageError
 
 MODEL = AXES["model"]
 YAML = b"backbone: []\nhead: []\n"
 
 
 def why(path: object) -> str:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         MODEL.parse(str(path))
     said = str(caught.value)
     assert said.startswith(f"model {str(path)!r}: ") and said.endswith(".") and "\n" not in said
@@ -140,7 +140,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a\x1b[31m.pt", "a\nb.pt", "a\udcff.pt"])
 def test_a_name_that_cannot_be_shown(name: str) -> None:
-    with pytest.raises(WrongUse) as caught:
+    with pytest.raises(UsageError) as caught:
         MODEL.parse(name)
     assert str(caught.value).isprintable() and "rename it" in str(caught.value)
 
@@ -156,7 +156,7 @@ def test_a_path_with_commas_is_one_path(tmp_path: Path, monkeypatch: pytest.Monk
     assert parse_values(MODEL, f" {first} ") == [first]
     monkeypatch.chdir(tmp_path)
     assert parse_values(MODEL, "c,d,e/mine.yaml,yolov8n") == [second, "yolov8n"]
-    with pytest.raises(WrongUse, match="there is no such file"):
+    with pytest.raises(UsageError, match="there is no such file"):
         parse_values(MODEL, f"{first}x")
 
 

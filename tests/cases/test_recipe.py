@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bench.cases.axes import MODES
-from bench.cases.matrix import expand, profiles
+from bench.cases.plan import expand_grid, profiles
 from bench.cases.recipe import PINS, VERSION, Recipe, pins_for
 from tests.builders import make_recipe
 
@@ -54,7 +54,7 @@ def test_fingerprints_of_all_changes_differ() -> None:
 
 @pytest.mark.parametrize("name", profiles())
 def test_fingerprint_survives_a_file(name: str) -> None:
-    for planned in expand(profiles()[name], ["cpu", "mps", "0"], {}):
+    for planned in expand_grid(profiles()[name], ["cpu", "mps", "0"], {}):
         written = msgspec.json.encode(planned.recipe)
         assert msgspec.json.decode(written, type=Recipe).fingerprint == planned.recipe.fingerprint
 

@@ -14,8 +14,8 @@ from bench.machine import conditions as module
 from bench.machine import fingerprint
 from bench.machine.conditions import conditions
 from bench.machine.doctor import examine
-from bench.machine.software import Packages, Software
-from bench.machine.survey import Nvidia, survey
+from bench.machine.info import Nvidia, system_info
+from bench.machine.interpreter_info import Packages, Software
 from bench.records.record import Conditions
 
 
@@ -129,7 +129,7 @@ def test_all_that_fails_together_leaves_nothing_and_raises_nothing() -> None:
 
 @pytest.mark.usefixtures("silent")
 def test_doctor_says_what_it_cannot_know(tmp_path: Path) -> None:
-    found = survey(tmp_path)
+    found = system_info(tmp_path)
     assert (found.load, found.memory, found.available, found.swap, found.on_battery) == (None,) * 5
     assert (found.processors, found.usable, found.nvidia) == (1, 1, Nvidia())
     rows = {row.what: row.found for row in examine(found, Software(environment=Packages(python="3.11.0")))}

@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.machine.doctor import Row, State, examine
+from bench.machine.doctor import Check, State, examine
 from bench.machine.doctor.backends import has_kernels
-from bench.machine.software import CpuBuild, CudaBuild, CudaCard, MpsBuild, Packages, Software
-from bench.machine.survey import Card, Nvidia, Survey
+from bench.machine.info import Card, Nvidia, SystemInfo
+from bench.machine.interpreter_info import CpuBuild, CudaBuild, CudaCard, MpsBuild, Packages, Software
 
 GIB = 2**30
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
 
 
-def machine(**fields: Any) -> Survey:
+def machine(**fields: Any) -> SystemInfo:
     """A calm Linux box without a GPU."""
     usual: dict[str, Any] = {
         "system": "Linux",
@@ -34,7 +34,7 @@ def machine(**fields: Any) -> Survey:
         "waits": True,
         "uv": "uv 0.13.9",
     }
-    return Survey(**{**usual, **fields})
+    return SystemInfo(**{**usual, **fields})
 
 
 def software(**fields: Any) -> Software:
@@ -51,7 +51,7 @@ def software(**fields: Any) -> Software:
 
 def boxed(
     capability: tuple[int, int] = (9, 0), cuda: tuple[int, int] = (13, 2), **seen: Any
-) -> tuple[Survey, Software]:
+) -> tuple[SystemInfo, Software]:
     """A box with one card."""
     card = Card(**{"name": "NVIDIA H100", "total": 80 * GIB, "used": GIB, "processes": 0, "energy": True, **seen})
     build = CudaBuild("13.2", "", ARCHITECTURES, (CudaCard("NVIDIA H100", capability, 80 * GIB),), True, True)
@@ -59,7 +59,7 @@ def boxed(
     return there, software(cuda=build, meters=("pynvml",))
 
 
-def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[Survey, Software]:
+def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[SystemInfo, Software]:
     tried = {"nms": "native", "unique": "native"} if operators is None else operators
     there = machine(
         **{"system": "Darwin", "architecture": "arm64", "macos": (14, 5), "pressure": False, "waits": False, **fields}
@@ -68,7 +68,7 @@ def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[Survey,
     return there, software(cuda=CudaBuild(), mps=build, thermal="nominal", meters=("zeus_apple_silicon",))
 
 
-def rows(there: Survey, offered: Software | None = None) -> dict[str, Row]:
+def rows(there: SystemInfo, offered: Software | None = None) -> dict[str, Check]:
     found = examine(there, offered or software())
     assert len({row.what for row in found}) == len(found)
     for row in found:
@@ -78,10 +78,10 @@ def rows(there: Survey, offered: Software | None = None) -> dict[str, Row]:
 
 def test_a_linux_box_without_a_gpu() -> None:
     found = rows(machine())
-    assert found["cpu"] == Row("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
+    assert found["cpu"] == Check("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
     assert found["cuda"].state is State.UNUSABLE
     assert found["cuda"].found == "torch is built for CUDA 13.2; this machine has no NVIDIA driver"
-    assert found["mps"] == Row("mps", State.UNUSABLE, "this is no Mac")
+    assert found["mps"] == Check("mps", State.UNUSABLE, "this is no Mac")
     assert found["interpreter"].found == "Python 3.11.7, torch 2.15.0, ultralytics 8.4.190"
     usable = {"interpreter", "cpu", "memory", "swap", "disk", "load", "power", "noise", "weights", "uv"}
     assert {what for what, row in found.items() if row.state is State.USABLE} == usable
@@ -229,7 +229,7 @@ def test_a_mac() -> None:
     assert found["mps"].found == (
         "macOS 14.5 on arm64; Metal recommends at most 24.0 GiB; all 2 operators that were tried run on the GPU"
     )
-    assert found["cuda"] == Row("cuda", State.UNUSABLE, "torch 2.15.0 is built without CUDA")
+    assert found["cuda"] == Check("cuda", State.UNUSABLE, "torch 2.15.0 is built without CUDA")
     assert found["heat"].state is State.USABLE
     assert found["noise"].state is State.LIMITED
     assert found["energy of the Mac"].state is State.USABLE

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records import store
-from bench.records.comparison import COMPARISON, SCHEMA, Ran
+from bench.records.comparison import COMPARISON, SCHEMA, SideOutcome
 from bench.records.outcome import Outcome, Status
 from bench.records.store import Store, comparisons_of, read_comparison
 from tests.builders import make_compared, make_comparison, make_machine, make_pair, make_record, make_side
@@ -33,10 +33,10 @@ def test_pairs_without_turns_of_a_step_are_ratios_of_the_mean_step() -> None:
 
 
 def test_a_case_is_on_both_sides_until_one_is_known_to_fail() -> None:
-    failed = Ran(outcome=Outcome(Status.FAILED, "It broke."))
+    failed = SideOutcome(outcome=Outcome(Status.FAILED, "It broke."))
     assert make_compared().both
-    assert make_compared(base=Ran(), head=None).both
-    assert not make_compared(base=Ran(), head=failed).both
+    assert make_compared(base=SideOutcome(), head=None).both
+    assert not make_compared(base=SideOutcome(), head=failed).both
     assert not make_compared(base=failed, head=None).both
 
 
@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 def test_what_is_no_comparison_says_so(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:
         (tmp_path / COMPARISON).write_bytes(content)
-    with pytest.raises(WrongUse, match=said):
+    with pytest.raises(UsageError, match=said):
         read_comparison(tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_numbers_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, o
         else:
             measured["memory"] = {"process": {"bytes": case["bytes"], "how": "made up"}}
     (tmp_path / COMPARISON).write_text(json.dumps(content | changes))
-    with pytest.raises(WrongUse, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         read_comparison(tmp_path)
 
 

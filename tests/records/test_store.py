@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.record import SCHEMA, Record
 from bench.records.store import (
     Store,
@@ -175,18 +175,18 @@ def test_a_record_is_not_lost_when_the_user_interrupts_its_writing(store: Store)
 
 def test_a_file_where_the_results_should_be(tmp_path: Path) -> None:
     (tmp_path / "results").touch()
-    with pytest.raises(WrongUse, match=r"^results cannot be written to .*results.*: .+\.$"):
+    with pytest.raises(UsageError, match=r"^results cannot be written to .*results.*: .+\.$"):
         Store(tmp_path / "results", RUN)
 
 
 def test_a_file_where_the_run_should_be(tmp_path: Path) -> None:
     (tmp_path / RUN).touch()
-    with pytest.raises(WrongUse, match=rf"^results cannot be written to .*{RUN}: .+\.$"):
+    with pytest.raises(UsageError, match=rf"^results cannot be written to .*{RUN}: .+\.$"):
         Store(tmp_path, RUN)
 
 
 def test_a_full_disk_is_noticed_before_anything_is_measured(tmp_path: Path) -> None:
-    with full_disk("open"), pytest.raises(WrongUse, match="No space left on device"):
+    with full_disk("open"), pytest.raises(UsageError, match="No space left on device"):
         Store(tmp_path, RUN)
 
 
@@ -222,14 +222,14 @@ def test_a_run_by_its_name_and_the_last(tmp_path: Path) -> None:
 
 def test_an_unknown_run_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
     save(tmp_path, *(make_record(run=f"r{number}") for number in range(7)))
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         resolve_run(tmp_path, "r9")
     assert str(refused.value) == f"run 'r9' is not in {tmp_path}: there are r2, r3, r4, r5, r6."
 
 
 @pytest.mark.parametrize("name", ["last", "r1"])
 def test_no_run_at_all(name: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match="there are none"):
+    with pytest.raises(UsageError, match="there are none"):
         resolve_run(tmp_path / "results", name)
 
 
@@ -237,7 +237,7 @@ def test_no_run_at_all(name: str, tmp_path: Path) -> None:
 def test_a_name_that_leaves_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     save(tmp_path / "results", make_record(run="r1"))
     save(tmp_path, make_record(run="elsewhere"))
-    with pytest.raises(WrongUse):
+    with pytest.raises(UsageError):
         resolve_run(tmp_path / "results", name)
 
 
@@ -256,7 +256,7 @@ def test_files_of_a_run_of_all_runs_and_a_file(tmp_path: Path) -> None:
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(WrongUse, match=rf"^{tmp_path}/none: there is no such file or folder\.$"):
+    with pytest.raises(UsageError, match=rf"^{tmp_path}/none: there is no such file or folder\.$"):
         files([tmp_path / "none"])
 
 
@@ -356,7 +356,7 @@ def test_a_name_for_a_new_run(tmp_path: Path) -> None:
     assert check_new_run(tmp_path, "") == ""
     assert check_new_run(tmp_path, "new-run_1.0") == "new-run_1.0"
     for name in ("../new", ".hidden", "a b", "there"):
-        with pytest.raises(WrongUse):
+        with pytest.raises(UsageError):
             check_new_run(tmp_path, name)
 
 

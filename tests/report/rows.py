@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from bench.analysis.bisection import Bisection, Probe, Search
-from bench.analysis.bisection import Side as Half
-from bench.analysis.sweep import Entry, Sweep
-from bench.analysis.upgrade import Upgrade, upgrade
-from bench.records.comparison import Compared, Ran, Side
+from bench.compare.bisection import Bisection, Probe, Search
+from bench.compare.bisection import Side as Half
+from bench.compare.findings import ComparisonResult, evaluate
+from bench.compare.sweep import Entry, Sweep
+from bench.records.comparison import CaseComparison, EnvironmentSide, SideOutcome
 from bench.records.outcome import Outcome, Status
 from tests.builders import make_compared, make_comparison, make_effective, make_environment, make_side
-from tests.report.upgrades import HOSTILE, HOSTILE_MODEL
+from tests.report.comparisons.comparisons import HOSTILE, HOSTILE_MODEL
 
 SLOWER = [0.05, 0.051, 0.049, 0.05], [0.04925, 0.05025, 0.04955, 0.04995] * 2
 SAME = ([0.002, -0.003, 0.001, -0.001],)
 UNSURE = ([0.05, -0.05],)
 
 
-def against(*cases: Compared, head: str = "8.4.190") -> Upgrade:
+def against(*cases: CaseComparison, head: str = "8.4.190") -> ComparisonResult:
     """A release against 8.4.185; nothing else differs."""
-    return upgrade(make_comparison(cases, base=side("8.4.185"), head=side(head)))
+    return evaluate(make_comparison(cases, base=side("8.4.185"), head=side(head)))
 
 
-def side(version: str) -> Side:
+def side(version: str) -> EnvironmentSide:
     environment = make_environment(ultralytics=version)
     packages = sorted(f"{name}=={number}" for name, number in environment.packages.items())
     return make_side(asked=f"ultralytics=={version}", environment=environment, key=version, packages=packages)
 
 
-def flipped() -> Compared:
+def flipped() -> CaseComparison:
     """A slower case whose optimizer is another one."""
     case = make_compared(*SLOWER, batch=4)
-    case.head = Ran(effective={**make_effective(case.case), "optimizer": "MuSGD"})
+    case.head = SideOutcome(effective={**make_effective(case.case), "optimizer": "MuSGD"})
     return case
 
 
-def lost() -> Compared:
-    return make_compared(base=Ran(), head=Ran(outcome=Outcome(Status.OUT_OF_MEMORY, "No room.")), batch=4)
+def lost() -> CaseComparison:
+    return make_compared(
+        base=SideOutcome(), head=SideOutcome(outcome=Outcome(Status.OUT_OF_MEMORY, "No room.")), batch=4
+    )
 
 
 def row(*entries: Entry, **changes: object) -> Sweep:
@@ -63,12 +65,12 @@ def eventful() -> Sweep:
 def hostile() -> Sweep:
     """All text that can come from elsewhere, at its worst."""
     case = make_compared(*SLOWER, model=HOSTILE_MODEL)
-    case.base, case.head = Ran(effective={"optimizer": "SGD"}), Ran(effective={"optimizer": HOSTILE})
+    case.base, case.head = SideOutcome(effective={"optimizer": "SGD"}), SideOutcome(effective={"optimizer": HOSTILE})
     broken = Entry(release=f"1 {HOSTILE}", reason=HOSTILE)
     return row(broken, Entry(release=HOSTILE, found=against(case)), held=(HOSTILE,), run=HOSTILE)
 
 
-def search(last: Compared | None) -> Bisection:
+def search(last: CaseComparison | None) -> Bisection:
     """8.4.185 to 8.4.190: one probe of each kind; then the neighbours, if they were compared."""
     releases = tuple(f"8.4.{number}" for number in range(185, 191))
     sides = {"8.4.188": Half.BAD, "8.4.186": Half.GOOD, "8.4.187": Half.BROKEN}

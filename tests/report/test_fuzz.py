@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.records.comparison import Ran
+from bench.records.comparison import SideOutcome
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory, Phase, Record
 from bench.records.store import encoded, read, read_ceilings, read_comparisons
@@ -195,7 +195,9 @@ def test_no_ceiling_is_fatal_and_none_makes_markup(number: int, tmp_path: Path) 
 def test_no_comparison_is_fatal_and_none_makes_markup(number: int, tmp_path: Path) -> None:
     draw = random.Random(number)
     compared = make_compared([0.05, 0.051, 0.049, 0.05], [0.05] * 8, batch=4)
-    refused = make_compared(base=Ran(outcome=Outcome(Status.UNSUPPORTED, "Not here.")), head=Ran(), model="yolo26n")
+    refused = make_compared(
+        base=SideOutcome(outcome=Outcome(Status.UNSUPPORTED, "Not here.")), head=SideOutcome(), model="yolo26n"
+    )
     content = json.loads(encoded(make_comparison([compared, refused])))
     for place, pair in enumerate(content["cases"][0]["pairs"]):
         pair["turn"] = place % 2

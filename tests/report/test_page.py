@@ -10,7 +10,7 @@ import pytest
 
 from bench import report
 from bench.cases.model_labels import show_together
-from bench.errors import NothingMeasured, WrongUse
+from bench.errors import NothingMeasured, UsageError
 from bench.records.record import Noise, Record, Window
 from bench.report.page import Inputs, unbroken, write
 from tests.builders import make_environment, make_recipe, make_record
@@ -272,7 +272,7 @@ def test_no_record_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_plots")
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
-    with pytest.raises(WrongUse, match=r"the report cannot be written to .*taken"):
+    with pytest.raises(UsageError, match=r"the report cannot be written to .*taken"):
         write(Inputs(records=[timed(20.0, 4)], epoch_images=1000), tmp_path / "taken")
     assert (tmp_path / "taken").read_text() == "mine"
 

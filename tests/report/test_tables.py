@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bench.analysis.table import COLUMNS, frame
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.record import Record
 from bench.report.tables import Own, escaped, markdown, render
 
@@ -90,5 +90,5 @@ def test_an_empty_frame_is_text_too(format: str) -> None:
 
 
 def test_an_unknown_format_is_wrong_use(records: list[Record]) -> None:
-    with pytest.raises(WrongUse, match="csv, md, json"):
+    with pytest.raises(UsageError, match="csv, md, json"):
         render(frame(records), "xlsx")

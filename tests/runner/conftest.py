@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from bench.cases import Case
-from bench.cases.matrix import Planned
+from bench.cases.plan import PlannedRun
 from bench.cases.recipe import Recipe
+from bench.environments.interpreter import Interpreter
 from bench.records.record import Environment
-from bench.runner.interpreter import Interpreter
-from bench.runner.launcher import Spawning
+from bench.runner.launchers.local import SpawnLauncher
 
 FAKE = Path(__file__).with_name("fake_python.py")
 RECIPE = Recipe(warmup_seconds=0.0, window_steps=1, window_seconds=0.0, pins={})
@@ -17,7 +17,7 @@ RECIPE = Recipe(warmup_seconds=0.0, window_steps=1, window_seconds=0.0, pins={})
 
 def plan(model="yolov8n", **axes):
     values = {"mode": "train", "model": model, "device": "cpu", "amp": "off", "batch": 4, "imgsz": 64, **axes}
-    return Planned(Case(**values), RECIPE)
+    return PlannedRun(Case(**values), RECIPE)
 
 
 @pytest.fixture
@@ -28,4 +28,4 @@ def launcher(tmp_path, monkeypatch):
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} "$@"\n')
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
     environment = Environment(python="3.11.0", packages={"torch": "2.9", "ultralytics": "8.4"}, yolopace="0")
-    return Spawning(Interpreter(path=str(python), environment=environment))
+    return SpawnLauncher(Interpreter(path=str(python), environment=environment))

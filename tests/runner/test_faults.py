@@ -6,11 +6,11 @@ import time
 import msgspec
 import pytest
 
+from bench.environments.failure_causes import KILLED, UNKNOWN
+from bench.environments.origin import Imported
 from bench.records.store import encoded
-from bench.runner import worker
-from bench.runner.causes import KILLED, UNKNOWN
+from bench.runner import worker_process
 from bench.runner.measure import measure
-from bench.runner.origin import Imported
 from tests.runner.conftest import plan
 
 DATA = {"yaml": "data.yaml", "fingerprint": "f" * 12, "images": 4}
@@ -75,13 +75,13 @@ def test_a_million_lines_of_output_cost_nothing(launcher):
 
 
 def test_endless_output_ends_the_case(launcher, monkeypatch):
-    monkeypatch.setattr(worker, "LOG_LIMIT", 2**20)
-    monkeypatch.setattr(worker, "GLANCE", 0.1)
+    monkeypatch.setattr(worker_process, "LOG_LIMIT", 2**20)
+    monkeypatch.setattr(worker_process, "GLANCE", 0.1)
     status, reason, record = outcome_of(launcher, "endless")
     assert status == "failed"
     # Both phases are told before it prints, and may still stand in the channel when the runner looks.
     assert reason in {f"The worker printed without end while {phase}." for phase in ("setting up", "warming up")}
-    assert len(record.log) <= worker.LOG_TAIL
+    assert len(record.log) <= worker_process.LOG_TAIL
 
 
 # After the steps
@@ -126,7 +126,7 @@ def test_what_a_worker_started_dies_with_it(launcher, monkeypatch):
     started = []
     start = launcher.start
     monkeypatch.setattr(launcher, "start", lambda job: started.append(start(job)) or started[-1])
-    monkeypatch.setattr(worker, "GLANCE", 0.1)
+    monkeypatch.setattr(worker_process, "GLANCE", 0.1)
     assert outcome_of(launcher, "leaves-a-child")[1] == f"The worker was killed by SIGKILL while warming up. {KILLED}"
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:  # its members are reaped by init, which takes a moment

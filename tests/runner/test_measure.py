@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench.environments.failure_causes import KILLED
+from bench.environments.interpreter import Interpreter
 from bench.records.outcome import Status
 from bench.records.record import Apart, Window
-from bench.runner.causes import KILLED
-from bench.runner.interpreter import Interpreter
-from bench.runner.measure import REST_LIMIT, Interrupted, given_up, phases, run_job
-from bench.runner.worker import Died, RanWild, Silent
+from bench.runner.measure import REST_LIMIT, Interrupted, build_phases, discarded_window, run_job
+from bench.runner.worker_process import WorkerExited, WorkerOutputOverflow, WorkerTimeout
 from tests.builders import make_environment, make_steps
 
 END = {"event": "ended", "status": "measured", "reason": "", "axes": []}
@@ -92,9 +92,9 @@ def test_the_rest_of_an_epoch_is_put_beside_its_turn() -> None:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ([Silent()], f"Still validating after {REST_LIMIT:g} s."),
-        ([Died(-9)], f"The worker was killed by SIGKILL while validating. {KILLED}"),
-        ([RanWild()], "The worker printed without end while validating."),
+        ([WorkerTimeout()], f"Still validating after {REST_LIMIT:g} s."),
+        ([WorkerExited(-9)], f"The worker was killed by SIGKILL while validating. {KILLED}"),
+        ([WorkerOutputOverflow()], "The worker printed without end while validating."),
         ([{**END, "status": "failed", "reason": "ValueError: no."}], "ValueError: no."),
         ([{**END, "status": "out_of_memory", "reason": "No room."}], "No room."),
         ([{"event": "apart", "at": 119.0, "failed": "OSError: no space."}, END], "OSError: no space."),
@@ -107,7 +107,7 @@ def test_whatever_becomes_of_the_rest_the_case_was_measured(said: list[Any], rea
     assert seen.measured["extra"] == {"seen": 1, "rest": reason}
 
 
-@pytest.mark.parametrize("end", [Silent(), Died(-11), {**END, "status": "failed", "reason": "no."}])
+@pytest.mark.parametrize("end", [WorkerTimeout(), WorkerExited(-11), {**END, "status": "failed", "reason": "no."}])
 def test_a_rest_that_was_told_is_kept_however_the_worker_ends(end: Any) -> None:
     seen = seen_of(*REST, APART, end)
     assert seen.outcome.status is Status.MEASURED
@@ -118,8 +118,8 @@ def test_a_rest_that_was_told_is_kept_however_the_worker_ends(end: Any) -> None:
 @pytest.mark.parametrize(
     ("end", "status"),
     [
-        (Silent(), Status.TIMED_OUT),
-        (Died(-9), Status.FAILED),
+        (WorkerTimeout(), Status.TIMED_OUT),
+        (WorkerExited(-9), Status.FAILED),
         ({**END, "status": "invalid", "reason": "no."}, Status.INVALID),
     ],
 )
@@ -142,14 +142,14 @@ def test_ctrl_c_in_the_rest_keeps_what_was_measured() -> None:
 def test_a_window_that_was_given_up_has_its_mean_step_in_place_of_its_steps() -> None:
     steps = make_steps([1.0, 2.0, 3.0, 2.0])
     window = {"wall_seconds": 8.0, "cpu_seconds": 4.0, "involuntary_switches": 9, "processors": 2}
-    found = given_up({**window, "disturbed": ["a thread waited"], "steps": msgspec.to_builtins(steps)})
+    found = discarded_window({**window, "disturbed": ["a thread waited"], "steps": msgspec.to_builtins(steps)})
     assert found == {**window, "disturbed": ["a thread waited"], "step_seconds": 2.0}
     assert msgspec.convert(found, Window).step_seconds == 2.0
 
 
 def test_its_steps_are_weighted_like_those_of_any_window() -> None:
     steps = make_steps([1.0] * 3 + [9.0, 5.0, 1.0], warmup=[1.0] * 8, cycle=32, timed_cycle=6, optimizer=[11])
-    found = given_up({"steps": msgspec.to_builtins(steps)})
+    found = discarded_window({"steps": msgspec.to_builtins(steps)})
     assert found["step_seconds"] == pytest.approx((30 * 1.0 + 9.0 + 5.0) / 32)
 
 
@@ -159,14 +159,14 @@ def test_its_steps_are_weighted_like_those_of_any_window() -> None:
 def test_parts_of_the_window_have_its_kinds_of_steps() -> None:
     steps = make_steps([0.5] * 12, warmup=[0.5] * 8, cycle=32, timed_cycle=6)
     told = {"how": "clock", "seconds": {"forward": [float(kind) for kind in steps.kinds]}, "optimizer": None}
-    assert phases(told, steps)["forward"].seconds == [0.0, 1.0, 2.0]
+    assert build_phases(told, steps)["forward"].seconds == [0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("cycle", [4, 32])
 def test_parts_of_a_pass_of_their_own_have_its_kinds_of_steps(cycle: int) -> None:
     steps = make_steps([0.5] * cycle, warmup=[0.5] * 8, cycle=cycle)
     seconds = [0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0]
-    found = phases({"how": "clock", "seconds": {"forward": seconds}, "optimizer": [1, 7]}, steps)["forward"]
+    found = build_phases({"how": "clock", "seconds": {"forward": seconds}, "optimizer": [1, 7]}, steps)["forward"]
     assert found.seconds == [0.0, 1.0, 2.0]
     assert found.mean(steps) == pytest.approx(3 / cycle)
 
@@ -174,8 +174,8 @@ def test_parts_of_a_pass_of_their_own_have_its_kinds_of_steps(cycle: int) -> Non
 def test_a_pass_of_its_own_where_every_step_is_alike() -> None:
     steps = make_steps([0.5] * 4, optimizer=[])
     told = {"how": "clock", "seconds": {"forward": [1.0, 3.0]}, "optimizer": [0, 1]}
-    assert phases(told, steps)["forward"].seconds == [2.0]
+    assert build_phases(told, steps)["forward"].seconds == [2.0]
 
 
 def test_a_workload_without_parts_has_none() -> None:
-    assert phases({"how": "clock", "seconds": {}, "optimizer": None}, make_steps()) == {}
+    assert build_phases({"how": "clock", "seconds": {}, "optimizer": None}, make_steps()) == {}

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.runner import worker as module
-from bench.runner.worker import Silent, Worker
+from bench.runner import worker_process as module
+from bench.runner.worker_process import Worker, WorkerTimeout
 
 
 class Exit:
@@ -47,7 +47,7 @@ def test_a_run_that_was_stopped_for_an_hour_has_not_waited_for_an_hour(
         if speaks:
             assert worker.next_event(0.2) == {"event": "phase"}
         else:
-            with pytest.raises(Silent):
+            with pytest.raises(WorkerTimeout):
                 worker.next_event(0.2)
             assert exit_code.looks > 2
     for descriptor in (read, write, told, tell):

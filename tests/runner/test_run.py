@@ -5,7 +5,7 @@ import errno
 import msgspec
 import pytest
 
-from bench.cases.matrix import rounds
+from bench.cases.plan import repeat
 from bench.records import store
 from bench.records.outcome import Status
 from bench.runner.estimate import Estimator
@@ -119,7 +119,7 @@ def test_an_interrupt_keeps_the_record_of_the_case(launcher, tmp_path, monkeypat
     plans = [plan("yolov8n")]
     run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())
     run._data_for(plans[0])
-    monkeypatch.setattr("bench.runner.worker.Worker.next_event", interrupted)
+    monkeypatch.setattr("bench.runner.worker_process.Worker.next_event", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.measure(plans[0])
     [record], _ = store.read([tmp_path])
@@ -127,7 +127,7 @@ def test_an_interrupt_keeps_the_record_of_the_case(launcher, tmp_path, monkeypat
 
 
 def test_an_interrupt_after_the_last_step_keeps_the_figure(launcher, tmp_path, monkeypatch):
-    from bench.runner.worker import Worker
+    from bench.runner.worker_process import Worker
 
     end, calls = Worker.end, []
 
@@ -189,7 +189,7 @@ def test_a_data_set_without_labels_is_predicted_on_and_not_trained_on(launcher, 
 
 
 def run_rounds(launcher, tmp_path, plans, processes, **options):
-    planned = rounds(plans, processes, "r1")
+    planned = repeat(plans, processes, "r1")
     run = Run(planned, store.Store(tmp_path / "results", "r1"), launcher, Estimator(), **options)
     spared = {plan.name: reason for plan in planned if (reason := run.spare(plan)) or not run.measure(plan)}
     return run, spared
@@ -257,7 +257,7 @@ def test_resuming_spares_each_process_that_is_there(launcher, jobs, tmp_path):
 
 
 def test_time_left_counts_processes_and_ends_with_the_budget(launcher, tmp_path):
-    planned = rounds([plan("yolov8n"), plan("broken")], 3, "r1")
+    planned = repeat([plan("yolov8n"), plan("broken")], 3, "r1")
     run = Run(planned, store.Store(tmp_path, "r1"), launcher, Estimator())
     each = Estimator().seconds(planned[0])
     assert run.seconds_left() == pytest.approx(6 * each)
@@ -268,14 +268,14 @@ def test_time_left_counts_processes_and_ends_with_the_budget(launcher, tmp_path)
 
 
 def test_a_repeat_settles_no_case_of_its_own(launcher, tmp_path):
-    planned = rounds([plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8)], 3, "r1")
+    planned = repeat([plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8)], 3, "r1")
     run = Run(planned, store.Store(tmp_path, "r1"), launcher, Estimator())
     assert run.settles(run.measure(planned[0])) == 1
 
 
 def test_a_calibrated_machine_stamps_its_records(launcher, tmp_path):
     from bench.machine.fingerprint import machine
-    from bench.runner.paths import calibration_folder
+    from bench.machine.paths import calibration_folder
     from tests.records.test_calibration import FOUND, NOISE
 
     store.keep_calibrations(calibration_folder(), machine().fingerprint, [FOUND])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.worker import isolation
+from bench.worker.workloads.ultralytics import isolation
 
 from .fake_torch import cuda, mps, torch
 

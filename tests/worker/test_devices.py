@@ -17,8 +17,8 @@ from bench.worker.devices import base, open_device
 from bench.worker.devices.cpu import Cpu
 from bench.worker.devices.cuda import Cuda
 from bench.worker.devices.mps import Mps
-from bench.worker.effective import device_name
-from bench.worker.refusal import Refused
+from bench.worker.effective_settings import device_name
+from bench.worker.rejection import CaseRejected
 
 from .fake_torch import GIB, FakeTorch
 
@@ -138,7 +138,7 @@ def test_torch_without_cuda(cuda: FakeTorch) -> None:
 
 @pytest.mark.parametrize("name", ["0+1", "cpu+cpu", "2xcpu"])
 def test_one_process_has_one_device(cuda: FakeTorch, name: str) -> None:
-    with pytest.raises(Refused, match="one process has but one device"):
+    with pytest.raises(CaseRejected, match="one process has but one device"):
         open_device(name)
 
 
@@ -346,9 +346,9 @@ def test_a_card_is_held_to_a_fraction_of_itself(cuda: FakeTorch) -> None:
 def test_a_limit_above_the_device_would_hold_nothing(cuda: FakeTorch, mps: FakeTorch) -> None:
     for there in (cuda.cuda, mps.mps):
         there.set_per_process_memory_fraction = cuda.noted("set_per_process_memory_fraction")
-    with pytest.raises(Refused, match="device 0: a memory limit of 200 GiB is more than it has, 80 GiB"):
+    with pytest.raises(CaseRejected, match="device 0: a memory limit of 200 GiB is more than it has, 80 GiB"):
         Cuda("0").limit_memory(200 * GIB)
-    with pytest.raises(Refused, match="device mps: a memory limit of 32 GiB is more than it has, 24 GiB"):
+    with pytest.raises(CaseRejected, match="device mps: a memory limit of 32 GiB is more than it has, 24 GiB"):
         Mps().limit_memory(32 * GIB)
     assert "set_per_process_memory_fraction" not in [call[0] for call in (*cuda.calls, *mps.calls)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench.worker import input_errors
 from bench.worker.input_errors import Known, told
-from bench.worker.refusal import from_exception
+from bench.worker.rejection import from_exception
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bench.machine.doctor.row import GIB, Limits, Row, State, limited
-from bench.machine.software import CudaBuild, CudaCard, MpsBuild, Software
-from bench.machine.survey import Card, Nvidia, Survey
+from bench.machine.doctor.check import GIB, Check, Limits, State, limited
+from bench.machine.info import Card, Nvidia, SystemInfo
+from bench.machine.interpreter_info import CudaBuild, CudaCard, MpsBuild, Software
 
 OLDEST_MACOS = (12, 3)
 """The first macOS with what torch's MPS needs."""
@@ -25,7 +25,7 @@ OCCUPIED = 0.2
 """Share of a card's memory in use from which it is worth a word."""
 
 
-def backends(machine: Survey, software: Software) -> Iterator[Row]:
+def backends(machine: SystemInfo, software: Software) -> Iterator[Check]:
     """The interpreter, and every device that torch knows."""
     yield interpreter(software)
     if software.import_error:
@@ -36,22 +36,22 @@ def backends(machine: Survey, software: Software) -> Iterator[Row]:
     yield mps(machine, software)
 
 
-def interpreter(software: Software) -> Row:
+def interpreter(software: Software) -> Check:
     """Python, torch and Ultralytics."""
     found, versions = software.environment, software.environment.packages
     said = ", ".join([f"Python {found.python}", *(f"{name} {versions[name]}" for name in NAMED if name in versions)])
     if found.unusable:
-        return Row("interpreter", State.UNUSABLE, said, found.unusable)
+        return Check("interpreter", State.UNUSABLE, said, found.unusable)
     if software.import_error:
         advice = f"it cannot be used ({software.import_error}): install what that is about again."
-        return Row("interpreter", State.UNUSABLE, said, advice)
-    return Row("interpreter", State.USABLE, said)
+        return Check("interpreter", State.UNUSABLE, said, advice)
+    return Check("interpreter", State.USABLE, said)
 
 
 NAMED = ("torch", "ultralytics", "torchvision")
 
 
-def cpu(machine: Survey, software: Software) -> Row:
+def cpu(machine: SystemInfo, software: Software) -> Check:
     """The CPU, which is always there."""
     counted = f"{machine.processors} processor{'s' if machine.processors > 1 else ''}"
     said = f"{machine.cpu}, {counted}, {software.cpu.capability or 'no vector instructions that torch uses'}"
@@ -59,11 +59,11 @@ def cpu(machine: Survey, software: Software) -> Row:
     if least < machine.processors:
         said += f"; this process may use {least:g} of them, and Ultralytics counts all"
         advice = f"set --threads to {max(int(least), 1)}, or lift the limit of the container."
-        return Row("cpu", State.LIMITED, said, advice)
+        return Check("cpu", State.LIMITED, said, advice)
     if machine.governor in SLOW_GOVERNORS and machine.governed_by not in OWN_MIND:
         advice = "set the governor to performance for figures that are to be quoted."
-        return Row("cpu", State.LIMITED, f"{said}; frequency governor {machine.governor}", advice)
-    return Row("cpu", State.USABLE, said)
+        return Check("cpu", State.LIMITED, f"{said}; frequency governor {machine.governor}", advice)
+    return Check("cpu", State.USABLE, said)
 
 
 SLOW_GOVERNORS = {"powersave", "conservative"}
@@ -73,37 +73,37 @@ OWN_MIND = {"intel_pstate", "amd-pstate-epp"}
 """Drivers that choose the clock by themselves: with them ``powersave`` is the normal one."""
 
 
-def cuda(driver: Nvidia, software: Software) -> Iterator[Row]:
+def cuda(driver: Nvidia, software: Software) -> Iterator[Check]:
     """CUDA, and every card that torch sees."""
     build, torch = software.cuda, software.environment.packages.get("torch", "?")
     if build.built is None:
         advice = "install a torch that is built for CUDA." if driver.cards else ""
-        yield Row("cuda", State.UNUSABLE, f"torch {torch} is built without CUDA", advice)
+        yield Check("cuda", State.UNUSABLE, f"torch {torch} is built without CUDA", advice)
         return
     said = f"torch is built for CUDA {build.built}"
     if driver.trouble and not build.cards:
-        yield Row("cuda", State.UNUSABLE, f"{said}; {driver.trouble}", "restart the machine, or mend its driver.")
+        yield Check("cuda", State.UNUSABLE, f"{said}; {driver.trouble}", "restart the machine, or mend its driver.")
         return
     if not driver.driver and not build.cards:
-        yield Row("cuda", State.UNUSABLE, f"{said}; this machine has no NVIDIA driver", "with a card: install it.")
+        yield Check("cuda", State.UNUSABLE, f"{said}; this machine has no NVIDIA driver", "with a card: install it.")
         return
     said += f", driver {driver.driver} serves CUDA {'.'.join(map(str, driver.cuda))}" if driver.cuda else ""
     if driver.cuda and driver.cuda[0] < _major(build.built) and not build.cards:
         advice = f"update the driver, or install a torch that is built for CUDA {driver.cuda[0]}."
-        yield Row("cuda", State.UNUSABLE, said, advice)
+        yield Check("cuda", State.UNUSABLE, said, advice)
         return
     if not build.cards:
         hidden = software.variables.get("CUDA_VISIBLE_DEVICES")
         why = f"CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden is not None else build.error or "torch sees no card"
-        yield Row("cuda", State.UNUSABLE, f"{said}; {why}", "let torch see a card: unset the variable, or mend that.")
+        yield Check("cuda", State.UNUSABLE, f"{said}; {why}", "let torch see a card: unset the variable, or mend that.")
         return
     able = any(card.capability >= BFLOAT16 for card in build.cards)
     tf32 = "float32 convolutions run in TF32" if build.tf32 and able else "float32 runs in float32"
     lost = driver.trouble or build.error
     if lost:  # of one card; those that answer are listed below
-        yield Row("cuda", State.LIMITED, f"{said}; {tf32}; {lost}", "restart the machine, or mend its driver.")
+        yield Check("cuda", State.LIMITED, f"{said}; {tf32}; {lost}", "restart the machine, or mend its driver.")
     else:
-        yield Row("cuda", State.USABLE, f"{said}; {tf32}")
+        yield Check("cuda", State.USABLE, f"{said}; {tf32}")
     for number, card in enumerate(build.cards):
         yield cuda_card(number, card, build, seen_by(driver, software.variables, number, card))
 
@@ -128,14 +128,14 @@ def seen_by(driver: Nvidia, variables: dict[str, str], number: int, card: CudaCa
     return None
 
 
-def cuda_card(number: int, card: CudaCard, build: CudaBuild, seen: Card | None) -> Row:
+def cuda_card(number: int, card: CudaCard, build: CudaBuild, seen: Card | None) -> Check:
     """One card: what it is, and whether it is free."""
     what, capability = f"cuda {number}", card.capability
     said = f"{card.name}, {card.bytes / GIB:.0f} GiB, capability {_dotted(capability)}"
     if not has_kernels(capability, build.architectures):
         built = ", ".join(build.architectures)
         advice = "install an older torch, or build one for this card."
-        return Row(what, State.UNUSABLE, f"{said}; this torch has kernels for {built} alone", advice)
+        return Check(what, State.UNUSABLE, f"{said}; this torch has kernels for {built} alone", advice)
     limits: Limits = []
     if capability < TENSOR_CORES:
         limits.append(("no tensor cores, so fp16 saves memory and hardly any time", ""))
@@ -182,41 +182,45 @@ def has_kernels(capability: tuple[int, int], architectures: tuple[str, ...]) -> 
     return not architectures
 
 
-def several_gpus(software: Software) -> Row:
+def several_gpus(software: Software) -> Check:
     """Training on several cards at once."""
     count = len(software.cuda.cards)
     backend = "NCCL" if software.cuda.nccl else "gloo" if software.gloo else "no library"
     said = f"{count} card{'s' if count != 1 else ''}, {backend} for what they tell each other"
     if count < 2:
-        return Row("several GPUs", State.UNUSABLE, f"{said}; it takes two")
+        return Check("several GPUs", State.UNUSABLE, f"{said}; it takes two")
     named = "name them in one case: --device 0+1"
     if software.cuda.nccl:
-        return Row("several GPUs", State.USABLE, said, named)
+        return Check("several GPUs", State.USABLE, said, named)
     if software.gloo:
-        return Row("several GPUs", State.LIMITED, f"{said}, by way of the host's memory", "install a torch with NCCL.")
-    return Row("several GPUs", State.UNUSABLE, said, "install a torch with NCCL.")
+        return Check(
+            "several GPUs", State.LIMITED, f"{said}, by way of the host's memory", "install a torch with NCCL."
+        )
+    return Check("several GPUs", State.UNUSABLE, said, "install a torch with NCCL.")
 
 
-def mps(machine: Survey, software: Software) -> Row:
+def mps(machine: SystemInfo, software: Software) -> Check:
     """Apple's GPU."""
     build, what = software.mps, "mps"
     if machine.system != "Darwin":
-        return Row(what, State.UNUSABLE, "this is no Mac")
+        return Check(what, State.UNUSABLE, "this is no Mac")
     version = ".".join(map(str, machine.macos or ())) or "?"
     said = f"macOS {version} on {machine.architecture}"
     if not build.built:
         advice = "install torch for macOS on arm64" + (
             "" if machine.architecture == "arm64" else "; this Mac is not one"
         )
-        return Row(what, State.UNUSABLE, f"{said}; this torch is built without MPS", f"{advice}.")
+        return Check(what, State.UNUSABLE, f"{said}; this torch is built without MPS", f"{advice}.")
     if not build.available and machine.macos and machine.macos < OLDEST_MACOS:
-        return Row(what, State.UNUSABLE, said, "update to macOS 12.3 or later.")
+        return Check(what, State.UNUSABLE, said, "update to macOS 12.3 or later.")
     if not build.available:
-        return Row(what, State.UNUSABLE, f"{said}; torch finds no Metal GPU that it can use", "update macOS, or torch.")
+        return Check(
+            what, State.UNUSABLE, f"{said}; torch finds no Metal GPU that it can use", "update macOS, or torch."
+        )
     return _mps_limits(said, build, software.variables)
 
 
-def _mps_limits(said: str, build: MpsBuild, variables: dict[str, str]) -> Row:
+def _mps_limits(said: str, build: MpsBuild, variables: dict[str, str]) -> Check:
     said += f"; Metal recommends at most {build.bytes / GIB:.1f} GiB" if build.bytes else ""
     missing = [name for name, how in build.operators.items() if how != "native"]
     limits: Limits = []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.machine.doctor.row import GIB, Row, State
-from bench.machine.software import Software
-from bench.machine.survey import Survey
+from bench.machine.doctor.check import GIB, Check, State
+from bench.machine.info import SystemInfo
+from bench.machine.interpreter_info import Software
 
 SCARCE = 2 * GIB
 """Bytes of memory below which a training case may not fit."""
@@ -24,7 +24,7 @@ SWAPPED = 0.25
 """Share of swap in use from which a machine is short of memory, or was."""
 
 
-def meters(machine: Survey, software: Software) -> Iterator[Row]:
+def meters(machine: SystemInfo, software: Software) -> Iterator[Check]:
     """Conditions of the machine, and what can be read of it."""
     yield memory(machine)
     yield swap(machine)
@@ -39,135 +39,135 @@ def meters(machine: Survey, software: Software) -> Iterator[Row]:
     yield upgrades(machine)
 
 
-def memory(machine: Survey) -> Row:
+def memory(machine: SystemInfo) -> Check:
     """Memory, and what limits it."""
     if machine.memory is None or machine.available is None:
-        return Row("memory", State.LIMITED, "the system does not tell what is available")
+        return Check("memory", State.LIMITED, "the system does not tell what is available")
     said = f"{machine.available / GIB:.1f} of {machine.memory / GIB:.1f} GiB are available"
     if machine.memory_limit is not None and machine.memory_limit < machine.memory:
         said += f"; a control group allows {machine.memory_limit / GIB:.1f} GiB"
     left = machine.memory_left if machine.memory_left is not None else machine.available
     if min(machine.available, left) < SCARCE:
-        return Row("memory", State.LIMITED, said, "end what uses it: a training case takes 1 to 2 GiB and more.")
-    return Row("memory", State.USABLE, said)
+        return Check("memory", State.LIMITED, said, "end what uses it: a training case takes 1 to 2 GiB and more.")
+    return Check("memory", State.USABLE, said)
 
 
-def swap(machine: Survey) -> Row:
+def swap(machine: SystemInfo) -> Check:
     """Swap: on a Mac what does not fit goes there without an error."""
     if machine.swap is None or machine.swap_used is None:
-        return Row("swap", State.LIMITED, "the system does not tell of it")
+        return Check("swap", State.LIMITED, "the system does not tell of it")
     if not machine.swap:
-        return Row("swap", State.USABLE, "none: what does not fit ends with an error, or is killed")
+        return Check("swap", State.USABLE, "none: what does not fit ends with an error, or is killed")
     said = f"{machine.swap_used / GIB:.1f} of {machine.swap / GIB:.1f} GiB are in use"
     if machine.swap_used > SWAPPED * machine.swap and machine.swap_used > GIB / 4:
-        return Row("swap", State.LIMITED, said, "end what uses memory, or restart: cases may be slowed by it.")
-    return Row("swap", State.USABLE, said)
+        return Check("swap", State.LIMITED, said, "end what uses memory, or restart: cases may be slowed by it.")
+    return Check("swap", State.USABLE, said)
 
 
-def disk(machine: Survey) -> Row:
+def disk(machine: SystemInfo) -> Check:
     """Whether the cache can be used, and room for data, records and environments."""
     if machine.cache_trouble:
-        return Row("disk", State.UNUSABLE, machine.cache_trouble)
+        return Check("disk", State.UNUSABLE, machine.cache_trouble)
     if machine.free is None:
-        return Row("disk", State.LIMITED, "the folder of the cache does not tell what is free")
+        return Check("disk", State.LIMITED, "the folder of the cache does not tell what is free")
     said = f"{machine.free / GIB:.1f} GiB are free where the cache is"
     if machine.free < ROOM:
-        return Row("disk", State.LIMITED, said, "make room, or set YOLOPACE_CACHE to a folder on another disk.")
+        return Check("disk", State.LIMITED, said, "make room, or set YOLOPACE_CACHE to a folder on another disk.")
     if machine.free < TORCH_ROOM:
-        return Row("disk", State.USABLE, f"{said}; regress may want {TORCH_ROOM / GIB:.0f} GiB for another torch")
-    return Row("disk", State.USABLE, said)
+        return Check("disk", State.USABLE, f"{said}; regress may want {TORCH_ROOM / GIB:.0f} GiB for another torch")
+    return Check("disk", State.USABLE, said)
 
 
-def load(machine: Survey) -> Row:
+def load(machine: SystemInfo) -> Check:
     """What else runs."""
     if machine.load is None:
-        return Row("load", State.LIMITED, "the system does not tell what else runs")
+        return Check("load", State.LIMITED, "the system does not tell what else runs")
     said = f"{machine.load:.1f} of {machine.processors} processors in the last minute"
     if machine.load > BUSY * machine.processors and machine.load > 0.5:
-        return Row("load", State.LIMITED, said, "end what runs, or wait: windows that others disturb are marked.")
-    return Row("load", State.USABLE, said)
+        return Check("load", State.LIMITED, said, "end what runs, or wait: windows that others disturb are marked.")
+    return Check("load", State.USABLE, said)
 
 
-def power(machine: Survey) -> Row:
+def power(machine: SystemInfo) -> Check:
     """Power source and power mode."""
     if machine.on_battery:
-        return Row("power", State.LIMITED, "the machine runs on its battery", "plug it in: it may be slower so.")
+        return Check("power", State.LIMITED, "the machine runs on its battery", "plug it in: it may be slower so.")
     if machine.low_power:
-        return Row("power", State.LIMITED, "low power mode is on", "switch it off: it lowers all clocks.")
+        return Check("power", State.LIMITED, "low power mode is on", "switch it off: it lowers all clocks.")
     said = "mains" if machine.on_battery is False else "no battery that the system knows of"
-    return Row("power", State.USABLE, said)
+    return Check("power", State.USABLE, said)
 
 
-def heat(software: Software) -> Row:
+def heat(software: Software) -> Check:
     """Thermal pressure, where the system has a word for it."""
     if software.thermal is None:
-        return Row("heat", State.UNUSABLE, "the system has no word for it; NVIDIA cards tell their own")
+        return Check("heat", State.UNUSABLE, "the system has no word for it; NVIDIA cards tell their own")
     said = f"thermal pressure is {software.thermal}"
     if software.thermal not in ("nominal", "moderate"):
-        return Row("heat", State.LIMITED, said, "let it cool: clocks are held back.")
-    return Row("heat", State.USABLE, said)
+        return Check("heat", State.LIMITED, said, "let it cool: clocks are held back.")
+    return Check("heat", State.USABLE, said)
 
 
-def noise(machine: Survey) -> Row:
+def noise(machine: SystemInfo) -> Check:
     """Whether the system tells what disturbs a window."""
     told = {"threads that wait for a processor": machine.waits, "pressure": machine.pressure}
     there = [name for name, known in told.items() if known]
     lacking = [name for name, known in told.items() if not known]
     if not there:
-        return Row("noise", State.LIMITED, "the system tells neither of waiting threads nor of pressure")
+        return Check("noise", State.LIMITED, "the system tells neither of waiting threads nor of pressure")
     said = f"the kernel tells of {' and of '.join(there)}"
     if lacking:
-        return Row("noise", State.LIMITED, f"{said}, not of {' and of '.join(lacking)}")
-    return Row("noise", State.USABLE, said)
+        return Check("noise", State.LIMITED, f"{said}, not of {' and of '.join(lacking)}")
+    return Check("noise", State.USABLE, said)
 
 
-def card_meter(machine: Survey, software: Software) -> Iterator[Row]:
+def card_meter(machine: SystemInfo, software: Software) -> Iterator[Check]:
     """Clocks, heat and company of NVIDIA cards."""
     if not machine.nvidia.cards:
         return
     if "pynvml" in software.meters:
-        yield Row("NVML", State.USABLE, "clocks, temperature, throttling and other processes of cards are recorded")
+        yield Check("NVML", State.USABLE, "clocks, temperature, throttling and other processes of cards are recorded")
     else:
         advice = "install nvidia-ml-py in the measured interpreter."
-        yield Row("NVML", State.LIMITED, "the measured interpreter has no pynvml: cards tell nothing", advice)
+        yield Check("NVML", State.LIMITED, "the measured interpreter has no pynvml: cards tell nothing", advice)
 
 
-def energy(machine: Survey, software: Software) -> Iterator[Row]:
+def energy(machine: SystemInfo, software: Software) -> Iterator[Check]:
     """Counters of energy."""
     counting = [card.energy for card in machine.nvidia.cards]
     if counting:
         count = f"{sum(counting)} of {len(counting)} card{'s' if len(counting) > 1 else ''}"
         state = State.USABLE if all(counting) else State.LIMITED if any(counting) else State.UNUSABLE
-        yield Row("energy of cards", state, f"{count} can count it, with --energy")
+        yield Check("energy of cards", state, f"{count} can count it, with --energy")
     if machine.system == "Darwin":
         if "zeus_apple_silicon" in software.meters:
-            yield Row("energy of the Mac", State.USABLE, "zeus-apple-silicon estimates it by a model, with --energy")
+            yield Check("energy of the Mac", State.USABLE, "zeus-apple-silicon estimates it by a model, with --energy")
         elif machine.architecture != "arm64":
-            yield Row(
+            yield Check(
                 "energy of the Mac", State.UNUSABLE, "Macs without Apple's own chip count none for others to read"
             )
         else:
             advice = "install zeus-apple-silicon in the measured interpreter."
-            yield Row("energy of the Mac", State.UNUSABLE, "zeus-apple-silicon is not installed", advice)
+            yield Check("energy of the Mac", State.UNUSABLE, "zeus-apple-silicon is not installed", advice)
     elif machine.rapl == "readable":
-        yield Row("energy of the CPU", State.USABLE, "RAPL can be read, with --energy")
+        yield Check("energy of the CPU", State.USABLE, "RAPL can be read, with --energy")
     elif machine.rapl:
-        yield Row("energy of the CPU", State.UNUSABLE, "RAPL is there, for root alone", "run as root to read it.")
+        yield Check("energy of the CPU", State.UNUSABLE, "RAPL is there, for root alone", "run as root to read it.")
     else:
-        yield Row("energy of the CPU", State.UNUSABLE, "this machine shows no RAPL counter")
+        yield Check("energy of the CPU", State.UNUSABLE, "this machine shows no RAPL counter")
 
 
-def weights(software: Software) -> Row:
+def weights(software: Software) -> Check:
     """Weight files that are there without the network."""
     if not software.weights:
-        return Row("weights", State.USABLE, "none here: models have random weights, which train and run at one speed")
+        return Check("weights", State.USABLE, "none here: models have random weights, which train and run at one speed")
     shown = ", ".join(software.weights[:5])
     more = f" and {len(software.weights) - 5} more" if len(software.weights) > 5 else ""
-    return Row("weights", State.USABLE, f"{shown}{more}")
+    return Check("weights", State.USABLE, f"{shown}{more}")
 
 
-def upgrades(machine: Survey) -> Row:
+def upgrades(machine: SystemInfo) -> Check:
     """What builds the environments of ``regress``."""
     if machine.uv is None:
-        return Row("uv", State.UNUSABLE, "regress, sweep and bisect build environments by it", "pip install uv")
-    return Row("uv", State.USABLE, f"{machine.uv}, for regress, sweep and bisect")
+        return Check("uv", State.UNUSABLE, "regress, sweep and bisect build environments by it", "pip install uv")
+    return Check("uv", State.USABLE, f"{machine.uv}, for regress, sweep and bisect")

@@ -2,15 +2,7 @@
 
 from .atomic import encoded, write_whole
 from .decoding import without_collecting
-from .reading import (
-    comparisons_of,
-    files,
-    read,
-    read_calibrations,
-    read_ceilings,
-    read_comparison,
-    read_comparisons,
-)
+from .reading import comparisons_of, files, read, read_calibrations, read_ceilings, read_comparison, read_comparisons
 from .runs import check_new_run, new_run_name, resolve_run, runs
 from .writing import Store, keep_calibrations
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records import calibration, migrations
 from bench.records.calibration import Calibrations
 from bench.records.ceiling import PREFIX, Ceiling
@@ -117,9 +117,9 @@ def read_comparison(folder: Path) -> Comparison:
     try:
         return _comparison(file, file.read_bytes(), {})
     except FileNotFoundError:
-        raise WrongUse(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
+        raise UsageError(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
     except UNREADABLE as error:
-        raise WrongUse(f"{file} cannot be read: {error}.") from error
+        raise UsageError(f"{file} cannot be read: {error}.") from error
 
 
 def read_calibrations(folder: Path, machine: str) -> tuple[Calibrations, str]:
@@ -168,7 +168,7 @@ def files(sources: Iterable[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
             for folder in (source, *_folders(source)):
                 found += [folder / name for name in sorted(_names(folder)) if kind.is_one(name)]
         else:
-            raise WrongUse(f"{source}: there is no such file or folder.")
+            raise UsageError(f"{source}: there is no such file or folder.")
     return list(dict.fromkeys(found))
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.store.reading import is_record, read
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -21,9 +21,11 @@ def new_run_name(machine: str, now: datetime | None = None) -> str:
 def check_new_run(results: Path, name: str) -> str:
     """A name that the user chose for a new run; empty where none was chosen."""
     if name and not RUN_NAME.fullmatch(name):
-        raise WrongUse(f"run {name!r} cannot be the name of a folder: use letters, digits, dots, dashes, underscores.")
+        raise UsageError(
+            f"run {name!r} cannot be the name of a folder: use letters, digits, dots, dashes, underscores."
+        )
     if name and (results / name).exists():
-        raise WrongUse(f"run {name!r} is in {results} already: choose another name, or go on with it by --resume.")
+        raise UsageError(f"run {name!r} is in {results} already: choose another name, or go on with it by --resume.")
     return name
 
 
@@ -48,5 +50,5 @@ def resolve_run(results: Path, name: str, machine: str = "") -> str:
         return known[-1]
     if not RUN_NAME.fullmatch(name) or name not in known:
         there = f"there are {', '.join(known[-5:])}" if known else "there are none"
-        raise WrongUse(f"run {name!r} is not in {results}: {there}.")
+        raise UsageError(f"run {name!r} is not in {results}: {there}.")
     return name

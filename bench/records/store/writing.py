@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.errors import WrongUse
+from bench.errors import UsageError
 from bench.records.calibration import Calibration, Calibrations, Lockstep
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
@@ -52,7 +52,7 @@ class Store:
                 pass
             self.run = self.folder.name
         except OSError as error:
-            raise WrongUse(f"results cannot be written to {self.folder}: {error.strerror or error}.") from error
+            raise UsageError(f"results cannot be written to {self.folder}: {error.strerror or error}.") from error
 
     @classmethod
     def at(cls, folder: Path) -> Store:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.report.plots import energy, memory, scaling, speedup, steps, throughput
+from bench.report.plots import energy, memory, phases, scaling, speedup, throughput
 from bench.report.plots.plot import Plot, View
 
 __all__ = ["PLOTS", "Plot", "View", "draw"]
@@ -14,7 +14,7 @@ PLOTS: tuple[Callable[[View], list[Plot]], ...] = (
     speedup.plots,
     scaling.plots,
     memory.plots,
-    steps.plots,
+    phases.plots,
     energy.plots,
 )
 """In the order in which the page shows them; each returns no plot where there is nothing to draw."""

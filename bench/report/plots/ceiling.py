@@ -8,12 +8,12 @@ import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.ceiling_of import growth_of
 from bench.analysis.metrics import BYTES, METRICS, show_bytes
+from bench.ceiling.findings import memory_model
 from bench.records.ceiling import Ceiling
 from bench.report import labels
-from bench.report.plots import against_batch, panels, scale, style
-from bench.report.plots.plot import Plot, finished
+from bench.report.plots import facets, line_by_batch, scale, style
+from bench.report.plots.plot import Plot, make_plot
 
 HEIGHT = 320
 CURVE = 40
@@ -96,8 +96,8 @@ def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
             some = lines[start : start + style.SERIES]
             number = [str(start // style.SERIES + 1)] * (len(lines) > style.SERIES)
             found_plots.append(
-                finished(
-                    key=panels.slug("ceiling", model, device, *number),
+                make_plot(
+                    key=facets.slug("ceiling", model, device, *number),
                     title=TITLE,
                     figure=lambda some=some: figure(some),  # type: ignore[misc]
                     alt=alt(some),
@@ -153,7 +153,7 @@ def figure(lines: Sequence[Series]) -> Figure:
     top = axes.get_ylim()[1]
     if len(lines) > 1:
         names = [" · ".join(line.words[key] for key in _varying(lines)) for line in lines]
-        against_batch.name_lines(axes, names, [line.points[-1][1] / divisor / top for line in lines])
+        line_by_batch.name_lines(axes, names, [line.points[-1][1] / divisor / top for line in lines])
     return drawn
 
 
@@ -163,7 +163,7 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
     axes.plot(
         batches, [peak / divisor for _, peak in line.points], color=colour, marker=marker, linestyle="none", zorder=3
     )
-    fit = growth_of(line.found)
+    fit = memory_model(line.found)
     if fit is not None:
         end = max([*batches, *line.crosses])
         reach = [end * step / CURVE for step in range(CURVE + 1)]

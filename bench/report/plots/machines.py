@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from bench.analysis.metrics import METRICS
 from bench.report import labels
-from bench.report.plots import panels, scale, style
-from bench.report.plots.plot import Data, Plot, finished
+from bench.report.plots import facets, scale, style
+from bench.report.plots.plot import Data, Plot, make_plot
 
 METRIC = METRICS["images_per_second"]
 KEYS = ("model", "imgsz", "batch", "amp")
@@ -60,8 +60,8 @@ def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int
                 if few:
                     found.append((some, few))
     return [
-        finished(
-            key=panels.slug("machines", str(number), *([str(place)] if len(found) > 1 else [])),
+        make_plot(
+            key=facets.slug("machines", str(number), *([str(place)] if len(found) > 1 else [])),
             title=METRIC.title,
             figure=lambda some=some, few=few: figure([cases[p] for p in some], taken(few, some)),  # type: ignore[misc]
             alt=alt([cases[p] for p in some], taken(few, some)),

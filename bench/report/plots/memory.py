@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.analysis.metrics import METRICS
 from bench.report import labels
-from bench.report.plots import against_batch, metric, panels
+from bench.report.plots import facets, line_by_batch, metric
 from bench.report.plots.plot import Plot, View
 
 
@@ -20,10 +20,10 @@ def _caption(table: pd.DataFrame) -> str:
     known = table[table["peak_memory_how"].notna()]
     how = "; ".join(
         f"{labels.device(rows['device'].iloc[0])}: {', '.join(rows['peak_memory_how'].unique())}"
-        for rows in panels.divide(known, ("device",))
+        for rows in facets.divide(known, ("device",))
     )
     several = (
         " Figures that were got in different ways do not compare." if known["peak_memory_how"].nunique() > 1 else ""
     )
     text = f"As told by {how}.{several}"
-    return f"{text} {against_batch.WALL}" if against_batch.has_wall(table) else text
+    return f"{text} {line_by_batch.WALL}" if line_by_batch.has_wall(table) else text

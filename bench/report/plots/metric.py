@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from bench.analysis.metrics import Metric
 from bench.analysis.table import AXES
 from bench.report import labels
-from bench.report.plots import against_batch, by_case, panels
-from bench.report.plots.plot import Data, Plot, first_of
-from bench.report.plots.plot import finished as drawn
+from bench.report.plots import bar_by_case, facets, line_by_batch
+from bench.report.plots.plot import Data, Plot, index_of
+from bench.report.plots.plot import make_plot as drawn
 
 
 def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[Plot]:
@@ -25,24 +25,24 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
         name: first part of the keys.
         caption: what to know when reading them.
     """
-    lines, single = against_batch.parts(table, metric)
+    lines, single = line_by_batch.parts(table, metric)
     found = [
         finished(
             key=key(name, part, lines),
-            figure=lambda part=part: against_batch.figure(part, metric),  # type: ignore[misc]
-            alt=against_batch.alt(part, metric),
+            figure=lambda part=part: line_by_batch.figure(part, metric),  # type: ignore[misc]
+            alt=line_by_batch.alt(part, metric),
             caption=caption,
             part=part,
             metric=metric,
         )
         for part in lines
     ]
-    bars = [part for rows in single for part in by_case.parts(rows)]
+    bars = [part for rows in single for part in bar_by_case.parts(rows)]
     return found + [
         finished(
             key=key(f"{name}-by-case", part, bars),
-            figure=lambda part=part: by_case.figure(part, metric),  # type: ignore[misc]
-            alt=by_case.alt(part, metric),
+            figure=lambda part=part: bar_by_case.figure(part, metric),  # type: ignore[misc]
+            alt=bar_by_case.alt(part, metric),
             caption=caption,
             part=part,
             metric=metric,
@@ -53,13 +53,13 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
 
 def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
     """A key that tells a panel from the others of its plot: by what its rows have in common, or else by its number."""
-    axes = panels.varying(pd.concat(others), AXES) if len(others) > 1 else []
+    axes = facets.varying(pd.concat(others), AXES) if len(others) > 1 else []
     axes = [axis for axis in axes if axis != "mode"]
     keys = [
-        panels.slug(name, *(_slug_word(a, p[a].iloc[0]) for a in ("mode", *axes) if p[a].nunique() == 1))
+        facets.slug(name, *(_slug_word(a, p[a].iloc[0]) for a in ("mode", *axes) if p[a].nunique() == 1))
         for p in others
     ]
-    place = first_of(others, part)
+    place = index_of(others, part)
     return keys[place] if keys.count(keys[place]) == 1 else f"{keys[place]}-{place + 1}"
 
 
@@ -78,10 +78,10 @@ def data(part: pd.DataFrame, metric: Metric) -> Data:
     """A panel's data as text: the axes, the value, its interval."""
     unit = metric.unit
     has_ends = f"{metric.key}_low" in part
-    columns = (*(labels.axis_title(axis) for axis in by_case.KEYS), metric.title, *(["95 % interval"] * has_ends))
+    columns = (*(labels.axis_title(axis) for axis in bar_by_case.KEYS), metric.title, *(["95 % interval"] * has_ends))
     rows = []
-    for row in labels.rows(panels.ordered(part, by_case.KEYS)):
-        cells = [labels.device(row[axis]) if axis == "device" else str(row[axis]) for axis in by_case.KEYS]
+    for row in labels.rows(facets.ordered(part, bar_by_case.KEYS)):
+        cells = [labels.device(row[axis]) if axis == "device" else str(row[axis]) for axis in bar_by_case.KEYS]
         value = row[metric.key]
         cells.append(labels.quantity(unit, value) if labels.there(value) else labels.status(row["status"]))
         if has_ends:

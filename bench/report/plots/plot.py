@@ -9,8 +9,8 @@ import msgspec
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.plots import drawing
-from bench.report.plots.drawing import Pictures
+from bench.report.plots import rendering
+from bench.report.plots.rendering import Pictures
 
 
 class View(msgspec.Struct, frozen=True):
@@ -63,13 +63,13 @@ Data = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 """Headings of a plot's data, and its rows, as text."""
 
 
-def finished(key: str, title: str, figure: Callable[[], Figure], alt: str, caption: str, data: Data) -> Plot:
+def make_plot(key: str, title: str, figure: Callable[[], Figure], alt: str, caption: str, data: Data) -> Plot:
     """Have a figure drawn (:func:`drawing.start`), and put it together with its data."""
     columns, rows = data
-    drawn = drawing.start(figure, alt)
+    drawn = rendering.start(figure, alt)
     return Plot(title=title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, pictures=drawn)
 
 
-def first_of(parts: Sequence[pd.DataFrame], part: pd.DataFrame) -> int:
+def index_of(parts: Sequence[pd.DataFrame], part: pd.DataFrame) -> int:
     """The place of a panel among those of its plot."""
     return next(place for place, other in enumerate(parts) if other is part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.scaling import EFFICIENCY, KINDS, efficiencies
 from bench.report import labels
-from bench.report.plots import by_case, metric
+from bench.report.plots import bar_by_case, metric
 from bench.report.plots.plot import Plot, View
 
 
@@ -13,13 +13,13 @@ def plots(view: View) -> list[Plot]:
     table = efficiencies(view.table)
     found = []
     for kind, said in KINDS.items():
-        parts = by_case.parts(table[table["scaling"] == kind])
+        parts = bar_by_case.parts(table[table["scaling"] == kind])
         for part in parts:
             found.append(
                 metric.finished(
                     key=metric.key(f"scaling-{kind}", part, parts),
-                    figure=lambda part=part: by_case.figure(part, EFFICIENCY),  # type: ignore[misc]
-                    alt=by_case.alt(part, EFFICIENCY, f" with {said}"),
+                    figure=lambda part=part: bar_by_case.figure(part, EFFICIENCY),  # type: ignore[misc]
+                    alt=bar_by_case.alt(part, EFFICIENCY, f" with {said}"),
                     caption=(
                         f"Throughput over that of one device, per device, with {said}: 100 % where nothing is lost by "
                         f"sharing. Batch is that of all devices together. Error bars: "

@@ -5,27 +5,27 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.analysis.marks import DISTURBED
+from bench.analysis.flags import INTERFERED
 from bench.report import labels
-from bench.report.plots import by_case, heat, metric
-from bench.report.plots.plot import Plot, View, finished
+from bench.report.plots import bar_by_case, heatmap, metric
+from bench.report.plots.plot import Plot, View, make_plot
 
 
 def plots(view: View) -> list[Plot]:
     """Panels for each mode, more where there are too many cases."""
-    maps = [part for part in heat.parts(view.speedups) if heat.is_map(part)]
+    maps = [part for part in heatmap.parts(view.speedups) if heatmap.is_map(part)]
     mapped = pd.concat(maps).index if maps else view.speedups.index[:0]
-    bars = by_case.parts(view.speedups.drop(mapped))
+    bars = bar_by_case.parts(view.speedups.drop(mapped))
     return [_map(view, part, maps) for part in maps] + [_bars(view, part, bars) for part in bars]
 
 
 def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
-    over, found = labels.baseline(view.baseline), heat.grid(part, view.table)
-    return finished(
+    over, found = labels.baseline(view.baseline), heatmap.grid(part, view.table)
+    return make_plot(
         key=metric.key("speedup-map", part, others),
         title=labels.SPEEDUP.title,
-        figure=lambda: heat.figure(found),
-        alt=heat.alt(found, over),
+        figure=lambda: heatmap.figure(found),
+        alt=heatmap.alt(found, over),
         caption=(
             f"Throughput over that of the same case with {over}: blue is faster, red is slower, hatched where the "
             f"interval holds 1, or there is none: {_kinds(view)}{_disturbed(found)}"
@@ -38,12 +38,12 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     over = labels.baseline(view.baseline)
 
     def figure() -> Figure:
-        return by_case.figure(part, labels.SPEEDUP, over)
+        return bar_by_case.figure(part, labels.SPEEDUP, over)
 
     return metric.finished(
         key=metric.key("speedup", part, others),
         figure=figure,
-        alt=by_case.alt(part, labels.SPEEDUP, f" over {over}"),
+        alt=bar_by_case.alt(part, labels.SPEEDUP, f" over {over}"),
         caption=(
             f"Throughput over that of the same case with {over}. Error bars: {_kinds(view)} "
             "A hollow bar: the interval holds 1."
@@ -53,10 +53,10 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     )
 
 
-def _disturbed(found: heat.Map) -> str:
+def _disturbed(found: heatmap.Map) -> str:
     if not any(cell.disturbed for cell in found.cells.values()):
         return ""
-    return f" {labels.SIGNS[DISTURBED]}: either figure was disturbed."
+    return f" {labels.SIGNS[INTERFERED]}: either figure was disturbed."
 
 
 def _kinds(view: View) -> str:

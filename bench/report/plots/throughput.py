@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.analysis.metrics import METRICS
 from bench.report import labels
-from bench.report.plots import against_batch, metric
+from bench.report.plots import line_by_batch, metric
 from bench.report.plots.plot import Plot, View
 
 
@@ -17,4 +17,4 @@ def plots(view: View) -> list[Plot]:
 
 def _caption(table: pd.DataFrame) -> str:
     text = f"Waiting for data is included. Error bars: {labels.intervals(labels.interval_kinds(table))}."
-    return f"{text} {against_batch.WALL}" if against_batch.has_wall(table) else text
+    return f"{text} {line_by_batch.WALL}" if line_by_batch.has_wall(table) else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..refusal import Refused
+from ..rejection import CaseRejected
 from .base import Device
 from .cpu import Cpu
 from .cuda import Cuda
@@ -34,7 +34,7 @@ def open_device(name: str, rank: int | None = None) -> Device:
     """
     own = on_one_machine(name)
     if rank is None and (len(own) > 1 or own != [name]):
-        raise Refused("unsupported", f"device {name}: one process has but one device.", axes=("device",))
+        raise CaseRejected("unsupported", f"device {name}: one process has but one device.", axes=("device",))
     if own[0] == "mps":  # always alone: the runner starts no ranks there
         return Mps()
     if own[0] == "cpu":

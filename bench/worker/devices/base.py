@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..energy import EnergyMeter
-from ..refusal import Refused
+from ..monitors.energy import EnergyMeter
+from ..rejection import CaseRejected
 
 
 class Device(Protocol):
@@ -59,29 +59,29 @@ class Device(Protocol):
         """A new event with ``record`` and ``elapsed_time`` (milliseconds); only where marks are taken by events."""
 
     def energy(self) -> EnergyMeter:
-        """A counter of the joules that a case takes here; raises :class:`~..energy.Unmetered` where there is none."""
+        """A counter of the joules that a case takes here; raises :class:`~..energy.EnergyUnavailable` where there is none."""
 
     def warming(self, begins: bool) -> None:
         """Warm-up begins, or is over: what may be looked for in untimed steps alone."""
 
     def sample(self) -> dict[str, Any]:
-        """What the device is doing, as :func:`sampled` names it; called at the edges of a window, and never raises."""
+        """What the device is doing, as :func:`device_status` names it; called at the edges of a window, and never raises."""
 
 
-ROUNDED = 1.05
+CAPACITY_TOLERANCE = 1.05
 """Times what torch tells of a device that a limit may be: a card of 24 GiB keeps some of them for itself."""
 
 
 def share_of(name: str, size: int, there: int) -> float:
-    """The share of a device's bytes that a limit is, at most 1; :class:`~..refusal.Refused` where it has less."""
-    if size > ROUNDED * there:
+    """The share of a device's bytes that a limit is, at most 1; :class:`~..refusal.CaseRejected` where it has less."""
+    if size > CAPACITY_TOLERANCE * there:
         asked, has = (f"{round(one / 2**30, 1):,g} GiB" for one in (size, there))
         reason = f"device {name}: a memory limit of {asked} is more than it has, {has}."
-        raise Refused("unsupported", reason)
+        raise CaseRejected("unsupported", reason)
     return min(size / there, 1.0)
 
 
-def figure(value: int | None, how: str) -> dict[str, Any]:
+def memory_value(value: int | None, how: str) -> dict[str, Any]:
     """A memory figure with the way it was got."""
     return {"bytes": value, "how": how}
 
@@ -97,12 +97,12 @@ def recorded(read: Figure) -> Figure:
         try:
             return read()
         except (OSError, ValueError, KeyError, IndexError) as error:
-            return figure(None, f"what the system tells cannot be read ({type(error).__name__})")
+            return memory_value(None, f"what the system tells cannot be read ({type(error).__name__})")
 
     return reader
 
 
-def sampled(
+def device_status(
     clock: float | None = None,
     temperature: float | None = None,
     throttle: list[str] | None = None,
@@ -156,9 +156,9 @@ def private_peak() -> dict[str, Any]:
     """Peak of the memory of this process that no file backs: what a control group cannot take back from it."""
     own = _status("self")
     if "VmHWM" not in own:
-        return figure(None, "this system does not tell it apart")
+        return memory_value(None, "this system does not tell it apart")
     since = "set-up" if _peak_is_reset else "the start of the process"
-    return figure(own["VmHWM"] - own.get("RssFile", 0), f"VmHWM less RssFile, peak since {since}")
+    return memory_value(own["VmHWM"] - own.get("RssFile", 0), f"VmHWM less RssFile, peak since {since}")
 
 
 @recorded
@@ -166,9 +166,9 @@ def data_peak() -> dict[str, Any]:
     """Peak of the private memory that this process may write to, touched or not: what RLIMIT_DATA holds down."""
     own = _status("self")
     if "VmPeak" not in own:
-        return figure(None, "this system does not tell it apart")
+        return memory_value(None, "this system does not tell it apart")
     grown = max(own["VmPeak"] - own["VmSize"], 0)
-    return figure(own["VmData"] + grown, "VmData, and by how much VmSize was larger once")
+    return memory_value(own["VmData"] + grown, "VmData, and by how much VmSize was larger once")
 
 
 @recorded
@@ -176,11 +176,11 @@ def loaders_memory() -> dict[str, Any]:
     """What data loader processes have for themselves at this moment: pages that no file backs and nobody shares."""
     loaders = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
     if not loaders:
-        return figure(None, "there were no data loader processes")
+        return memory_value(None, "there were no data loader processes")
     sizes = [size for loader in loaders if (size := _private(loader)) is not None]
     if not sizes:
-        return figure(None, "this system does not tell it of other processes")
-    return figure(
+        return memory_value(None, "this system does not tell it of other processes")
+    return memory_value(
         sum(sizes),
         f"private memory of {len(sizes)} data loader process{'es' * (len(sizes) > 1)} at the end of the window",
     )
@@ -210,7 +210,7 @@ def process_peak() -> dict[str, Any]:
         if forked_from is not None:
             shared = max(_status(forked_from).get("RssFile", 0) - own.get("RssFile", 0), 0)
             how += ", with the libraries that the preloaded parent holds"
-        return figure(own["VmHWM"] + shared, how)
+        return memory_value(own["VmHWM"] + shared, how)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
-    return figure(peak * unit, f"ru_maxrss, peak resident set since start on {os.uname().sysname}")
+    return memory_value(peak * unit, f"ru_maxrss, peak resident set since start on {os.uname().sysname}")

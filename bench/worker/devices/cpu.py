@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from ..energy import EnergyMeter, of_machine
-from .base import data_peak, figure, private_peak, process_peak, reset_process_peak, sampled
+from ..monitors.energy import EnergyMeter, of_machine
+from .base import data_peak, device_status, memory_value, private_peak, process_peak, reset_process_peak
 
 
-def survey() -> dict[str, Any]:
+def probe_backend() -> dict[str, Any]:
     """What torch says of the CPU, for :mod:`bench.machine.doctor`: ``capability``, ``mkldnn``."""
     return Cpu().facts()
 
@@ -41,8 +41,8 @@ class Cpu:
 
     def memory(self) -> dict[str, dict[str, Any]]:
         """The process's figures alone: torch keeps no statistics of its CPU allocator."""
-        none = figure(None, "torch keeps no statistics of its CPU allocator")
-        own = figure(None, "a CPU has no memory apart from the machine's")
+        none = memory_value(None, "torch keeps no statistics of its CPU allocator")
+        own = memory_value(None, "a CPU has no memory apart from the machine's")
         return {
             "allocated": none,
             "reserved": none,
@@ -81,4 +81,4 @@ class Cpu:
 
     def sample(self) -> dict[str, Any]:
         """Nothing: the machine's own meters tell of the CPU."""
-        return sampled()
+        return device_status()

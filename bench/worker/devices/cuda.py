@@ -6,13 +6,13 @@ import gc
 import os
 from typing import Any
 
-from ..energy import EnergyMeter, Nvml
+from ..monitors import nvml
+from ..monitors.energy import EnergyMeter, Nvml
 from ..text import one_line
-from . import nvml
-from .base import figure, process_peak, reset_process_peak, sampled, share_of
+from .base import device_status, memory_value, process_peak, reset_process_peak, share_of
 
 
-def survey() -> dict[str, Any]:
+def probe_backend() -> dict[str, Any]:
     """What torch says of CUDA, for :mod:`bench.machine.doctor`.
 
     Returns:
@@ -118,10 +118,10 @@ class Cuda:
 
         free, total = torch.cuda.mem_get_info(self.index)
         return {
-            "allocated": figure(torch.cuda.max_memory_allocated(self.index), "torch.cuda.max_memory_allocated"),
-            "reserved": figure(torch.cuda.max_memory_reserved(self.index), "torch.cuda.max_memory_reserved"),
+            "allocated": memory_value(torch.cuda.max_memory_allocated(self.index), "torch.cuda.max_memory_allocated"),
+            "reserved": memory_value(torch.cuda.max_memory_reserved(self.index), "torch.cuda.max_memory_reserved"),
             "process": process_peak(),
-            "device": figure(total - free, "torch.cuda.mem_get_info, whole card at the end of the window"),
+            "device": memory_value(total - free, "torch.cuda.mem_get_info, whole card at the end of the window"),
         }
 
     def sample_memory(self) -> None:
@@ -165,7 +165,7 @@ class Cuda:
     def sample(self) -> dict[str, Any]:
         """What NVML tells; nothing where the interpreter has no ``pynvml``. The first call starts it."""
         card = self._by_driver()
-        return card.sample() if card else sampled()
+        return card.sample() if card else device_status()
 
     def _by_driver(self) -> nvml.Card | None:
         import torch

@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..energy import EnergyMeter, of_machine
-from .base import figure, process_peak, reset_process_peak, sampled, share_of
+from ..monitors.energy import EnergyMeter, of_machine
+from .base import device_status, memory_value, process_peak, reset_process_peak, share_of
 
 Probe = Callable[[Any], Any]
 
@@ -41,7 +41,7 @@ def _nms(boxes: Any, scores: Any) -> None:
     torchvision.ops.nms(boxes, scores, 0.5)
 
 
-def survey() -> dict[str, Any]:
+def probe_backend() -> dict[str, Any]:
     """What torch says of MPS, for :mod:`bench.machine.doctor`.
 
     Returns:
@@ -179,14 +179,14 @@ class Mps:
         import torch
 
         try:
-            peak = figure(int(torch.accelerator.max_memory_allocated()), "torch.accelerator.max_memory_allocated")
+            peak = memory_value(int(torch.accelerator.max_memory_allocated()), "torch.accelerator.max_memory_allocated")
         except (AttributeError, RuntimeError, AssertionError):
             peak = self._sampled_peak()
-        driver = figure(
+        driver = memory_value(
             int(torch.mps.driver_allocated_memory()),
             "torch.mps.driver_allocated_memory at the end of the window, cache and graphs included",
         )
-        own = figure(None, "an Apple GPU has no memory apart from the machine's")
+        own = memory_value(None, "an Apple GPU has no memory apart from the machine's")
         return {"allocated": peak, "reserved": driver, "process": process_peak(), "device": own}
 
     def _sampled_peak(self) -> dict[str, Any]:
@@ -194,11 +194,11 @@ class Mps:
 
         missing = f"torch {torch.__version__} has no peak statistics on mps"
         if not self._allocated:
-            return figure(None, f"{missing}, and nothing was sampled")
+            return memory_value(None, f"{missing}, and nothing was sampled")
         how = (
             f"largest of {len(self._allocated)} samples of torch.mps.current_allocated_memory where parts of steps end"
         )
-        return figure(max(self._allocated), f"{how}: {missing}")
+        return memory_value(max(self._allocated), f"{how}: {missing}")
 
     def facts(self) -> dict[str, Any]:
         """The working set that Metal recommends, and the macOS version."""
@@ -234,4 +234,4 @@ class Mps:
 
     def sample(self) -> dict[str, Any]:
         """Nothing: macOS tells the clocks of its GPU to root alone, and its heat for the whole machine."""
-        return sampled()
+        return device_status()

@@ -1,0 +1,161 @@
+"""How well a figure is known: between processes where there are several, within one process where there is one."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from scipy.special import stdtrit
+
+from bench.records.record import Noise, Record, Steps
+
+CONFIDENCE = 0.95
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A point with its interval; ``low`` and ``high`` are None where there is too little for one."""
+
+    point: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def relative(self) -> float:
+        """How far its farther end is from the point, as a share of it; infinite without an interval."""
+        if self.low is None or self.high is None:
+            return math.inf
+        return max(self.high / self.point - 1, 1 - self.low / self.point)
+
+
+def t_quantile(degrees: float, confidence: float = CONFIDENCE) -> float:
+    """The two-sided quantile of Student's t: half-widths in standard errors."""
+    return float(stdtrit(degrees, 0.5 + confidence / 2))
+
+
+def stdev(values: Sequence[float]) -> float:
+    """Standard deviation of at least two values, with ``n - 1``."""
+    return float(np.std(np.asarray(values, dtype=float), ddof=1))
+
+
+def half_width(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
+    """Half the width of the interval of the mean of at least two independent values."""
+    return t_quantile(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
+
+
+def ci_between_processes(figures: Sequence[float]) -> Interval:
+    """The interval of a figure of which every process gave one: Student's t on the logarithm.
+
+    With two processes it has one degree of freedom, and is as wide as that makes it.
+
+    Returns:
+        Their geometric mean; without an interval where there is but one.
+    """
+    if len(figures) == 1:
+        return Interval(float(figures[0]))
+    logs = np.log(np.asarray(figures, dtype=float))
+    middle = float(logs.mean())
+    half = half_width(logs.tolist())
+    return Interval(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
+
+
+def relative_half_width(steps: Steps) -> float | None:
+    """Half the width of the 95 % interval of the mean step time, over the mean; within this one process.
+
+    Steps are compared with others of their own kind (``Steps.kinds``), since optimizer steps are no noise; what is
+    left is correlated from step to step, so the number of independent steps is ``n (1 - r) / (1 + r)`` with the lag-1
+    autocorrelation ``r``; then Student's t. The mean is that of ``Steps.weights``: where few steps stand for many, its
+    error is larger by the sum of their squares. Another process may differ by more: only repeated processes show that.
+
+    Returns:
+        None with fewer than three steps beyond the kinds of step.
+    """
+    times, weights = steps.window, steps.weights  # lists: for so few numbers numpy costs more than it saves
+    if isinstance(steps.images, list):
+        images = steps.images[steps.warmup :]
+        middle = sum(images) / len(images)
+        times = [seconds / count * middle for seconds, count in zip(times, images, strict=True)]
+    groups: dict[int, list[float]] = {}
+    for kind, seconds in zip(steps.kinds, times, strict=True):
+        groups.setdefault(kind, []).append(seconds)
+    free = len(times) - len(groups)
+    if free < 2:
+        return None
+    means = {kind: math.fsum(group) / len(group) for kind, group in groups.items()}
+    residual = [seconds - means[kind] for kind, seconds in zip(steps.kinds, times, strict=True)]
+    energy = _product(residual, residual)
+    if energy == 0:
+        return 0.0
+    lag = min(max(_product(residual[1:], residual[:-1]) / energy, 0.0), 0.9)
+    lengthened = (1 + lag) / (1 - lag)
+    error = math.sqrt(energy / free * _product(weights, weights) * lengthened)
+    return t_quantile(max(len(times) / lengthened - 1, 1.0)) * error / _product(weights, times)
+
+
+def _product(one: Sequence[float], other: Sequence[float]) -> float:
+    """The scalar product of two lists."""
+    return float(sum(map(operator.mul, one, other)))
+
+
+def single_process(noise: Noise) -> float:
+    """How far one process may be from the mean of many, relative: what a calibration found, by Student's t."""
+    return t_quantile(noise.processes - 1) * noise.sd
+
+
+def ci_within_process(steps: Steps, noise: Noise | None = None) -> Interval:
+    """The rate of one process in images per second, with the interval that one process allows for.
+
+    Args:
+        steps: of the process.
+        noise: how far processes differ on this machine, where it was calibrated: it widens the interval, by the sum of
+            the squares. What a calibration finds holds the noise of steps too, which is so counted twice: the interval
+            is rather too wide than too narrow.
+    """
+    rate = steps.images_per_second
+    width = relative_half_width(steps)
+    if width is None:
+        return Interval(rate)
+    if noise is not None:
+        width = math.hypot(width, single_process(noise))
+    # A rate is the reciprocal of a time, so its interval is too; a time's lower end never goes below a tenth.
+    return Interval(rate, rate / (1 + width), rate / max(1 - width, 0.1))
+
+
+def rate_of(processes: Sequence[Record]) -> tuple[Interval, str | None]:
+    """Images per second of a case, from the records of its measured processes (at least one).
+
+    Returns:
+        The rate, and what its interval says; None where there is no interval.
+    """
+    if len(processes) > 1:
+        rates = [record.steps.images_per_second for record in processes if record.steps is not None]
+        return ci_between_processes(rates), f"between {len(rates)} processes"
+    [record] = processes
+    assert record.steps is not None, "a measured record has steps"
+    noise = noise_for(record)
+    rate = ci_within_process(record.steps, noise)
+    if rate.low is None:
+        return rate, None
+    return rate, WITHIN if noise is None else WIDENED
+
+
+def noise_for(record: Record) -> Noise | None:
+    """The noise of a record's machine; None where its calibration ran other versions, or does not say which."""
+    noise, ran = record.noise, record.environment
+    if noise is None or (noise.torch, noise.ultralytics) != (ran.label("torch"), ran.label("ultralytics")):
+        return None
+    return noise
+
+
+WITHIN = "within one process"
+WIDENED = "within one process, widened by calibration"
+BETWEEN = "between processes"
+
+
+def weaker_kind(one: object, other: object) -> str | None:
+    """The kind of the interval of a ratio: the weaker one of its two figures', None where either has no interval."""
+    if not isinstance(one, str) or not isinstance(other, str):
+        return None
+    return next((kind for kind in (WITHIN, WIDENED) if kind in (one, other)), BETWEEN)

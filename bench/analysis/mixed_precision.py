@@ -1,0 +1,90 @@
+"""What mixed precision changes: time, memory and the largest batch, against the same case without it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bench.analysis.speedup import speedups
+from bench.analysis.table import AXES, COMPARABLE_KEYS
+from bench.ceiling.findings import Setting, setting
+from bench.records.ceiling import Ceiling
+
+COLUMNS = (
+    *AXES,
+    "speedup",
+    "speedup_low",
+    "speedup_high",
+    "interval",
+    "disturbed",
+    "memory",
+    "memory_off_bytes",
+    "memory_bytes",
+)
+
+
+def precision(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for every measured case in mixed precision whose counterpart without it was measured too.
+
+    Args:
+        table: latest rows of :func:`bench.analysis.table.frame`.
+
+    Returns:
+        Columns :data:`COLUMNS`: ``speedup`` is throughput over that without, with its interval; ``memory`` is peak
+        memory over that without, missing where either is not known or they were got in different ways.
+    """
+    ratios = speedups(table, {"amp": "off"})
+    if ratios.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
+    peaks = _peaks(table)
+    keys = [axis for axis in AXES if axis != "amp"]
+    measured = table[table["status"] == "measured"]
+    found = ratios.merge(measured[[*AXES, *COMPARABLE_KEYS]], on=[*AXES, "machine"], how="left").drop_duplicates(
+        [*AXES, *COMPARABLE_KEYS]
+    )
+    rows = []
+    for row in found.to_dict("records"):
+        place = tuple(row[name] for name in (*keys, *COMPARABLE_KEYS))
+        on, off = peaks.get((place, row["amp"])), peaks.get((place, "off"))
+        alike = on is not None and off is not None and on[1] == off[1]
+        rows.append(
+            {
+                **{str(name): row[name] for name in COLUMNS if name in row},
+                "memory": on[0] / off[0] if on and off and alike else None,
+                "memory_off_bytes": off[0] if off and alike else None,
+                "memory_bytes": on[0] if on and alike else None,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _peaks(table: pd.DataFrame) -> dict[tuple[tuple[Any, ...], Any], tuple[int, str]]:
+    """Peak memory and how it was got, by case without its precision, and precision."""
+    keys = [*(axis for axis in AXES if axis != "amp"), *COMPARABLE_KEYS]
+    known = table[table["peak_memory_bytes"].notna()]
+    return {
+        (tuple(row[name] for name in keys), row["amp"]): (int(row["peak_memory_bytes"]), str(row["peak_memory_how"]))
+        for row in known.to_dict("records")
+    }
+
+
+class Place(NamedTuple):
+    """What ceilings have alike that differ in precision alone; ``setting`` is that of :mod:`~.ceiling_of`."""
+
+    model: str
+    device: str
+    imgsz: int
+    limit: int | None
+    setting: Setting
+
+
+def batches(ceilings: Sequence[Ceiling]) -> dict[Place, dict[str, Ceiling]]:
+    """Known ceilings by precision, for each model, device, size, limit that was asked for, and setting."""
+    found: dict[Place, dict[str, Ceiling]] = {}
+    for one in ceilings:
+        if one.outcome.status.value == "measured":
+            place = Place(one.case.model, one.case.device, one.case.imgsz, one.asked_bytes, setting(one))
+            found.setdefault(place, {})[one.case.amp] = one
+    return found

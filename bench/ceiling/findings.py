@@ -1,0 +1,77 @@
+"""From probes to a ceiling: the largest batch, what ended it, and the line of peak memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.ceiling.batch_search import Attempt, Fit, Search, fit
+from bench.ceiling.memory_model import MemoryModel, fit_model, linear_model
+from bench.records.ceiling import FORETOLD, Ceiling, Line, Probe
+
+Setting = tuple[str, str, str, str, int]
+"""See :func:`setting`."""
+
+
+def setting(found: Ceiling) -> Setting:
+    """What two ceilings have alike before one is held against the other: machine, versions, recipe, granularity.
+
+    The recipe holds data, threads and fixed settings. Case and limit come beside it, since they are what may differ.
+    """
+    software = found.environment
+    return (
+        found.machine.fingerprint,
+        software.label("torch"),
+        software.label("ultralytics"),
+        found.recipe.fingerprint,
+        found.granularity,
+    )
+
+
+ENDS = {
+    "limit": "no larger one was tried",
+    FORETOLD: "the next one is foretold to need clearly more",
+    "swap": "then it swaps",
+    "collapse": "then it slows down",
+    "time": "then it takes too long",
+}
+"""What ended a search, where the record's own word is not enough."""
+
+
+def format_stop_reason(found: Ceiling) -> str:
+    """What ended a search, in words; empty where it is not known."""
+    return ENDS.get(found.ended_by, f"then {found.ended_by}") if found.ended_by else ""
+
+
+def attempts(probes: Sequence[Probe]) -> list[Attempt]:
+    """Probes as the search takes them."""
+    return [Attempt(probe.batch, probe.fits, probe.peak, probe.base) for probe in probes]
+
+
+def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
+    """The largest batch that trains, and what ended it, as :class:`bench.records.ceiling.Ceiling` has it."""
+    low, high = search.edges(attempts(probes))
+    if low < search.rounded(search.most) and (high is None or high - low > search.granularity):
+        return low, FORETOLD
+    return low, next((probe.ended_by for probe in probes if probe.batch == high), "limit")
+
+
+def fit_memory_line(probes: Sequence[Probe]) -> Line | None:
+    """The fit as records have it, in whole bytes."""
+    found = fit(attempts(probes))
+    if found is None or found.slope < 1:
+        return None
+    return Line(round(found.base), round(found.slope), round(found.residual), found.points)
+
+
+def memory_model(found: Ceiling) -> MemoryModel | None:
+    """How its memory grows; None where too little is known.
+
+    On a GPU by the line: what a first step adds to what there was before it (gradients, momentum, workspaces) is no
+    matter of images, and only on a CPU was the bend seen.
+    """
+    nominal = found.recipe.pins.get("nbs")
+    bent = found.case.device_kind == "cpu"
+    known = fit_model(attempts(found.probes), nominal if isinstance(nominal, int) else None) if bent else None
+    if known is None and (line := found.line) is not None:
+        return linear_model(Fit(line.base, line.slope, line.residual, line.points), found.case.batch)
+    return known

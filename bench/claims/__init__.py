@@ -1,0 +1,1 @@
+"""Claims of web guides, judged by what one machine measured."""

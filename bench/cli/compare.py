@@ -1,0 +1,121 @@
+"""``python -m bench compare``: two recorded runs, or two machines, case by case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from bench.cases.model_labels import show_together
+from bench.cli.io import Format, read_records, say
+from bench.durations import parse_percent
+from bench.errors import BenchError, ExitCode, NotComparable, NothingMeasured, UsageError
+from bench.pytest_plugin import output_streams
+from bench.records.record import Record
+from bench.text import clean
+
+if TYPE_CHECKING:  # it takes pandas and scipy, which --help does without
+    from bench.compare.recorded_runs import RunComparison
+
+OPTION = "fail-on-slower"
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="The earlier run: a folder of one run or several, or a file.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The later run, or that of another machine.")],
+    fail_on_slower: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it
+        typer.Option(
+            metavar="PERCENT",
+            help="Exit with 1 if B takes longer by more than this, such as 5%, in any case whose interval excludes 1.",
+        ),
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How it is written.")] = Format.md,
+) -> None:
+    """Two recorded runs case by case: historical, no verdict. Different machines stand side by side, never tested.
+
+    Cases measured by different recipes are not compared: it is said what
+    differs. Of several runs of a case the newest that was measured counts.
+
+    Exit status: 1 by --fail-on-slower alone; 3 where no case can be compared,
+    and where --fail-on-slower has no answer for any case: on different
+    machines, or without intervals. Cases that are not compared beside others
+    that are, or that B did not measure, are listed and fail nothing.
+    """
+    from bench.compare.recorded_runs import compare_runs
+    from bench.report.comparisons.recorded_runs import render
+
+    limit = None if fail_on_slower is None else _limit(fail_on_slower)
+    if a.exists() and a.resolve() == b.resolve():
+        raise UsageError(f"A and B are the same run, {a}: name two.")
+    sides = _of_one_machine(a), _of_one_machine(b)
+    show_together(record.case.model for side in sides for record in side)
+    found = compare_runs(*sides)
+    output_streams.data_follow()
+    print(clean(render(found, format.value)).rstrip("\n"))
+    if not found.compared:
+        raise _nothing(found, a, b)
+    if limit is not None:
+        _judge(found, limit)
+
+
+def _limit(text: str) -> float:
+    """A share such as 0.05, from a percentage with its sign: a bare number might be meant as either."""
+    if not text.rstrip().endswith("%"):
+        raise UsageError(f"{OPTION} {text!r} is not allowed: write a percentage with its sign, such as 5%.")
+    return parse_percent(OPTION, text)
+
+
+def _of_one_machine(side: Path) -> list[Record]:
+    """The records of a side.
+
+    Raises:
+        WrongUse: where they are of several machines.
+        NothingMeasured: where there are none.
+    """
+    records, _ = read_records([side])
+    runs = {record.machine.fingerprint: record.run for record in records}
+    if len(runs) > 1:
+        named = " or ".join(runs.values())
+        raise UsageError(f"{side} holds runs of {len(runs)} machines: name runs of one of them, such as {named}.")
+    return records
+
+
+def _nothing(found: RunComparison, a: Path, b: Path) -> BenchError:
+    """Why no case is compared."""
+    from bench.compare.recorded_runs import Comparability
+    from bench.report.comparisons.recorded_runs import differences
+
+    if found.recipes:
+        return NotComparable(f"{a} and {b} were measured by different recipes: {differences(found.recipes)}.")
+    if found.standing(Comparability.ITSELF):
+        return UsageError(f"{a} and {b} hold the same measurements: name two runs.")
+    unmeasured = [str(path) for path, side in ((a, found.a), (b, found.b)) if not side.measured]
+    if unmeasured:
+        return NothingMeasured(f"no case was measured in {' nor in '.join(unmeasured)}: the list says why.")
+    return NotComparable(f"{a} and {b} have no measured case in common: the list says what each of them has.")
+
+
+def _judge(found: RunComparison, limit: float) -> None:
+    """Say which cases became slower by more than a share, and leave with 1 if any did."""
+    from bench.analysis.intervals import WITHIN
+    from bench.report.comparisons.recorded_runs import longer
+
+    if found.elsewhere:
+        raise NotComparable(f"different machines are never tested: --{OPTION} needs two runs of one machine.")
+    unknown = [one.case.id for one in found.compared if not one.decidable]
+    if len(unknown) == len(found.compared):
+        raise NotComparable(
+            f"no case has an interval, so --{OPTION} has no answer: measure a longer window, or several processes "
+            "(--processes 5)."
+        )
+    if unknown:
+        say(f"without an interval, so --{OPTION} has no answer: {', '.join(unknown)}")
+    slower = [one for one in found.compared if one.slower(limit)]
+    for one in slower:
+        say(f"slower by more than {limit * 100:g} %: {longer(one)}")
+    if any(one.interval == WITHIN for one in slower):
+        say("an interval within one process leaves out how far processes differ: --processes 5 or calibrate shows it")
+    if slower:
+        raise typer.Exit(ExitCode.REGRESSION)

@@ -1,0 +1,43 @@
+"""``python -m bench doctor``: what can be measured here, and what would have to be done."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.cli.io import say
+
+
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also train a few steps on each kind of device in each precision: a minute.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
+) -> None:
+    """Every backend and meter of this machine: usable, or why not and what to do. Measures nothing, changes nothing."""
+    import sys
+
+    from rich.console import Console
+
+    from bench.environments.interpreter import inspect
+    from bench.machine.doctor import State, examine
+    from bench.machine.fingerprint import devices
+    from bench.report.doctor import as_json, table
+    from bench.runner import doctor as runner
+
+    machine, software = runner.look(python)
+    rows = examine(machine, software)
+    if deep and rows[0].state is State.USABLE:
+        names = devices()
+        say(f"training a few steps on {', '.join(names)}, in each precision ...")
+        try:
+            for row in runner.deep(inspect(python), names):
+                rows.append(row)
+        except KeyboardInterrupt:
+            say("stopped: what was tried is shown")
+    if json:
+        print(as_json(rows))
+    else:
+        Console(width=None if sys.stdout.isatty() else 120).print(table(rows))

@@ -1,0 +1,59 @@
+"""``python -m bench selfcheck``: the suite, measured by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from bench.cli.io import say
+
+if TYPE_CHECKING:  # --help does without what these import
+    from bench.selfcheck.check import Check
+
+
+def selfcheck(
+    cases: Annotated[int, typer.Option(min=1, help="Training cases started for the fixed cost.")] = 9,
+    pairs: Annotated[
+        int, typer.Option(min=0, help="Epochs of plain training for each comparison with it; 0: none.")
+    ] = 5,
+    python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
+    regress: Annotated[
+        bool, typer.Option("--regress", help="Check the verdicts of regress instead, by effects that are planted.")
+    ] = False,
+    comparisons: Annotated[int, typer.Option(min=1, help="Whole comparisons of each effect, with --regress.")] = 20,
+    effects: Annotated[
+        str, typer.Option(help="With --regress: some of none,+5%,+2%,optimizer,data.")
+    ] = "none,+5%,+2%,optimizer,data",
+    keep: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads it
+        typer.Option(metavar="FOLDER", help="With --regress: keep every comparison there, and go on with those there."),
+    ] = None,
+) -> None:
+    """Measure the suite itself on this machine: what a case costs, its figures against plain training, its verdicts."""
+    from bench.environments.interpreter import inspect
+    from bench.environments.usable_folders import check_usable
+    from bench.selfcheck import checks, planted_effects
+
+    check_usable()
+    interpreter = inspect(python)
+    if regress:
+        show(planted_effects.checks(interpreter, planted_effects.chosen(effects), comparisons, keep))
+    else:
+        show(checks(interpreter, cases, pairs, say))
+
+
+def show(found: Iterable[Check]) -> None:
+    """Print checks as a table; Ctrl-C ends them early, and what was found is shown."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table("Check", "Figure", "Goal", "How")
+    with contextlib.suppress(KeyboardInterrupt):
+        for check in found:
+            shown.add_row(check.name, check.figure, check.goal, check.how)
+    Console(width=None if sys.stdout.isatty() else 140).print(shown)

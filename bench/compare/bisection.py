@@ -1,0 +1,216 @@
+"""Between which two releases it became slower: a binary search that skips what is broken, and what came of it."""
+
+from __future__ import annotations
+
+import statistics
+from enum import StrEnum
+
+import msgspec
+
+from bench.compare.findings import ComparisonResult, Finding
+from bench.compare.speed_verdict import SpeedVerdict, speed_verdict
+from bench.compare.verdict import Verdict
+from bench.errors import ExitCode
+
+
+class Side(StrEnum):
+    """Where a release belongs."""
+
+    GOOD = "good"
+    BAD = "bad"
+    BROKEN = "broken"
+
+
+class Search(msgspec.Struct, frozen=True):
+    """How far a search has come.
+
+    Attributes:
+        releases: oldest first; the first one is known to be good, and the last one to be bad.
+        sides: of those between that were probed, in the order in which they were.
+    """
+
+    releases: tuple[str, ...]
+    sides: dict[str, Side] = {}
+
+    @property
+    def good(self) -> str:
+        """The last release that is known to be good."""
+        return self.releases[self._ends[0]]
+
+    @property
+    def bad(self) -> str:
+        """The first release that is known to be bad."""
+        return self.releases[self._ends[1]]
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Releases between the two that may still be probed."""
+        return tuple(release for release in self._between if release not in self.sides)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Releases between the two that are broken: each of them may be the first bad one, for all that is known."""
+        return tuple(release for release in self._between if release in self.sides)
+
+    @property
+    def next(self) -> str | None:
+        """What to probe: the one in the middle of those that are open; None where the search is over.
+
+        Where that one turns out to be broken, its neighbours come next, on one side and then on the other.
+        """
+        return self.open[len(self.open) // 2] if self.open else None
+
+    @property
+    def most(self) -> int:
+        """How many more probes it takes at most, broken ones left out."""
+        return len(self.open).bit_length()
+
+    def told(self, release: str, side: Side) -> Search:
+        """The search with one more answer."""
+        return Search(self.releases, {**self.sides, release: side})
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        """Places of the last good release and of the first bad one."""
+        last = len(self.releases) - 1
+        good = [place for place, one in enumerate(self.releases) if self.sides.get(one) is Side.GOOD]
+        bad = [place for place, one in enumerate(self.releases) if self.sides.get(one) is Side.BAD]
+        return max(good, default=0), min(bad, default=last)
+
+    @property
+    def _between(self) -> tuple[str, ...]:
+        good, bad = self._ends
+        return self.releases[good + 1 : bad]
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that was compared with the good end.
+
+    Attributes:
+        release: its version.
+        side: where it belongs.
+        close: whether its verdict was inconclusive, so that only its estimate says on which side it is.
+        found: the comparison; None where there is none.
+        reason: why there is none, in a sentence.
+    """
+
+    release: str
+    side: Side
+    close: bool = False
+    found: ComparisonResult | None = None
+    reason: str = ""
+
+
+class Answer(StrEnum):
+    """What came of a search."""
+
+    FOUND = "found"
+    NOT_CONFIRMED = "not_confirmed"
+    UNFINISHED = "unfinished"
+    SAME = "same"
+    FASTER = "faster"
+    INCONCLUSIVE = "inconclusive"
+    CANNOT_RUN = "cannot_run"
+    NOTHING_MEASURED = "nothing_measured"
+
+
+EXITS = {Answer.FOUND: ExitCode.REGRESSION, Answer.NOTHING_MEASURED: ExitCode.NOTHING_MEASURED}
+"""Exit codes; all else is not comparable."""
+
+ENDS = {
+    SpeedVerdict.SAME: Answer.SAME,
+    SpeedVerdict.FASTER: Answer.FASTER,
+    SpeedVerdict.INCONCLUSIVE: Answer.INCONCLUSIVE,
+    SpeedVerdict.CANNOT_RUN: Answer.CANNOT_RUN,
+    SpeedVerdict.NOT_COMPARED: Answer.NOTHING_MEASURED,
+}
+"""What it means where the bad end is not slower than the good one."""
+
+
+class Bisection(msgspec.Struct, kw_only=True):
+    """A search and its comparisons; is added to as it goes on.
+
+    Attributes:
+        package: whose releases they are.
+        search: how far it has come.
+        ends: the bad end against the good one; None before that.
+        probes: in the order in which they were made.
+        last: the first bad release against the last good one; None before that.
+    """
+
+    package: str
+    search: Search
+    ends: ComparisonResult | None = None
+    probes: list[Probe] = []
+    last: ComparisonResult | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """The result in a word."""
+        if self.ends is None:
+            return Answer.NOTHING_MEASURED
+        if not self.worth_it:
+            return ENDS[speed_verdict(self.ends)]
+        if self.last is None or not self.last.judged:
+            return Answer.UNFINISHED
+        return Answer.FOUND if speed_verdict(self.last) is SpeedVerdict.SLOWER else Answer.NOT_CONFIRMED
+
+    @property
+    def worth_it(self) -> bool:
+        """Whether the bad end is slower, so that there is something to look for."""
+        return self.ends is not None and speed_verdict(self.ends) is SpeedVerdict.SLOWER
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return EXITS.get(self.answer, ExitCode.NOT_COMPARABLE)
+
+    @property
+    def comparisons(self) -> list[ComparisonResult]:
+        """All of them, in the order in which they were made."""
+        found = [self.ends, *(probe.found for probe in self.probes), self.last]
+        return [one for one in found if one is not None]
+
+    @property
+    def seconds(self) -> float:
+        """That all comparisons took."""
+        return sum(one.comparison.seconds for one in self.comparisons)
+
+    @property
+    def close(self) -> list[Probe]:
+        """Probes whose side is not certain."""
+        return [probe for probe in self.probes if probe.close]
+
+
+def culprits(ends: ComparisonResult) -> list[Finding]:
+    """Cases that a search is about: those that are slower by themselves, or all where they are so only together."""
+    return [finding for finding in ends.together if finding.verdict is Verdict.SLOWER] or ends.together
+
+
+def probed(release: str, found: ComparisonResult, ends: ComparisonResult) -> Probe:
+    """On which side a release is.
+
+    Args:
+        release: its version.
+        found: the release against the good end, in the cases of :func:`culprits`.
+        ends: the bad end against the good one.
+    """
+    if found.overall is None:
+        return Probe(release=release, side=Side.BROKEN, found=found)
+    logs = [finding.judged.estimate.log for finding in culprits(ends) if finding.judged]
+    judged = found.overall
+    side, close = side_of(judged.verdict, judged.estimate.log, statistics.fmean(logs))
+    return Probe(release=release, side=side, close=close, found=found)
+
+
+def side_of(verdict: Verdict, log: float, whole: float) -> tuple[Side, bool]:
+    """On which side a release is, and whether that was close.
+
+    Args:
+        verdict: on the release against the good end.
+        log: its ``ln(release / good)``.
+        whole: the same of the bad end; half of it divides the sides where the verdict does not.
+    """
+    if verdict is Verdict.INCONCLUSIVE:
+        return Side.BAD if log > whole / 2 else Side.GOOD, True
+    return Side.BAD if verdict is Verdict.SLOWER else Side.GOOD, False

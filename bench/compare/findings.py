@@ -1,0 +1,525 @@
+"""What a live comparison says: which settings differ, how speed and memory changed, and what only one side can run.
+
+Derived from the record alone (:mod:`bench.records.comparison`); whoever shows it computes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from bench.analysis.noise import LOOKS
+from bench.analysis.table import MEMORY_ORDER
+from bench.cases import Case
+from bench.compare.estimator import pair_ratios
+from bench.compare.verdict import (
+    FRESH_CONFIDENCE,
+    Decision,
+    Estimate,
+    Verdict,
+    confirm,
+    estimate,
+    holm,
+    interim_decision,
+    interim_look,
+    judge,
+    order_effect,
+    overall,
+    p_value,
+    significant_cases,
+)
+from bench.errors import ExitCode
+from bench.records.comparison import SIDES, CaseComparison, Comparison, Measurement, Pair
+from bench.records.outcome import Status
+
+NO_SETTING = ("warnings", "autobatch", "own_ranks")
+"""What the effective settings hold beside settings: words of Ultralytics, which every version finds anew, and what it
+would do if it were asked for something else."""
+
+DATA = "data"
+"""The part of a training step before its batch is there: the stopwatch tells it, not a mark of the workload."""
+
+REST = "rest"
+"""What is left of a step beside the parts that were told."""
+
+LEAST_REST = 0.01
+"""Share of a step below which the rest is not worth a line."""
+
+
+class Standing(StrEnum):
+    """Whether a case could be compared."""
+
+    COMPARED = "compared"
+    BASE_ONLY = "base_only"
+    HEAD_ONLY = "head_only"
+    NEITHER = "neither"
+    UNFINISHED = "unfinished"
+
+
+class Conclusion(StrEnum):
+    """A comparison in a word: the first of these that holds."""
+
+    FALSE_ALARM = "false_alarm"
+    SLOWER = "slower"
+    CANNOT_RUN = "cannot_run"
+    MORE_MEMORY = "more_memory"
+    NOTHING_MEASURED = "nothing_measured"
+    INCONCLUSIVE = "inconclusive"
+    FASTER = "faster"
+    RUNS_MORE = "runs_more"
+    SAME = "same"
+
+
+EXITS = {
+    Conclusion.FALSE_ALARM: ExitCode.REGRESSION,
+    Conclusion.SLOWER: ExitCode.REGRESSION,
+    Conclusion.CANNOT_RUN: ExitCode.REGRESSION,
+    Conclusion.MORE_MEMORY: ExitCode.REGRESSION,
+    Conclusion.NOTHING_MEASURED: ExitCode.NOTHING_MEASURED,
+    Conclusion.INCONCLUSIVE: ExitCode.NOT_COMPARABLE,
+}
+"""Exit codes of those that are not fine."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A setting that ran with another value on each side.
+
+    Attributes:
+        key: as the worker read it back; of a setting that has parts, one part (``variables.OMP_NUM_THREADS``).
+        base, head: the values; None where a side does not know it.
+        cases: ids of the cases in which it differed in just this way.
+    """
+
+    key: str
+    base: Any
+    head: Any
+    cases: tuple[str, ...]
+
+
+class Speed(msgspec.Struct, frozen=True):
+    """One side of a case: seconds of the mean step, and images per second; geometric means over pairs."""
+
+    seconds: float
+    images_per_second: float
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part of a step on both sides, in seconds of the mean step; means over pairs.
+
+    Attributes:
+        name: as the workload calls it; :data:`DATA` and :data:`REST` besides.
+        base, head: seconds.
+        how: by which clock, and from which steps; empty for the rest.
+    """
+
+    name: str
+    base: float
+    head: float
+    how: str
+
+    @property
+    def change(self) -> float:
+        """By how many seconds it grew."""
+        return self.head - self.base
+
+
+class Peak(msgspec.Struct, frozen=True):
+    """Peak memory of a case on both sides.
+
+    Attributes:
+        figure, how: which of a record's figures it is, and the way it was got.
+        base, head: bytes, geometric means over pairs.
+        estimate: of the ratio head / base.
+        verdict: at the margin of memory; ``slower`` stands for more.
+    """
+
+    figure: str
+    how: str
+    base: float
+    head: float
+    estimate: Estimate
+    verdict: Verdict
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of one case.
+
+    Attributes:
+        compared: what it is said of.
+        standing: whether it could be compared.
+        judged: of its speed; None without a pair.
+        looks, fresh: what the planned looks saw, and what the fresh pairs did; ``judged`` reports one of them.
+        counted: the pairs that the reported figure comes from.
+        whole: whether every step of theirs counts, because what differs is in few of them (:func:`pair_ratios`).
+        base, head: speeds in those.
+        parts: of a step in those, the one that grew most first (that shrank most, where the step became shorter).
+        memory: None where a side does not tell.
+    """
+
+    compared: CaseComparison
+    standing: Standing
+    judged: Decision | None = None
+    looks: Estimate | None = None
+    fresh: Estimate | None = None
+    counted: tuple[Pair, ...] = ()
+    whole: bool = False
+    base: Speed | None = None
+    head: Speed | None = None
+    parts: tuple[Part, ...] = ()
+    memory: Peak | None = None
+
+    @property
+    def id(self) -> str:
+        """Of the case."""
+        return self.compared.case.id
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """On its speed; None without a pair."""
+        return self.judged.verdict if self.judged else None
+
+    @property
+    def pairs(self) -> tuple[int, int]:
+        """How many pairs of the looks and how many fresh ones there are."""
+        return len(self.compared.looks), len(self.compared.fresh)
+
+    @property
+    def logs(self) -> list[float]:
+        """``ln(head / base)`` of the pairs that the reported figure comes from."""
+        return [self.log(pair) for pair in self.counted]
+
+    def log(self, pair: Pair) -> float:
+        """``ln(head / base)`` of one of its pairs, by the figure that counts."""
+        return pair.whole if self.whole else pair.log
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the reported figure is that of fresh pairs."""
+        return bool(self.counted) and self.counted[0].fresh
+
+    @property
+    def seconds(self) -> float:
+        """That its pairs cost."""
+        return sum(pair.seconds for pair in self.compared.pairs)
+
+    @property
+    def redone(self) -> int:
+        """How often one of its pairs was begun anew."""
+        return sum(pair.redone for pair in self.compared.pairs)
+
+    @property
+    def disturbed(self) -> int:
+        """How many of its pairs were disturbed, and counted all the same."""
+        return sum(bool(pair.disturbed) for pair in self.compared.pairs)
+
+    @property
+    def change(self) -> float | None:
+        """By how many seconds the mean step became longer."""
+        return self.head.seconds - self.base.seconds if self.base and self.head else None
+
+    def share(self, part: Part) -> float | None:
+        """How much of the change of the step a part makes up; None where the step did not change."""
+        return part.change / self.change if self.change else None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the question that it was measured for is still open."""
+        if self.standing is Standing.NEITHER:
+            # What cannot run on either side is the same on both, but what broke on both says nothing.
+            return any(ran.outcome.status.broken for ran in (self.compared.base, self.compared.head) if ran)
+        return self.standing is Standing.UNFINISHED or self.verdict is Verdict.INCONCLUSIVE
+
+
+class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is said of a comparison.
+
+    Attributes:
+        comparison: what it is said of.
+        findings: one a case, in the order of the cases.
+        overall: the geometric mean of the cases in ``together``, or the one case; None without a pair.
+        slot: what it does to a process to be started second; None without a pair.
+        settings: that differ, in the order in which they were read back.
+        unshared: settings that only one side tells: no difference of what runs, as far as one can see.
+    """
+
+    comparison: Comparison
+    findings: tuple[Finding, ...]
+    overall: Decision | None
+    slot: Estimate | None
+    settings: tuple[Difference, ...]
+    unshared: tuple[Difference, ...]
+
+    @property
+    def judged(self) -> list[Finding]:
+        """Cases that have a pair."""
+        return [finding for finding in self.findings if finding.judged]
+
+    def having(self, verdict: Verdict) -> list[Finding]:
+        """Cases with a verdict on their speed."""
+        return [finding for finding in self.findings if finding.verdict is verdict]
+
+    def standing(self, *which: Standing) -> list[Finding]:
+        """Cases that stand in one of these ways."""
+        return [finding for finding in self.findings if finding.standing in which]
+
+    @property
+    def together(self) -> list[Finding]:
+        """Cases that the overall figure is over: those that came to their first look, or all where none did."""
+        return _together(self.findings)
+
+    @property
+    def several(self) -> bool:
+        """Whether the overall figure is that of more than one case."""
+        return len(self.together) > 1
+
+    @property
+    def heavier(self) -> list[Finding]:
+        """Cases that need more memory, beyond the margin."""
+        return [finding for finding in self.findings if finding.memory and finding.memory.verdict is Verdict.SLOWER]
+
+    @property
+    def undecided(self) -> list[Finding]:
+        """Cases whose question is still open."""
+        return [finding for finding in self.findings if finding.undecided]
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of all cases."""
+        return sum(len(finding.compared.pairs) for finding in self.findings)
+
+    @property
+    def redone(self) -> int:
+        """How often a pair was begun anew."""
+        return sum(finding.redone for finding in self.findings)
+
+    @property
+    def disturbed(self) -> int:
+        """How many pairs were disturbed, and counted all the same."""
+        return sum(finding.disturbed for finding in self.findings)
+
+    @property
+    def itself(self) -> bool:
+        """Whether both sides are the same thing: any difference that is found is a false alarm."""
+        return self.comparison.itself
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """The comparison in a word.
+
+        More memory counts as a regression, and so does a case that head cannot run and base can. Memory that is not
+        decided does not leave it open: how many pairs there are is settled by speed. Neither does the overall figure
+        where each case is decided: it is no case of its own, and has no more pairs than the case that has fewest. Where
+        it alone is slower, no fresh pairs have confirmed that, and it is open.
+        """
+        said = {finding.verdict for finding in self.findings}
+        together = self.overall is not None and self.overall.verdict is Verdict.SLOWER
+        lighter = {finding.memory.verdict for finding in self.findings if finding.memory}
+        if self.itself and any(one is not None and one.alarm for one in said | lighter):
+            return Conclusion.FALSE_ALARM
+        one_sided = self.standing(Standing.BASE_ONLY, Standing.HEAD_ONLY)
+        holds = {
+            Conclusion.SLOWER: Verdict.SLOWER in said,
+            Conclusion.CANNOT_RUN: bool(self.standing(Standing.BASE_ONLY)),
+            Conclusion.MORE_MEMORY: bool(self.heavier),
+            Conclusion.NOTHING_MEASURED: not self.judged and not one_sided,
+            Conclusion.INCONCLUSIVE: bool(self.undecided) or together,
+            Conclusion.FASTER: Verdict.FASTER in said,
+            Conclusion.RUNS_MORE: bool(one_sided),
+        }
+        return next((one for one, true in holds.items() if true), Conclusion.SAME)
+
+
+def exit_code(found: ComparisonResult) -> ExitCode:
+    """What the command ends with."""
+    return EXITS.get(found.conclusion, ExitCode.FINE)
+
+
+def evaluate(comparison: Comparison) -> ComparisonResult:
+    """All that is to be said of a comparison, however far it came."""
+    cases = comparison.cases
+    margin = comparison.margin
+    logs = {compared.case.id: pair_ratios(compared, margin).looks for compared in cases if compared.pairs}
+    real = significant_cases(logs, margin)
+    grown = holm({compared.case.id: p_value(_memory(compared.pairs)[1]) for compared in cases if compared.pairs})
+    findings = tuple(
+        _finding(compared, comparison, compared.case.id in real, compared.case.id in grown) for compared in cases
+    )
+    return ComparisonResult(
+        comparison=comparison,
+        findings=findings,
+        overall=_overall(_together(findings), margin),
+        slot=order_effect([compared.pairs for compared in cases]),
+        settings=_gathered(cases, shared=True),
+        unshared=_gathered(cases, shared=False),
+    )
+
+
+def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown: bool) -> Finding:
+    """What is said of one case; ``real`` and ``grown``: whether its speed and its memory are no chance finds."""
+    figures = pair_ratios(compared, comparison.margin)
+    logs, fresh = figures.looks, figures.fresh
+    judged = judge(logs, fresh, comparison.margin, real)
+    if judged is None:
+        return Finding(compared=compared, standing=_standing(compared))
+    again = confirm(judged.alarm, fresh, comparison.margin) if judged.alarm and real else None
+    confirming = again is not None and judged.estimate == again
+    counted = tuple(pair for pair in compared.pairs if pair.fresh is confirming)[: judged.estimate.pairs]
+    seen = interim_decision(logs, comparison.margin, real)
+    base, head = _speed([pair.base for pair in counted]), _speed([pair.head for pair in counted])
+    return Finding(
+        compared=compared,
+        standing=Standing.COMPARED,
+        judged=judged,
+        looks=seen[1] if seen else interim_look(logs),
+        fresh=again or (estimate(fresh, FRESH_CONFIDENCE) if fresh else None),
+        counted=counted,
+        whole=figures.whole,
+        base=base,
+        head=head,
+        parts=_parts(compared.case, counted, base, head),
+        memory=_peak(compared.pairs, comparison.memory_margin, grown),
+    )
+
+
+def _standing(compared: CaseComparison) -> Standing:
+    """How a case without a pair stands."""
+    ends = [ran.outcome.status if ran else None for ran in (compared.base, compared.head)]
+    if None in ends or Status.INTERRUPTED in ends:
+        return Standing.UNFINISHED
+    base, head = (end is Status.MEASURED for end in ends)
+    if base and head:
+        return Standing.UNFINISHED
+    return Standing.BASE_ONLY if base else Standing.HEAD_ONLY if head else Standing.NEITHER
+
+
+def _together(findings: Iterable[Finding]) -> list[Finding]:
+    """See :attr:`ComparisonResult.together`: a case that ended early would leave the others no more rounds than it has."""
+    judged = [finding for finding in findings if finding.judged]
+    return [finding for finding in judged if len(finding.counted) >= LOOKS[0]] or judged
+
+
+def _overall(findings: Sequence[Finding], margin: float) -> Decision | None:
+    """All cases as one, from the pairs that each one's own figure comes from.
+
+    An alarm that fresh pairs did not confirm is so not raised again by the pairs that raised it.
+    """
+    if len(findings) == 1:
+        return findings[0].judged
+    return overall([finding.logs for finding in findings], margin)
+
+
+def _speed(measured: Sequence[Measurement]) -> Speed:
+    return Speed(
+        statistics.geometric_mean(one.steps.step_seconds for one in measured),
+        statistics.geometric_mean(one.steps.images_per_second for one in measured),
+    )
+
+
+def _parts(case: Case, pairs: Sequence[Pair], base: Speed, head: Speed) -> tuple[Part, ...]:
+    """Parts that both sides told in every pair, and the rest of the step where that is worth a line."""
+    sides = [[_differences(case, getattr(pair, side)) for pair in pairs] for side in SIDES]
+    every = [told for side in sides for told in side]
+    found = []
+    for name in every[0]:
+        if all(name in told for told in every):
+            before, after = (statistics.fmean(told[name][0] for told in side) for side in sides)
+            found.append(Part(name, before, after, "; ".join(dict.fromkeys(told[name][1] for told in every))))
+    rest = base.seconds - sum(part.base for part in found), head.seconds - sum(part.head for part in found)
+    if found and min(rest) >= 0 and max(rest[0] / base.seconds, rest[1] / head.seconds) >= LEAST_REST:
+        found.append(Part(REST, rest[0], rest[1], ""))
+    way = 1 if head.seconds >= base.seconds else -1
+    return tuple(sorted(found, key=lambda part: -way * round(part.change, 9)))
+
+
+def _differences(case: Case, measured: Measurement) -> dict[str, tuple[float, str]]:
+    """Seconds of each part in the mean step of one process, and how they were got."""
+    steps = measured.steps
+    found: dict[str, tuple[float, str]] = {}
+    if case.mode == "train" and DATA not in measured.phases:
+        waits = steps.data_wait[steps.warmup :]
+        seconds = sum(weight * wait for weight, wait in zip(steps.weights, waits, strict=True))
+        found[DATA] = seconds, "host clock, until the batch was there"
+    for name, phase in measured.phases.items():
+        mean = phase.mean(steps)
+        if mean is not None:
+            found[name] = mean, phase.how
+    return found
+
+
+def _memory(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
+    """The figure that stands for peak memory, and ``ln(head / base)`` of each pair by it.
+
+    The same allocations in every pair have no spread: rounding keeps the last bits of a logarithm from being one.
+    Nothing where no figure is known on both sides in all pairs.
+    """
+    for name in MEMORY_ORDER:
+        bytes_ = [[_bytes(getattr(pair, side), name) for pair in pairs] for side in SIDES]
+        if pairs and all(one for side in bytes_ for one in side):
+            return name, [round(math.log(head / base), 9) for base, head in zip(*bytes_, strict=True)]
+    return "", []
+
+
+def _bytes(measured: Measurement, name: str) -> int:
+    figure = measured.memory.get(name)
+    return (figure.bytes or 0) if figure else 0
+
+
+def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
+    """Peak memory, from all pairs: none of them was measured because of it. ``real``: whether it is no chance find."""
+    name, logs = _memory(pairs)
+    if not logs:
+        return None
+    seen = interim_look(logs)
+    said = seen.verdict(margin)
+    hows = dict.fromkeys(getattr(pair, side).memory[name].how for pair in pairs for side in SIDES)
+    base, head = (statistics.geometric_mean(_bytes(getattr(pair, side), name) for pair in pairs) for side in SIDES)
+    return Peak(
+        figure=name,
+        how="; ".join(hows),
+        base=base,
+        head=head,
+        estimate=seen,
+        verdict=Verdict.INCONCLUSIVE if said.alarm and not real else said,
+    )
+
+
+def _gathered(cases: Iterable[CaseComparison], shared: bool) -> tuple[Difference, ...]:
+    """Settings of all cases that differ, those that differ alike together.
+
+    Args:
+        cases: that are compared.
+        shared: whether those are wanted that both sides tell, or those that one side alone does.
+    """
+    found: dict[tuple[str, bytes], Difference] = {}
+    for compared in cases:
+        if compared.base is None or compared.head is None:
+            continue
+        for key, base, head, both in differing(compared.base.effective, compared.head.effective):
+            if both is shared:
+                alike = key, msgspec.json.encode([base, head])
+                known = found.get(alike, Difference(key, base, head, ()))
+                found[alike] = msgspec.structs.replace(known, cases=(*known.cases, compared.case.id))
+    return tuple(found.values())
+
+
+def differing(base: dict[str, Any], head: dict[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
+    """Settings that are not the same: key, both values, and whether both sides know the setting at all.
+
+    Of a setting that has parts, such as the variables of the environment, each part that differs stands for itself; one
+    that is there on one side alone was not set on the other, and that is a difference.
+    """
+    for key in dict.fromkeys([*base, *head]):
+        one, other = base.get(key), head.get(key)
+        if key in NO_SETTING or one == other:
+            continue
+        if isinstance(one, dict) and isinstance(other, dict):
+            for part in dict.fromkeys([*one, *other]):
+                if one.get(part) != other.get(part):
+                    yield f"{key}.{part}", one.get(part), other.get(part), True
+        else:
+            yield key, one, other, one is not None and other is not None

@@ -1,0 +1,457 @@
+"""Two recorded runs case by case: what differs between them, and ratios where both were measured in the same way.
+
+Nothing here is a verdict. Two runs one after the other cannot tell an upgrade from a change of the machine's mood; that
+takes pairs that are measured in turns (:mod:`bench.compare.verdict`).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.analysis.flags import commonest
+from bench.analysis.intervals import Interval, ci_between_processes, rate_of, stdev, t_quantile, weaker_kind
+from bench.analysis.process_limits import named
+from bench.analysis.table import by_case, measured_only, row
+from bench.analysis.throughput import COCO_TRAIN_IMAGES
+from bench.cases import Case, Recipe
+from bench.compare.findings import differing
+from bench.records.record import Data, Machine, Memory, Record
+
+MADE = "coco-like"
+"""The data set that is made on the spot; :attr:`Recipe.data` calls it so."""
+
+LOAD = 0.5
+"""Difference of the median load, in processors, from which on it is named: the suite itself makes smaller ones."""
+
+
+class Comparability(StrEnum):
+    """How the two sides of a case stand to each other; what is said of it in every line."""
+
+    HISTORICAL = "historical, no verdict"
+    SIDE_BY_SIDE = "different machines, never tested"
+    NOT_COMPARABLE = "not comparable"
+    ITSELF = "the same measurement on both sides"
+    A_ONLY = "measured in A only"
+    B_ONLY = "measured in B only"
+    NEITHER = "measured on neither side"
+
+
+COMPARED = (Comparability.HISTORICAL, Comparability.SIDE_BY_SIDE)
+"""Those of which both figures stand in one line."""
+
+ONE_SIDED = (Comparability.A_ONLY, Comparability.B_ONLY)
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A field of the recipe, or a setting that ran, whose values differ.
+
+    Attributes:
+        key: its name; ``pins.optimizer`` for a part.
+        a, b: the values; None where a side has none.
+        cases: ids of the cases in which it differs in just this way, where several are looked at.
+    """
+
+    key: str
+    a: Any
+    b: Any
+    cases: tuple[str, ...] = ()
+
+
+class FactDifference(msgspec.Struct, frozen=True):
+    """A fact of software, machine or its conditions that is not the same on both sides.
+
+    Attributes:
+        key: what it is.
+        a, b: the distinct values of the cases that are compared; an empty text stands for a package that is not there.
+    """
+
+    key: str
+    a: tuple[Any, ...]
+    b: tuple[Any, ...]
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """A case on one side, in its newest run; the figures are those of its row in the table.
+
+    Attributes:
+        records: of its measured processes; of all, where none was measured.
+        status, reason: how it ended.
+        run, started: of the first of those records.
+        seconds: of the mean step; None where it was not measured.
+        rate: images per second, with the interval that the table has.
+        interval: what that interval says; None without one.
+        marks: what else to know of the figure.
+        peak: memory; its bytes are the most of all processes.
+    """
+
+    records: tuple[Record, ...]
+    status: str
+    reason: str
+    run: str
+    started: str
+    seconds: float | None = None
+    rate: Interval | None = None
+    interval: str | None = None
+    marks: str = ""
+    peak: Memory | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether it has a figure."""
+        return self.seconds is not None
+
+
+class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One case on both sides.
+
+    Attributes:
+        a, b: what was seen of it; None where a side has no record of it.
+        differences: fields of the recipe that differ, which is why it is not comparable.
+        settings: effective settings that differ, of a case that is compared.
+        unshared: effective settings that one side alone tells of.
+        ratio: seconds of the mean step, B over A: above 1, B is slower. It has an interval on one machine alone.
+        interval: what that interval says: the weaker kind of both sides' own.
+    """
+
+    case: Case
+    standing: Comparability
+    a: Seen | None
+    b: Seen | None
+    differences: tuple[Difference, ...] = ()
+    settings: tuple[Difference, ...] = ()
+    unshared: tuple[str, ...] = ()
+    ratio: Interval | None = None
+    interval: str | None = None
+
+    @property
+    def speed_ratio(self) -> float | None:
+        """Images per second, B over A: above 1, B is faster; None where the case is not compared."""
+        if self.standing not in COMPARED or not (self.a and self.a.rate and self.b and self.b.rate):
+            return None
+        return self.b.rate.point / self.a.rate.point
+
+    @property
+    def memory_ratio(self) -> float | None:
+        """Peak memory, B over A; None where a side does not tell, or got its figure in another way."""
+        if self.standing not in COMPARED or not (self.a and self.a.peak and self.b and self.b.peak):
+            return None
+        a, b = self.a.peak, self.b.peak
+        return b.bytes / a.bytes if a.bytes and b.bytes and a.how == b.how else None
+
+    def slower(self, limit: float) -> bool:
+        """Whether B is slower by more than a share such as 0.05, and the interval excludes 1.
+
+        That interval knows the noise within each run; it does not know what changed between them.
+        """
+        ratio = self.ratio
+        return ratio is not None and ratio.low is not None and ratio.point > 1 + limit and ratio.low > 1
+
+    @property
+    def decidable(self) -> bool:
+        """Whether there is an interval, so that :meth:`slower` has an answer."""
+        return self.ratio is not None and self.ratio.low is not None
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One of the two.
+
+    Attributes:
+        runs: names of the runs that the cases come from.
+        machine: where they ran.
+        first, last: when the first and the last of them began, UTC.
+        measured, cases: how many cases have a figure, and how many there are.
+    """
+
+    runs: tuple[str, ...]
+    machine: Machine
+    first: str
+    last: str
+    measured: int
+    cases: int
+
+
+class RunComparison(msgspec.Struct, frozen=True):
+    """All that is said of two recorded runs.
+
+    Attributes:
+        cases: in the order in which A has them, then those of B alone.
+        traits: software, machine and conditions, as far as they differ over the cases that are compared.
+    """
+
+    a: Side
+    b: Side
+    cases: tuple[CaseMatch, ...]
+    traits: tuple[FactDifference, ...]
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the two sides are different machines."""
+        return self.a.machine.fingerprint != self.b.machine.fingerprint
+
+    @property
+    def label(self) -> Comparability:
+        """What is said of the whole."""
+        return Comparability.SIDE_BY_SIDE if self.elsewhere else Comparability.HISTORICAL
+
+    def standing(self, *which: Comparability) -> list[CaseMatch]:
+        """Cases that stand in one of these ways."""
+        return [case for case in self.cases if case.standing in which]
+
+    @property
+    def compared(self) -> list[CaseMatch]:
+        """Cases of which both figures stand in one line."""
+        return self.standing(*COMPARED)
+
+    @property
+    def settings(self) -> list[Difference]:
+        """Effective settings that differ, each once with its cases."""
+        return _gathered((one.case.id, one.settings) for one in self.compared)
+
+    @property
+    def unshared(self) -> list[str]:
+        """Effective settings that one side alone tells of."""
+        return list(dict.fromkeys(key for one in self.compared for key in one.unshared))
+
+    @property
+    def recipes(self) -> list[Difference]:
+        """Fields of the recipe that differ in cases that are not comparable, each once with its cases."""
+        return _gathered((one.case.id, one.differences) for one in self.standing(Comparability.NOT_COMPARABLE))
+
+
+def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
+    """What two recorded runs say.
+
+    Args:
+        a: at least one record, all of one machine. Of several runs of a case the newest that was measured counts, or
+            the newest where none was.
+        b: the same of the other side.
+    """
+    one, other = newest(a), newest(b)
+    elsewhere = a[0].machine.fingerprint != b[0].machine.fingerprint
+    cases = tuple(matched(case, one.get(case), other.get(case), elsewhere) for case in dict.fromkeys([*one, *other]))
+    return RunComparison(
+        _side(one), _side(other), cases, _traits([case for case in cases if case.standing in COMPARED])
+    )
+
+
+def newest(records: Iterable[Record]) -> dict[Case, Seen]:
+    """What was seen last of every case, as :func:`bench.analysis.table.newest_rows` has it, but over all settings."""
+    found: dict[Case, Seen] = {}
+    for gathered in by_case(records):
+        seen = _seen([record for _, record in gathered])
+        case = seen.records[0].case
+        known = found.get(case)
+        if known is None or (seen.measured, seen.started) >= (known.measured, known.started):
+            found[case] = seen
+    return found
+
+
+def _seen(processes: Sequence[Record]) -> Seen:
+    cells = row(processes, COCO_TRAIN_IMAGES)
+    measured = tuple(measured_only(processes))
+    ended = {name: cells[name] for name in ("status", "reason", "run", "started")}
+    if not measured:
+        return Seen(records=tuple(processes), **ended)
+    rate, interval = rate_of(measured)
+    peak = cells["peak_memory_bytes"]
+    return Seen(
+        records=measured,
+        seconds=cells["step_seconds"],
+        rate=rate,
+        interval=interval,
+        marks=cells["marks"],
+        peak=None if peak is None else Memory(peak, cells["peak_memory_how"]),
+        **ended,
+    )
+
+
+def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> CaseMatch:
+    """A case on both sides; ``elsewhere`` says whether these are different machines."""
+    if a is None or b is None or not (a.measured and b.measured):
+        ends = a is not None and a.measured, b is not None and b.measured
+        standing = {(True, False): Comparability.A_ONLY, (False, True): Comparability.B_ONLY}.get(
+            ends, Comparability.NEITHER
+        )
+        return CaseMatch(case=case, standing=standing, a=a, b=b)
+    if a.records == b.records:
+        return CaseMatch(case=case, standing=Comparability.ITSELF, a=a, b=b)
+    one, other = a.records[0], b.records[0]
+    if differences := recipe_differences(one, other, elsewhere):
+        return CaseMatch(case=case, standing=Comparability.NOT_COMPARABLE, a=a, b=b, differences=differences)
+    told = list(differing(one.effective, other.effective))
+    ratio, interval = ratio_of(a.records, b.records)
+    return CaseMatch(
+        case=case,
+        standing=Comparability.SIDE_BY_SIDE if elsewhere else Comparability.HISTORICAL,
+        a=a,
+        b=b,
+        settings=tuple(Difference(key, own, others) for key, own, others, both in told if both),
+        unshared=tuple(key for key, _, _, both in told if not both),
+        ratio=Interval(ratio.point) if elsewhere else ratio,
+        interval=None if elsewhere else interval,
+    )
+
+
+def ratio_of(a: Sequence[Record], b: Sequence[Record]) -> tuple[Interval, str | None]:
+    """Seconds of the mean step, B over A, with the 95 % interval that both sides' own errors make.
+
+    With several processes on either side that is Welch's t on the logarithms of theirs. Else the sides' own intervals,
+    as the table has them, are errors of independent logarithms, as those of a speed-up are.
+
+    Args:
+        a: records of the measured processes of a case, at least one.
+        b: the same of the other side.
+
+    Returns:
+        The ratio, and what its interval says; without one, where a single process has too few steps for one.
+    """
+    seconds = [[record.steps.step_seconds for record in side if record.steps is not None] for side in (a, b)]
+    point = ci_between_processes(seconds[1]).point / ci_between_processes(seconds[0]).point
+    (own, kind), (others, other_kind) = rate_of(a), rate_of(b)
+    half_a, half_b = _half_log(own), _half_log(others)
+    if half_a is None or half_b is None:
+        return Interval(point), None
+    if len(a) > 1 and len(b) > 1:
+        half = welch(*([math.log(one) for one in side] for side in seconds))
+    else:
+        half = math.hypot(half_a, half_b)
+    return Interval(point, point * math.exp(-half), point * math.exp(half)), weaker_kind(kind, other_kind)
+
+
+def _half_log(rate: Interval) -> float | None:
+    """Half the width of an interval on the logarithm; None without one."""
+    return None if rate.low is None or rate.high is None else math.log(rate.high / rate.low) / 2
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> float:
+    """Half the width of the 95 % interval of the difference of two means, of at least two values each: Welch's t."""
+    errors = [(stdev(values) ** 2 / len(values), len(values) - 1) for values in (a, b)]
+    total = sum(error for error, _ in errors)
+    if total == 0:
+        return 0.0
+    degrees = 1 / sum((error / total) ** 2 / free for error, free in errors)
+    return t_quantile(degrees) * math.sqrt(total)
+
+
+def recipe_differences(a: Record, b: Record, elsewhere: bool = False) -> tuple[Difference, ...]:
+    """Fields in which the recipes of two records differ, and their data sets.
+
+    Where a data set lies does not matter, only what is in it. On another machine a set that is made on the spot may
+    differ in a few bits of its pictures, as the libraries that make it do, and is the same set all the same.
+    """
+    found = []
+    for field in Recipe.__struct_fields__:
+        one, other = getattr(a.recipe, field), getattr(b.recipe, field)
+        if field == "pins":
+            keys = dict.fromkeys([*one, *other])
+            found += [Difference(f"pins.{k}", one.get(k), other.get(k)) for k in keys if one.get(k) != other.get(k)]
+        elif field == "data":
+            found += _data_difference(a, b, elsewhere)
+        elif one != other:
+            found.append(Difference(field, one, other))
+    return tuple(found)
+
+
+def _data_difference(a: Record, b: Record, elsewhere: bool) -> list[Difference]:
+    names = Path(a.recipe.data).name, Path(b.recipe.data).name
+    if a.data is None or b.data is None or (elsewhere and names == (MADE, MADE)):
+        return [Difference("data", *names)] if names[0] != names[1] else []
+    if (a.data.scheme, a.data.fingerprint) == (b.data.scheme, b.data.fingerprint):
+        return []
+    return [Difference("data", _data_name(a.data), _data_name(b.data))]
+
+
+def _data_name(data: Data) -> str:
+    """Name and fingerprint; of a scheme that counts less, it may be the same data set all the same."""
+    return f"{data.name} {data.fingerprint}" + (f" (scheme {data.scheme})" if data.scheme > 1 else "")
+
+
+def _gathered(found: Iterable[tuple[str, Iterable[Difference]]]) -> list[Difference]:
+    """Differences of several cases, those that are alike together."""
+    known: dict[tuple[str, bytes], Difference] = {}
+    for case, differences in found:
+        for one in differences:
+            alike = one.key, msgspec.json.encode([one.a, one.b])
+            before = known.get(alike, one)
+            known[alike] = msgspec.structs.replace(before, cases=(*before.cases, case))
+    return list(known.values())
+
+
+def _side(seen: Mapping[Case, Seen]) -> Side:
+    every = list(seen.values())
+    started = sorted(one.started for one in every)
+    return Side(
+        runs=tuple(dict.fromkeys(one.run for one in every)),
+        machine=every[0].records[0].machine,
+        first=started[0],
+        last=started[-1],
+        measured=sum(one.measured for one in every),
+        cases=len(every),
+    )
+
+
+def _traits(compared: Sequence[CaseMatch]) -> tuple[FactDifference, ...]:
+    """Facts that differ over the cases that are compared; one that a side does not tell is no difference."""
+    a = [record for one in compared if one.a for record in one.a.records]
+    b = [record for one in compared if one.b for record in one.b.records]
+    packages = dict.fromkeys(name for record in (*a, *b) for name in record.environment.packages)
+    facts = [[_facts(record, packages) for record in side] for side in (a, b)]
+    found = []
+    for key in dict.fromkeys(key for side in facts for told in side for key in told):
+        values = [_distinct(told[key] for told in side if told.get(key) is not None) for side in facts]
+        if all(values) and (any(v not in values[1] for v in values[0]) or any(v not in values[0] for v in values[1])):
+            found.append(FactDifference(key, *map(tuple, values)))
+    return (*found, *_load(a, b), *_disturbed(a, b))
+
+
+def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
+    """What is recorded of software, data, machine and device; None where it is not known."""
+    environment, window = record.environment, record.window
+    battery = [record.conditions.on_battery, window.on_battery if window else None]
+    power = "battery" if True in battery else "mains" if False in battery else None
+    return {
+        "Python": environment.python,
+        **{name: environment.label(name) for name in packages},
+        "yolopace": environment.yolopace,
+        "data": _data_name(record.data) if record.data else None,
+        "power source": power,
+        "governor": record.conditions.governor,
+        **(named(record.conditions.limits) if record.conditions.limits is not None else {}),
+        **{f"device {record.case.device}: {key.replace('_', ' ')}": value for key, value in record.device.items()},
+    }
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """Each value once, in order; they need not be hashable."""
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _load(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
+    """The median load when cases began, where it differs by :data:`LOAD` or more."""
+    loads = [[r.conditions.load for r in side if r.conditions.load is not None] for side in (a, b)]
+    if not all(loads):
+        return []
+    one, other = map(statistics.median, loads)
+    return [FactDifference("load (median)", (one,), (other,))] if abs(one - other) >= LOAD else []
+
+
+def _disturbed(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
+    """How many windows were disturbed, and by what most often; it counts where it is the same on both sides too."""
+    said, any_disturbed = [], False
+    for side in (a, b):
+        disturbed = [record for record in side if record.window is not None and record.window.disturbed]
+        by = f", most often: {commonest(disturbed)}" if disturbed else ""
+        said.append(f"{len(disturbed)} of {len(side)}{by}")
+        any_disturbed = any_disturbed or bool(disturbed)
+    return [FactDifference("disturbed windows", (said[0],), (said[1],))] if any_disturbed else []

@@ -1,0 +1,206 @@
+"""A row of releases, each compared live with the first of them: their paces, and throughput over releases."""
+
+from __future__ import annotations
+
+import statistics
+
+import msgspec
+
+from bench.cases import Case
+from bench.compare.findings import ComparisonResult
+from bench.compare.speed_verdict import SpeedVerdict, speed_verdict
+from bench.compare.verdict import Estimate, Verdict
+from bench.errors import ExitCode
+
+EXITS = {
+    SpeedVerdict.SLOWER: ExitCode.REGRESSION,
+    SpeedVerdict.CANNOT_RUN: ExitCode.REGRESSION,
+    SpeedVerdict.INCONCLUSIVE: ExitCode.NOT_COMPARABLE,
+    SpeedVerdict.NOT_COMPARED: ExitCode.NOT_COMPARABLE,
+}
+"""Exit codes of what the newest release may be; those that are left out are fine."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One release.
+
+    Attributes:
+        release: its version.
+        found: it against the first one; None for the first one itself, and where there is no comparison.
+        reason: why there is none, in a sentence.
+    """
+
+    release: str
+    found: ComparisonResult | None = None
+    reason: str = ""
+
+    @property
+    def pace(self) -> SpeedVerdict:
+        """It against the first one."""
+        return speed_verdict(self.found) if self.found else SpeedVerdict.NOT_COMPARED
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A release in one case.
+
+    Attributes:
+        release: its version.
+        verdict, estimate: of ``ln(release / first)``; None where there is no figure.
+        rate: images per second, by that ratio and the level of the first release.
+        low, high: its interval; None where one pair tells none.
+        pairs: how many pairs the figure comes from.
+    """
+
+    release: str
+    verdict: Verdict | None = None
+    estimate: Estimate | None = None
+    rate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    pairs: int = 0
+
+
+class Series(msgspec.Struct, frozen=True):
+    """Throughput over releases in one case.
+
+    Attributes:
+        case: of all points.
+        level: images per second of the first release: the geometric mean over its pairs in all comparisons.
+        pairs: how many those are.
+        points: of the other releases, in their order.
+    """
+
+    case: Case
+    level: float
+    pairs: int
+    points: tuple[Point, ...]
+
+
+class Sweep(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of releases.
+
+    Attributes:
+        run: its name, which the names of all its comparisons begin with.
+        package: whose releases they are.
+        held: requirements that all environments have in common.
+        base: the release that the others are compared with; empty where there is none.
+        entries: of all releases, in the order that was asked for. Those before ``base`` could not be compared.
+    """
+
+    run: str
+    package: str
+    held: tuple[str, ...]
+    base: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def others(self) -> tuple[Entry, ...]:
+        """The releases after ``base``."""
+        names = [entry.release for entry in self.entries]
+        return self.entries[names.index(self.base) + 1 :] if self.base else ()
+
+    @property
+    def newest(self) -> Entry:
+        """The last release of the row."""
+        return self.entries[-1]
+
+    @property
+    def latest(self) -> Entry | None:
+        """The last release that has a figure."""
+        return next((entry for entry in reversed(self.others) if entry.found and entry.found.judged), None)
+
+    @property
+    def comparisons(self) -> list[ComparisonResult]:
+        """All of them, in the order of the releases."""
+        return [entry.found for entry in self.others if entry.found]
+
+    @property
+    def since(self) -> Entry | None:
+        """The first of the releases up to the latest one that are all slower, or all faster; None where it is neither.
+
+        Releases of which nothing is known are passed over.
+        """
+        start = None
+        for entry in reversed(self._until_latest):
+            if entry.pace.known and not (self.latest and entry.pace is self.latest.pace and entry.pace.changed):
+                break
+            start = entry if entry.pace.known else start
+        return start
+
+    @property
+    def unsure(self) -> list[Entry]:
+        """Releases right before :attr:`since` of which nothing is known: it may have begun with one of them."""
+        names = [entry.release for entry in self._until_latest]
+        if self.since is None:
+            return []
+        before = self._until_latest[: names.index(self.since.release)]
+        first = next((place for place in range(len(before), 0, -1) if before[place - 1].pace.known), 0)
+        return list(before[first:])
+
+    @property
+    def apart(self) -> list[Entry]:
+        """Releases before all these that were slower or faster too."""
+        names = [entry.release for entry in self._until_latest]
+        end = names.index(self.since.release) if self.since else len(names)
+        return [entry for entry in self._until_latest[:end] if entry.pace.changed]
+
+    @property
+    def _until_latest(self) -> tuple[Entry, ...]:
+        return self.others[: self.others.index(self.latest) + 1] if self.latest else ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with: by the newest release, where anything was found out at all."""
+        paces = {entry.pace for entry in self.others}
+        if paces <= {SpeedVerdict.NOT_COMPARED}:
+            return ExitCode.NOTHING_MEASURED
+        return EXITS.get(self.newest.pace, ExitCode.FINE)
+
+    @property
+    def seconds(self) -> float:
+        """That all comparisons took."""
+        return sum(found.comparison.seconds for found in self.comparisons)
+
+    @property
+    def pairs(self) -> int:
+        """Of all comparisons."""
+        return sum(found.pairs for found in self.comparisons)
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """Throughput over releases, one a case that has any pair."""
+        cases = dict.fromkeys(finding.compared.case for found in self.comparisons for finding in found.judged)
+        return tuple(self._series(case) for case in cases)
+
+    def _series(self, case: Case) -> Series:
+        findings = {
+            entry.release: finding
+            for entry in self.others
+            if entry.found
+            for finding in entry.found.judged
+            if finding.compared.case == case
+        }
+        rates = [pair.base.steps.images_per_second for one in findings.values() for pair in one.compared.pairs]
+        level = statistics.geometric_mean(rates)
+        points = []
+        for entry in self.others:
+            finding = findings.get(entry.release)
+            judged = finding.judged if finding else None
+            points.append(
+                point(entry.release, judged.verdict, judged.estimate, level) if judged else Point(release=entry.release)
+            )
+        return Series(case, level, len(rates), tuple(points))
+
+
+def point(release: str, verdict: Verdict, seen: Estimate, level: float) -> Point:
+    """Throughput of a release that takes so much longer than one of ``level`` images per second."""
+    known = seen.low > 0  # the interval of two pairs may be so wide that its end is 0
+    return Point(
+        release=release,
+        verdict=verdict,
+        estimate=seen,
+        rate=level / seen.ratio,
+        low=level / seen.high if known else None,
+        high=level / seen.low if known else None,
+        pairs=seen.pairs,
+    )

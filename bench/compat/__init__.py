@@ -1,0 +1,1 @@
+"""Which versions run: the smoke profile in several environments, as one table."""

@@ -1,0 +1,106 @@
+"""The smoke profile in one environment after another: what runs with which Ultralytics and torch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bench.cases.plan import expand_grid, profile
+from bench.compat.environment_run import EnvironmentRun
+from bench.environments.builder import check_path, install, open_built
+from bench.environments.resolver import oldest, resolve
+from bench.environments.specification import Specification
+from bench.environments.uv import find_uv
+from bench.errors import BenchError
+from bench.machine.fingerprint import devices
+from bench.records.store import Store
+from bench.runner.estimate import Estimator
+from bench.runner.launchers.local import open_launcher
+from bench.runner.run import Run
+
+ULTRALYTICS = ("8.3.230", "8.4.0", "8.4.60", "8.4.120", "8.4.155")
+"""Releases beside the newest one: the oldest that can be measured, and four on the way, months apart."""
+
+TORCH = "torch>=2.6"
+"""Of this, the oldest version that installs; the floor is that of ``bench/worker/interpreter/info.py``."""
+
+Say = Callable[[str], None]
+
+
+def specifications(newer: str = "") -> list[Specification]:
+    """The environments of the default table: every release with the newest torch, both ends with the oldest too.
+
+    Args:
+        newer: see :func:`bench.environments.resolver.resolve`.
+
+    Raises:
+        WrongUse: where no torch installs here, or the package index does not answer.
+    """
+    newest = resolve(Specification.parse("ultralytics"), newer).ultralytics
+    torch = oldest(TORCH, newer)
+    with_newest = [Specification((f"ultralytics=={version}",)) for version in (*ULTRALYTICS, newest)]
+    corners = [Specification((f"ultralytics=={version}", f"torch=={torch}")) for version in (ULTRALYTICS[0], newest)]
+    return [*with_newest, *corners]
+
+
+def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "") -> Iterator[EnvironmentRun]:
+    """Measure the smoke profile in every environment, each as a run of its own; one that is named twice, once.
+
+    An environment that breaks costs its own row; the others go on.
+
+    Args:
+        wanted: the environments.
+        results: folder for the runs, ``compat-ULTRALYTICS-TORCH``.
+        say: hears what is under way.
+        newer: see :func:`bench.environments.resolver.resolve`.
+
+    Raises:
+        WrongUse: where there is no uv, or results cannot be written.
+        KeyboardInterrupt: after what was seen of the environment under way was given.
+    """
+    find_uv()
+    check_path()
+    seen: set[str] = set()
+    planned = expand_grid(profile("smoke"), devices(), {})
+    for number, specification in enumerate(wanted, 1):
+        say(f"[{number}/{len(wanted)}] {specification}")
+        try:
+            resolved = resolve(specification, newer, say)
+            if resolved.key in seen:
+                say("  that is the same environment as one before")
+                continue
+            seen.add(resolved.key)
+            launcher = open_launcher(open_built(install(resolved, say), resolved))
+        except BenchError as error:
+            say(f"  {error}")
+            yield EnvironmentRun(str(specification), [], str(error))
+            continue
+        store = Store(results, f"compat-{resolved.ultralytics}-{resolved.torch}", new=True)
+        cases = Run(planned, store, launcher, Estimator())
+        stopped: KeyboardInterrupt | None = None
+        try:
+            with contextlib.closing(launcher):
+                failure = measure(cases, say)
+        except KeyboardInterrupt as stop:
+            failure, stopped = "It was stopped.", stop
+        finally:
+            if trouble := store.rescue():
+                say(f"  {trouble}")
+            if not cases.records:
+                store.discard()
+        yield EnvironmentRun(f"{resolved.ultralytics} with torch {resolved.torch}", cases.records, failure)
+        if stopped is not None:
+            raise stopped
+
+
+def measure(cases: Run, say: Say) -> str:
+    """Measure cases in one environment, up to where that turns out to be unusable: one sentence on why, or nothing."""
+    try:
+        for plan in cases.planned:
+            outcome = cases.measure(plan).outcome
+            say(f"  {plan.case.id}: {outcome.status.value.replace('_', ' ')}")
+    except BenchError as error:
+        say(f"  {error}")
+        return str(error)
+    return ""

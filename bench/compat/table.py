@@ -1,0 +1,180 @@
+"""What runs with which versions: the records of several environments as one table, and whether their keys agree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from bench.cases import AXES, Case
+from bench.cases.axes import PRECISIONS
+from bench.compat.environment_run import EnvironmentRun
+from bench.records.record import Record
+
+APART = ("environment", "noise")
+"""Parts of a record that the measured versions do not fill in: what is installed, and this machine's calibration."""
+
+
+class Compatibility(msgspec.Struct, frozen=True):
+    """The table.
+
+    Attributes:
+        columns: headings.
+        rows: one an environment, as text; empty cells where there is nothing.
+        shared: what all cases have in common, such as ``yolov8n, cpu``.
+        reasons: sentences that cells refer to by their number, from 1.
+        keys: how many keys the measured records of a case have, by the case's heading; only where several
+            environments measured it and agree.
+        differences: one sentence for keys that some environments have and others lack.
+        fine: whether every environment measured both modes in fp32, each on every device on which another one did,
+            broke nowhere, and has the keys of the others.
+        measured: how many cases were measured.
+    """
+
+    columns: list[str]
+    rows: list[list[str]]
+    shared: str
+    reasons: list[str]
+    keys: dict[str, int]
+    differences: list[str]
+    fine: bool
+    measured: int
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Keys that the records of one case have in some environments and lack in others."""
+
+    keys: tuple[str, ...]
+    there: tuple[str, ...]
+    lacking: tuple[str, ...]
+
+    @property
+    def fewer(self) -> tuple[str, ...]:
+        """The environments that differ from most."""
+        if len(self.there) == len(self.lacking):
+            return self.there + self.lacking
+        return min(self.there, self.lacking, key=len)
+
+    def __str__(self) -> str:
+        only = len(self.there) <= len(self.lacking)
+        who = "; ".join(self.there if only else self.lacking)
+        return f"{'only in' if only else 'missing in'} {who}: {', '.join(self.keys)}"
+
+
+def keys(record: Record) -> frozenset[str]:
+    """The keys of a record, and those one level deeper: ``effective.batch``, ``memory.process``, ``log``."""
+    found = set()
+    for part, value in msgspec.to_builtins(record).items():
+        if part not in APART:
+            found |= {f"{part}.{key}" for key in value} if isinstance(value, dict) else {part}
+    return frozenset(found)
+
+
+def differences(sets: dict[str, frozenset[str]]) -> list[Difference]:
+    """Where sets of keys differ, by environment; keys that the same environments have are named together."""
+    by_owners: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for key in sorted(frozenset().union(*sets.values())):
+        by_owners[tuple(name for name, there in sets.items() if key in there)].append(key)
+    return [
+        Difference(tuple(found), there, tuple(name for name in sets if name not in there))
+        for there, found in by_owners.items()
+        if len(there) < len(sets)
+    ]
+
+
+def compatibility(tried: Sequence[EnvironmentRun]) -> Compatibility:
+    """The table of some environments, in their order."""
+    cases = list(dict.fromkeys(record.case for one in tried for record in one.records))
+    headings = _headings(cases)
+    said: list[str] = []
+    deviant: set[str] = set()
+    counts: dict[str, int] = {}
+    # Where several cases differ in the same way, that is said once.
+    found: dict[Difference, list[str]] = defaultdict(list)
+    for case in cases:
+        sets = {one.name: keys(one.measured[case]) for one in tried if case in one.measured}
+        for difference in differences(sets):
+            found[difference].append(headings[case])
+            deviant |= {*difference.fewer}
+        if len(sets) > 1 and len(set(sets.values())) == 1:
+            counts[headings[case]] = len(next(iter(sets.values())))
+    expected = set().union(*map(_fp32, tried))
+    results = {one.name: _result(one, cases, expected, one.name in deviant) for one in tried}
+    rows = [
+        [*_versions(one), *_endings(one, cases, said), f"failed {_note(one.failure, said)}" if one.failure else result]
+        for one, result in zip(tried, results.values(), strict=True)
+    ]
+    return Compatibility(
+        columns=["Ultralytics", "torch", "Python", *headings.values(), "result"],
+        rows=rows,
+        shared=", ".join(_word(cases[0], axis) for axis in AXES if axis not in _varying(cases)) if cases else "",
+        reasons=said,
+        keys=counts,
+        differences=[f"{', '.join(where)}: {difference}" for difference, where in found.items()],
+        fine=all(result == "fine" for result in results.values()) and bool(results),
+        measured=sum(len(one.measured) for one in tried),
+    )
+
+
+def _fp32(one: EnvironmentRun) -> set[tuple[str, str]]:
+    """Modes and devices that an environment measured in fp32."""
+    return {(case.mode, case.device) for case in one.measured if case.amp == "off"}
+
+
+def _result(one: EnvironmentRun, cases: Iterable[Case], expected: set[tuple[str, str]], deviant: bool) -> str:
+    """An environment in a word or two; ``expected`` is what any of them measured in fp32."""
+    if one.failure:
+        return "failed"
+    modes = {case.mode for case in cases if case.amp == "off"}
+    if any(record.outcome.status.broken for record in one.records):
+        return "broken"
+    if not modes or expected - _fp32(one) or modes - {mode for mode, _ in _fp32(one)}:
+        return "incomplete"
+    return "keys differ" if deviant else "fine"
+
+
+def _versions(one: EnvironmentRun) -> list[str]:
+    """The first cells of a row; the name stands for the versions of an environment that has no record."""
+    if not one.records:
+        return [one.name, "", ""]
+    environment = one.records[0].environment
+    return [environment.label("ultralytics"), environment.label("torch"), environment.python]
+
+
+def _endings(one: EnvironmentRun, cases: Iterable[Case], said: list[str]) -> list[str]:
+    """How each case ended in an environment."""
+    ended = {record.case: record.outcome for record in one.records}
+    cells = []
+    for case in cases:
+        outcome = ended.get(case)
+        word = outcome.status.value.replace("_", " ") if outcome else ""
+        cells.append(f"{word} {_note(outcome.reason, said)}" if outcome and outcome.reason else word)
+    return cells
+
+
+def _note(reason: str, said: list[str]) -> str:
+    """The number by which a cell refers to a reason."""
+    if reason not in said:
+        said.append(reason)
+    return f"[{said.index(reason) + 1}]"
+
+
+def _varying(cases: Iterable[Case]) -> list[str]:
+    """Axes on which cases differ; the mode counts as one."""
+    return [axis for axis in AXES if axis == "mode" or len({getattr(case, axis) for case in cases}) > 1]
+
+
+def _headings(cases: Sequence[Case]) -> dict[Case, str]:
+    """A column's heading for each case: the axes on which it differs from others."""
+    axes = _varying(cases)
+    return {case: " ".join(_word(case, axis) for axis in axes) for case in cases}
+
+
+def _word(case: Case, axis: str) -> str:
+    """A case's value on an axis, for reading."""
+    value: Any = getattr(case, axis)
+    if axis == "amp":
+        return PRECISIONS[value]
+    return {"batch": f"batch {value}", "imgsz": f"{value} px", "model": case.model_name}.get(axis, str(value))

@@ -1,0 +1,61 @@
+"""Folders of the cache that take long to make: made once, whole or not at all, also where several runs want one."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+def build_once(
+    final: Path, complete: Callable[[], bool], make: Callable[[Path], Path], wait: Callable[[], None]
+) -> None:
+    """Make a folder unless it is there.
+
+    It is made beside its place and gets its name when it is complete: nobody sees half of one, and one that was left
+    half-made is made anew. Of two runs that want the same one, the second waits.
+
+    Args:
+        final: where it belongs; its parent is made if need be.
+        complete: whether what is there is whole.
+        make: is given an empty folder; returns the one in it that is to be moved to its place.
+        wait: is called before waiting for another run.
+
+    Raises:
+        OSError: where it cannot be written.
+    """
+    if complete():
+        return
+    folder = final.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder / f".{final.name}.lock", wait):
+        if complete():
+            return
+        for left in (final, *folder.glob(f".{final.name}-*")):
+            shutil.rmtree(left, ignore_errors=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=folder))
+        try:
+            os.replace(make(partial), final)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _lock(lock: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Keep other runs out for a while; the system lets them in if this one dies. ``wait`` is called before waiting.
+
+    On a file system without locks nobody is kept out.
+    """
+    with lock.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        yield

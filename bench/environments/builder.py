@@ -1,0 +1,243 @@
+"""Environments to measure, built by uv outside this project: found by what they hold, kept, and used again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+
+import msgspec
+
+from bench.environments import uv
+from bench.environments.build_cache import build_once
+from bench.environments.existing import installed
+from bench.environments.interpreter import Interpreter, inspect
+from bench.environments.origin import RECORDED_AS, below
+from bench.environments.resolver import Resolved, Say, resolve
+from bench.environments.specification import PYTHON, Specification
+from bench.errors import UsageError
+from bench.machine.paths import cache_folder
+
+PACKAGES = "packages.txt"
+"""Written last into an environment: the installed packages, and the sign that it is complete."""
+
+
+DAMAGED = re.compile("is not installed for|does not answer")
+"""How an environment is told of that lacks some of its files."""
+
+
+class BuiltEnvironment(msgspec.Struct, frozen=True):
+    """An environment that is there.
+
+    Attributes:
+        python: path of its interpreter, for :func:`bench.environments.interpreter.inspect`.
+        packages: all that is installed in it, ``name==version``, sorted.
+    """
+
+    python: str
+    packages: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The environment's own folder."""
+        return Path(self.python).parents[1]
+
+
+class PreparedEnvironment(msgspec.Struct, frozen=True):
+    """An environment that can be measured. Nothing but the interpreter's path says where anything is.
+
+    Attributes:
+        interpreter: what it offers.
+        packages: all that is installed in it, ``name==version``, sorted.
+        key: sixteen hexadecimal digits over what is installed, the same for a copy of it.
+        asked: the specification, without folders; of an interpreter ``python:`` and its version.
+    """
+
+    interpreter: Interpreter
+    packages: tuple[str, ...]
+    key: str
+    asked: str
+
+
+def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -> PreparedEnvironment:
+    """The environment that a specification asks for: built, unless it is there.
+
+    Args:
+        specification: what it has to hold; an interpreter is taken as it is.
+        newer: see :func:`bench.environments.resolver.resolve`.
+        say: hears what takes long.
+        copy: 0 for the environment itself; 1 for a second one that was installed separately and holds the same, and so
+            on. An interpreter has no copies: it is the same one.
+
+    Raises:
+        WrongUse: where it cannot be resolved, built or used.
+    """
+    if specification.python:
+        interpreter = inspect(specification.python)
+        found = installed(interpreter)
+        return PreparedEnvironment(interpreter, found.packages, found.key, f"{PYTHON}{interpreter.environment.python}")
+    check_path()
+    resolved = resolve(specification, newer, say)
+    built = install(resolved, say, copy)
+    return PreparedEnvironment(open_built(built, resolved), built.packages, resolved.key, str(specification))
+
+
+MEASURED = ("ultralytics", "torch", "torchvision")
+
+
+def check_path() -> None:
+    """See that nothing on PYTHONPATH would be imported in place of what is built, before anything is.
+
+    Raises:
+        WrongUse: where something would be.
+    """
+    value = os.environ.get("PYTHONPATH", "")
+    for entry in [part or "." for part in value.split(os.pathsep)] if value else []:  # an empty one: this folder
+        for name in MEASURED:
+            if any(os.path.isfile(os.path.join(entry, file)) for file in (f"{name}/__init__.py", f"{name}.py")):
+                raise UsageError(
+                    f"{name} would be imported from {entry!r}, which is on PYTHONPATH, in place of any release: take "
+                    "that entry out of PYTHONPATH, or name the folder in place of a release."
+                )
+
+
+def open_built(built: BuiltEnvironment, resolved: Resolved) -> Interpreter:
+    """The interpreter of an environment that was built here.
+
+    Raises:
+        WrongUse: where it is damaged, or would import something else than was installed in it.
+    """
+    try:
+        interpreter = inspect(built.python)
+    except UsageError as error:
+        if DAMAGED.search(str(error)):
+            raise UsageError(
+                f"{error} It was built by yolopace: delete {built.folder}, and it is built again."
+            ) from error
+        raise
+    check_imported(interpreter, resolved, built.folder)
+    return interpreter
+
+
+def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -> None:
+    """See that an environment imports what was installed in it, and as it was installed.
+
+    Args:
+        interpreter: of the environment.
+        resolved: what was installed.
+        folder: of the environment.
+
+    Raises:
+        WrongUse: where something else would be imported, as by PYTHONPATH, or its files were changed.
+    """
+    for name, found in interpreter.imported.items():
+        package = RECORDED_AS.get(name, name)
+        if not below(found.file, folder):
+            remedy = (
+                f"take {found.by!r} out of PYTHONPATH, or name that folder in place of a release"
+                if found.by
+                else "find what adds its folder to sys.path (a .pth file, a sitecustomize, PYTHONHOME), and remove that"
+            )
+            raise UsageError(
+                f"{interpreter.path} has {package} {found.installed or resolved.version(package)} installed and would "
+                f"import {found.version} from {found.place}: {remedy}."
+            )
+        if not found.as_installed:
+            raise UsageError(
+                f"the files of {package} {found.installed} in {os.path.dirname(found.file)} are not as they were "
+                f"installed: delete {folder}, and it is built again."
+            )
+    seen = interpreter.environment
+    for name, runs, wanted in (
+        ("torch", seen.torch, resolved.torch),
+        ("Ultralytics", seen.ultralytics, resolved.ultralytics),
+    ):
+        if wanted and runs.partition("+")[0] != wanted.partition("+")[0]:
+            raise UsageError(
+                f"{interpreter.path} would import {name} {runs}, and {wanted} was installed: delete {folder}, and it "
+                "is built again."
+            )
+
+
+def environments_folder() -> Path:
+    """Where the environments are: one folder each, named by :func:`name_of_folder`."""
+    return cache_folder() / "environments"
+
+
+def name_of_folder(key: str, copy: int) -> str:
+    """The folder of what has this :attr:`bench.environments.resolver.Resolved.key`.
+
+    That of a copy is as long, since the length of paths alone can change how fast a program runs.
+    """
+    return hashlib.sha256(f"{key} {copy}".encode()).hexdigest()[: len(key)] if copy else key
+
+
+def install(resolved: Resolved, say: Say, copy: int = 0) -> BuiltEnvironment:
+    """The environment that holds these packages, built unless it is there.
+
+    Args:
+        resolved: the packages.
+        say: hears that it is built, and how much there is to do.
+        copy: see :func:`provide`.
+
+    Raises:
+        WrongUse: where it cannot be built, with uv's own reason.
+    """
+    folder = environments_folder()
+    final = folder / name_of_folder(resolved.key, copy)
+    title = f"the environment of Ultralytics {resolved.ultralytics} and torch {resolved.torch}"
+    title = f"a copy of {title}" if copy else title
+
+    def make(partial: Path) -> Path:
+        if os.statvfs(partial).f_flag & getattr(os, "ST_NOEXEC", 0):
+            raise UsageError(
+                f"{title} cannot be built in {folder}, for programs may not run on its disk (noexec): set "
+                "YOLOPACE_CACHE to a folder on another one."
+            )
+        say(f"building {title}: {len(resolved.packages)} packages, minutes if they have to be fetched ...")
+        return _build(resolved, partial, f"{title} cannot be built")
+
+    try:
+        build_once(
+            final,
+            lambda: _complete(final, resolved.packages) is not None,
+            make,
+            lambda: say(f"waiting for another run that builds {title} ..."),
+        )
+    except OSError as error:
+        raise UsageError(f"{title} cannot be built in {folder}: {uv.system_reason(error)}") from error
+    if built := _complete(final, resolved.packages):
+        return built
+    raise UsageError(f"{title} has no Python that can be started: {_python(final)}.")
+
+
+def _build(resolved: Resolved, partial: Path, failure: str) -> Path:
+    """Build an environment in a folder; where in it it is."""
+    place = partial / "environment"
+    # Relocatable: it is moved once, and scripts that it brings would name the Python of its first place.
+    uv.call(["venv", "--relocatable", "--no-project", "--python", sys.executable, str(place)], partial, failure)
+    # What is listed is complete, and an override may have left something out on purpose.
+    arguments = ["pip", "install", "--python", str(_python(place)), "--no-deps", "--requirements", "-"]
+    uv.call(arguments, partial, failure, "".join(f"{requirement}\n" for requirement in resolved.requirements))
+    written = partial / PACKAGES
+    written.write_text("".join(f"{package}\n" for package in resolved.packages), encoding="utf-8")
+    os.replace(written, place / PACKAGES)
+    return place
+
+
+def _python(environment: Path) -> Path:
+    """The interpreter of an environment."""
+    return environment / "bin" / "python"
+
+
+def _complete(environment: Path, wanted: tuple[str, ...]) -> BuiltEnvironment | None:
+    """An environment, if it was built to its end, lists these packages, and its Python can still be started."""
+    python = _python(environment)
+    try:
+        packages = (environment / PACKAGES).read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return None
+    whole = tuple(packages) == wanted and os.access(python, os.X_OK)
+    return BuiltEnvironment(str(python), wanted) if whole else None

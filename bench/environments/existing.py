@@ -1,0 +1,90 @@
+"""What is installed in an interpreter that this suite did not build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+
+import msgspec
+
+from bench.environments import failure_causes
+from bench.environments.interpreter import Interpreter, answer_in, printed_by
+from bench.environments.local_source import with_local_version
+from bench.environments.origin import RECORDED_AS
+from bench.environments.specification import ULTRALYTICS
+from bench.errors import UsageError
+
+LIST = """\
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
+import hashlib, importlib.metadata, importlib.util, json, os, pathlib, re
+found = {}
+for one in importlib.metadata.distributions():
+    try:
+        name, version = one.metadata["Name"], one.version
+    except Exception:
+        continue
+    if name and version:
+        found.setdefault(re.sub("[-_.]+", "-", name).lower(), version)
+place = [os.path.realpath(sys.prefix), os.path.realpath(sys.executable)]
+inside = []
+for name in ("torch", "ultralytics"):
+    spec = importlib.util.find_spec(name)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        files = [*pathlib.Path(folder).rglob("*.py")] if name == "ultralytics" else []
+        inside += [[str(file), hashlib.sha256(file.read_bytes()).hexdigest()] for file in sorted(files)]
+        # A build of torch takes minutes to read: its files tell by size and time whether they are the same.
+        own = pathlib.Path(folder)
+        files = [*own.glob("lib/*"), *own.glob("_C*"), *own.rglob("*.py")] if name == "torch" else []
+        inside += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(files)]
+print(json.dumps({"packages": sorted("==".join(one) for one in found.items()), "place": place, "inside": inside}))
+"""
+"""Lists what a worker can import. It is not run in isolation (``-I``), for the workers are not either: what they find
+in the user's own folder of packages or by PYTHONPATH is part of what is measured. What happens to lie in the folder
+that the command is run from is not."""
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """What an interpreter has.
+
+    Attributes:
+        packages: ``name==version``, sorted; of two of one name, that which is imported.
+        key: sixteen hexadecimal digits over the packages, the version of Python, where the interpreter is, and what
+            Ultralytics and torch are made of: a project that is edited in place keeps its version.
+    """
+
+    packages: tuple[str, ...]
+    key: str
+
+
+def installed(interpreter: Interpreter) -> Installed:
+    """Ask an interpreter for its packages; takes a tenth of a second.
+
+    Raises:
+        WrongUse: where it does not answer.
+    """
+    try:
+        told = answer_in(printed_by([interpreter.path, "-c", LIST]))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        why = failure_causes.of_call(error)
+        raise UsageError(f"python {interpreter.path} does not tell what is installed in it {why}") from error
+    told["packages"] = as_imported(told["packages"], interpreter)
+    content = [interpreter.environment.python, told["packages"], told["place"], told["inside"]]
+    return Installed(tuple(told["packages"]), hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16])
+
+
+def as_imported(packages: list[str], interpreter: Interpreter) -> list[str]:
+    """A list of packages in which those that count have the versions that are imported.
+
+    One that is not as a distribution installed it has the first digits of a hash over its files in its version.
+    """
+    found = {package.partition("==")[0]: package for package in packages}
+    for module, seen in interpreter.imported.items():
+        if seen.as_installed:
+            continue
+        for name in ULTRALYTICS if module == "ultralytics" else (RECORDED_AS.get(module, module),):
+            found.pop(name, None)
+        name = RECORDED_AS.get(module, module)
+        found[name] = f"{name}=={with_local_version(seen.version, seen.hash)}"
+    return sorted(found.values())

@@ -1,0 +1,190 @@
+"""The interpreter that is measured, and what it offers."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import __version__
+from bench.environments import bytecode_cache, failure_causes
+from bench.environments.origin import Imported, imported, origins
+from bench.errors import UsageError
+from bench.machine.paths import cache_folder, home_folder
+from bench.records.record import Environment
+
+ENTRY = Path(__file__).resolve().parents[1] / "worker" / "entry.py"
+"""The file that every worker is started with; it needs nothing of this project around it."""
+
+
+class Interpreter(msgspec.Struct, frozen=True):
+    """A Python with torch and ultralytics.
+
+    Attributes:
+        path: of its executable.
+        environment: versions.
+        models: names of the model files that its Ultralytics brings, without ``.yaml``.
+        datasets: the same for data sets.
+        imported: what it imports under the names of the packages that count. With folders: not for records.
+        variables: of the environment that change speed, as a worker finds them; see ``bench/worker/interpreter/variables.py``.
+        sizes: size letters of each model by its name, such as ``nsmlx``; empty for a model of one size.
+    """
+
+    path: str
+    environment: Environment
+    models: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    imported: dict[str, Imported] = {}
+    variables: dict[str, str] = {}
+    sizes: dict[str, str] = {}
+
+
+def variables() -> dict[str, str]:
+    """Environment variables of a worker.
+
+    CUDA devices are numbered as the driver does, so that the same number means the same card to everyone.
+
+    Where the user's shell keeps Python from writing compiled files, importing torch and Ultralytics takes four times as
+    long, once a run: they are then compiled into this suite's own cache, and the user's folders stay as they are.
+    """
+    chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ, **of_nobody()}
+    chosen.pop("PYTHONINSPECT", None)  # a program would wait for the user's commands at its end
+    if (own := bytecode_cache.folder()) is not None:
+        del chosen[bytecode_cache.UNWANTED]
+        chosen[bytecode_cache.PREFIX] = str(own)
+    return chosen
+
+
+def of_nobody() -> dict[str, str]:
+    """What a worker needs to be told where the user has no home, or no name, that the system knows.
+
+    Libraries ask for both as they are imported: torch for the name, Ultralytics and matplotlib for the home. Without a
+    home that can be written, matplotlib would collect all fonts again in every process.
+    """
+    told = {}
+    home = home_folder()
+    try:
+        cache = cache_folder()
+    except UsageError:
+        return {}
+    if home is None:
+        told["HOME"] = str(cache / "home")
+    if home is None or not os.access(home, os.W_OK):
+        told.update({"MPLCONFIGDIR": str(cache / "matplotlib")} if "MPLCONFIGDIR" not in os.environ else {})
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        told["LOGNAME"] = str(os.getuid())
+    return told
+
+
+def inspect(python: str = "") -> Interpreter:
+    """Ask an interpreter what it offers; takes two tenths of a second, since nothing heavy is imported.
+
+    Args:
+        python: an executable; empty for the one that runs this.
+
+    Raises:
+        WrongUse: where there is none, or it lacks torch or Ultralytics, or has them too old, or does not tell which.
+    """
+    path = executable(python)
+    facts = ask(path, "facts")
+    if facts["unusable"]:
+        raise UsageError(facts["unusable"])
+    found = imported(facts)
+    environment = Environment(
+        python=facts["python"], packages=facts["packages"], yolopace=__version__, origins=origins(found)
+    )
+    return Interpreter(
+        path=path,
+        environment=environment,
+        models=tuple(facts["models"]),
+        datasets=tuple(facts["datasets"]),
+        imported=found,
+        variables=facts.get("variables", {}),
+        sizes=facts.get("sizes", {}),
+    )
+
+
+def executable(python: str) -> str:
+    """The path of an interpreter; empty for the one that runs this; raises :class:`UsageError` where there is none."""
+    path = shutil.which(python) if python else sys.executable
+    if path is None:
+        raise UsageError(f"python {python!r}: there is no such executable.")
+    return path
+
+
+def ask(path: str, word: str) -> dict[str, Any]:
+    """What ``PYTHON entry.py WORD`` prints: one JSON object, in a line.
+
+    Raises:
+        WrongUse: where it does not answer.
+    """
+    try:
+        return answer_in(printed_by([path, str(ENTRY), word]))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise UsageError(f"python {path} does not answer {failure_causes.of_call(error)}") from error
+
+
+def answer_in(printed: str) -> dict[str, Any]:
+    """The JSON object that a program prints as a line; a sitecustomize of the user's may print more around it.
+
+    Raises:
+        ValueError: where no line is one.
+    """
+    for line in reversed(printed.splitlines()):
+        with contextlib.suppress(ValueError):
+            if isinstance(found := json.loads(line), dict):
+                return found
+    raise ValueError("no line is an answer of this project's own program")
+
+
+def printed_by(command: Sequence[str]) -> str:
+    """What a command of a measured interpreter prints; broken compiled files in the cache are made again once.
+
+    Raises:
+        OSError, subprocess.SubprocessError: where it cannot be started, fails, or takes more than a minute.
+    """
+    for again in (True, False):
+        try:
+            return subprocess.run(
+                command,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=60,
+                env=variables(),
+                check=True,
+            ).stdout
+        except subprocess.CalledProcessError as error:
+            if not (again and bytecode_cache.forget(error.stderr, command[0])):
+                raise
+    raise AssertionError("the second try returns or raises")
+
+
+def to_workers(interpreter: Interpreter) -> dict[str, Any]:
+    """What every worker of an interpreter is told: its folder for settings, and what it has to have imported."""
+    return {"config": str(config_folder(interpreter)), "imported": msgspec.to_builtins(interpreter.imported)}
+
+
+def config_folder(interpreter: Interpreter) -> Path:
+    """Folder for Ultralytics' settings and label caches, one an interpreter: versions do not rewrite each other's."""
+    key = hashlib.sha256(os.fsencode(interpreter.path)).hexdigest()[:8]
+    folder = cache_folder() / "config" / f"ultralytics-{interpreter.environment.ultralytics}-{key}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the cache {cache_folder()} cannot be written ({error.strerror}): set YOLOPACE_CACHE to another folder."
+        ) from error
+    return folder

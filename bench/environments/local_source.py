@@ -1,0 +1,233 @@
+"""Wheels and project folders in the place of a release: which distribution each is, and the wheel to install.
+
+A folder is built from a copy of the files that its digest is made of: nothing is written into it, and what is known by
+the digest holds nothing else, such as what an earlier build left there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from bench.environments import uv
+from bench.environments.build_cache import build_once
+from bench.errors import UsageError
+from bench.machine.paths import cache_folder
+
+WHEEL = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-(\d[^-]*)(?:-\d[^-]*)?-[^-]+-[^-]+-[^-]+\.whl")
+"""Name and version in the name of a wheel file."""
+
+ARTEFACTS = re.compile(
+    r"\.git|\.hg|\.svn|__pycache__|.*\.py[co]|.*\.egg-info|\.eggs|\.tox|\.nox|\.(?:mypy|ruff|pytest)_cache"
+)
+"""Names of files and folders that are no part of a project, wherever they are."""
+
+OUTPUTS = {"build", "dist"}
+"""The same at the top of a project; deeper down a package may be called so."""
+
+ELSEWHERE = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+"""Environment variables that make git look at another checkout, as they do in a hook of one."""
+
+DIGITS = 8
+"""Of the digest in a version."""
+
+Say = Callable[[str], None]
+
+
+class LocalDistribution(msgspec.Struct, frozen=True):
+    """A distribution that comes from this machine.
+
+    Attributes:
+        name: in the spelling of the package index.
+        version: that of the wheel, and the first digits of the digest: ``8.4.190+3f2a91c0``.
+        digest: SHA-256 of the wheel that was named, or of all files of the folder; hexadecimal.
+        wheel: path of the file to install.
+    """
+
+    name: str
+    version: str
+    digest: str
+    wheel: str
+
+    @property
+    def package(self) -> str:
+        """How it stands in lists of packages."""
+        return f"{self.name}=={self.version}"
+
+    @property
+    def requirement(self) -> str:
+        """How uv takes it."""
+        return f"{self.name} @ {Path(self.wheel).as_uri()}"
+
+
+def normalized(name: str) -> str:
+    """A distribution's name in the spelling of the package index."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def this_python() -> list[str]:
+    """What of this Python decides what can be installed for it."""
+    return [platform.python_implementation(), platform.python_version(), sysconfig.get_platform()]
+
+
+def with_local_version(version: str, digest: str) -> str:
+    """A version with the first digits of a digest, in a form that version numbers have: ``2.15.0+cpu.3f2a91c0``."""
+    return f"{version}{'.' if '+' in version else '+'}{digest[:DIGITS]}"
+
+
+def distribution(path: Path) -> str:
+    """The distribution that a wheel or a project folder is; empty where only building the folder tells.
+
+    Raises:
+        WrongUse: where it is neither.
+    """
+    if os.path.isdir(path):
+        if not any(os.path.isfile(path / name) for name in ("pyproject.toml", "setup.py")):
+            raise UsageError(f"{path} is no project: it has neither pyproject.toml nor setup.py.")
+        return _project_name(path / "pyproject.toml")
+    if not os.path.exists(path):
+        raise UsageError(f"{path}: there is no such file or folder.")
+    found = WHEEL.fullmatch(path.name)
+    if not found and os.access(path, os.X_OK):
+        raise UsageError(f"{path} is neither a folder nor a wheel: an interpreter is named as python:{path}.")
+    if not found:
+        raise UsageError(f"{path} is not named like a wheel, such as ultralytics-8.4.190-py3-none-any.whl.")
+    if not zipfile.is_zipfile(path):
+        raise UsageError(f"{path} is no wheel but in its name: build or fetch it again.")
+    return normalized(found[1])
+
+
+def _project_name(file: Path) -> str:
+    """The name in a ``pyproject.toml``; empty where it is not there."""
+    if not os.path.isfile(file):
+        return ""
+    try:
+        project = tomllib.loads(file.read_text(encoding="utf-8")).get("project")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read: {getattr(error, 'strerror', '') or error}.") from error
+    name = project.get("name") if isinstance(project, dict) else None
+    return normalized(name) if isinstance(name, str) else ""
+
+
+def find_local(path: Path, say: Say) -> LocalDistribution:
+    """The wheel of a wheel file, or of a project folder: that is built once for each of its contents.
+
+    Raises:
+        WrongUse: where it cannot be read, or not be built, with the build's own reason.
+    """
+    try:
+        if os.path.isdir(path):
+            digest, wheel = _built(path, say)
+        else:
+            digest, wheel = _digest_of_file(path), path
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read, or no wheel be built of it: {uv.system_reason(error)}") from error
+    found = WHEEL.fullmatch(wheel.name)
+    if not found:
+        raise UsageError(f"{path} makes a wheel of no known form: {wheel.name}.")
+    version = found[2].replace("_", ".")  # in the name of a file a dash of the local part is an underscore
+    return LocalDistribution(normalized(found[1]), with_local_version(version, digest), digest, str(wheel))
+
+
+def _built(folder: Path, say: Say) -> tuple[str, Path]:
+    """The digest of a project, and its wheel."""
+    names = files(folder)
+    digest = digest_of(folder, names)
+    key = hashlib.sha256(json.dumps([digest, *this_python()]).encode()).hexdigest()[:16]
+    final = cache_folder() / "wheels" / key
+
+    def make(partial: Path) -> Path:
+        say(f"building a wheel of {folder.name} ...")
+        source, made = partial / "source", partial / "wheel"
+        _copy(folder, names, source)
+        arguments = ["build", "--wheel", "--python", sys.executable, "--out-dir", str(made), str(source)]
+        uv.call(arguments, partial, f"no wheel can be built of {folder}")
+        return made
+
+    build_once(
+        final,
+        lambda: any(map(zipfile.is_zipfile, final.glob("*.whl"))),  # a full disk may have cut it off
+        make,
+        lambda: say(f"waiting for another run that builds a wheel of {folder.name} ..."),
+    )
+    return digest, next(final.glob("*.whl"))
+
+
+def files(folder: Path) -> list[str]:
+    """The files that a project is made of, as paths below it, sorted.
+
+    In a git checkout: those that git knows, and new ones that it is not told to ignore. Elsewhere: all but what builds,
+    caches and virtual environments leave.
+    """
+    known = _known_to_git(folder) if os.path.lexists(folder / ".git") else None
+    found: set[str] = set()
+    for name in [""] if known is None else known:
+        # A folder: a submodule, or a link to one.
+        found.update(_walk(folder, name) if os.path.isdir(folder / name) else [name])
+    return sorted(name for name in found if os.path.isfile(folder / name))
+
+
+def _known_to_git(folder: Path) -> list[str] | None:
+    """What git lists of a checkout; None where it does not answer."""
+    command = ["git", "-C", str(folder), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    variables = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    try:
+        done = subprocess.run(command, env=variables, capture_output=True, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+
+
+def _walk(folder: Path, below: str) -> Iterator[str]:
+    """Paths below a folder of everything in a folder in it, links followed, but for artefacts."""
+    for place, folders, names in os.walk(folder / below, followlinks=True):
+        here = os.path.realpath(place)
+        top = Path(place) == folder
+        folders[:] = [
+            name
+            for name in folders
+            if not ARTEFACTS.fullmatch(name)
+            and not (top and name in OUTPUTS)
+            and not os.path.exists(os.path.join(place, name, "pyvenv.cfg"))
+            and not Path(here).is_relative_to(os.path.realpath(os.path.join(place, name)))  # a link to what it is in
+        ]
+        for name in names:
+            if not ARTEFACTS.fullmatch(name):
+                yield os.path.relpath(os.path.join(place, name), folder)
+
+
+def digest_of(folder: Path, names: Iterable[str]) -> str:
+    """SHA-256 over the names and the contents of files, and over which of them can be executed."""
+    content = [
+        (name, bool(os.stat(folder / name).st_mode & 0o100), _digest_of_file(folder / name)) for name in sorted(names)
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _digest_of_file(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _copy(folder: Path, names: Iterable[str], place: Path) -> None:
+    """Copy files to a new folder, under the same names."""
+    for name in names:
+        target = place / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, target)
+        with contextlib.suppress(OSError):  # a file system without modes or times
+            shutil.copystat(folder / name, target)

@@ -1,0 +1,165 @@
+"""Which packages an environment would hold: the answers of uv's resolver, for this Python and platform."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.environments import uv
+from bench.environments.local_source import LocalDistribution, find_local, normalized, this_python
+from bench.environments.specification import (
+    HEADLESS,
+    REQUIREMENT,
+    ULTRALYTICS,
+    Specification,
+    name_of,
+    require_measured,
+)
+from bench.errors import UsageError
+
+NO_OPENCV = 'opencv-python ; sys_platform == "never"'
+"""In place of every requirement of ``opencv-python``, where ``opencv-python-headless`` is installed instead."""
+
+Say = Callable[[str], None]
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """Everything that an environment will hold.
+
+    Attributes:
+        packages: ``name==version``, sorted; what comes from this machine has the first digits of its digest in its
+            version, and nothing says where it was.
+        local: those that come from this machine.
+    """
+
+    packages: tuple[str, ...]
+    local: tuple[LocalDistribution, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits over the packages, this Python and this platform."""
+        content = [*this_python(), self.packages, *sorted(one.digest for one in self.local)]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    @property
+    def requirements(self) -> list[str]:
+        """The packages as uv takes them."""
+        known = {one.package: one.requirement for one in self.local}
+        return [known.get(package, package) for package in self.packages]
+
+    def version(self, *names: str) -> str:
+        """Version of the first of these distributions that is among the packages; empty where none is."""
+        versions = dict(package.split("==", 1) for package in self.packages)
+        return next((versions[name] for name in names if name in versions), "")
+
+    @property
+    def ultralytics(self) -> str:
+        """Version of Ultralytics, whichever distribution brings it."""
+        return self.version(*ULTRALYTICS)
+
+    @property
+    def torch(self) -> str:
+        """Version of torch."""
+        return self.version("torch")
+
+
+def resolve(specification: Specification, newer: str = "", say: Say = lambda text: None) -> Resolved:
+    """The packages that an environment would hold; installs nothing, but builds the project folders that it names.
+
+    Ultralytics, which brings torch, is always among them. A release is taken from the distribution without libGL where
+    that has the version, since servers lack the library; else, and with a wheel or a folder of Ultralytics, OpenCV's
+    own headless distribution takes the place of the other.
+
+    Args:
+        specification: what it has to hold.
+        newer: a date; releases after it are left out (uv's ``--exclude-newer``), so that environments that are
+            resolved on different days hold the same.
+        say: hears that a folder is built.
+
+    Raises:
+        WrongUse: where there is no solution, with the resolver's reason, or a folder cannot be built.
+    """
+    if specification.python:
+        raise UsageError(f"{specification} is there already: name what uv is to install, such as ultralytics==8.4.0.")
+    local = [find_local(path, say) for path in specification.paths]
+    names = {*map(name_of, specification.requirements), *(one.name for one in local)}
+    require_measured(names, str(specification))
+    wanted = [*specification.requirements, *([] if names & {*ULTRALYTICS} else ["ultralytics"])]
+    if any(one.name == "ultralytics" for one in local):
+        return compiled(wanted, newer, local=local, without_libgl=True)
+    if all(name_of(requirement) != "ultralytics" for requirement in wanted):
+        return compiled(wanted, newer, local=local)
+    with contextlib.suppress(UsageError):
+        return compiled([_headless(requirement) for requirement in wanted], newer, local=local)
+    return compiled(wanted, newer, local=local, without_libgl=True)
+
+
+def oldest(requirement: str, newer: str = "") -> str:
+    """The oldest version that a requirement allows and that installs on this Python: ``torch>=2.6`` is ``2.6.0``.
+
+    Raises:
+        WrongUse: where there is none.
+    """
+    options = ("--resolution", "lowest-direct", "--no-deps")
+    return compiled([requirement], newer, options).version(name_of(requirement))
+
+
+def newest(requirement: str, newer: str = "") -> str:
+    """The newest final release that a requirement allows and that installs on this Python, not one that was yanked.
+
+    Raises:
+        Unsolvable: where there is none.
+        WrongUse: where the package index does not tell.
+    """
+    options = ("--prerelease", "disallow", "--no-deps")
+    return compiled([requirement], newer, options).version(name_of(requirement))
+
+
+def compiled(
+    requirements: Sequence[str],
+    newer: str,
+    options: Sequence[str] = (),
+    local: Sequence[LocalDistribution] = (),
+    without_libgl: bool = False,
+) -> Resolved:
+    """What uv's resolver makes of requirements; without libGL, OpenCV's headless distribution replaces the other."""
+    arguments = ["pip", "compile", "-", "--python", sys.executable, "--no-header", "--no-annotate", *options]
+    arguments += ["--exclude-newer", newer] if newer else []
+    wanted = [*requirements, *(one.requirement for one in local)]
+    failure = f"no environment can be made of {', '.join([*requirements, *(one.package for one in local)])}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
+            if without_libgl:
+                file = Path(folder) / "overrides.txt"
+                file.write_text(f"{NO_OPENCV}\n", encoding="utf-8")
+                arguments += ["--override", str(file)]
+                wanted.append("opencv-python-headless")
+            lines = uv.call(arguments, Path(folder), failure, "\n".join(wanted)).splitlines()
+    except OSError as error:
+        raise UsageError(f"{failure}: {uv.system_reason(error)}") from error
+    known = {one.name: one.package for one in local}
+    packages = [_package(line.strip(), known) for line in lines if line.strip() and not line.startswith("#")]
+    return Resolved(tuple(sorted(packages)), tuple(local))
+
+
+def _package(line: str, local: dict[str, str]) -> str:
+    """A line of the resolver as ``name==version``."""
+    name, at, _ = line.partition(" @ ")
+    if not at:
+        return line
+    if normalized(name) not in local:
+        raise UsageError(f"{name} is required from an address, and no version tells what is there: require a release.")
+    return local[normalized(name)]
+
+
+def _headless(requirement: str) -> str:
+    """A requirement with the headless distribution in place of Ultralytics' own."""
+    found = REQUIREMENT.fullmatch(requirement)
+    return f"{HEADLESS}{found[2]}" if found and name_of(requirement) == "ultralytics" else requirement

@@ -1,0 +1,120 @@
+"""What an environment has to hold, as it is asked for: a SPEC of the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from bench.environments.local_source import distribution, normalized
+from bench.errors import UsageError
+
+HEADLESS = "ultralytics-opencv-headless"
+"""The code and the version numbers of Ultralytics without the OpenCV that needs libGL; older releases are not in it."""
+
+ULTRALYTICS = ("ultralytics", HEADLESS)
+"""The distributions that bring Ultralytics."""
+
+PYTHON = "python:"
+"""What a specification begins with that names an interpreter."""
+
+SEPARATOR = re.compile(r",(?![^\[]*\])(?!\s*(?:[<>=!]|~=))")
+"""Commas between requirements: neither those of ``torch>=2.6,<2.8`` nor those of ``ultralytics[export,solutions]``."""
+
+REQUIREMENT = re.compile(
+    r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*((?:\[[^\]]*\])?\s*(?:(?:[<>]|[<>=!~]=)\s*[^<>=!~].*)?)"
+)
+"""A name, and the extras and versions after it."""
+
+
+class Specification(msgspec.Struct, frozen=True):
+    """What an environment has to hold: ``torch==2.6.0,ultralytics==8.4.0``; or an interpreter that is there.
+
+    Attributes:
+        parts: requirements as uv takes them, and absolute paths of wheels and project folders.
+        python: the interpreter, in place of parts.
+    """
+
+    parts: tuple[str | Path, ...] = ()
+    python: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Specification:
+        """Read ``python:PATH``, or parts that are separated by commas.
+
+        What has a slash, begins with ``.`` or ``~``, or ends in ``.whl`` is the path of a wheel or of a project folder;
+        all else is a requirement, and without a version the newest one is meant.
+
+        Raises:
+            WrongUse: where a part is none of these, or no part is torch or Ultralytics.
+        """
+        if text.strip().startswith(PYTHON):
+            return cls(python=_interpreter(text.strip().removeprefix(PYTHON).strip()))
+        specification = cls(tuple(_part(part.strip()) for part in SEPARATOR.split(text)))
+        names = specification.names()
+        if "" not in names:
+            require_measured(names, text)
+        return specification
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The parts that are requirements."""
+        return tuple(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The parts that are wheels and project folders."""
+        return tuple(part for part in self.parts if isinstance(part, Path))
+
+    def names(self) -> tuple[str, ...]:
+        """The distributions that are asked for; empty where only building a folder tells.
+
+        Raises:
+            WrongUse: where a path leads to neither a wheel nor a project.
+        """
+        return tuple(name_of(part) if isinstance(part, str) else distribution(part) for part in self.parts)
+
+    def __str__(self) -> str:
+        """As it was given, without folders of this machine: ``ultralytics/`` is the project folder of that name."""
+        if self.python:
+            return f"{PYTHON}{Path(self.python).name}"
+        return ",".join(part if isinstance(part, str) else _shown(part) for part in self.parts)
+
+
+def name_of(requirement: str) -> str:
+    """The distribution that a requirement is about, in the spelling of the package index; empty if it is none."""
+    found = REQUIREMENT.match(requirement)
+    return normalized(found[1]) if found else ""
+
+
+def require_measured(names: Iterable[str], text: str) -> None:
+    """Raise :class:`UsageError` unless torch or Ultralytics is among the distributions of a specification."""
+    if not {"torch", *ULTRALYTICS} & set(names):
+        raise UsageError(f"{text!r} names neither torch nor ultralytics: add one of them.")
+
+
+def _part(text: str) -> str | Path:
+    """A requirement, or the absolute path of something on this machine."""
+    if "/" in text or text.startswith((".", "~")) or text.endswith(".whl"):
+        return _absolute(text)
+    if not REQUIREMENT.fullmatch(text):
+        raise UsageError(f"{text!r} is no requirement: write torch==2.14.1, or several with commas between.")
+    return text
+
+
+def _interpreter(text: str) -> str:
+    """An interpreter that is looked for on PATH, unless it is given with its folder."""
+    if not text:
+        raise UsageError(f"{PYTHON!r} names no interpreter: write python:/path/to/bin/python.")
+    return str(_absolute(text)) if "/" in text else text
+
+
+def _absolute(text: str) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(text)))
+
+
+def _shown(path: Path) -> str:
+    return path.name if path.suffix == ".whl" else f"{path.name}/"

@@ -1,0 +1,63 @@
+"""What a measured interpreter offers, as its worker tells it (``bench/worker/interpreter/doctor.py``)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class CudaBuild(msgspec.Struct, frozen=True):
+    """CUDA as torch sees it: see ``survey`` in ``bench/worker/devices/cuda.py``."""
+
+    built: str | None = None
+    error: str = ""
+    architectures: tuple[str, ...] = ()
+    cards: tuple[CudaCard, ...] = ()
+    nccl: bool = False
+    tf32: bool = False
+
+
+class CudaCard(msgspec.Struct, frozen=True):
+    """A card as torch sees it."""
+
+    name: str
+    capability: tuple[int, int]
+    bytes: int
+
+
+class MpsBuild(msgspec.Struct, frozen=True):
+    """MPS as torch sees it: see ``survey`` in ``bench/worker/devices/mps.py``."""
+
+    built: bool = False
+    available: bool = False
+    bytes: int | None = None
+    operators: dict[str, str] = {}
+
+
+class CpuBuild(msgspec.Struct, frozen=True):
+    """The CPU as torch sees it."""
+
+    capability: str = ""
+    mkldnn: bool = False
+
+
+class Packages(msgspec.Struct, frozen=True):
+    """Versions of an interpreter; ``unusable`` is one sentence on what is missing or too old, or empty."""
+
+    python: str
+    packages: dict[str, str] = {}
+    unusable: str = ""
+
+
+class Software(msgspec.Struct, frozen=True):
+    """All of it: see ``facts`` in ``bench/worker/interpreter/doctor.py``."""
+
+    environment: Packages
+    import_error: str = ""
+    cpu: CpuBuild = CpuBuild()
+    cuda: CudaBuild = CudaBuild()
+    mps: MpsBuild = MpsBuild()
+    gloo: bool = False
+    meters: tuple[str, ...] = ()
+    variables: dict[str, str] = {}
+    weights: tuple[str, ...] = ()
+    thermal: str | None = None

@@ -1,0 +1,125 @@
+"""What the user asked for, checked before anything is started; both faces, pytest and the command line, use it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.axes import AXES, nameable, parse_values
+from bench.cases.case import model_name
+from bench.cases.plan import PlannedRun, Profile, expand_grid, profile
+from bench.environments.interpreter import Interpreter
+from bench.errors import UsageError
+from bench.machine.fingerprint import devices
+from bench.worker.workloads.ultralytics.model_names import has_weights, is_known, why_unknown
+
+
+class RunOptions(msgspec.Struct, frozen=True):
+    """A run that was asked for: the cases, and whether something may be fetched for them."""
+
+    chosen: Profile
+    values: dict[str, list[Any]]
+    data: str
+    threads: int
+    with_val: bool = False
+    compare_losses: bool = False
+    per_device: bool = False
+    energy: bool = False
+
+    def planned(self) -> list[PlannedRun]:
+        """The cases in the order in which they run."""
+        flags = {name: getattr(self, name) for name in ("with_val", "compare_losses", "per_device", "energy")}
+        return expand_grid(self.chosen, devices(), self.values, self.data, self.threads, **flags)
+
+
+def parse(
+    name: str,
+    options: dict[str, str | None],
+    data: str,
+    threads: int,
+    interpreter: Interpreter,
+    *,
+    with_val: bool = False,
+    compare_losses: bool = False,
+    per_device: bool = False,
+    energy: bool = False,
+) -> RunOptions:
+    """Check the options of a run.
+
+    Args:
+        name: of the profile.
+        options: by axis, the text that the user gave, or None.
+        data: a data yaml, or empty for a made data set.
+        threads: CPU threads; 0 leaves Ultralytics' own choice.
+        interpreter: the one that will be measured; it knows the models and data sets that go by a name.
+        with_val: whether validation and the saving of a checkpoint are timed too.
+        compare_losses: whether the first losses are compared with the CPU's on cuda too.
+        per_device: whether batches are of each device, where a case has several.
+        energy: whether joules are counted.
+    """
+    values = {axis: parse_values(AXES[axis], text) for axis, text in options.items() if text is not None}
+    if threads < 0:
+        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+    flags = with_val, compare_losses, per_device, energy
+    request = RunOptions(profile(name), values, find_data(data, interpreter), threads, *flags)
+    models = values.get("model", [])
+    for model in models:
+        check_model(model, interpreter)
+    check_names(models)
+    return request
+
+
+def check_names(models: list[str]) -> None:
+    """Refuse two model files whose cases would have the same id: six digits of a path are not always enough."""
+    named: dict[str, str] = {}
+    for model in models:
+        other = named.setdefault(model_name(model).lower(), model)
+        if other != model:
+            raise UsageError(f"models {other!r} and {model!r} would get the same name in records: rename one of them.")
+
+
+def check_model(model: str, interpreter: Interpreter) -> None:
+    """Refuse a model name that the interpreter's Ultralytics does not bring in that size; files are left to it."""
+    if Path(model).is_absolute() or not interpreter.models:
+        return
+    sizes = {**dict.fromkeys(interpreter.models, ""), **interpreter.sizes}
+    if model.endswith(".pt"):
+        if not has_weights(model.removesuffix(".pt"), sizes):
+            raise UsageError(f"model {model!r}: there is no such file, and Ultralytics has no weights of that name.")
+        return
+    if model.lower().endswith(".pt"):
+        raise UsageError(f"model {model!r}: there is no such file, and weights of Ultralytics are written .pt.")
+    if not is_known(model, sizes):
+        version = interpreter.environment.ultralytics
+        raise UsageError(f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}.")
+
+
+def find_data(data: str, interpreter: Interpreter) -> str:
+    """Absolute path of a data yaml, or the name of one that Ultralytics brings; empty becomes ``coco-like``."""
+    if not data:
+        return "coco-like"
+    path = Path(data)
+    nameable("data", data)
+    if path.is_file():  # a link stays what it is: without 'path:', images are looked for next to it
+        return nameable("data", os.path.abspath(path))
+    if path.is_dir():
+        inside = sorted(file.name for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
+        hint = f" ({', '.join(inside[:3])})" if inside else ""
+        raise UsageError(f"data {data!r} is a folder: name the data yaml in it{hint}.")
+    if "://" in data:
+        raise UsageError(f"data {data!r}: nothing is fetched; fetch and unpack it yourself, and name its data yaml.")
+    if data.removesuffix(".yaml") in interpreter.datasets:
+        return f"{data.removesuffix('.yaml')}.yaml"
+    raise UsageError(f"data {data!r}: there is no such file, and Ultralytics brings no data set of that name.")
+
+
+def needs_network(planned: list[PlannedRun]) -> bool:
+    """Whether weights or a data set were asked for by a name that Ultralytics may have to fetch."""
+    return any(
+        (plan.case.model.endswith(".pt") and not Path(plan.case.model).is_absolute())
+        or (plan.recipe.data.endswith(".yaml") and not Path(plan.recipe.data).is_absolute())
+        for plan in planned
+    )

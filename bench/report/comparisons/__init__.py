@@ -1,0 +1,1 @@
+"""How live comparisons and comparisons of recorded runs are shown: terminal, Markdown, JSON, page."""

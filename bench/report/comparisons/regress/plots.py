@@ -1,0 +1,342 @@
+"""The plots of a live comparison: how much each case changed, and where the time of a step went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+
+from bench.compare.findings import DATA, REST, ComparisonResult, Finding, Part
+from bench.compare.verdict import Estimate, Verdict
+from bench.records.comparison import SIDES
+from bench.report import labels
+from bench.report.comparisons.regress import words
+from bench.report.plots import facets, scale, style
+from bench.report.plots import stacked_bars as stacks
+from bench.report.plots.plot import Plot, make_plot
+
+SIGNS = {
+    Verdict.SLOWER: (style.COLOURS[1], ">"),
+    Verdict.FASTER: (style.COLOURS[0], "<"),
+    Verdict.SAME: (style.COLOURS[5], "o"),
+    Verdict.INCONCLUSIVE: (style.COLOURS[3], "s"),
+}
+"""Colour and marker of each verdict; the marker is hollow where nothing was decided."""
+
+ROWS = 16
+"""Cases that a panel may hold; with more there are several."""
+
+ROW, AROUND = 32, 78
+SHORT = 40
+"""Characters of a title that fits in the usual size."""
+
+NAME, WORD = 20, 32
+"""Characters of a line of a case's name, and of a part that is on no line with others."""
+
+REACH = 2.5
+"""How far an interval is drawn, in multiples of what matters most: the margin, or the largest change."""
+
+STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+"""Distances of ticks, in percent."""
+
+TICKS = 7
+
+ORDER = (DATA, "preprocess", "forward", "backward", "optimizer", "postprocess")
+"""Parts as they pass in a step; others come after them."""
+
+FOREST = "Change of the time per step"
+PARTS = "Where the time went"
+FOREST_COLUMNS = ("Case", "Verdict", "Change", "Interval", "Pairs")
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of the forest plot: its name, its verdict, the figure that counts, and the one that does not."""
+
+    name: str
+    verdict: Verdict
+    seen: Estimate
+    other: Estimate | None = None
+
+
+def draw(found: ComparisonResult) -> list[Plot]:
+    """All plots that have something to show: the forest, and the parts of each case that became slower or faster."""
+    return [*forests(found), *parts(found)]
+
+
+def forests(found: ComparisonResult) -> list[Plot]:
+    """The change of each case with its interval; more than one panel where there are many cases."""
+    cases = found.judged
+    if not cases:
+        return []
+    table = pd.DataFrame([_axes_of(finding) for finding in cases])
+    names = facets.varying(table, ("mode", *labels.CASE_AXES))
+    every = [_row(finding, labels.point(row, names)) for finding, row in zip(cases, labels.rows(table), strict=True)]
+    chunks = [every[start : start + ROWS] for start in range(0, len(every), ROWS)]
+    whole = (
+        Row("all together", found.overall.verdict, found.overall.estimate) if found.several and found.overall else None
+    )
+    plots = []
+    title = labels.plain(facets.title(table))
+    for number, rows in enumerate(chunks, 1):
+        last = whole if number == len(chunks) else None
+        plots.append(
+            _finished(
+                key="change" if len(chunks) == 1 else f"change-{number}",
+                title=FOREST,
+                figure=lambda rows=rows, last=last: forest(rows, last, found, title),  # type: ignore[misc]
+                alt=_alt(rows, last),
+                caption=_caption(rows, found),
+                columns=FOREST_COLUMNS,
+                rows=_forest_rows([*rows, *([last] if last else [])]),
+            )
+        )
+    return plots
+
+
+def together(found: Sequence[ComparisonResult]) -> list[Plot]:
+    """The cases of several comparisons of one margin in one forest plot; more panels where there are many."""
+    judged = [(one, finding) for one in found for finding in one.judged]
+    if not judged:
+        return []
+    table = pd.DataFrame([_axes_of(finding) for _, finding in judged])
+    names = facets.varying(table, ("mode", *labels.CASE_AXES))
+    every = []
+    for (one, finding), row in zip(judged, labels.rows(table), strict=True):
+        versions = f"{one.comparison.base.asked} · to {one.comparison.head.asked}"
+        every.append(_row(finding, " · ".join(filter(None, [versions, labels.point(row, names)]))))
+    title = (
+        labels.plain(facets.title(table))
+        if len(table) > 1 or names
+        else labels.plain(labels.case(labels.rows(table)[0]))
+    )
+    found_plots = []
+    for number, start in enumerate(range(0, len(every), ROWS), 1):
+        rows = every[start : start + ROWS]
+        found_plots.append(
+            _finished(
+                key="change" if len(every) <= ROWS else f"change-{number}",
+                title=FOREST,
+                figure=lambda rows=rows: forest(rows, None, found[0], title),  # type: ignore[misc]
+                alt=_alt(rows, None),
+                caption=_caption(rows, found[0]),
+                columns=FOREST_COLUMNS,
+                rows=_forest_rows(rows),
+            )
+        )
+    return found_plots
+
+
+def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    return [
+        (
+            labels.plain(row.name),
+            row.verdict.value,
+            words.change(row.seen),
+            words.interval(row.seen) or labels.NONE,
+            str(row.seen.pairs),
+        )
+        for row in rows
+    ]
+
+
+def _axes_of(finding: Finding) -> dict[str, object]:
+    case = finding.compared.case
+    return {**msgspec.structs.asdict(case), "model": case.model_label}
+
+
+def _row(finding: Finding, name: str) -> Row:
+    assert finding.judged, "a case without a pair has no row"
+    other = finding.looks if finding.confirmed else finding.fresh
+    return Row(name, finding.judged.verdict, finding.judged.estimate, other)
+
+
+def _alt(rows: Sequence[Row], whole: Row | None) -> str:
+    said = [
+        f"{row.name} {words.change(row.seen)}, {row.verdict.value}".strip()
+        for row in (*rows, *([whole] if whole else []))
+    ]
+    return f"{FOREST} from base to head: {'; '.join(said)}."
+
+
+def _caption(rows: Sequence[Row], found: ComparisonResult) -> str:
+    text = (
+        "Right of 0 head takes longer. A bar is the interval; shaded is the margin, "
+        f"± {words.share(found.comparison.margin)}. A triangle points to where a change was found, a dot is the same, "
+        "a hollow square is not decided."
+    )
+    if any(row.other for row in rows):
+        text += (
+            " A thin bar above is of the pairs that do not count: the looks where fresh pairs confirmed or refuted "
+            "them, and fresh pairs where they are too few."
+        )
+    return text
+
+
+def forest(rows: Sequence[Row], whole: Row | None, found: ComparisonResult, title: str) -> Figure:
+    """The forest plot; to be called within :func:`style.styled`."""
+    every = [*rows, *([whole] if whole else [])]
+    drawn, axes = style.canvas(AROUND + ROW * len(every))
+    axes.set_title(title, fontsize=12.5 if len(title) <= SHORT else 11)
+    axes.set_ylim(len(every) - 0.5, -0.5)
+    scale.set_ticks(axes.yaxis, range(len(every)), [_folded(row.name) for row in every])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    margin = math.log1p(found.comparison.margin)
+    low, high = limits(every, margin)
+    axes.set_xlim(low, high)
+    ticks = percent_ticks(low, high)
+    scale.set_ticks(axes.xaxis, [math.log1p(tick / 100) for tick in ticks], [words.tick(tick) for tick in ticks])
+    axes.axvspan(-margin, margin, facecolor=style.INK, alpha=0.08, linewidth=0)
+    axes.axvline(0, color=style.INK, linewidth=1.2)
+    axes.grid(axis="x")
+    axes.set_xlabel("Change of the time per step, base to head")
+    for place, row in enumerate(rows):
+        if row.other is not None:
+            _bar(axes, row.other, place - 0.27, row.verdict, thin=True)
+        _bar(axes, row.seen, place, row.verdict)
+    if whole is not None:
+        axes.axhline(len(rows) - 0.5, color=style.INK, linewidth=0.8, alpha=0.4)
+        _diamond(axes, whole.seen, len(rows), whole.verdict)
+    for place, row in enumerate(every):
+        axes.text(1.015, place, words.change(row.seen), transform=axes.get_yaxis_transform(), va="center", fontsize=10)
+    return drawn
+
+
+def _folded(name: str) -> str:
+    """A name on as many lines as it needs."""
+    lines: list[str] = []
+    for word in labels.plain(name).split(" · "):
+        part = word if len(word) <= WORD else f"{word[: WORD - 1]}…"
+        if lines and len(lines[-1]) + len(part) + 3 <= NAME:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return "\n".join(lines)
+
+
+def limits(rows: Sequence[Row], margin: float) -> tuple[float, float]:
+    """Ends of the axis: all figures and the margin are within; an interval that is out of all proportion is cut."""
+    seen = [one for row in rows for one in (row.seen, row.other) if one is not None]
+    most = REACH * max(margin, *(abs(one.log) for one in seen))
+    ends = [end for one in seen for end in (one.log - one.half, one.log + one.half)]
+    low = max(min(-margin, *ends), -most)
+    high = min(max(margin, *ends), most)
+    room = 0.05 * (high - low)
+    return low - room, high + room
+
+
+def percent_ticks(low: float, high: float) -> list[float]:
+    """Round percentages between two logarithms of ratios, 0 among them."""
+    first, last = math.expm1(low) * 100, math.expm1(high) * 100
+    for step in STEPS:
+        found = [step * number for number in range(math.ceil(first / step), math.floor(last / step) + 1)]
+        if len(found) <= TICKS:
+            return found
+    return [0.0]
+
+
+def _bar(axes: Axes, seen: Estimate, place: float, verdict: Verdict, thin: bool = False) -> None:
+    """An interval with its figure; an arrow where it goes beyond the axis."""
+    colour, marker = SIGNS[verdict]
+    low, high = axes.get_xlim()
+    ends = max(seen.log - seen.half, low), min(seen.log + seen.half, high)
+    alpha, width = (0.55, 1.0) if thin else (1.0, 2.2)
+    axes.plot(ends, [place] * 2, color=colour, linewidth=width, alpha=alpha, solid_capstyle="butt", zorder=3)
+    for end, edge, sign in ((seen.log - seen.half, low, 4), (seen.log + seen.half, high, 5)):
+        if not low <= end <= high:
+            axes.plot(
+                [edge], [place], marker=sign, markersize=4 if thin else 6, color=colour, alpha=alpha, clip_on=False
+            )
+    hollow = thin or verdict is Verdict.INCONCLUSIVE
+    axes.plot(
+        [seen.log],
+        [place],
+        marker=marker,
+        markersize=4.5 if thin else 8.5,
+        markerfacecolor="none" if hollow else colour,
+        markeredgecolor=colour,
+        markeredgewidth=1.0 if thin else 1.6,
+        alpha=alpha,
+        zorder=4,
+    )
+
+
+def _diamond(axes: Axes, seen: Estimate, place: float, verdict: Verdict) -> None:
+    colour, _ = SIGNS[verdict]
+    ends = [max(seen.log - seen.half, axes.get_xlim()[0]), min(seen.log + seen.half, axes.get_xlim()[1])]
+    corners = [(ends[0], place), (seen.log, place - 0.26), (ends[1], place), (seen.log, place + 0.26)]
+    face = "none" if verdict is Verdict.INCONCLUSIVE else colour
+    axes.add_patch(Polygon(corners, closed=True, facecolor=face, edgecolor=colour, linewidth=1.6, zorder=4))
+
+
+def parts(found: ComparisonResult) -> list[Plot]:
+    """The parts of a step on both sides, for each case that became slower or faster."""
+    cases = [finding for finding in found.findings if words.shows_parts(finding)]
+    return [
+        _finished(
+            key=f"parts-{number}",
+            title=PARTS,
+            figure=lambda finding=finding: stacked(finding),  # type: ignore[misc]
+            alt=_parts_alt(finding),
+            caption=_parts_caption(finding),
+            columns=("Part of a step", "Base", "Head", "Change", "Of the change"),
+            rows=[
+                (
+                    part.name,
+                    words.milliseconds(part.base),
+                    words.milliseconds(part.head),
+                    words.milliseconds(part.change, sign=True),
+                    words.of_change(finding, part) or labels.NONE,
+                )
+                for part in finding.parts
+            ],
+        )
+        for number, finding in enumerate(cases, 1)
+    ]
+
+
+def _parts_alt(finding: Finding) -> str:
+    first = finding.parts[0]
+    speeds = zip(SIDES, (finding.base, finding.head), strict=True)
+    steps = ", ".join(f"{side} {words.step(speed)}" for side, speed in speeds if speed)
+    return f"{PARTS}, {finding.id}: {steps}; most of it in {first.name}, {words.milliseconds(first.change, sign=True)}."
+
+
+def _parts_caption(finding: Finding) -> str:
+    told = dict.fromkeys(part.how for part in finding.parts if part.how)
+    return f"Parts of the mean step: {'; '.join(told)}."
+
+
+def stacked(finding: Finding) -> Figure:
+    """Both steps as bars of their parts, in the order in which they pass; to be called within :func:`style.styled`."""
+    layers = []
+    for place, part in enumerate(in_order(finding)):
+        number = ORDER.index(part.name) if part.name in ORDER else place
+        look = None if part.name == REST else number
+        layers.append(stacks.Layer(part.name, (part.base * 1e3, part.head * 1e3), look))
+    title = labels.plain(labels.case(_axes_of(finding)))[:70]
+    return stacks.figure(title, SIDES, layers, "Time per step (ms)", size=11)
+
+
+def in_order(finding: Finding) -> list[Part]:
+    """Parts as they pass in a step, the rest last."""
+    places = {name: place for place, name in enumerate((*ORDER, "", REST))}
+    return sorted(finding.parts, key=lambda part: places.get(part.name, len(ORDER)))
+
+
+def _finished(
+    key: str,
+    title: str,
+    figure: Callable[[], Figure],
+    alt: str,
+    caption: str,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, ...]],
+) -> Plot:
+    data = (tuple(columns), tuple(rows))
+    return make_plot(key, title, figure, labels.plain(alt), caption, data)

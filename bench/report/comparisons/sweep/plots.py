@@ -1,0 +1,148 @@
+"""The plot of a row of releases: throughput over releases with error bars, one a case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.analysis.metrics import METRICS
+from bench.compare.sweep import Point, Series, Sweep
+from bench.compare.verdict import Verdict
+from bench.report import labels
+from bench.report.comparisons.regress.plots import SIGNS, Row, limits
+from bench.report.comparisons.sweep import words
+from bench.report.labels import plain
+from bench.report.plots import scale, style
+from bench.report.plots.plot import Plot, make_plot
+
+TITLE = "Throughput over releases"
+RATE = METRICS["images_per_second"]
+
+HEIGHT = 300
+TURNED = 66
+"""Room for versions that stand upright."""
+
+LEVEL = 7
+"""Releases whose versions have room side by side; of more they stand upright."""
+
+MOST = 28
+"""Versions that have room upright; of more, some are left out."""
+
+UP = {Verdict.SLOWER: "v", Verdict.FASTER: "^"}
+"""Markers that point where throughput went; the others are those of :data:`bench.report.comparisons.regress.plots.SIGNS`."""
+
+
+def draw(found: Sweep) -> list[Plot]:
+    """One plot a case that has any pair."""
+    every = found.series
+    return [
+        _drawn(series, found, "throughput" if len(every) == 1 else f"throughput-{number}")
+        for number, series in enumerate(every, 1)
+    ]
+
+
+def _drawn(series: Series, found: Sweep, key: str) -> Plot:
+    alt = plain(_alt(series, found))
+    rows = [(found.base, words.FIRST, labels.rate(series.level), labels.NONE, labels.NONE)]
+    rows += [
+        (
+            point.release,
+            words.verdict(point, found),
+            words.rate(point) or labels.NONE,
+            words.ends(point) or labels.NONE,
+            words.change(point),
+        )
+        for point in series.points
+    ]
+    return make_plot(
+        key=key,
+        title=TITLE,
+        figure=lambda: figure(series, found),
+        alt=alt,
+        caption=words.caption(series, found),
+        data=(("Release", "Verdict", RATE.title, "Interval", "Time per step"), tuple(rows)),
+    )
+
+
+def _alt(series: Series, found: Sweep) -> str:
+    said = [
+        f"{point.release} {words.rate(point)}, {words.verdict(point, found)}"
+        for point in series.points
+        if point.rate is not None
+    ]
+    return f"{TITLE} of {found.package}, {series.case.id}: {found.base} {labels.rate(series.level)}; {'; '.join(said)}."
+
+
+def figure(series: Series, found: Sweep) -> Figure:
+    """The plot of a case; to be called within :func:`style.styled`."""
+    names = [found.base, *(point.release for point in series.points)]
+    upright = len(names) > LEVEL
+    drawn, axes = style.canvas(HEIGHT + TURNED * upright)
+    case = {axis: getattr(series.case, axis) for axis in ("mode", *labels.CASE_AXES)}
+    axes.set_title(plain(labels.case({**case, "model": series.case.model_label}))[:70], fontsize=11)
+    axes.set_ylabel(scale.title(RATE, RATE.unit.symbol))
+    axes.set_xlabel(words.name(found))
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    _versions(axes, names, upright)
+    margin = math.log1p(found.comparisons[0].comparison.margin)
+    rows = [Row(one.release, one.verdict, one.estimate) for one in series.points if one.verdict and one.estimate]
+    longest, shortest = limits(rows, margin)[::-1]
+    axes.set_ylim(series.level * math.exp(-longest), series.level * math.exp(-shortest))
+    scale.round_ticks(axes.yaxis)
+    axes.grid(axis="y")
+    band = series.level * math.exp(-margin), series.level * math.exp(margin)
+    axes.axhspan(*band, facecolor=style.INK, alpha=0.08, linewidth=0)
+    axes.axhline(series.level, color=style.INK, linewidth=1.2)
+    known = [(0, series.level), *((place, point.rate) for place, point in _placed(series) if point.rate is not None)]
+    axes.plot(*zip(*known, strict=True), color=style.INK, linewidth=1, alpha=0.45, zorder=2)
+    axes.plot([0], [series.level], marker="D", markersize=7.5, color=style.INK, linestyle="none", zorder=4)
+    for place, point in _placed(series):
+        _mark(axes, place, point)
+    return drawn
+
+
+def _placed(series: Series) -> list[tuple[int, Point]]:
+    """Points with their places on the axis; the first release is at 0."""
+    return list(enumerate(series.points, 1))
+
+
+def _versions(axes: Axes, names: Sequence[str], upright: bool) -> None:
+    """The versions below the axis; where there are too many, the last one and every second, every third and so on."""
+    every = math.ceil(len(names) / MOST)
+    places = [place for place in range(len(names)) if (len(names) - 1 - place) % every == 0]
+    scale.set_ticks(axes.xaxis, places, [plain(names[place]) for place in places])
+    if upright:
+        axes.tick_params(axis="x", rotation=90)
+
+
+def _mark(axes: Axes, place: int, point: Point) -> None:
+    """A release with its interval, an arrow where that goes beyond the axis; a cross where there is no figure."""
+    low, high = axes.get_ylim()
+    if point.rate is None or point.verdict is None:
+        axes.plot(
+            [place], [0.04], marker="x", markersize=8, markeredgewidth=2, color=style.INK, alpha=0.7,
+            transform=axes.get_xaxis_transform(), linestyle="none", zorder=4,
+        )  # fmt: skip
+        return
+    colour, marker = SIGNS[point.verdict]
+    if point.low is not None and point.high is not None:
+        ends = max(point.low, low), min(point.high, high)
+        axes.plot([place] * 2, ends, color=colour, linewidth=2.2, solid_capstyle="butt", zorder=3)
+        for end, edge, beyond, sign in ((point.low, low, -1, 7), (point.high, high, 1, 6)):
+            if (end - edge) * beyond > 0:
+                axes.plot([place], [edge], marker=sign, markersize=6, color=colour, clip_on=False)
+            else:
+                axes.plot([place], [end], marker="_", markersize=6, markeredgewidth=1.6, color=colour, zorder=3)
+    axes.plot(
+        [place],
+        [point.rate],
+        marker=UP.get(point.verdict, marker),
+        markersize=8.5,
+        markerfacecolor="none" if point.verdict is Verdict.INCONCLUSIVE else colour,
+        markeredgecolor=colour,
+        markeredgewidth=1.6,
+        zorder=4,
+    )

@@ -1,0 +1,161 @@
+"""The plots as a library: each takes a frame and returns a matplotlib figure, for a notebook or a paper.
+
+    from pathlib import Path
+    from bench.analysis.table import frame, latest
+    from bench.records.store import read
+    from bench.report.plots import figures
+
+    table = latest(frame(read([Path("results")])[0]))
+    figures.throughput(table[table["model"] == "yolov8n"]).savefig("throughput.svg")
+
+A frame may have more to show than one figure holds: ``panel`` chooses which of its panels is drawn, from 0. Lines of
+one machine and one pair of versions belong into one frame; :func:`bench.analysis.table.newest_rows` takes older rows out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.analysis import scaling as scalings
+from bench.analysis.metrics import METRICS, Metric
+from bench.analysis.speedup import default_baseline, speedups
+from bench.analysis.table import GROUP_KEYS
+from bench.errors import UsageError
+from bench.records.ceiling import Ceiling
+from bench.report import labels
+from bench.report.plots import bar_by_case, heatmap, line_by_batch, style
+from bench.report.plots import ceiling as ceilings
+from bench.report.plots import phases as parts_of_steps
+
+Panel = Callable[[], Figure]
+
+
+def metric(table: pd.DataFrame, key: str, panel: int = 0) -> Figure:
+    """Any metric of :data:`bench.analysis.metrics.METRICS`: against batch where there are several, else by case.
+
+    Args:
+        table: rows of :func:`bench.analysis.table.frame` of one machine and one pair of versions.
+        key: of the metric, which is its column.
+        panel: which panel, from 0.
+
+    Raises:
+        WrongUse: for a metric that there is not, a panel that there is not, or rows of several machines or versions.
+    """
+    if key not in METRICS:
+        raise UsageError(f"metric {key!r} is unknown: use {', '.join(METRICS)}.")
+    _alike(table)
+    return _one(_panels(table, METRICS[key]), panel, METRICS[key].title)
+
+
+def throughput(table: pd.DataFrame, panel: int = 0) -> Figure:
+    """Images per second against batch, with 95 % intervals and a wall where memory ended; see :func:`metric`."""
+    return metric(table, "images_per_second", panel)
+
+
+def memory(table: pd.DataFrame, panel: int = 0) -> Figure:
+    """Peak memory against batch; see :func:`metric`."""
+    return metric(table, "peak_memory_bytes", panel)
+
+
+def energy(table: pd.DataFrame, panel: int = 0) -> Figure:
+    """Images for each joule against batch, where joules were counted; see :func:`metric`."""
+    return metric(table, "images_per_joule", panel)
+
+
+def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: int = 0) -> Figure:
+    """How many times as fast cases are as their counterparts in a baseline: a map, or bars with intervals.
+
+    Args:
+        table: see :func:`metric`.
+        baseline: values by axis, such as ``{"device": "cpu", "amp": "off"}``; what suggests itself where it is None.
+        panel: which panel, from 0.
+
+    Raises:
+        WrongUse: as :func:`metric` does.
+    """
+    _alike(table)
+    chosen = default_baseline(table) if baseline is None else baseline
+    ratios = speedups(table, chosen)
+    maps = [part for part in heatmap.parts(ratios) if heatmap.is_map(part)]
+    rest = ratios.drop(pd.concat(maps).index) if maps else ratios
+    over = labels.baseline(chosen)
+    drawn: list[Panel] = [lambda part=part: heatmap.figure(heatmap.grid(part, table)) for part in maps]  # type: ignore[misc]
+    drawn += [
+        lambda part=part: bar_by_case.figure(part, labels.SPEEDUP, over)  # type: ignore[misc]
+        for part in bar_by_case.parts(rest)
+    ]
+    return _one(drawn, panel, f"speed-up over {over or 'a baseline'}")
+
+
+def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
+    """Where the time of a training step goes, in milliseconds an image; see :func:`metric`."""
+    _alike(table)
+    return _one(
+        [
+            lambda part=part: parts_of_steps.figure(part)  # type: ignore[misc]
+            for part in bar_by_case.parts(parts_of_steps.known(table))
+        ],
+        panel,
+        "parts of a step",
+    )
+
+
+def scaling(table: pd.DataFrame, panel: int = 0) -> Figure:
+    """Throughput on several devices over so many times that on one, in percent; see :func:`metric`."""
+    _alike(table)
+    found = scalings.efficiencies(table)
+    parts = [part for kind in scalings.KINDS for part in bar_by_case.parts(found[found["scaling"] == kind])]
+    return _one(
+        [lambda part=part: bar_by_case.figure(part, scalings.EFFICIENCY) for part in parts],  # type: ignore[misc]
+        panel,
+        "scaling",
+    )
+
+
+def ceiling(found: Sequence[Ceiling]) -> Figure:
+    """Peak memory against batch up to where it ended, for at most six ceilings of :mod:`bench.records.ceiling`.
+
+    Raises:
+        WrongUse: where there are more, none with a peak, or some of several machines.
+    """
+    if len({one.machine.fingerprint for one in found}) > 1:
+        raise UsageError("the ceilings differ in machine: take those of one.")
+    lines = [one for one in map(ceilings.series, found) if one.points]
+    if not 0 < len(lines) <= style.SERIES:
+        raise UsageError(f"{len(lines)} ceilings have a peak: one figure holds 1 to {style.SERIES} of them.")
+    return _one([lambda: ceilings.figure(lines)], 0, "ceilings")
+
+
+def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
+    lines, single = line_by_batch.parts(table, wanted)
+    drawn: list[Panel] = [
+        lambda part=part: line_by_batch.figure(part, wanted)  # type: ignore[misc]
+        for part in lines
+    ]
+    return drawn + [
+        lambda part=part: bar_by_case.figure(part, wanted) for rows in single for part in bar_by_case.parts(rows)
+    ]
+
+
+def _alike(table: pd.DataFrame) -> None:
+    """Raise :class:`UsageError` where rows of a frame may not stand on one axis."""
+    differ = [name for name in GROUP_KEYS if table[name].nunique(dropna=False) > 1]
+    if (table.groupby("mode")["pins"].nunique() > 1).any():  # each mode fixes settings of its own
+        differ.append("pins")
+    if differ:
+        raise UsageError(f"the rows differ in {labels.listing(differ)}: take those that are alike.")
+
+
+def _one(drawn: Sequence[Panel], panel: int, what: str) -> Figure:
+    if not drawn:
+        raise UsageError(f"there is nothing to draw of {what} in these rows.")
+    if not 0 <= panel < len(drawn):
+        raise UsageError(f"panel {panel}: {what} has {len(drawn)}, counted from 0.")
+    with style.styled():
+        figure = drawn[panel]()
+        style.settle(figure)
+    return figure

@@ -1,0 +1,133 @@
+"""A metric by case: a row for each, for tables without a batch axis to draw against, and for ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.analysis.metrics import RATIO, Metric
+from bench.report import labels
+from bench.report.plots import facets, scale, style
+
+KEYS = labels.CASE_AXES
+ROWS = 16
+"""Rows that a panel may hold; with more it is split."""
+
+ROW = 26
+AROUND = 78
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One row: its name, its value, the ends of its interval (nan without one), and its value as text."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    shown: str
+
+
+def parts(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """A table's panels."""
+    return [
+        part
+        for mode in facets.divide(table, ("mode",))
+        for part in facets.split(mode, ("model", "imgsz", "device", "amp"), KEYS, ROWS)
+    ]
+
+
+def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
+    """The rows of a panel, in the order of the table's own columns: model, device, precision, batch, size."""
+    names = facets.varying(part, KEYS)
+    found = []
+    for row in labels.rows(facets.ordered(part, KEYS)):
+        low, high = (row.get(f"{metric.key}_{end}", float("nan")) for end in ("low", "high"))
+        value = float(row[metric.key])
+        found.append(
+            Bar(
+                name=labels.point(row, names),
+                value=value,
+                low=float(low) if labels.there(low) else float("nan"),
+                high=float(high) if labels.there(high) else float("nan"),
+                shown=labels.quantity(metric.unit, value),
+            )
+        )
+    return found
+
+
+def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:
+    """The panel of some rows; to be called within :func:`style.styled`.
+
+    Ratios start at a line at 1, named by ``baseline``, on a logarithmic axis, so that half as fast is as long as twice
+    as fast; everything else starts at 0.
+    """
+    rows = bars(part, metric)
+    drawn, axes = style.canvas(AROUND + (ROW if baseline else 0) + ROW * len(rows))
+    axes.set_title(facets.title(part, ("mode", *KEYS)))
+    places = list(range(len(rows)))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    scale.set_ticks(axes.yaxis, places, [row.name for row in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    if metric.unit is RATIO:
+        _ratio_axis(axes, rows, metric, baseline)
+        start, divisor = 1.0, 1.0
+    else:
+        start, divisor = 0.0, _plain_axis(axes, rows, metric)
+    for place, row in zip(places, rows, strict=True):
+        value, ends = row.value / divisor, (row.low / divisor, row.high / divisor)
+        unclear = metric.unit is RATIO and row.low <= 1 <= row.high
+        axes.barh(
+            place,
+            value - start,
+            left=start,
+            height=0.5,
+            facecolor="none" if unclear else style.COLOURS[0],
+            edgecolor=style.COLOURS[0],
+            linewidth=1.2,
+        )
+        if ends[0] == ends[0]:
+            below, above = [value - ends[0]], [ends[1] - value]
+            axes.errorbar(
+                [value], [place], xerr=[below, above], fmt="none", ecolor=style.INK, elinewidth=1.2, capsize=3
+            )
+        axes.text(1.015, place, row.shown, transform=axes.get_yaxis_transform(), va="center", ha="left", fontsize=10)
+    return drawn
+
+
+def _ratio_axis(axes: Axes, rows: Sequence[Bar], metric: Metric, baseline: str) -> None:
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if end == end]
+    low, high = min(1.0, *ends), max(1.0, *ends)
+    room = (high / low) ** 0.06 if high > low else 1.05
+    low, high = low / room if low < 1 else 1.0, high * room
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    ticks = [tick for tick in scale.ratios(low, high) if low * 0.999 <= tick <= high * 1.001]
+    scale.set_ticks(axes.xaxis, ticks, [f"{scale.tick(tick)}{RATIO.symbol}" for tick in ticks])
+    axes.axvline(1, color=style.INK, linewidth=1.2)
+    axes.grid(axis="x")
+    axes.set_xlabel(f"{metric.title} over {baseline} (log scale)")
+
+
+def _plain_axis(axes: Axes, rows: Sequence[Bar], metric: Metric) -> float:
+    divisor, symbol = scale.unit(metric, [row.value for row in rows])
+    reach = max(end for row in rows for end in (row.value, row.high) if end == end) / divisor
+    axes.set_xlim(0, reach * 1.04)
+    scale.round_ticks(axes.xaxis)
+    axes.grid(axis="x")
+    axes.set_xlabel(scale.title(metric, symbol))
+    return divisor
+
+
+def alt(part: pd.DataFrame, metric: Metric, over: str = "") -> str:
+    """One sentence: what is drawn, and its smallest and largest value."""
+    rows = bars(part, metric)
+    low, high = min(rows, key=lambda row: row.value), max(rows, key=lambda row: row.value)
+    what = f"{metric.title}{over} by case, {facets.title(part, ('mode', *KEYS))}"
+    if len(rows) == 1:
+        return f"{what}: {high.shown}."
+    return f"{what}: {len(rows)} bars from {low.shown} ({low.name}) to {high.shown} ({high.name})."

@@ -1,0 +1,158 @@
+"""Ratios as a map: rows model and size, columns device, precision and batch; the number stands in every cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from bench.analysis.flags import INTERFERED
+from bench.analysis.metrics import RATIO
+from bench.report import labels
+from bench.report.plots import facets, scale, style
+
+ROWS = ("model", "imgsz")
+COLUMNS = ("device", "amp", "batch")
+WIDE, TALL = 7, 14
+"""Columns and rows that a panel may hold; with more it is split."""
+
+ROW, AROUND = 34, 86
+FAINT, STRONG = 0.10, 0.55
+"""How much of its colour a cell has: where nothing changed, and where most did. Text stays readable on both grounds."""
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One cell: a ratio with the ends of its interval (nan without one), or a word on why there is none."""
+
+    ratio: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    word: str = ""
+    disturbed: bool = False
+
+    @property
+    def unclear(self) -> bool:
+        """Whether the interval holds 1, or there is none."""
+        return not (self.low > 1 or self.high < 1)
+
+    @property
+    def text(self) -> str:
+        """What stands in it."""
+        return self.word or RATIO.show(self.ratio) + (f" {labels.SIGNS[INTERFERED]}" if self.disturbed else "")
+
+
+class Map(msgspec.Struct, frozen=True):
+    """A panel: its title, the names of its rows and columns, and the cells by row and column."""
+
+    title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: dict[tuple[int, int], Cell]
+
+
+def parts(speedups: pd.DataFrame) -> list[pd.DataFrame]:
+    """The panels of some ratios, one mode each."""
+    found = []
+    for mode in facets.divide(speedups, ("mode",)) if len(speedups) else []:
+        for tall in facets.split(mode, ("model", "imgsz"), ROWS, TALL):
+            found += facets.split(tall, ("device", "amp"), COLUMNS, WIDE)
+    return found
+
+
+def is_map(part: pd.DataFrame) -> bool:
+    """Whether a panel has two dimensions; with one, bars say more."""
+    return all(part[list(axes)].drop_duplicates().shape[0] > 1 for axes in (ROWS, COLUMNS))
+
+
+def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
+    """A panel's cells.
+
+    Args:
+        part: rows of :func:`bench.analysis.speedup.speedups`.
+        table: all latest rows, for what became of cases that have no ratio.
+    """
+    names = facets.varying(part, (*ROWS, *COLUMNS))
+    every = labels.rows(part)
+    rows = [tuple(row[axis] for axis in ROWS) for row in labels.rows(_ordered(part, ROWS))]
+    columns = [tuple(row[axis] for axis in COLUMNS) for row in labels.rows(_ordered(part, COLUMNS))]
+    places = {}
+    for row in every:
+        key = rows.index(tuple(row[a] for a in ROWS)), columns.index(tuple(row[a] for a in COLUMNS))
+        ends = float(row["speedup_low"]), float(row["speedup_high"])
+        places[key] = Cell(float(row["speedup"]), *ends, disturbed=bool(row["disturbed"]))
+    others = table[(table["mode"] == every[0]["mode"]) & (table["status"] != "measured")]
+    for row in labels.rows(others):
+        one, other = tuple(row[a] for a in ROWS), tuple(row[a] for a in COLUMNS)
+        if one in rows and other in columns:
+            places.setdefault((rows.index(one), columns.index(other)), Cell(word=labels.status(row["status"])))
+    return Map(
+        title=facets.title(part, ("mode", *labels.CASE_AXES)),
+        rows=tuple(_named(ROWS, row, names, " · ") for row in rows),
+        columns=tuple(_named(COLUMNS, column, names, "\n") for column in columns),
+        cells=places,
+    )
+
+
+def _ordered(part: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
+    return facets.ordered(part, axes)[list(axes)].drop_duplicates()
+
+
+def _named(axes: Sequence[str], values: Sequence[Any], names: Sequence[str], between: str) -> str:
+    return between.join(labels.axis_value(a, v) for a, v in zip(axes, values, strict=True) if a in names)
+
+
+def figure(found: Map) -> Figure:
+    """The panel; to be called within :func:`style.styled`."""
+    lines = max(name.count("\n") + 1 for name in found.columns)
+    drawn, axes = style.canvas(AROUND + 14 * lines + ROW * len(found.rows))
+    axes.set_title(found.title)
+    axes.set_xlim(0, len(found.columns))
+    axes.set_ylim(len(found.rows), 0)
+    axes.xaxis.tick_top()
+    scale.set_ticks(axes.xaxis, [place + 0.5 for place in range(len(found.columns))], found.columns)
+    scale.set_ticks(axes.yaxis, [place + 0.5 for place in range(len(found.rows))], found.rows)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    most = max((abs(math.log2(cell.ratio)) for cell in found.cells.values() if not cell.word), default=0.0)
+    for (row, column), cell in found.cells.items():
+        _draw(axes, row, column, cell, max(most, 1.0))
+    return drawn
+
+
+def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
+    place = (column + 0.03, row + 0.05)
+    if cell.word:
+        box = Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=style.INK, linewidth=0.6, linestyle=(0, (2, 2)))
+        axes.add_patch(box)
+        axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=9, alpha=0.75)
+        return
+    reach = abs(math.log2(cell.ratio)) / most
+    colour = style.COLOURS[0] if cell.ratio >= 1 else style.COLOURS[1]
+    axes.add_patch(Rectangle(place, 0.94, 0.9, facecolor=colour, alpha=FAINT + (STRONG - FAINT) * reach, linewidth=0))
+    if cell.unclear:
+        axes.add_patch(
+            Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=style.INK, hatch="///", linewidth=0, alpha=0.3)
+        )
+    axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=11, fontweight="bold")
+
+
+def alt(found: Map, over: str) -> str:
+    """One sentence: what is drawn, and its smallest and largest value."""
+    known = {place: cell for place, cell in found.cells.items() if not cell.word}
+    ends = sorted(known, key=lambda place: known[place].ratio)
+
+    def told(place: tuple[int, int]) -> str:
+        name = f"{found.rows[place[0]]} · {found.columns[place[1]]}".replace("\n", " · ")
+        return f"{RATIO.show(known[place].ratio)} ({name})"
+
+    return (
+        f"Speed-up over {over}, {found.title}: a map of {len(found.rows)} by {len(found.columns)} cells from "
+        f"{told(ends[0])} to {told(ends[-1])}."
+    )

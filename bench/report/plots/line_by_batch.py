@@ -1,0 +1,243 @@
+"""A metric against batch: a line for each model, device, precision and size. Throughput and memory are drawn by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.analysis.metrics import Metric
+from bench.report import labels
+from bench.report.plots import facets, scale, style
+
+KEYS = ("model", "device", "amp", "imgsz")
+HEIGHT = 300
+WALL = "A cross marks the first batch that ran out of memory."
+LABEL_GAP = 0.075
+"""Least distance of two series' names, in parts of the height of the axes."""
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One line.
+
+    Attributes:
+        name: what tells it from the others of its panel.
+        batches, values: of its measured cases, by rising batch.
+        errors: below and above each value; nan where there is no interval.
+        wall: the smallest batch that ran out of memory, if any.
+    """
+
+    name: str
+    batches: list[int]
+    values: list[float]
+    errors: tuple[list[float], list[float]]
+    wall: int | None
+
+
+def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """A table's panels: those that have a batch axis to draw, and, for each mode, the rows of those that have not."""
+    drawable = table[table[metric.key].notna() | (table["status"] == "out_of_memory")]
+    lines, single = [], []
+    for mode in facets.divide(drawable, ("mode",)):
+        rest, several = [], []
+        for part in facets.divide(mode, ("model",)):
+            if part[metric.key].notna().sum() > 1 and part["batch"].nunique() > 1:
+                several.append(part)
+            else:
+                rest.append(part[part[metric.key].notna()])
+        if several:
+            lines += facets.split(pd.concat(several), ("model", "imgsz", "device", "amp"), KEYS, style.SERIES)
+        if rest and len(leftover := pd.concat(rest)):
+            single.append(leftover)
+    return [part for part in lines if part[metric.key].notna().any()], single
+
+
+def has_wall(table: pd.DataFrame) -> bool:
+    """Whether any case of a table ran out of memory."""
+    return bool((table["status"] == "out_of_memory").any())
+
+
+def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
+    """The lines of a panel."""
+    names = facets.varying(part, KEYS)
+    found = []
+    for rows in facets.divide(part, KEYS):
+        measured = rows[rows[metric.key].notna()].sort_values("batch")
+        failed = rows.loc[rows["status"] == "out_of_memory", "batch"]
+        values = [float(value) for value in measured[metric.key]]
+        found.append(
+            Series(
+                name=labels.point(labels.rows(rows.head(1))[0], names),
+                batches=[int(batch) for batch in measured["batch"]],
+                values=values,
+                errors=_errors(measured, metric, values),
+                wall=int(failed.min()) if len(failed) else None,
+            )
+        )
+    return found
+
+
+def _errors(rows: pd.DataFrame, metric: Metric, values: Sequence[float]) -> tuple[list[float], list[float]]:
+    if f"{metric.key}_low" not in rows:
+        return [float("nan")] * len(values), [float("nan")] * len(values)
+    low, high = rows[f"{metric.key}_low"], rows[f"{metric.key}_high"]
+    return (
+        [value - float(end) for value, end in zip(values, low, strict=True)],
+        [float(end) - value for value, end in zip(values, high, strict=True)],
+    )
+
+
+def figure(part: pd.DataFrame, metric: Metric) -> Figure:
+    """The panel of some rows; to be called within :func:`style.styled`."""
+    lines = series(part, metric)
+    values = [value for line in lines for value in line.values]
+    divisor, symbol = scale.unit(metric, values)
+    logarithmic = scale.is_wide(values)
+    drawn, axes = style.canvas(HEIGHT)
+    axes.set_title(facets.title(part, ("mode", *KEYS)))
+    axes.set_ylabel(scale.title(metric, symbol, logarithmic))
+    axes.set_xlabel("Batch (images a step, log scale)")
+    axes.set_xscale("log", base=2)
+    batches = sorted({batch for line in lines for batch in [*line.batches, *([line.wall] if line.wall else [])]})
+    scale.set_ticks(axes.xaxis, kept := scale.thinned(batches), [str(batch) for batch in kept])
+    axes.set_xlim(batches[0] / 1.3, batches[-1] * 1.3)
+    _limits(axes, lines, divisor, logarithmic)
+    axes.grid(axis="y")
+    for place, line in enumerate(lines):
+        _draw(axes, line, place, divisor)
+    for wall in sorted({line.wall for line in lines if line.wall}):
+        axes.axvline(wall, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), alpha=0.6, zorder=1)
+        axes.annotate(
+            "out of memory",
+            (wall, 0.02),
+            (-3, 0),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="bottom",
+            fontsize=9,
+        )
+    if any(line.name for line in lines):
+        _names(axes, lines, divisor)
+    return drawn
+
+
+def _limits(axes: Axes, lines: Sequence[Series], divisor: float, logarithmic: bool) -> None:
+    """A linear axis begins at 0; a logarithmic one holds all values and intervals."""
+    tops = [v + (e if e == e else 0) for line in lines for v, e in zip(line.values, line.errors[1], strict=True)]
+    feet = [v - (e if e == e else 0) for line in lines for v, e in zip(line.values, line.errors[0], strict=True)]
+    high = max(tops) / divisor
+    if not logarithmic:
+        axes.set_ylim(0, high * 1.08)
+        scale.round_ticks(axes.yaxis)
+        return
+    low = min(feet) / divisor
+    axes.set_yscale("log")
+    axes.set_ylim(low / 1.25, high * 1.25)
+    ticks = scale.decades(low / 1.25, high * 1.25)
+    scale.set_ticks(axes.yaxis, ticks, [scale.tick(value) for value in ticks])
+
+
+def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
+    colour, marker = style.COLOURS[place], style.MARKERS[place]
+    heights = [value / divisor for value in line.values]
+    axes.plot(line.batches, heights, color=colour, marker=marker, linestyle=style.DASHES[place], zorder=3)
+    if any(error == error for error in line.errors[0]):
+        errors = [[e / divisor for e in side] for side in line.errors]
+        axes.errorbar(line.batches, heights, errors, fmt="none", ecolor=colour, elinewidth=1.3, capsize=3, zorder=3)
+    if line.wall and heights:
+        reach = [line.batches[-1], line.wall]
+        axes.plot(reach, [heights[-1]] * 2, color=colour, linewidth=1, linestyle=(0, (1, 2)), zorder=2)
+        axes.plot([line.wall], [heights[-1]], color=colour, marker="x", markersize=8, markeredgewidth=2, zorder=4)
+    elif line.wall:
+        axes.plot([line.wall], [0.04], color=colour, marker="x", markersize=8, markeredgewidth=2, zorder=4,
+                  transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
+
+
+def _names(axes: Axes, lines: Sequence[Series], divisor: float) -> None:
+    """Each line's name with a piece of it, right of the axes and as near to its end as the others allow."""
+    wanted = []
+    for line in lines:
+        if line.values:
+            end = axes.transData.transform((line.batches[-1], line.values[-1] / divisor))
+            wanted.append(float(axes.transAxes.inverted().transform(end)[1]))
+        else:
+            wanted.append(0.04)
+    name_lines(axes, [line.name for line in lines], wanted)
+
+
+def name_lines(axes: Axes, names: Sequence[str], wanted: Sequence[float]) -> None:
+    """Names of series with a piece of each, right of the axes.
+
+    Args:
+        axes: that they belong to.
+        names: in the order of the series' looks.
+        wanted: where each should stand, in parts of the height of the axes; they keep their distance.
+    """
+    for place, (name, height) in enumerate(zip(names, spread_out(wanted, LABEL_GAP), strict=True)):
+        sample = Line2D(
+            [1.02, 1.055, 1.09],
+            [height] * 3,
+            color=style.COLOURS[place],
+            linestyle=style.DASHES[place],
+            marker=style.MARKERS[place],
+            markevery=[1],
+            transform=axes.transAxes,
+            clip_on=False,
+        )
+        axes.add_artist(sample)
+        axes.text(1.11, height, name, transform=axes.transAxes, va="center", fontsize=10)
+
+
+def spread_out(wanted: Sequence[float], gap: float, low: float = 0.0, high: float = 1.0) -> list[float]:
+    """Places as near as may be to the wanted ones, at least ``gap`` apart, within bounds while there is room.
+
+    >>> spread_out([0.5, 0.5], 0.1)
+    [0.45, 0.55]
+    """
+    ranked = sorted(range(len(wanted)), key=lambda index: (wanted[index], index))
+    clusters: list[tuple[float, list[int]]] = []
+    for index in ranked:
+        clusters.append((min(max(wanted[index], low), high), [index]))
+        while len(clusters) > 1 and _foot(clusters[-1], gap) - _top(clusters[-2], gap) < gap - 1e-12:
+            (upper, above), (lower, below) = clusters.pop(), clusters.pop()
+            centre = (upper * len(above) + lower * len(below)) / (len(above) + len(below))
+            half = (len(above) + len(below) - 1) * gap / 2
+            centre = max(min(centre, high - half), low + half) if high - low >= 2 * half else (low + high) / 2
+            clusters.append((centre, below + above))
+    places = [0.0] * len(wanted)
+    for centre, members in clusters:
+        for rank, index in enumerate(members):
+            places[index] = round(centre + (rank - (len(members) - 1) / 2) * gap, 9)
+    return places
+
+
+def _foot(cluster: tuple[float, list[int]], gap: float) -> float:
+    return cluster[0] - (len(cluster[1]) - 1) * gap / 2
+
+
+def _top(cluster: tuple[float, list[int]], gap: float) -> float:
+    return cluster[0] + (len(cluster[1]) - 1) * gap / 2
+
+
+def alt(part: pd.DataFrame, metric: Metric) -> str:
+    """One sentence: what is drawn, its smallest and largest value, and where memory ran out."""
+    lines = series(part, metric)
+    names = facets.varying(part, (*KEYS, "batch"))
+    rows = sorted(labels.rows(part[part[metric.key].notna()]), key=lambda row: float(row[metric.key]))
+    low, high = (
+        f"{labels.quantity(metric.unit, r[metric.key])} ({labels.point(r, names)})" for r in (rows[0], rows[-1])
+    )
+    walls = [line for line in lines if line.wall]
+    full = f"; {labels.count(len(walls), 'line')} of them ran out of memory" if walls and len(lines) > 1 else ""
+    if walls and len(lines) == 1:
+        full = f"; batch {walls[0].wall} ran out of memory"
+    return (
+        f"{metric.title} against batch, {facets.title(part, ('mode', *KEYS))}: "
+        f"{labels.count(len(lines), 'line')} from {low} to {high}{full}."
+    )

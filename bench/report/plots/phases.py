@@ -1,0 +1,117 @@
+"""Where the time of a training step goes, for each image of it."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.analysis.metrics import show_duration
+from bench.report import labels
+from bench.report.plots import bar_by_case, facets, metric, stacked_bars
+from bench.report.plots.plot import Data, Plot, View, make_plot
+
+PARTS = ("data_wait", "preprocess", "forward", "backward", "optimizer")
+"""Parts of a step in the order in which they pass: columns of the table without their ``_share``."""
+
+NAMES = {
+    "data_wait": "waiting for data",
+    "preprocess": "preprocessing",
+    "forward": "forward and loss",
+    "backward": "backward",
+    "optimizer": "optimizer",
+}
+REST = "everything else"
+TITLE = "Where the time of a step goes"
+
+
+def plots(view: View) -> list[Plot]:
+    """A panel for each model of which parts are known, more where there are too many cases."""
+    parts = bar_by_case.parts(known(view.table))
+    return [
+        make_plot(
+            key=metric.key("steps", part, parts),
+            title=TITLE,
+            figure=lambda part=part: figure(part),  # type: ignore[misc]
+            alt=alt(part),
+            caption=(
+                "Time per image: a step divided by its batch, so that batches compare; the time at the right is that "
+                "of the whole step. Parts are means over the steps of the window; a part that the worker did not time "
+                "is in what is left, and parts that overlap may add up to more than the step."
+            ),
+            data=data(part),
+        )
+        for part in parts
+    ]
+
+
+def known(table: pd.DataFrame) -> pd.DataFrame:
+    """The training cases whose parts were timed."""
+    return table[(table["mode"] == "train") & (table["status"] == "measured") & table["forward_share"].notna()]
+
+
+def whole(row: dict[str, object]) -> float:
+    """Seconds an image of the whole step."""
+    return float(str(row["step_seconds"])) / int(str(row["batch"]))
+
+
+def split(row: dict[str, object]) -> dict[str, float]:
+    """Seconds an image of each part of a case, what is left last; parts that are not known are left out."""
+    step = whole(row)
+    found = {name: float(str(share)) * step for name in PARTS if labels.there(share := row[f"{name}_share"])}
+    # Parts of a modelled window may add up to a little more than its mean step: nothing is left then.
+    return {**found, REST: max(step - sum(found.values()), 0.0)}
+
+
+def rows(part: pd.DataFrame) -> list[dict[str, object]]:
+    """The cases of a panel in the order in which they are drawn."""
+    return labels.rows(facets.ordered(part, bar_by_case.KEYS))
+
+
+def figure(part: pd.DataFrame) -> Figure:
+    """The panel of some rows; to be called within :func:`style.styled`."""
+    names = facets.varying(part, bar_by_case.KEYS)
+    every = rows(part)
+    times = [split(row) for row in every]
+    layers = [
+        stacked_bars.Layer(NAMES.get(name, name), [one.get(name, 0.0) * 1e3 for one in times], look)
+        for look, name in [*enumerate(PARTS), (None, REST)]
+        if any(one.get(name, 0.0) > 0 for one in times)
+    ]
+    ends = [show_duration(whole(row)) for row in every]
+    title = facets.title(part, ("mode", *bar_by_case.KEYS))
+    return stacked_bars.figure(title, [labels.point(row, names) for row in every], layers, "Time per image (ms)", ends)
+
+
+def alt(part: pd.DataFrame) -> str:
+    """One sentence: what is drawn, and the largest part of the first and the last case."""
+    names = facets.varying(part, bar_by_case.KEYS)
+    every = rows(part)
+    told = []
+    for row in [every[0], every[-1]] if len(every) > 1 else every:
+        times = split(row)
+        name, largest = max(times.items(), key=lambda item: item[1])
+        what = labels.point(row, names) or "the case"
+        told.append(f"{what} {show_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
+    return f"{TITLE}, {facets.title(part, ('mode', *bar_by_case.KEYS))}: time per image, {'; '.join(told)}."
+
+
+def _word(name: str) -> str:
+    return NAMES.get(name, name)
+
+
+def data(part: pd.DataFrame) -> Data:
+    """A panel's data as text: the axes, the time per image, and each part of it."""
+    columns = (
+        *(labels.axis_title(axis) for axis in bar_by_case.KEYS),
+        "Time per step",
+        "Time per image",
+        *map(_word, (*PARTS, REST)),
+    )
+    lines = []
+    for row in rows(part):
+        times = split(row)
+        cells = [labels.device(str(row[a])) if a == "device" else str(row[a]) for a in bar_by_case.KEYS]
+        cells += [show_duration(float(str(row["step_seconds"]))), show_duration(whole(row))]
+        cells += [show_duration(times[name]) if name in times else labels.NONE for name in (*PARTS, REST)]
+        lines.append(tuple(cells))
+    return columns, tuple(lines)

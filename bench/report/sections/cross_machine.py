@@ -1,0 +1,149 @@
+"""Cases of several machines side by side. They are shown, never tested; other recipes stand in another table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from bench.analysis.metrics import METRICS, RATE
+from bench.compare.recorded_runs import MADE
+from bench.report import labels
+from bench.report.plots import Plot, facets, machines
+from bench.report.tables import escaped, markdown
+
+KEYS = ("mode", "model", "imgsz", "batch", "amp")
+NAME = 44
+"""Characters of a chip that have room in a short name."""
+
+ALIKE = ("setup", "pins", "files")
+"""Columns that figures have to agree on before they may stand beside each other."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One case; each cell is a time, the rate below it with its interval and its marks, and whether it is the best."""
+
+    case: str
+    cells: tuple[tuple[str, str, bool], ...]
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """A table of cases that several machines measured in the same way.
+
+    Attributes:
+        mode: of all of them; several where they fix the same settings.
+        how: how they were measured.
+        columns: machine and device, with the versions.
+        lines: one a case.
+        legend: sign, name and meaning of the marks that figures have.
+        plots: their throughput.
+    """
+
+    mode: str
+    how: str
+    columns: tuple[str, ...]
+    lines: list[Line]
+    legend: list[tuple[str, str, str]]
+    plots: list[Plot]
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        rows = [
+            [line.case, *(f"{time} {labels.BEST * best}\n{rate}" if time else "" for time, rate, best in line.cells)]
+            for line in self.lines
+        ]
+        table = markdown(["Case", *self.columns], rows, [False, *[True] * len(self.columns)])
+        return table + "".join(
+            f"\n- {escaped(sign)} {name.capitalize()}: {meaning}\n" for sign, name, meaning in self.legend
+        )
+
+
+def shared(table: pd.DataFrame) -> list[Shared]:
+    """A table for every way of measuring in which several machines have a case in common.
+
+    Args:
+        table: latest rows of all machines.
+    """
+    measured = table[table["status"] == "measured"].assign(files=lambda rows: rows["data"].map(_files))
+    found: list[Shared] = []
+    for key, rows in measured.groupby(list(ALIKE), sort=False, dropna=False):
+        setup = key[0] if isinstance(key, tuple) else key
+        common = rows.groupby(list(KEYS), sort=False)["machine"].transform("nunique") > 1
+        if common.any():
+            found.append(_table(str(setup), rows[common], len(found) + 1))
+    return found
+
+
+def _files(data: object) -> str:
+    """A data set by its files; one that is made on the spot is what its recipe says, whatever encoded its images."""
+    return "" if str(data).startswith(f"{MADE} ") else str(data)
+
+
+def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
+    columns: dict[tuple[Any, ...], str] = {}
+    cells: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, Any]]] = {}
+    for row in labels.rows(rows):
+        columns.setdefault(_where(row), _title(row))
+    for row in labels.rows(facets.ordered(rows, KEYS)):
+        where = _where(row)
+        cells.setdefault(tuple(row[name] for name in KEYS), {})[where] = row
+    names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
+    series = [
+        machines.Series(name, {place: found[where] for place, found in enumerate(cells.values()) if where in found})
+        for where, name in zip(columns, names, strict=True)
+    ]
+    return Shared(
+        labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
+        setup,
+        tuple(columns.values()),
+        [_line(key, found, list(columns)) for key, found in cells.items()],
+        labels.legend(labels.signs(marks) for marks in rows["marks"]),
+        machines.plots([dict(zip(KEYS, key, strict=True)) for key in cells], series, number),
+    )
+
+
+def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[str]:
+    """A short name for each column: its first GPU or its CPU and the device, and what else tells it from another."""
+    short = [f"{labels.plain(titles[w[0]].partition(' · ')[0], NAME)} · {labels.device(w[1])}" for w in columns]
+    longer = [f"torch {w[2]} · Ultralytics {w[3]} · {name}" for w, name in zip(columns, short, strict=True)]
+    full = [f"{w[0][:6]} · {name}" for w, name in zip(columns, longer, strict=True)]
+    for names in (short, longer, full):
+        if len({labels.plain(name, machines.LONGEST) for name in names}) == len(names):
+            return names
+    return [f"{number} · {name}" for number, name in enumerate(full, 1)]
+
+
+def _where(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("machine", "device", "torch", "ultralytics"))
+
+
+def _title(row: dict[str, Any]) -> str:
+    device = labels.device(row["device"])
+    return f"{row['machine_title']} · {device} · torch {row['torch']}, Ultralytics {row['ultralytics']}"
+
+
+def _line(key: tuple[Any, ...], found: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]) -> Line:
+    time = METRICS["seconds_per_epoch"].unit
+    best = min(found, key=lambda where: float(found[where]["seconds_per_epoch"]))
+    return Line(
+        case=labels.point(dict(zip(KEYS, key, strict=True)), KEYS),
+        cells=tuple(
+            (
+                time.show(found[where]["seconds_per_epoch"]),
+                _rate(found[where]),
+                where == best,
+            )
+            if where in found
+            else ("", "", False)
+            for where in columns
+        ),
+    )
+
+
+def _rate(row: dict[str, Any]) -> str:
+    """``23.1 images/s (± 2.6 %) †``."""
+    point, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
+    interval = labels.spread(RATE, point, low, high)
+    return " ".join(filter(None, (labels.rate(point), f"({interval})" if interval else "", labels.signs(row["marks"]))))

@@ -1,0 +1,148 @@
+"""What is said first: one sentence, and up to three big figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from bench.analysis.metrics import METRICS, RATE
+from bench.ceiling.findings import format_stop_reason
+from bench.records.ceiling import Ceiling
+from bench.records.record import Machine
+from bench.report import labels
+from bench.report.sections import ceilings as largest
+
+MOST = 3
+"""Big figures of a machine."""
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A big figure: what it is, its value with its unit, the case that it belongs to, and what else to know."""
+
+    title: str
+    value: str
+    unit: str
+    case: str
+    more: str
+
+
+def versions(table: pd.DataFrame, row: dict[str, Any]) -> str:
+    """``, torch 2.14.1, Ultralytics 8.4.100`` where the table has rows of several versions, else nothing."""
+    several = table[["torch", "ultralytics"]].drop_duplicates().shape[0] > 1
+    return f", torch {row['torch']}, Ultralytics {row['ultralytics']}" if several else ""
+
+
+def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings: Sequence[Ceiling] = ()) -> str:
+    """The fastest training case in one sentence; the fastest prediction case where nothing was trained.
+
+    Where nothing was timed, the largest batch, or that there is nothing.
+    """
+    name = labels.machine_name(machine)
+    for mode in ("train", "predict"):
+        row = fastest(table, mode)
+        if row is None:
+            continue
+        interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
+        row_interval = row["interval"]
+        epoch = METRICS["seconds_per_epoch"].unit.show(row["seconds_per_epoch"])
+        case = labels.point(row, ("device", "amp", "batch", "imgsz")).replace(" · ", ", ") + versions(table, row)
+        return (
+            f"On {name}, {row['model']} {labels.DOES[mode][1]} at {labels.rate(row['images_per_second'])} ({case}; "
+            f"{f'95 % interval {interval}, {row_interval}' if interval else 'too few steps for an interval'}): "
+            f"{labels.images(epoch_images)} take {epoch}."
+        )
+    if (one := widest(ceilings)) is not None:
+        held = f" within {limit}" if (limit := largest.within(one)) else ""
+        case = f"{point(one)}{largest.apart(one, largest.newest(ceilings))}"
+        if one.ended_by == "limit":
+            return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and {format_stop_reason(one)}."
+        beyond = f"; {format_stop_reason(one)}" if one.next_untried else ""
+        return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}{beyond}."
+    if len(table):
+        return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
+    return f"On {name}, nothing was timed by itself; what else is known of it stands below."
+
+
+def point(one: Ceiling) -> str:
+    """A ceiling's case in words: ``yolov8n · cpu · amp off · 160 px``."""
+    case = {"model": one.case.model_label, "device": one.case.device, "amp": one.case.amp, "imgsz": one.case.imgsz}
+    return labels.point(case, ("model", "device", "amp", "imgsz"))
+
+
+def widest(ceilings: Sequence[Ceiling]) -> Ceiling | None:
+    """The ceiling of the largest batch that is known, or None."""
+    known = [one for one in largest.newest(ceilings) if largest.known(one) and one.case.batch]
+    return max(known, key=lambda one: one.case.batch, default=None)
+
+
+def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
+    """The measured row of a mode with the most images per second, or None."""
+    rows = labels.rows(table[(table["mode"] == mode) & (table["status"] == "measured")])
+    return max(rows, key=lambda row: float(row["images_per_second"]), default=None)
+
+
+def figures(
+    table: pd.DataFrame,
+    speedups: pd.DataFrame,
+    baseline: dict[str, Any],
+    epoch_images: int,
+    ceilings: Sequence[Ceiling] = (),
+) -> list[Figure]:
+    """Fastest training and prediction case, best undisturbed speed-up with its interval above 1, largest batch.
+
+    Those that there are, though at most :data:`MOST`: prediction is left out first.
+
+    Args:
+        table: latest rows of one machine.
+        speedups: over that table, with the columns ``torch`` and ``ultralytics`` besides.
+        baseline: what they compare with.
+        epoch_images: images of the epoch that times are projected to.
+        ceilings: of that machine.
+    """
+    found = []
+    for mode in ("train", "predict"):
+        row = fastest(table, mode)
+        if row is not None:
+            epoch = METRICS["seconds_per_epoch"]
+            spread = labels.spread(epoch.unit, *(row[f"{epoch.key}{end}"] for end in ("", "_low", "_high")))
+            found.append(
+                Figure(
+                    title=f"Fastest {labels.mode(mode).lower()} case",
+                    value=RATE.show(row["images_per_second"]),
+                    unit=RATE.symbol,
+                    case=labels.point(row) + versions(table, row),
+                    more=f"{epoch_images:,} images in {epoch.unit.show(row[epoch.key])}"
+                    + (f" ({spread})" if spread else "")
+                    + (f"; {row['marks']}" if row["marks"] else ""),
+                )
+            )
+    # The best of many that are not told from 1 is the luckiest, and so is one over a baseline that was disturbed.
+    clear = speedups[(speedups["speedup_low"] > 1) & ~speedups["disturbed"].astype(bool)]
+    if not clear.empty:
+        row = max(labels.rows(clear), key=lambda row: float(row["speedup"]))
+        ends = labels.ends(labels.SPEEDUP.unit, row["speedup_low"], row["speedup_high"])
+        found.append(
+            Figure(
+                title=f"Best speed-up over {labels.baseline(baseline)}",
+                value=labels.SPEEDUP.unit.show(row["speedup"]),
+                unit="",
+                case=labels.case(row) + versions(table, row),
+                more=f"95 % interval {ends}, {row['interval']}",
+            )
+        )
+    if (one := widest(ceilings)) is not None:
+        found.append(
+            Figure(
+                title="Largest batch that trains",
+                value=largest.batch(one),
+                unit="images",
+                case=f"Training · {point(one)}{largest.apart(one, largest.newest(ceilings))}",
+                more=f"within {limit}, {largest.why(one)}" if (limit := largest.within(one)) else largest.why(one),
+            )
+        )
+    if len(found) > MOST:
+        found.pop(1)
+    return found

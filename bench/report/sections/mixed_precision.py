@@ -1,0 +1,95 @@
+"""The panel on mixed precision: time, memory and the largest batch, on against off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pandas as pd
+
+from bench.analysis import mixed_precision as compared
+from bench.analysis.metrics import RATIO, show_bytes
+from bench.records.ceiling import Ceiling
+from bench.report import labels
+from bench.report.sections import ceilings as largest
+from bench.report.tables import markdown
+
+COLUMNS = ("Case", "Speed, on over off", "95 % interval", "Time", "Peak memory", "Memory")
+BATCHES = ("Case", "Largest batch off", "Largest batch on", "Ratio")
+
+
+class Precision(msgspec.Struct, frozen=True):
+    """The panel of one machine.
+
+    Attributes:
+        columns, rows: time and memory.
+        batch_columns, batches: the largest batch.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    batch_columns: tuple[str, ...]
+    batches: list[tuple[str, ...]]
+
+    def markdown(self) -> str:
+        """As one or two Markdown tables."""
+        tables = [(self.columns, self.rows), (self.batch_columns, self.batches)]
+        return "\n".join(markdown(columns, rows) for columns, rows in tables if rows)
+
+
+def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precision | None:
+    """The panel; None where nothing was measured both ways.
+
+    Args:
+        tables: latest rows of one machine, each of one setting.
+        ceilings: of that machine.
+    """
+    rows = [
+        _row(row, labels.versions(table) if len(tables) > 1 else "")
+        for table in tables
+        for row in labels.rows(compared.precision(table))
+    ]
+    some = largest.newest(ceilings)
+    batches = [
+        _batches(by_precision["off"], other, some)
+        for by_precision in compared.batches(some).values()
+        if "off" in by_precision
+        for amp, other in by_precision.items()
+        if amp != "off"
+    ]
+    return Precision(COLUMNS, rows, BATCHES, batches) if rows or batches else None
+
+
+def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
+    speedup = float(str(row["speedup"]))
+    memory = row["memory"]
+    known = labels.there(memory)
+    disturbed = " (disturbed)" if row["disturbed"] else ""
+    return (
+        labels.case(row) + versions,
+        RATIO.show(speedup) + disturbed,
+        labels.ends(RATIO, row["speedup_low"], row["speedup_high"]) or labels.NONE,
+        saved(1 / speedup),
+        f"{show_bytes(float(str(row['memory_off_bytes'])))} → {show_bytes(float(str(row['memory_bytes'])))}"
+        if known
+        else labels.NONE,
+        saved(float(str(memory))) if known else labels.NONE,
+    )
+
+
+def _batches(off: Ceiling, on: Ceiling, others: Sequence[Ceiling]) -> tuple[str, ...]:
+    point = {"model": on.case.model_label, "device": on.case.device, "amp": on.case.amp, "imgsz": on.case.imgsz}
+    within = f" · within {limit}" if (limit := largest.within(on)) else ""
+    both = off.case.batch and on.case.batch and not off.next_untried and not on.next_untried
+    return (
+        labels.point(point, ("model", "device", "amp", "imgsz")) + largest.apart(on, others) + within,
+        largest.batch(off),
+        largest.batch(on),
+        RATIO.show(on.case.batch / off.case.batch) if both else labels.NONE,
+    )
+
+
+def saved(ratio: float) -> str:
+    """``38 % less`` of a ratio of 0.62; ``12 % more`` of 1.12."""
+    change = round(abs(1 - ratio) * 100, 1)
+    return f"{change:g} % {'less' if ratio < 1 else 'more'}" if change else "the same"

@@ -1,0 +1,247 @@
+"""Time per epoch at a glance: rows model and size, columns device, precision and batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from bench.analysis.metrics import METRICS, RATE
+from bench.records.record import Record
+from bench.report import labels
+from bench.report.sections import not_measured, provenance, settings
+from bench.report.tables import markdown
+
+NO_INTERVAL = "no interval: too few steps"
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One cell: a figure, or words on why there is none; empty where no such case was asked for.
+
+    Attributes:
+        time: time per epoch, shown; empty without a figure.
+        signs: of what there is to know of the figure beside its interval (``labels.SIGNS``).
+        spread: its interval, and the number of processes where there are several; empty without one.
+        rate: images per second, shown.
+        forward: the same for the model's forward pass alone, where it was told apart.
+        exact: both intervals by their ends, their kind, and the marks, for whoever points at the cell.
+        best: whether it is the best of its row.
+        status: how the case ended, in words, where there is no figure.
+        broken: whether that is something to look into.
+        notes: numbers of the notes that say why, counted from 1.
+    """
+
+    time: str = ""
+    signs: str = ""
+    spread: str = ""
+    rate: str = ""
+    forward: str = ""
+    exact: str = ""
+    best: bool = False
+    status: str = ""
+    broken: bool = False
+    notes: tuple[int, ...] = ()
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One model at one size; ``span`` is how many rows the model has from here on, 0 below its first."""
+
+    model: str
+    imgsz: int
+    span: int
+    cells: tuple[Cell, ...]
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Why cells have no figure."""
+
+    status: str
+    reason: str
+
+
+class Pivot(msgspec.Struct, frozen=True):
+    """The table of one mode on one machine with one pair of versions.
+
+    Attributes:
+        mode: as in a case.
+        title: heading.
+        about: what the times stand for.
+        groups: device and precision, with the number of columns below each.
+        batches: heading of each column: ``batch 4``, or ``any batch`` where no batch of the group has a figure.
+        rows: one for each model and size.
+        notes: in the order of their numbers, from 1.
+        marked: whether a best cell is marked anywhere.
+        forward: whether a cell tells the forward pass apart.
+        gaps: whether there are cells that no case stands for.
+        intervals: what the intervals are, in words.
+        legend: sign, name and meaning of the marks that its cells have.
+    """
+
+    mode: str
+    title: str
+    about: str
+    groups: tuple[tuple[str, int], ...]
+    batches: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[Note, ...]
+    marked: bool
+    forward: bool
+    gaps: bool
+    intervals: str
+    legend: tuple[tuple[str, str, str], ...]
+
+    @property
+    def starts(self) -> set[int]:
+        """Which columns are the first of their group."""
+        return {sum(span for _, span in self.groups[:place]) for place in range(len(self.groups))}
+
+    def markdown(self) -> str:
+        """As a Markdown table, without heading and notes."""
+        tops = [top for top, span in self.groups for _ in range(span)]
+        heads = [f"{top} · {batch}" for top, batch in zip(tops, self.batches, strict=True)]
+        lines = [[row.model, f"{row.imgsz} px", *map(_as_text, row.cells)] for row in self.rows]
+        return markdown(["Model", "Image size", *heads], lines, [False, True, *[True] * len(heads)])
+
+
+def _as_text(cell: Cell) -> str:
+    if cell.time:
+        time = f"{cell.time}{cell.signs}"
+        lines = [f"{time} {labels.BEST}" if cell.best else time, cell.spread, cell.rate, cell.forward]
+        return "\n".join(line for line in lines if line)
+    if cell.status:
+        return f"{cell.status} [{', '.join(map(str, cell.notes))}]"
+    return labels.NONE
+
+
+def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> list[Pivot]:
+    """One table for each mode that has a figure.
+
+    Args:
+        table: latest rows of one machine and one pair of versions; its index counts ``records``.
+        records: all records of the frame.
+        epoch_images: images of the epoch that the table projects to.
+    """
+    modes = labels.order("mode", table.loc[table["seconds_per_epoch"].notna(), "mode"])
+    return [_pivot(mode, table[table["mode"] == mode], records, epoch_images) for mode in modes]
+
+
+def _about(mode: str, epoch_images: int) -> tuple[str, str]:
+    """Title of a mode's table, and what its times stand for."""
+    epoch = labels.images(epoch_images)
+    if mode == "train":
+        what = f"Projected to {epoch.replace(' images', ' images an epoch', 1)}, validation and checkpoints apart."
+        return "Training: time per epoch", what
+    if mode == "predict":
+        return "Prediction: time for one pass", f"Projected to one pass over {epoch}, from file to boxes."
+    return f"{labels.mode(mode)}: time per epoch", f"Projected to {epoch}."
+
+
+def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> Pivot:
+    cases: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for index, row in zip(table.index, labels.rows(table), strict=True):
+        cases[tuple(row[axis] for axis in labels.CASE_AXES)] = {**row, "record": records[int(index)]}
+    notes: dict[Note, int] = {}
+    groups, columns = _columns(cases)
+    rows: list[Row] = []
+    for model in labels.order("model", table["model"]):
+        sizes = labels.order("imgsz", table.loc[table["model"] == model, "imgsz"])
+        for size in sizes:
+            cells = [
+                _cell([cases[key] for batch in batches if (key := (model, device, amp, batch, size)) in cases], notes)
+                for device, amp, batches in columns
+            ]
+            span = len(sizes) if size == sizes[0] else 0
+            best = _best([found for _, found in cells])
+            marked = [msgspec.structs.replace(cell, best=i == best) for i, (cell, _) in enumerate(cells)]
+            rows.append(Row(model, int(size), span, tuple(marked)))
+    title, about = _about(mode, epoch_images)
+    everything = [cell for row in rows for cell in row.cells]
+    return Pivot(
+        mode=mode,
+        title=title,
+        about=about,
+        groups=groups,
+        batches=tuple(
+            "any batch" if len(batches) > 1 else labels.axis_value("batch", batches[0]) for _, _, batches in columns
+        ),
+        rows=tuple(rows),
+        notes=tuple(notes),
+        marked=any(cell.best for cell in everything),
+        forward=any(cell.forward for cell in everything),
+        gaps=any(not cell.time and not cell.status for cell in everything),
+        intervals=labels.intervals(labels.interval_kinds(table)),
+        legend=tuple(labels.legend(cell.signs for cell in everything)),
+    )
+
+
+Columns = list[tuple[str, str, list[int]]]
+
+
+def _columns(cases: dict[tuple[Any, ...], dict[str, Any]]) -> tuple[tuple[tuple[str, int], ...], Columns]:
+    """Headings of device and precision, and the columns below: device, precision and the batches in the column.
+
+    A device and precision without any figure takes one column, whatever the batches: it has but reasons to show.
+    """
+    groups: list[tuple[str, int]] = []
+    columns: Columns = []
+    rows = list(cases.values())
+    for device in labels.order("device", (row["device"] for row in rows)):
+        for amp in labels.order("amp", (row["amp"] for row in rows if row["device"] == device)):
+            members = [row for row in rows if row["device"] == device and row["amp"] == amp]
+            batches = labels.order("batch", (row["batch"] for row in members))
+            measured = any(labels.there(row["seconds_per_epoch"]) for row in members)
+            below = [[batch] for batch in batches] if measured else [batches]
+            groups.append((labels.point({"device": device, "amp": amp}, ("device", "amp")), len(below)))
+            columns += [(device, amp, some) for some in below]
+    return tuple(groups), columns
+
+
+def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell, dict[str, Any] | None]:
+    """The cell of the cases in one place, and the row with its figure; new notes are added."""
+    if not found:
+        return Cell(), None
+    row = found[0]
+    if labels.there(row["seconds_per_epoch"]):
+        epoch = [row[f"seconds_per_epoch{end}"] for end in ("", "_low", "_high")]
+        time = METRICS["seconds_per_epoch"].unit
+        forward = row["forward_images_per_second"]
+        rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
+        spread = labels.spread(time, *epoch)
+        ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
+        exact = f"95 % interval {row['interval']}: {ends}" if rates else NO_INTERVAL
+        several = row["processes"] > 1
+        cell = Cell(
+            time=time.show(epoch[0]),
+            signs=labels.signs(row["marks"]),
+            spread=f"{spread}, {row['processes']} processes" if several and spread else spread,
+            rate=labels.rate(row["images_per_second"]),
+            forward=f"forward {labels.rate(forward)}" if labels.there(forward) else "",
+            exact="; ".join(filter(None, [exact, row["marks"], seen_at(row["record"], row)])),
+        )
+        return cell, row
+    numbers = []
+    for member in found:
+        note = Note(labels.status(member["status"]), not_measured.common_reason(member["record"]))
+        numbers.append(notes.setdefault(note, len(notes) + 1))
+    words = dict.fromkeys(labels.status(member["status"]) for member in found)
+    broken = any(member["record"].outcome.status.broken for member in found)
+    return Cell(status=", ".join(words), broken=broken, notes=tuple(dict.fromkeys(numbers))), None
+
+
+def seen_at(record: Record, row: dict[str, Any]) -> str:
+    """How much was measured, what was asked and ran, and what the machine was like."""
+    processes = labels.count(int(row["processes"]), "process").replace("processs", "processes")
+    parts = [f"{processes}, {labels.count(int(row['steps']), 'step')}", settings.in_short(record)]
+    return "; ".join(filter(None, [*parts, provenance.conditions([record.conditions])]))
+
+
+def _best(found: Sequence[dict[str, Any] | None]) -> int | None:
+    """Which cell of a row is best; None where there are not two figures to choose from."""
+    metric = METRICS["seconds_per_epoch"]
+    figures = {index: row[metric.key] for index, row in enumerate(found) if row is not None}
+    if len(figures) < 2:
+        return None
+    choose = min if metric.better == "lower" else max
+    return choose(figures, key=figures.__getitem__)

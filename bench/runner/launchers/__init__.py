@@ -1,0 +1,1 @@
+"""How workers start: forked from a preloaded server, spawned, or by torchrun."""

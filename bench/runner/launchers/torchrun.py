@@ -1,0 +1,187 @@
+"""Several ranks for one case, started by ``torch.distributed.run`` in the measured environment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import psutil
+
+from bench.cases.axes import device_names, machines, named_twice, ranks
+from bench.environments.interpreter import ENTRY, Interpreter, to_workers, variables
+from bench.errors import UsageError
+from bench.records.outcome import Outcome, Status
+from bench.runner.worker_process import ExitCode, Worker
+
+JOB = "YOLOPACE_JOB"
+"""The environment variable by which a rank gets its job, as in ``bench/worker/distributed/ranks.py``."""
+
+
+class Rendezvous(msgspec.Struct, frozen=True):
+    """Where the ranks of several machines meet.
+
+    Attributes:
+        host: of the machine with number 0.
+        port: that it listens on.
+        machine: number of this one.
+    """
+
+    host: str
+    port: int
+    machine: int
+
+    @classmethod
+    def parse(cls, text: str, machine: int, count: int) -> Rendezvous:
+        """``HOST:PORT``; on machine 0 the port has to be free.
+
+        Raises:
+            WrongUse: where it is none, or the port is in use.
+        """
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise UsageError(f"{text!r} is no meeting point: write HOST:PORT, with a port from 1 to 65535.")
+        if not 0 <= machine < count:
+            raise UsageError(f"machine {machine} is not one of {count}: number them from 0 to {count - 1}.")
+        if machine == 0:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("", int(port)))
+                except OSError as error:
+                    why = error.strerror or str(error)
+                    raise UsageError(
+                        f"port {port} cannot be taken on this machine ({why}): name another one."
+                    ) from error
+        return cls(host, int(port), machine)
+
+
+def is_distributed(job: dict[str, Any]) -> bool:
+    """Whether a job is a case that more than one process runs."""
+    return "case" in job and ranks(job["case"]["device"]) > 1
+
+
+def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | None:
+    """Why a case cannot be run by several processes, before any is started; None where nothing speaks against it.
+
+    Args:
+        case: by its axes.
+        met: whether it is known where other machines are met.
+    """
+    device, count = case["device"], ranks(case["device"])
+    if case["mode"] != "train":
+        reason = f"device {device}: prediction runs on one device; name one."
+        return Outcome(Status.UNSUPPORTED, reason, ("mode", "device"))
+    if device_names(device)[0] == "mps":
+        reason = f"device {device}: mps has no distributed backend, so training runs on one."
+        return Outcome(Status.UNSUPPORTED, reason, ("device",))
+    if reason := named_twice(device):
+        return Outcome(Status.UNSUPPORTED, reason, ("device",))
+    if machines(device) > 1 and not met:
+        reason = f"device {device}: it takes {machines(device)} machines; start it on each by `python -m bench node`."
+        return Outcome(Status.UNSUPPORTED, reason, ("device",))
+    if case["batch"] % count:
+        above = -(-case["batch"] // count) * count
+        reason = f"batch {case['batch']} cannot be shared alike by {count} devices: use a multiple, such as {above}."
+        return Outcome(Status.UNSUPPORTED, reason, ("device", "batch"))
+    return None
+
+
+def options(device: str, meeting: Rendezvous | None, logs: str) -> list[str]:
+    """Of ``torch.distributed.run``: on one machine it finds a free port itself, and meets at the machine's own address.
+
+    Args:
+        device: of the case.
+        meeting: where other machines are met.
+        logs: a folder for what it would leave among the system's temporary files.
+    """
+    each = [f"--nproc_per_node={len(device_names(device))}", f"--log_dir={logs}"]
+    if meeting is None:
+        return ["--standalone", "--local_addr=127.0.0.1", *each]
+    return [
+        f"--nnodes={machines(device)}",
+        f"--node_rank={meeting.machine}",
+        f"--master_addr={meeting.host}",
+        f"--master_port={meeting.port}",
+        *each,
+    ]
+
+
+def interface(meeting: Rendezvous) -> dict[str, str]:
+    """The network interface that leads to the others, for gloo: it would take that of the host's own name.
+
+    Many systems give that name the address of the machine itself, at which nobody else finds it.
+    """
+    name = "GLOO_SOCKET_IFNAME"
+    if name in os.environ:
+        return {}
+    with contextlib.suppress(OSError, psutil.Error):
+        own = _leaving_by(meeting.host, meeting.port)
+        if own.startswith("127.") and not (meeting.host.startswith("127.") or meeting.host == "localhost"):
+            own = _leaving_by(*ELSEWHERE)  # the host's own name: the others come by the way that leads out
+        for found, addresses in psutil.net_if_addrs().items():
+            if any(address.address == own for address in addresses):
+                return {name: found}
+    return {}
+
+
+ELSEWHERE = ("192.0.2.1", 9)
+"""An address that is nobody's (RFC 5737), to see which way leads out."""
+
+
+def _leaving_by(host: str, port: int) -> str:
+    """The own address from which a host is reached; nothing is sent."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.connect((host, port))
+        return str(probe.getsockname()[0])
+
+
+def launch_ranks(
+    interpreter: Interpreter,
+    job: dict[str, Any],
+    network: bool,
+    started: Callable[[int], None],
+    reaped: Callable[[subprocess.Popen[bytes]], ExitCode],
+    log: Any,
+    first: Sequence[str] = (),
+) -> Worker:
+    """Start the ranks of this machine; what they tell comes out of one worker.
+
+    Args:
+        interpreter: that is measured.
+        job: of a case; ``meeting`` says where other machines are met.
+        network: whether something was named that may have to be fetched.
+        started: hears of the agent's number; the ranks are its children.
+        reaped: makes an exit code of the agent.
+        log: file for what all of them print.
+        first: words for the entry before all others.
+    """
+    requested = time.monotonic()
+    meeting = msgspec.convert(job["meeting"], Rendezvous) if job.get("meeting") else None
+    told = {**job, **to_workers(interpreter), "network": network}
+    ours, theirs = socket.socketpair()
+    try:
+        process = subprocess.Popen(
+            [interpreter.path, str(ENTRY), *first, "launch", *options(job["case"]["device"], meeting, job["scratch"])],
+            stdin=theirs.fileno(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**variables(), **(interface(meeting) if meeting else {}), JOB: json.dumps(told)},
+        )
+    finally:
+        theirs.close()
+    try:
+        started(process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise
+    control = os.open(os.devnull, os.O_WRONLY)
+    return Worker(process.pid, ours.detach(), control, log, requested, reaped(process), shared=True)

@@ -1,0 +1,191 @@
+"""Our figures against plain Ultralytics training: fresh processes that take turns on the same machine."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import statistics
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from bench.cases.plan import PlannedRun, expand_grid, profile
+from bench.compare.lockstep import LockstepPeer, round_robin
+from bench.records.record import Steps
+from bench.runner.launchers.local import Launcher, scratch_folder
+from bench.runner.measure import case_job, find_data
+from bench.selfcheck.check import Check, Mean, mean_of
+
+WARMUP = {"warmup_seconds": 3.0}
+FEW_STEPS = 23
+"""Steps of the window that predicts: rounded up to cycles, short or whole, that is 24 at most."""
+
+CASES: tuple[tuple[str, int, int, bool], ...] = (
+    ("yolov8n", 2, 160, True),
+    ("yolov8n", 4, 160, True),
+    ("yolov8n", 16, 64, True),
+    ("yolov8n", 8, 96, False),
+    ("yolo11n", 4, 96, False),
+    ("yolo11n", 2, 160, True),
+)
+"""Model, batch, size in pixels, and whether training is deterministic."""
+
+NBS = 64
+
+EPOCH = 64
+"""Batches of the data set, and so steps of plain training between a step of one epoch and the same of the next: they
+hold the turn of the epoch exactly once."""
+
+TURN = 2
+"""Steps of a turn: what disturbs the machine comes and goes within seconds.
+
+The first step after another process ran is slower, since caches are cold. So all have turns of one length, and nobody
+has two of them in a row: where plain training had, our steps came out 1.1 % slower over 36 pairs."""
+
+PLAIN = 0
+"""The number of plain training among the processes of a group; ours follow."""
+
+OURS = 3
+"""Processes that predict, for each that trains an epoch: their 72 steps lie between its 64."""
+
+
+def plan(model: str, batch: int, imgsz: int, deterministic: bool) -> PlannedRun:
+    """A training case on the CPU."""
+    values: dict[str, list[Any]] = {
+        "mode": ["train"],
+        "model": [model],
+        "amp": ["off"],
+        "batch": [batch],
+        "imgsz": [imgsz],
+    }
+    [planned] = expand_grid(profile("quick"), ["cpu"], values)
+    pins = {**planned.recipe.pins, "deterministic": deterministic}
+    return msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, pins=pins))
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Processes that took turns: what we measured in each of ours, and the mean step of plain training.
+
+    Attributes:
+        ours: steps of each process of ours.
+        plain: seconds of the mean step of plain training, the turn of the epoch included.
+    """
+
+    ours: tuple[Steps, ...]
+    plain: float
+
+    @property
+    def log(self) -> float:
+        """``ln(ours / plain)``, the mean over ours: what our mean step predicts for an epoch, over the epoch."""
+        return statistics.mean(math.log(steps.step_seconds / self.plain) for steps in self.ours)
+
+    @property
+    def log_of_same(self) -> float:
+        """The same with the turn of the epoch on both sides, for windows that are an epoch long."""
+        whole = [(sum(steps.window) + sum(steps.interludes)) / len(steps.window) for steps in self.ours]
+        return statistics.mean(math.log(seconds / self.plain) for seconds in whole)
+
+
+def group(launcher: Launcher, planned: PlannedRun, window: dict[str, Any], ours: int, seed: int) -> Group:
+    """One process of plain training and some of ours; who starts first, and when each has its turns, is random.
+
+    Args:
+        launcher: of the environment.
+        planned: the case.
+        window: of our processes; see :class:`~bench.worker.timing.stopwatch.MeasurementPlan`.
+        ours: how many of ours.
+        seed: of what is random.
+    """
+    draw = random.Random(seed)
+    data = find_data(launcher, planned)
+    with contextlib.ExitStack() as stack:
+        jobs: list[tuple[int, dict[str, Any]]] = []
+        for number in range(ours + 1):
+            job = {**case_job(planned, data, stack.enter_context(scratch_folder())), "block": TURN}
+            if number == PLAIN:
+                job |= {"kind": "plain", "steps": EPOCH, "warmup_steps": 20, **WARMUP}
+            else:
+                job |= {"window": window}
+            jobs.append((number, job))
+        sides: dict[int, LockstepPeer] = {}
+        for number, job in draw.sample(jobs, len(jobs)):
+            side = sides[number] = LockstepPeer(launcher.start(job))
+            stack.callback(side.worker.end, 1.0)
+            side.warm_up()
+        for number in order(ours, math.ceil(window["window_steps"] / TURN), EPOCH // TURN, draw):
+            if not sides[number].ended:
+                sides[number].turn()
+        while not all(side.ended for side in sides.values()):
+            round_robin(list(sides.values()), 1, draw)
+    plain = sides.pop(PLAIN)
+    timed = [msgspec.convert(side.measured["steps"], Steps) for _, side in sorted(sides.items())]
+    return Group(tuple(timed), plain.seconds / plain.steps)
+
+
+def order(ours: int, turns: int, plain: int, draw: random.Random) -> list[int]:
+    """Who has each turn, nobody two in a row: each of ours ``turns`` in rounds, plain training ``plain`` in between.
+
+    Raises:
+        ValueError: where there is no room for so many turns of plain training.
+    """
+    rounds: list[int] = []
+    for _ in range(turns):
+        following = draw.sample(range(1, ours + 1), ours)
+        if rounds and following[0] == rounds[-1]:
+            following.reverse()
+        rounds += following
+    apart = {gap for gap, (one, other) in enumerate(pairwise(rounds), 1) if one == other}
+    free = [gap for gap in range(len(rounds) + 1) if gap not in apart]
+    taken = {*apart, *draw.sample(free, plain - len(apart))}
+    return [number for gap in range(len(rounds) + 1) for number in [PLAIN] * (gap in taken) + rounds[gap : gap + 1]]
+
+
+def instrumented(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator[Check]:
+    """Our trainer against plain training, an epoch each, optimizer steps and turn and all: what does measuring cost?"""
+    planned = plan(*CASES[1])
+    window = {**WARMUP, "window_steps": EPOCH, "window_seconds": 0.0}
+    logs = []
+    for number in range(max(pairs, 8)):
+        say(f"instrumented against plain training, pair {number + 1} of {max(pairs, 8)} ...")
+        logs.append(group(launcher, planned, window, 1, seed=number).log_of_same)
+    yield Check(
+        "Instrumented over plain training, ln ratio of the step",
+        str(mean_of(logs)),
+        "holds 0, within ± 1.5 %",
+        f"{len(logs)} pairs of processes in turns of {TURN} steps, {EPOCH} steps each, {planned.case.id}",
+    )
+
+
+def bias(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator[Check]:
+    """What at most 24 timed steps predict for an epoch, against the epoch."""
+    means: list[Mean] = []
+    logs: list[float] = []
+    for model, batch, imgsz, deterministic in CASES:
+        planned = plan(model, batch, imgsz, deterministic)
+        name = planned.case.id + ("" if deterministic else ", not deterministic")
+        cycle = NBS // batch
+        window = {**WARMUP, "window_steps": FEW_STEPS, "window_seconds": 0.0}
+        seen = []
+        for number in range(pairs):
+            say(f"prediction against plain training, {name}, epoch {number + 1} of {pairs} ...")
+            seen.append(group(launcher, planned, window, OURS, seed=number))
+        logs += [one.log for one in seen]
+        means.append(mean_of([one.log for one in seen]))
+        timed = seen[0].ours[0]
+        way = f"steps by kind, weighted for {cycle}" if timed.modelled else f"whole cycles of {cycle}"
+        yield Check(
+            f"Predicted over plain epoch, ln ratio, {name}",
+            str(means[-1]),
+            "",
+            f"{pairs} epochs of {EPOCH} steps, each in turns with {OURS} processes of {len(timed.window)} ({way})",
+        )
+    sizes = [abs(mean.mean) for mean in means]
+    yield Check(
+        "Bias of the prediction, over these cases",
+        f"median {statistics.median(sizes) * 100:.2f} %, worst {max(sizes) * 100:.2f} %",
+        "<= 1 %, <= 2 %",
+        f"absolute means of {len(means)} cases; all {len(logs)} epochs together {mean_of(logs)}",
+    )

@@ -1,0 +1,48 @@
+"""What one check of the suite by itself found."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from scipy import stats
+
+from bench.compare.lockstep import WorkerFailed
+from bench.records.outcome import Status
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One figure, the goal that it is held against, and how it was got."""
+
+    name: str
+    figure: str
+    goal: str
+    how: str
+
+
+def heard(event: dict[str, Any]) -> dict[str, Any]:
+    """An event of a worker; raises :class:`WorkerFailed` where it tells that the worker could not do what it was asked."""
+    if event["event"] == "ended" and event["status"] != "measured":
+        status, reason = event["status"], event["reason"]
+        raise WorkerFailed(f"a worker ended as {status}: {reason}", Status(status), reason)
+    return event
+
+
+class Mean(msgspec.Struct, frozen=True):
+    """Mean of logarithms of ratios of pairs with its 95 % interval by Student's t, all as shares."""
+
+    mean: float
+    half: float
+    pairs: int
+
+    def __str__(self) -> str:
+        return f"{self.mean * 100:+.2f} % ± {self.half * 100:.2f} %"
+
+
+def mean_of(logs: Sequence[float]) -> Mean:
+    """The mean of at least two."""
+    error = statistics.stdev(logs) / math.sqrt(len(logs))
+    return Mean(statistics.mean(logs), float(stats.t.ppf(0.975, len(logs) - 1)) * error, len(logs))

@@ -1,0 +1,142 @@
+"""From what each rank saw to what is said of all of them: a step lasts until the slowest rank has ended it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import Any
+
+from .process_group import ProcessGroup
+
+SUMMED = ("process", "private", "data", "loaders")
+"""Memory figures of the machine, of which all ranks take their part; the others are of one card each."""
+
+
+def groups(team: ProcessGroup, own: int) -> set[int]:
+    """Process groups of the ranks on this machine, by that of this process."""
+    machine = os.environ.get("GROUP_RANK", "0")
+    return {group for where, group in team.gather((machine, own)) if where == machine}
+
+
+def aggregate_ranks(ranks: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """What all ranks measured, as one ``measured`` event has it.
+
+    Args:
+        ranks: the event of each, rank 0 first; their windows began at one moment and have the same steps.
+        kind: of device.
+
+    Returns:
+        Steps as :func:`steps` makes them; memory of the machine summed, that of cards as the fullest one has it; losses
+        averaged; the parts of a step of rank 0; ``extra["ranks"]`` with what each rank had.
+    """
+    first = ranks[0]
+    count = f"{len(ranks)} ranks"
+    memory = {
+        name: of_all(name, [one["memory"].get(name, figure) for one in ranks], count)
+        for name, figure in first["memory"].items()
+    }
+    before = {
+        name: of_all(name, [one["memory_before"].get(name, figure) for one in ranks], count)
+        for name, figure in first["memory_before"].items()
+    }
+    told = [phrase for one in ranks for phrase in one["window"]["disturbed"]]
+    apart = dict(first["apart"])
+    if "turn" in apart:
+        apart["turn"] = max(one["apart"].get("turn", 0.0) for one in ranks)
+    return {
+        **first,
+        "steps": steps([one["steps"] for one in ranks]),
+        "phases": {**first["phases"], "how": f"{first['phases']['how']}, rank 0"},
+        "memory": memory,
+        "memory_before": before,
+        "checks": {**first["checks"], **averaged([one["checks"] for one in ranks])},
+        "apart": apart,
+        "window": {
+            **first["window"],
+            "cpu_seconds": round(sum(one["window"]["cpu_seconds"] for one in ranks), 6),
+            "disturbed": list(dict.fromkeys(told)),
+        },
+        "energy": joules([one["energy"] for one in ranks]),
+        "mendable": any(one["mendable"] for one in ranks),
+        "extra": {**first["extra"], "ranks": [of_rank(number, one) for number, one in enumerate(ranks)]},
+    }
+
+
+def steps(ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Readings of several ranks as one: a step lasts from when the last rank had ended the one before until the last
+    one has ended it, and its images are those of all ranks.
+    """
+    first = ranks[0]
+    start, count = first["warmup"], len(first["seconds"])
+    warming = [max(one["seconds"][index] for one in ranks) for index in range(start)]
+    ends = [list(itertools.accumulate(one["seconds"][start:])) for one in ranks]
+    last = [max(moments) for moments in zip(*ends)]
+    window = [round(end - before, 6) for before, end in zip([0.0, *last], last)]
+    images = [sum(each) for each in zip(*(_listed(one["images"], count) for one in ranks))]
+    seconds = [*warming, *window]
+    waits = [max(one["data_wait"][index] for one in ranks) for index in range(count)]
+    return {
+        **first,
+        "seconds": seconds,
+        "data_wait": [min(wait, whole) for wait, whole in zip(waits, seconds)],
+        "images": images[0] if len(set(images)) == 1 else images,
+    }
+
+
+def joules(ranks: list[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Of all cards together; a meter of the machine counts every rank already."""
+    first = ranks[0]
+    if first is None or first["joules"] is None:
+        return first
+    told = [one for one in ranks if one is not None and one["joules"] is not None]
+    images = sum(one["images"] for one in told)
+    if len(told) < len(ranks):
+        why = next(one["how"] for one in ranks if one is not None and one["joules"] is None)
+        return {**first, "joules": None, "idle_watts": None, "how": f"one rank could not count: {why}"}
+    if first["of"] == "machine":
+        return {**first, "images": images}
+    idle = [one["idle_watts"] for one in told]
+    return {
+        **first,
+        "joules": round(sum(one["joules"] for one in told), 3),
+        "images": images,
+        "idle_watts": None if None in idle else round(sum(idle), 3),
+        "how": f"{first['how']}; sum of {len(told)} ranks",
+    }
+
+
+def _listed(images: Any, count: int) -> list[int]:
+    return images if isinstance(images, list) else [images] * count
+
+
+def of_all(name: str, figures: list[dict[str, Any]], count: str) -> dict[str, Any]:
+    """A memory figure of all ranks; None where one of them has none."""
+    sizes = [figure["bytes"] for figure in figures]
+    if None in sizes:
+        return figures[sizes.index(None)]
+    word, size = ("sum", sum(sizes)) if name in SUMMED else ("largest", max(sizes))
+    return {"bytes": size, "how": f"{figures[0]['how']}; {word} of {count}"}
+
+
+def averaged(checks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean losses over ranks, each of which has seen its own part of a batch."""
+    found = {}
+    for name in ("loss", "mean_loss"):
+        every = [one.get(name) or {} for one in checks]
+        found[name] = {item: round(sum(one[item] for one in every) / len(every), 4) for item in every[0]}
+    return found
+
+
+def of_rank(number: int, told: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of one rank: mean seconds of a step of the window and of its waiting for data, images, memory."""
+    one = told["steps"]
+    start, count = one["warmup"], len(one["seconds"])
+    length = count - start
+    return {
+        "rank": number,
+        "step_seconds": round(sum(one["seconds"][start:]) / length, 6),
+        "data_wait": round(sum(one["data_wait"][start:]) / length, 6),
+        "images": sum(_listed(one["images"], count)[start:]),
+        "memory": {name: figure["bytes"] for name, figure in told["memory"].items() if figure["bytes"] is not None},
+        "loss": told["checks"].get("loss"),
+    }

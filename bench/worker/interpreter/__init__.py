@@ -1,0 +1,1 @@
+"""What the measured interpreter is: packages, identity, variables, memory layout."""

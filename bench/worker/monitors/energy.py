@@ -1,0 +1,227 @@
+"""Joules: counters of the device or the machine, read at the edges of a window, and the power of doing nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+IDLE_SECONDS = 2.0
+"""For which the device stands idle before warm-up, with all that training needs in its memory."""
+
+RAPL = Path("/sys/class/powercap")
+
+
+class EnergyUnavailable(Exception):
+    """Nothing here counts joules; the text says why."""
+
+
+class EnergyMeter(Protocol):
+    """A counter.
+
+    Attributes:
+        how: what it counts, and by what.
+        of: ``card`` where it counts one device alone, ``machine`` where all ranks read the same.
+    """
+
+    how: str
+    of: str
+
+    def begin(self) -> None:
+        """Begin to count."""
+
+    def end(self) -> float:
+        """Joules since then."""
+
+
+class Nvml:
+    """The card's own counter since its driver was loaded (Volta and later), in steps of some tens of milliseconds."""
+
+    how = "NVML, total energy of the card"
+    of = "card"
+
+    def __init__(self, card: Any) -> None:
+        """``card`` is a :class:`~.devices.nvml.Card`, or None where there is no NVML."""
+        if card is None:
+            raise EnergyUnavailable("NVML does not answer here: install nvidia-ml-py in the measured environment")
+        self._card = card
+        self._before = self._read()
+
+    def _read(self) -> float:
+        try:
+            millijoules = self._card.energy()
+        except Exception as error:  # NVMLError_GpuIsLost
+            raise EnergyUnavailable(
+                f"the card's counter does not answer: {' '.join(str(error).split())[:120]}"
+            ) from error
+        if millijoules is None:
+            raise EnergyUnavailable("this card has no counter of its energy; cards since Volta have one")
+        return float(millijoules) / 1e3
+
+    def begin(self) -> None:
+        """Read the counter."""
+        self._before = self._read()
+
+    def end(self) -> float:
+        """Read it again."""
+        return self._read() - self._before
+
+
+class Apple:
+    """Apple's own model of what its parts take, through zeus-apple-silicon: an estimate, and needs no sudo."""
+
+    of = "machine"
+    WINDOW = "yolopace"
+
+    def __init__(self, parts: tuple[str, ...]) -> None:
+        """``parts`` are those that count: ``cpu_total``, ``gpu``, ``dram``, ``ane``."""
+        try:
+            from zeus_apple_silicon import AppleEnergyMonitor
+        except ImportError:
+            reason = "the measured environment has no zeus-apple-silicon: pip install zeus-apple-silicon there"
+            raise EnergyUnavailable(reason) from None
+        self._parts = parts
+        self.how = self._says(parts)
+        try:
+            self._monitor = AppleEnergyMonitor()
+        except Exception as error:
+            raise EnergyUnavailable(
+                f"zeus-apple-silicon does not start: {' '.join(str(error).split())[:120]}"
+            ) from error
+
+    @staticmethod
+    def _says(parts: Iterable[str]) -> str:
+        return f"zeus-apple-silicon, Apple's model estimate of {', '.join(parts)}"
+
+    def begin(self) -> None:
+        """Open a window."""
+        self._monitor.begin_window(self.WINDOW)
+
+    def end(self) -> float:
+        """Close it; a part that this chip does not tell counts for nothing and is not named; none is an error."""
+        seen = self._monitor.end_window(self.WINDOW)
+        found = {part: value for part in self._parts if (value := getattr(seen, f"{part}_mj", None)) is not None}
+        if not found:
+            raise EnergyUnavailable("this chip tells none of the figures that were looked for")
+        self.how = self._says(found)
+        return sum(map(float, found.values())) / 1e3
+
+
+class Rapl:
+    """Intel's and AMD's counters of whole processor packages, and of memory where the system tells it apart."""
+
+    of = "machine"
+
+    def __init__(self, root: Path = RAPL) -> None:
+        zones = [zone for zone in sorted(root.glob("intel-rapl:*")) if self._counts(zone)]
+        if not zones:
+            raise EnergyUnavailable("this machine shows no RAPL counters, as most virtual machines")
+        self._zones = zones
+        self._before: list[int] = []
+        self.begin()
+        names = ", ".join((zone / "name").read_text(encoding="utf-8").strip() for zone in zones)
+        self.how = f"RAPL, {names}: the whole machine's"
+
+    @staticmethod
+    def _counts(zone: Path) -> bool:
+        """Packages and their memory; a package holds its cores, and ``psys`` holds the packages."""
+        with contextlib.suppress(OSError):
+            name = (zone / "name").read_text(encoding="utf-8").strip()
+            return name.startswith("package") or name == "dram"
+        return False
+
+    def _read(self) -> list[int]:
+        try:
+            return [int((zone / "energy_uj").read_text(encoding="utf-8")) for zone in self._zones]
+        except OSError as error:
+            raise EnergyUnavailable(
+                f"RAPL counters may not be read ({error.strerror}): allow it to this user"
+            ) from error
+
+    def begin(self) -> None:
+        """Read all counters."""
+        self._before = self._read()
+
+    def end(self) -> float:
+        """Read them again; one that went round has begun anew."""
+        joules = 0.0
+        for zone, before, after in zip(self._zones, self._before, self._read()):
+            if after < before:
+                after += int((zone / "max_energy_range_uj").read_text(encoding="utf-8"))
+            joules += (after - before) / 1e6
+        return joules
+
+
+def of_machine(parts: tuple[str, ...]) -> EnergyMeter:
+    """The meter of a machine that is no NVIDIA card: Apple's, or RAPL."""
+    return Apple(parts) if sys.platform == "darwin" else Rapl()
+
+
+class Energy:
+    """The energy of one case: idle power before warm-up, then joules of each window.
+
+    Whatever goes wrong costs the case nothing: the figure is then None, with the reason.
+    """
+
+    def __init__(self, open_meter: Callable[[], EnergyMeter]) -> None:
+        self._windows: list[dict[str, Any]] = []
+        self._opened = 0.0
+        self._idle: float | None = None
+        self._why = ""
+        self._meter: EnergyMeter | None = None
+        self._guarded(lambda: setattr(self, "_meter", open_meter()))
+
+    def _guarded(self, what: Callable[[], Any]) -> Any:
+        try:
+            return what()
+        except EnergyUnavailable as error:
+            self._why = str(error)
+        except Exception as error:
+            self._why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        self._meter = None
+        return None
+
+    def idle(self) -> None:
+        """Stand idle for a while, and measure that."""
+        if self._meter is None:
+            return
+        meter = self._meter
+
+        def watts() -> float:
+            meter.begin()
+            began = time.perf_counter()
+            time.sleep(IDLE_SECONDS)
+            return meter.end() / (time.perf_counter() - began)
+
+        self._idle = self._guarded(watts)
+
+    def open(self) -> None:
+        """A window begins."""
+        if self._meter is not None:
+            self._guarded(self._meter.begin)
+        self._opened = time.perf_counter()
+
+    def close(self) -> None:
+        """It closes."""
+        seconds = round(time.perf_counter() - self._opened, 6)
+        meter = self._meter
+        joules = self._guarded(meter.end) if meter is not None else None
+        if meter is None or joules is None:
+            self._windows.append({"joules": None, "seconds": seconds, "how": self._why, "of": ""})
+        else:
+            counted = {"joules": round(joules, 3), "seconds": seconds, "how": meter.how, "of": meter.of}
+            self._windows.append(counted)
+
+    def report(self, window: int, images: int) -> dict[str, Any]:
+        """What is kept of a window, by the names of ``bench.records.record.Energy``.
+
+        Args:
+            window: its number.
+            images: that went through it.
+        """
+        kept = self._windows[window]
+        idle = None if kept["joules"] is None or self._idle is None else round(self._idle, 3)
+        return {**kept, "images": images, "idle_watts": idle}

@@ -1,0 +1,1 @@
+"""When steps begin and end: session, stopwatch, phases, lockstep."""

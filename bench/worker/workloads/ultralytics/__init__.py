@@ -1,0 +1,1 @@
+"""Everything that is Ultralytics' own: training, prediction, data sets, settings, checks."""

@@ -1,0 +1,106 @@
+"""Ultralytics' trainer as one rank of several, started from outside: Ultralytics itself would start them anew.
+
+On CUDA all is Ultralytics' own but the number of ranks, which it counts on one machine alone. On the CPU it has no such
+training; three things make it one, so that the whole path can be tried where there is no card.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from ...rejection import CaseRejected
+from ...timing.session import Session
+
+LOOKED_AT = 64
+"""Numbers of each parameter that have to be the same on all ranks."""
+
+ALIKE = 1e-4
+"""How far their sums may differ: a single step without the others' gradients moves them by far more."""
+
+
+def as_rank(trainer: type, session: Session) -> type:
+    """A trainer that takes part in the training of all ranks.
+
+    Args:
+        trainer: a detection trainer.
+        session: with more than one process in its team.
+    """
+    team, on_cpu = session.team, session.device.kind == "cpu"
+
+    class RankTrainer(trainer):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.world_size = team.size  # it counts the cards of this machine, and none on the CPU
+            self.ddp = False
+
+        def _setup_ddp(self, *args: Any) -> None:
+            if not on_cpu:
+                check_card(super()._setup_ddp, team.rank)
+                super()._setup_ddp(*args)
+                return
+            import torch.distributed as dist
+
+            dist.init_process_group("gloo", rank=team.rank, world_size=team.size)
+
+        def _setup_train(self, *args: Any) -> Any:
+            with without_device_ids() if on_cpu else contextlib.nullcontext():
+                return super()._setup_train(*args)
+
+    return RankTrainer
+
+
+def check_card(setup: Any, rank: int) -> None:
+    """Refuse an older Ultralytics that takes the card by the rank over all machines, which a machine may not have.
+
+    Raises:
+        Refused: on all machines but the first.
+    """
+    local = int(os.environ.get("LOCAL_RANK", rank))
+    if local != rank and "LOCAL_RANK" not in setup.__code__.co_names:
+        reason = "This Ultralytics trains on one machine alone: it takes the card by the rank over all machines."
+        raise CaseRejected("unsupported", reason, axes=("device",))
+
+
+@contextlib.contextmanager
+def without_device_ids() -> Iterator[None]:
+    """DistributedDataParallel takes no device on the CPU; Ultralytics names one always."""
+    import torch.nn.parallel as parallel
+
+    stock = parallel.DistributedDataParallel
+
+    class OnCpu(stock):  # type: ignore[misc, valid-type]
+        def __init__(self, module: Any, device_ids: Any = None, **kwargs: Any) -> None:
+            super().__init__(module, **kwargs)
+
+    parallel.DistributedDataParallel = OnCpu
+    try:
+        yield
+    finally:
+        parallel.DistributedDataParallel = stock
+
+
+def agree(trainer: Any, session: Session) -> None:
+    """After the window: the parameters of all ranks are the same, since they took the same gradients.
+
+    To the bit on devices that are alike; unlike ones add up a gradient's norm, which clips it, in another order.
+
+    Raises:
+        Refused: with status ``invalid`` where they are not: nothing was trained together.
+    """
+    import torch
+
+    some = [
+        parameter.detach().reshape(-1)[:LOOKED_AT].double().sum()
+        for _, parameter in trainer.model.named_parameters()
+        if parameter.requires_grad
+    ]
+    sums = session.team.gather(torch.stack(some).cpu().tolist())
+    same = all(math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE) for one in sums for a, b in zip(one, sums[0]))
+    session.checks["ranks_agree"] = same
+    if not same:
+        reason = f"The parameters of the {len(sums)} ranks differ: their gradients were not put together."
+        raise CaseRejected("invalid", reason)

@@ -1,0 +1,208 @@
+"""The data set of a case: made on the spot, seeded, like COCO in what costs time.
+
+One pool of photographs is made once; a case's set lists pool images until it is as long as the case wants. The
+photographs are crops of the two in Ultralytics' own assets, scaled, mirrored and re-lit, so that decoding, mosaic and
+augmentation work on real image content; sizes, boxes an image and box sizes follow COCO train2017 (118,287 images,
+mostly 640 x 480; a mean of 7.3 boxes an image with a long tail; four boxes in ten smaller than 32 x 32 pixels).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...rejection import CaseRejected
+from . import made_data_checks
+
+POOL_IMAGES = 128
+VAL_IMAGES = 2
+CLASSES = 80
+MOST_BOXES = 90
+JPEG_QUALITY = 96
+COMMON = ((640, 480), (640, 480), (480, 640), (640, 480), (640, 480), (480, 640), (640, 480))
+RARE = ((640, 427), (427, 640), (500, 375), (640, 640))
+"""(width, height), in turn: seven common ones, then a rare one. The first few images have nearly as many pixels each as
+the whole pool has, so that a prediction's time an image does not depend on how many there are."""
+
+
+def provide(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Make what is missing or damaged; where the set is and what it is.
+
+    Args:
+        wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
+            its validation set; :data:`VAL_IMAGES` if there is none), ``seed``, and ``dense`` (whether every image has
+            :data:`MOST_BOXES` boxes, for the most memory that training may take).
+
+    Returns:
+        ``yaml`` (path for Ultralytics), ``fingerprint`` (of all pool files), ``images``.
+
+    Raises:
+        Refused: where the cache cannot be written, or has no room for it.
+    """
+    try:
+        return _provided(wanted)
+    except OSError as error:
+        raise unwritable("the made data set", wanted["root"], error) from error
+
+
+def unwritable(what: str, place: str, error: OSError) -> CaseRejected:
+    """The outcome where the cache cannot be written."""
+    reason = f"{what} cannot be written to {place} ({error.strerror or error}): make room there, or set YOLOPACE_CACHE"
+    return CaseRejected("unsupported", f"{reason} to another folder.")
+
+
+def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
+    """See :func:`provide`."""
+    from ultralytics.utils import ASSETS
+
+    photos = [Path(ASSETS) / name for name in ("bus.jpg", "zidane.jpg")]
+    dense = bool(wanted.get("dense"))
+    recipe = hashlib.sha256(f"{POOL_IMAGES} {wanted['seed']}{' dense' if dense else ''}".encode())
+    for photo in (Path(__file__), *photos):  # a change of this file may change what it makes
+        recipe.update(photo.read_bytes())
+    base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
+    pool = base / "pool"
+    if not made_data_checks.pool_is_intact(pool, POOL_IMAGES):
+        made_data_checks.discard(pool)
+        into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
+    fingerprint = json.loads((pool / "pool.json").read_text(encoding="utf-8"))["fingerprint"]
+    counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
+    listing = base / f"n{counts['train']:06d}-{counts['val']:06d}"
+    if not made_data_checks.listing_is_intact(listing, _listing_texts(listing, counts), pool):
+        made_data_checks.discard(listing)
+        into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts))
+    return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
+
+
+def training_images(yaml: str) -> list[str]:
+    """The training images that Ultralytics uses, in its order.
+
+    Args:
+        yaml: of a set that was made here, or the copy of a user's that :mod:`.user_data` made.
+    """
+    listing = Path(yaml).with_name("images.json")
+    if listing.exists():
+        return [str(image) for image in json.loads(listing.read_text(encoding="ascii"))["used"]]
+    return Path(yaml).with_name("train.txt").read_text(encoding="utf-8").splitlines()
+
+
+def listed_images(yaml: str) -> int:
+    """How many training images the set lists, those included that Ultralytics leaves out; see above."""
+    listing = Path(yaml).with_name("images.json")
+    if listing.exists():
+        return int(json.loads(listing.read_text(encoding="ascii"))["listed"])
+    return len(training_images(yaml))
+
+
+def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
+    """Make a folder beside its place and move it there whole; whoever comes second takes what is there.
+
+    Args:
+        target: its place.
+        mark: a file that every whole one has.
+        make: fills a folder.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    try:
+        make(folder)
+        if target.exists() and not (target / mark).exists():  # something took files out of the cache
+            shutil.rmtree(target)
+        os.replace(folder, target)
+    except OSError:
+        if not target.exists():
+            raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None:
+    """Photographs and labels, ``images/NNNN.jpg`` and ``labels/NNNN.txt``, and ``pool.json``."""
+    import cv2
+
+    draw = random.Random(seed)
+    sources = [cv2.imread(str(photo)) for photo in photos]
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    digest = hashlib.sha256()
+    classes = list(range(CLASSES))
+    draw.shuffle(classes)
+    for index in range(POOL_IMAGES):
+        photograph = _photograph(sources[index % len(sources)], _size(index), draw)
+        image = cv2.imencode(".jpg", photograph, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+        labels = _labels(draw, [classes[index % CLASSES]], dense).encode()
+        (folder / "images" / f"{index:04d}.jpg").write_bytes(image)
+        (folder / "labels" / f"{index:04d}.txt").write_bytes(labels)
+        digest.update(image + labels)
+    facts = {"seed": seed, "images": POOL_IMAGES, "fingerprint": digest.hexdigest()[:12]}
+    (folder / "pool.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _size(index: int) -> tuple[int, int]:
+    """Width and height of an image of the pool."""
+    turn, place = divmod(index, len(COMMON) + 1)
+    return COMMON[place] if place < len(COMMON) else RARE[turn % len(RARE)]
+
+
+def _photograph(source: Any, size: tuple[int, int], draw: random.Random) -> Any:
+    """One image, uint8 of shape (height, width, 3): a part of a source, mirrored or not, scaled, in another light."""
+    import cv2
+    import numpy as np
+
+    width, height = size
+    most = min(source.shape[1] / width, source.shape[0] / height)
+    scale = most * draw.uniform(0.45, 1.0)
+    crop_width, crop_height = int(width * scale), int(height * scale)
+    left = draw.randint(0, source.shape[1] - crop_width)
+    top = draw.randint(0, source.shape[0] - crop_height)
+    part = source[top : top + crop_height, left : left + crop_width]
+    if draw.random() < 0.5:
+        part = part[:, ::-1]
+    image = cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC)
+    gain = np.array([draw.uniform(0.8, 1.2) for _ in range(3)]) * draw.uniform(0.6, 1.3)
+    levels = np.linspace(0.0, 1.0, 256)[:, None] ** draw.uniform(0.7, 1.4) * gain[None, :]
+    table = np.clip(levels * 255, 0, 255).astype(np.uint8)[:, None, :]
+    return cv2.LUT(np.ascontiguousarray(image), table.reshape(256, 1, 3))
+
+
+def _labels(draw: random.Random, certain: list[int], dense: bool = False) -> str:
+    """Lines ``class x y width height``, normalised; holds each class of ``certain`` so that none is missing."""
+    boxes = MOST_BOXES if dense else min(max(len(certain), round(draw.lognormvariate(1.55, 0.95))), MOST_BOXES)
+    common = [1.0 / (rank + 1) ** 0.9 for rank in range(CLASSES)]  # COCO's classes: person 30 %, then a long tail
+    lines = []
+    for index in range(boxes):
+        kind = certain[index] if index < len(certain) else draw.choices(range(CLASSES), common)[0]
+        side = min(max(draw.lognormvariate(-2.59, 1.15), 0.008), 0.9)  # of the image's side
+        slim = draw.lognormvariate(0.0, 0.35)
+        width, height = min(side * slim, 0.98), min(side / slim, 0.98)
+        x, y = draw.uniform(width / 2, 1 - width / 2), draw.uniform(height / 2, 1 - height / 2)
+        lines.append(f"{kind} {x:.6f} {y:.6f} {width:.6f} {height:.6f}")
+    return "\n".join(lines) + "\n"
+
+
+def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int]) -> None:
+    """Splits of ``counts`` lines over the pool. Links give each length its own label cache beside it."""
+    for name in counts:
+        (folder / name).mkdir()
+        for kind in ("images", "labels"):
+            (folder / name / kind).symlink_to(pool / kind, target_is_directory=True)
+    for name, text in _listing_texts(place, counts).items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _listing_texts(place: Path, counts: dict[str, int]) -> dict[str, str]:
+    """The text files of a listing, by their names."""
+    found = {}
+    for name, count in counts.items():
+        lines = [str(place / name / "images" / f"{i % POOL_IMAGES:04d}.jpg") for i in range(count)]
+        found[f"{name}.txt"] = "\n".join(lines) + "\n"
+    names = "".join(f"  {i}: class{i}\n" for i in range(CLASSES))
+    path = json.dumps(str(place), ensure_ascii=False)  # the path of a cache may have what means something in YAML
+    return {**found, "data.yaml": f"path: {path}\ntrain: train.txt\nval: val.txt\nnames:\n{names}"}

@@ -1,0 +1,336 @@
+"""What training and prediction share: finding the model, building it, and saying well why there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import filecmp
+import functools
+import os
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ... import rejection
+from ...input_errors import told
+from ...interpreter.info import facts
+from ...rejection import CaseRejected
+from ...text import one_line
+from .model_names import family, is_known, size_read, sizes_of, why_unknown
+
+DETECTION_HEADS = ("Detect", "v10Detect")
+"""Last layers of the models that Ultralytics' detection trainer and predictor are made for."""
+
+LETTER_AT_END = re.compile(r"\d([nslmx])(?![a-zA-Z])")
+"""A size letter as a person reads it in the name of a file."""
+
+
+def unsupported(name: str, what: str) -> CaseRejected:
+    """The refusal of a model, which holds for all cases of it."""
+    return CaseRejected("unsupported", one_line(f"model {name}: {what}."), axes=("model",))
+
+
+def model_file(name: str, mode: str = "", data: str = "") -> str:
+    """The file that Ultralytics is given: ``yolov8n`` means its yaml file, so random weights; a file stays itself.
+
+    Args:
+        name: as the case has it.
+        mode: of the case.
+        data: a data yaml whose images a checkpoint has to fit; empty for any.
+
+    Raises:
+        Refused: where there is no such model in that size, or none that can be measured.
+    """
+    file = name if name.endswith((".pt", ".yaml", ".yml")) else f"{name}.yaml"
+    if file.endswith(".pt"):
+        model = load(name, file)
+        check_head(name, type(model.model[-1]).__name__)
+        if data:
+            check_channels(name, channels(model), mode, data)
+        return file
+    if not os.path.exists(file):
+        sizes = facts()["sizes"]
+        if not is_known(name.removesuffix(".yaml"), sizes):
+            raise unsupported(name, f"this Ultralytics does not know it: {why_unknown(name, sizes)}")
+    description = described(name, file)
+    check_head(name, str(description["head"][-1][2]))
+    return file
+
+
+def check_head(name: str, head: str) -> None:
+    """Refuse a model that is no plain detection model: run as one, it would give a speed of something else.
+
+    Raises:
+        Refused: for segmentation, pose, classification, RT-DETR and the like.
+    """
+    if head not in DETECTION_HEADS:
+        raise unsupported(name, f"its last layer is {head}, and only detection models can be measured yet")
+
+
+# Checkpoints
+
+
+def load(name: str, file: str) -> Any:
+    """The model in a checkpoint, loaded by Ultralytics, which runs what pickles in it say as it always does.
+
+    Raises:
+        Refused: where it holds none that this Ultralytics can load.
+    """
+    from ultralytics import YOLO
+
+    if "'" in file:  # it would find no file, or another one
+        raise unsupported(name, "Ultralytics takes apostrophes out of the path of a .pt: rename the file or its folder")
+    try:
+        model = YOLO(file).model
+        layers = getattr(model, "model", None)
+        if layers is None or not hasattr(layers, "__getitem__") or not hasattr(model, "yaml"):
+            raise unsupported(name, f"it holds a {type(model).__name__}, which is no model of Ultralytics")
+    except CaseRejected:
+        raise
+    except Exception as error:
+        if _is_ours(error):
+            raise
+        raise unsupported(name, why_not_loaded(file, error)) from error
+    return model
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether an error is no fault of the file: memory that ran out, or a download that failed."""
+    return rejection.from_exception(error).status == "out_of_memory" or isinstance(error, ConnectionError)
+
+
+MISSING = re.compile(r"(?:No module named|requires missing Ultralytics module|requires) '([\w.]+)'")
+ATTRIBUTE = re.compile(r"Can't get attribute '([\w.]+)' on <module '([\w.]+)'")
+
+
+def why_not_loaded(file: str, error: BaseException) -> str:
+    """What is wrong with a checkpoint, and what to do, without a full stop."""
+    text = one_line(str(error))
+    missing, attribute = MISSING.search(text), ATTRIBUTE.search(text)
+    module = attribute[2] if attribute else missing[1] if missing else None
+    if isinstance(error, (ModuleNotFoundError, AttributeError)) and module:
+        name = attribute[1] if attribute else ""
+        what = f"{name} of {module}" if name else f"the module {module}"
+        if module.partition(".")[0] == "ultralytics":
+            version = facts()["packages"].get("ultralytics")
+            return f"it needs {what}, which Ultralytics {version} lacks: measure it with the version that saved it"
+        if module.rpartition(".")[2] == "__main__":
+            return f"it needs {name or what}, a class of the script that saved it: put it in a module"
+        if name:
+            return f"it needs {what}, which the installed {module} lacks: install the version that it was saved with"
+        return f"it needs {what}, which is not installed: install it for the measured Python, or set PYTHONPATH"
+    if "yolov5" in text and isinstance(error, TypeError):
+        return "it is of the old repository yolov5, which Ultralytics cannot load: use a checkpoint of Ultralytics"
+    if "TorchScript archive" in text:
+        return "it is exported as TorchScript, which cannot be measured yet: name the .pt that it was made from"
+    if content := _content(file):
+        return f"it holds {content}, and no whole model: name a best.pt or last.pt as Ultralytics saves it"
+    if "not a loadable checkpoint" in text or isinstance(error, (EOFError, RuntimeError, pickle.UnpicklingError)):
+        return "it is damaged, or no checkpoint of PyTorch: get the file again"
+    return f"Ultralytics cannot load it ({told(error)}): name a best.pt or last.pt as Ultralytics saves it"
+
+
+def _content(file: str) -> str:
+    """What a file holds in place of a model, in words; empty where that cannot be seen without running its pickles."""
+    import pickle
+
+    import torch
+
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError):
+        return ""
+    if isinstance(found, dict) and found and all(isinstance(value, torch.Tensor) for value in found.values()):
+        return f"a state dict of {len(found)} tensors"
+    if isinstance(found, dict):
+        names = ", ".join(map(repr, list(found)[:4]))
+        return f"a dictionary of {names}" if names else "an empty dictionary"
+    return f"a {type(found).__name__}"
+
+
+def channels(model: Any) -> int:
+    """How many channels of an image a network takes."""
+    return next((int(p.shape[1]) for p in model.parameters() if p.dim() == 4), 3)
+
+
+@functools.lru_cache(maxsize=1)
+def shape_of(data: str) -> dict[str, Any]:
+    """What of a data yaml shapes the network: ``channels``, ``nc`` and ``names``."""
+    from ultralytics.data.utils import check_det_dataset
+
+    found = check_det_dataset(data)
+    return {"channels": int(found.get("channels", 3)), "nc": int(found["nc"]), "names": found["names"]}
+
+
+def check_channels(name: str, own: int, mode: str, data: str) -> None:
+    """Refuse a checkpoint that takes other images than the data set has.
+
+    Training would build another network with the checkpoint's name, and prediction would read other images.
+
+    Raises:
+        Refused: ``substituted`` in training, ``unsupported`` in prediction.
+    """
+    there = shape_of(data)["channels"]
+    if own == there:
+        return
+    what = f"model {name}: it takes images of {own} channels, and the data set has {there}"
+    if mode == "train":
+        reason = f"{what}: Ultralytics would train another network, of {there} channels. Set channels: {own}, or name"
+        raise CaseRejected(
+            "substituted", f"{reason} the architecture in place of the checkpoint.", axes=("mode", "model")
+        )
+    raise CaseRejected("unsupported", f"{what}: set channels: {own} in the data yaml.", axes=("mode", "model"))
+
+
+# Descriptions in yaml
+
+
+def described(name: str, file: str) -> dict[str, Any]:
+    """The description of a model in its yaml file.
+
+    Raises:
+        Refused: where it is no description of a model, or not in the size that its name asks for.
+    """
+    from ultralytics.nn.tasks import yaml_model_load
+
+    check_place(name, file)
+    try:
+        found = yaml_model_load(file)
+    except Exception as error:
+        if (mark := getattr(error, "problem_mark", None)) is not None:  # of the reader of yaml
+            what = getattr(error, "problem", None) or told(error)
+            raise unsupported(name, f"it cannot be read as yaml: {what} in line {mark.line + 1}") from error
+        raise unsupported(name, f"it is no model yaml, which has backbone and head ({told(error)})") from error
+    check_description(name, found)
+    if os.path.exists(file):
+        check_size(name, file)
+    return dict(found)
+
+
+def check_place(name: str, file: str) -> None:
+    """Refuse a user's yaml file in whose place Ultralytics reads another one.
+
+    It takes a size letter out of the whole path first: of ``net5s/my.yaml`` and ``net5/my.yaml`` it reads the latter.
+
+    Raises:
+        Refused: ``substituted``, with the other file.
+    """
+    other = family(file)
+    if other != file and os.path.isfile(file) and os.path.isfile(other) and not filecmp.cmp(file, other, shallow=False):
+        reason = f"model {name}: Ultralytics would read {other!r} in its place, since it takes a size letter out of the"
+        raise CaseRejected("substituted", f"{reason} path: rename the file or its folder.", axes=("model",))
+
+
+def check_description(name: str, found: Any) -> None:
+    """Refuse a yaml file that is not of a model, or names layers that this Ultralytics does not have."""
+    if not isinstance(found, dict) or not all(isinstance(found.get(part), list) for part in ("backbone", "head")):
+        if isinstance(found, dict) and "train" in found:
+            raise unsupported(name, "it is a data yaml: give it to --data; a model yaml has backbone and head")
+        raise unsupported(name, "it is no model yaml: that has the lists backbone and head")
+    if not found["head"] or not found["backbone"]:
+        raise unsupported(name, "its backbone or its head has no layers")
+    if not isinstance(found.get("nc"), int):
+        raise unsupported(name, f"its nc, the number of classes, is {found.get('nc')!r}: write a whole number")
+    for index, layer in enumerate([*found["backbone"], *found["head"]]):
+        if not isinstance(layer, list) or len(layer) != 4 or not isinstance(layer[2], str):
+            form = "[from, number, module, arguments]"
+            raise unsupported(name, f"layer {index} is {one_line(str(layer), 100)!r}: a layer is written {form}")
+        if not _has_layer(layer[2]):
+            version, close = facts()["packages"].get("ultralytics"), difflib.get_close_matches(layer[2], _layers(), 3)
+            hint = f" (close: {', '.join(close)})" if close else ""
+            raise unsupported(name, f"layer {index} is {layer[2]!r}, which Ultralytics {version} does not have{hint}")
+
+
+def _layers() -> list[str]:
+    """Names of the layers that a model yaml may have."""
+    import torch
+    from ultralytics.nn import tasks
+
+    return [key for key, value in vars(tasks).items() if isinstance(value, type) and issubclass(value, torch.nn.Module)]
+
+
+def _has_layer(name: str) -> bool:
+    import torch
+    import torchvision
+
+    if name.startswith("nn."):
+        return hasattr(torch.nn, name[3:])
+    if name.startswith("torchvision.ops."):
+        return hasattr(torchvision.ops, name[16:])
+    return name in _layers()
+
+
+def check_size(name: str, file: str) -> None:
+    """Refuse a user's yaml file whose name asks for a size that would not be built.
+
+    Raises:
+        Refused: ``unsupported`` where the file does not have it, ``substituted`` where Ultralytics would not see it.
+    """
+    sizes = sizes_of(Path(file).read_text("utf-8", "replace"))
+    if not sizes:
+        return
+    read = size_read(file)
+    if read and read not in sizes:
+        raise unsupported(name, f"its name asks for size {read}, and it has the sizes {', '.join(sizes)}: rename it")
+    seen = LETTER_AT_END.findall(Path(file).stem)
+    if not read and seen and seen[-1] in sizes and seen[-1] != sizes[0]:
+        reason = f"model {name}: Ultralytics would build size {sizes[0]}, since it reads a size only right behind the"
+        reason += f" number of a name that begins as yolov8 does: rename it, such as to yolov8{seen[-1]}.yaml."
+        raise CaseRejected("substituted", reason, axes=("model",))
+
+
+# Building
+
+
+@contextlib.contextmanager
+def building(name: str, file: str) -> Iterator[None]:
+    """Within this a network is built: what goes wrong with a user's file is told as a fault of that file.
+
+    Raises:
+        Refused: with the layer that cannot be built.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, CaseRejected) or _is_ours(error) or not os.path.exists(file):
+            raise
+        said = f"{type(error).__name__}: {told(error)}".rstrip(".")
+        raise unsupported(name, f"{_where(error)} ({said})") from error
+
+
+def _where(error: BaseException) -> str:
+    """Which layer could not be built; Ultralytics does not say, but its function stands in the traceback."""
+    trace = error.__traceback__
+    while trace is not None:
+        seen = trace.tb_frame.f_locals
+        if trace.tb_frame.f_code.co_name == "parse_model" and isinstance(seen.get("i"), int):
+            layer = getattr(seen.get("m"), "__name__", seen.get("m"))
+            return f"layer {seen['i']}, {layer}, cannot be built with its arguments"
+        trace = trace.tb_next
+    return "its layers do not fit together"
+
+
+def built(name: str, file: str, data: str) -> Any:
+    """The network that predicts: of a checkpoint its own; of a yaml file the one that would be trained on a data set.
+
+    Args:
+        name: as the case has it.
+        file: what :func:`model_file` gave.
+        data: a data yaml; its channels and classes shape the network as they do in training.
+    """
+    from ultralytics import YOLO
+    from ultralytics.nn.tasks import DetectionModel
+
+    with building(name, file):
+        model = YOLO(file).model
+        if file.endswith(".pt"):
+            return model
+        shape = shape_of(data)
+        if (channels(model), model.model[-1].nc) != (shape["channels"], shape["nc"]):
+            args, task = model.args, model.task
+            model = DetectionModel(file, ch=shape["channels"], nc=shape["nc"], verbose=False)
+            model.args, model.task = args, task
+        model.names = shape["names"]
+    return model

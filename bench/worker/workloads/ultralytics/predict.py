@@ -1,0 +1,133 @@
+"""Real Ultralytics prediction on a batch of images: the whole call, and the model's forward pass within it.
+
+A call is what a user waits for: reading the files, letterboxing, the forward pass, non-maximum suppression and the
+building of results. Its source is a text file that lists exactly one batch of images: a list of arrays would be one
+batch whatever its length, and a tensor ignores batch and size alike.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ...rejection import CaseRejected
+from ...timing.session import Session, WindowComplete
+from . import read_settings, yield_points
+from .made_data import training_images
+from .models import built, model_file, shape_of
+
+
+def precision(amp: str) -> dict[str, Any]:
+    """Arguments that ask for a precision: ``quantize=16`` replaced ``half=True`` in 8.4."""
+    from ultralytics.utils import DEFAULT_CFG_DICT
+
+    if amp == "bf16":
+        reason = "amp bf16 was asked: Ultralytics predicts in float32 or float16 only."
+        raise CaseRejected("unsupported", reason, axes=("mode", "amp"))
+    if amp == "off":
+        return {}
+    return {"quantize": 16} if "quantize" in DEFAULT_CFG_DICT else {"half": True}
+
+
+def one_batch(session: Session) -> Path:
+    """A text file that lists as many training images as the case has in a batch: the first ones that training uses.
+
+    It lists links to them, since a name may hold what Ultralytics takes for a pattern, or what a text file cannot hold.
+    """
+    folder = Path(session.scratch) / "batch"
+    folder.mkdir()
+    links = []
+    for number, image in enumerate(training_images(session.data)[: session.case["batch"]]):
+        links.append(folder / f"{number:06d}{Path(image).suffix}")
+        links[-1].symlink_to(image)
+    listing = Path(session.scratch) / "batch.txt"
+    listing.write_text("".join(f"{link}\n" for link in links), encoding="utf-8")
+    return listing
+
+
+def first_call(predictor: Any, source: Path) -> Any:
+    """The results of the first call, which shows shape and batch and is the coldest of all.
+
+    Raises:
+        Refused: where an image of the batch cannot be decoded, although it passed Ultralytics' check of the data set:
+            it would be left out, and a smaller batch be timed.
+    """
+    from ultralytics.utils.patches import imread
+
+    links = [Path(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    try:
+        found = list(predictor(source))
+    except (IndexError, ZeroDivisionError, StopIteration):  # versions differ in what they do with an empty batch
+        found = []
+    if len(found) < len(links):
+        for link in links:
+            if imread(str(link)) is None:
+                reason = f"image {os.readlink(link)} passes Ultralytics' check and cannot be decoded: remove it."
+                raise CaseRejected("unsupported", reason)
+    return found
+
+
+def predictor_class(session: Session) -> type:
+    """A predictor that marks its parts; made here because importing Ultralytics takes seconds."""
+    from ultralytics.models.yolo.detect import DetectionPredictor
+
+    class BenchPredictor(DetectionPredictor):  # type: ignore[misc]
+        shape: tuple[int, ...] = ()
+        timed = False
+
+        def inference(self, im: Any, *args: Any, **kwargs: Any) -> Any:
+            self.shape = tuple(im.shape)
+            if not self.timed:
+                return super().inference(im, *args, **kwargs)
+            session.part_ended("preprocess")
+            predictions = super().inference(im, *args, **kwargs)
+            session.part_ended("forward")
+            return predictions
+
+    return BenchPredictor
+
+
+def run(session: Session) -> None:
+    """Predict until the session has seen enough."""
+    case = session.case
+    file = model_file(case["model"], "predict", session.data)
+    arguments = {
+        **session.pins,
+        **precision(case["amp"]),
+        "task": "detect",
+        "mode": "predict",
+        "model": file,
+        "device": session.device.asked,
+        "batch": case["batch"],
+        "imgsz": case["imgsz"],
+        "project": session.scratch,
+        "name": "predict",
+        "exist_ok": True,
+    }
+    source = one_batch(session)
+    predictor = predictor_class(session)(overrides=arguments)
+    predictor.setup_model(model=built(case["model"], file, session.data), verbose=False)
+    session.set_threads()
+    first = first_call(predictor, source)
+    session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
+
+    def settings() -> dict[str, Any]:
+        return read_settings.read_predictor(predictor, len(first), session.device)
+
+    if not read_settings.is_compiled(predictor.model):
+        yield_points.install_hooks(read_settings.network(predictor), session)
+    runs = settings()
+    read_settings.fits_data(runs, shape_of(session.data), classes=not file.endswith(".pt"))
+    session.ready(runs, cycle=1)
+    predictor.timed = True
+    try:
+        while True:
+            session.batch_arrived()
+            found = predictor(source)
+            session.part_ended("postprocess")
+            session.step_ended(len(found))
+    except WindowComplete:
+        session.still_runs(settings())
+        session.report()
+        raise

@@ -1,0 +1,320 @@
+"""Settings read back from a live trainer or predictor: what runs, whatever was asked for.
+
+A setting that stands in an Ultralytics argument of the same name has that name here, so that a pin of the recipe is
+compared with what runs. Every Ultralytics gives the same keys; what a version does not know is None.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from ... import effective_settings
+from ...devices import Device
+from ...rejection import CaseRejected
+from ...text import one_line
+from .made_data import listed_images
+from .model_names import family
+from .models import channels
+
+TRAIN_ARGUMENTS = (
+    "nbs",
+    "warmup_epochs",
+    "close_mosaic",
+    "multi_scale",
+    "fraction",
+    "single_cls",
+    "seed",
+    "patience",
+    "val",
+    "save",
+    "plots",
+)
+"""Arguments that the loop itself looks at as it runs, so that the live arguments are what is in force."""
+
+PREDICT_ARGUMENTS = (
+    "rect",
+    "conf",
+    "iou",
+    "max_det",
+    "agnostic_nms",
+    "augment",
+    "visualize",
+    "verbose",
+    "save",
+)
+
+
+def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
+    """Settings read back from a trainer whose set-up is over, or whose window is.
+
+    ``imgsz`` is that of the last batch of images where the trainer keeps its shape as ``shape`` (N, C, H, W).
+    """
+    args, loader, model = trainer.args, trainer.train_loader, _inner(trainer.model)
+    ranks = _ranks()
+    dataset = loader.dataset
+    return {
+        "device": effective_settings.device_name(trainer.device, device),
+        "amp": ("bf16" if args.amp == "bf16" else "on") if trainer.amp else "off",
+        "batch": min(loader.batch_size, len(loader.sampler) if ranks > 1 else loader.batch_size) * ranks,
+        "imgsz": _side(getattr(trainer, "shape", ()) or (0, 0, args.imgsz, args.imgsz)),
+        **{name: getattr(args, name, None) for name in TRAIN_ARGUMENTS},
+        "epochs": trainer.epochs,
+        "workers": loader.num_workers,
+        "pin_memory": loader.pin_memory,
+        "prefetch": loader.prefetch_factor,
+        "drop_last": loader.drop_last,
+        "shuffle": type(loader.sampler).__name__ == "RandomSampler" or getattr(loader.sampler, "shuffle", False),
+        "rect": bool(dataset.rect),
+        "cache": dataset.cache or ("npy" if _npy_files(dataset) else False),
+        "buffer": dataset.max_buffer_length,
+        "images": len(dataset),
+        "images_dropped": _dropped(trainer),
+        **_augmentation(dataset.transforms),
+        "optimizer": type(trainer.optimizer).__name__,
+        "optimizer_kernel": _kernel(trainer.optimizer),
+        "accumulate": trainer.accumulate,
+        "loss_scaling": trainer.scaler.is_enabled(),
+        "ema": bool(trainer.ema and trainer.ema.enabled),
+        "compiled": is_compiled(trainer.model),
+        "channels_last": effective_settings.channels_last(trainer.model),
+        "frozen": sum(p.numel() for p in model.parameters() if not p.requires_grad),
+        "head_max_det": getattr(model.model[-1], "max_det", None),
+        "assigner_fallback": _assigner_fallback(model),
+        "nan_recoveries": getattr(trainer, "nan_recovery_attempts", None),
+        "integrations": _integrations(trainer.callbacks),
+        "autobatch": _autobatch(model, args.imgsz, device.kind),
+        "ranks": ranks,
+        "own_ranks": _own_ranks(),
+        "backend": _backend(),
+        "sync_bn": any(type(module).__name__ == "SyncBatchNorm" for module in model.modules()),
+        "find_unused_parameters": getattr(_wrapped(trainer.model), "find_unused_parameters", None),
+        "broadcast_buffers": getattr(_wrapped(trainer.model), "broadcast_buffers", None),
+        **_model(model, args),
+        **_network(model),
+    }
+
+
+def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
+    """Settings read back from a predictor that has made one call of ``images`` results.
+
+    The predictor keeps the shape (N, C, H, W) of what it put through the model as ``shape``.
+    """
+    args, model, torch_model = predictor.args, _inner(predictor.model), network(predictor)
+    end2end = bool(getattr(model, "end2end", False))
+    own = "torchvision" if "torchvision" in sys.modules else "ultralytics"
+    return {
+        "device": effective_settings.device_name(predictor.device, device),
+        "amp": "on" if model.fp16 else "off",
+        "batch": min(images, predictor.shape[0]),
+        "imgsz": _side(predictor.shape),
+        **{name: getattr(args, name, None) for name in PREDICT_ARGUMENTS},
+        "format": getattr(model, "format", None) or ("pt" if getattr(model, "pt", False) else None),
+        "compiled": is_compiled(predictor.model),
+        "channels_last": effective_settings.channels_last(torch_model),
+        "fused": bool(torch_model.is_fused()),
+        "nms": "none" if end2end else own,
+        "warmed_up": bool(predictor.done_warmup),
+        "integrations": _integrations(predictor.callbacks),
+        **_model(torch_model, args),
+        **_network(torch_model),
+        "end2end": end2end,
+    }
+
+
+def fits_data(runs: dict[str, Any], data: dict[str, Any], classes: bool = True) -> None:
+    """Check that the network is the one for a data set: else its speed is that of another one.
+
+    Args:
+        runs: settings that were read back.
+        data: ``channels`` and ``nc`` of the data set, as Ultralytics read its yaml.
+        classes: whether the classes count too; those of a checkpoint that predicts are its own.
+
+    Raises:
+        Refused: with status ``substituted``.
+    """
+    wanted = {"channels": data.get("channels", 3), **({"classes": data["nc"]} if classes else {})}
+    changed = [name for name, value in wanted.items() if runs[name] is not None and runs[name] != value]
+    if changed:
+        raise CaseRejected(
+            "substituted", " ".join(effective_settings.explain(name, wanted[name], runs[name]) for name in changed)
+        )
+
+
+def network(predictor: Any) -> Any:
+    """The torch module that a predictor runs, out of all that is around it."""
+    model = _inner(predictor.model)
+    return getattr(getattr(model, "backend", model), "model", model)
+
+
+def _inner(model: Any) -> Any:
+    """A model out of ``torch.compile``'s and DistributedDataParallel's wrapping."""
+    for name in ("_orig_mod", "module"):
+        model = getattr(model, name, model)
+    return model
+
+
+def _wrapped(model: Any) -> Any:
+    """A model out of ``torch.compile``'s wrapping alone."""
+    return getattr(model, "_orig_mod", model)
+
+
+def _ranks() -> int:
+    """How many processes train together: what DistributedDataParallel itself asks."""
+    import torch.distributed as dist
+
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _backend() -> str | None:
+    import torch.distributed as dist
+
+    return str(dist.get_backend()) if dist.is_available() and dist.is_initialized() else None
+
+
+def is_compiled(model: Any) -> bool:
+    """Whether ``torch.compile`` has wrapped it."""
+    return type(model).__name__ == "OptimizedModule"
+
+
+def _side(shape: Any) -> int | str:
+    """Size of a batch of shape (N, C, H, W): one number where it is square."""
+    height, width = int(shape[2]), int(shape[3])
+    return height if height == width else f"{height}x{width}"
+
+
+def _model(model: Any, args: Any) -> dict[str, Any]:
+    """What a model is, and where it came from.
+
+    A family's name without a letter means the first size of its yaml file. A yaml file of the same name in the working
+    folder goes before Ultralytics' own. Weights of some names are taken from a file of another name.
+    """
+    from ultralytics.utils.checks import check_yolov5u_filename
+
+    yaml, file = getattr(model, "yaml", None) or {}, str(args.model)
+    weights = file.endswith(".pt")
+    taken = str(check_yolov5u_filename(file, verbose=False)) if weights else file
+    scales = yaml.get("scales") or {}
+    here = not weights and (os.path.exists(file) or os.path.exists(family(file)))
+    return {
+        "architecture": "from weights" if weights else "from file" if here else "of Ultralytics",
+        "weights": "random" if not weights else "from file" if taken == file else f"from {os.path.basename(taken)}",
+        "scale": (yaml.get("scale") or next(iter(scales))) if scales else None,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def _network(model: Any) -> dict[str, Any]:
+    """What shapes the network beyond its name: the images that it takes, and its head."""
+    head = model.model[-1]
+    return {
+        "channels": channels(model),
+        "classes": getattr(head, "nc", None),
+        "head": type(head).__name__,
+        "reg_max": getattr(head, "reg_max", None),
+        "strides": [int(stride) for stride in model.stride],
+        "end2end": bool(getattr(head, "end2end", False)),
+    }
+
+
+def _own_ranks() -> bool | None:
+    """Whether Ultralytics itself starts a process for each of several devices; None where it cannot be told.
+
+    It cannot be seen here, where the ranks are started by us: its ``train`` makes a command for them or does not.
+    """
+    from ultralytics.engine.trainer import BaseTrainer
+
+    code = getattr(BaseTrainer.train, "__code__", None)
+    return True if "generate_ddp_command" in getattr(code, "co_names", ()) else None
+
+
+def _autobatch(model: Any, imgsz: int, kind: str) -> int | str | None:
+    """What Ultralytics would take for ``batch=-1``, or the error that it would end with; None on cuda, or if unknown.
+
+    Ours is fixed, and this is but asked: it takes no time, since only on cuda are batches tried out.
+    """
+    if kind == "cuda":
+        return None
+    try:
+        from ultralytics.utils.autobatch import autobatch
+    except ImportError:
+        return None
+    logger = logging.getLogger("ultralytics")
+    was, logger.disabled = logger.disabled, True  # it warns that it is meant for GPUs
+    try:
+        return int(autobatch(model, imgsz))
+    except Exception as error:
+        return one_line(f"{type(error).__name__}: {error}", 160)
+    finally:
+        logger.disabled = was
+
+
+def _dropped(trainer: Any) -> int:
+    """Images of the training split that are not in the data set, although the recipe wants all of them."""
+    if getattr(trainer.args, "fraction", 1.0) != 1.0:
+        return 0
+    return max(listed_images(str(trainer.args.data)) - len(trainer.train_loader.dataset), 0)
+
+
+def _npy_files(dataset: Any) -> bool:
+    """Whether arrays lie beside images: Ultralytics reads them in place of the images, cached or not."""
+    arrays = {str(file) for file in dataset.npy_files}
+    folders = {os.path.dirname(file) for file in arrays}
+    return any(entry.path in arrays for folder in folders for entry in os.scandir(folder or "."))
+
+
+def _augmentation(transforms: Any) -> dict[str, Any]:
+    """Probability of mosaic, and whether Albumentations takes part, as it does wherever it is installed."""
+    every = _transforms(transforms)
+    mixing = [t.p for t in every if type(t).__name__ == "Mosaic"]
+    others = [t for t in every if type(t).__name__ == "Albumentations" and getattr(t, "transform", None) is not None]
+    return {"mosaic": mixing[0] if mixing else 0.0, "albumentations": bool(others)}
+
+
+def _transforms(transform: Any) -> list[Any]:
+    """A transform and everything nested in it."""
+    inner = getattr(transform, "transforms", None)
+    return [transform, *(t for child in (inner if isinstance(inner, list) else ()) for t in _transforms(child))]
+
+
+def _kernel(optimizer: Any) -> str | None:
+    """How the optimizer walks its parameters: ``fused``, ``foreach`` or ``loop``; None where it cannot be told."""
+    group = optimizer.param_groups[0]
+    if group.get("fused"):
+        return "fused"
+    if "foreach" not in group:
+        return None
+    if group["foreach"] is not None:
+        return "foreach" if group["foreach"] else "loop"
+    try:
+        from torch.optim.optimizer import _default_to_fused_or_foreach  # what torch itself asks at every step
+    except ImportError:
+        return None
+    foreach = _default_to_fused_or_foreach(group["params"], differentiable=False, use_fused=False)[1]
+    return "foreach" if foreach else "loop"
+
+
+def _assigner_fallback(model: Any) -> bool | None:
+    """Whether boxes were assigned image by image for want of memory. The loss is made in the first step."""
+    from ultralytics.utils.tal import TaskAlignedAssigner
+
+    criterion = getattr(model, "criterion", None)
+    parts = [criterion, *(getattr(criterion, name, None) for name in ("one2many", "one2one"))]
+    found = [assigner for part in parts if (assigner := getattr(part, "assigner", None)) is not None]
+    said = [getattr(assigner, "_oom_warned", None) for assigner in found or [TaskAlignedAssigner()]]
+    return None if None in said else any(said)
+
+
+def _integrations(callbacks: Any) -> list[str]:
+    """Modules of Ultralytics whose callbacks talk to something; those that are switched off inside are left out."""
+    modules = {function.__module__ for functions in callbacks.values() for function in functions}
+    ours = [name for name in modules if name.startswith("ultralytics.") and not name.endswith(".base")]
+    return sorted(name.rpartition(".")[2] for name in ours if not _asleep(sys.modules.get(name)))
+
+
+def _asleep(module: Any) -> bool:
+    """Ultralytics' usage events are always called and look for their switch; its platform looks for a key."""
+    events = getattr(module, "events", None)
+    return getattr(events, "enabled", True) is False or not getattr(module, "_api_key", True)

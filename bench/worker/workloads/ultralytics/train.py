@@ -1,0 +1,253 @@
+"""Real Ultralytics training of a detection model, ended as soon as enough steps were timed.
+
+The trainer is a subclass that is run directly. It leaves the loop as it is: it takes the time where the loop calls
+back, and it neither validates nor saves.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ...devices import Device
+from ...rejection import CaseRejected
+from ...text import one_line
+from ...timing.session import Session, WindowComplete
+from . import cpu_parity, ddp, read_settings, yield_points
+from .made_data import training_images
+from .models import building, model_file
+from .sanity_checks import TrainingSanityChecks
+
+AMP = {"off": False, "on": True, "bf16": "bf16"}
+"""What a case's ``amp`` is to Ultralytics; ``'bf16'`` came with 8.4.137."""
+
+NO_MORE_RETRIES = 3
+"""Ultralytics halves a batch that does not fit up to three times (``trainer._oom_retries``); all are spent at once."""
+
+
+def overrides(session: Session) -> dict[str, Any]:
+    """The arguments of the training run."""
+    case = session.case
+    return {
+        **session.pins,
+        "task": "detect",
+        "mode": "train",
+        "model": model_file(case["model"], "train", session.data),
+        "data": session.data,
+        "device": session.device.asked,
+        "amp": AMP[case["amp"]],
+        "batch": case["batch"],
+        "imgsz": case["imgsz"],
+        "project": session.scratch,
+        "name": "train",
+        "exist_ok": True,
+    }
+
+
+def trainer_class(session: Session, works: TrainingSanityChecks) -> type:
+    """A trainer that marks the session's steps; made here because importing Ultralytics takes seconds."""
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    class BenchTrainer(DetectionTrainer):  # type: ignore[misc]
+        images = 0
+        shape: tuple[int, ...] = ()
+        in_backward = False
+
+        def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
+            # The model's summary profiles it, for a tenth of a second and nothing that is measured.
+            with building(session.case["model"], str(self.args.model)):
+                return super().get_model(cfg, weights, verbose=False)
+
+        def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+            self.images = len(batch["img"])  # the last batch of an epoch may be smaller
+            batch = super().preprocess_batch(batch)
+            self.shape = tuple(batch["img"].shape)
+            session.part_ended("preprocess")
+            return batch
+
+        def backward_begins(self) -> None:
+            session.part_ended("forward")
+            self.in_backward = True
+
+        def optimizer_step(self) -> None:
+            self.backward_ended()
+            session.optimizer_stepped()
+            if not session.warm:
+                works.see_gradients(self)
+            super().optimizer_step()
+            if not session.stopwatch.windows:
+                works.see_scale(self)
+            session.part_ended("optimizer")
+
+        def _get_memory(self, fraction: bool = False) -> float:
+            self.backward_ended()  # the loop's own log line asks for it in every step, after backward and optimizer
+            return super()._get_memory(fraction)  # type: ignore[no-any-return]
+
+        def backward_ended(self) -> None:
+            if self.in_backward:
+                self.in_backward = False
+                session.part_ended("backward")
+
+        def validate(self) -> tuple[dict[str, float], None]:
+            return {}, None
+
+        def save_model(self) -> bool:
+            return False
+
+        def final_eval(self) -> None:
+            pass
+
+    return BenchTrainer
+
+
+def run(session: Session) -> None:
+    """Train until the session has seen enough."""
+    arguments = overrides(session)
+    try:
+        train(session, arguments)
+    except FileNotFoundError as error:
+        if (found := re.search(r"Image Not Found (.+)", str(error))) is None:
+            raise
+        reason = f"image {found[1].strip()} passes Ultralytics' check and cannot be decoded: remove it."
+        raise CaseRejected("unsupported", reason, axes=("mode",)) from error
+    except (TypeError, ValueError, SyntaxError) as error:
+        said = str(error)
+        if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
+            reason = "amp bf16 was asked: this Ultralytics knows no such value (it came with 8.4.137)."
+            raise CaseRejected("unsupported", reason, axes=("mode", "amp")) from error
+        raise
+
+
+def train(session: Session, arguments: dict[str, Any]) -> None:
+    """Run the trainer with the session's marks hung into its callbacks."""
+    works = TrainingSanityChecks(session.checks)
+    chosen = trainer_class(session, works)
+    if session.team.size > 1:
+        chosen = ddp.as_rank(chosen, session)
+    trainer = chosen(overrides=arguments)
+
+    def train_started(trainer: Any) -> None:
+        session.set_threads()
+        if session.loss_scale is not None and trainer.scaler.is_enabled():
+            trainer.scaler._init_scale = session.loss_scale
+        _probe_autocast(session.case, trainer)
+        settings = read_settings.read_trainer(trainer, session.device)
+        check_images(settings, session.data)
+        read_settings.fits_data(settings, trainer.data)
+        if session.compare_losses:
+            cpu_parity.check(trainer, session.device, session.checks)
+            session.device.release()
+        works.remember(trainer)
+        mark_backward(trainer)
+        if not read_settings.is_compiled(trainer.model):
+            yield_points.install_hooks(trainer.model, session)
+        # The ramp of the first epochs is off (warmup_epochs=0), so this accumulation is that of every epoch.
+        session.ready(settings, cycle=trainer.accumulate)
+
+    def epoch_started(trainer: Any) -> None:
+        trainer._oom_retries = NO_MORE_RETRIES
+        works.epoch_ended(trainer)
+        session.epoch_turned()
+
+    def batch_started(trainer: Any) -> None:
+        trainer.accumulate = session.accumulation
+        session.batch_arrived()
+
+    def batch_ended(trainer: Any) -> None:
+        try:
+            session.step_ended(trainer.images)
+        except WindowComplete:
+            steps = len(session.stopwatch.seconds)
+            works.look_again(trainer, session.stopwatch.optimizer_steps)
+            works.verdict(steps)  # before settings are compared: a loss that is not finite makes Ultralytics warn too
+            session.still_runs(read_settings.read_trainer(trainer, session.device))
+            if session.team.size > 1:
+                ddp.agree(trainer, session)
+                session.with_val = False  # whether ranks share validation depends on the version
+            session.report()
+            if session.with_val:
+                session.report_apart(lambda: time_the_rest(trainer, session.device))
+            raise
+
+    trainer.add_callback("on_train_start", train_started)
+    trainer.add_callback("on_train_epoch_start", epoch_started)
+    trainer.add_callback("on_train_batch_start", batch_started)
+    trainer.add_callback("on_train_batch_end", batch_ended)
+    try:
+        trainer.train()
+    except RuntimeError as error:
+        if "NaN" in str(error):  # Ultralytics itself gives up where the loss was not finite for a whole epoch
+            works.look_again(trainer, 0)
+            works.verdict(len(session.stopwatch.seconds))
+        raise
+
+
+def check_images(settings: dict[str, Any], yaml: str) -> None:
+    """The data set that is trained on has as many images as were found to be used.
+
+    Raises:
+        Refused: with status ``substituted`` where it changed since.
+    """
+    expected = len(training_images(yaml))
+    if settings["images"] != expected and settings["fraction"] == 1.0:
+        reason = f"The data set had {expected} images when it was looked at, and has {settings['images']} now."
+        raise CaseRejected("substituted", f"{reason} Measure again when it no longer changes.")
+
+
+def mark_backward(trainer: Any) -> None:
+    """Let the trainer know when backward begins: the loop scales the loss right before it."""
+    scale = trainer.scaler.scale
+
+    def scale_and_mark(loss: Any) -> Any:
+        trainer.backward_begins()
+        return scale(loss)
+
+    trainer.scaler.scale = scale_and_mark
+
+
+def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
+    """Ask for bfloat16 the way the loop will, so that the answer comes before the clock starts."""
+    if case["amp"] != "bf16":
+        return
+    import torch
+    from ultralytics.utils.torch_utils import autocast
+
+    try:
+        with autocast(torch.bfloat16, device=trainer.device.type):
+            pass
+    except (RuntimeError, TypeError) as error:
+        reason = f"amp bf16 was asked: {one_line(str(error)).rstrip('.')}."
+        raise CaseRejected("unsupported", reason, axes=("mode", "device", "amp")) from error
+
+
+def _of_validation(how: str) -> str:
+    """How a memory figure was got, for one that was read at the end of validation."""
+    return how.replace("since set-up", "since validation began").replace("end of the window", "end of validation")
+
+
+def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
+    """Ultralytics' own validation and its own saving of a checkpoint, once each, as at the end of an epoch."""
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    def seconds(what: Callable[[], Any]) -> float:
+        device.synchronize()
+        began = time.perf_counter()
+        what()
+        device.synchronize()
+        return round(time.perf_counter() - began, 6)
+
+    def validate() -> None:
+        trainer.metrics, trainer.fitness = DetectionTrainer.validate(trainer)
+
+    device.release()
+    device.reset_peaks()
+    return {
+        "validation": seconds(validate),
+        "validation_memory": {
+            name: {**figure, "how": _of_validation(figure["how"])} for name, figure in device.memory().items()
+        },
+        "validation_images": len(trainer.test_loader.dataset),
+        "checkpoint": seconds(lambda: DetectionTrainer.save_model(trainer)),
+    }

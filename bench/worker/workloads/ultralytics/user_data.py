@@ -1,0 +1,432 @@
+"""A data set of the user: looked at read-only, by the rules of the Ultralytics that is measured.
+
+Ultralytics fetches what a data yaml names under ``download:``, runs a script that stands there, and rewrites a damaged
+JPEG. Here nothing is fetched, run or written: training and prediction get a copy of the yaml without
+``download:`` and with absolute paths, in this suite's own cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...input_errors import told
+from ...rejection import CaseRejected
+from ...text import clean
+from . import label_errors, made_data_checks
+from .made_data import into_place, unwritable
+
+SCHEME = 2
+"""Number of the rule by which :func:`fingerprint` works; raise it with every change, so that old ones are not compared
+with new ones. Scheme 1 was of the names and sizes of the training images alone."""
+
+SMALL = 2**14
+"""Bytes up to which an image is read for the fingerprint; of a larger one size and name count."""
+
+MOST = 1_000_000
+"""Classes or channels up to which a data yaml is believed: Ultralytics makes a name for every class at once."""
+
+NO_SETTINGS = "it holds no settings: a data yaml has 'train:', 'val:' and 'names:'"
+
+LISTING = "images.json"
+"""The file next to a copied yaml that lists the training images which Ultralytics uses, in its order."""
+
+LEFT_OUT = "left_out.txt"
+"""The file next to it with a line for every training image that Ultralytics leaves out."""
+
+NOT_MEANT = ("path", "train", "val", "test", "minival", "yaml_file", "download")
+"""Keys of a data yaml that say where a set is, not what it is."""
+
+
+class Split(NamedTuple):
+    """Images of one split.
+
+    Attributes:
+        listed: all that Ultralytics finds, by its own rules and in its order.
+        used: those that it keeps after it has looked at images and labels.
+    """
+
+    listed: list[str]
+    used: list[str]
+
+
+def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Look at a data set of the user.
+
+    Args:
+        wanted: ``yaml`` (absolute path of the user's file, or the name of one that Ultralytics brings, which may be
+            fetched) and ``root`` (folder of the cache).
+
+    Returns:
+        ``yaml`` (copy for Ultralytics), ``fingerprint`` with its ``scheme``, ``images`` (that are used for training),
+        ``listed`` (that were found), ``left_out`` (how many others, by reason), ``left_out_first`` (a sentence on the
+        first of them), ``left_out_file`` (a file with a line for each of them, or empty), ``no_training`` (why the set
+        cannot be trained on, or empty) and ``newest`` (seconds since the epoch at which the last of its files was
+        changed).
+
+    Raises:
+        Refused: with status ``unsupported`` where it cannot be used at all.
+    """
+    yaml = wanted["yaml"]
+    root = Path(wanted["root"])
+    data = resolve(yaml, root)
+    train = split_of(data["train"], data)
+    if not train.listed:
+        sentence = f"its 'train:' ({shown(data['train'])}) has no images that Ultralytics takes"
+        raise refused(yaml, f"{sentence}; name a folder of images, or a UTF-8 text file with a path per line")
+    missing = list((Counter(train.listed) - Counter(train.used)).elements())
+    reasons = [label_errors.why_left_out(image, label_of(image), data) for image in missing]
+    place = Path(str(data["path"]))
+    sentences = [f"{relative(image, place)}: {reason.sentence}" for image, reason in zip(missing, reasons)]
+    left_out = dict(Counter(reason.kind for reason in reasons).most_common())
+    if not train.used:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in left_out.items())
+        raise refused(
+            yaml, f"none of its {len(train.listed)} training images can be used: {kinds}. The first is {sentences[0]}"
+        )
+    copied = {key: value for key, value in data.items() if key not in ("yaml_file", "download")}
+    if data.get("missing_val"):  # prediction needs none
+        copied["val"] = None
+    listing = json.dumps({"listed": len(train.listed), "used": train.used, "left_out": sentences})
+    validation, no_validation = validation_of(data)
+    digest, newest = fingerprint(data, {"train": train.listed, "val": validation.listed})
+    copy = copy_of({**copied, "path": str(place)}, listing, root)
+    return {
+        "yaml": str(copy),
+        "fingerprint": digest,
+        "scheme": SCHEME,
+        "images": len(train.used),
+        "listed": len(train.listed),
+        "left_out": left_out,
+        "left_out_first": sentences[0] if sentences else "",
+        "left_out_file": str(copy.with_name(LEFT_OUT)) if sentences else "",
+        "no_training": why_no_training(yaml, train, no_validation),
+        "newest": newest,
+    }
+
+
+def refused(yaml: str, sentence: str) -> CaseRejected:
+    """The outcome of a data set that cannot be used."""
+    return CaseRejected("unsupported", f"data {yaml}: {sentence.rstrip('.')}.")
+
+
+def shown(source: Any) -> str:
+    """One path, or several with commas between."""
+    return ", ".join(map(str, source)) if isinstance(source, list) else str(source)
+
+
+def relative(file: str, root: Path) -> str:
+    """A path from the folder of the data set, where it lies in there."""
+    return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
+
+
+def parts_of(source: Any) -> list[str]:
+    """The paths of a split: one or several."""
+    return [str(part) for part in (source if isinstance(source, list) else [source] if source else [])]
+
+
+def resolve(yaml: str, root: Path) -> dict[str, Any]:
+    """What Ultralytics makes of a data yaml: names, channels, absolute paths of the splits.
+
+    Args:
+        yaml: see :func:`inspect`.
+        root: folder of the cache.
+
+    Raises:
+        Refused: with one sentence on what is wrong in it, or on what is missing and how to get it.
+    """
+    from ultralytics.data.utils import check_det_dataset
+
+    if not os.path.isabs(yaml):  # Ultralytics' own, which the user named: it may fetch it
+        try:
+            return dict(check_det_dataset(yaml))
+        except Exception as error:
+            sentence = f"Ultralytics could not fetch it ({told(error)}): fetch it yourself, and name its yaml by --data"
+            raise refused(yaml, sentence) from error
+    data = read_yaml(yaml)
+    download = data.pop("download", None)
+    if "val" not in data and "validation" in data:
+        data["val"] = data.pop("validation")
+    if data.get("nc") is not None:
+        data["nc"] = int(float(data["nc"]))  # older versions cannot count to 2.0
+    # A split is resolved under the name minival as well, and it alone may be missing without an error.
+    asked = {**data, "path": str(data.get("path") or Path(yaml).parent), "val": None, "minival": data.get("val")}
+    with contextlib.ExitStack() as stack:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".new-", dir=root))
+            copy = Path(folder) / "data.yaml"
+            write_yaml(copy, asked)
+        except OSError as error:
+            raise unwritable("a copy of the data yaml", str(root), error) from error
+        try:
+            found = dict(check_det_dataset(str(copy), autodownload=False))
+        except Exception as error:
+            raise refused(yaml, told(error).replace(str(copy), "its")) from error
+    found["val"], found["yaml_file"] = found.pop("minival"), yaml
+    for part in parts_of(found["train"]):
+        if not os.path.exists(part):
+            raise refused(yaml, missing_path("train", part, data, download))
+    if any(not os.path.exists(part) for part in parts_of(found["val"])):
+        found["missing_val"] = missing_path(
+            "val", next(part for part in parts_of(found["val"]) if not os.path.exists(part)), data, download
+        )
+    return found
+
+
+def read_yaml(yaml: str) -> dict[str, Any]:
+    """The user's data yaml.
+
+    Raises:
+        Refused: where it cannot be read, or is no data yaml.
+    """
+    from ultralytics.utils import YAML
+
+    if not yaml.lower().endswith((".yaml", ".yml")):
+        raise refused(yaml, "it is no data yaml: unpack an archive yourself, and name the .yaml file of the data set")
+    try:
+        with open(yaml, "rb"):
+            pass
+        data = YAML.load(yaml)
+    except OSError as error:
+        raise refused(yaml, f"it cannot be read ({error.strerror})") from error
+    except Exception as error:
+        if isinstance(error, AttributeError) or "not a valid YAML mapping" in str(error):  # a list or a text
+            raise refused(yaml, NO_SETTINGS) from error
+        raise refused(yaml, f"it is no YAML: {yaml_problem(error)}") from error
+    if (wrong := what_is_wrong(data)) is not None:
+        raise refused(yaml, wrong)
+    return dict(data)
+
+
+def yaml_problem(error: BaseException) -> str:
+    """Line and error of a file that is no YAML; Ultralytics wraps what the parser says in an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (mark := getattr(cause, "problem_mark", None)) is not None:
+            return f"line {mark.line + 1}: {getattr(cause, 'problem', None) or told(cause)}"
+        cause = cause.__cause__ or cause.__context__
+    return told(error)
+
+
+def what_is_wrong(data: Any) -> str | None:
+    """The first thing in a data yaml that is not as it has to be; None where all is."""
+    if not isinstance(data, dict) or not data:
+        return NO_SETTINGS
+    if "backbone" in data and "head" in data:
+        return "it describes a model: give it with --model"
+    for key in ("train", "val", "test"):
+        value = data.get(key)
+        if value is not None and not isinstance(value, str) and not _are_texts(value):
+            return f"its '{key}:' is {value!r}: write the path of a folder or a text file, or a list of them"
+    if not data.get("train"):
+        return "it has no 'train:': write the folder of the training images there"
+    names, count, channels = data.get("names"), data.get("nc"), data.get("channels", 3)
+    if names is None and count is None:
+        return "it has neither 'names:' nor 'nc:': write the names of the classes"
+    if names is not None and not isinstance(names, (list, dict)):
+        return f"its 'names:' is {names!r}: write a list of names, or 'number: name' lines"
+    if names is not None and not names:
+        return "its 'names:' is empty: write the names of the classes"
+    if isinstance(names, dict) and (other := next((k for k in names if not str(k).isdecimal()), None)) is not None:
+        return f"its 'names:' has the key {other!r}: write 'number: name' lines, from 0 on"
+    if isinstance(names, dict) and sorted(map(int, names)) != list(range(len(names))):
+        return f"its 'names:' has the numbers {', '.join(map(str, names))[:60]!r}: number the classes from 0 on"
+    if count is not None and not _is_count(count):
+        return f"its 'nc:' is {count!r}: write the number of classes, from 1 to {MOST:,}"
+    if names is not None and count is not None and len(names) != float(count):
+        return f"its 'names:' has {len(names)} names and its 'nc:' is {count}: they have to agree"
+    if not isinstance(channels, int) or isinstance(channels, bool) or not 1 <= channels <= MOST:
+        return f"its 'channels:' is {channels!r}: write how many channels an image has, such as 3"
+    return None
+
+
+def _is_count(value: Any) -> bool:
+    """Whether a value is a whole number from 1, as a number or as a text (which newer versions take, such as 2.0)."""
+    try:
+        return not isinstance(value, bool) and 1 <= float(value) <= MOST and float(value) == int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
+
+
+def missing_path(key: str, path: str, data: dict[str, Any], download: Any) -> str:
+    """A sentence on a path that does not exist, and how to get what belongs there."""
+    from ultralytics.data.utils import DATASETS_DIR
+
+    text = f"its '{key}:' names {path!r}, which does not exist"
+    if isinstance(download, str) and download.strip():
+        lines = download.strip().splitlines()
+        what = lines[0] if len(lines) == 1 else f"a script of {len(lines)} lines"
+        return f"{text}; its 'download:' ({what}) is not run here, and nothing is fetched: do that yourself first"
+    if data.get("path") and not os.path.isabs(str(data["path"])):
+        return (
+            f"{text}: its 'path: {data['path']}' is looked for in the current folder, then in {DATASETS_DIR}; "
+            "write an absolute path there"
+        )
+    return f"{text}: correct '{key}:', or create the folder"
+
+
+def split_of(source: Any, data: dict[str, Any]) -> Split:
+    """Images of a split as Ultralytics' own data set class lists and keeps them; empty where it finds none.
+
+    What it read of the labels is cached, and training reads it from there.
+    """
+    from ultralytics.data.dataset import YOLODataset
+
+    class Listing(YOLODataset):  # type: ignore[misc]
+        im_files: list[str]
+
+        def get_labels(self) -> Any:
+            listed.extend(self.im_files)
+            try:
+                return super().get_labels()
+            except RuntimeError:  # not one image is left
+                self.im_files = []
+                return []
+
+    listed: list[str] = []
+    try:
+        found = Listing(img_path=source, data=data, task="detect", augment=False)
+    except FileNotFoundError:  # no images, or a list that is no text
+        return Split([], [])
+    except UnicodeEncodeError as error:  # of older versions alone
+        name = ascii(next((image for image in listed if not image.isprintable()), shown(source)))
+        sentence = f"the name of image {name} is no UTF-8 text, and this Ultralytics cannot use it: rename the file"
+        raise refused(str(data.get("yaml_file") or ""), sentence) from error
+    return Split(listed, [str(image) for image in found.im_files])
+
+
+def validation_of(data: dict[str, Any]) -> tuple[Split, str]:
+    """The validation split, and why training cannot be set up with it (or an empty string)."""
+    if data.get("missing_val"):
+        return Split([], []), str(data["missing_val"])
+    if not data.get("val"):
+        return Split([], []), "it has no 'val:': write a folder of validation images there; that of 'train:' will do"
+    found = split_of(data["val"], data)
+    if not found.used:
+        return found, f"its 'val:' ({shown(data['val'])}) has no images that Ultralytics can use"
+    return found, ""
+
+
+def why_no_training(yaml: str, train: Split, no_validation: str) -> str:
+    """Why a set whose images can be read cannot be trained on; empty where it can."""
+    labels = [label_of(image) for image in train.used]
+    if not any(os.path.isfile(label) and os.path.getsize(label) for label in labels):
+        sentence = f"none of its {len(train.used)} training images has a box: label files are missing or empty"
+        return refused(yaml, f"{sentence}; add them, the first as {labels[0]!r}").reason
+    if no_validation:
+        return refused(yaml, no_validation).reason
+    array = next((a for image in train.used if os.path.exists(a := str(Path(image).with_suffix(".npy")))), None)
+    if array:
+        sentence = f"Ultralytics reads {array!r} in place of the image of that name, and may rewrite it"
+        return refused(yaml, f"{sentence}: move .npy files elsewhere").reason
+    return ""
+
+
+def label_of(image: str) -> str:
+    """The label file of an image, by Ultralytics' rule."""
+    from ultralytics.data.utils import img2label_paths
+
+    return str(img2label_paths([image])[0])
+
+
+def fingerprint(data: dict[str, Any], splits: dict[str, list[str]]) -> tuple[str, float]:
+    """What a data set is, wherever it lies: twelve hexadecimal digits, and when its files were last changed.
+
+    Over the yaml's meaning; of every image its place in the set and its size, and its content up to :data:`SMALL`
+    bytes; of every label file its content.
+    """
+    root = Path(str(data["path"]))
+    meaning = {key: value for key, value in data.items() if key not in (*NOT_MEANT, "missing_val")}
+    digest = hashlib.sha256(as_text([SCHEME, meaning]).encode("utf-8", "surrogatepass"))
+    newest = 0.0
+    for name, images in splits.items():
+        digest.update(f"\n{name}\n".encode())
+        for image in images:
+            for file, limit in ((image, SMALL), (label_of(image), None)):
+                size, changed, content = _read(file, limit)
+                newest = max(newest, changed)
+                digest.update(f"{os.fsencode(relative(file, root))!r} {size} ".encode())
+                digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:12], newest
+
+
+def as_text(value: Any) -> str:
+    """What a yaml holds as one text, the same for the same content; JSON lacks keys of several types and circles."""
+    try:
+        return json.dumps(value, sort_keys=True, default=lambda other: str(_sorted(other)))
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+def _sorted(value: Any) -> Any:
+    """A set in an order that does not change from process to process; anything else as it is."""
+    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+
+
+def _read(file: str, limit: int | None) -> tuple[int, float, bytes]:
+    """Size in bytes (-1 where there is no such file), time of the last change, and content where it is not larger."""
+    try:
+        facts = os.stat(file)
+        if limit is not None and facts.st_size > limit:
+            return facts.st_size, facts.st_mtime, b""
+        with open(file, "rb") as opened:
+            return facts.st_size, facts.st_mtime, opened.read()
+    except OSError:
+        return -1, 0.0, b""
+
+
+def write_yaml(file: Path, data: dict[str, Any]) -> None:
+    """Write a data yaml."""
+    from ultralytics.utils import YAML
+
+    YAML.save(file=file, data=data)
+
+
+def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
+    """The copy of a yaml in the cache, next to :data:`LISTING`; made if it is not there yet."""
+    content = (as_text(data) + listing).encode("utf-8", "surrogatepass")
+    target = root / f"user-{hashlib.sha256(content).hexdigest()[:12]}"
+
+    texts = {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}
+    texts.pop("missing_val", None)
+
+    def make(folder: Path) -> None:
+        (folder / LISTING).write_text(listing, encoding="ascii")
+        (folder / LEFT_OUT).write_text(lines_of(listing), encoding="utf-8")
+        write_yaml(folder / "data.yaml", texts)
+
+    if not _is_intact(target, listing, texts):
+        try:
+            made_data_checks.discard(target)
+            into_place(target, "data.yaml", make)
+        except OSError as error:
+            raise unwritable("the list of a data set's images", str(root), error) from error
+    return target / "data.yaml"
+
+
+def lines_of(listing: str) -> str:
+    """A line for every image that is left out."""
+    return "".join(f"{clean(sentence)}\n" for sentence in json.loads(listing)["left_out"])
+
+
+def _is_intact(target: Path, listing: str, data: dict[str, Any]) -> bool:
+    """Whether a copy is there, and nothing of it was cut off, as by a full disk."""
+    from ultralytics.utils import YAML
+
+    try:
+        texts = {LISTING: listing, LEFT_OUT: lines_of(listing)}
+        whole = all((target / name).read_text(encoding="utf-8") == text for name, text in texts.items())
+        return whole and bool(YAML.load(target / "data.yaml") == data)
+    except Exception:
+        return False

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.cases.axes import AXES, parse_values
+from bench.cases.plan import MADE_DATA_STEPS, PlannedRun, Profile, ProfileTiming, expand_grid, profile, profiles, repeat
+from bench.errors import UsageError
+
+DEVICES = ["0", "mps", "cpu"]
+
+SMALL = Profile(
+    about="two values on every axis",
+    recipe=ProfileTiming(
+        warmup_seconds={"cpu": 1.0, "mps": 2.0, "cuda": 3.0},
+        window_steps=4,
+        window_seconds={"cpu": 0.5, "mps": 1.5, "cuda": 2.5},
+    ),
+    cases={
+        "all": {
+            "mode": ["train", "predict"],
+            "model": ["yolov8n", "yolo11n"],
+            "amp": ["off", "on"],
+            "batch": [16, 4],
+            "imgsz": [640, 320],
+        },
+        "cpu": {"mode": ["train"], "model": ["yolov8n"], "amp": ["off"], "batch": [4], "imgsz": [160]},
+    },
+)
+
+
+def ids(planned: list[PlannedRun]) -> list[str]:
+    return [plan.case.id for plan in planned]
+
+
+def all_values(planned: list[PlannedRun], axis: str) -> list[Any]:
+    return list(dict.fromkeys(getattr(plan.case, axis) for plan in planned))
+
+
+def test_the_profiles_that_the_command_line_promises() -> None:
+    assert list(profiles()) == ["smoke", "quick", "full", "regress"]
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_every_value_of_a_profile_is_one_that_a_user_could_give(name: str) -> None:
+    for axes in profile(name).cases.values():
+        assert set(axes) == set(AXES) - {"device"}
+        for axis, values in axes.items():
+            assert parse_values(AXES[axis], ",".join(map(str, values))) == values
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_every_profile_covers_every_kind_of_device(name: str) -> None:
+    planned = expand_grid(profile(name), DEVICES, {})
+    assert set(all_values(planned, "device")) == set(DEVICES)
+    assert all(plan.recipe.warmup_seconds > 0 for plan in planned)
+    assert set(all_values(planned, "mode")) == ({"train"} if name == "regress" else {"train", "predict"})
+
+
+def test_a_profile_that_does_not_exist() -> None:
+    with pytest.raises(UsageError, match=r"^profile 'quik' is unknown: use smoke, quick, full, regress\.$"):
+        profile("quik")
+
+
+def test_a_misspelt_key_of_a_profile_is_an_error() -> None:
+    raw = {**msgspec.to_builtins(SMALL), "abuot": "nothing"}
+    with pytest.raises(msgspec.ValidationError, match="abuot"):
+        msgspec.convert(raw, Profile)
+
+
+def test_quick_on_the_cpu() -> None:
+    planned = expand_grid(profile("quick"), ["cpu"], {})
+    assert len(planned) == 36
+    assert ids(planned)[:2] == ["train-yolov8n-cpu-fp32-b16-i160", "predict-yolov8n-cpu-fp32-b16-i160"]
+    recipe, timing = planned[0].recipe, profile("quick").recipe
+    assert recipe.warmup_seconds == timing.warmup_seconds["cpu"] > 0
+    assert (recipe.window_steps, recipe.window_seconds) == (timing.window_steps, timing.window_seconds["cpu"])
+    assert recipe.data_steps == 64
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_each_case_once(name: str) -> None:
+    planned = ids(expand_grid(profile(name), DEVICES, {}))
+    assert len(planned) == len(set(planned)) > 0
+
+
+def test_each_case_once_even_where_values_repeat() -> None:
+    planned = expand_grid(SMALL, ["cpu", "cpu"], {"batch": [4, 8, 4]})
+    assert ids(planned) == ["train-yolov8n-cpu-fp32-b4-i160", "train-yolov8n-cpu-fp32-b8-i160"]
+
+
+def test_all_points_are_there() -> None:
+    assert len(expand_grid(SMALL, ["0"], {})) == 2**5
+    assert len(expand_grid(SMALL, ["cpu"], {})) == 1
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_the_first_case_of_every_device_comes_first(name: str) -> None:
+    planned = expand_grid(profile(name), DEVICES, {})
+    assert [plan.case.device for plan in planned[:3]] == DEVICES
+    for plan in planned[:3]:
+        first = {axis: values[0] for axis, values in profile(name).axes(plan.case.device_kind).items()}
+        assert {axis: getattr(plan.case, axis) for axis in first} == first
+
+
+def test_then_the_other_mode_then_the_other_axes_one_by_one() -> None:
+    first = expand_grid(SMALL, ["0"], {})[:6]
+    assert ids(first) == [
+        "train-yolov8n-0-fp32-b16-i640",
+        "predict-yolov8n-0-fp32-b16-i640",
+        "train-yolov8n-0-fp32-b16-i320",
+        "train-yolov8n-0-fp32-b4-i640",
+        "train-yolov8n-0-amp-b16-i640",
+        "train-yolo11n-0-fp32-b16-i640",
+    ]
+
+
+OVERRIDES = {
+    "mode": ["predict"],
+    "model": ["yolo26n"],
+    "device": ["1", "cpu"],
+    "amp": ["bf16"],
+    "batch": [2, 1],
+    "imgsz": [96],
+}
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_override_replaces_its_axis_and_no_other(axis: str) -> None:
+    devices = ["1", "cpu"]  # where the override itself would bring the cpu's own list
+    plain = expand_grid(SMALL, devices, {})
+    changed = expand_grid(SMALL, devices, {axis: OVERRIDES[axis]})
+    assert all_values(changed, axis) == OVERRIDES[axis]
+    for other in set(AXES) - {axis}:
+        assert set(all_values(changed, other)) == set(all_values(plain, other))
+
+
+def test_devices_of_the_user_take_the_place_of_the_machines() -> None:
+    assert set(all_values(expand_grid(SMALL, ["cpu"], {"device": ["0+1"]}), "device")) == {"0+1"}
+
+
+def test_the_recipe_is_that_of_the_kind_of_device_and_the_mode() -> None:
+    for plan in expand_grid(SMALL, DEVICES, {}, data="/data/coco.yaml", threads=3):
+        kind = plan.case.device_kind
+        assert plan.recipe.warmup_seconds == {"cpu": 1.0, "mps": 2.0, "cuda": 3.0}[kind]
+        assert plan.recipe.window_seconds == {"cpu": 0.5, "mps": 1.5, "cuda": 2.5}[kind]
+        assert plan.recipe.data_steps == MADE_DATA_STEPS[plan.case.mode][kind]
+        assert ("optimizer" in plan.recipe.pins) == (plan.case.mode == "train")
+        assert (plan.recipe.data, plan.recipe.threads) == ("/data/coco.yaml", 3)
+
+
+# Several processes of each case
+
+
+def test_the_first_round_is_the_plan_and_every_round_has_every_case_once() -> None:
+    plan = expand_grid(SMALL, DEVICES, {})
+    found = repeat(plan, 3, "20261122-184512-3f9ac2")
+    assert found[: len(plan)] == plan
+    for number in (2, 3):
+        some = found[(number - 1) * len(plan) : number * len(plan)]
+        assert {one.process for one in some} == {number}
+        assert sorted(ids(some)) == sorted(ids(plan))
+        assert ids(some) != ids(plan)
+        assert {one.recipe.fingerprint for one in some} == {one.recipe.fingerprint for one in plan}
+    assert ids(found[len(plan) : 2 * len(plan)]) != ids(found[2 * len(plan) :])
+
+
+def test_the_order_of_later_rounds_is_that_of_the_seed() -> None:
+    plan = expand_grid(SMALL, DEVICES, {})
+    assert repeat(plan, 3, "a") == repeat(plan, 3, "a")
+    assert repeat(plan, 2, "a") != repeat(plan, 2, "b")
+    assert repeat(plan, 3, "a")[: 2 * len(plan)] == repeat(plan, 2, "a")  # one more round leaves those before it
+
+
+def test_each_case_comes_early_as_often_as_late() -> None:
+    plan = expand_grid(SMALL, ["mps"], {"batch": [4], "imgsz": [64], "model": ["yolov8n"]})
+    first = [repeat(plan, 2, str(seed))[len(plan)].case for seed in range(400)]
+    assert all(70 <= first.count(one.case) <= 130 for one in plan), "four cases, a hundred times each"
+
+
+def test_one_process_each_is_the_plan() -> None:
+    plan = expand_grid(SMALL, DEVICES, {})
+    assert repeat(plan, 1, "a") == plan
+
+
+@pytest.mark.parametrize("process", [1, 2, 17])
+def test_a_process_is_called_as_its_record_is(process: int) -> None:
+    from tests.builders import make_record
+
+    record = make_record(process=process)
+    assert PlannedRun(record.case, record.recipe, process).name == record.name
+
+
+# What else is timed or compared
+
+
+def test_validation_is_timed_in_training_alone_and_only_where_it_was_asked_for() -> None:
+    plain, timed = expand_grid(SMALL, DEVICES, {}), expand_grid(SMALL, DEVICES, {}, with_val=True)
+    assert not any(plan.recipe.with_val for plan in plain)
+    assert {plan.case.mode for plan in timed if plan.recipe.with_val} == {"train"}
+    assert {plan.case.mode for plan in timed if not plan.recipe.with_val} == {"predict"}
+
+
+def test_losses_are_compared_on_cuda_by_choice_and_elsewhere_by_rule() -> None:
+    chosen = expand_grid(SMALL, DEVICES, {}, compare_losses=True)
+    assert {(p.case.mode, p.case.device) for p in chosen if p.recipe.compare_losses} == {("train", "0")}
+
+
+def test_batches_of_each_device() -> None:
+    values = {"device": ["0", "0+1", "2x0+1"], "batch": [8], "mode": ["train"], "model": ["yolov8n"], "imgsz": [640]}
+    planned = expand_grid(SMALL, [], {**values, "amp": ["off"]}, per_device=True)
+    assert {plan.case.device: plan.case.batch for plan in planned} == {"0": 8, "0+1": 16, "2x0+1": 32}
+    planned = expand_grid(SMALL, [], {**values, "amp": ["off"]})
+    assert {plan.case.batch for plan in planned} == {8}
+
+
+def test_joules_take_longer_windows() -> None:
+    plain, counted = (expand_grid(SMALL, ["cpu"], {}, energy=energy)[0].recipe for energy in (False, True))
+    assert (plain.window_seconds, plain.energy) == (0.5, False)
+    assert (counted.window_seconds, counted.energy) == (10.0, True)
+    assert plain.fingerprint != counted.fingerprint

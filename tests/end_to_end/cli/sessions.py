@@ -1,0 +1,37 @@
+"""Sessions of pytest that measure models in workers that are played."""
+
+import pytest
+
+from bench.pytest_plugin.session import BenchSession
+
+OPTIONS = {
+    **dict.fromkeys(("mode", "model", "device", "amp", "batch", "imgsz")),
+    **{"profile": "smoke", "data": "", "threads": "0", "python": "", "results": "results", "reports": "reports"},
+    **{"epoch_images": "0", "time_budget": "", "phase_limit": "10m", "run": "", "resume": "", "plan": False},
+    **{"processes": "", "precision": "", "with_val": False, "compare_losses": False, "per_device": False},
+    **{"energy": False, "memory_limit": "", "granularity": "1"},
+}
+
+
+@pytest.fixture
+def face(launcher, tmp_path, monkeypatch):
+    """Makes the state of a session that measures models in played workers, with the options given."""
+    monkeypatch.setattr("bench.pytest_plugin.session.inspect", lambda python: launcher.interpreter)
+    monkeypatch.setattr("bench.pytest_plugin.session.open_launcher", lambda *_: launcher)
+    monkeypatch.setattr("bench.report.plots.PLOTS", ())
+
+    def made(model, **options):
+        axes = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
+        found = BenchSession({**OPTIONS, **axes, **options}.__getitem__, tmp_path)
+        found.selected = list(found.planned.values())
+        found.begin()
+        return found
+
+    return made
+
+
+def measure_all(face):
+    """What conftest does with the items of a session."""
+    for plan in face.selected:
+        if not face.run.spare(plan):
+            face.run.measure(plan)

@@ -1,0 +1,210 @@
+"""Two ranks on the CPU over gloo, started by torch.distributed.run: the path of several cards, with the real thing."""
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+from msgspec.structs import replace
+from PIL import Image
+
+from bench.records import store
+from bench.records.outcome import Status
+from bench.runner.launchers.local import scratch_folder
+from bench.runner.measure import case_job, find_data, run_job
+from bench.runner.worker_process import WorkerExited
+
+from .conftest import run_one, tiny
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def record(forking, tmp_path_factory):
+    return run_one(forking, tmp_path_factory.mktemp("ranks"), tiny(device="cpu+cpu", batch=32))
+
+
+def test_both_ranks_trained_one_model(record):
+    assert record.outcome.status is Status.MEASURED, record.outcome.reason + record.log
+    assert record.checks["ranks_agree"]
+    first, second = record.extra["ranks"]
+    for name, loss in record.checks["loss"].items():
+        assert math.isfinite(first["loss"][name])
+        assert math.isfinite(second["loss"][name])
+        assert loss == pytest.approx((first["loss"][name] + second["loss"][name]) / 2, abs=1e-3)
+    # Each had its own half of every batch.
+    assert first["loss"] != second["loss"]
+    assert first["images"] == second["images"] == 16 * len(record.steps.window)
+    assert record.steps.window_images == first["images"] + second["images"]
+
+
+UNCHANGED = dict.fromkeys(("mosaic", "hsv_h", "hsv_s", "hsv_v", "translate", "scale", "fliplr", "erasing"), 0.0)
+"""Augmentation that is off: an image is the same in every batch."""
+
+
+@pytest.fixture(scope="module")
+def one_image(tmp_path_factory):
+    """A data set of the same image again and again, so that each half of a batch is like the whole of it."""
+    folder = tmp_path_factory.mktemp("one-image")
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir()
+    for number in range(128):
+        Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+        (folder / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.3 0.6 0.4 0.3\n")
+    file = folder / "data.yaml"
+    file.write_text(f"path: {folder}\ntrain: images\nval: images\nnames: [first, second]\n")
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory):
+    """YOLOv8 at the size of n, without a letter for it, which `scale` would be taken for."""
+    from ultralytics.utils import ROOT as ULTRALYTICS
+
+    model = yaml.safe_load((ULTRALYTICS / "cfg/models/v8/yolov8.yaml").read_text())
+    depth, width, _ = model.pop("scales")["n"]
+    file = tmp_path_factory.mktemp("model") / "small.yaml"
+    file.write_text(yaml.safe_dump({**model, "depth_multiple": depth, "width_multiple": width}))
+    return str(file)
+
+
+def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, one_image, small_model):
+    """Rank 0 begins with seed 1, and its weights are those of all; a process by itself has the seed that it is told.
+
+    That gradients are exchanged at all is what ``ranks_agree`` shows above: here both ranks would have the same.
+    """
+
+    def trained(device, seed):
+        planned = tiny(device=device, batch=32, data=one_image, model=small_model)
+        pins = {**planned.recipe.pins, **UNCHANGED, "seed": seed}
+        planned = replace(planned, recipe=replace(planned.recipe, pins=pins))
+        with scratch_folder() as scratch:  # and no window is taken again, so that all train the same steps
+            job = {**case_job(planned, find_data(forking, planned), scratch), "mend": False}
+            seen = run_job(forking, job, 120.0)
+        assert seen.outcome.status is Status.MEASURED, seen.outcome.reason
+        return seen.measured
+
+    both, alone = trained("cpu+cpu", 0), trained("cpu", 1)
+    assert len(both["steps"]["seconds"]) == len(alone["steps"]["seconds"]) == 8
+    first, second = (rank["loss"] for rank in both["extra"]["ranks"])
+    assert all(math.isfinite(loss) and loss > 0 for loss in first.values())
+    assert first == pytest.approx(second, abs=2e-4)
+    assert first == pytest.approx(alone["checks"]["loss"], rel=1e-3)
+    norms = [one["checks"]["gradient_norm"] for one in (both, alone)]  # before they are clipped
+    assert norms[0] == pytest.approx(norms[1], rel=1e-2)
+    assert first != pytest.approx(trained("cpu", 2)["checks"]["loss"], rel=1e-3), "any training would do"
+
+
+def test_what_ran_is_read_back(record):
+    runs = record.effective
+    assert (runs["device"], runs["batch"], runs["ranks"], runs["backend"]) == ("cpu+cpu", 32, 2, "gloo")
+    assert (runs["sync_bn"], runs["find_unused_parameters"]) == (False, True)
+    assert runs["accumulate"] == 2  # by the batch of all ranks
+    assert runs["own_ranks"] is True  # from 8.0 on
+
+
+def test_a_step_is_as_long_as_that_of_the_slowest_rank(record):
+    slowest = max(rank["step_seconds"] for rank in record.extra["ranks"])
+    assert sum(record.steps.window) == pytest.approx(slowest * len(record.steps.window), rel=1e-3)
+
+
+def test_memory_of_the_machine_is_that_of_both(record):
+    both = [rank["memory"]["process"] for rank in record.extra["ranks"]]
+    assert record.memory["process"].bytes == sum(both)
+    assert "sum of 2 ranks" in record.memory["process"].how
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ({"mode": "predict", "device": "cpu+cpu"}, "prediction runs on one device"),
+        ({"device": "mps+mps"}, "mps has no distributed backend"),
+        ({"device": "0+0"}, "device 0+0 names card 0 twice: each process needs a card of its own, as in 0+1."),
+        ({"device": "2x1+0+1"}, "names card 1 twice"),
+        ({"device": "cpu+cpu", "batch": 5}, "batch 5 cannot be shared alike by 2 devices: use a multiple, such as 6."),
+        ({"device": "2xcpu"}, "start it on each by `python -m bench node`"),
+    ],
+)
+def test_what_several_devices_cannot_do_is_said_before_anything_starts(forking, tmp_path, axes, said):
+    record = run_one(forking, tmp_path, tiny(**axes))
+    assert record.outcome.status is Status.UNSUPPORTED
+    assert said in record.outcome.reason
+    assert (record.costs.setup, record.costs.total) == (None, 0.0)
+
+
+def test_a_setting_that_is_substituted_ends_all_ranks(forking, tmp_path):
+    record = run_one(forking, tmp_path, tiny(device="cpu+cpu", amp="on"))
+    assert record.outcome.status is Status.SUBSTITUTED
+    assert "amp on was asked" in record.outcome.reason
+
+
+@pytest.mark.skipif(os.path.exists("/proc/driver/nvidia"), reason="there are cards here")
+def test_cards_that_are_not_there(forking, tmp_path):
+    record = run_one(forking, tmp_path, tiny(device="0+1"))
+    assert record.outcome.status is Status.UNSUPPORTED
+    assert record.outcome.reason.startswith("device 0+1: ")
+    assert record.outcome.axes == ("device",)
+
+
+def test_a_rank_that_dies_ends_the_case_and_leaves_nothing_behind(forking, cache):
+    planned = tiny(device="cpu+cpu", batch=32)
+    data = find_data(forking, planned)
+    with scratch_folder() as scratch:
+        job = {**case_job(planned, data, scratch), "window": {**NEVER}}
+        worker = forking.start(job)
+        try:
+            while worker.next_event(120)["event"] != "effective":
+                pass
+            ranks = psutil.Process(worker.pid).children()
+            assert len(ranks) == 2
+            os.kill(ranks[0].pid, signal.SIGKILL)
+            with pytest.raises(WorkerExited):
+                while True:
+                    worker.next_event(120)
+        finally:
+            worker.end(0.0)
+    alive = [one for one in ranks if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert not alive, "a rank outlived its case"
+
+
+NEVER = {"warmup_seconds": 1e6, "window_steps": 10**6, "window_seconds": 1e6}
+
+
+def test_two_machines_meet(cache, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def start(machine):
+        asked = ["--device", "2xcpu", "--machine", machine, "--meet", f"127.0.0.1:{port}", "--batch", 32]
+        asked += ["--imgsz", 64, "--profile", "smoke", "--results", tmp_path / "results"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "bench", "node", *map(str, asked)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "YOLOPACE_CACHE": str(cache)},
+        )
+
+    both = [start(0), start(1)]
+    try:
+        told = [one.communicate(timeout=180)[0] for one in both]
+    finally:
+        for one in both:
+            one.kill()
+    assert [one.returncode for one in both] == [0, 0], told
+    assert "took part: the record is on machine 0" in told[1]
+    [record], complaints = store.read([tmp_path / "results"])
+    assert not complaints
+    assert record.case.device == "2xcpu"
+    assert record.effective["ranks"] == 2
+    assert record.checks["ranks_agree"]

@@ -1,0 +1,249 @@
+"""Determinism, memory layout, compilation, and work and recovery that happen without a word."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bench.cases.recipe import pins_for
+from bench.runner.launchers.local import scratch_folder
+from bench.runner.measure import case_job
+from bench.worker import effective_settings
+from bench.worker.devices.cpu import Cpu
+from bench.worker.rejection import CaseRejected
+from bench.worker.timing.session import Session
+from bench.worker.workloads.ultralytics import isolation, read_settings, train
+from tests.end_to_end.real.conftest import tiny
+from tests.end_to_end.settings.seen import accepted, refused, training
+
+
+def test_determinism_is_read_back_and_its_loss_is_noticed(trainer):
+    from ultralytics.utils.torch_utils import unset_deterministic
+
+    runs = training(trainer)
+    assert runs["deterministic"] is runs["cudnn_deterministic"] is True
+    assert runs["variables"]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    unset_deterministic()
+    assert refused(training(trainer)) == "deterministic True was asked, deterministic False would run."
+
+
+@pytest.mark.parametrize("fills", [True, False])
+def test_the_filling_of_new_tensors_is_read_back(trainer, fills):
+    """Ultralytics before 8.4.155 left it on: one kernel for every tensor that is made."""
+    import torch
+
+    torch.utils.deterministic.fill_uninitialized_memory = fills
+    assert effective_settings.torch_settings()["fills_memory"] is fills
+    torch.use_deterministic_algorithms(False)
+    assert effective_settings.torch_settings()["fills_memory"] is False
+
+
+def test_the_memory_layout_is_read_back(set_up):
+    import torch
+
+    trainer = set_up()
+    assert training(trainer)["channels_last"] is False  # on a CPU Ultralytics never trains in it
+    trainer.model.to(memory_format=torch.channels_last)
+    assert training(trainer)["channels_last"] is True
+
+
+def test_a_model_that_goes_on_uncompiled_is_noticed(set_up, monkeypatch):
+    from torch._inductor import cpp_builder
+
+    def none():
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
+    trainer = set_up(compile=True)
+    runs = training(trainer)
+    assert "compiled True was asked, compiled False would run." in refused(runs, {"compile": True})
+    assert pins_for("train")["compile"] is pins_for("predict")["compile"] is False
+
+
+def test_a_compiled_model_is_told_from_one_that_is_not():
+    """By the name of torch's own class, which takes five seconds to import."""
+    import torch
+
+    assert "\nclass OptimizedModule(" in (Path(torch.__file__).parent / "_dynamo" / "eval_frame.py").read_text()
+    model = torch.nn.Conv2d(3, 3, 1)
+    compiled = type("OptimizedModule", (), {"_orig_mod": model})()
+    assert (read_settings.is_compiled(model), read_settings._inner(model)) == (False, model)
+    assert (read_settings.is_compiled(compiled), read_settings._inner(compiled)) == (True, model)
+
+
+def test_a_last_batch_that_is_left_out_is_noticed(set_up):
+    trainer = set_up(batch=6)
+    trainer.args.compile = True  # what makes Ultralytics leave it out
+    trainer.train_loader = trainer.get_dataloader(trainer.data["train"], batch_size=6, rank=-1, mode="train")
+    assert "drop_last False was asked, drop_last True would run." in refused(training(trainer), batch=6)
+
+
+def test_nothing_is_validated_or_saved_at_the_end(arguments):
+    """Left alone, the last epoch validates, saves, and validates the best model again, whatever was asked."""
+    works = SimpleNamespace(see_gradients=lambda trainer: None)
+    trainer = train.trainer_class(SimpleNamespace(), works)(overrides=arguments)
+    assert not trainer.save_model()
+    assert trainer.final_eval() is None
+    assert trainer.validate() == ({}, None)
+    assert not list(trainer.wdir.iterdir())
+    assert (trainer.args.val, trainer.args.save, trainer.args.plots) == (False, False, False)
+    assert trainer.epochs >= 100_000  # so that no last epoch is reached
+
+
+def test_plots_are_noticed(monkeypatch, trainer):
+    monkeypatch.setattr(trainer.args, "plots", True)
+    assert refused(training(trainer)) == "plots False was asked, plots True would run."
+
+
+def test_an_epoch_begun_anew_after_nan_spoils_the_window(monkeypatch, trainer):
+    import torch
+
+    before = training(trainer)
+    monkeypatch.setattr(trainer, "loss", torch.tensor(float("nan")))
+    assert trainer._handle_nan_recovery(epoch=0) is False  # never in the first epoch: training goes on with NaN
+    with pytest.raises(RuntimeError, match=r"last\.pt"):  # in any other from a checkpoint, of which there is none
+        trainer._handle_nan_recovery(epoch=1)
+    monkeypatch.setattr(trainer, "nan_recovery_attempts", 1)
+    with pytest.raises(CaseRejected, match="nan_recoveries from 0 to 1"):
+        effective_settings.check_unchanged(before, training(trainer))
+
+
+def test_boxes_assigned_image_by_image_spoil_the_window(set_up, monkeypatch):
+    """The first call finds no memory, which is made up; the slow path that follows is Ultralytics'."""
+    import torch
+    from ultralytics.utils.tal import TaskAlignedAssigner
+
+    trainer = set_up()
+    before = training(trainer)
+    assert before["assigner_fallback"] in (False, None)
+    trainer.model.criterion = trainer.model.init_criterion()
+    assigner = trainer.model.criterion.assigner
+    whole, calls = TaskAlignedAssigner._forward, []
+
+    def small(self, scores, *rest, **extra):
+        calls.append(len(scores))
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return whole(self, scores, *rest, **extra)
+
+    monkeypatch.setattr(TaskAlignedAssigner, "_forward", small)
+    boxes = torch.tensor([[[0.0, 0.0, 8.0, 8.0]]]).repeat(2, 1, 1)
+    scores, points = torch.rand(2, 16, 80), torch.rand(16, 2) * 16
+    assigner(scores, torch.rand(2, 16, 4) * 16, points, torch.zeros(2, 1, 1), boxes, torch.ones(2, 1, 1))
+    assert calls[0] == 2
+    with pytest.raises(CaseRejected, match="CUDA out of memory in TaskAlignedAssigner"):
+        effective_settings.check_unchanged(before, training(trainer))
+    if before["assigner_fallback"] is False:
+        assert training(trainer)["assigner_fallback"] is True
+
+
+def test_what_ultralytics_only_logs_spoils_the_window(trainer):
+    """Whatever an older or newer version calls it: a warning between the two looks is a change."""
+    before = training(trainer)
+    accepted(before)
+    logging.getLogger("ultralytics").warning("CUDA OutOfMemoryError in TaskAlignedAssigner, using CPU")
+    with pytest.raises(CaseRejected, match="warnings from none to CUDA OutOfMemoryError") as caught:
+        effective_settings.check_unchanged(before, training(trainer))
+    assert caught.value.status == "invalid"
+
+
+def test_the_version_stands_in_every_record(trained):
+    """What a version does by itself, such as padding boxes on mps (ultralytics#26742), is told apart by it alone."""
+    from ultralytics import __version__
+
+    assert trained.environment.packages["ultralytics"] == __version__
+    assert trained.environment.packages["torch"]
+
+
+def test_every_integration_is_off_and_nothing_listens(trainer):
+    from ultralytics import settings
+
+    isolation.after_import()
+    assert not any(settings[name] for name in isolation.INTEGRATIONS if name in settings)
+    assert training(trainer)["integrations"] == []
+
+
+def test_an_integration_that_listens_is_noticed(monkeypatch, trainer):
+    """None of these packages need be installed: the callback says which module of Ultralytics it belongs to."""
+
+    def log(trainer):
+        return None
+
+    monkeypatch.setitem(trainer.callbacks, "on_train_batch_end", [log])
+    for name in ("mlflow", "tensorboard", "wb", "comet", "clearml", "dvc"):
+        log.__module__ = f"ultralytics.utils.callbacks.{name}"
+        assert refused(training(trainer)).startswith(f"integrations none was asked, integrations {name} would run")
+
+
+def test_usage_events_and_platform_count_only_while_they_are_on(monkeypatch):
+    def listen(trainer):
+        return None
+
+    asleep = SimpleNamespace(events=SimpleNamespace(enabled=False))
+    awake = SimpleNamespace(events=SimpleNamespace(enabled=True))
+    listen.__module__ = "ultralytics.utils.events"
+    for module, found in ((asleep, []), (awake, ["events"])):
+        monkeypatch.setitem(read_settings.sys.modules, "ultralytics.utils.events", module)
+        assert read_settings._integrations({"on_train_start": [listen]}) == found
+    for key, found in ((None, []), ("ul_0", ["events"])):
+        monkeypatch.setitem(read_settings.sys.modules, "ultralytics.utils.events", SimpleNamespace(_api_key=key))
+        assert read_settings._integrations({"on_train_start": [listen]}) == found
+
+
+def test_what_was_imported_before_settings_were_off_is_silenced(monkeypatch):
+    """A preloaded parent imports callbacks first; older versions look at the settings only then."""
+    listening = SimpleNamespace(callbacks={"on_train_start": print})
+    events = SimpleNamespace(events=SimpleNamespace(enabled=True))
+    monkeypatch.setitem(isolation.sys.modules, "ultralytics.utils.callbacks.clearml", listening)
+    monkeypatch.setitem(isolation.sys.modules, "ultralytics.utils.events", events)
+    isolation.after_import()
+    assert listening.callbacks == {}
+    assert events.events.enabled is False
+
+
+def test_read_back_of_a_trainer_is_small_and_knows_every_pin(trainer):
+    runs = training(trainer)
+    assert len(json.dumps({**runs, "variables": {}})) < 1600
+    assert json.loads(json.dumps(runs)) == runs
+    named = {"compile": "compiled"}
+    assert {named.get(pin, pin) for pin in pins_for("train")} <= set(runs)
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_nothing_is_installed_or_fetched(monkeypatch, tmp_path, network):
+    from ultralytics.utils import AUTOINSTALL
+
+    assert AUTOINSTALL is False  # what Ultralytics made of the variable when it was imported here
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    isolation.before_import(str(tmp_path), network=network)
+    assert os.environ["YOLO_AUTOINSTALL"] == "false"
+    assert os.environ["YOLO_OFFLINE"] == ("false" if network else "true")
+    assert os.environ["YOLO_CONFIG_DIR"] == str(tmp_path)
+
+
+def test_every_case_has_an_empty_folder_of_its_own(cache, data):
+    with scratch_folder() as one, scratch_folder() as other:
+        assert one != other
+        assert not list(Path(one).iterdir())
+        session = Session(case_job(tiny(), {"yaml": data}, one), SimpleNamespace(), Cpu())
+        assert train.overrides(session)["project"] == one
+    assert not Path(one).exists()
+
+
+def test_peaks_of_memory_begin_anew_when_set_up_is_over(trainer, data, tmp_path):
+    """On CUDA the check of amp and Ultralytics' own set-up would be in them; see the order of what happens."""
+    told = []
+
+    class Noted(Cpu):
+        def reset_peaks(self):
+            told.append("peaks")
+            super().reset_peaks()
+
+    channel = SimpleNamespace(send=lambda event, **rest: told.append(rest.get("name", event)))
+    job = case_job(tiny(batch=8), {"yaml": data}, str(tmp_path))
+    settings = read_settings.read_trainer(trainer, Cpu())
+    Session(job, channel, Noted()).ready(settings, cycle=8)
+    assert told[:3] == ["effective", "peaks", "warmup"]

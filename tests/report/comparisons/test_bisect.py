@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from bench.compare.bisection import Bisection, Search, Side
+from bench.records.comparison import CaseComparison
+from bench.report.comparisons import bisect
+from tests.builders import make_compared
+from tests.report.comparisons.comparisons import HOSTILE
+from tests.report.rows import SAME, SLOWER, UNSURE, against, lost, search
+
+ENDS = "8.4.190 is slower than 8.4.185: it takes 5.1 % longer (5.0 to 5.2 %)."
+RANGE = "It became slower after 8.4.186, with 8.4.187 or 8.4.188: 8.4.187 could not be measured."
+CLOSE = "Not decided, and put on the side that was nearer: 8.4.186."
+
+
+def ends(*cases: CaseComparison) -> Bisection:
+    return Bisection(
+        package="ultralytics", search=Search(("8.4.185", "8.4.186", "8.4.190")), ends=against(*cases) if cases else None
+    )
+
+
+def test_what_was_found_and_confirmed() -> None:
+    assert bisect.conclusion(search(make_compared(*SLOWER))) == [
+        ENDS,
+        RANGE,
+        "Compared with 8.4.186 itself, 8.4.188 takes 5.1 % longer (5.0 to 5.2 %): that confirms it.",
+        CLOSE,
+        "3 probes, 4 comparisons in all, measured in 7 min 36 s.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (make_compared(*SAME), "takes as long (−0.5 to +0.5 %), which is same: that does not confirm it. It may have"),
+        (make_compared(*UNSURE), "which is inconclusive, it ended after 2 pairs, before it was decided: that does not"),
+        (make_compared(), "8.4.186 and 8.4.188 were not compared with each other, so that is not confirmed: no pair"),
+        (lost(), "so that is not confirmed: head cannot run train-yolov8n-cpu-fp32-b4-i160: out of memory: No room."),
+        (None, "8.4.186 and 8.4.188 were not compared with each other, so that is not confirmed."),
+    ],
+)
+def test_what_is_not_confirmed_is_said(last: CaseComparison | None, said: str) -> None:
+    lines = bisect.conclusion(search(last))
+    assert lines[:2] == [ENDS, RANGE]
+    assert said in lines[2]
+
+
+def test_neighbours_are_told_as_such() -> None:
+    found = ends(make_compared(*SLOWER))
+    found.search = found.search.told("8.4.186", Side.GOOD)
+    assert "It became slower with 8.4.190: 8.4.186, the release before, is good." in bisect.conclusion(found)
+
+
+def test_a_search_that_ended_early() -> None:
+    found = ends(make_compared(*SLOWER))
+    assert bisect.conclusion(found)[1] == (
+        "The search ended early: 8.4.185 is good and 8.4.190 is bad, and 1 release between them was not probed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (ends(), "The ends were not compared: no pair was measured."),
+        (ends(make_compared(trouble="base: it died.")), "The ends were not compared: base: it died."),
+        (ends(lost()), "8.4.190 cannot be compared with 8.4.185, and a search goes by speed: head cannot run"),
+        (ends(make_compared(*SAME)), "8.4.190 is not slower than 8.4.185: it takes as long (−0.5 to +0.5 %), so there"),
+        (ends(make_compared([-0.05] * 4, [-0.05] * 8)), "8.4.190 is faster than 8.4.185, not slower: it takes 4.9 %"),
+        (ends(make_compared(*UNSURE)), "Whether 8.4.190 is slower than 8.4.185 is not decided: it takes as long"),
+    ],
+)
+def test_where_there_is_nothing_to_look_for(found: Bisection, said: str) -> None:
+    assert bisect.conclusion(found)[0].startswith(said)
+    assert "\n\n" in bisect.told(found)
+    assert json.loads(bisect.as_json(found))["first_bad"] is None
+
+
+def test_the_lines_of_a_search() -> None:
+    lines = bisect.told(search(make_compared(*SLOWER))).splitlines()
+    assert lines[:2] == ["ultralytics 8.4.185 (good) to 8.4.190 (bad), 4 releases between", "against 8.4.185"]
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines[2:6]]
+    assert rows == [
+        ["8.4.190", "bad", "slower", "takes 5.1 % longer (5.0 to 5.2 %)", "12 pairs", "2 min 24 s"],
+        ["8.4.188", "bad", "slower", "takes 5.1 % longer (5.0 to 5.2 %)", "12 pairs", "2 min 24 s"],
+        ["8.4.186", "good", "inconclusive", "takes as long (−76.3 to +322.0 %)", "2 pairs", "24.0 s"],
+        ["8.4.187", "broken"],
+    ]
+    assert lines[6] == "8.4.187: It cannot be built: no space"
+
+
+def test_a_probe_in_one_line() -> None:
+    assert [bisect.brief(probe) for probe in search(None).probes] == [
+        "8.4.188 is bad: it takes 5.1 % longer (5.0 to 5.2 %)",
+        "8.4.186 is good: it takes as long (−76.3 to +322.0 %); that is not decided, and it is put on the nearer side",
+        "8.4.187 is skipped: It cannot be built: no space",
+    ]
+
+
+def test_json_tells_the_search_and_every_comparison() -> None:
+    content = json.loads(bisect.as_json(search(make_compared(*SLOWER))))
+    assert (content["verdict"], content["exit_code"]) == ("found", 1)
+    assert (content["last_good"], content["between"], content["first_bad"]) == ("8.4.186", ["8.4.187"], "8.4.188")
+    assert [(one["release"], one["side"], one["close"]) for one in content["probes"]] == [
+        ("8.4.188", "bad", False),
+        ("8.4.186", "good", True),
+        ("8.4.187", "broken", False),
+    ]
+    assert content["probes"][2]["reason"] and content["probes"][2]["comparison"] is None
+    assert content["ends"]["verdict"] == content["last"]["verdict"] == "slower"
+
+
+def test_markdown_says_the_same() -> None:
+    text = bisect.markdown(search(make_compared(*SLOWER)))
+    assert text.startswith("### ultralytics 8.4.185 (good) to 8.4.190 (bad), 4 releases between\n\n**found**: ")
+    assert "- 8.4.187 is skipped" in text and "ultralytics==8.4.185 → ultralytics==8.4.188" in text
+    assert "### " in bisect.markdown(ends())
+
+
+def test_hostile_text_is_text() -> None:
+    found = search(make_compared(*SLOWER))
+    probe = found.probes[2]
+    found.probes = [*found.probes[:2], type(probe)(release="8.4.187", side=Side.BROKEN, reason=HOSTILE)]
+    text = bisect.told(found)
+    assert all(line.isprintable() for line in text.splitlines())
+    summary = bisect.markdown(found)
+    assert "<script>" not in summary and "@octocat" not in summary

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import re
+
+from bench.compare.findings import evaluate
+from bench.report.comparisons.regress.markdown import markdown
+from bench.report.tables import escaped
+from tests.builders import make_compared, make_comparison
+from tests.report.comparisons.comparisons import HOSTILE, PACKAGES, eventful, hostile
+
+
+def table(text: str, heading: str) -> list[list[str]]:
+    """Cells of the table that has this heading among its columns."""
+    lines = text.splitlines()
+    start = next(n for n, one in enumerate(lines) if one.startswith("|") and heading in one)
+    rows = []
+    for one in lines[start:]:
+        if not one.startswith("|"):
+            break
+        rows.append([part.strip() for part in re.split(r"(?<!\\)\|", one)[1:-1]])
+    return rows
+
+
+def test_the_verdict_is_in_bold_at_the_top() -> None:
+    text = markdown(evaluate(eventful()), PACKAGES)
+    first, _, second = text.splitlines()[:3]
+    assert first == "### torch==2.14.1 → torch==2.15.0"
+    assert second.startswith("**slower**: What runs is not the same: optimizer SGD → MuSGD and mosaic 1 → 0.")
+
+
+def test_a_row_a_case() -> None:
+    rows = table(markdown(evaluate(eventful()), PACKAGES), "Verdict")
+    assert rows[0] == ["Case", "Verdict", "Time", "Interval", "Pairs", "Base", "Head", "Peak memory"]
+    assert rows[2][:5] == ["train-yolov8n-cpu-fp32-b4-i160", "**slower**", "+5.0 %", "+4.8 to +5.1 %", "4 + 8 pairs"]
+    assert rows[2][5] == "250 ms a step<br>64.0 images/s"
+    assert [row[1] for row in rows[2:]] == ["**slower**", "**faster**", "same", "inconclusive", "inconclusive"]
+    assert rows[5][7] == "640 MiB → 720 MiB, +12.5 % (more)"
+
+
+def test_settings_one_sided_cases_and_parts_are_there() -> None:
+    text = markdown(evaluate(eventful()), PACKAGES)
+    assert ["mosaic", "1", "0", "train-yolov8n-cpu-fp32-b4-i160"] in table(text, "Setting")
+    [_, _, first, second] = table(text, "How it stands")
+    assert first[1] == "base alone can run it" and first[3].startswith("out of memory: Out of memory:")
+    assert second[1:] == ["head alone can run it", "unsupported: No.", "runs"]
+    assert text.count("<summary>Where the time went: ") == 2
+    assert text.count("<details>") == text.count("</details>") == 4
+    assert f"- Packages: {PACKAGES}" in text
+
+
+def test_recorded_text_makes_neither_html_nor_markdown_and_calls_nobody() -> None:
+    text = markdown(evaluate(hostile()), HOSTILE)
+    rest = re.sub(r"</?(details|summary)>|<br>", "", text)
+    assert "<" not in rest and "\x1b" not in rest
+    assert not re.search(r"(?<!\\)(!\[|\]\()", text)
+    assert "@octocat" not in text and "`code`" not in text
+    assert "\\*\\*bold\\*\\*" in text
+    assert len({len(row) for row in table(text, "Verdict")}) == 1
+    assert len({len(row) for row in table(text, "Setting")}) == 1
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    for text in ("torch==2.14.1 → torch==2.15.0", "calibrated 2026-11-20", "+4.8 to +5.1 %", "a, b; c: d (e)."):
+        assert escaped(text) == text
+
+
+def test_without_a_pair_there_is_no_table_of_cases() -> None:
+    text = markdown(evaluate(make_comparison([make_compared()])), PACKAGES)
+    assert "**nothing measured**: No pair was measured" in text
+    assert "| Verdict" not in text and "no pair was measured" in text
+    assert "nan" not in text and "None" not in text

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.compare.findings import evaluate
+from bench.compare.verdict import Estimate
+from bench.records.comparison import SideOutcome
+from bench.records.outcome import Outcome, Status
+from bench.report.comparisons.regress import words
+from bench.report.comparisons.regress.text import line, told
+from tests.builders import make_compared, make_comparison, make_pairs, make_side
+from tests.report.comparisons.comparisons import PACKAGES, eventful, hostile
+
+FULL = SideOutcome(outcome=Outcome(Status.OUT_OF_MEMORY, "Tried to allocate 9 GiB."))
+
+
+def lines(*cases: object, **changes: object) -> list[str]:
+    return told(evaluate(make_comparison(cases, **changes)), PACKAGES).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        (Estimate(0.0478, 0.0076, 8), "takes 4.9 % longer (4.1 to 5.7 %)"),
+        (Estimate(-0.0325, 0.0071, 8), "takes 3.2 % less time (2.5 to 3.9 %)"),
+        (Estimate(0.02, 0.03, 12), "takes 2.0 % longer (−1.0 to +5.1 %)"),
+        (Estimate(-0.02, 0.03, 12), "takes 2.0 % less time (−4.9 to +1.0 %)"),
+        (Estimate(0.0001, 0.002, 4), "takes as long (−0.2 to +0.2 %)"),
+        (Estimate(0.05, float("inf"), 1), "takes 5.1 % longer (one pair tells no interval)"),
+        (Estimate(2.5, 5.0, 2), "takes over 1,000 % longer (−91.8 to +over 1,000 %)"),
+    ],
+)
+def test_a_change_in_words(seen: Estimate, text: str) -> None:
+    assert words.takes(seen) == text
+
+
+def test_a_case_is_one_line() -> None:
+    found = evaluate(eventful())
+    assert line(found.findings[0]) == (
+        "train-yolov8n-cpu-fp32-b4-i160  slower        head takes 5.0 % longer (4.8 to 5.1 %)"
+        "          4 + 8 pairs   2 min 24 s"
+    )
+    assert line(found.findings[4], 40).split("  ")[-1] == "base alone can run it"
+
+
+def test_settings_are_told_before_speed_and_the_conclusion_comes_last() -> None:
+    text = told(evaluate(eventful()), PACKAGES)
+    order = [
+        "torch==2.14.1 → torch==2.15.0",
+        PACKAGES,
+        "3.0 % (calibrated 2026-11-20); peak memory 5.0 %",
+        "settings that differ",
+        "optimizer SGD → MuSGD",
+        "mosaic 1 → 0",
+        "slower ",
+        "\nWhat runs is not the same: optimizer SGD → MuSGD and mosaic 1 → 0.\nHead is slower in "
+        "train-yolov8n-cpu-fp32-b4-i160: it takes 5.0 % longer (4.8 to 5.1 %).",
+        "\nHead cannot run train-yolov8n-cpu-fp32-b128-i160 (out of memory).",
+        "\nNot decided: train-yolov8n-cpu-fp32-b64-i160 and predict-yolov8n-cpu-fp32-b16-i160.",
+    ]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_other() -> None:
+    text = told(evaluate(eventful()), PACKAGES).splitlines()
+    start = next(number for number, one in enumerate(text) if one.startswith("train-yolov8n-cpu-fp32-b4-"))
+    beneath = []
+    for one in text[start + 1 :]:
+        if not one.startswith(" "):
+            break
+        beneath.append(one.split())
+    assert [row[0] for row in beneath] == [
+        "base:",
+        "head:",
+        "backward",
+        "forward",
+        "optimizer",
+        "rest",
+        "data",
+        "preprocess",
+    ]
+    assert beneath[2][1:8] == ["100.00", "ms", "→", "104.98", "ms", "+4.98", "ms"]
+    plain = lines(make_compared([0.001, -0.001, 0.002, -0.002]))
+    assert not any("forward" in one for one in plain)
+
+
+def test_memory_is_told_where_it_is_not_the_same() -> None:
+    text = told(evaluate(eventful()), PACKAGES)
+    assert text.count("    peak memory: ") == 1
+    assert "    peak memory: more: 640 MiB → 720 MiB, +12.5 % (alike in all pairs)" in text
+    assert "It needs more memory: +12.5 % in train-yolov8n-cpu-fp32-b64-i160." in text
+
+
+def test_what_is_open_says_what_would_close_it() -> None:
+    logs = [0.03, -0.01, 0.05, -0.02, 0.04, 0.0, 0.03, -0.01, 0.05, 0.02, -0.02, 0.04]
+    text = lines(make_compared(logs))
+    assert text[-1].startswith("It is not decided: head takes 1.7 % longer (")
+    assert text[-1].endswith(" %.") and "it would be the same at a margin of" in text[-1]
+
+
+def test_no_pair_at_all() -> None:
+    text = lines(make_compared())
+    assert any(one.endswith("no pair was measured") for one in text)
+    assert text[-1] == "No pair was measured: nothing is said of speed."
+    assert lines()[-1] == text[-1]
+
+
+def test_one_pair() -> None:
+    text = lines(make_compared([0.05]))
+    assert any("head takes 5.1 % longer (one pair tells no interval)" in one for one in text)
+    assert "inf" not in "\n".join(text) and "nan" not in "\n".join(text)
+
+
+def test_one_sided_only() -> None:
+    text = lines(make_compared(base=SideOutcome(), head=FULL))
+    assert text[-2:] == [
+        "No pair was measured: nothing is said of speed.",
+        "Head cannot run train-yolov8n-cpu-fp32-b16-i160 (out of memory).",
+    ]
+    assert "    head: out of memory: Tried to allocate 9 GiB." in text and "    base: runs" in text
+
+
+def test_a_thing_against_itself() -> None:
+    calm = [0.001, -0.001, 0.002, -0.002]
+    text = lines(make_compared(calm), head=make_side())
+    assert text[0] == "torch==2.14.1 against itself"
+    assert text[-1] == "Both sides are the same thing. No difference of 3.0 % or more was found."
+    text = lines(make_compared([0.1, 0.11, 0.1, 0.11], [0.1, 0.11] * 4), head=make_side())
+    assert "Both sides are the same thing. A difference was found all the same: a false alarm." in text[-1]
+
+
+def test_several_slower_cases_are_a_range() -> None:
+    cases = [
+        make_compared([m, m + 0.002] * 2, [m, m + 0.002] * 4, batch=b) for b, m in ((4, 0.05), (8, 0.1), (16, 0.07))
+    ]
+    text = lines(*cases)
+    assert text[-1].startswith("Head is slower in 3 of 3 cases: it takes 5.2 to 10.6 % longer.")
+    assert any(one.startswith("all cases together: slower: head takes 7.7 % longer (") for one in text)
+
+
+def test_what_was_recorded_cannot_steer_the_terminal() -> None:
+    text = told(evaluate(hostile()), "torch \x1b[2J\x07")
+    assert "\x1b" not in text and "\x07" not in text
+    assert all(one.isprintable() for one in text.splitlines())
+    assert "\x1b" not in line(evaluate(hostile()).findings[0])
+
+
+def test_order_and_redone_pairs_are_told() -> None:
+    text = told(evaluate(eventful()), PACKAGES)
+    assert "head was started first in 14 of 41 pairs" in text
+    assert "begun anew, 2 times in all. Disturbed to the end, and counted all the same: 1 of 41 pairs." in text
+
+
+@pytest.mark.parametrize(
+    ("how", "turn", "figure"),
+    [
+        ({}, "runs some steps while", words.MEANS),
+        ({"turn": 1}, "runs some steps while", words.STEPS_BESIDE),
+        ({"turn": 1, "within": True}, "runs a few layers of the model while", words.STEPS_BESIDE),
+    ],
+)
+def test_how_turns_were_taken_is_told(how: dict[str, object], turn: str, figure: str) -> None:
+    pairs = make_pairs([0.001, -0.001] * 2, **how)
+    text = words.method(evaluate(make_comparison([make_compared(pairs=pairs)])))[0]
+    assert turn in text and figure in text

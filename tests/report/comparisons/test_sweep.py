@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.compare.findings import Standing
+from bench.compare.sweep import Entry, Point, Series, Sweep
+from bench.compare.verdict import Estimate, Verdict
+from bench.errors import UsageError
+from bench.records.comparison import SideOutcome
+from bench.records.outcome import Outcome, Status
+from bench.report.comparisons.sweep import plots, words
+from bench.report.comparisons.sweep.data import as_json
+from bench.report.comparisons.sweep.markdown import markdown
+from bench.report.comparisons.sweep.page import html, write
+from bench.report.comparisons.sweep.text import told
+from bench.report.plots import style
+from tests.builders import make_case, make_compared
+from tests.report.comparisons.comparisons import HOSTILE
+from tests.report.rows import SAME, SLOWER, UNSURE, against, eventful, flipped, hostile, lost, row
+from tests.report.test_page import Reader
+
+CASE = "train-yolov8n-cpu-fp32-b4-i160"
+
+
+def newest(*cases: object) -> Sweep:
+    """A row of two."""
+    return row(Entry(release="8.4.190", found=against(*cases)))  # type: ignore[arg-type]
+
+
+# words
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        (newest(make_compared(*SAME)), ["8.4.190 is as fast as 8.4.185: any difference is below 3.0 %."]),
+        (
+            newest(make_compared(*SLOWER)),
+            [
+                "Ultralytics is slower since 8.4.190, the last of these releases: against 8.4.185, 8.4.190 takes 5.1 % "
+                "longer (5.0 to 5.2 %)."
+            ],
+        ),
+        (
+            newest(make_compared(*UNSURE)),
+            ["Whether 8.4.190 is slower than 8.4.185 is not decided: it takes as long (−76.3 to +322.0 %)."],
+        ),
+        (newest(lost()), ["No release was compared: nothing is said of speed."]),
+        (row(), ["No release was compared: nothing is said of speed."]),
+    ],
+)
+def test_a_row_in_plain_words(found: Sweep, lines: list[str]) -> None:
+    assert words.conclusion(found) == lines
+
+
+def test_settings_come_before_speed_and_what_is_not_known_is_said() -> None:
+    assert words.conclusion(eventful()) == [
+        "What runs is not the same in 8.4.190 as in 8.4.185: optimizer SGD → MuSGD.",
+        "Ultralytics is slower since 8.4.190, the last of these releases: against 8.4.185, 8.4.190 takes 5.1 % longer "
+        "(5.0 to 5.2 %). Of 8.4.187, 8.4.188 and 8.4.189 right before it nothing is decided: it may have begun there.",
+    ]
+
+
+def test_what_was_slower_in_between_is_told() -> None:
+    found = row(
+        Entry(release="8.4.186", found=against(make_compared(*SLOWER))),
+        Entry(release="8.4.187", found=against(make_compared(*SAME))),
+    )
+    assert words.conclusion(found) == [
+        "8.4.187 is as fast as 8.4.185: any difference is below 3.0 %.",
+        "Before that, of the time per step: 8.4.186 slower (+5.1 %).",
+    ]
+
+
+def test_a_newest_release_that_cannot_run_is_told_first() -> None:
+    found = row(
+        Entry(release="8.4.189", found=against(make_compared(*SLOWER, batch=4))),
+        Entry(release="8.4.190", found=against(lost())),
+    )
+    first, second = words.conclusion(found)
+    assert first == f"8.4.190, the newest: it cannot run {CASE} (out of memory: No room)."
+    assert second.startswith("Ultralytics is slower since 8.4.189")
+
+
+def test_slower_only_together_is_told_so() -> None:
+    cases = [make_compared([0.029, 0.031, 0.03, 0.031] * 3, batch=batch) for batch in (4, 8)]
+    [line] = words.conclusion(newest(*cases))
+    assert line.endswith("over all cases together.")
+
+
+def test_of_several_cases_each_is_named() -> None:
+    found = newest(flipped(), make_compared(*SLOWER, batch=8), make_compared(*SAME, batch=2))
+    assert "takes 5.1 % longer (5.0 to 5.2 %) in train-yolov8n-cpu-fp32-b4-i160 and takes 5.1 %" in told(found)
+
+
+def test_the_notes_of_a_release() -> None:
+    entries = eventful().entries
+    assert [words.notes(entry, eventful()) for entry in entries[:2]] == [[], []]
+    assert words.notes(entries[2], eventful()) == ["The environment of 8.4.187 cannot be built: no space"]
+    assert words.notes(entries[4], eventful()) == [f"it cannot run {CASE} (out of memory: No room)"]
+    assert words.notes(entries[5], eventful()) == [
+        "what runs is not the same: optimizer SGD → MuSGD",
+        "most of it in backward (+5.10 ms a step, 40 % of the change)",
+    ]
+
+
+def test_a_release_in_one_line() -> None:
+    assert [words.brief(entry) for entry in eventful().others] == [
+        "8.4.186 is same: it takes as long (−0.5 to +0.5 %)",
+        "8.4.187 is not compared: The environment of 8.4.187 cannot be built: no space",
+        "8.4.188 is not decided: it takes as long (−76.3 to +322.0 %)",
+        f"8.4.189 is not compared: it cannot run {CASE} (out of memory: No room)",
+        "8.4.190 is slower: it takes 5.1 % longer (5.0 to 5.2 %)",
+    ]
+
+
+# text, Markdown, JSON
+
+
+def test_the_lines_of_a_row() -> None:
+    lines = told(eventful()).splitlines()
+    start = lines.index(CASE)
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines[start + 1 : start + 7]]
+    assert [one[:2] for one in rows] == [
+        ["8.4.185", "first"],
+        ["8.4.186", "same"],
+        ["8.4.187", "not compared"],
+        ["8.4.188", "inconclusive"],
+        ["8.4.189", "cannot run"],
+        ["8.4.190", "slower"],
+    ]
+    assert rows[0][2:] == ["64.0 images/s", "18 pairs"]
+    assert rows[5][2:] == ["takes 5.1 % longer (5.0 to 5.2 %)", "60.9 images/s", "(60.8 to 60.9)", "4 + 8 pairs"]
+    assert any(line.split() == ["Held", "torch==2.15.0,", "torchvision==0.30.0"] for line in lines)
+    assert lines[-1] == words.conclusion(eventful())[-1]
+
+
+def test_several_cases_have_a_line_for_all_of_them() -> None:
+    text = told(newest(flipped(), make_compared(*SLOWER, batch=8)))
+    assert "all cases together\n  8.4.190  slower  takes 5.1 % longer" in text
+
+
+def test_hostile_text_steers_no_terminal() -> None:
+    text = told(hostile())
+    assert "\x1b" not in text and all(line.isprintable() for line in text.splitlines())
+
+
+def test_markdown_says_the_same() -> None:
+    text = markdown(eventful())
+    assert text.startswith("### ultralytics 8.4.185 to 8.4.190\n\n**slower**: What runs is not the same")
+    assert "| 8.4.190 " in text and "**slower**" in text and "+5.1 %" in text
+    assert "- 8.4.187: The environment of 8.4.187 cannot be built: no space" in text
+    assert "![" not in text
+
+
+def test_hostile_markdown_makes_no_markup() -> None:
+    text = markdown(hostile(), tuple(plots.draw(hostile())))
+    assert "<script>" not in text and "@octocat" not in text and "![x](http" not in text
+
+
+def test_json_holds_every_comparison_and_the_plot() -> None:
+    content = json.loads(as_json(eventful()))
+    assert [one["verdict"] for one in content["releases"]] == [
+        None,
+        "same",
+        "not_compared",
+        "inconclusive",
+        "cannot_run",
+        "slower",
+    ]
+    assert (content["first"], content["since"], content["exit_code"]) == ("8.4.185", "8.4.190", 1)
+    assert content["releases"][5]["comparison"]["cases"][0]["ratio"] == pytest.approx(math.exp(0.04975))
+    [throughput] = content["throughput"]
+    assert throughput["first"] == {"images_per_second": pytest.approx(64.0), "pairs": 18}
+    assert throughput["releases"][1]["images_per_second"] is None
+    last = throughput["releases"][4]
+    assert last["images_per_second_low"] < last["images_per_second"] < last["images_per_second_high"]
+    assert json.loads(as_json(row()))["exit_code"] == 4
+
+
+# plot
+
+
+def series(*points: Point) -> Series:
+    return Series(make_case(), 50.0, 8, points)
+
+
+def test_the_plot_has_every_release_and_its_data() -> None:
+    [plot] = plots.draw(eventful())
+    assert plot.key == "throughput" and "currentColor" in plot.svg
+    assert [one[:2] for one in plot.rows] == [
+        ("8.4.185", "first"),
+        ("8.4.186", "same"),
+        ("8.4.187", "not compared"),
+        ("8.4.188", "inconclusive"),
+        ("8.4.189", "cannot run"),
+        ("8.4.190", "slower"),
+    ]
+    assert "its own level: the geometric mean over its 18 pairs" in plot.caption
+    assert "carries no bar" in plot.caption and "A cross stands for a release without a figure." in plot.caption
+    assert "8.4.190 " in plot.alt and plot.alt.endswith(".")
+
+
+def test_nothing_measured_is_nothing_drawn() -> None:
+    assert plots.draw(row()) == plots.draw(newest(lost())) == []
+
+
+def test_a_drawing_is_the_same_bytes_twice() -> None:
+    first, second = (plots.draw(eventful())[0] for _ in range(2))
+    assert (first.svg, first.png) == (second.svg, second.png)
+
+
+def test_all_figures_and_the_margin_are_within_the_axis() -> None:
+    drawn = series(
+        Point(release="1", verdict=Verdict.SLOWER, estimate=Estimate(0.3, 0.01, 8), rate=37.0, low=36.7, high=37.4),
+        Point(release="2", verdict=Verdict.INCONCLUSIVE, estimate=Estimate(0.0, 9.0, 2), rate=50.0, low=0.01, high=4e5),
+        Point(release="3", verdict=Verdict.INCONCLUSIVE, estimate=Estimate(-0.01, math.inf, 1), rate=50.5),
+        Point(release="4"),
+    )
+    with style.styled():
+        axes = plots.figure(drawn, eventful()).axes[0]
+    low, high = axes.get_ylim()
+    assert 15 < low < 37.0 and 51.5 < high < 120, "an interval out of all proportion is cut"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["8.4.185", "1", "2", "3", "4"]
+
+
+def test_marks_tell_verdicts_apart_and_point_where_throughput_went() -> None:
+    points = [
+        Point(release=one, verdict=one, estimate=Estimate(0.0, 0.01, 4), rate=50.0, low=49.0, high=51.0)
+        for one in Verdict
+    ]
+    with style.styled():
+        axes = plots.figure(series(*points), eventful()).axes[0]
+    marks = [(line.get_color(), line.get_marker()) for line in axes.get_lines() if line.get_marker() in set("v^os")]
+    assert len({colour for colour, _ in marks}) == len({marker for _, marker in marks}) == 4
+    assert [marker for _, marker in marks[:2]] == ["v", "^"], "slower points down, faster up"
+
+
+@pytest.mark.parametrize("count", [2, 7, 8, 28, 90])
+def test_versions_have_room(count: int) -> None:
+    points = [
+        Point(release=f"8.4.{n}", verdict=Verdict.SAME, estimate=Estimate(0.0, 0.01, 4), rate=50.0, low=49.0, high=51.0)
+        for n in range(1, count)
+    ]
+    with style.styled():
+        figure = plots.figure(series(*points), eventful())
+        figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_xticklabels()]
+    assert figure.axes[0].get_xticklabels()[-1].get_text() == f"8.4.{count - 1}"
+    assert len(boxes) <= plots.MOST
+    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
+
+
+# page
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("sweep") / "new" / "folder"
+    assert write(eventful(), output) == output / "index.html"
+    return output
+
+
+def test_all_files_are_there_and_nothing_else(folder: Path) -> None:
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert names == {"index.html", "sweep.md", "plots/throughput.svg", "plots/throughput.png"}
+    assert "](plots/throughput.png)" in (folder / "sweep.md").read_text()
+
+
+def test_the_page_needs_no_other_file_and_no_script(folder: Path) -> None:
+    page = (folder / "index.html").read_text()
+    seen = Reader(page)
+    assert seen.open == [] and seen.tags.count("svg") == 1
+    assert not {"script", "link", "iframe", "img", "object"} & set(seen.tags)
+    assert all(address.startswith("#") for address in seen.addresses)
+    assert not re.search(r"@import|url\((?!#)", page)
+    assert len(seen.ids) == len(set(seen.ids))
+
+
+def test_the_page_says_what_it_must_in_order(folder: Path) -> None:
+    page = (folder / "index.html").read_text()
+    order = [
+        "ultralytics 8.4.185 to 8.4.190</h2>",
+        '<span class="verdict is-slower">Slower.</span> What runs is not the same',
+        "Ultralytics is slower since 8.4.190",
+        "Throughput over releases</h3>",
+        "carries no bar",
+        "Releases</h3>",
+        "first",
+        "inconclusive",
+        "+5.1 %",
+        "What else to know",
+        "cannot be built: no space",
+        "What was compared",
+        "torch==2.15.0, torchvision==0.30.0",
+        "3.0 % (calibrated 2026-11-20)",
+        "How it was judged",
+        "Every comparison with all of its steps",
+    ]
+    place = 0
+    for text in order:
+        place = page.index(text, place)
+    assert not re.search(r">\s*(nan|inf|None|NaT)\s*<", page)
+
+
+@pytest.mark.filterwarnings("error")
+def test_hostile_text_is_text(tmp_path: Path) -> None:
+    page = write(hostile(), tmp_path).read_text()
+    assert "<script>" not in page and "&lt;script&gt;" in page
+    assert Reader(page).open == []
+    assert "<script>" not in (tmp_path / "sweep.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (row(), "No release was compared"),
+        (row(base="", entries=(Entry(release="1", reason="No."), Entry(release="2", reason="No."))), "Not compared."),
+        (newest(make_compared([0.05])), "one pair tells no interval"),
+        (newest(make_compared(trouble="base: it died")), "base: it died"),
+        (newest(flipped(), lost()), "out of memory: No room"),
+    ],
+)
+def test_whatever_there_is_has_a_page(found: Sweep, said: str) -> None:
+    page = html(found, ())
+    assert said in page and Reader(page).open == []
+    assert not re.search(r">\s*(nan|inf|None)\b", page)
+    assert said in f"{told(found)} Not compared."
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UsageError, match="cannot be written to"):
+        write(eventful(), tmp_path / "taken")
+
+
+def test_what_only_the_first_release_cannot_run_is_told_so() -> None:
+    won = make_compared(base=SideOutcome(outcome=Outcome(Status.FAILED, HOSTILE)), head=SideOutcome(), batch=8)
+    found = newest(make_compared(*SAME), won)
+    assert found.newest.found and found.newest.found.standing(Standing.HEAD_ONLY)
+    assert "the first release cannot run train-yolov8n-cpu-fp32-b8-i160" in told(found)

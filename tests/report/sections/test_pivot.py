@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from bench.analysis.table import frame, newest_rows
+from bench.records.record import Phase, Record
+from bench.report.sections.pivot import Pivot, pivots
+from tests.builders import make_record
+from tests.report.conftest import SPARED, timed
+
+
+def of(records: list[Record]) -> list[Pivot]:
+    return pivots(newest_rows(frame(records, 1000)), records, 1000)
+
+
+def test_a_table_for_each_mode_that_has_a_figure(records: list[Record]) -> None:
+    assert [table.mode for table in of(records)] == ["train", "predict"]
+    assert of(records[2:6]) == []
+
+
+def test_the_best_of_a_row_is_marked_and_only_it(records: list[Record]) -> None:
+    row = of(records)[0].rows[0]
+    assert [cell.best for cell in row.cells] == [False, True, False, False]
+    assert row.cells[1].time == "40.0 s"
+    assert row.cells[1].rate == "25.0 images/s"
+    assert row.cells[1].spread.startswith("± ")
+    assert "40.0 s ★" in of(records)[0].markdown()
+
+
+def test_a_row_with_one_figure_has_no_best(records: list[Record]) -> None:
+    predict = of(records)[1]
+    assert [cell.best for cell in predict.rows[0].cells] == [False]
+    assert not predict.marked
+
+
+def test_a_precision_without_figures_takes_one_column(records: list[Record]) -> None:
+    train = of(records)[0]
+    assert train.groups == (("cpu · amp off", 3), ("cpu · amp on", 1))
+    assert train.batches == ("batch 4", "batch 16", "batch 64", "any batch")
+
+
+def test_a_cell_without_a_figure_says_why(records: list[Record]) -> None:
+    train = of(records)[0]
+    full, spared = train.rows[0].cells[2:]
+    assert (full.status, full.time) == ("out of memory", "")
+    assert train.notes[full.notes[0] - 1].reason == "Out of memory: tried to allocate 9 GiB."
+    assert spared.status == "substituted"
+    assert [train.notes[note - 1].reason for note in spared.notes] == [SPARED]
+    assert train.rows[1].cells[0].broken
+
+
+def test_a_cell_that_nobody_asked_for_is_empty(records: list[Record]) -> None:
+    cell = of(records)[0].rows[1].cells[1]
+    assert not cell.time and not cell.status
+    assert of(records)[0].gaps
+
+
+def test_the_forward_pass_is_told_apart_where_it_was_timed() -> None:
+    forward = {"forward": Phase(seconds=[0.1], how="calls of the window")}
+    told = timed(80.0, 16, mode="predict", phases=forward)
+    training, prediction = of([told, timed(20.0, 16)])
+    assert prediction.rows[0].cells[0].forward == "forward 160 images/s"
+    assert training.rows[0].cells[0].forward == ""
+    assert (training.forward, prediction.forward) == (False, True)
+
+
+def test_too_few_steps_leave_no_interval() -> None:
+    from tests.builders import make_steps
+
+    table = of([make_record(steps=make_steps([0.5, 0.5]))])[0]
+    assert table.rows[0].cells[0].spread == ""
+    assert "too few steps" in table.rows[0].cells[0].exact
+
+
+def test_who_points_at_a_cell_sees_which_kind_of_interval_it_has() -> None:
+    several = [timed(rate, 4, process=number) for number, rate in enumerate((20.0, 20.4, 19.8), 1)]
+    between, within = of([*several, timed(25.0, 16)])[0].rows[0].cells
+    assert between.exact.startswith("95 % interval between 3 processes: 48.0 s to 51.8 s; 19.3 to 20.8 images/s")
+    assert within.exact.startswith("95 % interval within one process: ")
+
+
+def test_the_newest_of_a_case_is_shown() -> None:
+    old, new = timed(20.0, 4), timed(30.0, 4, run="later", started="2026-12-01T00:00:00+00:00")
+    assert of([new, old])[0].rows[0].cells[0].rate == "30.0 images/s"
+
+
+def test_devices_and_sizes_are_ordered() -> None:
+    table = of([timed(9.0, 4, imgsz=320), timed(9.0, 4), timed(9.0, 4, device="mps"), timed(9.0, 4, device="1")])[0]
+    assert [group for group, _ in table.groups] == ["cuda:1 · amp off", "mps · amp off", "cpu · amp off"]
+    assert [(row.imgsz, row.span) for row in table.rows] == [(160, 2), (320, 0)]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.worker.interpreter.info import facts, names_in, release, version_of, why_unusable
+
+ROOT = Path(__file__).resolve().parents[3]
+ENTRY = ROOT / "bench" / "worker" / "entry.py"
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"),
+    [
+        ("2.15.0", (2, 15, 0)),
+        ("2.15.0+cu132", (2, 15, 0)),
+        ("2.16.0.dev20261101+cpu", (2, 16, 0)),
+        ("2.6.0a0+git1234", (2, 6)),
+        ("2.16.dev3.5", (2, 16)),
+        ("8.3", (8, 3)),
+        ("8.3.230.post1", (8, 3, 230)),
+        ("", ()),
+        ("main", ()),
+    ],
+)
+def test_release(version: str, numbers: tuple[int, ...]) -> None:
+    assert release(version) == numbers
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [
+        {"ultralytics": "8.3.230", "torch": "2.6"},
+        {"ultralytics": "8.4.100", "torch": "2.14.1+cu132"},
+        {"ultralytics": "9.0", "torch": "10.0"},
+    ],
+)
+def test_usable(versions: dict[str, str | None]) -> None:
+    assert why_unusable(versions) == ""
+
+
+@pytest.mark.parametrize(
+    ("versions", "reason"),
+    [
+        (
+            {"ultralytics": "8.3.229", "torch": "2.14.1"},
+            "ultralytics 8.3.229 is older than 8.3.230, the oldest that can be measured: upgrade it.",
+        ),
+        (
+            {"ultralytics": "8.3.99", "torch": "2.14.1"},
+            "ultralytics 8.3.99 is older than 8.3.230, the oldest that can be measured: upgrade it.",
+        ),
+        (
+            {"ultralytics": "8.4.100", "torch": "2.5.1+cu124"},
+            "torch 2.5.1+cu124 is older than 2.6, the oldest that can be measured: upgrade it.",
+        ),
+        (
+            {"torch": "2.14.1"},
+            f"ultralytics is not installed for {sys.executable}: install ultralytics>=8.3.230 there.",
+        ),
+        (
+            {"ultralytics": "8.4.100", "torch": None},
+            f"torch is not installed for {sys.executable}: install torch>=2.6 there.",
+        ),
+        (
+            {"ultralytics": "main", "torch": "2.14.1"},
+            "ultralytics states 'main' as its version, which is no number: ultralytics>=8.3.230 can be measured.",
+        ),
+    ],
+)
+def test_missing_or_too_old(versions: dict[str, str | None], reason: str) -> None:
+    assert why_unusable(versions) == reason
+
+
+def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.worker.interpreter.info.OLDEST", (99, 0))
+    told = why_unusable({"ultralytics": "8.4.100", "torch": "2.14.1"})
+    assert told.startswith("Python ") and told.endswith(
+        "is older than 99.0, the oldest that can be measured: use another."
+    )
+
+
+def test_a_distribution_that_is_not_there() -> None:
+    assert version_of("no-such-distribution-anywhere") is None
+    assert version_of("pytest") == pytest.__version__
+
+
+def test_names_in_a_folder(tmp_path: Path) -> None:
+    for name in ("v8/yolov8.yaml", "11/yolo11-seg.yaml", "11/notes.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert names_in(tmp_path, "*/*.yaml") == ["yolo11-seg", "yolov8"]
+    assert names_in(tmp_path / "none", "*.yaml") == []
+
+
+def test_facts_of_this_interpreter() -> None:
+    found = facts()
+    assert found["python"] == platform.python_version()
+    assert found["executable"] == sys.executable
+    assert {"yolov8", "yolo11"} <= set(found["models"])
+    assert {"coco8", "coco"} <= set(found["datasets"])
+    assert found["packages"]["torch"] == version_of("torch")
+
+
+def test_facts_import_neither_torch_nor_ultralytics() -> None:
+    code = (
+        "import json, sys\n"
+        "from bench.worker.interpreter.info import facts\n"
+        "facts()\n"
+        "print(json.dumps(sorted({'torch', 'ultralytics', 'numpy', 'cv2'} & set(sys.modules))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_the_entry_prints_the_facts_wherever_it_is_started(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ENTRY), "facts"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == facts()

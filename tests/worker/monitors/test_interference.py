@@ -1,0 +1,177 @@
+"""The rule: which readings are called disturbed, by the covariates alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.worker.monitors import interference
+from bench.worker.monitors.interference import describe_interference, severity, worth_retrying
+
+CALM: dict[str, Any] = {
+    "wall_seconds": 3.0,
+    "cpu_seconds": 2.99,
+    "involuntary_switches": 4,
+    "processors": 2,
+    "machine_processors": 8,
+    "cpu_wait_share": 0.001,
+    "steal_share": 0.0,
+    "others_share": 0.005,
+    "pressure": {"cpu": 0.0, "memory": 0.0, "io": 0.0},
+    "clock_mhz": 3000.0,
+    "thermal": "nominal",
+    "on_battery": False,
+    "device_clock_mhz": 1980.0,
+    "device_temperature": 60.0,
+    "device_throttle": [],
+    "device_others": 0,
+    "throttled_share": 0.0,
+    "stopped_seconds": 0.0,
+    "suspended_seconds": 0.0,
+}
+
+DISTURBED: list[tuple[dict[str, Any], str, bool]] = [
+    ({"steal_share": 0.032}, "the hypervisor took 3.2 % of the machine's time", True),
+    (
+        {"cpu_wait_share": 0.3, "others_share": 1.274},
+        "a thread waited 30.0 % of the time for a processor; others used 1.27 processors",
+        True,
+    ),
+    ({"pressure": {"memory": 0.05}}, "some task waited 5.0 % of the time for memory", True),
+    ({"device_others": 1}, "1 other process computed on the device", True),
+    ({"device_others": 2}, "2 other processes computed on the device", True),
+    (
+        {"device_throttle": ["power cap", "hardware thermal slowdown", "power brake"]},
+        "the device held its clocks back: hardware thermal slowdown, power brake",
+        False,
+    ),
+    ({"thermal": "heavy"}, "the machine was under thermal pressure: heavy", False),
+    ({"thermal": "sleeping"}, "the machine was under thermal pressure: sleeping", False),
+    ({"on_battery": True}, "the machine ran on its battery", False),
+    ({"throttled_share": 0.8}, "a CPU quota held the process back for 80.0 % of the time", False),
+    ({"throttled_share": 1.6}, "a CPU quota held the process back for 100.0 % of the time", False),
+    ({"stopped_seconds": 2.0}, "the process was stopped for 2.0 s", True),
+    ({"suspended_seconds": 3600.0}, "the machine was suspended for 3600.0 s", True),
+]
+
+
+@pytest.mark.parametrize(("change", "phrase", "mends"), DISTURBED)
+def test_what_disturbs_and_whether_measuring_again_mends_it(change: dict[str, Any], phrase: str, mends: bool) -> None:
+    found = describe_interference({**CALM, **change})
+    assert found == [phrase]
+    assert worth_retrying(found) is mends
+    assert severity({**CALM, **change}) >= 1 > severity(CALM)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"steal_share": 0.01},
+        {"cpu_wait_share": 0.4, "others_share": 0.01},  # it waits for its own data loaders
+        {"cpu_wait_share": 0.01, "others_share": 5.0},  # there are processors enough
+        {"pressure": {"cpu": 0.9, "memory": 0.02, "io": 0.9}},  # it may wait for its own helpers, and for its data
+        {"thermal": "moderate"},
+        {"device_throttle": ["power cap"]},
+        {"wall_seconds": 30.0},  # whatever the time is
+        {"involuntary_switches": 9999, "clock_mhz": 400.0, "device_clock_mhz": 200.0, "device_temperature": 95.0},
+    ],
+)
+def test_what_does_not_disturb(change: dict[str, Any]) -> None:
+    assert describe_interference({**CALM, **change}) == []
+
+
+def test_a_crowd_disturbs_a_case_on_the_cpu_alone() -> None:
+    limit = interference.MAX_OTHER_LOAD * CALM["machine_processors"]  # whatever part of them this process may use
+    crowded = {**CALM, "others_share": limit * 1.05}
+    assert describe_interference(crowded) == []
+    assert describe_interference(crowded, on_cpu=True) == ["others used 0.42 of the machine's 8 processors"]
+    assert worth_retrying(describe_interference(crowded, on_cpu=True))
+    assert severity(crowded, on_cpu=True) == pytest.approx(1.05)
+    assert describe_interference({**CALM, "others_share": limit}, on_cpu=True) == []
+
+
+def test_others_are_measured_by_the_machine_and_not_by_what_this_process_may_use() -> None:
+    """Bound to one processor of 64: three others on the rest are few, and were called 300 % of it."""
+    bound = {**CALM, "processors": 1, "machine_processors": 64}
+    assert describe_interference({**bound, "others_share": 3.0}, on_cpu=True) == []
+    assert describe_interference({**bound, "others_share": 6.4}, on_cpu=True) == [
+        "others used 6.40 of the machine's 64 processors"
+    ]
+    # Those that take its own processor make its threads wait.
+    waited = describe_interference({**bound, "others_share": 1.0, "cpu_wait_share": 0.5}, on_cpu=True)
+    assert waited == ["a thread waited 50.0 % of the time for a processor; others used 1.00 processors"]
+
+
+def test_waiting_for_its_own_quota_is_laid_to_nobody_else() -> None:
+    held = {**CALM, "cpu_wait_share": 0.792, "throttled_share": 0.791, "others_share": 1.0}
+    assert describe_interference(held) == ["a CPU quota held the process back for 79.1 % of the time"]
+    assert not worth_retrying(describe_interference(held))
+
+
+def test_a_system_that_tells_nothing_is_not_judged() -> None:
+    silent = dict.fromkeys(CALM)
+    assert describe_interference(silent) == describe_interference(silent, threads=1) == describe_interference({}) == []
+    assert severity(silent) == severity({}) == 0.0
+    assert not worth_retrying([])
+
+
+@pytest.mark.parametrize(("cpu_seconds", "found"), [(2.99, 0), (2.95, 0), (2.90, 1), (1.0, 1)])
+def test_a_single_thread_should_never_idle_where_waits_are_not_told(cpu_seconds: float, found: int) -> None:
+    reading = {**CALM, "cpu_seconds": cpu_seconds, "cpu_wait_share": None, "others_share": None}
+    assert len(describe_interference(reading, threads=1)) == found
+    assert worth_retrying(describe_interference(reading, threads=1)) is bool(found)
+    assert describe_interference(reading) == describe_interference(reading, threads=2) == []
+    assert describe_interference({**reading, "cpu_wait_share": 0.0, "others_share": 0.0}, threads=1) == []
+
+
+def test_a_single_thread_that_waited_is_disturbed_where_others_are_not_told() -> None:
+    """What its own quota kept from it is no wait; several threads may wait for each other."""
+    reading = {**CALM, "others_share": None, "cpu_wait_share": 0.7}
+    assert describe_interference(reading, 1, on_cpu=True) == [
+        "its one thread waited 70.0 % of the time for a processor"
+    ]
+    assert describe_interference(reading, None, on_cpu=True) == []
+    assert len(describe_interference({**reading, "throttled_share": 0.69}, 1, on_cpu=True)) == 1
+
+
+def test_battery_together_with_something_else_is_worth_another_try() -> None:
+    found = describe_interference({**CALM, "on_battery": True, "steal_share": 0.5})
+    assert len(found) == 2
+    assert worth_retrying(found)
+
+
+def test_the_least_disturbed_window_is_the_one_with_the_smallest_greatest_ratio() -> None:
+    windows = [
+        {**CALM, "steal_share": 0.05},
+        {**CALM, "steal_share": 0.02, "cpu_wait_share": 0.02, "others_share": 3.0},
+        {**CALM, "cpu_wait_share": 0.3, "others_share": 0.06},
+    ]
+    assert [severity(window) for window in windows] == pytest.approx([5.0, 2.0, 3.0])
+
+
+def test_windows_that_share_a_mark_are_told_apart_by_the_rest() -> None:
+    calm, stolen = ({**CALM, "on_battery": True, "steal_share": share} for share in (0.0, 0.004))
+    assert severity(calm) < severity(stolen)
+    assert severity({**CALM, "steal_share": 0.004}) < severity(calm)
+
+
+def test_speed_is_no_part_of_severity() -> None:
+    assert severity(CALM) == severity({**CALM, "wall_seconds": 99.0, "cpu_seconds": 50.0, "step_seconds": 2.0})
+
+
+def test_every_limit_is_the_edge_of_its_rule() -> None:
+    limits = {
+        "steal_share": interference.STEAL,
+        "cpu_wait_share": interference.WAIT,
+        "throttled_share": interference.QUOTA,
+        "stopped_seconds": interference.STOPPED * CALM["wall_seconds"],
+    }
+    for key, limit in limits.items():
+        busy = {**CALM, "others_share": 4.0}
+        assert describe_interference({**busy, key: limit}) == []
+        assert describe_interference({**busy, key: limit * 1.01}) != []
+    waiting = {**CALM, "cpu_wait_share": 0.5}
+    assert describe_interference({**waiting, "others_share": interference.OTHERS}) == []
+    assert describe_interference({**waiting, "others_share": interference.OTHERS * 1.01}) != []

@@ -1,0 +1,162 @@
+"""Stops of the process in a window: which gaps count, and real ones of a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.worker.monitors import pauses
+from bench.worker.monitors.pauses import LEAST, Gap, Watch, stopped, suspended
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def gap(seconds: float, waited: float = 0.0, switches: int = 1, faults: int = 0) -> Gap:
+    return Gap(seconds, waited, switches, faults)
+
+
+@pytest.mark.parametrize(
+    ("seen", "seconds"),
+    [
+        (gap(2.0), 2.0),
+        (gap(LEAST * 0.9), 0.0),  # threads wake late
+        (gap(2.0, waited=1.5), 0.5),  # it stood ready without a processor
+        (gap(2.0, waited=1.95), 0.0),
+        (gap(2.0, switches=400), 0.0),  # it asked for Python's lock every 5 ms
+        (gap(2.0, switches=30), 2.0),  # it was stopped, and asked for the lock for a moment before
+        (gap(0.5, faults=1), 0.0),  # a page was read in
+        (gap(2.0, faults=3), 2.0),  # after a stop, pages are
+        (gap(-0.2), 0.0),
+    ],
+)
+def test_which_gaps_are_stops(seen: Gap, seconds: float) -> None:
+    assert stopped(seen) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("signals", "seconds"), [(1, 1.0), (0, 0.0)])
+def test_where_nothing_is_told_of_a_thread_it_takes_a_signal(
+    monkeypatch: pytest.MonkeyPatch, signals: int, seconds: float
+) -> None:
+    """The gap is seen first, and the signal heard when the main thread has time for it."""
+    monkeypatch.setattr(pauses, "TELLS", False)
+    gaps = iter([1.0])
+    monkeypatch.setattr(pauses, "stopped", lambda gap: next(gaps, 0.0))
+    seen = Watch()
+    before = signal.getsignal(signal.SIGCONT)
+    try:
+        seen.hear_continue()
+        seen.begin()
+        time.sleep(2 * pauses.PERIOD)
+        for _ in range(signals):
+            os.kill(os.getpid(), signal.SIGCONT)
+        ended = seen.end()
+    finally:
+        signal.signal(signal.SIGCONT, before)
+    assert ended is not None
+    assert ended[0] == seconds
+
+
+STOPPED = """
+import json, os, signal, sys, time
+from bench.worker import watch
+watch.TELLS = watch.TELLS and sys.argv[1] == "linux"
+seen = watch.Watch()
+seen.hear_continue()
+seen.begin()
+print(os.getpid(), flush=True)
+end = time.perf_counter() + 1.6
+while time.perf_counter() < end:
+    pass
+print(json.dumps(seen.end()), flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", ["linux", "signal"])
+def test_a_process_that_is_stopped_knows_it(how: str) -> None:
+    if how == "linux" and not pauses.TELLS:
+        pytest.skip("this system tells nothing of a single thread")
+    command = [sys.executable, "-c", STOPPED, how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(0.9)
+        os.kill(process.pid, signal.SIGCONT)
+        seconds, slept = json.loads(process.stdout.readline())
+    assert 0.5 < seconds < 1.6
+    assert slept < 1
+
+
+@pytest.mark.skipif(not pauses.TELLS, reason="this system tells nothing of a single thread")
+def test_what_a_quota_held_back_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each gap what the quota took in it, and no more: not what it took elsewhere in the window."""
+    monkeypatch.setattr(pauses, "PERIOD", 0.02)
+    seen, gaps = Watch(), []
+    monkeypatch.setattr(pauses, "stopped", lambda gap: gaps.append(gap) or 0.0)
+    told = iter([1.0, 5.0])
+    seen.begin(lambda: next(told, 5.0))
+    time.sleep(0.2)
+    seen.end()
+    assert [round(gap.waited) for gap in gaps] == [4] + [0] * (len(gaps) - 1)
+
+
+def test_code_that_keeps_pythons_lock_is_no_stop() -> None:
+    import ctypes
+
+    seen = Watch()
+    seen.begin()
+    ctypes.PyDLL(None).usleep(500_000)  # with the lock held, and without using a processor
+    ended = seen.end()
+    assert ended is not None
+    assert ended[0] < 0.2
+
+
+def test_a_watch_serves_several_windows_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    seen = Watch()
+    assert seen.end() is None
+    for _ in range(3):
+        seen.begin()
+        assert threading.active_count() == before + 1
+        assert seen.end() is not None
+    seen.begin()
+    seen.begin()  # the workload ended in the midst of a window
+    seen.end()
+    assert threading.active_count() == before
+
+
+def test_a_suspended_machine_is_told_by_its_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert suspended() >= 0
+    moments = iter([100.0, 100.0, 190.0, 110.0])  # with and without sleep, at the beginning and at the end
+    seen = Watch()
+    monkeypatch.setattr(pauses.time, "clock_gettime", lambda clock: next(moments))
+    seen.begin()
+    ended = seen.end()
+    assert ended is not None
+    assert ended[1] == 80.0
+
+
+def test_clocks_that_a_system_lacks_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CLOCK_BOOTTIME", "CLOCK_UPTIME_RAW"):
+        monkeypatch.delattr(time, name, raising=False)
+    assert suspended() == 0.0
+
+
+def test_waits_that_cannot_be_read_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(pauses.os, "open", fail)
+    unread = pauses._Waits()
+    assert unread.seconds() == 0.0
+    unread.close()

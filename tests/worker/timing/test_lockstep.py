@@ -1,0 +1,202 @@
+"""A worker that takes turns with another: it sleeps while it waits, and ends with whoever would wake it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bench.runner.worker_process import ALONE, FREE, WITH_STEP, Worker
+from bench.worker.channel import Channel
+from bench.worker.timing import lockstep
+from bench.worker.timing.lockstep import LockstepClient
+
+
+class Ends:
+    """The pipes between a worker and its runner."""
+
+    def __init__(self) -> None:
+        self.told, self.tell = os.pipe()
+        self.heard, self.say = os.pipe()
+
+    def turn(self, *until: int) -> None:
+        for one in until:
+            os.write(self.tell, lockstep.GRANT.pack(one))
+
+    def events(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in os.read(self.heard, 1 << 16).splitlines()]
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    pipes = Ends()
+    yield pipes
+    for descriptor in (pipes.told, pipes.tell, pipes.heard, pipes.say):
+        try:
+            os.close(descriptor)
+        except OSError:
+            pass
+
+
+def test_a_block_ends_after_its_steps(ends: Ends) -> None:
+    one = LockstepClient(ends.told, 3, Channel(ends.say))
+    ends.turn(lockstep.FREE, lockstep.FREE)
+    seen = []
+    for _ in range(7):
+        seen.append(one.step_ended())
+        if seen[-1]:
+            one.block_ended(seconds=0.5, steps=3)
+    assert seen == [False, False, True] * 2 + [False]
+    told = [{key: event[key] for key in ("event", "seconds", "steps")} for event in ends.events()]
+    assert told == [{"event": "block", "seconds": 0.5, "steps": 3}] * 2
+
+
+def test_a_turn_ends_within_a_step_where_it_may_and_has_been_long_enough(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [10.0]
+    monkeypatch.setattr(lockstep.time, "monotonic", lambda: now[0])
+    one, other = (
+        LockstepClient(ends.told, 1, Channel(ends.say), within=True),
+        LockstepClient(ends.told, 1, Channel(ends.say)),
+    )
+    one.threads = other.threads = 1
+    now[0] += 0.0079
+    assert not one.point_passed()
+    now[0] += 0.0002
+    assert one.point_passed() and not other.point_passed()
+    ends.turn(lockstep.FREE)
+    one.part_ended()
+    assert not one.point_passed()  # the next turn has begun
+    one.threads = 2  # whose end has to be waited for, so that turns are longer
+    now[0] += 0.09
+    assert not one.point_passed()
+    now[0] += 0.011
+    assert one.point_passed()
+    assert [(event["event"], event["point"]) for event in ends.events()] == [("part", 2)]
+
+
+def test_who_comes_second_ends_its_turn_at_the_point_of_the_first_or_with_the_step(ends: Ends) -> None:
+    one = LockstepClient(ends.told, 1, Channel(ends.say), within=True)
+    one.threads = 1
+    ends.turn(3, lockstep.ALONE, 1, 0xFFFE)
+    one.wait()
+    assert [one.point_passed() for _ in range(3)] == [False, False, True]
+    one.part_ended()
+    assert [one.point_passed() for _ in range(300)] == [False] * 300
+    assert one.step_ended()
+    one.block_ended(steps=1)
+    assert one.point_passed()  # the first of the next step
+    one.part_ended()
+    assert [one.point_passed() for _ in range(300)] == [False] * 300
+    assert [event.get("point") for event in ends.events()] == [3, None, 1]
+
+
+@pytest.mark.parametrize(("threads", "waits"), [(1, 0), (2, 2), (0, 2)])
+def test_only_where_threads_may_spin_are_they_waited_for(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, threads: int, waits: int
+) -> None:
+    waited: list[bool] = []
+    monkeypatch.setattr(lockstep, "settle", lambda: waited.append(True))
+    one = LockstepClient(ends.told, 1, Channel(ends.say), within=True)
+    one.threads = threads
+    ends.turn(lockstep.FREE, lockstep.FREE)
+    one.part_ended()
+    one.block_ended(steps=1)
+    assert len(waited) == waits
+    assert [event["event"] for event in ends.events()] == ["part", "block"]
+
+
+def in_a_child(ends: Ends, work: Callable[[], None]) -> int:
+    """A forked worker that holds its own ends alone, as a real one does; its number. Exit status 7: it went through."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(ends.tell)
+            os.close(ends.heard)
+            work()
+            os._exit(7)
+        finally:
+            os._exit(3)
+    return child
+
+
+def exit_status(child: int) -> int | None:
+    """That of a child, which has ten seconds to end; None if it was killed."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def waiting(ends: Ends) -> Callable[[], None]:
+    def work() -> None:
+        channel = Channel(ends.say)
+        one = LockstepClient(ends.told, 1, channel)
+        before, began = time.process_time(), time.monotonic()
+        one.wait()
+        channel.send("awake", cpu=time.process_time() - before, wall=time.monotonic() - began)
+
+    return work
+
+
+def test_who_waits_uses_no_processor_and_goes_on_when_told(ends: Ends) -> None:
+    child = in_a_child(ends, waiting(ends))
+    time.sleep(0.2)
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    ends.turn(lockstep.FREE)
+    assert exit_status(child) == 7
+    [awake] = ends.events()
+    assert awake["wall"] > 0.1  # type: ignore[operator]
+    assert awake["cpu"] < awake["wall"] / 4  # type: ignore[operator]
+
+
+def test_who_waits_ends_with_the_runner(ends: Ends) -> None:
+    child = in_a_child(ends, waiting(ends))
+    os.close(ends.tell)
+    assert exit_status(child) == 1
+    os.close(ends.say)
+    assert os.read(ends.heard, 1) == b""
+
+
+def test_with_its_turn_it_is_told_whether_the_other_one_is_gone(ends: Ends) -> None:
+    with tempfile.TemporaryFile() as log:
+        worker = Worker(os.getpid(), ends.heard, ends.tell, log, 0.0, exit_code=None)  # type: ignore[arg-type]
+        one = LockstepClient(ends.told, 1, Channel(ends.say))
+        seen = []
+        for until in (FREE, ALONE, 3, WITH_STEP):
+            worker.take_turn(until)
+            one.wait()
+            seen.append(one.beside)
+    assert seen == [1, 0, 1, 1]
+    assert (FREE, ALONE) == (lockstep.FREE, lockstep.ALONE)
+
+
+def test_who_ends_a_block_is_still_before_it_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    spun, naps = [0.0], []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        now[0] += seconds
+        spun[0] += seconds if len(naps) < 4 else 0.0  # threads spin on for three naps
+
+    now = [10.0]
+    monkeypatch.setattr(lockstep.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lockstep.time, "process_time", lambda: spun[0])
+    monkeypatch.setattr(lockstep.time, "sleep", nap)
+    lockstep.settle()
+    assert len(naps) == 4
+    naps.clear()
+    monkeypatch.setattr(lockstep.time, "process_time", lambda: now[0])  # one that is never still
+    lockstep.settle()
+    assert sum(naps) == pytest.approx(lockstep.LONGEST, abs=2 * lockstep.NAP)
