@@ -10,10 +10,11 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.recipe import pins_for
+from bench.machine.description import Conditions, Machine
 from bench.records.ceiling import Ceiling, Line, Probe
 from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide, Measurement, Pair, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.records.record import Conditions, Costs, Data, Environment, Machine, Memory, Phase, Record, Steps, Window
+from bench.records.record import Costs, Data, Environment, Memory, Phase, Record, Steps, Window
 
 GIB = 2**30
 

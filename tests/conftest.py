@@ -2,7 +2,18 @@
 
 import os
 
+import pytest
+
 
 def pytest_configure() -> None:
     """Hide pytest-xdist from whatever a test starts: pytest-benchmark would switch itself off there."""
     os.environ.pop("PYTEST_XDIST_WORKER", None)
+
+
+@pytest.fixture
+def launcher(tmp_path, monkeypatch):
+    """Starts fake workers."""
+    from tests.fake_workers import fake_launcher
+
+    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
+    return fake_launcher(tmp_path)

@@ -21,30 +21,48 @@ METERS = {"psutil", "pynvml", "zeus_apple_silicon"}
 LIBRARIES = {"torch", "torchvision", "ultralytics", "numpy", "cv2", *METERS}
 """What else a worker may import: what is measured, and what that brings along."""
 
-MATPLOTLIB = "worker/isolation.py"
+MATPLOTLIB = "worker/workloads/ultralytics/isolation.py"
 """Ultralytics brings it, and a font of its own spares a look for one on the network."""
 
 STARTS_PROCESSES = {
-    "worker/parent.py": {"os.fork"},  # forks a worker for every request: that is its whole purpose
+    "worker/fork_server.py": {"os.fork"},  # forks a worker for every request: that is its whole purpose
     "worker/devices/base.py": {"multiprocessing"},  # asks it which data loader processes there are, and starts none
-    "report/plots/drawing.py": {"os.fork"},  # draws pictures by several processes, in a command that measures nothing
-    "worker/repeatable.py": {"os.execve"},  # becomes another process, which the runner knows by the same number
+    "report/plots/rendering.py": {"os.fork"},  # draws pictures by several processes, in a command that measures nothing
+    "worker/interpreter/memory_layout.py": {"os.execve"},  # becomes another process with the same number
     "machine/fingerprint.py": {"subprocess"},  # macOS tells the name of its CPU by sysctl alone
+    "selfcheck/costs.py": {"subprocess"},  # times whole commands of the suite
+    "ceiling/memory_limits.py": {"subprocess"},  # tries whether a process may enter a control group
 }
-"""Exceptions to: only ``runner/`` starts processes."""
+"""Exceptions to: only ``runner/`` and ``environments/`` start processes."""
 
-MAY_PRINT = {"cli.py", "commands", "conftest.py", "worker/entry.py"}
-"""The faces, and all files of the commands; the last one for `entry.py facts`, one JSON object."""
+MAY_PRINT = {"cli", "pytest_plugin", "conftest.py", "worker/entry.py"}
+"""Commands and hooks of pytest; ``entry.py`` prints one JSON object."""
 
-BELOW = {
-    "cases": ("records", "runner", "worker", "machine", "analysis", "report"),
-    "records": ("runner", "worker", "machine", "analysis", "report"),
-    "machine": ("runner", "worker", "analysis", "report"),
-    "runner": ("worker", "analysis", "report"),
-    "analysis": ("runner", "worker", "machine", "report"),
-    "report": ("runner", "worker"),
-}
-"""Data walks through the house from top to bottom: no floor imports one of these."""
+ORDER = (
+    ("conftest", "test_train", "test_predict", "test_ceiling", "test_precision", "__main__"),
+    ("cli",),
+    ("pytest_plugin",),
+    ("report",),
+    ("tune", "fleet", "selfcheck"),
+    ("compare", "ceiling", "claims", "compat"),
+    ("runner",),
+    ("environments",),
+    ("analysis",),
+    ("records",),
+    ("machine",),
+    ("cases",),
+    ("durations", "sizes", "errors", "text", ""),
+)
+"""Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
+
+FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
+
+OPEN_TO_ALL = (
+    "bench.worker.protocol",
+    "bench.worker.text",
+    "bench.worker.workloads.ultralytics.model_names",
+)
+"""Modules of the worker that the rest may import: they need the standard library alone."""
 
 
 def name_of(path: Path) -> str:
@@ -99,9 +117,14 @@ def in_folders(*names: str) -> list[Path]:
     return [path for path in FILES if name_of(path).split("/")[0] in names]
 
 
-def test_every_floor_of_the_house_is_looked_at() -> None:
-    floors = {name_of(path).split("/")[0] for path in FILES}
-    assert {*BELOW, "worker"} <= floors
+def room_of(name: str) -> str:
+    """The room of a module: ``runner`` of ``bench.runner.measure``; empty for :mod:`bench` itself."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def test_every_file_has_a_floor() -> None:
+    rooms = {room_of(".".join(path.with_suffix("").relative_to(ROOT).parts)) for path in FILES}
+    assert rooms - {"worker", "__init__"} <= set(FLOOR)
     assert len(WORKER) > 10
 
 
@@ -148,24 +171,25 @@ def test_nobody_but_the_worker_imports_what_is_measured(path: Path) -> None:
     assert [name for name in imports_of(path) if any(within(name, heavy) for heavy in HEAVY)] == []
 
 
-@pytest.mark.parametrize("path", in_folders(*BELOW), ids=name_of)
-def test_data_flows_from_top_to_bottom(path: Path) -> None:
-    forbidden = [f"bench.{floor}" for floor in BELOW[name_of(path).split("/")[0]]]
-    faces = [
-        "bench.cli.app",
-        "bench.cli",
-        "bench.conftest",
-        "bench.pytest_plugin.session",
-        "bench.pytest_plugin.progress",
-        "bench.pytest_plugin.benchmark_bridge",
-        "bench.pytest_plugin.options",
-    ]
-    found = imports_of(path)
-    assert [name for name in found if any(within(name, other) for other in forbidden + faces)] == []
+OTHERS = [path for path in FILES if path not in WORKER]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path not in in_folders("runner")], ids=name_of)
-def test_only_the_runner_starts_processes(path: Path) -> None:
+@pytest.mark.parametrize("path", OTHERS, ids=name_of)
+def test_imports_go_down_the_house(path: Path) -> None:
+    own = FLOOR["" if name_of(path) == "__init__.py" else name_of(path).split("/")[0].removesuffix(".py")]
+    ours = [name for name in imports_of(path) if within(name, "bench") and not within(name, "bench.worker")]
+    assert [name for name in ours if FLOOR.get(room_of(name), len(FLOOR)) < own] == []
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=name_of)
+def test_of_the_worker_others_import_what_is_open_to_all(path: Path) -> None:
+    inside = [name for name in imports_of(path) if name != "bench.worker" and within(name, "bench.worker")]
+    packages = {name.rpartition(".")[0] for name in OPEN_TO_ALL}
+    assert [name for name in inside if name not in packages and not any(within(name, one) for one in OPEN_TO_ALL)] == []
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p not in in_folders("runner", "environments")], ids=name_of)
+def test_only_the_runner_and_environments_start_processes(path: Path) -> None:
     assert process_starts(parsed(path)) <= STARTS_PROCESSES.get(name_of(path), set())
 
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bench.analysis.ceilings import Setting, setting
 from bench.analysis.speedup import speedups
 from bench.analysis.table import AXES, COMPARABLE_KEYS
-from bench.ceiling.findings import Setting, setting
 from bench.records.ceiling import Ceiling
 
 COLUMNS = (

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterable
 
 from bench.analysis.metrics import show_bytes
-from bench.records.record import Conditions, Limits, Record
+from bench.machine.description import Conditions, Limits
+from bench.records.record import Record
 
 NO_LIMIT = "no limit"
 

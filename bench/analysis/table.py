@@ -18,8 +18,6 @@ from bench.analysis.flags import data_wait_share, failed, flags_of, phase_second
 from bench.analysis.intervals import ci_between_processes, rate_of, stdev
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
 from bench.cases import Recipe
-from bench.ceiling.findings import format_stop_reason
-from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
 from bench.records.store import without_collecting
 
@@ -351,44 +349,6 @@ def _tell_data_apart(table: pd.DataFrame) -> None:
             alike = table["setup"] == setup
             for place, data in table[alike]["data"].fillna(table["run"].map(of_run)).dropna().items():
                 table.loc[place, "setup"] = data + str(setup).removeprefix(data.rpartition(" ")[0])
-
-
-def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:
-    """The same table with a row for every ceiling: of mode ``ceiling``, whose batch is the largest that trains."""
-    if not ceilings:
-        return table
-    rows = pd.DataFrame(map(_ceiling_row, ceilings), columns=list(COLUMNS))
-    rows[list(NUMBERS)] = rows[list(NUMBERS)].astype("float64")
-    rows[list(WHOLE)] = rows[list(WHOLE)].astype("Int64")
-    return pd.concat([table, rows], ignore_index=True) if len(table) else rows
-
-
-def _ceiling_row(found: Ceiling) -> dict[str, Any]:
-    case, largest = found.case, found.largest
-    peak = peak_memory(largest.memory) if largest else None
-    within = f"within {found.limit_bytes} bytes ({found.limit_how})" if found.limit_bytes else ""
-    return {
-        "run": found.run,
-        **{axis: getattr(case, axis) for axis in AXES},
-        "model": case.model_label,
-        "status": found.outcome.status.value,
-        "reason": found.outcome.reason,
-        "marks": "; ".join(filter(None, (within, format_stop_reason(found)))),
-        "processes": len(found.probes),
-        "peak_memory_bytes": peak.bytes if peak else None,
-        "peak_memory_how": peak.how if peak else None,
-        "threads": _threads(found.effective),
-        "torch": found.environment.label("torch"),
-        "ultralytics": found.environment.label("ultralytics"),
-        "python": found.environment.python,
-        "machine": found.machine.fingerprint,
-        "machine_title": found.machine.title,
-        "recipe": found.recipe.fingerprint,
-        "setup": setup(found.recipe),
-        "pins": pins(found.recipe),
-        "started": found.started,
-        "id": found.id,
-    }
 
 
 def measured_places(case: Sequence[tuple[int, Record]]) -> list[int]:

@@ -8,39 +8,6 @@ from bench.ceiling.batch_search import Attempt, Fit, Search, fit
 from bench.ceiling.memory_model import MemoryModel, fit_model, linear_model
 from bench.records.ceiling import FORETOLD, Ceiling, Line, Probe
 
-Setting = tuple[str, str, str, str, int]
-"""See :func:`setting`."""
-
-
-def setting(found: Ceiling) -> Setting:
-    """What two ceilings have alike before one is held against the other: machine, versions, recipe, granularity.
-
-    The recipe holds data, threads and fixed settings. Case and limit come beside it, since they are what may differ.
-    """
-    software = found.environment
-    return (
-        found.machine.fingerprint,
-        software.label("torch"),
-        software.label("ultralytics"),
-        found.recipe.fingerprint,
-        found.granularity,
-    )
-
-
-ENDS = {
-    "limit": "no larger one was tried",
-    FORETOLD: "the next one is foretold to need clearly more",
-    "swap": "then it swaps",
-    "collapse": "then it slows down",
-    "time": "then it takes too long",
-}
-"""What ended a search, where the record's own word is not enough."""
-
-
-def format_stop_reason(found: Ceiling) -> str:
-    """What ended a search, in words; empty where it is not known."""
-    return ENDS.get(found.ended_by, f"then {found.ended_by}") if found.ended_by else ""
-
 
 def attempts(probes: Sequence[Probe]) -> list[Attempt]:
     """Probes as the search takes them."""

@@ -23,20 +23,7 @@ from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory
 from bench.runner.launchers.local import Launcher, SpawnLauncher, scratch_folder
-from bench.runner.measure import MADE_DENSE, WorkerResult, case_job, find_data, run_job
-
-FEW_STEPS = {
-    "warmup_seconds": 0.0,
-    "warmup_steps": 3,
-    "window_steps": 2,
-    "window_seconds": 0.0,
-    "short_cycle": 2,
-    "settled_after": 1,
-    "only_whole": False,
-}
-"""Five steps. All run the optimizer where a batch is so large that every step of training does, else two do: so there
-are steps that hold the optimizer's state, and where training has them, steps that hold gradients while they go forward.
-More steps find a higher peak now and then, by up to 3 % (docs/devices.md)."""
+from bench.runner.measure import FEW_STEPS, MADE_DENSE, WorkerResult, find_data, probe_job, run_job
 
 SWAPPED = 256 * 2**20
 """Bytes by which the machine's swap may grow before a batch counts as one that does not fit."""
@@ -48,9 +35,6 @@ system reads again and again what it had to drop. A CPU that other work shares m
 
 PROBE_LIMIT = 600.0
 """Seconds that a probe may take to warm up, and for its window."""
-
-LOSS_SCALE = 1024.0
-"""Of mixed precision: from the usual one the first steps overflow, and a step that is skipped allocates nothing."""
 
 Told = Callable[[Probe], None]
 
@@ -235,12 +219,6 @@ def images_per_second(seen: WorkerResult) -> float | None:
 def allocator_retried(seen: WorkerResult) -> bool:
     """Whether the allocator of a card had to give back its cache to go on: its peak is then that of the limit."""
     return bool(seen.measured.get("device", {}).get("allocator_retries"))
-
-
-def probe_job(planned: PlannedRun, data: dict[str, Any], scratch: str) -> dict[str, Any]:
-    """The job of a worker that trains no longer than it takes to see what training does."""
-    few = {"window": FEW_STEPS, "separate_pass": False, "memory_before": True, "loss_scale": LOSS_SCALE, "mend": False}
-    return {**case_job(planned, data, scratch), **few}
 
 
 def ended_by(seen: WorkerResult, hold: Limit, grown: int, rate: float | None, before: list[Probe], case: Case) -> str:

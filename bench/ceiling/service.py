@@ -204,7 +204,8 @@ def line(probe: Probe) -> str:
 
 def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     """What was found, in a few lines."""
-    from bench.ceiling.findings import format_stop_reason, memory_model
+    from bench.analysis.ceilings import format_stop_reason
+    from bench.ceiling.findings import memory_model
 
     within = f" within {shown(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
     if not known(found):

@@ -25,9 +25,10 @@ from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
 from bench.analysis.table import COMPARABLE_KEYS
 from bench.cases.axes import device_kind, ranks
+from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
-from bench.records.record import Machine, Record
+from bench.records.record import Record
 
 SCATTER = 0.05
 """By how much a ratio of two peaks of memory is taken to scatter, since it has no interval of its own. Peaks of the
@@ -368,7 +369,7 @@ def _asked(seen: Evidence, kind: str) -> list[Record]:
 
 
 def _lost_amp(record: Record) -> bool:
-    """Whether something else than AMP would have run; in the words of ``explain`` in ``bench/worker/effective_settings.py``."""
+    """Whether something other than AMP would have run, in the words of the worker's ``effective_settings.explain``."""
     return record.outcome.status is Status.SUBSTITUTED and record.outcome.reason.startswith("amp ")
 
 

@@ -78,7 +78,8 @@ def table(
     only: Only = None,
 ) -> None:
     """One row a case of a run and one a ceiling, on standard output."""
-    from bench.analysis.table import frame, with_ceilings
+    from bench.analysis.ceilings import with_ceilings
+    from bench.analysis.table import frame
     from bench.report.tables import render
 
     images, wanted = epoch(epoch_images), chosen_by(only)

@@ -27,12 +27,10 @@ from bench.cli.live_comparison import (
     Resume,
     Threads,
     add_to_summary,
-    begin,
     check_file,
     measure,
     own_folder,
     provide_both,
-    reopen,
     write_file,
 )
 from bench.durations import parse_duration, parse_percent
@@ -81,6 +79,7 @@ def regress(
     """
     from bench.compare.findings import evaluate, exit_code
     from bench.compare.package_changes import format_changes, package_changes
+    from bench.compare.start import begin
     from bench.environments.specification import Specification
     from bench.environments.usable_folders import check_usable
     from bench.records.store import Store, check_new_run, comparisons_of
@@ -100,7 +99,7 @@ def regress(
     known = [one for one in comparisons_of(results) if resume and asked_alike(one, specifications)]
     sides, newer = provide_dated(specifications, exclude_newer, known[-1].newer if known else "")
     planned = choice.planned([side.interpreter for side in sides])
-    comparison = begin(sides, planned, "", newer, least, most_memory)
+    comparison = begin(sides, planned, "", newer, least, most_memory, say)
     comparison, folder = continued(comparison, known, results, least) if resume else started(comparison, results, name)
     asked = {name for one in specifications if not one.python for name in one.names()}
     packages = format_changes(package_changes(comparison.base.packages, comparison.head.packages), asked)
@@ -169,6 +168,7 @@ def continued(
 ) -> tuple[Comparison, Path]:
     """The newest comparison that asks the same, one that is not decided before others."""
     from bench.compare.estimator import pending_cases
+    from bench.compare.start import reopen
 
     same = [one for one in known if one.same_question(question)]
     if not same:

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from bench.cli.io import say
-from bench.cli.live_comparison import Choice, begin, check_file, own_folder, reopen, take_pairs
+from bench.cli.live_comparison import Choice, check_file, own_folder, take_pairs
 from bench.durations import parse_duration, parse_percent
 from bench.errors import UsageError
 
@@ -175,10 +175,11 @@ class Releases:
         Raises:
             WrongUse: where there is nothing to go on with.
         """
+        from bench.compare.start import begin, reopen
         from bench.records.store import Store
 
         sides, end = (self.provide(base), self.provide(head)), f"-{name}".replace("+", "-")
-        comparison = begin(sides, planned, "", self.held.newer, self._asked.margin, MEMORY_MARGIN)
+        comparison = begin(sides, planned, "", self.held.newer, self._asked.margin, MEMORY_MARGIN, say)
         known = self._known(comparison, end) if self._asked.resume else None
         if known is not None:
             reopen(known, comparison, self._asked.margin)

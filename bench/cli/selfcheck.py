@@ -42,7 +42,7 @@ def selfcheck(
     check_usable()
     interpreter = inspect(python)
     if regress:
-        show(planted_effects.checks(interpreter, planted_effects.chosen(effects), comparisons, keep))
+        show(planted_effects.checks(interpreter, planted_effects.chosen(effects), comparisons, keep, say))
     else:
         show(checks(interpreter, cases, pairs, say))
 

@@ -10,7 +10,7 @@ from bench.machine.limits import processors
 from bench.machine.reading import try_read
 
 STEAL = 0.01
-"""Share of the machine's time that a hypervisor may take; as for a single window (``bench/worker/monitors/interference.py``)."""
+"""Largest share of the machine's time that a hypervisor may take, as for a single window."""
 
 MAX_OTHER_LOAD = 0.05
 """Share of the machine's processors that others may use while cases run on the CPU; as there."""

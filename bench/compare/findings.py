@@ -398,7 +398,7 @@ def _standing(compared: CaseComparison) -> Standing:
 
 
 def _together(findings: Iterable[Finding]) -> list[Finding]:
-    """See :attr:`ComparisonResult.together`: a case that ended early would leave the others no more rounds than it has."""
+    """Cases in the overall figure: one that ended early would leave the others no more rounds than it has."""
     judged = [finding for finding in findings if finding.judged]
     return [finding for finding in judged if len(finding.counted) >= LOOKS[0]] or judged
 

@@ -201,7 +201,7 @@ def tag_side(number: int, kills: int) -> Any:
 
 
 def check_memory(side: LockstepPeer) -> None:
-    """Raise :class:`InsufficientMemory` where a second process as large as this one does not fit in what the machine has free.
+    """Raise :class:`InsufficientMemory` where the free memory does not hold a second process as large as this one.
 
     Where the system does not tell what is free, there is nothing to say against it.
     """

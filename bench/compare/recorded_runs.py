@@ -22,7 +22,8 @@ from bench.analysis.table import by_case, measured_only, row
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case, Recipe
 from bench.compare.findings import differing
-from bench.records.record import Data, Machine, Memory, Record
+from bench.machine.description import Machine
+from bench.records.record import Data, Memory, Record
 
 MADE = "coco-like"
 """The data set that is made on the spot; :attr:`Recipe.data` calls it so."""

@@ -36,7 +36,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         models: names of the model files that its Ultralytics brings, without ``.yaml``.
         datasets: the same for data sets.
         imported: what it imports under the names of the packages that count. With folders: not for records.
-        variables: of the environment that change speed, as a worker finds them; see ``bench/worker/interpreter/variables.py``.
+        variables: environment variables that change speed, as a worker finds them.
         sizes: size letters of each model by its name, such as ``nsmlx``; empty for a model of one size.
     """
 

@@ -17,7 +17,7 @@ RECORDED_AS = {"cv2": "opencv-python", "PIL": "pillow"}
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What an interpreter imports under a name, as its worker tells it: see ``bench/worker/interpreter/identity.py``."""
+    """What an interpreter imports under a name, as the worker's ``identity`` module finds it."""
 
     file: str
     version: str

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 
+from bench.machine.description import Conditions
 from bench.machine.limits import limits
 from bench.machine.reading import try_read
-from bench.records.record import Conditions
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from bench.machine.description import Machine
 from bench.machine.limits import memory_bytes, processors
 from bench.machine.reading import try_read
-from bench.records.record import Machine
 
 
 def _sysctl(name: str) -> str:

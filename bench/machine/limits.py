@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import psutil
 
+from bench.machine.description import Limits
 from bench.machine.reading import try_read
-from bench.records.record import Limits
 
 CGROUP = Path("/sys/fs/cgroup")
 PROC = Path("/proc")

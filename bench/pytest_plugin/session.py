@@ -27,6 +27,7 @@ from bench.environments.interpreter import Interpreter, inspect
 from bench.environments.usable_folders import check_usable
 from bench.errors import BenchError, UsageError
 from bench.machine.conditions import conditions
+from bench.machine.description import Conditions
 from bench.machine.fingerprint import devices, machine
 from bench.machine.paths import calibration_folder
 from bench.pytest_plugin.options import RunOptions, needs_network, parse
@@ -34,7 +35,7 @@ from bench.pytest_plugin.progress import plus_minus, rate
 from bench.records import calibration, store
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
-from bench.records.record import Conditions, Record
+from bench.records.record import Record
 from bench.runner.estimate import from_history
 from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import DatasetUnavailable, look_for_data

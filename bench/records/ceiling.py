@@ -7,9 +7,10 @@ import msgspec
 from bench.cases import Case, Recipe
 from bench.cases.axes import PRECISIONS
 from bench.cases.case import LARGEST_BATCH, check
+from bench.machine.description import Conditions, Machine
 from bench.records import migrations
 from bench.records.outcome import Outcome, Status
-from bench.records.record import Conditions, Environment, Machine, Memory
+from bench.records.record import Environment, Memory
 from bench.sizes import exact
 
 SCHEMA = migrations.NEWEST[migrations.CEILING]

@@ -12,10 +12,11 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
+from bench.machine.description import Conditions, Machine
 from bench.records import migrations
 from bench.records.outcome import Outcome, Status
 from bench.records.paired import paired_log_ratio
-from bench.records.record import Conditions, Environment, Machine, Memory, Phase, Steps
+from bench.records.record import Environment, Memory, Phase, Steps
 
 SCHEMA = migrations.NEWEST[migrations.COMPARISON]
 

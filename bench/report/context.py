@@ -9,9 +9,10 @@ import msgspec
 import pandas as pd
 
 from bench import __version__
+from bench.analysis.ceilings import with_ceilings
 from bench.analysis.flags import failed
 from bench.analysis.speedup import default_baseline, speedups
-from bench.analysis.table import GROUP_KEYS, by_case, frame, newest_rows, with_ceilings
+from bench.analysis.table import GROUP_KEYS, by_case, frame, newest_rows
 from bench.cases.model_labels import show_together
 from bench.claims.verdicts import ClaimResult, ClaimVerdict, Evidence, judge_claims
 from bench.records.ceiling import Ceiling

@@ -12,7 +12,7 @@ from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases.axes import AXES, MODES, PRECISIONS
-from bench.records.record import Machine
+from bench.machine.description import Machine
 from bench.text import clean
 
 NONE = "—"

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from bench.cases.plan import PlannedRun, expand_grid, profile
-from bench.ceiling.search import probe_job
 from bench.environments.interpreter import Interpreter, ask, executable
 from bench.environments.origin import imported, origins, replaced
 from bench.environments.usable_folders import check_usable, problem
@@ -27,7 +26,7 @@ from bench.machine.paths import cache_folder
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment
 from bench.runner.launchers.local import Launcher, open_launcher, scratch_folder
-from bench.runner.measure import DatasetUnavailable, find_data, run_job
+from bench.runner.measure import DatasetUnavailable, find_data, probe_job, run_job
 
 DEEP_LIMIT = 120.0
 """Seconds that a few steps of training may take to warm up, and for their window."""

@@ -221,7 +221,7 @@ def find_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
 
 
 def check_trainable(planned: PlannedRun, data: dict[str, Any]) -> None:
-    """Raise :class:`DatasetUnavailable` where a case trains and its data set has no labels, say; it can still be predicted on."""
+    """Raise :class:`DatasetUnavailable` where a case trains on a data set without labels, which prediction can use."""
     if planned.case.mode == "train" and data.get("no_training"):
         raise DatasetUnavailable(Outcome(Status.UNSUPPORTED, data["no_training"], ("mode",)))
 
@@ -230,8 +230,7 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     """The data set of a case, whether or not the case can use it.
 
     Returns:
-        ``yaml``, ``fingerprint`` and ``images``; of a user's own also what ``inspect`` of ``bench/worker/workloads/ultralytics/user_data.py``
-        gives.
+        ``yaml``, ``fingerprint`` and ``images``; of a user's own also what the worker's ``user_data.inspect`` gives.
 
     Raises:
         WrongUse: where the user's own cannot be used at all.
@@ -288,6 +287,29 @@ def case_job(
         "meeting": msgspec.to_builtins(meeting),
         "oom_kills": oom_kills(),
     }
+
+
+FEW_STEPS = {
+    "warmup_seconds": 0.0,
+    "warmup_steps": 3,
+    "window_steps": 2,
+    "window_seconds": 0.0,
+    "short_cycle": 2,
+    "settled_after": 1,
+    "only_whole": False,
+}
+"""Five steps. All run the optimizer where a batch is so large that every step of training does, else two do: so there
+are steps that hold the optimizer's state, and where training has them, steps that hold gradients while they go forward.
+More steps find a higher peak now and then, by up to 3 % (docs/devices.md)."""
+
+LOSS_SCALE = 1024.0
+"""Of mixed precision: from the usual one the first steps overflow, and a step that is skipped allocates nothing."""
+
+
+def probe_job(planned: PlannedRun, data: dict[str, Any], scratch: str) -> dict[str, Any]:
+    """The job of a worker that trains no longer than it takes to see what training does."""
+    few = {"window": FEW_STEPS, "separate_pass": False, "memory_before": True, "loss_scale": LOSS_SCALE, "mend": False}
+    return {**case_job(planned, data, scratch), **few}
 
 
 def measure(

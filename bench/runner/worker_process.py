@@ -23,8 +23,7 @@ LOG_LIMIT = 64 * 2**20
 
 TOLD = struct.Struct("<H")
 FREE, WITH_STEP, ALONE = 0, 0xFFFE, 0xFFFF
-"""What a worker is told when it is its turn: where it ends. As in ``bench/worker/timing/lockstep.py``; other numbers are points
-within a step, of which there are never as many."""
+"""Where a worker's turn ends, as the worker's ``lockstep`` reads it; smaller numbers are points within a step."""
 
 LAST = 10.0
 """Seconds that ranks may take to end once their line is shut down."""

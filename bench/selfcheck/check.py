@@ -24,7 +24,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def heard(event: dict[str, Any]) -> dict[str, Any]:
-    """An event of a worker; raises :class:`WorkerFailed` where it tells that the worker could not do what it was asked."""
+    """Return a worker's event; raise :class:`WorkerFailed` where it says that the worker failed."""
     if event["event"] == "ended" and event["status"] != "measured":
         status, reason = event["status"], event["reason"]
         raise WorkerFailed(f"a worker ended as {status}: {reason}", Status(status), reason)

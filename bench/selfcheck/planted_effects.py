@@ -11,7 +11,7 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,12 +19,11 @@ import msgspec
 from bench.cases.axes import AXES
 from bench.cases.case import parse_case
 from bench.cases.plan import PlannedRun, expand_grid, profile
-from bench.cli.io import say
-from bench.cli.live_comparison import begin
 from bench.compare.estimator import pair_ratios, pending_cases
 from bench.compare.findings import Finding, evaluate
 from bench.compare.pairs import PairInputs, measured, run_single
 from bench.compare.scheduler import PairScheduler
+from bench.compare.start import begin
 from bench.compare.verdict import Verdict, estimate
 from bench.durations import about
 from bench.environments.builder import PreparedEnvironment, provide
@@ -173,7 +172,9 @@ def chosen(text: str) -> list[Effect]:
     return [EFFECTS[name] for name in dict.fromkeys(names)] or list(EFFECTS.values())
 
 
-def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int, keep: Path | None) -> Iterator[Check]:
+def checks(
+    interpreter: Interpreter, effects: Sequence[Effect], comparisons: int, keep: Path | None, say: Callable[[str], None]
+) -> Iterator[Check]:
     """Plant every effect, compare as often as was asked for, and say what came of it.
 
     Args:
@@ -181,6 +182,7 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
         effects: what is planted.
         comparisons: of each, where it does not say how many; those that are in ``keep`` count.
         keep: a folder where every comparison is kept; None: nowhere.
+        say: gets a line for each comparison.
 
     Raises:
         WrongUse: where the environments cannot be built.
@@ -207,7 +209,7 @@ def checks(interpreter: Interpreter, effects: Sequence[Effect], comparisons: int
                 patched[0].plant(effect.where, FLOOR)
                 patched[1].plant(effect.where, FLOOR + seconds)
                 with place(keep, effect, number) as folder:
-                    found = compare(effect, slower if effect.share else sides, planned, seconds, folder)
+                    found = compare(effect, slower if effect.share else sides, planned, seconds, folder, say)
                 if effect.share and found.finding.base:
                     step = found.finding.base.seconds
                 trials.append(found)
@@ -260,10 +262,12 @@ def mean_step(base: PreparedEnvironment, planned: PlannedRun) -> float:
         launcher.close()
 
 
-def compare(effect: Effect, sides: Sides, planned: PlannedRun, planted: float, folder: Path) -> Trial:
+def compare(
+    effect: Effect, sides: Sides, planned: PlannedRun, planted: float, folder: Path, say: Callable[[str], None]
+) -> Trial:
     """One whole comparison, and beside it the usual way."""
     name = f"selfcheck-{new_run_name(machine().fingerprint)}"
-    comparison = begin(sides, [planned], name, "", effect.margin, 0.02)
+    comparison = begin(sides, [planned], name, "", effect.margin, 0.02, say)
     launchers = open_launcher(sides[0].interpreter), open_launcher(sides[1].interpreter)
     try:
         seconds = run(comparison, launchers, folder)

@@ -38,24 +38,24 @@ def main(arguments: list[str]) -> int:
     """Do what the first argument says; the exit status of the process."""
     load_package()
     if arguments[0] == "facts":
-        environment = importlib.import_module(f"{PACKAGE}.environment")
-        print(json.dumps(environment.facts()))
+        info = importlib.import_module(f"{PACKAGE}.interpreter.info")
+        print(json.dumps(info.facts()))
         return 0
     if arguments[0] == "doctor":
-        print(json.dumps(importlib.import_module(f"{PACKAGE}.doctor").facts()))
+        print(json.dumps(importlib.import_module(f"{PACKAGE}.interpreter.doctor").facts()))
         return 0
     if arguments[0] == "parent":
-        importlib.import_module(f"{PACKAGE}.parent").serve(int(arguments[1]))
+        importlib.import_module(f"{PACKAGE}.fork_server").serve(int(arguments[1]))
         return 0
     if arguments[0] == "case":
-        importlib.import_module(f"{PACKAGE}.job").run_spawned(int(arguments[1]), int(arguments[2]))
+        importlib.import_module(f"{PACKAGE}.tasks").run_spawned(int(arguments[1]), int(arguments[2]))
         return 0
     if arguments[0] == "launch":
-        return int(importlib.import_module(f"{PACKAGE}.ranks").launch(arguments[1:]))
+        return int(importlib.import_module(f"{PACKAGE}.distributed.ranks").launch(arguments[1:]))
     if arguments[0] == "alike":
-        importlib.import_module(f"{PACKAGE}.repeatable").run_again([sys.argv[0], *arguments[1:]])
+        importlib.import_module(f"{PACKAGE}.interpreter.memory_layout").run_again([sys.argv[0], *arguments[1:]])
     if arguments[0] == "rank":
-        importlib.import_module(f"{PACKAGE}.ranks").run()
+        importlib.import_module(f"{PACKAGE}.distributed.ranks").run()
         return 0
     return 2
 

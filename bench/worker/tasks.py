@@ -22,8 +22,8 @@ from .timing.session import Session, WindowComplete
 from .workloads.ultralytics import isolation
 
 WORKLOADS = {
-    "train": "ultralytics_train",
-    "predict": "ultralytics_predict",
+    "train": "ultralytics.train",
+    "predict": "ultralytics.predict",
 }
 """Which file of ``workloads/`` measures a mode."""
 

@@ -16,10 +16,10 @@ import pandas as pd
 from bench.analysis.table import frame
 from bench.compare.findings import Finding, evaluate, exit_code
 from bench.compare.verdict import Estimate
+from bench.machine.description import Machine
 from bench.records import store
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
-from bench.records.record import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "results").glob("example*"))

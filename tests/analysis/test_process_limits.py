@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bench.analysis.process_limits import measured_alike, named, phrases, ranges
-from bench.records.record import Conditions, Limits
+from bench.machine.description import Conditions, Limits
 from tests.builders import GIB, make_record
 
 ALL = Limits(

@@ -17,7 +17,7 @@ from bench.ceiling.search import SearchRequest, SearchResult, provide_data, sear
 from bench.ceiling.service import firm
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
-from bench.runner.measure import WorkerResult
+from bench.runner.measure import FEW_STEPS, WorkerResult
 
 GIB = 2**30
 CASE = Case(mode="ceiling", model="yolov8n", device="0", amp="off", batch=0, imgsz=160)
@@ -90,7 +90,7 @@ def test_the_largest_batch_of_a_card(device: Device) -> None:
 def test_every_probe_trains_dense_images_for_a_few_steps_in_a_process_of_its_own(device: Device) -> None:
     found(limit=4 * GIB)
     for job in device.jobs:
-        assert job["window"] == search.FEW_STEPS and job["case"]["mode"] == "train"
+        assert job["window"] == FEW_STEPS and job["case"]["mode"] == "train"
         assert job["memory_limit"] == 4 * GIB
         assert (job["separate_pass"], job["loss_scale"], job["mend"]) == (False, 1024.0, False)
     assert search.recipe(SearchRequest(CASE)).data == "coco-like-dense"

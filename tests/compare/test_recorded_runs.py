@@ -21,7 +21,8 @@ from bench.compare.recorded_runs import (
     ratio_of,
     welch,
 )
-from bench.records.record import Conditions, Data, Limits, Memory, Noise, Origin, Record, Window
+from bench.machine.description import Conditions, Limits
+from bench.records.record import Data, Memory, Noise, Origin, Record, Window
 from tests.builders import GIB, make_environment, make_machine, make_recipe, make_record, make_steps
 
 OTHER = make_machine(fingerprint="a1b2c3d4e5f6", gpus=["NVIDIA H200 (139 GiB)"])

@@ -25,7 +25,7 @@ from bench.records.record import Environment
 from bench.records.store import read_comparison
 from bench.runner.launchers.local import SpawnLauncher
 from tests.builders import make_machine, make_steps
-from tests.runner.conftest import FAKE, plan
+from tests.fake_workers import FAKE, plan
 
 Launchers = tuple[SpawnLauncher, SpawnLauncher]
 

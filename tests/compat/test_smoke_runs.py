@@ -11,9 +11,9 @@ from bench.records import store
 from bench.runner.launchers.local import SpawnLauncher
 from bench.worker.interpreter.info import FLOOR
 from tests.builders import make_environment, make_record
+from tests.fake_workers import plan
 
 from ..environments.uv_index import Uv
-from ..runner.conftest import plan
 
 PLANS = [plan("yolov8n"), plan("yolov8n", mode="predict"), plan("refuses-amp", amp="on"), plan("broken")]
 

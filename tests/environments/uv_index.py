@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+FAKE = HERE.parent / "runner" / "fake_python.py"
 
 INDEX = {
     "torch": {"versions": ["2.4.0", "2.6.0", "2.7.0", "2.15.0"], "needs": []},
@@ -28,7 +29,7 @@ INDEX = {
 PYTHON = f"""#!/bin/sh
 # An interpreter: its facts are what was installed; a job is played by fake_python.py.
 if [ "$2" = facts ]; then exec cat "$(dirname "$0")/../facts.json"; fi
-exec SYSTEM -S {HERE / "fake_python.py"} "$@"
+exec SYSTEM -S {FAKE} "$@"
 """
 
 

@@ -13,10 +13,10 @@ import pytest
 from bench.machine import conditions as module
 from bench.machine import fingerprint
 from bench.machine.conditions import conditions
+from bench.machine.description import Conditions
 from bench.machine.doctor import examine
 from bench.machine.info import Nvidia, system_info
 from bench.machine.interpreter_info import Packages, Software
-from bench.records.record import Conditions
 
 
 def test_this_machine() -> None:

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from bench.machine import limits as module
+from bench.machine.description import Limits
 from bench.machine.limits import bound_to_nodes, cpu_quota, limits, memory_left, memory_limit, numbers
-from bench.records.record import Limits
 
 GIB = 2**30
 ROOT = Path(__file__).resolve().parents[2]

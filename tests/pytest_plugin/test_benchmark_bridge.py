@@ -17,7 +17,7 @@ DURATIONS = [DRAW.lognormvariate(-2, 3) for _ in range(46)] + [0.1 + 0.2, 1 / 3,
 
 TEST = f"""
 import json, pathlib, pytest
-from bench import replay
+from bench.pytest_plugin import benchmark_bridge as replay
 
 DURATIONS = {DURATIONS!r}
 

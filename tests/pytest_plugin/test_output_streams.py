@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PREPARED = "import sys; from bench import output; output.prepare(); "
+PREPARED = "import sys; from bench.pytest_plugin import output_streams as output; output.prepare(); "
 
 
 def python(code, **options):
@@ -97,7 +97,7 @@ def test_output_without_raising_is_dropped_and_told():
     read, write = os.pipe()
     os.close(read)
     code = (
-        "from bench import output; import sys\n"
+        "from bench.pytest_plugin import output_streams as output; import sys\n"
         "streams = output.prepare(raising=False)\n"
         "print('x'); sys.stdout.flush(); print('y'); sys.stdout.flush()\n"
         "print(repr(streams.failure), file=sys.stderr)\n"

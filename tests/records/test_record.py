@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from bench.cases.axes import MODES
+from bench.machine.description import Machine
 from bench.records.outcome import Status
-from bench.records.record import Environment, Machine, Origin, Phase, Record, Steps
+from bench.records.record import Environment, Origin, Phase, Record, Steps
 from bench.records.store import Store
 from tests.builders import make_environment, make_machine, make_record, make_steps
 

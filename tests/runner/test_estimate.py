@@ -1,6 +1,6 @@
 from bench.records.record import Costs
 from bench.runner.estimate import Estimator, work
-from tests.runner.conftest import plan
+from tests.fake_workers import plan
 
 
 def test_work_grows_with_batch_pixels_and_scale():

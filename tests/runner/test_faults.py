@@ -11,7 +11,7 @@ from bench.environments.origin import Imported
 from bench.records.store import encoded
 from bench.runner import worker_process
 from bench.runner.measure import measure
-from tests.runner.conftest import plan
+from tests.fake_workers import plan
 
 DATA = {"yaml": "data.yaml", "fingerprint": "f" * 12, "images": 4}
 

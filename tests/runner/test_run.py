@@ -10,7 +10,7 @@ from bench.records import store
 from bench.records.outcome import Status
 from bench.runner.estimate import Estimator
 from bench.runner.run import Run
-from tests.runner.conftest import plan
+from tests.fake_workers import plan
 
 
 @pytest.fixture

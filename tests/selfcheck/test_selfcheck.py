@@ -373,9 +373,9 @@ def test_without_pairs_nothing_is_compared_with_plain_training(monkeypatch: pyte
     monkeypatch.setattr(module, "open_launcher", lambda interpreter: Launcher())
     fakes = {"fixed_cost": lambda *_: iter(()), "smoke": lambda _: ([], []), "one_case": lambda _: iter(())}
     monkeypatch.setattr(module, "costs", SimpleNamespace(**fakes, collecting=lambda: "c", COLLECTED=1))
-    monkeypatch.setattr(module, "marks", SimpleNamespace(cost=lambda launcher, records: "m"))
+    monkeypatch.setattr(module, "instrumentation_overhead", SimpleNamespace(cost=lambda launcher, records: "m"))
     truths = {"instrumented": lambda *_: iter(["i"]), "bias": lambda *_: iter(["b"])}
-    monkeypatch.setattr(module, "truth", SimpleNamespace(**truths))
+    monkeypatch.setattr(module, "accuracy", SimpleNamespace(**truths))
     said: list[str] = []
     assert list(checks(None, 1, 1, said.append)) == ["m", "c"]  # type: ignore[arg-type, comparison-overlap]
     assert list(checks(None, 1, 2, said.append)) == ["m", "i", "b", "c"]  # type: ignore[arg-type, comparison-overlap]

@@ -9,7 +9,8 @@
     figures.throughput(table[table["model"] == "yolov8n"]).savefig("throughput.svg")
 
 A frame may have more to show than one figure holds: ``panel`` chooses which of its panels is drawn, from 0. Lines of
-one machine and one pair of versions belong into one frame; :func:`bench.analysis.table.newest_rows` takes older rows out.
+one machine and one pair of versions belong into one frame;
+:func:`bench.analysis.table.newest_rows` takes older rows out.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bench.analysis.ceilings import format_stop_reason, setting
 from bench.analysis.metrics import show_bytes, show_duration
-from bench.ceiling.findings import format_stop_reason, memory_model, setting
+from bench.ceiling.findings import memory_model
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.plots import Plot, ceiling

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from bench.analysis.ceilings import format_stop_reason
 from bench.analysis.metrics import METRICS, RATE
-from bench.ceiling.findings import format_stop_reason
+from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
-from bench.records.record import Machine
 from bench.report import labels
 from bench.report.sections import ceilings as largest
 

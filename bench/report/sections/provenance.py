@@ -17,9 +17,10 @@ from bench.cases import AXES, Case
 from bench.cases.axes import machines
 from bench.cases.plan import ProfileTiming, profiles
 from bench.cases.recipe import PINS, Recipe
+from bench.machine.description import Conditions
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
-from bench.records.record import Conditions, Record
+from bench.records.record import Record
 from bench.report import labels
 from bench.sizes import exact
 from bench.text import clean, is_shown

@@ -319,7 +319,8 @@ class ForkServerLauncher:
         except subprocess.TimeoutExpired:
             return f"it sent nothing for {START_LIMIT:g} s. {failure_causes.unknown(self._printed())}"
         printed = self._printed()
-        return f"it {failure_causes.describe_exit(code)}. {failure_causes.of_end(code, printed) or failure_causes.unknown(printed)}"
+        cause = failure_causes.of_end(code, printed) or failure_causes.unknown(printed)
+        return f"it {failure_causes.describe_exit(code)}. {cause}"
 
     def drain(self, seconds: float) -> bool:
         """Take in what the parent has to say, waiting at most so long; False once it has ended."""

@@ -59,13 +59,13 @@ class Device(Protocol):
         """A new event with ``record`` and ``elapsed_time`` (milliseconds); only where marks are taken by events."""
 
     def energy(self) -> EnergyMeter:
-        """A counter of the joules that a case takes here; raises :class:`~..energy.EnergyUnavailable` where there is none."""
+        """Return a counter of the joules of a case; raise :class:`EnergyUnavailable` where there is none."""
 
     def warming(self, begins: bool) -> None:
         """Warm-up begins, or is over: what may be looked for in untimed steps alone."""
 
     def sample(self) -> dict[str, Any]:
-        """What the device is doing, as :func:`device_status` names it; called at the edges of a window, and never raises."""
+        """Return clocks, temperature and load (:func:`device_status`) at an edge of a window; never raises."""
 
 
 CAPACITY_TOLERANCE = 1.05

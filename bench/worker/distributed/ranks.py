@@ -33,7 +33,7 @@ def launch(options: list[str]) -> int:
     Args:
         options: of it.
     """
-    entry = str(Path(__file__).with_name("entry.py"))
+    entry = str(Path(__file__).parents[1] / "entry.py")
     importlib.import_module("torch.distributed.run").main([*options, entry, "rank"])
     return 0
 

@@ -84,7 +84,7 @@ def describe_interference(reading: dict[str, Any], threads: int | None = None, o
 
 
 def worth_retrying(reasons: list[str]) -> bool:
-    """Whether there is something among what :func:`describe_interference` found that a window measured at once may be spared."""
+    """Whether any interference found is of a kind that a new window may avoid."""
     return any(not reason.startswith(PERSISTENT) for reason in reasons)
 
 

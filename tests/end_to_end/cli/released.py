@@ -32,7 +32,7 @@ from bench.records.store import Store
 from bench.runner.launchers import local
 from bench.runner.launchers.local import SpawnLauncher
 from tests.builders import make_pair
-from tests.runner.conftest import FAKE
+from tests.fake_workers import FAKE
 
 PAIR = 12.0
 """Seconds that a made pair is said to have cost."""

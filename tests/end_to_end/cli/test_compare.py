@@ -73,7 +73,7 @@ def test_as_a_user_types_it(command, run):
 def test_help_is_there_without_pandas(command):
     code, out, _ = command(
         "-c",
-        "import sys; from bench import cli; sys.argv = ['bench', 'compare', '--help']\n"
+        "import sys; from bench.cli import app as cli; sys.argv = ['bench', 'compare', '--help']\n"
         "try: cli.main()\n"
         "except SystemExit: print('heavy:', sorted({'pandas', 'scipy', 'numpy'} & set(sys.modules)))",
     )

@@ -7,10 +7,10 @@ import psutil
 import pytest
 
 from bench.machine import conditions as asked
+from bench.machine.description import Limits
 from bench.records import store
-from bench.records.record import Limits
 from tests.end_to_end.cli.sessions import face, measure_all
-from tests.runner.conftest import launcher
+from tests.fake_workers import launcher
 
 __all__ = ["face", "launcher"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.end_to_end.cli.sessions import face, measure_all
-from tests.runner.conftest import launcher
+from tests.fake_workers import launcher
 
 __all__ = ["face", "launcher"]
 

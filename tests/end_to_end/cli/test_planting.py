@@ -20,7 +20,7 @@ from bench.runner.launchers.local import SpawnLauncher
 from bench.selfcheck import planted_effects
 from bench.selfcheck.check import Check
 from bench.selfcheck.planted_environment import COPIES, FLOOR
-from tests.runner.conftest import FAKE
+from tests.fake_workers import FAKE
 
 ENVIRONMENT = Environment(python="3.11.0", packages={"torch": "2.9.0+cpu", "ultralytics": "8.4.0"}, yolopace="0")
 
@@ -70,7 +70,7 @@ def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[in
 
 def checked(effects: str, comparisons: int, keep: Path | None = None) -> dict[str, Check]:
     interpreter = Interpreter(path="python", environment=ENVIRONMENT)
-    found = planted_effects.checks(interpreter, planted_effects.chosen(effects), comparisons, keep)
+    found = planted_effects.checks(interpreter, planted_effects.chosen(effects), comparisons, keep, print)
     return {check.name: check for check in found}
 
 

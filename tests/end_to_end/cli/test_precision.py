@@ -13,7 +13,7 @@ from bench.records import store
 from bench.records.record import Data, Origin
 from tests.builders import make_record
 from tests.end_to_end.cli.sessions import face, measure_all
-from tests.runner.conftest import launcher
+from tests.fake_workers import launcher
 
 __all__ = ["face", "launcher"]
 

@@ -20,7 +20,7 @@ from bench.records.comparison import Comparison
 from bench.records.record import Environment
 from bench.records.store import Store, read_comparison
 from bench.runner.launchers.local import SpawnLauncher
-from tests.runner.conftest import FAKE
+from tests.fake_workers import FAKE
 
 CASE = "train-yolov8n-cpu-fp32-b4-i160"
 

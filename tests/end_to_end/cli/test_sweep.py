@@ -299,7 +299,7 @@ def test_help_is_there_without_pandas(command) -> None:  # type: ignore[no-untyp
     for name in ("sweep", "bisect"):
         code, out, _ = command(
             "-c",
-            f"import sys; from bench import cli; sys.argv = ['bench', {name!r}, '--help']\n"
+            f"import sys; from bench.cli import app as cli; sys.argv = ['bench', {name!r}, '--help']\n"
             "try: cli.main()\n"
             "except SystemExit: print('heavy:', sorted({'pandas', 'scipy', 'numpy'} & set(sys.modules)))",
         )

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from bench.compare.recorded_runs import RunComparison, compare_runs
-from bench.records.record import Conditions, Memory, Record
+from bench.machine.description import Conditions
+from bench.records.record import Memory, Record
 from bench.report.comparisons.recorded_runs import COLUMNS, longer, render
 from tests.builders import GIB, make_environment, make_machine, make_recipe, make_record
 from tests.report.conftest import NASTY, timed

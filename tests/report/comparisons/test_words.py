@@ -11,7 +11,8 @@ from bench.analysis.metrics import RATE, SECONDS
 from bench.analysis.speedup import speedups
 from bench.analysis.table import frame
 from bench.cases.plan import profile
-from bench.records.record import Conditions, Limits, Record
+from bench.machine.description import Conditions, Limits
+from bench.records.record import Record
 from bench.report import labels
 from bench.report.sections import headline, provenance
 from bench.report.sections.settings import settings

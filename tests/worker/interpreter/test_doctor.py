@@ -139,7 +139,7 @@ def test_a_torch_that_cannot_be_imported_is_told(tmp_path: Path, monkeypatch: py
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open\\nshared object')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    entry = Path(doctor.__file__).with_name("entry.py")
+    entry = Path(doctor.__file__).parents[1] / "entry.py"
     answer = subprocess.run([sys.executable, entry, "doctor"], capture_output=True, text=True, check=True)
     told = json.loads(answer.stdout)
     assert told["import_error"] == "libcudart.so.13: cannot open shared object"

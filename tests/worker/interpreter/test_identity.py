@@ -19,7 +19,7 @@ from bench.worker.interpreter.identity import Unidentified, differs, identify
 from bench.worker.interpreter.info import facts
 from tests.made_packages import install, metadata, module
 
-ENTRY = Path(identity.__file__).with_name("entry.py")
+ENTRY = Path(identity.__file__).parents[1] / "entry.py"
 NAMES = ("ultralytics", "torch", "torchvision", "numpy", "cv2", "PIL")
 
 
@@ -320,7 +320,7 @@ def test_a_spawned_worker_refuses_what_it_was_not_told(tmp_path: Path) -> None:
         f"spec = importlib.util.spec_from_file_location('entry', {str(ENTRY)!r})\n"
         "entry = importlib.util.module_from_spec(spec); spec.loader.exec_module(entry); entry.load_package()\n"
         "import ultralytics, torch, importlib\n"
-        "job = importlib.import_module('yolopace_worker.job')\n"
+        "job = importlib.import_module('yolopace_worker.tasks')\n"
         "channel = importlib.import_module('yolopace_worker.channel')\n"
         "told = {'ultralytics': {'file': '/elsewhere/ultralytics/__init__.py', 'version': '8.4.190'}}\n"
         "job.run({'kind': 'case', 'imported': told}, channel.Channel(1), 0)\n"

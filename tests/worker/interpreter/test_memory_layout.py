@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[3]
 TELLS = """
 import ctypes, json, os, sys
 sys.path.insert(0, sys.argv[1])
-from bench.worker import repeatable
+from bench.worker.interpreter import memory_layout
 if sys.argv[2] == "again":
-    repeatable.run_again([sys.argv[0], sys.argv[1], "told", str(os.getpid())])
+    memory_layout.run_again([sys.argv[0], sys.argv[1], "told", str(os.getpid())])
 malloc = ctypes.cast(ctypes.CDLL(None).malloc, ctypes.c_void_p).value
-told = {"addresses": repeatable.addresses(), "malloc": malloc, "hash": hash("a"), "before": sys.argv[3]}
+told = {"addresses": memory_layout.addresses(), "malloc": malloc, "hash": hash("a"), "before": sys.argv[3]}
 print(json.dumps({**told, "pid": str(os.getpid())}))
 """
 

@@ -67,7 +67,7 @@ def test_where_nothing_is_told_of_a_thread_it_takes_a_signal(
 
 STOPPED = """
 import json, os, signal, sys, time
-from bench.worker import watch
+from bench.worker.monitors import pauses as watch
 watch.TELLS = watch.TELLS and sys.argv[1] == "linux"
 seen = watch.Watch()
 seen.hear_continue()

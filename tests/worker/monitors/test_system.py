@@ -415,7 +415,7 @@ def test_a_reader_that_fails_costs_its_own_figure_alone(
     def fail(*arguments: Any) -> Any:
         raise MemoryError(name)
 
-    monkeypatch.setattr(system, "proc", SimpleNamespace(**{**vars(system.proc), name: fail}))
+    monkeypatch.setattr(system, "procfs", SimpleNamespace(**{**vars(system.procfs), name: fail}))
     reading = measured(linux, clocks, lambda: None)
     told = {"waits": "cpu_wait_share", "ticks": "steal_share", "processes": "others_share", "clock": "clock_mhz"}
     told |= {"throttled": "throttled_share", "swap_used": "swap_bytes"}
@@ -430,7 +430,7 @@ def test_all_that_fails_together_leaves_the_clocks(
         raise OSError("nothing is told here")
 
     readers = ("waits", "ticks", "processes", "pressure", "clock", "on_battery", "throttled", "swap_used", "online")
-    monkeypatch.setattr(system, "proc", SimpleNamespace(**{**vars(system.proc), **dict.fromkeys(readers, fail)}))
+    monkeypatch.setattr(system, "procfs", SimpleNamespace(**{**vars(system.procfs), **dict.fromkeys(readers, fail)}))
     for name in ("thermal", "swap_used", "on_battery"):
         monkeypatch.setattr(macos, name, fail)
     for name in ("begin", "end"):
@@ -557,9 +557,9 @@ def test_a_helper_that_takes_the_processor_is_seen_but_not_as_others(one_process
     reader = SystemMonitor(Cpu())
     with load(one_processor, own_group=True) as helper:
         reader.open()
-        before, began = system.proc.ticks("/proc"), seconds_of(helper)
+        before, began = system.procfs.ticks("/proc"), seconds_of(helper)
         burn(0.5)
-        after, took = system.proc.ticks("/proc"), seconds_of(helper) - began
+        after, took = system.procfs.ticks("/proc"), seconds_of(helper) - began
         reading = reader.close()
     assert before is not None
     assert after is not None
@@ -573,9 +573,9 @@ def test_a_helper_that_takes_the_processor_is_seen_but_not_as_others(one_process
 THROTTLED = """
 import json, time
 from bench.worker.devices.cpu import Cpu
-from bench.worker.monitors.system import Meter
+from bench.worker.monitors.system import SystemMonitor
 input()
-reader = Meter(Cpu())
+reader = SystemMonitor(Cpu())
 reader.open()
 end = time.perf_counter() + 0.6
 while time.perf_counter() < end:

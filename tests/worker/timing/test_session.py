@@ -11,10 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.ceiling.search import FEW_STEPS
 from bench.records.record import Steps, Window
+from bench.runner.measure import FEW_STEPS, discarded_window
 from bench.runner.measure import build_phases as as_phases
-from bench.runner.measure import discarded_window
 from bench.worker import effective_settings, tasks
 from bench.worker.devices.cpu import Cpu
 from bench.worker.distributed.process_group import SingleProcess

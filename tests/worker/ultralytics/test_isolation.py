@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("ultralytics")
 READS = """
 import json, sys
 from pathlib import Path
-from bench.worker import isolation
+from bench.worker.workloads.ultralytics import isolation
 isolation.before_import(sys.argv[1], network=False)
 isolation.after_import()
 from ultralytics.cfg import get_cfg

@@ -32,7 +32,7 @@ MOST = 28
 """Versions that have room upright; of more, some are left out."""
 
 UP = {Verdict.SLOWER: "v", Verdict.FASTER: "^"}
-"""Markers that point where throughput went; the others are those of :data:`bench.report.comparisons.regress.plots.SIGNS`."""
+"""Markers that point where throughput went; the others are those of a single comparison."""
 
 
 def draw(found: Sweep) -> list[Plot]:

@@ -1,8 +1,8 @@
+"""Workers that are played: plans for them, and an interpreter that starts them."""
+
 import stat
 import sys
 from pathlib import Path
-
-import pytest
 
 from bench.cases import Case
 from bench.cases.plan import PlannedRun
@@ -11,7 +11,7 @@ from bench.environments.interpreter import Interpreter
 from bench.records.record import Environment
 from bench.runner.launchers.local import SpawnLauncher
 
-FAKE = Path(__file__).with_name("fake_python.py")
+FAKE = Path(__file__).parent / "runner" / "fake_python.py"
 RECIPE = Recipe(warmup_seconds=0.0, window_steps=1, window_seconds=0.0, pins={})
 
 
@@ -20,11 +20,9 @@ def plan(model="yolov8n", **axes):
     return PlannedRun(Case(**values), RECIPE)
 
 
-@pytest.fixture
-def launcher(tmp_path, monkeypatch):
-    """Starts fake workers, by the same code that starts real ones where there is no fork."""
-    monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
-    python = tmp_path / "python"
+def fake_launcher(folder: Path) -> SpawnLauncher:
+    """A launcher that starts fake workers, by the same code that starts real ones where there is no fork."""
+    python = folder / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} "$@"\n')
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
     environment = Environment(python="3.11.0", packages={"torch": "2.9", "ultralytics": "8.4"}, yolopace="0")

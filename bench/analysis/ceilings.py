@@ -1,0 +1,82 @@
+"""Ceilings as rows of the table, and what makes two of them comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.table import AXES, COLUMNS, NUMBERS, WHOLE, _threads, peak_memory, pins, setup
+from bench.records.ceiling import FORETOLD, Ceiling
+
+Setting = tuple[str, str, str, str, int]
+"""See :func:`setting`."""
+
+
+def setting(found: Ceiling) -> Setting:
+    """What two ceilings have alike before one is held against the other: machine, versions, recipe, granularity.
+
+    The recipe holds data, threads and fixed settings. Case and limit come beside it, since they are what may differ.
+    """
+    software = found.environment
+    return (
+        found.machine.fingerprint,
+        software.label("torch"),
+        software.label("ultralytics"),
+        found.recipe.fingerprint,
+        found.granularity,
+    )
+
+
+ENDS = {
+    "limit": "no larger one was tried",
+    FORETOLD: "the next one is foretold to need clearly more",
+    "swap": "then it swaps",
+    "collapse": "then it slows down",
+    "time": "then it takes too long",
+}
+"""What ended a search, where the record's own word is not enough."""
+
+
+def format_stop_reason(found: Ceiling) -> str:
+    """What ended a search, in words; empty where it is not known."""
+    return ENDS.get(found.ended_by, f"then {found.ended_by}") if found.ended_by else ""
+
+
+def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:
+    """The same table with a row for every ceiling: of mode ``ceiling``, whose batch is the largest that trains."""
+    if not ceilings:
+        return table
+    rows = pd.DataFrame(map(_ceiling_row, ceilings), columns=list(COLUMNS))
+    rows[list(NUMBERS)] = rows[list(NUMBERS)].astype("float64")
+    rows[list(WHOLE)] = rows[list(WHOLE)].astype("Int64")
+    return pd.concat([table, rows], ignore_index=True) if len(table) else rows
+
+
+def _ceiling_row(found: Ceiling) -> dict[str, Any]:
+    case, largest = found.case, found.largest
+    peak = peak_memory(largest.memory) if largest else None
+    within = f"within {found.limit_bytes} bytes ({found.limit_how})" if found.limit_bytes else ""
+    return {
+        "run": found.run,
+        **{axis: getattr(case, axis) for axis in AXES},
+        "model": case.model_label,
+        "status": found.outcome.status.value,
+        "reason": found.outcome.reason,
+        "marks": "; ".join(filter(None, (within, format_stop_reason(found)))),
+        "processes": len(found.probes),
+        "peak_memory_bytes": peak.bytes if peak else None,
+        "peak_memory_how": peak.how if peak else None,
+        "threads": _threads(found.effective),
+        "torch": found.environment.label("torch"),
+        "ultralytics": found.environment.label("ultralytics"),
+        "python": found.environment.python,
+        "machine": found.machine.fingerprint,
+        "machine_title": found.machine.title,
+        "recipe": found.recipe.fingerprint,
+        "setup": setup(found.recipe),
+        "pins": pins(found.recipe),
+        "started": found.started,
+        "id": found.id,
+    }

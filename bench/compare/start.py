@@ -1,0 +1,73 @@
+"""Start a live comparison, or make one that was stopped ready to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.analysis.noise import default_margin
+from bench.cases.plan import PlannedRun
+from bench.compare.pairs import now
+from bench.environments.builder import PreparedEnvironment
+from bench.machine.conditions import conditions
+from bench.machine.fingerprint import machine
+from bench.machine.paths import calibration_folder
+from bench.records.comparison import SIDES, CaseComparison, Comparison, EnvironmentSide
+from bench.records.store import read_calibrations
+
+
+def begin(
+    sides: tuple[PreparedEnvironment, PreparedEnvironment],
+    planned: list[PlannedRun],
+    run: str,
+    newer: str,
+    margin: float | None,
+    memory_margin: float,
+    say: Callable[[str], None],
+) -> Comparison:
+    """Return a comparison that has no pairs yet; ``say`` gets what is wrong with a calibration."""
+    share, origin = margin or 0.0, "as asked"
+    if margin is None:
+        known, wrong = read_calibrations(calibration_folder(), machine().fingerprint)
+        if wrong:
+            say(wrong)
+        share, origin = default_margin([plan.case for plan in planned], known.lockstep)
+    base, head = (
+        EnvironmentSide(
+            asked=one.asked, key=one.key, packages=list(one.packages), environment=one.interpreter.environment
+        )
+        for one in sides
+    )
+    return Comparison(
+        run=run,
+        started=now(),
+        machine=machine(),
+        conditions=conditions(sides[0].interpreter.variables),
+        base=base,
+        head=head,
+        newer=newer,
+        margin=share,
+        margin_from=origin,
+        memory_margin=memory_margin,
+        cases=[CaseComparison(case=plan.case, recipe=plan.recipe) for plan in planned],
+    )
+
+
+def reopen(known: Comparison, question: Comparison, margin: float | None) -> None:
+    """Make a comparison that was stopped ready to go on.
+
+    What failed for want of room or of a living process is tried again.
+
+    Args:
+        known: it.
+        question: the same one, asked anew.
+        margin: as asked, by which what is there is then judged anew; None where nobody named one.
+    """
+    for compared in known.cases:
+        compared.trouble = ""
+        for side in SIDES:
+            ran = getattr(compared, side)
+            if ran is not None and not ran.outcome.status.final:
+                setattr(compared, side, None)
+    if margin is not None:
+        known.margin, known.margin_from = margin, question.margin_from
+    known.memory_margin = question.memory_margin

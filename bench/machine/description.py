@@ -1,0 +1,88 @@
+"""A machine, its limits and its conditions, as records have them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench.cases.fingerprints import digest
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Stable identity of a machine; what changes from hour to hour is in :class:`Conditions`.
+
+    Attributes:
+        fingerprint: twelve hexadecimal digits over all other fields.
+        system: operating system and architecture, such as ``Linux x86_64``.
+        cpu: name of the CPU.
+        cores: logical processors.
+        memory_gib: RAM, in whole GiB.
+        gpus: names of the GPUs with their memory, such as ``NVIDIA H200 (139 GiB)``.
+    """
+
+    fingerprint: str
+    system: str
+    cpu: str
+    cores: int
+    memory_gib: int
+    gpus: list[str] = []
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint that belongs to the other fields."""
+        facts = {
+            "fingerprint": "",
+            "system": self.system,
+            "cpu": self.cpu,
+            "cores": self.cores,
+            "memory_gib": self.memory_gib,
+            "gpus": self.gpus,
+        }
+        return digest(facts)
+
+    @property
+    def title(self) -> str:
+        """One line for headings."""
+        parts = [*self.gpus, f"{self.cpu}, {self.cores} cores", f"{self.memory_gib} GiB", self.system]
+        return " · ".join(parts)
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process may use of its machine; None where nothing limits it.
+
+    Attributes:
+        cpu_quota: processors that its control groups let it use together.
+        processors: numbers of those that it may run on (``taskset``, cpuset).
+        memory_nodes: numbers of the NUMA nodes that it may take memory from.
+        memory_bytes: that its control groups let it take.
+        address_space_bytes, data_bytes: ``RLIMIT_AS`` and ``RLIMIT_DATA``.
+    """
+
+    cpu_quota: float | None = None
+    processors: list[int] | None = None
+    memory_nodes: list[int] | None = None
+    memory_bytes: int | None = None
+    address_space_bytes: int | None = None
+    data_bytes: int | None = None
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """What a machine was like at one moment; None where the system does not tell.
+
+    Attributes:
+        limits: of the process that starts workers, which have the same; None in older records, which do not say.
+        variables: of the environment that change speed, as a worker finds them; None likewise.
+    """
+
+    load: float | None = None
+    memory_available_bytes: int | None = None
+    swap_used_bytes: int | None = None
+    on_battery: bool | None = None
+    governor: str | None = None
+    limits: Limits | None = None
+    variables: dict[str, str] | None = None
+
+    def limited_alike(self, other: Conditions) -> bool:
+        """Whether the same limits and variables held for both; an older record had none, as far as anyone knows."""
+        if (self.limits or Limits()) != (other.limits or Limits()):
+            return False
+        return None in (self.variables, other.variables) or self.variables == other.variables
