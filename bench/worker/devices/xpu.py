@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..monitors.energy import EnergyMeter, EnergyUnavailable
 from .accelerator import Accelerator
 
 
@@ -17,3 +18,7 @@ class Xpu(Accelerator):
         import torch
 
         return bool(torch.xpu._is_compiled())
+
+    def energy(self) -> EnergyMeter:
+        """Raise: ``torch.xpu`` has power alone, averaged over 100 ms for which it holds up the caller."""
+        raise EnergyUnavailable("torch counts no joules of an Intel GPU")

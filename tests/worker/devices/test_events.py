@@ -57,6 +57,10 @@ def test_events_that_stand_still_are_not(machine: Machine) -> None:
     assert machine.worked == 1 + events.ATTEMPTS
 
 
+def test_events_that_tell_when_the_host_recorded_them_are_not(machine: Machine) -> None:
+    assert machine.trouble(lambda: machine.now) == "events told 1 ms of work that took at most 5 ms"
+
+
 def test_events_that_run_backwards_are_not(machine: Machine) -> None:
     assert machine.trouble(lambda: -machine.free).startswith("events told -")
 
