@@ -65,6 +65,7 @@ class Session:
         self.team = team or SingleProcess()
         self.case: dict[str, Any] = job["case"]
         self.pins: dict[str, Any] = job["pins"]
+        self.asked: list[dict[str, Any]] = job.get("asked", [])
         self.threads: int = job["threads"]
         self.data: str = job["data"]
         self.scratch: str = job["scratch"]
@@ -123,7 +124,7 @@ class Session:
         if self._tells_before:
             runs["addresses"] = addresses()
         self._channel.send("effective", settings=runs)
-        effective_settings.compare(self.case, self.pins, runs)
+        effective_settings.compare(self.case, self.pins, runs, self.asked)
         self._settings = runs
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         loaders = runs.get("workers") or 0
