@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from bench.cases import device_kinds
+from bench.cases.device_kinds import named_twice, parse_device
 from bench.cases.model_argument import parse_model, split_files
 from bench.errors import UsageError
 
@@ -16,35 +17,12 @@ MODES = ("train", "predict")
 PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
 """Values of ``amp`` and what a case's id calls them."""
 
-MACHINES = re.compile(r"(?:(?P<machines>[2-9]|[1-9][0-9]{1,2})x)?(?P<devices>.+)")
-"""Devices with the number of machines that have such each."""
-
-DEVICE = re.compile(r"(?P<name>cpu|mps)|cuda|(?:cuda:)?(?P<index>[0-9]{1,4})")
-"""One device as users write it; ``cuda`` alone is card 0."""
-
 
 def parse_mode(text: str) -> str:
     """``train`` or ``predict``."""
     if text not in MODES:
         raise UsageError(f"mode {text!r} is unknown: use {' or '.join(MODES)}.")
     return text
-
-
-@functools.lru_cache(maxsize=1024)
-def parse_device(text: str) -> str:
-    """``cpu``, ``mps``, a CUDA index such as ``0``, or several joined by ``+`` such as ``0+1`` and ``cpu+cpu``.
-
-    ``2x0+1`` means two machines with such devices each.
-    """
-    whole = MACHINES.fullmatch(text.lower())
-    parts = [DEVICE.fullmatch(part) for part in whole["devices"].split("+")] if whole else [None]
-    if not all(parts):
-        raise UsageError(f"device {text!r} is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1.")
-    names = [part["name"] or str(int(part["index"] or 0)) for part in parts if part]
-    if len({device_kind(name) for name in names}) > 1:
-        raise UsageError(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
-    count = f"{whole['machines']}x" if whole and whole["machines"] else ""
-    return count + "+".join(names)
 
 
 def parse_amp(text: str) -> str:
@@ -235,51 +213,9 @@ def parse_options(options: Mapping[str, str | None], further: Iterable[str] = ()
     return {name: parse_values(find_axis(name), texts[name]) for name in (*_registry, *texts) if name in texts}
 
 
-def device_kind(device: str) -> str:
-    """``cpu``, ``mps`` or ``cuda``."""
-    first = device_names(device)[0]
-    return "cuda" if first.isdigit() else first
-
-
-@functools.lru_cache(maxsize=1024)
-def _names(device: str) -> tuple[str, ...]:
-    return tuple(device.rpartition("x")[2].split("+"))
-
-
-def device_names(device: str) -> list[str]:
-    """The devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
-    return list(_names(device))
-
-
-def named_twice(device: str) -> str:
-    """What is wrong with a case that names a card twice, as ``0+0`` does; empty with others. A CPU has room for two."""
-    names = device_names(device)
-    card = next((name for name in names if name.isdigit() and names.count(name) > 1), None)
-    if card is None:
-        return ""
-    return f"device {device} names card {card} twice: each process needs a card of its own, as in 0+1."
-
-
-def machines(device: str) -> int:
-    """How many machines a case takes: 2 of ``2x0+1``."""
-    return int(device.rpartition("x")[0] or 1)
-
-
-def ranks(device: str) -> int:
-    """How many processes train together: 4 of ``2x0+1``."""
-    return machines(device) * len(device_names(device))
-
-
 def order_of(values: Sequence[str]) -> Callable[[Any], int]:
     """Return the sort key of some names: their order, others last."""
     return lambda value: values.index(value) if value in values else len(values)
-
-
-def device_label(value: str) -> str:
-    """``cpu``, ``mps``; a card is ``cuda:0``, several are ``cuda:0+1``, and ``2xcuda:0+1`` on each of two machines."""
-    machines, times, names = value.rpartition("x")
-    cards = names.replace("+", "")
-    return f"{machines}{times}cuda:{names}" if cards.isdigit() and (not times or machines.isdigit()) else value
 
 
 def mode_label(value: str) -> str:
@@ -295,8 +231,8 @@ for fixed_axis in (
         "Device",
         parse_device,
         "cpu,mps,0, or several in one case: 0+1",
-        label=device_label,
-        order=lambda value: (value.startswith("cpu"), value == "mps"),
+        label=device_kinds.label,
+        order=device_kinds.sort_key,
         fixed=True,
         setting="device",
         across=True,

@@ -11,18 +11,8 @@ from typing import Any
 import msgspec
 
 from bench.cases import model_labels
-from bench.cases.axes import (
-    NAME,
-    NOT_ASKED,
-    PRECISIONS,
-    TOKEN,
-    Axis,
-    Value,
-    device_kind,
-    fixed_axes,
-    further_axes,
-    parse_device,
-)
+from bench.cases.axes import NAME, NOT_ASKED, PRECISIONS, TOKEN, Axis, Value, fixed_axes, further_axes
+from bench.cases.device_kinds import device_kind, id_token, parse_device
 from bench.cases.model_argument import LONGEST_NAME
 from bench.errors import UsageError
 from bench.text import is_shown
@@ -49,7 +39,7 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     Attributes:
         mode: ``train`` or ``predict``.
         model: a model name, or the absolute path of a ``.pt`` or ``.yaml`` file.
-        device: ``cpu``, ``mps``, a CUDA index, or several joined by ``+``; ``2x0+1`` are two machines with two each.
+        device: ``cpu``, ``mps``, ``xpu:1``, a CUDA index, or several joined by ``+``; ``2x0+1``: two machines with two.
         amp: ``off``, ``on`` or ``bf16``.
         batch: images a step, over all devices together.
         imgsz: pixels a side.
@@ -96,13 +86,13 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
 
         Further axes follow: ``train-yolov8n-cpu-fp32-b4-i160-cacheram-workers2``.
         """
-        size = f"{self.model_name}-{self.device}-{PRECISIONS[self.amp]}-b{self.batch}-i{self.imgsz}"
+        size = f"{self.model_name}-{id_token(self.device)}-{PRECISIONS[self.amp]}-b{self.batch}-i{self.imgsz}"
         return f"{self.mode}-{size}{tokens(self.further)}"
 
     @property
     def search_id(self) -> str:
         """The id without mode and batch, for a search for the largest batch: ``yolov8n-cpu-fp32-i160``."""
-        return f"{self.model_name}-{self.device}-{PRECISIONS[self.amp]}-i{self.imgsz}{tokens(self.further)}"
+        return f"{self.model_name}-{id_token(self.device)}-{PRECISIONS[self.amp]}-i{self.imgsz}{tokens(self.further)}"
 
     @property
     def model_name(self) -> str:
@@ -116,7 +106,7 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
 
     @property
     def device_kind(self) -> str:
-        """``cpu``, ``mps`` or ``cuda``."""
+        """Name of the kind of its devices: see :mod:`bench.cases.device_kinds`."""
         return device_kind(self.device)
 
 

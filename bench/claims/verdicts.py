@@ -24,7 +24,8 @@ from bench.analysis.mixed_precision import Place, batches
 from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
 from bench.analysis.table import AXES, COMPARABLE_KEYS, axes_of
-from bench.cases.axes import NOT_ASKED, device_kind, ranks, value_label
+from bench.cases.axes import NOT_ASKED, value_label
+from bench.cases.device_kinds import device_kind, ranks
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status

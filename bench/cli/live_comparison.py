@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import msgspec
 import typer
 
-from bench.cases.axes import device_kind
 from bench.cases.case import parse_case
+from bench.cases.device_kinds import device_kind
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.cases.recipe import check_threads
 from bench.cli.io import say

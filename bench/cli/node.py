@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cases.axes import machines, parse_device
+from bench.cases.device_kinds import machines, parse_device
 from bench.cases.recipe import check_threads
 from bench.cli.axis_options import axis_options
 from bench.cli.io import say

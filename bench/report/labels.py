@@ -12,8 +12,8 @@ from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
 from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
-from bench.cases import Case
-from bench.cases.axes import NOT_ASKED, axes, device_label, mode_label, sort_values, value_label
+from bench.cases import Case, device_kinds
+from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
 from bench.machine.description import Machine
 from bench.text import clean
 
@@ -92,7 +92,7 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 mode = mode_label
-device = device_label
+device = device_kinds.label
 
 
 LONGEST = 2_000
