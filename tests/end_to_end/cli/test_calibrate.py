@@ -11,8 +11,6 @@ from bench.machine.paths import calibration_folder
 from bench.records import calibration, store
 from tests.builders import make_record
 
-__all__ = ["launcher"]
-
 
 @pytest.fixture
 def calibrate(launcher, tmp_path, monkeypatch):
