@@ -13,9 +13,8 @@ import msgspec
 from bench.cases.axes import device_names, named_twice, ranks
 from bench.cases.case import Case
 from bench.cases.model_labels import show_together
-from bench.durations import about
 from bench.errors import UsageError
-from bench.sizes import shown
+from bench.formatting import format_rough_bytes, format_rough_duration
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.ceiling.batch_search import Search
@@ -71,7 +70,10 @@ def check_limit(limit: int, case: Case) -> None:
         raise UsageError("memory-limit: this system keeps no such limit on the CPU; leave it out, or use Linux.")
     there = most_allowed(case)
     if there is not None and limit > there:
-        raise UsageError(f"memory-limit {shown(limit)} is more than device {case.device} has: at most {shown(there)}.")
+        raise UsageError(
+            f"memory-limit {format_rough_bytes(limit)} is more than device {case.device} has: at most "
+            f"{format_rough_bytes(there)}."
+        )
 
 
 def firm(case: Case) -> bool:
@@ -201,8 +203,8 @@ def title(case: Case) -> str:
 def line(probe: Probe) -> str:
     """One probe in a line."""
     said = "trains" if probe.fits else probe.ended_by or f"{probe.outcome.status.value}: {probe.outcome.reason}"
-    peak = f", peak {shown(probe.peak)}" if probe.peak else ""
-    return f"  batch {probe.batch}: {said}{peak}  [{about(probe.seconds)}]"
+    peak = f", peak {format_rough_bytes(probe.peak)}" if probe.peak else ""
+    return f"  batch {probe.batch}: {said}{peak}  [{format_rough_duration(probe.seconds)}]"
 
 
 def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
@@ -210,7 +212,7 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     from bench.analysis.ceilings import format_stop_reason
     from bench.ceiling.findings import memory_model
 
-    within = f" within {shown(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
+    within = f" within {format_rough_bytes(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
     if not known(found):
         largest = f" batch {found.case.batch} trains{within}, but" if found.case.batch else ""
         status = found.outcome.status.value.replace("_", " ")
@@ -221,15 +223,15 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     count = len(found.probes)
     said = [
         f"{title(found.case)}: batch {found.case.batch} trains{within}; {format_stop_reason(found)}; "
-        f"{count} probe{'s' if count > 1 else ''} in {about(seconds)}"
+        f"{count} probe{'s' if count > 1 else ''} in {format_rough_duration(seconds)}"
     ]
     if found.line:
         memory = found.line
-        an_image = f"{shown(memory.base)} and {shown(memory.slope)} an image, within {shown(memory.residual)}"
-        said.append(f"  memory of training itself: {an_image}")
+        base, slope, residual = map(format_rough_bytes, (memory.base, memory.slope, memory.residual))
+        said.append(f"  memory of training itself: {base} and {slope} an image, within {residual}")
     if (grows := memory_model(found)) is not None:
         others = [size for size in sizes if size != found.limit_bytes]
-        fits = [f"{grows.largest(size, found.granularity)} in {shown(size)}" for size in others]
+        fits = [f"{grows.largest(size, found.granularity)} in {format_rough_bytes(size)}" for size in others]
         if fits:
             said.append(f"  foretold: {', '.join(fits)}")
     return said

@@ -11,7 +11,7 @@ from bench.cases.axes import AXES, parse_values
 from bench.ceiling.service import MOST, check_limit, fitting, granularity_for, known, points, search_one, told
 from bench.cli.io import say
 from bench.errors import ExitCode, NothingMeasured, UsageError
-from bench.sizes import parse_bytes
+from bench.formatting import parse_bytes
 from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import

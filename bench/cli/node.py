@@ -9,8 +9,8 @@ import typer
 
 from bench.cases.axes import AXES, machines, parse_device
 from bench.cli.io import say
-from bench.durations import parse_duration
 from bench.errors import NothingMeasured, UsageError
+from bench.formatting import parse_duration
 
 
 def node(

@@ -34,8 +34,8 @@ from bench.cli.live_comparison import (
     provide_both,
     write_file,
 )
-from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, ExitCode, UsageError
+from bench.formatting import parse_duration, parse_percent
 from bench.records.store import COMPARISON
 
 if TYPE_CHECKING:  # --help does without what these import

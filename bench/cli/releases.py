@@ -13,8 +13,8 @@ import typer
 
 from bench.cli.io import say
 from bench.cli.live_comparison import Choice, check_file, own_folder, take_pairs
-from bench.durations import parse_duration, parse_percent
 from bench.errors import UsageError
+from bench.formatting import parse_duration, parse_percent
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.cases.plan import PlannedRun

@@ -22,10 +22,10 @@ from bench.cases.plan import PlannedRun, repeat
 from bench.ceiling.search import SearchRequest, recipe
 from bench.ceiling.service import MOST, check_limit, granularity_for, points, search_one
 from bench.compare.calibration import RUN_PREFIX
-from bench.durations import parse_duration, parse_percent
 from bench.environments.interpreter import Interpreter, inspect
 from bench.environments.usable_folders import check_usable
 from bench.errors import BenchError, UsageError
+from bench.formatting import parse_bytes, parse_duration, parse_percent
 from bench.machine.conditions import conditions
 from bench.machine.description import Conditions
 from bench.machine.fingerprint import devices, machine
@@ -40,7 +40,6 @@ from bench.runner.estimate import from_history
 from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import DatasetUnavailable, look_for_data
 from bench.runner.run import Run
-from bench.sizes import parse_bytes
 
 CEILING = "ceiling"
 """The mode that is no case: it asks for the largest batch."""

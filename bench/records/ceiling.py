@@ -10,12 +10,12 @@ import msgspec
 from bench.cases import Case, Recipe
 from bench.cases.axes import PRECISIONS
 from bench.cases.case import LARGEST_BATCH, check
+from bench.formatting import format_exact_bytes
 from bench.machine.description import Conditions, Machine
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment, Memory
 from bench.records.store import CEILING as PREFIX
 from bench.records.store import encoded, write_whole
-from bench.sizes import exact
 
 SCHEMA = 1
 
@@ -129,7 +129,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Unique within the run, and the name of its file: ``ceiling-yolov8n-cpu-fp32-i160-2048MiB``."""
         case = self.case
-        within = f"-{exact(self.asked_bytes)}" if self.asked_bytes else ""
+        within = f"-{format_exact_bytes(self.asked_bytes)}" if self.asked_bytes else ""
         return f"{PREFIX}{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}{within}"
 
     @property

@@ -9,9 +9,10 @@ import pandas as pd
 
 from bench.analysis.flags import LEGEND, kinds
 from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
-from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
+from bench.analysis.metrics import RATE, RATIO, Metric, Unit
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases.axes import AXES, MODES, PRECISIONS
+from bench.formatting import format_number
 from bench.machine.description import Machine
 from bench.text import clean
 
@@ -190,7 +191,7 @@ def spread(unit: Unit, point: Any, low: Any, high: Any) -> str:
     if not (there(low) and there(high)):
         return ""
     if abs(high + low - 2 * point) <= 0.01 * (high - low):
-        return f"± {significant((high - low) / 2 / point * 100, 2)} %"
+        return f"± {format_number((high - low) / 2 / point * 100, 2)} %"
     return ends(unit, low, high)
 
 
@@ -202,7 +203,7 @@ def ends(unit: Unit, low: Any, high: Any) -> str:
     if not (there(low) and there(high)):
         return ""
     if unit.show(low) == unit.show(high):
-        return f"± {significant((high - low) / (high + low) * 100, 2)} %"
+        return f"± {format_number((high - low) / (high + low) * 100, 2)} %"
     return f"{unit.show(low)} to {unit.show(high)}"
 
 
