@@ -13,8 +13,9 @@ from bench.analysis.flags import INTERFERED
 from bench.analysis.mixed_precision import batches
 from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
-from bench.analysis.table import AXES, COMPARABLE_KEYS
-from bench.cases.axes import device_kind
+from bench.analysis.table import AXES, COMPARABLE_KEYS, axes_of
+from bench.cases.axes import NOT_ASKED, value_label
+from bench.cases.device_kinds import device_kind
 from bench.claims.claim import Answer, ClaimVerdict, Evidence, RatioRule, is_mac, list_some
 from bench.records.ceiling import Ceiling
 
@@ -73,7 +74,10 @@ def _cells(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _name(row: Mapping[str, Any], versions: str) -> str:
-    return f"{row['model']} on {row['device']}, batch {row['batch']}, {row['imgsz']} px{versions}"
+    further = [value_label(axis, row[axis]) for axis in axes_of(row) if axis not in AXES and row[axis] != NOT_ASKED]
+    return (
+        ", ".join([f"{row['model']} on {row['device']}, batch {row['batch']}, {row['imgsz']} px", *further]) + versions
+    )
 
 
 def _speeds(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
@@ -95,8 +99,8 @@ def _scaling(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
 
 def _memory(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
     """Ratios of the peak memory of training, measured in the same way."""
-    same = [*(axis for axis in AXES if axis not in rule.over), "peak_memory_how", *COMPARABLE_KEYS]
     for versions, table in _by_versions(evidence):
+        same = [*(axis for axis in axes_of(table) if axis not in rule.over), "peak_memory_how", *COMPARABLE_KEYS]
         is_known = (table["mode"] == "train") & (table["status"] == "measured") & table["peak_memory_bytes"].notna()
         rows = _cells(table[is_known])
         base = {tuple(row[name] for name in same): row for row in rows if _matches(row, rule.over)}

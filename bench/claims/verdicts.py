@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from bench.analysis.flags import fell_back
-from bench.cases.axes import ranks
+from bench.cases.device_kinds import ranks
 from bench.claims.claim import (
     Answer,
     ClaimResult,
