@@ -36,8 +36,8 @@ def node(
     """
     from bench.cases.plan import expand_grid
     from bench.cases.plan import profile as profile_of
+    from bench.environments.cache_checks import check_usable
     from bench.environments.interpreter import inspect
-    from bench.environments.usable_folders import check_usable
     from bench.machine.fingerprint import machine as here
     from bench.pytest_plugin.options import check_model, needs_network
     from bench.pytest_plugin.progress import rate

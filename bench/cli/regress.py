@@ -74,8 +74,8 @@ def regress(
     from bench.compare.findings import evaluate, exit_code
     from bench.compare.package_changes import format_changes, package_changes
     from bench.compare.start import begin
+    from bench.environments.cache_checks import check_usable
     from bench.environments.specification import Specification
-    from bench.environments.usable_folders import check_usable
     from bench.records.comparison import find_all, save
     from bench.records.store import check_new_run
     from bench.report.comparisons.regress import page, text

@@ -79,8 +79,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             WrongUse: where something cannot be, or the cache cannot be used.
         """
         from bench.environments.builder import check_path
+        from bench.environments.cache_checks import check_usable
         from bench.environments.release_series import ReleaseSeries
-        from bench.environments.usable_folders import check_usable
 
         check_file(json)
         check_usable()

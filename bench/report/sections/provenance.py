@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bench.analysis.process_limits import phrases as limit_phrases
+from bench.analysis.recorded_limits import phrases as limit_phrases
 from bench.cases import Case
 from bench.cases.axes import value_text
 from bench.cases.case import FIXED
