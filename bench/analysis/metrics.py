@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import operator
 from collections.abc import Callable
 from typing import Literal
@@ -12,69 +11,28 @@ import msgspec
 
 from bench.analysis.flags import data_wait_share, phase_seconds
 from bench.errors import UsageError
+from bench.formatting import format_bytes, format_duration, format_number, format_percent
 from bench.records.record import Record
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, without an exponent where that stays readable.
-
-    Whole digits are never rounded away, and nothing but 0 is shown as 0.
-
-    >>> significant(1234.5), significant(0.01234), significant(0.0)
-    ('1,235', '0.0123', '0')
-    """
-    if value == 0:
-        return "0"
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    if places > 9:
-        return f"{value:.{digits - 1}e}"
-    return f"{value:,.{max(places, 0)}f}"
-
-
-def show_duration(seconds: float) -> str:
-    """``1 h 02 min``, ``3 min 20 s``, ``12.3 s``, ``4.56 ms``."""
-    if seconds >= 3600:
-        minutes = round(seconds / 60)
-        return f"{minutes // 60:,} h {minutes % 60:02d} min"
-    if seconds >= 60:
-        whole = round(seconds)
-        return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else "1 h 00 min"
-    if seconds >= 1 or seconds == 0:
-        return f"{significant(seconds)} s"
-    return f"{significant(seconds * 1e3)} ms"
-
-
-def show_bytes(number: float) -> str:
-    """``640 MiB``, ``12.3 GiB``."""
-    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if number >= size:
-            return f"{significant(number / size)} {unit}"
-    return f"{significant(number)} B"
-
-
-def show_share(share: float) -> str:
-    """``12.5 %`` of 0.125."""
-    return f"{significant(share * 100)} %"
-
-
-def show_joules(joules: float) -> str:
+def format_joules(joules: float) -> str:
     """``12.5 J``."""
-    return f"{significant(joules)} J"
+    return f"{format_number(joules)} J"
 
 
-def show_images_per_joule(images: float) -> str:
+def format_images_per_joule(images: float) -> str:
     """``12.5 images/J``."""
-    return f"{significant(images)} images/J"
+    return f"{format_number(images)} images/J"
 
 
-def show_watts(watts: float) -> str:
+def format_watts(watts: float) -> str:
     """``12.5 W``."""
-    return f"{significant(watts)} W"
+    return f"{format_number(watts)} W"
 
 
-def show_ratio(ratio: float) -> str:
+def format_ratio(ratio: float) -> str:
     """``1.25×``."""
-    return f"{significant(ratio)}×"
+    return f"{format_number(ratio)}×"
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -87,14 +45,14 @@ class Unit(msgspec.Struct, frozen=True):
     show: Callable[[float], str]
 
 
-RATE = Unit("images/s", significant)
-SECONDS = Unit("s", show_duration)
-BYTES = Unit("bytes", show_bytes)
-SHARE = Unit("%", show_share)
-JOULES = Unit("J", show_joules)
-PER_JOULE = Unit("images/J", show_images_per_joule)
-WATTS = Unit("W", show_watts)
-RATIO = Unit("×", show_ratio)
+RATE = Unit("images/s", format_number)
+SECONDS = Unit("s", format_duration)
+BYTES = Unit("bytes", format_bytes)
+SHARE = Unit("%", format_percent)
+JOULES = Unit("J", format_joules)
+PER_JOULE = Unit("images/J", format_images_per_joule)
+WATTS = Unit("W", format_watts)
+RATIO = Unit("×", format_ratio)
 
 
 class Metric(msgspec.Struct, frozen=True):

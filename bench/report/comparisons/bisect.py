@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analysis.metrics import show_duration
 from bench.compare.bisection import Answer, Bisection, Probe, Side
 from bench.compare.findings import ComparisonResult, Finding
+from bench.formatting import format_duration
 from bench.records.comparison import SIDES
 from bench.records.outcome import Status
 from bench.report import labels
@@ -61,7 +61,7 @@ def _shown(result: ComparisonResult | None) -> dict[str, str]:
         "overall": result.overall.verdict.value,
         "takes": format_takes(result.overall.estimate),
         "pairs": labels.count(result.pairs, "pair"),
-        "seconds": show_duration(result.comparison.seconds),
+        "seconds": format_duration(result.comparison.seconds),
     }
 
 
@@ -175,4 +175,4 @@ def _cost(search: Bisection) -> str:
         return ""
     probes = labels.count(len(search.probes), "probe")
     comparisons = labels.count(len(search.comparisons), "comparison")
-    return f"{probes}, {comparisons} in all, measured in {show_duration(search.seconds)}."
+    return f"{probes}, {comparisons} in all, measured in {format_duration(search.seconds)}."

@@ -5,30 +5,11 @@ from __future__ import annotations
 import math
 
 from bench.compare.verdict import Estimate
+from bench.formatting import MINUS, format_change, format_share
 
-MINUS = "\N{MINUS SIGN}"
 ARROW = "\N{RIGHTWARDS ARROW}"
 
-MAX_SHARE = 10.0
-"""Change, as a share, beyond which digits say nothing."""
-
 NO_INTERVAL = "one pair gives no interval"
-
-
-def format_share(value: float) -> str:
-    """``4.9 %``, without a sign."""
-    return f"over {MAX_SHARE * 100:,.0f} %" if abs(value) > MAX_SHARE else f"{abs(value) * 100:.1f} %"
-
-
-def format_signed(value: float) -> str:
-    """``+4.9 %``, ``−3.2 %``; what rounds to 0 has no sign."""
-    text = format_share(value)
-    return text if text == format_share(0) else f"{'+' if value > 0 else MINUS}{text}"
-
-
-def format_log(log: float) -> str:
-    """``+4.9 %`` of the logarithm of a ratio."""
-    return format_signed(math.expm1(log))
 
 
 def format_tick(percent: float) -> str:
@@ -36,14 +17,9 @@ def format_tick(percent: float) -> str:
     return f"{MINUS if percent < 0 else '+' if percent else ''}{abs(percent):,.10g} %"
 
 
-def format_points(value: float, decimals: int = 0) -> str:
-    """``97.79 %``: a figure of the method, with so many decimals."""
-    return f"{value * 100:.{decimals}f} %"
-
-
-def format_change(estimate: Estimate) -> str:
+def format_estimate(estimate: Estimate) -> str:
     """``+4.9 %``: of the time, or of memory."""
-    return format_signed(estimate.ratio - 1)
+    return format_change(estimate.ratio - 1)
 
 
 def format_interval(estimate: Estimate) -> str:
@@ -52,7 +28,7 @@ def format_interval(estimate: Estimate) -> str:
         return "alike in all pairs"
     if not math.isfinite(estimate.half):
         return ""
-    return f"{without_sign(format_signed(estimate.low - 1))} to {format_signed(estimate.high - 1)}"
+    return f"{without_sign(format_change(estimate.low - 1))} to {format_change(estimate.high - 1)}"
 
 
 def format_takes(estimate: Estimate) -> str:

@@ -22,7 +22,7 @@ class View(msgspec.Struct, frozen=True):
         table: latest rows of :func:`bench.analysis.table.frame`.
         speedups: of :func:`bench.analysis.speedup.speedups` over that table.
         baseline: what the speed-ups compare with; empty where there is nothing to compare.
-        records: all records of the page; the index of the table counts them.
+        records: all records of the page, which the index of the table counts; none where only the table is known.
     """
 
     table: pd.DataFrame
@@ -37,7 +37,7 @@ class View(msgspec.Struct, frozen=True):
             places: of the rows, by the index of the table.
         """
         found = {place: [record for _, record in case] for case in by_case(self.records) for place, _ in case}
-        return [found[int(place)] for place in places]
+        return [found[int(place)] for place in places if place in found]
 
 
 class Plot(msgspec.Struct, frozen=True):

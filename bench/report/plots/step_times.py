@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.flags import INTERFERED, kinds
-from bench.analysis.metrics import show_duration
 from bench.analysis.table import measured_only
+from bench.formatting import format_duration
 from bench.records.record import Record, Steps
 from bench.report import labels
 from bench.report.plots import facets, scale, style
@@ -211,8 +211,8 @@ def _alt(processes: Sequence[Record]) -> str:
     for record in processes:
         steps = _steps(record)
         name = "" if len(processes) == 1 else f" of process {record.process}"
-        ends = f"{show_duration(min(steps.window))} to {show_duration(max(steps.window))}"
-        windows.append(f"window{name}: {len(steps.window)} steps, {ends}, mean {show_duration(steps.step_seconds)}")
+        ends = f"{format_duration(min(steps.window))} to {format_duration(max(steps.window))}"
+        windows.append(f"window{name}: {len(steps.window)} steps, {ends}, mean {format_duration(steps.step_seconds)}")
     return f"{TITLE}, {labels.whole_case(processes[0].case)}: {'; '.join(windows)}."
 
 
@@ -228,7 +228,7 @@ def _caption(shown: Sequence[Record], count: int) -> str:
         )
     gaps = [gap for one in steps for gap in one.interludes]
     if gaps:
-        total = f"{labels.count(len(gaps), 'epoch gap')} of {show_duration(sum(gaps))} in all"
+        total = f"{labels.count(len(gaps), 'epoch gap')} of {format_duration(sum(gaps))} in all"
         parts.append(f"{total} between steps of the window {'belongs' if len(gaps) == 1 else 'belong'} to no step.")
     reasons = dict.fromkeys(phrase for record in shown for window in record.discarded for phrase in window.disturbed)
     if reasons:
@@ -249,12 +249,12 @@ def _data(processes: Sequence[Record]) -> Data:
                 str(record.process),
                 f"{steps.dropped + steps.warmup:,}",
                 f"{len(steps.window):,}",
-                show_duration(steps.step_seconds),
-                show_duration(min(steps.window)),
-                show_duration(max(steps.window)),
+                format_duration(steps.step_seconds),
+                format_duration(min(steps.window)),
+                format_duration(max(steps.window)),
                 f"{optimizer:,}" if record.case.mode == "train" else labels.NONE,
-                ", ".join(map(show_duration, steps.interludes)) or labels.NONE,
-                ", ".join(map(show_duration, _discarded(record))) or labels.NONE,
+                ", ".join(map(format_duration, steps.interludes)) or labels.NONE,
+                ", ".join(map(format_duration, _discarded(record))) or labels.NONE,
             )
         )
     return COLUMNS, tuple(rows)

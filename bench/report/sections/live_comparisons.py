@@ -7,9 +7,10 @@ from collections.abc import Hashable, Sequence
 import msgspec
 
 from bench.compare.findings import ComparisonResult, evaluate
+from bench.formatting import format_share
 from bench.records.comparison import Comparison
 from bench.report import labels
-from bench.report.comparisons.changes import format_change, format_interval, format_share
+from bench.report.comparisons.changes import format_estimate, format_interval
 from bench.report.comparisons.regress import plots
 from bench.report.comparisons.regress.conclusion import conclusion, format_conclusion
 from bench.report.plots import Plot, facets
@@ -67,7 +68,7 @@ def _line(found: ComparisonResult) -> Line:
             labels.plain(comparison.base.asked),
             labels.plain(comparison.head.asked),
             format_conclusion(found),
-            format_change(seen) if seen else labels.NONE,
+            format_estimate(seen) if seen else labels.NONE,
             (format_interval(seen) or labels.NONE) if seen else labels.NONE,
             f"± {format_share(comparison.margin)}",
             f"{found.pairs:,}",

@@ -5,22 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bench.analysis.metrics import show_bytes, show_duration
 from bench.compare.findings import Difference, Finding, Part, Peak, Speed, Standing
 from bench.compare.verdict import Estimate, Verdict
+from bench.formatting import format_bytes, format_change, format_duration, format_fixed_percent, format_share
 from bench.records.comparison import SIDES, Pair, SideOutcome
 from bench.records.outcome import Status
 from bench.report import labels
-from bench.report.comparisons.changes import (
-    ARROW,
-    format_change,
-    format_interval,
-    format_log,
-    format_milliseconds,
-    format_points,
-    format_share,
-    format_takes,
-)
+from bench.report.comparisons.changes import ARROW, format_estimate, format_interval, format_milliseconds, format_takes
 from bench.report.sections import settings
 
 MEMORY = {Verdict.SLOWER: "more", Verdict.FASTER: "less"}
@@ -53,7 +44,7 @@ def shown_figure(estimate: Estimate | None) -> dict[str, Any]:
     if estimate is None:
         return {}
     return {
-        "change": format_change(estimate),
+        "change": format_estimate(estimate),
         "interval": format_interval(estimate),
         "takes": format_takes(estimate),
     }
@@ -88,7 +79,7 @@ def context(finding: Finding) -> dict[str, Any]:
             "verdict": format_verdict(finding),
             "pairs": format_pairs(finding),
             "counts": format_counts(finding),
-            "seconds": show_duration(finding.seconds),
+            "seconds": format_duration(finding.seconds),
             "parts": shows_parts(finding),
             **shown_figure(judged.estimate if judged else None),
         },
@@ -103,7 +94,7 @@ def _side(outcome: SideOutcome | None, speed: Speed | None) -> dict[str, Any]:
         "images_per_second": speed.images_per_second if speed else None,
         "shown": {
             "outcome": format_outcome(outcome),
-            "step": show_duration(speed.seconds) if speed else "",
+            "step": format_duration(speed.seconds) if speed else "",
             "rate": labels.rate(speed.images_per_second) if speed else "",
         },
     }
@@ -153,7 +144,11 @@ def _pair(finding: Finding, pair: Pair) -> dict[str, Any]:
         "redone": pair.redone,
         "seconds": pair.seconds,
         "disturbed": list(pair.disturbed),
-        "shown": {"change": format_log(log), "log_ratio": f"{log:+.5f}", "seconds": show_duration(pair.seconds)},
+        "shown": {
+            "change": format_change(math.expm1(log)),
+            "log_ratio": f"{log:+.5f}",
+            "seconds": format_duration(pair.seconds),
+        },
     }
 
 
@@ -175,12 +170,12 @@ def format_verdict(finding: Finding) -> str:
 
 def format_peaks(peak: Peak) -> str:
     """``640 MiB → 720 MiB``."""
-    return f"{show_bytes(peak.base)} {ARROW} {show_bytes(peak.head)}"
+    return f"{format_bytes(peak.base)} {ARROW} {format_bytes(peak.head)}"
 
 
 def format_step(speed: Speed) -> str:
     """``131 ms a step, 30.5 images/s``."""
-    return f"{show_duration(speed.seconds)} a step, {labels.rate(speed.images_per_second)}"
+    return f"{format_duration(speed.seconds)} a step, {labels.rate(speed.images_per_second)}"
 
 
 def format_steps(finding: Finding) -> str:
@@ -192,7 +187,7 @@ def format_steps(finding: Finding) -> str:
 def format_share_of_change(finding: Finding, part: Part) -> str:
     """``82 %``, where a part changed the way the step did; else nothing."""
     share = finding.share(part)
-    return format_points(share) if share is not None and share >= 0.005 else ""
+    return format_fixed_percent(share) if share is not None and share >= 0.005 else ""
 
 
 def shows_parts(finding: Finding) -> bool:

@@ -6,18 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analysis.metrics import show_duration
 from bench.compare.findings import ComparisonResult, Conclusion, Finding, Standing
 from bench.compare.verdict import Verdict
+from bench.formatting import format_duration, format_share
 from bench.records.comparison import EnvironmentSide
 from bench.records.outcome import Status
 from bench.report import labels
 from bench.report.comparisons.changes import (
     ARROW,
     NO_INTERVAL,
-    format_change,
+    format_estimate,
     format_interval,
-    format_share,
     format_takes,
     without_sign,
 )
@@ -55,7 +54,7 @@ def about(result: ComparisonResult, packages: str) -> list[tuple[str, str]]:
         packages: what differs between the environments, in one line.
     """
     comparison = result.comparison
-    spent = f" in {show_duration(comparison.seconds)}" if comparison.seconds else ""
+    spent = f" in {format_duration(comparison.seconds)}" if comparison.seconds else ""
     margin = f"{format_share(comparison.margin)} ({comparison.margin_from})"
     lines = [
         ("Base", f"{comparison.base.asked}: {_software(comparison.base)}"),
@@ -83,14 +82,14 @@ def figures(result: ComparisonResult) -> list[dict[str, Any]]:
             name += f", {len(result.together)} cases together"
             counts = [(verdict.value, len(result.having(verdict))) for verdict in Verdict]
             more.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count))
-        found.append(_figure(name, format_change(estimate), result.overall.verdict.value, more))
+        found.append(_figure(name, format_estimate(estimate), result.overall.verdict.value, more))
     known = [(finding.memory, finding.id) for finding in result.findings if finding.memory]
     if known:
         peak, case = max(known, key=lambda item: (item[0].verdict.alarm, abs(item[0].estimate.log)))
         name = "Peak memory, greatest change" if len(known) > 1 else "Peak memory"
         more = [format_peaks(peak), *([case] if len(known) > 1 else [])]
         verdict = MEMORY.get(peak.verdict, peak.verdict.value)
-        found.append(_figure(name, format_change(peak.estimate), verdict, more))
+        found.append(_figure(name, format_estimate(peak.estimate), verdict, more))
     if lost := result.standing(Standing.BASE_ONLY):
         names = format_some([finding.id for finding in lost])
         found.append(_figure("Cases that head cannot run", str(len(lost)), "", [names]))
@@ -176,7 +175,7 @@ def _memory(result: ComparisonResult) -> str:
     sentences = []
     for verdict, word in MEMORY.items():
         changes = [
-            f"{format_change(finding.memory.estimate)} in {finding.id}"
+            f"{format_estimate(finding.memory.estimate)} in {finding.id}"
             for finding in result.findings
             if finding.memory and finding.memory.verdict is verdict
         ]

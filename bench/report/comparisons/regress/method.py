@@ -9,9 +9,10 @@ from bench.analysis.intervals import CONFIDENCE
 from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.compare.findings import ComparisonResult
 from bench.compare.verdict import FRESH_CONFIDENCE, FRESH_LOOKS, LEVEL
+from bench.formatting import format_fixed_percent, format_share
 from bench.records.comparison import SIDES, Pair
 from bench.report import labels
-from bench.report.comparisons.changes import format_change, format_interval, format_points, format_share
+from bench.report.comparisons.changes import format_estimate, format_interval
 from bench.report.comparisons.regress.conclusion import format_some
 
 RATIO_OF_MEANS = "the ratio of its two mean steps."
@@ -63,21 +64,21 @@ def _looks(result: ComparisonResult) -> str:
     comparison = result.comparison
     return (
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
-        f"{format_points(LOOK_CONFIDENCE, 2)} by Student's t over the pairs: all three together miss the truth in one "
-        f"of twenty cases. A case is the same if its interval lies within ± {format_share(comparison.margin)} (margin: "
-        f"{comparison.margin_from}); it is slower or faster if the interval leaves out 0 and the change is at least "
-        "the margin, so that a true change of just the margin is found in about a third of all cases. All else is "
-        "inconclusive."
+        f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs: all three together miss the truth "
+        f"in one of twenty cases. A case is the same if its interval lies within ± {format_share(comparison.margin)} "
+        f"(margin: {comparison.margin_from}); it is slower or faster if the interval leaves out 0 and the change is at "
+        "least the margin, so that a true change of just the margin is found in about a third of all cases. All else "
+        "is inconclusive."
     )
 
 
 def _alarms(result: ComparisonResult) -> str:
     return (
         f"An alarm has to stand against the number of cases ({labels.count(len(result.judged), 'case')} with pairs; "
-        f"Holm's rule at {format_points(LEVEL)}), and fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or "
+        f"Holm's rule at {format_fixed_percent(LEVEL)}), and fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or "
         f"{FRESH_LOOKS[1]} where those do not decide. Their figure alone is then reported, with an interval of "
-        f"{format_points(FRESH_CONFIDENCE, 2)} ({format_points(CONFIDENCE)} over both looks): pairs that raise an "
-        "alarm tend to overstate it."
+        f"{format_fixed_percent(FRESH_CONFIDENCE, 2)} ({format_fixed_percent(CONFIDENCE)} over both looks): "
+        "pairs that raise an alarm tend to overstate it."
     )
 
 
@@ -107,7 +108,7 @@ def _order_effect(result: ComparisonResult) -> str:
     balance = f"head was started first in {first} of {labels.count(result.pairs, 'pair')}"
     if not math.isfinite(estimate.half):
         return f"What it costs to be started second is unknown from so few; {balance}."
-    text = f"To be started second costs {format_change(estimate)} ({format_interval(estimate)}); {balance}."
+    text = f"To be started second costs {format_estimate(estimate)} ({format_interval(estimate)}); {balance}."
     if estimate.holds_nothing:
         return text
     return f"{text} {'That cancels out.' if 2 * first == result.pairs else 'That does not quite cancel out.'}"

@@ -14,15 +14,10 @@ from matplotlib.patches import Polygon
 from bench.analysis.table import axes_of, case_frame
 from bench.compare.findings import DATA, REST, ComparisonResult, Finding, Part
 from bench.compare.verdict import Estimate, Verdict
+from bench.formatting import format_share
 from bench.records.comparison import SIDES
 from bench.report import labels
-from bench.report.comparisons.changes import (
-    format_change,
-    format_interval,
-    format_milliseconds,
-    format_share,
-    format_tick,
-)
+from bench.report.comparisons.changes import format_estimate, format_interval, format_milliseconds, format_tick
 from bench.report.comparisons.regress.cases import format_share_of_change, format_steps, shows_parts
 from bench.report.plots import facets, scale, style
 from bench.report.plots import stacked_bars as stacks
@@ -144,7 +139,7 @@ def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         (
             labels.plain(row.name),
             row.verdict.value,
-            format_change(row.seen),
+            format_estimate(row.seen),
             format_interval(row.seen) or labels.NONE,
             str(row.seen.pairs),
         )
@@ -160,7 +155,7 @@ def _row(finding: Finding, name: str) -> Row:
 
 def _alt(rows: Sequence[Row], whole: Row | None) -> str:
     said = [
-        f"{row.name} {format_change(row.seen)}, {row.verdict.value}".strip()
+        f"{row.name} {format_estimate(row.seen)}, {row.verdict.value}".strip()
         for row in (*rows, *([whole] if whole else []))
     ]
     return f"{FOREST} from base to head: {'; '.join(said)}."
@@ -206,7 +201,9 @@ def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) ->
         axes.axhline(len(rows) - 0.5, color=style.INK, linewidth=0.8, alpha=0.4)
         _diamond(axes, whole.seen, len(rows), whole.verdict)
     for place, row in enumerate(every):
-        axes.text(1.015, place, format_change(row.seen), transform=axes.get_yaxis_transform(), va="center", fontsize=10)
+        axes.text(
+            1.015, place, format_estimate(row.seen), transform=axes.get_yaxis_transform(), va="center", fontsize=10
+        )
     return drawn
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from bench.analysis.metrics import show_duration
 from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.compare.findings import ComparisonResult, Finding, Standing
 from bench.compare.package_changes import format_changes, package_changes
 from bench.compare.speed_verdict import SpeedVerdict
 from bench.compare.sweep import Entry, Sweep
 from bench.compare.verdict import FRESH_CONFIDENCE, FRESH_LOOKS
+from bench.formatting import format_duration, format_fixed_percent, format_share
 from bench.report import labels
-from bench.report.comparisons.changes import (
-    format_change,
-    format_milliseconds,
-    format_points,
-    format_share,
-    format_takes,
-)
+from bench.report.comparisons.changes import format_estimate, format_milliseconds, format_takes
 from bench.report.comparisons.regress import cases
 from bench.report.comparisons.regress.method import format_estimator
 from bench.report.sections import provenance
@@ -163,7 +157,7 @@ def _by(result: ComparisonResult) -> str:
 def _earlier(sweep: Sweep) -> str:
     """Releases before that were slower or faster."""
     changes = [
-        f"{entry.release} {entry.pace} ({format_change(entry.found.overall.estimate)})"
+        f"{entry.release} {entry.pace} ({format_estimate(entry.found.overall.estimate)})"
         for entry in sweep.apart
         if entry.found and entry.found.overall
     ]
@@ -177,7 +171,7 @@ def about(sweep: Sweep) -> list[tuple[str, str]]:
     if results:
         first = results[0].comparison
         conditions = [result.comparison.conditions for result in results]
-        measured = f"{first.started[:10]}, {labels.count(sweep.pairs, 'pair')} in {show_duration(sweep.seconds)}"
+        measured = f"{first.started[:10]}, {labels.count(sweep.pairs, 'pair')} in {format_duration(sweep.seconds)}"
         lines += [
             ("Python", first.base.environment.python),
             ("Left out", f"releases after {first.newer}" if first.newer else ""),
@@ -203,10 +197,11 @@ def method(sweep: Sweep) -> list[str]:
     )
     looks = (
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
-        f"{format_points(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. A release is the same if its interval "
-        "lies within the margin; it is slower or faster if the interval leaves out 0 and the change is at least the "
-        f"margin, and fresh pairs, {FRESH_LOOKS[0]} or {FRESH_LOOKS[1]}, have to confirm that: their figure alone is "
-        f"then reported, with an interval of {format_points(FRESH_CONFIDENCE, 2)}. All else is inconclusive."
+        f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. A release is the same if its "
+        "interval lies within the margin; it is slower or faster if the interval leaves out 0 and the change is at "
+        f"least the margin, and fresh pairs, {FRESH_LOOKS[0]} or {FRESH_LOOKS[1]}, have to confirm that: their figure "
+        f"alone is then reported, with an interval of {format_fixed_percent(FRESH_CONFIDENCE, 2)}. All else is "
+        "inconclusive."
     )
     row = (
         "Each release is judged by itself: with many of them, one may be called slower or faster by chance, though "

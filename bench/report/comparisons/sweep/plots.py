@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from bench.analysis.metrics import METRICS
 from bench.compare.sweep import Point, Series, Sweep
 from bench.compare.verdict import Verdict
+from bench.formatting import format_share
 from bench.report import labels
-from bench.report.comparisons.changes import format_share
 from bench.report.comparisons.regress.plots import SIGNS, Row, limits
 from bench.report.comparisons.sweep.conclusion import FIRST, package_name
 from bench.report.comparisons.sweep.context import point_verdict, shown_point
