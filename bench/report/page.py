@@ -13,7 +13,7 @@ from markupsafe import Markup
 from bench.errors import NothingMeasured, UsageError
 from bench.records.store import write_whole
 from bench.report import context, gha, labels, tables
-from bench.report.context import Inputs
+from bench.report.inputs import Inputs
 from bench.report.plots import Plot
 from bench.text import encode
 

@@ -17,7 +17,7 @@ from bench.formatting import format_number
 from bench.report import labels
 from bench.report.comparisons.rendering import render_json, render_markdown
 from bench.report.labels import INTERVALS, NONE
-from bench.report.sections.settings import said
+from bench.report.setting_names import format_value
 from bench.report.tables import Own
 from bench.text import cleaned
 
@@ -207,7 +207,7 @@ def _figures(seen: Seen) -> dict[str, Any]:
 
 def difference(one: Difference) -> str:
     """``window_steps 32 vs 64``."""
-    return f"{one.key} {said(one.a)} vs {said(one.b)}"
+    return f"{one.key} {format_value(one.a)} vs {format_value(one.b)}"
 
 
 def differences(found: Sequence[Difference]) -> str:
@@ -247,12 +247,13 @@ def _differing(found: RunComparison) -> list[dict[str, str]]:
         return []
     traits = [{"what": one.key, "a": _values(one.a), "b": _values(one.b), "in": NONE} for one in found.traits]
     return traits + [
-        {"what": one.key, "a": said(one.a), "b": said(one.b), "in": _where(one, found)} for one in found.settings
+        {"what": one.key, "a": format_value(one.a), "b": format_value(one.b), "in": _where(one, found)}
+        for one in found.settings
     ]
 
 
 def _values(values: Sequence[Any]) -> str:
-    return ", ".join(NONE if value == "" else said(value) for value in values)
+    return ", ".join(NONE if value == "" else format_value(value) for value in values)
 
 
 def _where(one: Difference, found: RunComparison) -> str:

@@ -13,6 +13,7 @@ from bench.formatting import format_bytes, format_duration
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.plots import Plot, ceiling
+from bench.report.sections.section import Section
 from bench.report.tables import markdown
 
 CARDS = tuple(number * 2**30 for number in (8, 12, 16, 24))
@@ -205,3 +206,8 @@ def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tup
         ]
         found.append(f"{batch(tried[0])}, tried" if tried else f"{foretold:,}" if foretold else "none")
     return tuple(found)
+
+
+SECTION = Section(
+    "ceilings", "Largest batch that trains", lambda machine: section(machine.ceilings), template="ceilings"
+)

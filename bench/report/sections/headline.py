@@ -13,7 +13,9 @@ from bench.analysis.metrics import METRICS, RATE
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.report import labels
+from bench.report.inputs import MachineInputs
 from bench.report.sections import ceilings as largest
+from bench.report.sections.section import Section
 
 MOST = 3
 """Big figures of a machine."""
@@ -145,3 +147,22 @@ def figures(
     if len(found) > MOST:
         found.pop(1)
     return found
+
+
+class Headline(msgspec.Struct, frozen=True):
+    """One sentence, and up to three big figures."""
+
+    sentence: str
+    figures: list[Figure]
+
+
+def build(machine: MachineInputs) -> Headline:
+    """The headline of a machine."""
+    table, epoch_images, ceilings = machine.table, machine.page.epoch_images, machine.ceilings
+    return Headline(
+        sentence(table, machine.machine, epoch_images, ceilings),
+        figures(table, machine.speedups, machine.baseline, epoch_images, ceilings),
+    )
+
+
+SECTION = Section("headline", "", build, template="headline")

@@ -13,8 +13,9 @@ from bench.analysis.table import AXES
 from bench.cases.axes import value_text
 from bench.records.record import Record
 from bench.report import labels
+from bench.report.conditions import format_conditions
 from bench.report.plots import facets
-from bench.report.sections import not_measured, provenance, settings
+from bench.report.sections import not_measured, settings
 from bench.report.tables import markdown
 
 NO_INTERVAL = "no interval: too few steps"
@@ -257,7 +258,7 @@ def seen_at(record: Record, row: dict[str, Any]) -> str:
     """How much was measured, what was asked and ran, and what the machine was like."""
     processes = labels.count(int(row["processes"]), "process").replace("processs", "processes")
     parts = [f"{processes}, {labels.count(int(row['steps']), 'step')}", settings.in_short(record)]
-    return "; ".join(filter(None, [*parts, provenance.conditions([record.conditions])]))
+    return "; ".join(filter(None, [*parts, format_conditions([record.conditions])]))
 
 
 def _best(found: Sequence[dict[str, Any] | None]) -> int | None:

@@ -12,7 +12,7 @@ from bench.records.comparison import SIDES, Pair, SideOutcome
 from bench.records.outcome import Status
 from bench.report import labels
 from bench.report.comparisons.changes import ARROW, format_estimate, format_interval, format_milliseconds, format_takes
-from bench.report.sections import settings
+from bench.report.setting_names import format_value
 
 MEMORY = {Verdict.SLOWER: "more", Verdict.FASTER: "less"}
 """Verdicts on memory."""
@@ -221,4 +221,4 @@ def format_outcome(outcome: SideOutcome | None) -> str:
 
 def format_setting(difference: Difference) -> str:
     """``mosaic 1.0 → 0.0``."""
-    return f"{difference.key} {settings.said(difference.base)} {ARROW} {settings.said(difference.head)}"
+    return f"{difference.key} {format_value(difference.base)} {ARROW} {format_value(difference.head)}"
