@@ -32,8 +32,8 @@ NAMED = 3
 
 MEANING = {
     Comparability.HISTORICAL: Own(
-        "Historical, no verdict: one run was measured after the other, and that cannot tell an upgrade from a change "
-        "of the machine's mood. `python -m bench regress` measures both in turns, and judges."
+        "Historical, no verdict: one run was measured after the other, and that cannot separate an upgrade from a "
+        "change of the machine's mood. `python -m bench regress` measures both in turns, and judges."
     ),
     Comparability.SIDE_BY_SIDE: (
         "Different machines are shown side by side and never tested: the ratio of their speeds has no interval."
@@ -145,7 +145,7 @@ def _shown(found: RunComparison) -> dict[str, Any]:
         "one_sided": [
             {"case": one.case.id, "a": _ended(one.a), "b": _ended(one.b)} for one in found.standing(*ONE_SIDED)
         ],
-        "itself": [one.case.id for one in found.standing(Comparability.ITSELF)],
+        "same": [one.case.id for one in found.standing(Comparability.ITSELF)],
         "neither": labels.count(ends.total(), "case"),
         "neither_ends": labels.listing(f"{number} {how}" for how, number in ends.items()),
     }
@@ -279,7 +279,7 @@ def _compared(one: CaseMatch) -> dict[str, Any]:
         "a": _figure(one.a),
         "b": _figure(one.b),
         "time_ratio": RATIO.show(one.ratio.point),
-        "interval": interval,
+        "range": interval,
         "speed_ratio": _value(RATIO, one.speed_ratio),
         "memory": [", ".join(peaks), *([_value(RATIO, one.memory_ratio)] if one.memory_ratio else [])],
         "standing": one.standing.value,

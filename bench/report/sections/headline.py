@@ -92,13 +92,13 @@ def figures(
     epoch_images: int,
     ceilings: Sequence[Ceiling] = (),
 ) -> list[Figure]:
-    """Fastest training and prediction case, best undisturbed speed-up with its interval above 1, largest batch.
+    """Fastest training and prediction case, best speed-up (no interference, interval above 1), largest batch.
 
     Those that there are, though at most :data:`MOST`: prediction is left out first.
 
     Args:
         table: latest rows of one machine.
-        speedups: over that table, with the columns ``torch`` and ``ultralytics`` besides.
+        speedups: over that table, with the columns ``torch`` and ``ultralytics`` too.
         baseline: what they compare with.
         epoch_images: images of the epoch that times are projected to.
         ceilings: of that machine.
@@ -120,7 +120,7 @@ def figures(
                     + (f"; {row['marks']}" if row["marks"] else ""),
                 )
             )
-    # The best of many that are not told from 1 is the luckiest, and so is one over a baseline that was disturbed.
+    # The best of many whose intervals hold 1 is the luckiest, and so is one over a baseline with interference.
     clear = speedups[(speedups["speedup_low"] > 1) & ~speedups["disturbed"].astype(bool)]
     if not clear.empty:
         row = max(labels.rows(clear), key=lambda row: float(row["speedup"]))

@@ -67,10 +67,10 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
     speedup = float(str(row["speedup"]))
     memory = row["memory"]
     known = labels.there(memory)
-    disturbed = " (disturbed)" if row["disturbed"] else ""
+    interfered = " (interfered)" if row["disturbed"] else ""
     return (
         labels.case(row) + versions,
-        RATIO.show(speedup) + disturbed,
+        RATIO.show(speedup) + interfered,
         labels.ends(RATIO, row["speedup_low"], row["speedup_high"]) or labels.NONE,
         saved(1 / speedup),
         f"{format_bytes(float(str(row['memory_off_bytes'])))} → {format_bytes(float(str(row['memory_bytes'])))}"

@@ -85,9 +85,9 @@ def _devices(records: Sequence[Record]) -> Facts:
     found: dict[str, dict[str, None]] = {}
     for record in records:
         if record.device:
-            told = " · ".join(f"{key.replace('_', ' ')} {_fact(key, value)}" for key, value in record.device.items())
-            found.setdefault(labels.device(record.case.device), {})[told] = None
-    return [(f"Device {device}", "; ".join(told)) for device, told in found.items()]
+            text = " · ".join(f"{key.replace('_', ' ')} {_fact(key, value)}" for key, value in record.device.items())
+            found.setdefault(labels.device(record.case.device), {})[text] = None
+    return [(f"Device {device}", "; ".join(texts)) for device, texts in found.items()]
 
 
 def _fact(key: str, value: Any) -> str:

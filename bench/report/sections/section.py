@@ -16,7 +16,7 @@ class Section(msgspec.Struct, frozen=True):
     """One section of a machine.
 
     Attributes:
-        key: tells it from others.
+        key: unique among sections.
         title: heading; none where it is empty.
         build: gathers its data; None where there is nothing to show, and the page leaves the section out.
         template: first part of the names of its two templates, for HTML and Markdown, below

@@ -29,7 +29,7 @@ GIVEN = (
     *("architecture", "weights", "scale", "parameters", "frozen", "classes", "channels", "head", "reg_max", "strides"),
     *("images", "images_dropped"),
 )
-"""What model and data bring along; nobody asks for it."""
+"""Settings that model and data bring along, and that no recipe asks for."""
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ def shown_figure(estimate: Estimate | None) -> dict[str, Any]:
         return {}
     return {
         "change": format_estimate(estimate),
-        "interval": format_interval(estimate),
+        "range": format_interval(estimate),
         "takes": format_takes(estimate),
     }
 
@@ -141,9 +141,9 @@ def _pair(finding: Finding, pair: Pair) -> dict[str, Any]:
         "confirmation": pair.fresh,
         "head_first": pair.head_first,
         "log_ratio": log,
-        "redone": pair.redone,
+        "retries": pair.redone,
         "seconds": pair.seconds,
-        "disturbed": list(pair.disturbed),
+        "interference": list(pair.disturbed),
         "shown": {
             "change": format_change(math.expm1(log)),
             "log_ratio": f"{log:+.5f}",

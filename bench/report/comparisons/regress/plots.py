@@ -307,8 +307,8 @@ def _parts_alt(finding: Finding) -> str:
 
 
 def _parts_caption(finding: Finding) -> str:
-    told = dict.fromkeys(part.how for part in finding.parts if part.how)
-    return f"Parts of the mean step: {'; '.join(told)}."
+    methods = dict.fromkeys(part.how for part in finding.parts if part.how)
+    return f"Parts of the mean step: {'; '.join(methods)}."
 
 
 def stacked(finding: Finding) -> Figure:
