@@ -132,10 +132,12 @@ def divide(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """
     if table.empty:
         return []
-    sets = table.groupby([*GROUP_KEYS, "mode"], dropna=False)["pins"].transform(lambda pins: pd.factorize(pins)[0])
+    sets = table.groupby([*GROUP_KEYS, "mode"], dropna=False)["overrides_hash"].transform(
+        lambda pins: pd.factorize(pins)[0]
+    )
     found = []
     for setting, rows in table.groupby([*GROUP_KEYS, sets.rename("set")], sort=False, dropna=False):
         _, torch, ultralytics, how, number = cast("tuple[Any, ...]", setting)
-        other = f", other fixed settings ({', '.join(dict.fromkeys(rows['pins']))})" if number else ""
+        other = f", other fixed settings ({', '.join(dict.fromkeys(rows['overrides_hash']))})" if number else ""
         found.append((f"torch {torch}, Ultralytics {ultralytics}: {how}{other}", rows))
     return found

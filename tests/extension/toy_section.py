@@ -16,7 +16,11 @@ def build(machine: MachineInputs) -> Table | None:
     from bench.report.sections import Table
 
     measured = [record for record in machine.records if record.steps is not None]
-    rows = [(record.case.id, f"{record.steps.warmup + record.steps.dropped}") for record in measured if record.steps]
+    rows = [
+        (record.case.id, f"{record.steps.warmup + record.steps.warmup_discarded}")
+        for record in measured
+        if record.steps
+    ]
     return Table(("Case", "Steps before the window"), rows, note="Every step counts.") if rows else None
 
 

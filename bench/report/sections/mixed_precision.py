@@ -67,7 +67,7 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
     speedup = float(str(row["speedup"]))
     memory = row["memory"]
     known = labels.there(memory)
-    interfered = " (interfered)" if row["disturbed"] else ""
+    interfered = " (interfered)" if row["interfered"] else ""
     return (
         labels.case(row) + versions,
         RATIO.show(speedup) + interfered,

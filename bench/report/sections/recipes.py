@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cases.recipe import PINS, Recipe
+from bench.cases.recipe import OVERRIDES, Recipe
 from bench.records.record import Record
 from bench.report import labels
 
@@ -89,6 +89,6 @@ def data(records: Sequence[Record]) -> str:
 
 
 def pins(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
-    """Settings that the recipe fixes, with the reasons that :data:`PINS` has for them."""
-    why = {pin.key: pin.why for pin in PINS.get(mode, ())}
-    return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.pins.items())
+    """Settings that the recipe fixes, with the reasons that :data:`OVERRIDES` has for them."""
+    why = {pin.key: pin.why for pin in OVERRIDES.get(mode, ())}
+    return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.overrides.items())

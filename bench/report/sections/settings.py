@@ -129,9 +129,9 @@ def _fixed(key: str, record: Record) -> str:
             return axis.text(value)
     if key == "threads" and record.recipe.threads:
         return labels.setting(record.recipe.threads)
-    pin = PINNED_AS.get(key, key)
-    if pin in record.recipe.pins:
-        return labels.setting(record.recipe.pins[pin])
+    override = PINNED_AS.get(key, key)
+    if override in record.recipe.overrides:
+        return labels.setting(record.recipe.overrides[override])
     return labels.NONE if key in GIVEN else NOT_SET
 
 

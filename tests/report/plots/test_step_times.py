@@ -19,7 +19,7 @@ from tests.builders import make_record, make_steps
 from tests.report.conftest import small_run, timed
 
 SPOILT = Window(
-    wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=["steal took 9 % of the time"]
+    wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["steal took 9 % of the time"]
 )
 
 
@@ -36,7 +36,7 @@ def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
 def training(**changes: object) -> Record:
     """Two steps of warm-up and six of a window; the optimizer runs at every third step."""
     window = [0.1, 0.1, 0.13, 0.1, 0.1, 0.13]
-    steps = make_steps(window, images=4, warmup=[3.0, 0.2], optimizer=[1, 4, 7], cycle=3)
+    steps = make_steps(window, images=4, warmup=[3.0, 0.2], optimizer=[1, 4, 7], accumulation_steps=3)
     return make_record(batch=4, steps=steps, **changes)
 
 
@@ -91,7 +91,7 @@ def test_processes_stand_below_each_other_on_one_axis() -> None:
 
 
 def test_gaps_between_epochs_are_counted() -> None:
-    steps = msgspec.structs.replace(training().steps, interludes=[0.25, 0.35])
+    steps = msgspec.structs.replace(training().steps, epoch_gaps=[0.25, 0.35])
     plot = step_times.plot_of([msgspec.structs.replace(training(), steps=steps)])
     assert "2 epoch gaps of 600 ms in all between steps of the window belong to no step." in plot.caption
     assert plot.rows[0][7] == "250 ms, 350 ms"
