@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bench import __version__
+from bench import __version__, extensions
 from bench.cases.axes import AXES
 from bench.cases.plan import profiles
 from bench.ceiling.service import known, told
@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
     try:
         other_plugins.check_needed(pluginmanager)
+        extensions.load(extensions.named_in(other_plugins.arguments(pluginmanager)))  # options follow from them
     except UsageError as error:
         refuse(error)
     add = other_plugins.Options(parser, pluginmanager, refuse).add
@@ -68,6 +69,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add("--precision", default="", metavar="PERCENT", help="add processes until all intervals are within it")
     add("--time-budget", default="", metavar="TIME", help="start no case beyond it, such as 10m")
     add("--phase-limit", default="10m", metavar="TIME", help="end a case whose warm-up or window hangs")
+    add(extensions.OPTION, action="append", metavar="FILE", help=extensions.HELP)
     add("--run", default="", metavar="NAME", help="name of the run's folder; default: time and machine")
     add("--resume", default="", metavar="RUN", help="go on with a run by its name, or with the last")
     add("--plan", action="store_true", help="list the cases with time estimates and start nothing")

@@ -51,7 +51,7 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("durations", "sizes", "errors", "text", ""),
+    ("extensions", "durations", "sizes", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 

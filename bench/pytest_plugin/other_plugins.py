@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import re
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +61,14 @@ def lift_timeouts(config: pytest.Config, items: list[pytest.Item], note: Callabl
         item.add_marker(pytest.mark.timeout(0))
     if config.getoption("timeout", None):
         note("--timeout of pytest-timeout does not end cases: use --phase-limit or --time-budget.")
+
+
+def arguments(manager: pytest.PytestPluginManager) -> list[str]:
+    """Return the arguments of pytest before it has parsed them: of the variable, the ini file and the command line."""
+    config = manager.get_plugin("pytestconfig")
+    assert isinstance(config, pytest.Config)
+    from_variable = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return [*from_variable, *config.getini("addopts"), *map(str, config.invocation_params.args)]
 
 
 class Options:

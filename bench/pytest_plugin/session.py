@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from bench import extensions
 from bench.analysis.process_limits import measured_alike
 from bench.cases.axes import AXES, PRECISIONS
 from bench.cases.plan import PlannedRun, repeat
@@ -321,6 +322,7 @@ class BenchSession:
             and (plan.case, plan.recipe) == (record.case, record.recipe)
             and record.machine.fingerprint == machine().fingerprint
             and record.environment == self.interpreter.environment
+            and record.extra.get("extensions", {}) == extensions.digests()
             and measured_alike(record, self._conditions)
             and _same_model(record)
         )
