@@ -24,7 +24,7 @@ OPTION = "--extension"
 VARIABLE = "YOLOPACE_EXTENSIONS"
 """Environment variable that lists extensions, separated as in PATH; workers read there what to load."""
 
-HELP = f"a Python file that adds axes, devices, workloads and the like; again for more (or {VARIABLE})"
+HELP = f"a Python file that adds axes, devices, workloads and the like; again for another one (or {VARIABLE})"
 
 
 class Extension(msgspec.Struct, frozen=True):

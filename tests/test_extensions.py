@@ -70,7 +70,7 @@ def test_options_and_the_variable_name_extensions(monkeypatch: pytest.MonkeyPatc
         ("def register():\n    {}['size']\n", "cannot be registered: KeyError: 'size'."),
         (
             "def register():\n    raise ValueError('axis \\'size\\' is registered already.')\n",
-            "cannot be registered: axis",
+            "cannot be registered: axis ",
         ),
     ],
 )

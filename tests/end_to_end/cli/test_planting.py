@@ -145,7 +145,9 @@ def test_ctrl_c_shows_what_there_is(patched: dict[int, Patched], monkeypatch: py
 
     monkeypatch.setattr(planted_effects, "compare", interrupted)
     monkeypatch.setattr("bench.environments.interpreter.inspect", lambda python: Interpreter("python", ENVIRONMENT))
-    done = CliRunner().invoke(app.app, ["selfcheck", "--regress", "--effects", "none", "--comparisons", "5"])
+    done = CliRunner().invoke(
+        app.build(["selfcheck"]), ["selfcheck", "--regress", "--effects", "none", "--comparisons", "5"]
+    )
     assert done.exit_code == 0
     assert "same 1 of 1" in done.output
 

@@ -62,7 +62,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     def run(*arguments: str, base: str = "8.4.0", head: str = "8.4.0+10", case: str = CASE) -> tuple[int, str]:
         chosen = ["--case", case] if case else []
         asked = ["regress", "--base", f"ultralytics=={base}", "--head", f"ultralytics=={head}", *chosen, *arguments]
-        done = CliRunner().invoke(app.app, asked)
+        done = CliRunner().invoke(app.build(asked), asked)
         if isinstance(done.exception, BenchError):  # what main() makes of it
             return int(done.exception.code), f"{done.output}yolopace: {done.exception}"
         if done.exception is not None and not isinstance(done.exception, SystemExit):
@@ -303,6 +303,6 @@ def test_wrong_use_is_a_sentence_and_measures_nothing(command: Command, argument
     ],
 )
 def test_a_specification_that_is_none(tmp_path: Path, specification: str, said: str) -> None:
-    done = CliRunner().invoke(app.app, ["regress", "--base", specification, "--head", "torch"])
+    done = CliRunner().invoke(app.build(["regress"]), ["regress", "--base", specification, "--head", "torch"])
     assert isinstance(done.exception, UsageError)
     assert said in str(done.exception)
