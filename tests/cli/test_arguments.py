@@ -20,7 +20,12 @@ def test_an_extension_without_a_file() -> None:
 
 
 def test_old_names_work_with_a_remark(capsys: pytest.CaptureFixture[str]) -> None:
-    assert current_spelling(["ceiling", "--most=8", "--cards", "8GiB"]) == ["ceiling", "--max=8", "--memory-sizes", "8GiB"]
+    assert current_spelling(["ceiling", "--most=8", "--cards", "8GiB"]) == [
+        "ceiling",
+        "--max=8",
+        "--memory-sizes",
+        "8GiB",
+    ]
     assert capsys.readouterr().err.splitlines() == [
         "--most is now --max: the old name works until the next release.",
         "--cards is now --memory-sizes: the old name works until the next release.",
