@@ -17,7 +17,10 @@ from bench.text import clean
 if TYPE_CHECKING:  # --help does without what these import
     from bench.records.ceiling import Ceiling
 
-CARDS = "8GiB,12GiB,16GiB,24GiB"
+LARGEST = 65536
+"""The largest batch that may be asked for."""
+
+MEMORY_SIZES = "8GiB,12GiB,16GiB,24GiB"
 
 
 def ceiling(
@@ -25,14 +28,14 @@ def ceiling(
     device: Annotated[str, typer.Option(help=f"{AXES['device'].help}; default: the first here")] = "",
     amp: Annotated[str, typer.Option(help=AXES["amp"].help)] = "off",
     imgsz: Annotated[str, typer.Option(help=AXES["imgsz"].help)] = "",
-    granularity: Annotated[int, typer.Option(help="Batches are multiples of it.")] = 1,
-    most: Annotated[int, typer.Option(help="The largest batch that is tried.")] = MOST,
+    multiple_of: Annotated[int, typer.Option(metavar="N", help="Try only multiples of this batch.")] = 1,
+    largest: Annotated[int, typer.Option("--max", metavar="N", help="The largest batch that is tried.")] = MOST,
     memory_limit: Annotated[
         str, typer.Option(metavar="SIZE", help="What a process may take, such as 4GiB; default: what is there.")
     ] = "",
-    cards: Annotated[
-        str, typer.Option(metavar="SIZES", help="Say also what fits so much memory, as it is foretold.")
-    ] = CARDS,
+    memory_sizes: Annotated[
+        str, typer.Option(metavar="SIZES", help="Predict also the largest batch for these sizes of memory.")
+    ] = MEMORY_SIZES,
     verify: Annotated[
         bool, typer.Option("--verify", help="Search under each of these limits too, as far as the device has them.")
     ] = False,
@@ -56,15 +59,16 @@ def ceiling(
     from bench.records.store import Store, new_run_name
     from bench.runner.launchers.local import open_launcher
 
-    if granularity < 1:
-        raise UsageError(f"granularity {granularity} is not allowed: use a whole number from 1.")
-    most = AXES["batch"].parse(str(most))
-    if most < granularity:
-        raise UsageError(f"most {most} is below the granularity {granularity}: no batch is left to try.")
+    if multiple_of < 1:
+        raise UsageError(f"multiple-of '{multiple_of}' is not allowed: use a whole number from 1.")
+    if not 1 <= largest <= LARGEST:
+        raise UsageError(f"max '{largest}' is not allowed: use a whole number from 1 to {LARGEST}.")
+    if largest < multiple_of:
+        raise UsageError(f"max '{largest}' is below --multiple-of {multiple_of}: no batch is left to try.")
     if threads < 0:
         raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
     limit = parse_bytes("memory-limit", memory_limit) if memory_limit else None
-    sizes = [parse_bytes("cards", text) for text in cards.split(",") if text.strip()]
+    sizes = [parse_bytes("memory-sizes", text) for text in memory_sizes.split(",") if text.strip()]
     interpreter = inspect(python)
     values = {
         "model": parse_values(AXES["model"], model),
@@ -77,9 +81,9 @@ def ceiling(
         values["imgsz"] = parse_values(AXES["imgsz"], imgsz)
     cases = points(values)
     for case in cases:
-        if most < (least := granularity_for(granularity, case)):
+        if largest < (least := granularity_for(multiple_of, case)):
             raise UsageError(
-                f"most {most} is below {least}, the smallest batch of {case.device}: no batch is left to try."
+                f"max '{largest}' is below {least}, the smallest batch of {case.device}: no batch is left to try."
             )
         if limit is not None:
             check_limit(limit, case)
@@ -95,7 +99,7 @@ def ceiling(
     )
     try:
         for case, size in wanted:
-            question = SearchRequest(case, granularity_for(granularity, case), most, size, threads)
+            question = SearchRequest(case, granularity_for(multiple_of, case), largest, size, threads)
             search_one(question, launcher, store.folder, found, say)
     except KeyboardInterrupt:
         stopped = True

@@ -15,19 +15,19 @@ from bench.errors import NothingMeasured, UsageError
 
 def node(
     device: Annotated[str, typer.Option(metavar="DEVICES", help="Machines and devices of each, such as 2x0+1.")],
-    machine: Annotated[int, typer.Option(metavar="NUMBER", help="Which of them this is, from 0; 0 keeps the record.")],
-    meet: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of machine 0, where all of them meet.")],
+    node_rank: Annotated[int, typer.Option(metavar="N", help="Which of them this is, from 0; 0 keeps the record.")],
+    rdzv_endpoint: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of node 0, to which the others connect.")],
     batch: Annotated[str, typer.Option(help="Images a step, over all devices together.")],
     model: Annotated[str, typer.Option(help="One model.")] = "yolov8n",
     amp: Annotated[str, typer.Option(help="off, on or bf16.")] = "off",
     imgsz: Annotated[str, typer.Option(help="Pixels a side.")] = "640",
     profile: Annotated[str, typer.Option(help="Whose window and warm-up are taken.")] = "quick",
     threads: Annotated[int, typer.Option(help="CPU threads of each rank; 0: as many as Ultralytics takes.")] = 0,
-    phase_limit: Annotated[str, typer.Option(metavar="TIME", help="End a case that hangs for so long.")] = "10m",
-    results: Annotated[Path, typer.Option(help="Where machine 0 writes the record.")] = Path("results"),
+    phase_timeout: Annotated[str, typer.Option(metavar="TIME", help="End a case that hangs for so long.")] = "10m",
+    results: Annotated[Path, typer.Option(help="Where node 0 writes the record.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
-    """Train one case over several machines: start the same command on each, with its own --machine.
+    """Train one case over several machines: start the same command on each, with its own --node-rank.
 
     The ranks are those of torch.distributed.run (torchrun), with its world size and ranks; made data are made on each.
 
@@ -53,8 +53,8 @@ def node(
         raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
     texts = {"mode": "train", "model": model, "amp": amp, "batch": batch, "imgsz": imgsz}
     values = {name: [AXES[name].parse(text)] for name, text in texts.items()}
-    limit = parse_duration(phase_limit)
-    meeting = Rendezvous.parse(meet, machine, machines(where))
+    limit = parse_duration(phase_timeout)
+    meeting = Rendezvous.parse(rdzv_endpoint, node_rank, machines(where))
     interpreter = inspect(python)
     check_model(values["model"][0], interpreter)
     [planned] = expand_grid(profile_of(profile), [where], values, threads=threads)
@@ -65,8 +65,8 @@ def node(
     launcher = open_launcher(interpreter, needs_network([planned]))
     try:
         data = find_data(launcher, planned)
-        say(f"{planned.case.id}: machine {machine} of {machines(where)} meets the others at {meet}")
-        if machine == 0:
+        say(f"{planned.case.id}: node {node_rank} of {machines(where)} connects to the others at {rdzv_endpoint}")
+        if node_rank == 0:
             store = Store(results, new_run_name(here().fingerprint), new=True)
             try:
                 record = measure(launcher, planned, data, store.run, limit, meeting)
@@ -86,7 +86,7 @@ def node(
             with scratch_folder() as scratch:
                 outcome = run_job(launcher, case_job(planned, data, scratch, meeting), limit).outcome
             if outcome.status is Status.MEASURED:
-                say("took part: the record is on machine 0")
+                say("took part: the record is on node 0")
     except DatasetUnavailable as error:
         raise NothingMeasured(error.outcome.reason) from error
     finally:

@@ -26,7 +26,7 @@ Package = Annotated[str, typer.Option(help="torch or ultralytics.")]
 With = Annotated[
     str,
     typer.Option(
-        "--with",
+        "--pin",
         metavar="SPEC",
         help="What all releases are measured with, such as torch==2.14.1; default: what the newest of them comes with.",
     ),

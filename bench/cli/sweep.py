@@ -70,7 +70,7 @@ def sweep(
     """Throughput over releases: each one against the first of them, in pairs of live processes that take turns.
 
     One training case, unless cases are named. Everything else that the releases are measured with is the same, as far
-    as they install with it: what the newest of them comes with, or what --with names.
+    as they install with it: what the newest of them comes with, or what --pin names.
 
     Exit status, by the newest release: 0 not slower than the first; 1 slower, or it cannot run a case; 2 wrong use; 3
     not decided, or it cannot be compared, as where its environment cannot be built; 4 nothing was measured.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.cli.arguments import RENAMED, current_spelling, without_extensions
@@ -38,8 +39,6 @@ def test_names_of_another_command_stay() -> None:
 
 @pytest.mark.parametrize("command", RENAMED)
 def test_the_present_names_are_options_and_the_old_ones_are_hidden(command: str) -> None:
-    from typer.testing import CliRunner
-
     shown = CliRunner().invoke(app.build([command]), [command, "--help"], env={"COLUMNS": "200"}).output
     for old, new in RENAMED[command].items():
         assert f"{new} " in shown

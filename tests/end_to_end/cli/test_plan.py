@@ -97,9 +97,9 @@ def test_selecting_by_process(bench):
 
 
 def test_the_precision_comes_last_whatever_is_selected_and_only_where_it_was_asked_for(bench):
-    assert collected(bench, "--precision", "2%", "-k", "train and p2 and not predict") == [
+    assert collected(bench, "--target-ci", "2%", "-k", "train and p2 and not predict") == [
         "test_train[train-yolov8n-cpu-fp32-b16-i64--p2]",
         "test_precision",
     ]
     assert "test_precision" not in collected(bench)
-    assert collected(bench, "--precision", "2%", "-k", "nothing-of-this-name") == []
+    assert collected(bench, "--target-ci", "2%", "-k", "nothing-of-this-name") == []
