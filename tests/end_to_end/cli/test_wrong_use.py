@@ -141,7 +141,7 @@ def test_a_precision_without_its_test_is_refused(command, tmp_path):
     only = ("-m", "pytest", "bench/test_train.py", "--benchmark-only", "--results", tmp_path / "results")
     code, out, err = command(*only, "--profile", "smoke", "--device", "cpu", "--target-ci", "2%")
     assert code == 2
-    assert "yolopace: --target-ci has a test of its own: name bench/ or bench/test_precision.py too." in out + err
+    assert "yolopace: --target-ci has a test of its own: name bench/ or bench/test_target_ci.py too." in out + err
     assert not (tmp_path / "results").exists()
 
 
