@@ -12,17 +12,13 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES, device_kind, ranks
+from bench.cases.axes import find_axis, fixed_axes
 from bench.cases.case import Case
+from bench.cases.device_kinds import by_kind, device_kind, kind_of, ranks
 from bench.cases.recipe import ENERGY_SECONDS, Recipe, pins_for
 from bench.errors import UsageError
 
 FILE = Path(__file__).with_name("profiles.toml")
-
-MODE = list(AXES).index("mode")
-
-MADE_DATA_STEPS = {"train": {"cpu": 64, "mps": 128, "cuda": 256}, "predict": {"cpu": 1, "mps": 1, "cuda": 1}}
-"""How many batches long a made data set is: long enough that a window seldom meets the turn of an epoch."""
 
 
 class ProfileTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,9 +28,13 @@ class ProfileTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window_steps: int
     window_seconds: dict[str, float]
 
+    def warmup(self, kind: str) -> float:
+        """Least seconds of warm-up on a kind of device."""
+        return by_kind(self.warmup_seconds, kind)
+
     def least_seconds(self, kind: str, energy: bool) -> float:
         """Least seconds of a window on a kind of device; more where joules are counted."""
-        asked = self.window_seconds[kind]
+        asked = by_kind(self.window_seconds, kind)
         return max(asked, ENERGY_SECONDS) if energy else asked
 
 
@@ -47,7 +47,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def axes(self, kind: str) -> dict[str, list[Any]]:
         """Values of every axis but ``device``, on a kind of device."""
-        return self.cases[kind] if kind in self.cases else self.cases["all"]
+        return by_kind(self.cases, kind)
 
 
 @functools.cache
@@ -118,7 +118,7 @@ def expand_grid(
         data: see :class:`Recipe`.
         threads: see :class:`Recipe`.
         with_val: see :class:`Recipe`; of training.
-        compare_losses: see :class:`Recipe`; of training on cuda, where it is a choice.
+        compare_losses: see :class:`Recipe`; of training on devices where it is a choice.
         energy: see :class:`Recipe`.
         per_device: whether batches are of each device; a case's is that of all of them.
 
@@ -127,33 +127,37 @@ def expand_grid(
         first values comes first on every device, then those that differ from it in one axis (mode before the others),
         and so on.
     """
+    further = [name for name in values if not find_axis(name).fixed]
+    names = [*fixed_axes(), *further]
     ranked: dict[Case, tuple[int, int]] = {}
     for device in values.get("device", list(devices)):
-        axes = {**chosen.axes(device_kind(device)), **values, "device": [device]}
-        lists = [list(enumerate(axes[name])) for name in AXES]
-        for point in itertools.product(*lists):
-            fields = {name: value for name, (_, value) in zip(AXES, point, strict=True)}
+        lists = {**chosen.axes(device_kind(device)), **values, "device": [device]}
+        for mode, name in itertools.product(lists["mode"], further):
+            find_axis(name).check_mode(mode)
+        for point in itertools.product(*(enumerate(lists[name]) for name in names)):
+            fields = {name: value for name, (_, value) in zip(names, point, strict=True)}
             if per_device:
                 fields["batch"] *= ranks(device)
-            case = Case(**fields)
+            case = Case.of(fields)
             positions = [position for position, _ in point]
-            ranked.setdefault(case, (sum(positions), -positions[MODE]))
+            ranked.setdefault(case, (sum(positions), -positions[names.index("mode")]))
     timing = chosen.recipe
     recipes: dict[tuple[str, str], Recipe] = {}
     planned = []
     for case in sorted(ranked, key=ranked.__getitem__):
-        key = case.mode, case.device_kind
+        kind = kind_of(case.device)
+        key = case.mode, kind.name
         if key not in recipes:
             recipes[key] = Recipe(
-                warmup_seconds=timing.warmup_seconds[case.device_kind],
+                warmup_seconds=timing.warmup(kind.name),
                 window_steps=timing.window_steps,
-                window_seconds=timing.least_seconds(case.device_kind, energy),
-                pins=pins_for(case.mode),
+                window_seconds=timing.least_seconds(kind.name, energy),
+                pins=pins_for(case.mode, case.arguments),
                 threads=threads,
                 data=data,
-                data_steps=MADE_DATA_STEPS[case.mode][case.device_kind],
+                data_steps=kind.data_steps if case.mode == "train" else 1,
                 with_val=with_val and case.mode == "train",
-                compare_losses=compare_losses and key == ("train", "cuda"),
+                compare_losses=compare_losses and case.mode == "train" and kind.compare_losses == "on_request",
                 energy=energy,
             )
         planned.append(PlannedRun(case, recipes[key]))

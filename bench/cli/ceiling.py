@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cases.axes import AXES, parse_values
+from bench.cases.recipe import check_threads
 from bench.ceiling.service import MOST, check_limit, fitting, granularity_for, known, points, search_one, told
+from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.errors import ExitCode, NothingMeasured, UsageError
 from bench.sizes import parse_bytes
@@ -23,11 +24,10 @@ LARGEST = 65536
 MEMORY_SIZES = "8GiB,12GiB,16GiB,24GiB"
 
 
+@axis_options(without=("mode", "batch"), defaults={"model": "yolov8n", "amp": "off"}, notes=FIRST_DEVICE)
 def ceiling(
-    model: Annotated[str, typer.Option(help=AXES["model"].help)] = "yolov8n",
-    device: Annotated[str, typer.Option(help=f"{AXES['device'].help}; default: the first here")] = "",
-    amp: Annotated[str, typer.Option(help=AXES["amp"].help)] = "off",
-    imgsz: Annotated[str, typer.Option(help=AXES["imgsz"].help)] = "",
+    *,
+    axes: dict[str, list[Any]],
     multiple_of: Annotated[int, typer.Option(metavar="N", help="Try only multiples of this batch.")] = 1,
     largest: Annotated[int, typer.Option("--max", metavar="N", help="The largest batch that is tried.")] = MOST,
     memory_limit: Annotated[
@@ -65,20 +65,13 @@ def ceiling(
         raise UsageError(f"max '{largest}' is not allowed: use a whole number from 1 to {LARGEST}.")
     if largest < multiple_of:
         raise UsageError(f"max '{largest}' is below --multiple-of {multiple_of}: no batch is left to try.")
-    if threads < 0:
-        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+    check_threads(threads, axes)
     limit = parse_bytes("memory-limit", memory_limit) if memory_limit else None
     sizes = [parse_bytes("memory-sizes", text) for text in memory_sizes.split(",") if text.strip()]
     interpreter = inspect(python)
-    values = {
-        "model": parse_values(AXES["model"], model),
-        "device": parse_values(AXES["device"], device) if device else devices()[:1],
-        "amp": parse_values(AXES["amp"], amp),
-    }
+    values = {"device": devices()[:1], **axes}
     for name in values["model"]:
         check_model(name, interpreter)
-    if imgsz:
-        values["imgsz"] = parse_values(AXES["imgsz"], imgsz)
     cases = points(values)
     for case in cases:
         if largest < (least := granularity_for(multiple_of, case)):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
+from bench.cli.axis_options import axis_options
 from bench.cli.io import say
 from bench.errors import ExitCode, NothingMeasured
 from bench.pytest_plugin import output_streams
 
 
+@axis_options()
 def compat(
     environment: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer reads it
@@ -22,6 +24,8 @@ def compat(
         typer.Option(help="Folder for the runs; default: a new one under results."),
     ] = None,
     exclude_newer: Annotated[str, typer.Option(metavar="DATE", help="Leave out releases after this date.")] = "",
+    *,
+    axes: dict[str, list[Any]],
 ) -> None:
     """Run the smoke profile with old and new Ultralytics and torch; a Markdown table of what ran."""
     from bench.compat import smoke_runs as runner
@@ -38,7 +42,7 @@ def compat(
     folder = results or Path("results") / f"compat-{new_run_name(machine().fingerprint)}"
     tried: list[EnvironmentRun] = []
     try:
-        for one in runner.run(wanted, folder, say, exclude_newer):
+        for one in runner.run(wanted, folder, say, exclude_newer, axes):
             tried.append(one)
     finally:  # what was seen until Ctrl-C is shown too, also of the environment that it stopped
         found = compatibility(tried)

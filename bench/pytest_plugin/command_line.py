@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 from bench import extensions
-from bench.cases.axes import AXES
+from bench.cases.axes import axes
 from bench.cases.plan import profiles
 from bench.errors import BenchError, UsageError
 from bench.pytest_plugin import other_plugins
@@ -47,8 +47,11 @@ def _add_all(options: other_plugins.Options) -> None:
     add = options.add
     names = ", ".join(f"{name} ({found.about})" for name, found in profiles().items())
     add("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
-    for axis in AXES.values():
-        add(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
+    for axis in axes().values():
+        if axis.option:
+            about = f"instead of the profile's: {axis.help}" if axis.fixed else axis.help
+            add(f"--{axis.name.replace('_', '-')}", metavar="VALUES", help=about)
+    add("--axis", action="append", default=[], metavar="NAME=VALUES", help="a further axis; again for another")
     add("--per-device", action="store_true", help="batches are per device, where a case has several")
     add("--memory-limit", default="", metavar="SIZE", help="with --mode ceiling: the memory that a process may use")
     add("--multiple-of", default="1", metavar="N", help="with --mode ceiling: try only multiples of this batch")

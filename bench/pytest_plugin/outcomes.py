@@ -51,6 +51,7 @@ def report_case(record: Record, benchmark: Any, file: Path) -> None:
         ultralytics=record.environment.label("ultralytics"),
         recipe=record.recipe.fingerprint,
     )
+    benchmark.extra_info.update(dict(case.further))
     benchmark.extra_info.update(
         {f"{name}_bytes": figure.bytes for name, figure in record.memory.items() if figure.bytes is not None}
     )

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES, PRECISIONS
+from bench.cases.axes import axes, parse_options
+from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, repeat
 from bench.ceiling.search import SearchRequest, recipe
-from bench.ceiling.service import MOST, check_limit, granularity_for, points
+from bench.ceiling.service import CEILING, MOST, check_limit, granularity_for, points
 from bench.durations import parse_duration, parse_percent
 from bench.environments.interpreter import Interpreter, inspect
 from bench.errors import UsageError
@@ -22,9 +23,6 @@ from bench.pytest_plugin.resume import resumed_run
 from bench.pytest_plugin.target_ci import MIN_PROCESSES
 from bench.records import store
 from bench.sizes import parse_bytes
-
-CEILING = "ceiling"
-"""The mode that searches for the largest batch, in place of measuring cases."""
 
 GetOption = Callable[[str], Any]
 """Returns the value of an option by its name."""
@@ -123,10 +121,11 @@ def _run_name(option: GetOption, results: Path) -> tuple[bool, str]:
 def _run_options(option: GetOption, modes: list[str], interpreter: Interpreter) -> RunOptions:
     """Check what says which cases are measured, and how."""
     others = ",".join(mode for mode in modes if mode != CEILING)
-    axes = {axis: option(axis) for axis in AXES} | {"mode": others or None if modes else option("mode")}
+    texts = {axis.name: option(axis.name) for axis in axes().values() if axis.option}
+    texts["mode"] = others or None if modes else option("mode")
     return parse(
         option("profile"),
-        axes,
+        parse_options(texts, option("axis")),
         option("data"),
         _whole_number("threads", option("threads")),
         interpreter,
@@ -149,7 +148,7 @@ def _searches(option: GetOption, options: RunOptions, with_cases: bool) -> dict[
     for name in ("data", "with_val", "compare_losses", "energy", "target_ci"):
         if option(name) and not with_cases:
             raise UsageError(f"--{name.replace('_', '-')} says nothing of a ceiling: leave it out.")
-    usual = options.chosen.axes("cpu")
+    usual = options.chosen.axes(HOST)
     values = {"device": devices(), "model": usual["model"], "amp": ["off"], **options.values}
     multiple_of = _whole_number("multiple-of", option("multiple_of"))
     if not multiple_of:
@@ -160,7 +159,7 @@ def _searches(option: GetOption, options: RunOptions, with_cases: bool) -> dict[
         if limit is not None:
             check_limit(limit, case)
         search = SearchRequest(case, granularity_for(multiple_of, case), MOST, limit, options.threads)
-        searches[f"{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}"] = search
+        searches[case.search_id] = search
     return searches
 
 

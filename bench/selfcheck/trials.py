@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cases.axes import AXES
 from bench.cases.case import parse_case
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.compare.estimator import pair_ratios, pending_cases
@@ -96,7 +95,7 @@ class Trial(msgspec.Struct, frozen=True):
 def planned_case() -> PlannedRun:
     """Return the case of all trials, with its recipe."""
     case = parse_case(CASE)
-    [planned] = expand_grid(profile("regress"), [case.device], {name: [getattr(case, name)] for name in AXES})
+    [planned] = expand_grid(profile("regress"), [case.device], {name: [value] for name, value in case.values.items()})
     return planned
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .devices import Device, ranks
+from .devices import Device, case_name, ranks
 from .interpreter.variables import chosen
 from .rejection import CaseRejected
 from .text import one_line, shorten
@@ -40,6 +40,12 @@ HINTS = {
     ("scale", None): "the size in the name is not that of the model: rename the file",
     ("channels", None): "the network has to take the channels of the data set",
     ("classes", None): "the network has to have the classes of the data set",
+    ("workers", None): "on cpu and mps Ultralytics loads images in the training process, elsewhere by no more workers "
+    "than a card has processors and an epoch has batches",
+    ("cache", "ram"): "Ultralytics leaves the cache out where it would not fit twice into free memory",
+    ("cache", "disk"): "Ultralytics leaves the cache out where the disk has too little room",
+    ("compile", "on"): "torch.compile needs a C++ compiler, and Triton on a GPU",
+    ("channels_last", "on"): "Ultralytics trains with channels_last on CUDA alone",
     ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
 }
 """What to say of a substitution, by setting and what was asked; None stands for whatever was asked."""
@@ -55,8 +61,8 @@ DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
     "ema": ((), lambda case, pins: True),
     # Rectangular batches come in one order; it is shuffling that makes reading images cost what it costs.
     "shuffle": (("rect",), lambda case, pins: not pins["rect"]),
-    # A compiled model drops the last batch of an epoch if it is smaller.
-    "drop_last": (("compile",), lambda case, pins: bool(pins["compile"])),
+    # Where it compiles, Ultralytics drops the last batch of an epoch if it is smaller, which is then no other shape.
+    "drop_last": (("compile",), lambda case, pins: None if pins["compile"] else False),
     "compiled": (("compile",), lambda case, pins: bool(pins["compile"])),
     # A first call compiles, allocates and chooses kernels: it may not be one that is timed.
     "warmed_up": ((), lambda case, pins: True),
@@ -101,20 +107,55 @@ def _architecture(model: str) -> str | None:
     return "from weights" if model.endswith(".pt") else "of Ultralytics"
 
 
-def compare(case: dict[str, Any], pins: dict[str, Any], effective: dict[str, Any]) -> None:
+def compare(
+    case: dict[str, Any],
+    pins: dict[str, Any],
+    effective: dict[str, Any],
+    asked: Sequence[dict[str, Any]] = (),
+) -> None:
     """Raise :class:`CaseRejected` with status ``substituted`` where ``effective`` differs from what was asked.
 
     Axes come first: where one was changed, other settings follow it, and need no mention. A setting that this
     Ultralytics does not know is None, and is not compared.
+
+    Args:
+        case: fixed axes by name.
+        pins: arguments of Ultralytics that the recipe and the further axes fix.
+        effective: what runs.
+        asked: further axes of the case: ``axis``, its value as ``text``, the ``setting`` that shows it, and the
+            ``value`` that this has to have.
     """
     changed = [axis for axis in AXES if effective[axis] != case[axis]]
     if changed:
         axes = SCOPE[changed[0]] if len(changed) == 1 else ()
         raise CaseRejected("substituted", " ".join(explain(a, case[a], effective[a]) for a in changed), axes)
-    wanted = expected(case, pins)
+    _compare_further(asked, effective)
+    wanted = {name: value for name, value in expected(case, pins).items() if name not in _settings(asked)}
     changed = [name for name in wanted if effective.get(name) is not None and effective[name] != wanted[name]]
     if changed:
         raise CaseRejected("substituted", " ".join(explain(name, wanted[name], effective[name]) for name in changed))
+
+
+def _settings(asked: Sequence[dict[str, Any]]) -> set[str]:
+    """Settings and arguments that further axes decide."""
+    return {one[key] for one in asked for key in ("axis", "setting")}
+
+
+def _compare_further(asked: Sequence[dict[str, Any]], effective: dict[str, Any]) -> None:
+    """Raise :class:`CaseRejected` where a further axis is not what runs, or cannot be read back."""
+    for one in asked:
+        if effective.get(one["setting"]) is None:
+            reason = f"{one['axis']} {one['text']} was asked, and what runs cannot be read back."
+            raise CaseRejected("unsupported", reason, ("mode", one["axis"]))
+    changed = [one for one in asked if effective[one["setting"]] != one["value"]]
+    if changed:
+        said = (explain(one["axis"], one["text"], _as_text(effective[one["setting"]])) for one in changed)
+        raise CaseRejected("substituted", " ".join(said))
+
+
+def _as_text(value: Any) -> Any:
+    """A setting as its axis spells it."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 def check_unchanged(before: dict[str, Any], now: dict[str, Any], ignore: tuple[str, ...] = MAY_CHANGE) -> None:
@@ -133,14 +174,14 @@ def check_unchanged(before: dict[str, Any], now: dict[str, Any], ignore: tuple[s
 
 
 def device_name(device: Any, wanted: Device) -> str:
-    """A ``torch.device`` the way a case names it: ``cpu``, ``mps``, and for cuda the index alone.
+    """Return a ``torch.device`` the way a case names it: ``cpu``, ``xpu:1``, and for cuda the index alone.
 
     Args:
         device: read off the live trainer or predictor.
         wanted: the device of the case, or this process's of several; what it is asked for by is translated back to the
             name.
     """
-    found = str(device.index or 0) if device.type == "cuda" else str(device.type)
+    found = case_name(device)
     return wanted.name if found == wanted.own else found
 
 

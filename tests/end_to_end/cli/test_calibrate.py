@@ -10,9 +10,6 @@ from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
 from bench.records import calibration, store
 from tests.builders import make_record
-from tests.fake_workers import launcher
-
-__all__ = ["launcher"]
 
 
 @pytest.fixture

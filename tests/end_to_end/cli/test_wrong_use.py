@@ -4,16 +4,26 @@ import pytest
 
 from tests.made_packages import install
 
+UNKNOWN_DEVICE = (
+    "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, xpu or xpu:1, npu or npu:1, or several as in 0+1."
+)
+
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--profile", "fast"], "profile 'fast' is unknown: use smoke, quick, full, regress."),
-        (["--device", "gpu"], "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1."),
+        (["--device", "gpu"], UNKNOWN_DEVICE),
         (["--batch", "0"], "batch '0' is not allowed: use a whole number from 1 to 65536."),
         (["--imgsz", "big"], "imgsz 'big' is not allowed: use a whole number from 1 to 16384."),
         (["--amp", "fp16"], "amp 'fp16' is unknown: use off, on, bf16."),
         (["--mode", "val"], "mode 'val' is unknown: use train or predict."),
+        (["--axis", "speed=1"], "axis 'speed' is unknown: use mode, model, device, amp, batch, imgsz, workers, cache"),
+        (["--axis", "workers"], "axis 'workers': write NAME=VALUES, such as workers=0,2."),
+        (["--mode", "train", "--cache", "ssd"], "cache 'ssd' is unknown: use off, ram, disk."),
+        (["--mode", "train", "--workers", "0", "--axis", "workers=2"], "axis 'workers' is named twice: give all its"),
+        (["--cache", "ram"], "axis 'cache' is not taken by prediction: use --mode train."),
+        (["--threads", "2", "--axis", "threads=1"], "threads is named twice: leave out --threads 2, or the axis"),
         (["--model", "yolov99n"], "model 'yolov99n' is unknown to Ultralytics"),
         (["--model", "yolov8-p2x"], "model 'yolov8-p2x' is unknown to Ultralytics"),
         (["--model", "yolov3n"], "model 'yolov3n' is unknown to Ultralytics"),
@@ -148,7 +158,7 @@ def test_a_precision_without_its_test_is_refused(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--device", "gpu"], "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1."),
+        (["--device", "gpu"], UNKNOWN_DEVICE),
         (["--time-budget", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m."),
         (["--python", "missing-python"], "python 'missing-python': there is no such executable."),
     ],

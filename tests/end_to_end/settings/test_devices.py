@@ -11,6 +11,7 @@ from bench.worker import effective_settings
 from bench.worker.devices import open_device
 from bench.worker.devices.cuda import Cuda
 from bench.worker.devices.mps import Mps
+from bench.worker.input_errors import explained
 from bench.worker.timing.session import Session
 from bench.worker.workloads.ultralytics import isolation
 from bench.worker.workloads.ultralytics.train import overrides
@@ -42,10 +43,24 @@ def test_no_device_is_never_mps_so_that_a_case_names_one(monkeypatch, asked):
         assert overrides(session)["device"] == name
 
 
+@pytest.mark.parametrize("device", ["xpu", "npu:1"])
+def test_a_device_that_ultralytics_does_not_have_is_unsupported(device):
+    """It says so in other words from version to version; older ones take any word for a CUDA index."""
+    from ultralytics.utils.torch_utils import select_device
+
+    asked = open_device(device).asked
+    with pytest.raises(ValueError, match="Invalid") as raised:
+        select_device(asked, verbose=False)
+    found = explained(raised.value)
+    assert found is not None and (found.status, found.axes) == ("unsupported", ("device",))
+    assert found.reason.startswith("This Ultralytics does not run on that device here: Invalid ")
+    assert f"'device={asked}'." in found.reason
+
+
 @pytest.mark.parametrize("text", ["-1", "-1,-1", "", "none", "auto"])
 def test_an_idle_card_is_nothing_that_a_case_can_ask_for(text):
     with pytest.raises(UsageError):
-        axes.parse_values(axes.AXES["device"], text)
+        axes.parse_values(axes.fixed_axes()["device"], text)
 
 
 def test_a_process_of_its_own_for_every_case(forking, tmp_path, monkeypatch):

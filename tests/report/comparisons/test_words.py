@@ -109,9 +109,9 @@ def test_the_command_names_every_value_of_each_device(records: list[Record]) -> 
 def test_the_command_names_the_profile_whose_timing_it_was() -> None:
     timing = profile("full").recipe
     recipe = make_recipe(
-        warmup_seconds=timing.warmup_seconds["cpu"],
+        warmup_seconds=timing.warmup("cpu"),
         window_steps=timing.window_steps,
-        window_seconds=timing.window_seconds["cpu"],
+        window_seconds=timing.least_seconds("cpu", False),
     )
     assert "--profile full" in provenance.commands([make_record(recipe=recipe)])[0]
     odd = msgspec.structs.replace(recipe, window_steps=99)
@@ -161,7 +161,7 @@ def test_cases_of_other_data_threads_or_interpreters_have_commands_of_their_own(
 def test_a_case_of_two_machines_is_started_on_each() -> None:
     [command] = provenance.commands([make_record(device="2x0+1", batch=64)])
     assert command.startswith("python -m bench node --node-rank 0 --rdzv-endpoint HOST:29500 ")
-    assert command.endswith("--device 2x0+1 --model yolov8n --amp off --batch 64 --imgsz 160")
+    assert command.endswith("--model yolov8n --device 2x0+1 --amp off --batch 64 --imgsz 160")
 
 
 def test_a_live_comparison_of_a_model_file_is_named_by_options() -> None:

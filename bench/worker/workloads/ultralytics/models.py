@@ -9,7 +9,7 @@ import functools
 import os
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -334,3 +334,18 @@ def built(name: str, file: str, data: str) -> Any:
             model.args, model.task = args, task
         model.names = shape["names"]
     return model
+
+
+def check_arguments(asked: Sequence[dict[str, Any]]) -> None:
+    """Refuse a further axis whose argument the Ultralytics that is measured does not know.
+
+    Args:
+        asked: as :func:`.effective.compare` takes it, with the names of the axis' ``arguments``.
+    """
+    from ultralytics.utils import DEFAULT_CFG_DICT
+
+    for one in asked:
+        unknown = [name for name in one["arguments"] if name not in DEFAULT_CFG_DICT]
+        if unknown:
+            reason = f"{one['axis']} {one['text']} was asked: this Ultralytics has no argument {unknown[0]!r}."
+            raise CaseRejected("unsupported", reason, ("mode", one["axis"]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ...devices import Device
@@ -16,8 +17,9 @@ from ...rejection import CaseRejected
 from ...text import one_line
 from ...timing.session import Session, WindowComplete
 from . import cpu_parity, ddp, read_settings, yield_points
+from .image_mirror import mirror
 from .made_data import training_images
-from .models import building, model_file
+from .models import building, check_arguments, model_file
 from .sanity_checks import TrainingSanityChecks
 
 AMP = {"off": False, "on": True, "bf16": "bf16"}
@@ -30,12 +32,15 @@ NO_MORE_RETRIES = 3
 def overrides(session: Session) -> dict[str, Any]:
     """The arguments of the training run."""
     case = session.case
+    check_arguments(session.asked)
+    on_disk = session.pins.get("cache") == "disk"
+    data = mirror(session.data, Path(session.scratch) / f"mirror-{session.team.rank}") if on_disk else session.data
     return {
         **session.pins,
         "task": "detect",
         "mode": "train",
         "model": model_file(case["model"], "train", session.data),
-        "data": session.data,
+        "data": data,
         "device": session.device.asked,
         "amp": AMP[case["amp"]],
         "batch": case["batch"],
@@ -112,6 +117,12 @@ def run(session: Session) -> None:
             raise
         reason = f"image {found[1].strip()} passes Ultralytics' check and cannot be decoded: remove it."
         raise CaseRejected("unsupported", reason, axes=("mode",)) from error
+    except NotImplementedError as error:
+        optimizer = arguments.get("optimizer")
+        if f"'{optimizer}' not found" not in str(error):
+            raise
+        reason = f"optimizer {optimizer} was asked: this Ultralytics has no such optimizer."
+        raise CaseRejected("unsupported", reason, axes=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
         said = str(error)
         if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
@@ -163,6 +174,8 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
             works.look_again(trainer, session.stopwatch.optimizer_steps)
             works.verdict(steps)  # before settings are compared: a loss that is not finite makes Ultralytics warn too
             session.still_runs(read_settings.read_trainer(trainer, session.device))
+            if read_settings.is_compiled(trainer.model):
+                session.extra["compile_cache"] = read_settings.compile_cache()
             if session.team.size > 1:
                 ddp.agree(trainer, session)
                 session.with_val = False  # whether ranks share validation depends on the version
