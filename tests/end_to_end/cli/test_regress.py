@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bench.cli import app, live_comparison
+from bench.cli import app
+from bench.cli.live import pairs
 from bench.environments.builder import PreparedEnvironment
 from bench.environments.interpreter import Interpreter
 from bench.errors import BenchError, UsageError
@@ -238,7 +239,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_what_is_known(
 
         return told
 
-    monkeypatch.setattr(live_comparison, "progress", stopped)
+    monkeypatch.setattr(pairs, "progress", stopped)
     code, said = command()
     assert code == 3
     assert "stopped: --resume goes on with what was measured" in said
