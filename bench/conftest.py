@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench import __version__
-from bench.ceiling.service import known
+from bench.ceiling.service import is_known
 from bench.environments import failure_causes
 from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
 from bench.machine.fingerprint import machine
@@ -116,7 +116,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = int(bench.fatal.code)
         return
     ended_well = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if bench.run is not None and ended_well and not bench.measured and not any(map(known, bench.ceilings)):
+    if bench.run is not None and ended_well and not bench.measured and not any(map(is_known, bench.ceilings)):
         session.exitstatus = int(ExitCode.NOTHING_MEASURED)
 
 

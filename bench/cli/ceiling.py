@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cases.recipe import check_threads
-from bench.ceiling.service import MOST, check_limit, fitting, granularity_for, known, points, search_one, told
+from bench.ceiling.service import (
+    DEFAULT_MAX_BATCH,
+    available_sizes,
+    check_limit,
+    describe,
+    granularity_for,
+    is_known,
+    search_cases,
+    search_one,
+)
 from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.errors import ExitCode, NothingMeasured, UsageError
-from bench.sizes import parse_bytes
+from bench.formatting import parse_bytes
 from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -29,7 +38,9 @@ def ceiling(
     *,
     axes: dict[str, list[Any]],
     multiple_of: Annotated[int, typer.Option(metavar="N", help="Try only multiples of this batch.")] = 1,
-    largest: Annotated[int, typer.Option("--max", metavar="N", help="The largest batch that is tried.")] = MOST,
+    largest: Annotated[
+        int, typer.Option("--max", metavar="N", help="The largest batch that is tried.")
+    ] = DEFAULT_MAX_BATCH,
     memory_limit: Annotated[
         str, typer.Option(metavar="SIZE", help="What a process may take, such as 4GiB; default: what is there.")
     ] = "",
@@ -52,8 +63,8 @@ def ceiling(
     """
     from bench.cases.plan import PlannedRun
     from bench.ceiling.search import SearchRequest, recipe
+    from bench.environments.cache_checks import check_usable
     from bench.environments.interpreter import inspect
-    from bench.environments.usable_folders import check_usable
     from bench.machine.fingerprint import devices, machine
     from bench.pytest_plugin.options import check_model, needs_network
     from bench.records.store import Store, new_run_name
@@ -72,7 +83,7 @@ def ceiling(
     values = {"device": devices()[:1], **axes}
     for name in values["model"]:
         check_model(name, interpreter)
-    cases = points(values)
+    cases = search_cases(values)
     for case in cases:
         if largest < (least := granularity_for(multiple_of, case)):
             raise UsageError(
@@ -81,7 +92,9 @@ def ceiling(
         if limit is not None:
             check_limit(limit, case)
     wanted = [
-        (case, size) for case in cases for size in dict.fromkeys([limit, *(fitting(sizes, case) if verify else [])])
+        (case, size)
+        for case in cases
+        for size in dict.fromkeys([limit, *(available_sizes(sizes, case) if verify else [])])
     ]
     check_usable()
     store = Store(results, new_run_name(machine().fingerprint), new=True)
@@ -93,15 +106,17 @@ def ceiling(
     try:
         for case, size in wanted:
             question = SearchRequest(case, granularity_for(multiple_of, case), largest, size, threads)
-            search_one(question, launcher, store.folder, found, say)
+            search_one(question, launcher, store, found, say)
     except KeyboardInterrupt:
         stopped = True
     finally:
         launcher.close()
         for one in found:
-            print(clean("\n".join(told(one, sizes))))
+            print(clean("\n".join(describe(one, sizes))))
+        if problem := store.rescue():
+            say(problem)
         store.discard()
-    if not any(probe.fits for one in found for probe in one.probes) and not any(known(one) for one in found):
+    if not any(probe.fits for one in found for probe in one.probes) and not any(is_known(one) for one in found):
         raise NothingMeasured("no ceiling was found: what is printed above says why.")
     say(f"what was found: {store.folder}")
     if stopped:

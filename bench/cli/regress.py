@@ -8,8 +8,8 @@ import typer
 
 from bench.cli.io import say
 from bench.cli.live.options import SharedOptions, comparison_options
-from bench.durations import parse_percent
 from bench.errors import BenchError, ExitCode, UsageError
+from bench.formatting import parse_percent
 
 SPEC = "torch==2.14.1 or ultralytics==8.4.100, several with commas between, a wheel, a project folder, or python:PATH"
 
@@ -38,8 +38,7 @@ def regress(
     from bench.compare.package_changes import format_changes, package_changes
     from bench.compare.start import begin
     from bench.environments.specification import Specification
-    from bench.records.comparison import find_all, save
-    from bench.records.store import check_new_run
+    from bench.records.store import Store, check_new_run, comparisons_of
     from bench.report.comparisons.regress import data, markdown, page, text
 
     specifications = Specification.parse(base), Specification.parse(head)
@@ -49,7 +48,7 @@ def regress(
         raise UsageError("--run names a new comparison, and --resume goes on with one: leave one of them out.")
     name = check_new_run(results, run)
     request = ComparisonRequest.parse(shared)
-    known = [one for one in find_all(results) if resume and regression.asked_alike(one, specifications)]
+    known = [one for one in comparisons_of(results) if resume and regression.asked_alike(one, specifications)]
     sides, newer = regression.provide_dated(specifications, shared.exclude_newer, known[-1].newer if known else "")
     planned = request.choice.planned([side.interpreter for side in sides])
     comparison = begin(sides, planned, "", newer, request.margin, most_memory, say)
@@ -60,7 +59,7 @@ def regress(
     asked = {package for one in specifications if not one.python for package in one.names()}
     packages = format_changes(package_changes(comparison.base.packages, comparison.head.packages), asked)
     say(packages)
-    if trouble := save(folder, comparison):
+    if trouble := Store.at(folder).save(comparison):
         say(trouble)
     try:
         measure(comparison, sides, folder, request.budget)

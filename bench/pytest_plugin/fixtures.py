@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bench.ceiling.service import told
+from bench.ceiling.service import describe
 from bench.environments import failure_causes
 from bench.errors import BenchError, UsageError
 from bench.pytest_plugin import output_streams
@@ -67,7 +67,7 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[str], No
                 ceiling = bench.search(name, say)
         except BudgetExhausted:
             pytest.skip("the time budget is over")
-        for text in told(ceiling, []):
+        for text in describe(ceiling, []):
             say(text)
         report_ceiling(ceiling, benchmark)
 

@@ -13,16 +13,15 @@ from bench.cases.axes import axes, parse_options
 from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, repeat
 from bench.ceiling.search import SearchRequest, recipe
-from bench.ceiling.service import CEILING, MOST, check_limit, granularity_for, points
-from bench.durations import parse_duration, parse_percent
+from bench.ceiling.service import CEILING, DEFAULT_MAX_BATCH, check_limit, granularity_for, search_cases
 from bench.environments.interpreter import Interpreter, inspect
 from bench.errors import UsageError
+from bench.formatting import parse_bytes, parse_duration, parse_percent
 from bench.machine.fingerprint import devices, machine
 from bench.pytest_plugin.options import RunOptions, parse
 from bench.pytest_plugin.resume import resumed_run
 from bench.pytest_plugin.target_ci import MIN_PROCESSES
 from bench.records import store
-from bench.sizes import parse_bytes
 
 GetOption = Callable[[str], Any]
 """Returns the value of an option by its name."""
@@ -155,10 +154,10 @@ def _searches(option: GetOption, options: RunOptions, with_cases: bool) -> dict[
         raise UsageError("multiple-of '0' is not allowed: use a whole number from 1.")
     limit = parse_bytes("memory-limit", option("memory_limit")) if option("memory_limit") else None
     searches = {}
-    for case in points(values):
+    for case in search_cases(values):
         if limit is not None:
             check_limit(limit, case)
-        search = SearchRequest(case, granularity_for(multiple_of, case), MOST, limit, options.threads)
+        search = SearchRequest(case, granularity_for(multiple_of, case), DEFAULT_MAX_BATCH, limit, options.threads)
         searches[case.search_id] = search
     return searches
 

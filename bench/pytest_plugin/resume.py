@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import extensions
-from bench.analysis.process_limits import measured_alike
+from bench.analysis.recorded_limits import measured_alike
 from bench.cases.plan import PlannedRun
 from bench.compare.calibration import RUN_PREFIX
 from bench.environments.interpreter import Interpreter

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
-from bench.records import calibration
+from bench.records import calibration, store
 from bench.records.ceiling import Ceiling
 from bench.records.record import Record
 
@@ -71,9 +71,9 @@ class RunPage:
         from bench.analysis.throughput import COCO_TRAIN_IMAGES
         from bench.report.page import USUAL, Inputs, write
 
-        known = calibration.read(calibration_folder(), machine().fingerprint)
+        known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
         inputs = Inputs(
-            records=calibration.stamped(list(records), known, machine().fingerprint),
+            records=calibration.stamped(list(records), known.calibrations, machine().fingerprint),
             ceilings=list(ceilings),
             epoch_images=self._epoch_images or COCO_TRAIN_IMAGES,
             live=live,

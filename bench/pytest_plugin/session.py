@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.cases.plan import PlannedRun
 from bench.ceiling.service import search_one
-from bench.environments.usable_folders import check_usable
+from bench.environments.cache_checks import check_usable
 from bench.errors import BenchError, UsageError
 from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
@@ -19,7 +19,7 @@ from bench.pytest_plugin.request import RunRequest
 from bench.pytest_plugin.resume import reusable
 from bench.pytest_plugin.run_page import RunPage
 from bench.pytest_plugin.target_ci import TargetInterval
-from bench.records import calibration, store
+from bench.records import store
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status
 from bench.records.record import Record
@@ -91,8 +91,7 @@ class BenchSession:
         )
         if request.target_ci is not None:
             self.target = TargetInterval(request.target_ci, self.run, self.selected, request.budget is not None)
-        if wrong := calibration.complaint(calibration_folder(), machine().fingerprint):
-            self.note(wrong)
+        self.note(store.read_calibrations(calibration_folder(), machine().fingerprint)[1])
         self._page = RunPage(request.reports / self.store.run, request.epoch_images)
         self._page.start()
 
@@ -121,7 +120,7 @@ class BenchSession:
         if self.run is not None and self.run.budget_left() == 0:
             raise BudgetExhausted
         assert self.store is not None and self.launcher is not None
-        search_one(self.request.searches[name], self.launcher, self.store.folder, self.ceilings, say)
+        search_one(self.request.searches[name], self.launcher, self.store, self.ceilings, say)
         self._searched[name] = self.ceilings[-1]
         return self._searched[name]
 
@@ -155,7 +154,7 @@ class BenchSession:
                 self.store = None
             return
         self.note(self.store.rescue())
-        records = [*store.read([self.store.folder])[0], *self.store.unsaved]
+        records = [*store.read([self.store.folder])[0], *self.store.unsaved_records]
         if not records and not self.ceilings:
             self.store.discard()
             self.store = None

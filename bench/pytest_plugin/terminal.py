@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.ceiling.service import known
+from bench.ceiling.service import is_known
 from bench.errors import BenchError
 from bench.pytest_plugin.session import BenchSession
 from bench.text import clean
@@ -58,7 +58,7 @@ def write_summary(bench: BenchSession, terminal: Any) -> None:
     cases = len({plan.case for plan in bench.selected})
     lines = []
     if bench.selected_searches:
-        count = sum(map(known, bench.ceilings))
+        count = sum(map(is_known, bench.ceilings))
         lines.append(f"{count} of {len(bench.selected_searches)} ceilings found: {bench.store.folder}")
     if cases:
         lines.append(f"{bench.measured} of {cases} cases measured{several}; records: {bench.store.folder}")

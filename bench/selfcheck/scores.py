@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.compare.findings import Finding
 from bench.compare.verdict import Verdict
-from bench.durations import about
+from bench.formatting import format_rough_duration
 from bench.selfcheck.check import Check
 from bench.selfcheck.effects import Effect
 from bench.selfcheck.trials import Trial
@@ -26,7 +26,8 @@ def trial_line(trial: Trial) -> str:
     half = f", ± {trial.half * 100:.2f} % after 8 pairs" if trial.half is not None else ""
     looks, fresh = trial.finding.pairs
     return (
-        f"{verdict} (planted {trial.planted * 100:+.2f} %){half}, {looks} + {fresh} pairs in {about(trial.seconds)}; "
+        f"{verdict} (planted {trial.planted * 100:+.2f} %){half}, {looks} + {fresh} pairs in "
+        f"{format_rough_duration(trial.seconds)}; "
         f"the usual way {trial.sequential * 100:+.1f} %"
     )
 
@@ -54,8 +55,8 @@ def _verdicts(effect: Effect, trials: Sequence[Trial]) -> Check:
     figure = ", ".join(f"{verdict} {times} of {count}" for verdict, times in counts.items())
     seconds = [trial.seconds for trial in trials]
     pairs = [sum(trial.finding.pairs) for trial in trials]
-    middle = f"median {statistics.median(pairs):g} pairs, {about(statistics.median(seconds))}"
-    how = f"margin {effect.margin * 100:g} %; {middle}, at most {about(max(seconds))}"
+    middle = f"median {statistics.median(pairs):g} pairs, {format_rough_duration(statistics.median(seconds))}"
+    how = f"margin {effect.margin * 100:g} %; {middle}, at most {format_rough_duration(max(seconds))}"
     if effect.share:
         errors = [trial.finding.judged.estimate.log - trial.planted for trial in trials if trial.finding.judged]
         holds = sum(trial.holds for trial in trials)

@@ -11,12 +11,12 @@ from bench.cli.io import say
 from bench.compare.estimator import pair_ratios, pending_cases
 from bench.compare.scheduler import PairScheduler, Wanted
 from bench.compare.verdict import estimate
-from bench.durations import about
 from bench.environments import builder
 from bench.environments.builder import PreparedEnvironment
 from bench.environments.specification import Specification
+from bench.formatting import format_log_ratio, format_rough_duration
 from bench.pytest_plugin.options import needs_network
-from bench.records.comparison import CaseComparison, Comparison, rescue
+from bench.records.comparison import CaseComparison, Comparison
 from bench.records.store import Store
 from bench.runner.launchers import local
 
@@ -95,7 +95,7 @@ def take_pairs(
         try:
             regress.run()
         finally:
-            if lost := rescue(folder, comparison):
+            if lost := regress.rescue():
                 say(lost)
     return regress.cut
 
@@ -120,16 +120,11 @@ def pair_line(compared: CaseComparison, margin: float) -> str:
     """``pair 3: +0.8 %; so far +0.2 ± 1.1 %  (7 s)``: how much longer head took."""
     pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
     logs = figures.fresh if pair.fresh else figures.looks
-    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {signed(logs[-1])} %"
+    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
     if len(logs) > 1:
         seen = estimate(logs)
-        line += f"; so far {signed(seen.log)} ± {seen.half * 100:.1f} %"
+        line += f"; so far {format_log_ratio(seen.log)} ± {seen.half * 100:.1f} %"
     marks = [*(["one after the other"] if not pair.lockstep else []), *pair.disturbed]
     if pair.redone:
         marks.insert(0, f"measured anew {pair.redone} time{'s' if pair.redone > 1 else ''}")
-    return f"{line}  [{'; '.join([about(pair.seconds), *marks])}]"
-
-
-def signed(log: float) -> str:
-    """``+0.8``: a logarithm as a percentage, without a minus before nothing."""
-    return f"{round(log * 100, 1) + 0.0:+.1f}"
+    return f"{line}  [{'; '.join([format_rough_duration(pair.seconds), *marks])}]"

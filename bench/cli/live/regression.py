@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from bench.environments.builder import PreparedEnvironment
 from bench.environments.specification import Specification
 from bench.errors import UsageError
 from bench.records.comparison import Comparison
-from bench.records.store import COMPARISON, new_run_name
+from bench.records.store import Store, new_run_name
 
 RUN_PREFIX = "regress-"
 """The name of a comparison's folder begins with it, before the time and the machine."""
@@ -71,6 +70,4 @@ def continued(
 def forget_empty(comparison: Comparison, folder: Path) -> None:
     """Remove the folder of a comparison that ended before its first pair."""
     if not any(one.pairs for one in comparison.cases):
-        with contextlib.suppress(OSError):
-            (folder / COMPARISON).unlink(missing_ok=True)
-            folder.rmdir()
+        Store.at(folder).remove(comparison)

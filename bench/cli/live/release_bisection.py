@@ -7,11 +7,11 @@ from bench.cli.io import say
 from bench.cli.live.releases import Releases
 from bench.compare.bisection import Bisection, Probe, Side, culprits, probed
 from bench.compare.findings import evaluate
-from bench.durations import about
 from bench.environments.release_series import ReleaseSeries
 from bench.environments.releases import published
 from bench.environments.uv import ResolutionError
 from bench.errors import UsageError
+from bench.formatting import format_rough_duration
 from bench.report.comparisons import bisect as report
 
 
@@ -54,7 +54,10 @@ def search(found: Bisection, releases: Releases) -> None:
     cases = {finding.id for finding in culprits(found.ends)}
     planned = [plan for plan in planned if plan.case.id in cases]
     rest = (found.search.most + 1) * comparison.seconds
-    say(f"{bad} is slower: up to {found.search.most + 1} more comparisons, {about(rest)} if each takes as long")
+    say(
+        f"{bad} is slower: up to {found.search.most + 1} more comparisons, {format_rough_duration(rest)} if each "
+        "takes as long"
+    )
     while release := found.search.next:
         say(f"probe {len(found.probes) + 1}: {release}, up to {found.search.most} to go")
         seen = probe(found, releases, release, planned)

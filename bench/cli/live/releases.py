@@ -16,7 +16,7 @@ from bench.environments.release_series import ReleaseSeries
 from bench.errors import UsageError
 from bench.machine.fingerprint import machine
 from bench.records import store
-from bench.records.comparison import Comparison, find_all, save
+from bench.records.comparison import Comparison
 from bench.runner.launchers import local
 
 MEMORY_MARGIN = 0.05
@@ -123,7 +123,7 @@ class Releases:
             self._before += known.seconds
         else:
             pairs.own_folder(comparison, self._request.results, f"{self.run}{end}")
-        if trouble := save(self._request.results / comparison.run, comparison):
+        if trouble := store.Store.at(self._request.results / comparison.run).save(comparison):
             say(trouble)
         self.comparisons.append(comparison)
         return comparison
@@ -131,7 +131,7 @@ class Releases:
     def _known(self, question: Comparison, end: str) -> Comparison | None:
         """Return the comparison that was stopped; the first one decides which run this one continues."""
         results, first = self._request.results, not self.comparisons
-        every = find_all(results)
+        every = store.comparisons_of(results)
         run = rf"{self._command}-\d{{8}}-\d{{6}}-[0-9a-f]+" if first else re.escape(self.run)
         kept = [one for one in every if re.fullmatch(run + re.escape(end), one.run) and one.same_question(question)]
         if first:  # a run that compared other releases too is a different one

@@ -9,8 +9,8 @@ import msgspec
 from bench.cli.live.cases import CaseChoice
 from bench.cli.live.options import SharedOptions
 from bench.cli.live.output import check_file
-from bench.durations import parse_duration, parse_percent
-from bench.environments.usable_folders import check_usable
+from bench.environments.cache_checks import check_usable
+from bench.formatting import parse_duration, parse_percent
 
 
 class ComparisonRequest(msgspec.Struct, frozen=True, kw_only=True):
