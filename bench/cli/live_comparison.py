@@ -22,7 +22,7 @@ from bench.formatting import format_log_ratio, format_rough_duration
 from bench.text import clean, encode
 
 if TYPE_CHECKING:  # --help does without what these import
-    from bench.compare.scheduler import Wanted
+    from bench.compare.scheduler import PendingCases
     from bench.environments.builder import PreparedEnvironment
     from bench.environments.interpreter import Interpreter
     from bench.environments.specification import Specification
@@ -147,7 +147,7 @@ def measure(
     sides: tuple[PreparedEnvironment, PreparedEnvironment],
     folder: Path,
     budget: float | None = None,
-    wanted: Wanted | None = None,
+    wanted: PendingCases | None = None,
 ) -> bool:
     """Measure pairs until all is decided, a line for each; whether that was stopped by Ctrl-C.
 
@@ -173,7 +173,7 @@ def take_pairs(
     sides: tuple[PreparedEnvironment, PreparedEnvironment],
     folder: Path,
     budget: float | None = None,
-    wanted: Wanted | None = None,
+    wanted: PendingCases | None = None,
 ) -> int:
     """The same; how many cases the time budget left undecided.
 
@@ -205,7 +205,7 @@ def take_pairs(
         finally:
             if lost := rescue(folder, comparison):
                 say(lost)
-    return regress.cut
+    return regress.over_budget
 
 
 def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:

@@ -82,7 +82,7 @@ class Shop:
         monkeypatch.setattr(release_series, "provide", self.provide)
         monkeypatch.setattr(releases, "take_pairs", self.take_pairs)
         monkeypatch.setattr(local, "open_launcher", self.open_launcher)
-        monkeypatch.setattr(BackgroundLoadMonitor, "disturbed", lambda self, workers: [])
+        monkeypatch.setattr(BackgroundLoadMonitor, "interference", lambda self, workers: [])
 
     def newest(self, requirement: str, newer: str = "") -> str:
         name = re.match(r"[a-z]+", requirement)[0]  # type: ignore[index]
