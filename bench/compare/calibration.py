@@ -63,7 +63,9 @@ def cases(name: str, devices: Sequence[str]) -> list[PlannedRun]:
     return found
 
 
-def calibrate_interleaved(launcher: Launcher, devices: Sequence[str], folder: Path, budget: float, on_pair: OnPair) -> Comparison:
+def calibrate_interleaved(
+    launcher: Launcher, devices: Sequence[str], folder: Path, budget: float, on_pair: OnPair
+) -> Comparison:
     """Compare the environment with itself by interleaved pairs, until the budget is over; Ctrl-C ends it early.
 
     Args:
