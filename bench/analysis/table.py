@@ -359,7 +359,7 @@ def axes_of(columns: Iterable[Any]) -> tuple[str, ...]:
 def typed_frame(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.DataFrame:
     """Rows as a table; a case that does not have a further axis has :data:`NOT_ASKED` there, or what ran."""
     further = further_of(cases)
-    filled = [{**dict.fromkeys(further, NOT_ASKED), **_told(row)} for row in rows] if further else list(rows)
+    filled = [{**dict.fromkeys(further, NOT_ASKED), **_known(row)} for row in rows] if further else list(rows)
     table = pd.DataFrame(filled, columns=columns_with(further))
     whole = [name for name in WHOLE if name not in further]
     table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
@@ -368,7 +368,7 @@ def typed_frame(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.Dat
     return table
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
+def _known(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 

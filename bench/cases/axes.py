@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench.cases import device_kinds, model_file
+from bench.cases import device_kinds
 from bench.cases.device_kinds import named_twice, parse_device
-from bench.cases.model_file import DESCRIPTIONS, EXPORTED, WEIGHTS
+from bench.cases.model_argument import parse_model, split_files
 from bench.errors import UsageError
-from bench.text import is_shown
 
 MODES = ("train", "predict")
 PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
 """Values of ``amp`` and what a case's id calls them."""
-
-LONGEST_NAME = 100
-"""Characters of a model's name, which becomes part of a file's name."""
 
 
 def parse_mode(text: str) -> str:
@@ -48,60 +41,6 @@ def whole_number(name: str, least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
-
-
-def nameable(what: str, path: str) -> str:
-    """A path that can stand in a record and on a page.
-
-    Raises:
-        WrongUse: for one that is no text, which JSON cannot hold, and for one with control characters.
-    """
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        encoding = sys.getfilesystemencoding()
-        remedy = "rename it, or make a link to it" if encoding == "utf-8" else "set LC_ALL=C.UTF-8"
-        shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
-        raise UsageError(
-            f"{what} '{shown}': its name is not valid {encoding}, so no record can hold it: {remedy}."
-        ) from None
-    if not is_shown(path):
-        raise UsageError(f"{what} {path!r}: its name has control characters: rename it, or make a link to it.")
-    return path
-
-
-def parse_model(text: str) -> str:
-    """A model name such as ``yolov8n`` (its yaml, random weights), or a ``.pt`` or ``.yaml`` file."""
-    path = Path(text)
-    nameable("model", text)
-    if len(path.name) > LONGEST_NAME:
-        raise UsageError(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
-    if "://" in text or text.startswith("ul:/"):
-        raise UsageError(f"model {text!r}: nothing is fetched from an address: get the file, and name it by its path.")
-    named = path.name == text  # without a folder: a model of Ultralytics, unless a file of such a name is there
-    if _exists(path) and (not named or path.suffix.lower() in (*WEIGHTS, *DESCRIPTIONS, *EXPORTED)):
-        model_file.check(text, path)
-        whole = str(path.resolve())  # a link may stand for a name that cannot be shown
-        return whole if is_shown(whole) else nameable("model", os.path.abspath(path))
-    if not named or path.suffix == ".yml" or path.is_symlink():
-        raise UsageError(f"model {text!r}: there is no such file.")
-    if path.is_dir():
-        model_file.check(text, path)
-    if path.suffix.lower() in EXPORTED:
-        raise UsageError(
-            f"model {text!r}: there is no such file; exported models cannot be measured yet: name the .pt file."
-        )
-    name = text.removesuffix(".yaml")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise UsageError(f"model {text!r} is no model name: use one such as yolov8n, or a .pt or .yaml file.")
-    return name
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a folder that may not be looked into, or too long a name
-        return False
 
 
 Value = bool | int | float | str
@@ -140,7 +79,7 @@ class Axis(msgspec.Struct, frozen=True):
         setting: key in the effective settings.
         expected: value to what ``setting`` has to be.
         extra_seconds: value to the seconds by which set-up and warm-up may take longer.
-        option: whether it has an option of its own besides ``--axis``.
+        option: whether it has an option of its own, as well as ``--axis``.
     """
 
     name: str
@@ -176,7 +115,7 @@ def register(axis: Axis) -> Axis:
     """Add an axis to those that a case may have.
 
     Raises:
-        ValueError: for a name that is taken, cannot be told from another one in a case's id, or is no name.
+        ValueError: for a name that is taken, that ids could confuse with another one, or that is not a plain word.
     """
     if not NAME.fullmatch(axis.name):
         raise ValueError(f"axis {axis.name!r}: a name has two lower-case letters or more, and _ between them.")
@@ -185,7 +124,7 @@ def register(axis: Axis) -> Axis:
     for other in further_axes():
         shorter, longer = sorted((axis.name, other), key=len)
         if longer.startswith(shorter) and longer[len(shorter) : len(shorter) + 1] != "_":
-            raise ValueError(f"axis {axis.name!r}: the ids of cases could not tell it from axis {other!r}.")
+            raise ValueError(f"axis {axis.name!r}: ids of cases could confuse it with axis {other!r}.")
     _registry[axis.name] = axis
     return axis
 
@@ -212,7 +151,7 @@ def further_axes() -> dict[str, Axis]:
 
 
 def find_axis(name: str) -> Axis:
-    """An axis by its name; raises :class:`UsageError` for one that nobody registered."""
+    """Return an axis by its name; raise :class:`UsageError` for an unregistered one."""
     if name not in _registry:
         raise UsageError(f"axis {name!r} is unknown: use {', '.join(_registry)}.")
     return _registry[name]
@@ -274,19 +213,8 @@ def parse_options(options: Mapping[str, str | None], further: Iterable[str] = ()
     return {name: parse_values(find_axis(name), texts[name]) for name in (*_registry, *texts) if name in texts}
 
 
-def split_files(text: str) -> list[str]:
-    """The parts of a list in which paths may have commas: as many parts together as name a file are one."""
-    parts, found = text.split(","), []
-    while parts:
-        ends = range(len(parts), 1, -1)
-        length = next((end for end in ends if _exists(Path(",".join(parts[:end]).strip()))), 1)
-        found.append(",".join(parts[:length]))
-        parts = parts[length:]
-    return found
-
-
-def _rank(values: Sequence[str]) -> Callable[[Any], int]:
-    """Sort key of a list of names; others come last."""
+def order_of(values: Sequence[str]) -> Callable[[Any], int]:
+    """Return the sort key of some names: their order, others last."""
     return lambda value: values.index(value) if value in values else len(values)
 
 
@@ -296,7 +224,7 @@ def mode_label(value: str) -> str:
 
 
 for fixed_axis in (
-    Axis("mode", "Mode", parse_mode, "train,predict", label=mode_label, order=_rank(MODES), fixed=True),
+    Axis("mode", "Mode", parse_mode, "train,predict", label=mode_label, order=order_of(MODES), fixed=True),
     Axis("model", "Model", parse_model, "yolov8n,yolo11n (random weights), or .pt and .yaml files", fixed=True),
     Axis(
         "device",
@@ -316,7 +244,7 @@ for fixed_axis in (
         "off,on,bf16",
         label=lambda value: f"amp {value}",
         token=PRECISIONS.__getitem__,
-        order=_rank(list(PRECISIONS)),
+        order=order_of(list(PRECISIONS)),
         fixed=True,
         setting="amp",
         across=True,

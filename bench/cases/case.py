@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from bench.cases import model_labels
-from bench.cases.axes import LONGEST_NAME, NAME, NOT_ASKED, PRECISIONS, TOKEN, Axis, Value, fixed_axes, further_axes
+from bench.cases.axes import NAME, NOT_ASKED, PRECISIONS, TOKEN, Axis, Value, fixed_axes, further_axes
 from bench.cases.device_kinds import device_kind, id_token, parse_device
+from bench.cases.model_argument import LONGEST_NAME
 from bench.errors import UsageError
 from bench.text import is_shown
 
@@ -70,7 +71,7 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
 
     @property
     def asked(self) -> list[tuple[Axis, Any]]:
-        """The further axes of the case with their values; those that nobody registered here are left out."""
+        """The further axes of the case with their values; unregistered ones are left out."""
         known = further_axes()
         return [(known[name], value) for name, value in self.further if name in known]
 
@@ -120,7 +121,7 @@ def tokens(further: Iterable[tuple[str, Value]]) -> str:
 
 
 def _token(axis: Axis | None, value: Value) -> str:
-    """A value in an id; one of an axis that nobody registered here is spelled as it is."""
+    """A value in an id; one of an unregistered axis is spelled as it is."""
     text = str(value) if axis is None else (axis.token or axis.text)(value)
     return re.sub(r"[^A-Za-z0-9._+]+", "_", text)
 
@@ -151,9 +152,15 @@ def check(case: Case) -> None:
         raise ValueError("case: a batch or a size that is none")
     names = [name for name, _ in case.further]
     if names != sorted(set(names)) or any(not NAME.fullmatch(name) or name in FIXED for name in names):
-        raise ValueError("case: further axes that are none, or not in the order of their names")
+        raise ValueError("case: further axes with impossible names, or not in the order of their names")
     if any(not is_shown(str(value)) or not 0 < len(str(value)) <= 60 for _, value in case.further):
-        raise ValueError("case: a value of a further axis that is none")
+        raise ValueError("case: an empty, too long or unprintable value of a further axis")
+    try:
+        for axis, value in case.asked:
+            if axis.parse(axis.text(value)) != value:
+                raise ValueError(f"case: {axis.name} cannot be {value!r}")
+    except UsageError as error:
+        raise ValueError(f"case: {str(error).rstrip('.')}") from None
     try:
         parse_device(case.device)
     except UsageError:

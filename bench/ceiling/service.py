@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,6 +21,7 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.ceiling.search import SearchRequest, SearchResult
     from bench.records.ceiling import Ceiling, Probe
     from bench.records.outcome import Outcome
+    from bench.records.store import Store
     from bench.runner.launchers.local import Launcher
 
 CEILING = "ceiling"
@@ -122,23 +122,22 @@ def available_sizes(sizes: Sequence[int], case: Case) -> list[int]:
 
 
 def search_one(
-    request: SearchRequest, launcher: Launcher, folder: Path, ceilings: list[Ceiling], say: Callable[[str], None]
+    request: SearchRequest, launcher: Launcher, store: Store, ceilings: list[Ceiling], say: Callable[[str], None]
 ) -> None:
     """Search for one ceiling and save it, also where Ctrl-C stops the search.
 
     Args:
         request: the case and its limit.
         launcher: of the measured environment.
-        folder: folder of the run.
+        store: of the run.
         ceilings: extended with the result.
-        say: called with a line per probe, and with a sentence where the folder cannot be written.
+        say: called with a line per probe, and with a sentence where the ceiling cannot be written.
 
     Raises:
         KeyboardInterrupt: at Ctrl-C, after the result was saved.
     """
     from bench.ceiling.batch_search import Search
     from bench.ceiling.search import SearchResult, available_memory, provide_data, search_largest_batch
-    from bench.records.ceiling import save
     from bench.records.outcome import Outcome, Status
     from bench.runner.measure import DatasetUnavailable
 
@@ -159,12 +158,10 @@ def search_one(
         result.failed = Outcome(Status.FAILED, error.outcome.reason)
     except KeyboardInterrupt as pressed:
         result.failed, stop = Outcome(Status.INTERRUPTED, "Stopped while searching."), pressed
-    ceiling = to_record(request, search, result, launcher, started, folder.name, requested)
+    ceiling = to_record(request, search, result, launcher, started, store.run, requested)
     ceilings.append(ceiling)
-    try:
-        save(folder, ceiling)
-    except OSError as error:
-        say(f"{folder} cannot be written: {error.strerror or error}")
+    if problem := store.save(ceiling):
+        say(problem)
     if stop is not None:
         raise stop
 

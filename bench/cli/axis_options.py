@@ -14,7 +14,7 @@ PARAMETER = "axes"
 """The parameter of a command that takes the values of the axes, by axis."""
 
 FIRST_DEVICE = {"device": "; default: the first here"}
-"""The note of a command that takes one device where nobody names any."""
+"""The note of a command that takes the first device of the machine by default."""
 
 FURTHER = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it
@@ -31,7 +31,7 @@ def axis_options(
 
     Args:
         without: axes that have no option of their own in this command.
-        defaults: text of an axis that has a value where nobody names one.
+        defaults: text of the default values of an axis.
         notes: what to add to the help of an axis.
     """
     texts, about = defaults or {}, notes or {}

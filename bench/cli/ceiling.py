@@ -101,13 +101,15 @@ def ceiling(
     try:
         for case, size in wanted:
             question = SearchRequest(case, granularity_for(granularity, case), most, size, threads)
-            search_one(question, launcher, store.folder, found, say)
+            search_one(question, launcher, store, found, say)
     except KeyboardInterrupt:
         stopped = True
     finally:
         launcher.close()
         for one in found:
             print(clean("\n".join(describe(one, sizes))))
+        if problem := store.rescue():
+            say(problem)
         store.discard()
     if not any(probe.fits for one in found for probe in one.probes) and not any(is_known(one) for one in found):
         raise NothingMeasured("no ceiling was found: what is printed above says why.")

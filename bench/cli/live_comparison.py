@@ -184,7 +184,6 @@ def take_pairs(
     from bench.compare.estimator import pending_cases
     from bench.compare.scheduler import PairScheduler
     from bench.pytest_plugin.options import needs_network
-    from bench.records.comparison import rescue
     from bench.runner.launchers.local import open_launcher
 
     network = needs_network([PlannedRun(one.case, one.recipe) for one in comparison.cases])
@@ -203,7 +202,7 @@ def take_pairs(
         try:
             regress.run()
         finally:
-            if lost := rescue(folder, comparison):
+            if lost := regress.rescue():
                 say(lost)
     return regress.over_budget
 

@@ -15,8 +15,9 @@ from bench.cases.plan import PlannedRun
 from bench.compare import pairs
 from bench.compare.lockstep import WorkerFailed
 from bench.compare.pairs import InsufficientMemory, PairInputs, PairRun
-from bench.records.comparison import SIDES, CaseComparison, Comparison, SideOutcome, save
+from bench.records.comparison import SIDES, CaseComparison, Comparison, SideOutcome
 from bench.records.outcome import Outcome, Status
+from bench.records.store import Store
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, find_data
 
@@ -69,7 +70,7 @@ class PairScheduler:
         self.over_budget = 0
         self.unsaved = ""
         self._launchers = launchers
-        self._folder = folder
+        self._store = Store.at(folder)
         self._pending = pending
         self._on_pair = on_pair
         self._budget = budget
@@ -101,6 +102,11 @@ class PairScheduler:
             if self.over_budget == len(order):
                 return
         self.over_budget = 0
+
+    def rescue(self) -> str:
+        """Save the comparison again; where its folder has no room, save it elsewhere: :meth:`Store.rescue`."""
+        self._store.save(self.comparison)
+        return self._store.rescue()
 
     def _prepare_servers(self) -> None:
         """Have both fork servers import their environment, at the same time."""
@@ -135,7 +141,7 @@ class PairScheduler:
         finally:
             self._costs[compared.case.id] = time.monotonic() - began
             self.comparison.seconds = round(self.comparison.seconds + self._costs[compared.case.id], 3)
-            self.unsaved = save(self._folder, self.comparison)
+            self.unsaved = self._store.save(self.comparison)
         self._on_pair(compared, error or self.unsaved)
 
     def _pair(self, compared: CaseComparison, fresh: bool) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import platform
 import subprocess
@@ -134,5 +133,4 @@ def machine() -> Machine:
         memory_gib=round(memory_bytes() / gib),
         gpus=gpus,
     )
-    digest = hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()
-    return msgspec.structs.replace(facts, fingerprint=digest[:12])
+    return msgspec.structs.replace(facts, fingerprint=facts.digest)

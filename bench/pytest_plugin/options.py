@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import nameable
 from bench.cases.case import model_name
+from bench.cases.model_argument import nameable
 from bench.cases.plan import PlannedRun, Profile, expand_grid, profile
 from bench.cases.recipe import check_threads
 from bench.environments.interpreter import Interpreter

@@ -207,7 +207,7 @@ class BenchSession:
         if self.run is not None and self.run.budget_left() == 0:
             raise BudgetExhausted
         assert self.store is not None and self.launcher is not None
-        search_one(self.questions[name], self.launcher, self.store.folder, self.ceilings, tell)
+        search_one(self.questions[name], self.launcher, self.store, self.ceilings, tell)
         self._searched[name] = self.ceilings[-1]
         return self._searched[name]
 
@@ -246,7 +246,8 @@ class BenchSession:
             phase_limit=self.phase_limit,
             finished=self.finished,
         )
-        if wrong := calibration.complaint(calibration_folder(), machine().fingerprint):
+        _, wrong = store.read_calibrations(calibration_folder(), machine().fingerprint)
+        if wrong:
             self.note(wrong)
         self._next_refresh = time.monotonic() + LIVE_AFTER
 
@@ -356,7 +357,7 @@ class BenchSession:
         trouble = self.store.rescue()
         if trouble:
             self.notes.append(trouble)
-        records = [*store.read([self.store.folder])[0], *self.store.unsaved]
+        records = [*store.read([self.store.folder])[0], *self.store.unsaved_records]
         if not records:
             if not self.ceilings:
                 self.store.discard()
@@ -414,9 +415,9 @@ class BenchSession:
         from bench.analysis.throughput import COCO_TRAIN_IMAGES
         from bench.report.page import USUAL, Inputs, write
 
-        known = calibration.read(calibration_folder(), machine().fingerprint)
+        known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
         inputs = Inputs(
-            records=calibration.stamped(list(records), known, machine().fingerprint),
+            records=calibration.stamped(list(records), known.calibrations, machine().fingerprint),
             ceilings=self.ceilings,
             epoch_images=self.epoch_images or COCO_TRAIN_IMAGES,
             live=live,

@@ -21,6 +21,7 @@ from bench.machine.paths import cache_folder, calibration_folder
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
+from bench.records.store import read_calibrations
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
 from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
@@ -356,6 +357,7 @@ def measure(
 
     def record(seen: WorkerResult) -> Record:
         measured: dict[str, Any] = {key: seen.measured[key] for key in MEASURED if key in seen.measured}
+        calibrated, _ = read_calibrations(calibration_folder(), machine().fingerprint)
         content = {
             "schema": SCHEMA,
             "run": run,
@@ -367,7 +369,7 @@ def measure(
             "machine": machine(),
             "environment": launcher.interpreter.environment,
             "conditions": before,
-            "noise": calibration.noise_of(case, calibration.read(calibration_folder(), machine().fingerprint)),
+            "noise": calibration.noise_of(case, calibrated.calibrations),
             "effective": seen.effective,
             "data": Data(Path(recipe.data).name, **{key: data[key] for key in OF_DATA if key in data}),
             "costs": seen.costs,

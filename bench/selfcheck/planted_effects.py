@@ -31,9 +31,9 @@ from bench.environments.specification import Specification
 from bench.errors import UsageError
 from bench.formatting import format_rough_duration
 from bench.machine.fingerprint import machine
-from bench.records.comparison import Comparison, read
+from bench.records.comparison import COMPARISON, Comparison
 from bench.records.record import Environment
-from bench.records.store import COMPARISON, encoded, new_run_name, write_whole
+from bench.records.store import encoded, new_run_name, read_comparison, write_whole
 from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import find_data
 from bench.selfcheck.check import Check
@@ -151,7 +151,7 @@ def kept_trials(folder: Path, effect: Effect, environment: Environment) -> dict[
             beside = msgspec.json.decode(file.read_bytes(), type=Beside)
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             raise UsageError(f"{file} cannot be read: {error}. Remove its folder to measure that one again.") from error
-        comparison = read(file.parent)
+        comparison = read_comparison(file.parent)
         other = comparison.base.environment
         same = (other.torch, other.ultralytics) == (environment.torch, environment.ultralytics)
         if not same or comparison.machine.fingerprint != machine().fingerprint:

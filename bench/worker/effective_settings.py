@@ -44,7 +44,7 @@ HINTS = {
     "than a card has processors and an epoch has batches",
     ("cache", "ram"): "Ultralytics leaves the cache out where it would not fit twice into free memory",
     ("cache", "disk"): "Ultralytics leaves the cache out where the disk has too little room",
-    ("compile", "on"): "torch.compile needs a C++ compiler, and Triton on a GPU",
+    ("compile", None): "torch.compile needs a C++ compiler, and Triton on a GPU",
     ("channels_last", "on"): "Ultralytics trains with channels_last on CUDA alone",
     ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
 }
@@ -142,7 +142,7 @@ def _settings(asked: Sequence[dict[str, Any]]) -> set[str]:
 
 
 def _compare_further(asked: Sequence[dict[str, Any]], effective: dict[str, Any]) -> None:
-    """Raise :class:`CaseRejected` where a further axis is not what runs, or nobody can tell."""
+    """Raise :class:`CaseRejected` where a further axis is not what runs, or cannot be read back."""
     for one in asked:
         if effective.get(one["setting"]) is None:
             reason = f"{one['axis']} {one['text']} was asked, and what runs cannot be read back."

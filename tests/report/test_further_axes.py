@@ -45,7 +45,7 @@ def test_the_table_has_a_column_for_each_further_axis_that_occurs() -> None:
     assert set(both.columns) - set(plain.columns) == {"workers"}
 
 
-def test_text_of_the_table_leaves_the_axis_empty_where_nobody_asked_for_it() -> None:
+def test_text_of_the_table_leaves_the_axis_empty_where_a_case_does_not_have_it() -> None:
     table = frame([RUN[1], timed(20.0, 4)])
     assert [row["workers"] for row in csv.DictReader(io.StringIO(render(table, "csv")))] == ["2", ""]
     assert [row["workers"] for row in json.loads(render(table, "json"))] == [2, None]
@@ -134,7 +134,7 @@ def test_the_command_that_repeats_a_run_names_its_further_axes() -> None:
     assert "--axis" not in second
 
 
-def test_an_axis_that_nobody_registered_here_is_shown_all_the_same() -> None:
+def test_an_axis_without_an_entry_is_shown_all_the_same() -> None:
     records = [timed(20.0 + n, 4, further=(("speed", name),)) for n, name in enumerate(("slow", "fast"))]
     [table] = pivots(newest_rows(frame(records, 1000)), records, 1000)
     assert (table.further, [row.further for row in table.rows]) == (("speed",), [("slow",), ("fast",)])

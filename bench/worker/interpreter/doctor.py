@@ -36,7 +36,7 @@ def facts() -> dict[str, Any]:
 
     Returns:
         ``environment``: as :func:`.environment.facts` tells it. ``import_error``: why torch, torchvision or OpenCV
-        cannot be imported, else empty, and then ``backends``: by kind what each device's ``probe_backend`` tells, and
+        cannot be imported, else empty, and then ``backends``: by kind what each device's ``probe_backend`` returns, and
         ``gloo``. ``meters``: those of :data:`METERS` that are installed. ``variables``: those of :data:`VARIABLES`
         that are set. ``weights``: names of weight files that are found without the network. ``thermal``: macOS' word
         for thermal pressure.

@@ -17,7 +17,7 @@ from bench.cli import app
 from bench.records import ceiling as records
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory
-from bench.records.store import encoded
+from bench.records.store import Store, encoded, read_ceilings
 from tests.builders import make_record
 
 
@@ -80,8 +80,7 @@ def test_a_real_search_under_a_limit(
     limit, asked = "900MiB", ("--device", "cpu", "--imgsz", 64, "--granularity", 16, "--most", 512)
     assert typed(monkeypatch, "ceiling", *asked, "--memory-limit", limit, "--results", tmp_path) == 0
     told = capsys.readouterr()
-    [file] = records.files([tmp_path])
-    [found], complaints = records.read([file])
+    [found], complaints = read_ceilings([tmp_path])
     assert complaints == [] and found.outcome.status.value == "measured"
     assert found.case.batch % 16 == 0 and found.limit_bytes == 900 * 2**20
     by_batch = {probe.batch: probe for probe in found.probes}
@@ -103,7 +102,7 @@ def test_what_fits_a_card_is_verified_by_a_search_under_its_limit(
     asked = ("--device", "cpu", "--imgsz", 32, "--granularity", 16, "--most", 16, "--memory-limit", "900MiB")
     cards = ("--cards", "900MiB,1GiB,9999GiB", "--verify")
     assert typed(monkeypatch, "ceiling", *asked, *cards, "--results", tmp_path) == 0
-    found, complaints = records.read(records.files([tmp_path]))
+    found, complaints = read_ceilings([tmp_path])
     assert complaints == []
     limits = sorted(one.limit_bytes or 0 for one in found)
     assert limits == [900 * 2**20, 2**30], "each once, and none that the machine has not"
@@ -184,7 +183,7 @@ def test_ctrl_c_keeps_what_was_tried(
     monkeypatch.setattr("bench.ceiling.search.provide_data", lambda question, launcher: {})
     asked = ("ceiling", "--device", "cpu", "--memory-limit", "1GiB", "--imgsz", "64,96", "--results", tmp_path)
     assert typed(monkeypatch, *asked) == 3
-    [found], _ = records.read(records.files([tmp_path]))
+    [found], _ = read_ceilings([tmp_path])
     assert (found.outcome.status, found.case.batch, len(found.probes)) == (Status.INTERRUPTED, 8, 1)
     assert "batch 8 trains within 1 GiB" in capsys.readouterr().out
 
@@ -231,7 +230,7 @@ def test_the_table_has_ceilings_beside_cases(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / f"{record.name}.json").write_bytes(encoded(record))
     probe = records.Probe(batch=8, outcome=Outcome(Status.MEASURED), memory={"process": Memory(2**29, "seen")})
-    records.save(tmp_path / "run", made(probe))
+    Store.at(tmp_path / "run").save(made(probe))
     assert typed(monkeypatch, "table", tmp_path, "--format", "csv") == 0
     first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert first["mode"] == record.case.mode and first["images_per_second"]

@@ -1,7 +1,7 @@
-"""A data set's mirror in a case's own folder: links to its images and labels, beside which Ultralytics may write.
+"""A data set's mirror in a case's own folder: links to its images and labels, next to which Ultralytics may write.
 
-``cache=disk`` writes an array beside every image path. Beside the user's images it would change their data, and in the
-pool of the made sets every later case would read it in place of the image.
+``cache=disk`` writes an array next to every image path. There it would change the user's data, and in the pool of the
+made sets every later case would read it in place of the image.
 """
 
 from __future__ import annotations
