@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.cases.plan import PlannedRun
 from bench.cli.io import say
 from bench.compare.estimator import pair_ratios, pending_cases
-from bench.compare.scheduler import PairScheduler, Wanted
+from bench.compare.scheduler import PairScheduler, PendingCases
 from bench.compare.verdict import estimate
 from bench.environments import builder
 from bench.environments.builder import PreparedEnvironment
@@ -45,7 +45,7 @@ def measure(
     sides: tuple[PreparedEnvironment, PreparedEnvironment],
     folder: Path,
     budget: float | None = None,
-    wanted: Wanted | None = None,
+    wanted: PendingCases | None = None,
 ) -> bool:
     """Measure pairs until all is decided, a line for each; whether that was stopped by Ctrl-C.
 
@@ -71,7 +71,7 @@ def take_pairs(
     sides: tuple[PreparedEnvironment, PreparedEnvironment],
     folder: Path,
     budget: float | None = None,
-    wanted: Wanted | None = None,
+    wanted: PendingCases | None = None,
 ) -> int:
     """The same; how many cases the time budget left undecided.
 
@@ -97,7 +97,7 @@ def take_pairs(
         finally:
             if lost := regress.rescue():
                 say(lost)
-    return regress.cut
+    return regress.over_budget
 
 
 def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:

@@ -85,7 +85,7 @@ class Shop:
         self._take_pairs = pairs.take_pairs
         monkeypatch.setattr(pairs, "take_pairs", self.take_pairs)
         monkeypatch.setattr(local, "open_launcher", self.open_launcher)
-        monkeypatch.setattr(BackgroundLoadMonitor, "disturbed", lambda self, workers: [])
+        monkeypatch.setattr(BackgroundLoadMonitor, "interference", lambda self, workers: [])
 
     def newest(self, requirement: str, newer: str = "") -> str:
         name = re.match(r"[a-z]+", requirement)[0]  # type: ignore[index]

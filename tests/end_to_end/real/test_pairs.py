@@ -31,7 +31,7 @@ def pairing(forking):
 
 @pytest.mark.parametrize("mode", ["train", "predict"])
 def test_both_windows_hold_the_same_steps(pairing, mode, monkeypatch):
-    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.disturbed", lambda self, workers: [])
+    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
     two = pairs.run_interleaved(pairing(mode=mode, batch=4), True, random.Random(0), None)
     base, head = two.pair.base, two.pair.head
     assert math.isfinite(two.pair.log) and abs(two.pair.log) < 1
