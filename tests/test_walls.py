@@ -27,7 +27,7 @@ MATPLOTLIB = "worker/workloads/ultralytics/isolation.py"
 STARTS_PROCESSES = {
     "worker/fork_server.py": {"os.fork"},  # forks a worker for every request: that is its whole purpose
     "worker/devices/base.py": {"multiprocessing"},  # asks it which data loader processes there are, and starts none
-    "report/plots/rendering.py": {"os.fork"},  # draws pictures by several processes, in a command that measures nothing
+    "report/plots/rendering.py": {"concurrent", "multiprocessing"},  # draws, in a command that measures nothing
     "worker/interpreter/memory_layout.py": {"os.execve"},  # becomes another process with the same number
     "machine/fingerprint.py": {"subprocess"},  # macOS tells the name of its CPU by sysctl alone
     "selfcheck/costs.py": {"subprocess"},  # times whole commands of the suite
