@@ -2,10 +2,12 @@
 
 import pytest
 
+from bench.cases import axes
 from bench.pytest_plugin.session import BenchSession
 
 OPTIONS = {
-    **dict.fromkeys(("mode", "model", "device", "amp", "batch", "imgsz")),
+    **dict.fromkeys(axes()),
+    "axis": [],
     **{"profile": "smoke", "data": "", "threads": "0", "python": "", "results": "results", "reports": "reports"},
     **{"epoch_images": "0", "time_budget": "", "phase_limit": "10m", "run": "", "resume": "", "plan": False},
     **{"processes": "", "precision": "", "with_val": False, "compare_losses": False, "per_device": False},
@@ -21,8 +23,8 @@ def face(launcher, tmp_path, monkeypatch):
     monkeypatch.setattr("bench.report.plots.PLOTS", ())
 
     def made(model, **options):
-        axes = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
-        found = BenchSession({**OPTIONS, **axes, **options}.__getitem__, tmp_path)
+        values = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
+        found = BenchSession({**OPTIONS, **values, **options}.__getitem__, tmp_path)
         found.selected = list(found.planned.values())
         found.begin()
         return found
