@@ -126,8 +126,8 @@ for _metric in (
         )
         for _phase, _what in PHASES.items()
     ),
-    Metric("process_sd", "Standard deviation between processes", SHARE, "lower"),
-    Metric("turn_seconds", "Time between two epochs", SECONDS, "lower", operator.attrgetter("apart.turn")),
+    Metric("process_stdev", "Standard deviation between processes", SHARE, "lower"),
+    Metric("epoch_gap_seconds", "Time between two epochs", SECONDS, "lower", operator.attrgetter("apart.turn")),
     Metric("validation_seconds", "Time of a validation", SECONDS, "lower", operator.attrgetter("apart.validation")),
     Metric(
         "checkpoint_seconds", "Time of saving a checkpoint", SECONDS, "lower", operator.attrgetter("apart.checkpoint")

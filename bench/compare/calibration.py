@@ -107,7 +107,7 @@ def calibrate_interleaved(
 
 def too_few(comparison: Comparison) -> dict[str, bool]:
     """Return the cases that run and have fewer than :data:`PAIRS` pairs."""
-    live = (one for one in comparison.cases if one.both and not one.trouble)
+    live = (one for one in comparison.cases if one.both and not one.error)
     return {one.case.id: False for one in live if len(one.pairs) < PAIRS}
 
 

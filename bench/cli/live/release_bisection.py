@@ -28,7 +28,7 @@ def releases_between(series: ReleaseSeries, good: str, bad: str) -> list[str]:
         raise UsageError(f"good and bad are the same release, {series.package} {first}: name two.")
     say(f"asking for the releases of {series.package} from {first} to {last} ...")
     try:
-        between = published(series.package, series.newer, least=good, most=bad)
+        between = published(series.package, series.exclude_newer, least=good, most=bad)
     except ResolutionError:  # both ends were yanked, and nothing is between
         between = []
     return [first, *(release for release in between if release not in (first, last)), last]

@@ -40,9 +40,9 @@ def row_of_releases(series: ReleaseSeries, named: list[str], last: int) -> list[
     """
     if not named:
         say(f"asking for the newest releases of {series.package} ...")
-        row = published(series.package, series.newer, last=last)
+        row = published(series.package, series.exclude_newer, last=last)
         if len(row) < 2:
-            before = f" up to {series.newer}" if series.newer else ""
+            before = f" up to {series.exclude_newer}" if series.exclude_newer else ""
             raise UsageError(f"{series.package} has one release alone{before}, {row[0]}: there is no row of one.")
         return row
     row = [series.release(version) for version in named]

@@ -15,7 +15,7 @@ from bench.report.comparisons.changes import format_takes
 from bench.report.comparisons.regress.cases import format_outcome
 from bench.report.comparisons.sweep.context import of_releases
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when a key goes or changes its meaning."""
 
 
@@ -100,7 +100,7 @@ def _why_no_pair_of(finding: Finding) -> list[str]:
         for side, outcome in ends
         if outcome is not None and outcome.outcome.status is not Status.MEASURED
     ]
-    return clauses or ([finding.compared.trouble.rstrip(".")] if finding.compared.trouble else [])
+    return clauses or ([finding.compared.error.rstrip(".")] if finding.compared.error else [])
 
 
 def conclusion(search: Bisection) -> list[str]:

@@ -21,7 +21,7 @@ from bench.report.sections.settings import said
 from bench.report.tables import Own
 from bench.text import cleaned
 
-SCHEMA = 1
+SCHEMA = 2
 """Of the JSON: raise it when a key goes or changes its meaning."""
 
 RATIO = Unit("×", lambda ratio: f"{ratio:.3f}×" if 0.1 <= ratio < 10 else f"{format_number(ratio)}×")
@@ -60,10 +60,10 @@ FIGURES = (
     "images_per_second",
     "images_per_second_low",
     "images_per_second_high",
-    "interval",
-    "marks",
+    "interval_kind",
+    "flags",
     "peak_memory_bytes",
-    "peak_memory_how",
+    "peak_memory_method",
 )
 """Columns of each side, with ``a_`` and ``b_`` before them."""
 
@@ -73,7 +73,7 @@ COLUMNS = (
     "time_ratio",
     "time_ratio_low",
     "time_ratio_high",
-    "interval",
+    "interval_kind",
     "speed_ratio",
     "peak_memory_ratio",
     "differences",
@@ -124,7 +124,7 @@ def to_csv(found: RunComparison) -> str:
 def _shown(found: RunComparison) -> dict[str, Any]:
     """The words of both sides and of each case."""
     seen = [side for one in found.compared for side in (one.a, one.b) if side is not None]
-    kinds = labels.interval_kinds(pd.DataFrame({"interval": [side.interval for side in seen]}))
+    kinds = labels.interval_kinds(pd.DataFrame({"interval_kind": [side.interval_kind for side in seen]}))
     ends = Counter(_ends(one) for one in found.standing(Comparability.NEITHER))
     return {
         "heading": _heading(found),
@@ -135,7 +135,7 @@ def _shown(found: RunComparison) -> dict[str, Any]:
         "compared": [_compared(one) for one in found.compared],
         "legend": [
             {"sign": sign, "name": kind.capitalize(), "meaning": meaning}
-            for sign, kind, meaning in labels.legend(sign for side in seen for sign in labels.signs(side.marks))
+            for sign, kind, meaning in labels.legend(sign for side in seen for sign in labels.signs(side.flags))
         ],
         "notes": [] if not seen else [*([] if found.elsewhere else [METHOD]), *(INTERVALS[kind] for kind in kinds)],
         "not_comparable": [
@@ -145,7 +145,7 @@ def _shown(found: RunComparison) -> dict[str, Any]:
         "one_sided": [
             {"case": one.case.id, "a": _ended(one.a), "b": _ended(one.b)} for one in found.standing(*ONE_SIDED)
         ],
-        "itself": [one.case.id for one in found.standing(Comparability.ITSELF)],
+        "self_comparison": [one.case.id for one in found.standing(Comparability.ITSELF)],
         "neither": labels.count(ends.total(), "case"),
         "neither_ends": labels.listing(f"{number} {how}" for how, number in ends.items()),
     }
@@ -167,7 +167,7 @@ def _row(one: CaseMatch, columns: Sequence[str]) -> dict[str, Any]:
     """A case with the keys :func:`_columns`; None for what is missing."""
     cells: dict[str, Any] = dict.fromkeys(columns)
     cells |= {"case": one.case.id, **one.case.values, "model": one.case.model_label}
-    cells |= {"standing": one.standing.value, "interval": one.interval}
+    cells |= {"standing": one.standing.value, "interval_kind": one.interval_kind}
     if one.ratio is not None:
         cells |= {"time_ratio": one.ratio.point, "time_ratio_low": one.ratio.low, "time_ratio_high": one.ratio.high}
     cells |= {"speed_ratio": one.speed_ratio, "peak_memory_ratio": one.memory_ratio}
@@ -198,10 +198,10 @@ def _figures(seen: Seen) -> dict[str, Any]:
         "images_per_second": seen.rate.point,
         "images_per_second_low": seen.rate.low,
         "images_per_second_high": seen.rate.high,
-        "interval": seen.interval,
-        "marks": seen.marks or None,
+        "interval_kind": seen.interval_kind,
+        "flags": seen.flags or None,
         "peak_memory_bytes": seen.peak.bytes if seen.peak else None,
-        "peak_memory_how": seen.peak.how if seen.peak else None,
+        "peak_memory_method": seen.peak.method if seen.peak else None,
     }
 
 
@@ -220,7 +220,7 @@ def longer(one: CaseMatch) -> str:
     ratio = one.ratio
     assert ratio is not None and ratio.low is not None and ratio.high is not None, "a slower case has an interval"
     share, low, high = (format_number((value - 1) * 100) for value in (ratio.point, ratio.low, ratio.high))
-    return f"{one.case.id} takes {share} % longer ({low} to {high} %, {one.interval})"
+    return f"{one.case.id} takes {share} % longer ({low} to {high} %, {one.interval_kind})"
 
 
 def _heading(found: RunComparison) -> str:
@@ -271,14 +271,18 @@ def _where(one: Difference, found: RunComparison) -> str:
 def _compared(one: CaseMatch) -> dict[str, Any]:
     """A line of the table of figures."""
     assert one.ratio is not None, "what is compared has a ratio"
-    interval = [labels.ends(RATIO, one.ratio.low, one.ratio.high), one.interval] if one.interval else ["too few steps"]
+    interval = (
+        [labels.ends(RATIO, one.ratio.low, one.ratio.high), one.interval_kind]
+        if one.interval_kind
+        else ["too few steps"]
+    )
     peaks = [_value(BYTES, side.peak.bytes if side and side.peak else None) for side in (one.a, one.b)]
     return {
         "case": one.case.id,
         "a": _figure(one.a),
         "b": _figure(one.b),
         "time_ratio": RATIO.show(one.ratio.point),
-        "interval": interval,
+        "interval_kind": interval,
         "speed_ratio": _value(RATIO, one.speed_ratio),
         "memory": [", ".join(peaks), *([_value(RATIO, one.memory_ratio)] if one.memory_ratio else [])],
         "standing": one.standing.value,
@@ -290,7 +294,7 @@ def _figure(seen: Seen | None) -> list[str]:
     assert seen is not None and seen.seconds is not None and seen.rate is not None, "what is compared was measured"
     rate = seen.rate
     lines = [
-        f"{SECONDS.show(seen.seconds)}{labels.signs(seen.marks)}",
+        f"{SECONDS.show(seen.seconds)}{labels.signs(seen.flags)}",
         f"{labels.rate(rate.point)} {labels.spread(RATE, rate.point, rate.low, rate.high)}".rstrip(),
     ]
     return [*lines, *([f"{len(seen.records)} processes"] if len(seen.records) > 1 else [])]

@@ -41,18 +41,18 @@ def _throughput(table: pd.DataFrame) -> str:
 
 def _memory(table: pd.DataFrame) -> str:
     """How each device's figure was got: figures of different kinds are no comparison."""
-    known = table[table["peak_memory_how"].notna()]
+    known = table[table["peak_memory_method"].notna()]
     how = "; ".join(
-        f"{labels.device(rows['device'].iloc[0])}: {', '.join(rows['peak_memory_how'].unique())}"
+        f"{labels.device(rows['device'].iloc[0])}: {', '.join(rows['peak_memory_method'].unique())}"
         for rows in facets.divide(known, ("device",))
     )
-    several = known["peak_memory_how"].nunique() > 1
+    several = known["peak_memory_method"].nunique() > 1
     text = f"By {how}.{' Figures that were got in different ways do not compare.' * several}"
     return f"{text} {line_by_batch.WALL}" if line_by_batch.has_wall(table) else text
 
 
 def _energy(table: pd.DataFrame) -> str:
-    hows = ", ".join(sorted(set(table["energy_how"])))
+    hows = ", ".join(sorted(set(table["energy_method"])))
     return f"Images for each joule, idle power included. Counted by: {hows}."
 
 

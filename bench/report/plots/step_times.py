@@ -61,7 +61,7 @@ def chosen(table: pd.DataFrame) -> list[int]:
     """The rows of the page, by the index of the table."""
     measured = table[table["status"] == "measured"]
     fastest = measured.groupby("mode", sort=False)["images_per_second"].idxmax()
-    interfered = measured.index[[INTERFERED in kinds(str(text)) for text in measured["marks"]]]
+    interfered = measured.index[[INTERFERED in kinds(str(text)) for text in measured["flags"]]]
     ordered = [int(fastest[mode]) for mode in labels.order("mode", fastest.index)]
     return list(dict.fromkeys([*ordered, *map(int, interfered)]))[:MAX_CASES]
 
@@ -113,8 +113,8 @@ def _limits(processes: Sequence[Record]) -> tuple[float, float]:
 
 def _draw(axes: Axes, record: Record) -> None:
     steps = _steps(record)
-    numbers = [steps.dropped + index + 1 for index in range(len(steps.seconds))]
-    start, end = steps.dropped + steps.warmup + 0.5, numbers[-1] + 0.5
+    numbers = [steps.warmup_discarded + index + 1 for index in range(len(steps.seconds))]
+    start, end = steps.warmup_discarded + steps.warmup + 0.5, numbers[-1] + 0.5
     axes.set_xlim(numbers[0] - 0.5, end)
     if steps.warmup:
         axes.axvspan(numbers[0] - 0.5, start, facecolor=style.INK, alpha=0.08, linewidth=0, label="before the window")
@@ -147,7 +147,7 @@ def _draw(axes: Axes, record: Record) -> None:
 
 def _draw_optimizer(axes: Axes, steps: Steps, numbers: Sequence[int], times: Sequence[float]) -> None:
     """Mark the steps that ran the optimizer, where not every step does."""
-    if (steps.timed_cycle or steps.cycle) > 1 and steps.optimizer:
+    if (steps.timed_accumulation_steps or steps.accumulation_steps) > 1 and steps.optimizer:
         axes.plot(
             [numbers[index] for index in steps.optimizer],
             [times[index] for index in steps.optimizer],
@@ -226,11 +226,11 @@ def _caption(shown: Sequence[Record], count: int) -> str:
         parts.append(
             "The mean weights each kind of step by how often it comes in training, where the optimizer runs less often."
         )
-    gaps = [gap for one in steps for gap in one.interludes]
+    gaps = [gap for one in steps for gap in one.epoch_gaps]
     if gaps:
         total = f"{labels.count(len(gaps), 'epoch gap')} of {format_duration(sum(gaps))} in all"
         parts.append(f"{total} between steps of the window {'belongs' if len(gaps) == 1 else 'belong'} to no step.")
-    reasons = dict.fromkeys(phrase for record in shown for window in record.discarded for phrase in window.disturbed)
+    reasons = dict.fromkeys(phrase for record in shown for window in record.discarded for phrase in window.interference)
     if reasons:
         parts.append(f"Discarded for: {labels.listing(map(labels.plain, reasons))}.")
     if count > len(shown):
@@ -247,13 +247,13 @@ def _data(processes: Sequence[Record]) -> Data:
         rows.append(
             (
                 str(record.process),
-                f"{steps.dropped + steps.warmup:,}",
+                f"{steps.warmup_discarded + steps.warmup:,}",
                 f"{len(steps.window):,}",
                 format_duration(steps.step_seconds),
                 format_duration(min(steps.window)),
                 format_duration(max(steps.window)),
                 f"{optimizer:,}" if record.case.mode == "train" else labels.NONE,
-                ", ".join(map(format_duration, steps.interludes)) or labels.NONE,
+                ", ".join(map(format_duration, steps.epoch_gaps)) or labels.NONE,
                 ", ".join(map(format_duration, _discarded(record))) or labels.NONE,
             )
         )

@@ -42,7 +42,7 @@ def test_it_is_unsupported(
 ) -> None:
     with pytest.raises(CaseRejected) as caught:
         run(monkeypatch, error, arguments)
-    assert (caught.value.status, caught.value.axes) == ("unsupported", axes)
+    assert (caught.value.status, caught.value.scope) == ("unsupported", axes)
     assert caught.value.reason.startswith(reason)
 
 

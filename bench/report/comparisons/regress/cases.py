@@ -45,7 +45,7 @@ def shown_figure(estimate: Estimate | None) -> dict[str, Any]:
         return {}
     return {
         "change": format_estimate(estimate),
-        "interval": format_interval(estimate),
+        "interval_kind": format_interval(estimate),
         "takes": format_takes(estimate),
     }
 
@@ -61,17 +61,17 @@ def context(finding: Finding) -> dict[str, Any]:
         **figure(judged.estimate if judged else None),
         "note": judged.note if judged else "",
         "alarm": judged.alarm.value if judged and judged.alarm else None,
-        "looks": figure(finding.looks) if finding.looks else None,
-        "fresh": figure(finding.fresh) if finding.fresh else None,
-        "in_few_steps": finding.whole,
+        "interim": figure(finding.interim) if finding.interim else None,
+        "confirmation": figure(finding.confirmation) if finding.confirmation else None,
+        "localized_change": finding.whole,
         "base": _side(compared.base, finding.base),
         "head": _side(compared.head, finding.head),
         "memory": _memory(finding.memory),
         "parts": [_part(finding, part) for part in finding.parts],
-        "redone": finding.redone,
-        "disturbed": finding.disturbed,
-        "alone": compared.alone,
-        "trouble": compared.trouble,
+        "retries": finding.retries,
+        "interfered": finding.interfered,
+        "sequential_reason": compared.sequential_reason,
+        "error": compared.error,
         "seconds": finding.seconds,
         "notes": notes(finding),
         "every_pair": [_pair(finding, pair) for pair in compared.pairs],
@@ -109,7 +109,7 @@ def _memory(peak: Peak | None) -> dict[str, Any] | None:
         "base_bytes": round(peak.base),
         "head_bytes": round(peak.head),
         "figure": peak.figure,
-        "how": peak.how,
+        "method": peak.method,
         "shown": {
             # Worth a word where it is not the same, and more than one pair says so.
             "verdict": peak.verdict is not Verdict.SAME and math.isfinite(peak.estimate.half),
@@ -125,7 +125,7 @@ def _part(finding: Finding, part: Part) -> dict[str, Any]:
         "base_seconds": part.base,
         "head_seconds": part.head,
         "share_of_change": finding.share(part),
-        "how": part.how,
+        "method": part.method,
         "shown": {
             "base": format_milliseconds(part.base),
             "head": format_milliseconds(part.head),
@@ -138,12 +138,12 @@ def _part(finding: Finding, part: Part) -> dict[str, Any]:
 def _pair(finding: Finding, pair: Pair) -> dict[str, Any]:
     log = finding.log(pair)
     return {
-        "confirmation": pair.fresh,
+        "confirmation": pair.confirmation,
         "head_first": pair.head_first,
         "log_ratio": log,
-        "redone": pair.redone,
+        "retries": pair.retries,
         "seconds": pair.seconds,
-        "disturbed": list(pair.disturbed),
+        "interfered": list(pair.interference),
         "shown": {
             "change": format_change(math.expm1(log)),
             "log_ratio": f"{log:+.5f}",
@@ -203,10 +203,10 @@ def notes(finding: Finding) -> list[str]:
         clauses.append("what differs is in few of its steps, so every step counts")
     if finding.verdict is Verdict.INCONCLUSIVE and finding.judged and math.isfinite(finding.judged.estimate.half):
         clauses.append(f"it would be the same at a margin of {format_share(finding.judged.estimate.decidable)}")
-    if compared.alone:
-        clauses.append(f"its processes ran one after the other: {compared.alone}")
-    if compared.trouble:
-        clauses.append(f"it went no further: {compared.trouble}")
+    if compared.sequential_reason:
+        clauses.append(f"its processes ran one after the other: {compared.sequential_reason}")
+    if compared.error:
+        clauses.append(f"it went no further: {compared.error}")
     return clauses
 
 

@@ -30,7 +30,7 @@ NAMED = 3
 def title(result: ComparisonResult) -> str:
     """``torch==2.14.1 → torch==2.15.0``, ``torch==2.14.1 against itself``."""
     comparison = result.comparison
-    if result.itself and comparison.base.asked == comparison.head.asked:
+    if result.self_comparison and comparison.base.asked == comparison.head.asked:
         return f"{comparison.base.asked} against itself"
     return f"{comparison.base.asked} {ARROW} {comparison.head.asked}"
 
@@ -60,7 +60,7 @@ def about(result: ComparisonResult, packages: str) -> list[tuple[str, str]]:
         ("Base", f"{comparison.base.asked}: {_software(comparison.base)}"),
         ("Head", f"{comparison.head.asked}: {_software(comparison.head)}"),
         ("Packages", packages),
-        ("Left out", f"releases after {comparison.newer}" if comparison.newer else ""),
+        ("Left out", f"releases after {comparison.exclude_newer}" if comparison.exclude_newer else ""),
         ("Machine", comparison.machine.title),
         ("Conditions", provenance.conditions([comparison.conditions])),
         ("Variables", provenance.variables([comparison.conditions])),
@@ -123,7 +123,7 @@ def _speed(result: ComparisonResult) -> str:
     if not judged:
         return "No pair was measured: nothing is said of speed."
     parts = []
-    if result.itself:
+    if result.self_comparison:
         parts.append("Both sides are the same thing.")
         if result.conclusion is Conclusion.FALSE_ALARM:
             parts.append(
@@ -161,7 +161,7 @@ def _same(result: ComparisonResult) -> str:
     every = len(same) == len(result.judged)
     number = labels.count(len(same), "case")
     where = "" if len(result.judged) == 1 else f" in all {number}" if every else f" in {_count(same, result)}"
-    if every and result.itself:
+    if every and result.self_comparison:
         return f"No difference of {margin} or more was found{where}."
     return f"Head is as fast as base{where}: any difference is below {margin}."
 

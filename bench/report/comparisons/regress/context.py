@@ -11,7 +11,7 @@ from bench.report.comparisons.regress import cases, method
 from bench.report.comparisons.regress.conclusion import about, conclusion, figures, format_conclusion, title
 from bench.report.sections import settings
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when a key goes or changes its meaning."""
 
 
@@ -37,20 +37,20 @@ def context(result: ComparisonResult, packages: str) -> dict[str, Any]:
         "margin": comparison.margin,
         "margin_from": comparison.margin_from,
         "memory_margin": comparison.memory_margin,
-        "itself": result.itself,
+        "self_comparison": result.self_comparison,
         "base": _side(comparison.base),
         "head": _side(comparison.head),
         "packages": [
             {"name": change.name, "base": change.base or None, "head": change.head or None}
             for change in package_changes(comparison.base.packages, comparison.head.packages)
         ],
-        "newer": comparison.newer or None,
+        "exclude_newer": comparison.exclude_newer or None,
         "machine": {"fingerprint": comparison.machine.fingerprint, "title": comparison.machine.title},
         "settings": [_setting(difference, result) for difference in result.settings],
         "settings_of_one_side": [_setting(difference, result) for difference in result.unshared],
-        "slot": cases.figure(result.slot) if result.slot else None,
-        "redone": result.redone,
-        "disturbed": result.disturbed,
+        "order_effect": cases.figure(result.order_effect) if result.order_effect else None,
+        "retries": result.retries,
+        "interfered": result.interfered,
         "seconds": comparison.seconds,
         "cases": [cases.context(finding) for finding in result.findings],
         "overall": _overall(result),

@@ -27,7 +27,7 @@ PAIRED_STEPS = (
 
 def format_estimator(pairs: Iterable[Pair]) -> str:
     """What number a pair gives."""
-    return PAIRED_STEPS if any(pair.turn == 1 for pair in pairs) else RATIO_OF_MEANS
+    return PAIRED_STEPS if any(pair.block_steps == 1 for pair in pairs) else RATIO_OF_MEANS
 
 
 def method(result: ComparisonResult) -> list[str]:
@@ -43,7 +43,7 @@ def remarks(result: ComparisonResult) -> list[str]:
 
 def _pairs(result: ComparisonResult) -> str:
     pairs = [pair for finding in result.findings for pair in finding.compared.pairs]
-    turn = "a few layers of the model" if any(pair.within for pair in pairs) else "some steps"
+    turn = "a few layers of the model" if any(pair.interleaved_within_steps for pair in pairs) else "some steps"
     text = (
         f"A pair is two fresh processes, one of each side, that take turns: one runs {turn} while the other sleeps, "
         "so that what interferes with one interferes with both. Whose turn is first is drawn by lot, and every second "
@@ -54,7 +54,7 @@ def _pairs(result: ComparisonResult) -> str:
     if bound:
         which = f", {labels.listing(map(str, *bound))}" if len(bound) == 1 else ""
         text += f" Both are bound to the same processors{which}."
-    sequential = [finding.id for finding in result.findings if finding.compared.alone]
+    sequential = [finding.id for finding in result.findings if finding.compared.sequential_reason]
     if sequential:
         text += f" Where memory does not hold both they run one after the other: {format_some(sequential)}."
     return text
@@ -101,7 +101,7 @@ def _overall(result: ComparisonResult) -> str:
 
 def _order_effect(result: ComparisonResult) -> str:
     """What it costs a process to be started second; empty without a pair."""
-    estimate = result.slot
+    estimate = result.order_effect
     if estimate is None:
         return ""
     first = sum(pair.head_first for finding in result.findings for pair in finding.compared.pairs)
@@ -117,13 +117,13 @@ def _order_effect(result: ComparisonResult) -> str:
 def _retries(result: ComparisonResult) -> str:
     """How many pairs were started again, or kept with interference; empty where it is 0."""
     parts = []
-    died = [text for finding in result.findings for pair in finding.compared.pairs for text in pair.died]
+    died = [text for finding in result.findings for pair in finding.compared.pairs for text in pair.worker_failures]
     if died:
         each = " and ".join(f"{sum(text.startswith(side) for text in died)} of {side}" for side in SIDES)
         parts.append(f"Processes that died, so that their pairs were started again: {each} (the last one: {died[-1]})")
-    if (again := result.redone - len(died)) > 0:
+    if (again := result.retries - len(died)) > 0:
         parts.append(f"Pairs with interference were started again, {labels.count(again, 'time')} in all.")
-    if result.disturbed:
-        many = f"{result.disturbed} of {labels.count(result.pairs, 'pair')}"
+    if result.interfered:
+        many = f"{result.interfered} of {labels.count(result.pairs, 'pair')}"
         parts.append(f"Interference to the end, and counted all the same: {many}.")
     return " ".join(parts)

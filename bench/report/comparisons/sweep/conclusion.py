@@ -59,7 +59,7 @@ def _why_not(finding: Finding) -> list[str]:
     if finding.judged:
         return []
     if finding.standing is Standing.UNFINISHED:
-        return [finding.compared.trouble or cases.STANDING[finding.standing]]
+        return [finding.compared.error or cases.STANDING[finding.standing]]
     if finding.standing is Standing.HEAD_ONLY:
         return [f"the first release cannot run {finding.id}"]
     return [f"it cannot run {finding.id} ({cases.format_outcome(finding.compared.head).rstrip('.')})"]
@@ -174,7 +174,7 @@ def about(sweep: Sweep) -> list[tuple[str, str]]:
         measured = f"{first.started[:10]}, {labels.count(sweep.pairs, 'pair')} in {format_duration(sweep.seconds)}"
         lines += [
             ("Python", first.base.environment.python),
-            ("Left out", f"releases after {first.newer}" if first.newer else ""),
+            ("Left out", f"releases after {first.exclude_newer}" if first.exclude_newer else ""),
             ("Cases", ", ".join(compared.case.id for compared in first.cases)),
             ("Machine", first.machine.title),
             ("Conditions", provenance.conditions(conditions)),

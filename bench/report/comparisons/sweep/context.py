@@ -21,7 +21,7 @@ from bench.report.comparisons.sweep.conclusion import (
     title,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when a key goes or changes its meaning."""
 
 
@@ -111,9 +111,9 @@ def shown_point(point: Point, finding: Finding | None = None) -> dict[str, str]:
     """Change, throughput and pairs of a release in a case in words; an em dash for what is missing."""
     change = cases.shown_figure(point.estimate)
     if point.estimate:
-        change["interval"] = change["interval"] or "no interval"
+        change["interval_kind"] = change["interval_kind"] or "no interval"
     return {
-        **{"change": labels.NONE, "interval": "", "takes": "", **change},
+        **{"change": labels.NONE, "interval_kind": "", "takes": "", **change},
         "rate": labels.rate(point.rate) if point.rate is not None else "",
         "ends": labels.ends(RATE, point.low, point.high),
         "pairs": cases.format_counts(finding) if finding else labels.NONE,
