@@ -40,7 +40,7 @@ STORE = "records/store/"
 
 WRITES_ELSEWHERE = {
     "ceiling/probe_limits.py": "control groups below /sys/fs/cgroup",
-    "cli/live_comparison.py": "the file that --json names, and the summary of a step of GitHub Actions",
+    "cli/live/output.py": "the file that --json names, and the summary of a step of GitHub Actions",
     "environments/build_cache.py": "environments in the cache",
     "environments/builder.py": "the list of packages of an environment in the cache",
     "environments/bytecode_cache.py": "compiled modules in the cache",
@@ -52,10 +52,9 @@ WRITES_ELSEWHERE = {
     "pytest_plugin/output_streams.py": "the null device, in place of a closed stream",
     "report/context.py": "nothing: a column of a table is renamed",
     "report/page.py": "pages and plots below reports/",
-    "report/comparisons/regress/page.py": "pages and plots below reports/",
-    "report/comparisons/sweep/page.py": "pages and plots below reports/",
+    "report/comparisons/rendering.py": "pages and plots below reports/",
     "runner/launchers/local.py": "scratch folders of workers",
-    "selfcheck/planted_effects.py": "the folder of trials that --keep names",
+    "selfcheck/trials.py": "the folder of trials that --keep names",
     "selfcheck/planted_environment.py": "patched copies of environments",
 }
 """Files that write, move or delete something, and what; the worker is handed a scratch folder and no other."""
