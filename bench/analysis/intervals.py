@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from statistics import StatisticsError
 
 import msgspec
 import numpy as np
@@ -41,8 +42,19 @@ def stdev(values: Sequence[float]) -> float:
 
 
 def half_width(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
-    """Half the width of the interval of the mean of at least two independent values."""
+    """Half the width of the interval of the mean of at least two independent values, by Student's t.
+
+    Raises:
+        StatisticsError: for fewer values.
+    """
+    if len(values) < 2:
+        raise StatisticsError("an interval needs at least two values")
     return t_quantile(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
+
+
+def log_half_width(low: float | None, high: float | None) -> float:
+    """Half the width of an interval on the log scale; nan without an interval."""
+    return math.nan if low is None or high is None else math.log(high / low) / 2
 
 
 def ci_between_processes(figures: Sequence[float]) -> Interval:

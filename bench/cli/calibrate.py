@@ -32,7 +32,7 @@ def calibrate(
     from bench.analysis import noise
     from bench.analysis.intervals import single_process
     from bench.analysis.noise import DEFAULT_MARGIN
-    from bench.cli.live_comparison import pair_line
+    from bench.cli.live.pairs import pair_line
     from bench.compare import calibration as runner
     from bench.environments.cache_checks import check_calibrations, check_usable
     from bench.environments.interpreter import inspect
@@ -45,13 +45,13 @@ def calibrate(
     from bench.runner.launchers.local import open_launcher
 
     chosen = parse_values(find_axis("device"), device) if device is not None else devices()
-    budget = parse_duration(time_budget) if time_budget else runner.BUDGET
+    budget = parse_duration(time_budget) if time_budget else runner.DEFAULT_BUDGET
 
     def told(record: Record, run: Run) -> None:
         rest = len(run.planned) - run.spared
         together = so_far(run.measured(record.case))
         number = len(run.records)
-        say(line(record, number, rest, run.seconds_left(), processes=runner.MOST, together=together))
+        say(line(record, number, rest, run.seconds_left(), processes=runner.MAX_PROCESSES, together=together))
         if run.trouble:
             say(run.trouble)
 
@@ -70,7 +70,7 @@ def calibrate(
         turns = []
         if found and not stopped:
             rest = budget - (time.monotonic() - began)
-            turns = noise.lockstep(runner.in_turns(launcher, chosen, folder, rest, told_pair))
+            turns = noise.lockstep(runner.calibrate_interleaved(launcher, chosen, folder, rest, told_pair))
     pairs = {(one.device, one.mode): one for one in turns}
     for one in found:
         seen = {count: noise.half_width_for(one.pair_stdev, count) for count in noise.LOOKS}

@@ -121,7 +121,7 @@ def _how(lines: Sequence[Series]) -> str:
 
 
 def _rows(line: Series) -> list[tuple[str, ...]]:
-    name = " · ".join(line.words.values())
+    name = " · ".join(filter(None, line.words.values()))
     return [
         (
             name,
