@@ -13,6 +13,7 @@ import msgspec
 from bench.cases.device_kinds import HOST
 from bench.machine.description import Machine
 from bench.machine.limits import memory_bytes, processors
+from bench.machine.nvml import nvidia_gpus
 from bench.machine.try_read import try_read
 
 
@@ -43,28 +44,6 @@ def _slow_cpu_name() -> str:
     import cpuinfo
 
     return str(cpuinfo.get_cpu_info().get("brand_raw") or "")
-
-
-@functools.cache
-def nvidia_gpus() -> tuple[tuple[str, int], ...]:
-    """Name and bytes of memory of every NVIDIA GPU that the driver knows, in its order; () without a driver."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # the library is there but there is no driver, or none that it can talk to
-        return ()
-    try:
-        found = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            name = pynvml.nvmlDeviceGetName(handle)
-            found.append((str(name), int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)))
-        return tuple(found)
-    except Exception:
-        return ()
-    finally:
-        try_read(pynvml.nvmlShutdown)
 
 
 def devices() -> list[str]:

@@ -16,7 +16,8 @@ from bench.machine.conditions import conditions
 from bench.machine.description import Conditions
 from bench.machine.doctor import examine
 from bench.machine.interpreter_info import Packages, Software
-from bench.machine.system_info import Nvidia, system_info
+from bench.machine.nvml import Nvidia
+from bench.machine.system_info import system_info
 
 
 def test_this_machine() -> None:

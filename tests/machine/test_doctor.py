@@ -19,7 +19,8 @@ from bench.machine.interpreter_info import (
     Packages,
     Software,
 )
-from bench.machine.system_info import Card, Nvidia, SystemInfo
+from bench.machine.nvml import Card, Nvidia
+from bench.machine.system_info import SystemInfo
 
 GIB = 2**30
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
@@ -39,8 +40,8 @@ def machine(**fields: Any) -> SystemInfo:
         "swap": 0,
         "swap_used": 0,
         "free": 100 * GIB,
-        "pressure": True,
-        "waits": True,
+        "has_pressure": True,
+        "has_schedstat": True,
         "uv": "uv 0.13.9",
     }
     return SystemInfo(**{**usual, **fields})
@@ -70,9 +71,8 @@ def boxed(
 
 def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[SystemInfo, Software]:
     tried = {"nms": "native", "unique": "native"} if operators is None else operators
-    there = machine(
-        **{"system": "Darwin", "architecture": "arm64", "macos": (14, 5), "pressure": False, "waits": False, **fields}
-    )
+    mac = {"system": "Darwin", "architecture": "arm64", "macos": (14, 5), "has_pressure": False, "has_schedstat": False}
+    there = machine(**{**mac, **fields})
     build = MpsBuild(True, True, 24 * GIB, tried)
     return there, software(cuda=CudaBuild(), mps=build, thermal="nominal", meters=("zeus_apple_silicon",))
 
@@ -306,9 +306,9 @@ def test_a_mac_is_told_to_fall_back_by_0() -> None:
         ({"swap": 4 * GIB, "swap_used": 3 * GIB}, "swap", "3.0 of 4.0 GiB are in use"),
         ({"usable": 2}, "cpu", "this process may use 2 of them"),
         ({"quota": 1.5}, "cpu", "this process may use 1.5 of them"),
-        ({"governor": "powersave", "governed_by": "acpi-cpufreq"}, "cpu", "frequency governor powersave"),
-        ({"pressure": False}, "noise", "not of pressure"),
-        ({"pressure": False, "waits": False}, "noise", "neither"),
+        ({"governor": "powersave", "scaling_driver": "acpi-cpufreq"}, "cpu", "frequency governor powersave"),
+        ({"has_pressure": False}, "noise", "not of pressure"),
+        ({"has_pressure": False, "has_schedstat": False}, "noise", "neither"),
     ],
 )
 def test_conditions_that_speak_against_measuring_now(fields: dict[str, Any], what: str, said: str) -> None:
@@ -321,7 +321,7 @@ def test_conditions_that_speak_against_measuring_now(fields: dict[str, Any], wha
     ("fields", "what"),
     [
         ({"on_battery": False}, "power"),
-        ({"governor": "powersave", "governed_by": "intel_pstate"}, "cpu"),
+        ({"governor": "powersave", "scaling_driver": "intel_pstate"}, "cpu"),
         ({"swap": 4 * GIB, "swap_used": GIB // 8}, "swap"),
         ({"memory_limit": 8 * GIB}, "memory"),
         ({"free": 3 * GIB}, "disk"),

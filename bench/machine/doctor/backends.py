@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from bench.cases.device_kinds import kinds
 from bench.machine.doctor.check import GIB, Check, Limits, State, limited
 from bench.machine.interpreter_info import AcceleratorBuild, CudaBuild, CudaCard, MpsBuild, Software
-from bench.machine.system_info import Card, Nvidia, SystemInfo
+from bench.machine.nvml import Card, Nvidia
+from bench.machine.system_info import SystemInfo
 
 OLDEST_MACOS = {(2, 12): (14, 0), (0, 0): (12, 3)}
 """The first macOS for MPS, by the first torch (major, minor) that needs it: wheels of 2.12 are for macOS 14."""
@@ -75,7 +76,7 @@ def cpu(machine: SystemInfo, software: Software) -> Check:
         said += f"; this process may use {least:g} of them, and Ultralytics counts all"
         advice = f"set --threads to {max(int(least), 1)}, or lift the limit of the container."
         return Check("cpu", State.LIMITED, said, advice)
-    if machine.governor in SLOW_GOVERNORS and machine.governed_by not in OWN_MIND:
+    if machine.governor in SLOW_GOVERNORS and machine.scaling_driver not in OWN_MIND:
         advice = "set the governor to performance for figures that are to be quoted."
         return Check("cpu", State.LIMITED, f"{said}; frequency governor {machine.governor}", advice)
     return Check("cpu", State.USABLE, said)

@@ -110,7 +110,7 @@ def heat(software: Software) -> Check:
 
 def noise(machine: SystemInfo) -> Check:
     """Whether the system tells what disturbs a window."""
-    told = {"threads that wait for a processor": machine.waits, "pressure": machine.pressure}
+    told = {"threads that wait for a processor": machine.has_schedstat, "pressure": machine.has_pressure}
     there = [name for name, known in told.items() if known]
     lacking = [name for name, known in told.items() if not known]
     if not there:
