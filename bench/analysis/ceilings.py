@@ -16,9 +16,9 @@ Setting = tuple[str, str, str, str, int]
 
 
 def setting(found: Ceiling) -> Setting:
-    """What two ceilings have alike before one is held against the other: machine, versions, recipe, granularity.
+    """Return what two ceilings need in common to be comparable: machine, versions, recipe, granularity.
 
-    The recipe holds data, threads and fixed settings. Case and limit come beside it, since they are what may differ.
+    The recipe has data, threads and overrides. Case and limit are not included: they may differ.
     """
     software = found.environment
     return (
@@ -37,16 +37,16 @@ ENDS = {
     "collapse": "then it slows down",
     "time": "then it takes too long",
 }
-"""What ended a search, where the record's own word is not enough."""
+"""Stop reasons in words, where the record's word is not enough."""
 
 
 def format_stop_reason(found: Ceiling) -> str:
-    """What ended a search, in words; empty where it is not known."""
+    """Return the stop reason of a search in words; empty where unknown."""
     return ENDS.get(found.ended_by, f"then {found.ended_by}") if found.ended_by else ""
 
 
 def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:
-    """The same table with a row for every ceiling: of mode ``ceiling``, whose batch is the largest that trains."""
+    """Append a row per ceiling to a table: mode ``ceiling``, and the largest batch that trains as batch."""
     if not ceilings:
         return table
     rows = typed_frame(list(map(_ceiling_row, ceilings)), [found.case for found in ceilings])

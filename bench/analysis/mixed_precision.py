@@ -1,4 +1,4 @@
-"""What mixed precision changes: time, memory and the largest batch, against the same case without it."""
+"""Effect of mixed precision on time, memory and the largest batch, against the same case without it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _peaks(table: pd.DataFrame) -> dict[tuple[tuple[Any, ...], Any], tuple[int, 
 
 
 class Place(NamedTuple):
-    """What ceilings have alike that differ in precision alone; ``setting`` is that of :mod:`~.ceiling_of`."""
+    """Settings that ceilings share which differ in precision only; see :func:`bench.analysis.ceilings.setting`."""
 
     model: str
     device: str

@@ -1,4 +1,4 @@
-"""What held a process to less than its machine has: in words, and whether it is what held an earlier one."""
+"""Limits of a recorded process in words, and their comparison with the current ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_LIMIT = "no limit"
 
 
 def named(limits: Limits) -> dict[str, str]:
-    """Every limit by its name; :data:`NO_LIMIT` where nothing limits it."""
+    """Return every limit by its name; :data:`NO_LIMIT` where it is unlimited."""
     found = {
         "CPU quota": None if limits.cpu_quota is None else f"{limits.cpu_quota:.3g} processors",
         "processors allowed": _numbers(limits.processors),
@@ -48,9 +48,9 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 def measured_alike(earlier: Record, now: Conditions) -> bool:
-    """Whether a record was measured under the limits and the variables of the environment that hold now.
+    """Whether a record was measured under the current limits and environment variables.
 
-    Older records have variables among the settings that ran alone, where Ultralytics' own are too.
+    Older records have variables among the effective settings only, together with those of Ultralytics.
     """
     if earlier.conditions.variables is None:
         told = earlier.effective.get("variables")

@@ -1,4 +1,4 @@
-"""How well several devices share a training: throughput over that of one device, per device."""
+"""Scaling efficiency of training on several devices: throughput over that of one device, per device."""
 
 from __future__ import annotations
 

@@ -127,8 +127,8 @@ class Releases:
         Raises:
             WrongUse: where that has no environment.
         """
-        self.held = self.held.as_with(release, say)
-        say(f"held the same with every release: {', '.join(self.held.shown)}")
+        self.held = self.held.pinned_to(release, say)
+        say(f"held the same with every release: {', '.join(self.held.pin_labels)}")
 
     def provide(self, release: str) -> PreparedEnvironment:
         """Its environment, built unless it is there.

@@ -238,7 +238,7 @@ class Sweeping:
         return Sweep(
             run=self.releases.run,
             package=self.releases.held.package,
-            held=self.releases.held.shown,
+            held=self.releases.held.pin_labels,
             base=self.base,
             entries=tuple(map(self._entry, self.row)),
         )

@@ -76,7 +76,7 @@ def calibrate_interleaved(
         on_pair: called after every pair.
 
     Raises:
-        WrongUse: where the environment or the data cannot be used at all.
+        UsageError: where the environment or the data cannot be used at all.
     """
     environment = launcher.interpreter.environment
     itself = EnvironmentSide(asked="this environment", key="", packages=[], environment=environment)
@@ -132,7 +132,7 @@ def calibrate(
         that had no room there, or nothing; and whether Ctrl-C ended it early.
 
     Raises:
-        WrongUse: where the environment cannot be used or the folder not written to.
+        UsageError: where the environment cannot be used or the folder not written to.
     """
     name = RUN_PREFIX + store.new_run_name(machine().fingerprint)
     folder = store.Store(results, name, new=True)

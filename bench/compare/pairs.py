@@ -258,7 +258,7 @@ def measured(event: dict[str, Any]) -> Measurement:
     """What a worker's ``measured`` event says.
 
     Raises:
-        Ended: where it cannot be read.
+        WorkerFailed: where it cannot be read.
     """
     try:
         steps = msgspec.convert(event["steps"], Steps)

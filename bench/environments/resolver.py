@@ -1,4 +1,4 @@
-"""Which packages an environment would hold: the answers of uv's resolver, for this Python and platform."""
+"""Resolve specifications to packages with uv's resolver, for this Python and platform."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """Everything that an environment will hold.
+    """All packages of an environment.
 
     Attributes:
         packages: ``name==version``, sorted; what comes from this machine has the first digits of its digest in its
@@ -66,20 +66,20 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 def resolve(specification: Specification, newer: str = "", say: Say = lambda text: None) -> Resolved:
-    """The packages that an environment would hold; installs nothing, but builds the project folders that it names.
+    """Resolve a specification; installs nothing, but builds the project folders that it names.
 
     Ultralytics, which brings torch, is always among them. A release is taken from the distribution without libGL where
     that has the version, since servers lack the library; else, and with a wheel or a folder of Ultralytics, OpenCV's
     own headless distribution takes the place of the other.
 
     Args:
-        specification: what it has to hold.
+        specification: the requested packages.
         newer: a date; releases after it are left out (uv's ``--exclude-newer``), so that environments that are
             resolved on different days hold the same.
-        say: hears that a folder is built.
+        say: called with a line before a folder is built.
 
     Raises:
-        WrongUse: where there is no solution, with the resolver's reason, or a folder cannot be built.
+        UsageError: where there is no solution, with the resolver's reason, or a folder cannot be built.
     """
     if specification.python:
         raise UsageError(f"{specification} is there already: name what uv is to install, such as ultralytics==8.4.0.")
@@ -97,21 +97,21 @@ def resolve(specification: Specification, newer: str = "", say: Say = lambda tex
 
 
 def oldest(requirement: str, newer: str = "") -> str:
-    """The oldest version that a requirement allows and that installs on this Python: ``torch>=2.6`` is ``2.6.0``.
+    """Return the oldest version that a requirement allows on this Python: ``2.6.0`` for ``torch>=2.6``.
 
     Raises:
-        WrongUse: where there is none.
+        UsageError: where there is none.
     """
     options = ("--resolution", "lowest-direct", "--no-deps")
     return compiled([requirement], newer, options).version(name_of(requirement))
 
 
 def newest(requirement: str, newer: str = "") -> str:
-    """The newest final release that a requirement allows and that installs on this Python, not one that was yanked.
+    """Return the newest final release that a requirement allows on this Python, without yanked ones.
 
     Raises:
-        Unsolvable: where there is none.
-        WrongUse: where the package index does not tell.
+        ResolutionError: where there is none.
+        UsageError: where the package index does not answer.
     """
     options = ("--prerelease", "disallow", "--no-deps")
     return compiled([requirement], newer, options).version(name_of(requirement))
@@ -124,7 +124,7 @@ def compiled(
     local: Sequence[LocalDistribution] = (),
     without_libgl: bool = False,
 ) -> Resolved:
-    """What uv's resolver makes of requirements; without libGL, OpenCV's headless distribution replaces the other."""
+    """Resolve requirements with uv; without libGL, OpenCV's headless distribution replaces the other."""
     arguments = ["pip", "compile", "-", "--python", sys.executable, "--no-header", "--no-annotate", *options]
     arguments += ["--exclude-newer", newer] if newer else []
     wanted = [*requirements, *(one.requirement for one in local)]
@@ -145,17 +145,17 @@ def compiled(
 
 
 def _package(line: str, local: dict[str, str]) -> str:
-    """A line of the resolver as ``name==version``."""
+    """Return a line of the resolver as ``name==version``."""
     name, at, _ = line.partition(" @ ")
     if not at:
         return line
     if canonicalize_name(name) not in local:
-        raise UsageError(f"{name} is required from an address, and no version tells what is there: require a release.")
+        raise UsageError(f"{name} is required from an address, and no version says what is there: require a release.")
     return local[canonicalize_name(name)]
 
 
 def _headless(requirement: str) -> str:
-    """A requirement with the headless distribution in place of Ultralytics' own."""
+    """Replace Ultralytics' own distribution in a requirement by the headless one."""
     if name_of(requirement) != "ultralytics":
         return requirement
     return HEADLESS + requirement.strip()[len(Requirement(requirement).name) :]

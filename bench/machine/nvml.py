@@ -13,7 +13,7 @@ from bench.machine.try_read import try_read
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One NVIDIA card as its driver sees it; None for what it does not tell.
+    """One NVIDIA card as its driver sees it; None for unknown facts.
 
     Attributes:
         name: by its maker.
@@ -35,7 +35,7 @@ class Nvidia(msgspec.Struct, frozen=True):
     """The NVIDIA driver.
 
     Attributes:
-        driver: its version; empty where there is none.
+        driver: its version; empty without a driver.
         cuda: the newest CUDA that it serves, such as ``(12, 4)``.
         cards: in its order.
         trouble: what it says where it, or a card, does not answer.

@@ -189,7 +189,7 @@ def checks(
     environment = interpreter.environment
     torch = environment.torch.partition("+")[0]
     specification = Specification.parse(f"ultralytics=={environment.ultralytics},torch=={torch}")
-    sides = provide(specification, "", say), provide(specification, "", say, copy=1)
+    sides = provide(specification, "", say), provide(specification, "", say, replica=1)
     resolved = resolve(specification)
     patched = prepare(resolved, say, COPIES[0]), prepare(resolved, say, COPIES[1])
     slower = patch(sides[0], patched[0], "floor"), patch(sides[1], patched[1], "planted")

@@ -38,9 +38,9 @@ def test_an_interpreter_is_taken_as_it_is(python):
     found = taken(path)
     assert found.packages == ("some-thing==1.0+cpu", "torch==2.15.0", "ultralytics==8.4.190")
     assert found.interpreter.path == str(path)
-    assert found.asked == f"python:{found.interpreter.environment.python}"
+    assert found.requested == f"python:{found.interpreter.environment.python}"
     assert taken(path) == found
-    assert "secret-place" not in f"{found.asked}{found.packages}{found.key}"
+    assert "secret-place" not in f"{found.requested}{found.packages}{found.key}"
 
 
 def test_two_with_the_same_packages_are_not_the_same(python):
