@@ -32,7 +32,7 @@ def setting(found: Ceiling) -> Setting:
 
 ENDS = {
     "limit": "no larger one was tried",
-    FORETOLD: "the next one is foretold to need clearly more",
+    FORETOLD: "the next one is predicted to need clearly more",
     "swap": "then it swaps",
     "collapse": "then it slows down",
     "time": "then it takes too long",

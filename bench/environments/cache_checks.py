@@ -143,4 +143,4 @@ def check_calibrations() -> None:
     there = nearest(folder)
     if not there.is_dir() or not may_write(there, os.R_OK | os.W_OK | os.X_OK):
         why = why_not(there) if there.is_dir() else "it is a file, and a folder belongs there"
-        raise UsageError(f"calibrations cannot be kept in {there} ({why}): delete it, or {ANOTHER}")
+        raise UsageError(f"calibrations cannot be saved in {there} ({why}): delete it, or {ANOTHER}")

@@ -68,7 +68,7 @@ def installed(interpreter: Interpreter) -> Installed:
         answer = answer_in(printed_by([interpreter.path, "-c", LIST]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         why = failure_causes.of_call(error)
-        raise UsageError(f"python {interpreter.path} does not tell what is installed in it {why}") from error
+        raise UsageError(f"python {interpreter.path} does not list its packages {why}") from error
     answer["packages"] = as_imported(answer["packages"], interpreter)
     content = [interpreter.environment.python, answer["packages"], answer["place"], answer["inside"]]
     return Installed(tuple(answer["packages"]), hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16])

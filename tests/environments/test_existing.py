@@ -136,7 +136,7 @@ def test_one_that_does_not_tell(python, tmp_path):
     Path(interpreter.path).unlink()
     Path(interpreter.path).write_text("#!/bin/sh\necho 'no more' >&2\nexit 3\n")
     Path(interpreter.path).chmod(0o755)
-    with pytest.raises(UsageError, match=r"does not tell what is installed in it \(no more\)\. (.*)") as refused:
+    with pytest.raises(UsageError, match=r"does not list its packages \(no more\)\. (.*)") as refused:
         installed(interpreter)
     kept = Path(str(refused.value).rpartition(" in ")[2].rstrip("."))
     assert "The cause is not known" in str(refused.value)

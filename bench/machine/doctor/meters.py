@@ -40,9 +40,9 @@ def meters(machine: SystemInfo, software: Software) -> Iterator[Check]:
 
 
 def memory(machine: SystemInfo) -> Check:
-    """Memory, and what limits it."""
+    """Return the check of memory and its limits."""
     if machine.memory is None or machine.available is None:
-        return Check("memory", State.LIMITED, "the system does not tell what is available")
+        return Check("memory", State.LIMITED, "the system does not report available memory")
     said = f"{machine.available / GIB:.1f} of {machine.memory / GIB:.1f} GiB are available"
     if machine.memory_limit is not None and machine.memory_limit < machine.memory:
         said += f"; a control group allows {machine.memory_limit / GIB:.1f} GiB"
@@ -53,9 +53,9 @@ def memory(machine: SystemInfo) -> Check:
 
 
 def swap(machine: SystemInfo) -> Check:
-    """Swap: on a Mac what does not fit goes there without an error."""
+    """Return the check of swap: on a Mac what does not fit goes there without an error."""
     if machine.swap is None or machine.swap_used is None:
-        return Check("swap", State.LIMITED, "the system does not tell of it")
+        return Check("swap", State.LIMITED, "the system does not report it")
     if not machine.swap:
         return Check("swap", State.USABLE, "none: what does not fit ends with an error, or is killed")
     said = f"{machine.swap_used / GIB:.1f} of {machine.swap / GIB:.1f} GiB are in use"
@@ -65,11 +65,11 @@ def swap(machine: SystemInfo) -> Check:
 
 
 def disk(machine: SystemInfo) -> Check:
-    """Whether the cache can be used, and room for data, records and environments."""
+    """Return the check of the cache folder and its disk space."""
     if machine.cache_trouble:
         return Check("disk", State.UNUSABLE, machine.cache_trouble)
     if machine.free is None:
-        return Check("disk", State.LIMITED, "the folder of the cache does not tell what is free")
+        return Check("disk", State.LIMITED, "the free space of the cache folder is unknown")
     said = f"{machine.free / GIB:.1f} GiB are free where the cache is"
     if machine.free < ROOM:
         return Check("disk", State.LIMITED, said, "make room, or set YOLOPACE_CACHE to a folder on another disk.")
@@ -79,17 +79,17 @@ def disk(machine: SystemInfo) -> Check:
 
 
 def load(machine: SystemInfo) -> Check:
-    """What else runs."""
+    """Return the check of the load."""
     if machine.load is None:
-        return Check("load", State.LIMITED, "the system does not tell what else runs")
+        return Check("load", State.LIMITED, "the system does not report its load")
     said = f"{machine.load:.1f} of {machine.processors} processors in the last minute"
     if machine.load > BUSY * machine.processors and machine.load > 0.5:
-        return Check("load", State.LIMITED, said, "end what runs, or wait: windows that others disturb are marked.")
+        return Check("load", State.LIMITED, said, "end what runs, or wait: windows with interference are flagged.")
     return Check("load", State.USABLE, said)
 
 
 def power(machine: SystemInfo) -> Check:
-    """Power source and power mode."""
+    """Return the check of power source and power mode."""
     if machine.on_battery:
         return Check("power", State.LIMITED, "the machine runs on its battery", "plug it in: it may be slower so.")
     if machine.low_power:
@@ -99,25 +99,25 @@ def power(machine: SystemInfo) -> Check:
 
 
 def heat(software: Software) -> Check:
-    """Thermal pressure, where the system has a word for it."""
+    """Return the check of thermal pressure."""
     if software.thermal is None:
-        return Check("heat", State.UNUSABLE, "the system has no word for it; NVIDIA cards tell their own")
+        return Check("heat", State.UNUSABLE, "the system does not report it; NVIDIA cards report their own")
     said = f"thermal pressure is {software.thermal}"
     if software.thermal not in ("nominal", "moderate"):
-        return Check("heat", State.LIMITED, said, "let it cool: clocks are held back.")
+        return Check("heat", State.LIMITED, said, "let it cool: clocks are lowered.")
     return Check("heat", State.USABLE, said)
 
 
 def noise(machine: SystemInfo) -> Check:
-    """Whether the system tells what disturbs a window."""
-    told = {"threads that wait for a processor": machine.has_schedstat, "pressure": machine.has_pressure}
-    there = [name for name, known in told.items() if known]
-    lacking = [name for name, known in told.items() if not known]
+    """Return whether the system reports the sources of interference."""
+    reported = {"threads that wait for a processor": machine.has_schedstat, "pressure": machine.has_pressure}
+    there = [name for name, known in reported.items() if known]
+    lacking = [name for name, known in reported.items() if not known]
     if not there:
-        return Check("noise", State.LIMITED, "the system tells neither of waiting threads nor of pressure")
-    said = f"the kernel tells of {' and of '.join(there)}"
+        return Check("noise", State.LIMITED, "the system reports neither waiting threads nor pressure")
+    said = f"the kernel reports {' and '.join(there)}"
     if lacking:
-        return Check("noise", State.LIMITED, f"{said}, not of {' and of '.join(lacking)}")
+        return Check("noise", State.LIMITED, f"{said}, not {' and '.join(lacking)}")
     return Check("noise", State.USABLE, said)
 
 
@@ -129,7 +129,7 @@ def card_meter(machine: SystemInfo, software: Software) -> Iterator[Check]:
         yield Check("NVML", State.USABLE, "clocks, temperature, throttling and other processes of cards are recorded")
     else:
         advice = "install nvidia-ml-py in the measured interpreter."
-        yield Check("NVML", State.LIMITED, "the measured interpreter has no pynvml: cards tell nothing", advice)
+        yield Check("NVML", State.LIMITED, "the measured interpreter has no pynvml: cards report nothing", advice)
 
 
 def energy(machine: SystemInfo, software: Software) -> Iterator[Check]:
