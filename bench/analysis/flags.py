@@ -95,33 +95,33 @@ def flags_of(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
     Returns:
         Phrases that begin with a key of :data:`LEGEND`.
     """
-    found = []
+    flags = []
     disturbed = [record.window for record in measured if record.window is not None and record.window.disturbed]
     if disturbed:
         what = _each_kind(phrase for window in disturbed for phrase in window.disturbed)
         where = f" in {len(disturbed)} of {len(measured)} processes" if len(measured) > 1 else ""
-        found.append(f"{INTERFERED}{where} ({', '.join(what)})".replace(";", ","))
+        flags.append(f"{INTERFERED}{where} ({', '.join(what)})".replace(";", ","))
     shares = [share for record in measured if (share := data_wait_share(record)) is not None]
     if shares and sum(shares) / len(shares) > DATA_BOUND:
-        found.append(DATA)
+        flags.append(DATA)
     if any(record.steps is not None and record.steps.modelled for record in measured):
-        found.append(MODELLED)
+        flags.append(MODELLED)
     if any(record.case.amp == "on" and record.device.get("tensor_cores") is False for record in measured):
-        found.append(NO_TENSOR_CORES)
+        flags.append(NO_TENSOR_CORES)
     if names := dict.fromkeys(name for record in measured for name in fell_back(record)):
-        found.append(f"{FELL_BACK} ({', '.join(names)})".replace(";", ","))
-    found += [f"{LEFT_OUT} ({what})" for what in dict.fromkeys(filter(None, map(left_out, measured)))]
+        flags.append(f"{FELL_BACK} ({', '.join(names)})".replace(";", ","))
+    flags += [f"{LEFT_OUT} ({what})" for what in dict.fromkeys(filter(None, map(left_out, measured)))]
     if measured and any(map(failed, others)):
-        found.append(FAILED)
-    return found
+        flags.append(FAILED)
+    return flags
 
 
 def _each_kind(phrases: Iterable[str]) -> list[str]:
     """Return the first of all phrases that differ in their numbers only."""
-    found: dict[str, str] = {}
+    by_kind: dict[str, str] = {}
     for phrase in phrases:
-        found.setdefault(_kind(phrase), phrase)
-    return list(found.values())
+        by_kind.setdefault(_kind(phrase), phrase)
+    return list(by_kind.values())
 
 
 def _kind(phrase: str) -> str:

@@ -85,11 +85,16 @@ class Place(NamedTuple):
 
 def batches(ceilings: Sequence[Ceiling]) -> dict[Place, dict[str, Ceiling]]:
     """Known ceilings by precision, for each model, device, size, limit that was asked for, and setting."""
-    found: dict[Place, dict[str, Ceiling]] = {}
-    for one in ceilings:
-        if one.outcome.status.value == "measured":
+    by_place: dict[Place, dict[str, Ceiling]] = {}
+    for ceiling in ceilings:
+        if ceiling.outcome.status.value == "measured":
             place = Place(
-                one.case.model, one.case.device, one.case.imgsz, one.case.further, one.asked_bytes, setting(one)
+                ceiling.case.model,
+                ceiling.case.device,
+                ceiling.case.imgsz,
+                ceiling.case.further,
+                ceiling.asked_bytes,
+                setting(ceiling),
             )
-            found.setdefault(place, {})[one.case.amp] = one
-    return found
+            by_place.setdefault(place, {})[ceiling.case.amp] = ceiling
+    return by_place

@@ -127,13 +127,13 @@ def drift(processes: Sequence[Record], logs: Sequence[float]) -> tuple[float, fl
 
 def lockstep(comparison: Comparison) -> list[Lockstep]:
     """Return the noise of interleaved pairs, from an A/A comparison, for cases with enough pairs."""
-    found = []
+    results = []
     for compared in comparison.cases:
         calm = [pair for pair in compared.pairs if pair.lockstep and not pair.disturbed]
         if len(calm) < LEAST:
             continue
         seconds = [-pair.log if pair.head_first else pair.log for pair in calm]
-        found.append(
+        results.append(
             Lockstep(
                 device=compared.case.device,
                 mode=compared.case.mode,
@@ -148,7 +148,7 @@ def lockstep(comparison: Comparison) -> list[Lockstep]:
                 slot_half=half_width(seconds),
             )
         )
-    return found
+    return results
 
 
 def default_margin(cases: Sequence[Case], known: Sequence[Lockstep]) -> tuple[float, str]:
@@ -161,11 +161,11 @@ def default_margin(cases: Sequence[Case], known: Sequence[Lockstep]) -> tuple[fl
     Returns:
         A share, in steps of 0.1 %, and where it comes from.
     """
-    found = {(one.device, one.mode): one for one in known if one.pairs >= ENOUGH_PAIRS}
-    own = [found.get((case.device, case.mode)) for case in cases]
-    if not own or any(one is None for one in own):
+    by_device = {(noise.device, noise.mode): noise for noise in known if noise.pairs >= ENOUGH_PAIRS}
+    own = [by_device.get((case.device, case.mode)) for case in cases]
+    if not own or any(noise is None for noise in own):
         return DEFAULT_MARGIN, "this machine is not calibrated for it: python -m bench calibrate"
-    worst = max((one for one in own if one is not None), key=lambda one: one.sd)
+    worst = max((noise for noise in own if noise is not None), key=lambda noise: noise.sd)
     return margin_of(worst), f"calibrated {worst.calibrated[:10]}"
 
 

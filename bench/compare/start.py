@@ -33,9 +33,9 @@ def begin(
         share, origin = default_margin([plan.case for plan in planned], known.lockstep)
     base, head = (
         EnvironmentSide(
-            asked=one.requested, key=one.key, packages=list(one.packages), environment=one.interpreter.environment
+            asked=side.requested, key=side.key, packages=list(side.packages), environment=side.interpreter.environment
         )
-        for one in sides
+        for side in sides
     )
     return Comparison(
         run=run,

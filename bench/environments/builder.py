@@ -134,27 +134,27 @@ def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -
     Raises:
         UsageError: where something else would be imported, as by PYTHONPATH, or its files were changed.
     """
-    for name, found in interpreter.imported.items():
+    for name, package_import in interpreter.imported.items():
         package = RECORDED_AS.get(name, name)
-        if not below(found.file, folder):
+        if not below(package_import.file, folder):
             remedy = (
-                f"take {found.by!r} out of PYTHONPATH, or name that folder in place of a release"
-                if found.by
+                f"take {package_import.by!r} out of PYTHONPATH, or name that folder in place of a release"
+                if package_import.by
                 else "find what adds its folder to sys.path (a .pth file, a sitecustomize, PYTHONHOME), and remove that"
             )
             raise UsageError(
-                f"{interpreter.path} has {package} {found.installed or resolved.version(package)} installed and would "
-                f"import {found.version} from {found.place}: {remedy}."
+                f"{interpreter.path} has {package} {package_import.installed or resolved.version(package)} installed "
+                f"and would import {package_import.version} from {package_import.place}: {remedy}."
             )
-        if not found.as_installed:
+        if not package_import.as_installed:
             raise UsageError(
-                f"the files of {package} {found.installed} in {os.path.dirname(found.file)} are not as they were "
-                f"installed: delete {folder}, and it is built again."
+                f"the files of {package} {package_import.installed} in {os.path.dirname(package_import.file)} are not "
+                f"as they were installed: delete {folder}, and it is built again."
             )
-    seen = interpreter.environment
+    environment = interpreter.environment
     for name, runs, wanted in (
-        ("torch", seen.torch, resolved.torch),
-        ("Ultralytics", seen.ultralytics, resolved.ultralytics),
+        ("torch", environment.torch, resolved.torch),
+        ("Ultralytics", environment.ultralytics, resolved.ultralytics),
     ):
         if wanted and runs.partition("+")[0] != wanted.partition("+")[0]:
             raise UsageError(

@@ -79,12 +79,12 @@ def as_imported(packages: list[str], interpreter: Interpreter) -> list[str]:
 
     A package that differs from its distribution has the first digits of a hash over its files in its version.
     """
-    found = {package.partition("==")[0]: package for package in packages}
+    by_name = {package.partition("==")[0]: package for package in packages}
     for module, seen in interpreter.imported.items():
         if seen.as_installed:
             continue
         for name in ULTRALYTICS if module == "ultralytics" else (RECORDED_AS.get(module, module),):
-            found.pop(name, None)
+            by_name.pop(name, None)
         name = RECORDED_AS.get(module, module)
-        found[name] = f"{name}=={with_local_version(seen.version, seen.hash)}"
-    return sorted(found.values())
+        by_name[name] = f"{name}=={with_local_version(seen.version, seen.hash)}"
+    return sorted(by_name.values())

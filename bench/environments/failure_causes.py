@@ -263,11 +263,11 @@ def of_call(error: Exception) -> str:
         return f"({error.strerror or error}). {BY_CODE.get(errno.errorcode.get(error.errno or 0, ''), UNKNOWN + '.')}"
     if not isinstance(error, subprocess.CalledProcessError):
         return f"(what it printed cannot be read: {error})."
-    said = str(error.stderr or "")
-    last = (said.strip().splitlines() or [f"it {describe_exit(error.returncode)}"])[-1].rstrip(".")
+    output = str(error.stderr or "")
+    last = (output.strip().splitlines() or [f"it {describe_exit(error.returncode)}"])[-1].rstrip(".")
     if "SyntaxError" in last:
         return f"({last}). {SYNTAX}"
-    return f"({last}). {of_end(error.returncode, said) or unknown(said)}"
+    return f"({last}). {of_end(error.returncode, output) or unknown(output)}"
 
 
 def describe_exit(code: int) -> str:

@@ -101,16 +101,16 @@ def inspect(python: str = "") -> Interpreter:
     facts = ask(path, "facts")
     if facts["unusable"]:
         raise UsageError(facts["unusable"])
-    found = imported(facts)
+    imports = imported(facts)
     environment = Environment(
-        python=facts["python"], packages=facts["packages"], yolopace=__version__, origins=origins(found)
+        python=facts["python"], packages=facts["packages"], yolopace=__version__, origins=origins(imports)
     )
     return Interpreter(
         path=path,
         environment=environment,
         models=tuple(facts["models"]),
         datasets=tuple(facts["datasets"]),
-        imported=found,
+        imported=imports,
         variables=facts.get("variables", {}),
         sizes=facts.get("sizes", {}),
     )
@@ -144,8 +144,8 @@ def answer_in(printed: str) -> dict[str, Any]:
     """
     for line in reversed(printed.splitlines()):
         with contextlib.suppress(ValueError):
-            if isinstance(found := json.loads(line), dict):
-                return found
+            if isinstance(answer := json.loads(line), dict):
+                return answer
     raise ValueError("no line is an answer of this project's own program")
 
 

@@ -170,11 +170,11 @@ def files(folder: Path) -> list[str]:
     builds, caches and virtual environments.
     """
     known = _known_to_git(folder) if os.path.lexists(folder / ".git") else None
-    found: set[str] = set()
+    paths: set[str] = set()
     for name in [""] if known is None else known:
         # A folder: a submodule, or a link to one.
-        found.update(_walk(folder, name) if os.path.isdir(folder / name) else [name])
-    return sorted(name for name in found if os.path.isfile(folder / name))
+        paths.update(_walk(folder, name) if os.path.isdir(folder / name) else [name])
+    return sorted(name for name in paths if os.path.isfile(folder / name))
 
 
 def _known_to_git(folder: Path) -> list[str] | None:

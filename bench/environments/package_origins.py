@@ -45,33 +45,37 @@ def imported(facts: dict[str, Any]) -> dict[str, Imported]:
     return msgspec.convert(facts.get("imported", {}), dict[str, Imported])
 
 
-def replaced(found: dict[str, Imported]) -> str:
+def replaced(imports: dict[str, Imported]) -> str:
     """Which packages are not as a distribution installed them, and where they are: sentences; empty where all are."""
     sentences = []
-    for name, one in found.items():
-        if one.source == "distribution" and one.edited:
-            sentences.append(f"The files of {name} in {os.path.dirname(one.file)} were changed: install {name} again.")
-        elif one.source != "distribution":
-            remedy = f": take {one.by!r} out of PYTHONPATH to use the installed one" if one.by else ""
-            sentences.append(f"{name} is imported from {one.file}{remedy}.")
+    for name, package in imports.items():
+        if package.source == "distribution" and package.edited:
+            sentences.append(
+                f"The files of {name} in {os.path.dirname(package.file)} were changed: install {name} again."
+            )
+        elif package.source != "distribution":
+            remedy = f": take {package.by!r} out of PYTHONPATH to use the installed one" if package.by else ""
+            sentences.append(f"{name} is imported from {package.file}{remedy}.")
     return " ".join(sentences)
 
 
-def origins(found: dict[str, Imported]) -> dict[str, Origin]:
+def origins(imports: dict[str, Imported]) -> dict[str, Origin]:
     """Origins of the packages that are not as a distribution installed them; asks git for the commit of a checkout."""
-    return {RECORDED_AS.get(name, name): origin_of(one) for name, one in found.items() if not one.as_installed}
+    return {
+        RECORDED_AS.get(name, name): origin_of(package) for name, package in imports.items() if not package.as_installed
+    }
 
 
-def origin_of(found: Imported) -> Origin:
+def origin_of(package: Imported) -> Origin:
     """Return the origin of an imported package."""
-    if found.source == "distribution":
-        return Origin(source="distribution", hash=found.hash, edited=True)
-    folder, name = os.path.split(found.file)
+    if package.source == "distribution":
+        return Origin(source="distribution", hash=package.hash, edited=True)
+    folder, name = os.path.split(package.file)
     commit = git_output(folder, "rev-parse", "HEAD") if git_output(folder, "ls-files", "--", name) else ""
     if not commit:
-        return Origin(source="path", hash=found.hash)
+        return Origin(source="path", hash=package.hash)
     changed = git_output(folder, "status", "--porcelain", "--untracked-files=all", "--", ".")
-    return Origin(source="checkout", hash=found.hash, commit=commit[:12], edited=bool(changed))
+    return Origin(source="checkout", hash=package.hash, commit=commit[:12], edited=bool(changed))
 
 
 def git_output(folder: str, *arguments: str) -> str:

@@ -40,13 +40,13 @@ class Resolved(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """Sixteen hexadecimal digits over the packages, this Python and this platform."""
-        content = [*this_python(), self.packages, *sorted(one.digest for one in self.local)]
+        content = [*this_python(), self.packages, *sorted(distribution.digest for distribution in self.local)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
     def requirements(self) -> list[str]:
         """The packages as uv takes them."""
-        known = {one.package: one.requirement for one in self.local}
+        known = {distribution.package: distribution.requirement for distribution in self.local}
         return [known.get(package, package) for package in self.packages]
 
     def version(self, *names: str) -> str:
@@ -84,10 +84,10 @@ def resolve(specification: Specification, newer: str = "", say: Say = lambda tex
     if specification.python:
         raise UsageError(f"{specification} is there already: name what uv is to install, such as ultralytics==8.4.0.")
     local = [find_local(path, say) for path in specification.paths]
-    names = {*map(name_of, specification.requirements), *(one.name for one in local)}
+    names = {*map(name_of, specification.requirements), *(distribution.name for distribution in local)}
     require_measured(names, str(specification))
     wanted = [*specification.requirements, *([] if names & {*ULTRALYTICS} else ["ultralytics"])]
-    if any(one.name == "ultralytics" for one in local):
+    if any(distribution.name == "ultralytics" for distribution in local):
         return compiled(wanted, newer, local=local, without_libgl=True)
     if all(name_of(requirement) != "ultralytics" for requirement in wanted):
         return compiled(wanted, newer, local=local)
@@ -127,8 +127,10 @@ def compiled(
     """Resolve requirements with uv; without libGL, OpenCV's headless distribution replaces the other."""
     arguments = ["pip", "compile", "-", "--python", sys.executable, "--no-header", "--no-annotate", *options]
     arguments += ["--exclude-newer", newer] if newer else []
-    wanted = [*requirements, *(one.requirement for one in local)]
-    failure = f"no environment can be made of {', '.join([*requirements, *(one.package for one in local)])}"
+    wanted = [*requirements, *(distribution.requirement for distribution in local)]
+    failure = (
+        f"no environment can be made of {', '.join([*requirements, *(distribution.package for distribution in local)])}"
+    )
     try:
         with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
             if without_libgl:
@@ -139,7 +141,7 @@ def compiled(
             lines = uv.call(arguments, Path(folder), failure, "\n".join(wanted)).splitlines()
     except OSError as error:
         raise UsageError(f"{failure}: {uv.system_reason(error)}") from error
-    known = {one.name: one.package for one in local}
+    known = {distribution.name: distribution.package for distribution in local}
     packages = [_package(line.strip(), known) for line in lines if line.strip() and not line.startswith("#")]
     return Resolved(tuple(sorted(packages)), tuple(local))
 

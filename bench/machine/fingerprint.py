@@ -51,16 +51,16 @@ def devices() -> list[str]:
 
     Whether torch can use them is for the worker to find out; where it cannot, the case says why.
     """
-    found = []
+    names = []
     kinds: set[str] = set()
     for index, place in enumerate(visible_cards()):
         kind = f"card {index}" if place is None else nvidia_gpus()[place][0]
         if kind not in kinds:
             kinds.add(kind)
-            found.append(str(index))
+            names.append(str(index))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        found.append("mps")
-    return [*found, HOST]
+        names.append("mps")
+    return [*names, HOST]
 
 
 def visible_cards() -> list[int | None]:
@@ -75,15 +75,15 @@ def visible_cards() -> list[int | None]:
     ordered = os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID") == "PCI_BUS_ID"
     if not count:
         return []
-    found: list[int | None] = []
+    places: list[int | None] = []
     for part in map(str, range(count)) if chosen is None else (part.strip() for part in chosen.split(",")):
         if part.isdigit() and int(part) < count:
-            found.append(int(part) if ordered else None)
+            places.append(int(part) if ordered else None)
         elif part.startswith(("GPU-", "MIG-")):
-            found.append(None)
+            places.append(None)
         else:
             break
-    return found
+    return places
 
 
 def card_bytes(device: str) -> int | None:

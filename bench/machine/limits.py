@@ -57,8 +57,8 @@ def processors() -> int:
 
 def memory_bytes() -> int:
     """Return the bytes of memory of this machine; 0 where unknown."""
-    found = try_read(lambda: psutil.virtual_memory().total)
-    return found or try_read(lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) or 0
+    total = try_read(lambda: psutil.virtual_memory().total)
+    return total or try_read(lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) or 0
 
 
 def usable_processors() -> int:
@@ -78,13 +78,13 @@ def allowed_nodes(proc: Path, nodes: Path) -> list[int] | None:
 
 def numbers(text: str) -> list[int]:
     """Parse ``0-2,8`` into ``[0, 1, 2, 8]``; empty for anything else."""
-    found: list[int] = []
+    parsed: list[int] = []
     for part in text.strip().split(","):
         first, _, last = part.strip().partition("-")
         if not first.isdigit() or not (last or first).isdigit():
             return []
-        found += range(int(first), int(last or first) + 1)
-    return found
+        parsed += range(int(first), int(last or first) + 1)
+    return parsed
 
 
 def shell_limit(which: int) -> int | None:
@@ -116,16 +116,16 @@ def control_groups(root: Path, proc: Path, controller: str) -> list[Path]:
         proc: where the kernel shows processes.
         controller: ``memory`` or ``cpu``; version 1 has a tree for each, version 2 one for all.
     """
-    found = []
+    folders = []
     for controllers, path in memberships(proc):
         if controllers and controller not in controllers.split(","):
             continue
         # Trees of version 1 are called by their controllers; where both versions are there, the second has a folder.
         for top in (root / controller, root / controllers) if controllers else (root, root / "unified"):
             own = top / path.strip("/")
-            found += [place for place in (own, *own.parents) if place.is_relative_to(top)]
+            folders += [place for place in (own, *own.parents) if place.is_relative_to(top)]
     # A container may show its own group as the root, and name it as the host does.
-    return list(dict.fromkeys([*found, root, root / controller]))
+    return list(dict.fromkeys([*folders, root, root / controller]))
 
 
 def memory_limit(root: Path = CGROUP, proc: Path = PROC) -> int | None:
@@ -146,22 +146,22 @@ def memory_left(root: Path = CGROUP, proc: Path = PROC) -> int | None:
         ("memory.high", "memory.current"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes"),
     )
-    found = []
+    remaining = []
     for place in control_groups(root, proc, "memory"):
         for limit, used in pairs:
             most, now = text_of(place / limit), text_of(place / used)
             if most.isdigit() and int(most) < UNLIMITED:
-                found.append(max(int(most) - (int(now) if now.isdigit() else 0), 0))
-    return min(found, default=None)
+                remaining.append(max(int(most) - (int(now) if now.isdigit() else 0), 0))
+    return min(remaining, default=None)
 
 
 def cpu_quota(root: Path = CGROUP, proc: Path = PROC) -> float | None:
     """Return the CPU quota of the control groups of this process, versions 2 and 1; None for no limit."""
-    found = []
+    quotas = []
     for place in control_groups(root, proc, "cpu"):
         quota, _, period = text_of(place / "cpu.max").partition(" ")
         if not quota:
             quota, period = text_of(place / "cpu.cfs_quota_us"), text_of(place / "cpu.cfs_period_us")
         if quota.isdigit() and period.isdigit() and int(period):
-            found.append(int(quota) / int(period))
-    return min(found, default=None)
+            quotas.append(int(quota) / int(period))
+    return min(quotas, default=None)
