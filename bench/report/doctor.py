@@ -16,7 +16,7 @@ COLOURS = {State.USABLE: "green", State.LIMITED: "yellow", State.UNUSABLE: "dim"
 
 
 def table(rows: Sequence[Check]) -> Table:
-    """A line a row, with what to do below what was found."""
+    """Return a line per check, with the remedy below the detail."""
     shown = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for row in rows:
         said = row.detail if not row.remedy else f"{row.detail}\n→ {row.remedy}"
@@ -26,5 +26,5 @@ def table(rows: Sequence[Check]) -> Table:
 
 
 def as_json(rows: Sequence[Check]) -> str:
-    """A list of objects ``what, state, found, advice``."""
+    """Return the checks as a list of objects ``name, status, detail, remedy``."""
     return json.dumps(cleaned(msgspec.to_builtins(rows)), ensure_ascii=False, indent=2)

@@ -105,7 +105,7 @@ def test_without_a_network_no_address_is_shown(uv):
 
 def test_what_comes_from_an_address_is_refused(uv):
     uv.needs("torch", "clip @ git+https://example.org/clip")
-    with pytest.raises(UsageError, match=r"^clip is required from an address, and no version tells what is there"):
+    with pytest.raises(UsageError, match=r"^clip is required from an address, and no version says what is there"):
         resolve(parse("ultralytics"))
 
 

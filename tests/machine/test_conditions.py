@@ -133,7 +133,7 @@ def test_doctor_says_what_it_cannot_know(tmp_path: Path) -> None:
     found = system_info(tmp_path)
     assert (found.load, found.memory, found.available, found.swap, found.on_battery) == (None,) * 5
     assert (found.processors, found.usable, found.nvidia) == (1, 1, Nvidia())
-    rows = {row.what: row.found for row in examine(found, Software(environment=Packages(python="3.11.0")))}
+    rows = {row.name: row.detail for row in examine(found, Software(environment=Packages(python="3.11.0")))}
     assert rows["memory"] == "the system does not report available memory"
     assert rows["swap"] == "the system does not report it"
     assert rows["load"] == "the system does not report its load"

@@ -250,7 +250,7 @@ def test_energy_of_a_mac_by_its_chip() -> None:
     without = msgspec.structs.replace(offered, meters=())
     assert "install zeus-apple-silicon" in rows(there, without)["energy of the Mac"].remedy
     intel = rows(msgspec.structs.replace(there, architecture="x86_64"), without)["energy of the Mac"]
-    assert (intel.state, intel.remedy) == (State.UNUSABLE, "")
+    assert (intel.status, intel.remedy) == (State.UNUSABLE, "")
 
 
 def test_a_mac_whose_torch_has_no_mps() -> None:
