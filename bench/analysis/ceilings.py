@@ -7,9 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.table import AXES, _threads, axes_of, columns_with, peak_memory, pins, setup, typed_frame
+from bench.analysis.table import (
+    AXES,
+    _threads,
+    axes_of,
+    columns_with,
+    overrides_hash,
+    peak_memory,
+    protocol,
+    typed_frame,
+)
 from bench.cases.axes import NOT_ASKED
-from bench.records.ceiling import FORETOLD, Ceiling
+from bench.records.ceiling import PREDICTED, Ceiling
 
 Setting = tuple[str, str, str, str, int]
 """See :func:`setting`."""
@@ -32,7 +41,7 @@ def setting(ceiling: Ceiling) -> Setting:
 
 ENDS = {
     "limit": "no larger one was tried",
-    FORETOLD: "the next one is predicted to need clearly more",
+    PREDICTED: "the next one is predicted to need clearly more",
     "swap": "then it swaps",
     "collapse": "then it slows down",
     "time": "then it takes too long",
@@ -42,7 +51,7 @@ ENDS = {
 
 def format_stop_reason(ceiling: Ceiling) -> str:
     """Return the stop reason of a search in words; empty where unknown."""
-    return ENDS.get(ceiling.ended_by, f"then {ceiling.ended_by}") if ceiling.ended_by else ""
+    return ENDS.get(ceiling.stop_reason, f"then {ceiling.stop_reason}") if ceiling.stop_reason else ""
 
 
 def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:
@@ -61,17 +70,17 @@ def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFr
 def _ceiling_row(ceiling: Ceiling) -> dict[str, Any]:
     case, largest = ceiling.case, ceiling.largest
     peak = peak_memory(largest.memory) if largest else None
-    within = f"within {ceiling.limit_bytes} bytes ({ceiling.limit_how})" if ceiling.limit_bytes else ""
+    within = f"within {ceiling.limit_bytes} bytes ({ceiling.limit_method})" if ceiling.limit_bytes else ""
     return {
         "run": ceiling.run,
         **{axis: getattr(case, axis) for axis in AXES},
         "model": case.model_label,
         "status": ceiling.outcome.status.value,
         "reason": ceiling.outcome.reason,
-        "marks": "; ".join(filter(None, (within, format_stop_reason(ceiling)))),
+        "flags": "; ".join(filter(None, (within, format_stop_reason(ceiling)))),
         "processes": len(ceiling.probes),
         "peak_memory_bytes": peak.bytes if peak else None,
-        "peak_memory_how": peak.how if peak else None,
+        "peak_memory_method": peak.method if peak else None,
         "threads": _threads(ceiling.effective),
         "torch": ceiling.environment.label("torch"),
         "ultralytics": ceiling.environment.label("ultralytics"),
@@ -79,8 +88,8 @@ def _ceiling_row(ceiling: Ceiling) -> dict[str, Any]:
         "machine": ceiling.machine.fingerprint,
         "machine_title": ceiling.machine.title,
         "recipe": ceiling.recipe.fingerprint,
-        "setup": setup(ceiling.recipe),
-        "pins": pins(ceiling.recipe),
+        "protocol": protocol(ceiling.recipe),
+        "overrides_hash": overrides_hash(ceiling.recipe),
         "started": ceiling.started,
         "id": ceiling.id,
         **dict(case.further),

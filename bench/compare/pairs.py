@@ -93,7 +93,9 @@ class _LivePair:
             peer = self.peers[first]
             check_memory(peer)
             self.plan = StepPlan(
-                warmup_steps=peer.warmup_steps, timed_cycle=peer.accumulation_steps, window_steps=peer.window_steps
+                warmup_steps=peer.warmup_steps,
+                timed_accumulation_steps=peer.accumulation_steps,
+                window_steps=peer.window_steps,
             )
             self._start(second)
         with tag_side(second, self._kills):
@@ -107,7 +109,7 @@ class _LivePair:
             job["window"] = {
                 "warmup_steps": self.plan.warmup_steps,
                 "warmup_seconds": 0.0,
-                "same_cycle": self.plan.timed_cycle,
+                "same_cycle": self.plan.timed_accumulation_steps,
                 "window_steps": self.plan.window_steps,
                 "window_seconds": 0.0,
             }
@@ -191,13 +193,13 @@ def _to_pair(
     **fields: Any,
 ) -> Pair:
     """Return the record of a pair from the ``measured`` events of its processes."""
-    phrases = [*load, *(phrase for event in events for phrase in event["window"]["disturbed"])]
+    phrases = [*load, *(phrase for event in events for phrase in event["window"]["interference"])]
     return Pair(
         started=started,
         head_first=head_first,
         base=measured(events[0]),
         head=measured(events[1]),
-        disturbed=list(dict.fromkeys(phrases)),
+        interference=list(dict.fromkeys(phrases)),
         seconds=round(time.monotonic() - began, 3),
         **fields,
     )
@@ -279,7 +281,7 @@ def trimmed(steps: Steps) -> Steps:
     return msgspec.structs.replace(
         steps,
         warmup=steps.warmup - start,
-        dropped=steps.dropped + start,
+        warmup_discarded=steps.warmup_discarded + start,
         seconds=steps.seconds[start:],
         data_wait=steps.data_wait[start:],
         images=images if isinstance(images, int) else list(images[start:]),

@@ -162,7 +162,9 @@ class PairScheduler:
                 if not number and not self._both_run(compared, inputs, end):
                     return ""
                 if end.outcome.status is Status.OUT_OF_MEMORY:
-                    compared.alone = compared.alone or "memory does not hold both processes at once"
+                    compared.sequential_reason = (
+                        compared.sequential_reason or "memory does not hold both processes at once"
+                    )
                 continue
             if not run.worth_retrying or retries == MAX_RETRIES or self._persistently_noisy:
                 self._persistently_noisy = run.worth_retrying
@@ -171,19 +173,19 @@ class PairScheduler:
         if run is not None:  # a retry died: a pair with interference is better than no pair
             self._append(compared, run, fresh, MAX_RETRIES, failures)
             return ""
-        compared.trouble = failures[-1]
-        return compared.trouble
+        compared.error = failures[-1]
+        return compared.error
 
     def _measure_pair(
         self, compared: CaseComparison, inputs: PairInputs, head_first: bool, draw: random.Random
     ) -> PairRun:
         if ranks(compared.case.device) > 1:
-            compared.alone = compared.alone or "the ranks of several devices take no turns"
-        if not compared.alone:
+            compared.sequential_reason = compared.sequential_reason or "the ranks of several devices take no turns"
+        if not compared.sequential_reason:
             try:
                 return pairs.run_interleaved(inputs, head_first, draw, compared.plan)
             except InsufficientMemory as error:
-                compared.alone = f"memory does not hold both processes at once: {error}"
+                compared.sequential_reason = f"memory does not hold both processes at once: {error}"
         return pairs.run_sequential(inputs, head_first)
 
     def _both_run(self, compared: CaseComparison, inputs: PairInputs, end: WorkerFailed) -> bool:
@@ -197,11 +199,13 @@ class PairScheduler:
             SideOutcome(outcome=result.outcome, effective=result.effective) for result in results
         )
         if compared.both and not end.died:
-            compared.alone = f"both cannot run at once: {end}"
+            compared.sequential_reason = f"both cannot run at once: {end}"
         return compared.both
 
     def _append(self, compared: CaseComparison, run: PairRun, fresh: bool, retries: int, failures: list[str]) -> None:
-        compared.pairs.append(msgspec.structs.replace(run.pair, fresh=fresh, redone=retries, died=failures))
+        compared.pairs.append(
+            msgspec.structs.replace(run.pair, confirmation=fresh, retries=retries, worker_failures=failures)
+        )
         compared.plan = compared.plan or run.plan
         if len(compared.pairs) == 1:
             compared.base, compared.head = (SideOutcome(effective=effective) for effective in run.effective)

@@ -61,12 +61,12 @@ class PreparedEnvironment(msgspec.Struct, frozen=True):
     requested: str
 
 
-def provide(specification: Specification, newer: str, say: Say, replica: int = 0) -> PreparedEnvironment:
+def provide(specification: Specification, exclude_newer: str, say: Say, replica: int = 0) -> PreparedEnvironment:
     """Return the environment of a specification; it is built unless it exists.
 
     Args:
         specification: its packages; an interpreter is taken as it is.
-        newer: see :func:`bench.environments.resolver.resolve`.
+        exclude_newer: see :func:`bench.environments.resolver.resolve`.
         say: called with a line before each slow step.
         replica: 0 for the environment itself; 1 for a second installation of the same packages, and so on. An
             interpreter has no replicas.
@@ -81,7 +81,7 @@ def provide(specification: Specification, newer: str, say: Say, replica: int = 0
             interpreter, existing.packages, existing.key, f"{PYTHON}{interpreter.environment.python}"
         )
     check_path()
-    resolved = resolve(specification, newer, say)
+    resolved = resolve(specification, exclude_newer, say)
     built = install(resolved, say, replica)
     return PreparedEnvironment(open_built(built, resolved), built.packages, resolved.key, str(specification))
 

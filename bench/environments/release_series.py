@@ -23,21 +23,21 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
     Attributes:
         package: ``torch`` or ``ultralytics``.
         pins: requirements, wheels and project folders of all environments.
-        newer: see :func:`bench.environments.resolver.resolve`.
+        exclude_newer: see :func:`bench.environments.resolver.resolve`.
     """
 
     package: str
     pins: tuple[str | Path, ...] = ()
-    newer: str = ""
+    exclude_newer: str = ""
 
     @classmethod
-    def parse(cls, package: str, pins: str, newer: str) -> ReleaseSeries:
+    def parse(cls, package: str, pins: str, exclude_newer: str) -> ReleaseSeries:
         """Parse a series without using the network.
 
         Args:
             package: its name.
             pins: the pinned packages, as in a specification; empty for none.
-            newer: see :func:`bench.environments.resolver.resolve`.
+            exclude_newer: see :func:`bench.environments.resolver.resolve`.
 
         Raises:
             UsageError: where it is another package, or the pins name it or cannot be parsed.
@@ -46,14 +46,14 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         if name not in PINNED_WITH:
             raise UsageError(f"package {package!r} is not what is measured: use torch or ultralytics.")
         if not pins:
-            return cls(name, (), newer)
+            return cls(name, (), exclude_newer)
         if pins.strip().startswith(PYTHON):
             raise UsageError(f"{pins!r} is an interpreter: name requirements, such as torch==2.14.1.")
         specification = Specification.parse(f"{name},{pins}")
         own = {*ULTRALYTICS} if name == "ultralytics" else {name}
         if own & {*specification.names()[1:]}:
             raise UsageError(f"{pins!r} names {name}, whose releases are compared: name other packages.")
-        return cls(name, specification.parts[1:], newer)
+        return cls(name, specification.parts[1:], exclude_newer)
 
     def release(self, text: str) -> str:
         """Return a published release as the package index spells it: ``8.4`` is ``8.4.0``.
@@ -63,9 +63,9 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         """
         parse_release(text)
         try:
-            return newest(f"{self.package}=={text}", self.newer)
+            return newest(f"{self.package}=={text}", self.exclude_newer)
         except ResolutionError:
-            before = f" up to {self.newer}" if self.newer else ""
+            before = f" up to {self.exclude_newer}" if self.exclude_newer else ""
             raise UsageError(
                 f"{self.package} {text} was not published{before}, or does not install on this Python."
             ) from None
@@ -80,7 +80,7 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         Raises:
             UsageError: where that release has no environment.
         """
-        resolved = resolve(self.specification(release), self.newer, say)
+        resolved = resolve(self.specification(release), self.exclude_newer, say)
         requested = {*self.specification(release).names()}
         versions = {"torch": resolved.torch, "ultralytics": resolved.ultralytics}
         pins = [
@@ -88,7 +88,7 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
             for name in PINNED_WITH[self.package]
             if name not in requested and (version := versions.get(name) or resolved.version(name))
         ]
-        return ReleaseSeries(self.package, (*self.pins, *pins), self.newer)
+        return ReleaseSeries(self.package, (*self.pins, *pins), self.exclude_newer)
 
     def provide(self, release: str, say: Say) -> PreparedEnvironment:
         """Return the environment of a release, built unless it exists; it is named by that release alone.
@@ -96,7 +96,7 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         Raises:
             UsageError: where it cannot be resolved, built or used.
         """
-        environment = provide(self.specification(release), self.newer, say)
+        environment = provide(self.specification(release), self.exclude_newer, say)
         return msgspec.structs.replace(environment, requested=f"{self.package}=={release}")
 
     @property

@@ -65,7 +65,7 @@ class Resolved(msgspec.Struct, frozen=True):
         return self.version("torch")
 
 
-def resolve(specification: Specification, newer: str = "", say: Say = lambda text: None) -> Resolved:
+def resolve(specification: Specification, exclude_newer: str = "", say: Say = lambda text: None) -> Resolved:
     """Resolve a specification; installs nothing, but builds the project folders that it names.
 
     Ultralytics, which brings torch, is always among them. A release is taken from the distribution without libGL where
@@ -74,7 +74,7 @@ def resolve(specification: Specification, newer: str = "", say: Say = lambda tex
 
     Args:
         specification: the requested packages.
-        newer: a date; releases after it are left out (uv's ``--exclude-newer``), so that environments that are
+        exclude_newer: a date; releases after it are left out (uv's ``--exclude-newer``), so that environments that are
             resolved on different days hold the same.
         say: called with a line before a folder is built.
 
@@ -88,25 +88,25 @@ def resolve(specification: Specification, newer: str = "", say: Say = lambda tex
     require_measured(names, str(specification))
     wanted = [*specification.requirements, *([] if names & {*ULTRALYTICS} else ["ultralytics"])]
     if any(distribution.name == "ultralytics" for distribution in local):
-        return compiled(wanted, newer, local=local, without_libgl=True)
+        return compiled(wanted, exclude_newer, local=local, without_libgl=True)
     if all(name_of(requirement) != "ultralytics" for requirement in wanted):
-        return compiled(wanted, newer, local=local)
+        return compiled(wanted, exclude_newer, local=local)
     with contextlib.suppress(UsageError):
-        return compiled([_headless(requirement) for requirement in wanted], newer, local=local)
-    return compiled(wanted, newer, local=local, without_libgl=True)
+        return compiled([_headless(requirement) for requirement in wanted], exclude_newer, local=local)
+    return compiled(wanted, exclude_newer, local=local, without_libgl=True)
 
 
-def oldest(requirement: str, newer: str = "") -> str:
+def oldest(requirement: str, exclude_newer: str = "") -> str:
     """Return the oldest version that a requirement allows on this Python: ``2.6.0`` for ``torch>=2.6``.
 
     Raises:
         UsageError: where there is none.
     """
     options = ("--resolution", "lowest-direct", "--no-deps")
-    return compiled([requirement], newer, options).version(name_of(requirement))
+    return compiled([requirement], exclude_newer, options).version(name_of(requirement))
 
 
-def newest(requirement: str, newer: str = "") -> str:
+def newest(requirement: str, exclude_newer: str = "") -> str:
     """Return the newest final release that a requirement allows on this Python, without yanked ones.
 
     Raises:
@@ -114,19 +114,19 @@ def newest(requirement: str, newer: str = "") -> str:
         UsageError: where the package index does not answer.
     """
     options = ("--prerelease", "disallow", "--no-deps")
-    return compiled([requirement], newer, options).version(name_of(requirement))
+    return compiled([requirement], exclude_newer, options).version(name_of(requirement))
 
 
 def compiled(
     requirements: Sequence[str],
-    newer: str,
+    exclude_newer: str,
     options: Sequence[str] = (),
     local: Sequence[LocalDistribution] = (),
     without_libgl: bool = False,
 ) -> Resolved:
     """Resolve requirements with uv; without libGL, OpenCV's headless distribution replaces the other."""
     arguments = ["pip", "compile", "-", "--python", sys.executable, "--no-header", "--no-annotate", *options]
-    arguments += ["--exclude-newer", newer] if newer else []
+    arguments += ["--exclude-newer", exclude_newer] if exclude_newer else []
     wanted = [*requirements, *(distribution.requirement for distribution in local)]
     failure = (
         f"no environment can be made of {', '.join([*requirements, *(distribution.package for distribution in local)])}"
