@@ -78,7 +78,7 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     Returns:
         Columns: the axes, ``machine``, ``speedup``, ``speedup_low`` and ``speedup_high``. The ends come from both
         intervals, as independent errors of the logarithms; missing where either is. ``interval`` is the weaker kind of
-        the two. ``disturbed`` says whether either figure had interference, which may then cause the ratio.
+        the two. ``interfered`` is whether either figure has that flag: then the ratio may be that of the interference.
     """
     ends = ["speedup_low", "speedup_high", "interval_kind"]
     names = axes_of(table)

@@ -32,7 +32,7 @@ def calibrate(
     from bench.analysis import noise
     from bench.analysis.intervals import single_process
     from bench.analysis.noise import DEFAULT_MARGIN
-    from bench.cli.live_comparison import pair_line
+    from bench.cli.live.pairs import pair_line
     from bench.compare import calibration as runner
     from bench.environments.cache_checks import check_calibrations, check_usable
     from bench.environments.interpreter import inspect

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cases.axes import find_axis
 from bench.cases.recipe import check_threads
 from bench.ceiling.service import (
     DEFAULT_MAX_BATCH,
@@ -28,21 +27,26 @@ from bench.text import clean
 if TYPE_CHECKING:  # --help does without what these import
     from bench.records.ceiling import Ceiling
 
-CARDS = "8GiB,12GiB,16GiB,24GiB"
+LARGEST = 65536
+"""The largest batch that may be asked for."""
+
+MEMORY_SIZES = "8GiB,12GiB,16GiB,24GiB"
 
 
 @axis_options(without=("mode", "batch"), defaults={"model": "yolov8n", "amp": "off"}, notes=FIRST_DEVICE)
 def ceiling(
     *,
     axes: dict[str, list[Any]],
-    granularity: Annotated[int, typer.Option(help="Batches are multiples of it.")] = 1,
-    most: Annotated[int, typer.Option(help="The largest batch that is tried.")] = DEFAULT_MAX_BATCH,
+    multiple_of: Annotated[int, typer.Option(metavar="N", help="Try only multiples of this batch.")] = 1,
+    largest: Annotated[
+        int, typer.Option("--max", metavar="N", help="The largest batch that is tried.")
+    ] = DEFAULT_MAX_BATCH,
     memory_limit: Annotated[
         str, typer.Option(metavar="SIZE", help="What a process may take, such as 4GiB; default: what is there.")
     ] = "",
-    cards: Annotated[
-        str, typer.Option(metavar="SIZES", help="Predict also the largest batch for so much memory.")
-    ] = CARDS,
+    memory_sizes: Annotated[
+        str, typer.Option(metavar="SIZES", help="Predict also the largest batch for these sizes of memory.")
+    ] = MEMORY_SIZES,
     verify: Annotated[
         bool, typer.Option("--verify", help="Search under each of these limits too, as far as the device has them.")
     ] = False,
@@ -66,23 +70,24 @@ def ceiling(
     from bench.records.store import Store, new_run_name
     from bench.runner.launchers.local import open_launcher
 
-    if granularity < 1:
-        raise UsageError(f"granularity {granularity} is not allowed: use a whole number from 1.")
-    most = find_axis("batch").parse(str(most))
-    if most < granularity:
-        raise UsageError(f"most {most} is below the granularity {granularity}: no batch is left to try.")
+    if multiple_of < 1:
+        raise UsageError(f"multiple-of '{multiple_of}' is not allowed: use a whole number from 1.")
+    if not 1 <= largest <= LARGEST:
+        raise UsageError(f"max '{largest}' is not allowed: use a whole number from 1 to {LARGEST}.")
+    if largest < multiple_of:
+        raise UsageError(f"max '{largest}' is below --multiple-of {multiple_of}: no batch is left to try.")
     check_threads(threads, axes)
     limit = parse_bytes("memory-limit", memory_limit) if memory_limit else None
-    sizes = [parse_bytes("cards", text) for text in cards.split(",") if text.strip()]
+    sizes = [parse_bytes("memory-sizes", text) for text in memory_sizes.split(",") if text.strip()]
     interpreter = inspect(python)
     values = {"device": devices()[:1], **axes}
     for name in values["model"]:
         check_model(name, interpreter)
     cases = search_cases(values)
     for case in cases:
-        if most < (least := granularity_for(granularity, case)):
+        if largest < (least := granularity_for(multiple_of, case)):
             raise UsageError(
-                f"most {most} is below {least}, the smallest batch of {case.device}: no batch is left to try."
+                f"max '{largest}' is below {least}, the smallest batch of {case.device}: no batch is left to try."
             )
         if limit is not None:
             check_limit(limit, case)
@@ -100,7 +105,7 @@ def ceiling(
     )
     try:
         for case, size in wanted:
-            question = SearchRequest(case, granularity_for(granularity, case), most, size, threads)
+            question = SearchRequest(case, granularity_for(multiple_of, case), largest, size, threads)
             search_one(question, launcher, store, found, say)
     except KeyboardInterrupt:
         stopped = True

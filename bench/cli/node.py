@@ -18,17 +18,17 @@ from bench.formatting import parse_duration
 @axis_options(without=("mode", "device"), defaults={"model": "yolov8n", "amp": "off", "imgsz": "640"})
 def node(
     device: Annotated[str, typer.Option(metavar="DEVICES", help="Machines and devices of each, such as 2x0+1.")],
-    machine: Annotated[int, typer.Option(metavar="NUMBER", help="Which of them this is, from 0; 0 keeps the record.")],
-    meet: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of machine 0, where all of them meet.")],
+    node_rank: Annotated[int, typer.Option(metavar="N", help="Which of them this is, from 0; 0 keeps the record.")],
+    rdzv_endpoint: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of node 0, to which the others connect.")],
     *,
     axes: dict[str, list[Any]],
     profile: Annotated[str, typer.Option(help="Whose window and warm-up are taken.")] = "quick",
     threads: Annotated[int, typer.Option(help="CPU threads of each rank; 0: as many as Ultralytics takes.")] = 0,
-    phase_limit: Annotated[str, typer.Option(metavar="TIME", help="End a case that hangs for so long.")] = "10m",
-    results: Annotated[Path, typer.Option(help="Where machine 0 writes the record.")] = Path("results"),
+    phase_timeout: Annotated[str, typer.Option(metavar="TIME", help="End a case that hangs for so long.")] = "10m",
+    results: Annotated[Path, typer.Option(help="Where node 0 writes the record.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
-    """Train one case over several machines: start the same command on each, with its own --machine.
+    """Train one case over several machines: start the same command on each, with its own --node-rank.
 
     The ranks are those of torch.distributed.run (torchrun), with its world size and ranks; made data are made on each.
 
@@ -56,8 +56,8 @@ def node(
         raise UsageError("there is no batch: name the images of a step over all devices together, as in --batch 64.")
     if several := next((name for name, found in values.items() if len(found) > 1), ""):
         raise UsageError(f"{several} has several values: a case over several machines has one of each axis.")
-    limit = parse_duration(phase_limit)
-    meeting = Rendezvous.parse(meet, machine, machines(where))
+    limit = parse_duration(phase_timeout)
+    meeting = Rendezvous.parse(rdzv_endpoint, node_rank, machines(where))
     interpreter = inspect(python)
     check_model(values["model"][0], interpreter)
     [planned] = expand_grid(profile_of(profile), [where], values, threads=threads)
@@ -68,8 +68,8 @@ def node(
     launcher = open_launcher(interpreter, needs_network([planned]))
     try:
         data = find_data(launcher, planned)
-        say(f"{planned.case.id}: machine {machine} of {machines(where)} meets the others at {meet}")
-        if machine == 0:
+        say(f"{planned.case.id}: node {node_rank} of {machines(where)} connects to the others at {rdzv_endpoint}")
+        if node_rank == 0:
             store = Store(results, new_run_name(here().fingerprint), new=True)
             try:
                 record = measure(launcher, planned, data, store.run, limit, meeting)
@@ -89,7 +89,7 @@ def node(
             with scratch_folder() as scratch:
                 outcome = run_job(launcher, case_job(planned, data, scratch, meeting), limit).outcome
             if outcome.status is Status.MEASURED:
-                say("took part: the record is on machine 0")
+                say("took part: the record is on node 0")
     except DatasetUnavailable as error:
         raise NothingMeasured(error.outcome.reason) from error
     finally:

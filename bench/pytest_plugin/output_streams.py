@@ -7,6 +7,7 @@ are UTF-8 in every locale, as files are.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import errno
 import io
 import os
@@ -167,6 +168,21 @@ class Streams:
             ours.flush()
             if getattr(sys, name) is ours:
                 setattr(sys, name, theirs)
+
+
+def end(streams: Streams, session: Any) -> None:
+    """Put the streams back at the end of pytest; a session whose output could not be written fails.
+
+    Args:
+        streams: as they were taken over.
+        session: of pytest, or None.
+    """
+    streams.restore()
+    if session is not None and (failure := streams.failure) is not None:
+        session.exitstatus = status(failure)
+        if session.exitstatus != BROKEN_PIPE:
+            with contextlib.suppress(OSError):
+                print(f"yolopace: {OutputFailed(failure).sentence}", file=sys.stderr)
 
 
 def status(failure: OSError) -> int:

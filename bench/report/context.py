@@ -239,7 +239,7 @@ def _machine(number: int, table: pd.DataFrame, inputs: Inputs, several: bool) ->
                 title=title,
                 prefix=f"m{number}-v{index}-" if several else "",
                 tables=_tables(rows, records, epoch_images),
-                plots=_plots(plots.draw(plots.View(rows, ratio, chosen))),
+                plots=_plots(plots.draw(plots.View(rows, ratio, chosen, records))),
             )
         )
     return MachineView(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -102,7 +103,7 @@ def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
                 make_plot(
                     key=facets.slug("ceiling", model, device, *number),
                     title=TITLE,
-                    figure=lambda some=some: figure(some),  # type: ignore[misc]
+                    figure=functools.partial(figure, some),
                     alt=alt(some),
                     caption=f"{MARKS} {_how(some)}",
                     data=(

@@ -2,27 +2,30 @@
 
 import pytest
 
+from bench.cases.axes import axes
+from bench.pytest_plugin.request import RunRequest
 from bench.pytest_plugin.session import BenchSession
 
 OPTIONS = {
-    **dict.fromkeys(("mode", "model", "device", "amp", "batch", "imgsz")),
+    **dict.fromkeys(axes()),
+    "axis": [],
     **{"profile": "smoke", "data": "", "threads": "0", "python": "", "results": "results", "reports": "reports"},
-    **{"epoch_images": "0", "time_budget": "", "phase_limit": "10m", "run": "", "resume": "", "plan": False},
-    **{"processes": "", "precision": "", "with_val": False, "compare_losses": False, "per_device": False},
-    **{"energy": False, "memory_limit": "", "granularity": "1"},
+    **{"epoch_images": "0", "time_budget": "", "phase_timeout": "10m", "run": "", "resume": "", "plan": False},
+    **{"processes": "", "target_ci": "", "with_val": False, "compare_losses": False, "per_device": False},
+    **{"energy": False, "memory_limit": "", "multiple_of": "1"},
 }
 
 
 @pytest.fixture
 def face(launcher, tmp_path, monkeypatch):
     """Makes the state of a session that measures models in played workers, with the options given."""
-    monkeypatch.setattr("bench.pytest_plugin.session.inspect", lambda python: launcher.interpreter)
+    monkeypatch.setattr("bench.pytest_plugin.request.inspect", lambda python: launcher.interpreter)
     monkeypatch.setattr("bench.pytest_plugin.session.open_launcher", lambda *_: launcher)
     monkeypatch.setattr("bench.report.plots.PLOTS", ())
 
     def made(model, **options):
-        axes = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
-        found = BenchSession({**OPTIONS, **axes, **options}.__getitem__, tmp_path)
+        case = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
+        found = BenchSession(RunRequest.parse({**OPTIONS, **case, **options}.__getitem__, tmp_path))
         found.selected = list(found.planned.values())
         found.begin()
         return found

@@ -13,15 +13,15 @@ def resume_notes(session):
 
 
 def test_a_long_run_has_a_page_between_its_cases_which_ends_as_the_report(face, monkeypatch):
-    monkeypatch.setattr("bench.pytest_plugin.session.LIVE_AFTER", 0.0)
+    monkeypatch.setattr("bench.pytest_plugin.run_page.LIVE_AFTER", 0.0)
     session = face("yolov8n,yolo11n")
     session.run.measure(session.selected[0])
-    page = session.refresh()
+    page = session.refresh_page()
     assert "Still measuring: 1 of 2 so far, at " in page.read_text()
-    assert session.refresh() is None, "not again within the time that a page takes"
-    session._next_refresh = 0.0
+    assert session.refresh_page() is None, "not again within the time that a page takes"
+    session._page._next = 0.0
     session.run.measure(session.selected[1])
-    assert session.refresh() is None, "its place is told once"
+    assert session.refresh_page() is None, "its place is told once"
     assert "2 of 2 so far" in page.read_text()
     session.end()
     assert session.report_path == page
@@ -29,21 +29,21 @@ def test_a_long_run_has_a_page_between_its_cases_which_ends_as_the_report(face, 
 
 
 def test_the_place_of_the_page_is_told_when_it_is_there(face, monkeypatch):
-    monkeypatch.setattr("bench.pytest_plugin.session.LIVE_AFTER", 0.0)
+    monkeypatch.setattr("bench.pytest_plugin.run_page.LIVE_AFTER", 0.0)
     session = face("yolov8n,yolo11n")
     session.run.measure(session.selected[0])
-    page = session._page
-    monkeypatch.setattr(session, "_page", lambda *_: 1 / 0)
-    assert session.refresh() is None
-    monkeypatch.setattr(session, "_page", page)
-    session._next_refresh = 0.0
-    assert session.refresh().is_file()
+    write = session._page.write
+    monkeypatch.setattr(session._page, "write", lambda *_: 1 / 0)
+    assert session.refresh_page() is None
+    monkeypatch.setattr(session._page, "write", write)
+    session._page._next = 0.0
+    assert session.refresh_page().is_file()
 
 
 def test_a_short_run_spends_nothing_on_it(face):
     session = face("yolov8n,yolo11n")
     session.run.measure(session.selected[0])
-    assert session.refresh() is None
+    assert session.refresh_page() is None
 
 
 def test_a_run_that_was_stopped_between_two_cases_can_be_gone_on_with(face):

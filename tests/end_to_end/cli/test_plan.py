@@ -96,10 +96,10 @@ def test_selecting_by_process(bench):
     assert len(collected(bench, "--processes", "3", "-k", "train")) == 3
 
 
-def test_the_precision_comes_last_whatever_is_selected_and_only_where_it_was_asked_for(bench):
-    assert collected(bench, "--precision", "2%", "-k", "train and p2 and not predict") == [
+def test_the_target_comes_last_whatever_is_selected_and_only_where_it_was_asked_for(bench):
+    assert collected(bench, "--target-ci", "2%", "-k", "train and p2 and not predict") == [
         "test_train[train-yolov8n-cpu-fp32-b16-i64--p2]",
-        "test_precision",
+        "test_target_ci",
     ]
-    assert "test_precision" not in collected(bench)
-    assert collected(bench, "--precision", "2%", "-k", "nothing-of-this-name") == []
+    assert "test_target_ci" not in collected(bench)
+    assert collected(bench, "--target-ci", "2%", "-k", "nothing-of-this-name") == []
