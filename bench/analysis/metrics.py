@@ -127,10 +127,22 @@ for _metric in (
         for _phase, _what in PHASES.items()
     ),
     Metric("process_stdev", "Standard deviation between processes", SHARE, "lower"),
-    Metric("epoch_gap_seconds", "Time between two epochs", SECONDS, "lower", operator.attrgetter("apart.turn")),
-    Metric("validation_seconds", "Time of a validation", SECONDS, "lower", operator.attrgetter("apart.validation")),
     Metric(
-        "checkpoint_seconds", "Time of saving a checkpoint", SECONDS, "lower", operator.attrgetter("apart.checkpoint")
+        "epoch_gap_seconds",
+        "Time between two epochs",
+        SECONDS,
+        "lower",
+        operator.attrgetter("epoch_overhead.epoch_gap_seconds"),
+    ),
+    Metric(
+        "validation_seconds", "Time of a validation", SECONDS, "lower", operator.attrgetter("epoch_overhead.validation")
+    ),
+    Metric(
+        "checkpoint_seconds",
+        "Time of saving a checkpoint",
+        SECONDS,
+        "lower",
+        operator.attrgetter("epoch_overhead.checkpoint"),
     ),
     Metric("peak_memory_bytes", "Peak memory", BYTES, "lower"),
     Metric("validation_memory_bytes", "Peak memory of validation", BYTES, "lower"),
