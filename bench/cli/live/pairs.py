@@ -29,7 +29,7 @@ def provide_both(
     second = builder.provide(head, newer, say)
     if (first.interpreter.path, first.key) == (second.interpreter.path, second.key):
         say("base and head are the same: whatever differs between them is noise, or an error of yolopace")
-        second = builder.provide(head, newer, say, copy=1)
+        second = builder.provide(head, newer, say, replica=1)
     return first, second
 
 

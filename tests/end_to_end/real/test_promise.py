@@ -72,7 +72,7 @@ def releases(shop: Shop, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     def provide(*arguments: Any, **options: Any) -> PreparedEnvironment:
         played = play(*arguments, **options)
         real = msgspec.structs.replace(here, environment=played.interpreter.environment)
-        return PreparedEnvironment(real, played.packages, played.key, played.asked)
+        return PreparedEnvironment(real, played.packages, played.key, played.requested)
 
     monkeypatch.setattr(release_series, "provide", provide)
     monkeypatch.setattr(local, "open_launcher", OPEN_LAUNCHER)
