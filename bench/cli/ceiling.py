@@ -1,4 +1,4 @@
-"""``python -m bench ceiling``: the largest batch that trains here, and what it takes."""
+"""``python -m bench ceiling``: the largest batch that trains on this machine, and its memory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ceiling(
         int, typer.Option("--max", metavar="N", help="The largest batch that is tried.")
     ] = DEFAULT_MAX_BATCH,
     memory_limit: Annotated[
-        str, typer.Option(metavar="SIZE", help="What a process may take, such as 4GiB; default: what is there.")
+        str, typer.Option(metavar="SIZE", help="Memory that a process may use, such as 4GiB; default: all there is.")
     ] = "",
     memory_sizes: Annotated[
         str, typer.Option(metavar="SIZES", help="Predict also the largest batch for these sizes of memory.")
@@ -50,14 +50,14 @@ def ceiling(
     verify: Annotated[
         bool, typer.Option("--verify", help="Search under each of these limits too, as far as the device has them.")
     ] = False,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: as many as Ultralytics takes.")] = 0,
-    results: Annotated[Path, typer.Option(help="Where what was found goes.")] = Path("results"),
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: Ultralytics' own choice.")] = 0,
+    results: Annotated[Path, typer.Option(help="Folder of what is found.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
     """The largest batch that trains: for each model, device, precision and size.
 
     Each batch is tried in a fresh process that trains a few steps on images full of boxes, with the optimizer. On a CPU
-    the process is held to a limit, so that only it ends where memory does.
+    the process gets a memory limit, so that only it ends where memory runs out.
 
     Exit status: 0 found; 2 wrong use; 3 stopped by Ctrl-C; 4 nothing was found.
     """

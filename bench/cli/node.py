@@ -18,19 +18,20 @@ from bench.formatting import parse_duration
 @axis_options(without=("mode", "device"), defaults={"model": "yolov8n", "amp": "off", "imgsz": "640"})
 def node(
     device: Annotated[str, typer.Option(metavar="DEVICES", help="Machines and devices of each, such as 2x0+1.")],
-    node_rank: Annotated[int, typer.Option(metavar="N", help="Which of them this is, from 0; 0 keeps the record.")],
+    node_rank: Annotated[int, typer.Option(metavar="N", help="Number of this node; node 0 keeps the record.")],
     rdzv_endpoint: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of node 0, to which the others connect.")],
     *,
     axes: dict[str, list[Any]],
-    profile: Annotated[str, typer.Option(help="Whose window and warm-up are taken.")] = "quick",
-    threads: Annotated[int, typer.Option(help="CPU threads of each rank; 0: as many as Ultralytics takes.")] = 0,
+    profile: Annotated[str, typer.Option(help="Profile whose window and warm-up are used.")] = "quick",
+    threads: Annotated[int, typer.Option(help="CPU threads per rank; 0: Ultralytics' own choice.")] = 0,
     phase_timeout: Annotated[str, typer.Option(metavar="TIME", help="End a case that hangs for so long.")] = "10m",
     results: Annotated[Path, typer.Option(help="Where node 0 writes the record.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
     """Train one case over several machines: start the same command on each, with its own --node-rank.
 
-    The ranks are those of torch.distributed.run (torchrun), with its world size and ranks; made data are made on each.
+    The ranks are those of torch.distributed.run (torchrun), with its world size and ranks; every node generates
+    its own data set.
 
     Exit status: 0 measured, or took part; 2 wrong use; 4 nothing was measured.
     """
