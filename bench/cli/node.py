@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,13 @@ from bench.cli.axis_options import axis_options
 from bench.cli.io import say
 from bench.errors import NothingMeasured, UsageError
 from bench.formatting import parse_duration
+
+if TYPE_CHECKING:  # --help does without what these import
+    from bench.cases.plan import PlannedRun
+    from bench.records.outcome import Outcome
+    from bench.records.store import Store
+    from bench.runner.launchers.local import Launcher
+    from bench.runner.launchers.torchrun import Rendezvous
 
 
 @axis_options(without=("mode", "device"), defaults={"model": "yolov8n", "amp": "off", "imgsz": "640"})
@@ -41,12 +48,11 @@ def node(
     from bench.environments.interpreter import inspect
     from bench.machine.fingerprint import machine as here
     from bench.pytest_plugin.options import check_model, needs_network
-    from bench.pytest_plugin.progress import rate
     from bench.records.outcome import Status
     from bench.records.store import Store, new_run_name
     from bench.runner.launchers.local import open_launcher, scratch_folder
     from bench.runner.launchers.torchrun import Rendezvous, unsupported_reason
-    from bench.runner.measure import DatasetUnavailable, Interrupted, case_job, find_data, measure, run_job
+    from bench.runner.measure import DatasetUnavailable, case_job, find_data, run_job
 
     where = parse_device(device)
     if machines(where) == 1:
@@ -72,20 +78,7 @@ def node(
         say(f"{planned.case.id}: node {node_rank} of {machines(where)} connects to the others at {rdzv_endpoint}")
         if node_rank == 0:
             store = Store(results, new_run_name(here().fingerprint), new=True)
-            try:
-                record = measure(launcher, planned, data, store.run, limit, meeting)
-            except Interrupted as stop:
-                if stop.record is not None:
-                    store.save(stop.record)
-                raise
-            except BaseException:
-                store.discard()
-                raise
-            trouble = store.save(record)
-            outcome = record.outcome
-            if outcome.status is Status.MEASURED:
-                print(f"{planned.case.id}: {rate(record):.3g} images/s")
-                say(trouble or f"record: {store.folder}")
+            outcome = _measure(launcher, planned, data, store, limit, meeting)
         else:
             with scratch_folder() as scratch:
                 outcome = run_job(launcher, case_job(planned, data, scratch, meeting), limit).outcome
@@ -97,3 +90,26 @@ def node(
         launcher.close()
     if outcome.status is not Status.MEASURED:
         raise NothingMeasured(f"{outcome.status.value.replace('_', ' ')}: {outcome.reason}")
+
+
+def _measure(
+    launcher: Launcher, planned: PlannedRun, data: dict[str, Any], store: Store, limit: float, meeting: Rendezvous
+) -> Outcome:
+    """Measure the case on node 0, and write its record."""
+    from bench.pytest_plugin.progress import rate
+    from bench.runner.measure import Interrupted, measure
+
+    try:
+        record = measure(launcher, planned, data, store.run, limit, meeting)
+    except Interrupted as stop:
+        if stop.record is not None:
+            store.save(stop.record)
+        raise
+    except BaseException:
+        store.discard()
+        raise
+    problem = store.save(record)
+    if (speed := rate(record)) is not None:
+        print(f"{planned.case.id}: {speed:.3g} images/s")
+        say(problem or f"record: {store.folder}")
+    return record.outcome
