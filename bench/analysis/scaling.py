@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.intervals import weaker_kind
+from bench.analysis.intervals import log_half_width, weaker_kind
 from bench.analysis.metrics import SHARE, Metric
 from bench.analysis.table import COMPARABLE_KEYS, axes_of
 from bench.cases.device_kinds import device_names, ranks
@@ -27,7 +27,7 @@ COLUMNS = (
     "efficiency",
     "efficiency_low",
     "efficiency_high",
-    "interval",
+    "interval_kind",
     "status",
 )
 
@@ -68,7 +68,8 @@ def _key(row: dict[str, Any], axes: Iterable[str]) -> tuple[Any, ...]:
 
 def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dict[str, Any]:
     speedup = row["images_per_second"] / one["images_per_second"]
-    half = math.hypot(*(_half_log(each) for each in (row, one)))
+    ends = ("images_per_second_low", "images_per_second_high")
+    half = math.hypot(*(log_half_width(*(side[end] for end in ends)) for side in (row, one)))
     efficiency = speedup / count
     return {
         **{name: row[name] for name in ("machine", "status")},
@@ -78,10 +79,5 @@ def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dic
         "efficiency": efficiency,
         "efficiency_low": efficiency / math.exp(half),
         "efficiency_high": efficiency * math.exp(half),
-        "interval": weaker_kind(row["interval"], one["interval"]),
+        "interval_kind": weaker_kind(row["interval_kind"], one["interval_kind"]),
     }
-
-
-def _half_log(row: dict[str, Any]) -> float:
-    """Half the width of the interval of a rate on the logarithm; nan without one."""
-    return math.log(row["images_per_second_high"] / row["images_per_second_low"]) / 2

@@ -61,14 +61,14 @@ def measure(interpreter: Interpreter, devices: list[str], results: Path, budget:
         pairs: Sequence[Lockstep] = []
         if found and not stopped:
             rest = budget - (time.monotonic() - began)
-            pairs = noise.lockstep(runner.in_turns(launcher, devices, folder, rest, _say_pair))
+            pairs = noise.lockstep(runner.calibrate_interleaved(launcher, devices, folder, rest, _say_pair))
     return CalibrationRun(records, folder, problem, found, pairs)
 
 
 def _say_process(record: Record, run: Run) -> None:
     rest = len(run.planned) - run.spared
     together = so_far(run.measured(record.case))
-    say(line(record, len(run.records), rest, run.seconds_left(), processes=runner.MOST, together=together))
+    say(line(record, len(run.records), rest, run.seconds_left(), processes=runner.MAX_PROCESSES, together=together))
     if run.trouble:
         say(run.trouble)
 
@@ -82,12 +82,12 @@ def show(run: CalibrationRun) -> None:
     """Print what was found of each device and mode, and which cases say nothing."""
     pairs = {(one.device, one.mode): one for one in run.pairs}
     for one in run.calibrations:
-        widths = {count: noise.half_width_for(one.pair_sd, count) for count in noise.LOOKS}
-        print("\n".join(calibration_lines(one, widths, single_process(one.noise))))
+        widths = {count: noise.half_width_for(one.pair_stdev, count) for count in noise.LOOKS}
+        print("\n".join(calibration_lines(one, widths, single_process(one.summary))))
         if one.processes < ENOUGH:
             print(f"  {one.processes} processes give a rough estimate only: give it more time (--time-budget)")
         if together := pairs.get((one.device, one.mode)):
-            widths = {count: noise.half_width_for(together.sd, count) for count in noise.LOOKS}
+            widths = {count: noise.half_width_for(together.stdev, count) for count in noise.LOOKS}
             print(f"  {lockstep_line(together, widths, noise.margin_of(together))}")
     known = {one.case for one in run.calibrations}
     first = {record.case: record for record in reversed(run.records) if record.case.id not in known}

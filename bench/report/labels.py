@@ -55,7 +55,7 @@ SPEEDUP = Metric("speedup", "Speed-up", RATIO, "higher")
 
 def interval_kinds(table: pd.DataFrame) -> list[str]:
     """Which of :data:`INTERVALS` the rows of a table have."""
-    found = set(table["interval"].dropna())
+    found = set(table["interval_kind"].dropna())
     return [kind for kind in INTERVALS if any(text == kind or text.startswith(f"{kind} ") for text in found)]
 
 
@@ -199,7 +199,7 @@ def ends(unit: Unit, low: Any, high: Any) -> str:
 
 def quantity(unit: Unit, value: float) -> str:
     """A value with its unit: ``23.1 images/s``, ``640 MiB``."""
-    return f"{unit.show(value)} {unit.symbol}" if unit is RATE else unit.show(value)
+    return f"{unit.show(value)} {unit.symbol}" if unit == RATE else unit.show(value)
 
 
 def rate(value: float) -> str:

@@ -25,7 +25,7 @@ def measured(device, question, data):
     """Measure one case: its phases, the same by a clock of the host that never waits, and the kernels of each."""
     from fake_accelerator.stream import stream
 
-    from bench.cases.recipe import pins_for
+    from bench.cases.recipe import overrides_for
     from bench.worker.timing import session
     from bench.worker.timing.phases import Phases
     from bench.worker.workloads.ultralytics import train
@@ -67,7 +67,7 @@ def measured(device, question, data):
     name = "0" if question["kind"] == "cuda" else question["kind"]
     job = {
         "case": {"mode": "train", "model": str(model), "device": name, "amp": "off", "batch": 2, "imgsz": 64},
-        "pins": {**pins_for("train"), "nbs": 2},
+        "pins": {**overrides_for("train"), "nbs": 2},
         "threads": 1,
         "data": data,
         "scratch": question["scratch"],

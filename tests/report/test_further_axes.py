@@ -82,6 +82,12 @@ def test_the_main_table_has_a_row_for_each_value_and_all_its_cells_are_filled() 
     assert "Workers" in table.markdown().splitlines()[0]
 
 
+def test_an_axis_that_no_case_of_a_table_has_is_no_column_of_it() -> None:
+    records = [*RUN, timed(20.0, 4, mode="predict", further=(("threads", 2),))]
+    train, predict = pivots(newest_rows(frame(records, 1000)), records, 1000)
+    assert (train.further, predict.further) == (("Workers",), ("Threads",))
+
+
 def test_lines_are_split_by_a_further_axis() -> None:
     [part] = line_by_batch.parts(frame(RUN), SPEED)[0]
     lines = line_by_batch.series(part, SPEED)

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.cases.plan import PlannedRun
 from bench.cli.io import say
 from bench.compare.estimator import pair_ratios, pending_cases
-from bench.compare.scheduler import PairScheduler, Wanted
+from bench.compare.scheduler import PairScheduler, PendingCases
 from bench.compare.verdict import estimate
 from bench.environments import builder
 from bench.environments.builder import PreparedEnvironment
@@ -45,7 +45,7 @@ def measure(
     sides: tuple[PreparedEnvironment, PreparedEnvironment],
     folder: Path,
     budget: float | None = None,
-    wanted: Wanted | None = None,
+    wanted: PendingCases | None = None,
 ) -> bool:
     """Measure pairs until all is decided, and say a line for each; return whether Ctrl-C stopped it.
 
@@ -71,7 +71,7 @@ def take_pairs(
     sides: tuple[PreparedEnvironment, PreparedEnvironment],
     folder: Path,
     budget: float | None = None,
-    wanted: Wanted | None = None,
+    wanted: PendingCases | None = None,
 ) -> int:
     """Measure pairs as :func:`measure` does; return how many cases the time budget left undecided.
 
@@ -97,7 +97,7 @@ def take_pairs(
         finally:
             if lost := regress.rescue():
                 say(lost)
-    return regress.cut
+    return regress.over_budget
 
 
 def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:
@@ -119,12 +119,12 @@ def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:
 def pair_line(compared: CaseComparison, margin: float) -> str:
     """Describe the last pair: ``pair 3: head +0.8 %; so far +0.2 ± 1.1 %  [7 s]``, how much longer head took."""
     pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
-    logs = figures.fresh if pair.fresh else figures.looks
-    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
+    logs = figures.confirmation if pair.confirmation else figures.interim
+    line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
     if len(logs) > 1:
         seen = estimate(logs)
         line += f"; so far {format_log_ratio(seen.log)} ± {seen.half * 100:.1f} %"
-    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.disturbed]
-    if pair.redone:
-        marks.insert(0, f"repeated {pair.redone} time{'s' if pair.redone > 1 else ''}")
+    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.interference]
+    if pair.retries:
+        marks.insert(0, f"repeated {pair.retries} time{'s' if pair.retries > 1 else ''}")
     return f"{line}  [{'; '.join([format_rough_duration(pair.seconds), *marks])}]"

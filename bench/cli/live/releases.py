@@ -115,7 +115,7 @@ class Releases:
             UsageError: where there is nothing to continue.
         """
         sides, end = (self.provide(base), self.provide(head)), f"-{name}".replace("+", "-")
-        comparison = begin(sides, planned, "", self.series.newer, self._request.margin, MEMORY_MARGIN, say)
+        comparison = begin(sides, planned, "", self.series.exclude_newer, self._request.margin, MEMORY_MARGIN, say)
         known = self._known(comparison, end) if self._request.resume else None
         if known is not None:
             reopen(known, comparison, self._request.margin)

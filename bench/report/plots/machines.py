@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int
         make_plot(
             key=facets.slug("machines", str(number), *([str(place)] if len(found) > 1 else [])),
             title=METRIC.title,
-            figure=lambda some=some, few=few: figure([cases[p] for p in some], taken(few, some)),  # type: ignore[misc]
+            figure=functools.partial(figure, [cases[p] for p in some], taken(few, some)),
             alt=alt([cases[p] for p in some], taken(few, some)),
             caption=caption(taken(few, some)),
             data=data([cases[p] for p in some], taken(few, some)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
     found = [
         finished(
             key=key(name, part, lines),
-            figure=lambda part=part: line_by_batch.figure(part, metric),  # type: ignore[misc]
+            figure=functools.partial(line_by_batch.figure, part, metric),
             alt=line_by_batch.alt(part, metric),
             caption=caption,
             part=part,
@@ -42,7 +43,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
     return found + [
         finished(
             key=key(f"{name}-by-case", part, bars),
-            figure=lambda part=part: bar_by_case.figure(part, metric),  # type: ignore[misc]
+            figure=functools.partial(bar_by_case.figure, part, metric),
             alt=bar_by_case.alt(part, metric),
             caption=caption,
             part=part,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -31,7 +33,7 @@ def plots(view: View) -> list[Plot]:
         make_plot(
             key=metric.key("steps", part, parts),
             title=TITLE,
-            figure=lambda part=part: figure(part),  # type: ignore[misc]
+            figure=functools.partial(figure, part),
             alt=alt(part),
             caption=(
                 "Time per image: a step divided by its batch, so that batches compare; the time at the right is that "

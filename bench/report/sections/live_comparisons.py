@@ -10,7 +10,9 @@ from bench.compare.findings import ComparisonResult, evaluate
 from bench.formatting import format_share
 from bench.records.comparison import Comparison
 from bench.report import labels
-from bench.report.comparisons.regress import plots, words
+from bench.report.comparisons.changes import format_estimate, format_interval
+from bench.report.comparisons.regress import plots
+from bench.report.comparisons.regress.conclusion import conclusion, format_conclusion
 from bench.report.plots import Plot, facets
 from bench.report.tables import markdown
 
@@ -65,12 +67,12 @@ def _line(found: ComparisonResult) -> Line:
         cells=(
             labels.plain(comparison.base.asked),
             labels.plain(comparison.head.asked),
-            words.in_a_word(found),
-            words.change(seen) if seen else labels.NONE,
-            (words.interval(seen) or labels.NONE) if seen else labels.NONE,
+            format_conclusion(found),
+            format_estimate(seen) if seen else labels.NONE,
+            (format_interval(seen) or labels.NONE) if seen else labels.NONE,
             f"± {format_share(comparison.margin)}",
             f"{found.pairs:,}",
         ),
         verdict=str(found.conclusion),
-        sentence=" ".join(words.conclusion(found)),
+        sentence=" ".join(conclusion(found)),
     )

@@ -9,8 +9,8 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.metrics import METRICS, RATE
-from bench.analysis.table import AXES
 from bench.cases.axes import value_text
+from bench.cases.case import FIXED
 from bench.records.record import Record
 from bench.report import labels
 from bench.report.plots import facets
@@ -153,8 +153,9 @@ def _about(mode: str, epoch_images: int) -> tuple[str, str]:
 
 
 def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> Pivot:
-    keys = labels.case_axes(table)
-    further = [axis for axis in keys if axis not in AXES]
+    asked = {name for index in table.index for name, _ in records[int(index)].case.further}
+    further = [axis for axis in labels.case_axes(table) if axis in asked]
+    keys = [axis for axis in labels.case_axes(table) if axis in FIXED or axis in asked]
     cases: dict[tuple[Any, ...], dict[str, Any]] = {}
     for index, row in zip(table.index, labels.rows(table), strict=True):
         cases[tuple(row[axis] for axis in keys)] = {**row, "record": records[int(index)]}
@@ -233,15 +234,15 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
         rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
         spread = labels.spread(time, *epoch)
         ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
-        exact = f"95 % interval {row['interval']}: {ends}" if rates else NO_INTERVAL
+        exact = f"95 % interval {row['interval_kind']}: {ends}" if rates else NO_INTERVAL
         several = row["processes"] > 1
         cell = Cell(
             time=time.show(epoch[0]),
-            signs=labels.signs(row["marks"]),
+            signs=labels.signs(row["flags"]),
             spread=f"{spread}, {row['processes']} processes" if several and spread else spread,
             rate=labels.rate(row["images_per_second"]),
             forward=f"forward {labels.rate(forward)}" if labels.there(forward) else "",
-            exact="; ".join(filter(None, [exact, row["marks"], seen_at(row["record"], row)])),
+            exact="; ".join(filter(None, [exact, row["flags"], seen_at(row["record"], row)])),
         )
         return cell, row
     numbers = []

@@ -18,9 +18,9 @@ def calibrate(launcher, tmp_path, monkeypatch):
     """The command, with the model that its workers play."""
     monkeypatch.setattr("bench.environments.interpreter.inspect", lambda python: launcher.interpreter)
     monkeypatch.setattr("bench.runner.launchers.local.open_launcher", lambda *_: launcher)
-    monkeypatch.setattr("bench.compare.calibration.MOST", 8)
+    monkeypatch.setattr("bench.compare.calibration.MAX_PROCESSES", 8)
     monkeypatch.setattr("bench.compare.calibration.PAIRS", 3)
-    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.disturbed", lambda self, workers: [])
+    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
 
     def command(model, **options):
         expand = cli_expand(model)
@@ -56,7 +56,7 @@ def test_what_was_found_is_said_in_plain_words_and_kept(calibrate, capsys, tmp_p
     assert out.rstrip().endswith(f"kept in {file}; records: {folder}")
     assert len([line for line in err.splitlines() if "images/s" in line]) == 16
     found = {one.mode: one for one in kept()}
-    assert found["train"].sd == pytest.approx(0.02138, rel=1e-3)
+    assert found["train"].stdev == pytest.approx(0.02138, rel=1e-3)
     assert (found["train"].processes, found["train"].run) == (8, folder.name)
 
 
@@ -83,7 +83,7 @@ def test_where_everything_is_disturbed_what_did_it_is_named(calibrate, capsys):
 
 def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibrate, capsys, monkeypatch):
     calibrate("wobbles")
-    monkeypatch.setattr("bench.compare.calibration.MOST", 4)
+    monkeypatch.setattr("bench.compare.calibration.MAX_PROCESSES", 4)
     calibrate("wobbles")
     out, _ = capsys.readouterr()
     assert "  4 processes give a rough estimate only" in out
@@ -96,7 +96,7 @@ def test_without_a_time_it_takes_that_of_the_runner(calibrate, monkeypatch):
     measure = runner.calibrate
     monkeypatch.setattr(runner, "calibrate", lambda *all: budgets.append(all[3]) or measure(*all))
     calibrate("wobbles", time_budget="")
-    assert budgets == [runner.BUDGET * (1 - runner.PAIRS_SHARE)]
+    assert budgets == [runner.DEFAULT_BUDGET * (1 - runner.PAIRS_SHARE)]
 
 
 def test_too_short_a_time_says_so(calibrate, capsys):
@@ -110,9 +110,9 @@ def test_tables_widen_older_records_of_this_machine_by_it(calibrate, capsys, tmp
     old = make_record(run="old", machine=machine())
     store.Store(tmp_path / "results", "old").save(old)
     [before], _ = io.read_records([tmp_path / "results"])
-    assert before.noise is None
+    assert before.calibration is None
     calibrate("wobbles")
     [after], _ = io.read_records([tmp_path / "results"])
-    assert after.noise.case == "train-wobbles-cpu-fp32-b4-i160"
+    assert after.calibration.case == "train-wobbles-cpu-fp32-b4-i160"
     [kept], _ = store.read([tmp_path / "results"])
     assert kept == old, "files stay as they are"

@@ -62,20 +62,20 @@ def test_both_run_their_blocks_and_end(sides):
     assert [steps for _, steps in ours.blocks] == [4, 4]  # the last one is the end of its window
     steps = msgspec.convert(ours.measured["steps"], Steps)
     assert len(steps.window) == 12
-    assert (steps.cycle, steps.timed_cycle, steps.optimizer) == (32, 6, [5, 11, 17])
+    assert (steps.accumulation_steps, steps.timed_accumulation_steps, steps.optimizer) == (32, 6, [5, 11, 17])
     assert ours.measured["discarded"] == []
     # A block is its steps and the turns of epochs among them, and no waiting.
     told = sum(steps.window[:8])
-    assert told - 1e-4 < ours.seconds < told + sum(steps.interludes) + 1e-4
+    assert told - 1e-4 < ours.seconds < told + sum(steps.epoch_gaps) + 1e-4
     assert ours.seconds + plain.seconds < took
 
 
 def test_one_that_dies_in_its_turn_is_told_and_the_other_ends_too(sides):
     plain = sides["plain"]
-    plain.turn()
+    plain.take_turn()
     os.kill(plain.worker.pid, signal.SIGKILL)
     with pytest.raises(WorkerFailed, match="was killed by SIGKILL"):
-        plain.turn()
+        plain.take_turn()
     assert not gone_now(sides["ours"].worker.pid)
 
 
@@ -103,10 +103,10 @@ def test_turns_end_between_the_layers_of_a_model(forking, mode):
         base, head, whole = found
         turns = {0: 0, 1: 0}
         for number in balanced_turns((base, head), random.Random(0)):
-            found[number].turn(found[1 - number])
+            found[number].take_turn(found[1 - number])
             turns[number] += 1
         while not whole.ended:
-            whole.turn()
+            whole.take_turn()
     steps = [msgspec.convert(side.measured["steps"], Steps) for side in found]
     assert {len(one.window) for one in steps} == {4}
     # A step takes over 8 ms anywhere: two turns at least, each of them at the end of a layer or a part.
