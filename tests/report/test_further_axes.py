@@ -16,10 +16,10 @@ from bench.analysis.speedup import default_baseline, parse_baseline, speedups
 from bench.analysis.table import AXES, axes_of, frame, newest_rows
 from bench.cli.io import chosen_by
 from bench.records.record import Record
-from bench.report import labels
+from bench.report import commands, labels
 from bench.report.page import Inputs, gather, save
 from bench.report.plots import bar_by_case, line_by_batch, style
-from bench.report.sections import provenance, settings
+from bench.report.sections import settings
 from bench.report.sections.pivot import pivots
 from bench.report.tables import render
 from tests.builders import make_ceiling, make_record
@@ -135,7 +135,7 @@ def test_what_was_asked_is_compared_with_what_ran() -> None:
 
 
 def test_the_command_that_repeats_a_run_names_its_further_axes() -> None:
-    first, second = provenance.commands([*RUN, timed(20.0, 4)])
+    first, second = commands.commands([*RUN, timed(20.0, 4)])
     assert first.endswith("--imgsz 160 --axis workers=0,2,4")
     assert "--axis" not in second
 

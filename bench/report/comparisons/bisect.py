@@ -54,7 +54,7 @@ def context(search: Bisection) -> dict[str, Any]:
 
 
 def _shown(result: ComparisonResult | None) -> dict[str, str]:
-    """The overall figure of a comparison in words; empty where there is none."""
+    """The overall figure of a comparison in words; empty without one."""
     if result is None or result.overall is None:
         return dict.fromkeys(("overall", "takes", "pairs", "seconds"), "")
     return {

@@ -17,7 +17,7 @@ from bench.formatting import format_number
 from bench.report import labels
 from bench.report.comparisons.rendering import render_json, render_markdown
 from bench.report.labels import INTERVALS, NONE
-from bench.report.sections.settings import said
+from bench.report.setting_names import format_value
 from bench.report.tables import Own
 from bench.text import cleaned
 
@@ -32,8 +32,8 @@ NAMED = 3
 
 MEANING = {
     Comparability.HISTORICAL: Own(
-        "Historical, no verdict: one run was measured after the other, and that cannot tell an upgrade from a change "
-        "of the machine's mood. `python -m bench regress` measures both in turns, and judges."
+        "Historical, no verdict: one run was measured after the other, and that cannot separate an upgrade from a "
+        "change of the machine's mood. `python -m bench regress` measures both in turns, and judges."
     ),
     Comparability.SIDE_BY_SIDE: (
         "Different machines are shown side by side and never tested: the ratio of their speeds has no interval."
@@ -145,7 +145,7 @@ def _shown(found: RunComparison) -> dict[str, Any]:
         "one_sided": [
             {"case": one.case.id, "a": _ended(one.a), "b": _ended(one.b)} for one in found.standing(*ONE_SIDED)
         ],
-        "self_comparison": [one.case.id for one in found.standing(Comparability.ITSELF)],
+        "same": [one.case.id for one in found.standing(Comparability.ITSELF)],
         "neither": labels.count(ends.total(), "case"),
         "neither_ends": labels.listing(f"{number} {how}" for how, number in ends.items()),
     }
@@ -207,7 +207,7 @@ def _figures(seen: Seen) -> dict[str, Any]:
 
 def difference(one: Difference) -> str:
     """``window_steps 32 vs 64``."""
-    return f"{one.key} {said(one.a)} vs {said(one.b)}"
+    return f"{one.key} {format_value(one.a)} vs {format_value(one.b)}"
 
 
 def differences(found: Sequence[Difference]) -> str:
@@ -247,12 +247,13 @@ def _differing(found: RunComparison) -> list[dict[str, str]]:
         return []
     traits = [{"what": one.key, "a": _values(one.a), "b": _values(one.b), "in": NONE} for one in found.traits]
     return traits + [
-        {"what": one.key, "a": said(one.a), "b": said(one.b), "in": _where(one, found)} for one in found.settings
+        {"what": one.key, "a": format_value(one.a), "b": format_value(one.b), "in": _where(one, found)}
+        for one in found.settings
     ]
 
 
 def _values(values: Sequence[Any]) -> str:
-    return ", ".join(NONE if value == "" else said(value) for value in values)
+    return ", ".join(NONE if value == "" else format_value(value) for value in values)
 
 
 def _where(one: Difference, found: RunComparison) -> str:
@@ -282,7 +283,7 @@ def _compared(one: CaseMatch) -> dict[str, Any]:
         "a": _figure(one.a),
         "b": _figure(one.b),
         "time_ratio": RATIO.show(one.ratio.point),
-        "interval_kind": interval,
+        "range": interval,
         "speed_ratio": _value(RATIO, one.speed_ratio),
         "memory": [", ".join(peaks), *([_value(RATIO, one.memory_ratio)] if one.memory_ratio else [])],
         "standing": one.standing.value,

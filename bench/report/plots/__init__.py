@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from bench.report.plots import phases, scaling, speedup, step_times
 from bench.report.plots.metric_plots import ENERGY, MEMORY, THROUGHPUT
-from bench.report.plots.plot import Plot, View
+from bench.report.plots.plot import Plot, View, make_plot
 
-__all__ = ["PLOTS", "Plot", "PlotKind", "View", "draw", "register", "unregister"]
+__all__ = ["PLOTS", "Plot", "PlotKind", "View", "draw", "make_plot", "register", "unregister"]
 
 PlotKind = Callable[[View], list[Plot]]
 """Draws all plots of one kind; none where there is nothing to draw."""

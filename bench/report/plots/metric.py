@@ -54,7 +54,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
 
 
 def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
-    """A key that tells a panel from the others of its plot: by what its rows have in common, or else by its number."""
+    """The key of a panel, unique within its plot: what its rows have in common, or else its number."""
     axes = facets.varying(pd.concat(others), axes_of(part)) if len(others) > 1 else []
     axes = [axis for axis in axes if axis != "mode"]
     keys = [

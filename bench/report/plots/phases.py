@@ -88,13 +88,13 @@ def alt(part: pd.DataFrame) -> str:
     """One sentence: what is drawn, and the largest part of the first and the last case."""
     names = facets.varying(part, labels.case_axes(part))
     every = rows(part)
-    told = []
+    texts = []
     for row in [every[0], every[-1]] if len(every) > 1 else every:
         times = split(row)
         name, largest = max(times.items(), key=lambda item: item[1])
         what = labels.point(row, names) or "the case"
-        told.append(f"{what} {format_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
-    return f"{TITLE}, {facets.title(part)}: time per image, {'; '.join(told)}."
+        texts.append(f"{what} {format_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
+    return f"{TITLE}, {facets.title(part)}: time per image, {'; '.join(texts)}."
 
 
 def _word(name: str) -> str:

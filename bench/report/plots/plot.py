@@ -46,10 +46,10 @@ class Plot(msgspec.Struct, frozen=True):
     Attributes:
         title: what it shows; plots of one title stand together.
         key: unique within a view, and fit for a file name.
-        alt: one sentence for who does not see it.
+        alt: one sentence for readers who do not see it.
         caption: what to know when reading it.
         columns: headings of its data.
-        rows: its data as text, so that nobody needs the picture.
+        rows: its data as text, for readers who do not see the picture.
         pictures: gives the plot as SVG and PNG.
     """
 

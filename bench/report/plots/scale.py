@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from bench.analysis.metrics import BYTES, SHARE, Metric
 
 WIDE = 15.0
-"""From this ratio of largest to smallest on, small values could not be told apart on a linear scale."""
+"""Ratio of largest to smallest from which on small values would look alike on a linear scale."""
 
 
 def unit(metric: Metric, values: Sequence[float]) -> tuple[float, str]:

@@ -111,7 +111,7 @@ def settle(figure: Figure) -> None:
     if engine is not None:
         with warnings.catch_warnings():  # of labels so long that nothing is left for the axes, as a spoilt record has
             warnings.filterwarnings("ignore", message="constrained_layout not applied")
-            engine.execute(figure)  # and no draft besides, as figure.draw_without_rendering() would make
+            engine.execute(figure)  # without the draft that figure.draw_without_rendering() makes
     figure.set_layout_engine(None)  # with a placeholder, each picture would be drawn twice
 
 

@@ -14,6 +14,7 @@ from bench.report.comparisons.changes import format_estimate, format_interval
 from bench.report.comparisons.regress import plots
 from bench.report.comparisons.regress.conclusion import conclusion, format_conclusion
 from bench.report.plots import Plot, facets
+from bench.report.sections.section import Section
 from bench.report.tables import markdown
 
 COLUMNS = ("Base", "Head", "Verdict", "Time", "Interval", "Margin", "Pairs")
@@ -76,3 +77,8 @@ def _line(found: ComparisonResult) -> Line:
         verdict=str(found.conclusion),
         sentence=" ".join(conclusion(found)),
     )
+
+
+SECTION = Section(
+    "live_comparisons", "Upgrades", lambda machine: section(machine.comparisons), template="live_comparisons"
+)

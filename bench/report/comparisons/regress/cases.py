@@ -12,7 +12,7 @@ from bench.records.comparison import SIDES, Pair, SideOutcome
 from bench.records.outcome import Status
 from bench.report import labels
 from bench.report.comparisons.changes import ARROW, format_estimate, format_interval, format_milliseconds, format_takes
-from bench.report.sections import settings
+from bench.report.setting_names import format_value
 
 MEMORY = {Verdict.SLOWER: "more", Verdict.FASTER: "less"}
 """Verdicts on memory."""
@@ -45,7 +45,7 @@ def shown_figure(estimate: Estimate | None) -> dict[str, Any]:
         return {}
     return {
         "change": format_estimate(estimate),
-        "interval_kind": format_interval(estimate),
+        "range": format_interval(estimate),
         "takes": format_takes(estimate),
     }
 
@@ -143,7 +143,7 @@ def _pair(finding: Finding, pair: Pair) -> dict[str, Any]:
         "log_ratio": log,
         "retries": pair.retries,
         "seconds": pair.seconds,
-        "interfered": list(pair.interference),
+        "interference": list(pair.interference),
         "shown": {
             "change": format_change(math.expm1(log)),
             "log_ratio": f"{log:+.5f}",
@@ -221,4 +221,4 @@ def format_outcome(outcome: SideOutcome | None) -> str:
 
 def format_setting(difference: Difference) -> str:
     """``mosaic 1.0 → 0.0``."""
-    return f"{difference.key} {settings.said(difference.base)} {ARROW} {settings.said(difference.head)}"
+    return f"{difference.key} {format_value(difference.base)} {ARROW} {format_value(difference.head)}"

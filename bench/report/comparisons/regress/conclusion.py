@@ -21,7 +21,7 @@ from bench.report.comparisons.changes import (
     without_sign,
 )
 from bench.report.comparisons.regress.cases import MEMORY, format_peaks, format_setting
-from bench.report.sections import provenance
+from bench.report.conditions import format_conditions, format_variables
 
 NAMED = 3
 """Things that a sentence names; of more it gives the number."""
@@ -62,8 +62,8 @@ def about(result: ComparisonResult, packages: str) -> list[tuple[str, str]]:
         ("Packages", packages),
         ("Left out", f"releases after {comparison.exclude_newer}" if comparison.exclude_newer else ""),
         ("Machine", comparison.machine.title),
-        ("Conditions", provenance.conditions([comparison.conditions])),
-        ("Variables", provenance.variables([comparison.conditions])),
+        ("Conditions", format_conditions([comparison.conditions])),
+        ("Variables", format_variables([comparison.conditions])),
         ("Margin", f"{margin}; peak memory {format_share(comparison.memory_margin)}"),
         ("Measured", f"{comparison.started[:10]}, {labels.count(result.pairs, 'pair')}{spent}"),
         ("Run", comparison.run),

@@ -9,7 +9,7 @@ from bench.compare.package_changes import package_changes
 from bench.records.comparison import EnvironmentSide
 from bench.report.comparisons.regress import cases, method
 from bench.report.comparisons.regress.conclusion import about, conclusion, figures, format_conclusion, title
-from bench.report.sections import settings
+from bench.report.setting_names import TITLES, format_value
 
 SCHEMA = 2
 """Raise it when a key goes or changes its meaning."""
@@ -95,9 +95,9 @@ def _setting(difference: Difference, result: ComparisonResult) -> dict[str, Any]
         "head": difference.head,
         "cases": list(difference.cases),
         "shown": {
-            "title": settings.TITLES.get(difference.key, ""),
-            "base": settings.said(difference.base),
-            "head": settings.said(difference.head),
+            "title": TITLES.get(difference.key, ""),
+            "base": format_value(difference.base),
+            "head": format_value(difference.head),
             "change": cases.format_setting(difference),
             "cases": "all cases" if everywhere else ", ".join(difference.cases),
         },

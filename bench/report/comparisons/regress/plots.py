@@ -307,8 +307,8 @@ def _parts_alt(finding: Finding) -> str:
 
 
 def _parts_caption(finding: Finding) -> str:
-    told = dict.fromkeys(part.method for part in finding.parts if part.method)
-    return f"Parts of the mean step: {'; '.join(told)}."
+    methods = dict.fromkeys(part.method for part in finding.parts if part.method)
+    return f"Parts of the mean step: {'; '.join(methods)}."
 
 
 def stacked(finding: Finding) -> Figure:

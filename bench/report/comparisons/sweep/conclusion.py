@@ -13,7 +13,7 @@ from bench.report import labels
 from bench.report.comparisons.changes import format_estimate, format_milliseconds, format_takes
 from bench.report.comparisons.regress import cases
 from bench.report.comparisons.regress.method import format_estimator
-from bench.report.sections import provenance
+from bench.report.conditions import format_conditions, format_variables
 
 FIRST = "first"
 """What stands in place of a verdict for the release that the others are compared with."""
@@ -177,8 +177,8 @@ def about(sweep: Sweep) -> list[tuple[str, str]]:
             ("Left out", f"releases after {first.exclude_newer}" if first.exclude_newer else ""),
             ("Cases", ", ".join(compared.case.id for compared in first.cases)),
             ("Machine", first.machine.title),
-            ("Conditions", provenance.conditions(conditions)),
-            ("Variables", provenance.variables(conditions)),
+            ("Conditions", format_conditions(conditions)),
+            ("Variables", format_variables(conditions)),
             ("Margin", f"{format_share(first.margin)} ({first.margin_from})"),
             ("Measured", measured),
         ]

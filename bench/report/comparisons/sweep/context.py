@@ -111,9 +111,9 @@ def shown_point(point: Point, finding: Finding | None = None) -> dict[str, str]:
     """Change, throughput and pairs of a release in a case in words; an em dash for what is missing."""
     change = cases.shown_figure(point.estimate)
     if point.estimate:
-        change["interval_kind"] = change["interval_kind"] or "no interval"
+        change["range"] = change["range"] or "no interval"
     return {
-        **{"change": labels.NONE, "interval_kind": "", "takes": "", **change},
+        **{"change": labels.NONE, "range": "", "takes": "", **change},
         "rate": labels.rate(point.rate) if point.rate is not None else "",
         "ends": labels.ends(RATE, point.low, point.high),
         "pairs": cases.format_counts(finding) if finding else labels.NONE,
