@@ -1,4 +1,4 @@
-"""How well several devices share a training: throughput over that of one device, per device."""
+"""Scaling efficiency of training on several devices: throughput over that of one device, per device."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
     rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
     axes = axes_of(table)
     alone = {_key(row, axes): row for row in rows if ranks(row["device"]) == 1}
-    found = []
+    efficiency_rows = []
     for row in rows:
         count = ranks(row["device"])
         if count == 1:
@@ -58,8 +58,8 @@ def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
                 alone[key] for name in names if (key := _key({**row, "device": name, "batch": batch}, axes)) in alone
             ]
             if others:
-                found.append({**{name: row[name] for name in axes}, **_row(row, others[0], count, kind)})
-    return pd.DataFrame(found, columns=[*axes, *COLUMNS])
+                efficiency_rows.append({**{name: row[name] for name in axes}, **_row(row, others[0], count, kind)})
+    return pd.DataFrame(efficiency_rows, columns=[*axes, *COLUMNS])
 
 
 def _key(row: dict[str, Any], axes: Iterable[str]) -> tuple[Any, ...]:

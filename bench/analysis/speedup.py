@@ -1,4 +1,4 @@
-"""How many times as fast a case is as its counterpart in a baseline."""
+"""Speed-ups of cases over their counterparts in a baseline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.records.record import Record
 
 
 def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
-    """``device=cpu,amp=off`` as values by axis; ``option`` is named where it is none."""
+    """Parse ``device=cpu,amp=off`` into values by axis; ``option`` is named in errors."""
     chosen: dict[str, Any] = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
@@ -46,7 +46,7 @@ def named(baseline: dict[str, Any], records: Iterable[Record]) -> dict[str, Any]
 
 
 def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
-    """What speed-ups refer to where nobody says.
+    """Return the default baseline of speed-ups.
 
     The CPU without mixed precision, if another device was measured; else no mixed precision, if some was; else the
     smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.

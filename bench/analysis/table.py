@@ -269,7 +269,7 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
 
 
 def _largest(records: Sequence[Record], figure: Callable[[Record], Memory | None]) -> int | None:
-    """The largest of a memory figure that some processes tell; None where none does."""
+    """Return the largest of a memory figure over processes; None where it is unknown."""
     told = [memory.bytes for record in records if (memory := figure(record)) is not None and memory.bytes is not None]
     return max(told, default=None)
 
@@ -289,7 +289,7 @@ def _energy(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _mean(records: Sequence[Record], figure: Callable[[Record], float | None]) -> float | None:
-    """The mean of what some processes tell; None where none does."""
+    """Return the mean of a figure over processes; None where it is unknown."""
     told = [value for value in map(figure, records) if value is not None]
     return statistics.fmean(told) if told else None
 

@@ -67,7 +67,7 @@ def options(
     """Options of every command."""
     if version:
         print(__version__)
-        raise typer.Exit(ExitCode.FINE)
+        raise typer.Exit(ExitCode.OK)
 
 
 def main() -> None:
@@ -113,7 +113,7 @@ def _unexpected(error: BaseException) -> NoReturn:
         say(f"yolopace: {old}")
         if "--help" in sys.argv[1:]:
             print(_short_help())
-            raise SystemExit(int(ExitCode.FINE))
+            raise SystemExit(int(ExitCode.OK))
     else:
         say(f"yolopace: {failure_causes.of_error(error) or describe_unexpected(error)}")
     raise SystemExit(int(ExitCode.WRONG_USE))

@@ -44,7 +44,7 @@ def compat(
     try:
         for one in runner.run(wanted, folder, say, exclude_newer, axes):
             tried.append(one)
-    finally:  # what was seen until Ctrl-C is shown too, also of the environment that it stopped
+    finally:  # Ctrl-C shows what was measured until then, also of the environment that it stopped
         found = compatibility(tried)
         if tried:
             output_streams.data_follow()

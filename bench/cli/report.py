@@ -1,4 +1,4 @@
-"""``python -m bench report``: what was recorded, as a page with tables and plots."""
+"""``python -m bench report``: records as a page with tables and plots."""
 
 from __future__ import annotations
 

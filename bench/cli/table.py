@@ -1,4 +1,4 @@
-"""``python -m bench table``: what was recorded, as one table."""
+"""``python -m bench table``: records as one table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def table(
     epoch_images: EpochImages = 0,
     only: Only = None,
 ) -> None:
-    """One row a case of a run and one a ceiling, on standard output."""
+    """Print a row for each case of a run and each ceiling."""
     from bench.analysis.ceilings import with_ceilings
     from bench.analysis.table import frame
     from bench.report.tables import render

@@ -49,7 +49,7 @@ def planned(devices: Sequence[str], seed: str) -> list[PlannedRun]:
 
 def cases(name: str, devices: Sequence[str]) -> list[PlannedRun]:
     """Return a training and a prediction case of each device, by the recipe of a profile."""
-    found: list[PlannedRun] = []
+    plans: list[PlannedRun] = []
     for device in devices:
         batch, size = kind_of(device).small_case
         values: dict[str, list[Any]] = {
@@ -59,8 +59,8 @@ def cases(name: str, devices: Sequence[str]) -> list[PlannedRun]:
             "batch": [batch],
             "imgsz": [size],
         }
-        found += expand_grid(profile(name), [device], values)
-    return found
+        plans += expand_grid(profile(name), [device], values)
+    return plans
 
 
 def calibrate_interleaved(
@@ -76,7 +76,7 @@ def calibrate_interleaved(
         on_pair: called after every pair.
 
     Raises:
-        WrongUse: where the environment or the data cannot be used at all.
+        UsageError: where the environment or the data cannot be used at all.
     """
     environment = launcher.interpreter.environment
     itself = EnvironmentSide(asked="this environment", key="", packages=[], environment=environment)
@@ -107,8 +107,8 @@ def calibrate_interleaved(
 
 def too_few(comparison: Comparison) -> dict[str, bool]:
     """Return the cases that run and have fewer than :data:`PAIRS` pairs."""
-    live = (one for one in comparison.cases if one.both and not one.error)
-    return {one.case.id: False for one in live if len(one.pairs) < PAIRS}
+    live = (compared for compared in comparison.cases if compared.both and not compared.error)
+    return {compared.case.id: False for compared in live if len(compared.pairs) < PAIRS}
 
 
 def calibrate(
@@ -132,7 +132,7 @@ def calibrate(
         that had no room there, or nothing; and whether Ctrl-C ended it early.
 
     Raises:
-        WrongUse: where the environment cannot be used or the folder not written to.
+        UsageError: where the environment cannot be used or the folder not written to.
     """
     name = RUN_PREFIX + store.new_run_name(machine().fingerprint)
     folder = store.Store(results, name, new=True)

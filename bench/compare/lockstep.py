@@ -37,9 +37,9 @@ class WorkerFailed(BenchError):
         died: whether the process ended without an ``ended`` event, as after a kill.
     """
 
-    def __init__(self, said: str, status: Status, reason: str = "", died: bool = False) -> None:
-        super().__init__(said)
-        self.outcome = Outcome(status, reason or f"{said[:1].upper()}{said[1:]}.")
+    def __init__(self, text: str, status: Status, reason: str = "", died: bool = False) -> None:
+        super().__init__(text)
+        self.outcome = Outcome(status, reason or f"{text[:1].upper()}{text[1:]}.")
         self.died = died
 
 
@@ -145,10 +145,10 @@ class LockstepPeer(msgspec.Struct):
         try:
             return self.worker.next_event(LIMIT)
         except WorkerExited as death:
-            said = f"a worker {death} while it took turns"
+            text = f"a worker {death} while it took turns"
             cause = failure_causes.of_signal(death.code) or failure_causes.recognised(self.worker.output())
-            reason = f"{said[0].upper()}{said[1:]}. {cause}" if cause else ""
-            raise WorkerFailed(said, Status.FAILED, reason, died=True) from death
+            reason = f"{text[0].upper()}{text[1:]}. {cause}" if cause else ""
+            raise WorkerFailed(text, Status.FAILED, reason, died=True) from death
         except WorkerTimeout:
             raise WorkerFailed(f"a worker said nothing for {LIMIT:g} s while it took turns", Status.TIMED_OUT) from None
         except WorkerOutputOverflow:

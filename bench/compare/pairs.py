@@ -160,8 +160,16 @@ def run_interleaved(inputs: PairInputs, head_first: bool, draw: random.Random, p
             live.take_turn(number)
         load = background.interference(live.cpu_seconds()) if kind.on_host else []
     base, head = live.peers[0], live.peers[1]
-    turns = {"processors": cpus, "turn": kind.turn_steps or 0, "within": not kind.asynchronous}
-    pair = _to_pair((base.measured, head.measured), started, head_first, began, load, **turns)
+    pair = _to_pair(
+        (base.measured, head.measured),
+        started,
+        head_first,
+        began,
+        load,
+        processors=cpus,
+        block_steps=kind.turn_steps or 0,
+        interleaved_within_steps=not kind.asynchronous,
+    )
     worth_retrying = bool(load) or any(peer.measured["mendable"] for peer in (base, head))
     return PairRun(pair, (base.effective, head.effective), worth_retrying, live.plan)
 
@@ -260,7 +268,7 @@ def measured(event: dict[str, Any]) -> Measurement:
     """What a worker's ``measured`` event says.
 
     Raises:
-        Ended: where it cannot be read.
+        WorkerFailed: where it cannot be read.
     """
     try:
         steps = msgspec.convert(event["steps"], Steps)

@@ -1,4 +1,4 @@
-"""Other plugins of pytest: which are needed, whose options clash with ours, and which spoil a measurement."""
+"""Other plugins of pytest: which are needed, whose options clash, and which spoil a measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from bench.errors import UsageError
 
 PREFIX = "yolopace_"
-"""How our options begin in pytest's namespace, so that other plugins' of the same name cannot take their place."""
+"""Prefix of the options in pytest's namespace, so that options of other plugins cannot take their place."""
 
 BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 """Names of pytest-benchmark: as an installed plugin, and as ``-p`` loads it."""
@@ -41,7 +41,7 @@ def check_needed(manager: pytest.PytestPluginManager) -> None:
     if importlib.util.find_spec("pytest_benchmark") is None:
         raise UsageError("pytest-benchmark is not installed: python -m pip install pytest-benchmark")
     raise UsageError(
-        "pytest was told to load no plugins (PYTEST_DISABLE_PLUGIN_AUTOLOAD or --disable-plugin-autoload), and "
+        "pytest loads no plugins (PYTEST_DISABLE_PLUGIN_AUTOLOAD or --disable-plugin-autoload), and "
         "pytest-benchmark is needed: add -p pytest_benchmark.plugin, or drop that setting."
     )
 

@@ -86,7 +86,7 @@ codecs.register_error(READABLE, _readable)
 
 
 class OutputClosed(SystemExit):
-    """Nobody reads standard output or standard error any more: no error, and no result either."""
+    """The reader of standard output or standard error has gone: no error, and no result either."""
 
     def __init__(self) -> None:
         super().__init__(BROKEN_PIPE)

@@ -83,7 +83,7 @@ class TargetInterval:
         for plan, _ in wide:
             done = processes[plan.case]
             again = msgspec.structs.replace(plan, process=max(done) + 1)
-            failed = done[max(done)].outcome.status is not Status.MEASURED  # the next would, as far as one can tell
+            failed = done[max(done)].outcome.status is not Status.MEASURED  # the next one most likely would too
             if not failed and self._run.fits(again) and (self._has_budget or again.process <= MAX_PROCESSES):
                 return again
         return None

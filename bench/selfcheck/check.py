@@ -1,4 +1,4 @@
-"""What one check of the suite by itself found."""
+"""Result of one check of the suite by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.records.outcome import Status
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One figure, the goal that it is held against, and how it was got."""
+    """One figure, its goal, and how it was measured."""
 
     name: str
     figure: str

@@ -24,17 +24,17 @@ from bench.runner.launchers import local
 def provide_both(
     base: Specification, head: Specification, newer: str
 ) -> tuple[PreparedEnvironment, PreparedEnvironment]:
-    """Both environments; where they would be one and the same, head is a copy that was installed separately."""
+    """Build both environments; where they are the same one, head is a copy that is installed separately."""
     first = builder.provide(base, newer, say)
     second = builder.provide(head, newer, say)
     if (first.interpreter.path, first.key) == (second.interpreter.path, second.key):
         say("base and head are the same: whatever differs between them is noise, or an error of yolopace")
-        second = builder.provide(head, newer, say, copy=1)
+        second = builder.provide(head, newer, say, replica=1)
     return first, second
 
 
 def own_folder(comparison: Comparison, results: Path, name: str) -> Path:
-    """A folder that is this comparison's alone; its run is called by it."""
+    """Make a folder for a comparison alone, after which its run is named."""
     store = Store(results, name, new=True)
     comparison.run = store.run
     return store.folder
@@ -47,14 +47,14 @@ def measure(
     budget: float | None = None,
     wanted: PendingCases | None = None,
 ) -> bool:
-    """Measure pairs until all is decided, a line for each; whether that was stopped by Ctrl-C.
+    """Measure pairs until all is decided, and say a line for each; return whether Ctrl-C stopped it.
 
     Args:
-        comparison: is added to, and written after every pair.
+        comparison: gets the pairs, and is written after each.
         sides: the environments.
-        folder: where it is written.
+        folder: of the comparison.
         budget: seconds, or None.
-        wanted: what is still to measure, where that is not what it takes to decide.
+        wanted: chooses the next cases; by default those that are not decided.
     """
     try:
         cut = take_pairs(comparison, sides, folder, budget, wanted)
@@ -73,11 +73,11 @@ def take_pairs(
     budget: float | None = None,
     wanted: PendingCases | None = None,
 ) -> int:
-    """The same; how many cases the time budget left undecided.
+    """Measure pairs as :func:`measure` does; return how many cases the time budget left undecided.
 
     Raises:
         KeyboardInterrupt: after what is known was written.
-        WrongUse: where an environment or the data cannot be used at all.
+        UsageError: for an environment or data that cannot be used at all.
     """
     network = needs_network([PlannedRun(one.case, one.recipe) for one in comparison.cases])
     with contextlib.ExitStack() as stack:
@@ -101,23 +101,23 @@ def take_pairs(
 
 
 def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:
-    """What is said of every pair."""
+    """Return a function that says a line for every pair."""
     width = max(len(one.case.id) for one in comparison.cases)
 
-    def told(compared: CaseComparison, trouble: str) -> None:
+    def say_pair(compared: CaseComparison, problem: str) -> None:
         name = f"{compared.case.id:<{width}}"
-        if trouble:
-            say(f"{name}  {trouble}")
+        if problem:
+            say(f"{name}  {problem}")
         elif not compared.both:
             say(f"{name}  not on both sides")
         else:
             say(f"{name}  {pair_line(compared, comparison.margin)}")
 
-    return told
+    return say_pair
 
 
 def pair_line(compared: CaseComparison, margin: float) -> str:
-    """``pair 3: +0.8 %; so far +0.2 ± 1.1 %  (7 s)``: how much longer head took."""
+    """Describe the last pair: ``pair 3: head +0.8 %; so far +0.2 ± 1.1 %  [7 s]``, how much longer head took."""
     pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
     logs = figures.confirmation if pair.confirmation else figures.interim
     line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
@@ -126,5 +126,5 @@ def pair_line(compared: CaseComparison, margin: float) -> str:
         line += f"; so far {format_log_ratio(seen.log)} ± {seen.half * 100:.1f} %"
     marks = [*(["one after the other"] if not pair.lockstep else []), *pair.interference]
     if pair.retries:
-        marks.insert(0, f"measured anew {pair.retries} time{'s' if pair.retries > 1 else ''}")
+        marks.insert(0, f"repeated {pair.retries} time{'s' if pair.retries > 1 else ''}")
     return f"{line}  [{'; '.join([format_rough_duration(pair.seconds), *marks])}]"

@@ -68,8 +68,8 @@ class Releases:
         Raises:
             UsageError: where that release has no environment.
         """
-        self.series = self.series.as_with(release, say)
-        say(f"held the same with every release: {', '.join(self.series.shown)}")
+        self.series = self.series.pinned_to(release, say)
+        say(f"held the same with every release: {', '.join(self.series.pin_labels)}")
 
     def provide(self, release: str) -> PreparedEnvironment:
         """Return the environment of a release, built if it is not there.

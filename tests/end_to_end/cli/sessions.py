@@ -1,4 +1,4 @@
-"""Sessions of pytest that measure models in workers that are played."""
+"""Sessions of pytest that measure models in fake workers."""
 
 import pytest
 
@@ -17,8 +17,8 @@ OPTIONS = {
 
 
 @pytest.fixture
-def face(launcher, tmp_path, monkeypatch):
-    """Makes the state of a session that measures models in played workers, with the options given."""
+def start_session(launcher, tmp_path, monkeypatch):
+    """Start a session that measures models in fake workers, with the options given."""
     monkeypatch.setattr("bench.pytest_plugin.request.inspect", lambda python: launcher.interpreter)
     monkeypatch.setattr("bench.pytest_plugin.session.open_launcher", lambda *_: launcher)
     monkeypatch.setattr("bench.report.plots.PLOTS", ())
@@ -33,8 +33,8 @@ def face(launcher, tmp_path, monkeypatch):
     return made
 
 
-def measure_all(face):
-    """What conftest does with the items of a session."""
-    for plan in face.selected:
-        if not face.run.spare(plan):
-            face.run.measure(plan)
+def measure_all(session):
+    """Measure the selected cases as conftest does."""
+    for plan in session.selected:
+        if not session.run.spare(plan):
+            session.run.measure(plan)

@@ -59,7 +59,7 @@ def test_the_sentence_falls_back_on_prediction_and_on_nothing(records: list[Reco
     [
         ("out of memory", "trains up to batch 24 within 4 GiB."),
         ("limit", "trains at batch 24 within 4 GiB, and no larger one was tried."),
-        ("predicted", "trains up to batch 24 within 4 GiB; the next one is foretold to need clearly more."),
+        ("predicted", "trains up to batch 24 within 4 GiB; the next one is predicted to need clearly more."),
     ],
 )
 def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], stop_reason: str, said: str) -> None:

@@ -130,7 +130,7 @@ def test_a_ceiling_that_was_tried_under_a_card_s_limit_stands_for_the_line() -> 
     ("changes", "batch", "why"),
     [
         ({"stop_reason": "limit"}, "at least 24", "no larger one was tried"),
-        ({"stop_reason": "predicted"}, "24", "the next one is foretold to need clearly more"),
+        ({"stop_reason": "predicted"}, "24", "the next one is predicted to need clearly more"),
         ({"stop_reason": "swap"}, "24", "then it swaps"),
         ({"granularity": 8}, "24", "then out of memory, in steps of 8"),
     ],
