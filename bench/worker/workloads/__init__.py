@@ -1,6 +1,8 @@
-"""One file a way of training or running a model.
+"""Workloads: a family of models per file or folder, found through the registry of :mod:`.base`."""
 
-A workload offers ``run(session)``, which sets up, calls ``session.ready`` once, marks its steps on
-``session.stopwatch`` and ``session.step_ended``, and ends by the exception that the latter raises; and
-``check(session)``, which raises ``Refused`` if what ran did not work.
-"""
+from .base import Override, Requirement, Workload, find, register, workloads
+from .ultralytics.workload import Ultralytics
+
+__all__ = ["Override", "Requirement", "Workload", "find", "register", "workloads"]
+
+register(Ultralytics())
