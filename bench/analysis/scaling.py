@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.intervals import weaker_kind
 from bench.analysis.metrics import SHARE, Metric
 from bench.analysis.table import AXES, COMPARABLE_KEYS
-from bench.cases.axes import device_names, ranks
+from bench.cases.device_kinds import device_names, ranks
 
 EFFICIENCY = Metric("efficiency", "Scaling efficiency", SHARE, "higher")
 """Throughput of n devices over n times that of one: 100 % where nothing is lost."""

@@ -13,6 +13,7 @@ from bench.analysis.flags import INTERFERED, kinds
 from bench.analysis.intervals import weaker_kind
 from bench.analysis.table import AXES, COMPARABLE_KEYS, GROUP_KEYS
 from bench.cases.axes import AXES as PARSERS
+from bench.cases.device_kinds import HOST
 from bench.cases.model_labels import is_called
 from bench.errors import UsageError
 from bench.records.record import Record
@@ -51,8 +52,8 @@ def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
     smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.
     """
     measured = table[table["status"] == "measured"]
-    if measured["device"].nunique() > 1 and "cpu" in set(measured["device"]):
-        return {"device": "cpu", "amp": "off"}
+    if measured["device"].nunique() > 1 and HOST in set(measured["device"]):
+        return {"device": HOST, "amp": "off"}
     if measured["amp"].nunique() > 1:
         return {"amp": "off" if "off" in set(measured["amp"]) else measured["amp"].iloc[0]}
     for axis in ("batch", "imgsz"):

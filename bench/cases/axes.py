@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from bench.cases import model_file
+from bench.cases.device_kinds import named_twice, parse_device
 from bench.cases.model_file import DESCRIPTIONS, EXPORTED, WEIGHTS
 from bench.errors import UsageError
 from bench.text import is_shown
@@ -20,12 +20,6 @@ from bench.text import is_shown
 MODES = ("train", "predict")
 PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
 """Values of ``amp`` and what a case's id calls them."""
-
-MACHINES = re.compile(r"(?:(?P<machines>[2-9]|[1-9][0-9]{1,2})x)?(?P<devices>.+)")
-"""Devices with the number of machines that have such each."""
-
-DEVICE = re.compile(r"(?P<name>cpu|mps)|cuda|(?:cuda:)?(?P<index>[0-9]{1,4})")
-"""One device as users write it; ``cuda`` alone is card 0."""
 
 LONGEST_NAME = 100
 """Characters of a model's name, which becomes part of a file's name."""
@@ -36,23 +30,6 @@ def parse_mode(text: str) -> str:
     if text not in MODES:
         raise UsageError(f"mode {text!r} is unknown: use {' or '.join(MODES)}.")
     return text
-
-
-@functools.lru_cache(maxsize=1024)
-def parse_device(text: str) -> str:
-    """``cpu``, ``mps``, a CUDA index such as ``0``, or several joined by ``+`` such as ``0+1`` and ``cpu+cpu``.
-
-    ``2x0+1`` means two machines with such devices each.
-    """
-    whole = MACHINES.fullmatch(text.lower())
-    parts = [DEVICE.fullmatch(part) for part in whole["devices"].split("+")] if whole else [None]
-    if not all(parts):
-        raise UsageError(f"device {text!r} is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1.")
-    names = [part["name"] or str(int(part["index"] or 0)) for part in parts if part]
-    if len({device_kind(name) for name in names}) > 1:
-        raise UsageError(f"device {text!r} mixes kinds: the devices of one case are all CUDA indices or all alike.")
-    count = f"{whole['machines']}x" if whole and whole["machines"] else ""
-    return count + "+".join(names)
 
 
 def parse_amp(text: str) -> str:
@@ -174,38 +151,3 @@ def split_files(text: str) -> list[str]:
         found.append(",".join(parts[:length]))
         parts = parts[length:]
     return found
-
-
-def device_kind(device: str) -> str:
-    """``cpu``, ``mps`` or ``cuda``."""
-    first = device_names(device)[0]
-    return "cuda" if first.isdigit() else first
-
-
-@functools.lru_cache(maxsize=1024)
-def _names(device: str) -> tuple[str, ...]:
-    return tuple(device.rpartition("x")[2].split("+"))
-
-
-def device_names(device: str) -> list[str]:
-    """The devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
-    return list(_names(device))
-
-
-def named_twice(device: str) -> str:
-    """What is wrong with a case that names a card twice, as ``0+0`` does; empty with others. A CPU has room for two."""
-    names = device_names(device)
-    card = next((name for name in names if name.isdigit() and names.count(name) > 1), None)
-    if card is None:
-        return ""
-    return f"device {device} names card {card} twice: each process needs a card of its own, as in 0+1."
-
-
-def machines(device: str) -> int:
-    """How many machines a case takes: 2 of ``2x0+1``."""
-    return int(device.rpartition("x")[0] or 1)
-
-
-def ranks(device: str) -> int:
-    """How many processes train together: 4 of ``2x0+1``."""
-    return machines(device) * len(device_names(device))

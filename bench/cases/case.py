@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from bench.cases import model_labels
-from bench.cases.axes import AXES, LONGEST_NAME, PRECISIONS, device_kind, parse_device
+from bench.cases.axes import AXES, LONGEST_NAME, PRECISIONS
+from bench.cases.device_kinds import device_kind, id_token, parse_device
 from bench.errors import UsageError
 from bench.text import is_shown
 
@@ -35,7 +36,7 @@ class Case(msgspec.Struct, frozen=True, order=True):
     Attributes:
         mode: ``train`` or ``predict``.
         model: a model name, or the absolute path of a ``.pt`` or ``.yaml`` file.
-        device: ``cpu``, ``mps``, a CUDA index, or several joined by ``+``; ``2x0+1`` are two machines with two each.
+        device: ``cpu``, ``mps``, ``xpu:1``, a CUDA index, or several joined by ``+``; ``2x0+1``: two machines with two.
         amp: ``off``, ``on`` or ``bf16``.
         batch: images a step, over all devices together.
         imgsz: pixels a side.
@@ -51,7 +52,8 @@ class Case(msgspec.Struct, frozen=True, order=True):
     @property
     def id(self) -> str:
         """Readable, unique within a run, and fit for a file name: ``train-yolov8n-cpu-fp32-b4-i160``."""
-        return f"{self.mode}-{self.model_name}-{self.device}-{PRECISIONS[self.amp]}-b{self.batch}-i{self.imgsz}"
+        device = id_token(self.device)
+        return f"{self.mode}-{self.model_name}-{device}-{PRECISIONS[self.amp]}-b{self.batch}-i{self.imgsz}"
 
     @property
     def model_name(self) -> str:
@@ -65,7 +67,7 @@ class Case(msgspec.Struct, frozen=True, order=True):
 
     @property
     def device_kind(self) -> str:
-        """``cpu``, ``mps`` or ``cuda``."""
+        """Name of the kind of its devices: see :mod:`bench.cases.device_kinds`."""
         return device_kind(self.device)
 
 

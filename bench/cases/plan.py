@@ -12,17 +12,15 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES, device_kind, ranks
+from bench.cases.axes import AXES
 from bench.cases.case import Case
+from bench.cases.device_kinds import by_kind, device_kind, kind_of, ranks
 from bench.cases.recipe import ENERGY_SECONDS, Recipe, pins_for
 from bench.errors import UsageError
 
 FILE = Path(__file__).with_name("profiles.toml")
 
 MODE = list(AXES).index("mode")
-
-MADE_DATA_STEPS = {"train": {"cpu": 64, "mps": 128, "cuda": 256}, "predict": {"cpu": 1, "mps": 1, "cuda": 1}}
-"""How many batches long a made data set is: long enough that a window seldom meets the turn of an epoch."""
 
 
 class ProfileTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,9 +30,13 @@ class ProfileTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window_steps: int
     window_seconds: dict[str, float]
 
+    def warmup(self, kind: str) -> float:
+        """Least seconds of warm-up on a kind of device."""
+        return by_kind(self.warmup_seconds, kind)
+
     def least_seconds(self, kind: str, energy: bool) -> float:
         """Least seconds of a window on a kind of device; more where joules are counted."""
-        asked = self.window_seconds[kind]
+        asked = by_kind(self.window_seconds, kind)
         return max(asked, ENERGY_SECONDS) if energy else asked
 
 
@@ -47,7 +49,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def axes(self, kind: str) -> dict[str, list[Any]]:
         """Values of every axis but ``device``, on a kind of device."""
-        return self.cases[kind] if kind in self.cases else self.cases["all"]
+        return by_kind(self.cases, kind)
 
 
 @functools.cache
@@ -118,7 +120,7 @@ def expand_grid(
         data: see :class:`Recipe`.
         threads: see :class:`Recipe`.
         with_val: see :class:`Recipe`; of training.
-        compare_losses: see :class:`Recipe`; of training on cuda, where it is a choice.
+        compare_losses: see :class:`Recipe`; of training on devices where it is a choice.
         energy: see :class:`Recipe`.
         per_device: whether batches are of each device; a case's is that of all of them.
 
@@ -142,18 +144,19 @@ def expand_grid(
     recipes: dict[tuple[str, str], Recipe] = {}
     planned = []
     for case in sorted(ranked, key=ranked.__getitem__):
-        key = case.mode, case.device_kind
+        kind = kind_of(case.device)
+        key = case.mode, kind.name
         if key not in recipes:
             recipes[key] = Recipe(
-                warmup_seconds=timing.warmup_seconds[case.device_kind],
+                warmup_seconds=timing.warmup(kind.name),
                 window_steps=timing.window_steps,
-                window_seconds=timing.least_seconds(case.device_kind, energy),
+                window_seconds=timing.least_seconds(kind.name, energy),
                 pins=pins_for(case.mode),
                 threads=threads,
                 data=data,
-                data_steps=MADE_DATA_STEPS[case.mode][case.device_kind],
+                data_steps=kind.data_steps if case.mode == "train" else 1,
                 with_val=with_val and case.mode == "train",
-                compare_losses=compare_losses and key == ("train", "cuda"),
+                compare_losses=compare_losses and case.mode == "train" and kind.compare_losses == "on_request",
                 energy=energy,
             )
         planned.append(PlannedRun(case, recipes[key]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.cases.device_kinds import kind_of
 from bench.ceiling.batch_search import Attempt, Fit, Search, fit
 from bench.ceiling.memory_model import MemoryModel, fit_model, linear_model
 from bench.records.ceiling import FORETOLD, Ceiling, Line, Probe
@@ -37,7 +38,7 @@ def memory_model(found: Ceiling) -> MemoryModel | None:
     matter of images, and only on a CPU was the bend seen.
     """
     nominal = found.recipe.pins.get("nbs")
-    bent = found.case.device_kind == "cpu"
+    bent = kind_of(found.case.device).on_host
     known = fit_model(attempts(found.probes), nominal if isinstance(nominal, int) else None) if bent else None
     if known is None and (line := found.line) is not None:
         return linear_model(Fit(line.base, line.slope, line.residual, line.points), found.case.batch)

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import psutil
 
-from bench.cases.axes import device_names
 from bench.cases.case import Case
+from bench.cases.device_kinds import DeviceKind, device_names, kind_of
 from bench.cases.plan import PlannedRun
 from bench.cases.recipe import Recipe, pins_for
 from bench.ceiling.memory_limits import RESERVE, AllocatorLimit, Limit, limited
@@ -27,11 +27,6 @@ from bench.runner.measure import FEW_STEPS, MADE_DENSE, WorkerResult, find_data,
 
 SWAPPED = 256 * 2**20
 """Bytes by which the machine's swap may grow before a batch counts as one that does not fit."""
-
-COLLAPSE = {"mps": 0.7, "cuda": 0.5, "cpu": 0.3}
-"""Share of the best throughput of smaller batches below which a batch no longer trains in earnest, by kind of device. A
-Mac swaps, and a driver for Windows lets a card spill into the machine's memory; near the limit of a control group the
-system reads again and again what it had to drop. A CPU that other work shares may be half as fast for a while."""
 
 PROBE_LIMIT = 600.0
 """Seconds that a probe may take to warm up, and for its window."""
@@ -127,7 +122,7 @@ def search_largest_batch(
     case = msgspec.structs.replace(question.case, mode="train")
     while found.failed is None and (batch := upcoming(found.probes)) is not None:
         planned = PlannedRun(msgspec.structs.replace(case, batch=batch), recipe(question))
-        with held(case.device_kind, question.limit) as hold:
+        with held(kind_of(case.device), question.limit) as hold:
             found.limit_how = hold.how
             probe, effective = run_probe(
                 planned, data, SpawnLauncher(interpreter, question.network, hold.hold, alike=True), hold, found.probes
@@ -141,11 +136,12 @@ def search_largest_batch(
 
 def available_memory(case: Case) -> int | None:
     """Bytes that a probe may take where nobody says; on a GPU what it has, which only guides the search."""
-    if case.device_kind == "cuda":
+    kind = kind_of(case.device)
+    if kind.own_memory:
         sizes = [card_bytes(name) for name in device_names(case.device)]
         return min((size for size in sizes if size is not None), default=None)
-    if case.device_kind == "mps":
-        return int(MPS_RECOMMENDED_SHARE * memory_bytes()) or None
+    if kind.memory_share is not None:
+        return int(kind.memory_share * memory_bytes()) or None
     available = asked(lambda: int(psutil.virtual_memory().available))
     free = [size for size in (available, asked(memory_left)) if size is not None]
     return int((1 - RESERVE) * min(free)) if free else None
@@ -153,23 +149,20 @@ def available_memory(case: Case) -> int | None:
 
 def most_allowed(case: Case) -> int | None:
     """The largest limit that would hold a probe to anything; None where only the worker can tell."""
-    if case.device_kind == "cuda":
+    kind = kind_of(case.device)
+    if kind.own_memory:
         return available_memory(case)
     total = memory_bytes() or None
-    if case.device_kind == "mps":  # what Metal recommends is known to the worker alone, which refuses more
+    if kind.memory_share is not None:  # what Metal recommends is known to the worker alone, which refuses more
         return total
     # Not what is free now, which files that were read may fill: the probe goes first where that is too little.
     known = [size for size in (total, asked(memory_limit)) if size is not None]
     return min(known, default=None)
 
 
-MPS_RECOMMENDED_SHARE = 2 / 3
-"""Share of a Mac's memory that Metal recommends as the most for its GPU, on small ones; more on large ones."""
-
-
-def held(kind: str, limit: int | None) -> contextlib.AbstractContextManager[Limit]:
+def held(kind: DeviceKind, limit: int | None) -> contextlib.AbstractContextManager[Limit]:
     """What holds a probe to its limit."""
-    if kind == "cpu" and limit is not None:
+    if kind.on_host and limit is not None:
         return limited(limit)
     return contextlib.nullcontext(AllocatorLimit(limit))
 
@@ -236,6 +229,6 @@ def ended_by(seen: WorkerResult, hold: Limit, grown: int, rate: float | None, be
     if grown > SWAPPED:
         return "swap"
     best = max((probe.images_per_second or 0.0 for probe in smaller), default=0.0)
-    if rate is not None and rate < COLLAPSE[case.device_kind] * best:
+    if rate is not None and rate < kind_of(case.device).collapse * best:
         return "collapse"
     return ""

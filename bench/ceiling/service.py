@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.cases.axes import device_names, named_twice, ranks
 from bench.cases.case import Case
+from bench.cases.device_kinds import kind_of, named_twice, ranks
 from bench.cases.model_labels import show_together
 from bench.durations import about
 from bench.errors import UsageError
@@ -50,7 +50,7 @@ def granularity_for(granularity: int, case: Case) -> int:
         WrongUse: where they cannot share it.
     """
     count = ranks(case.device)
-    if case.device_kind == "mps" or named_twice(case.device):  # refused, for a better reason
+    if not kind_of(case.device).backend or named_twice(case.device):  # refused, for a better reason
         return granularity
     if granularity == 1:
         return count
@@ -67,7 +67,7 @@ def check_limit(limit: int, case: Case) -> None:
     from bench.ceiling.memory_limits import enforced
     from bench.ceiling.search import most_allowed
 
-    if case.device_kind == "cpu" and not enforced():
+    if kind_of(case.device).on_host and not enforced():
         raise UsageError("memory-limit: this system keeps no such limit on the CPU; leave it out, or use Linux.")
     there = most_allowed(case)
     if there is not None and limit > there:
@@ -81,7 +81,7 @@ def firm(case: Case) -> bool:
     """
     from bench.ceiling import memory_limits
 
-    return case.device_kind == "cpu" and memory_limits.enforced()
+    return kind_of(case.device).on_host and memory_limits.enforced()
 
 
 def refused(question: SearchRequest) -> Outcome | None:
@@ -94,8 +94,8 @@ def refused(question: SearchRequest) -> Outcome | None:
 
 
 def usual_sizes(device: str) -> list[int]:
-    """Image sizes of a device where nobody says: small ones on a CPU."""
-    return [160, 320] if device_names(device)[0] == "cpu" else [320, 640]
+    """Return the image sizes of a device where the user names none."""
+    return list(kind_of(device).ceiling_sizes)
 
 
 def fitting(sizes: Sequence[int], case: Case) -> list[int]:
@@ -135,7 +135,7 @@ def search_one(
         seen.failed = refused(question)
         data = {} if seen.failed else provide_data(question, launcher)
         there = available_memory(question.case)
-        if not asked and question.case.device_kind == "cpu":
+        if not asked and kind_of(question.case.device).on_host:
             question = msgspec.structs.replace(question, limit=there)
         search = Search(question.granularity, question.most, question.limit or there, firm(question.case))
         search_largest_batch(

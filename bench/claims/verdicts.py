@@ -24,7 +24,7 @@ from bench.analysis.mixed_precision import Place, batches
 from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
 from bench.analysis.table import COMPARABLE_KEYS
-from bench.cases.axes import device_kind, ranks
+from bench.cases.device_kinds import device_kind, ranks
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.outcome import Status

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import msgspec
 import typer
 
-from bench.cases.axes import AXES, device_kind, parse_values
+from bench.cases.axes import AXES, parse_values
 from bench.cases.case import parse_case
+from bench.cases.device_kinds import device_kind
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.cli.io import say
 from bench.durations import about

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cases.axes import AXES, machines, parse_device
+from bench.cases.axes import AXES
+from bench.cases.device_kinds import machines, parse_device
 from bench.cli.io import say
 from bench.durations import parse_duration
 from bench.errors import NothingMeasured, UsageError

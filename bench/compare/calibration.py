@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cases.axes import device_kind
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun, expand_grid, profile, repeat
 from bench.compare.pairs import now
 from bench.compare.scheduler import PairScheduler, Told
@@ -41,9 +41,6 @@ PAIRS = 8
 PAIRS_SHARE = 1 / 2
 """Share of the budget that is kept for those."""
 
-SMALL = {"cpu": (4, 160), "mps": (16, 640), "cuda": (16, 640)}
-"""Batch and size of the case by kind of device: small, and yet what keeps that device busy."""
-
 
 def planned(devices: Sequence[str], seed: str) -> list[PlannedRun]:
     """A training and a prediction case of each device, measured as profile ``quick`` does, :data:`MOST` times."""
@@ -54,7 +51,7 @@ def cases(name: str, devices: Sequence[str]) -> list[PlannedRun]:
     """A training and a prediction case of each device, by the recipe of a profile."""
     found: list[PlannedRun] = []
     for device in devices:
-        batch, size = SMALL[device_kind(device)]
+        batch, size = kind_of(device).small_case
         values: dict[str, list[Any]] = {
             "mode": ["train", "predict"],
             "model": ["yolov8n"],

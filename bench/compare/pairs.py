@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.compare.background_load import BackgroundLoadMonitor
 from bench.compare.cpu_affinity import set_cpu_affinity
@@ -28,17 +29,6 @@ PHASE_LIMIT = 600.0
 
 WHOLE = 1_000_000
 """More steps than a window has: a turn is a whole window."""
-
-TURN = {"cpu": 1, "mps": 8, "cuda": WHOLE}
-"""Steps of a turn by kind of device.
-
-As short as can be on a CPU, where what disturbs comes and goes within parts of a second: on a busy host the two steps
-of a turn had times that were correlated by 0.5, and those of one turn and the next by 0.25. Pairs with turns of one
-step scattered by 1.3 % there (29 comparisons, median), those with turns of two by 1.3 and 2.1 % right before. Turns end
-within steps too there, after some milliseconds: steps that ran beside each other then differed by 2.8 % and not by 6.1
-(medians of 8 pairs each in one run; standard deviation), pairs of 48 steps by 0.45 % and not by 1.6. On a GPU
-each turn begins with an idle device and ends with waiting for it, and data loader processes go on working while their
-worker waits: there a window, which leaves out the batches that they had ready, is one turn."""
 
 ROOM = 1.2
 """Memory that has to be free for the second process, over what the first one has when it is warm."""
@@ -91,14 +81,15 @@ def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, 
         Ended: where a process ended in any other way than measured; its text begins with the side.
     """
     began, started, kills = time.monotonic(), now(), oom_kills()
-    kind = pairing.planned.case.device_kind
-    on_cpu = kind == "cpu"
+    kind = kind_of(pairing.planned.case.device)
+    turn_steps = kind.turn_steps or WHOLE
     sides: dict[int, LockstepPeer] = {}
     with contextlib.ExitStack() as stack:
 
         def start(number: int, plan: StepPlan | None) -> None:
             scratch = stack.enter_context(scratch_folder())
-            job = {**case_job(pairing.planned, pairing.data[number], scratch), "block": TURN[kind], "within": on_cpu}
+            job = {**case_job(pairing.planned, pairing.data[number], scratch), "block": turn_steps}
+            job["within"] = not kind.asynchronous
             if plan:
                 job["window"] = {
                     "warmup_steps": plan.warmup_steps,
@@ -128,15 +119,15 @@ def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, 
             warm_up(first)
         warm_up(second)
         threads = max(side.effective["threads"] for side in sides.values())
-        own = set_cpu_affinity([side.worker.pid for side in sides.values()], threads, draw) if on_cpu else []
+        own = set_cpu_affinity([side.worker.pid for side in sides.values()], threads, draw) if kind.on_host else []
         crowd = BackgroundLoadMonitor()
         # A turn that is a whole window is the only one: who was started first has it first, in half of the pairs each.
-        order = (first, second) if TURN[kind] == WHOLE else balanced_turns((sides[0], sides[1]), draw)
+        order = (first, second) if turn_steps == WHOLE else balanced_turns((sides[0], sides[1]), draw)
         for number in order:
             with tag_side(number, kills):
                 sides[number].turn(sides[1 - number])
         used = sum(side.measured["window"]["cpu_seconds"] or 0.0 for side in sides.values())
-        seen = crowd.disturbed(used) if on_cpu else []
+        seen = crowd.disturbed(used) if kind.on_host else []
     events = [sides[number].measured for number in (0, 1)]
     told = [phrase for event in events for phrase in event["window"]["disturbed"]]
     pair = Pair(
@@ -146,8 +137,8 @@ def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, 
         head=measured(events[1]),
         processors=own,
         disturbed=list(dict.fromkeys([*seen, *told])),
-        turn=TURN[kind] if TURN[kind] < WHOLE else 0,
-        within=on_cpu,
+        turn=kind.turn_steps or 0,
+        within=not kind.asynchronous,
         seconds=round(time.monotonic() - began, 3),
     )
     mendable = bool(seen) or any(event["mendable"] for event in events)

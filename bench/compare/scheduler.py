@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import ranks
+from bench.cases.device_kinds import ranks
 from bench.cases.plan import PlannedRun
 from bench.compare import pairs
 from bench.compare.lockstep import WorkerFailed

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.cases.device_kinds import HOST
 from bench.machine.description import Machine
 from bench.machine.limits import memory_bytes, processors
 from bench.machine.reading import try_read
@@ -81,7 +82,7 @@ def devices() -> list[str]:
             found.append(str(index))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         found.append("mps")
-    return [*found, "cpu"]
+    return [*found, HOST]
 
 
 def visible_cards() -> list[int | None]:

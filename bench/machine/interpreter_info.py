@@ -6,7 +6,7 @@ import msgspec
 
 
 class CudaBuild(msgspec.Struct, frozen=True):
-    """CUDA as torch sees it: see ``survey`` in ``bench/worker/devices/cuda.py``."""
+    """CUDA as torch sees it: see ``probe_backend`` in ``bench/worker/devices/cuda.py``."""
 
     built: str | None = None
     error: str = ""
@@ -25,12 +25,26 @@ class CudaCard(msgspec.Struct, frozen=True):
 
 
 class MpsBuild(msgspec.Struct, frozen=True):
-    """MPS as torch sees it: see ``survey`` in ``bench/worker/devices/mps.py``."""
+    """MPS as torch sees it: see ``probe_backend`` in ``bench/worker/devices/mps.py``."""
 
     built: bool = False
     available: bool = False
     bytes: int | None = None
     operators: dict[str, str] = {}
+
+
+class AcceleratorDevice(msgspec.Struct, frozen=True):
+    """One device of another kind as torch sees it."""
+
+    name: str
+    bytes: int | None = None
+
+
+class AcceleratorBuild(msgspec.Struct, frozen=True):
+    """Another kind of accelerator as torch sees it; ``reason`` says why it cannot be used, or is empty."""
+
+    reason: str = ""
+    devices: tuple[AcceleratorDevice, ...] = ()
 
 
 class CpuBuild(msgspec.Struct, frozen=True):
@@ -56,6 +70,7 @@ class Software(msgspec.Struct, frozen=True):
     cpu: CpuBuild = CpuBuild()
     cuda: CudaBuild = CudaBuild()
     mps: MpsBuild = MpsBuild()
+    accelerators: dict[str, AcceleratorBuild] = {}
     gloo: bool = False
     meters: tuple[str, ...] = ()
     variables: dict[str, str] = {}

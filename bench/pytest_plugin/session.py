@@ -18,6 +18,7 @@ import msgspec
 
 from bench.analysis.process_limits import measured_alike
 from bench.cases.axes import AXES, PRECISIONS
+from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, repeat
 from bench.ceiling.search import SearchRequest, recipe
 from bench.ceiling.service import MOST, check_limit, granularity_for, points, search_one
@@ -175,7 +176,7 @@ class BenchSession:
         for name in ("data", "with_val", "compare_losses", "energy", "precision"):
             if option(name) and not self._cases:
                 raise UsageError(f"--{name.replace('_', '-')} says nothing of a ceiling: leave it out.")
-        usual = request.chosen.axes("cpu")
+        usual = request.chosen.axes(HOST)
         values = {"device": devices(), "model": usual["model"], "amp": ["off"], **request.values}
         granularity = _number("granularity", option("granularity"))
         if not granularity:

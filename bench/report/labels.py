@@ -11,6 +11,7 @@ from bench.analysis.flags import LEGEND, kinds
 from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
+from bench.cases import device_kinds
 from bench.cases.axes import AXES, MODES, PRECISIONS
 from bench.machine.description import Machine
 from bench.text import clean
@@ -98,10 +99,8 @@ def mode(value: str) -> str:
 
 
 def device(value: str) -> str:
-    """``cpu``, ``mps``; a card is ``cuda:0``, several are ``cuda:0+1``, and ``2xcuda:0+1`` on each of two machines."""
-    machines, times, names = value.rpartition("x")
-    cards = names.replace("+", "")
-    return f"{machines}{times}cuda:{names}" if cards.isdigit() and (not times or machines.isdigit()) else value
+    """Return what readers see: ``cpu``, ``cuda:0``, ``cuda:0+1``, and ``2xcuda:0+1`` on each of two machines."""
+    return device_kinds.label(value)
 
 
 WORDS: dict[str, Callable[[Any], str]] = {
@@ -161,7 +160,7 @@ def order(axis: str, values: Iterable[Any]) -> list[Any]:
     if axis == "mode":
         return sorted(distinct, key=lambda value: MODES.index(value) if value in MODES else len(MODES))
     if axis == "device":
-        return sorted(distinct, key=lambda value: (value.startswith("cpu"), value == "mps"))
+        return sorted(distinct, key=device_kinds.sort_key)
     return distinct
 
 

@@ -56,7 +56,10 @@ def told_by(path: str) -> Software:
         found = ask(path, "doctor")
         if found["import_error"] and (why := replaced(imported(found["environment"]))):
             found["import_error"] += f"; {why.rstrip('.')}"
-        return msgspec.convert({**found, "environment": labelled(found["environment"])}, Software)
+        backends = found.pop("backends", {})
+        others = {kind: told for kind, told in backends.items() if kind not in Software.__struct_fields__}
+        own = {"environment": labelled(found["environment"]), "accelerators": others}
+        return msgspec.convert({**found, **backends, **own}, Software)
     except (UsageError, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
         facts = ask(path, "facts")
         return msgspec.convert({"environment": labelled(facts), "import_error": str(error)}, Software)

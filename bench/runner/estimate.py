@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.cases import Case
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
 from bench.records import store
@@ -20,9 +21,6 @@ SETUP = 0.6
 
 WORK = {"n": 1.0, "t": 0.9, "s": 3.3, "m": 9.1, "l": 19.0, "x": 30.0}
 """Operations of a YOLO scale over those of scale n (8.7 GFLOPs at 640 for yolov8n, 28.6, 78.9, 165, 258)."""
-
-GUESS = {"cpu": 1.4e-6, "mps": 3e-7, "cuda": 4e-8}
-"""Seconds of training per pixel and unit of work, before anything was seen; prediction is a third of it."""
 
 NBS = 64
 """Ultralytics' nominal batch: gradients are accumulated until so many images have been seen."""
@@ -69,14 +67,15 @@ class Estimator:
         if self.knows(planned):
             return self._seen[case, recipe.fingerprint]
         rates = self._rates.get((case.mode, case.device, case.amp))
-        guess = GUESS[case.device_kind] / (1 if case.mode == "train" else 3)
+        kind = kind_of(case.device)
+        guess = kind.seconds_per_pixel / (1 if case.mode == "train" else 3)  # prediction is a third of training
         step = (statistics.median(rates) if rates else guess) * work(case)
         cycle = max(round(NBS / case.batch), 1) if case.mode == "train" else 1
         short = min(cycle, SHORT_CYCLE)
         warmup = max(recipe.warmup_seconds, (short + 2) * step)
         least = max(recipe.window_steps, recipe.window_seconds / step)
         steps = math.ceil(least / cycle) * cycle
-        if case.device_kind == "cpu" and steps > SLACK * least:
+        if kind.weighs_steps and steps > SLACK * least:
             steps = math.ceil(least / short) * short
         return SETUP + warmup + steps * step
 

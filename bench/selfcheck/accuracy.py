@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.compare.lockstep import LockstepPeer, round_robin
 from bench.records.record import Steps
@@ -61,7 +62,7 @@ def plan(model: str, batch: int, imgsz: int, deterministic: bool) -> PlannedRun:
         "batch": [batch],
         "imgsz": [imgsz],
     }
-    [planned] = expand_grid(profile("quick"), ["cpu"], values)
+    [planned] = expand_grid(profile("quick"), [HOST], values)
     pins = {**planned.recipe.pins, "deterministic": deterministic}
     return msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, pins=pins))
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.machine.fingerprint import devices
 from bench.records import store
@@ -133,7 +134,7 @@ def collecting() -> Check:
     batches = ",".join(str(n) for n in range(1, 101))
     sizes = ",".join(str(32 * n) for n in range(1, 51))
     root = Path(__file__).resolve().parents[2]  # where bench/ lies, as pytest is told
-    command = [sys.executable, "-m", "pytest", "bench", "--collect-only", "-q", "--device=cpu", "--amp=off"]
+    command = [sys.executable, "-m", "pytest", "bench", "--collect-only", "-q", f"--device={HOST}", "--amp=off"]
     command += ["--model=yolov8n", f"--batch={batches}", f"--imgsz={sizes}", "-p", "no:cacheprovider"]
     began = time.monotonic()
     done = subprocess.run(

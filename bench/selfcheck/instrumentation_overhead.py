@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from bench.cases.device_kinds import HOST
 from bench.records.record import Record
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import SETUP_LIMIT
@@ -28,9 +29,7 @@ def cost(launcher: Launcher, records: Sequence[Record]) -> Check:
         worker.end()
     seconds = statistics.median(told["seconds"])
     trained = [
-        record.steps
-        for record in records
-        if record.steps and (record.case.mode, record.case.device) == ("train", "cpu")
+        record.steps for record in records if record.steps and (record.case.mode, record.case.device) == ("train", HOST)
     ]
     shortest = min((step for steps in trained for step in steps.window), default=0.0)
     share = f", {seconds / shortest * 100:.4f} % of the shortest step" if shortest else ""

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from .devices import Device, ranks
+from .devices import Device, case_name, ranks
 from .interpreter.variables import chosen
 from .rejection import CaseRejected
 from .text import one_line, shorten
@@ -133,14 +133,14 @@ def check_unchanged(before: dict[str, Any], now: dict[str, Any], ignore: tuple[s
 
 
 def device_name(device: Any, wanted: Device) -> str:
-    """A ``torch.device`` the way a case names it: ``cpu``, ``mps``, and for cuda the index alone.
+    """Return a ``torch.device`` the way a case names it: ``cpu``, ``xpu:1``, and for cuda the index alone.
 
     Args:
         device: read off the live trainer or predictor.
         wanted: the device of the case, or this process's of several; what it is asked for by is translated back to the
             name.
     """
-    found = str(device.index or 0) if device.type == "cuda" else str(device.type)
+    found = case_name(device)
     return wanted.name if found == wanted.own else found
 
 

@@ -55,6 +55,12 @@ KNOWN: tuple[Known, ...] = (
         "give images of {wanted} channels.",
         ("model",),
     ),
+    Known(
+        re.compile(r"(?P<said>Invalid [A-Z]+ 'device=[^']*')"),
+        "unsupported",
+        "This Ultralytics does not run on that device here: {said}.",
+        ("device",),
+    ),
 )
 """The first that matches counts."""
 

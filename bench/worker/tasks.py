@@ -35,7 +35,7 @@ def measure(job: dict[str, Any], channel: Channel, turns: LockstepClient | None,
     why = device.why_unusable()
     if why:
         raise CaseRejected("unsupported", why, axes=("device",))
-    if "memory_limit" in job or device.kind == "mps":  # which would swap rather than fail
+    if "memory_limit" in job or not device.own_memory:  # which would swap rather than fail
         device.limit_memory(job.get("memory_limit", 0))
     session = Session(job, channel, device, turns, team)
     workload = importlib.import_module(f"{__package__}.workloads.{WORKLOADS[case['mode']]}")

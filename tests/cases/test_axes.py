@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cases.axes import AXES, device_kind, device_names, machines, named_twice, parse_values, ranks
+from bench.cases.axes import AXES, parse_values
 from bench.cases.case import Case
+from bench.cases.device_kinds import device_kind, device_names, machines, named_twice, ranks
 from bench.errors import UsageError
 from bench.worker.devices import on_one_machine
 from bench.worker.devices import ranks as ranks_in_worker

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from bench.cases.axes import AXES, parse_values
-from bench.cases.plan import MADE_DATA_STEPS, PlannedRun, Profile, ProfileTiming, expand_grid, profile, profiles, repeat
+from bench.cases.device_kinds import kinds
+from bench.cases.plan import PlannedRun, Profile, ProfileTiming, expand_grid, profile, profiles, repeat
 from bench.errors import UsageError
 
 DEVICES = ["0", "mps", "cpu"]
@@ -75,8 +76,8 @@ def test_quick_on_the_cpu() -> None:
     assert len(planned) == 36
     assert ids(planned)[:2] == ["train-yolov8n-cpu-fp32-b16-i160", "predict-yolov8n-cpu-fp32-b16-i160"]
     recipe, timing = planned[0].recipe, profile("quick").recipe
-    assert recipe.warmup_seconds == timing.warmup_seconds["cpu"] > 0
-    assert (recipe.window_steps, recipe.window_seconds) == (timing.window_steps, timing.window_seconds["cpu"])
+    assert recipe.warmup_seconds == timing.warmup("cpu") > 0
+    assert (recipe.window_steps, recipe.window_seconds) == (timing.window_steps, timing.least_seconds("cpu", False))
     assert recipe.data_steps == 64
 
 
@@ -146,7 +147,7 @@ def test_the_recipe_is_that_of_the_kind_of_device_and_the_mode() -> None:
         kind = plan.case.device_kind
         assert plan.recipe.warmup_seconds == {"cpu": 1.0, "mps": 2.0, "cuda": 3.0}[kind]
         assert plan.recipe.window_seconds == {"cpu": 0.5, "mps": 1.5, "cuda": 2.5}[kind]
-        assert plan.recipe.data_steps == MADE_DATA_STEPS[plan.case.mode][kind]
+        assert plan.recipe.data_steps == (kinds()[kind].data_steps if plan.case.mode == "train" else 1)
         assert ("optimizer" in plan.recipe.pins) == (plan.case.mode == "train")
         assert (plan.recipe.data, plan.recipe.threads) == ("/data/coco.yaml", 3)
 

@@ -8,9 +8,18 @@ import msgspec
 import pytest
 
 from bench.machine.doctor import Check, State, examine
-from bench.machine.doctor.backends import has_kernels
+from bench.machine.doctor.backends import has_kernels, oldest_macos
 from bench.machine.info import Card, Nvidia, SystemInfo
-from bench.machine.interpreter_info import CpuBuild, CudaBuild, CudaCard, MpsBuild, Packages, Software
+from bench.machine.interpreter_info import (
+    AcceleratorBuild,
+    AcceleratorDevice,
+    CpuBuild,
+    CudaBuild,
+    CudaCard,
+    MpsBuild,
+    Packages,
+    Software,
+)
 
 GIB = 2**30
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
@@ -255,8 +264,9 @@ def test_a_mac_whose_torch_has_no_mps() -> None:
 def test_an_old_macos() -> None:
     there, offered = mac(macos=(12, 2))
     row = rows(there, msgspec.structs.replace(offered, mps=MpsBuild(True, False)))["mps"]
-    assert (row.state, row.advice) == (State.UNUSABLE, "update to macOS 12.3 or later.")
-    newer, _ = mac(macos=(13, 0))
+    assert (row.state, row.advice) == (State.UNUSABLE, "update to macOS 14.0 or later.")
+    assert [oldest_macos(torch) for torch in ("2.11.0", "2.12.0", "")] == [(12, 3), (14, 0), (12, 3)]
+    newer, _ = mac(macos=(14, 0))
     row = rows(newer, msgspec.structs.replace(offered, mps=MpsBuild(True, False)))["mps"]
     assert row.state is State.UNUSABLE and "no Metal GPU" in row.found
 
@@ -371,3 +381,15 @@ def test_which_cards_a_torch_has_kernels_for(
     capability: tuple[int, int], architectures: tuple[str, ...], expected: bool
 ) -> None:
     assert has_kernels(capability, architectures) is expected
+
+
+def test_kinds_that_have_no_rows_of_their_own() -> None:
+    cards = (AcceleratorDevice("Arc B580", 12 * GIB), AcceleratorDevice("Arc A380"))
+    found = rows(machine(), software(accelerators={"xpu": AcceleratorBuild("", cards)}))
+    assert found["xpu 0"] == Check("xpu 0", State.USABLE, "Arc B580, 12 GiB")
+    assert found["xpu 1"] == Check("xpu 1", State.USABLE, "Arc A380")
+    blind = {"xpu": AcceleratorBuild("device xpu: torch 2.15.0 sees no XPU device on this machine.")}
+    row = rows(machine(), software(accelerators=blind))["xpu"]
+    assert row == Check("xpu", State.UNUSABLE, "torch 2.15.0 sees no XPU device on this machine")
+    row = rows(machine(), software(accelerators=blind, variables={"ZE_AFFINITY_MASK": "7"}))["xpu"]
+    assert row.advice == "unset ZE_AFFINITY_MASK, which is '7'."

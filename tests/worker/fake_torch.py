@@ -77,6 +77,7 @@ def mps(torch: FakeTorch) -> FakeTorch:
         recommended_max_memory=lambda: 24 * GIB,
     )
     torch.accelerator = SimpleNamespace(
+        current_accelerator=lambda: SimpleNamespace(type="mps"),
         reset_peak_memory_stats=torch.noted("reset_peak_memory_stats"),
         max_memory_allocated=torch.noted("max_memory_allocated", 4 * GIB),
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.worker.devices import base, open_device
+from bench.worker.devices import base, events, open_device
 from bench.worker.devices.cpu import Cpu
 from bench.worker.devices.cuda import Cuda
 from bench.worker.devices.mps import Mps
@@ -202,7 +202,7 @@ def test_facts_of_cuda(cuda: FakeTorch) -> None:
     assert {call[1:] for call in cuda.calls} == {(0,)}
 
 
-def test_events_of_cuda_are_made_to_take_the_time(cuda: FakeTorch) -> None:
+def test_events_of_cuda_are_made_to_take_the_time(cuda: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was made without it raises when it is asked for a time."""
     made: list[dict[str, Any]] = []
 
@@ -211,7 +211,9 @@ def test_events_of_cuda_are_made_to_take_the_time(cuda: FakeTorch) -> None:
         return SimpleNamespace(number=len(made))
 
     cuda.cuda.Event = event
+    monkeypatch.setattr(events, "trouble", lambda make, wait, prepare: "")  # which has a test of its own
     device = Cuda("1")
+    assert device.timer == "events"
     assert (device.event().number, device.event().number) == (1, 2)
     assert made == [{"enable_timing": True}] * 2
     assert cuda.calls == []  # nothing is waited for, and nothing enqueued before it is recorded
@@ -239,10 +241,12 @@ def test_torch_without_mps(mps: FakeTorch) -> None:
     assert Mps().why_unusable() == "device mps: this torch 2.14.1 is built without MPS, which needs a Mac."
 
 
-def test_mps_that_is_not_available(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("version", "oldest"), [("2.11.0", "12.3"), ("2.12.0", "14"), ("2.15.0", "14")])
+def test_mps_that_is_not_available(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch, version: str, oldest: str) -> None:
+    mps.__version__ = version
     mps.backends.mps.is_available = lambda: False
     monkeypatch.setattr("platform.mac_ver", lambda: ("12.2", ("", "", ""), "arm64"))
-    expected = "device mps: MPS needs macOS 12.3 or later and a Metal GPU; this is macOS 12.2."
+    expected = f"device mps: MPS needs macOS {oldest} or later and a Metal GPU; this is macOS 12.2."
     assert Mps().why_unusable() == expected
 
 
@@ -255,7 +259,7 @@ def test_memory_of_mps_and_the_way_it_was_got(mps: FakeTorch) -> None:
     device = Mps()
     device.reset_peaks()
     memory = device.memory()
-    assert mps.calls[0] == ("reset_peak_memory_stats",)
+    assert mps.calls[0] == ("reset_peak_memory_stats", 0)
     assert set(memory) == FIGURES
     assert memory["allocated"] == {"bytes": 4 * GIB, "how": "torch.accelerator.max_memory_allocated"}
     assert memory["reserved"]["bytes"] == 7 * GIB
@@ -270,7 +274,16 @@ def refuse(*arguments: Any) -> None:
 
 @pytest.mark.parametrize(
     "accelerator",
-    [None, SimpleNamespace(), SimpleNamespace(reset_peak_memory_stats=refuse, max_memory_allocated=refuse)],
+    [
+        None,
+        SimpleNamespace(current_accelerator=lambda: SimpleNamespace(type="mps")),
+        SimpleNamespace(
+            current_accelerator=lambda: SimpleNamespace(type="mps"),
+            reset_peak_memory_stats=refuse,
+            max_memory_allocated=refuse,
+            memory_allocated=refuse,
+        ),
+    ],
     ids=["no-module", "no-function", "refused"],
 )
 def test_without_peak_statistics_the_figure_is_sampled(mps: FakeTorch, accelerator: Any) -> None:
@@ -281,8 +294,9 @@ def test_without_peak_statistics_the_figure_is_sampled(mps: FakeTorch, accelerat
     device.reset_peaks()
     missing = "torch 2.14.1 has no peak statistics on mps"
     assert device.memory()["allocated"] == {"bytes": None, "how": f"{missing}, and nothing was sampled"}
-    for size in (3, 5, 4):
-        mps.mps.current_allocated_memory = lambda size=size: size * GIB
+    sizes = [GIB, 3 * GIB, 5 * GIB, 4 * GIB]  # the first one is asked to see whether there is an answer
+    mps.mps.current_allocated_memory = lambda: sizes.pop(0)
+    for _ in range(3):
         device.sample_memory()
     memory = device.memory()
     how = f"largest of 3 samples of torch.mps.current_allocated_memory where parts of steps end: {missing}"

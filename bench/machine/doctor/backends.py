@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bench.cases.device_kinds import kinds
 from bench.machine.doctor.check import GIB, Check, Limits, State, limited
 from bench.machine.info import Card, Nvidia, SystemInfo
-from bench.machine.interpreter_info import CudaBuild, CudaCard, MpsBuild, Software
+from bench.machine.interpreter_info import AcceleratorBuild, CudaBuild, CudaCard, MpsBuild, Software
 
-OLDEST_MACOS = (12, 3)
-"""The first macOS with what torch's MPS needs."""
+OLDEST_MACOS = {(2, 12): (14, 0), (0, 0): (12, 3)}
+"""The first macOS for MPS, by the first torch (major, minor) that needs it: wheels of 2.12 are for macOS 14."""
 
 TENSOR_CORES = (7, 0)
 """The first capability of NVIDIA cards that has them: fp16 without them saves memory and hardly any time."""
@@ -34,6 +35,20 @@ def backends(machine: SystemInfo, software: Software) -> Iterator[Check]:
     yield from cuda(machine.nvidia, software)
     yield several_gpus(software)
     yield mps(machine, software)
+    for name, build in software.accelerators.items():
+        yield from accelerator(name, build, software.variables)
+
+
+def accelerator(name: str, build: AcceleratorBuild, variables: dict[str, str]) -> Iterator[Check]:
+    """Yield a row for a kind of accelerator without rows of its own, or one for each device that torch sees."""
+    if build.reason:
+        kind = kinds().get(name)
+        hidden = variables.get(kind.visibility) if kind else None
+        advice = f"unset {kind.visibility}, which is {hidden!r}." if kind and hidden is not None else ""
+        yield Check(name, State.UNUSABLE, build.reason.removeprefix(f"device {name}: ").rstrip("."), advice)
+    for number, device in enumerate(build.devices):
+        size = f", {device.bytes / GIB:.0f} GiB" if device.bytes else ""
+        yield Check(f"{name} {number}", State.USABLE, f"{device.name}{size}")
 
 
 def interpreter(software: Software) -> Check:
@@ -211,13 +226,21 @@ def mps(machine: SystemInfo, software: Software) -> Check:
             "" if machine.architecture == "arm64" else "; this Mac is not one"
         )
         return Check(what, State.UNUSABLE, f"{said}; this torch is built without MPS", f"{advice}.")
-    if not build.available and machine.macos and machine.macos < OLDEST_MACOS:
-        return Check(what, State.UNUSABLE, said, "update to macOS 12.3 or later.")
+    oldest = oldest_macos(software.environment.packages.get("torch", ""))
+    if not build.available and machine.macos and machine.macos < oldest:
+        return Check(what, State.UNUSABLE, said, f"update to macOS {'.'.join(map(str, oldest))} or later.")
     if not build.available:
         return Check(
             what, State.UNUSABLE, f"{said}; torch finds no Metal GPU that it can use", "update macOS, or torch."
         )
     return _mps_limits(said, build, software.variables)
+
+
+def oldest_macos(torch: str) -> tuple[int, int]:
+    """Return the first macOS on which a version of torch has MPS."""
+    found = re.match(r"(\d+)\.(\d+)", torch)
+    release = (int(found[1]), int(found[2])) if found else (0, 0)
+    return next(macos for since, macos in OLDEST_MACOS.items() if release >= since)
 
 
 def _mps_limits(said: str, build: MpsBuild, variables: dict[str, str]) -> Check:

@@ -14,7 +14,7 @@ import msgspec
 from bench.analysis.metrics import show_bytes
 from bench.analysis.process_limits import phrases as limit_phrases
 from bench.cases import AXES, Case
-from bench.cases.axes import machines
+from bench.cases.device_kinds import machines
 from bench.cases.plan import ProfileTiming, profiles
 from bench.cases.recipe import PINS, Recipe
 from bench.machine.description import Conditions
@@ -353,7 +353,7 @@ def _profile(records: Sequence[Record]) -> str:
 def _timed(record: Record, timing: ProfileTiming) -> bool:
     recipe, kind = record.recipe, record.case.device_kind
     return (recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds) == (
-        timing.warmup_seconds[kind],
+        timing.warmup(kind),
         timing.window_steps,
         timing.least_seconds(kind, recipe.energy),
     )

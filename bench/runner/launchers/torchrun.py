@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from bench.cases.axes import device_names, machines, named_twice, ranks
+from bench.cases.device_kinds import device_names, kind_of, machines, named_twice, ranks
 from bench.environments.interpreter import ENTRY, Interpreter, to_workers, variables
 from bench.errors import UsageError
 from bench.records.outcome import Outcome, Status
@@ -78,8 +78,8 @@ def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | Non
     if case["mode"] != "train":
         reason = f"device {device}: prediction runs on one device; name one."
         return Outcome(Status.UNSUPPORTED, reason, ("mode", "device"))
-    if device_names(device)[0] == "mps":
-        reason = f"device {device}: mps has no distributed backend, so training runs on one."
+    if not (kind := kind_of(device)).backend:
+        reason = f"device {device}: {kind.name} has no distributed backend, so training runs on one."
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
     if reason := named_twice(device):
         return Outcome(Status.UNSUPPORTED, reason, ("device",))

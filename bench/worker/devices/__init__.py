@@ -1,42 +1,84 @@
-"""One file a kind of device; :func:`open_device` is the only place that knows them all."""
+"""One file per kind of device, found by the kind's name; another kind is added by :func:`register`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..rejection import CaseRejected
-from .base import Device
+from .base import MACHINES, Device, of_one_machine
 from .cpu import Cpu
 from .cuda import Cuda
 from .mps import Mps
+from .npu import Npu
+from .xpu import Xpu
 
-__all__ = ["Device", "on_one_machine", "open_device", "ranks"]
+__all__ = ["Device", "case_name", "device_class", "kinds", "on_one_machine", "open_device", "ranks", "register"]
+
+_registry: dict[str, type[Device]] = {}
 
 
-# A worker imports nothing of this project, so these two stand in ``bench/cases/axes.py`` too; a test holds them alike.
+def register(name: str, factory: type[Device]) -> None:
+    """Add a kind; the runner learns of it by ``bench.cases.device_kinds.register``.
+
+    Args:
+        name: of the kind, as torch calls it.
+        factory: its class, which is made with the case's device and the rank.
+    """
+    _registry[name] = factory
+
+
+for _class in (Cpu, Mps, Cuda, Xpu, Npu):
+    register(_class.kind, _class)
+
+
+def kinds() -> dict[str, type[Device]]:
+    """Return the classes of all kinds by name."""
+    return dict(_registry)
+
+
+# A worker imports nothing of the rest, so these two stand in ``bench/cases/device_kinds.py`` too; a test holds them
+# alike.
 def on_one_machine(name: str) -> list[str]:
-    """The devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
-    return name.rpartition("x")[2].split("+")
+    """Return the devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
+    return of_one_machine(name)
 
 
 def ranks(name: str) -> int:
-    """How many processes train together: 2 of ``0+1``, and 4 of ``2x0+1``."""
-    return int(name.rpartition("x")[0] or 1) * len(on_one_machine(name))
+    """Return how many processes train together: 2 of ``0+1``, and 4 of ``2x0+1``."""
+    several = MACHINES.match(name)
+    return int(several[0][:-1] if several else 1) * len(of_one_machine(name))
+
+
+def device_class(part: str) -> type[Device]:
+    """Return the class of one device as cases name it.
+
+    Raises:
+        CaseRejected: for a kind that nobody registered.
+    """
+    word = Cuda.kind if part.isdigit() else part.partition(":")[0]
+    if word not in _registry:
+        reason = f"device {part}: this worker knows no kind of device {word!r}: it has {', '.join(_registry)}."
+        raise CaseRejected("unsupported", reason, axes=("device",))
+    return _registry[word]
 
 
 def open_device(name: str, rank: int | None = None) -> Device:
-    """The device that a case names: ``cpu``, ``mps``, or the index of a CUDA device.
+    """Return the device that a case names; nothing is taken yet.
 
     Args:
         name: of one device, or of several joined by ``+``, with ``2x`` before them where there are two such machines.
         rank: which of several is this process's; None for one that is alone.
 
     Raises:
-        Refused: for several in a process that is alone.
+        CaseRejected: for several in a process that is alone, and for a kind that nobody registered.
     """
-    own = on_one_machine(name)
+    own = of_one_machine(name)
     if rank is None and (len(own) > 1 or own != [name]):
         raise CaseRejected("unsupported", f"device {name}: one process has but one device.", axes=("device",))
-    if own[0] == "mps":  # always alone: the runner starts no ranks there
-        return Mps()
-    if own[0] == "cpu":
-        return Cpu(name)
-    return Cuda(name, rank or 0)
+    return device_class(own[0])(name, rank or 0)
+
+
+def case_name(device: Any) -> str:
+    """Return what cases call a ``torch.device``; of a kind that nobody registered, its type."""
+    known = _registry.get(str(device.type))
+    return known.called(device.index or 0) if known else str(device.type)

@@ -1,31 +1,87 @@
-"""What the rest of the worker may ask of a device."""
+"""What the worker may ask of a device, and the memory of this process."""
 
 from __future__ import annotations
 
 import functools
+import gc
 import multiprocessing
 import os
+import re
 import resource
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from ..monitors.energy import EnergyMeter
+from ..monitors.energy import EnergyMeter, EnergyUnavailable
 from ..rejection import CaseRejected
 
 
-class Device(Protocol):
-    """A kind of device. Only its own file calls ``torch.<kind>``."""
+class Device:
+    """A device of a case, as one process has it; the defaults are those of a device that computes on the host.
 
-    name: str
+    Only the file of a kind calls ``torch.<kind>``. The rest of the worker asks these properties, never the kind's name;
+    ``bench/cases/device_kinds.py`` tells the runner the same, and a test holds both alike.
+
+    Attributes:
+        kind: as torch calls it.
+        indexed: whether there may be several, told apart by an index.
+        on_host: whether it computes on the machine's processors, so that other programs' load slows it down.
+        own_memory: whether its memory is not the machine's: then it runs out of it, and never makes the machine swap.
+        caches_memory: whether its allocator keeps freed memory, which peaks then include.
+        asynchronous: whether the host runs ahead of it.
+        weighs_steps: whether a window may weight kinds of steps in place of holding whole accumulation cycles.
+        compare_losses: when the first losses are compared with the CPU's: ``always``, ``on_request``, ``never``.
+        name: as the case has it.
+        asked: what Ultralytics is asked for; differs from ``name`` where only the case's cards are left visible.
+        own: what this process's device is called there, in the words of :meth:`called`.
+        index: of this process's device among those that it sees.
+    """
+
     kind: str
+    indexed = False
+    on_host = True
+    own_memory = False
+    caches_memory = False
+    asynchronous = False
+    weighs_steps = True
+    compare_losses = "never"
     asked: str
-    """What torch and Ultralytics are asked for; differs from ``name`` where only the case's cards are left visible."""
     own: str
-    """What this process's device is called there: one of ``asked``."""
+
+    def __init__(self, name: str, rank: int = 0) -> None:
+        """Take nothing yet.
+
+        Args:
+            name: of the case: one device, or several joined by ``+``.
+            rank: which of them is this process's.
+        """
+        self.name = name
+        parts = of_one_machine(name)
+        self.index = index_of(parts[min(rank, len(parts) - 1)])
+
+    @classmethod
+    def called(cls, index: int) -> str:
+        """Return the name that cases give to the device of an index."""
+        return f"{cls.kind}:{index}" if cls.indexed and index else cls.kind
+
+    @classmethod
+    def probe_backend(cls) -> dict[str, Any]:
+        """Return what torch says of this kind, for :mod:`bench.machine.doctor`."""
+        return {}
+
+    @property
+    def timer(self) -> str:
+        """Clock of the phases: ``events``, ``synchronized_pass`` or ``clock``."""
+        return "clock"
+
+    @property
+    def separate_pass(self) -> bool:
+        """Whether phases are timed in steps of their own after the window, waiting for the device at each mark."""
+        return self.timer == "synchronized_pass"
 
     def why_unusable(self) -> str:
-        """One sentence on why this process cannot use it, or an empty string."""
+        """Return one sentence on why this process cannot use it, or an empty string; may take the device."""
+        return ""
 
     def synchronize(self) -> None:
         """Wait until everything that was enqueued has run."""
@@ -34,39 +90,60 @@ class Device(Protocol):
         """Let this process have so many bytes of the device's memory; 0 for as many as are safe.
 
         Raises:
-            Refused: where the device has less, so that nothing would be held to it.
+            CaseRejected: where the device has less, so that nothing would be held to it.
         """
 
     def reset_peaks(self) -> None:
         """Begin to measure peak memory anew."""
+        reset_process_peak()
 
     def memory(self) -> dict[str, dict[str, Any]]:
-        """Peaks since :meth:`reset_peaks`: ``allocated``, ``reserved``, ``process``, ``device``, each ``{bytes, how}``.
+        """Return peaks since :meth:`reset_peaks`: ``allocated``, ``reserved``, ``process``, ``device``.
 
-        ``bytes`` is None where a figure cannot be had; ``how`` then says why.
+        Each is ``{bytes, how}``. ``bytes`` is None where a figure cannot be had; ``how`` then says why.
         """
+        raise NotImplementedError
 
     def sample_memory(self) -> None:
-        """A part of a step ended: look how much is allocated, where nothing keeps the peak; takes microseconds."""
+        """Look how much is allocated where a phase ends and no allocator keeps the peak; takes microseconds."""
 
     def facts(self) -> dict[str, Any]:
-        """What the device is and how it is set."""
+        """Return what the device is and how it is set."""
+        return {}
 
     def release(self) -> None:
-        """Give back memory that is kept for later use, so that it counts in no peak."""
+        """Collect garbage, and give back memory that is kept for later use, so that it counts in no peak."""
+        gc.collect()
 
     def event(self) -> Any:
-        """A new event with ``record`` and ``elapsed_time`` (milliseconds); only where marks are taken by events."""
+        """Return a new event with ``record`` and ``elapsed_time`` in milliseconds; only with the timer ``events``."""
+        raise NotImplementedError
 
     def energy(self) -> EnergyMeter:
         """Return a counter of the joules of a case; raise :class:`EnergyUnavailable` where there is none."""
+        raise EnergyUnavailable(f"nothing counts the energy of {self.kind}")
 
     def warming(self, begins: bool) -> None:
-        """Warm-up begins, or is over: what may be looked for in untimed steps alone."""
+        """Warm-up begins, or is over: some things may be looked for in untimed steps alone."""
 
     def sample(self) -> dict[str, Any]:
         """Return clocks, temperature and load (:func:`device_status`) at an edge of a window; never raises."""
+        return device_status()
 
+
+def of_one_machine(name: str) -> list[str]:
+    """Return the devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
+    return MACHINES.sub("", name).split("+")
+
+
+def index_of(part: str) -> int:
+    """Return the index of one device as cases name it: 1 of ``1`` and ``xpu:1``, 0 of ``cpu`` and ``xpu``."""
+    found = re.search(r"[0-9]+$", part)
+    return int(found[0]) if found else 0
+
+
+MACHINES = re.compile(r"^[0-9]+x(?=.)")
+"""Number of machines before the devices of a case."""
 
 CAPACITY_TOLERANCE = 1.05
 """Times what torch tells of a device that a limit may be: a card of 24 GiB keeps some of them for itself."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from typing import Any
 
 from ..monitors import nvml
 from ..monitors.energy import EnergyMeter, Nvml
 from ..text import one_line
-from .base import device_status, memory_value, process_peak, reset_process_peak, share_of
+from .accelerator import Accelerator
+from .base import device_status, of_one_machine
 
 
 def probe_backend() -> dict[str, Any]:
@@ -42,7 +42,7 @@ def probe_backend() -> dict[str, Any]:
     return found
 
 
-class Cuda:
+class Cuda(Accelerator):
     """A CUDA device by its index among those that are visible to the user, or one of several.
 
     The process is narrowed to the case's cards before CUDA starts in it. Ultralytics before 8.4.120 rewrites
@@ -50,22 +50,28 @@ class Cuda:
     """
 
     kind = "cuda"
+    title = "CUDA"
+    compare_losses = "on_request"
 
     def __init__(self, name: str, rank: int = 0) -> None:
-        """Take nothing yet.
-
-        Args:
-            name: of the case: an index, or several joined by ``+``.
-            rank: which of them is this process's.
-        """
-        self.name = name
+        """Take nothing yet; the index is that among the cards that are left visible."""
+        super().__init__(name, rank)
+        self._wanted = of_one_machine(name)
         self.index = rank
-        """Of its card among those that are left visible."""
-        self._wanted = name.rpartition("x")[2].split("+")
         self.asked = ",".join(map(str, range(len(self._wanted))))
-        self.own = str(rank)
+        self.own = self.called(rank)
         self._card: nvml.Card | None = None
         self._looked_up = False
+
+    @classmethod
+    def called(cls, index: int) -> str:
+        """Return the index alone, as users of CUDA write it."""
+        return str(index)
+
+    @classmethod
+    def probe_backend(cls) -> dict[str, Any]:
+        """See :func:`probe_backend`."""
+        return probe_backend()
 
     def why_unusable(self) -> str:
         """What torch was built for, against the devices that it sees; also takes the card."""
@@ -91,42 +97,6 @@ class Cuda:
             torch.cuda.set_device(self.index)
         return ""
 
-    def synchronize(self) -> None:
-        """Wait for all streams of the device."""
-        import torch
-
-        torch.cuda.synchronize(self.index)
-
-    def limit_memory(self, size: int) -> None:
-        """Hold the caching allocator to a fraction of the card; what is beside it (context, NCCL) does not count."""
-        import torch
-
-        if size:
-            total = torch.cuda.get_device_properties(self.index).total_memory
-            torch.cuda.set_per_process_memory_fraction(share_of(self.name, size, total), self.index)
-
-    def reset_peaks(self) -> None:
-        """Begin to measure the caching allocator's peaks anew."""
-        import torch
-
-        reset_process_peak()
-        torch.cuda.reset_peak_memory_stats(self.index)
-
-    def memory(self) -> dict[str, dict[str, Any]]:
-        """Allocator peaks; the device figure is what is in use on the whole card now, other processes included."""
-        import torch
-
-        free, total = torch.cuda.mem_get_info(self.index)
-        return {
-            "allocated": memory_value(torch.cuda.max_memory_allocated(self.index), "torch.cuda.max_memory_allocated"),
-            "reserved": memory_value(torch.cuda.max_memory_reserved(self.index), "torch.cuda.max_memory_reserved"),
-            "process": process_peak(),
-            "device": memory_value(total - free, "torch.cuda.mem_get_info, whole card at the end of the window"),
-        }
-
-    def sample_memory(self) -> None:
-        """Nothing: peaks are kept."""
-
     def facts(self) -> dict[str, Any]:
         """Name, capability, versions, and allocator retries (above 0: it ran at the edge of memory)."""
         import torch
@@ -140,27 +110,12 @@ class Cuda:
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
             "allocator_retries": torch.cuda.memory_stats(self.index).get("num_alloc_retries", 0),
+            **self.why_no_events(),
         }
-
-    def release(self) -> None:
-        """Collect garbage, and give back what the caching allocator holds."""
-        import torch
-
-        gc.collect()
-        torch.cuda.empty_cache()
-
-    def event(self) -> Any:
-        """An event of the current stream, which measures time."""
-        import torch
-
-        return torch.cuda.Event(enable_timing=True)
 
     def energy(self) -> EnergyMeter:
         """The card's own counter."""
         return Nvml(self._by_driver())
-
-    def warming(self, begins: bool) -> None:
-        """Nothing to look for."""
 
     def sample(self) -> dict[str, Any]:
         """What NVML tells; nothing where the interpreter has no ``pynvml``. The first call starts it."""

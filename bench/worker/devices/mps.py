@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import platform
 import re
 import warnings
@@ -10,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..monitors.energy import EnergyMeter, of_machine
-from .base import device_status, memory_value, process_peak, reset_process_peak, share_of
+from .accelerator import Accelerator, major_minor
+from .base import device_status, memory_value, process_peak, share_of
 
 Probe = Callable[[Any], Any]
 
@@ -119,33 +119,36 @@ class Fallbacks:
             self._before = None
 
 
-class Mps:
+class Mps(Accelerator):
     """The one MPS device; work is enqueued, and Ultralytics' own profiler does not wait for it."""
 
-    name = "mps"
     kind = "mps"
-    asked = "mps"
-    own = "mps"
+    title = "MPS"
+    indexed = False
+    own_memory = False
+    events_since = (2, 15)  # before, they do not wait for what they time (pytorch#196395)
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "mps", rank: int = 0) -> None:
+        """Take nothing yet; it is always alone: the runner starts no ranks on it."""
+        super().__init__(name, rank)
         self._fallbacks = Fallbacks()
-        self._allocated: list[int] = []
+
+    @classmethod
+    def probe_backend(cls) -> dict[str, Any]:
+        """See :func:`probe_backend`."""
+        return probe_backend()
 
     def why_unusable(self) -> str:
-        """Built against available: a torch for Linux has no MPS, and macOS before 12.3 has none either."""
+        """Tell built from available: a torch for Linux has no MPS, and an older macOS has none either."""
         import torch
 
         if not torch.backends.mps.is_built():
             return f"device mps: this torch {torch.__version__} is built without MPS, which needs a Mac."
         if not torch.backends.mps.is_available():
-            return f"device mps: MPS needs macOS 12.3 or later and a Metal GPU; this is macOS {platform.mac_ver()[0]}."
+            oldest = "14" if major_minor(torch.__version__) >= (2, 12) else "12.3"  # what its wheels are made for
+            here = platform.mac_ver()[0]
+            return f"device mps: MPS needs macOS {oldest} or later and a Metal GPU; this is macOS {here}."
         return ""
-
-    def synchronize(self) -> None:
-        """Wait for all command buffers."""
-        import torch
-
-        torch.mps.synchronize()
 
     def limit_memory(self, size: int) -> None:
         """Hold the allocator to a fraction of the working set that Metal recommends.
@@ -157,48 +160,17 @@ class Mps:
         recommended = torch.mps.recommended_max_memory()
         torch.mps.set_per_process_memory_fraction(share_of(self.name, size, recommended) if size else 1.0)
 
-    def reset_peaks(self) -> None:
-        """Begin to measure peaks anew, where torch can."""
-        import torch
-
-        reset_process_peak()
-        self._allocated = []
-        try:
-            torch.accelerator.reset_peak_memory_stats()
-        except (AttributeError, RuntimeError, AssertionError):
-            pass  # no peak statistics on mps before torch 2.13 (pytorch#186430): sample_memory() stands in
-
-    def sample_memory(self) -> None:
-        """Remember how much is allocated now: the host keeps that count, so nothing is waited for."""
-        import torch
-
-        self._allocated.append(int(torch.mps.current_allocated_memory()))
-
     def memory(self) -> dict[str, dict[str, Any]]:
-        """Peak of the allocator where torch has one (pytorch#186748), else samples; the driver's and the process's."""
+        """Return the allocator's peak, kept by torch or sampled, and what the driver and the process have."""
         import torch
 
-        try:
-            peak = memory_value(int(torch.accelerator.max_memory_allocated()), "torch.accelerator.max_memory_allocated")
-        except (AttributeError, RuntimeError, AssertionError):
-            peak = self._sampled_peak()
         driver = memory_value(
             int(torch.mps.driver_allocated_memory()),
             "torch.mps.driver_allocated_memory at the end of the window, cache and graphs included",
         )
         own = memory_value(None, "an Apple GPU has no memory apart from the machine's")
-        return {"allocated": peak, "reserved": driver, "process": process_peak(), "device": own}
-
-    def _sampled_peak(self) -> dict[str, Any]:
-        import torch
-
-        missing = f"torch {torch.__version__} has no peak statistics on mps"
-        if not self._allocated:
-            return memory_value(None, f"{missing}, and nothing was sampled")
-        how = (
-            f"largest of {len(self._allocated)} samples of torch.mps.current_allocated_memory where parts of steps end"
-        )
-        return memory_value(max(self._allocated), f"{how}: {missing}")
+        allocated = self._peak("max_memory_allocated") or self._sampled_peak()
+        return {"allocated": allocated, "reserved": driver, "process": process_peak(), "device": own}
 
     def facts(self) -> dict[str, Any]:
         """The working set that Metal recommends, and the macOS version."""
@@ -208,18 +180,8 @@ class Mps:
             "recommended_max_memory": int(torch.mps.recommended_max_memory()),
             "macos": platform.mac_ver()[0],
             "fell_back": self._fallbacks.names,
+            **self.why_no_events(),
         }
-
-    def release(self) -> None:
-        """Collect garbage, and give back what the allocator holds."""
-        import torch
-
-        gc.collect()
-        torch.mps.empty_cache()
-
-    def event(self) -> Any:
-        """Events of MPS are not to be trusted before pytorch#196395: parts are timed in steps of their own."""
-        raise NotImplementedError
 
     def energy(self) -> EnergyMeter:
         """Apple's estimate of GPU, CPU and memory: they share one chip, and training works them all."""

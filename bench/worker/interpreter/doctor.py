@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..devices import cpu, cuda, mps
+from ..devices import kinds
 from ..monitors import macos
 from ..monitors.system import try_read
 from ..text import one_line
@@ -19,12 +19,14 @@ METERS = ("pynvml", "zeus_apple_silicon")
 """Libraries that let a worker read a device; without them it measures all the same, and less is told."""
 
 VARIABLES = (
+    "ASCEND_RT_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
     "PYTORCH_ENABLE_MPS_FALLBACK",
     "PYTORCH_MPS_HIGH_WATERMARK_RATIO",
     "PYTORCH_MPS_LOW_WATERMARK_RATIO",
+    "ZE_AFFINITY_MASK",
 )
 """Environment variables that change what a backend does."""
 
@@ -34,8 +36,8 @@ def facts() -> dict[str, Any]:
 
     Returns:
         ``environment``: as :func:`.environment.facts` tells it. ``import_error``: why torch, torchvision or OpenCV
-        cannot be imported, else empty, and then ``cpu``, ``cuda`` and ``mps`` as each device's ``survey`` gives them,
-        and ``gloo``. ``meters``: those of :data:`METERS` that are installed. ``variables``: those of :data:`VARIABLES`
+        cannot be imported, else empty, and then ``backends``: by kind what each device's ``probe_backend`` tells, and
+        ``gloo``. ``meters``: those of :data:`METERS` that are installed. ``variables``: those of :data:`VARIABLES`
         that are set. ``weights``: names of weight files that are found without the network. ``thermal``: macOS' word
         for thermal pressure.
     """
@@ -55,7 +57,7 @@ def facts() -> dict[str, Any]:
     except Exception as error:  # a library that is missing, or was built for another system
         return {**found, "import_error": one_line(str(error)) or type(error).__name__}
     gloo = bool(torch.distributed.is_available() and torch.distributed.is_gloo_available())
-    return {**found, "cpu": cpu.probe_backend(), "cuda": cuda.probe_backend(), "mps": mps.probe_backend(), "gloo": gloo}
+    return {**found, "backends": {kind: device.probe_backend() for kind, device in kinds().items()}, "gloo": gloo}
 
 
 def load_torchvision() -> None:

@@ -90,7 +90,7 @@ class SystemMonitor:
         elif self._watch is not None:
             self._watch.hear_continue()
         self._groups = groups or set()
-        self._threads = threads if self._device.kind == "cpu" and alone else None
+        self._threads = threads if self._device.on_host and alone else None
         self._alone = alone
         try_read(self._device.sample)
 
@@ -134,7 +134,7 @@ class SystemMonitor:
         }
         if reading.get("device_others"):
             reading["device_others"] = max(reading["device_others"] - beside, 0)
-        reading["disturbed"] = describe_interference(reading, self._threads, self._alone and self._device.kind == "cpu")
+        reading["disturbed"] = describe_interference(reading, self._threads, self._alone and self._device.on_host)
         return reading
 
     @staticmethod

@@ -12,7 +12,7 @@ from .session import Session
 
 STEPS = 2_000
 ROUNDS = 9
-CASE = {"mode": "train", "model": "", "device": "cpu", "amp": "off", "batch": 16, "imgsz": 64}
+CASE = {"mode": "train", "model": "", "device": Cpu.kind, "amp": "off", "batch": 16, "imgsz": 64}
 WINDOW = {"warmup_seconds": 0.0, "window_steps": 10**9, "window_seconds": 0.0}
 
 

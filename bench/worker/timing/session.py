@@ -70,7 +70,8 @@ class Session:
         self.scratch: str = job["scratch"]
         self.with_val: bool = job.get("with_val", False)
         self.compare_losses: bool = self.team.size == 1 and (
-            device.kind == "mps" or (device.kind == "cuda" and job.get("compare_losses", False))
+            device.compare_losses == "always"
+            or (device.compare_losses == "on_request" and job.get("compare_losses", False))
         )
         self.device = device
         self.apart: dict[str, Any] = {}
@@ -88,7 +89,7 @@ class Session:
         self._readings: list[dict[str, Any]] = []
         self._memory: dict[str, Any] = {}
         self._memory_before: dict[str, Any] = {}
-        self._phases = phases.by_events(device.event) if device.kind == "cuda" else phases.by_clock(OF_WINDOW)
+        self._phases = phases.by_events(device.event) if device.timer == "events" else phases.by_clock(OF_WINDOW)
         self._separate: Phases | None = None
         self._separate_steps: list[bool] = []
         self._block = (0, 0)
@@ -132,14 +133,13 @@ class Session:
         self.team.join()
         groups = aggregation.groups(self.team, os.getpgrp())
         self._meter.prepare(1 if self._single else None, self._turns is None, groups, watch=self._mends)
-        if self.device.kind != "cpu":  # which keeps no cache
+        if self.device.caches_memory:
             self.device.release()  # what set-up and Ultralytics' own check of AMP left there counts in no peak
         self.device.reset_peaks()
         if self._tells_before:
             self._memory_before = answer(self.device.memory) or {}
-        # Weighting the kinds of steps was shown to agree with whole cycles on the CPU alone (selfcheck).
         # Joules are not weighted: they count in the proportion in which the steps ran.
-        whole = self.device.kind != "cpu" or self._energy is not None
+        whole = not self.device.weighs_steps or self._energy is not None
         rule = MeasurementPlan(cycle=cycle, **{"only_whole": whole, **self._rule})
         self._stopwatch = Stopwatch(
             rule,
@@ -259,7 +259,7 @@ class Session:
             self.stopwatch.open()
             return
         self._memory = {**(answer(self.device.memory) or {}), "loaders": loaders_memory()}
-        if self.device.kind != "mps" or not self._separately:
+        if not self.device.separate_pass or not self._separately:
             raise WindowComplete
         self._separate = phases.by_clock(SEPARATELY, self.device.synchronize)
         self._separate_steps.append(False)
@@ -309,7 +309,7 @@ class Session:
     def report(self) -> None:
         """Send what was measured; call when :class:`WindowComplete` was raised and the workload was found to work."""
         watch = self.stopwatch
-        threads, on_cpu = 1 if self._single else None, self.device.kind == "cpu"
+        threads, on_cpu = 1 if self._single else None, self.device.on_host
         # Of several windows the least disturbed counts, whatever its speed.
         kept = min(range(len(self._readings)), key=lambda index: severity(self._readings[index], threads, on_cpu))
         kept = self.team.decide(kept)

@@ -4,12 +4,16 @@ import pytest
 
 from tests.made_packages import install
 
+UNKNOWN_DEVICE = (
+    "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, xpu or xpu:1, npu or npu:1, or several as in 0+1."
+)
+
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--profile", "fast"], "profile 'fast' is unknown: use smoke, quick, full, regress."),
-        (["--device", "gpu"], "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1."),
+        (["--device", "gpu"], UNKNOWN_DEVICE),
         (["--batch", "0"], "batch '0' is not allowed: use a whole number from 1 to 65536."),
         (["--imgsz", "big"], "imgsz 'big' is not allowed: use a whole number from 1 to 16384."),
         (["--amp", "fp16"], "amp 'fp16' is unknown: use off, on, bf16."),
@@ -148,7 +152,7 @@ def test_a_precision_without_its_test_is_refused(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--device", "gpu"], "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, or several as in 0+1."),
+        (["--device", "gpu"], UNKNOWN_DEVICE),
         (["--time-budget", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m."),
         (["--python", "missing-python"], "python 'missing-python': there is no such executable."),
     ],

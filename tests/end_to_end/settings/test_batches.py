@@ -11,6 +11,7 @@ from bench.cases.recipe import pins_for
 from bench.errors import UsageError
 from bench.worker import rejection
 from bench.worker.devices.cpu import Cpu
+from bench.worker.devices.cuda import Cuda
 from bench.worker.distributed.process_group import SingleProcess
 from bench.worker.workloads.ultralytics import read_settings, train, user_data
 from tests.end_to_end.settings.conftest import CASE
@@ -93,7 +94,7 @@ def test_ultralytics_chooses_16_on_a_cpu(trainer, monkeypatch, caplog):
 
     assert training(trainer)["autobatch"] == 16
     assert "AutoBatch" not in caplog.text
-    assert read_settings.read_trainer(trainer, SimpleNamespace(kind="cuda", name="0", own="0"))["autobatch"] is None
+    assert read_settings.read_trainer(trainer, Cuda("0"))["autobatch"] is None
 
     def older(model, imgsz):
         raise AssertionError("Torch not compiled with CUDA enabled")

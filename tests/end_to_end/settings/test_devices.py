@@ -11,6 +11,7 @@ from bench.worker import effective_settings
 from bench.worker.devices import open_device
 from bench.worker.devices.cuda import Cuda
 from bench.worker.devices.mps import Mps
+from bench.worker.input_errors import explained
 from bench.worker.timing.session import Session
 from bench.worker.workloads.ultralytics import isolation
 from bench.worker.workloads.ultralytics.train import overrides
@@ -40,6 +41,20 @@ def test_no_device_is_never_mps_so_that_a_case_names_one(monkeypatch, asked):
         case = {"model": "yolov8n", "amp": "off", "batch": 1, "imgsz": 64}
         session = SimpleNamespace(case=case, pins={}, data="", scratch="", device=open_device(name))
         assert overrides(session)["device"] == name
+
+
+@pytest.mark.parametrize("device", ["xpu", "npu:1"])
+def test_a_device_that_ultralytics_does_not_have_is_unsupported(device):
+    """It says so in other words from version to version; older ones take any word for a CUDA index."""
+    from ultralytics.utils.torch_utils import select_device
+
+    asked = open_device(device).asked
+    with pytest.raises(ValueError, match="Invalid") as raised:
+        select_device(asked, verbose=False)
+    found = explained(raised.value)
+    assert found is not None and (found.status, found.axes) == ("unsupported", ("device",))
+    assert found.reason.startswith("This Ultralytics does not run on that device here: Invalid ")
+    assert f"'device={asked}'." in found.reason
 
 
 @pytest.mark.parametrize("text", ["-1", "-1,-1", "", "none", "auto"])

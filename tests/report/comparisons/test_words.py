@@ -109,9 +109,9 @@ def test_the_command_names_every_value_of_each_device(records: list[Record]) -> 
 def test_the_command_names_the_profile_whose_timing_it_was() -> None:
     timing = profile("full").recipe
     recipe = make_recipe(
-        warmup_seconds=timing.warmup_seconds["cpu"],
+        warmup_seconds=timing.warmup("cpu"),
         window_steps=timing.window_steps,
-        window_seconds=timing.window_seconds["cpu"],
+        window_seconds=timing.least_seconds("cpu", False),
     )
     assert "--profile full" in provenance.commands([make_record(recipe=recipe)])[0]
     odd = msgspec.structs.replace(recipe, window_steps=99)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.worker.devices import kinds
 from bench.worker.distributed import ranks
 from bench.worker.distributed.process_group import SingleProcess
 from bench.worker.rejection import CaseRejected
@@ -83,7 +84,7 @@ class Trainer:
 
 def session(kind: str, size: int = 4, gather: Any = lambda value: [value]) -> Any:
     team = SimpleNamespace(rank=1, size=size, gather=gather)
-    return SimpleNamespace(team=team, device=SimpleNamespace(kind=kind), checks={})
+    return SimpleNamespace(team=team, device=SimpleNamespace(on_host=kinds()[kind].on_host), checks={})
 
 
 def test_on_cuda_all_is_ultralytics_own_but_the_number_of_ranks() -> None:

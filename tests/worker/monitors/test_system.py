@@ -26,6 +26,8 @@ from bench.worker.monitors.interference import worth_retrying
 from bench.worker.monitors.system import SystemMonitor
 from tests.worker.fake_proc import OWN, TICK, FakeProc
 
+from ..traits import take
+
 KEYS = set(Window.__struct_fields__) - {"step_seconds"}
 OTHER = OWN + 1
 
@@ -36,7 +38,7 @@ class FakeDevice(Cpu):
     """A device that tells what it is told to; ``sampled`` counts how often it was asked."""
 
     def __init__(self, kind: str = "cpu", **told: Any) -> None:
-        self.kind = kind  # type: ignore[misc]
+        take(self, kind)
         self.told = told
         self.sampled = 0
 

@@ -15,6 +15,7 @@ from bench.records.record import Steps, Window
 from bench.runner.measure import FEW_STEPS, discarded_window
 from bench.runner.measure import build_phases as as_phases
 from bench.worker import effective_settings, tasks
+from bench.worker.devices import kinds
 from bench.worker.devices.cpu import Cpu
 from bench.worker.distributed.process_group import SingleProcess
 from bench.worker.monitors.interference import describe_interference
@@ -23,6 +24,8 @@ from bench.worker.timing import phases, session
 from bench.worker.timing.phases import SEPARATE_STEPS
 from bench.worker.timing.session import MOST_SETTLING, RETRIES, Session, WindowComplete
 from bench.worker.timing.stopwatch import Stopwatch
+
+from ..traits import take
 
 CASE = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "off", "batch": 2, "imgsz": 64}
 SETTINGS = {"device": "cpu", "amp": "off", "batch": 2, "imgsz": 64, "workers": 0, "lr": 0.01}
@@ -46,8 +49,12 @@ class FakeDevice(Cpu):
 
     def __init__(self, bench: Bench, kind: str) -> None:
         self.bench = bench
-        self.kind = kind  # type: ignore[misc]
+        take(self, kind)
         self.events: list[Any] = []
+
+    @property
+    def timer(self) -> str:
+        return {"cpu": "clock", "mps": "synchronized_pass"}.get(self.kind, "events")
 
     def synchronize(self) -> None:
         self.bench.log.append("synchronize")
@@ -235,7 +242,9 @@ def test_peaks_are_those_since_set_up(bench: Bench) -> None:
     assert bench.log.count("reset_peaks") == bench.log.count("memory") == 1
 
 
-@pytest.mark.parametrize(("kind", "released"), [("cpu", []), ("cuda", ["release"]), ("mps", ["release"])])
+@pytest.mark.parametrize(
+    ("kind", "released"), [("cpu", []), ("cuda", ["release"]), ("mps", ["release"]), ("xpu", ["release"])]
+)
 def test_what_set_up_left_in_the_cache_of_an_allocator_counts_in_no_peak(
     bench: Bench, kind: str, released: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -754,7 +763,7 @@ def test_memory_before_the_first_step_is_told_where_it_is_asked_for(bench: Bench
 
 @pytest.mark.parametrize("cycle", [1, 2, 3, 16])
 def test_a_ceiling_s_probe_trains_five_steps_with_the_optimizer_in_two(bench: Bench, cycle: int) -> None:
-    for kind in ("cpu", "mps", "cuda"):
+    for kind in kinds():
         bench.start(kind, cycle)
         bench.job.update(window=FEW_STEPS, separate_pass=False)
         device: Any = FakeDevice(bench, kind)

@@ -29,7 +29,7 @@ def as_rank(trainer: type, session: Session) -> type:
         trainer: a detection trainer.
         session: with more than one process in its team.
     """
-    team, on_cpu = session.team, session.device.kind == "cpu"
+    team, on_cpu = session.team, session.device.on_host
 
     class RankTrainer(trainer):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:

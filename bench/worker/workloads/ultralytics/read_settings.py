@@ -85,7 +85,7 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "assigner_fallback": _assigner_fallback(model),
         "nan_recoveries": getattr(trainer, "nan_recovery_attempts", None),
         "integrations": _integrations(trainer.callbacks),
-        "autobatch": _autobatch(model, args.imgsz, device.kind),
+        "autobatch": _autobatch(model, args.imgsz, device),
         "ranks": ranks,
         "own_ranks": _own_ranks(),
         "backend": _backend(),
@@ -230,12 +230,12 @@ def _own_ranks() -> bool | None:
     return True if "generate_ddp_command" in getattr(code, "co_names", ()) else None
 
 
-def _autobatch(model: Any, imgsz: int, kind: str) -> int | str | None:
-    """What Ultralytics would take for ``batch=-1``, or the error that it would end with; None on cuda, or if unknown.
+def _autobatch(model: Any, imgsz: int, device: Device) -> int | str | None:
+    """Return what Ultralytics would take for ``batch=-1``, or its error; None where it tries, or if unknown.
 
-    Ours is fixed, and this is but asked: it takes no time, since only on cuda are batches tried out.
+    Ours is fixed, and this is but asked: it takes no time, since batches are tried out only in a device's own memory.
     """
-    if kind == "cuda":
+    if device.own_memory:
         return None
     try:
         from ultralytics.utils.autobatch import autobatch
