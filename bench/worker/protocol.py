@@ -497,7 +497,7 @@ def _tagged(tag: str, known: dict[str, type[Any]], content: dict[str, Any]) -> A
     return _decoded(known[word], {key: value for key, value in content.items() if key != tag}, str(word))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _hints(kind: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
@@ -510,9 +510,7 @@ def _decoded(kind: type[Message], content: dict[str, Any], where: str) -> Messag
     missing = [
         name
         for name, item in fields.items()
-        if name not in content
-        and item.default is dataclasses.MISSING
-        and item.default_factory is dataclasses.MISSING
+        if name not in content and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
     ]
     if missing:
         raise ProtocolError(f"{where}: missing field {missing[0]!r}")

@@ -32,20 +32,27 @@ class Override:
 
 @dataclass(frozen=True)
 class Requirement:
-    """A distribution that a family needs.
+    """A package that a family needs.
 
     Attributes:
-        distribution: as the package index calls it.
+        module: as it is imported.
         floor: oldest version that can be measured.
+        distribution: as the package index calls it; empty where that is the module's name.
     """
 
-    distribution: str
+    module: str
     floor: tuple[int, ...]
+    distribution: str = ""
+
+    @property
+    def version(self) -> str:
+        """The floor as a text."""
+        return ".".join(map(str, self.floor))
 
     @property
     def text(self) -> str:
         """``ultralytics>=8.3.230``, as an installer takes it."""
-        return f"{self.distribution}>={'.'.join(map(str, self.floor))}"
+        return f"{self.distribution or self.module}>={self.version}"
 
 
 Derived = Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -154,6 +161,13 @@ class Workload:
 
     def after_import(self) -> None:
         """Import the library and make it ready; a fork server does that once for all its workers."""
+
+    def check_imports(self) -> None:
+        """Load what the library needs, for ``doctor``; raises what the first failing import raises."""
+
+    def weights(self) -> list[str]:
+        """Return names of weight files that are found without the network, for ``doctor``."""
+        return []
 
     def default_threads(self) -> int:
         """Return the number of CPU threads where the recipe names none."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..base import Derived
 from .model_names import size_read
 
@@ -35,7 +33,6 @@ def architecture(model: str) -> str | None:
     if model.endswith((".yaml", ".yml")):
         return None
     return "from weights" if model.endswith(".pt") else "of Ultralytics"
-
 
 
 DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {

@@ -1,6 +1,6 @@
 """Ultralytics' tasks: what differs between them is an entry of this table, behind one trainer and one predictor class.
 
-An entry is enough for a new task where its data maker and its absent settings are named; see ``docs/extending.md``.
+A new task is an entry, with a maker of its data.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ class Task:
         predictor: module and class of its predictor.
         model: module and class of its network.
         heads: names of the last layers of its models.
-        maker: module here that makes its data set (``provide``) and lists the images of any (``training_images``).
-        inspector: module here that looks at a user's own data set (``inspect``).
-        absent: settings that its trainer does not have, and that are read back as None.
+        data: names of the data sets that are made for it, the one with the most memory last.
+        maker: module here that makes them, by ``provide``.
+        may_be_zero: loss items that stay 0 in training that works.
+        zero_means: what a loss that stays 0 may come from.
     """
 
     name: str
@@ -30,9 +31,10 @@ class Task:
     predictor: tuple[str, str]
     model: tuple[str, str]
     heads: tuple[str, ...]
-    maker: str = "made_data"
-    inspector: str = "user_data"
-    absent: frozenset[str] = frozenset()
+    data: tuple[str, str]
+    maker: str
+    may_be_zero: frozenset[str] = frozenset()
+    zero_means: str = "the labels have no boxes"
 
 
 TASKS = {
@@ -44,6 +46,8 @@ TASKS = {
             predictor=("ultralytics.models.yolo.detect", "DetectionPredictor"),
             model=("ultralytics.nn.tasks", "DetectionModel"),
             heads=("Detect", "v10Detect"),
+            data=("coco-like", "coco-like-dense"),
+            maker="made_data",
         ),
     )
 }
@@ -54,6 +58,11 @@ DETECT = TASKS["detect"]
 def task_of(head: str) -> Task | None:
     """Return the task whose models end with a layer; None where none of the table does."""
     return next((task for task in TASKS.values() if head in task.heads), None)
+
+
+def task_of_data(name: str) -> Task:
+    """Return the task for which a data set is made."""
+    return next(task for task in TASKS.values() if name in task.data)
 
 
 def load(place: tuple[str, str]) -> Any:

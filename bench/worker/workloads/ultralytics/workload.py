@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import Requirement, Workload
 from . import expected_settings, overrides
 from .model_names import has_weights, is_known, sizes_in, why_unknown
+from .tasks import DETECT, task_of_data
 
 if TYPE_CHECKING:
     from ...channel import Channel
@@ -27,8 +29,7 @@ class Ultralytics(Workload):
     name = "ultralytics"
     title = "Ultralytics"
     modes = ("train", "predict")
-    data = "coco-like"
-    dense_data = "coco-like-dense"
+    data, dense_data = DETECT.data
     takes_data = True
     library = "ultralytics"
     # before it training on mps could be silently wrong (ultralytics#22181)
@@ -111,6 +112,18 @@ class Ultralytics(Workload):
 
         isolation.after_import()
 
+    def check_imports(self) -> None:
+        """Load torchvision's library and OpenCV."""
+        from . import installation
+
+        installation.check()
+
+    def weights(self) -> list[str]:
+        """Return names of weight files in the working folder and in Ultralytics' own folder of weights."""
+        from . import installation
+
+        return installation.weights()
+
     def default_threads(self) -> int:
         """Return Ultralytics' own number, which it sets on cpu and mps only."""
         from ultralytics.utils import NUM_THREADS
@@ -118,11 +131,11 @@ class Ultralytics(Workload):
         return int(NUM_THREADS)
 
     def provide_data(self, job: DataJob) -> dict[str, Any]:
-        """Make a data set like COCO."""
-        from . import made_data
-
+        """Make the data set of a task."""
+        task = task_of_data(job.name)
+        maker = importlib.import_module(f".{task.maker}", __package__)
         wanted = {"root": job.root, "images": job.images, "val_images": job.val_images, "seed": job.seed}
-        made = made_data.provide({**wanted, "dense": job.name == self.dense_data})
+        made = maker.provide({**wanted, "dense": job.name == task.data[1]})
         return {"source": made["yaml"], "fingerprint": made["fingerprint"], "images": made["images"]}
 
     def inspect_data(self, job: DataJob) -> dict[str, Any]:
