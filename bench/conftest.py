@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import pytest
 
 from bench import __version__
-from bench.cases.axes import AXES
+from bench.cases.axes import axes
 from bench.cases.plan import profiles
 from bench.ceiling.service import known, told
 from bench.environments import failure_causes
@@ -50,8 +50,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add = other_plugins.Options(parser, pluginmanager, refuse).add
     names = ", ".join(f"{name} ({found.about})" for name, found in profiles().items())
     add("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
-    for axis in AXES.values():
-        add(f"--{axis.name}", metavar="VALUES", help=f"instead of the profile's: {axis.help}")
+    for axis in axes().values():
+        if axis.option:
+            about = f"instead of the profile's: {axis.help}" if axis.fixed else axis.help
+            add(f"--{axis.name.replace('_', '-')}", metavar="VALUES", help=about)
+    add("--axis", action="append", default=[], metavar="NAME=VALUES", help="a further axis; again for another")
     add("--per-device", action="store_true", help="batches are of each device, where a case has several")
     add("--memory-limit", default="", metavar="SIZE", help="with --mode ceiling: what a process may take")
     add("--granularity", default="1", metavar="N", help="with --mode ceiling: batches are multiples of it")
@@ -452,6 +455,7 @@ def _settle(record: Record, benchmark: Any, place: Path) -> None:
         ultralytics=record.environment.label("ultralytics"),
         recipe=record.recipe.fingerprint,
     )
+    benchmark.extra_info.update(dict(case.further))
     benchmark.extra_info.update(
         {f"{name}_bytes": figure.bytes for name, figure in record.memory.items() if figure.bytes is not None}
     )

@@ -207,3 +207,27 @@ def test_collecting_imports_neither_torch_nor_ultralytics() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+AXES = {"mode", "model", "device", "amp", "batch", "imgsz"}
+
+
+def lists_of_axes(tree: ast.Module) -> list[int]:
+    """Lines at which three or more axes stand in a literal: a list by hand, which a new axis would not be in."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+            texts = {one.value for one in node.elts if isinstance(one, ast.Constant)}
+            if len(texts & AXES) > 2:
+                found.append(node.lineno)
+    return found
+
+
+def test_lists_of_axes_are_found() -> None:
+    source = 'def f():\n    return ("model", "device", "amp")\na = ("mode", "amp")\nb = ["batch", "imgsz", "amp"]\n'
+    assert lists_of_axes(ast.parse(source)) == [4, 2]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if not path.is_relative_to(BENCH / "worker")], ids=name_of)
+def test_axes_are_listed_by_their_registry_alone(path: Path) -> None:
+    assert lists_of_axes(parsed(path)) == []

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.table import AXES, COLUMNS, NUMBERS, WHOLE, _threads, peak_memory, pins, setup
+from bench.analysis.table import AXES, _threads, axes_of, columns_with, peak_memory, pins, setup, typed_frame
+from bench.cases.axes import NOT_ASKED
 from bench.records.ceiling import FORETOLD, Ceiling
 
 Setting = tuple[str, str, str, str, int]
@@ -48,10 +49,13 @@ def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFr
     """The same table with a row for every ceiling: of mode ``ceiling``, whose batch is the largest that trains."""
     if not ceilings:
         return table
-    rows = pd.DataFrame(map(_ceiling_row, ceilings), columns=list(COLUMNS))
-    rows[list(NUMBERS)] = rows[list(NUMBERS)].astype("float64")
-    rows[list(WHOLE)] = rows[list(WHOLE)].astype("Int64")
-    return pd.concat([table, rows], ignore_index=True) if len(table) else rows
+    rows = typed_frame(list(map(_ceiling_row, ceilings)), [found.case for found in ceilings])
+    if not len(table):
+        return rows
+    both = pd.concat([table, rows], ignore_index=True)
+    further = list(dict.fromkeys(name for part in (table, rows) for name in axes_of(part) if name not in AXES))
+    both[further] = both[further].astype("object").where(both[further].notna(), NOT_ASKED)
+    return both[columns_with(further)]
 
 
 def _ceiling_row(found: Ceiling) -> dict[str, Any]:
@@ -79,4 +83,5 @@ def _ceiling_row(found: Ceiling) -> dict[str, Any]:
         "pins": pins(found.recipe),
         "started": found.started,
         "id": found.id,
+        **dict(case.further),
     }

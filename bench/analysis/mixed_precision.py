@@ -9,11 +9,10 @@ import pandas as pd
 
 from bench.analysis.ceilings import Setting, setting
 from bench.analysis.speedup import speedups
-from bench.analysis.table import AXES, COMPARABLE_KEYS
+from bench.analysis.table import COMPARABLE_KEYS, axes_of
 from bench.records.ceiling import Ceiling
 
 COLUMNS = (
-    *AXES,
     "speedup",
     "speedup_low",
     "speedup_high",
@@ -32,17 +31,20 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
         table: latest rows of :func:`bench.analysis.table.frame`.
 
     Returns:
-        Columns :data:`COLUMNS`: ``speedup`` is throughput over that without, with its interval; ``memory`` is peak
-        memory over that without, missing where either is not known or they were got in different ways.
+        Columns: the axes, and :data:`COLUMNS`: ``speedup`` is throughput over that without, with its interval;
+        ``memory`` is peak memory over that without, missing where either is not known or they were got in different
+        ways.
     """
     ratios = speedups(table, {"amp": "off"})
+    axes = axes_of(table)
+    columns = [*axes, *COLUMNS]
     if ratios.empty:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=columns)
     peaks = _peaks(table)
-    keys = [axis for axis in AXES if axis != "amp"]
+    keys = [axis for axis in axes if axis != "amp"]
     measured = table[table["status"] == "measured"]
-    found = ratios.merge(measured[[*AXES, *COMPARABLE_KEYS]], on=[*AXES, "machine"], how="left").drop_duplicates(
-        [*AXES, *COMPARABLE_KEYS]
+    found = ratios.merge(measured[[*axes, *COMPARABLE_KEYS]], on=[*axes, "machine"], how="left").drop_duplicates(
+        [*axes, *COMPARABLE_KEYS]
     )
     rows = []
     for row in found.to_dict("records"):
@@ -51,18 +53,18 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
         alike = on is not None and off is not None and on[1] == off[1]
         rows.append(
             {
-                **{str(name): row[name] for name in COLUMNS if name in row},
+                **{str(name): row[name] for name in columns if name in row},
                 "memory": on[0] / off[0] if on and off and alike else None,
                 "memory_off_bytes": off[0] if off and alike else None,
                 "memory_bytes": on[0] if on and alike else None,
             }
         )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _peaks(table: pd.DataFrame) -> dict[tuple[tuple[Any, ...], Any], tuple[int, str]]:
     """Peak memory and how it was got, by case without its precision, and precision."""
-    keys = [*(axis for axis in AXES if axis != "amp"), *COMPARABLE_KEYS]
+    keys = [*(axis for axis in axes_of(table) if axis != "amp"), *COMPARABLE_KEYS]
     known = table[table["peak_memory_bytes"].notna()]
     return {
         (tuple(row[name] for name in keys), row["amp"]): (int(row["peak_memory_bytes"]), str(row["peak_memory_how"]))
@@ -76,6 +78,7 @@ class Place(NamedTuple):
     model: str
     device: str
     imgsz: int
+    further: tuple[tuple[str, Any], ...]
     limit: int | None
     setting: Setting
 
@@ -85,6 +88,8 @@ def batches(ceilings: Sequence[Ceiling]) -> dict[Place, dict[str, Ceiling]]:
     found: dict[Place, dict[str, Ceiling]] = {}
     for one in ceilings:
         if one.outcome.status.value == "measured":
-            place = Place(one.case.model, one.case.device, one.case.imgsz, one.asked_bytes, setting(one))
+            place = Place(
+                one.case.model, one.case.device, one.case.imgsz, one.case.further, one.asked_bytes, setting(one)
+            )
             found.setdefault(place, {})[one.case.amp] = one
     return found

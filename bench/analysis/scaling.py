@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis.intervals import weaker_kind
 from bench.analysis.metrics import SHARE, Metric
-from bench.analysis.table import AXES, COMPARABLE_KEYS
+from bench.analysis.table import COMPARABLE_KEYS, axes_of
 from bench.cases.device_kinds import device_names, ranks
 
 EFFICIENCY = Metric("efficiency", "Scaling efficiency", SHARE, "higher")
@@ -19,7 +20,6 @@ KINDS = {"each": "the same batch on each device", "total": "the same batch over 
 """What stays as it is while devices are added: in the literature, weak and strong scaling."""
 
 COLUMNS = (
-    *AXES,
     "machine",
     "devices",
     "scaling",
@@ -39,13 +39,14 @@ def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
         table: latest rows of :func:`bench.analysis.table.frame`.
 
     Returns:
-        Columns :data:`COLUMNS`. ``scaling`` is a key of :data:`KINDS`: the counterpart has the same total batch
-        (``total``), or the share of it that one device has (``each``). The ends come from both intervals, as
-        independent errors of the logarithms; missing where either is.
+        Columns: the axes, and :data:`COLUMNS`. ``scaling`` is a key of :data:`KINDS`: the counterpart has the same
+        total batch (``total``), or the share of it that one device has (``each``). The ends come from both intervals,
+        as independent errors of the logarithms; missing where either is.
     """
     measured = table[table["status"] == "measured"]
     rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
-    alone = {_key(row): row for row in rows if ranks(row["device"]) == 1}
+    axes = axes_of(table)
+    alone = {_key(row, axes): row for row in rows if ranks(row["device"]) == 1}
     found = []
     for row in rows:
         count = ranks(row["device"])
@@ -53,14 +54,16 @@ def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
             continue
         for kind, batch in (("each", row["batch"] // count), ("total", row["batch"])):
             names = device_names(row["device"])
-            others = [alone[key] for name in names if (key := _key({**row, "device": name, "batch": batch})) in alone]
+            others = [
+                alone[key] for name in names if (key := _key({**row, "device": name, "batch": batch}, axes)) in alone
+            ]
             if others:
-                found.append(_row(row, others[0], count, kind))
-    return pd.DataFrame(found, columns=list(COLUMNS))
+                found.append({**{name: row[name] for name in axes}, **_row(row, others[0], count, kind)})
+    return pd.DataFrame(found, columns=[*axes, *COLUMNS])
 
 
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in (*AXES, *COMPARABLE_KEYS))
+def _key(row: dict[str, Any], axes: Iterable[str]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in (*axes, *COMPARABLE_KEYS))
 
 
 def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dic
     half = math.hypot(*(_half_log(each) for each in (row, one)))
     efficiency = speedup / count
     return {
-        **{name: row[name] for name in (*AXES, "machine", "status")},
+        **{name: row[name] for name in ("machine", "status")},
         "devices": count,
         "scaling": kind,
         "speedup": speedup,

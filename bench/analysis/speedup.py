@@ -11,8 +11,8 @@ import pandas as pd
 
 from bench.analysis.flags import INTERFERED, kinds
 from bench.analysis.intervals import weaker_kind
-from bench.analysis.table import AXES, COMPARABLE_KEYS, GROUP_KEYS
-from bench.cases.axes import AXES as PARSERS
+from bench.analysis.table import AXES, COMPARABLE_KEYS, GROUP_KEYS, axes_of
+from bench.cases.axes import NOT_ASKED, axes, sort_values
 from bench.cases.device_kinds import HOST
 from bench.cases.model_labels import is_called
 from bench.errors import UsageError
@@ -24,9 +24,9 @@ def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
     chosen: dict[str, Any] = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
-        if name not in PARSERS or not value:
-            raise UsageError(f"{option} {part.strip()!r}: write axis=value, with one of {', '.join(PARSERS)}.")
-        chosen[name] = _model(value) if name == "model" else PARSERS[name].parse(value)
+        if name not in axes() or not value:
+            raise UsageError(f"{option} {part.strip()!r}: write axis=value, with one of {', '.join(axes())}.")
+        chosen[name] = _model(value) if name == "model" else axes()[name].parse(value)
     return chosen
 
 
@@ -59,6 +59,10 @@ def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
     for axis in ("batch", "imgsz"):
         if measured[axis].nunique() > 1:
             return {axis: int(measured[axis].min())}
+    for axis in axes_of(table):
+        asked = [value for value in sort_values(axis, measured[axis]) if value != NOT_ASKED]
+        if axis not in AXES and len(asked) > 1:
+            return {axis: asked[0]}
     if measured["model"].nunique() > 1:
         return {"model": measured["model"].iloc[0]}
     return {}
@@ -77,14 +81,17 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
         the two. ``disturbed`` is whether either figure is marked so: then the ratio may be that of the disturbance.
     """
     ends = ["speedup_low", "speedup_high", "interval"]
-    columns = [*AXES, "machine", "speedup", *ends, "baseline_images_per_second", "disturbed"]
+    names = axes_of(table)
+    columns = [*names, "machine", "speedup", *ends, "baseline_images_per_second", "disturbed"]
     measured = table[table["status"] == "measured"]
     if not baseline or measured.empty:
         return pd.DataFrame(columns=columns)
-    keys = [axis for axis in AXES if axis not in baseline] + list(GROUP_KEYS if "mode" in baseline else COMPARABLE_KEYS)
+    keys = [axis for axis in names if axis not in baseline] + list(
+        GROUP_KEYS if "mode" in baseline else COMPARABLE_KEYS
+    )
     is_base = pd.Series(True, index=measured.index)
     for axis, value in baseline.items():
-        is_base &= measured[axis] == value
+        is_base &= measured[axis] == value if axis in names else False
     figures = ["images_per_second", "images_per_second_low", "images_per_second_high"]
     base = measured.loc[is_base, [*keys, *figures, "interval", "marks"]].drop_duplicates(keys, keep="last")
     both = measured[~is_base].merge(base, on=keys, suffixes=("", "_base"))

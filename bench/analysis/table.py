@@ -13,16 +13,16 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench import cases
 from bench.analysis.flags import data_wait_share, failed, flags_of, phase_seconds
 from bench.analysis.intervals import ci_between_processes, rate_of, stdev
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
-from bench.cases import Recipe
+from bench.cases import Case, Recipe
+from bench.cases.axes import NOT_ASKED, fixed_axes, further_axes
 from bench.records.record import Memory, Record
 from bench.records.store import without_collecting
 
-AXES = tuple(cases.AXES)
-"""Names of the axes, which are columns."""
+AXES = tuple(fixed_axes())
+"""Names of the axes that every case has, which are columns of every table."""
 
 COLUMNS = (
     "run",
@@ -203,7 +203,7 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
     case = record.case
     cells: dict[str, Any] = {
         "run": record.run,
-        **{axis: getattr(case, axis) for axis in AXES},
+        **{name: getattr(case, name) for name in AXES},
         "model": case.model_label,
         "status": record.outcome.status.value,
         "reason": "; ".join(map(_repeat, filter(failed, others))) if measured else record.outcome.reason,
@@ -220,6 +220,7 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
         "pins": pins(record.recipe),
         "started": record.started,
         "id": record.id,
+        **dict(case.further),
     }
     return cells | _figures(measured, others, epoch_images) if measured else cells
 
@@ -316,7 +317,7 @@ def _forward(records: Sequence[Record]) -> float | None:
 
 
 def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> pd.DataFrame:
-    """A row for every case of every run, with the columns :data:`COLUMNS`.
+    """A row for every case of every run, with the columns :data:`COLUMNS` and one for each further axis that occurs.
 
     Args:
         records: in the order in which their rows shall stand.
@@ -330,11 +331,58 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
         cases = by_case(records)
         places = [(measured_places(case) or [case[0][0]])[0] for case in cases]
         rows = [row([record for _, record in case], epoch_images) for case in cases]
-    table = pd.DataFrame(rows, columns=list(COLUMNS), index=pd.Index(places, dtype="int64"))
-    table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
-    table[list(WHOLE)] = table[list(WHOLE)].astype("Int64")
+    table = typed_frame(rows, [record.case for case in cases for _, record in case[:1]])
+    table.index = pd.Index(places, dtype="int64")
     _tell_data_apart(table)
     return table
+
+
+def further_of(cases: Iterable[Case]) -> list[str]:
+    """Names of the further axes that some cases have: registered ones in their order, then others by name."""
+    found = {name for case in cases for name, _ in case.further}
+    return [name for name in further_axes() if name in found] + sorted(found - set(further_axes()))
+
+
+BEHIND = ("status", "machine", "speedup")
+"""Columns of which one stands right behind the axes, in every frame that is made of :func:`frame`."""
+
+
+def axes_of(columns: Iterable[Any]) -> tuple[str, ...]:
+    """Names of the axes that a frame, or a row of one, has: the fixed ones first."""
+    names = list(map(str, columns))
+    end = min((names.index(name) for name in BEHIND if name in names), default=None)
+    if end is None or AXES[-1] not in names[:end]:
+        return (*AXES, *(name for name in further_axes() if name in names))
+    return (*AXES, *names[names.index(AXES[-1]) + 1 : end])
+
+
+def typed_frame(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.DataFrame:
+    """Rows as a table; a case that does not have a further axis has :data:`NOT_ASKED` there, or what ran."""
+    further = further_of(cases)
+    filled = [{**dict.fromkeys(further, NOT_ASKED), **_known(row)} for row in rows] if further else list(rows)
+    table = pd.DataFrame(filled, columns=columns_with(further))
+    whole = [name for name in WHOLE if name not in further]
+    table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
+    table[whole] = table[whole].astype("Int64")
+    table[further] = table[further].astype("object")
+    return table
+
+
+def _known(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def columns_with(further: Sequence[str]) -> list[str]:
+    """:data:`COLUMNS` with further axes behind the fixed ones, also ``threads``, which is a column anyway."""
+    first = COLUMNS[: 1 + len(AXES)]
+    return [*first, *further, *(name for name in COLUMNS[len(first) :] if name not in further)]
+
+
+def case_frame(cases: Sequence[Case]) -> pd.DataFrame:
+    """A row for each case with its axes alone, the model as a reader sees it."""
+    further = further_of(cases)
+    rows = [{**dict.fromkeys(further, NOT_ASKED), **case.values, "model": case.model_label} for case in cases]
+    return pd.DataFrame(rows, columns=[*AXES, *further]).astype(dict.fromkeys(further, "object"))
 
 
 def _tell_data_apart(table: pd.DataFrame) -> None:
@@ -362,6 +410,6 @@ def newest_rows(table: pd.DataFrame) -> pd.DataFrame:
     It is the newest measured row of the case, or the newest where none was measured; older rows are not averaged with
     it, and how well it is known does not matter.
     """
-    keys = [*COMPARABLE_KEYS, *AXES]
+    keys = [*COMPARABLE_KEYS, *axes_of(table)]
     order = table.assign(measured=table["status"] == "measured").sort_values(["measured", "started"], kind="stable")
     return table.loc[order.groupby(keys, sort=False, dropna=False).tail(1).index].sort_index()

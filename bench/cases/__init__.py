@@ -1,7 +1,8 @@
 """What may be measured: axes, cases, recipes, profiles. Pure: nothing here starts, reads or writes anything else."""
 
-from .axes import AXES, Axis
+from . import ultralytics_axes  # noqa: F401 - registers them
+from .axes import Axis, axes, further_axes, register
 from .case import Case
 from .recipe import Recipe
 
-__all__ = ["AXES", "Axis", "Case", "Recipe"]
+__all__ = ["Axis", "Case", "Recipe", "axes", "further_axes", "register"]

@@ -22,7 +22,7 @@ MACHINES = re.compile(r"(?:(?P<machines>[2-9]|[1-9][0-9]{1,2})x)?(?P<devices>.+)
 """Devices with the number of machines that have such each."""
 
 NAME = re.compile(r"[a-z]{2,20}")
-"""A kind's name; digits in it could not be told from an index in a case's id."""
+"""A kind's name; digits in it would look like an index in a case's id."""
 
 
 class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
         name: as torch calls it.
         title: what readers call one.
         written: how users write one, for messages and help.
-        indexed: whether there may be several, told apart by an index.
+        indexed: whether there may be several, distinguished by an index.
         bare_index: whether a number alone means one of these.
         on_host: whether it computes on the machine's processors, so that other programs' load slows it down.
         own_memory: whether its memory is not the machine's.
@@ -96,7 +96,7 @@ def register(kind: DeviceKind) -> None:
     """Add a kind; its worker side is added by ``bench.worker.devices.register``.
 
     Raises:
-        ValueError: for a name that could not be told apart in a case's id.
+        ValueError: for a name that would be ambiguous in a case's id.
     """
     if not NAME.fullmatch(kind.name):
         raise ValueError(f"device kind {kind.name!r}: use 2 to 20 lower-case letters")
@@ -156,7 +156,7 @@ def kind_of(device: str) -> DeviceKind:
     """Return the kind of a case's devices.
 
     Raises:
-        UsageError: for a kind that nobody registered.
+        UsageError: for a kind that is not registered.
     """
     first = _names(device)[0]
     found = next((kind for kind in _registry.values() if kind.read(first) is not None), None)

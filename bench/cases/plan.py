@@ -12,15 +12,13 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES
+from bench.cases.axes import find_axis, fixed_axes
 from bench.cases.case import Case
 from bench.cases.device_kinds import by_kind, device_kind, kind_of, ranks
 from bench.cases.recipe import ENERGY_SECONDS, Recipe, pins_for
 from bench.errors import UsageError
 
 FILE = Path(__file__).with_name("profiles.toml")
-
-MODE = list(AXES).index("mode")
 
 
 class ProfileTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,17 +127,20 @@ def expand_grid(
         first values comes first on every device, then those that differ from it in one axis (mode before the others),
         and so on.
     """
+    further = [name for name in values if not find_axis(name).fixed]
+    names = [*fixed_axes(), *further]
     ranked: dict[Case, tuple[int, int]] = {}
     for device in values.get("device", list(devices)):
-        axes = {**chosen.axes(device_kind(device)), **values, "device": [device]}
-        lists = [list(enumerate(axes[name])) for name in AXES]
-        for point in itertools.product(*lists):
-            fields = {name: value for name, (_, value) in zip(AXES, point, strict=True)}
+        lists = {**chosen.axes(device_kind(device)), **values, "device": [device]}
+        for mode, name in itertools.product(lists["mode"], further):
+            find_axis(name).check_mode(mode)
+        for point in itertools.product(*(enumerate(lists[name]) for name in names)):
+            fields = {name: value for name, (_, value) in zip(names, point, strict=True)}
             if per_device:
                 fields["batch"] *= ranks(device)
-            case = Case(**fields)
+            case = Case.of(fields)
             positions = [position for position, _ in point]
-            ranked.setdefault(case, (sum(positions), -positions[MODE]))
+            ranked.setdefault(case, (sum(positions), -positions[names.index("mode")]))
     timing = chosen.recipe
     recipes: dict[tuple[str, str], Recipe] = {}
     planned = []
@@ -151,7 +152,7 @@ def expand_grid(
                 warmup_seconds=timing.warmup(kind.name),
                 window_steps=timing.window_steps,
                 window_seconds=timing.least_seconds(kind.name, energy),
-                pins=pins_for(case.mode),
+                pins=pins_for(case.mode, case.arguments),
                 threads=threads,
                 data=data,
                 data_steps=kind.data_steps if case.mode == "train" else 1,

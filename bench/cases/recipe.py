@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Collection
 
 import msgspec
+
+from bench.errors import UsageError
 
 VERSION = 2
 """Raise it when the way of measuring changes in any way that the fields below do not show."""
@@ -97,6 +100,14 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
 
 
-def pins_for(mode: str) -> dict[str, bool | int | float | str]:
-    """What the recipe of a mode fixes, as Ultralytics takes it."""
-    return {pin.key: pin.value for pin in PINS[mode]}
+def pins_for(mode: str, without: Collection[str] = ()) -> dict[str, bool | int | float | str]:
+    """What the recipe of a mode fixes, as Ultralytics takes it; ``without`` what the axes of a case say themselves."""
+    return {pin.key: pin.value for pin in PINS[mode] if pin.key not in without}
+
+
+def check_threads(threads: int, values: Collection[str] = ()) -> None:
+    """Raise :class:`UsageError` for an impossible number of CPU threads; ``values`` names the axes asked for."""
+    if threads < 0:
+        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+    if threads and "threads" in values:
+        raise UsageError(f"threads is named twice: leave out --threads {threads}, or the axis 'threads'.")

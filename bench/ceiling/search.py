@@ -63,7 +63,7 @@ def recipe(question: SearchRequest) -> Recipe:
         warmup_seconds=0.0,
         window_steps=int(FEW_STEPS["window_steps"]),
         window_seconds=0.0,
-        pins=pins_for("train"),
+        pins=pins_for("train", question.case.arguments),
         threads=question.threads,
         data=MADE_DENSE,
         data_steps=1,

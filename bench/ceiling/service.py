@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bench.cases.axes import find_axis
 from bench.cases.case import Case
 from bench.cases.device_kinds import kind_of, named_twice, ranks
 from bench.cases.model_labels import show_together
@@ -24,17 +25,29 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.records.outcome import Outcome
     from bench.runner.launchers.local import Launcher
 
+CEILING = "ceiling"
+"""The mode of a search."""
+
 MOST = 1024
 """The largest batch that is tried where nobody says."""
 
 
 def points(values: dict[str, list[Any]]) -> list[Case]:
-    """The cases of mode ``ceiling`` for values of ``device``, ``model``, ``amp`` and maybe ``imgsz``."""
+    """The cases of mode ``ceiling`` for values of all axes but batch; the usual sizes of a device without any.
+
+    Raises:
+        WrongUse: for an axis that training does not take.
+    """
     show_together(values["model"])
+    further = [name for name in values if not find_axis(name).fixed]
+    for name in further:
+        find_axis(name).check_mode(CEILING)
+    others = ["model", "amp", *further]
     return [
-        Case(mode="ceiling", model=one, device=where, amp=precision, batch=0, imgsz=size)
-        for where, one, precision in itertools.product(values["device"], values["model"], values["amp"])
-        for size in values.get("imgsz") or usual_sizes(where)
+        Case.of({"mode": CEILING, "device": device, "batch": 0, "imgsz": size, **dict(zip(others, point, strict=True))})
+        for device in values["device"]
+        for point in itertools.product(*(values[name] for name in others))
+        for size in values.get("imgsz") or usual_sizes(device)
     ]
 
 
@@ -90,7 +103,7 @@ def refused(question: SearchRequest) -> Outcome | None:
 
     if ranks(question.case.device) == 1:
         return None
-    return unsupported_reason({**msgspec.structs.asdict(question.case), "mode": "train", "batch": question.granularity})
+    return unsupported_reason({**question.case.values, "mode": "train", "batch": question.granularity})
 
 
 def usual_sizes(device: str) -> list[int]:

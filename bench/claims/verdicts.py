@@ -23,7 +23,8 @@ from bench.analysis.flags import INTERFERED, fell_back
 from bench.analysis.mixed_precision import Place, batches
 from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
-from bench.analysis.table import COMPARABLE_KEYS
+from bench.analysis.table import AXES, COMPARABLE_KEYS, axes_of
+from bench.cases.axes import NOT_ASKED, value_label
 from bench.cases.device_kinds import device_kind, ranks
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
@@ -184,7 +185,8 @@ def _speedups(seen: Evidence, baseline: dict[str, str], keep: Callable[[dict[str
 
 
 def _point(row: Mapping[str, object]) -> str:
-    return f"{row['model']} on {row['device']}, batch {row['batch']}, {row['imgsz']} px"
+    further = [value_label(axis, row[axis]) for axis in axes_of(row) if axis not in AXES and row[axis] != NOT_ASKED]
+    return ", ".join([f"{row['model']} on {row['device']}, batch {row['batch']}, {row['imgsz']} px", *further])
 
 
 def mac_speed(seen: Evidence) -> Answer:
@@ -220,8 +222,8 @@ def ddp_scaling(seen: Evidence) -> Answer:
 def _memory(seen: Evidence, on: tuple[str, int | None], off: tuple[str, int | None]) -> list[Ratio]:
     """Peak memory of training in one precision and batch over another; the same batch where none is named."""
     found = []
-    axes = ("model", "device", "imgsz", "peak_memory_how", *COMPARABLE_KEYS)
     for versions, table in _by_versions(seen):
+        axes = [*(axis for axis in axes_of(table) if axis not in ("amp", "batch")), "peak_memory_how", *COMPARABLE_KEYS]
         some = table[(table["mode"] == "train") & (table["status"] == "measured") & table["peak_memory_bytes"].notna()]
         base = {
             (*(row[axis] for axis in axes), row["batch"]): row

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
 from bench import __version__
-from bench.cases.axes import AXES
 from bench.cases.model_labels import show_together
 from bench.cli import dependencies
+from bench.cli.axis_options import axis_options
 from bench.cli.bisect import bisect
 from bench.cli.calibrate import calibrate
 from bench.cli.ceiling import ceiling
@@ -48,14 +48,11 @@ app = typer.Typer(
 
 
 @app.command()
+@axis_options()
 def plan(
     profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "quick",
-    mode: Annotated[Optional[str], typer.Option(help=AXES["mode"].help)] = None,  # noqa: UP045
-    model: Annotated[Optional[str], typer.Option(help=AXES["model"].help)] = None,  # noqa: UP045
-    device: Annotated[Optional[str], typer.Option(help=AXES["device"].help)] = None,  # noqa: UP045
-    amp: Annotated[Optional[str], typer.Option(help=AXES["amp"].help)] = None,  # noqa: UP045
-    batch: Annotated[Optional[str], typer.Option(help=AXES["batch"].help)] = None,  # noqa: UP045
-    imgsz: Annotated[Optional[str], typer.Option(help=AXES["imgsz"].help)] = None,  # noqa: UP045
+    *,
+    axes: dict[str, list[Any]],
     results: Annotated[Path, typer.Option(help="Earlier runs, for the estimates.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
@@ -65,8 +62,7 @@ def plan(
     from bench.pytest_plugin.progress import plan_lines
     from bench.runner.estimate import from_history
 
-    options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
-    planned = parse(profile, options, "", 0, inspect(python)).planned()
+    planned = parse(profile, axes, "", 0, inspect(python)).planned()
     print("\n".join(plan_lines(planned, from_history(results))))
 
 
@@ -142,6 +138,7 @@ app.command()(selfcheck)
 
 
 @app.command()
+@axis_options()
 def compat(
     environment: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer reads it
@@ -152,6 +149,8 @@ def compat(
         typer.Option(help="Folder for the runs; default: a new one under results."),
     ] = None,
     exclude_newer: Annotated[str, typer.Option(metavar="DATE", help="Leave out releases after this date.")] = "",
+    *,
+    axes: dict[str, list[Any]],
 ) -> None:
     """Run the smoke profile with old and new Ultralytics and torch; a Markdown table of what ran."""
     from bench.compat import smoke_runs as runner
@@ -168,7 +167,7 @@ def compat(
     folder = results or Path("results") / f"compat-{new_run_name(machine().fingerprint)}"
     tried: list[EnvironmentRun] = []
     try:
-        for one in runner.run(wanted, folder, say, exclude_newer):
+        for one in runner.run(wanted, folder, say, exclude_newer, axes):
             tried.append(one)
     finally:  # what was seen until Ctrl-C is shown too, also of the environment that it stopped
         found = compatibility(tried)

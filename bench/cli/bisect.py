@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.cli.live_comparison import (
-    Amp,
-    Batch,
     Budget,
     Cases,
     DataSet,
-    Device,
-    Imgsz,
     Json,
     Margin,
-    Mode,
-    Model,
     Newer,
     Reports,
     Results,
@@ -38,18 +33,15 @@ if TYPE_CHECKING:  # --help does without what these import
     from bench.environments.release_series import ReleaseSeries
 
 
+@axis_options(notes=FIRST_DEVICE)
 def bisect(
     package: Package,
     good: Annotated[str, typer.Option(metavar="VERSION", help="A release that was fast enough.")],
     bad: Annotated[str, typer.Option(metavar="VERSION", help="A later one that is slower.")],
     held: With = "",
     case: Cases = None,
-    mode: Mode = None,
-    model: Model = None,
-    device: Device = None,
-    amp: Amp = None,
-    batch: Batch = None,
-    imgsz: Imgsz = None,
+    *,
+    axes: dict[str, list[Any]],
     data: DataSet = "",
     threads: Threads = 0,
     margin: Margin = "",
@@ -73,7 +65,6 @@ def bisect(
     from bench.report.comparisons import bisect as report
     from bench.report.comparisons.regress import page, text
 
-    axes = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     asked = Asked.parse(
         package,
         held,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from bench.cases.axes import AXES
+from bench.cases.axes import find_axis, parse_values
 from bench.cli.io import say
 from bench.errors import NothingMeasured
 from bench.records.record import Record
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # --help does without what these import
 
 
 def calibrate(
-    device: Annotated[Optional[str], typer.Option(help=f"{AXES['device'].help}; default: all here.")] = None,  # noqa: UP045
+    device: Annotated[Optional[str], typer.Option(help=f"{find_axis('device').help}; default: all here.")] = None,  # noqa: UP045
     time_budget: Annotated[
         str, typer.Option(metavar="TIME", help="For everything, such as 90s or 10m; default: 3 minutes.")
     ] = "",
@@ -32,7 +32,6 @@ def calibrate(
     from bench.analysis import noise
     from bench.analysis.intervals import single_process
     from bench.analysis.noise import DEFAULT_MARGIN
-    from bench.cases.axes import parse_values
     from bench.cli.live_comparison import pair_line
     from bench.compare import calibration as runner
     from bench.durations import parse_duration
@@ -45,7 +44,7 @@ def calibrate(
     from bench.records.outcome import Status
     from bench.runner.launchers.local import open_launcher
 
-    chosen = parse_values(AXES["device"], device) if device is not None else devices()
+    chosen = parse_values(find_axis("device"), device) if device is not None else devices()
     budget = parse_duration(time_budget) if time_budget else runner.BUDGET
 
     def told(record: Record, run: Run) -> None:

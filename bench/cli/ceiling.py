@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cases.axes import AXES, parse_values
+from bench.cases.axes import find_axis
+from bench.cases.recipe import check_threads
 from bench.ceiling.service import MOST, check_limit, fitting, granularity_for, known, points, search_one, told
+from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.errors import ExitCode, NothingMeasured, UsageError
 from bench.sizes import parse_bytes
@@ -20,11 +22,10 @@ if TYPE_CHECKING:  # --help does without what these import
 CARDS = "8GiB,12GiB,16GiB,24GiB"
 
 
+@axis_options(without=("mode", "batch"), defaults={"model": "yolov8n", "amp": "off"}, notes=FIRST_DEVICE)
 def ceiling(
-    model: Annotated[str, typer.Option(help=AXES["model"].help)] = "yolov8n",
-    device: Annotated[str, typer.Option(help=f"{AXES['device'].help}; default: the first here")] = "",
-    amp: Annotated[str, typer.Option(help=AXES["amp"].help)] = "off",
-    imgsz: Annotated[str, typer.Option(help=AXES["imgsz"].help)] = "",
+    *,
+    axes: dict[str, list[Any]],
     granularity: Annotated[int, typer.Option(help="Batches are multiples of it.")] = 1,
     most: Annotated[int, typer.Option(help="The largest batch that is tried.")] = MOST,
     memory_limit: Annotated[
@@ -58,23 +59,16 @@ def ceiling(
 
     if granularity < 1:
         raise UsageError(f"granularity {granularity} is not allowed: use a whole number from 1.")
-    most = AXES["batch"].parse(str(most))
+    most = find_axis("batch").parse(str(most))
     if most < granularity:
         raise UsageError(f"most {most} is below the granularity {granularity}: no batch is left to try.")
-    if threads < 0:
-        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+    check_threads(threads, axes)
     limit = parse_bytes("memory-limit", memory_limit) if memory_limit else None
     sizes = [parse_bytes("cards", text) for text in cards.split(",") if text.strip()]
     interpreter = inspect(python)
-    values = {
-        "model": parse_values(AXES["model"], model),
-        "device": parse_values(AXES["device"], device) if device else devices()[:1],
-        "amp": parse_values(AXES["amp"], amp),
-    }
+    values = {"device": devices()[:1], **axes}
     for name in values["model"]:
         check_model(name, interpreter)
-    if imgsz:
-        values["imgsz"] = parse_values(AXES["imgsz"], imgsz)
     cases = points(values)
     for case in cases:
         if most < (least := granularity_for(granularity, case)):

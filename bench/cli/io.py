@@ -68,7 +68,7 @@ def chosen_by(only: list[str] | None) -> Wanted:
         return all(
             any(is_called(case.model, str(text), case.model_name) for text in allowed)
             if axis == "model"
-            else getattr(case, axis) in allowed
+            else case.value(axis) in allowed
             for axis, allowed in values.items()
             if not (any_batch and axis in ("batch", "mode"))
         )

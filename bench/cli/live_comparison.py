@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import msgspec
 import typer
 
-from bench.cases.axes import AXES, parse_values
 from bench.cases.case import parse_case
 from bench.cases.device_kinds import device_kind
 from bench.cases.plan import PlannedRun, expand_grid, profile
+from bench.cases.recipe import check_threads
 from bench.cli.io import say
 from bench.durations import about
 from bench.errors import UsageError
@@ -32,12 +32,6 @@ Cases = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it
     typer.Option("--case", metavar="ID", help="A case such as train-yolov8n-cpu-fp32-b4-i160; may be repeated."),
 ]
-Mode = Annotated[Optional[str], typer.Option(help=AXES["mode"].help)]  # noqa: UP045
-Model = Annotated[Optional[str], typer.Option(help=AXES["model"].help)]  # noqa: UP045
-Device = Annotated[Optional[str], typer.Option(help=f"{AXES['device'].help}; default: the first here")]  # noqa: UP045
-Amp = Annotated[Optional[str], typer.Option(help=AXES["amp"].help)]  # noqa: UP045
-Batch = Annotated[Optional[str], typer.Option(help=AXES["batch"].help)]  # noqa: UP045
-Imgsz = Annotated[Optional[str], typer.Option(help=AXES["imgsz"].help)]  # noqa: UP045
 DataSet = Annotated[str, typer.Option(help="An Ultralytics data yaml; default: a made set.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0: as many as Ultralytics takes.")]
 Margin = Annotated[
@@ -75,18 +69,16 @@ class Choice(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(
-        cls, ids: list[str] | None, options: dict[str, str | None], data: str, threads: int, single: bool = False
+        cls, ids: list[str] | None, values: dict[str, list[Any]], data: str, threads: int, single: bool = False
     ) -> Choice:
         """Check all that can be checked before an environment is there.
 
         Raises:
             WrongUse: where something is no case, or cases are given in both ways.
         """
-        values = {axis: parse_values(AXES[axis], text) for axis, text in options.items() if text is not None}
         if ids and values:
             raise UsageError(f"name cases by --case or by --{next(iter(values))} and the like, not by both.")
-        if threads < 0:
-            raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+        check_threads(threads, values)
         return cls(values, tuple(parse_case(text).id for text in ids or ()), data, threads, single)
 
     def planned(self, interpreters: list[Interpreter]) -> list[PlannedRun]:
@@ -105,7 +97,7 @@ class Choice(msgspec.Struct, frozen=True):
         if self.ids:
             plans = []
             for case in dict.fromkeys(map(parse_case, self.ids)):
-                values = {name: [getattr(case, name)] for name in AXES}
+                values = {name: [value] for name, value in case.values.items()}
                 plans += expand_grid(profile("regress"), [case.device], values, data, self.threads)
         elif self.single:
             chosen, plans = profile("regress"), []

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bench.cases.axes import AXES
 from bench.cases.device_kinds import machines, parse_device
+from bench.cases.recipe import check_threads
+from bench.cli.axis_options import axis_options
 from bench.cli.io import say
 from bench.durations import parse_duration
 from bench.errors import NothingMeasured, UsageError
 
 
+@axis_options(without=("mode", "device"), defaults={"model": "yolov8n", "amp": "off", "imgsz": "640"})
 def node(
     device: Annotated[str, typer.Option(metavar="DEVICES", help="Machines and devices of each, such as 2x0+1.")],
     machine: Annotated[int, typer.Option(metavar="NUMBER", help="Which of them this is, from 0; 0 keeps the record.")],
     meet: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of machine 0, where all of them meet.")],
-    batch: Annotated[str, typer.Option(help="Images a step, over all devices together.")],
-    model: Annotated[str, typer.Option(help="One model.")] = "yolov8n",
-    amp: Annotated[str, typer.Option(help="off, on or bf16.")] = "off",
-    imgsz: Annotated[str, typer.Option(help="Pixels a side.")] = "640",
+    *,
+    axes: dict[str, list[Any]],
     profile: Annotated[str, typer.Option(help="Whose window and warm-up are taken.")] = "quick",
     threads: Annotated[int, typer.Option(help="CPU threads of each rank; 0: as many as Ultralytics takes.")] = 0,
     phase_limit: Annotated[str, typer.Option(metavar="TIME", help="End a case that hangs for so long.")] = "10m",
@@ -50,10 +50,12 @@ def node(
     where = parse_device(device)
     if machines(where) == 1:
         raise UsageError(f"device {where!r} is of one machine: write 2x{where} for two, or use pytest bench/ for one.")
-    if threads < 0:
-        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
-    texts = {"mode": "train", "model": model, "amp": amp, "batch": batch, "imgsz": imgsz}
-    values = {name: [AXES[name].parse(text)] for name, text in texts.items()}
+    check_threads(threads, axes)
+    values = {"mode": ["train"], **axes}
+    if "batch" not in values:
+        raise UsageError("there is no batch: name the images of a step over all devices together, as in --batch 64.")
+    if several := next((name for name, found in values.items() if len(found) > 1), ""):
+        raise UsageError(f"{several} has several values: a case over several machines has one of each axis.")
     limit = parse_duration(phase_limit)
     meeting = Rendezvous.parse(meet, machine, machines(where))
     interpreter = inspect(python)

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.cli.live_comparison import (
-    Amp,
-    Batch,
     Budget,
     Cases,
     Choice,
     DataSet,
-    Device,
-    Imgsz,
     Json,
     Margin,
-    Mode,
-    Model,
     Newer,
     Reports,
     Results,
@@ -50,16 +45,13 @@ RUN_PREFIX = "regress-"
 SPEC = "torch==2.14.1 or ultralytics==8.4.100, several with commas between, a wheel, a project folder, or python:PATH"
 
 
+@axis_options(notes=FIRST_DEVICE)
 def regress(
     base: Annotated[str, typer.Option(metavar="SPEC", help=f"What head is compared with: {SPEC}.")],
     head: Annotated[str, typer.Option(metavar="SPEC", help="What may be slower; the same as base checks yolopace.")],
     case: Cases = None,
-    mode: Mode = None,
-    model: Model = None,
-    device: Device = None,
-    amp: Amp = None,
-    batch: Batch = None,
-    imgsz: Imgsz = None,
+    *,
+    axes: dict[str, list[Any]],
     data: DataSet = "",
     threads: Threads = 0,
     margin: Margin = "",
@@ -95,10 +87,9 @@ def regress(
     if run and resume:
         raise UsageError("--run names a new comparison, and --resume goes on with one: leave one of them out.")
     name = check_new_run(results, run)
-    options = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     check_file(json)
     check_usable()
-    choice = Choice.parse(case, options, data, threads)
+    choice = Choice.parse(case, axes, data, threads)
     known = [one for one in find_all(results) if resume and asked_alike(one, specifications)]
     sides, newer = provide_dated(specifications, exclude_newer, known[-1].newer if known else "")
     planned = choice.planned([side.interpreter for side in sides])

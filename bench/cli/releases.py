@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -63,7 +63,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         package: str,
         beside: str,
         cases: list[str] | None,
-        axes: dict[str, str | None],
+        axes: dict[str, list[Any]],
         data: str,
         threads: int,
         margin: str,

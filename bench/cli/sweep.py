@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.cli.live_comparison import (
-    Amp,
-    Batch,
     Budget,
     Cases,
     DataSet,
-    Device,
-    Imgsz,
     Json,
     Margin,
-    Mode,
-    Model,
     Newer,
     Reports,
     Results,
@@ -42,6 +37,7 @@ LAST = 6
 """Releases where nobody says how many."""
 
 
+@axis_options(notes=FIRST_DEVICE)
 def sweep(
     package: Package,
     last: Annotated[
@@ -51,12 +47,8 @@ def sweep(
     versions: Annotated[str, typer.Option(metavar="A,B,C", help="These releases; the first one is the measure.")] = "",
     held: With = "",
     case: Cases = None,
-    mode: Mode = None,
-    model: Model = None,
-    device: Device = None,
-    amp: Amp = None,
-    batch: Batch = None,
-    imgsz: Imgsz = None,
+    *,
+    axes: dict[str, list[Any]],
     data: DataSet = "",
     threads: Threads = 0,
     margin: Margin = "",
@@ -79,7 +71,6 @@ def sweep(
     from bench.report.comparisons.sweep import markdown, page, text
 
     named = wanted(last, versions)
-    axes = {"mode": mode, "model": model, "device": device, "amp": amp, "batch": batch, "imgsz": imgsz}
     asked = Asked.parse(
         package,
         held,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.cases.plan import expand_grid, profile
 from bench.compat.environment_run import EnvironmentRun
@@ -44,7 +45,13 @@ def specifications(newer: str = "") -> list[Specification]:
     return [*with_newest, *corners]
 
 
-def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "") -> Iterator[EnvironmentRun]:
+def run(
+    wanted: Sequence[Specification],
+    results: Path,
+    say: Say,
+    newer: str = "",
+    values: dict[str, list[Any]] | None = None,
+) -> Iterator[EnvironmentRun]:
     """Measure the smoke profile in every environment, each as a run of its own; one that is named twice, once.
 
     An environment that breaks costs its own row; the others go on.
@@ -54,6 +61,7 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
         results: folder for the runs, ``compat-ULTRALYTICS-TORCH``.
         say: hears what is under way.
         newer: see :func:`bench.environments.resolver.resolve`.
+        values: of axes, in place of the profile's.
 
     Raises:
         WrongUse: where there is no uv, or results cannot be written.
@@ -62,7 +70,7 @@ def run(wanted: Sequence[Specification], results: Path, say: Say, newer: str = "
     find_uv()
     check_path()
     seen: set[str] = set()
-    planned = expand_grid(profile("smoke"), devices(), {})
+    planned = expand_grid(profile("smoke"), devices(), values or {})
     for number, specification in enumerate(wanted, 1):
         say(f"[{number}/{len(wanted)}] {specification}")
         try:

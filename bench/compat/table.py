@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
-from bench.cases import AXES, Case
-from bench.cases.axes import PRECISIONS
+from bench.cases import Case
+from bench.cases.axes import PRECISIONS, value_label
 from bench.compat.environment_run import EnvironmentRun
 from bench.records.record import Record
 
@@ -109,7 +108,9 @@ def compatibility(tried: Sequence[EnvironmentRun]) -> Compatibility:
     return Compatibility(
         columns=["Ultralytics", "torch", "Python", *headings.values(), "result"],
         rows=rows,
-        shared=", ".join(_word(cases[0], axis) for axis in AXES if axis not in _varying(cases)) if cases else "",
+        shared=", ".join(_word(cases[0], axis) for axis in cases[0].values if axis not in _varying(cases))
+        if cases
+        else "",
         reasons=said,
         keys=counts,
         differences=[f"{', '.join(where)}: {difference}" for difference, where in found.items()],
@@ -161,9 +162,10 @@ def _note(reason: str, said: list[str]) -> str:
     return f"[{said.index(reason) + 1}]"
 
 
-def _varying(cases: Iterable[Case]) -> list[str]:
+def _varying(cases: Sequence[Case]) -> list[str]:
     """Axes on which cases differ; the mode counts as one."""
-    return [axis for axis in AXES if axis == "mode" or len({getattr(case, axis) for case in cases}) > 1]
+    names = dict.fromkeys(axis for case in cases for axis in case.values)
+    return [axis for axis in names if axis == "mode" or len({case.value(axis) for case in cases}) > 1]
 
 
 def _headings(cases: Sequence[Case]) -> dict[Case, str]:
@@ -174,7 +176,9 @@ def _headings(cases: Sequence[Case]) -> dict[Case, str]:
 
 def _word(case: Case, axis: str) -> str:
     """A case's value on an axis, for reading."""
-    value: Any = getattr(case, axis)
+    value = case.value(axis)
     if axis == "amp":
         return PRECISIONS[value]
-    return {"batch": f"batch {value}", "imgsz": f"{value} px", "model": case.model_name}.get(axis, str(value))
+    return (
+        case.model_name if axis == "model" else str(value) if axis in ("mode", "device") else value_label(axis, value)
+    )

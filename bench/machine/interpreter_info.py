@@ -1,4 +1,4 @@
-"""What a measured interpreter offers, as its worker tells it (``bench/worker/interpreter/doctor.py``)."""
+"""What a measured interpreter offers, as its worker reports it (``bench/worker/interpreter/doctor.py``)."""
 
 from __future__ import annotations
 

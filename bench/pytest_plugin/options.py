@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from bench.cases.axes import AXES, nameable, parse_values
 from bench.cases.case import model_name
+from bench.cases.model_argument import nameable
 from bench.cases.plan import PlannedRun, Profile, expand_grid, profile
+from bench.cases.recipe import check_threads
 from bench.environments.interpreter import Interpreter
 from bench.errors import UsageError
 from bench.machine.fingerprint import devices
@@ -37,7 +38,7 @@ class RunOptions(msgspec.Struct, frozen=True):
 
 def parse(
     name: str,
-    options: dict[str, str | None],
+    values: dict[str, list[Any]],
     data: str,
     threads: int,
     interpreter: Interpreter,
@@ -51,7 +52,7 @@ def parse(
 
     Args:
         name: of the profile.
-        options: by axis, the text that the user gave, or None.
+        values: of the axes that the user named, by axis.
         data: a data yaml, or empty for a made data set.
         threads: CPU threads; 0 leaves Ultralytics' own choice.
         interpreter: the one that will be measured; it knows the models and data sets that go by a name.
@@ -60,9 +61,7 @@ def parse(
         per_device: whether batches are of each device, where a case has several.
         energy: whether joules are counted.
     """
-    values = {axis: parse_values(AXES[axis], text) for axis, text in options.items() if text is not None}
-    if threads < 0:
-        raise UsageError(f"threads {threads} is not allowed: use a whole number, or 0 for Ultralytics' own choice.")
+    check_threads(threads, values)
     flags = with_val, compare_losses, per_device, energy
     request = RunOptions(profile(name), values, find_data(data, interpreter), threads, *flags)
     models = values.get("model", [])

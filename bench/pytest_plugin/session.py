@@ -17,11 +17,11 @@ from typing import Any
 import msgspec
 
 from bench.analysis.process_limits import measured_alike
-from bench.cases.axes import AXES, PRECISIONS
+from bench.cases.axes import axes, parse_options
 from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, repeat
 from bench.ceiling.search import SearchRequest, recipe
-from bench.ceiling.service import MOST, check_limit, granularity_for, points, search_one
+from bench.ceiling.service import CEILING, MOST, check_limit, granularity_for, points, search_one
 from bench.compare.calibration import RUN_PREFIX
 from bench.durations import parse_duration, parse_percent
 from bench.environments.interpreter import Interpreter, inspect
@@ -42,9 +42,6 @@ from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import DatasetUnavailable, look_for_data
 from bench.runner.run import Run
 from bench.sizes import parse_bytes
-
-CEILING = "ceiling"
-"""The mode that is no case: it asks for the largest batch."""
 
 PRECISION_PROCESSES = 5
 """Processes of each case where a precision is asked for, and the fewest that reach one: an interval that stops as soon
@@ -144,7 +141,11 @@ class BenchSession:
                     )
         request = parse(
             option("profile"),
-            {axis: option(axis) for axis in AXES} | {"mode": others or None if modes else option("mode")},
+            parse_options(
+                {axis.name: option(axis.name) for axis in axes().values() if axis.option}
+                | {"mode": others or None if modes else option("mode")},
+                option("axis"),
+            ),
             option("data"),
             _number("threads", option("threads")),
             self.interpreter,
@@ -187,7 +188,7 @@ class BenchSession:
             if limit is not None:
                 check_limit(limit, case)
             question = SearchRequest(case, granularity_for(granularity, case), MOST, limit, request.threads)
-            found[f"{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}"] = question
+            found[case.search_id] = question
         return found
 
     def search(self, name: str, tell: Callable[[str], None]) -> Ceiling:

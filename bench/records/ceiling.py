@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from bench.cases import Case, Recipe
-from bench.cases.axes import PRECISIONS
 from bench.cases.case import LARGEST_BATCH, check
 from bench.machine.description import Conditions, Machine
 from bench.records.outcome import Outcome, Status
@@ -128,9 +127,8 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Unique within the run, and the name of its file: ``ceiling-yolov8n-cpu-fp32-i160-2048MiB``."""
-        case = self.case
         within = f"-{exact(self.asked_bytes)}" if self.asked_bytes else ""
-        return f"{PREFIX}{case.model_name}-{case.device}-{PRECISIONS[case.amp]}-i{case.imgsz}{within}"
+        return f"{PREFIX}{self.case.search_id}{within}"
 
     @property
     def next_untried(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,9 +10,10 @@ import pandas as pd
 from bench.analysis.flags import LEGEND, kinds
 from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
+from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
-from bench.cases import device_kinds
-from bench.cases.axes import AXES, MODES, PRECISIONS
+from bench.cases import Case, device_kinds
+from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
 from bench.machine.description import Machine
 from bench.text import clean
 
@@ -21,9 +22,6 @@ NONE = "—"
 
 DOES = {"train": ("Training", "trains"), "predict": ("Prediction", "predicts")}
 """A mode as a noun and as a verb."""
-
-CASE_AXES = tuple(axis for axis in AXES if axis != "mode")
-"""Axes in the order in which a case is spelled out; its mode is said before them or in a heading."""
 
 BEST = "★"
 
@@ -93,23 +91,8 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def mode(value: str) -> str:
-    """``Training``, ``Prediction``; a mode that is new here is shown by its own name."""
-    return DOES.get(value, (value.capitalize(), ""))[0]
-
-
-def device(value: str) -> str:
-    """Return what readers see: ``cpu``, ``cuda:0``, ``cuda:0+1``, and ``2xcuda:0+1`` on each of two machines."""
-    return device_kinds.label(value)
-
-
-WORDS: dict[str, Callable[[Any], str]] = {
-    "mode": mode,
-    "device": device,
-    "amp": lambda value: f"amp {value}",
-    "batch": lambda value: f"batch {value}",
-    "imgsz": lambda value: f"{value} px",
-}
+mode = mode_label
+device = device_kinds.label
 
 
 LONGEST = 2_000
@@ -123,18 +106,40 @@ def plain(text: str, most: int = LONGEST) -> str:
 
 
 def axis_value(axis: str, value: Any) -> str:
-    """A value on an axis, such as ``batch 16`` or ``640 px``."""
-    return plain(WORDS.get(axis, str)(value), 200)
+    """A value on an axis, such as ``batch 16``, ``640 px`` or ``workers 2``."""
+    return plain(value_label(axis, value), 200)
 
 
-def point(row: Mapping[str, Any], axes: Iterable[str] = CASE_AXES) -> str:
-    """A case or a part of one: ``yolov8n · cpu · amp off · batch 16 · 160 px``."""
-    return " · ".join(axis_value(axis, row[axis]) for axis in axes)
+def case_axes(columns: Iterable[Any]) -> tuple[str, ...]:
+    """Axes in the order in which a case is spelled out; its mode is said before them or in a heading.
+
+    Args:
+        columns: of a frame, or the keys of one of its rows.
+    """
+    return tuple(axis for axis in axes_of(columns) if axis != "mode")
+
+
+def point(row: Mapping[str, Any], axes: Iterable[str] | None = None, without: Sequence[str] = ()) -> str:
+    """A case or a part of one: ``yolov8n · cpu · amp off · batch 16 · 160 px``; by default all that it has but mode."""
+    names = [axis for axis in case_axes(row) if row[axis] != NOT_ASKED] if axes is None else axes
+    names = [axis for axis in names if axis not in without]
+    return " · ".join(axis_value(axis, row[axis]) for axis in names)
 
 
 def case(row: Mapping[str, Any]) -> str:
     """A whole case, mode first."""
-    return point(row, ("mode", *CASE_AXES))
+    return f"{axis_value('mode', row['mode'])} · {point(row)}"
+
+
+def case_values(case: Case) -> dict[str, Any]:
+    """Values of a case by axis, with its model as a reader sees it."""
+    return {**case.values, "model": case.model_label}
+
+
+def whole_case(case: Case) -> str:
+    """A whole case, mode first, with all its axes."""
+    values = case_values(case)
+    return point(values, values)
 
 
 def baseline(values: Mapping[str, Any]) -> str:
@@ -147,26 +152,12 @@ def status(value: str) -> str:
     return value.replace("_", " ")
 
 
-def order(axis: str, values: Iterable[Any]) -> list[Any]:
-    """The distinct values of an axis as a table lists them: numbers rising, ``amp`` off first, GPUs before the CPU.
-
-    Everything else keeps the order in which it came.
-    """
-    distinct = list(dict.fromkeys(values))
-    if axis in ("batch", "imgsz"):
-        return sorted(distinct)
-    if axis == "amp":
-        return sorted(distinct, key=list(PRECISIONS).index)
-    if axis == "mode":
-        return sorted(distinct, key=lambda value: MODES.index(value) if value in MODES else len(MODES))
-    if axis == "device":
-        return sorted(distinct, key=device_kinds.sort_key)
-    return distinct
+order = sort_values
 
 
 def axis_title(axis: str) -> str:
     """Heading of an axis."""
-    return AXES[axis].title
+    return known.title if (known := axes().get(axis)) else axis
 
 
 def machine_name(machine: Machine) -> str:

@@ -11,6 +11,8 @@ import pandas as pd
 from tabulate import tabulate
 
 from bench.analysis.metrics import METRICS
+from bench.analysis.table import AXES, axes_of
+from bench.cases.axes import NOT_ASKED
 from bench.errors import UsageError
 from bench.report import labels
 from bench.report.labels import NONE, there
@@ -32,7 +34,13 @@ def render(frame: pd.DataFrame, format: str) -> str:
     """
     if format not in FORMATS:
         raise UsageError(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")
-    return clean(FORMATS[format](frame))
+    further = [axis for axis in axes_of(frame) if axis not in AXES]
+    return clean(FORMATS[format](frame.assign(**{axis: _asked(frame[axis]) for axis in further})))
+
+
+def _asked(column: pd.Series) -> pd.Series:
+    """The values of a further axis, None where a case does not have it."""
+    return column.astype("object").where(column != NOT_ASKED, None)
 
 
 def to_csv(frame: pd.DataFrame) -> str:

@@ -100,7 +100,13 @@ def run_once(
     events: dict[str, dict[str, Any]] = {}
     reached: dict[str, float] = {}
     phase = "setup"
-    limits = {"setup": setup_limit or SETUP_LIMIT, "warmup": phase_limit, "window": phase_limit, "rest": REST_LIMIT}
+    extra = float(job.get("extra_seconds", 0.0))
+    limits = {
+        "setup": (setup_limit or SETUP_LIMIT) + extra,
+        "warmup": phase_limit + extra,
+        "window": phase_limit,
+        "rest": REST_LIMIT,
+    }
 
     def seen(outcome: Outcome) -> WorkerResult:
         said = events.get
@@ -267,12 +273,22 @@ def case_job(
         scratch: a folder of its own.
         meeting: where other machines are met.
     """
-    recipe = planned.recipe
+    case, recipe = planned.case, planned.recipe
     return {
         "kind": "case",
-        "case": msgspec.to_builtins(planned.case),
-        "pins": recipe.pins,
+        "case": msgspec.to_builtins(case),
+        "pins": {**recipe.pins, **case.arguments},
         "threads": recipe.threads,
+        "asked": [
+            {
+                "axis": axis.name,
+                "text": axis.text(value),
+                "arguments": list(axis.arguments(value)),
+                "setting": axis.setting,
+                "value": axis.expected(value),
+            }
+            for axis, value in case.asked
+        ],
         "window": {
             "warmup_seconds": recipe.warmup_seconds,
             "window_steps": recipe.window_steps,
@@ -285,6 +301,8 @@ def case_job(
         "scratch": scratch,
         "meeting": msgspec.to_builtins(meeting),
         "oom_kills": oom_kills(),
+        "extra_seconds": sum(axis.extra_seconds(value) for axis, value in case.asked),
+        **{key: changed for axis, value in case.asked for key, changed in axis.job(value).items()},
     }
 
 

@@ -110,7 +110,7 @@ class Run:
         if not axes:
             return 0
         others = {p.case for p in self._left.values()} - {record.case}
-        return sum(all(getattr(case, axis) == getattr(record.case, axis) for axis in axes) for case in others)
+        return sum(all(case.value(axis) == record.case.value(axis) for axis in axes) for case in others)
 
     def spare(self, planned: PlannedRun) -> str:
         """Why a repeat of a case is not started, and then counts as over; empty where it is to be measured.
@@ -194,7 +194,7 @@ class Run:
     def _settled_by(self, case: Case) -> tuple[Case, Outcome] | None:
         """Another case whose outcome holds for this one too, and that outcome."""
         for other, outcome in self._settled:
-            if all(getattr(other, axis) == getattr(case, axis) for axis in outcome.axes):
+            if all(other.value(axis) == case.value(axis) for axis in outcome.axes):
                 return other, outcome
         return None
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cases.axes import AXES
 from bench.cases.case import parse_case
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.compare.estimator import pair_ratios, pending_cases
@@ -224,7 +223,7 @@ def checks(
 def planned_case() -> PlannedRun:
     """The case that is compared, with its recipe."""
     case = parse_case(CASE)
-    [planned] = expand_grid(profile("regress"), [case.device], {name: [getattr(case, name)] for name in AXES})
+    [planned] = expand_grid(profile("regress"), [case.device], {name: [value] for name, value in case.values.items()})
     return planned
 
 

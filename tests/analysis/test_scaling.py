@@ -6,6 +6,7 @@ import pytest
 
 from bench.analysis.scaling import COLUMNS, efficiencies
 from bench.analysis.table import frame
+from bench.cases.axes import fixed_axes
 from bench.records.record import Record
 from tests.builders import make_case, make_environment, make_record, make_steps
 
@@ -43,7 +44,7 @@ def test_other_software_is_no_counterpart() -> None:
     other = run("0", 16, 0.1, environment=make_environment(torch="2.9.0"))
     found = efficiencies(frame([other, run("0+1", 32, 0.1)]))
     assert found.empty
-    assert list(found.columns) == list(COLUMNS)
+    assert list(found.columns) == [*fixed_axes(), *COLUMNS]
 
 
 def test_one_device_alone_is_no_scaling() -> None:

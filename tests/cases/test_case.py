@@ -95,4 +95,4 @@ def test_what_is_no_id_says_so(text: str, said: str) -> None:
 
 def test_a_mode_with_an_underscore_has_an_id_that_can_be_parsed():
     case = Case("fine_tune", "yolov8n_p2-x", "cpu", "off", 4, 160)
-    assert ID.fullmatch(case.id).groups() == ("fine_tune", "yolov8n_p2-x", "cpu", "fp32", "4", "160")
+    assert ID.fullmatch(case.id).groups() == ("fine_tune", "yolov8n_p2-x", "cpu", "fp32", "4", "160", "")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cases.axes import AXES, parse_values
+from bench.cases.axes import fixed_axes, parse_values
 from bench.errors import UsageError
 
-MODEL = AXES["model"]
+MODEL = fixed_axes()["model"]
 YAML = b"backbone: []\nhead: []\n"
 
 
@@ -163,7 +163,7 @@ def test_a_path_with_commas_is_one_path(tmp_path: Path, monkeypatch: pytest.Monk
 def test_other_lists_have_commas_between_their_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cpu,0").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
-    assert parse_values(AXES["device"], "cpu,0") == ["cpu", "0"]
+    assert parse_values(fixed_axes()["device"], "cpu,0") == ["cpu", "0"]
 
 
 def test_a_link_may_stand_for_a_name_that_cannot_be_shown(tmp_path: Path) -> None:

@@ -107,9 +107,9 @@ def test_a_calm_gpu_box() -> None:
 @pytest.mark.parametrize(
     ("nccl", "gloo", "state", "said"),
     [
-        (True, True, State.USABLE, "2 cards, NCCL for what they tell each other"),
-        (False, True, State.LIMITED, "2 cards, gloo for what they tell each other, by way of the host's memory"),
-        (False, False, State.UNUSABLE, "2 cards, no library for what they tell each other"),
+        (True, True, State.USABLE, "2 cards, NCCL for their communication"),
+        (False, True, State.LIMITED, "2 cards, gloo for their communication, by way of the host's memory"),
+        (False, False, State.UNUSABLE, "2 cards, no library for their communication"),
     ],
 )
 def test_two_cards(nccl: bool, gloo: bool, state: State, said: str) -> None:
@@ -130,7 +130,7 @@ def test_a_card_that_is_lost_beside_one_that_works(by: str) -> None:
         offered = msgspec.structs.replace(offered, cuda=msgspec.structs.replace(offered.cuda, error="GPU is lost"))
     found = rows(there, offered)
     assert found["cuda"].state is State.LIMITED and "GPU is lost" in found["cuda"].found
-    assert found["cuda"].advice == "restart the machine, or mend its driver."
+    assert found["cuda"].advice == "restart the machine, or repair its driver."
     assert found["cuda 0"].state is State.USABLE
 
 
@@ -144,7 +144,7 @@ def test_a_card_that_is_lost_beside_one_that_works(by: str) -> None:
             "update the driver, or install a torch that is built for CUDA 12.",
         ),
         (Nvidia("580", (13, 0), (Card("NVIDIA A100"),)), CudaBuild(), "is built without CUDA", "install a torch that"),
-        (Nvidia(trouble="GPU is lost"), CudaBuild("13.2"), "GPU is lost", "restart the machine, or mend its driver."),
+        (Nvidia(trouble="GPU is lost"), CudaBuild("13.2"), "GPU is lost", "restart the machine, or repair its driver."),
         (
             Nvidia("580", (13, 2), (Card("NVIDIA A100"),)),
             CudaBuild("13.2", error="CUDA unknown error"),

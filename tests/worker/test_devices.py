@@ -108,7 +108,7 @@ def test_a_usable_card_is_the_only_one_that_stays_visible(
 
 def test_a_card_that_cannot_be_singled_out(cuda: FakeTorch) -> None:
     cuda.cuda.device_count = lambda: 2
-    assert Cuda("1").why_unusable().startswith("device 1: it cannot be told apart from the others; set CUDA_VISIBLE")
+    assert Cuda("1").why_unusable().startswith("device 1: the other cards stay visible; set CUDA_VISIBLE")
 
 
 def test_cuda_that_does_not_start(cuda: FakeTorch) -> None:
@@ -425,7 +425,7 @@ def test_memory_of_data_loader_processes(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
         found = base.loaders_memory()
         if not sys.platform.startswith("linux"):
-            assert found == {"bytes": None, "how": "this system does not tell it of other processes"}
+            assert found == {"bytes": None, "how": "this system does not report it for other processes"}
         else:
             assert 32 << 20 <= found["bytes"] < 128 << 20
             assert found["how"] == "private memory of 1 data loader process at the end of the window"
@@ -442,6 +442,6 @@ def test_a_memory_figure_that_cannot_be_read_is_none_and_says_why(monkeypatch: p
         raise ValueError("invalid literal for int()")
 
     monkeypatch.setattr(base, "_status", odd)
-    assert getattr(base, reader)() == {"bytes": None, "how": "what the system tells cannot be read (ValueError)"}
+    assert getattr(base, reader)() == {"bytes": None, "how": "the system's answer cannot be read (ValueError)"}
     monkeypatch.setattr(base, "_status", lambda process: {"VmPeak": 7})
     assert getattr(base, reader)()["bytes"] is None or reader == "process_peak"

@@ -239,3 +239,56 @@ def test_a_warning_of_ultralytics_is_heard_and_kept_short() -> None:
         assert others == ["again", "again"]
     finally:
         logger.handlers[:] = before
+
+
+# Further axes -----------------------------------------------------------------------------------------------------
+
+
+def further(axis: str, text: str, setting: str, value: Any) -> dict[str, Any]:
+    return {"axis": axis, "text": text, "arguments": [axis], "setting": setting, "value": value}
+
+
+WORKERS = further("workers", "2", "workers", 2)
+COMPILE = further("compile", "on", "compiled", True)
+RMSPROP = further("optimizer", "RMSProp", "optimizer", "RMSprop")
+
+
+def test_a_further_axis_passes_where_it_runs() -> None:
+    pins = {**pins_for("train"), "compile": True, "optimizer": "RMSProp", "workers": 2}
+    runs = {**ASKED, **expected(ASKED, pins), "workers": 2, "compiled": True, "optimizer": "RMSprop"}
+    compare(ASKED, pins, runs, [WORKERS, COMPILE, RMSPROP])
+
+
+@pytest.mark.parametrize(
+    ("asked", "runs", "sentence"),
+    [
+        (WORKERS, 0, "workers 2 was asked, workers 0 would run: on cpu and mps Ultralytics loads images in the"),
+        (COMPILE, False, "compile on was asked, compile off would run: torch.compile needs a C++ compiler"),
+        (RMSPROP, "SGD", "optimizer RMSProp was asked, optimizer SGD would run."),
+        (
+            further("cache", "ram", "cache", "ram"),
+            False,
+            "cache ram was asked, cache off would run: ",
+        ),
+        (
+            further("deterministic", "off", "deterministic", False),
+            True,
+            "deterministic off was asked, deterministic on",
+        ),
+    ],
+)
+def test_a_further_axis_that_something_else_runs_for_ends_the_case(
+    asked: dict[str, Any], runs: Any, sentence: str
+) -> None:
+    with pytest.raises(CaseRejected) as caught:
+        compare(ASKED, {}, {**ASKED, asked["setting"]: runs}, [asked])
+    assert caught.value.status == "substituted"
+    assert caught.value.reason.startswith(sentence)
+
+
+@pytest.mark.parametrize("runs", [{}, {"workers": None}])
+def test_a_further_axis_that_cannot_be_read_back_is_not_measured(runs: dict[str, Any]) -> None:
+    with pytest.raises(CaseRejected) as caught:
+        compare(ASKED, {}, {**ASKED, **runs}, [WORKERS])
+    assert (caught.value.status, caught.value.axes) == ("unsupported", ("mode", "workers"))
+    assert caught.value.reason == "workers 2 was asked, and what runs cannot be read back."

@@ -97,7 +97,7 @@ def cuda(driver: Nvidia, software: Software) -> Iterator[Check]:
         return
     said = f"torch is built for CUDA {build.built}"
     if driver.trouble and not build.cards:
-        yield Check("cuda", State.UNUSABLE, f"{said}; {driver.trouble}", "restart the machine, or mend its driver.")
+        yield Check("cuda", State.UNUSABLE, f"{said}; {driver.trouble}", "restart the machine, or repair its driver.")
         return
     if not driver.driver and not build.cards:
         yield Check("cuda", State.UNUSABLE, f"{said}; this machine has no NVIDIA driver", "with a card: install it.")
@@ -110,13 +110,13 @@ def cuda(driver: Nvidia, software: Software) -> Iterator[Check]:
     if not build.cards:
         hidden = software.variables.get("CUDA_VISIBLE_DEVICES")
         why = f"CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden is not None else build.error or "torch sees no card"
-        yield Check("cuda", State.UNUSABLE, f"{said}; {why}", "let torch see a card: unset the variable, or mend that.")
+        yield Check("cuda", State.UNUSABLE, f"{said}; {why}", "let torch see a card: unset or repair that.")
         return
     able = any(card.capability >= BFLOAT16 for card in build.cards)
     tf32 = "float32 convolutions run in TF32" if build.tf32 and able else "float32 runs in float32"
     lost = driver.trouble or build.error
     if lost:  # of one card; those that answer are listed below
-        yield Check("cuda", State.LIMITED, f"{said}; {tf32}; {lost}", "restart the machine, or mend its driver.")
+        yield Check("cuda", State.LIMITED, f"{said}; {tf32}; {lost}", "restart the machine, or repair its driver.")
     else:
         yield Check("cuda", State.USABLE, f"{said}; {tf32}")
     for number, card in enumerate(build.cards):
@@ -130,7 +130,7 @@ def _major(version: str) -> int:
 
 
 def seen_by(driver: Nvidia, variables: dict[str, str], number: int, card: CudaCard) -> Card | None:
-    """What the driver tells of a card that torch numbers; None where that is not certain."""
+    """Return what the driver reports of a card that torch numbers; None where that is not certain."""
     place: int | None = number
     visible = variables.get("CUDA_VISIBLE_DEVICES")
     if len(driver.cards) > 1 and variables.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID") != "PCI_BUS_ID":
@@ -201,7 +201,7 @@ def several_gpus(software: Software) -> Check:
     """Training on several cards at once."""
     count = len(software.cuda.cards)
     backend = "NCCL" if software.cuda.nccl else "gloo" if software.gloo else "no library"
-    said = f"{count} card{'s' if count != 1 else ''}, {backend} for what they tell each other"
+    said = f"{count} card{'s' if count != 1 else ''}, {backend} for their communication"
     if count < 2:
         return Check("several GPUs", State.UNUSABLE, f"{said}; it takes two")
     named = "name them in one case: --device 0+1"

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.metrics import BYTES, RATE, SECONDS, Unit, significant
-from bench.analysis.table import AXES
+from bench.analysis.table import AXES, further_of
 from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, Comparability, Difference, RunComparison, Seen, Side
 from bench.report import labels
 from bench.report.labels import INTERVALS, NONE
@@ -68,7 +68,6 @@ FIGURES = (
 
 COLUMNS = (
     "case",
-    *AXES,
     "standing",
     "time_ratio",
     "time_ratio_low",
@@ -81,6 +80,11 @@ COLUMNS = (
     *(f"{side}_{name}" for side in ("a", "b") for name in FIGURES),
 )
 """Columns of csv, and keys of the cases of json. Ratios are B over A; what is missing is empty, or null."""
+
+
+def _columns(found: RunComparison) -> list[str]:
+    """:data:`COLUMNS` with the axes of the cases behind the first one."""
+    return [COLUMNS[0], *AXES, *further_of([one.case for one in found.cases]), *COLUMNS[1:]]
 
 
 def render(found: RunComparison, format: str) -> str:
@@ -109,9 +113,10 @@ def longer(one: CaseMatch) -> str:
 def to_csv(found: RunComparison) -> str:
     """A line a case, with a header; numbers have all their digits."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    columns = _columns(found)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(cleaned(_row(one)) for one in found.cases)
+    writer.writerows(cleaned(_row(one, columns)) for one in found.cases)
     return text.getvalue()
 
 
@@ -125,7 +130,7 @@ def to_json(found: RunComparison) -> str:
         "differs": [{"what": one.key, "a": list(one.a), "b": list(one.b)} for one in found.traits],
         "settings": [{"key": one.key, "a": one.a, "b": one.b, "cases": list(one.cases)} for one in found.settings],
         "settings_of_one_side": found.unshared,
-        "cases": [_row(one) for one in found.cases],
+        "cases": [_row(one, _columns(found)) for one in found.cases],
     }
     return json.dumps(cleaned(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -142,10 +147,10 @@ def _side_json(side: Side) -> dict[str, Any]:
     }
 
 
-def _row(one: CaseMatch) -> dict[str, Any]:
-    """A case with the keys :data:`COLUMNS`; None for what is missing."""
-    cells: dict[str, Any] = dict.fromkeys(COLUMNS)
-    cells |= {"case": one.case.id, **{axis: getattr(one.case, axis) for axis in AXES}, "model": one.case.model_label}
+def _row(one: CaseMatch, columns: Sequence[str]) -> dict[str, Any]:
+    """A case with the keys :func:`_columns`; None for what is missing."""
+    cells: dict[str, Any] = dict.fromkeys(columns)
+    cells |= {"case": one.case.id, **one.case.values, "model": one.case.model_label}
     cells |= {"standing": one.standing.value, "interval": one.interval}
     if one.ratio is not None:
         cells |= {"time_ratio": one.ratio.point, "time_ratio_low": one.ratio.low, "time_ratio_high": one.ratio.high}

@@ -13,7 +13,6 @@ from bench.analysis.metrics import RATIO, Metric
 from bench.report import labels
 from bench.report.plots import facets, scale, style
 
-KEYS = labels.CASE_AXES
 ROWS = 16
 """Rows that a panel may hold; with more it is split."""
 
@@ -36,15 +35,16 @@ def parts(table: pd.DataFrame) -> list[pd.DataFrame]:
     return [
         part
         for mode in facets.divide(table, ("mode",))
-        for part in facets.split(mode, ("model", "imgsz", "device", "amp"), KEYS, ROWS)
+        for part in facets.split(mode, facets.dividing(mode), labels.case_axes(mode), ROWS)
     ]
 
 
 def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
     """The rows of a panel, in the order of the table's own columns: model, device, precision, batch, size."""
-    names = facets.varying(part, KEYS)
+    keys = labels.case_axes(part)
+    names = facets.varying(part, keys)
     found = []
-    for row in labels.rows(facets.ordered(part, KEYS)):
+    for row in labels.rows(facets.ordered(part, keys)):
         low, high = (row.get(f"{metric.key}_{end}", float("nan")) for end in ("low", "high"))
         value = float(row[metric.key])
         found.append(
@@ -67,7 +67,7 @@ def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:
     """
     rows = bars(part, metric)
     drawn, axes = style.canvas(AROUND + (ROW if baseline else 0) + ROW * len(rows))
-    axes.set_title(facets.title(part, ("mode", *KEYS)))
+    axes.set_title(facets.title(part))
     places = list(range(len(rows)))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     scale.set_ticks(axes.yaxis, places, [row.name for row in rows])
@@ -127,7 +127,7 @@ def alt(part: pd.DataFrame, metric: Metric, over: str = "") -> str:
     """One sentence: what is drawn, and its smallest and largest value."""
     rows = bars(part, metric)
     low, high = min(rows, key=lambda row: row.value), max(rows, key=lambda row: row.value)
-    what = f"{metric.title}{over} by case, {facets.title(part, ('mode', *KEYS))}"
+    what = f"{metric.title}{over} by case, {facets.title(part)}"
     if len(rows) == 1:
         return f"{what}: {high.shown}."
     return f"{what}: {len(rows)} bars from {low.shown} ({low.name}) to {high.shown} ({high.name})."

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.metrics import BYTES, METRICS, show_bytes
+from bench.cases.case import FIXED
 from bench.ceiling.findings import memory_model
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -20,7 +21,6 @@ CURVE = 40
 """Parts that a line is drawn in; it is bent a little."""
 
 TITLE = "Memory against batch, up to where it ends"
-KEYS = ("model", "device", "amp", "imgsz", "within")
 """What a title may say of all lines; what :func:`beside` adds stands with the lines, where it differs."""
 
 MARKS = (
@@ -55,9 +55,11 @@ def series(found: Ceiling) -> Series:
 def words(found: Ceiling) -> dict[str, str]:
     """The axes of a ceiling in words, by their names."""
     case = found.case
-    told = {axis: labels.axis_value(axis, getattr(case, axis)) for axis in ("device", "amp", "imgsz")}
+    values = labels.case_values(case)
+    told = {axis: labels.axis_value(axis, values[axis]) for axis in FIXED if axis not in ("mode", "batch")}
     within = f"within {limit(found)}" if found.limit_bytes else "within what is there"
-    return {"model": case.model_label, **told, "within": within, **beside(found)}
+    further = " · ".join(labels.axis_value(*one) for one in case.further)
+    return {**told, "further": further, "within": within, **beside(found)}
 
 
 def beside(found: Ceiling) -> dict[str, str]:
@@ -152,7 +154,7 @@ def figure(lines: Sequence[Series]) -> Figure:
         _draw(axes, line, place, divisor)
     top = axes.get_ylim()[1]
     if len(lines) > 1:
-        names = [" · ".join(line.words[key] for key in _varying(lines)) for line in lines]
+        names = [" · ".join(filter(None, (line.words[key] for key in _varying(lines)))) for line in lines]
         line_by_batch.name_lines(axes, names, [line.points[-1][1] / divisor / top for line in lines])
     return drawn
 
@@ -175,7 +177,8 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
 
 
 def _shared(lines: Sequence[Series]) -> list[str]:
-    return [lines[0].words[key] for key in KEYS if key not in _varying(lines)]
+    apart = {*_varying(lines), *beside(lines[0].found)}
+    return [word for key, word in lines[0].words.items() if word and key not in apart]
 
 
 def _varying(lines: Sequence[Series]) -> list[str]:
@@ -186,7 +189,7 @@ def alt(lines: Sequence[Series]) -> str:
     """One sentence: of each line the largest batch that trains, and what an image takes."""
     told = []
     for line in lines:
-        name = " · ".join(line.words[key] for key in _varying(lines))
+        name = " · ".join(filter(None, (line.words[key] for key in _varying(lines))))
         grows = f", {BYTES.show(line.found.line.slope)} an image" if line.found.line else ""
         ended = line.found.ended_by
         least = "at least " if ended in ("", "limit") else ""

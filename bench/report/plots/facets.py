@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
-from bench.analysis.table import AXES
+from bench.analysis.table import axes_of
+from bench.cases.axes import NOT_ASKED, axes
 from bench.report import labels
 
 
@@ -35,19 +37,19 @@ def split(table: pd.DataFrame, by: Sequence[str], keys: Sequence[str], most: int
     ]
 
 
-def divide(table: pd.DataFrame, axes: Sequence[str]) -> list[pd.DataFrame]:
+def divide(table: pd.DataFrame, names: Sequence[str]) -> list[pd.DataFrame]:
     """One part for each combination of values on the axes."""
-    return [table.iloc[places] for places in _places(table, axes)]
+    return [table.iloc[places] for places in _places(table, names)]
 
 
-def ordered(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
+def ordered(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The same rows in the order of those parts."""
-    return table.iloc[[place for places in _places(table, axes) for place in places]]
+    return table.iloc[[place for places in _places(table, names) for place in places]]
 
 
-def _places(table: pd.DataFrame, axes: Sequence[str]) -> list[list[int]]:
+def _places(table: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
     """Places of the rows of each part; frames are cut once, since cutting them is slow."""
-    columns = {axis: table[axis].tolist() for axis in axes}
+    columns = {axis: table[axis].tolist() for axis in names}
 
     def parted(places: list[int], rest: Sequence[str]) -> list[list[int]]:
         if not rest:
@@ -57,18 +59,36 @@ def _places(table: pd.DataFrame, axes: Sequence[str]) -> list[list[int]]:
             groups.setdefault(columns[rest[0]][place], []).append(place)
         return [part for value in labels.order(rest[0], groups) for part in parted(groups[value], rest[1:])]
 
-    return parted(list(range(len(table))), axes)
+    return parted(list(range(len(table))), names)
 
 
-def varying(table: pd.DataFrame, axes: Sequence[str]) -> list[str]:
+def varying(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """The axes on which the rows differ."""
-    return [axis for axis in axes if table[axis].nunique() > 1]
+    return [axis for axis in names if table[axis].nunique() > 1]
 
 
-def title(table: pd.DataFrame, axes: Sequence[str] = AXES) -> str:
-    """What all rows have in common: ``Training · yolov8n · cpu``."""
-    same = [axis for axis in axes if table[axis].nunique() == 1]
-    return labels.point(labels.rows(table.head(1))[0], same)
+def title(table: pd.DataFrame, names: Sequence[str] | None = None) -> str:
+    """What all rows have in common: ``Training · yolov8n · cpu``; of all axes where none are named."""
+    first = labels.rows(table.head(1))[0]
+    wanted = axes_of(table) if names is None else names
+    same = [axis for axis in wanted if table[axis].nunique() == 1 and first[axis] != NOT_ASKED]
+    return labels.point(first, same)
+
+
+def down(columns: Iterable[Any]) -> tuple[str, ...]:
+    """Axes whose values are rows of a table of two dimensions: model, size and the further ones."""
+    known = axes()
+    return tuple(name for name in labels.case_axes(columns) if name not in known or not known[name].across)
+
+
+def across(columns: Iterable[Any]) -> tuple[str, ...]:
+    """Axes whose values are its columns: device, precision and batch."""
+    return tuple(name for name in labels.case_axes(columns) if name not in down(columns))
+
+
+def dividing(columns: Iterable[Any], x: str = "batch") -> tuple[str, ...]:
+    """Axes by which a table is divided that has too much for one panel, in turn; ``x`` is not among them."""
+    return tuple(name for name in (*down(columns), *across(columns)) if name not in (x, "batch"))
 
 
 def slug(*parts: str) -> str:

@@ -17,8 +17,6 @@ from bench.analysis.metrics import RATIO
 from bench.report import labels
 from bench.report.plots import facets, scale, style
 
-ROWS = ("model", "imgsz")
-COLUMNS = ("device", "amp", "batch")
 WIDE, TALL = 7, 14
 """Columns and rows that a panel may hold; with more it is split."""
 
@@ -60,14 +58,15 @@ def parts(speedups: pd.DataFrame) -> list[pd.DataFrame]:
     """The panels of some ratios, one mode each."""
     found = []
     for mode in facets.divide(speedups, ("mode",)) if len(speedups) else []:
-        for tall in facets.split(mode, ("model", "imgsz"), ROWS, TALL):
-            found += facets.split(tall, ("device", "amp"), COLUMNS, WIDE)
+        rows, columns = facets.down(mode), facets.across(mode)
+        for tall in facets.split(mode, rows, rows, TALL):
+            found += facets.split(tall, [axis for axis in columns if axis != "batch"], columns, WIDE)
     return found
 
 
 def is_map(part: pd.DataFrame) -> bool:
     """Whether a panel has two dimensions; with one, bars say more."""
-    return all(part[list(axes)].drop_duplicates().shape[0] > 1 for axes in (ROWS, COLUMNS))
+    return all(part[list(axes)].drop_duplicates().shape[0] > 1 for axes in (facets.down(part), facets.across(part)))
 
 
 def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
@@ -77,24 +76,25 @@ def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
         part: rows of :func:`bench.analysis.speedup.speedups`.
         table: all latest rows, for what became of cases that have no ratio.
     """
-    names = facets.varying(part, (*ROWS, *COLUMNS))
+    down, across = facets.down(part), facets.across(part)
+    names = facets.varying(part, (*down, *across))
     every = labels.rows(part)
-    rows = [tuple(row[axis] for axis in ROWS) for row in labels.rows(_ordered(part, ROWS))]
-    columns = [tuple(row[axis] for axis in COLUMNS) for row in labels.rows(_ordered(part, COLUMNS))]
+    rows = [tuple(row[axis] for axis in down) for row in labels.rows(_ordered(part, down))]
+    columns = [tuple(row[axis] for axis in across) for row in labels.rows(_ordered(part, across))]
     places = {}
     for row in every:
-        key = rows.index(tuple(row[a] for a in ROWS)), columns.index(tuple(row[a] for a in COLUMNS))
+        key = rows.index(tuple(row[a] for a in down)), columns.index(tuple(row[a] for a in across))
         ends = float(row["speedup_low"]), float(row["speedup_high"])
         places[key] = Cell(float(row["speedup"]), *ends, disturbed=bool(row["disturbed"]))
     others = table[(table["mode"] == every[0]["mode"]) & (table["status"] != "measured")]
     for row in labels.rows(others):
-        one, other = tuple(row[a] for a in ROWS), tuple(row[a] for a in COLUMNS)
+        one, other = tuple(row[a] for a in down), tuple(row[a] for a in across)
         if one in rows and other in columns:
             places.setdefault((rows.index(one), columns.index(other)), Cell(word=labels.status(row["status"])))
     return Map(
-        title=facets.title(part, ("mode", *labels.CASE_AXES)),
-        rows=tuple(_named(ROWS, row, names, " · ") for row in rows),
-        columns=tuple(_named(COLUMNS, column, names, "\n") for column in columns),
+        title=facets.title(part),
+        rows=tuple(_named(down, row, names, " · ") for row in rows),
+        columns=tuple(_named(across, column, names, "\n") for column in columns),
         cells=places,
     )
 

@@ -1,8 +1,9 @@
-"""A metric against batch: a line for each model, device, precision and size. Throughput and memory are drawn by it."""
+"""A metric against batch, or another axis of numbers: a line for each combination of the other axes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import pandas as pd
@@ -11,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.analysis.metrics import Metric
+from bench.analysis.table import axes_of
+from bench.cases.axes import NOT_ASKED, further_axes
 from bench.report import labels
 from bench.report.plots import facets, scale, style
 
-KEYS = ("model", "device", "amp", "imgsz")
 HEIGHT = 300
 WALL = "A cross marks the first batch that ran out of memory."
 LABEL_GAP = 0.075
@@ -26,34 +28,51 @@ class Series(msgspec.Struct, frozen=True):
 
     Attributes:
         name: what tells it from the others of its panel.
-        batches, values: of its measured cases, by rising batch.
+        xs, values: of its measured cases, by rising batch, or by the axis that is drawn along.
         errors: below and above each value; nan where there is no interval.
         wall: the smallest batch that ran out of memory, if any.
     """
 
     name: str
-    batches: list[int]
+    xs: list[int]
     values: list[float]
     errors: tuple[list[float], list[float]]
     wall: int | None
 
 
 def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-    """A table's panels: those that have a batch axis to draw, and, for each mode, the rows of those that have not."""
+    """A table's panels: those that have an x-axis to draw, and, for each mode, the rows of those that have not."""
     drawable = table[table[metric.key].notna() | (table["status"] == "out_of_memory")]
     lines, single = [], []
     for mode in facets.divide(drawable, ("mode",)):
-        rest, several = [], []
+        rest: list[pd.DataFrame] = []
+        several: dict[str, list[pd.DataFrame]] = {}
         for part in facets.divide(mode, ("model",)):
-            if part[metric.key].notna().sum() > 1 and part["batch"].nunique() > 1:
-                several.append(part)
+            if part[metric.key].notna().sum() > 1 and (x := x_axis(part)):
+                has = part[x] != NOT_ASKED
+                several.setdefault(x, []).append(part[has])
+                rest.append(part[~has & part[metric.key].notna()])
             else:
                 rest.append(part[part[metric.key].notna()])
-        if several:
-            lines += facets.split(pd.concat(several), ("model", "imgsz", "device", "amp"), KEYS, style.SERIES)
+        for x, found in several.items():
+            lines += facets.split(pd.concat(found), facets.dividing(mode, x), keys(mode, x), style.SERIES)
         if rest and len(leftover := pd.concat(rest)):
             single.append(leftover)
     return [part for part in lines if part[metric.key].notna().any()], single
+
+
+def x_axis(table: pd.DataFrame) -> str:
+    """The numeric axis along which a table's lines run: batch, or a further one where batch is the same everywhere.
+
+    Empty where there is none.
+    """
+    further = [name for name, axis in further_axes().items() if axis.numeric and name in axes_of(table)]
+    return next((name for name in ("batch", *further) if table[table[name] != NOT_ASKED][name].nunique() > 1), "")
+
+
+def keys(columns: Iterable[Any], x: str) -> tuple[str, ...]:
+    """The axes that tell one line from another."""
+    return tuple(name for name in labels.case_axes(columns) if name != x)
 
 
 def has_wall(table: pd.DataFrame) -> bool:
@@ -63,16 +82,17 @@ def has_wall(table: pd.DataFrame) -> bool:
 
 def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
     """The lines of a panel."""
-    names = facets.varying(part, KEYS)
+    x = x_axis(part) or "batch"
+    names = facets.varying(part, keys(part, x))
     found = []
-    for rows in facets.divide(part, KEYS):
-        measured = rows[rows[metric.key].notna()].sort_values("batch")
-        failed = rows.loc[rows["status"] == "out_of_memory", "batch"]
+    for rows in facets.divide(part[part[x] != NOT_ASKED], keys(part, x)):
+        measured = rows[rows[metric.key].notna()].sort_values(x)
+        failed = rows.loc[(rows["status"] == "out_of_memory") & (x == "batch"), x]
         values = [float(value) for value in measured[metric.key]]
         found.append(
             Series(
                 name=labels.point(labels.rows(rows.head(1))[0], names),
-                batches=[int(batch) for batch in measured["batch"]],
+                xs=[int(value) for value in measured[x]],
                 values=values,
                 errors=_errors(measured, metric, values),
                 wall=int(failed.min()) if len(failed) else None,
@@ -98,13 +118,20 @@ def figure(part: pd.DataFrame, metric: Metric) -> Figure:
     divisor, symbol = scale.unit(metric, values)
     logarithmic = scale.is_wide(values)
     drawn, axes = style.canvas(HEIGHT)
-    axes.set_title(facets.title(part, ("mode", *KEYS)))
+    x = x_axis(part) or "batch"
+    axes.set_title(facets.title(part, ("mode", *keys(part, x))))
     axes.set_ylabel(scale.title(metric, symbol, logarithmic))
-    axes.set_xlabel("Batch (images a step, log scale)")
-    axes.set_xscale("log", base=2)
-    batches = sorted({batch for line in lines for batch in [*line.batches, *([line.wall] if line.wall else [])]})
-    scale.set_ticks(axes.xaxis, kept := scale.thinned(batches), [str(batch) for batch in kept])
-    axes.set_xlim(batches[0] / 1.3, batches[-1] * 1.3)
+    xs = sorted({place for line in lines for place in [*line.xs, *([line.wall] if line.wall else [])]})
+    if x == "batch":
+        axes.set_xlabel("Batch (images a step, log scale)")
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(xs[0] / 1.3, xs[-1] * 1.3)
+        scale.set_ticks(axes.xaxis, kept := scale.thinned(xs), [str(place) for place in kept])
+    else:  # some of which begin at 0
+        axes.set_xlabel(labels.axis_title(x))
+        room = (xs[-1] - xs[0]) * 0.04
+        axes.set_xlim(xs[0] - room, xs[-1] + room)
+        scale.set_ticks(axes.xaxis, xs, list(map(str, xs)))
     _limits(axes, lines, divisor, logarithmic)
     axes.grid(axis="y")
     for place, line in enumerate(lines):
@@ -146,12 +173,12 @@ def _limits(axes: Axes, lines: Sequence[Series], divisor: float, logarithmic: bo
 def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
     colour, marker = style.COLOURS[place], style.MARKERS[place]
     heights = [value / divisor for value in line.values]
-    axes.plot(line.batches, heights, color=colour, marker=marker, linestyle=style.DASHES[place], zorder=3)
+    axes.plot(line.xs, heights, color=colour, marker=marker, linestyle=style.DASHES[place], zorder=3)
     if any(error == error for error in line.errors[0]):
         errors = [[e / divisor for e in side] for side in line.errors]
-        axes.errorbar(line.batches, heights, errors, fmt="none", ecolor=colour, elinewidth=1.3, capsize=3, zorder=3)
+        axes.errorbar(line.xs, heights, errors, fmt="none", ecolor=colour, elinewidth=1.3, capsize=3, zorder=3)
     if line.wall and heights:
-        reach = [line.batches[-1], line.wall]
+        reach = [line.xs[-1], line.wall]
         axes.plot(reach, [heights[-1]] * 2, color=colour, linewidth=1, linestyle=(0, (1, 2)), zorder=2)
         axes.plot([line.wall], [heights[-1]], color=colour, marker="x", markersize=8, markeredgewidth=2, zorder=4)
     elif line.wall:
@@ -164,7 +191,7 @@ def _names(axes: Axes, lines: Sequence[Series], divisor: float) -> None:
     wanted = []
     for line in lines:
         if line.values:
-            end = axes.transData.transform((line.batches[-1], line.values[-1] / divisor))
+            end = axes.transData.transform((line.xs[-1], line.values[-1] / divisor))
             wanted.append(float(axes.transAxes.inverted().transform(end)[1]))
         else:
             wanted.append(0.04)
@@ -228,7 +255,8 @@ def _top(cluster: tuple[float, list[int]], gap: float) -> float:
 def alt(part: pd.DataFrame, metric: Metric) -> str:
     """One sentence: what is drawn, its smallest and largest value, and where memory ran out."""
     lines = series(part, metric)
-    names = facets.varying(part, (*KEYS, "batch"))
+    x = x_axis(part) or "batch"
+    names = facets.varying(part, (*keys(part, x), x))
     rows = sorted(labels.rows(part[part[metric.key].notna()]), key=lambda row: float(row[metric.key]))
     low, high = (
         f"{labels.quantity(metric.unit, r[metric.key])} ({labels.point(r, names)})" for r in (rows[0], rows[-1])
@@ -238,6 +266,6 @@ def alt(part: pd.DataFrame, metric: Metric) -> str:
     if walls and len(lines) == 1:
         full = f"; batch {walls[0].wall} ran out of memory"
     return (
-        f"{metric.title} against batch, {facets.title(part, ('mode', *KEYS))}: "
+        f"{metric.title} against {labels.axis_title(x).lower()}, {facets.title(part, ('mode', *keys(part, x)))}: "
         f"{labels.count(len(lines), 'line')} from {low} to {high}{full}."
     )

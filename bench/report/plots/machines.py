@@ -16,9 +16,6 @@ from bench.report.plots import facets, scale, style
 from bench.report.plots.plot import Data, Plot, make_plot
 
 METRIC = METRICS["images_per_second"]
-KEYS = ("model", "imgsz", "batch", "amp")
-"""What a row is named by; the mode is the panel's."""
-
 ROWS, ROW, NAME, AROUND = 12, 34, 20, 92
 """Rows that a panel may hold; heights of a row, of a machine's name, and of what else stands around."""
 
@@ -46,7 +43,7 @@ def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int
     """The panels of some cases: for each mode, more where there are too many rows or machines.
 
     Args:
-        cases: values of the mode and :data:`KEYS` of each.
+        cases: values of the axes of each, the mode first; the device is that of a series.
         series: at least one.
         number: which table of the page they belong to, from 1.
     """
@@ -83,9 +80,8 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
     """One panel; to be called within :func:`style.styled`."""
     within = limits(series)
     drawn, axes = style.canvas(AROUND + ROW * len(cases) + NAME * len(series))
-    varying = [key for key in KEYS if len({case[key] for case in cases}) > 1]
-    same = [key for key in KEYS if key not in varying]
-    axes.set_title(labels.point(cases[0], ("mode", *same)))
+    varying = [key for key in cases[0] if key != "mode" and len({case[key] for case in cases}) > 1]
+    axes.set_title(labels.point(cases[0], [key for key in cases[0] if key not in varying]))
     axes.set_xlabel(scale.title(METRIC, METRIC.unit.symbol, within.logarithmic))
     axes.set_ylim(len(cases) - 0.5, -0.5)
     scale.set_ticks(axes.yaxis, list(range(len(cases))), [labels.point(case, varying) for case in cases])
@@ -198,7 +194,7 @@ def data(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Data:
                 row = one.rows[place]
                 rows.append(
                     (
-                        labels.point(case, ("mode", *KEYS)),
+                        labels.point(case, case),
                         labels.plain(one.name, LONGEST),
                         labels.rate(row[METRIC.key]),
                         labels.ends(METRIC.unit, row[ENDS[0]], row[ENDS[1]]) or labels.NONE,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.analysis.metrics import Metric
-from bench.analysis.table import AXES
+from bench.analysis.table import axes_of
+from bench.cases.axes import NOT_ASKED
 from bench.report import labels
 from bench.report.plots import bar_by_case, facets, line_by_batch
 from bench.report.plots.plot import Data, Plot, index_of
@@ -53,7 +54,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
 
 def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
     """A key that tells a panel from the others of its plot: by what its rows have in common, or else by its number."""
-    axes = facets.varying(pd.concat(others), AXES) if len(others) > 1 else []
+    axes = facets.varying(pd.concat(others), axes_of(part)) if len(others) > 1 else []
     axes = [axis for axis in axes if axis != "mode"]
     keys = [
         facets.slug(name, *(_slug_word(a, p[a].iloc[0]) for a in ("mode", *axes) if p[a].nunique() == 1))
@@ -74,14 +75,20 @@ def finished(
     return drawn(key, metric.title, figure, alt, caption, data(part, metric))
 
 
+def axis_cells(row: Mapping[str, Any]) -> list[str]:
+    """The axes of a row but its mode, below headings that name them."""
+    named = {**row, "device": labels.device(str(row["device"]))}
+    return [labels.NONE if named[axis] == NOT_ASKED else str(named[axis]) for axis in labels.case_axes(row)]
+
+
 def data(part: pd.DataFrame, metric: Metric) -> Data:
     """A panel's data as text: the axes, the value, its interval."""
-    unit = metric.unit
+    unit, keys = metric.unit, labels.case_axes(part)
     has_ends = f"{metric.key}_low" in part
-    columns = (*(labels.axis_title(axis) for axis in bar_by_case.KEYS), metric.title, *(["95 % interval"] * has_ends))
+    columns = (*(labels.axis_title(axis) for axis in keys), metric.title, *(["95 % interval"] * has_ends))
     rows = []
-    for row in labels.rows(facets.ordered(part, bar_by_case.KEYS)):
-        cells = [labels.device(row[axis]) if axis == "device" else str(row[axis]) for axis in bar_by_case.KEYS]
+    for row in labels.rows(facets.ordered(part, keys)):
+        cells = axis_cells(row)
         value = row[metric.key]
         cells.append(labels.quantity(unit, value) if labels.there(value) else labels.status(row["status"]))
         if has_ends:

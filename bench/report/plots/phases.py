@@ -64,12 +64,12 @@ def split(row: dict[str, object]) -> dict[str, float]:
 
 def rows(part: pd.DataFrame) -> list[dict[str, object]]:
     """The cases of a panel in the order in which they are drawn."""
-    return labels.rows(facets.ordered(part, bar_by_case.KEYS))
+    return labels.rows(facets.ordered(part, labels.case_axes(part)))
 
 
 def figure(part: pd.DataFrame) -> Figure:
     """The panel of some rows; to be called within :func:`style.styled`."""
-    names = facets.varying(part, bar_by_case.KEYS)
+    names = facets.varying(part, labels.case_axes(part))
     every = rows(part)
     times = [split(row) for row in every]
     layers = [
@@ -78,13 +78,13 @@ def figure(part: pd.DataFrame) -> Figure:
         if any(one.get(name, 0.0) > 0 for one in times)
     ]
     ends = [show_duration(whole(row)) for row in every]
-    title = facets.title(part, ("mode", *bar_by_case.KEYS))
+    title = facets.title(part)
     return stacked_bars.figure(title, [labels.point(row, names) for row in every], layers, "Time per image (ms)", ends)
 
 
 def alt(part: pd.DataFrame) -> str:
     """One sentence: what is drawn, and the largest part of the first and the last case."""
-    names = facets.varying(part, bar_by_case.KEYS)
+    names = facets.varying(part, labels.case_axes(part))
     every = rows(part)
     told = []
     for row in [every[0], every[-1]] if len(every) > 1 else every:
@@ -92,7 +92,7 @@ def alt(part: pd.DataFrame) -> str:
         name, largest = max(times.items(), key=lambda item: item[1])
         what = labels.point(row, names) or "the case"
         told.append(f"{what} {show_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
-    return f"{TITLE}, {facets.title(part, ('mode', *bar_by_case.KEYS))}: time per image, {'; '.join(told)}."
+    return f"{TITLE}, {facets.title(part)}: time per image, {'; '.join(told)}."
 
 
 def _word(name: str) -> str:
@@ -102,7 +102,7 @@ def _word(name: str) -> str:
 def data(part: pd.DataFrame) -> Data:
     """A panel's data as text: the axes, the time per image, and each part of it."""
     columns = (
-        *(labels.axis_title(axis) for axis in bar_by_case.KEYS),
+        *(labels.axis_title(axis) for axis in labels.case_axes(part)),
         "Time per step",
         "Time per image",
         *map(_word, (*PARTS, REST)),
@@ -110,7 +110,7 @@ def data(part: pd.DataFrame) -> Data:
     lines = []
     for row in rows(part):
         times = split(row)
-        cells = [labels.device(str(row[a])) if a == "device" else str(row[a]) for a in bar_by_case.KEYS]
+        cells = metric.axis_cells(row)
         cells += [show_duration(float(str(row["step_seconds"]))), show_duration(whole(row))]
         cells += [show_duration(times[name]) if name in times else labels.NONE for name in (*PARTS, REST)]
         lines.append(tuple(cells))

@@ -8,6 +8,7 @@ import msgspec
 
 from bench.analysis.ceilings import format_stop_reason, setting
 from bench.analysis.metrics import show_bytes, show_duration
+from bench.cases.case import tokens
 from bench.ceiling.findings import memory_model
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -141,6 +142,7 @@ def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
             devices.index(one.case.device),
             amps.index(one.case.amp),
             one.case.imgsz,
+            tokens(one.case.further),
             one.asked_bytes or 0,
             one.started,
         ),
@@ -152,7 +154,7 @@ def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
     line = one.line
     return Row(
         cells=(
-            f"{case.model_label}{apart(one, others)}",
+            ", ".join([case.model_label, *(labels.axis_value(*one) for one in case.further)]) + apart(one, others),
             labels.axis_value("imgsz", case.imgsz),
             labels.device(case.device),
             case.amp,
@@ -199,8 +201,7 @@ def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tup
             if known(other)
             and other.asked_bytes == size
             and setting(other) == setting(one)
-            and other.case.model == one.case.model
-            and (other.case.device, other.case.amp, other.case.imgsz) == (one.case.device, one.case.amp, one.case.imgsz)
+            and msgspec.structs.replace(other.case, batch=one.case.batch) == one.case
         ]
         found.append(f"{batch(tried[0])}, tried" if tried else f"{foretold:,}" if foretold else "none")
     return tuple(found)

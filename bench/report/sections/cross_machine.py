@@ -14,7 +14,6 @@ from bench.report import labels
 from bench.report.plots import Plot, facets, machines
 from bench.report.tables import escaped, markdown
 
-KEYS = ("mode", "model", "imgsz", "batch", "amp")
 NAME = 44
 """Characters of a chip that have room in a short name."""
 
@@ -70,10 +69,16 @@ def shared(table: pd.DataFrame) -> list[Shared]:
     found: list[Shared] = []
     for key, rows in measured.groupby(list(ALIKE), sort=False, dropna=False):
         setup = key[0] if isinstance(key, tuple) else key
-        common = rows.groupby(list(KEYS), sort=False)["machine"].transform("nunique") > 1
+        common = rows.groupby(_keys(rows), sort=False)["machine"].transform("nunique") > 1
         if common.any():
             found.append(_table(str(setup), rows[common], len(found) + 1))
     return found
+
+
+def _keys(rows: Iterable[Any]) -> list[str]:
+    """Axes that a case has on every machine alike: all but the device; ``rows`` is a frame, or the keys of a row."""
+    across = [axis for axis in facets.across(rows) if axis != "device"]
+    return ["mode", *facets.down(rows), *reversed(across)]
 
 
 def _files(data: object) -> str:
@@ -86,9 +91,10 @@ def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
     cells: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, Any]]] = {}
     for row in labels.rows(rows):
         columns.setdefault(_where(row), _title(row))
-    for row in labels.rows(facets.ordered(rows, KEYS)):
+    keys = _keys(rows)
+    for row in labels.rows(facets.ordered(rows, keys)):
         where = _where(row)
-        cells.setdefault(tuple(row[name] for name in KEYS), {})[where] = row
+        cells.setdefault(tuple(row[name] for name in keys), {})[where] = row
     names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
     series = [
         machines.Series(name, {place: found[where] for place, found in enumerate(cells.values()) if where in found})
@@ -98,9 +104,9 @@ def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
         labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
         setup,
         tuple(columns.values()),
-        [_line(key, found, list(columns)) for key, found in cells.items()],
+        [_line(dict(zip(keys, key, strict=True)), found, list(columns)) for key, found in cells.items()],
         labels.legend(labels.signs(marks) for marks in rows["marks"]),
-        machines.plots([dict(zip(KEYS, key, strict=True)) for key in cells], series, number),
+        machines.plots([dict(zip(keys, key, strict=True)) for key in cells], series, number),
     )
 
 
@@ -124,11 +130,11 @@ def _title(row: dict[str, Any]) -> str:
     return f"{row['machine_title']} · {device} · torch {row['torch']}, Ultralytics {row['ultralytics']}"
 
 
-def _line(key: tuple[Any, ...], found: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]) -> Line:
+def _line(case: dict[str, Any], found: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]) -> Line:
     time = METRICS["seconds_per_epoch"].unit
     best = min(found, key=lambda where: float(found[where]["seconds_per_epoch"]))
     return Line(
-        case=labels.point(dict(zip(KEYS, key, strict=True)), KEYS),
+        case=labels.point(case, case),
         cells=tuple(
             (
                 time.show(found[where]["seconds_per_epoch"]),

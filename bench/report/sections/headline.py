@@ -48,7 +48,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
         interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
         row_interval = row["interval"]
         epoch = METRICS["seconds_per_epoch"].unit.show(row["seconds_per_epoch"])
-        case = labels.point(row, ("device", "amp", "batch", "imgsz")).replace(" · ", ", ") + versions(table, row)
+        case = labels.point(row, without=["model"]).replace(" · ", ", ") + versions(table, row)
         return (
             f"On {name}, {row['model']} {labels.DOES[mode][1]} at {labels.rate(row['images_per_second'])} ({case}; "
             f"{f'95 % interval {interval}, {row_interval}' if interval else 'too few steps for an interval'}): "
@@ -68,8 +68,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
 
 def point(one: Ceiling) -> str:
     """A ceiling's case in words: ``yolov8n · cpu · amp off · 160 px``."""
-    case = {"model": one.case.model_label, "device": one.case.device, "amp": one.case.amp, "imgsz": one.case.imgsz}
-    return labels.point(case, ("model", "device", "amp", "imgsz"))
+    return labels.point(labels.case_values(one.case), without=["batch"])
 
 
 def widest(ceilings: Sequence[Ceiling]) -> Ceiling | None:

@@ -78,11 +78,10 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
 
 
 def _batches(off: Ceiling, on: Ceiling, others: Sequence[Ceiling]) -> tuple[str, ...]:
-    point = {"model": on.case.model_label, "device": on.case.device, "amp": on.case.amp, "imgsz": on.case.imgsz}
     within = f" · within {limit}" if (limit := largest.within(on)) else ""
     both = off.case.batch and on.case.batch and not off.next_untried and not on.next_untried
     return (
-        labels.point(point, ("model", "device", "amp", "imgsz")) + largest.apart(on, others) + within,
+        labels.point(labels.case_values(on.case), without=["batch"]) + largest.apart(on, others) + within,
         largest.batch(off),
         largest.batch(on),
         RATIO.show(on.case.batch / off.case.batch) if both else labels.NONE,

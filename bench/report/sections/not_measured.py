@@ -79,7 +79,7 @@ def groups(records: Sequence[Record], repeats: bool = False) -> list[Group]:
         shown = members[0].outcome.reason if len(members) == 1 else reason
         cases = tuple(
             Case(
-                label=labels.case({**msgspec.structs.asdict(record.case), "model": record.case.model_label})
+                label=labels.whole_case(record.case)
                 + (f", process {record.process}" if repeats or record.process > 1 else ""),
                 id=record.name,
                 remark=_remark(record, shown),

@@ -1,4 +1,4 @@
-"""Time per epoch at a glance: rows model and size, columns device, precision and batch."""
+"""Time per epoch at a glance: rows model, size and the further axes, columns device, precision and batch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.metrics import METRICS, RATE
+from bench.analysis.table import AXES
+from bench.cases.axes import value_text
 from bench.records.record import Record
 from bench.report import labels
+from bench.report.plots import facets
 from bench.report.sections import not_measured, provenance, settings
 from bench.report.tables import markdown
 
@@ -46,12 +49,20 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One model at one size; ``span`` is how many rows the model has from here on, 0 below its first."""
+    """One model at one size, with one value of each further axis.
+
+    Attributes:
+        model, imgsz: of its cases.
+        span: how many rows the model has from here on, 0 below its first.
+        cells: one for each column.
+        further: values of the further axes in words, in their order.
+    """
 
     model: str
     imgsz: int
     span: int
     cells: tuple[Cell, ...]
+    further: tuple[str, ...] = ()
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -77,6 +88,7 @@ class Pivot(msgspec.Struct, frozen=True):
         gaps: whether there are cells that no case stands for.
         intervals: what the intervals are, in words.
         legend: sign, name and meaning of the marks that its cells have.
+        further: titles of the further axes that its rows name.
     """
 
     mode: str
@@ -91,6 +103,7 @@ class Pivot(msgspec.Struct, frozen=True):
     gaps: bool
     intervals: str
     legend: tuple[tuple[str, str, str], ...]
+    further: tuple[str, ...] = ()
 
     @property
     def starts(self) -> set[int]:
@@ -101,8 +114,9 @@ class Pivot(msgspec.Struct, frozen=True):
         """As a Markdown table, without heading and notes."""
         tops = [top for top, span in self.groups for _ in range(span)]
         heads = [f"{top} · {batch}" for top, batch in zip(tops, self.batches, strict=True)]
-        lines = [[row.model, f"{row.imgsz} px", *map(_as_text, row.cells)] for row in self.rows]
-        return markdown(["Model", "Image size", *heads], lines, [False, True, *[True] * len(heads)])
+        lines = [[row.model, f"{row.imgsz} px", *row.further, *map(_as_text, row.cells)] for row in self.rows]
+        sides = [False, True, *[False] * len(self.further), *[True] * len(heads)]
+        return markdown(["Model", "Image size", *self.further, *heads], lines, sides)
 
 
 def _as_text(cell: Cell) -> str:
@@ -139,23 +153,31 @@ def _about(mode: str, epoch_images: int) -> tuple[str, str]:
 
 
 def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> Pivot:
+    keys = labels.case_axes(table)
+    further = [axis for axis in keys if axis not in AXES]
     cases: dict[tuple[Any, ...], dict[str, Any]] = {}
     for index, row in zip(table.index, labels.rows(table), strict=True):
-        cases[tuple(row[axis] for axis in labels.CASE_AXES)] = {**row, "record": records[int(index)]}
+        cases[tuple(row[axis] for axis in keys)] = {**row, "record": records[int(index)]}
     notes: dict[Note, int] = {}
     groups, columns = _columns(cases)
     rows: list[Row] = []
-    for model in labels.order("model", table["model"]):
-        sizes = labels.order("imgsz", table.loc[table["model"] == model, "imgsz"])
-        for size in sizes:
+
+    def member(row: dict[str, Any], column: tuple[Any, ...]) -> dict[str, Any] | None:
+        values = {**row, **dict(zip(facets.across(keys), column, strict=True))}
+        return cases.get(tuple(values[axis] for axis in keys))
+
+    for model in facets.divide(table, ("model",)):
+        places = facets.divide(model, ("imgsz", *further))
+        for number, place in enumerate(places):
+            row = labels.rows(place.head(1))[0]
             cells = [
-                _cell([cases[key] for batch in batches if (key := (model, device, amp, batch, size)) in cases], notes)
+                _cell([found for at in batches if (found := member(row, (device, amp, at)))], notes)
                 for device, amp, batches in columns
             ]
-            span = len(sizes) if size == sizes[0] else 0
             best = _best([found for _, found in cells])
             marked = [msgspec.structs.replace(cell, best=i == best) for i, (cell, _) in enumerate(cells)]
-            rows.append(Row(model, int(size), span, tuple(marked)))
+            said = tuple(labels.plain(value_text(axis, row[axis])) for axis in further)
+            rows.append(Row(row["model"], int(row["imgsz"]), 0 if number else len(places), tuple(marked), said))
     title, about = _about(mode, epoch_images)
     everything = [cell for row in rows for cell in row.cells]
     return Pivot(
@@ -173,6 +195,7 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
         gaps=any(not cell.time and not cell.status for cell in everything),
         intervals=labels.intervals(labels.interval_kinds(table)),
         legend=tuple(labels.legend(cell.signs for cell in everything)),
+        further=tuple(map(labels.axis_title, further)),
     )
 
 

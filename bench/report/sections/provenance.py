@@ -13,7 +13,9 @@ import msgspec
 
 from bench.analysis.metrics import show_bytes
 from bench.analysis.process_limits import phrases as limit_phrases
-from bench.cases import AXES, Case
+from bench.cases import Case
+from bench.cases.axes import value_text
+from bench.cases.case import FIXED
 from bench.cases.device_kinds import machines
 from bench.cases.plan import ProfileTiming, profiles
 from bench.cases.recipe import PINS, Recipe
@@ -242,7 +244,14 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
     for device in labels.order("device", (record.case.device for record in records)):
         for record in records:
             if record.case.device == device:
-                key = device, _profile([record]), str(record.recipe.energy), _variables(record), *_options(record)
+                key = (
+                    device,
+                    _profile([record]),
+                    str(record.recipe.energy),
+                    _variables(record),
+                    _further(record.case),
+                    *_options(record),
+                )
                 groups.setdefault(key, []).append(record)
     found: list[str] = []
     for members in groups.values():
@@ -253,7 +262,7 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
         profile = _profile(members)
         if profile:
             parts += ["--profile", profile]
-        parts += _axes(AXES, [record.case for record in members])
+        parts += _axes([record.case for record in members])
         parts += _options(members[0])
         parts += ["--with-val"] * any(record.recipe.with_val for record in members)
         parts += ["--compare-losses"] * any(record.recipe.compare_losses for record in members)
@@ -278,13 +287,22 @@ def _node_command(record: Record) -> str:
     """The command that starts a case of several machines on the first of them; others have another ``--machine``."""
     parts = ["python", "-m", "bench", "node", "--machine", "0", "--meet", "HOST:29500"]
     parts += ["--profile", profile] if (profile := _profile([record])) else []
-    return _command([*parts, *_axes(("device", "model", "amp", "batch", "imgsz"), [record.case]), *_options(record)])
+    return _command([*parts, *_axes([record.case], without=("mode",)), *_options(record)])
 
 
-def _axes(axes: Iterable[str], cases: Sequence[Case]) -> list[str]:
-    """Options that name every value of some axes, files by their whole path."""
-    values = {axis: dict.fromkeys(str(getattr(case, axis)) for case in cases) for axis in axes}
-    return [part for axis, found in values.items() for part in (f"--{axis}", ",".join(found))]
+def _axes(cases: Sequence[Case], without: Sequence[str] = ()) -> list[str]:
+    """Options that name every value of the axes of some cases, files by their whole path."""
+    parts: list[str] = []
+    for axis in cases[0].values:
+        found = ",".join(dict.fromkeys(value_text(axis, case.value(axis)) for case in cases))
+        if axis not in without:
+            parts += [f"--{axis}", found] if axis in FIXED else ["--axis", f"{axis}={found}"]
+    return parts
+
+
+def _further(case: Case) -> str:
+    """Names of the further axes of a case."""
+    return " ".join(name for name, _ in case.further)
 
 
 def _options(record: Record) -> tuple[str, ...]:
@@ -309,13 +327,13 @@ def _command(parts: Sequence[str], variables: str = "") -> str:
 
 def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
     """The commands that search for some ceilings again, those of one limit and granularity together."""
-    groups: dict[tuple[int | None, int, int], list[Ceiling]] = {}
+    groups: dict[tuple[int | None, int, int, str], list[Ceiling]] = {}
     for one in ceilings:
-        groups.setdefault((one.asked_bytes, one.granularity, one.recipe.threads), []).append(one)
+        groups.setdefault((one.asked_bytes, one.granularity, one.recipe.threads, _further(one.case)), []).append(one)
     found = []
-    for (limit, granularity, threads), members in groups.items():
+    for (limit, granularity, threads, _), members in groups.items():
         parts = ["python", "-m", "bench", "ceiling"]
-        parts += _axes(("device", "model", "amp", "imgsz"), [one.case for one in members])
+        parts += _axes([one.case for one in members], without=("mode", "batch"))
         parts += ["--memory-limit", exact(limit)] if limit else []
         parts += ["--granularity", str(granularity)] if granularity > 1 else []
         parts += ["--threads", str(threads)] if threads else []
@@ -331,7 +349,7 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
         parts = ["python", "-m", "bench", "regress", "--base", asked[0], "--head", asked[1]]
         files = any("/" in compared.case.model for compared in one.cases)
         if files:  # an id does not say where a file is
-            parts += _axes(AXES, [compared.case for compared in one.cases])
+            parts += _axes([compared.case for compared in one.cases])
         else:
             parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
         own = dict.fromkeys(compared.recipe.data for compared in one.cases if compared.recipe.data != "coco-like")

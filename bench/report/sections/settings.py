@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from bench.cases.axes import NOT_ASKED, axes, fixed_axes
 from bench.records.record import Record
 from bench.report import labels
 
-AXES = ("device", "amp", "batch", "imgsz")
-"""Axes of a case that a record's effective settings hold too."""
+READ_BACK = {axis.setting for axis in fixed_axes().values() if axis.setting}
+"""Settings that are fixed axes of a case too."""
 
 TITLES = {
     "threads": "CPU threads of torch",
@@ -146,7 +147,7 @@ def settings(records: Sequence[Record]) -> list[Settings]:
     found = []
     for mode in labels.order("mode", (record.case.mode for record in measured)):
         members = [record for record in measured if record.case.mode == mode]
-        present = {key for record in members for key in record.effective} - set(AXES)
+        present = {key for record in members for key in record.effective} - READ_BACK
         keys = [key for key in TITLES if key in present] + sorted(present - set(TITLES))
         shown = tuple(Setting(key, TITLES.get(key, key), _asked(key, members), _ran(key, members)) for key in keys)
         found.append(Settings(labels.mode(mode), len(members), _kept(members), shown))
@@ -156,22 +157,28 @@ def settings(records: Sequence[Record]) -> list[Settings]:
 def in_short(record: Record) -> str:
     """What was asked and what ran of a case, on its axes, and the settings that change speed most."""
     ran = record.effective
-    changed = [f"{axis} {ran[axis]}" for axis in AXES if axis in ran and ran[axis] != getattr(record.case, axis)]
+    changed = _changed(record)
     brief = [f"{key} {said(ran[key])}" for key in BRIEF if key in ran]
     return f"{'ran as asked' if not changed else f'ran otherwise: {labels.listing(changed)}'}, {', '.join(brief)}"
 
 
 def _kept(records: Sequence[Record]) -> str:
     """Whether device, precision, batch and size ran as the cases say; anything else would be a false label."""
-    changed = [
-        f"{record.case.id} ({axis} {record.effective[axis]})"
-        for record in records
-        for axis in AXES
-        if axis in record.effective and record.effective[axis] != getattr(record.case, axis)
-    ]
+    changed = [f"{record.case.id} ({said})" for record in records for said in _changed(record)]
     if changed:
         return f"Not as asked: {labels.listing(changed)}."
     return f"Device, amp, batch and image size ran as asked in {labels.count(len(records), 'measured case')}."
+
+
+def _changed(record: Record) -> list[str]:
+    """Axes on which something else ran than the case says, with what ran."""
+    ran, values = record.effective, record.case.values
+    compared = [(axis, axis.expected(values[name])) for name, axis in axes().items() if axis.setting and name in values]
+    return [
+        f"{axis.name} {ran[axis.setting]}"
+        for axis, wanted in compared
+        if axis.setting in ran and ran[axis.setting] != wanted
+    ]
 
 
 def _asked(key: str, records: Sequence[Record]) -> str:
@@ -180,6 +187,9 @@ def _asked(key: str, records: Sequence[Record]) -> str:
 
 
 def _fixed(key: str, record: Record) -> str:
+    for axis, value in record.case.asked:
+        if axis.setting == key:
+            return axis.text(value)
     if key == "threads" and record.recipe.threads:
         return labels.setting(record.recipe.threads)
     pin = PINNED_AS.get(key, key)
@@ -196,11 +206,12 @@ def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
             by_value.setdefault(said(record.effective[key]), []).append(record)
     if len(by_value) == 1:
         return ((next(iter(by_value)), ""),)
-    for axis in ("device", "amp", "batch", "imgsz", "model"):
+    names = dict.fromkeys(name for record in records for name in labels.case_axes(record.case.values))
+    for axis in sorted(names, key=lambda name: name == "model"):
         owners: dict[Any, set[str]] = {}
         for value, members in by_value.items():
             for record in members:
-                owners.setdefault(_named(record)[axis], set()).add(value)
+                owners.setdefault(_named(record, axis), set()).add(value)
         if all(len(values) == 1 for values in owners.values()):
             return tuple(
                 (value, ", ".join(labels.axis_value(axis, v) for v in labels.order(axis, _values(axis, members))))
@@ -217,8 +228,8 @@ def said(value: Any) -> str:
 
 
 def _values(axis: str, records: Sequence[Record]) -> list[Any]:
-    return [_named(record)[axis] for record in records]
+    return [_named(record, axis) for record in records]
 
 
-def _named(record: Record) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(record.case), "model": record.case.model_label}
+def _named(record: Record, axis: str) -> Any:
+    return labels.case_values(record.case).get(axis, NOT_ASKED)

@@ -53,7 +53,7 @@ def device_class(part: str) -> type[Device]:
     """Return the class of one device as cases name it.
 
     Raises:
-        CaseRejected: for a kind that nobody registered.
+        CaseRejected: for a kind that is not registered.
     """
     word = Cuda.kind if part.isdigit() else part.partition(":")[0]
     if word not in _registry:
@@ -70,7 +70,7 @@ def open_device(name: str, rank: int | None = None) -> Device:
         rank: which of several is this process's; None for one that is alone.
 
     Raises:
-        CaseRejected: for several in a process that is alone, and for a kind that nobody registered.
+        CaseRejected: for several in a process that is alone, and for a kind that is not registered.
     """
     own = of_one_machine(name)
     if rank is None and (len(own) > 1 or own != [name]):
@@ -79,6 +79,6 @@ def open_device(name: str, rank: int | None = None) -> Device:
 
 
 def case_name(device: Any) -> str:
-    """Return what cases call a ``torch.device``; of a kind that nobody registered, its type."""
+    """Return what cases call a ``torch.device``; of an unregistered kind, its type."""
     known = _registry.get(str(device.type))
     return known.called(device.index or 0) if known else str(device.type)

@@ -23,8 +23,8 @@ MISSING = (AttributeError, RuntimeError, AssertionError)
 """What a call raises that this torch does not have, or has not for this kind (NotImplementedError among them)."""
 
 
-class Untold(Exception):
-    """No call of this torch tells it; the text says what was tried."""
+class NotReported(Exception):
+    """This torch has no call that answers; the text says what was tried."""
 
 
 class Accelerator(Device):
@@ -84,10 +84,10 @@ class Accelerator(Device):
         return found
 
     def ask(self, function: str, *of_module: str) -> tuple[Any, str]:
-        """Return what the first call that answers tells, and its name.
+        """Return the answer of the first call that has one, and the name of that call.
 
         Raises:
-            Untold: where none does.
+            NotReported: where no call answers.
         """
         import torch
 
@@ -97,7 +97,7 @@ class Accelerator(Device):
                 return call(), name
             except MISSING as error:
                 trouble = f"{name}: {one_line(str(error), 120)}"
-        raise Untold(f"torch {torch.__version__} does not tell it on {self.kind} ({trouble})")
+        raise NotReported(f"torch {torch.__version__} does not report it on {self.kind} ({trouble})")
 
     def _is_current(self) -> bool:
         """Whether this kind is the one that ``torch.accelerator`` means."""
@@ -141,8 +141,8 @@ class Accelerator(Device):
         try:
             available, _ = self.ask("is_available")
             return (int(self.ask("device_count")[0]), "") if available else (0, "")
-        except Untold as untold:
-            return 0, f"{untold}."
+        except NotReported as error:
+            return 0, f"{error}."
         except Exception as error:  # a driver that does not start
             return 0, one_line(f"{type(error).__name__}: {error}")
 
@@ -167,7 +167,7 @@ class Accelerator(Device):
         return "synchronized_pass" if self._events_trouble else "events"
 
     def _find_events(self) -> tuple[Callable[[], Any] | None, str]:
-        """Return what makes events that tell the time, or why there is none."""
+        """Return what makes events that measure time, or why nothing does."""
         import torch
 
         if major_minor(torch.__version__) < self.events_since:
@@ -219,12 +219,12 @@ class Accelerator(Device):
             else:
                 self._wait = call
                 return
-        raise Untold(f"this torch cannot wait for {self.kind}")
+        raise NotReported(f"this torch cannot wait for {self.kind}")
 
     # Memory
 
     def limit_memory(self, size: int) -> None:
-        """Hold the caching allocator to a fraction of the device; context and libraries beside it do not count."""
+        """Hold the caching allocator to a fraction of the device; context and libraries do not count."""
         if not size:
             return
         total = self.total_memory()
@@ -235,24 +235,24 @@ class Accelerator(Device):
         limit(share_of(self.name, size, total), self.index)
 
     def total_memory(self) -> int | None:
-        """Return the bytes of the device; None where torch does not tell."""
+        """Return the bytes of the device; None where torch does not say."""
         try:
             return int(self._module().get_device_properties(self.index).total_memory)
         except MISSING:
             pass
         try:
             return int(self.ask("get_memory_info", "mem_get_info")[0][1])
-        except Untold:
+        except NotReported:
             return None
 
     def reset_peaks(self) -> None:
-        """Begin to measure the allocator's peaks anew; where torch keeps none, samples stand in."""
+        """Reset the allocator's peaks; where torch keeps no peaks, samples stand in."""
         super().reset_peaks()
         self._allocated = []
         try:
             self.ask("reset_peak_memory_stats")
             self._keeps_peaks = True
-        except Untold:
+        except NotReported:
             self._keeps_peaks = False
 
     def sample_memory(self) -> None:
@@ -279,7 +279,7 @@ class Accelerator(Device):
         """Return a peak that torch keeps; None without: 0 is what it says where it counts nothing."""
         try:
             size, how = self.ask(function)
-        except Untold:
+        except NotReported:
             return None
         return memory_value(int(size), how) if size and self._keeps_peaks else None
 
@@ -295,8 +295,8 @@ class Accelerator(Device):
     def _in_use(self) -> dict[str, Any]:
         try:
             (free, total), how = self.ask("get_memory_info", "mem_get_info")
-        except Untold as untold:
-            return memory_value(None, str(untold))
+        except NotReported as error:
+            return memory_value(None, str(error))
         return memory_value(int(total) - int(free), f"{how}, whole card at the end of the window")
 
     def release(self) -> None:
@@ -312,11 +312,11 @@ class Accelerator(Device):
     # What it is and does
 
     def facts(self) -> dict[str, Any]:
-        """Return name, memory, and allocator retries (above 0: it ran at the edge of memory), as far as torch tells."""
+        """Return name, memory, and allocator retries (above 0: at the edge of memory), as far as torch reports them."""
         found: dict[str, Any] = {"name": self._named(), "total_memory": self.total_memory()}
         try:
             retries = self.ask("memory_stats")[0].get("num_alloc_retries")
-        except Untold:
+        except NotReported:
             retries = None
         return {**found, "allocator_retries": retries, **self.why_no_events()}
 
@@ -331,7 +331,7 @@ class Accelerator(Device):
             return None
 
     def sample(self) -> dict[str, Any]:
-        """Return clock and temperature where the kind's module tells them (xpu since torch 2.13)."""
+        """Return clock and temperature where the kind's module has them (xpu since torch 2.13)."""
         return device_status(clock=self._reading("clock_rate"), temperature=self._reading("temperature"))
 
     def _reading(self, function: str) -> float | None:

@@ -20,11 +20,11 @@ class Device:
     """A device of a case, as one process has it; the defaults are those of a device that computes on the host.
 
     Only the file of a kind calls ``torch.<kind>``. The rest of the worker asks these properties, never the kind's name;
-    ``bench/cases/device_kinds.py`` tells the runner the same, and a test holds both alike.
+    ``bench/cases/device_kinds.py`` says the same to the runner, and a test compares both.
 
     Attributes:
         kind: as torch calls it.
-        indexed: whether there may be several, told apart by an index.
+        indexed: whether there may be several, distinguished by an index.
         on_host: whether it computes on the machine's processors, so that other programs' load slows it down.
         own_memory: whether its memory is not the machine's: then it runs out of it, and never makes the machine swap.
         caches_memory: whether its allocator keeps freed memory, which peaks then include.
@@ -90,11 +90,11 @@ class Device:
         """Let this process have so many bytes of the device's memory; 0 for as many as are safe.
 
         Raises:
-            CaseRejected: where the device has less, so that nothing would be held to it.
+            CaseRejected: where the device has less, so that the limit would have no effect.
         """
 
     def reset_peaks(self) -> None:
-        """Begin to measure peak memory anew."""
+        """Reset peak memory."""
         reset_process_peak()
 
     def memory(self) -> dict[str, dict[str, Any]]:
@@ -146,7 +146,7 @@ MACHINES = re.compile(r"^[0-9]+x(?=.)")
 """Number of machines before the devices of a case."""
 
 CAPACITY_TOLERANCE = 1.05
-"""Times what torch tells of a device that a limit may be: a card of 24 GiB keeps some of them for itself."""
+"""How much larger than the memory that torch reports a limit may be: a card of 24 GiB keeps some of them for itself."""
 
 
 def share_of(name: str, size: int, there: int) -> float:
@@ -167,14 +167,14 @@ Figure = Callable[[], dict[str, Any]]
 
 
 def recorded(read: Figure) -> Figure:
-    """A reader of a memory figure that never raises: the figure is None where the system tells something odd."""
+    """A reader of a memory figure that never raises: the figure is None where the system's answer is odd."""
 
     @functools.wraps(read)
     def reader() -> dict[str, Any]:
         try:
             return read()
         except (OSError, ValueError, KeyError, IndexError) as error:
-            return memory_value(None, f"what the system tells cannot be read ({type(error).__name__})")
+            return memory_value(None, f"the system's answer cannot be read ({type(error).__name__})")
 
     return reader
 
@@ -185,7 +185,7 @@ def device_status(
     throttle: list[str] | None = None,
     others: int | None = None,
 ) -> dict[str, Any]:
-    """A device at one moment; None for what it does not tell.
+    """A device at one moment; None for what it does not report.
 
     Args:
         clock: in MHz.
@@ -233,7 +233,7 @@ def private_peak() -> dict[str, Any]:
     """Peak of the memory of this process that no file backs: what a control group cannot take back from it."""
     own = _status("self")
     if "VmHWM" not in own:
-        return memory_value(None, "this system does not tell it apart")
+        return memory_value(None, "this system does not report it separately")
     since = "set-up" if _peak_is_reset else "the start of the process"
     return memory_value(own["VmHWM"] - own.get("RssFile", 0), f"VmHWM less RssFile, peak since {since}")
 
@@ -243,20 +243,20 @@ def data_peak() -> dict[str, Any]:
     """Peak of the private memory that this process may write to, touched or not: what RLIMIT_DATA holds down."""
     own = _status("self")
     if "VmPeak" not in own:
-        return memory_value(None, "this system does not tell it apart")
+        return memory_value(None, "this system does not report it separately")
     grown = max(own["VmPeak"] - own["VmSize"], 0)
     return memory_value(own["VmData"] + grown, "VmData, and by how much VmSize was larger once")
 
 
 @recorded
 def loaders_memory() -> dict[str, Any]:
-    """What data loader processes have for themselves at this moment: pages that no file backs and nobody shares."""
+    """What data loader processes have for themselves at this moment: private pages that no file backs."""
     loaders = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
     if not loaders:
         return memory_value(None, "there were no data loader processes")
     sizes = [size for loader in loaders if (size := _private(loader)) is not None]
     if not sizes:
-        return memory_value(None, "this system does not tell it of other processes")
+        return memory_value(None, "this system does not report it for other processes")
     return memory_value(
         sum(sizes),
         f"private memory of {len(sizes)} data loader process{'es' * (len(sizes) > 1)} at the end of the window",

@@ -74,7 +74,7 @@ class Cuda(Accelerator):
         return probe_backend()
 
     def why_unusable(self) -> str:
-        """What torch was built for, against the devices that it sees; also takes the card."""
+        """Compare what torch was built for with the devices that it sees; also takes the card."""
         import torch
 
         if not torch.backends.cuda.is_built():
@@ -92,13 +92,13 @@ class Cuda(Accelerator):
         except (RuntimeError, AssertionError) as error:
             return f"device {self.name}: CUDA does not start: {one_line(str(error))}"
         if torch.cuda.device_count() != len(self._wanted):
-            return f"device {self.name}: it cannot be told apart from the others; set CUDA_VISIBLE_DEVICES to it alone."
+            return f"device {self.name}: the other cards stay visible; set CUDA_VISIBLE_DEVICES to it alone."
         if len(self._wanted) > 1:
             torch.cuda.set_device(self.index)
         return ""
 
     def facts(self) -> dict[str, Any]:
-        """Name, capability, versions, and allocator retries (above 0: it ran at the edge of memory)."""
+        """Return name, capability, versions, and allocator retries (above 0: it ran at the edge of memory)."""
         import torch
 
         properties = torch.cuda.get_device_properties(self.index)
@@ -114,11 +114,11 @@ class Cuda(Accelerator):
         }
 
     def energy(self) -> EnergyMeter:
-        """The card's own counter."""
+        """Return the card's own counter."""
         return Nvml(self._by_driver())
 
     def sample(self) -> dict[str, Any]:
-        """What NVML tells; nothing where the interpreter has no ``pynvml``. The first call starts it."""
+        """Return what NVML reports; nothing where the interpreter has no ``pynvml``. The first call starts it."""
         card = self._by_driver()
         return card.sample() if card else device_status()
 

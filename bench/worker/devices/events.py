@@ -1,4 +1,4 @@
-"""A self-test of a device's events: whether what they tell is the time that the device took."""
+"""A self-test of a device's events: whether they measure the time that the device took."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ATTEMPTS = 3
 """Another program's load may delay the host between its clock and an event."""
 
 LEAST = 0.5
-"""Share of the host's time that events have to tell; those that tell when the host recorded them stay far below."""
+"""Share of the host's time that events have to report; events with the host's own moments stay far below it."""
 
 MOST, SLACK = 1.1, 2e-4
-"""What events may tell beyond the host's time, which encloses them: a share, and seconds."""
+"""By how much events may exceed the host's time, which encloses them: a share, and seconds."""
 
 
 def trouble(
@@ -50,8 +50,8 @@ def trouble(
         work()
         last.record()
         wait()
-        seen, told = clock() - began, first.elapsed_time(last) / 1e3
-        if LEAST * seen < told <= MOST * seen + SLACK:
+        seen, measured = clock() - began, first.elapsed_time(last) / 1e3
+        if LEAST * seen < measured <= MOST * seen + SLACK:
             return ""
-        said = f"events told {told * 1e3:.3g} ms of work that took at most {seen * 1e3:.3g} ms"
+        said = f"events measured {measured * 1e3:.3g} ms of work that took at most {seen * 1e3:.3g} ms"
     return said

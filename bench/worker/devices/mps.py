@@ -63,9 +63,9 @@ def _tried(probe: Probe) -> str:
     import torch
 
     before = torch.is_warn_always_enabled()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        torch.set_warn_always(True)  # else of all operators that fall back the first one alone is told of
+        torch.set_warn_always(True)  # else torch warns of the first operator that falls back alone
         try:
             probe(torch.linspace(0.0, 1.0, 192, device="mps").reshape(1, 3, 8, 8))
             torch.mps.synchronize()
@@ -73,7 +73,7 @@ def _tried(probe: Probe) -> str:
             return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         finally:
             torch.set_warn_always(before)
-    return "falls back" if any("fall back" in str(one.message) for one in told) else "native"
+    return "falls back" if any("fall back" in str(one.message) for one in caught) else "native"
 
 
 FELL_BACK = re.compile(r"operator '([^']+)'.*fall back", re.DOTALL)
@@ -92,20 +92,20 @@ class Fallbacks:
         self._before: tuple[Any, bool] | None = None
 
     def listen(self) -> None:
-        """Hear of all of them from here on; by default torch warns of the first alone."""
+        """Collect all warnings from here on; by default torch warns of the first operator alone."""
         import torch
 
         self._before = warnings.showwarning, torch.is_warn_always_enabled()
         show = warnings.showwarning
 
-        def hear(message: Any, *rest: Any, **more: Any) -> None:
+        def collect(message: Any, *rest: Any, **more: Any) -> None:
             if found := FELL_BACK.search(str(message)):
                 if found[1] not in self.names:
                     self.names.append(found[1])
             else:
                 show(message, *rest, **more)
 
-        warnings.showwarning = hear
+        warnings.showwarning = collect
         warnings.filterwarnings("always", message=".*fall back.*")
         torch.set_warn_always(True)
 
@@ -139,7 +139,7 @@ class Mps(Accelerator):
         return probe_backend()
 
     def why_unusable(self) -> str:
-        """Tell built from available: a torch for Linux has no MPS, and an older macOS has none either."""
+        """Check that torch is built with MPS and that macOS has it: a torch for Linux and an older macOS do not."""
         import torch
 
         if not torch.backends.mps.is_built():
@@ -188,12 +188,12 @@ class Mps(Accelerator):
         return of_machine(("gpu", "cpu_total", "dram"))
 
     def warming(self, begins: bool) -> None:
-        """Hear of every operator that falls back to the CPU while warming up; each warning costs time later on."""
+        """Collect operators that fall back to the CPU while warming up; each warning costs time later on."""
         if begins:
             self._fallbacks.listen()
         else:
             self._fallbacks.stop()
 
     def sample(self) -> dict[str, Any]:
-        """Nothing: macOS tells the clocks of its GPU to root alone, and its heat for the whole machine."""
+        """Return nothing: macOS shows its GPU's clocks to root alone, and its heat for the whole machine."""
         return device_status()

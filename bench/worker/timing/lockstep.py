@@ -94,8 +94,8 @@ LONG_TIME_SLICE = 0.1
 def settle() -> None:
     """Wait until this process is still: OpenMP's threads spin for a while after the last work that they had.
 
-    They would do so on the CPUs of the worker that has the next turn, for a time that the library chooses: some milliseconds by
-    GNU's, up to 200 by others'.
+    They would do so on the CPUs of the worker that has the next turn, for a time that the library chooses: some
+    milliseconds by GNU's, up to 200 by others'.
     """
     deadline = time.monotonic() + LONGEST
     while time.monotonic() < deadline:

@@ -96,8 +96,8 @@ class Stopwatch:
         on_begin: called where a window begins, after the steps of it that pass untimed.
         planned_steps: of a window, where that was settled; 0 where its own time settles when it is complete.
         epoch_gaps: how many steps had ended at the end of each epoch, and the seconds until the next one began.
-        settle_steps: steps that pass after a window was opened before it begins. While the machine is read there, loader
-            processes go on making batches: what they are ahead by belongs to no window.
+        settle_steps: steps that pass after a window was opened before it begins. While the machine is read there,
+            loader processes go on making batches: what they are ahead by belongs to no window.
         block: steps of a window after each of which another worker may have its turn; 0: none has.
     """
 

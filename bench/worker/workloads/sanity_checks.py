@@ -1,4 +1,4 @@
-"""Checks that what is timed is training: finite losses that are not all 0, gradients, and parameters that are updated."""
+"""Checks that what is timed is training: finite losses that are not 0, gradients, and parameters that move."""
 
 from __future__ import annotations
 

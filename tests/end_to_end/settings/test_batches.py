@@ -86,7 +86,7 @@ def test_a_made_data_set_is_whole_batches_long_and_none_is_dropped(trained):
 @pytest.mark.parametrize("text", ["-1", "0", "0.6", "auto"])
 def test_a_batch_that_ultralytics_would_choose_cannot_be_asked_for(text):
     with pytest.raises(UsageError, match="batch"):
-        axes.parse_values(axes.AXES["batch"], text)
+        axes.parse_values(axes.fixed_axes()["batch"], text)
 
 
 def test_ultralytics_chooses_16_on_a_cpu(trainer, monkeypatch, caplog):

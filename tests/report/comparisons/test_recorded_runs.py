@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench.cases.axes import fixed_axes
 from bench.compare.recorded_runs import RunComparison, compare_runs
 from bench.machine.description import Conditions
 from bench.records.record import Memory, Record
@@ -159,7 +160,7 @@ def test_a_case_that_a_side_does_not_have() -> None:
 
 def test_csv_is_a_line_a_case_with_all_digits(found: RunComparison) -> None:
     rows = list(csv.DictReader(io.StringIO(render(found, "csv"))))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == ("case", *fixed_axes(), *COLUMNS[1:])
     assert [row["standing"] for row in rows] == [
         "historical, no verdict",
         "historical, no verdict",
@@ -186,7 +187,7 @@ def test_json_says_all_that_the_page_says(found: RunComparison) -> None:
         ["after"],
     )
     assert content["differs"][0] == {"what": "torch", "a": ["2.14.1"], "b": ["2.15.0"]}
-    assert [tuple(case) for case in content["cases"]] == [COLUMNS] * 5
+    assert [tuple(case) for case in content["cases"]] == [("case", *fixed_axes(), *COLUMNS[1:])] * 5
     assert content["cases"][0]["time_ratio"] == pytest.approx(2.0)
     assert content["cases"][0]["batch"] == 4
     assert content["cases"][3]["time_ratio"] is None

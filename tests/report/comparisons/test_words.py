@@ -161,7 +161,7 @@ def test_cases_of_other_data_threads_or_interpreters_have_commands_of_their_own(
 def test_a_case_of_two_machines_is_started_on_each() -> None:
     [command] = provenance.commands([make_record(device="2x0+1", batch=64)])
     assert command.startswith("python -m bench node --machine 0 --meet HOST:29500 ")
-    assert command.endswith("--device 2x0+1 --model yolov8n --amp off --batch 64 --imgsz 160")
+    assert command.endswith("--model yolov8n --device 2x0+1 --amp off --batch 64 --imgsz 160")
 
 
 def test_a_live_comparison_of_a_model_file_is_named_by_options() -> None:

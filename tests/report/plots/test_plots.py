@@ -78,7 +78,7 @@ def test_a_series_ends_at_the_first_batch_that_ran_out_of_memory() -> None:
     table = frame([timed(20.0, 4), timed(25.0, 16), *full])
     [part] = parts(table, RATE)[0]
     [line] = series(part, RATE)
-    assert (line.batches, line.wall) == ([4, 16], 32)
+    assert (line.xs, line.wall) == ([4, 16], 32)
     with style.styled():
         texts = [text.get_text() for text in figure(part, RATE).axes[0].texts]
     assert texts == ["out of memory"]

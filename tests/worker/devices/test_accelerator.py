@@ -170,7 +170,7 @@ def test_without_statistics_samples_stand_in_and_the_rest_is_not_told(torch: Fak
     how += "torch 2.14.1 has no peak statistics on xpu"
     assert memory["allocated"] == {"bytes": 3 * GIB, "how": how}
     assert memory["reserved"] == {"bytes": None, "how": "torch keeps no peak of reserved memory on xpu"}
-    assert memory["device"] == {"bytes": None, "how": "torch 2.14.1 does not tell it on xpu (no call for it)"}
+    assert memory["device"] == {"bytes": None, "how": "torch 2.14.1 does not report it on xpu (no call for it)"}
     assert memory["process"]["bytes"] > 0
 
 
@@ -238,7 +238,7 @@ def test_the_first_events_that_pass_the_test_are_used(xpu: FakeTorch, monkeypatc
 
     def trouble(make: Any, wait: Any, prepare: Any) -> str:
         looked.append(make())
-        return "" if make() == "of torch for xpu" else "events told 0 ms of work that took 5 ms"
+        return "" if make() == "of torch for xpu" else "events measured 0 ms of work that took 5 ms"
 
     monkeypatch.setattr(events, "trouble", trouble)
     device = Xpu("xpu")
@@ -251,10 +251,10 @@ def test_where_none_passes_there_is_a_pass_that_waits_and_the_record_says_why(
     xpu: FakeTorch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     xpu.xpu.Event = lambda enable_timing: None
-    monkeypatch.setattr(events, "trouble", lambda *arguments: "events told 0 ms of work that took 5 ms")
+    monkeypatch.setattr(events, "trouble", lambda *arguments: "events measured 0 ms of work that took 5 ms")
     device = Xpu("xpu")
     assert device.timer == "synchronized_pass" and device.separate_pass
-    assert device.facts()["events"] == "events told 0 ms of work that took 5 ms"
+    assert device.facts()["events"] == "events measured 0 ms of work that took 5 ms"
     with pytest.raises(NotImplementedError):
         device.event()
     monkeypatch.setattr(events, "trouble", lambda *arguments: 1 / 0)

@@ -53,20 +53,20 @@ def test_events_that_pass_when_the_device_does_are_trusted(machine: Machine) -> 
 
 
 def test_events_that_stand_still_are_not(machine: Machine) -> None:
-    assert machine.trouble(lambda: 0.0) == "events told 0 ms of work that took at most 5 ms"
+    assert machine.trouble(lambda: 0.0) == "events measured 0 ms of work that took at most 5 ms"
     assert machine.worked == 1 + events.ATTEMPTS
 
 
 def test_events_that_tell_when_the_host_recorded_them_are_not(machine: Machine) -> None:
-    assert machine.trouble(lambda: machine.now) == "events told 1 ms of work that took at most 5 ms"
+    assert machine.trouble(lambda: machine.now) == "events measured 1 ms of work that took at most 5 ms"
 
 
 def test_events_that_run_backwards_are_not(machine: Machine) -> None:
-    assert machine.trouble(lambda: -machine.free).startswith("events told -")
+    assert machine.trouble(lambda: -machine.free).startswith("events measured -")
 
 
 def test_events_that_tell_more_than_passed_are_not(machine: Machine) -> None:
-    assert machine.trouble(lambda: machine.free * 1e6).startswith("events told ")
+    assert machine.trouble(lambda: machine.free * 1e6).startswith("events measured ")
 
 
 def test_one_good_attempt_is_enough(machine: Machine) -> None:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import msgspec
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
+from bench.analysis.table import axes_of, case_frame
 from bench.compare.findings import DATA, REST, ComparisonResult, Finding, Part
 from bench.compare.verdict import Estimate, Verdict
 from bench.records.comparison import SIDES
@@ -73,8 +73,8 @@ def forests(found: ComparisonResult) -> list[Plot]:
     cases = found.judged
     if not cases:
         return []
-    table = pd.DataFrame([_axes_of(finding) for finding in cases])
-    names = facets.varying(table, ("mode", *labels.CASE_AXES))
+    table = case_frame([finding.compared.case for finding in cases])
+    names = facets.varying(table, axes_of(table))
     every = [_row(finding, labels.point(row, names)) for finding, row in zip(cases, labels.rows(table), strict=True)]
     chunks = [every[start : start + ROWS] for start in range(0, len(every), ROWS)]
     whole = (
@@ -103,8 +103,8 @@ def together(found: Sequence[ComparisonResult]) -> list[Plot]:
     judged = [(one, finding) for one in found for finding in one.judged]
     if not judged:
         return []
-    table = pd.DataFrame([_axes_of(finding) for _, finding in judged])
-    names = facets.varying(table, ("mode", *labels.CASE_AXES))
+    table = case_frame([finding.compared.case for _, finding in judged])
+    names = facets.varying(table, axes_of(table))
     every = []
     for (one, finding), row in zip(judged, labels.rows(table), strict=True):
         versions = f"{one.comparison.base.asked} · to {one.comparison.head.asked}"
@@ -142,11 +142,6 @@ def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         )
         for row in rows
     ]
-
-
-def _axes_of(finding: Finding) -> dict[str, object]:
-    case = finding.compared.case
-    return {**msgspec.structs.asdict(case), "model": case.model_label}
 
 
 def _row(finding: Finding, name: str) -> Row:
@@ -319,7 +314,7 @@ def stacked(finding: Finding) -> Figure:
         number = ORDER.index(part.name) if part.name in ORDER else place
         look = None if part.name == REST else number
         layers.append(stacks.Layer(part.name, (part.base * 1e3, part.head * 1e3), look))
-    title = labels.plain(labels.case(_axes_of(finding)))[:70]
+    title = labels.plain(labels.whole_case(finding.compared.case))[:70]
     return stacks.figure(title, SIDES, layers, "Time per step (ms)", size=11)
 
 

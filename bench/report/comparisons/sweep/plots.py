@@ -81,8 +81,7 @@ def figure(series: Series, found: Sweep) -> Figure:
     names = [found.base, *(point.release for point in series.points)]
     upright = len(names) > LEVEL
     drawn, axes = style.canvas(HEIGHT + TURNED * upright)
-    case = {axis: getattr(series.case, axis) for axis in ("mode", *labels.CASE_AXES)}
-    axes.set_title(plain(labels.case({**case, "model": series.case.model_label}))[:70], fontsize=11)
+    axes.set_title(plain(labels.whole_case(series.case))[:70], fontsize=11)
     axes.set_ylabel(scale.title(RATE, RATE.unit.symbol))
     axes.set_xlabel(words.name(found))
     axes.set_xlim(-0.5, len(names) - 0.5)

@@ -1,9 +1,17 @@
-"""Settings that Ultralytics has to run for a case, besides the overrides themselves, and what to say where it does not."""
+"""Settings that Ultralytics has to run for a case besides the overrides, and what to say where they differ."""
 
 from __future__ import annotations
 
 from ..base import Derived
 from .model_names import size_read
+
+SCOPE = {
+    "device": ("device",),
+    "amp": ("mode", "device", "amp"),  # whatever the model
+    "imgsz": ("mode", "model", "imgsz"),
+    "batch": (),
+}
+"""Axes of a case that decide whether an axis is honoured."""
 
 HINTS: dict[tuple[str, str | None], str] = {
     ("amp", "on"): "Ultralytics offers no mixed precision here",
@@ -16,6 +24,12 @@ HINTS: dict[tuple[str, str | None], str] = {
     ("scale", None): "the size in the name is not that of the model: rename the file",
     ("channels", None): "the network has to take the channels of the data set",
     ("classes", None): "the network has to have the classes of the data set",
+    ("workers", None): "on cpu and mps Ultralytics loads images in the training process, elsewhere by no more workers "
+    "than a card has processors and an epoch has batches",
+    ("cache", "ram"): "Ultralytics leaves the cache out where it would not fit twice into free memory",
+    ("cache", "disk"): "Ultralytics leaves the cache out where the disk has too little room",
+    ("compile", "on"): "torch.compile needs a C++ compiler, and Triton on a GPU",
+    ("channels_last", "on"): "Ultralytics trains with channels_last on CUDA alone",
     ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
 }
 """What to say of a substitution, by setting and requested value; None stands for any."""
@@ -44,8 +58,8 @@ DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
     "ema": ((), lambda case, overrides: True),
     # Rectangular batches come in one order; it is shuffling that makes reading images cost what it costs.
     "shuffle": (("rect",), lambda case, overrides: not overrides["rect"]),
-    # A compiled model drops the last batch of an epoch if it is smaller.
-    "drop_last": (("compile",), lambda case, overrides: bool(overrides["compile"])),
+    # Where it compiles, Ultralytics drops the last batch of an epoch if it is smaller, which is then no other shape.
+    "drop_last": (("compile",), lambda case, overrides: None if overrides["compile"] else False),
     "compiled": (("compile",), lambda case, overrides: bool(overrides["compile"])),
     # A first call compiles, allocates and chooses kernels: it may not be one that is timed.
     "warmed_up": ((), lambda case, overrides: True),

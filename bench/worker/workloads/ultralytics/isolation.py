@@ -61,6 +61,7 @@ def before_import(config: str, network: bool, alone: bool = True) -> None:
     # Asking torch for its CUDA devices must not initialise the driver: a forked child could not use it any more.
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     os.environ["WANDB_MODE"] = "disabled"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(config, "compiled"))
 
 
 def user_settings() -> dict[str, Any]:

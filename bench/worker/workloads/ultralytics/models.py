@@ -9,12 +9,13 @@ import functools
 import os
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import rejection
 from ...input_errors import told
+from ...protocol import RequestedAxis
 from ...rejection import CaseRejected
 from ...text import one_line
 from . import tasks
@@ -74,7 +75,7 @@ def sizes_of_installed() -> dict[str, str]:
     return sizes_in(Path(ultralytics.__file__).parent / "cfg" / "models")
 
 
-def version() -> str:
+def installed_version() -> str:
     """Return the version of this Ultralytics."""
     import ultralytics
 
@@ -138,7 +139,7 @@ def why_not_loaded(file: str, error: BaseException) -> str:
         name = attribute[1] if attribute else ""
         what = f"{name} of {module}" if name else f"the module {module}"
         if module.partition(".")[0] == "ultralytics":
-            version = version()
+            version = installed_version()
             return f"it needs {what}, which Ultralytics {version} lacks: measure it with the version that saved it"
         if module.rpartition(".")[2] == "__main__":
             return f"it needs {name or what}, a class of the script that saved it: put it in a module"
@@ -262,7 +263,7 @@ def check_description(name: str, found: Any) -> None:
             form = "[from, number, module, arguments]"
             raise unsupported(name, f"layer {index} is {one_line(str(layer), 100)!r}: a layer is written {form}")
         if not _has_layer(layer[2]):
-            version, close = version(), difflib.get_close_matches(layer[2], _layers(), 3)
+            version, close = installed_version(), difflib.get_close_matches(layer[2], _layers(), 3)
             hint = f" (close: {', '.join(close)})" if close else ""
             raise unsupported(name, f"layer {index} is {layer[2]!r}, which Ultralytics {version} does not have{hint}")
 
@@ -337,7 +338,7 @@ def _where(error: BaseException) -> str:
 
 
 def built(name: str, found: Model, data: str) -> Any:
-    """Return the network that predicts: of a checkpoint its own; of a yaml file the one that would be trained on a data set.
+    """Return the network that predicts: a checkpoint's own; of a yaml file the one that a data set would train.
 
     Args:
         name: as the case has it.
@@ -358,3 +359,18 @@ def built(name: str, found: Model, data: str) -> Any:
             model.args, model.task = args, task
         model.names = shape["names"]
     return model
+
+
+def check_arguments(asked: Sequence[RequestedAxis]) -> None:
+    """Refuse a further axis whose argument the Ultralytics that is measured does not know.
+
+    Args:
+        asked: as :func:`.effective.compare` takes it, with the names of the axis' ``arguments``.
+    """
+    from ultralytics.utils import DEFAULT_CFG_DICT
+
+    for one in asked:
+        unknown = [name for name in one.arguments if name not in DEFAULT_CFG_DICT]
+        if unknown:
+            reason = f"{one.axis} {one.text} was asked: this Ultralytics has no argument {unknown[0]!r}."
+            raise CaseRejected("unsupported", reason, ("mode", one.axis))

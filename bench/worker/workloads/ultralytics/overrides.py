@@ -37,3 +37,5 @@ PREDICT = (
     Override("verbose", False, "one line of log an image is not inference"),
     Override("save", False, "nor is writing pictures"),
 )
+
+OVERRIDES = {"train": TRAIN, "predict": PREDICT}

@@ -15,7 +15,7 @@ from ...rejection import CaseRejected
 from ...timing.session import Session, WindowComplete
 from . import read_settings, tasks, yield_points
 from .made_data import training_images
-from .models import built, find_model, shape_of
+from .models import built, check_arguments, find_model, shape_of
 
 
 def precision(amp: str) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def predictor_class(session: Session, task: tasks.Task) -> type:
 def run(session: Session) -> None:
     """Predict until the session has seen enough."""
     case = session.case
+    check_arguments(session.asked)
     model = find_model(case["model"], "predict", session.data)
     arguments = {
         **session.overrides,
@@ -129,5 +130,7 @@ def run(session: Session) -> None:
             session.step_ended(len(found))
     except WindowComplete:
         session.still_runs(settings())
+        if read_settings.is_compiled(predictor.model):
+            session.extra["compile_cache"] = read_settings.compile_cache()
         session.report()
         raise

@@ -181,6 +181,15 @@ def is_compiled(model: Any) -> bool:
     return type(model).__name__ == "OptimizedModule"
 
 
+def compile_cache() -> str:
+    """Whether a compiled model came out of torch's cache of compiled graphs: ``warm`` or ``cold``, or in part."""
+    from torch._dynamo.utils import counters
+
+    seen = counters["inductor"]
+    hits, misses = seen["fxgraph_cache_hit"], seen["fxgraph_cache_miss"]
+    return "warm" if hits and not misses else "cold" if not hits else f"{hits} of {hits + misses} graphs warm"
+
+
 def _side(shape: Any) -> int | str:
     """Size of a batch of shape (N, C, H, W): one number where it is square."""
     height, width = int(shape[2]), int(shape[3])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ...devices import Device
@@ -17,8 +18,9 @@ from ...text import one_line
 from ...timing.session import Session, WindowComplete
 from ..sanity_checks import TrainingSanityChecks
 from . import ddp, first_losses, read_settings, tasks, yield_points
+from .image_mirror import mirror
 from .made_data import training_images
-from .models import Model, building, find_model
+from .models import Model, building, check_arguments, find_model
 
 AMP = {"off": False, "on": True, "bf16": "bf16"}
 """What a case's ``amp`` is to Ultralytics; ``'bf16'`` came with 8.4.137."""
@@ -30,12 +32,14 @@ NO_MORE_RETRIES = 3
 def arguments_of(session: Session, model: Model) -> dict[str, Any]:
     """Return the arguments of the training run."""
     case = session.case
+    on_disk = session.overrides.get("cache") == "disk"
+    data = mirror(session.data, Path(session.scratch) / f"mirror-{session.team.rank}") if on_disk else session.data
     return {
         **session.overrides,
         "task": model.task.name,
         "mode": "train",
         "model": model.file,
-        "data": session.data,
+        "data": data,
         "device": session.device.asked,
         "amp": AMP[case["amp"]],
         "batch": case["batch"],
@@ -104,6 +108,7 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
 
 def run(session: Session) -> None:
     """Train until the session has seen enough."""
+    check_arguments(session.asked)
     model = find_model(session.case["model"], "train", session.data)
     try:
         train(session, model)
@@ -112,6 +117,12 @@ def run(session: Session) -> None:
             raise
         reason = f"image {found[1].strip()} passes Ultralytics' check and cannot be decoded: remove it."
         raise CaseRejected("unsupported", reason, axes=("mode",)) from error
+    except NotImplementedError as error:
+        optimizer = session.overrides.get("optimizer")
+        if f"'{optimizer}' not found" not in str(error):
+            raise
+        reason = f"optimizer {optimizer} was asked: this Ultralytics has no such optimizer."
+        raise CaseRejected("unsupported", reason, axes=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
         said = str(error)
         if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
@@ -164,6 +175,8 @@ def train(session: Session, model: Model) -> None:
             works.finish(trainer, session.stopwatch.optimizer_steps)
             works.verdict(steps)  # before settings are compared: a loss that is not finite makes Ultralytics warn too
             session.still_runs(read_settings.read_trainer(trainer, session.device))
+            if read_settings.is_compiled(trainer.model):
+                session.extra["compile_cache"] = read_settings.compile_cache()
             if session.team.size > 1:
                 ddp.agree(trainer, session)
                 session.with_val = False  # whether ranks share validation depends on the version

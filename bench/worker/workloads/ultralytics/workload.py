@@ -52,12 +52,12 @@ class Ultralytics(Workload):
         "requests",
     )
     loggers = ("ultralytics",)
-    overrides = {"train": overrides.TRAIN, "predict": overrides.PREDICT}
+    overrides = overrides.OVERRIDES
     further_axes = None
     derived = expected_settings.DERIVED
     may_change = expected_settings.MAY_CHANGE
     hints = expected_settings.HINTS
-    scope = {**Workload.scope, "amp": ("mode", "device", "amp")}
+    scope = expected_settings.SCOPE
 
     def claims(self, model: str) -> bool:
         """Return whether a model is a file, or named as Ultralytics' models are."""

@@ -1,0 +1,54 @@
+"""A data set's mirror in a case's own folder: links to its images and labels, next to which Ultralytics may write.
+
+``cache=disk`` writes an array next to every image path. There it would change the user's data, and in the pool of the
+made sets every later case would read it in place of the image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .made_data import listed_images, training_images
+from .user_data import LISTING, label_of, split_of, write_yaml
+
+
+def mirror(yaml: str, folder: Path) -> str:
+    """Make the mirror of a data set; return its data yaml.
+
+    Args:
+        yaml: of a made set, or the copy of a user's in the cache.
+        folder: where the mirror goes; it must not exist.
+    """
+    from ultralytics.data.utils import check_det_dataset
+
+    data: dict[str, Any] = dict(check_det_dataset(yaml, autodownload=False))
+    folder.mkdir(parents=True)
+    train = _linked(training_images(yaml), folder / "train")
+    validation = _linked(split_of(data["val"], data).used, folder / "val")
+    (folder / LISTING).write_text(json.dumps({"listed": listed_images(yaml), "used": train}), encoding="ascii")
+    for name, images in (("train", train), ("val", validation)):
+        (folder / f"{name}.txt").write_text("".join(f"{image}\n" for image in images), encoding="utf-8")
+    kept = {key: value for key, value in data.items() if key in ("names", "nc", "channels")}
+    write_yaml(folder / "data.yaml", {"path": str(folder), "train": "train.txt", "val": "val.txt", **kept})
+    return str(folder / "data.yaml")
+
+
+def _linked(images: Iterable[str], folder: Path) -> list[str]:
+    """The images by links in a folder, in their order; one that is listed several times has one link."""
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    links: dict[str, str] = {}
+    listed = []
+    for image in images:
+        if image not in links:
+            link = folder / "images" / f"{len(links):08d}{Path(image).suffix}"
+            link.symlink_to(image)
+            label = Path(label_of(image))
+            if label.exists():
+                (folder / "labels" / f"{link.stem}.txt").symlink_to(label)
+            links[image] = str(link)
+        listed.append(links[image])
+    return listed

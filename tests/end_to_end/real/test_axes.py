@@ -1,0 +1,89 @@
+"""Further axes with real Ultralytics: each value runs and is read back, or ends the case with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.cases.case import Case
+from bench.cases.plan import PlannedRun
+from bench.records.record import Record
+from bench.runner.launchers.local import Launcher
+from tests.end_to_end.real.conftest import run_one, tiny
+from tests.worker.ultralytics.data_sets import contents, make
+
+
+def with_axes(mode: str = "train", data: str = "coco-like", **further: object) -> PlannedRun:
+    planned = tiny(mode, data, batch=4)
+    return msgspec.structs.replace(planned, case=Case.of({**planned.case.values, **further}))
+
+
+def measured(launcher: Launcher, folder: Path, planned: PlannedRun) -> Record:
+    record = run_one(launcher, folder, planned)
+    assert record.outcome.status.value == "measured", record.outcome.reason
+    return record
+
+
+def test_training_with_other_settings(forking: Launcher, tmp_path: Path) -> None:
+    planned = with_axes(optimizer="AdamW", deterministic="off", threads=1, workers=0, channels_last="off")
+    record = measured(forking, tmp_path, planned)
+    ran = {name: record.effective[name] for name in ("optimizer", "deterministic", "threads", "workers")}
+    assert ran == {"optimizer": "AdamW", "deterministic": False, "threads": 1, "workers": 0}
+    assert record.case == planned.case
+    assert "fills_memory" in record.effective
+
+
+def test_prediction_with_other_settings(forking: Launcher, tmp_path: Path) -> None:
+    record = measured(forking, tmp_path, with_axes("predict", channels_last="off", threads=1))
+    assert (record.effective["channels_last"], record.effective["threads"]) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("further", "reason"),
+    [
+        ({"workers": 2}, "workers 2 was asked, workers 0 would run: on cpu and mps"),
+        ({"channels_last": "on"}, "channels_last on was asked, channels_last off would run: Ultralytics trains with"),
+    ],
+)
+def test_what_a_cpu_does_not_do_ends_the_case(
+    forking: Launcher, tmp_path: Path, further: dict[str, object], reason: str
+) -> None:
+    record = run_one(forking, tmp_path, with_axes(**further))
+    assert (record.outcome.status.value, record.steps) == ("substituted", None)
+    assert record.outcome.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("value", ["ram", "disk"])
+def test_cached_images_leave_the_made_data_as_they_were(
+    forking: Launcher, cache: Path, tmp_path: Path, value: str
+) -> None:
+    record = measured(forking, tmp_path / "cached", with_axes(cache=value))
+    assert record.effective["cache"] == value
+    assert not list((cache / "data").rglob("*.npy"))
+    assert not list((cache / "scratch").rglob("*.npy"))
+    later = measured(forking, tmp_path / "later", with_axes(cache="off"))
+    assert later.effective["cache"] is False
+
+
+def test_cached_images_leave_the_users_data_as_they_were(forking: Launcher, tmp_path: Path) -> None:
+    yaml = make(tmp_path / "set", images=9)
+    (tmp_path / "set" / "images" / "train" / "0.jpg").write_bytes(b"")
+    before = contents(tmp_path / "set")
+    record = measured(forking, tmp_path / "runs", with_axes(data=str(yaml), cache="disk"))
+    assert (record.effective["cache"], record.effective["images"]) == ("disk", 8)
+    assert record.effective["images_dropped"] == 1
+    assert contents(tmp_path / "set") == before
+
+
+def test_an_argument_that_ultralytics_does_not_know_is_no_failure(forking: Launcher, tmp_path: Path) -> None:
+    from bench.cases.axes import Axis, register, unregister
+
+    register(Axis("flux", "Flux", str, "help", arguments=lambda value: {"flux": value}, setting="flux"))
+    try:
+        record = run_one(forking, tmp_path, with_axes(flux="on"))
+    finally:
+        unregister("flux")
+    assert record.outcome.status.value == "unsupported"
+    assert record.outcome.reason == "flux on was asked: this Ultralytics has no argument 'flux'."
