@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ import psutil
 from bench.cases.case import Case
 from bench.cases.device_kinds import DeviceKind, device_names, kind_of
 from bench.cases.plan import PlannedRun
-from bench.cases.recipe import Recipe, pins_for
+from bench.cases.recipe import Recipe, overrides_for
 from bench.ceiling.memory_limits import RESERVE, AllocatorLimit, Limit, limited
 from bench.environments.interpreter import Interpreter
 from bench.machine.fingerprint import card_bytes
@@ -22,8 +23,10 @@ from bench.machine.reading import try_read as asked
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory
+from bench.runner.jobs import FEW_STEPS, probe_job
 from bench.runner.launchers.local import Launcher, SpawnLauncher, scratch_folder
-from bench.runner.measure import FEW_STEPS, MADE_DENSE, WorkerResult, find_data, probe_job, run_job
+from bench.runner.measure import WorkerResult, find_data, run_job
+from bench.worker.workloads.base import family_of
 
 SWAPPED = 256 * 2**20
 """Bytes by which the machine's swap may grow before a batch counts as one that does not fit."""
@@ -59,13 +62,14 @@ class SearchRequest(msgspec.Struct, frozen=True):
 
 def recipe(question: SearchRequest) -> Recipe:
     """How its probes are run."""
+    workload = family_of(question.case.model)
     return Recipe(
         warmup_seconds=0.0,
-        window_steps=int(FEW_STEPS["window_steps"]),
+        window_steps=FEW_STEPS.window_steps,
         window_seconds=0.0,
-        pins=pins_for("train", question.case.arguments),
+        pins=overrides_for(question.case.model, "train", question.case.arguments),
         threads=question.threads,
-        data=MADE_DENSE,
+        data=workload.dense_data or workload.data,
         data_steps=1,
     )
 
@@ -125,7 +129,11 @@ def search_largest_batch(
         with held(kind_of(case.device), question.limit) as hold:
             found.limit_how = hold.how
             probe, effective = run_probe(
-                planned, data, SpawnLauncher(interpreter, question.network, hold.hold, alike=True), hold, found.probes
+                planned,
+                data,
+                SpawnLauncher(interpreter, question.network, hold.hold, fixed_layout=True),
+                hold,
+                found.probes,
             )
         found.effective = effective or found.effective
         found.probes.append(probe)
@@ -173,7 +181,7 @@ def run_probe(
     """Try one batch; the settings that ran beside it."""
     began, swap = time.monotonic(), swap_used()
     with scratch_folder() as scratch:
-        seen = run_job(launcher, {**probe_job(planned, data, scratch), **hold.job()}, PROBE_LIMIT)
+        seen = run_job(launcher, dataclasses.replace(probe_job(planned, data, scratch), **hold.job()), PROBE_LIMIT)
     grown = max(swap_used() - swap, 0)
     memory = {name: msgspec.convert(figure, Memory) for name, figure in seen.measured.get("memory", {}).items()}
     rate = images_per_second(seen)

@@ -8,12 +8,7 @@ import psutil
 
 from bench.machine.limits import processors
 from bench.machine.reading import try_read
-
-STEAL = 0.01
-"""Largest share of the machine's time that a hypervisor may take, as for a single window."""
-
-MAX_OTHER_LOAD = 0.05
-"""Share of the machine's processors that others may use while cases run on the CPU; as there."""
+from bench.worker.protocol import MAX_OTHER_LOAD, MAX_STEAL
 
 
 class BackgroundLoadMonitor:
@@ -39,7 +34,7 @@ class BackgroundLoadMonitor:
         busy = sum(seconds for name, seconds in spent.items() if name not in NOT_BUSY)
         others = max(busy - workers - (_own() - self._own), 0.0) / wall
         found = []
-        if steal > STEAL * wall * count:
+        if steal > MAX_STEAL * wall * count:
             found.append(f"the hypervisor took {100 * steal / wall / count:.1f} % of the machine's time")
         if others > MAX_OTHER_LOAD * count:
             found.append(f"others used {others:.2f} of the machine's {count} processors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import time
 from collections.abc import Sequence
@@ -21,8 +22,10 @@ from bench.machine.reading import try_read
 from bench.records.comparison import SIDES, Measurement, Pair, StepPlan
 from bench.records.outcome import Status
 from bench.records.record import Memory, Steps
+from bench.runner.jobs import case_job, oom_kills
 from bench.runner.launchers.local import Launcher, scratch_folder
-from bench.runner.measure import build_phases, case_job, oom_kills, run_job
+from bench.runner.measure import build_phases, run_job
+from bench.worker.protocol import Window
 
 PHASE_LIMIT = 600.0
 """Seconds that warm-up and window of a process by itself may take each."""
@@ -88,16 +91,17 @@ def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, 
 
         def start(number: int, plan: StepPlan | None) -> None:
             scratch = stack.enter_context(scratch_folder())
-            job = {**case_job(pairing.planned, pairing.data[number], scratch), "block": turn_steps}
-            job["within"] = not kind.asynchronous
+            job = case_job(pairing.planned, pairing.data[number], scratch)
+            job = dataclasses.replace(job, block=turn_steps, within=not kind.asynchronous)
             if plan:
-                job["window"] = {
-                    "warmup_steps": plan.warmup_steps,
-                    "warmup_seconds": 0.0,
-                    "same_cycle": plan.timed_cycle,
-                    "window_steps": plan.window_steps,
-                    "window_seconds": 0.0,
-                }
+                window = Window(
+                    warmup_seconds=0.0,
+                    warmup_steps=plan.warmup_steps,
+                    same_cycle=plan.timed_cycle,
+                    window_steps=plan.window_steps,
+                    window_seconds=0.0,
+                )
+                job = dataclasses.replace(job, window=window)
             sides[number] = LockstepPeer(pairing.launchers[number].start(job))
             stack.callback(sides[number].worker.end, 1.0)
 
@@ -141,7 +145,7 @@ def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, 
         within=not kind.asynchronous,
         seconds=round(time.monotonic() - began, 3),
     )
-    mendable = bool(seen) or any(event["mendable"] for event in events)
+    mendable = bool(seen) or any(event["worth_retrying"] for event in events)
     return PairRun(pair, (sides[0].effective, sides[1].effective), mendable, plan)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from bench.records.comparison import SIDES, CaseComparison, Comparison, SideOutc
 from bench.records.outcome import Outcome, Status
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, find_data
+from bench.worker.workloads.base import family_of
 
 REDO = 2
 """How often a pair is begun anew because something disturbed it, or a process died.
@@ -104,10 +106,11 @@ class PairScheduler:
 
     def _import(self) -> None:
         """Have both environments imported, at once."""
-        for launcher in self._launchers:
-            launcher.prepare()
-        for launcher in self._launchers:
-            launcher.wait()
+        families = {family_of(compared.case.model).name for compared in self.comparison.cases}
+        for launcher, family in itertools.product(self._launchers, families):
+            launcher.prepare(family)
+        for launcher, family in itertools.product(self._launchers, families):
+            launcher.wait(family)
 
     def _import_anew(self) -> None:
         """Give the next pair parents of its own.

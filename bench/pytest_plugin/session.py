@@ -42,6 +42,7 @@ from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import DatasetUnavailable, look_for_data
 from bench.runner.run import Run
 from bench.sizes import parse_bytes
+from bench.worker.workloads.base import family_of, is_made
 
 PRECISION_PROCESSES = 5
 """Processes of each case where a precision is asked for, and the fewest that reach one: an interval that stops as soon
@@ -233,7 +234,8 @@ class BenchSession:
         self.store = store.Store(self.results, self.name, new=not self.resume)
         self._order_by(self.store.run)
         self.launcher = open_launcher(self.interpreter, needs_network(self.selected or self._as_planned()))
-        self.launcher.prepare()
+        for plan in (self.selected or self._as_planned())[:1]:
+            self.launcher.prepare(family_of(plan.case.model).name)
         if self.resume:
             self.finished = self._on_these_data([r for r in self.store.finished() if self._stands(r)])
         self.run = Run(
@@ -334,9 +336,9 @@ class BenchSession:
     def _on_these_data(self, earlier: list[Record]) -> dict[str, Record]:
         """Earlier records by name, less those of other data: the user's own may have changed under the same name."""
         plan = self.selected[0] if self.selected else None
-        if earlier and plan and plan.recipe.data != "coco-like":  # a made data set is what its recipe says
+        if earlier and plan and not is_made(plan.recipe.data):  # a made data set is what its recipe says
             assert self.launcher is not None
-            self.launcher.wait()
+            self.launcher.wait(family_of(plan.case.model).name)
             with contextlib.suppress(DatasetUnavailable):  # then nothing else will be measured either
                 now = look_for_data(self.launcher, plan)
                 earlier = [record for record in earlier if record.data is None or _same_data(record, now)]

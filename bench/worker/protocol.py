@@ -45,7 +45,8 @@ MAX_STEAL = 0.01
 """Maximum share of the machine's CPU time that a hypervisor may take during a window."""
 
 MAX_OTHER_LOAD = 0.05
-"""Maximum share of the machine's CPUs that other processes may use while a case runs on the CPU."""
+"""Maximum share of the machine's CPUs that other processes may use while a case runs on the CPU. They share its caches,
+its memory and its clocks, and in a virtual machine often its cores, which shows in no wait: see ``docs/noise.md``."""
 
 
 class ProtocolError(ValueError):
@@ -473,7 +474,7 @@ def event_from_json(text: str | bytes) -> Event:
 
 def event_from_dict(content: dict[str, Any]) -> Event:
     """Return the event of a JSON object; raises :class:`ProtocolError`."""
-    return _tagged("event", _event_types(), content)
+    return _tagged("event", _event_types(), content)  # type: ignore[no-any-return]
 
 
 def _object(text: str | bytes) -> dict[str, Any]:
@@ -514,7 +515,7 @@ def _decoded(kind: type[Message], content: dict[str, Any], where: str) -> Messag
     ]
     if missing:
         raise ProtocolError(f"{where}: missing field {missing[0]!r}")
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     return kind(**{name: _checked(hints[name], value, f"{where}.{name}") for name, value in content.items()})
 
 

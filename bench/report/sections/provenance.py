@@ -18,7 +18,7 @@ from bench.cases.axes import value_text
 from bench.cases.case import FIXED
 from bench.cases.device_kinds import machines
 from bench.cases.plan import ProfileTiming, profiles
-from bench.cases.recipe import PINS, Recipe
+from bench.cases.recipe import Recipe, overrides_of
 from bench.machine.description import Conditions
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
@@ -26,6 +26,7 @@ from bench.records.record import Record
 from bench.report import labels
 from bench.sizes import exact
 from bench.text import clean, is_shown
+from bench.worker.workloads.base import is_made
 
 LONGEST_COMMAND = 20_000
 """Characters of a command: names of many cases may stand in one."""
@@ -182,7 +183,7 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
             rule=rule(members[0].recipe, members[0].case.mode),
             cases=len(members),
             data=data(members),
-            pins=pins(members[0].recipe, members[0].case.mode),
+            pins=pins(members[0].recipe, members[0].case),
             fingerprint=fingerprint,
         )
         for fingerprint, members in by_fingerprint.items()
@@ -227,9 +228,9 @@ def data(records: Sequence[Record]) -> str:
     return "; ".join(f"{name} {', '.join(sets)}" for name, sets in names.items())
 
 
-def pins(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
-    """Settings that the recipe fixes, with the reasons that :data:`PINS` has for them."""
-    why = {pin.key: pin.why for pin in PINS.get(mode, ())}
+def pins(recipe: Recipe, case: Case) -> tuple[tuple[str, str, str], ...]:
+    """Return the arguments that the recipe fixes, with the reasons that the case's workload has for them."""
+    why = {one.key: one.why for one in overrides_of(case.model, case.mode)}
     return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.pins.items())
 
 
@@ -309,7 +310,7 @@ def _options(record: Record) -> tuple[str, ...]:
     """Options of a record that hold for a whole command: data, threads, and the measured interpreter."""
     recipe, python = record.recipe, record.extra.get("python")
     return (
-        *(("--data", recipe.data) if recipe.data != "coco-like" else ()),
+        *(("--data", recipe.data) if not is_made(recipe.data) else ()),
         *(("--threads", str(recipe.threads)) if recipe.threads else ()),
         *(("--python", python) if isinstance(python, str) else ()),
     )
@@ -352,7 +353,7 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
             parts += _axes([compared.case for compared in one.cases])
         else:
             parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
-        own = dict.fromkeys(compared.recipe.data for compared in one.cases if compared.recipe.data != "coco-like")
+        own = dict.fromkeys(compared.recipe.data for compared in one.cases if not is_made(compared.recipe.data))
         parts += ["--data", *own] if len(own) == 1 else []
         threads = {compared.recipe.threads for compared in one.cases}
         parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []

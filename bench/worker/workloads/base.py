@@ -123,6 +123,10 @@ class Workload:
         """
         return {}
 
+    def makes(self, data: str) -> bool:
+        """Return whether a data set is one that is made on the spot."""
+        return data in (self.data, self.dense_data or self.data)
+
     def why_unknown(self, model: str, offers: Mapping[str, Any], version: str) -> str:
         """Say what is wrong with a model's name, as one sentence; empty where nothing is.
 
@@ -251,6 +255,11 @@ def canonical_model(model: str) -> str:
     """Return a model without its family's name where it means the same without: cases have one spelling."""
     named, rest = split_model(model)
     return rest if named and family_of(rest).name == named else model
+
+
+def is_made(data: str) -> bool:
+    """Return whether a data set is one that some family makes."""
+    return any(workload.makes(data) for workload in _registry.values())
 
 
 def own_name(model: str) -> str:

@@ -40,7 +40,7 @@ def load_torchvision() -> None:
 
 
 def weights() -> list[str]:
-    """Return the names of weight files in the working folder and in the user's own folder of weights for Ultralytics."""
+    """Return the names of weight files in the working folder and in the folder of weights that the user set for it."""
     places = [Path.cwd()]
     if "YOLO_CONFIG_DIR" in os.environ:
         os.environ.setdefault("YOLOPACE_USER_CONFIG", os.environ["YOLO_CONFIG_DIR"])

@@ -70,7 +70,7 @@ def first_call(predictor: Any, source: Path) -> Any:
 
 def predictor_class(session: Session, task: tasks.Task) -> type:
     """Return a task's predictor that marks its phases; made here because importing Ultralytics takes seconds."""
-    base = tasks.load(task.predictor)
+    base: Any = tasks.load(task.predictor)
 
     class BenchPredictor(base):  # type: ignore[misc]
         shape: tuple[int, ...] = ()

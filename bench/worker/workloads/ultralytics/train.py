@@ -52,7 +52,7 @@ def arguments_of(session: Session, model: Model) -> dict[str, Any]:
 
 def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Task) -> type:
     """Return a task's trainer that marks the session's steps; made here because importing Ultralytics takes seconds."""
-    base = tasks.load(task.trainer)
+    base: Any = tasks.load(task.trainer)
 
     class BenchTrainer(base):  # type: ignore[misc]
         images = 0
