@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case, Recipe
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.machine.description import Conditions, Machine
 from bench.records.ceiling import Ceiling, Line, Probe
 from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide, Measurement, Pair, SideOutcome
@@ -27,7 +27,7 @@ def make_case(**changes: Any) -> Case:
 
 def make_recipe(mode: str = "train", **changes: Any) -> Recipe:
     """The recipe of profile ``quick`` on the CPU, but for the changes."""
-    recipe = Recipe(warmup_seconds=2.0, window_steps=12, window_seconds=2.0, pins=pins_for(mode))
+    recipe = Recipe(warmup_seconds=2.0, window_steps=12, window_seconds=2.0, pins=overrides_for(mode))
     return msgspec.structs.replace(recipe, **changes)
 
 

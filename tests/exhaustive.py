@@ -54,7 +54,9 @@ def step_by_step(question: SearchRequest, data: dict[str, Any], first: int) -> l
         case = replace(question.case, mode="train", batch=batch)
         planned = PlannedRun(case, recipe(question))
         with held("cpu", question.limit) as hold:
-            probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.hold, fixed_layout=True), hold, probes)
+            probe, _ = run_probe(
+                planned, data, SpawnLauncher(interpreter, False, hold.hold, fixed_layout=True), hold, probes
+            )
         probes.append(probe)
         print(f"  {batch}: {probe.ended_by or probe.outcome.status.value} {probe.peak}", flush=True)
         batch += question.granularity

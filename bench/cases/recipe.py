@@ -56,19 +56,19 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
 
 
-def overrides_for(model: str, mode: str, without: Collection[str] = ()) -> dict[str, bool | int | float | str]:
-    """Return the library arguments that the recipe of a model's workload fixes.
+def overrides_for(mode: str, without: Collection[str] = (), model: str = "") -> dict[str, bool | int | float | str]:
+    """Return the library arguments that the recipe of a mode fixes.
 
     Args:
-        model: of the case.
         mode: of the case.
         without: arguments that the further axes of the case set.
+        model: of the case, whose workload it is; empty for the first workload.
     """
-    return {one.key: one.value for one in overrides_of(model, mode) if one.key not in without}
+    return {one.key: one.value for one in overrides_of(mode, model) if one.key not in without}
 
 
-def overrides_of(model: str, mode: str) -> tuple[Override, ...]:
-    """Return the overrides of a model's workload with their reasons."""
+def overrides_of(mode: str, model: str = "") -> tuple[Override, ...]:
+    """Return those arguments with their reasons."""
     return family_of(model).overrides.get(mode, ())
 
 

@@ -67,7 +67,7 @@ def recipe(question: SearchRequest) -> Recipe:
         warmup_seconds=0.0,
         window_steps=FEW_STEPS.window_steps,
         window_seconds=0.0,
-        pins=overrides_for(question.case.model, "train", question.case.arguments),
+        pins=overrides_for("train", question.case.arguments, question.case.model),
         threads=question.threads,
         data=workload.dense_data or workload.data,
         data_steps=1,

@@ -159,7 +159,7 @@ def torch_settings(loggers: Sequence[str] = ()) -> dict[str, Any]:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "mkldnn": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
         "nnpack": bool(torch.backends.nnpack.is_available() and nnpack()) if nnpack else None,
-        "warnings": _warnings(loggers),
+        "warnings": [text for name in loggers for text in _recorder(name).texts],
         "mps_fallback": os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK", "0"),
         "variables": chosen(os.environ),
     }
@@ -180,17 +180,14 @@ class _WarningRecorder(logging.Handler):
             self.texts.append(shorten(text, LONGEST_WARNING))
 
 
-def _warnings(loggers: Sequence[str]) -> list[str]:
-    """Return warnings of the loggers since this was called for the first time."""
-    texts: list[str] = []
-    for name in loggers:
-        logger = logging.getLogger(name)
-        recorders = [handler for handler in logger.handlers if isinstance(handler, _WarningRecorder)]
-        if not recorders:
-            recorders = [_WarningRecorder()]
-            logger.addHandler(recorders[0])
-        texts += recorders[0].texts
-    return texts
+def _recorder(name: str) -> _WarningRecorder:
+    """Return the recorder of a logger, which it gets when this is called for the first time."""
+    logger = logging.getLogger(name)
+    found = next((handler for handler in logger.handlers if isinstance(handler, _WarningRecorder)), None)
+    if found is None:
+        found = _WarningRecorder()
+        logger.addHandler(found)
+    return found
 
 
 def channels_last(model: Any) -> bool:

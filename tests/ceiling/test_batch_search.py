@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.ceiling.batch_search import Attempt, Search, fit
 from bench.ceiling.memory_model import MemoryModel, fit_model
 
@@ -266,7 +266,7 @@ def test_a_search_that_ends_early_is_never_a_step_short() -> None:
     assert early > 40
 
 
-NOMINAL = pins_for("train")["nbs"]
+NOMINAL = overrides_for("train")["nbs"]
 
 
 def grown(tried: list[Attempt]) -> Any:

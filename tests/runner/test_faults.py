@@ -13,7 +13,7 @@ from bench.runner import worker_process
 from bench.runner.measure import measure
 from tests.fake_workers import plan
 
-DATA = {"yaml": "data.yaml", "fingerprint": "f" * 12, "images": 4}
+DATA = {"source": "data.yaml", "fingerprint": "f" * 12, "images": 4}
 
 
 def outcome_of(launcher, model, limit=20.0):

@@ -230,7 +230,7 @@ def data(records: Sequence[Record]) -> str:
 
 def pins(recipe: Recipe, case: Case) -> tuple[tuple[str, str, str], ...]:
     """Return the arguments that the recipe fixes, with the reasons that the case's workload has for them."""
-    why = {one.key: one.why for one in overrides_of(case.model, case.mode)}
+    why = {one.key: one.why for one in overrides_of(case.mode, case.model)}
     return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.pins.items())
 
 

@@ -6,12 +6,12 @@ from types import ModuleType
 
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.worker import effective_settings
 from bench.worker.devices.cpu import Cpu
 from bench.worker.rejection import CaseRejected
 from bench.worker.workloads.ultralytics import read_settings
-from tests.end_to_end.settings.seen import accepted, refused, training
+from tests.end_to_end.settings.seen import ULTRALYTICS, accepted, refused, training
 
 LEFT_ALONE = {"optimizer": "auto", "close_mosaic": 10, "warmup_epochs": 3.0, "epochs": 3, "nbs": 64}
 """What Ultralytics does with a short run by default."""
@@ -116,7 +116,7 @@ def test_epochs_that_a_time_limit_rewrites_are_noticed(monkeypatch, trainer):
     assert refused(training(trainer)) == "epochs 100000 was asked, epochs 3 would run."
     with pytest.raises(CaseRejected, match="epochs from 100000 to 3"):
         effective_settings.check_unchanged(before, training(trainer))
-    assert "time" not in pins_for("train")
+    assert "time" not in overrides_for("train")
 
 
 def test_frozen_parameters_are_counted(set_up, trainer):
@@ -178,7 +178,7 @@ def test_a_renamed_file_of_weights_is_noticed():
     assert said["weights"] == "from yolov5su.pt"
     case = {"mode": "predict", "model": "yolov5s.pt", "device": "cpu", "amp": "off", "batch": 1, "imgsz": 64}
     with pytest.raises(CaseRejected, match=r"weights from file was asked, weights from yolov5su\.pt would run"):
-        effective_settings.compare(case, {}, {**case, **said})
+        effective_settings.compare(ULTRALYTICS, case, {}, {**case, **said})
 
 
 def test_read_back_does_not_disturb(trainer):

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from bench.worker.workloads.ultralytics.sanity_checks import KEPT_EPOCHS, LOOKED_AT, TrainingSanityChecks, loss_items
 
 from bench.worker.rejection import CaseRejected
 from bench.worker.workloads.ultralytics import train
-from bench.worker.workloads.ultralytics.sanity_checks import KEPT_EPOCHS, LOOKED_AT, TrainingSanityChecks, loss_items
 
 NAMES = ("box_loss", "cls_loss", "dfl_loss")
 KEYS = {"loss", "mean_loss", "gradient_norm", "with_gradient", "parameters", "moved", "loss_scale"}

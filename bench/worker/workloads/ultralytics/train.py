@@ -111,7 +111,7 @@ def run(session: Session) -> None:
     check_arguments(session.asked)
     model = find_model(session.case["model"], "train", session.data)
     try:
-        train(session, model)
+        train(session, arguments_of(session, model), model.task)
     except FileNotFoundError as error:
         if (found := re.search(r"Image Not Found (.+)", str(error))) is None:
             raise
@@ -131,11 +131,10 @@ def run(session: Session) -> None:
         raise
 
 
-def train(session: Session, model: Model) -> None:
-    """Run the trainer with the session's marks in its callbacks."""
-    arguments = arguments_of(session, model)
-    works = TrainingSanityChecks(session.checks, model.task.may_be_zero, model.task.zero_means)
-    chosen = trainer_class(session, works, model.task)
+def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.DETECT) -> None:
+    """Run a task's trainer with the session's marks in its callbacks."""
+    works = TrainingSanityChecks(session.checks, task.may_be_zero, task.zero_means)
+    chosen = trainer_class(session, works, task)
     if session.team.size > 1:
         chosen = ddp.as_rank(chosen, session)
     trainer = chosen(overrides=arguments)
@@ -182,7 +181,7 @@ def train(session: Session, model: Model) -> None:
                 session.with_val = False  # whether ranks share validation depends on the version
             session.report()
             if session.with_val:
-                session.report_apart(lambda: time_the_rest(trainer, session.device, model.task))
+                session.report_apart(lambda: time_the_rest(trainer, session.device, task))
             raise
 
     trainer.add_callback("on_train_start", train_started)

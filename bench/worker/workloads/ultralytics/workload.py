@@ -23,6 +23,10 @@ WORK = {"n": 1.0, "t": 0.9, "s": 3.3, "m": 9.1, "l": 19.0, "x": 30.0}
 """Operations of a YOLO scale over those of scale n (8.7 GFLOPs at 640 for yolov8n, 28.6, 78.9, 165, 258)."""
 
 
+NBS = 64
+"""Ultralytics' nominal batch: gradients are accumulated until so many images have been seen."""
+
+
 class Ultralytics(Workload):
     """Training and prediction of YOLO models by Ultralytics' own trainer and predictor."""
 
@@ -98,7 +102,8 @@ class Ultralytics(Workload):
 
     def accumulation(self, case: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
         """Return how many batches make up Ultralytics' nominal batch."""
-        return max(round(overrides["nbs"] / case["batch"]), 1) if case["mode"] == "train" else 1
+        nominal = overrides.get("nbs", NBS)
+        return max(round(nominal / case["batch"]), 1) if case["mode"] == "train" else 1
 
     def before_import(self, config: str, network: bool, alone: bool = True) -> None:
         """Keep Ultralytics' settings in a folder of their own, and a case from reaching beyond its machine."""
