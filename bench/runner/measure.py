@@ -99,7 +99,7 @@ class WorkerEvents:
             case DataProvided():
                 self._data = event
 
-    def result(self, outcome: Outcome, phase: str, costs: Costs, log: str) -> WorkerResult:
+    def result(self, outcome: Outcome, phase: str, costs: Costs) -> WorkerResult:
         """Return what came out of the worker, which ended in a phase."""
         measured = values_of(self._measured)
         if phase == "rest" and measured:  # whatever became of the rest, the steps were measured
@@ -115,7 +115,6 @@ class WorkerEvents:
             effective=self._settings,
             data={**data, **data.pop("details")} if data else {},
             costs=costs,
-            log=log,
         )
 
 
@@ -171,8 +170,10 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
             warmup=_after(worker, reached.get("window")),
             total=round(time.monotonic() - worker.requested, 4),
         )
-        log = worker.output() if outcome.status.broken or outcome.status in EXPLAINED else ""
-        return events.result(outcome, phase, costs, log)
+        found = events.result(outcome, phase, costs)
+        if found.outcome.status.broken or found.outcome.status in EXPLAINED:
+            found.log = worker.output()
+        return found
 
     patience = 0.0
     result: WorkerResult | None = None

@@ -140,7 +140,8 @@ def test_what_a_worker_started_dies_with_it(launcher, monkeypatch):
 
 def test_a_kill_for_want_of_memory_is_told_apart(launcher, monkeypatch):
     kills = iter([4, 5])
-    monkeypatch.setattr("bench.runner.measure.oom_kills", lambda: next(kills))
+    for module in ("measure", "jobs"):
+        monkeypatch.setattr(f"bench.runner.{module}.oom_kills", lambda: next(kills))
     status, reason, _ = outcome_of(launcher, "killed")
     assert (status, reason) == (
         "out_of_memory",
