@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Collection
 
 import msgspec
 
+from bench.cases.fingerprints import digest
 from bench.errors import UsageError
 from bench.worker.workloads.base import Override, family_of
 
@@ -52,8 +52,23 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits over all fields."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+        """Twelve hexadecimal digits over everything that a recipe says."""
+        return digest(
+            {
+                "warmup_seconds": self.warmup_seconds,
+                "window_steps": self.window_steps,
+                "window_seconds": self.window_seconds,
+                "pins": self.pins,
+                "threads": self.threads,
+                "data": self.data,
+                "data_steps": self.data_steps,
+                "data_seed": self.data_seed,
+                "with_val": self.with_val,
+                "compare_losses": self.compare_losses,
+                "energy": self.energy,
+                "version": self.version,
+            }
+        )
 
 
 def overrides_for(mode: str, without: Collection[str] = (), model: str = "") -> dict[str, bool | int | float | str]:

@@ -18,7 +18,7 @@ def attempts(probes: Sequence[Probe]) -> list[Attempt]:
 def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
     """The largest batch that trains, and what ended it, as :class:`bench.records.ceiling.Ceiling` has it."""
     low, high = search.edges(attempts(probes))
-    if low < search.rounded(search.most) and (high is None or high - low > search.granularity):
+    if low < search.rounded(search.max_batch) and (high is None or high - low > search.granularity):
         return low, FORETOLD
     return low, next((probe.ended_by for probe in probes if probe.batch == high), "limit")
 

@@ -11,7 +11,7 @@ import typer
 
 from bench.cases.axes import find_axis, parse_values
 from bench.cli.io import say
-from bench.errors import NothingMeasured
+from bench.errors import NothingMeasured, UsageError
 from bench.records.record import Record
 from bench.text import clean
 
@@ -34,13 +34,13 @@ def calibrate(
     from bench.analysis.noise import DEFAULT_MARGIN
     from bench.cli.live_comparison import pair_line
     from bench.compare import calibration as runner
-    from bench.durations import parse_duration
+    from bench.environments.cache_checks import check_calibrations, check_usable
     from bench.environments.interpreter import inspect
-    from bench.environments.usable_folders import check_calibrations, check_usable
+    from bench.formatting import parse_duration
     from bench.machine.fingerprint import devices, machine
     from bench.machine.paths import calibration_folder
     from bench.pytest_plugin.progress import calibration_lines, line, lockstep_line, so_far
-    from bench.records import calibration
+    from bench.records import calibration, store
     from bench.records.outcome import Status
     from bench.runner.launchers.local import open_launcher
 
@@ -89,14 +89,17 @@ def calibrate(
         say(trouble)
     if not found:
         raise nothing(records)
-    if wrong := calibration.complaint(calibration_folder(), machine().fingerprint):
+    place, here = calibration_folder(), machine().fingerprint
+    _, wrong = store.read_calibrations(place, here)
+    if wrong:
         say(wrong)
-    file = calibration.keep(calibration_folder(), machine().fingerprint, found, turns)
-    kept = calibration.read(calibration_folder(), machine().fingerprint)
+    if unsaved := store.keep_calibrations(place, here, found, turns):
+        raise UsageError(unsaved)
+    kept, _ = store.read_calibrations(place, here)
     for one in found:
-        if one not in kept:
+        if one not in kept.calibrations:
             print(f"{one.device}, {one.mode}: an earlier calibration of more processes stays in its place")
-    print(f"kept in {file}; records: {folder}")
+    print(f"kept in {place / kept.file_name}; records: {folder}")
 
 
 def nothing(records: list[Record]) -> NothingMeasured:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import sys
 from collections.abc import Callable
@@ -78,9 +77,9 @@ def chosen_by(only: list[str] | None) -> Wanted:
 
 def read_ceilings(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Ceiling], list[str]]:
     """Ceilings under the given places that are asked for, and one sentence for each file that cannot be read."""
-    from bench.records import ceiling
+    from bench.records.store import read_ceilings as read
 
-    found, complaints = ceiling.read(ceiling.files(sources or [Path("results")]))
+    found, complaints = read(_places(sources))
     for complaint in complaints:
         say(complaint)
     return [one for one in found if wanted(one.case, True)], complaints
@@ -91,12 +90,13 @@ def read_comparisons(sources: list[Path] | None, wanted: Wanted) -> tuple[list[C
 
     They stay whole: what is said of one case takes into account how many there were.
     """
-    from bench.records import comparison
+    from bench.records.store import read_comparisons as read
 
-    found, complaints = comparison.read_all(sources or [Path("results")])
+    found, complaints = read(_places(sources))
     for complaint in complaints:
         say(complaint)
-    return [one for one in found if any(wanted(compared.case) for compared in one.cases)], complaints
+    told = [one for one in found if one.has_findings and any(wanted(compared.case) for compared in one.cases)]
+    return told, complaints
 
 
 def read_records(
@@ -107,8 +107,8 @@ def read_records(
     from bench.machine.paths import calibration_folder
     from bench.records import calibration, store
 
-    places = sources or [Path("results")]
-    if not sources and not places[0].exists():
+    places = _places(sources)
+    if not places:
         if not needed:
             return [], []
         raise NothingMeasured("there is no folder results here: measure first, with pytest bench/ --benchmark-only.")
@@ -124,12 +124,18 @@ def read_records(
     if not records and needed:
         raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
     here = machine().fingerprint
-    found = []
-    with contextlib.suppress(UsageError):  # nobody knows where the cache is: there is no calibration either
-        found = calibration.read(calibration_folder(), here)
-        if complaint := calibration.complaint(calibration_folder(), here):
-            say(complaint)
-    return calibration.stamped(records, found, here), complaints
+    try:
+        known, complaint = store.read_calibrations(calibration_folder(), here)
+    except UsageError:  # nobody knows where the cache is: there is no calibration either
+        return records, complaints
+    if complaint:
+        say(complaint)
+    return calibration.stamped(records, known.calibrations, here), complaints
+
+
+def _places(sources: list[Path] | None) -> list[Path]:
+    """The places that are given; else the folder of results, if there is one."""
+    return sources or [folder for folder in (Path("results"),) if folder.exists()]
 
 
 def epoch(images: int) -> int:

@@ -17,8 +17,8 @@ from bench.cases.device_kinds import device_kind
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.cases.recipe import check_threads
 from bench.cli.io import say
-from bench.durations import about
 from bench.errors import UsageError
+from bench.formatting import format_log_ratio, format_rough_duration
 from bench.text import clean, encode
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -184,7 +184,6 @@ def take_pairs(
     from bench.compare.estimator import pending_cases
     from bench.compare.scheduler import PairScheduler
     from bench.pytest_plugin.options import needs_network
-    from bench.records.comparison import rescue
     from bench.runner.launchers.local import open_launcher
 
     network = needs_network([PlannedRun(one.case, one.recipe) for one in comparison.cases])
@@ -203,7 +202,7 @@ def take_pairs(
         try:
             regress.run()
         finally:
-            if lost := rescue(folder, comparison):
+            if lost := regress.rescue():
                 say(lost)
     return regress.cut
 
@@ -231,19 +230,14 @@ def pair_line(compared: CaseComparison, margin: float) -> str:
 
     pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
     logs = figures.fresh if pair.fresh else figures.looks
-    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {signed(logs[-1])} %"
+    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
     if len(logs) > 1:
         seen = estimate(logs)
-        line += f"; so far {signed(seen.log)} ± {seen.half * 100:.1f} %"
+        line += f"; so far {format_log_ratio(seen.log)} ± {seen.half * 100:.1f} %"
     marks = [*(["one after the other"] if not pair.lockstep else []), *pair.disturbed]
     if pair.redone:
         marks.insert(0, f"measured anew {pair.redone} time{'s' if pair.redone > 1 else ''}")
-    return f"{line}  [{'; '.join([about(pair.seconds), *marks])}]"
-
-
-def signed(log: float) -> str:
-    """``+0.8``: a logarithm as a percentage, without a minus before nothing."""
-    return f"{round(log * 100, 1) + 0.0:+.1f}"
+    return f"{line}  [{'; '.join([format_rough_duration(pair.seconds), *marks])}]"
 
 
 def check_file(file: Path | None) -> None:

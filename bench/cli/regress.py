@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,9 +28,8 @@ from bench.cli.live_comparison import (
     provide_both,
     write_file,
 )
-from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, ExitCode, UsageError
-from bench.records.store import COMPARISON
+from bench.formatting import parse_duration, parse_percent
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.compare.findings import ComparisonResult
@@ -74,10 +72,9 @@ def regress(
     from bench.compare.findings import evaluate, exit_code
     from bench.compare.package_changes import format_changes, package_changes
     from bench.compare.start import begin
+    from bench.environments.cache_checks import check_usable
     from bench.environments.specification import Specification
-    from bench.environments.usable_folders import check_usable
-    from bench.records.comparison import find_all, save
-    from bench.records.store import check_new_run
+    from bench.records.store import Store, check_new_run, comparisons_of
     from bench.report.comparisons.regress import page, text
 
     specifications = Specification.parse(base), Specification.parse(head)
@@ -90,7 +87,7 @@ def regress(
     check_file(json)
     check_usable()
     choice = Choice.parse(case, axes, data, threads)
-    known = [one for one in find_all(results) if resume and asked_alike(one, specifications)]
+    known = [one for one in comparisons_of(results) if resume and asked_alike(one, specifications)]
     sides, newer = provide_dated(specifications, exclude_newer, known[-1].newer if known else "")
     planned = choice.planned([side.interpreter for side in sides])
     comparison = begin(sides, planned, "", newer, least, most_memory, say)
@@ -98,7 +95,7 @@ def regress(
     asked = {name for one in specifications if not one.python for name in one.names()}
     packages = format_changes(package_changes(comparison.base.packages, comparison.head.packages), asked)
     say(packages)
-    if trouble := save(folder, comparison):
+    if trouble := Store.at(folder).save(comparison):
         say(trouble)
     try:
         measure(comparison, sides, folder, budget)
@@ -177,10 +174,10 @@ def continued(
 
 def forget_empty(comparison: Comparison, folder: Path) -> None:
     """Remove the folder of a comparison that ended before its first pair."""
+    from bench.records.store import Store
+
     if not any(one.pairs for one in comparison.cases):
-        with contextlib.suppress(OSError):
-            (folder / COMPARISON).unlink(missing_ok=True)
-            folder.rmdir()
+        Store.at(folder).remove(comparison)
 
 
 def write(found: ComparisonResult, packages: str, json: Path | None) -> None:

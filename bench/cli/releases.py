@@ -13,8 +13,8 @@ import typer
 
 from bench.cli.io import say
 from bench.cli.live_comparison import Choice, check_file, own_folder, take_pairs
-from bench.durations import parse_duration, parse_percent
 from bench.errors import UsageError
+from bench.formatting import parse_duration, parse_percent
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.cases.plan import PlannedRun
@@ -79,8 +79,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             WrongUse: where something cannot be, or the cache cannot be used.
         """
         from bench.environments.builder import check_path
+        from bench.environments.cache_checks import check_usable
         from bench.environments.release_series import ReleaseSeries
-        from bench.environments.usable_folders import check_usable
 
         check_file(json)
         check_usable()
@@ -176,7 +176,7 @@ class Releases:
             WrongUse: where there is nothing to go on with.
         """
         from bench.compare.start import begin, reopen
-        from bench.records.comparison import save
+        from bench.records.store import Store
 
         sides, end = (self.provide(base), self.provide(head)), f"-{name}".replace("+", "-")
         comparison = begin(sides, planned, "", self.held.newer, self._asked.margin, MEMORY_MARGIN, say)
@@ -187,17 +187,17 @@ class Releases:
             self._before += known.seconds
         else:
             own_folder(comparison, self._asked.results, f"{self.run}{end}")
-        if trouble := save(self._asked.results / comparison.run, comparison):
+        if trouble := Store.at(self._asked.results / comparison.run).save(comparison):
             say(trouble)
         self.comparisons.append(comparison)
         return comparison
 
     def _known(self, question: Comparison, end: str) -> Comparison | None:
         """The comparison that was stopped: the first one that is found settles with which run this one goes on."""
-        from bench.records.comparison import find_all
+        from bench.records.store import comparisons_of
 
         results, first = self._asked.results, not self.comparisons
-        every = find_all(results)
+        every = comparisons_of(results)
         run = rf"{self._command}-\d{{8}}-\d{{6}}-[0-9a-f]+" if first else re.escape(self.run)
         kept = [one for one in every if re.fullmatch(run + re.escape(end), one.run) and one.same_question(question)]
         if first:  # a run that has compared other releases too is another one

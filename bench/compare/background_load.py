@@ -7,7 +7,7 @@ import time
 import psutil
 
 from bench.machine.limits import processors
-from bench.machine.reading import try_read
+from bench.machine.try_read import try_read
 from bench.worker.protocol import MAX_OTHER_LOAD, MAX_STEAL
 
 

@@ -16,8 +16,9 @@ from bench.cases.plan import PlannedRun
 from bench.compare import pairs
 from bench.compare.lockstep import WorkerFailed
 from bench.compare.pairs import InsufficientMemory, PairInputs, PairRun
-from bench.records.comparison import SIDES, CaseComparison, Comparison, SideOutcome, save
+from bench.records.comparison import SIDES, CaseComparison, Comparison, SideOutcome
 from bench.records.outcome import Outcome, Status
+from bench.records.store import Store
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, find_data
 from bench.worker.workloads.base import family_of
@@ -71,7 +72,7 @@ class PairScheduler:
         self.cut = 0
         self.unsaved = ""
         self._launchers = launchers
-        self._folder = folder
+        self._store = Store.at(folder)
         self._wanted = wanted
         self._told = told
         self._budget = budget
@@ -103,6 +104,11 @@ class PairScheduler:
             if self.cut == len(order):
                 return
         self.cut = 0
+
+    def rescue(self) -> str:
+        """Write the comparison once more, and where its folder has no room elsewhere: :meth:`Store.rescue`."""
+        self._store.save(self.comparison)
+        return self._store.rescue()
 
     def _import(self) -> None:
         """Have both environments imported, at once."""
@@ -138,7 +144,7 @@ class PairScheduler:
         finally:
             self._costs[compared.case.id] = time.monotonic() - began
             self.comparison.seconds = round(self.comparison.seconds + self._costs[compared.case.id], 3)
-            self.unsaved = save(self._folder, self.comparison)
+            self.unsaved = self._store.save(self.comparison)
         self._told(compared, said or self.unsaved)
 
     def _pair(self, compared: CaseComparison, fresh: bool) -> str:

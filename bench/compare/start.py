@@ -11,8 +11,8 @@ from bench.environments.builder import PreparedEnvironment
 from bench.machine.conditions import conditions
 from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
-from bench.records.calibration import complaint, read_lockstep
 from bench.records.comparison import SIDES, CaseComparison, Comparison, EnvironmentSide
+from bench.records.store import read_calibrations
 
 
 def begin(
@@ -27,10 +27,10 @@ def begin(
     """Return a comparison that has no pairs yet; ``say`` gets what is wrong with a calibration."""
     share, origin = margin or 0.0, "as asked"
     if margin is None:
-        if wrong := complaint(calibration_folder(), machine().fingerprint):
+        known, wrong = read_calibrations(calibration_folder(), machine().fingerprint)
+        if wrong:
             say(wrong)
-        known = read_lockstep(calibration_folder(), machine().fingerprint)
-        share, origin = default_margin([plan.case for plan in planned], known)
+        share, origin = default_margin([plan.case for plan in planned], known.lockstep)
     base, head = (
         EnvironmentSide(
             asked=one.asked, key=one.key, packages=list(one.packages), environment=one.interpreter.environment

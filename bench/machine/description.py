@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.cases.fingerprints import digest
+
 
 class Machine(msgspec.Struct, frozen=True):
     """Stable identity of a machine; what changes from hour to hour is in :class:`Conditions`.
@@ -23,6 +25,19 @@ class Machine(msgspec.Struct, frozen=True):
     cores: int
     memory_gib: int
     gpus: list[str] = []
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint that belongs to the other fields."""
+        facts = {
+            "fingerprint": "",
+            "system": self.system,
+            "cpu": self.cpu,
+            "cores": self.cores,
+            "memory_gib": self.memory_gib,
+            "gpus": self.gpus,
+        }
+        return digest(facts)
 
     @property
     def title(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import platform
 import subprocess
@@ -14,7 +13,7 @@ import msgspec
 from bench.cases.device_kinds import HOST
 from bench.machine.description import Machine
 from bench.machine.limits import memory_bytes, processors
-from bench.machine.reading import try_read
+from bench.machine.try_read import try_read
 
 
 def _sysctl(name: str) -> str:
@@ -134,5 +133,4 @@ def machine() -> Machine:
         memory_gib=round(memory_bytes() / gib),
         gpus=gpus,
     )
-    digest = hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()
-    return msgspec.structs.replace(facts, fingerprint=digest[:12])
+    return msgspec.structs.replace(facts, fingerprint=facts.digest)

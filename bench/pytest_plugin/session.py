@@ -16,17 +16,17 @@ from typing import Any
 
 import msgspec
 
-from bench.analysis.process_limits import measured_alike
+from bench.analysis.recorded_limits import measured_alike
 from bench.cases.axes import axes, parse_options
 from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, repeat
 from bench.ceiling.search import SearchRequest, recipe
-from bench.ceiling.service import CEILING, MOST, check_limit, granularity_for, points, search_one
+from bench.ceiling.service import CEILING, DEFAULT_MAX_BATCH, check_limit, granularity_for, search_cases, search_one
 from bench.compare.calibration import RUN_PREFIX
-from bench.durations import parse_duration, parse_percent
+from bench.environments.cache_checks import check_usable
 from bench.environments.interpreter import Interpreter, inspect
-from bench.environments.usable_folders import check_usable
 from bench.errors import BenchError, UsageError
+from bench.formatting import parse_bytes, parse_duration, parse_percent
 from bench.machine.conditions import conditions
 from bench.machine.description import Conditions
 from bench.machine.fingerprint import devices, machine
@@ -41,7 +41,6 @@ from bench.runner.estimate import from_history
 from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import DatasetUnavailable, look_for_data
 from bench.runner.run import Run
-from bench.sizes import parse_bytes
 from bench.worker.workloads.base import family_of, is_made
 
 PRECISION_PROCESSES = 5
@@ -185,10 +184,12 @@ class BenchSession:
             raise UsageError("granularity 0 is not allowed: use a whole number from 1.")
         limit = parse_bytes("memory-limit", option("memory_limit")) if option("memory_limit") else None
         found = {}
-        for case in points(values):
+        for case in search_cases(values):
             if limit is not None:
                 check_limit(limit, case)
-            question = SearchRequest(case, granularity_for(granularity, case), MOST, limit, request.threads)
+            question = SearchRequest(
+                case, granularity_for(granularity, case), DEFAULT_MAX_BATCH, limit, request.threads
+            )
             found[case.search_id] = question
         return found
 
@@ -207,7 +208,7 @@ class BenchSession:
         if self.run is not None and self.run.budget_left() == 0:
             raise BudgetExhausted
         assert self.store is not None and self.launcher is not None
-        search_one(self.questions[name], self.launcher, self.store.folder, self.ceilings, tell)
+        search_one(self.questions[name], self.launcher, self.store, self.ceilings, tell)
         self._searched[name] = self.ceilings[-1]
         return self._searched[name]
 
@@ -247,7 +248,8 @@ class BenchSession:
             phase_limit=self.phase_limit,
             finished=self.finished,
         )
-        if wrong := calibration.complaint(calibration_folder(), machine().fingerprint):
+        _, wrong = store.read_calibrations(calibration_folder(), machine().fingerprint)
+        if wrong:
             self.note(wrong)
         self._next_refresh = time.monotonic() + LIVE_AFTER
 
@@ -357,7 +359,7 @@ class BenchSession:
         trouble = self.store.rescue()
         if trouble:
             self.notes.append(trouble)
-        records = [*store.read([self.store.folder])[0], *self.store.unsaved]
+        records = [*store.read([self.store.folder])[0], *self.store.unsaved_records]
         if not records:
             if not self.ceilings:
                 self.store.discard()
@@ -415,9 +417,9 @@ class BenchSession:
         from bench.analysis.throughput import COCO_TRAIN_IMAGES
         from bench.report.page import USUAL, Inputs, write
 
-        known = calibration.read(calibration_folder(), machine().fingerprint)
+        known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
         inputs = Inputs(
-            records=calibration.stamped(list(records), known, machine().fingerprint),
+            records=calibration.stamped(list(records), known.calibrations, machine().fingerprint),
             ceilings=self.ceilings,
             epoch_images=self.epoch_images or COCO_TRAIN_IMAGES,
             live=live,

@@ -2,24 +2,20 @@
 
 One JSON file a machine, ``<folder>/<fingerprint>.json``; the newest calibration of a device and a mode replaces older
 ones, unless it is rough and they are fuller. The runner says which folder it is. The file can be made again by
-calibrating: one that cannot be read counts as none, which :func:`complaint` says, and the next calibration keeps it
-under another name.
+calibrating.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import msgspec
 
 from bench.cases import Case
-from bench.errors import UsageError
+from bench.records import migrations
 from bench.records.record import Noise, Record
-from bench.records.store import encoded, write_whole
 
-SCHEMA = 1
+SCHEMA = migrations.NEWEST[migrations.CALIBRATION]
 
 ENOUGH = 6
 """Processes of a case below which the noise is known but roughly: its own interval is from 0.6 to 2.5 times."""
@@ -108,103 +104,50 @@ class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
     slot_half: float
 
 
-class _Numbered(msgspec.Struct):
-    """Of a file of any schema: its number."""
+class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
+    """The file of one machine.
 
-    schema: int
+    Attributes:
+        machine: its fingerprint.
+        calibrations: one a device and mode.
+        lockstep: likewise.
+    """
 
-
-class Kept(msgspec.Struct, frozen=True):
-    """The file of one machine."""
-
-    schema: int
+    schema: int = SCHEMA
     machine: str
     calibrations: list[Calibration]
     lockstep: list[Lockstep] = []
 
+    @property
+    def file_name(self) -> str:
+        """Name of its file."""
+        return file_name(self.machine)
 
-def path(folder: Path, machine: str) -> Path:
-    """The file of a machine, by its fingerprint."""
-    return folder / f"{machine}.json"
+    def merged(self, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Calibrations:
+        """Take in calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
 
-
-def read(folder: Path, machine: str) -> list[Calibration]:
-    """What is known of a machine; nothing where it was never calibrated or its file cannot be read."""
-    return _kept(folder, machine).calibrations
-
-
-def read_lockstep(folder: Path, machine: str) -> list[Lockstep]:
-    """The same of pairs that take turns."""
-    return _kept(folder, machine).lockstep
-
-
-def complaint(folder: Path, machine: str) -> str:
-    """One sentence on a file that is there and cannot be used; empty where nothing is wrong."""
-    _, why = _looked_at(folder, machine)
-    if not why:
-        return ""
-    return (
-        f"calibrations in {path(folder, machine)} are left out: {why}; to have new ones, run python -m bench calibrate."
-    )
-
-
-def _kept(folder: Path, machine: str) -> Kept:
-    return _looked_at(folder, machine)[0]
+        Of pairs that take turns the newest count too, unless they are few (:data:`ENOUGH_PAIRS`) and were not.
+        """
+        known = {(one.device, one.mode): one for one in self.calibrations}
+        turns = {(one.device, one.mode): one for one in self.lockstep}
+        for pairs in lockstep:
+            older = turns.get((pairs.device, pairs.mode))
+            if older is None or pairs.pairs >= min(ENOUGH_PAIRS, older.pairs):
+                turns[pairs.device, pairs.mode] = pairs
+        for one in found:
+            key = one.device, one.mode
+            if key not in known or one.replaces(known[key]):
+                known[key] = one
+        return Calibrations(
+            machine=self.machine,
+            calibrations=[known[key] for key in sorted(known)],
+            lockstep=[turns[key] for key in sorted(turns)],
+        )
 
 
-def _looked_at(folder: Path, machine: str) -> tuple[Kept, str]:
-    """The file of a machine, and why it is left out; an empty one then."""
-    nothing = Kept(SCHEMA, machine, [])
-    try:
-        content = path(folder, machine).read_bytes()
-        schema = msgspec.json.decode(content, type=_Numbered).schema
-        if schema != SCHEMA:
-            whose = "a newer" if schema > SCHEMA else "an older"
-            return nothing, f"they have schema {schema}, {whose} one than {SCHEMA}, which this version reads"
-        kept = msgspec.json.decode(content, type=Kept)
-    except FileNotFoundError:
-        return nothing, ""
-    except OSError as error:
-        return nothing, error.strerror or str(error)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return nothing, f"the file is damaged ({error})"
-    if kept.machine != machine:
-        return nothing, f"they are of another machine, {kept.machine}"
-    return kept, ""
-
-
-def keep(folder: Path, machine: str, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Path:
-    """Keep calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
-
-    Of pairs that take turns the newest count too, unless they are few (:data:`ENOUGH_PAIRS`) and were not.
-
-    Returns:
-        The file.
-
-    Raises:
-        WrongUse: where it cannot be written.
-    """
-    before = _kept(folder, machine)
-    known = {(one.device, one.mode): one for one in before.calibrations}
-    turns = {(one.device, one.mode): one for one in before.lockstep}
-    for pairs in lockstep:
-        older = turns.get((pairs.device, pairs.mode))
-        if older is None or pairs.pairs >= min(ENOUGH_PAIRS, older.pairs):
-            turns[pairs.device, pairs.mode] = pairs
-    for one in found:
-        key = one.device, one.mode
-        if key not in known or one.replaces(known[key]):
-            known[key] = one
-    kept = Kept(SCHEMA, machine, [known[key] for key in sorted(known)], [turns[key] for key in sorted(turns)])
-    content = encoded(kept)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if complaint(folder, machine):
-            os.replace(path(folder, machine), path(folder, machine).with_suffix(".json.old"))
-        write_whole(path(folder, machine), content)
-    except OSError as error:
-        raise UsageError(f"the calibration cannot be kept in {folder}: {error.strerror or error}.") from error
-    return path(folder, machine)
+def file_name(machine: str) -> str:
+    """Name of the file of a machine, by its fingerprint."""
+    return f"{machine}.json"
 
 
 def noise_of(case: Case, known: Iterable[Calibration]) -> Noise | None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-
 import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import LARGEST_BATCH, check
+from bench.formatting import format_exact_bytes
 from bench.machine.description import Conditions, Machine
+from bench.records import migrations
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment, Memory
-from bench.records.store import CEILING as PREFIX
-from bench.records.store import encoded, write_whole
-from bench.sizes import exact
 
-SCHEMA = 1
+SCHEMA = migrations.NEWEST[migrations.CEILING]
+
+PREFIX = "ceiling-"
+"""What names of files begin with that hold a ceiling; they are no records of a case."""
 
 FORETOLD = "foretold"
 """What ended a search where the next batch is so clearly too large that it was not tried."""
@@ -127,8 +126,13 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Unique within the run, and the name of its file: ``ceiling-yolov8n-cpu-fp32-i160-2048MiB``."""
-        within = f"-{exact(self.asked_bytes)}" if self.asked_bytes else ""
+        within = f"-{format_exact_bytes(self.asked_bytes)}" if self.asked_bytes else ""
         return f"{PREFIX}{self.case.search_id}{within}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of its file in the folder of the run."""
+        return f"{self.name}.json"
 
     @property
     def next_untried(self) -> bool:
@@ -139,36 +143,3 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     def largest(self) -> Probe | None:
         """The probe of the largest batch that trains."""
         return next((probe for probe in self.probes if probe.batch == self.case.batch and probe.fits), None)
-
-
-def save(folder: Path, ceiling: Ceiling) -> None:
-    """Write it whole into the folder of its run; raises :class:`OSError` where that cannot be."""
-    write_whole(folder / f"{ceiling.name}.json", encoded(ceiling))
-
-
-def read(files: Iterable[Path]) -> tuple[list[Ceiling], list[str]]:
-    """The ceilings in some files, oldest first, and one sentence for every file that holds none."""
-    found: list[Ceiling] = []
-    complaints = []
-    for file in files:
-        try:
-            content = msgspec.json.decode(file.read_bytes())
-            if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
-                raise ValueError("it is no ceiling: it has no schema number")
-            if content["schema"] > SCHEMA:
-                raise ValueError("a newer yolopace wrote it: upgrade yolopace")
-            found.append(msgspec.convert(content, Ceiling))
-        except (msgspec.MsgspecError, ValueError, TypeError, OSError, RecursionError, OverflowError) as error:
-            complaints.append(f"{file} is left out: {error}.")
-    return sorted(found, key=lambda one: (one.run, one.started)), complaints
-
-
-def files(sources: Sequence[Path]) -> list[Path]:
-    """The files of ceilings under folders (a run, or one that holds runs) and among files."""
-    found: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            found += [*sorted(source.glob(f"{PREFIX}*.json")), *sorted(source.glob(f"*/{PREFIX}*.json"))]
-        elif source.name.startswith(PREFIX):
-            found.append(source)
-    return list(dict.fromkeys(found))

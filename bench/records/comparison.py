@@ -5,25 +5,23 @@ One JSON file, ``results/<run>/comparison.json``, written anew after every pair;
 
 from __future__ import annotations
 
-import contextlib
 import math
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
-from bench.errors import UsageError
 from bench.machine.description import Conditions, Machine
+from bench.records import migrations
 from bench.records.outcome import Outcome, Status
 from bench.records.paired import paired_log_ratio
 from bench.records.record import Environment, Memory, Phase, Steps
-from bench.records.store import COMPARISON, encoded, write_whole
 
-SCHEMA = 1
+SCHEMA = migrations.NEWEST[migrations.COMPARISON]
+
+COMPARISON = "comparison.json"
+"""The file of a live comparison; it is no record of a case."""
 
 SIDES = ("base", "head")
 
@@ -205,6 +203,16 @@ class Comparison(msgspec.Struct, kw_only=True):
             raise ValueError("comparison: a margin that is none")
 
     @property
+    def file_name(self) -> str:
+        """Name of its file in the folder of the run."""
+        return COMPARISON
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether it has something to tell: a pair, or a case that one side cannot run."""
+        return any(case.pairs or not case.both for case in self.cases)
+
+    @property
     def itself(self) -> bool:
         """Whether both sides are the same thing: a check of the comparison itself."""
         return self.base.key == self.head.key
@@ -222,91 +230,3 @@ class Comparison(msgspec.Struct, kw_only=True):
             and [(one.case, one.recipe.fingerprint) for one in self.cases]
             == [(one.case, one.recipe.fingerprint) for one in other.cases]
         )
-
-
-def save(folder: Path, comparison: Comparison) -> str:
-    """Write it as ``comparison.json``; an empty string, or one sentence on why it could not be written."""
-    try:
-        write_whole(folder / COMPARISON, encoded(comparison))
-    except OSError as error:
-        return (
-            f"the comparison could not be written to {folder}: {error.strerror or error}. Make room: it is tried again."
-        )
-    return ""
-
-
-def read(folder: Path) -> Comparison:
-    """The comparison of a run.
-
-    Raises:
-        WrongUse: where there is none, or it cannot be read.
-    """
-    try:
-        return _decoded(folder)
-    except FileNotFoundError:
-        raise UsageError(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
-    except UNREADABLE as error:
-        raise UsageError(f"{folder / COMPARISON} cannot be read: {error}.") from error
-
-
-UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
-
-
-def _decoded(folder: Path) -> Comparison:
-    """The comparison in a folder; raises one of :data:`UNREADABLE`."""
-    content = msgspec.json.decode((folder / COMPARISON).read_bytes())
-    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
-        raise ValueError("it is no comparison: it has no schema number")
-    if content["schema"] > SCHEMA:
-        raise ValueError("a newer yolopace wrote it: update this one")
-    found = msgspec.convert(content, Comparison)
-    found.run = folder.name  # whatever it says: it is written to where it is
-    return found
-
-
-def read_all(sources: Sequence[Path]) -> tuple[list[Comparison], list[str]]:
-    """The comparisons under some folders (a run, or one that holds runs) and among files, oldest first.
-
-    Returns:
-        Those that have something to tell, and one sentence for every file that cannot be read.
-    """
-    files = [
-        file
-        for source in sources
-        for file in (source, source / COMPARISON, *sorted(source.glob(f"*/{COMPARISON}")))
-        if file.name == COMPARISON and file.is_file()
-    ]
-    found, complaints = [], []
-    for file in dict.fromkeys(files):
-        try:
-            found.append(_decoded(file.parent))
-        except UNREADABLE as error:
-            complaints.append(f"{file} is left out: {error}.")
-    told = [one for one in found if any(case.pairs or not case.both for case in one.cases)]
-    return sorted(told, key=lambda one: (one.started, one.run)), complaints
-
-
-def find_all(results: Path) -> list[Comparison]:
-    """All comparisons under a results folder that can be read, oldest first."""
-    found = []
-    for file in results.glob(f"*/{COMPARISON}"):
-        with contextlib.suppress(UsageError):
-            found.append(read(file.parent))
-    return sorted(found, key=lambda one: one.started)
-
-
-def rescue(folder: Path, comparison: Comparison) -> str:
-    """Write it once more; where its folder has no room, to a new one among the system's temporary files.
-
-    Returns:
-        An empty string if it is where it belongs, else one sentence on where it is.
-    """
-    if not save(folder, comparison):
-        return ""
-    try:
-        place = Path(tempfile.mkdtemp(prefix=f"yolopace-{comparison.run}-"))
-    except OSError as error:
-        return f"the comparison is lost: there is no room in {folder} nor elsewhere ({error.strerror})."
-    if save(place, comparison):
-        return f"the comparison is lost: there is no room in {folder} nor in {place}."
-    return f"the comparison had no room in {folder} and is in {place}: move it there."

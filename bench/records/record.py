@@ -1,16 +1,8 @@
-"""The record of one case: everything that tables, plots and verdicts are derived from.
-
-History of the format, by ``schema``:
-
-1. The first.
-2. Several processes of a case, each with a record; the window may run the optimizer more often than training does
-   (``timed_cycle``); phases are means by kind of step; what disturbed a window; what training was checked for.
-"""
+"""The record of one case: everything that tables, plots and verdicts are derived from."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import operator
 from typing import Any
 
@@ -18,11 +10,13 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import check_measured
+from bench.cases.fingerprints import digest
 from bench.cases.plan import process_name
 from bench.machine.description import Conditions, Machine
+from bench.records import migrations
 from bench.records.outcome import Outcome
 
-SCHEMA = 2
+SCHEMA = migrations.NEWEST[migrations.RECORD]
 
 MOST_IMAGES, MOST_SECONDS, LEAST_SECONDS = 2**24, 1e7, 1e-9
 """Of one step: what is beyond was never measured."""
@@ -321,6 +315,12 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     edited: bool = False
 
     @property
+    def frozen(self) -> dict[str, Any]:
+        """What the fingerprint of an environment holds of it: a value at its default is left out."""
+        named = {"hash": (self.hash, ""), "commit": (self.commit, ""), "edited": (self.edited, False)}
+        return {"source": self.source} | {name: value for name, (value, default) in named.items() if value != default}
+
+    @property
     def label(self) -> str:
         """``checkout 1a2b3c4``, ``checkout 1a2b3c4, edited 9f8e7d6``, ``edited 9f8e7d6``, ``copy 9f8e7d6``."""
         own = f"{'edited' if self.edited else 'copy'} {self.hash[:7]}".strip()
@@ -348,7 +348,10 @@ class Environment(msgspec.Struct, dict=True, frozen=True, omit_defaults=True):
     @functools.cached_property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits over all fields; ``origins`` are left out where there are none."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+        origins = {package: origin.frozen for package, origin in self.origins.items()}
+        return digest(
+            {"python": self.python, "packages": self.packages, "yolopace": self.yolopace}, {"origins": (origins, {})}
+        )
 
     def label(self, package: str) -> str:
         """A version, and where it comes from if not from a distribution: ``8.3.999 (checkout 1a2b3c4)``; or empty."""
@@ -453,5 +456,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Unique within the run, and the name of its file."""
+        """Unique within the run."""
         return process_name(self.case, self.process)
+
+    @property
+    def file_name(self) -> str:
+        """Name of its file in the folder of the run."""
+        return f"{self.name}.json"

@@ -13,7 +13,7 @@ import msgspec
 
 from bench.cases.plan import PlannedRun
 from bench.environments import bytecode_cache, failure_causes
-from bench.environments.origin import replaced
+from bench.environments.package_origins import replaced
 from bench.errors import UsageError
 from bench.machine.conditions import conditions
 from bench.machine.fingerprint import machine
@@ -21,6 +21,7 @@ from bench.machine.paths import calibration_folder
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
+from bench.records.store import read_calibrations
 from bench.runner.jobs import case_job, data_job, oom_kills
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
@@ -311,6 +312,7 @@ def measure(
 
     def record(seen: WorkerResult) -> Record:
         measured: dict[str, Any] = {key: seen.measured[key] for key in MEASURED if key in seen.measured}
+        calibrated, _ = read_calibrations(calibration_folder(), machine().fingerprint)
         content = {
             "schema": SCHEMA,
             "run": run,
@@ -322,7 +324,7 @@ def measure(
             "machine": machine(),
             "environment": launcher.interpreter.environment,
             "conditions": before,
-            "noise": calibration.noise_of(case, calibration.read(calibration_folder(), machine().fingerprint)),
+            "noise": calibration.noise_of(case, calibrated.calibrations),
             "effective": seen.effective,
             "data": Data(Path(recipe.data).name, **{key: data[key] for key in OF_DATA if key in data}),
             "costs": seen.costs,

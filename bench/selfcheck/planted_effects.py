@@ -24,16 +24,16 @@ from bench.compare.pairs import PairInputs, measured, run_single
 from bench.compare.scheduler import PairScheduler
 from bench.compare.start import begin
 from bench.compare.verdict import Verdict, estimate
-from bench.durations import about
 from bench.environments.builder import PreparedEnvironment, provide
 from bench.environments.interpreter import Interpreter, inspect
 from bench.environments.resolver import resolve
 from bench.environments.specification import Specification
 from bench.errors import UsageError
+from bench.formatting import format_rough_duration
 from bench.machine.fingerprint import machine
-from bench.records.comparison import Comparison, read
+from bench.records.comparison import COMPARISON, Comparison
 from bench.records.record import Environment
-from bench.records.store import COMPARISON, encoded, new_run_name, write_whole
+from bench.records.store import encoded, new_run_name, read_comparison, write_whole
 from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import find_data
 from bench.selfcheck.check import Check
@@ -151,7 +151,7 @@ def kept_trials(folder: Path, effect: Effect, environment: Environment) -> dict[
             beside = msgspec.json.decode(file.read_bytes(), type=Beside)
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             raise UsageError(f"{file} cannot be read: {error}. Remove its folder to measure that one again.") from error
-        comparison = read(file.parent)
+        comparison = read_comparison(file.parent)
         other = comparison.base.environment
         same = (other.torch, other.ultralytics) == (environment.torch, environment.ultralytics)
         if not same or comparison.machine.fingerprint != machine().fingerprint:
@@ -305,7 +305,8 @@ def line(trial: Trial) -> str:
     half = f", ± {trial.half * 100:.2f} % after 8 pairs" if trial.half is not None else ""
     looks, fresh = trial.finding.pairs
     return (
-        f"{said} (planted {trial.planted * 100:+.2f} %){half}, {looks} + {fresh} pairs in {about(trial.seconds)}; "
+        f"{said} (planted {trial.planted * 100:+.2f} %){half}, {looks} + {fresh} pairs in "
+        f"{format_rough_duration(trial.seconds)}; "
         f"the usual way {trial.usual * 100:+.1f} %"
     )
 
@@ -319,8 +320,8 @@ def scored(effect: Effect, trials: Sequence[Trial]) -> Iterator[Check]:
     seconds = [trial.seconds for trial in trials]
     pairs = [sum(trial.finding.pairs) for trial in trials]
     title = f"{effect.share * 100:g} % planted in {effect.where}" if effect.share else "The same against its copy"
-    middle = f"median {statistics.median(pairs):g} pairs, {about(statistics.median(seconds))}"
-    how = f"margin {effect.margin * 100:g} %; {middle}, at most {about(max(seconds))}"
+    middle = f"median {statistics.median(pairs):g} pairs, {format_rough_duration(statistics.median(seconds))}"
+    how = f"margin {effect.margin * 100:g} %; {middle}, at most {format_rough_duration(max(seconds))}"
     if effect.share:
         logs = [trial.finding.judged.estimate.log - trial.planted for trial in trials if trial.finding.judged]
         holds = sum(trial.holds for trial in trials)

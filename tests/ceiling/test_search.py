@@ -11,10 +11,10 @@ import pytest
 from bench.cases.case import Case
 from bench.ceiling import search
 from bench.ceiling.batch_search import Search
-from bench.ceiling.findings import attempts, edge, fit_memory_line
-from bench.ceiling.memory_limits import AllocatorLimit, RlimitDataLimit
+from bench.ceiling.findings import edge, fit_memory_line
+from bench.ceiling.probe_limits import AllocatorLimit, RlimitDataLimit
 from bench.ceiling.search import SearchRequest, SearchResult, provide_data, search_largest_batch
-from bench.ceiling.service import firm
+from bench.ceiling.service import hard_limit
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
 from bench.runner.jobs import FEW_STEPS
@@ -63,18 +63,21 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 
 def found(case: Case = CASE, **asked: Any) -> tuple[SearchResult, Search]:
-    foretold, sure = asked.pop("foretold", None) or asked.get("limit") or 8 * GIB, asked.pop("firm", firm(case))
+    foretold, sure = (
+        asked.pop("foretold", None) or asked.get("limit") or 8 * GIB,
+        asked.pop("hard_limit", hard_limit(case)),
+    )
     question = SearchRequest(case, **asked)
-    batch_search = Search(question.granularity, question.most, float(foretold), sure)
+    batch_search = Search(question.granularity, question.max_batch, float(foretold), sure)
     told: list[int] = []
     seen, interpreter = SearchResult(), SimpleNamespace(path="python")
     search_largest_batch(
         question,
+        batch_search,
         {"source": "data.yaml"},
         interpreter,  # type: ignore[arg-type]
-        lambda probes: batch_search.next(attempts(probes)),
-        lambda probe: told.append(probe.batch),
         seen,
+        lambda probe: told.append(probe.batch),
     )
     assert told == [probe.batch for probe in seen.probes]
     return seen, batch_search
@@ -147,7 +150,7 @@ def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
     seen, batch_search = found(cpu, granularity=17)
     assert edge(batch_search, seen.probes) == (68, "foretold")
     assert max(probe.batch for probe in seen.probes) == 68
-    for kept in ({"firm": False}, {"foretold": 5 * GIB}):  # of a limit that was wrong nothing is believed
+    for kept in ({"hard_limit": False}, {"foretold": 5 * GIB}):  # of a limit that was wrong nothing is believed
         seen, batch_search = found(cpu, granularity=17, **kept)
         assert edge(batch_search, seen.probes) == (68, "out of memory")
     seen, batch_search = found(granularity=17)
@@ -156,13 +159,13 @@ def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
 
 def test_a_limit_is_believed_where_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu, mps = (msgspec.structs.replace(CASE, device=device) for device in ("cpu", "mps"))
-    assert [firm(case) for case in (cpu, mps, CASE)] == [True, False, False]
-    monkeypatch.setattr("bench.ceiling.memory_limits.enforced", lambda: False)  # a Mac's own CPU
-    assert not firm(cpu)
+    assert [hard_limit(case) for case in (cpu, mps, CASE)] == [True, False, False]
+    monkeypatch.setattr("bench.ceiling.probe_limits.enforced", lambda: False)  # a Mac's own CPU
+    assert not hard_limit(cpu)
 
 
 def test_the_largest_that_was_asked_for(device: Device) -> None:
-    seen, batch_search = found(most=16, granularity=4)
+    seen, batch_search = found(max_batch=16, granularity=4)
     assert edge(batch_search, seen.probes) == (16, "limit")
 
 
@@ -189,9 +192,9 @@ def test_ends_of_a_worker_where_a_smaller_batch_trained(
     hold: Any = RlimitDataLimit(1) if figure == "data" else AllocatorLimit(None)
     seen, smaller = WorkerResult(Outcome(status, reason)), [Probe(batch=8, outcome=MEASURED)]
     case = Case(mode="train", model="yolov8n", device="cpu", amp="off", batch=16, imgsz=160)
-    assert search.ended_by(seen, hold, 0, None, smaller, case) == expected
+    assert search.stop_reason(seen, hold, 0, None, smaller, case) == expected
     if status is not Status.OUT_OF_MEMORY:
-        assert search.ended_by(seen, hold, 0, None, [], case) == "", "nothing says that it was memory, or size"
+        assert search.stop_reason(seen, hold, 0, None, [], case) == "", "nothing says that it was memory, or size"
 
 
 def test_the_rate_is_that_of_whole_batches_too() -> None:
@@ -205,7 +208,7 @@ def test_data_are_made_once_and_what_made_them_is_gone_before_the_first_probe(mo
     made: list[Any] = []
     launcher: Any = SimpleNamespace(close=lambda: made.append("closed"))
     monkeypatch.setattr(search, "find_data", lambda launcher, planned: made.append(planned.case.batch) or {})
-    provide_data(SearchRequest(CASE, most=512), launcher)
+    provide_data(SearchRequest(CASE, max_batch=512), launcher)
     assert made == [512, "closed"]
 
 
@@ -215,7 +218,7 @@ def test_a_process_that_its_group_killed_ran_out_of_memory() -> None:
             return True
 
     outcome = Outcome(Status.FAILED, "The worker was killed by SIGKILL while setting up.")
-    assert search.ended_by(WorkerResult(outcome), Killed(None), 0, None, [], CASE) == "out of memory"
+    assert search.stop_reason(WorkerResult(outcome), Killed(None), 0, None, [], CASE) == "out of memory"
 
 
 def test_a_probe_that_swapped_does_not_fit() -> None:

@@ -413,10 +413,10 @@ def test_the_slot_effect_is_over_all_pairs() -> None:
 
 
 def test_what_is_said_survives_the_file(tmp_path: Any) -> None:
-    from bench.records.comparison import read, save
+    from bench.records.store import Store, read_comparison
 
     comparison = make_comparison([slower(), remembering([1.2] * 4, batch=4), one_sided(RUNS, FULL, batch=64)])
-    assert save(tmp_path, comparison) == ""
+    assert Store.at(tmp_path).save(comparison) == ""
     assert isinstance(comparison, Comparison)
-    again, before = evaluate(read(tmp_path)), evaluate(comparison)
+    again, before = evaluate(read_comparison(tmp_path)), evaluate(comparison)
     assert (again.findings, again.overall, again.conclusion) == (before.findings, before.overall, before.conclusion)

@@ -19,9 +19,10 @@ from bench.compare.background_load import BackgroundLoadMonitor
 from bench.compare.scheduler import BALANCE, REDO, PairScheduler, head_starts_first
 from bench.environments.interpreter import Interpreter
 from bench.errors import UsageError
-from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide, read
+from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide
 from bench.records.outcome import Status
 from bench.records.record import Environment
+from bench.records.store import read_comparison
 from bench.runner.launchers.local import SpawnLauncher
 from bench.worker.protocol import CaseJob, Job, Window
 from tests.builders import make_machine, make_steps
@@ -99,7 +100,7 @@ def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(measure: Measure, 
     assert compared.base.effective["threads"] == compared.head.effective["threads"] == 3
     assert heard == [""]
     assert found.seconds >= pair.seconds
-    assert read(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
+    assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
 
 
 def test_each_side_starts_first_equally_often_and_rounds_hold_every_case(
@@ -242,10 +243,10 @@ def test_ctrl_c_keeps_what_was_measured_and_it_goes_on_from_there(launchers: Lau
 
     with pytest.raises(KeyboardInterrupt):
         PairScheduler(found, launchers, folder, until(4), stop).run()
-    kept = read(folder)
+    kept = read_comparison(folder)
     assert len(kept.cases[0].pairs) == 2
     PairScheduler(kept, launchers, folder, until(4), lambda *_: None).run()
-    assert Counter(pair.head_first for pair in read(folder).cases[0].pairs) == {True: 2, False: 2}
+    assert Counter(pair.head_first for pair in read_comparison(folder).cases[0].pairs) == {True: 2, False: 2}
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_ends(launchers: Launchers, tmp_path: Path) -> None:

@@ -1,23 +1,14 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from bench.errors import UsageError
-from bench.records.calibration import (
-    Calibration,
-    Lockstep,
-    complaint,
-    keep,
-    noise_of,
-    path,
-    read,
-    read_lockstep,
-    stamped,
-)
+from bench.records.calibration import Calibration, Calibrations, Lockstep, noise_of, stamped
 from bench.records.record import Noise
+from bench.records.store import keep_calibrations, read_calibrations
 from tests.builders import make_case, make_machine, make_record
 
 HERE = make_machine().fingerprint
@@ -51,20 +42,31 @@ NOISE = Noise(
 )
 
 
+def keep(folder: Path, found: list[Calibration], lockstep: list[Lockstep] | None = None) -> None:
+    assert keep_calibrations(folder, HERE, found, lockstep or []) == ""
+
+
+def read(folder: Path, machine: str = HERE) -> list[Calibration]:
+    return read_calibrations(folder, machine)[0].calibrations
+
+
+def path(folder: Path, machine: str = HERE) -> Path:
+    return folder / f"{machine}.json"
+
+
 def other(**changes: object) -> Calibration:
     return msgspec.structs.replace(FOUND, **changes)
 
 
 def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
-    file = keep(tmp_path / "new" / "folder", HERE, [FOUND, other(mode="predict")])
-    assert file == path(tmp_path / "new" / "folder", HERE)
-    assert read(file.parent, HERE) == [other(mode="predict"), FOUND]
+    keep(tmp_path / "new" / "folder", [FOUND, other(mode="predict")])
+    assert read(tmp_path / "new" / "folder") == [other(mode="predict"), FOUND]
 
 
 def test_a_newer_calibration_replaces_that_of_its_device_and_mode_alone(tmp_path: Path) -> None:
-    keep(tmp_path, HERE, [FOUND, other(mode="predict"), other(device="0")])
-    keep(tmp_path, HERE, [other(sd=0.5)])
-    assert {(one.device, one.mode): one.sd for one in read(tmp_path, HERE)} == {
+    keep(tmp_path, [FOUND, other(mode="predict"), other(device="0")])
+    keep(tmp_path, [other(sd=0.5)])
+    assert {(one.device, one.mode): one.sd for one in read(tmp_path)} == {
         ("cpu", "train"): 0.5,
         ("cpu", "predict"): 0.019,
         ("0", "train"): 0.019,
@@ -83,36 +85,48 @@ def test_a_newer_calibration_replaces_that_of_its_device_and_mode_alone(tmp_path
 def test_a_rough_calibration_does_not_replace_a_fuller_one_of_the_same_versions(
     newer: dict[str, object], kept: int, tmp_path: Path
 ) -> None:
-    keep(tmp_path, HERE, [FOUND])
-    keep(tmp_path, HERE, [other(**newer)])
-    assert [one.processes for one in read(tmp_path, HERE)] == [kept]
+    keep(tmp_path, [FOUND])
+    keep(tmp_path, [other(**newer)])
+    assert [one.processes for one in read(tmp_path)] == [kept]
 
 
 def test_of_two_rough_calibrations_the_newer_stays_unless_it_is_rougher(tmp_path: Path) -> None:
     for processes, kept in ((4, 4), (4, 4), (5, 5), (3, 5)):
-        keep(tmp_path, HERE, [other(processes=processes, calibrated=f"2026-11-2{processes}")])
-        assert [one.processes for one in read(tmp_path, HERE)] == [kept]
+        keep(tmp_path, [other(processes=processes, calibrated=f"2026-11-2{processes}")])
+        assert [one.processes for one in read(tmp_path)] == [kept]
 
 
 def test_another_machine_has_none(tmp_path: Path) -> None:
-    file = keep(tmp_path, HERE, [FOUND])
+    keep(tmp_path, [FOUND])
     assert read(tmp_path, "000000000000") == []
-    path(tmp_path, "000000000000").write_bytes(file.read_bytes())  # a file under a wrong name is no evidence either
+    path(tmp_path, "000000000000").write_bytes(
+        path(tmp_path).read_bytes()
+    )  # a file under a wrong name is no evidence either
     assert read(tmp_path, "000000000000") == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema": 2, "machine": "3f9ac2d41b07", "calibrations": []}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"schema": 1000, "machine": "3f9ac2d41b07", "calibrations": []}']
+)
 def test_a_file_that_cannot_be_read_counts_as_none_and_is_written_anew(content: bytes, tmp_path: Path) -> None:
-    path(tmp_path, HERE).write_bytes(content)
-    assert read(tmp_path, HERE) == []
-    keep(tmp_path, HERE, [FOUND])
-    assert read(tmp_path, HERE) == [FOUND]
+    path(tmp_path).write_bytes(content)
+    assert read(tmp_path) == []
+    keep(tmp_path, [FOUND])
+    assert read(tmp_path) == [FOUND]
 
 
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
-    with pytest.raises(UsageError, match=r"the calibration cannot be kept in .*taken"):
-        keep(tmp_path / "taken", HERE, [FOUND])
+    said = keep_calibrations(tmp_path / "taken", HERE, [FOUND])
+    assert said == f"the calibration cannot be kept in {tmp_path / 'taken'}: File exists."
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bench.records.store.writing.write_whole", full)
+    assert f"could not be written to {tmp_path}: No space left" in keep_calibrations(tmp_path, HERE, [FOUND])
 
 
 def test_the_noise_of_a_case_is_that_of_its_device_and_mode() -> None:
@@ -146,40 +160,40 @@ TOGETHER = Lockstep(
 
 
 def test_pairs_that_take_turns_are_kept_beside_it_and_the_newest_count(tmp_path: Path) -> None:
-    assert read_lockstep(tmp_path, HERE) == []
-    keep(tmp_path, HERE, [FOUND], [TOGETHER, msgspec.structs.replace(TOGETHER, mode="predict")])
-    keep(tmp_path, HERE, [other(sd=0.5)])
+    assert read_calibrations(tmp_path, HERE)[0].lockstep == []
+    keep(tmp_path, [FOUND], [TOGETHER, msgspec.structs.replace(TOGETHER, mode="predict")])
+    keep(tmp_path, [other(sd=0.5)])
     newer = msgspec.structs.replace(TOGETHER, sd=0.02, pairs=5)
-    keep(tmp_path, HERE, [], [newer])
-    keep(tmp_path, HERE, [], [msgspec.structs.replace(TOGETHER, sd=0.03, pairs=4)])  # too few to take its place
-    assert read_lockstep(tmp_path, HERE) == [msgspec.structs.replace(TOGETHER, mode="predict"), newer]
-    assert [one.sd for one in read(tmp_path, HERE)] == [0.5]
+    keep(tmp_path, [], [newer])
+    keep(tmp_path, [], [msgspec.structs.replace(TOGETHER, sd=0.03, pairs=4)])  # too few to take its place
+    assert read_calibrations(tmp_path, HERE)[0].lockstep == [msgspec.structs.replace(TOGETHER, mode="predict"), newer]
+    assert [one.sd for one in read(tmp_path)] == [0.5]
 
 
 def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
-    file = keep(tmp_path, HERE, [FOUND])
-    content = msgspec.json.decode(file.read_bytes())
+    keep(tmp_path, [FOUND])
+    content = msgspec.json.decode(path(tmp_path).read_bytes())
     del content["lockstep"]
-    file.write_bytes(msgspec.json.encode(content))
-    assert (read(tmp_path, HERE), read_lockstep(tmp_path, HERE)) == ([FOUND], [])
+    path(tmp_path).write_bytes(msgspec.json.encode(content))
+    assert read_calibrations(tmp_path, HERE) == (Calibrations(machine=HERE, calibrations=[FOUND]), "")
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b'{"schema": 2, "machine": "x", "found": {}}', "they have schema 2, a newer one than 1"),
-        (b'{"schema": 0}', "they have schema 0, an older one than 1"),
+        (b'{"schema": 1000, "machine": "x", "found": {}}', "a newer yolopace wrote it (schema 1000, this one knows"),
+        (b'{"schema": 0}', "it is no calibration: it has no schema number"),
         (b'{"schema": 1, "machine": "000000000000", "calibrations": []}', "they are of another machine, 000000000000"),
-        (b'{"schema": 1', "the file is damaged"),
-        (b"\xff\xfe", "the file is damaged"),
+        (b'{"schema": 1', "Input data was truncated"),
+        (b"\xff\xfe", "JSON is malformed"),
     ],
 )
 def test_calibrations_that_are_left_out_are_told_and_not_lost(content: bytes, why: str, tmp_path: Path) -> None:
-    assert complaint(tmp_path, HERE) == ""
-    path(tmp_path, HERE).write_bytes(content)
-    said = complaint(tmp_path, HERE)
-    assert said.startswith(f"calibrations in {path(tmp_path, HERE)} are left out: {why}")
+    assert read_calibrations(tmp_path, HERE)[1] == ""
+    path(tmp_path).write_bytes(content)
+    said = read_calibrations(tmp_path, HERE)[1]
+    assert said.startswith(f"calibrations in {path(tmp_path)} are left out: {why}")
     assert said.endswith("; to have new ones, run python -m bench calibrate.")
-    keep(tmp_path, HERE, [FOUND])
-    assert complaint(tmp_path, HERE) == ""
-    assert path(tmp_path, HERE).with_suffix(".json.old").read_bytes() == content
+    keep(tmp_path, [FOUND])
+    assert read_calibrations(tmp_path, HERE)[1] == ""
+    assert path(tmp_path).with_suffix(".json.old").read_bytes() == content

@@ -12,16 +12,16 @@ import pytest
 
 from bench.errors import UsageError
 from bench.records import store
-from bench.records.comparison import SCHEMA, SideOutcome, find_all, read, rescue, save
+from bench.records.comparison import COMPARISON, SCHEMA, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.records.store import COMPARISON
+from bench.records.store import Store, comparisons_of, read_comparison
 from tests.builders import make_compared, make_comparison, make_machine, make_pair, make_record, make_side
 
 
 def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     found = make_comparison([make_compared([0.01, -0.02], [0.03]), make_compared(batch=4, trouble="head: it died")])
-    assert save(tmp_path, found) == ""
-    assert read(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
+    assert Store.at(tmp_path).save(found) == ""
+    assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
     assert [path.name for path in tmp_path.iterdir()] == [COMPARISON]
 
 
@@ -46,7 +46,7 @@ def test_two_sides_with_one_key_are_the_same_thing() -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
-    said = save(tmp_path / "none", make_comparison())
+    said = Store.at(tmp_path / "none").save(make_comparison())
     assert "could not be written" in said and "No such file" in said
 
 
@@ -67,7 +67,7 @@ def test_what_is_no_comparison_says_so(tmp_path: Path, content: bytes | None, sa
     if content is not None:
         (tmp_path / COMPARISON).write_bytes(content)
     with pytest.raises(UsageError, match=said):
-        read(tmp_path)
+        read_comparison(tmp_path)
 
 
 def test_comparisons_of_a_folder_by_time_and_damaged_ones_left_out(tmp_path: Path) -> None:
@@ -81,13 +81,13 @@ def test_comparisons_of_a_folder_by_time_and_damaged_ones_left_out(tmp_path: Pat
     }
     for name, content in others.items():
         (tmp_path / name).mkdir()
-        assert save(tmp_path / name, content) == ""
+        assert Store.at(tmp_path / name).save(content) == ""
     for name, text in (("f", "{"), ("g", "[" * 100_000)):
         (tmp_path / name).mkdir()
         (tmp_path / name / COMPARISON).write_text(text)
-    assert [one.run for one in find_all(tmp_path)] == ["z-older", "b", "a", "c", "d-newer"]
-    assert [one.run for one in find_all(tmp_path) if question.same_question(one)] == ["z-older", "d-newer"]
-    assert find_all(tmp_path / "nowhere") == []
+    assert [one.run for one in comparisons_of(tmp_path)] == ["z-older", "b", "a", "c", "d-newer"]
+    assert [one.run for one in comparisons_of(tmp_path) if question.same_question(one)] == ["z-older", "d-newer"]
+    assert comparisons_of(tmp_path / "nowhere") == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_comparisons_of_a_folder_by_time_and_damaged_ones_left_out(tmp_path: Pat
     ],
 )
 def test_numbers_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
-    save(tmp_path, make_comparison([make_compared([0.1])]))
+    Store.at(tmp_path).save(make_comparison([make_compared([0.1])]))
     content = json.loads((tmp_path / COMPARISON).read_text())
     for case in changes.pop("cases", []):  # type: ignore[attr-defined]
         measured = content["cases"][0]["pairs"][0]["head"]
@@ -113,38 +113,41 @@ def test_numbers_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, o
             measured["memory"] = {"process": {"bytes": case["bytes"], "how": "made up"}}
     (tmp_path / COMPARISON).write_text(json.dumps(content | changes))
     with pytest.raises(UsageError, match="cannot be read"):
-        read(tmp_path)
+        read_comparison(tmp_path)
 
 
 def test_what_has_no_room_is_written_elsewhere_and_it_says_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = make_comparison([make_compared([0.1])])
-    assert rescue(tmp_path, found) == "" and read(tmp_path).cases == found.cases
+    store_here = Store.at(tmp_path)
+    assert (store_here.save(found), store_here.rescue()) == ("", "") and read_comparison(tmp_path).cases == found.cases
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    said = rescue(tmp_path / "none", found)
+    store_there = Store.at(tmp_path / "none")
+    assert "could not be written" in store_there.save(found)
+    said = store_there.rescue()
     [place] = tmp_path.glob("yolopace-*")
-    assert said == f"the comparison had no room in {tmp_path / 'none'} and is in {place}: move it there."
-    assert read(place).cases == found.cases
+    assert said == f"1 file had no room in {tmp_path / 'none'} and is in {place}: move it there."
+    assert read_comparison(place).cases == found.cases
 
 
 def test_records_are_read_beside_it_and_it_is_none(tmp_path: Path) -> None:
     run = store.Store(tmp_path, "20261122-184512-3f9ac2")
     run.save(make_record())
-    save(run.folder, make_comparison())
+    Store.at(run.folder).save(make_comparison())
     records, complaints = store.read([tmp_path])
     assert (len(records), complaints) == (1, [])
     assert store.runs(tmp_path) == [run.run]
     alone = tmp_path / "alone"
     alone.mkdir()
-    save(alone, make_comparison())
+    Store.at(alone).save(make_comparison())
     assert store.runs(tmp_path) == [run.run]
     assert store.read([alone]) == ([], [])
 
 
 def test_its_file_has_a_line_a_list_of_numbers(tmp_path: Path) -> None:
-    save(tmp_path, make_comparison([make_compared([0.1] * 4)]))
+    Store.at(tmp_path).save(make_comparison([make_compared([0.1] * 4)]))
     text = (tmp_path / COMPARISON).read_text()
     assert msgspec.json.decode(text)
     lists = [line for line in text.splitlines() if '"seconds": [' in line]

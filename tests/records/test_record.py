@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from bench.cases.axes import MODES
+from bench.machine.description import Machine
 from bench.records.outcome import Status
-from bench.records.record import Environment, Phase, Record, Steps
+from bench.records.record import Environment, Origin, Phase, Record, Steps
 from bench.records.store import Store
 from tests.builders import make_environment, make_machine, make_record, make_steps
 
@@ -114,3 +115,37 @@ def test_title_of_a_machine() -> None:
 def test_versions_of_an_environment() -> None:
     assert (make_environment().torch, make_environment().ultralytics) == ("2.14.1", "8.4.100")
     assert Environment(python="3.12.4", packages={}, yolopace="0.1.0").torch == ""
+
+
+# Fingerprints of software: what they are was written down before they had a mapping of their own
+
+
+def test_an_environment_has_the_fingerprint_that_it_always_had() -> None:
+    origins = {"torch": Origin("path"), "ultralytics": Origin("checkout", "abcdef012345", "0123456789ab", True)}
+    environment = make_environment()
+    assert environment.fingerprint == "0968e3745a86"
+    assert msgspec.structs.replace(environment, origins=origins).fingerprint == "ba0931d9858e"
+
+
+@pytest.mark.parametrize("name", Environment.__struct_fields__)
+def test_the_fingerprint_of_an_environment_changes_with_every_field(name: str) -> None:
+    changes = {"python": "3.13.0", "packages": {}, "yolopace": "9", "origins": {"torch": Origin("path")}}
+    changed = msgspec.structs.replace(make_environment(), **{name: changes[name]})
+    assert changed.fingerprint != make_environment().fingerprint
+
+
+@pytest.mark.parametrize("name", Origin.__struct_fields__)
+def test_the_fingerprint_of_an_environment_changes_with_every_field_of_an_origin(name: str) -> None:
+    origin = Origin("path")
+    changes = {"source": "checkout", "hash": "abcdef012345", "commit": "0123456789ab", "edited": True}
+    prints = {
+        msgspec.structs.replace(make_environment(), origins={"torch": one}).fingerprint
+        for one in (origin, msgspec.structs.replace(origin, **{name: changes[name]}))
+    }
+    assert len(prints) == 2
+
+
+@pytest.mark.parametrize("name", [name for name in Machine.__struct_fields__ if name != "fingerprint"])
+def test_the_fingerprint_of_a_machine_changes_with_every_fact(name: str) -> None:
+    changes = {"system": "Darwin arm64", "cpu": "other", "cores": 1, "memory_gib": 1, "gpus": ["L4"]}
+    assert make_machine(**{name: changes[name]}).digest != make_machine().digest

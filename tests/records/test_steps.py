@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from bench.records.migrations import RECORD, migrate
 from bench.records.record import AFTER, OPTIMIZER, PLAIN, Phase, Steps, kinds_of
-from bench.records.upgrade import upgraded
 from tests.builders import make_record, make_steps
 
 TIMES = {PLAIN: 0.25, OPTIMIZER: 0.75, AFTER: 0.375}
@@ -116,7 +116,7 @@ def test_a_record_of_the_first_schema_means_what_it_meant() -> None:
     old["schema"] = 1
     old["steps"] = {key: value for key, value in old["steps"].items() if key not in ("timed_cycle", "dropped")}
     del old["phases"]
-    steps = msgspec.convert(upgraded(old), type(record)).steps
+    steps = msgspec.convert(migrate(RECORD, old), type(record)).steps
     assert steps is not None
     assert not steps.modelled
     assert steps.step_seconds == pytest.approx(exact(4))

@@ -15,8 +15,20 @@ import pytest
 
 from bench.errors import UsageError
 from bench.records.record import SCHEMA, Record
-from bench.records.store import Store, check_new_run, encoded, files, new_run_name, read, resolve_run, runs, write_whole
-from tests.builders import make_machine, make_record
+from bench.records.store import (
+    Store,
+    check_new_run,
+    encoded,
+    files,
+    new_run_name,
+    read,
+    read_ceilings,
+    read_comparisons,
+    resolve_run,
+    runs,
+    write_whole,
+)
+from tests.builders import make_ceiling, make_compared, make_comparison, make_machine, make_record
 
 RUN = "20261122-184512-3f9ac2"
 
@@ -124,8 +136,8 @@ def test_what_cannot_be_written_is_kept_and_said(store: Store) -> None:
     first, second = make_record(batch=4), make_record(batch=8)
     with full_disk():
         said = store.save(first)
-        assert said.startswith(f"1 record(s) could not be written to {store.folder}: No space left on device.")
-        assert store.save(second).startswith("2 record(s)")
+        assert said.startswith(f"1 file could not be written to {store.folder}: No space left on device.")
+        assert store.save(second).startswith("2 files")
     assert store.unsaved == [first, second]
     assert names(store.folder) == []
 
@@ -141,7 +153,7 @@ def test_the_next_save_writes_what_was_kept(store: Store) -> None:
 def test_flush_writes_what_was_kept(store: Store) -> None:
     with full_disk("fsync"):
         store.save(make_record())
-        assert store.flush().startswith("1 record(s)")
+        assert store.flush().startswith("1 file could")
     assert store.flush() == ""
     assert store.unsaved == []
     assert len(names(store.folder)) == 1
@@ -369,9 +381,9 @@ def test_what_has_no_room_at_the_end_is_rescued(tmp_path: Path, monkeypatch: pyt
             raise OSError(errno.ENOSPC, "No space left on device")
         write_whole(path, content)
 
-    monkeypatch.setattr("bench.records.store.write_whole", full)
+    monkeypatch.setattr("bench.records.store.writing.write_whole", full)
     assert "No space left on device" in store.save(record)
-    assert "1 record(s) had no room in" in store.rescue()
+    assert "1 file had no room in" in store.rescue()
     assert read([elsewhere])[0] == [record]
 
 
@@ -433,3 +445,70 @@ def test_names_that_are_no_text_are_written_out(store: Store) -> None:
     [saved], _ = read([store.folder])
     assert saved.log == "cannot read caf\\xe9.jpg"
     assert saved.effective == {"caf\\xe9": ["\\xff", 1]}
+
+
+# Other kinds of files
+
+
+def test_all_kinds_of_a_run_are_written_by_one_store_and_read_by_their_kind(store: Store) -> None:
+    ceiling, comparison = make_ceiling(24, run=RUN), make_comparison([make_compared([0.1])], run=RUN)
+    assert [store.save(item) for item in (make_record(), ceiling, comparison)] == [""] * 3
+    assert names(store.folder) == sorted(item.file_name for item in (make_record(), ceiling, comparison))
+    assert (ceiling.file_name, comparison.file_name) == (f"{ceiling.name}.json", "comparison.json")
+    assert read([store.folder]) == ([make_record()], [])
+    assert read_ceilings([store.folder.parent]) == ([ceiling], [])
+    assert read_comparisons([store.folder]) == ([comparison], [])
+
+
+def test_what_cannot_be_written_of_any_kind_is_kept_and_rescued(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceiling = make_ceiling(24, run=RUN)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with full_disk():
+        store.save(make_record())
+        assert store.save(ceiling).startswith("2 files could not be written to")
+    assert store.unsaved_records == [make_record()]
+    store.folder.rmdir()
+    assert store.rescue().startswith(f"2 files had no room in {store.folder} and are in {tmp_path}/yolopace-{RUN}-")
+    [place] = tmp_path.glob("yolopace-*")
+    assert (read([place])[0], read_ceilings([place])[0]) == ([make_record()], [ceiling])
+
+
+def test_what_can_be_written_nowhere_is_lost_and_said(store: Store) -> None:
+    with full_disk():
+        store.save(make_record())
+        assert store.rescue() == (
+            f"1 file is lost: there is no room in {store.folder} nor elsewhere (No space left on device)."
+        )
+
+
+def test_a_store_at_a_folder_makes_nothing_before_something_is_saved(tmp_path: Path) -> None:
+    store = Store.at(tmp_path / "r1")
+    assert store.run == "r1" and names(tmp_path) == []
+    assert "No such file or directory" in store.save(make_record())
+
+
+def test_removing_the_only_file_removes_the_folder(tmp_path: Path) -> None:
+    comparison = make_comparison()
+    store = Store(tmp_path, RUN)
+    store.save(comparison)
+    store.save(make_record())
+    assert not store.remove(comparison)
+    assert names(store.folder) == [f"{make_record().case.id}.json"]
+    assert store.remove(make_record())
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["ceiling", "comparison"])
+def test_a_newer_file_of_any_kind_is_refused_by_name_and_skipped(kind: str, tmp_path: Path) -> None:
+    readers = {"ceiling": read_ceilings, "comparison": read_comparisons}
+    items = {"ceiling": make_ceiling(24), "comparison": make_comparison()}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    Store.at(tmp_path / "a").save(items[kind])
+    newer = tmp_path / "b" / items[kind].file_name
+    newer.write_text('{"schema": 1000}')
+    found, [complaint] = readers[kind]([tmp_path])
+    assert len(found) == 1
+    assert complaint.startswith(f"{newer} is left out: a newer yolopace wrote it (schema 1000, this one knows ")

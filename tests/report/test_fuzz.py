@@ -13,12 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.records.ceiling import read as read_ceilings
 from bench.records.comparison import SideOutcome
-from bench.records.comparison import read_all as read_comparisons
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory, Phase, Record
-from bench.records.store import encoded, read
+from bench.records.store import encoded, read, read_ceilings, read_comparisons
 from bench.report.page import FORMATS, Inputs, write
 from tests.builders import make_ceiling, make_compared, make_comparison, make_machine, make_record
 from tests.report.conftest import timed
@@ -208,7 +206,11 @@ def test_no_comparison_is_fatal_and_none_makes_markup(number: int, tmp_path: Pat
         (tmp_path / f"c{place:03d}" / "comparison.json").write_bytes(mutated(content, draw))
     comparisons, complaints = read_comparisons([tmp_path])
     assert 0 < len(comparisons) + len(complaints) <= ON_A_PAGE
-    write(Inputs(records=[], comparisons=comparisons, epoch_images=1000), tmp_path / "out", FORMATS)
+    write(
+        Inputs(records=[], comparisons=[one for one in comparisons if one.has_findings], epoch_images=1000),
+        tmp_path / "out",
+        FORMATS,
+    )
     check(tmp_path / "out")
 
 

@@ -104,7 +104,7 @@ def test_a_full_disk_loses_nothing(launcher, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_whole", full)
+        patch.setattr("bench.records.store.writing.write_whole", full)
         run.measure(plans[0])
         assert "No space left on device" in run.trouble
         assert not list((tmp_path / "r1").iterdir())
@@ -277,9 +277,8 @@ def test_a_repeat_settles_no_case_of_its_own(launcher, tmp_path):
 def test_a_calibrated_machine_stamps_its_records(launcher, tmp_path):
     from bench.machine.fingerprint import machine
     from bench.machine.paths import calibration_folder
-    from bench.records.calibration import keep
     from tests.records.test_calibration import FOUND, NOISE
 
-    keep(calibration_folder(), machine().fingerprint, [FOUND])
+    store.keep_calibrations(calibration_folder(), machine().fingerprint, [FOUND])
     _, [train, predict] = run_all(launcher, tmp_path, [plan("yolov8n"), plan("yolov8n", mode="predict")])
     assert (train.noise, predict.noise) == (NOISE, None)

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from bench.environments import bytecode_cache, failure_causes
 from bench.environments.interpreter import ENTRY, Interpreter, process_setup, variables
-from bench.environments.origin import replaced
+from bench.environments.package_origins import replaced
 from bench.errors import UsageError
 from bench.runner.launchers.base import START_LIMIT, log_file
 from bench.runner.worker_process import Worker

@@ -25,9 +25,10 @@ from bench.environments.resolver import Resolved
 from bench.environments.specification import Specification
 from bench.environments.uv import ResolutionError
 from bench.errors import UsageError
-from bench.records.comparison import Comparison, SideOutcome, save
+from bench.records.comparison import Comparison, SideOutcome
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment
+from bench.records.store import Store
 from bench.runner.launchers import local
 from bench.runner.launchers.local import SpawnLauncher
 from tests.builders import make_pair
@@ -162,7 +163,7 @@ class Shop:
                 seen = self._draw.gauss(0.0 if name in self.spared else log, self.noise)
                 one.pairs.append(make_pair(seen, fresh=fresh, head_first=bool(len(one.pairs) % 2), seconds=PAIR))
                 comparison.seconds += PAIR
-                assert not save(folder, comparison)
+                assert not Store.at(folder).save(comparison)
         return 0
 
     def _ran(self, version: str) -> SideOutcome:

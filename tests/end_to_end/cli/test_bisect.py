@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.comparison import read
+from bench.records.store import read_comparison
 from tests.end_to_end.cli.released import Commands, Shop, bench, shop
 
 __all__ = ["bench", "shop"]
@@ -61,7 +61,7 @@ def test_every_comparison_is_kept_by_itself(shop: Shop, bench: Commands) -> None
     names = sorted(folder.name.split("-", 4)[4] for folder in bench.results.iterdir())
     assert names == sorted([*(head for _, head in shop.compared[:-1]), "8.4.180-8.4.181"])
     for folder in bench.results.iterdir():
-        assert read(folder).run == folder.name
+        assert read_comparison(folder).run == folder.name
 
 
 def test_the_neighbours_are_compared_again_although_the_ends_are_neighbours(shop: Shop, bench: Commands) -> None:
@@ -183,7 +183,7 @@ def test_of_several_cases_those_that_are_slower_are_searched_by(shop: Shop, benc
     ended = bench(*BISECT, *ENDS, "--batch", "4,8")
     assert ended.code == 1
     assert "It became slower with 8.4.186" in ended.out
-    cases = {folder.name.split("-", 4)[4]: len(read(folder).cases) for folder in bench.results.iterdir()}
+    cases = {folder.name.split("-", 4)[4]: len(read_comparison(folder).cases) for folder in bench.results.iterdir()}
     assert cases.pop("8.4.190") == 2
     assert set(cases.values()) == {1}
 
@@ -213,13 +213,13 @@ def test_resume_goes_on_where_it_was_stopped(shop: Shop, bench: Commands, stops:
     shop.factors = slower_from("8.4.186")
     shop.stops = stops
     bench(*BISECT, *ENDS)
-    before = {folder.name: len(read(folder).cases[0].pairs) for folder in bench.results.iterdir()}
+    before = {folder.name: len(read_comparison(folder).cases[0].pairs) for folder in bench.results.iterdir()}
     assert sum(before.values()) == stops
     shop.stops = 0
     ended = bench(*BISECT, *ENDS, "--resume")
     assert ended.code == 1
     assert "It became slower with 8.4.186: 8.4.185, the release before, is good." in ended.out
-    after = {folder.name: len(read(folder).cases[0].pairs) for folder in bench.results.iterdir()}
+    after = {folder.name: len(read_comparison(folder).cases[0].pairs) for folder in bench.results.iterdir()}
     assert before.keys() <= after.keys() and len({name.split("-8.4.")[0] for name in after}) == 1
     assert sum(after.values()) < 100, "nothing is measured twice"
 
@@ -231,7 +231,9 @@ def test_the_last_comparison_is_a_fresh_one_although_the_ends_ask_the_same(shop:
     bench(*BISECT, *neighbours)
     shop.stops = 0
     assert bench(*BISECT, *neighbours, "--resume").code == 1
-    pairs = {folder.name.split("-", 4)[4]: len(read(folder).cases[0].pairs) for folder in bench.results.iterdir()}
+    pairs = {
+        folder.name.split("-", 4)[4]: len(read_comparison(folder).cases[0].pairs) for folder in bench.results.iterdir()
+    }
     assert pairs == {"8.4.190": 8, "8.4.189-8.4.190": 8}
 
 

@@ -8,11 +8,9 @@ from bench.compare import calibration as runner
 from bench.errors import NothingMeasured
 from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
-from bench.records import calibration, store
+from bench.records import store
+from bench.records.calibration import Calibration
 from tests.builders import make_record
-from tests.fake_workers import launcher
-
-__all__ = ["launcher"]
 
 
 @pytest.fixture
@@ -32,6 +30,11 @@ def calibrate(launcher, tmp_path, monkeypatch):
     return command
 
 
+def kept() -> list[Calibration]:
+    """The calibrations of this machine."""
+    return store.read_calibrations(calibration_folder(), machine().fingerprint)[0].calibrations
+
+
 def cli_expand(model):
     from bench.cases.plan import expand_grid
 
@@ -49,10 +52,10 @@ def test_what_was_found_is_said_in_plain_words_and_kept(calibrate, capsys, tmp_p
     assert "a single process is known to ±5.1 %" in out
     assert "the interval of a comparison by 4 / 8 / 12 pairs would be ± " in out
     [folder] = tmp_path.glob("calibration-*")
-    file = calibration.path(calibration_folder(), machine().fingerprint)
+    file = calibration_folder() / f"{machine().fingerprint}.json"
     assert out.rstrip().endswith(f"kept in {file}; records: {folder}")
     assert len([line for line in err.splitlines() if "images/s" in line]) == 16
-    found = {one.mode: one for one in calibration.read(calibration_folder(), machine().fingerprint)}
+    found = {one.mode: one for one in kept()}
     assert found["train"].sd == pytest.approx(0.02138, rel=1e-3)
     assert (found["train"].processes, found["train"].run) == (8, folder.name)
 
@@ -60,7 +63,7 @@ def test_what_was_found_is_said_in_plain_words_and_kept(calibrate, capsys, tmp_p
 def test_a_newer_calibration_takes_the_place_of_the_older(calibrate):
     calibrate("swings")
     calibrate("wobbles")
-    found = calibration.read(calibration_folder(), machine().fingerprint)
+    found = kept()
     assert [one.case for one in found] == ["predict-wobbles-cpu-fp32-b4-i160", "train-wobbles-cpu-fp32-b4-i160"]
 
 
@@ -85,7 +88,7 @@ def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibr
     out, _ = capsys.readouterr()
     assert "  4 processes tell this but roughly" in out
     assert "cpu, train: an earlier calibration of more processes stays in its place" in out
-    assert {one.processes for one in calibration.read(calibration_folder(), machine().fingerprint)} == {8}
+    assert {one.processes for one in kept()} == {8}
 
 
 def test_without_a_time_it_takes_that_of_the_runner(calibrate, monkeypatch):

@@ -16,8 +16,9 @@ from bench.cli import app, live_comparison
 from bench.environments.builder import PreparedEnvironment
 from bench.environments.interpreter import Interpreter
 from bench.errors import BenchError, UsageError
-from bench.records.comparison import Comparison, read, save
+from bench.records.comparison import Comparison
 from bench.records.record import Environment
+from bench.records.store import Store, read_comparison
 from bench.runner.launchers.local import SpawnLauncher
 from tests.fake_workers import FAKE
 
@@ -74,7 +75,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 def kept(folder: Path = Path("results")) -> Comparison:
     [file] = folder.glob("regress-*/comparison.json")
-    return read(file.parent)
+    return read_comparison(file.parent)
 
 
 def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Command, tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_budget_leaves_it_undecided_and_resume_goes_on(command: Command) -> No
 def test_a_run_can_be_named_and_a_name_is_given_once(command: Command) -> None:
     code, _ = command("--run", "torch-upgrade")
     assert code == 1
-    assert read(Path("results/torch-upgrade")).run == "torch-upgrade"
+    assert read_comparison(Path("results/torch-upgrade")).run == "torch-upgrade"
     assert Path("reports/torch-upgrade/index.html").exists()
     for arguments, said in (
         (["--run", "torch-upgrade"], "run 'torch-upgrade' is in results already"),
@@ -168,22 +169,22 @@ def test_resume_judges_anew_by_another_margin(command: Command) -> None:
 def test_resume_takes_the_newest_that_is_not_decided_and_its_date(command: Command) -> None:
     command("--time-budget", "0.001s", "--run", "a-first")
     command("--run", "z-decided")
-    dated = read(Path("results/a-first")).newer
+    dated = read_comparison(Path("results/a-first")).newer
     assert dated.startswith("20") and dated.endswith("Z")
     code, _ = command("--resume")
     assert code == 1
-    found = read(Path("results/a-first"))
+    found = read_comparison(Path("results/a-first"))
     assert (len(found.cases[0].pairs), found.newer) == (8, dated)
 
 
 def test_what_failed_is_tried_again_by_resume(command: Command) -> None:
     command("--run", "one", "--time-budget", "0.001s")
-    kept_one = read(Path("results/one"))
+    kept_one = read_comparison(Path("results/one"))
     kept_one.cases[0].trouble = "head: it died"
-    save(Path("results/one"), kept_one)
+    Store.at(Path("results/one")).save(kept_one)
     code, _ = command("--resume")
     assert code == 1
-    assert read(Path("results/one")).cases[0].trouble == ""
+    assert read_comparison(Path("results/one")).cases[0].trouble == ""
 
 
 def test_a_page_that_cannot_be_written_hides_no_regression(command: Command) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bench.records import ceiling, comparison
 from bench.records.store import Store
 from tests.builders import make_ceiling, make_compared, make_comparison, make_record
 from tests.report.conftest import timed
@@ -20,10 +19,10 @@ def results(tmp_path):
         make_record(model="yolo11n", run="a", amp="on", status="substituted"),
     ):
         store.save(record)
-    ceiling.save(store.folder, make_ceiling(24, run="a"))
+    store.save(make_ceiling(24, run="a"))
     (tmp_path / "results" / "regress-a").mkdir()
     compared = make_compared([0.05, 0.051, 0.049, 0.05], [0.05] * 7 + [0.051], batch=4)
-    comparison.save(tmp_path / "results" / "regress-a", make_comparison([compared]))
+    Store.at(tmp_path / "results" / "regress-a").save(make_comparison([compared]))
     return tmp_path / "results"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.comparison import read
+from bench.records.store import read_comparison
 from tests.end_to_end.cli.released import Commands, Shop, bench, shop
 
 __all__ = ["bench", "shop"]
@@ -44,7 +44,7 @@ def test_every_comparison_is_kept_by_itself(shop: Shop, bench: Commands) -> None
     assert bench(*SWEEP, "--last", 3).code == 0
     folders = sorted(bench.results.iterdir())
     assert [folder.name.split("-", 4)[4] for folder in folders] == ["8.4.189", "8.4.190"]
-    kept = read(folders[0])
+    kept = read_comparison(folders[0])
     assert kept.run == folders[0].name
     assert (kept.base.asked, kept.head.asked) == ("ultralytics==8.4.188", "ultralytics==8.4.189")
     assert [one.case.id for one in kept.cases] == [CASE]
@@ -149,12 +149,12 @@ def test_no_environment_at_all_ends_with_the_reason(shop: Shop, bench: Commands)
 def test_the_time_budget_is_shared_evenly_and_what_one_spares_others_have(shop: Shop, bench: Commands) -> None:
     ended = bench(*SWEEP, "--last", 3, "--time-budget", "72s")
     assert ended.code == 3
-    pairs = [len(read(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
+    pairs = [len(read_comparison(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
     assert pairs == [3, 3]
     assert ended.err.count("its share of the time budget is over") == 2
     again = Commands(bench.results.parent / "again", bench._monkeypatch, bench._capsys)
     assert again(*SWEEP, "--last", 3, "--time-budget", "120s").code == 0
-    assert [len(read(folder).cases[0].pairs) for folder in sorted(again.results.iterdir())] == [4, 4]
+    assert [len(read_comparison(folder).cases[0].pairs) for folder in sorted(again.results.iterdir())] == [4, 4]
 
 
 def test_ctrl_c_keeps_what_was_measured_and_says_it(shop: Shop, bench: Commands) -> None:
@@ -162,7 +162,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_it(shop: Shop, bench: Commands)
     ended = bench(*SWEEP, "--last", 4)
     assert ended.code == 3
     assert "stopped: --resume goes on with what was measured" in ended.err
-    pairs = [len(read(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
+    pairs = [len(read_comparison(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
     assert pairs == [4, 2]
     rows = {line.split()[0]: line.split()[1] for line in ended.out.splitlines() if line.startswith("  8.4.")}
     assert rows == {"8.4.187": "first", "8.4.188": "same", "8.4.189": "inconclusive", "8.4.190": "not"}
@@ -183,7 +183,7 @@ def test_resume_measures_what_is_left_and_nothing_twice(shop: Shop, bench: Comma
     folders = sorted(bench.results.iterdir())
     assert folders[:2] == [first, second] and len(folders) == 3, "the third one is of the same run"
     assert len({folder.name.rsplit("-", 1)[0] for folder in folders}) == 1
-    assert [len(read(folder).cases[0].pairs) for folder in folders] == [4, 4, 8]
+    assert [len(read_comparison(folder).cases[0].pairs) for folder in folders] == [4, 4, 8]
     assert [page.parent.name for page in bench.reports.glob("sweep-*/index.html")] == [
         first.name.removesuffix("-8.4.188")
     ]
@@ -209,7 +209,7 @@ def test_resume_passes_over_a_run_of_other_releases(
 
 def test_the_budget_of_a_second_sitting_is_its_own(shop: Shop, bench: Commands) -> None:
     assert bench(*SWEEP, "--last", 3, "--time-budget", "30s").code == 3
-    before = [len(read(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
+    before = [len(read_comparison(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
     assert max(before) < 4
     assert bench(*SWEEP, "--last", 3, "--time-budget", "10m", "--resume").code == 0
 
@@ -245,7 +245,7 @@ def test_pairs_are_measured_by_workers(shop: Shop, bench: Commands, monkeypatch:
     assert ended.code == 1
     assert "takes 25.0 % longer" in ended.out
     [folder] = bench.results.iterdir()
-    assert len(read(folder).cases[0].pairs) == 8
+    assert len(read_comparison(folder).cases[0].pairs) == 8
     rates = [line.split() for line in ended.out.splitlines() if line.startswith("  8.4.")]
     assert "16.0" in rates[0] and "12.8" in rates[1]
 

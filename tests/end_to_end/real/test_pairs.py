@@ -12,7 +12,8 @@ import pytest
 from bench.compare import pairs
 from bench.compare.lockstep import WorkerFailed
 from bench.compare.scheduler import PairScheduler
-from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide, read
+from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide
+from bench.records.store import read_comparison
 from bench.runner.measure import find_data
 from tests.builders import make_machine
 from tests.end_to_end.real.conftest import tiny
@@ -87,7 +88,7 @@ def test_a_comparison_leaves_nothing_behind(forking, tmp_path):
         return {planned.case.id: False} if len(comparison.cases[0].pairs) < 2 else {}
 
     PairScheduler(found, (forking, forking), tmp_path, two_pairs, lambda *_: None).run()
-    assert read(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
+    assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
     assert [pair.head_first for pair in found.cases[0].pairs].count(True) in (0, 1, 2)
     assert descriptors() <= before + 1  # the parent's own socket, where it was not open yet
     place = Path(os.environ["YOLOPACE_CACHE"]) / "scratch"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.cases.case import Case
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
-from bench.ceiling.search import SearchRequest, held, provide_data, recipe, run_probe
+from bench.ceiling.search import SearchRequest, memory_limit_of, provide_data, recipe, run_probe
 from bench.environments.interpreter import inspect
 from bench.runner.launchers.local import SpawnLauncher, open_launcher
 
@@ -16,14 +17,16 @@ SAME = 2**20
 
 def test_the_peak_of_a_batch_is_that_of_the_next_process(cache):
     interpreter = inspect()
-    question = SearchRequest(Case("ceiling", "yolov8n", "cpu", "off", 0, 64), granularity=64, most=64, limit=4 * 2**30)
+    question = SearchRequest(
+        Case("ceiling", "yolov8n", "cpu", "off", 0, 64), granularity=64, max_batch=64, limit=4 * 2**30
+    )
     data = provide_data(question, open_launcher(interpreter))
     peaks = []
     for batch in (8, 64, 64):  # the first one reads labels that nobody has read before
         planned = PlannedRun(Case("train", "yolov8n", "cpu", "off", batch, 64), recipe(question))
-        with held("cpu", question.limit) as hold:
+        with memory_limit_of(kind_of("cpu"), question.limit) as hold:
             probe, effective = run_probe(
-                planned, data, SpawnLauncher(interpreter, False, hold.hold, fixed_layout=True), hold, []
+                planned, data, SpawnLauncher(interpreter, False, hold.apply, fixed_layout=True), hold, []
             )
         assert probe.outcome.status.value == "measured" and probe.peak is not None
         peaks.append(probe.peak)

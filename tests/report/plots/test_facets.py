@@ -11,10 +11,10 @@ import pytest
 from bench.analysis.speedup import speedups
 from bench.analysis.table import frame, newest_rows
 from bench.errors import UsageError
-from bench.records import comparison
 from bench.records.comparison import SideOutcome
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Data, Memory, Phase
+from bench.records.store import Store, read_comparisons
 from bench.report import gha
 from bench.report.page import FORMATS, Inputs, parse_formats, write
 from bench.report.plots import api, heatmap, phases, style
@@ -285,9 +285,9 @@ def test_what_one_side_cannot_run_is_told_though_there_is_no_pair(tmp_path: Path
     refused = Outcome(Status.UNSUPPORTED, "model yolo26n: this Ultralytics has no such model.")
     compared = make_compared(base=SideOutcome(outcome=refused), head=SideOutcome(), model="yolo26n")
     (tmp_path / "a").mkdir()
-    comparison.save(tmp_path / "a", make_comparison([compared], run="a"))
+    Store.at(tmp_path / "a").save(make_comparison([compared], run="a"))
     for source in (tmp_path, tmp_path / "a", tmp_path / "a" / "comparison.json"):
-        found, complaints = comparison.read_all([source])
+        found, complaints = read_comparisons([source])
         assert len(found) == 1 and not complaints
     section = live_comparisons.section(found)
     assert section is not None

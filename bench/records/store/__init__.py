@@ -1,0 +1,26 @@
+"""Everything that is written, moved, deleted and read below ``results/``: a folder a run, a JSON file an item."""
+
+from .atomic import encoded, write_whole
+from .decoding import without_collecting
+from .reading import comparisons_of, files, read, read_calibrations, read_ceilings, read_comparison, read_comparisons
+from .runs import check_new_run, new_run_name, resolve_run, runs
+from .writing import Store, keep_calibrations
+
+__all__ = [
+    "Store",
+    "check_new_run",
+    "comparisons_of",
+    "encoded",
+    "files",
+    "keep_calibrations",
+    "new_run_name",
+    "read",
+    "read_calibrations",
+    "read_ceilings",
+    "read_comparison",
+    "read_comparisons",
+    "resolve_run",
+    "runs",
+    "without_collecting",
+    "write_whole",
+]

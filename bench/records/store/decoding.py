@@ -1,0 +1,82 @@
+"""Fast decoding of many records, which share the parts that they have alike."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from bench.records.migrations import RECORD, Unreadable, migrate
+from bench.records.record import SCHEMA, Record
+
+PARTS = ("recipe", "effective", "environment", "machine", "device")
+"""Fields of a record that many of them have alike: what stands in a file twice is decoded once."""
+
+
+def _field(field: msgspec.structs.FieldInfo) -> tuple[str, type] | tuple[str, type, Any]:
+    """A field of :class:`Record` for a struct of the same fields, in which parts are not decoded yet."""
+    kind = msgspec.Raw if field.name in PARTS else field.type
+    if field.required:
+        return field.name, kind
+    default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    return field.name, kind, msgspec.Raw(msgspec.json.encode(default)) if field.name in PARTS else default
+
+
+FIELDS = msgspec.structs.fields(Record)
+NAMES = tuple(field.name for field in FIELDS)
+UNDECODED = msgspec.json.Decoder(msgspec.defstruct("Undecoded", map(_field, FIELDS), kw_only=True))
+DECODERS = {field.name: msgspec.json.Decoder(field.type) for field in FIELDS if field.name in PARTS}
+
+Known = dict[tuple[str, bytes], Any]
+"""Parts that were decoded already, by their field and what stands in the file."""
+
+NEWEST = re.compile(rb'\s*\{\s*"schema"\s*:\s*%d\s*,' % SCHEMA)
+"""The beginning of a record of the newest schema, as :func:`bench.records.store.atomic.encoded` writes it."""
+
+
+def decoded(content: bytes, known: Known) -> Record:
+    """The record in a file: at once where it is of the newest schema, else migrated.
+
+    Args:
+        content: of the file.
+        known: parts of other records, which it shares, so that a hundred thousand fit in memory; is added to.
+
+    Raises:
+        Unreadable, ValueError: where there is none in it.
+    """
+    if not NEWEST.match(content):
+        content = msgspec.json.encode(migrate(RECORD, msgspec.json.decode(content)))
+    found = UNDECODED.decode(content)
+    fields: dict[str, Any] = {name: getattr(found, name) for name in NAMES}
+    if fields["schema"] != SCHEMA:
+        raise Unreadable("it is no record: it has two schema numbers")
+    for name in PARTS:
+        fields[name] = _part(name, bytes(fields[name]), known)
+    return Record(**fields)
+
+
+def _part(name: str, content: bytes, known: Known) -> Any:
+    key = name, content
+    if key not in known:
+        try:
+            known[key] = DECODERS[name].decode(content)
+        except msgspec.ValidationError as error:  # its path begins at the part, and at its root there is none
+            said, _, place = str(error).partition(" - at `$")
+            raise msgspec.ValidationError(f"{said} - at `$.{name}{place or '`'}") from None
+    return known[key]
+
+
+@contextlib.contextmanager
+def without_collecting() -> Iterator[None]:
+    """Look for no garbage meanwhile: of many records there is none, and looking takes longer than reading them."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

@@ -1,0 +1,189 @@
+"""Reading files of every kind: what is there, and one sentence for every file that cannot be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from bench.errors import UsageError
+from bench.records import calibration, migrations
+from bench.records.calibration import Calibrations
+from bench.records.ceiling import PREFIX, Ceiling
+from bench.records.comparison import COMPARISON, Comparison
+from bench.records.migrations import Unreadable, migrate
+from bench.records.record import Record
+from bench.records.store.decoding import Known, decoded, without_collecting
+
+UNREADABLE = (
+    Unreadable,
+    msgspec.MsgspecError,
+    ValueError,
+    TypeError,
+    KeyError,
+    OSError,
+    RecursionError,
+    OverflowError,
+)
+"""Errors of a file that holds nothing of its kind."""
+
+Item = TypeVar("Item")
+
+
+class Kind(msgspec.Struct, Generic[Item], frozen=True):
+    """One kind of file in the folder of a run.
+
+    Attributes:
+        is_one: whether a file of this name is one.
+        decode: from the path of a file, its content, and parts of others that it may share.
+        order: sort key.
+    """
+
+    is_one: Callable[[str], bool]
+    decode: Callable[[Path, bytes, Known], Item]
+    order: Callable[[Item], tuple[str, str]]
+
+
+def is_ceiling(name: str) -> bool:
+    """Whether a file of this name is to hold a ceiling."""
+    return name.startswith(PREFIX)
+
+
+def is_record(name: str) -> bool:
+    """Whether a file of this name is to hold the record of a case."""
+    return name != COMPARISON and not is_ceiling(name)
+
+
+def _comparison(file: Path, content: bytes, known: Known) -> Comparison:
+    found = msgspec.convert(migrate(migrations.COMPARISON, msgspec.json.decode(content)), Comparison)
+    found.run = file.absolute().parent.name  # whatever it says: it is written to where it is
+    return found
+
+
+def _ceiling(file: Path, content: bytes, known: Known) -> Ceiling:
+    return msgspec.convert(migrate(migrations.CEILING, msgspec.json.decode(content)), Ceiling)
+
+
+RECORDS = Kind[Record](
+    is_one=is_record,
+    decode=lambda file, content, known: decoded(content, known),
+    order=lambda record: (record.run, record.started),
+)
+CEILINGS = Kind[Ceiling](is_one=is_ceiling, decode=_ceiling, order=lambda ceiling: (ceiling.run, ceiling.started))
+COMPARISONS = Kind[Comparison](
+    is_one=lambda name: name == COMPARISON,
+    decode=_comparison,
+    order=lambda comparison: (comparison.started, comparison.run),
+)
+
+
+def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    """All records under the given folders and files, in the order in which they were measured.
+
+    Returns:
+        The records, and one sentence for every file that is none.
+
+    Raises:
+        WrongUse: where a source does not exist.
+    """
+    return _read(sources, RECORDS)
+
+
+def read_ceilings(sources: Sequence[Path]) -> tuple[list[Ceiling], list[str]]:
+    """All ceilings under the given folders and files, oldest first; sentences and errors as of :func:`read`."""
+    return _read(sources, CEILINGS)
+
+
+def read_comparisons(sources: Sequence[Path]) -> tuple[list[Comparison], list[str]]:
+    """All comparisons under the given folders and files, oldest first; sentences and errors as of :func:`read`."""
+    return _read(sources, COMPARISONS)
+
+
+def comparisons_of(results: Path) -> list[Comparison]:
+    """The comparisons of all runs in a results folder that can be read, oldest first."""
+    return read_comparisons(sorted(results.glob(f"*/{COMPARISON}")))[0]
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """The comparison of a run.
+
+    Raises:
+        WrongUse: where there is none, or it cannot be read.
+    """
+    file = folder / COMPARISON
+    try:
+        return _comparison(file, file.read_bytes(), {})
+    except FileNotFoundError:
+        raise UsageError(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
+    except UNREADABLE as error:
+        raise UsageError(f"{file} cannot be read: {error}.") from error
+
+
+def read_calibrations(folder: Path, machine: str) -> tuple[Calibrations, str]:
+    """The calibrations of a machine, by its fingerprint.
+
+    Returns:
+        The calibrations, none where it was never calibrated; and one sentence on a file that is there and left out,
+        or an empty string.
+    """
+    file, nothing = folder / calibration.file_name(machine), Calibrations(machine=machine, calibrations=[])
+    try:
+        content = msgspec.json.decode(file.read_bytes())
+        found = msgspec.convert(migrate(migrations.CALIBRATION, content), Calibrations)
+        if found.machine == machine:
+            return found, ""
+        why = f"they are of another machine, {found.machine}"
+    except FileNotFoundError:
+        return nothing, ""
+    except UNREADABLE as error:
+        why = str(error)
+    return nothing, f"calibrations in {file} are left out: {why}; to have new ones, run python -m bench calibrate."
+
+
+def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[str]]:
+    items: list[Item] = []
+    complaints = []
+    known: Known = {}
+    with without_collecting():
+        for file in files(sources, kind):
+            try:
+                with open(file, "rb") as opened:
+                    content = opened.read()
+                items.append(kind.decode(file, content, known))
+            except UNREADABLE as error:
+                complaints.append(f"{file} is left out: {error}.")
+        return sorted(items, key=kind.order), complaints
+
+
+def files(sources: Iterable[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
+    """Files of one kind under folders and among files given; a folder is a run, or holds runs."""
+    found: list[Path] = []
+    for source in sources:
+        if source.is_file():
+            found += [source] if kind.is_one(source.name) else []
+        elif source.is_dir():
+            for folder in (source, *_folders(source)):
+                found += [folder / name for name in sorted(_names(folder)) if kind.is_one(name)]
+        else:
+            raise UsageError(f"{source}: there is no such file or folder.")
+    return list(dict.fromkeys(found))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Folders within one; none where it cannot be looked into."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(Path(inner) for inner in found if inner.is_dir())
+    except OSError:
+        return []
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of the JSON files in a folder; none where it cannot be looked into."""
+    try:
+        return [name for name in os.listdir(folder) if name.endswith(".json")]
+    except OSError:
+        return []

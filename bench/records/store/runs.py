@@ -1,0 +1,54 @@
+"""Runs: their names, and which of them are there."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.records.store.reading import is_record, read
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def new_run_name(machine: str, now: datetime | None = None) -> str:
+    """A name that sorts by time: ``20261122-184512-3f9ac2`` (UTC, first digits of the machine's fingerprint)."""
+    moment = now or datetime.now(UTC)
+    return f"{moment:%Y%m%d-%H%M%S}-{machine[:6]}"
+
+
+def check_new_run(results: Path, name: str) -> str:
+    """A name that the user chose for a new run; empty where none was chosen."""
+    if name and not RUN_NAME.fullmatch(name):
+        raise UsageError(
+            f"run {name!r} cannot be the name of a folder: use letters, digits, dots, dashes, underscores."
+        )
+    if name and (results / name).exists():
+        raise UsageError(f"run {name!r} is in {results} already: choose another name, or go on with it by --resume.")
+    return name
+
+
+def runs(results: Path, machine: str = "") -> list[str]:
+    """Names of the runs under a results folder, oldest first; only those of one machine where it is named."""
+    if not results.is_dir():
+        return []
+    found = []
+    for folder in results.iterdir():
+        own = [file for file in folder.glob("*.json") if is_record(file.name)] if folder.is_dir() else []
+        first = min(own, default=None)
+        records = read([first])[0] if first else []
+        if records and machine in ("", records[0].machine.fingerprint):
+            found.append((records[0].started, folder.name))
+    return [name for _, name in sorted(found)]
+
+
+def resolve_run(results: Path, name: str, machine: str = "") -> str:
+    """The run that ``--resume`` names: itself, or for ``last`` the newest of a machine."""
+    known = runs(results, machine if name == "last" else "")
+    if name == "last" and known:
+        return known[-1]
+    if not RUN_NAME.fullmatch(name) or name not in known:
+        there = f"there are {', '.join(known[-5:])}" if known else "there are none"
+        raise UsageError(f"run {name!r} is not in {results}: {there}.")
+    return name

@@ -1,0 +1,181 @@
+"""Writing files of every kind: each whole or not at all, and none is lost where a disk is full."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.records.calibration import Calibration, Calibrations, Lockstep
+from bench.records.ceiling import Ceiling
+from bench.records.comparison import Comparison
+from bench.records.record import Record
+from bench.records.store.atomic import encoded, write_whole
+from bench.records.store.reading import read, read_calibrations
+
+Stored = Record | Ceiling | Comparison | Calibrations
+
+
+class Store:
+    """A folder, for writing; of a run, unless :meth:`at` opened it.
+
+    What cannot be written is one sentence that its methods return, never an exception.
+
+    Attributes:
+        folder: ``results/<run>``.
+        run: its name.
+        unsaved: what could not be written (a full disk); each later :meth:`save` tries it again.
+    """
+
+    def __init__(self, results: Path, run: str, new: bool = False) -> None:
+        """Open the folder of a run, or make it.
+
+        Args:
+            results: folder of all runs.
+            run: name of the run.
+            new: whether the folder has to be this run's alone: where it is there, a number is added to the name.
+
+        Raises:
+            WrongUse: where nothing can be written there.
+        """
+        self.unsaved: list[Stored] = []
+        self.folder = results / run
+        self._results = None if results.exists() else results
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            self.folder = _made(results, run, new)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+            self.run = self.folder.name
+        except OSError as error:
+            raise UsageError(f"results cannot be written to {self.folder}: {error.strerror or error}.") from error
+
+    @classmethod
+    def at(cls, folder: Path) -> Store:
+        """Open a folder that may not be there yet, and write nothing before something is saved."""
+        store = cls.__new__(cls)
+        store.folder, store.run, store.unsaved, store._results = folder, folder.name, [], None
+        return store
+
+    def path(self, item: Stored) -> Path:
+        """The file of what is to be saved."""
+        return self.folder / item.file_name
+
+    def save(self, item: Stored) -> str:
+        """Write one file, and what could not be written before.
+
+        Returns:
+            An empty string, or one sentence on why something is still unsaved; it is kept in :attr:`unsaved`.
+        """
+        self.unsaved = [old for old in self.unsaved if old.file_name != item.file_name] + [item]
+        return self.flush()
+
+    def flush(self) -> str:
+        """Try again to write what is unsaved; the return value is that of :meth:`save`."""
+        while self.unsaved:
+            try:
+                write_whole(self.path(self.unsaved[0]), encoded(self.unsaved[0]))
+            except OSError as error:
+                return (
+                    f"{_count(self.unsaved)} could not be written to {self.folder}: {error.strerror or error}. "
+                    "Nothing is lost yet, and writing is tried again after every case: make room."
+                )
+            self.unsaved.pop(0)
+        return ""
+
+    def rescue(self) -> str:
+        """Write what is still unsaved; where the folder has no room, to a new one among the system's temporary files.
+
+        Returns:
+            An empty string if all is where it belongs, else one sentence on where it is.
+        """
+        if not self.flush():
+            return ""
+        count, one = _count(self.unsaved), len(self.unsaved) == 1
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f"yolopace-{self.run}-"))
+            for item in self.unsaved:
+                write_whole(folder / item.file_name, encoded(item))
+        except OSError as error:
+            lost = "is" if one else "are"
+            return f"{count} {lost} lost: there is no room in {self.folder} nor elsewhere ({error.strerror})."
+        place = f"is in {folder}: move it there" if one else f"are in {folder}: move them there"
+        return f"{count} had no room in {self.folder} and {place}."
+
+    def discard(self) -> bool:
+        """Remove the folder if nothing was written there, and that of all runs if it was made for this one.
+
+        Returns:
+            Whether it is gone.
+        """
+        try:
+            self.folder.rmdir()
+        except OSError:  # it holds something
+            return False
+        if self._results is not None:
+            with contextlib.suppress(OSError):
+                self._results.rmdir()
+        return True
+
+    def remove(self, item: Stored) -> bool:
+        """Remove one file, and the folder if nothing else is there.
+
+        Returns:
+            Whether the folder is gone.
+        """
+        with contextlib.suppress(OSError):
+            self.path(item).unlink(missing_ok=True)
+        return self.discard()
+
+    def finished(self) -> list[Record]:
+        """Records of this run that need not be measured again, if they were measured in the same way."""
+        return [record for record in read([self.folder])[0] if record.outcome.status.final]
+
+    @property
+    def unsaved_records(self) -> list[Record]:
+        """The records among what is unsaved."""
+        return [item for item in self.unsaved if isinstance(item, Record)]
+
+
+def keep_calibrations(
+    folder: Path, machine: str, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()
+) -> str:
+    """Add calibrations to the file of a machine (:meth:`Calibrations.merged`).
+
+    A file that cannot be read is kept under another name.
+
+    Returns:
+        An empty string, or one sentence on why they could not be written.
+    """
+    known, complaint = read_calibrations(folder, machine)
+    store, merged = Store.at(folder), known.merged(found, lockstep)
+    file = store.path(merged)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if complaint:
+            os.replace(file, file.with_suffix(".json.old"))
+    except OSError as error:
+        return f"the calibration cannot be kept in {folder}: {error.strerror or error}."
+    return store.save(merged)
+
+
+def _made(results: Path, run: str, new: bool) -> Path:
+    """The folder of a run, made if it is not there; two runs may begin in the same second."""
+    for number in itertools.count(1):
+        folder = results / (run if number == 1 else f"{run}-{number}")
+        try:
+            folder.mkdir(exist_ok=not new)
+            return folder
+        except FileExistsError:
+            if not new or not folder.is_dir():
+                raise
+    raise AssertionError("a count has no end")
+
+
+def _count(items: list[Stored]) -> str:
+    """``1 file``, ``3 files``."""
+    return f"{len(items)} file{'s' if len(items) > 1 else ''}"
