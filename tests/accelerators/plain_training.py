@@ -16,7 +16,7 @@ def losses(device, amp, data, scratch):
     import ultralytics.engine.trainer as engine
     from ultralytics.models.yolo.detect import DetectionTrainer
 
-    from bench.cases.recipe import pins_for
+    from bench.cases.recipe import overrides_for
 
     engine.check_amp = lambda model: True  # it would fetch weights to try mixed precision with
     seen = []
@@ -26,7 +26,7 @@ def losses(device, amp, data, scratch):
         if len(seen) == STEPS:
             raise Done
 
-    fixed = {**pins_for("train"), "nbs": 4, "batch": 2, "imgsz": 64, "workers": 0, "verbose": False}
+    fixed = {**overrides_for("train"), "nbs": 4, "batch": 2, "imgsz": 64, "workers": 0, "verbose": False}
     paths = {"model": "yolov8n.yaml", "data": data, "project": scratch, "name": f"amp-{amp}"}
     trainer = DetectionTrainer(overrides={**fixed, **paths, "device": device, "amp": amp})
     trainer.add_callback("on_train_batch_end", note)

@@ -1,8 +1,9 @@
 """Workloads: a family of models per file or folder, found through the registry of :mod:`.base`."""
 
+from . import cpu_parity, sanity_checks
 from .base import Override, Requirement, Workload, find, register, workloads
 from .ultralytics.workload import Ultralytics
 
-__all__ = ["Override", "Requirement", "Workload", "find", "register", "workloads"]
+__all__ = ["Override", "Requirement", "Workload", "find", "cpu_parity", "register", "sanity_checks", "workloads"]
 
 register(Ultralytics())
