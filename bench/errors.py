@@ -11,7 +11,7 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """Exit codes of every command."""
 
-    FINE = 0
+    OK = 0
     REGRESSION = 1
     WRONG_USE = 2
     NOT_COMPARABLE = 3

@@ -89,7 +89,7 @@ def digests() -> dict[str, str]:
 
 
 def extra() -> dict[str, dict[str, str]]:
-    """Return what a record's ``extra`` says of the loaded extensions: nothing where there are none."""
+    """Return the loaded extensions as a record's ``extra`` has them: without any, nothing."""
     return {"extensions": digests()} if _loaded else {}
 
 

@@ -35,11 +35,11 @@ STARTS_PROCESSES = {
 }
 """Exceptions to: only ``runner/`` and ``environments/`` start processes."""
 
-MAY_PRINT = {"cli", "pytest_plugin", "conftest.py", "worker/entry.py"}
-"""Commands and hooks of pytest; ``entry.py`` prints one JSON object."""
+MAY_PRINT = {"cli", "pytest_plugin", "worker/entry.py"}
+"""Commands and the plugin of pytest; ``entry.py`` prints one JSON object."""
 
 ORDER = (
-    ("conftest", "test_train", "test_predict", "test_ceiling", "test_precision", "__main__"),
+    ("conftest", "test_train", "test_predict", "test_ceiling", "test_target_ci", "__main__"),
     ("cli",),
     ("pytest_plugin",),
     ("report",),
@@ -51,7 +51,7 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("formatting", "errors", "text", ""),
+    ("extensions", "formatting", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 

@@ -1,4 +1,4 @@
-"""``python -m bench doctor``: what can be measured here, and what would have to be done."""
+"""``python -m bench doctor``: what can be measured on this machine, and how to make the rest work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one check of the suite by itself found."""
+"""Result of one check of the suite by itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.worker.protocol import Event, JobEnded
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One figure, the goal that it is held against, and how it was got."""
+    """One figure, its goal, and how it was measured."""
 
     name: str
     figure: str
@@ -43,6 +43,6 @@ class Mean(msgspec.Struct, frozen=True):
 
 
 def mean_of(logs: Sequence[float]) -> Mean:
-    """The mean of at least two."""
+    """Return the mean of at least two logarithms, with its interval."""
     error = statistics.stdev(logs) / math.sqrt(len(logs))
     return Mean(statistics.mean(logs), float(stats.t.ppf(0.975, len(logs) - 1)) * error, len(logs))

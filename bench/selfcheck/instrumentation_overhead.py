@@ -1,4 +1,4 @@
-"""What the marks of a step cost, against the shortest step that was seen."""
+"""Time that the time stamps of a step take, against the shortest step that was measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.worker.protocol import OverheadJob, OverheadMeasured
 
 
 def cost(launcher: Launcher, records: Sequence[Record]) -> Check:
-    """Seconds of the marks of one training step, in a worker that does nothing else.
+    """Measure the seconds of the time stamps of one training step, in a worker that does nothing else.
 
     Args:
         launcher: of the environment.

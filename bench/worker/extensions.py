@@ -20,14 +20,20 @@ def load(paths: Sequence[str]) -> None:
     """Load extension files and call their ``register_worker`` with this package; a failure is kept in ``trouble``.
 
     An extension adds to ``worker.workloads`` and ``worker.devices`` by ``register``. It is loaded before torch, so that
-    its file imports nothing but the standard library at its top.
+    its file imports nothing but the standard library at its top. One without ``register_worker`` is for the runner
+    alone, and is not imported here.
     """
     global trouble
+    if not paths:
+        return
     package = sys.modules[__package__]
     for name in ("workloads", "devices"):
         importlib.import_module(f"{__package__}.{name}")
     for path in paths:
         try:
+            with open(path, encoding="utf-8") as file:
+                if "register_worker" not in file.read():
+                    continue
             load_file(path).register_worker(package)
         except Exception as error:
             why = f"{type(error).__name__}: {one_line(str(error)).rstrip('.')}"

@@ -1,23 +1,20 @@
-"""A workload that is one file of this folder goes from the command line through a worker to the record and the table."""
+"""A workload in one file of this folder goes from the command line through a worker to the record and the table."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.records.record import Record
-
 ROOT = Path(__file__).resolve().parents[2]
 TOY = Path(__file__).with_name("toy_workload.py")
 
 
 def run(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
-    import os
-
     environment = {**os.environ, "YOLOPACE_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
 
@@ -28,7 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
     options = ["--extension", str(TOY), "--profile", "smoke", "--model", "tiny", "--device", "cpu", "--amp", "off"]
     command = ["-m", "pytest", "bench/", "--benchmark-only", "-q", "-p", "no:cacheprovider", *options]
-    done = run(*command, "--results", str(folder / "results"), "--reports", str(folder / "reports"), cache=folder / "cache")
+    done = run(
+        *command, "--results", str(folder / "results"), "--reports", str(folder / "reports"), cache=folder / "cache"
+    )
     (folder / "out").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder

@@ -284,8 +284,8 @@ def _variables(record: Record) -> str:
 
 
 def _node_command(record: Record) -> str:
-    """The command that starts a case of several machines on the first of them; others have another ``--machine``."""
-    parts = ["python", "-m", "bench", "node", "--machine", "0", "--meet", "HOST:29500"]
+    """The command that starts a case of several machines on the first of them; others have another ``--node-rank``."""
+    parts = ["python", "-m", "bench", "node", "--node-rank", "0", "--rdzv-endpoint", "HOST:29500"]
     parts += ["--profile", profile] if (profile := _profile([record])) else []
     return _command([*parts, *_axes([record.case], without=("mode",)), *_options(record)])
 
@@ -335,7 +335,7 @@ def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
         parts = ["python", "-m", "bench", "ceiling"]
         parts += _axes([one.case for one in members], without=("mode", "batch"))
         parts += ["--memory-limit", format_exact_bytes(limit)] if limit else []
-        parts += ["--granularity", str(granularity)] if granularity > 1 else []
+        parts += ["--multiple-of", str(granularity)] if granularity > 1 else []
         parts += ["--threads", str(threads)] if threads else []
         found.append(_command(parts))
     return found

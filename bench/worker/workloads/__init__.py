@@ -4,6 +4,6 @@ from . import cpu_parity, sanity_checks
 from .base import Override, Requirement, Workload, find, register, workloads
 from .ultralytics.workload import Ultralytics
 
-__all__ = ["Override", "Requirement", "Workload", "find", "cpu_parity", "register", "sanity_checks", "workloads"]
+__all__ = ["Override", "Requirement", "Workload", "cpu_parity", "find", "register", "sanity_checks", "workloads"]
 
 register(Ultralytics())

@@ -76,9 +76,9 @@ def test_what_was_not_measured_says_why_and_nothing_is_kept(calibrate, capsys):
 
 
 def test_where_everything_is_disturbed_what_did_it_is_named(calibrate, capsys):
-    with pytest.raises(NothingMeasured, match=r"mend what .* often \(the machine ran on its battery\)\.$"):
+    with pytest.raises(NothingMeasured, match=r"remove the most .* \(the machine ran on its battery\)\.$"):
         calibrate("on-battery")
-    assert "measured 8 times, fewer than 3 of them undisturbed" in capsys.readouterr().out
+    assert "measured 8 times, fewer than 3 of them without interference" in capsys.readouterr().out
 
 
 def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibrate, capsys, monkeypatch):
@@ -86,7 +86,7 @@ def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibr
     monkeypatch.setattr("bench.compare.calibration.MOST", 4)
     calibrate("wobbles")
     out, _ = capsys.readouterr()
-    assert "  4 processes tell this but roughly" in out
+    assert "  4 processes give a rough estimate only" in out
     assert "cpu, train: an earlier calibration of more processes stays in its place" in out
     assert {one.processes for one in kept()} == {8}
 
@@ -103,7 +103,7 @@ def test_too_short_a_time_says_so(calibrate, capsys):
     with pytest.raises(NothingMeasured, match=r"nothing is kept: give it more time"):
         calibrate("wobbles", time_budget="0.01")
     out, _ = capsys.readouterr()
-    assert "measured 1 times, fewer than 3 of them undisturbed" in out
+    assert "measured 1 times, fewer than 3 of them without interference" in out
 
 
 def test_tables_widen_older_records_of_this_machine_by_it(calibrate, capsys, tmp_path):

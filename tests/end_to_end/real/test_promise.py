@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bench.cases.plan import profile
-from bench.cli import live_comparison
+from bench.cli.live import cases
 from bench.environments import release_series
 from bench.environments.builder import PreparedEnvironment
 from bench.environments.interpreter import inspect
@@ -76,7 +76,7 @@ def releases(shop: Shop, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
     monkeypatch.setattr(release_series, "provide", provide)
     monkeypatch.setattr(local, "open_launcher", OPEN_LAUNCHER)
-    monkeypatch.setattr(live_comparison, "profile", lambda name: profile("smoke"))  # shorter windows
+    monkeypatch.setattr(cases, "profile", lambda name: profile("smoke"))  # shorter windows
     shop.measures_for_real(monkeypatch)
     return shop
 

@@ -160,7 +160,7 @@ def test_cases_of_other_data_threads_or_interpreters_have_commands_of_their_own(
 
 def test_a_case_of_two_machines_is_started_on_each() -> None:
     [command] = provenance.commands([make_record(device="2x0+1", batch=64)])
-    assert command.startswith("python -m bench node --machine 0 --meet HOST:29500 ")
+    assert command.startswith("python -m bench node --node-rank 0 --rdzv-endpoint HOST:29500 ")
     assert command.endswith("--model yolov8n --device 2x0+1 --amp off --batch 64 --imgsz 160")
 
 

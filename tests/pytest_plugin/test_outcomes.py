@@ -1,12 +1,12 @@
-"""What pytest-benchmark is told of a measured case."""
+"""Outcomes of cases as pytest and pytest-benchmark have them."""
 
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from bench.conftest import _settle
 from bench.pytest_plugin import benchmark_bridge
+from bench.pytest_plugin.outcomes import report_case
 from tests.builders import make_record, make_steps
 
 
@@ -29,7 +29,7 @@ class Benchmark:
 def settled():
     def settle(steps):
         benchmark = Benchmark()
-        _settle(make_record(steps=steps), benchmark, Path("record.json"))
+        report_case(make_record(steps=steps), benchmark, Path("record.json"))
         return benchmark
 
     return settle
@@ -69,5 +69,5 @@ TRACE = "Traceback (most recent call last):\n  File 'a.py', line 1\n    raise Va
 def test_a_crash_shows_its_reason_and_where_its_log_is(reason, log, shown):
     record = make_record(status="failed", reason=reason)
     with pytest.raises(pytest.fail.Exception) as failure:
-        _settle(msgspec.structs.replace(record, log=log), Benchmark(), Path("record.json"))
+        report_case(msgspec.structs.replace(record, log=log), Benchmark(), Path("record.json"))
     assert failure.value.msg == shown

@@ -17,7 +17,7 @@ from bench.environments.interpreter import Interpreter
 from bench.errors import UsageError
 from bench.records.record import Environment
 from bench.runner.launchers.local import SpawnLauncher
-from bench.selfcheck import planted_effects
+from bench.selfcheck import effects, planted_effects, trials
 from bench.selfcheck.check import Check
 from bench.selfcheck.planted_environment import COPIES, FLOOR
 from tests.fake_workers import FAKE
@@ -63,14 +63,14 @@ def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[in
     monkeypatch.setattr(planted_effects, "resolve", lambda specification: specification)
     monkeypatch.setattr(planted_effects, "prepare", lambda resolved, say, copy: found[copy])
     monkeypatch.setattr(planted_effects, "inspect", interpreter)
-    monkeypatch.setattr(planted_effects, "open_launcher", SpawnLauncher)
+    monkeypatch.setattr(trials, "open_launcher", SpawnLauncher)
     yield found
     assert {one.factor.read_text() for one in found.values()} == {"1.0"}  # nothing stays planted
 
 
-def checked(effects: str, comparisons: int, keep: Path | None = None) -> dict[str, Check]:
+def checked(names: str, comparisons: int, keep: Path | None = None) -> dict[str, Check]:
     interpreter = Interpreter(path="python", environment=ENVIRONMENT)
-    found = planted_effects.checks(interpreter, planted_effects.chosen(effects), comparisons, keep, print)
+    found = planted_effects.checks(interpreter, effects.chosen(names), comparisons, keep, print)
     return {check.name: check for check in found}
 
 
@@ -88,7 +88,7 @@ def test_what_is_planted_is_found_and_beside_it_how_far_off_it_was(patched: dict
     check = found["5 % planted in forward"]
     assert check.figure.startswith("slower 2 of 2; the interval holds what was planted in ")
     assert "margin 3 %; median 8 pairs" in check.how
-    assert "found +0.00 % beside what was planted" in check.how
+    assert "found +0.00 % more than was planted" in check.how
     base, head = (patched[copy].seen for copy in COPIES)
     assert ("forward", FLOOR) in base
     assert ("forward", pytest.approx(FLOOR + 0.0127)) in head
@@ -112,17 +112,17 @@ def test_comparisons_are_kept_and_gone_on_with(patched: dict[int, Patched], tmp_
     keep = tmp_path / "kept"
     checked("+5%", 1, keep)
     assert sorted(path.name for path in keep.iterdir()) == ["+5%-001"]
-    before = (keep / "+5%-001" / planted_effects.BESIDE).read_bytes()
+    before = (keep / "+5%-001" / trials.FACTS).read_bytes()
     unfinished = keep / "+5%-002"
     unfinished.mkdir()
     (unfinished / "comparison.json").write_text("{}")  # one that was stopped begins anew
     found = checked("+5%", 2, keep)
     assert found["5 % planted in forward"].figure.startswith("slower 2 of 2")
-    assert (keep / "+5%-001" / planted_effects.BESIDE).read_bytes() == before
+    assert (keep / "+5%-001" / trials.FACTS).read_bytes() == before
     seen = len(patched[COPIES[0]].seen)
     assert checked("+5%", 2, keep)["5 % planted in forward"].figure == found["5 % planted in forward"].figure
     assert len(patched[COPIES[0]].seen) == seen + 1  # nothing was planted but nothing
-    (keep / "+5%-001" / planted_effects.BESIDE).write_text("no JSON")
+    (keep / "+5%-001" / trials.FACTS).write_text("no JSON")
     with pytest.raises(UsageError, match=r"cannot be read: .* Remove its folder to measure that one again"):
         checked("+5%", 2, keep)
 
@@ -134,24 +134,26 @@ def test_a_folder_that_cannot_be_written_to(patched: dict[int, Patched], tmp_pat
 
 
 def test_ctrl_c_shows_what_there_is(patched: dict[int, Patched], monkeypatch: pytest.MonkeyPatch) -> None:
-    before = planted_effects.compare
+    before = trials.compare
     calls: list[int] = []
 
-    def interrupted(*arguments: Any) -> planted_effects.Trial:
+    def interrupted(*arguments: Any) -> trials.Trial:
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return before(*arguments)
 
-    monkeypatch.setattr(planted_effects, "compare", interrupted)
+    monkeypatch.setattr(trials, "compare", interrupted)
     monkeypatch.setattr("bench.environments.interpreter.inspect", lambda python: Interpreter("python", ENVIRONMENT))
-    done = CliRunner().invoke(app.app, ["selfcheck", "--regress", "--effects", "none", "--comparisons", "5"])
+    done = CliRunner().invoke(
+        app.build(["selfcheck"]), ["selfcheck", "--regress", "--effects", "none", "--comparisons", "5"]
+    )
     assert done.exit_code == 0
     assert "same 1 of 1" in done.output
 
 
 def test_an_effect_that_does_not_exist() -> None:
     with pytest.raises(UsageError, match=r"effect '\+7%' is unknown: use some of none,\+5%,\+2%,optimizer,data"):
-        planted_effects.chosen("none, +7%")
-    assert [effect.name for effect in planted_effects.chosen("data,none,data")] == ["data", "none"]
-    assert len(planted_effects.chosen("")) == 5
+        effects.chosen("none, +7%")
+    assert [effect.name for effect in effects.chosen("data,none,data")] == ["data", "none"]
+    assert len(effects.chosen("")) == 5
