@@ -16,6 +16,7 @@ import pandas as pd
 from bench.analysis.flags import data_wait_share, failed, flags_of, phase_seconds
 from bench.analysis.intervals import ci_between_processes, rate_of, stdev
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
+from bench.analysis.units import units_of
 from bench.cases import Case, Recipe
 from bench.cases.axes import NOT_ASKED, fixed_axes, further_axes
 from bench.records.record import Memory, Record
@@ -70,6 +71,9 @@ COLUMNS = (
     "recipe",
     "setup",
     "pins",
+    "workload",
+    "unit",
+    "size_unit",
     "started",
     "id",
 )
@@ -200,7 +204,9 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
     measured = measured_only(processes)
     others = [record for record in processes if not measured_only([record])]
     record = (measured or others)[0]
-    case = record.case
+    case, units = record.case, units_of(record)
+    if units.epoch_items and epoch_images == COCO_TRAIN_IMAGES:
+        epoch_images = units.epoch_items
     cells: dict[str, Any] = {
         "run": record.run,
         **{name: getattr(case, name) for name in AXES},
@@ -218,6 +224,9 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
         "recipe": record.recipe.fingerprint,
         "setup": setup(record.recipe),
         "pins": pins(record.recipe),
+        "workload": units.name,
+        "unit": units.unit,
+        "size_unit": units.size_unit,
         "started": record.started,
         "id": record.id,
         **dict(case.further),

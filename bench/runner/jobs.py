@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
+from bench.cases.case import Case
 from bench.cases.plan import PlannedRun
 from bench.machine.paths import cache_folder
 from bench.runner.launchers.torchrun import Rendezvous
 from bench.worker.protocol import CaseJob, DataJob, RequestedAxis, Window
-from bench.worker.workloads.base import family_of
+from bench.worker.workloads.base import family_of, workloads
 
 VAL_STEPS = 16
 """Length of a made validation set, in training batches, where validation is timed; Ultralytics doubles its batch."""
@@ -93,6 +94,15 @@ def data_job(planned: PlannedRun) -> DataJob:
         val_images=planned.case.batch * VAL_STEPS if recipe.with_val else 0,
         seed=recipe.data_seed,
     )
+
+
+def workload_facts(case: Case) -> dict[str, Any]:
+    """Return what a record's ``extra`` has of its workload; of the first one nothing, whose units go without saying."""
+    family = family_of(case.model)
+    if family.name == next(iter(workloads())):
+        return {}
+    units = {"unit": family.unit, "size_unit": family.size_unit, "epoch_items": family.epoch_items}
+    return {"workload": {"name": family.name, **units}}
 
 
 def oom_kills() -> int:

@@ -23,7 +23,7 @@ from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
-from bench.runner.jobs import case_job, data_job, oom_kills
+from bench.runner.jobs import case_job, data_job, oom_kills, workload_facts
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
 from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
@@ -336,7 +336,7 @@ def measure(
                 steps = msgspec.convert(measured["steps"], Steps)
                 measured["phases"] = msgspec.to_builtins(build_phases(seen.measured["phases"], steps))
                 measured["discarded"] = [discarded_window(window) for window in seen.measured["discarded"]]
-            measured["extra"] = {**measured.get("extra", {}), **extensions.extra()}
+            measured["extra"] = {**measured.get("extra", {}), **workload_facts(case), **extensions.extra()}
             if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
                 measured["extra"]["python"] = launcher.interpreter.path
             return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)

@@ -19,7 +19,7 @@ from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
 from bench.records.store import Store
 from bench.runner.estimate import Estimator
-from bench.runner.jobs import data_job
+from bench.runner.jobs import data_job, workload_facts
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, Interrupted, check_trainable, look_for_data, measure
 from bench.worker.protocol import DataJob
@@ -233,6 +233,6 @@ class Run:
             outcome=outcome,
             machine=machine(),
             environment=self._launcher.interpreter.environment,
-            extra={**(extra or {}), **extensions.extra()},
+            extra={**(extra or {}), **workload_facts(planned.case), **extensions.extra()},
             log=log,
         )

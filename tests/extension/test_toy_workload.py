@@ -41,6 +41,8 @@ def test_it_trains_in_a_worker_and_has_a_record(folder: Path) -> None:
     assert set(record["phases"]) == {"preprocess", "forward", "backward", "optimizer"}
     assert record["data"]["name"] == "toy-vectors"
     assert record["recipe"]["data"] == "toy-vectors"
+    units = {"unit": "vector", "size_unit": "numbers", "epoch_items": 10_000}
+    assert record["extra"]["workload"] == {"name": "toy", **units}
 
 
 def test_modes_that_it_does_not_have_are_no_cases(folder: Path) -> None:
@@ -52,8 +54,11 @@ def test_it_has_a_row_in_the_table(folder: Path) -> None:
     [row] = json.loads(done.stdout)
     assert (row["model"], row["mode"], row["status"]) == ("tiny", "train", "measured")
     assert row["images_per_second"] > 0
+    assert (row["workload"], row["unit"], row["size_unit"], row["epoch_images"]) == ("toy", "vector", "numbers", 10_000)
 
 
 def test_it_is_on_the_page(folder: Path) -> None:
     [page] = (folder / "reports").rglob("index.html")
-    assert "tiny" in page.read_text()
+    text = page.read_text()
+    assert "64 numbers" in text and "vectors/s" in text and "10,000 vectors an epoch" in text
+    assert "images/s" not in text
