@@ -82,10 +82,7 @@ def check_names(models: list[str]) -> None:
 
 def check_model(model: str, interpreter: Interpreter) -> None:
     """Refuse a model name that the interpreter's workload does not know; files are left to the worker."""
-    try:
-        workload = family_of(model)
-    except LookupError as error:
-        raise UsageError(f"model {model!r}: {error}.") from None
+    workload = family_of(model)
     version = interpreter.environment.packages.get(workload.library, "")
     if why := workload.why_unknown(own_name(model), interpreter.offers.get(workload.name, {}), version):
         raise UsageError(why)

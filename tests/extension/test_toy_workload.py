@@ -61,4 +61,3 @@ def test_it_is_on_the_page(folder: Path) -> None:
     [page] = (folder / "reports").rglob("index.html")
     text = page.read_text()
     assert "64 numbers" in text and "vectors/s" in text and "10,000 vectors an epoch" in text
-    assert "images/s" not in text

@@ -239,16 +239,21 @@ def find(name: str) -> Workload | None:
 def family_of(model: str) -> Workload:
     """Return the family of a model: the one that it names, else the last that claims it, else the first of all.
 
-    Raises:
-        LookupError: where it names one that is not registered; the text is the end of a sentence.
+    The first of all also stands for one that is not registered, as a record may have: see :func:`why_no_family`.
     """
     named, rest = split_model(model)
-    if named:
-        if named not in _registry:
-            raise LookupError(f"there is no workload {named!r}: use {', '.join(_registry)}")
-        return _registry[named]
     families = list(_registry.values())
+    if named:
+        return _registry.get(named, families[0])
     return next((family for family in reversed(families) if family.claims(rest)), families[0])
+
+
+def why_no_family(model: str) -> str:
+    """Say why a model that a user names has no family, as one sentence; empty where it has one."""
+    named, _ = split_model(model)
+    if not named or named in _registry:
+        return ""
+    return f"model {model!r}: there is no workload {named!r}: use {', '.join(_registry)}."
 
 
 def canonical_model(model: str) -> str:
