@@ -58,7 +58,7 @@ def step_by_step(question: SearchRequest, data: dict[str, Any], first: int) -> l
             launcher = SpawnLauncher(interpreter, False, hold.apply, fixed_layout=True)
             probe, _ = run_probe(planned, data, launcher, hold, probes)
         probes.append(probe)
-        print(f"  {batch}: {probe.ended_by or probe.outcome.status.value} {probe.peak}", flush=True)
+        print(f"  {batch}: {probe.stop_reason or probe.outcome.status.value} {probe.peak}", flush=True)
         batch += question.granularity
     return probes
 
@@ -77,7 +77,7 @@ def once_more(question: SearchRequest, data: dict[str, Any], batches: list[int])
 
 def kept(probes: list[Probe]) -> list[dict[str, Any]]:
     """What a search looks at."""
-    return [{"batch": p.batch, "fits": p.fits, "peak": p.peak, "base": p.base} for p in probes]
+    return [{"batch": p.batch, "fits": p.fits, "peak": p.peak, "base": p.baseline_bytes} for p in probes]
 
 
 def main(file: Path) -> None:

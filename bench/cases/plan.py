@@ -157,7 +157,7 @@ def expand_grid(
                 warmup_seconds=timing.warmup(kind.name),
                 window_steps=timing.window_steps,
                 window_seconds=timing.least_seconds(kind.name, energy),
-                pins=overrides_for(case.mode, case.arguments, case.model),
+                overrides=overrides_for(case.mode, case.arguments, case.model),
                 threads=threads,
                 data=data or workload.data,
                 data_steps=kind.data_steps if case.mode == "train" else 1,

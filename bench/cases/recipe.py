@@ -40,7 +40,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
     warmup_seconds: float
     window_steps: int
     window_seconds: float
-    pins: dict[str, bool | int | float | str]
+    overrides: dict[str, bool | int | float | str]
     threads: int = 0
     data: str = "coco-like"
     data_steps: int = 64
@@ -58,7 +58,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
                 "warmup_seconds": self.warmup_seconds,
                 "window_steps": self.window_steps,
                 "window_seconds": self.window_seconds,
-                "pins": self.pins,
+                "pins": self.overrides,
                 "threads": self.threads,
                 "data": self.data,
                 "data_steps": self.data_steps,

@@ -45,7 +45,7 @@ class Attempt(NamedTuple):
     batch: int
     fits: bool
     peak: float | None = None
-    base: float | None = None
+    baseline_bytes: float | None = None
 
 
 class Fit(NamedTuple):
@@ -179,7 +179,7 @@ class Search(NamedTuple):
             return None
         if line is not None:
             return low + (self.limit - peak) / line.slope
-        base = known[low].base
+        base = known[low].baseline_bytes
         if base is None or peak <= base:
             return None
         return low + (self.limit - peak) * low / (peak - base)

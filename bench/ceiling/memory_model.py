@@ -94,7 +94,7 @@ def fit_model(tried: Sequence[Attempt], nominal: int | None = None) -> MemoryMod
         return None
     points = sorted({(attempt.batch, attempt.peak) for attempt in tried if attempt.fits and attempt.peak})
     reach = points[-1][0]
-    before = [attempt.base for attempt in tried if attempt.fits and attempt.base]
+    before = [attempt.baseline_bytes for attempt in tried if attempt.fits and attempt.baseline_bytes]
     if not before:
         return linear_model(line, reach)
     base, threshold = (0, min(before)), (nominal or 0) / ACCUMULATION_STEPS

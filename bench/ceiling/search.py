@@ -64,7 +64,7 @@ def recipe(request: SearchRequest) -> Recipe:
         warmup_seconds=0.0,
         window_steps=FEW_STEPS.window_steps,
         window_seconds=0.0,
-        pins=overrides_for("train", request.case.arguments, request.case.model),
+        overrides=overrides_for("train", request.case.arguments, request.case.model),
         threads=request.threads,
         data=workload.dense_data or workload.data,
         data_steps=1,
@@ -76,13 +76,13 @@ class SearchResult(msgspec.Struct):
 
     Attributes:
         probes: in the order in which they were tried.
-        limit_how: how their memory was limited.
+        limit_method: how their memory was limited.
         effective: effective settings.
         failed: outcome of the last probe, where it neither trained nor ran out of memory.
     """
 
     probes: list[Probe] = []
-    limit_how: str = ""
+    limit_method: str = ""
     effective: dict[str, Any] = {}
     failed: Outcome | None = None
 
@@ -124,7 +124,7 @@ def search_largest_batch(
     while result.failed is None and (batch := search.next(attempts(result.probes))) is not None:
         planned = PlannedRun(msgspec.structs.replace(case, batch=batch), recipe(request))
         with memory_limit_of(kind_of(case.device), request.limit) as limit:
-            result.limit_how = limit.how
+            result.limit_method = limit.method
             probe, effective = run_probe(
                 planned,
                 data,
@@ -134,7 +134,7 @@ def search_largest_batch(
             )
         result.effective = effective or result.effective
         result.probes.append(probe)
-        if not probe.fits and not probe.ended_by:
+        if not probe.fits and not probe.stop_reason:
             result.failed = probe.outcome
         on_probe(probe)
 
@@ -186,9 +186,9 @@ def run_probe(
         Probe(
             batch=planned.case.batch,
             outcome=result.outcome,
-            ended_by=stop_reason(result, limit, grown, rate, before, planned.case),
+            stop_reason=stop_reason(result, limit, grown, rate, before, planned.case),
             peak=memory[limit.figure].bytes if limit.figure in memory and not allocator_retried(result) else None,
-            base=(result.measured.get("memory_before", {}).get(limit.figure) or {}).get("bytes"),
+            baseline_bytes=(result.measured.get("memory_before", {}).get(limit.figure) or {}).get("bytes"),
             memory=memory,
             images_per_second=rate,
             swap_bytes=grown,

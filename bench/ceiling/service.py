@@ -183,24 +183,24 @@ def to_record(
     from bench.records.ceiling import Ceiling
     from bench.records.outcome import Outcome, Status
 
-    batch, ended_by = edge(search, result.probes)
+    batch, stop_reason = edge(search, result.probes)
     return Ceiling(
         run=run,
         started=started,
         case=msgspec.structs.replace(request.case, batch=batch),
         recipe=recipe(request),
         outcome=result.failed or Outcome(Status.MEASURED),
-        ended_by="" if result.failed else ended_by,
+        stop_reason="" if result.failed else stop_reason,
         machine=machine(),
         environment=launcher.interpreter.environment,
         conditions=conditions(launcher.interpreter.variables),
         effective=result.effective,
         granularity=request.granularity,
-        most=request.max_batch,
+        max_batch=request.max_batch,
         limit_bytes=request.limit,
-        limit_how=result.limit_how,
-        limit_asked=requested or request.limit is None,
-        line=fit_memory_line(result.probes),
+        limit_method=result.limit_method,
+        limit_requested=requested or request.limit is None,
+        memory_fit=fit_memory_line(result.probes),
         probes=result.probes,
     )
 
@@ -212,7 +212,7 @@ def title(case: Case) -> str:
 
 def describe_probe(probe: Probe) -> str:
     """Describe a probe in a line."""
-    result = "trains" if probe.fits else probe.ended_by or f"{probe.outcome.status.value}: {probe.outcome.reason}"
+    result = "trains" if probe.fits else probe.stop_reason or f"{probe.outcome.status.value}: {probe.outcome.reason}"
     peak = f", peak {format_rough_bytes(probe.peak)}" if probe.peak else ""
     return f"  batch {probe.batch}: {result}{peak}  [{format_rough_duration(probe.seconds)}]"
 
@@ -227,7 +227,9 @@ def describe(ceiling: Ceiling, sizes: Sequence[int]) -> list[str]:
     from bench.analysis.ceilings import format_stop_reason
     from bench.ceiling.findings import memory_model
 
-    within = f" within {format_rough_bytes(ceiling.limit_bytes)} ({ceiling.limit_how})" if ceiling.limit_bytes else ""
+    within = (
+        f" within {format_rough_bytes(ceiling.limit_bytes)} ({ceiling.limit_method})" if ceiling.limit_bytes else ""
+    )
     if not is_known(ceiling):
         largest = f" batch {ceiling.case.batch} trains{within}, but" if ceiling.case.batch else ""
         status = ceiling.outcome.status.value.replace("_", " ")
@@ -240,8 +242,8 @@ def describe(ceiling: Ceiling, sizes: Sequence[int]) -> list[str]:
         f"{title(ceiling.case)}: batch {ceiling.case.batch} trains{within}; {format_stop_reason(ceiling)}; "
         f"{count} probe{'s' if count > 1 else ''} in {format_rough_duration(seconds)}"
     ]
-    if ceiling.line:
-        memory = ceiling.line
+    if ceiling.memory_fit:
+        memory = ceiling.memory_fit
         base, slope, residual = map(format_rough_bytes, (memory.base, memory.slope, memory.residual))
         lines.append(f"  memory of training itself: {base} and {slope} an image, within {residual}")
     if (model := memory_model(ceiling)) is not None:

@@ -84,14 +84,14 @@ def _speeds(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
     """Ratios of training speed over a baseline, without those with interference."""
     for versions, rows in _by_versions(evidence):
         for row in _cells(speedups(rows, dict(rule.over))):
-            if row["mode"] == "train" and not row["disturbed"] and _matches(row, rule.where):
+            if row["mode"] == "train" and not row["interfered"] and _matches(row, rule.where):
                 yield Ratio(_name(row, versions), row["speedup"], row["speedup_low"], row["speedup_high"])
 
 
 def _scaling(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
     """Training speed of several devices over that of one, without cases with interference."""
     for versions, rows in _by_versions(evidence):
-        for row in _cells(efficiencies(rows[[INTERFERED not in str(marks) for marks in rows["marks"]]])):
+        for row in _cells(efficiencies(rows[[INTERFERED not in str(marks) for marks in rows["flags"]]])):
             if _matches({**row, "kind": device_kind(str(row["device"]))}, rule.where):
                 ends = (row[f"efficiency_{end}"] * row["devices"] for end in ("low", "high"))
                 yield Ratio(_name(row, versions), row["speedup"], *ends)
@@ -100,7 +100,7 @@ def _scaling(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
 def _memory(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
     """Ratios of the peak memory of training, measured in the same way."""
     for versions, table in _by_versions(evidence):
-        same = [*(axis for axis in axes_of(table) if axis not in rule.over), "peak_memory_how", *COMPARABLE_KEYS]
+        same = [*(axis for axis in axes_of(table) if axis not in rule.over), "peak_memory_method", *COMPARABLE_KEYS]
         is_known = (table["mode"] == "train") & (table["status"] == "measured") & table["peak_memory_bytes"].notna()
         rows = _cells(table[is_known])
         base = {tuple(row[name] for name in same): row for row in rows if _matches(row, rule.over)}

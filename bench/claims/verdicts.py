@@ -46,7 +46,7 @@ def _fits(ceiling: Ceiling, batch: int) -> bool | None:
     """Whether a batch trains; None where it was not found out."""
     if ceiling.case.batch >= batch:
         return True
-    if ceiling.ended_by == "out of memory" and ceiling.case.batch + ceiling.granularity <= batch:
+    if ceiling.stop_reason == "out of memory" and ceiling.case.batch + ceiling.granularity <= batch:
         return False
     return None
 
@@ -245,7 +245,7 @@ def ddp_launch(evidence: Evidence) -> Answer:
         for record in evidence.records
         if ranks(record.case.device) > 1
         and record.outcome.status is Status.MEASURED
-        and record.effective.get("own_ranks") is True
+        and record.effective.get("spawns_ddp") is True
     ]
     return combine(answers)
 

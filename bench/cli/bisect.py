@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.io import say
-from bench.cli.live.options import Package, Pin, SharedOptions, comparison_options
+from bench.cli.live.options import Override, Package, SharedOptions, comparison_options
 
 
 @comparison_options
@@ -15,7 +15,7 @@ def bisect(
     package: Package,
     good: Annotated[str, typer.Option(metavar="VERSION", help="A release that was fast enough.")],
     bad: Annotated[str, typer.Option(metavar="VERSION", help="A later one that is slower.")],
-    pin: Pin = "",
+    pin: Override = "",
     *,
     shared: SharedOptions,
 ) -> None:

@@ -82,12 +82,12 @@ def show(run: CalibrationRun) -> None:
     """Print what was found of each device and mode, and which cases say nothing."""
     pairs = {(one.device, one.mode): one for one in run.pairs}
     for one in run.calibrations:
-        widths = {count: noise.half_width_for(one.pair_sd, count) for count in noise.LOOKS}
-        print("\n".join(calibration_lines(one, widths, single_process(one.noise))))
+        widths = {count: noise.half_width_for(one.pair_stdev, count) for count in noise.LOOKS}
+        print("\n".join(calibration_lines(one, widths, single_process(one.summary))))
         if one.processes < ENOUGH:
             print(f"  {one.processes} processes give a rough estimate only: give it more time (--time-budget)")
         if together := pairs.get((one.device, one.mode)):
-            widths = {count: noise.half_width_for(together.sd, count) for count in noise.LOOKS}
+            widths = {count: noise.half_width_for(together.stdev, count) for count in noise.LOOKS}
             print(f"  {lockstep_line(together, widths, noise.margin_of(together))}")
     known = {one.case for one in run.calibrations}
     first = {record.case: record for record in reversed(run.records) if record.case.id not in known}

@@ -18,12 +18,12 @@ def calibration_lines(found: Calibration, differences: Mapping[int, float], alon
         differences: half-width of the interval of a comparison, by its number of pairs.
         alone: how far a single process may be from the mean of many, as a share.
     """
-    out = f", {found.disturbed} with interference left out" if found.disturbed else ""
+    out = f", {found.interfered} with interference left out" if found.interfered else ""
     mode = {"train": "training", "predict": "prediction"}.get(found.mode, found.mode)
     same = f" ± {format_percent(found.difference_half, 2)}" if found.difference_half is not None else ""
     half_widths = " / ".join(format_number(half * 100, 2) for half in differences.values())
     lines = [
-        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by {format_percent(found.sd, 2)} "
+        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by {format_percent(found.stdev, 2)} "
         f"(SD of {found.processes}{out}); a single process is known to ±{format_percent(alone, 2)}",
         f"  the interval of a comparison by {' / '.join(map(str, differences))} pairs would be ± {half_widths} %; "
         f"in the {found.pairs} pairs of this run, neighbours differed by {format_percent(found.median_difference, 2)} "
@@ -52,6 +52,6 @@ def lockstep_line(found: Lockstep, differences: Mapping[int, float], margin: flo
     """
     half_widths = " / ".join(format_number(half * 100, 2) for half in differences.values())
     return (
-        f"processes that take turns, as in regress: the ratio of a pair scatters by {format_percent(found.sd, 2)} "
+        f"processes that take turns, as in regress: the ratio of a pair scatters by {format_percent(found.stdev, 2)} "
         f"(SD of {found.pairs}), which makes that ± {half_widths} %, and the margin {format_percent(margin, 2)}"
     )

@@ -49,9 +49,11 @@ def regress(
     name = check_new_run(results, run)
     request = ComparisonRequest.parse(shared)
     known = [one for one in comparisons_of(results) if resume and regression.asked_alike(one, specifications)]
-    sides, newer = regression.provide_dated(specifications, shared.exclude_newer, known[-1].newer if known else "")
+    sides, exclude_newer = regression.provide_dated(
+        specifications, shared.exclude_newer, known[-1].exclude_newer if known else ""
+    )
     planned = request.choice.planned([side.interpreter for side in sides])
-    comparison = begin(sides, planned, "", newer, request.margin, most_memory, say)
+    comparison = begin(sides, planned, "", exclude_newer, request.margin, most_memory, say)
     if resume:
         comparison, folder = regression.continued(comparison, known, results, request.margin)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from bench.cli.io import say
-from bench.cli.live.options import Package, Pin, SharedOptions, comparison_options
+from bench.cli.live.options import Override, Package, SharedOptions, comparison_options
 from bench.errors import ExitCode, NothingMeasured
 
 LAST = 6
@@ -22,7 +22,7 @@ def sweep(
         typer.Option(metavar="N", help=f"The newest N releases; default: {LAST}.", show_default=False),
     ] = None,
     versions: Annotated[str, typer.Option(metavar="A,B,C", help="These releases; the first is the base.")] = "",
-    pin: Pin = "",
+    pin: Override = "",
     *,
     shared: SharedOptions,
 ) -> None:

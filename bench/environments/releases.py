@@ -25,14 +25,14 @@ def parse_release(text: str) -> Version:
     return version
 
 
-def published(package: str, newer: str, least: str = "", most: str = "", last: int = 0) -> list[str]:
+def published(package: str, exclude_newer: str, least: str = "", most: str = "", last: int = 0) -> list[str]:
     """List the final releases that install on this Python and platform, oldest first, without those that were yanked.
 
     uv has no command for it: its resolver is asked for the newest one, then for the newest before that, and so on.
 
     Args:
         package: its name.
-        newer: see :func:`bench.environments.resolver.resolve`.
+        exclude_newer: see :func:`bench.environments.resolver.resolve`.
         least: the oldest release to list; empty for any.
         most: the newest release to list; empty for any.
         last: how many of the newest to list; 0 for all.
@@ -52,7 +52,7 @@ def published(package: str, newer: str, least: str = "", most: str = "", last: i
     versions: list[str] = []
     while not last or len(versions) < last:
         try:
-            version = newest(f"{package}{','.join([*floor, *ceiling])}", newer)
+            version = newest(f"{package}{','.join([*floor, *ceiling])}", exclude_newer)
         except ResolutionError:
             if not versions:
                 raise

@@ -68,7 +68,7 @@ def report_ceiling(ceiling: Ceiling, benchmark: Any) -> None:
     benchmark.extra_info.update(
         record=ceiling.id,
         largest_batch=ceiling.case.batch,
-        ended_by=ceiling.ended_by,
+        stop_reason=ceiling.stop_reason,
         limit_bytes=ceiling.limit_bytes,
         machine=ceiling.machine.fingerprint,
         torch=ceiling.environment.label("torch"),
@@ -79,8 +79,8 @@ def report_ceiling(ceiling: Ceiling, benchmark: Any) -> None:
 
 def _last_output(record: Record, file: Path) -> str:
     """Return the last lines of a worker's output that the reason does not say already, and where the rest is."""
-    last = [one_line(text, 300) for text in record.log.splitlines() if text.strip()][-LAST_LINES:]
+    last = [one_line(text, 300) for text in record.worker_output.splitlines() if text.strip()][-LAST_LINES:]
     end = [text for text in last if text not in record.outcome.reason and record.outcome.reason not in text]
-    trace = any("Traceback (most recent call last)" in text for text in record.log.splitlines())
+    trace = any("Traceback (most recent call last)" in text for text in record.worker_output.splitlines())
     lines = [] if trace else end  # the reason says what a traceback ends with
-    return "\n".join([*lines, f"The whole log is in {file}." if record.log else ""]).strip()
+    return "\n".join([*lines, f"The whole log is in {file}." if record.worker_output else ""]).strip()

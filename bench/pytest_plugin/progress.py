@@ -61,11 +61,11 @@ def line(
     """
     speed = rate(record)
     if speed is not None:
-        found = f"{format_number(speed):>8} images/s  in {format_rough_duration(record.costs.total)}"
+        found = f"{format_number(speed):>8} images/s  in {format_rough_duration(record.durations.total)}"
         found += " (from before)" if reused else ""
     else:
         found = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
-        if other := record.extra.get("settled_by"):
+        if other := record.extra.get("skipped_because_of"):
             found = f"{record.outcome.status.value}, as {other} showed"
         elif settles:
             more = "1 more case is" if settles == 1 else f"{settles} more cases are"

@@ -46,10 +46,10 @@ class Estimator:
 
     def learn(self, record: Record) -> None:
         """Take in how long a case took; one that never ran, since another one settled it, says nothing of that."""
-        if record.outcome.status.value == "interrupted" or not record.costs.total:
+        if record.outcome.status.value == "interrupted" or not record.durations.total:
             return
         case = record.case
-        self._seen[case, record.recipe.fingerprint] = record.costs.total
+        self._seen[case, record.recipe.fingerprint] = record.durations.total
         if record.steps is not None and record.steps.window:
             self._rates[rate_key(case)].append(record.steps.step_seconds / work(case))
 
@@ -66,7 +66,7 @@ class Estimator:
         kind = kind_of(case.device)
         guess = kind.seconds_per_pixel / (1 if case.mode == "train" else 3)  # prediction is a third of training
         step = (statistics.median(rates) if rates else guess) * work(case)
-        cycle = family_of(case.model).accumulation(case.values, recipe.pins)
+        cycle = family_of(case.model).accumulation(case.values, recipe.overrides)
         short = min(cycle, SHORT_CYCLE)
         warmup = max(recipe.warmup_seconds, (short + 2) * step)
         least = max(recipe.window_steps, recipe.window_seconds / step)

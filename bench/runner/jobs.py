@@ -49,7 +49,7 @@ def case_job(planned: PlannedRun, data: dict[str, Any], scratch: str, rendezvous
     job = CaseJob(
         workload=family_of(case.model).name,
         case=msgspec.to_builtins(case),
-        overrides={**recipe.pins, **case.arguments},
+        overrides={**recipe.overrides, **case.arguments},
         threads=recipe.threads,
         asked=[
             RequestedAxis(axis.name, axis.text(value), list(axis.arguments(value)), axis.setting, axis.expected(value))

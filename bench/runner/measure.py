@@ -21,7 +21,7 @@ from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
-from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
+from bench.records.record import SCHEMA, Data, Durations, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
 from bench.runner.jobs import case_job, data_job, oom_kills, workload_facts
 from bench.runner.launchers.local import Launcher, scratch_folder
@@ -72,8 +72,8 @@ class WorkerResult(msgspec.Struct):
     measured: dict[str, Any] = {}
     effective: dict[str, Any] = {}
     data: dict[str, Any] = {}
-    costs: Costs = Costs()
-    log: str = ""
+    durations: Durations = Durations()
+    worker_output: str = ""
     died: str = ""
 
 
@@ -101,13 +101,16 @@ class WorkerEvents:
             case DataProvided():
                 self._data = event
 
-    def result(self, outcome: Outcome, phase: str, costs: Costs) -> WorkerResult:
+    def result(self, outcome: Outcome, phase: str, costs: Durations) -> WorkerResult:
         """Return what came out of the worker, which ended in a phase."""
         measured = values_of(self._measured)
         if phase == "rest" and measured:  # whatever became of the rest, the steps were measured
             rest = self._rest or RestMeasured(failed=outcome.reason)
             outcome = Outcome(Status.MEASURED)
-            measured["apart"] = {**measured["apart"], **{key: rest.values[key] for key in APART if key in rest.values}}
+            measured["epoch_overhead"] = {
+                **measured["epoch_overhead"],
+                **{key: rest.values[key] for key in EPOCH_OVERHEAD if key in rest.values},
+            }
             if rest.failed:
                 measured["extra"] = {**measured["extra"], "rest": rest.failed}
         data = values_of(self._data)
@@ -116,7 +119,7 @@ class WorkerEvents:
             measured=measured,
             effective=self._settings,
             data={**data, **data.pop("details")} if data else {},
-            costs=costs,
+            durations=costs,
         )
 
 
@@ -131,7 +134,7 @@ def run_job(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float
     Args and errors: see :func:`run_once`.
     """
     seen = run_once(launcher, job, phase_limit, setup_limit)
-    said = f"{seen.outcome.reason}\n{seen.log}"
+    said = f"{seen.outcome.reason}\n{seen.worker_output}"
     if seen.outcome.status.broken and bytecode_cache.forget(said, launcher.interpreter.path):
         seen = run_once(launcher, job, phase_limit, setup_limit)
     return seen
@@ -167,14 +170,14 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
     }
 
     def seen(outcome: Outcome) -> WorkerResult:
-        costs = Costs(
+        costs = Durations(
             setup=_after(worker, reached.get("warmup")),
             warmup=_after(worker, reached.get("window")),
             total=round(time.monotonic() - worker.requested, 4),
         )
         found = events.result(outcome, phase, costs)
         if found.outcome.status.broken or found.outcome.status in EXPLAINED:
-            found.log = worker.output()
+            found.worker_output = worker.output()
         return found
 
     patience = 0.0
@@ -188,7 +191,7 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
                 reached.setdefault(phase, event.at)  # a window that is measured again is no warm-up
         ended = events.ended
         patience = 5.0
-        result = seen(Outcome(Status(ended.status), explained(ended.status, ended.reason), tuple(ended.axes)))
+        result = seen(Outcome(Status(ended.status), explained(ended.status, ended.reason), tuple(ended.scope)))
         # Where one rank was killed, the others lose their connection, and may be the first to say so.
         if distributed and result.outcome.status is Status.FAILED and oom_kills() > kills:
             reason = f"The system ran out of memory while {PHASES[phase]} and killed a rank."
@@ -281,7 +284,7 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
         raise UsageError(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
         raise DatasetUnavailable(
-            msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.log
+            msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.worker_output
         )
     return seen.data
 
@@ -325,11 +328,11 @@ def measure(
             "machine": machine(),
             "environment": launcher.interpreter.environment,
             "conditions": before,
-            "noise": calibration.noise_of(case, calibrated.calibrations),
+            "calibration": calibration.summary_of(case, calibrated.calibrations),
             "effective": seen.effective,
             "data": Data(Path(recipe.data).name, **{key: data[key] for key in OF_DATA if key in data}),
-            "costs": seen.costs,
-            "log": seen.log,
+            "durations": seen.durations,
+            "worker_output": seen.worker_output,
         }
         try:
             if "phases" in seen.measured:
@@ -365,15 +368,15 @@ def build_phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
     kinds = steps.kinds
     if seen["optimizer"] is not None:
         count = max(map(len, seen["seconds"].values()), default=0)
-        kinds = kinds_of(count, seen["optimizer"], steps.cycle)
-    return {part: Phase.over(seconds, kinds, seen["how"]) for part, seconds in seen["seconds"].items()}
+        kinds = kinds_of(count, seen["optimizer"], steps.accumulation_steps)
+    return {part: Phase.over(seconds, kinds, seen["method"]) for part, seconds in seen["seconds"].items()}
 
 
-APART = ("validation", "validation_images", "checkpoint", "validation_memory")
+EPOCH_OVERHEAD = ("validation", "validation_images", "checkpoint", "validation_memory")
 """What a worker tells of the rest of an epoch, after its steps."""
 
 OF_DATA = ("fingerprint", "images", "scheme", "left_out", "left_out_first")
 """What a record keeps of what a worker tells of a data set."""
 
-MEASURED = ("steps", "memory", "device", "window", "discarded", "apart", "checks", "extra", "energy")
+MEASURED = ("steps", "memory", "device", "window", "discarded", "epoch_overhead", "checks", "extra", "energy")
 """Parts of a record that a worker fills in."""

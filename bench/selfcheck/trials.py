@@ -82,7 +82,7 @@ class Trial(msgspec.Struct, frozen=True):
     def of(cls, comparison: Comparison, facts: TrialFacts) -> Trial:
         """Evaluate a comparison."""
         [finding] = evaluate(comparison).findings
-        logs = pair_ratios(comparison.cases[0], comparison.margin).looks[:8]
+        logs = pair_ratios(comparison.cases[0], comparison.margin).interim[:8]
         return cls(
             finding=finding,
             planted=math.log1p(facts.planted / finding.base.seconds) if finding.base else math.nan,

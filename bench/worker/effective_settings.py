@@ -148,10 +148,10 @@ def torch_settings(loggers: Sequence[str] = ()) -> dict[str, Any]:
     opencv = sys.modules.get("cv2")
     return {
         "threads": torch.get_num_threads(),
-        "threads_between": torch.get_num_interop_threads(),
-        "threads_cv2": opencv.getNumThreads() if opencv is not None else None,
+        "interop_threads": torch.get_num_interop_threads(),
+        "opencv_threads": opencv.getNumThreads() if opencv is not None else None,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "fills_memory": fills,
+        "fill_uninitialized_memory": fills,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,

@@ -301,7 +301,7 @@ class Measured(Event):
     device: dict[str, Any] = field(default_factory=dict)
     checks: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
-    apart: dict[str, Any] = field(default_factory=dict)
+    epoch_overhead: dict[str, Any] = field(default_factory=dict)
     energy: dict[str, Any] | None = None
     discarded: list[dict[str, Any]] = field(default_factory=list)
     worth_retrying: bool = False
@@ -377,14 +377,14 @@ class JobEnded(Event):
     Attributes:
         status: of the outcome.
         reason: one sentence; empty for ``measured``.
-        axes: fields of the case that decide the outcome; empty where it holds for this case alone.
+        scope: fields of the case that decide the outcome; empty where it holds for this case alone.
     """
 
     event: ClassVar[str] = "ended"
 
     status: str
     reason: str = ""
-    axes: list[str] = field(default_factory=list)
+    scope: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

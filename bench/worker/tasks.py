@@ -37,9 +37,9 @@ def workload_of(name: str) -> Workload:
     workload = find(name)
     if workload is None:
         reason = f"workload {name}: this worker has no such workload: it has {', '.join(workloads())}."
-        raise CaseRejected("unsupported", reason, axes=("model",))
+        raise CaseRejected("unsupported", reason, scope=("model",))
     if why := info.why_missing(workload):
-        raise CaseRejected("unsupported", why, axes=("model",))
+        raise CaseRejected("unsupported", why, scope=("model",))
     return workload
 
 
@@ -48,11 +48,11 @@ def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, team: 
     workload, case = workload_of(job.workload), job.case
     if case["mode"] not in workload.modes:
         reason = f"workload {workload.name} has no mode {case['mode']}: use {' or '.join(workload.modes)}."
-        raise CaseRejected("unsupported", reason, axes=("mode", "model"))
+        raise CaseRejected("unsupported", reason, scope=("mode", "model"))
     device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if team.size > 1 else None)
     why = device.why_unusable()
     if why:
-        raise CaseRejected("unsupported", why, axes=("device",))
+        raise CaseRejected("unsupported", why, scope=("device",))
     if job.memory_limit is not None or not device.own_memory:  # which would swap rather than fail
         device.limit_memory(job.memory_limit or 0)
     session = Session(job, workload, channel, device, turns, team)
@@ -109,7 +109,7 @@ def run(
         if not isinstance(error, CaseRejected) or error.__cause__ is not None:
             traceback.print_exc()  # the output has the whole of it; the reason is one sentence
         rejected = rejection.from_exception(error)
-        channel.send(JobEnded(rejected.status, rejected.reason, list(rejected.axes)))
+        channel.send(JobEnded(rejected.status, rejected.reason, list(rejected.scope)))
     else:
         channel.send(JobEnded("measured"))
 

@@ -201,8 +201,8 @@ def test_a_plan_has_every_combination_and_a_recipe_without_what_the_axes_say() -
     assert len(planned) == 4
     assert planned[0].case.further == (("optimizer", "SGD"), ("workers", 0))
     plain = expand_grid(profile("smoke"), ["cpu"], {"mode": ["train"], "amp": ["off"]})
-    assert {pin.key for pin in overrides_of("train")} == set(plain[0].recipe.pins)
-    assert set(plain[0].recipe.pins) - set(planned[0].recipe.pins) == {"optimizer"}
+    assert {pin.key for pin in overrides_of("train")} == set(plain[0].recipe.overrides)
+    assert set(plain[0].recipe.overrides) - set(planned[0].recipe.overrides) == {"optimizer"}
     workers = expand_grid(profile("smoke"), ["cpu"], {"mode": ["train"], "amp": ["off"], "workers": [0]})
     assert workers[0].recipe.fingerprint == plain[0].recipe.fingerprint
 

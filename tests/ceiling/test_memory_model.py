@@ -119,8 +119,8 @@ def test_of_a_card_the_line_alone_is_taken() -> None:
     """What its first step adds to what there was before is no matter of images."""
     card = make_ceiling(64, device="0")
     grows = memory_model(card)
-    assert grows is not None and card.line is not None
-    assert (grows.curve, grows.accumulating) == (Curve(card.line.base, card.line.slope), None)
+    assert grows is not None and card.memory_fit is not None
+    assert (grows.curve, grows.accumulating) == (Curve(card.memory_fit.base, card.memory_fit.slope), None)
     on_cpu = memory_model(make_ceiling(64, device="cpu"))
     assert (
         on_cpu is not None

@@ -50,8 +50,8 @@ class Device:
             self.swap += GIB
         rate = self.slow if batch >= self.slow_from else 100.0
         retries = {"allocator_retries": 1} if batch in self.retries else {}
-        figures = {name: {"bytes": peak, "how": "played"} for name in ("allocated", "reserved", "private", "data")}
-        before = {name: {"bytes": GIB, "how": "played"} for name in figures}
+        figures = {name: {"bytes": peak, "method": "played"} for name in ("allocated", "reserved", "private", "data")}
+        before = {name: {"bytes": GIB, "method": "played"} for name in figures}
         steps = {"images": batch, "seconds": [9.0, batch / rate], "warmup": 1}
         told = {"memory": figures, "memory_before": before, "steps": steps, "device": retries}
         return WorkerResult(MEASURED, measured=told, effective={"threads": 1})
@@ -89,7 +89,7 @@ def test_the_largest_batch_of_a_card(device: Device) -> None:
     line = fit_memory_line(seen.probes)
     assert line is not None and (line.base, line.slope) == (GIB, 100 * 2**20)
     assert len(seen.probes) <= 5
-    assert seen.effective == {"threads": 1} and seen.limit_how == "the device's own memory"
+    assert seen.effective == {"threads": 1} and seen.limit_method == "the device's own memory"
 
 
 def test_every_probe_trains_dense_images_for_a_few_steps_in_a_process_of_its_own(device: Device) -> None:
@@ -148,7 +148,7 @@ def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
     """Batch 68 takes 7.6 GiB, 85 would take 9.3; the allocator of a GPU might give something back."""
     cpu = msgspec.structs.replace(CASE, device="cpu")
     seen, batch_search = found(cpu, granularity=17)
-    assert edge(batch_search, seen.probes) == (68, "foretold")
+    assert edge(batch_search, seen.probes) == (68, "predicted")
     assert max(probe.batch for probe in seen.probes) == 68
     for kept in ({"hard_limit": False}, {"foretold": 5 * GIB}):  # of a limit that was wrong nothing is believed
         seen, batch_search = found(cpu, granularity=17, **kept)
@@ -222,7 +222,7 @@ def test_a_process_that_its_group_killed_ran_out_of_memory() -> None:
 
 
 def test_a_probe_that_swapped_does_not_fit() -> None:
-    assert not Probe(batch=8, outcome=MEASURED, ended_by="swap").fits
+    assert not Probe(batch=8, outcome=MEASURED, stop_reason="swap").fits
     assert Probe(batch=8, outcome=MEASURED).fits
 
 

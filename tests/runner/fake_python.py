@@ -45,22 +45,22 @@ def times_before(case):
 
 
 BATTERY = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "on_battery": True}
-BATTERY["disturbed"] = ["the machine ran on its battery"]
+BATTERY["interference"] = ["the machine ran on its battery"]
 
 
-CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "disturbed": []}
-NO_PARTS = {"how": "clock", "seconds": {}, "optimizer": None}
-TOLD = {"phases": NO_PARTS, "window": CALM, "apart": {"turn": 0.125}}
+CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "interference": []}
+NO_PARTS = {"method": "clock", "seconds": {}, "optimizer": None}
+TOLD = {"phases": NO_PARTS, "window": CALM, "epoch_overhead": {"epoch_gap_seconds": 0.125}}
 TURNS = 4
 
 
 def reading(case, step):
     steps = {"warmup": 2, "seconds": [1.0, 1.0] + [step] * 8, "data_wait": [0.0] * 10, "images": case["batch"]}
-    return {**steps, "optimizer": [], "cycle": 1, "interludes": []}
+    return {**steps, "optimizer": [], "accumulation_steps": 1, "epoch_gaps": []}
 
 
 def given_up(case, step):
-    return {**CALM, "disturbed": ["a crowd"], "steps": reading(case, step)}
+    return {**CALM, "interference": ["a crowd"], "steps": reading(case, step)}
 
 
 def measured(case, step=STEP, **more):
@@ -152,11 +152,11 @@ def play(case):
         measured(case, window=BATTERY)
         return
     if part == "disturbed-once":
-        crowd = {"window": {**CALM, "disturbed": ["a crowd"]}, "worth_retrying": True}
+        crowd = {"window": {**CALM, "interference": ["a crowd"]}, "worth_retrying": True}
         measured(case, **({} if times_before(case) else crowd))
         return
     if part == "always-disturbed":
-        measured(case, window={**CALM, "disturbed": ["a crowd"]}, worth_retrying=True)
+        measured(case, window={**CALM, "interference": ["a crowd"]}, worth_retrying=True)
         return
     if part == "runs-on-base-alone" and STEP > 0.25:
         send(JobEnded("substituted", "No such thing."))

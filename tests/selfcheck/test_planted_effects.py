@@ -42,7 +42,7 @@ class Patched:
 def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, Patched]]:
     """Both patched copies by their numbers; ``base`` is the environment itself, without a patch."""
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.disturbed", lambda self, workers: [])
+    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
     found = {copy: Patched(tmp_path, f"copy-{copy}") for copy in COPIES}
     factors = {"base": "1", **{Path(one.python).name: f"$(cat {one.factor})" for one in found.values()}}
     for one in found.values():

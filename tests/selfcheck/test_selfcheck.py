@@ -84,7 +84,7 @@ def test_both_ways_to_predict_are_among_them_within_24_steps() -> None:
     for _, batch, _, _ in accuracy.CASES:
         cycle = accuracy.NBS // batch
         rule = MeasurementPlan(cycle, 0.0, accuracy.FEW_STEPS, 0.0)
-        timed = rule.timed_cycle(0.1)
+        timed = rule.timed_accumulation_steps(0.1)
         ways.add(timed == cycle)
         steps = next(count for count in range(1, 1000) if rule.complete(count, 1.0, timed))
         assert steps <= 24
@@ -96,9 +96,9 @@ def test_a_case_is_what_it_says(case: tuple[str, int, int, bool]) -> None:
     planned = accuracy.plan(*case)
     axes = planned.case
     assert (axes.mode, axes.device, axes.amp) == ("train", "cpu", "off")
-    assert (axes.model, axes.batch, axes.imgsz, planned.recipe.pins["deterministic"]) == case
-    assert planned.recipe.pins["nbs"] == accuracy.NBS
-    assert {**planned.recipe.pins, "deterministic": True} == accuracy.plan(*accuracy.CASES[0]).recipe.pins
+    assert (axes.model, axes.batch, axes.imgsz, planned.recipe.overrides["deterministic"]) == case
+    assert planned.recipe.overrides["nbs"] == accuracy.NBS
+    assert {**planned.recipe.overrides, "deterministic": True} == accuracy.plan(*accuracy.CASES[0]).recipe.overrides
     assert planned.recipe.data_steps == accuracy.EPOCH  # so that the steps of plain training hold one turn of the epoch
     assert accuracy.EPOCH % (accuracy.NBS // planned.case.batch) == 0  # and whole cycles
 
@@ -128,7 +128,7 @@ class FakeWorker:
         elif self.turns < self.job.window.window_steps // block:
             self.said.append(BlockEnded(block * self.step, block))
         else:
-            steps = make_steps([self.step] * self.job.window.window_steps, cycle=4)
+            steps = make_steps([self.step] * self.job.window.window_steps, accumulation_steps=4)
             self.said.append(Measured({f: getattr(steps, f) for f in steps.__struct_fields__}, {}, {}))
             self.end_well()
 
@@ -180,7 +180,7 @@ def test_a_group_is_the_ratio_of_processes_that_took_turns(no_data: None) -> Non
 
 
 def test_each_of_ours_counts_alike_in_a_group() -> None:
-    steps = tuple(make_steps([seconds] * 4, cycle=4) for seconds in (0.5, 2.0))
+    steps = tuple(make_steps([seconds] * 4, accumulation_steps=4) for seconds in (0.5, 2.0))
     assert accuracy.Group(steps, 1.0).log == pytest.approx(0.0)
 
 
@@ -208,7 +208,7 @@ def test_who_starts_first_and_who_goes_first_is_random(no_data: None) -> None:
     assert len({tuple(log) for log in logs}) > 4
     again = FakeLauncher(1.0, 1.0)
     one_group(again, 0)
-    assert again.log == logs[0]
+    assert again.worker_output == logs[0]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -230,7 +230,7 @@ def test_where_turns_lie_is_random() -> None:
 
 def test_the_turn_of_the_epoch_is_on_both_sides_where_the_window_is_an_epoch() -> None:
     """An epoch of 64 steps of half a second with a turn of a second, the same to both."""
-    steps = make_steps([0.5] * 64, cycle=16, interludes=[1.0])
+    steps = make_steps([0.5] * 64, accumulation_steps=16, epoch_gaps=[1.0])
     found = accuracy.Group((steps,), (64 * 0.5 + 1.0) / 64)
     assert found.log_of_same == pytest.approx(0.0)
     assert found.log == pytest.approx(math.log(64 * 0.5 / 33.0))  # what the turn costs is missing in a prediction
@@ -256,7 +256,7 @@ class Groups:
 def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
     monkeypatch: pytest.MonkeyPatch, pairs: int, run: int
 ) -> None:
-    steps = make_steps([0.5] * 64, cycle=16, interludes=[1.0])
+    steps = make_steps([0.5] * 64, accumulation_steps=16, epoch_gaps=[1.0])
     fake = Groups(monkeypatch, accuracy.Group((steps,), 33 / 64 / 1.01))
     said: list[str] = []
     [check] = accuracy.instrumented(None, pairs, said.append)  # type: ignore[arg-type]
@@ -268,7 +268,7 @@ def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
 
 
 def test_a_prediction_of_few_steps_is_compared_with_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = make_steps([0.5] * 24, warmup=[0.5] * 8, cycle=32, timed_cycle=6)
+    steps = make_steps([0.5] * 24, warmup=[0.5] * 8, accumulation_steps=32, timed_accumulation_steps=6)
     fake = Groups(monkeypatch, accuracy.Group((steps, steps, steps), 0.5 / 0.99))
     *each, bias = accuracy.bias(None, 5, lambda words: None)  # type: ignore[arg-type]
     assert len(each) == len(accuracy.CASES)

@@ -47,7 +47,7 @@ def test_one_json_object_a_line() -> None:
         "at": None,
         "status": "failed",
         "reason": "two\nlines",
-        "axes": ["mode"],
+        "scope": ["mode"],
     }
 
 

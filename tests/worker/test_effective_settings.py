@@ -81,14 +81,14 @@ def test_a_substitution_says_what_would_run_and_what_decides_it(
     asked: dict[str, Any], runs: dict[str, Any], reason: str, axes: tuple[str, ...]
 ) -> None:
     refused = refusal(asked, **runs)
-    assert (refused.reason, refused.axes) == (reason, axes)
+    assert (refused.reason, refused.scope) == (reason, axes)
 
 
 def test_several_at_once_are_all_said_and_settle_no_other_case() -> None:
     refused = refusal({}, device="cpu", amp="off", batch=8)
     assert refused.reason.startswith("device 0 was asked, device cpu would run. amp on was asked, amp off would run")
     assert refused.reason.count("was asked") == 3
-    assert refused.axes == ()
+    assert refused.scope == ()
 
 
 def test_every_axis_that_may_change_is_known_to_what_decides() -> None:
@@ -158,7 +158,7 @@ def test_a_pinned_setting_that_is_another_ends_the_case(name: str, runs: Any, re
     with pytest.raises(CaseRejected) as caught:
         compare(ULTRALYTICS, ASKED, overrides_for("train"), {**all_as_asked(), name: runs})
     refused = caught.value
-    assert (refused.status, refused.reason, refused.axes) == ("substituted", reason, ())
+    assert (refused.status, refused.reason, refused.scope) == ("substituted", reason, ())
 
 
 def test_an_axis_is_said_alone_since_other_settings_follow_it() -> None:
@@ -257,15 +257,15 @@ RMSPROP = further("optimizer", "RMSProp", "optimizer", "RMSprop")
 
 
 def test_a_further_axis_passes_where_it_runs() -> None:
-    pins = {**overrides_for("train"), "compile": True, "optimizer": "RMSProp", "workers": 2}
+    overrides = {**overrides_for("train"), "compile": True, "optimizer": "RMSProp", "workers": 2}
     runs = {
         **ASKED,
-        **expected(ULTRALYTICS, ASKED, pins),
+        **expected(ULTRALYTICS, ASKED, overrides),
         "workers": 2,
         "compile_mode": "default",
         "optimizer": "RMSprop",
     }
-    compare(ULTRALYTICS, ASKED, pins, runs, [WORKERS, COMPILE, RMSPROP])
+    compare(ULTRALYTICS, ASKED, overrides, runs, [WORKERS, COMPILE, RMSPROP])
 
 
 @pytest.mark.parametrize(
@@ -299,5 +299,5 @@ def test_a_further_axis_that_something_else_runs_for_ends_the_case(
 def test_a_further_axis_that_cannot_be_read_back_is_not_measured(runs: dict[str, Any]) -> None:
     with pytest.raises(CaseRejected) as caught:
         compare(ULTRALYTICS, ASKED, {}, {**ASKED, **runs}, [WORKERS])
-    assert (caught.value.status, caught.value.axes) == ("unsupported", ("mode", "workers"))
+    assert (caught.value.status, caught.value.scope) == ("unsupported", ("mode", "workers"))
     assert caught.value.reason == "workers 2 was asked, and what runs cannot be read back."

@@ -43,7 +43,7 @@ class SharedOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 Package = Annotated[str, typer.Option(help="torch or ultralytics.")]
 
-Pin = Annotated[
+Override = Annotated[
     str,
     typer.Option(
         metavar="SPEC",

@@ -119,12 +119,12 @@ def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:
 def pair_line(compared: CaseComparison, margin: float) -> str:
     """Describe the last pair: ``pair 3: head +0.8 %; so far +0.2 ± 1.1 %  [7 s]``, how much longer head took."""
     pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
-    logs = figures.fresh if pair.fresh else figures.looks
-    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
+    logs = figures.confirmation if pair.confirmation else figures.interim
+    line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
     if len(logs) > 1:
         seen = estimate(logs)
         line += f"; so far {format_log_ratio(seen.log)} ± {seen.half * 100:.1f} %"
-    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.disturbed]
-    if pair.redone:
-        marks.insert(0, f"repeated {pair.redone} time{'s' if pair.redone > 1 else ''}")
+    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.interference]
+    if pair.retries:
+        marks.insert(0, f"repeated {pair.retries} time{'s' if pair.retries > 1 else ''}")
     return f"{line}  [{'; '.join([format_rough_duration(pair.seconds), *marks])}]"

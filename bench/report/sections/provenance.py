@@ -159,7 +159,7 @@ class HowMeasured(msgspec.Struct, frozen=True):
         rule: warm-up and window.
         cases: how many cases it was used for.
         data: name of the data, with a fingerprint and a length for each set that was used.
-        pins: setting, value and reason.
+        overrides: setting, value and reason.
         fingerprint: of the recipe.
     """
 
@@ -167,7 +167,7 @@ class HowMeasured(msgspec.Struct, frozen=True):
     rule: str
     cases: int
     data: str
-    pins: tuple[tuple[str, str, str], ...]
+    overrides: tuple[tuple[str, str, str], ...]
     fingerprint: str
 
 
@@ -182,7 +182,7 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
             rule=rule(members[0].recipe, members[0].case.mode),
             cases=len(members),
             data=data(members),
-            pins=pins(members[0].recipe, members[0].case),
+            overrides=overrides(members[0].recipe, members[0].case),
             fingerprint=fingerprint,
         )
         for fingerprint, members in by_fingerprint.items()
@@ -227,10 +227,10 @@ def data(records: Sequence[Record]) -> str:
     return "; ".join(f"{name} {', '.join(sets)}" for name, sets in names.items())
 
 
-def pins(recipe: Recipe, case: Case) -> tuple[tuple[str, str, str], ...]:
+def overrides(recipe: Recipe, case: Case) -> tuple[tuple[str, str, str], ...]:
     """Return the arguments that the recipe fixes, with the reasons that the case's workload has for them."""
     why = {one.key: one.why for one in overrides_of(case.mode, case.model)}
-    return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.pins.items())
+    return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.overrides.items())
 
 
 def commands(records: Sequence[Record], processes: Mapping[str, int] | None = None) -> list[str]:

@@ -27,11 +27,11 @@ class Phases:
     Args:
         stamp: takes the moment of a mark.
         between: seconds between two of them; called when nothing is timed any more.
-        how: the clock and the steps, in words.
+        method: the clock and the steps, in words.
     """
 
-    def __init__(self, stamp: Callable[[], Any], between: Callable[[Any, Any], float], how: str) -> None:
-        self.how = how
+    def __init__(self, stamp: Callable[[], Any], between: Callable[[Any, Any], float], method: str) -> None:
+        self.method = method
         self._stamp = stamp
         self._between = between
         self._steps: list[list[tuple[str, Any]]] = []
@@ -66,16 +66,16 @@ class Phases:
         return sum(self._between(before, now) for (_, before), (name, now) in pairs if name == part)
 
 
-def by_clock(how: str, wait: Callable[[], None] | None = None) -> Phases:
+def by_clock(method: str, wait: Callable[[], None] | None = None) -> Phases:
     """Parts by the host's clock; ``wait`` is called before each reading, where a device runs behind."""
     if wait is None:
-        return Phases(time.perf_counter, lambda a, b: b - a, how)
+        return Phases(time.perf_counter, lambda a, b: b - a, method)
 
     def stamp() -> float:
         wait()
         return time.perf_counter()
 
-    return Phases(stamp, lambda a, b: b - a, how)
+    return Phases(stamp, lambda a, b: b - a, method)
 
 
 def by_events(new_event: Callable[[], Any]) -> Phases:
@@ -158,12 +158,12 @@ class PhaseTimer:
         ``optimizer`` has the steps of the separate pass that ran the optimizer; None for the window's own steps.
         """
         if self._separate is None:
-            return {"how": self._window.how, "seconds": self._window.seconds(start, end), "optimizer": None}
+            return {"method": self._window.method, "seconds": self._window.seconds(start, end), "optimizer": None}
         # The first step may follow the optimizer step of the window: of what kind it is, cannot be known. Where it runs
         # the optimizer itself, the second is the one that allocates gradients again, which nothing would show.
         count, first = len(self._optimizer), 2 if self._optimizer[0] else 1
         return {
-            "how": self._separate.how,
+            "method": self._separate.method,
             "seconds": self._separate.seconds(first, count),
             "optimizer": [index - first for index, ran in enumerate(self._optimizer) if ran and index >= first],
         }

@@ -50,7 +50,7 @@ class Session:
         with_val: whether validation and checkpoint are to be timed too, after the window.
         compare_losses: whether the first losses are to be compared with the CPU's.
         loss_scale: initial loss scale of mixed precision; None for the library's own.
-        apart: seconds of an epoch outside its steps, by the names of the record.
+        epoch_overhead: seconds of an epoch outside its steps, by the names of the record.
         checks: what the workload was checked for, and what was found.
         extra: what else is worth keeping about what ran.
         team: the process group of the case; mostly this process alone.
@@ -73,7 +73,7 @@ class Session:
         self.compare_losses: bool = self.team.size == 1 and (
             device.compare_losses == "always" or (device.compare_losses == "on_request" and job.compare_losses)
         )
-        self.apart: dict[str, Any] = {}
+        self.epoch_overhead: dict[str, Any] = {}
         self.checks: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
         self._channel = channel
@@ -225,7 +225,9 @@ class Session:
     def _window_opens(self) -> None:
         watch = self.stopwatch
         self.device.warming(False)
-        self._channel.send(PhaseBegan("window", len(watch.seconds), watch.timed_cycle, watch.planned_steps))
+        self._channel.send(
+            PhaseBegan("window", len(watch.seconds), watch.timed_accumulation_steps, watch.planned_steps)
+        )
         self._turns.wait_for_window(watch)
         self._windows.open()
 
@@ -258,7 +260,7 @@ class Session:
         start, end = watch.span(kept)
         gaps = [seconds for _, seconds in watch.epoch_gaps]
         if gaps:
-            self.apart["turn"] = round(sum(gaps) / len(gaps), 6)
+            self.epoch_overhead["epoch_gap_seconds"] = round(sum(gaps) / len(gaps), 6)
         measured = Measured(
             steps=watch.reading(kept),
             phases=self._phases.report(start, end),
@@ -267,10 +269,10 @@ class Session:
             device=try_read(self.device.facts) or {},
             checks=self.checks,
             extra=self.extra,
-            apart=self.apart,
+            epoch_overhead=self.epoch_overhead,
             window=windows.readings[kept],
             energy=windows.joules(kept, sum(watch.images[start:end])),
-            worth_retrying=worth_retrying(windows.readings[kept]["disturbed"]),
+            worth_retrying=worth_retrying(windows.readings[kept]["interference"]),
             discarded=[
                 {**reading, "steps": watch.reading(index)}
                 for index, reading in enumerate(windows.readings)

@@ -92,7 +92,7 @@ class WindowMonitors:
     @property
     def wants_retry(self) -> bool:
         """Whether interference of the last window is of a kind that a new one may avoid."""
-        return self._retry_noisy and worth_retrying(self.readings[-1]["disturbed"])
+        return self._retry_noisy and worth_retrying(self.readings[-1]["interference"])
 
     @property
     def may_retry(self) -> bool:

@@ -42,7 +42,7 @@ def tiny(mode="train", data="coco-like", threads=0, **axes):
         warmup_seconds=0.0,
         window_steps=3,
         window_seconds=0.0,
-        pins=overrides_for(mode),
+        overrides=overrides_for(mode),
         data=data,
         data_steps=8 if mode == "train" else 1,
         threads=threads,

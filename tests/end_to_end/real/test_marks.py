@@ -96,8 +96,8 @@ CASE = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "off", "bat
 def fields(data, folder, nbs):
     scratch = folder / f"scratch{nbs}"
     scratch.mkdir()
-    pins = {**overrides_for("train"), "nbs": nbs}
-    own = {"workload": "ultralytics", "case": CASE, "overrides": pins, "threads": 0}
+    overrides = {**overrides_for("train"), "nbs": nbs}
+    own = {"workload": "ultralytics", "case": CASE, "overrides": overrides, "threads": 0}
     return {**own, "data": data, "scratch": str(scratch)}
 
 
@@ -242,9 +242,9 @@ def test_a_checkpoint_that_cannot_be_saved_costs_nothing_that_was_measured(spied
     monkeypatch.setattr(DetectionTrainer, "save_model", save_model)
     told = Told()
     ours(spied, data, tmp_path, 8, 4, monkeypatch, told, with_val=True)
-    *_, reading, rest, apart = told.events
+    *_, reading, rest, epoch_overhead = told.events
     assert (type(reading), rest) == (Measured, PhaseBegan("rest"))
-    assert apart == RestMeasured(failed="OSError: [Errno 28] No space left on device")
+    assert epoch_overhead == RestMeasured(failed="OSError: [Errno 28] No space left on device")
 
 
 def test_the_optimizer_runs_when_it_does_in_plain_training(both):
@@ -269,7 +269,7 @@ def test_real_accumulation_is_that_of_plain_training_wherever_a_window_has_whole
 ):
     measured, steps, _ = ours(spied, data, tmp_path, 16, 6, monkeypatch)
     ran = [number for number, step in enumerate(measured) if step["optimizer"]]
-    assert (steps.cycle, steps.timed_cycle, steps.warmup, len(steps.window)) == (8, 8, 8, 8)
+    assert (steps.accumulation_steps, steps.timed_accumulation_steps, steps.warmup, len(steps.window)) == (8, 8, 8, 8)
     assert ran == steps.optimizer == [5, 13]  # every sixth step while it warms up
     assert steps.kinds.count(1) == 1
     (tmp_path / "plain").mkdir()

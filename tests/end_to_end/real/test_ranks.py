@@ -35,7 +35,7 @@ def record(forking, tmp_path_factory):
 
 
 def test_both_ranks_trained_one_model(record):
-    assert record.outcome.status is Status.MEASURED, record.outcome.reason + record.log
+    assert record.outcome.status is Status.MEASURED, record.outcome.reason + record.worker_output
     assert record.checks["ranks_agree"]
     first, second = record.extra["ranks"]
     for name, loss in record.checks["loss"].items():
@@ -87,8 +87,8 @@ def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, 
 
     def trained(device, seed):
         planned = tiny(device=device, batch=32, data=one_image, model=small_model)
-        pins = {**planned.recipe.pins, **UNCHANGED, "seed": seed}
-        planned = replace(planned, recipe=replace(planned.recipe, pins=pins))
+        overrides = {**planned.recipe.overrides, **UNCHANGED, "seed": seed}
+        planned = replace(planned, recipe=replace(planned.recipe, overrides=overrides))
         with scratch_folder() as scratch:  # and no window is taken again, so that all train the same steps
             job = {**case_job(planned, find_data(forking, planned), scratch), "mend": False}
             seen = run_job(forking, job, 120.0)
@@ -111,7 +111,7 @@ def test_what_ran_is_read_back(record):
     assert (runs["device"], runs["batch"], runs["ranks"], runs["backend"]) == ("cpu+cpu", 32, 2, "gloo")
     assert (runs["sync_bn"], runs["find_unused_parameters"]) == (False, True)
     assert runs["accumulate"] == 2  # by the batch of all ranks
-    assert runs["own_ranks"] is True  # from 8.0 on
+    assert runs["spawns_ddp"] is True  # from 8.0 on
 
 
 def test_a_step_is_as_long_as_that_of_the_slowest_rank(record):
@@ -122,7 +122,7 @@ def test_a_step_is_as_long_as_that_of_the_slowest_rank(record):
 def test_memory_of_the_machine_is_that_of_both(record):
     both = [rank["memory"]["process"] for rank in record.extra["ranks"]]
     assert record.memory["process"].bytes == sum(both)
-    assert "sum of 2 ranks" in record.memory["process"].how
+    assert "sum of 2 ranks" in record.memory["process"].method
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_several_devices_cannot_do_is_said_before_anything_starts(forking, 
     record = run_one(forking, tmp_path, tiny(**axes))
     assert record.outcome.status is Status.UNSUPPORTED
     assert said in record.outcome.reason
-    assert (record.costs.setup, record.costs.total) == (None, 0.0)
+    assert (record.durations.setup, record.durations.total) == (None, 0.0)
 
 
 def test_a_setting_that_is_substituted_ends_all_ranks(forking, tmp_path):
@@ -154,7 +154,7 @@ def test_cards_that_are_not_there(forking, tmp_path):
     record = run_one(forking, tmp_path, tiny(device="0+1"))
     assert record.outcome.status is Status.UNSUPPORTED
     assert record.outcome.reason.startswith("device 0+1: ")
-    assert record.outcome.axes == ("device",)
+    assert record.outcome.scope == ("device",)
 
 
 def test_a_rank_that_dies_ends_the_case_and_leaves_nothing_behind(forking, cache):

@@ -34,7 +34,7 @@ def test_it_ends_with_a_reason_and_without_a_step(forking, tmp_path, mode, axes,
     record = run_one(forking, tmp_path, tiny(mode, **axes))
     assert (record.outcome.status.value, record.steps) == (status, None)
     assert record.outcome.reason.startswith(reason)
-    assert record.costs.warmup is None
+    assert record.durations.warmup is None
 
 
 @pytest.mark.parametrize("model", ["yolov10n", "yolov9t", "yolo26n"])
@@ -62,7 +62,7 @@ def test_a_checkpoint_that_is_none_is_no_crash_and_its_log_has_the_whole_message
     assert record.outcome.reason == (
         f"model {tmp_path / 'best.pt'}: it is damaged, or no checkpoint of PyTorch: get the file again."
     )
-    assert "Traceback" in record.log and "Unpickling" in record.log
+    assert "Traceback" in record.worker_output and "Unpickling" in record.worker_output
 
 
 def test_what_fails_under_bf16_for_another_reason_says_that_reason(forking, tmp_path):
@@ -110,9 +110,9 @@ def test_a_small_set_of_ones_own_is_run_over_and_over(forking, tmp_path, small_s
     assert record.outcome.status.value == "measured", record.outcome.reason
     assert record.data.name == "own.yaml"
     assert record.data.images == 4
-    assert record.steps.cycle == 32
-    assert len(record.steps.window) == record.steps.timed_cycle == 6  # the window was to have three steps
-    assert len(record.steps.interludes) == 3  # an epoch has two
+    assert record.steps.accumulation_steps == 32
+    assert len(record.steps.window) == record.steps.timed_accumulation_steps == 6  # the window was to have three steps
+    assert len(record.steps.epoch_gaps) == 3  # an epoch has two
 
 
 def test_channels_and_classes_of_a_data_set_are_those_of_both_networks(forking, tmp_path):

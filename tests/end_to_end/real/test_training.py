@@ -36,9 +36,9 @@ def modelled(forking, tmp_path_factory):
 def test_steps_are_real_and_in_whole_cycles(record):
     assert record.outcome.status.value == "measured", record.outcome.reason
     steps = record.steps
-    assert steps.cycle == 4  # nbs 64 over batch 16
+    assert steps.accumulation_steps == 4  # nbs 64 over batch 16
     assert steps.warmup in {6, 10, 14}  # a cycle and two, and windows that were disturbed
-    assert len(steps.window) == steps.cycle
+    assert len(steps.window) == steps.accumulation_steps
     assert steps.optimizer == list(range(3, len(steps.seconds), 4))
     assert not steps.modelled
     assert steps.images == 16
@@ -63,7 +63,7 @@ def test_settings_are_those_of_the_live_trainer(record):
 def test_what_is_not_known_is_missing_and_says_why(record):
     assert record.memory["process"].bytes > 100 * 2**20
     assert record.memory["allocated"].bytes is None
-    assert record.memory["allocated"].how
+    assert record.memory["allocated"].method
     assert record.energy is None
 
 
@@ -87,7 +87,7 @@ def test_what_training_was_checked_for_is_kept(record):
 
 def test_parts_of_a_step_are_told_by_its_kind(record):
     assert list(record.phases) == ["preprocess", "forward", "backward", "optimizer"]
-    assert {phase.how for phase in record.phases.values()} == {"host clock, steps of the window"}
+    assert {phase.method for phase in record.phases.values()} == {"host clock, steps of the window"}
     optimizer = record.phases["optimizer"].seconds
     assert optimizer[PLAIN] == 0
     assert optimizer[OPTIMIZER] > 0
@@ -110,7 +110,7 @@ def test_parts_and_waiting_for_data_make_up_the_step(which, request):
 def test_a_long_accumulation_is_modelled_and_the_settings_say_what_training_does(modelled):
     assert modelled.outcome.status.value == "measured", modelled.outcome.reason
     steps = modelled.steps
-    assert (steps.cycle, steps.timed_cycle) == (32, 6)
+    assert (steps.accumulation_steps, steps.timed_accumulation_steps) == (32, 6)
     assert steps.warmup in {8, 20, 32}
     assert len(steps.window) == 12
     assert steps.optimizer == list(range(5, len(steps.seconds), 6))
@@ -124,17 +124,17 @@ def test_a_long_accumulation_is_modelled_and_the_settings_say_what_training_does
 
 
 def test_validation_and_checkpoint_are_timed_where_they_are_asked_for(modelled):
-    apart = modelled.apart
+    apart = modelled.epoch_overhead
     assert apart.validation > 0
     assert apart.validation_images == 16 * 2
-    assert "since set-up" not in apart.validation_memory["process"].how
+    assert "since set-up" not in apart.validation_memory["process"].method
     assert apart.checkpoint > 0
-    assert apart.turn > 0  # an epoch has eight steps
+    assert apart.epoch_gap_seconds > 0  # an epoch has eight steps
     assert "rest" not in modelled.extra
 
 
 def test_and_not_where_they_are_not(record):
-    apart = record.apart
+    apart = record.epoch_overhead
     assert (apart.validation, apart.validation_images, apart.checkpoint) == (None, None, None)
 
 
@@ -159,8 +159,8 @@ def test_threads_are_what_the_recipe_says(forking, tmp_path):
 def test_an_epoch_that_turns_within_the_window_belongs_to_no_step(modelled):
     steps = modelled.steps
     turns = [step for step in range(8, 99, 8) if steps.warmup <= step < len(steps.seconds)]
-    assert len(steps.interludes) == len(turns) > 0
-    assert modelled.window.wall_seconds >= sum(steps.window) + sum(steps.interludes) - 1e-3
+    assert len(steps.epoch_gaps) == len(turns) > 0
+    assert modelled.window.wall_seconds >= sum(steps.window) + sum(steps.epoch_gaps) - 1e-3
 
 
 def test_a_spawned_worker_measures_the_same_things(fresh, record):
@@ -177,7 +177,7 @@ def test_a_spawned_worker_measures_the_same_things(fresh, record):
 def test_a_broken_loss_is_no_speed(forking, tmp_path, steps):
     planned = tiny(batch=2)
     record = run_one(
-        forking, tmp_path, with_recipe(planned, pins={**planned.recipe.pins, "box": 1e39}, data_steps=steps)
+        forking, tmp_path, with_recipe(planned, overrides={**planned.recipe.overrides, "box": 1e39}, data_steps=steps)
     )
     assert record.outcome.status.value == "invalid"
     assert "The loss is not finite after" in record.outcome.reason

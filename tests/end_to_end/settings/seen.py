@@ -34,20 +34,20 @@ def prediction(predictor: Any, images: int = 8) -> dict[str, Any]:
     }
 
 
-def refused(runs: dict[str, Any], pins: dict[str, Any] | None = None, **asked: Any) -> str:
-    """Why a case is refused that asked for ``asked`` and the recipe's pins, or for ``pins`` in their place."""
+def refused(runs: dict[str, Any], overrides: dict[str, Any] | None = None, **asked: Any) -> str:
+    """Why a case is refused that asked for ``asked`` and the recipe's overrides, or for ``overrides``."""
     case = PREDICTION if "nms" in runs else CASE
     with pytest.raises(CaseRejected) as caught:
         effective_settings.compare(
-            ULTRALYTICS, {**case, **asked}, overrides_for(case["mode"]) if pins is None else pins, runs
+            ULTRALYTICS, {**case, **asked}, overrides_for(case["mode"]) if overrides is None else overrides, runs
         )
     assert caught.value.status == "substituted"
     return caught.value.reason
 
 
-def accepted(runs: dict[str, Any], pins: dict[str, Any] | None = None, **asked: Any) -> None:
+def accepted(runs: dict[str, Any], overrides: dict[str, Any] | None = None, **asked: Any) -> None:
     """A case that asked for ``asked`` is not refused."""
     case = PREDICTION if "nms" in runs else CASE
     effective_settings.compare(
-        ULTRALYTICS, {**case, **asked}, overrides_for(case["mode"]) if pins is None else pins, runs
+        ULTRALYTICS, {**case, **asked}, overrides_for(case["mode"]) if overrides is None else overrides, runs
     )

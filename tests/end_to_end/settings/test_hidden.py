@@ -37,9 +37,9 @@ def test_the_filling_of_new_tensors_is_read_back(trainer, fills):
     import torch
 
     torch.utils.deterministic.fill_uninitialized_memory = fills
-    assert effective_settings.torch_settings()["fills_memory"] is fills
+    assert effective_settings.torch_settings()["fill_uninitialized_memory"] is fills
     torch.use_deterministic_algorithms(False)
-    assert effective_settings.torch_settings()["fills_memory"] is False
+    assert effective_settings.torch_settings()["fill_uninitialized_memory"] is False
 
 
 def test_the_memory_layout_is_read_back(set_up):
@@ -220,7 +220,7 @@ def test_read_back_of_a_trainer_is_small_and_knows_every_pin(trainer):
     assert len(json.dumps({**runs, "variables": {}})) < 1600
     assert json.loads(json.dumps(runs)) == runs
     named = {"compile": "compiled"}
-    assert {named.get(pin, pin) for pin in overrides_for("train")} <= set(runs)
+    assert {named.get(override, override) for override in overrides_for("train")} <= set(runs)
 
 
 @pytest.mark.parametrize("network", [False, True])

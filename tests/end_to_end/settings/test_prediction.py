@@ -207,7 +207,7 @@ def test_what_makes_a_prediction_more_work_is_pinned_and_noticed(warm, monkeypat
 def test_read_back_of_a_predictor_is_small_and_knows_every_pin(warm):
     runs = prediction(warm)
     assert len(json.dumps({**runs, "variables": {}})) < 1600
-    assert {{"compile": "compiled"}.get(pin, pin) for pin in overrides_for("predict")} <= set(runs)
+    assert {{"compile": "compiled"}.get(override, override) for override in overrides_for("predict")} <= set(runs)
 
 
 def test_validation_by_itself_is_not_offered():
