@@ -41,16 +41,16 @@ class NotComparable(BenchError):
 
 
 def describe_unexpected(error: BaseException) -> str:
-    """One sentence on an error in this suite itself; its traceback is kept in a file.
+    """Describe an error in this suite itself in one sentence; its traceback is saved in a file.
 
     Args:
         error: with its traceback.
     """
     text = " ".join(str(error).split())
-    said = f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    detail = f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
     file = save_text("".join(traceback.format_exception(error)), "error")
     place = f"its traceback is in {file}" if file else "its traceback could not be saved"
-    return f"an error in yolopace itself ({said}): please report it; {place}."
+    return f"an error in yolopace itself ({detail}): please report it; {place}."
 
 
 def save_text(text: str, about: str) -> str:

@@ -33,8 +33,9 @@ def bisect(
     from bench.cli.live.releases import Releases, series_of
     from bench.cli.live.request import ComparisonRequest
     from bench.compare.bisection import Bisection, Search
-    from bench.report.comparisons import bisect as report
-    from bench.report.comparisons.regress import page, text
+    from bench.report.comparisons.bisect import context, title
+    from bench.report.comparisons.regress import plots
+    from bench.report.comparisons.rendering import render_json, render_markdown, render_text, write_page
 
     request = ComparisonRequest.parse(shared, single=True)
     series = series_of(package, pin, shared.exclude_newer)
@@ -42,21 +43,22 @@ def bisect(
     releases = Releases(request, series, "bisect", row.releases)
     found = Bisection(package=series.package, search=row)
     say(
-        f"{report.title(found)}: up to {row.most + 2} comparisons, which are the ends, {row.most} probes, and "
+        f"{title(found)}: up to {row.most + 2} comparisons, which are the ends, {row.most} probes, and "
         "the two neighbours"
     )
     try:
         search(found, releases)
     except KeyboardInterrupt:
         say(releases.stopped)
-    shown = found.last or found.ends
-    packages = report.packages(shown, found.package) if shown else ""
-    if shown:
-        print(f"{text.told(shown, packages)}\n")
-    print(report.told(found))
+    content = context(found)
+    last, result = content["last"] or content["ends"], found.last or found.ends
+    if last:
+        print(f"{render_text('regress', last)}\n")
+    print(render_text("bisect", content))
     if request.json is not None:
-        write_file(request.json, report.as_json(found))
-    add_to_summary(report.markdown(found))
-    if shown:
-        say(f"page of the last comparison: {page.write(shown, shared.reports / shown.comparison.run, packages)}")
+        write_file(request.json, render_json(content))
+    add_to_summary(render_markdown("bisect", content))
+    if last and result:
+        page = write_page("regress", last, plots.draw(result), shared.reports / result.comparison.run)
+        say(f"page of the last comparison: {page}")
     raise typer.Exit(found.exit_code)

@@ -20,14 +20,14 @@ def calibrate(
 ) -> None:
     """Measure this machine against itself: how far do fresh processes of the same case differ?"""
     from bench.cli import calibration
-    from bench.compare.calibration import BUDGET
+    from bench.compare.calibration import DEFAULT_BUDGET
     from bench.environments.cache_checks import check_calibrations, check_usable
     from bench.environments.interpreter import inspect
     from bench.formatting import parse_duration
     from bench.machine.fingerprint import devices
 
     chosen = parse_values(find_axis("device"), device) if device is not None else devices()
-    budget = parse_duration(time_budget) if time_budget else BUDGET
+    budget = parse_duration(time_budget) if time_budget else DEFAULT_BUDGET
     check_usable()
     check_calibrations()
     run = calibration.measure(inspect(python), chosen, results, budget)

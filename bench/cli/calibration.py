@@ -61,14 +61,14 @@ def measure(interpreter: Interpreter, devices: list[str], results: Path, budget:
         pairs: Sequence[Lockstep] = []
         if found and not stopped:
             rest = budget - (time.monotonic() - began)
-            pairs = noise.lockstep(runner.in_turns(launcher, devices, folder, rest, _say_pair))
+            pairs = noise.lockstep(runner.calibrate_interleaved(launcher, devices, folder, rest, _say_pair))
     return CalibrationRun(records, folder, problem, found, pairs)
 
 
 def _say_process(record: Record, run: Run) -> None:
     rest = len(run.planned) - run.spared
     together = so_far(run.measured(record.case))
-    say(line(record, len(run.records), rest, run.seconds_left(), processes=runner.MOST, together=together))
+    say(line(record, len(run.records), rest, run.seconds_left(), processes=runner.MAX_PROCESSES, together=together))
     if run.trouble:
         say(run.trouble)
 

@@ -23,8 +23,9 @@ def calibration_lines(found: Calibration, differences: Mapping[int, float], alon
     same = f" ± {format_percent(found.difference_half, 2)}" if found.difference_half is not None else ""
     half_widths = " / ".join(format_number(half * 100, 2) for half in differences.values())
     lines = [
-        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by {format_percent(found.stdev, 2)} "
-        f"(SD of {found.processes}{out}); a single process is known to ±{format_percent(alone, 2)}",
+        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by "
+        f"{format_percent(found.stdev, 2)} (SD of {found.processes}{out}); "
+        f"a single process is known to ±{format_percent(alone, 2)}",
         f"  the interval of a comparison by {' / '.join(map(str, differences))} pairs would be ± {half_widths} %; "
         f"in the {found.pairs} pairs of this run, neighbours differed by {format_percent(found.median_difference, 2)} "
         f"in the median, {format_percent(found.greatest_difference, 2)} at most, "

@@ -29,7 +29,7 @@ def doctor(
 
     machine, software = runner.look(python)
     rows = examine(machine, software)
-    if deep and rows[0].state is State.USABLE:
+    if deep and rows[0].status is State.USABLE:
         names = devices()
         say(f"training a few steps on {', '.join(names)}, in each precision ...")
         try:

@@ -39,7 +39,9 @@ def regress(
     from bench.compare.start import begin
     from bench.environments.specification import Specification
     from bench.records.store import Store, check_new_run, comparisons_of
-    from bench.report.comparisons.regress import data, markdown, page, text
+    from bench.report.comparisons.regress import plots
+    from bench.report.comparisons.regress.context import context
+    from bench.report.comparisons.rendering import render_json, render_markdown, render_text, write_page
 
     specifications = Specification.parse(base), Specification.parse(head)
     most_memory = parse_percent("memory-margin", memory_margin)
@@ -69,14 +71,15 @@ def regress(
         regression.forget_empty(comparison, folder)
         raise
     result = evaluate(comparison)
-    print(text.told(result, packages))
+    content = context(result, packages)
+    print(render_text("regress", content))
     say(f"what was measured: {folder}")
     code = exit_code(result)
     try:
         if request.json is not None:
-            write_file(request.json, data.as_json(result))
-        add_to_summary(markdown.markdown(result, packages))
-        say(f"page: {page.write(result, shared.reports / comparison.run, packages)}")
+            write_file(request.json, render_json(content))
+        add_to_summary(render_markdown("regress", content))
+        say(f"page: {write_page('regress', content, plots.draw(result), shared.reports / comparison.run)}")
     except UsageError as error:
         if code is not ExitCode.REGRESSION:
             raise

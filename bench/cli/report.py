@@ -54,7 +54,7 @@ def report(
         complaints=[*complaints, *about_ceilings, *about_comparisons],
     )
     pictures = any(name in formats for name in ("html", "md", "svg", "png"))
-    with rendering.beside() if pictures else contextlib.nullcontext():
+    with rendering.in_parallel() if pictures else contextlib.nullcontext():
         page = gather(inputs)
         print(clean(str(save(page, output, formats))))
     if chosen and not page.compared:

@@ -38,7 +38,9 @@ def sweep(
     from bench.cli.live.release_sweep import ReleaseSweep, named_releases, row_of_releases
     from bench.cli.live.releases import Releases, series_of
     from bench.cli.live.request import ComparisonRequest
-    from bench.report.comparisons.sweep import data, markdown, page, text
+    from bench.report.comparisons.rendering import render_json, render_markdown, render_text, write_page
+    from bench.report.comparisons.sweep import plots
+    from bench.report.comparisons.sweep.context import context
 
     named = named_releases(last, versions)
     request = ComparisonRequest.parse(shared, single=True)
@@ -50,11 +52,12 @@ def sweep(
     except KeyboardInterrupt:
         say(measuring.releases.stopped)
     result = measuring.result()
-    print(text.told(result))
+    content = context(result)
+    print(render_text("sweep", content))
     if request.json is not None:
-        write_file(request.json, data.as_json(result))
-    add_to_summary(markdown.markdown(result))
-    say(f"page: {page.write(result, shared.reports / result.run)}")
+        write_file(request.json, render_json(content))
+    add_to_summary(render_markdown("sweep", content))
+    say(f"page: {write_page('sweep', content, plots.draw(result), shared.reports / result.run)}")
     if result.exit_code is ExitCode.NOTHING_MEASURED:
         raise NothingMeasured("no release was compared with another: the list says why.")
     raise typer.Exit(result.exit_code)

@@ -131,7 +131,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
             side.warm_up()
         for number in order(ours, math.ceil(window.window_steps / TURN), EPOCH // TURN, draw):
             if not sides[number].ended:
-                sides[number].turn()
+                sides[number].take_turn()
         while not all(side.ended for side in sides.values()):
             round_robin(list(sides.values()), 1, draw)
     plain = sides.pop(PLAIN)

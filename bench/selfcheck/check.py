@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 
 import msgspec
-from scipy import stats
 
+from bench.analysis.intervals import half_width
 from bench.compare.lockstep import WorkerFailed
 from bench.records.outcome import Status
 from bench.worker.protocol import Event, JobEnded
@@ -44,5 +43,4 @@ class Mean(msgspec.Struct, frozen=True):
 
 def mean_of(logs: Sequence[float]) -> Mean:
     """Return the mean of at least two logarithms, with its interval."""
-    error = statistics.stdev(logs) / math.sqrt(len(logs))
-    return Mean(statistics.mean(logs), float(stats.t.ppf(0.975, len(logs) - 1)) * error, len(logs))
+    return Mean(statistics.mean(logs), half_width(logs), len(logs))

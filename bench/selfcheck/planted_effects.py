@@ -41,7 +41,7 @@ class TrialRunner:
         specification = Specification.parse(f"ultralytics=={versions.ultralytics},torch=={torch}")
         self.planned = trials.planned_case()
         self._say = say
-        self._sides = provide(specification, "", say), provide(specification, "", say, copy=1)
+        self._sides = provide(specification, "", say), provide(specification, "", say, replica=1)
         resolved = resolve(specification)
         self._patched = prepare(resolved, say, COPIES[0]), prepare(resolved, say, COPIES[1])
         self._slower = (

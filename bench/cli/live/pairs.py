@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.cases.plan import PlannedRun
 from bench.cli.io import say
 from bench.compare.estimator import pair_ratios, pending_cases
-from bench.compare.scheduler import PairScheduler, Wanted
+from bench.compare.scheduler import PairScheduler, PendingCases
 from bench.compare.verdict import estimate
 from bench.environments import builder
 from bench.environments.builder import PreparedEnvironment
@@ -29,7 +29,7 @@ def provide_both(
     second = builder.provide(head, newer, say)
     if (first.interpreter.path, first.key) == (second.interpreter.path, second.key):
         say("base and head are the same: whatever differs between them is noise, or an error of yolopace")
-        second = builder.provide(head, newer, say, copy=1)
+        second = builder.provide(head, newer, say, replica=1)
     return first, second
 
 
@@ -45,7 +45,7 @@ def measure(
     sides: tuple[PreparedEnvironment, PreparedEnvironment],
     folder: Path,
     budget: float | None = None,
-    wanted: Wanted | None = None,
+    wanted: PendingCases | None = None,
 ) -> bool:
     """Measure pairs until all is decided, and say a line for each; return whether Ctrl-C stopped it.
 
@@ -71,7 +71,7 @@ def take_pairs(
     sides: tuple[PreparedEnvironment, PreparedEnvironment],
     folder: Path,
     budget: float | None = None,
-    wanted: Wanted | None = None,
+    wanted: PendingCases | None = None,
 ) -> int:
     """Measure pairs as :func:`measure` does; return how many cases the time budget left undecided.
 
@@ -97,7 +97,7 @@ def take_pairs(
         finally:
             if lost := regress.rescue():
                 say(lost)
-    return regress.cut
+    return regress.over_budget
 
 
 def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:

@@ -12,7 +12,7 @@ from bench.environments.releases import published
 from bench.environments.uv import ResolutionError
 from bench.errors import UsageError
 from bench.formatting import format_rough_duration
-from bench.report.comparisons import bisect as report
+from bench.report.comparisons.bisect import brief
 
 
 def releases_between(series: ReleaseSeries, good: str, bad: str) -> list[str]:
@@ -28,7 +28,7 @@ def releases_between(series: ReleaseSeries, good: str, bad: str) -> list[str]:
         raise UsageError(f"good and bad are the same release, {series.package} {first}: name two.")
     say(f"asking for the releases of {series.package} from {first} to {last} ...")
     try:
-        between = published(series.package, series.newer, least=good, most=bad)
+        between = published(series.package, series.exclude_newer, least=good, most=bad)
     except ResolutionError:  # both ends were yanked, and nothing is between
         between = []
     return [first, *(release for release in between if release not in (first, last)), last]
@@ -63,7 +63,7 @@ def search(found: Bisection, releases: Releases) -> None:
         seen = probe(found, releases, release, planned)
         found.probes = [*found.probes, seen]
         found.search = found.search.told(release, seen.side)
-        say(report.brief(seen))
+        say(brief(seen))
     good, bad = found.search.good, found.search.bad
     say(f"{bad} against {good} once more")
     comparison = releases.begin(good, bad, planned, f"{good}-{bad}")

@@ -12,8 +12,8 @@ from bench.environments.releases import published
 from bench.errors import UsageError
 from bench.records.comparison import Comparison
 from bench.records.outcome import Status
-from bench.report.comparisons.regress.words import ended
-from bench.report.comparisons.sweep import words
+from bench.report.comparisons.regress.cases import format_outcome
+from bench.report.comparisons.sweep.conclusion import brief
 
 
 def named_releases(last: int | None, versions: str) -> list[str]:
@@ -40,9 +40,9 @@ def row_of_releases(series: ReleaseSeries, named: list[str], last: int) -> list[
     """
     if not named:
         say(f"asking for the newest releases of {series.package} ...")
-        row = published(series.package, series.newer, last=last)
+        row = published(series.package, series.exclude_newer, last=last)
         if len(row) < 2:
-            before = f" up to {series.newer}" if series.newer else ""
+            before = f" up to {series.exclude_newer}" if series.exclude_newer else ""
             raise UsageError(f"{series.package} has one release alone{before}, {row[0]}: there is no row of one.")
         return row
     row = [series.release(version) for version in named]
@@ -121,7 +121,7 @@ class ReleaseSweep:
         if trouble and not any(one.pairs for known in self._comparisons.values() for one in known.cases):
             self._replace_base(release, trouble)
         else:
-            say(words.brief(self._entry(release)))
+            say(brief(self._entry(release)))
 
     def _replace_base(self, release: str, reason: str) -> None:
         """Replace the first release by another one."""
@@ -142,7 +142,7 @@ class ReleaseSweep:
         return Sweep(
             run=self.releases.run,
             package=self.releases.series.package,
-            held=self.releases.series.shown,
+            held=self.releases.series.pin_labels,
             base=self.base,
             entries=tuple(map(self._entry, self.row)),
         )
@@ -155,5 +155,5 @@ def cannot_run(found: ComparisonResult) -> str:
         ran = finding.compared.base
         if ran is None or ran.outcome.status is Status.MEASURED:
             return ""
-        endings.append(f"it cannot run {finding.id} ({ended(ran).rstrip('.')})")
+        endings.append(f"it cannot run {finding.id} ({format_outcome(ran).rstrip('.')})")
     return "; ".join(endings)

@@ -68,8 +68,8 @@ class Releases:
         Raises:
             UsageError: where that release has no environment.
         """
-        self.series = self.series.as_with(release, say)
-        say(f"held the same with every release: {', '.join(self.series.shown)}")
+        self.series = self.series.pinned_to(release, say)
+        say(f"held the same with every release: {', '.join(self.series.pin_labels)}")
 
     def provide(self, release: str) -> PreparedEnvironment:
         """Return the environment of a release, built if it is not there.
@@ -115,7 +115,7 @@ class Releases:
             UsageError: where there is nothing to continue.
         """
         sides, end = (self.provide(base), self.provide(head)), f"-{name}".replace("+", "-")
-        comparison = begin(sides, planned, "", self.series.newer, self._request.margin, MEMORY_MARGIN, say)
+        comparison = begin(sides, planned, "", self.series.exclude_newer, self._request.margin, MEMORY_MARGIN, say)
         known = self._known(comparison, end) if self._request.resume else None
         if known is not None:
             reopen(known, comparison, self._request.margin)

@@ -18,7 +18,7 @@ def calibrate(launcher, tmp_path, monkeypatch):
     """The command, with the model that its workers play."""
     monkeypatch.setattr("bench.environments.interpreter.inspect", lambda python: launcher.interpreter)
     monkeypatch.setattr("bench.runner.launchers.local.open_launcher", lambda *_: launcher)
-    monkeypatch.setattr("bench.compare.calibration.MOST", 8)
+    monkeypatch.setattr("bench.compare.calibration.MAX_PROCESSES", 8)
     monkeypatch.setattr("bench.compare.calibration.PAIRS", 3)
     monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
 
@@ -83,7 +83,7 @@ def test_where_everything_is_disturbed_what_did_it_is_named(calibrate, capsys):
 
 def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibrate, capsys, monkeypatch):
     calibrate("wobbles")
-    monkeypatch.setattr("bench.compare.calibration.MOST", 4)
+    monkeypatch.setattr("bench.compare.calibration.MAX_PROCESSES", 4)
     calibrate("wobbles")
     out, _ = capsys.readouterr()
     assert "  4 processes give a rough estimate only" in out
@@ -96,7 +96,7 @@ def test_without_a_time_it_takes_that_of_the_runner(calibrate, monkeypatch):
     measure = runner.calibrate
     monkeypatch.setattr(runner, "calibrate", lambda *all: budgets.append(all[3]) or measure(*all))
     calibrate("wobbles", time_budget="")
-    assert budgets == [runner.BUDGET * (1 - runner.PAIRS_SHARE)]
+    assert budgets == [runner.DEFAULT_BUDGET * (1 - runner.PAIRS_SHARE)]
 
 
 def test_too_short_a_time_says_so(calibrate, capsys):

@@ -57,7 +57,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
             models=("yolov8", "yolo11", "runs-on-base-alone"),
             sizes=SIZES,
         )
-        return PreparedEnvironment(interpreter, packages, key=version, asked=str(specification))
+        return PreparedEnvironment(interpreter, packages, key=version, requested=str(specification))
 
     monkeypatch.setattr("bench.environments.builder.provide", provide)
 
