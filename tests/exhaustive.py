@@ -55,7 +55,8 @@ def step_by_step(question: SearchRequest, data: dict[str, Any], first: int) -> l
         case = replace(question.case, mode="train", batch=batch)
         planned = PlannedRun(case, recipe(question))
         with memory_limit_of(kind_of("cpu"), question.limit) as hold:
-            probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.apply, alike=True), hold, probes)
+            launcher = SpawnLauncher(interpreter, False, hold.apply, fixed_layout=True)
+            probe, _ = run_probe(planned, data, launcher, hold, probes)
         probes.append(probe)
         print(f"  {batch}: {probe.stop_reason or probe.outcome.status.value} {probe.peak}", flush=True)
         batch += question.granularity

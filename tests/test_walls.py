@@ -90,12 +90,11 @@ ORDER = (
 
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 
-OPEN_TO_ALL = (
-    "bench.worker.protocol",
-    "bench.worker.text",
-    "bench.worker.workloads.ultralytics.model_names",
-)
+OPEN_TO_ALL = ("bench.worker.protocol", "bench.worker.text", "bench.worker.workloads.base")
 """Modules of the worker that the rest may import: they need the standard library alone."""
+
+ULTRALYTICS = "worker/workloads/ultralytics/"
+"""The folder that may import Ultralytics."""
 
 
 def name_of(path: Path) -> str:
@@ -243,6 +242,21 @@ def test_of_the_worker_others_import_what_is_open_to_all(path: Path) -> None:
     inside = [name for name in imports_of(path) if name != "bench.worker" and within(name, "bench.worker")]
     packages = {name.rpartition(".")[0] for name in OPEN_TO_ALL}
     assert [name for name in inside if name not in packages and not any(within(name, one) for one in OPEN_TO_ALL)] == []
+
+
+@pytest.mark.parametrize("path", WORKER, ids=name_of)
+def test_ultralytics_is_imported_below_its_own_folder_alone(path: Path) -> None:
+    outside = [name for name in imports_of(path) if within(name, "ultralytics")]
+    own = [name for name in imports_of(path) if within(name, "bench.worker.workloads.ultralytics")]
+    if not name_of(path).startswith(ULTRALYTICS):
+        assert outside == []
+        assert name_of(path) == "worker/workloads/__init__.py" or own == []
+
+
+def test_what_is_open_to_all_needs_the_standard_library_alone() -> None:
+    code = f"import sys, {', '.join(OPEN_TO_ALL)}\nprint([n for n in sys.modules if n.split('.')[0] in {HEAVY!r}])"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p not in in_folders("runner", "environments")], ids=name_of)

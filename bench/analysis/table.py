@@ -17,6 +17,7 @@ from bench.analysis.flags import failed, flags_of, phase_seconds
 from bench.analysis.intervals import ci_between_processes, rate_of, stdev
 from bench.analysis.metrics import METRICS
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
+from bench.analysis.units import units_of
 from bench.cases import Case, Recipe
 from bench.cases.axes import NOT_ASKED, fixed_axes, further_axes
 from bench.records.record import Memory, Record
@@ -71,6 +72,9 @@ COLUMNS = (
     "recipe",
     "protocol",
     "overrides_hash",
+    "workload",
+    "unit",
+    "size_unit",
     "started",
     "id",
 )
@@ -198,7 +202,9 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
     measured = measured_only(processes)
     others = [record for record in processes if not measured_only([record])]
     record = (measured or others)[0]
-    case = record.case
+    case, units = record.case, units_of(record)
+    if units.epoch_items and epoch_images == COCO_TRAIN_IMAGES:
+        epoch_images = units.epoch_items
     cells: dict[str, Any] = {
         "run": record.run,
         **{name: getattr(case, name) for name in AXES},
@@ -216,6 +222,9 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
         "recipe": record.recipe.fingerprint,
         "protocol": protocol(record.recipe),
         "overrides_hash": overrides_hash(record.recipe),
+        "workload": units.name,
+        "unit": units.unit,
+        "size_unit": units.size_unit,
         "started": record.started,
         "id": record.id,
         **dict(case.further),

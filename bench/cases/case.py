@@ -16,19 +16,23 @@ from bench.cases.device_kinds import device_kind, id_token, parse_device
 from bench.cases.model_argument import LONGEST_NAME
 from bench.errors import UsageError
 from bench.text import is_shown
+from bench.worker.workloads.base import SEPARATOR
 
 ID = re.compile(r"([a-z][a-z_]*)-(.+)-([a-z0-9+]+)-([a-z0-9]+)-b([0-9]+)-i([0-9]+)((?:-[a-z][^-]+)*)")
 """Of :attr:`Case.id`: mode, model, device, precision, batch, size, and the further axes."""
 
 
 MODE = re.compile(r"[a-z][a-z_]{0,30}")
+FAMILY_MARK = "~"
+"""Stands for the colon of ``family:model`` in ids, which are names of files."""
+
 LARGEST_BATCH, LARGEST_SIZE = 2**24, 2**16
 
 
 def model_name(model: str) -> str:
     """A model without folders; a file carries six digits of its path, since names repeat."""
     if "/" not in model:
-        return model
+        return model.replace(SEPARATOR, FAMILY_MARK)
     name = re.sub(r"[^A-Za-z0-9._]+", "_", Path(model).name)
     return f"{name}_{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
@@ -187,7 +191,7 @@ def parse_case(text: str) -> Case:
     mode, model, device, precision, batch, imgsz, further = found.groups()
     if re.fullmatch(r".+\.(pt|ya?ml)_[0-9a-f]{6}", model):
         raise UsageError(f"case {text!r} is of a model file: name the file with --model, and the rest by options too.")
-    texts = (mode, model, device, precisions[precision], batch, imgsz)
+    texts = (mode, model.replace(FAMILY_MARK, SEPARATOR), device, precisions[precision], batch, imgsz)
     values = {axis.name: axis.parse(value) for axis, value in zip(fixed_axes().values(), texts, strict=True)}
     case = Case.of({**values, **_parse_tokens(further)})
     for axis, _ in case.asked:

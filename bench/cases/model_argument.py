@@ -11,6 +11,7 @@ from bench.cases import model_file
 from bench.cases.model_file import DESCRIPTIONS, EXPORTED, WEIGHTS
 from bench.errors import UsageError
 from bench.text import is_shown
+from bench.worker.workloads.base import canonical_model, split_model, why_no_family
 
 LONGEST_NAME = 100
 """Characters of a model's name, which becomes part of a file's name."""
@@ -37,9 +38,18 @@ def nameable(what: str, path: str) -> str:
 
 
 def parse_model(text: str) -> str:
-    """A model name such as ``yolov8n`` (its yaml, random weights), or a ``.pt`` or ``.yaml`` file."""
+    """Return a model as cases name it.
+
+    A name such as ``yolov8n`` (its yaml, random weights), a ``.pt`` or ``.yaml`` file, or either of them after the name
+    of a workload, as in ``ultralytics:yolov8n``.
+    """
     path = Path(text)
     nameable("model", text)
+    family, model = split_model(text)
+    if family and not model.startswith("/") and not _exists(path):
+        if why := why_no_family(text):
+            raise UsageError(why)
+        return canonical_model(f"{family}:{parse_model(model)}")
     if len(path.name) > LONGEST_NAME:
         raise UsageError(f"model {text[:20] + '...'!r} has too long a name: use at most {LONGEST_NAME} characters.")
     if "://" in text or text.startswith("ul:/"):

@@ -17,6 +17,7 @@ from bench.cases.case import Case
 from bench.cases.device_kinds import by_kind, device_kind, kind_of, ranks
 from bench.cases.recipe import ENERGY_SECONDS, Recipe, overrides_for
 from bench.errors import UsageError
+from bench.worker.workloads.base import family_of
 
 FILE = Path(__file__).with_name("profiles.toml")
 
@@ -102,7 +103,7 @@ def expand_grid(
     chosen: Profile,
     devices: Sequence[str],
     values: dict[str, list[Any]],
-    data: str = "coco-like",
+    data: str = "",
     threads: int = 0,
     with_val: bool = False,
     compare_losses: bool = False,
@@ -115,7 +116,7 @@ def expand_grid(
         chosen: the profile.
         devices: what the machine has; ``values["device"]`` takes its place.
         values: the user's own values by axis; each replaces the profile's list on that axis.
-        data: see :class:`Recipe`.
+        data: the user's own data set; empty for the one that each workload makes.
         threads: see :class:`Recipe`.
         with_val: see :class:`Recipe`; of training.
         compare_losses: see :class:`Recipe`; of training on devices where it is a choice.
@@ -132,6 +133,7 @@ def expand_grid(
     ranked: dict[Case, tuple[int, int]] = {}
     for device in values.get("device", list(devices)):
         lists = {**chosen.axes(device_kind(device)), **values, "device": [device]}
+        lists["mode"] = check_workloads(lists["model"], lists["mode"], further, "mode" in values, data)
         for mode, name in itertools.product(lists["mode"], further):
             find_axis(name).check_mode(mode)
         for point in itertools.product(*(enumerate(lists[name]) for name in names)):
@@ -139,22 +141,25 @@ def expand_grid(
             if per_device:
                 fields["batch"] *= ranks(device)
             case = Case.of(fields)
+            if case.mode not in family_of(case.model).modes:
+                continue
             positions = [position for position, _ in point]
             ranked.setdefault(case, (sum(positions), -positions[names.index("mode")]))
     timing = chosen.recipe
-    recipes: dict[tuple[str, str], Recipe] = {}
+    recipes: dict[tuple[str, str, str], Recipe] = {}
     planned = []
     for case in sorted(ranked, key=ranked.__getitem__):
         kind = kind_of(case.device)
-        key = case.mode, kind.name
+        workload = family_of(case.model)
+        key = case.mode, kind.name, workload.name
         if key not in recipes:
             recipes[key] = Recipe(
                 warmup_seconds=timing.warmup(kind.name),
                 window_steps=timing.window_steps,
                 window_seconds=timing.least_seconds(kind.name, energy),
-                overrides=overrides_for(case.mode, case.arguments),
+                overrides=overrides_for(case.mode, case.arguments, case.model),
                 threads=threads,
-                data=data,
+                data=data or workload.data,
                 data_steps=kind.data_steps if case.mode == "train" else 1,
                 with_val=with_val and case.mode == "train",
                 compare_losses=compare_losses and case.mode == "train" and kind.compare_losses == "on_request",
@@ -162,3 +167,32 @@ def expand_grid(
             )
         planned.append(PlannedRun(case, recipes[key]))
     return planned
+
+
+def check_workloads(
+    models: Sequence[str], modes: Sequence[str], further: Sequence[str], modes_named: bool, data: str
+) -> list[str]:
+    """Return the modes that some workload of the models has.
+
+    Args:
+        models: of the cases.
+        modes: of the cases, or of the profile.
+        further: names of further axes.
+        modes_named: whether the user named the modes: each model then has to have all of them.
+        data: the user's own data set, or empty.
+
+    Raises:
+        UsageError: for a mode, a further axis or a data set that a workload does not take.
+    """
+    families = {family_of(model).name: family_of(model) for model in models}
+    for name, workload in families.items():
+        missing = [mode for mode in modes if mode not in workload.modes]
+        if missing and (modes_named or len(missing) == len(modes)):
+            raise UsageError(
+                f"mode {missing[0]!r} is not one of the workload {name}: use --mode {','.join(workload.modes)}."
+            )
+        if refused := next(filter(None, map(workload.refuses_axis, further)), ""):
+            raise UsageError(refused)
+        if data and not workload.takes_data:
+            raise UsageError(f"data {data!r}: the workload {name} runs on a data set of its own: leave out --data.")
+    return [mode for mode in modes if any(mode in workload.modes for workload in families.values())]

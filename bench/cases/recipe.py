@@ -9,54 +9,10 @@ import msgspec
 
 from bench.cases.fingerprints import digest
 from bench.errors import UsageError
+from bench.worker.workloads.base import Override, family_of
 
 VERSION = 2
 """Raise it when the way of measuring changes in any way that the fields below do not show."""
-
-
-class Override(msgspec.Struct, frozen=True):
-    """A setting of Ultralytics that is fixed, and why."""
-
-    key: str
-    value: bool | int | float | str
-    why: str
-
-
-OVERRIDES: dict[str, tuple[Override, ...]] = {
-    "train": (
-        Override("epochs", 100_000, "more than enough: training is ended from outside when the window is complete"),
-        Override("optimizer", "SGD", "'auto' depends on the length of the run, which here is short"),
-        Override("nbs", 64, "the default, written down: it settles how many batches make one optimizer step"),
-        Override("mosaic", 1.0, "the default, written down: it makes one image of four, and a short run may lose it"),
-        Override("close_mosaic", 0, "versions disagree on whether a short run has mosaic at all (ultralytics#26226)"),
-        Override("warmup_epochs", 0, "the ramp of accumulation at the start of training is not what an epoch costs"),
-        Override("multi_scale", False, "the default, which became 0.0 in 8.4; another size every step is another step"),
-        Override("rect", False, "rectangular batches have fewer pixels than the size says, and take mosaic away"),
-        Override("cache", False, "a cache is left out without an error where memory or disk is short"),
-        Override("fraction", 1.0, "a part of the data set would shorten the epoch that is predicted"),
-        Override("single_cls", False, "one class would make the head and its loss smaller than the model says"),
-        Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
-        Override("deterministic", True, "the default, written down because what it costs changed (ultralytics#26180)"),
-        Override("seed", 0, "the default, written down: it settles which images each batch has"),
-        Override("patience", 100_000, "nothing is validated, so nothing may stop training for want of progress"),
-        Override("val", False, "validation is not part of a step"),
-        Override("save", False, "nor is saving a checkpoint"),
-        Override("plots", False, "nor are pictures of batches, drawn on threads of their own"),
-    ),
-    "predict": (
-        Override("rect", False, "a rectangular letterbox has fewer pixels than the size says"),
-        Override("conf", 0.25, "the default, written down: it settles how many boxes go through suppression"),
-        Override("iou", 0.7, "the default, written down: it settles how many boxes suppression lets pass"),
-        Override("max_det", 300, "the default, written down: each detection left is one more to build a result of"),
-        Override("agnostic_nms", False, "the default, written down: suppression across classes lets fewer boxes pass"),
-        Override("augment", False, "augmentation at test time runs the model on several sizes of one image"),
-        Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
-        Override("visualize", False, "pictures of what a layer sees are no inference"),
-        Override("verbose", False, "one line of log an image is not inference"),
-        Override("save", False, "nor is writing pictures"),
-    ),
-}
-"""Reasons stand beside the settings, here and in the report."""
 
 
 ENERGY_SECONDS = 10.0
@@ -70,11 +26,11 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         warmup_seconds: warm-up lasts at least this long, and two steps more than an accumulation cycle, real or short.
         window_steps: least steps of the window, rounded up to whole accumulation cycles.
         window_seconds: least seconds of the window.
-        threads: CPU threads of torch, set for every case; 0 for Ultralytics' own number, min(8, cores - 1).
-        data: ``coco-like``, or the path of an Ultralytics data yaml.
+        threads: CPU threads of torch, set for every case; 0 for the workload's own number, min(8, cores - 1).
+        data: name of a set that is made on the spot, such as ``coco-like``, or the path of the user's own.
         data_steps: length of a made data set, in batches; an epoch's turn within the window is left out of the steps.
         data_seed: seed of a made data set.
-        overrides: settings of Ultralytics that are fixed; reasons in :data:`OVERRIDES`.
+        pins: library arguments that are fixed; :func:`overrides_of` has the reasons.
         with_val: whether validation and the saving of a checkpoint are timed too, once, after the window.
         compare_losses: whether the first losses are compared with the CPU's on cuda too; on mps they always are.
         energy: whether joules are counted, over windows of at least :data:`ENERGY_SECONDS`.
@@ -115,9 +71,20 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         )
 
 
-def overrides_for(mode: str, without: Collection[str] = ()) -> dict[str, bool | int | float | str]:
-    """What the recipe of a mode fixes, as Ultralytics takes it; ``without`` what the axes of a case say themselves."""
-    return {override.key: override.value for override in OVERRIDES[mode] if override.key not in without}
+def overrides_for(mode: str, without: Collection[str] = (), model: str = "") -> dict[str, bool | int | float | str]:
+    """Return the library arguments that the recipe of a mode fixes.
+
+    Args:
+        mode: of the case.
+        without: arguments that the further axes of the case set.
+        model: of the case, whose workload it is; empty for the first workload.
+    """
+    return {one.key: one.value for one in overrides_of(mode, model) if one.key not in without}
+
+
+def overrides_of(mode: str, model: str = "") -> tuple[Override, ...]:
+    """Return those arguments with their reasons."""
+    return family_of(model).overrides.get(mode, ())
 
 
 def check_threads(threads: int, values: Collection[str] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,8 +25,10 @@ from bench.machine.try_read import try_read
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Memory
+from bench.runner.jobs import FEW_STEPS, probe_job
 from bench.runner.launchers.local import Launcher, SpawnLauncher, scratch_folder
-from bench.runner.measure import FEW_STEPS, MADE_DENSE, WorkerResult, find_data, probe_job, run_job
+from bench.runner.measure import WorkerResult, find_data, run_job
+from bench.worker.workloads.base import family_of
 
 SWAPPED = 256 * 2**20
 """Bytes by which the machine's swap may grow before a batch counts as one that does not fit."""
@@ -56,13 +59,14 @@ class SearchRequest(msgspec.Struct, frozen=True):
 
 def recipe(request: SearchRequest) -> Recipe:
     """Return the recipe of its probes."""
+    workload = family_of(request.case.model)
     return Recipe(
         warmup_seconds=0.0,
-        window_steps=int(FEW_STEPS["window_steps"]),
+        window_steps=FEW_STEPS.window_steps,
         window_seconds=0.0,
-        overrides=overrides_for("train", request.case.arguments),
+        overrides=overrides_for("train", request.case.arguments, request.case.model),
         threads=request.threads,
-        data=MADE_DENSE,
+        data=workload.dense_data or workload.data,
         data_steps=1,
     )
 
@@ -124,7 +128,7 @@ def search_largest_batch(
             probe, effective = run_probe(
                 planned,
                 data,
-                SpawnLauncher(interpreter, request.network, limit.apply, alike=True),
+                SpawnLauncher(interpreter, request.network, limit.apply, fixed_layout=True),
                 limit,
                 result.probes,
             )
@@ -174,7 +178,7 @@ def run_probe(
     """Try one batch; return the probe and its effective settings."""
     began, swap = time.monotonic(), swap_used()
     with scratch_folder() as scratch:
-        result = run_job(launcher, {**probe_job(planned, data, scratch), **limit.job()}, PROBE_LIMIT)
+        result = run_job(launcher, dataclasses.replace(probe_job(planned, data, scratch), **limit.job()), PROBE_LIMIT)
     grown = max(swap_used() - swap, 0)
     memory = {name: msgspec.convert(figure, Memory) for name, figure in result.measured.get("memory", {}).items()}
     rate = images_per_second(result)

@@ -50,9 +50,10 @@ def node(
     from bench.pytest_plugin.options import check_model, needs_network
     from bench.records.outcome import Status
     from bench.records.store import Store, new_run_name
+    from bench.runner.jobs import case_job
     from bench.runner.launchers.local import open_launcher, scratch_folder
     from bench.runner.launchers.torchrun import Rendezvous, unsupported_reason
-    from bench.runner.measure import DatasetUnavailable, case_job, find_data, run_job
+    from bench.runner.measure import DatasetUnavailable, find_data, run_job
 
     where = parse_device(device)
     if machines(where) == 1:
@@ -68,8 +69,8 @@ def node(
     interpreter = inspect(python)
     check_model(values["model"][0], interpreter)
     [planned] = expand_grid(profile_of(profile), [where], values, threads=threads)
-    job = case_job(planned, {"yaml": ""}, "")
-    if refused := unsupported_reason(job["case"], met=True):
+    job = case_job(planned, {"source": ""}, "")
+    if refused := unsupported_reason(job.case, met=True):
         raise UsageError(refused.reason)
     check_usable()
     launcher = open_launcher(interpreter, needs_network([planned]))

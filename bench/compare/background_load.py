@@ -11,12 +11,7 @@ import psutil
 
 from bench.machine.limits import processors
 from bench.machine.try_read import try_read
-
-MAX_STEAL = 0.01
-"""Largest share of the machine's time that the hypervisor may take; the same as for a single window."""
-
-MAX_OTHER_LOAD = 0.05
-"""Share of the machine's CPUs that other processes may use; the same as for a single window."""
+from bench.worker.protocol import MAX_OTHER_LOAD, MAX_STEAL
 
 NOT_BUSY = {"idle", "iowait", "steal", "guest", "guest_nice"}
 """Fields of ``psutil.cpu_times`` that are not busy time; guests are counted in ``user`` and ``nice`` already."""

@@ -15,14 +15,20 @@ import msgspec
 from bench.environments import failure_causes
 from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
-from bench.runner.worker_process import (
+from bench.runner.measure import values_of
+from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.worker.protocol import (
     ALONE,
     FREE,
     WITH_STEP,
-    Worker,
-    WorkerExited,
-    WorkerOutputOverflow,
-    WorkerTimeout,
+    BlockEnded,
+    Event,
+    JobEnded,
+    Measured,
+    PhaseBegan,
+    ProtocolError,
+    SettingsRead,
+    TurnEnded,
 )
 
 LIMIT = 600.0
@@ -54,8 +60,8 @@ class LockstepPeer(msgspec.Struct):
         warmup_steps: steps of its warm-up, once that is over.
         accumulation_steps: steps from one optimizer step to the next in its window.
         window_steps: planned steps of its window.
-        measured: its ``measured`` event, once there is one.
-        ended: its ``ended`` event, once there is one.
+        measured: fields of its :class:`Measured` event by name, once there is one.
+        ended: end of its job, once it is there.
     """
 
     worker: Worker
@@ -66,7 +72,7 @@ class LockstepPeer(msgspec.Struct):
     accumulation_steps: int = 0
     window_steps: int = 0
     measured: dict[str, Any] = {}
-    ended: dict[str, Any] = {}
+    ended: JobEnded | None = None
 
     @property
     def seconds(self) -> float:
@@ -91,16 +97,15 @@ class LockstepPeer(msgspec.Struct):
         """
         while True:
             event = self._next_event()
-            if event["event"] == "effective":
-                self.effective = event["settings"]
-            if event["event"] == "ended":
-                why = event["reason"] or event["status"]
-                status = Status.FAILED if event["status"] == Status.MEASURED.value else Status(event["status"])
-                raise WorkerFailed(f"a worker ended while it was warming up: {why}", status, event["reason"])
-            if event["event"] == "phase" and event["name"] == "window":
-                self.warmup_steps = event.get("steps", 0)
-                self.accumulation_steps = event.get("cycle", 0)
-                self.window_steps = event.get("planned", 0)
+            if isinstance(event, SettingsRead):
+                self.effective = event.settings
+            if isinstance(event, JobEnded):
+                why = event.reason or event.status
+                status = Status.FAILED if event.status == Status.MEASURED.value else Status(event.status)
+                raise WorkerFailed(f"a worker ended while it was warming up: {why}", status, event.reason)
+            if isinstance(event, PhaseBegan) and event.name == "window":
+                self.warmup_steps, self.accumulation_steps = event.steps, event.cycle
+                self.window_steps = event.planned
                 return
 
     def take_turn(self, peer: LockstepPeer | None = None) -> None:
@@ -115,21 +120,21 @@ class LockstepPeer(msgspec.Struct):
             WorkerFailed: where it ended in any other way than measured.
         """
         self.worker.take_turn(self._turn_limit(peer) if peer else FREE)
-        while not self.ended:
+        while self.ended is None:
             event = self._next_event()
-            if event["event"] == "part":
-                self.point = event["point"]
+            if isinstance(event, TurnEnded):
+                self.point = event.point
                 return
-            if event["event"] == "block":
+            if isinstance(event, BlockEnded):
                 self.point = 0
-                self.blocks.append((event["seconds"], event["steps"]))
+                self.blocks.append((event.seconds, event.steps))
                 return
-            if event["event"] == "measured":
-                self.measured = event
-            if event["event"] == "ended":
+            if isinstance(event, Measured):
+                self.measured = values_of(event)
+            if isinstance(event, JobEnded):
                 self.ended = event
-        if self.ended["status"] != Status.MEASURED.value:
-            status, reason = self.ended["status"], self.ended["reason"]
+        if self.ended.status != Status.MEASURED.value:
+            status, reason = self.ended.status, self.ended.reason
             raise WorkerFailed(f"a worker ended as {status}: {reason}", Status(status), reason)
         self.worker.end()
 
@@ -141,7 +146,7 @@ class LockstepPeer(msgspec.Struct):
             return FREE
         return peer.point if self.steps == peer.steps else WITH_STEP
 
-    def _next_event(self) -> dict[str, Any]:
+    def _next_event(self) -> Event:
         try:
             return self.worker.next_event(LIMIT)
         except WorkerExited as death:
@@ -149,6 +154,8 @@ class LockstepPeer(msgspec.Struct):
             cause = failure_causes.of_signal(death.code) or failure_causes.recognised(self.worker.output())
             reason = f"{text[0].upper()}{text[1:]}. {cause}" if cause else ""
             raise WorkerFailed(text, Status.FAILED, reason, died=True) from death
+        except ProtocolError as error:
+            raise WorkerFailed(f"what a worker reported cannot be read: {error}", Status.FAILED) from None
         except WorkerTimeout:
             raise WorkerFailed(f"a worker said nothing for {LIMIT:g} s while it took turns", Status.TIMED_OUT) from None
         except WorkerOutputOverflow:

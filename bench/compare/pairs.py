@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import time
 from collections.abc import Sequence
@@ -21,8 +22,10 @@ from bench.machine.try_read import try_read
 from bench.records.comparison import SIDES, Measurement, Pair, StepPlan
 from bench.records.outcome import Status
 from bench.records.record import Memory, Steps
+from bench.runner.jobs import case_job, oom_kills
 from bench.runner.launchers.local import Launcher, scratch_folder
-from bench.runner.measure import build_phases, case_job, oom_kills, run_job
+from bench.runner.measure import build_phases, run_job
+from bench.worker.protocol import Window
 
 PHASE_LIMIT = 600.0
 """Seconds that warm-up and window of a single process may take each."""
@@ -104,15 +107,17 @@ class _LivePair:
     def _start(self, number: int) -> None:
         scratch = self._stack.enter_context(scratch_folder())
         job = case_job(self._inputs.planned, self._inputs.data[number], scratch)
-        job |= {"block": self._kind.turn_steps or WHOLE_WINDOW, "within": not self._kind.asynchronous}
+        block = self._kind.turn_steps or WHOLE_WINDOW
+        job = dataclasses.replace(job, block=block, within=not self._kind.asynchronous)
         if self.plan:
-            job["window"] = {
-                "warmup_steps": self.plan.warmup_steps,
-                "warmup_seconds": 0.0,
-                "same_cycle": self.plan.timed_accumulation_steps,
-                "window_steps": self.plan.window_steps,
-                "window_seconds": 0.0,
-            }
+            window = Window(
+                warmup_seconds=0.0,
+                warmup_steps=self.plan.warmup_steps,
+                same_cycle=self.plan.timed_accumulation_steps,
+                window_steps=self.plan.window_steps,
+                window_seconds=0.0,
+            )
+            job = dataclasses.replace(job, window=window)
         self.peers[number] = LockstepPeer(self._inputs.launchers[number].start(job))
         self._stack.callback(self.peers[number].worker.end, 1.0)
 
@@ -170,7 +175,7 @@ def run_interleaved(inputs: PairInputs, head_first: bool, draw: random.Random, p
         block_steps=kind.turn_steps or 0,
         interleaved_within_steps=not kind.asynchronous,
     )
-    worth_retrying = bool(load) or any(peer.measured["mendable"] for peer in (base, head))
+    worth_retrying = bool(load) or any(peer.measured["worth_retrying"] for peer in (base, head))
     return PairRun(pair, (base.effective, head.effective), worth_retrying, live.plan)
 
 

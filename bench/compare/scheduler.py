@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from bench.records.outcome import Outcome, Status
 from bench.records.store import Store
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, find_data
+from bench.worker.workloads.base import family_of
 
 MAX_RETRIES = 2
 """Retries of a pair after interference or the death of a process.
@@ -110,10 +112,11 @@ class PairScheduler:
 
     def _prepare_servers(self) -> None:
         """Have both fork servers import their environment, at the same time."""
-        for launcher in self._launchers:
-            launcher.prepare()
-        for launcher in self._launchers:
-            launcher.wait()
+        families = {family_of(compared.case.model).name for compared in self.comparison.cases}
+        for launcher, family in itertools.product(self._launchers, families):
+            launcher.prepare(family)
+        for launcher, family in itertools.product(self._launchers, families):
+            launcher.wait(family)
 
     def _restart_servers(self) -> None:
         """Start new fork servers for the next pair.

@@ -19,12 +19,14 @@ from bench.records.store import Store
 from bench.runner.estimate import Estimator
 from bench.runner.launchers.local import open_launcher
 from bench.runner.run import Run
+from bench.worker.protocol import TORCH_FLOOR
+from bench.worker.workloads.base import workloads
 
-ULTRALYTICS = ("8.3.230", "8.4.0", "8.4.60", "8.4.120", "8.4.155")
-"""Releases beside the newest one: the oldest that can be measured, and four on the way, months apart."""
+ULTRALYTICS = (workloads()["ultralytics"].requires[0].version, "8.4.0", "8.4.60", "8.4.120", "8.4.155")
+"""Releases besides the newest one: the oldest that can be measured, and four on the way, months apart."""
 
-TORCH = "torch>=2.6"
-"""Of this, the oldest version that installs; the floor is that of ``bench/worker/interpreter/info.py``."""
+TORCH = f"torch>={'.'.join(map(str, TORCH_FLOOR))}"
+"""Requirement of which the oldest version that installs is tried."""
 
 Say = Callable[[str], None]
 

@@ -20,33 +20,34 @@ from bench import __version__
 from bench.environments import bytecode_cache, failure_causes
 from bench.environments.package_origins import Imported, imported, origins
 from bench.errors import UsageError
+from bench.extensions import loaded_paths
 from bench.machine.paths import cache_folder, home_folder
 from bench.records.record import Environment
+from bench.worker.protocol import ProcessSetup
+from bench.worker.workloads.base import workloads
 
 ENTRY = Path(__file__).resolve().parents[1] / "worker" / "entry.py"
 """The file that every worker is started with; it needs nothing of this project around it."""
 
 
 class Interpreter(msgspec.Struct, frozen=True):
-    """A Python with torch and ultralytics.
+    """A Python that is measured.
 
     Attributes:
         path: of its executable.
         environment: versions.
-        models: names of the model files that its Ultralytics brings, without ``.yaml``.
-        datasets: the same for data sets.
+        offers: what each workload finds in it, by family (``Workload.offers``).
+        lacking: why a workload cannot run in it, by family.
         imported: what it imports under the names of the packages that count. With folders: not for records.
         variables: environment variables that change speed, as a worker finds them.
-        sizes: size letters of each model by its name, such as ``nsmlx``; empty for a model of one size.
     """
 
     path: str
     environment: Environment
-    models: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()
+    offers: dict[str, dict[str, Any]] = {}
+    lacking: dict[str, str] = {}
     imported: dict[str, Imported] = {}
     variables: dict[str, str] = {}
-    sizes: dict[str, str] = {}
 
 
 def variables() -> dict[str, str]:
@@ -108,11 +109,10 @@ def inspect(python: str = "") -> Interpreter:
     return Interpreter(
         path=path,
         environment=environment,
-        models=tuple(facts["models"]),
-        datasets=tuple(facts["datasets"]),
+        offers=facts.get("offers", {}),
+        lacking=facts.get("lacking", {}),
         imported=imports,
         variables=facts.get("variables", {}),
-        sizes=facts.get("sizes", {}),
     )
 
 
@@ -125,13 +125,13 @@ def executable(python: str) -> str:
 
 
 def ask(path: str, word: str) -> dict[str, Any]:
-    """Return the JSON object that ``PYTHON entry.py WORD`` prints.
+    """Return what ``PYTHON entry.py WORD`` prints, with extensions loaded: one JSON object, in a line.
 
     Raises:
         UsageError: where it does not answer.
     """
     try:
-        return answer_in(printed_by([path, str(ENTRY), word]))
+        return answer_in(printed_by([path, str(ENTRY), word, *loaded_paths()]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise UsageError(f"python {path} does not answer {failure_causes.of_call(error)}") from error
 
@@ -172,9 +172,21 @@ def printed_by(command: Sequence[str]) -> str:
     raise AssertionError("the second try returns or raises")
 
 
-def to_workers(interpreter: Interpreter) -> dict[str, Any]:
-    """Return the settings folder and the expected imports, which every worker of an interpreter gets."""
-    return {"config": str(config_folder(interpreter)), "imported": msgspec.to_builtins(interpreter.imported)}
+def process_setup(interpreter: Interpreter, workload: str, network: bool) -> ProcessSetup:
+    """Return what a process of an interpreter has to know before it imports anything.
+
+    Args:
+        interpreter: that is measured.
+        workload: family whose libraries the process imports; empty for the first one.
+        network: whether something was named that may have to be fetched.
+    """
+    return ProcessSetup(
+        workload=workload or next(iter(workloads())),
+        config=str(config_folder(interpreter)),
+        network=network,
+        imported=msgspec.to_builtins(interpreter.imported),
+        extensions=loaded_paths(),
+    )
 
 
 def config_folder(interpreter: Interpreter) -> Path:

@@ -15,7 +15,7 @@ from bench.cases.recipe import check_threads
 from bench.environments.interpreter import Interpreter
 from bench.errors import UsageError
 from bench.machine.fingerprint import devices
-from bench.worker.workloads.ultralytics.model_names import has_weights, is_known, why_unknown
+from bench.worker.workloads.base import family_of, own_name
 
 
 class RunOptions(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ def parse(
         name: of the profile.
         values: of the axes that the user named, by axis.
         data: a data yaml, or empty for a made data set.
-        threads: CPU threads; 0 leaves Ultralytics' own choice.
+        threads: CPU threads; 0 leaves the workload's own choice.
         interpreter: the one that will be measured; it knows the models and data sets that go by a name.
         with_val: whether validation and the saving of a checkpoint are timed too.
         compare_losses: whether the first losses are compared with the CPU's on cuda too.
@@ -81,25 +81,17 @@ def check_names(models: list[str]) -> None:
 
 
 def check_model(model: str, interpreter: Interpreter) -> None:
-    """Refuse a model name that the interpreter's Ultralytics does not bring in that size; files are left to it."""
-    if Path(model).is_absolute() or not interpreter.models:
-        return
-    sizes = {**dict.fromkeys(interpreter.models, ""), **interpreter.sizes}
-    if model.endswith(".pt"):
-        if not has_weights(model.removesuffix(".pt"), sizes):
-            raise UsageError(f"model {model!r}: there is no such file, and Ultralytics has no weights of that name.")
-        return
-    if model.lower().endswith(".pt"):
-        raise UsageError(f"model {model!r}: there is no such file, and weights of Ultralytics are written .pt.")
-    if not is_known(model, sizes):
-        version = interpreter.environment.ultralytics
-        raise UsageError(f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}.")
+    """Refuse a model name that the interpreter's workload does not know; files are left to the worker."""
+    workload = family_of(model)
+    version = interpreter.environment.packages.get(workload.library, "")
+    if why := workload.why_unknown(own_name(model), interpreter.offers.get(workload.name, {}), version):
+        raise UsageError(why)
 
 
 def find_data(data: str, interpreter: Interpreter) -> str:
-    """Absolute path of a data yaml, or the name of one that Ultralytics brings; empty becomes ``coco-like``."""
+    """Return the absolute path of a data yaml, the name of one that Ultralytics brings, or nothing for a made set."""
     if not data:
-        return "coco-like"
+        return ""
     path = Path(data)
     nameable("data", data)
     if path.is_file():  # a link stays what it is: without 'path:', images are looked for next to it
@@ -110,7 +102,8 @@ def find_data(data: str, interpreter: Interpreter) -> str:
         raise UsageError(f"data {data!r} is a folder: name the data yaml in it{hint}.")
     if "://" in data:
         raise UsageError(f"data {data!r}: nothing is fetched; fetch and unpack it yourself, and name its data yaml.")
-    if data.removesuffix(".yaml") in interpreter.datasets:
+    named = {name for offers in interpreter.offers.values() for name in offers.get("datasets", ())}
+    if data.removesuffix(".yaml") in named:
         return f"{data.removesuffix('.yaml')}.yaml"
     raise UsageError(f"data {data!r}: there is no such file, and Ultralytics brings no data set of that name.")
 

@@ -21,6 +21,7 @@ from bench.records import store
 from bench.records.record import Record
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, look_for_data
+from bench.worker.workloads.base import family_of, is_made
 
 
 def resumed_run(results: Path, name: str) -> str:
@@ -50,8 +51,8 @@ def reusable(
     interpreter = launcher.interpreter
     now = conditions(interpreter.variables)
     current = [record for record in records if _is_current(record, planned, interpreter, now)]
-    if current and data_of and data_of.recipe.data != "coco-like":  # a made data set is what its recipe says
-        launcher.wait()
+    if current and data_of and not is_made(data_of.recipe.data):  # a made data set is what its recipe says
+        launcher.wait(family_of(data_of.case.model).name)
         with contextlib.suppress(DatasetUnavailable):  # then nothing else will be measured either
             data = look_for_data(launcher, data_of)
             current = [record for record in current if record.data is None or same_data(record, data)]

@@ -26,6 +26,7 @@ from bench.records.record import Record
 from bench.runner.estimate import from_history
 from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.run import Run
+from bench.worker.workloads.base import family_of
 
 
 class BudgetExhausted(Exception):
@@ -75,8 +76,10 @@ class BenchSession:
         check_usable()
         self.store = store.Store(request.results, request.name, new=not request.resumed)
         self._sort(self.store.run)
-        self.launcher = open_launcher(request.interpreter, needs_network(self.selected or request.search_plans()))
-        self.launcher.prepare()
+        plans = self.selected or request.search_plans()
+        self.launcher = open_launcher(request.interpreter, needs_network(plans))
+        for plan in plans[:1]:  # the fork server of another workload starts when it is its turn
+            self.launcher.prepare(family_of(plan.case.model).name)
         if request.resumed:
             first = self.selected[0] if self.selected else None
             self.finished = reusable(self.store.finished(), self.planned, self.launcher, first)

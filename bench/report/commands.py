@@ -17,6 +17,7 @@ from bench.records.comparison import Comparison
 from bench.records.record import Record
 from bench.report import labels
 from bench.text import clean, is_shown
+from bench.worker.workloads.base import is_made
 
 LONGEST_COMMAND = 20_000
 """Characters of a command: names of many cases may stand in one."""
@@ -98,7 +99,7 @@ def _options(record: Record) -> tuple[str, ...]:
     """Options of a record that hold for a whole command: data, threads, and the measured interpreter."""
     recipe, python = record.recipe, record.extra.get("python")
     return (
-        *(("--data", recipe.data) if recipe.data != "coco-like" else ()),
+        *(("--data", recipe.data) if not is_made(recipe.data) else ()),
         *(("--threads", str(recipe.threads)) if recipe.threads else ()),
         *(("--python", python) if isinstance(python, str) else ()),
     )
@@ -141,7 +142,7 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
             parts += _axes([compared.case for compared in one.cases])
         else:
             parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
-        own = dict.fromkeys(compared.recipe.data for compared in one.cases if compared.recipe.data != "coco-like")
+        own = dict.fromkeys(compared.recipe.data for compared in one.cases if not is_made(compared.recipe.data))
         parts += ["--data", *own] if len(own) == 1 else []
         threads = {compared.recipe.threads for compared in one.cases}
         parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []

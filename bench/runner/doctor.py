@@ -25,8 +25,9 @@ from bench.machine.paths import cache_folder
 from bench.machine.system_info import SystemInfo, system_info
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment
+from bench.runner.jobs import probe_job
 from bench.runner.launchers.local import Launcher, open_launcher, scratch_folder
-from bench.runner.measure import DatasetUnavailable, find_data, probe_job, run_job
+from bench.runner.measure import DatasetUnavailable, find_data, run_job
 
 DEEP_LIMIT = 120.0
 """Seconds that a few steps of training may take to warm up, and for their window."""

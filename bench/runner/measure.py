@@ -18,23 +18,33 @@ from bench.environments.package_origins import replaced
 from bench.errors import UsageError
 from bench.machine.conditions import conditions
 from bench.machine.fingerprint import machine
-from bench.machine.paths import cache_folder, calibration_folder
+from bench.machine.paths import calibration_folder
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
 from bench.records.record import SCHEMA, Data, Durations, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
+from bench.runner.jobs import case_job, data_job, oom_kills, workload_facts
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
 from bench.runner.worker_process import Worker, WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.worker.protocol import (
+    CaseJob,
+    DataProvided,
+    Event,
+    Job,
+    JobEnded,
+    Measured,
+    PhaseBegan,
+    ProtocolError,
+    RestMeasured,
+    SettingsRead,
+)
 
 SETUP_LIMIT = 300.0
 """Seconds that set-up may take; scanning a large data set for the first time takes minutes."""
 
 DATA_LIMIT = 7200.0
 """Seconds that providing a data set may take; one that Ultralytics fetches can be tens of gigabytes."""
-
-VAL_STEPS = 16
-"""Length of a made validation set, in training batches, where validation is timed; Ultralytics doubles its batch."""
 
 REST_LIMIT = 3600.0
 """Seconds that validation and the saving of a checkpoint may take; a large set takes minutes on a CPU."""
@@ -67,9 +77,58 @@ class WorkerResult(msgspec.Struct):
     died: str = ""
 
 
-def run_job(
-    launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None
-) -> WorkerResult:
+class WorkerEvents:
+    """Events of one worker so far, as far as they are kept."""
+
+    def __init__(self) -> None:
+        self.ended: JobEnded | None = None
+        self._settings: dict[str, Any] = {}
+        self._measured: Measured | None = None
+        self._rest: RestMeasured | None = None
+        self._data: DataProvided | None = None
+
+    def take(self, event: Event) -> None:
+        """Keep an event."""
+        match event:
+            case JobEnded():
+                self.ended = event
+            case SettingsRead():
+                self._settings = event.settings
+            case Measured():
+                self._measured = event
+            case RestMeasured():
+                self._rest = event
+            case DataProvided():
+                self._data = event
+
+    def result(self, outcome: Outcome, phase: str, costs: Durations) -> WorkerResult:
+        """Return what came out of the worker, which ended in a phase."""
+        measured = values_of(self._measured)
+        if phase == "rest" and measured:  # whatever became of the rest, the steps were measured
+            rest = self._rest or RestMeasured(failed=outcome.reason)
+            outcome = Outcome(Status.MEASURED)
+            measured["epoch_overhead"] = {
+                **measured["epoch_overhead"],
+                **{key: rest.values[key] for key in EPOCH_OVERHEAD if key in rest.values},
+            }
+            if rest.failed:
+                measured["extra"] = {**measured["extra"], "rest": rest.failed}
+        data = values_of(self._data)
+        return WorkerResult(
+            outcome=outcome,
+            measured=measured,
+            effective=self._settings,
+            data={**data, **data.pop("details")} if data else {},
+            durations=costs,
+        )
+
+
+def values_of(event: Event | None) -> dict[str, Any]:
+    """Return the fields of an event by name; nothing without one."""
+    return {name: value for name, value in vars(event).items() if name != "at"} if event is not None else {}
+
+
+def run_job(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None) -> WorkerResult:
     """Run one job to its end; once more where broken compiled files in the cache were why it failed.
 
     Args and errors: see :func:`run_once`.
@@ -81,28 +140,28 @@ def run_job(
     return seen
 
 
-def run_once(
-    launcher: Launcher, job: dict[str, Any], phase_limit: float, setup_limit: float | None = None
-) -> WorkerResult:
+def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None) -> WorkerResult:
     """Run one job to its end, whatever that is.
 
     Args:
         launcher: of the environment.
-        job: see ``bench/worker/tasks.py``.
+        job: what the worker is to do.
         phase_limit: seconds that warm-up and window may take each.
         setup_limit: seconds that set-up may take; :data:`SETUP_LIMIT` if None.
 
     Raises:
         Interrupted: with what was seen so far; the worker is ended.
     """
-    together = is_distributed(job)
-    if together and (why := unsupported_reason(job["case"], bool(job.get("meeting")))):
+    case = job if isinstance(job, CaseJob) else None
+    distributed = is_distributed(job)
+    if case and distributed and (why := unsupported_reason(case.case, bool(case.rendezvous))):
         return WorkerResult(outcome=why)
+    kills = case.oom_kills if case else 0
     worker = launcher.start(job)
-    events: dict[str, dict[str, Any]] = {}
+    events = WorkerEvents()
     reached: dict[str, float] = {}
     phase = "setup"
-    extra = float(job.get("extra_seconds", 0.0))
+    extra = case.extra_seconds if case else 0.0
     limits = {
         "setup": (setup_limit or SETUP_LIMIT) + extra,
         "warmup": phase_limit + extra,
@@ -111,55 +170,41 @@ def run_once(
     }
 
     def seen(outcome: Outcome) -> WorkerResult:
-        said = events.get
-        measured, epoch_overhead = dict(said("measured", {})), dict(said("epoch_overhead", {}))
-        if phase == "rest" and measured:  # whatever became of the rest, the steps were measured
-            failed = epoch_overhead.pop("failed", "" if epoch_overhead else outcome.reason)
-            outcome = Outcome(Status.MEASURED)
-            measured["epoch_overhead"] = {
-                **measured["epoch_overhead"],
-                **{key: epoch_overhead[key] for key in EPOCH_OVERHEAD if key in epoch_overhead},
-            }
-            if failed:
-                measured["extra"] = {**measured["extra"], "rest": failed}
-        return WorkerResult(
-            outcome=outcome,
-            measured=measured,
-            effective=said("effective", {}).get("settings", {}),
-            data=said("data", {}),
-            durations=Durations(
-                setup=_after(worker, reached.get("warmup")),
-                warmup=_after(worker, reached.get("window")),
-                total=round(time.monotonic() - worker.requested, 4),
-            ),
-            worker_output=worker.output() if outcome.status.broken or outcome.status in EXPLAINED else "",
+        costs = Durations(
+            setup=_after(worker, reached.get("warmup")),
+            warmup=_after(worker, reached.get("window")),
+            total=round(time.monotonic() - worker.requested, 4),
         )
+        found = events.result(outcome, phase, costs)
+        if found.outcome.status.broken or found.outcome.status in EXPLAINED:
+            found.worker_output = worker.output()
+        return found
 
     patience = 0.0
     result: WorkerResult | None = None
     try:
-        while "ended" not in events:
+        while events.ended is None:
             event = worker.next_event(limits[phase])
-            events[event["event"]] = event
-            if event["event"] == "phase":
-                phase = event["name"]
-                reached.setdefault(phase, event["at"])  # a window that is measured again is no warm-up
-        ended = events["ended"]
+            events.take(event)
+            if isinstance(event, PhaseBegan):
+                phase = event.name
+                reached.setdefault(phase, event.at)  # a window that is measured again is no warm-up
+        ended = events.ended
         patience = 5.0
-        result = seen(
-            Outcome(Status(ended["status"]), explained(ended["status"], ended["reason"]), tuple(ended["scope"]))
-        )
+        result = seen(Outcome(Status(ended.status), explained(ended.status, ended.reason), tuple(ended.scope)))
         # Where one rank was killed, the others lose their connection, and may be the first to say so.
-        if together and result.outcome.status is Status.FAILED and oom_kills() > job.get("oom_kills", 0):
+        if distributed and result.outcome.status is Status.FAILED and oom_kills() > kills:
             reason = f"The system ran out of memory while {PHASES[phase]} and killed a rank."
             result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
     except WorkerTimeout:
         result = seen(Outcome(Status.TIMED_OUT, f"Still {PHASES[phase]} after {limits[phase]:g} s."))
     except WorkerOutputOverflow:
         result = seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
+    except ProtocolError as error:
+        result = seen(Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}."))
     except WorkerExited as error:
         # Of ranks it is the agent that ends, after it has seen one of them killed.
-        if (error.code == -signal.SIGKILL or together) and oom_kills() > job.get("oom_kills", 0):
+        if (error.code == -signal.SIGKILL or distributed) and oom_kills() > kills:
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
             result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
         else:
@@ -189,21 +234,6 @@ def explained(status: str, reason: str) -> str:
 def _after(worker: Worker, moment: float | None) -> float | None:
     """Seconds from the request to a moment that the worker told."""
     return None if moment is None else round(moment - worker.requested, 4)
-
-
-def oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory since it started; 0 where it does not tell."""
-    try:
-        for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except (OSError, ValueError, IndexError):
-        pass
-    return 0
-
-
-MADE, MADE_DENSE = "coco-like", "coco-like-dense"
-"""Data sets that are made, by the names that a recipe calls them."""
 
 
 class DatasetUnavailable(Exception):
@@ -240,98 +270,23 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     """The data set of a case, whether or not the case can use it.
 
     Returns:
-        ``yaml``, ``fingerprint`` and ``images``; of a user's own also what the worker's ``user_data.inspect`` gives.
+        ``source``, ``fingerprint`` and ``images``; of a user's own also what the worker's ``user_data.inspect`` gives.
 
     Raises:
         WrongUse: where the user's own cannot be used at all.
         NoData: where something else went wrong.
     """
-    recipe = planned.recipe
-    if recipe.data in (MADE, MADE_DENSE):
-        wanted: dict[str, Any] = {
-            "root": str(cache_folder() / "data"),
-            "images": planned.case.batch * recipe.data_steps,
-            "val_images": planned.case.batch * VAL_STEPS if recipe.with_val else 0,
-            "seed": recipe.data_seed,
-            "dense": recipe.data == MADE_DENSE,
-        }
-    else:
-        wanted = {"yaml": recipe.data, "root": str(cache_folder() / "data")}
-    seen = run_job(launcher, {"kind": "data", "data": wanted}, SETUP_LIMIT, setup_limit=DATA_LIMIT)
+    job = data_job(planned)
+    if lacking := launcher.interpreter.lacking.get(job.workload):
+        raise DatasetUnavailable(Outcome(Status.UNSUPPORTED, lacking, ("model",)))
+    seen = run_job(launcher, job, SETUP_LIMIT, setup_limit=DATA_LIMIT)
     if seen.outcome.status in (Status.UNSUPPORTED, Status.SUBSTITUTED):  # the latter: another package was imported
         raise UsageError(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
         raise DatasetUnavailable(
             msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.worker_output
         )
-    return {key: value for key, value in seen.data.items() if key not in ("event", "at")}
-
-
-def case_job(
-    planned: PlannedRun, data: dict[str, Any], scratch: str, meeting: Rendezvous | None = None
-) -> dict[str, Any]:
-    """What a worker is told of a case.
-
-    Args:
-        planned: the case.
-        data: what :func:`find_data` gave.
-        scratch: a folder of its own.
-        meeting: where other machines are met.
-    """
-    case, recipe = planned.case, planned.recipe
-    return {
-        "kind": "case",
-        "case": msgspec.to_builtins(case),
-        "overrides": {**recipe.overrides, **case.arguments},
-        "threads": recipe.threads,
-        "asked": [
-            {
-                "axis": axis.name,
-                "text": axis.text(value),
-                "arguments": list(axis.arguments(value)),
-                "setting": axis.setting,
-                "value": axis.expected(value),
-            }
-            for axis, value in case.asked
-        ],
-        "window": {
-            "warmup_seconds": recipe.warmup_seconds,
-            "window_steps": recipe.window_steps,
-            "window_seconds": recipe.window_seconds,
-        },
-        "with_val": recipe.with_val,
-        "compare_losses": recipe.compare_losses,
-        "energy": recipe.energy,
-        "data": data["yaml"],
-        "scratch": scratch,
-        "meeting": msgspec.to_builtins(meeting),
-        "oom_kills": oom_kills(),
-        "extra_seconds": sum(axis.extra_seconds(value) for axis, value in case.asked),
-        **{key: changed for axis, value in case.asked for key, changed in axis.job(value).items()},
-    }
-
-
-FEW_STEPS = {
-    "warmup_seconds": 0.0,
-    "warmup_steps": 3,
-    "window_steps": 2,
-    "window_seconds": 0.0,
-    "short_cycle": 2,
-    "settled_after": 1,
-    "only_whole": False,
-}
-"""Five steps. All run the optimizer where a batch is so large that every step of training does, else two do: so there
-are steps that hold the optimizer's state, and where training has them, steps that hold gradients while they go forward.
-More steps find a higher peak now and then, by up to 3 % (docs/devices.md)."""
-
-LOSS_SCALE = 1024.0
-"""Of mixed precision: from the usual one the first steps overflow, and a step that is skipped allocates nothing."""
-
-
-def probe_job(planned: PlannedRun, data: dict[str, Any], scratch: str) -> dict[str, Any]:
-    """The job of a worker that trains no longer than it takes to see what training does."""
-    few = {"window": FEW_STEPS, "separate_pass": False, "memory_before": True, "loss_scale": LOSS_SCALE, "mend": False}
-    return {**case_job(planned, data, scratch), **few}
+    return seen.data
 
 
 def measure(
@@ -340,7 +295,7 @@ def measure(
     data: dict[str, Any],
     run: str,
     phase_limit: float,
-    meeting: Rendezvous | None = None,
+    rendezvous: Rendezvous | None = None,
 ) -> Record:
     """Measure one case in a fresh process, or in as many as it has devices.
 
@@ -350,7 +305,7 @@ def measure(
         data: what :func:`find_data` gave.
         run: name of the run.
         phase_limit: seconds that warm-up and window may take each.
-        meeting: where other machines are met.
+        rendezvous: where the ranks of several machines meet.
 
     Raises:
         Interrupted: with the record of the interrupted case.
@@ -384,7 +339,7 @@ def measure(
                 steps = msgspec.convert(measured["steps"], Steps)
                 measured["phases"] = msgspec.to_builtins(build_phases(seen.measured["phases"], steps))
                 measured["discarded"] = [discarded_window(window) for window in seen.measured["discarded"]]
-            measured["extra"] = {**measured.get("extra", {}), **extensions.extra()}
+            measured["extra"] = {**measured.get("extra", {}), **workload_facts(case), **extensions.extra()}
             if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
                 measured["extra"]["python"] = launcher.interpreter.path
             return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
@@ -394,7 +349,7 @@ def measure(
 
     with scratch_folder() as scratch:
         try:
-            return record(run_job(launcher, case_job(planned, data, scratch, meeting), phase_limit))
+            return record(run_job(launcher, case_job(planned, data, scratch, rendezvous), phase_limit))
         except Interrupted as stop:
             raise Interrupted(record=record(stop.seen) if stop.seen else None) from None
 

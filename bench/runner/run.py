@@ -19,8 +19,11 @@ from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
 from bench.records.store import Store
 from bench.runner.estimate import Estimator
+from bench.runner.jobs import data_job, workload_facts
 from bench.runner.launchers.local import Launcher
-from bench.runner.measure import VAL_STEPS, DatasetUnavailable, Interrupted, check_trainable, look_for_data, measure
+from bench.runner.measure import DatasetUnavailable, Interrupted, check_trainable, look_for_data, measure
+from bench.worker.protocol import DataJob
+from bench.worker.workloads.base import family_of
 
 PHASE_LIMIT = 600.0
 
@@ -62,7 +65,7 @@ class Run:
         self._finished = finished or {}
         self._began: float | None = None
         self._settled: list[tuple[Case, Outcome]] = []
-        self._data: dict[tuple[str, int, int, int], dict[str, Any]] = {}
+        self._data: dict[DataJob, dict[str, Any]] = {}
         self._over: dict[str, Record] = {}
         self._left = {p.name: p for p in planned if p.name not in self._finished}
         for record in self._finished.values():
@@ -170,7 +173,7 @@ class Run:
             return self._keep(self._unstarted(planned, outcome, {"skipped_because_of": other.id}))
         if outside := self._beyond_budget(planned):
             return self._keep(self._unstarted(planned, outside))
-        self._launcher.wait()
+        self._launcher.wait(family_of(case.model).name)
         try:
             record = measure(self._launcher, planned, self._data_for(planned), self._store.run, self._phase_limit)
         except DatasetUnavailable as error:
@@ -210,12 +213,10 @@ class Run:
 
     def _data_for(self, planned: PlannedRun) -> dict[str, Any]:
         """The data set of a case; cases for which :func:`look_for_data` would find the same one share it."""
-        recipe = planned.recipe
-        batch = planned.case.batch if recipe.data == "coco-like" else 0
-        key = recipe.data, batch * recipe.data_steps, batch * VAL_STEPS * recipe.with_val, recipe.data_seed
+        key = data_job(planned)
         known = self._data.get(key)
         # The cache may have been emptied since.
-        if known is None or (os.path.isabs(known["yaml"]) and not os.path.exists(known["yaml"])):
+        if known is None or (os.path.isabs(known["source"]) and not os.path.exists(known["source"])):
             self._data[key] = look_for_data(self._launcher, planned)
         check_trainable(planned, self._data[key])
         return self._data[key]
@@ -232,6 +233,6 @@ class Run:
             outcome=outcome,
             machine=machine(),
             environment=self._launcher.interpreter.environment,
-            extra={**(extra or {}), **extensions.extra()},
+            extra={**(extra or {}), **workload_facts(planned.case), **extensions.extra()},
             worker_output=log,
         )

@@ -8,22 +8,18 @@ import os
 import selectors
 import signal
 import socket
-import struct
 import time
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from bench.environments.failure_causes import describe_exit
 from bench.text import cleaned, last_shown
+from bench.worker.protocol import FREE, GRANT, Event, ProtocolError, event_from_dict
 
 LOG_TAIL = 12_000
 """Characters of a worker's output that are kept for the record of a failure."""
 
 LOG_LIMIT = 64 * 2**20
 """Bytes of output at which a worker is taken to have run wild."""
-
-TOLD = struct.Struct("<H")
-FREE, WITH_STEP, ALONE = 0, 0xFFFE, 0xFFFF
-"""Where a worker's turn ends, as the worker's ``lockstep`` reads it; smaller numbers are points within a step."""
 
 LAST = 10.0
 """Seconds that ranks may take to end once their line is shut down."""
@@ -102,16 +98,17 @@ class Worker:
         self._pending = b""
         self._lines: list[bytes] = []
 
-    def next_event(self, limit: float) -> dict[str, Any]:
-        """The next event; sleeps until there is one.
+    def next_event(self, limit: float) -> Event:
+        """Return the next event; sleeps until there is one.
 
         Args:
             limit: seconds to wait at most.
 
         Raises:
-            Silent: when the limit is over.
-            Died: when the worker has ended.
-            RanWild: when it prints without end.
+            WorkerTimeout: when the limit is over.
+            WorkerExited: when the worker has ended.
+            WorkerOutputOverflow: when it prints without end.
+            ProtocolError: for an event that cannot be read.
         """
         left = limit
         with selectors.DefaultSelector() as selector:
@@ -134,8 +131,11 @@ class Worker:
                         raise WorkerExited(code)
                 if not self._lines and os.fstat(self._log.fileno()).st_size > LOG_LIMIT:
                     raise WorkerOutputOverflow
-        event: dict[str, Any] = cleaned(json.loads(self._lines.pop(0)))
-        return event
+        line = self._lines.pop(0)
+        try:
+            return event_from_dict(cleaned(json.loads(line)))
+        except json.JSONDecodeError as error:
+            raise ProtocolError(f"{line[:80]!r} is no JSON: {error}") from None
 
     def _read(self) -> bool:
         """Take in what stands in the channel; False at its end."""
@@ -163,10 +163,10 @@ class Worker:
         """Let a worker that takes turns go on: to a point within its step, to the end of its block, or as it likes.
 
         Args:
-            until: a point, counted from 1, :data:`FREE`, :data:`WITH_STEP`, or :data:`ALONE` if the other one is gone.
+            until: a point, counted from 1, ``FREE``, ``WITH_STEP``, or ``ALONE`` where its peer has ended.
         """
-        with contextlib.suppress(BrokenPipeError):  # it has ended, which its channel tells
-            os.write(self._control, TOLD.pack(until))
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which its channel shows
+            os.write(self._control, GRANT.pack(until))
 
     def output(self) -> str:
         """The end of what the worker printed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import random
 import statistics
@@ -16,11 +17,13 @@ from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.compare.lockstep import LockstepPeer, round_robin
 from bench.records.record import Steps
+from bench.runner.jobs import case_job
 from bench.runner.launchers.local import Launcher, scratch_folder
-from bench.runner.measure import case_job, find_data
+from bench.runner.measure import find_data
 from bench.selfcheck.check import Check, Mean, mean_of
+from bench.worker.protocol import Job, PlainJob, Window
 
-WARMUP = {"warmup_seconds": 3.0}
+WARMUP_SECONDS = 3.0
 FEW_STEPS = 23
 """Steps of the window that predicts: rounded up to cycles, short or whole, that is 24 at most."""
 
@@ -90,33 +93,43 @@ class Group(msgspec.Struct, frozen=True):
         return statistics.mean(math.log(seconds / self.plain) for seconds in whole)
 
 
-def group(launcher: Launcher, planned: PlannedRun, window: dict[str, Any], ours: int, seed: int) -> Group:
-    """Run one process of plain training and some of ours; the order of starts and turns is random.
+def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, seed: int) -> Group:
+    """One process of plain training and some of ours; who starts first, and when each has its turns, is random.
 
     Args:
         launcher: of the environment.
         planned: the case.
-        window: of our processes; see :class:`~bench.worker.timing.stopwatch.MeasurementPlan`.
+        window: of our processes.
         ours: how many of ours.
         seed: of what is random.
     """
     draw = random.Random(seed)
     data = find_data(launcher, planned)
     with contextlib.ExitStack() as stack:
-        jobs: list[tuple[int, dict[str, Any]]] = []
+        jobs: list[tuple[int, Job]] = []
         for number in range(ours + 1):
-            job = {**case_job(planned, data, stack.enter_context(scratch_folder())), "block": TURN}
+            case = case_job(planned, data, stack.enter_context(scratch_folder()))
+            job: Job = dataclasses.replace(case, block=TURN, window=window)
             if number == PLAIN:
-                job |= {"kind": "plain", "steps": EPOCH, "warmup_steps": 20, **WARMUP}
-            else:
-                job |= {"window": window}
+                job = PlainJob(
+                    workload=case.workload,
+                    case=case.case,
+                    overrides=case.overrides,
+                    threads=case.threads,
+                    data=case.data,
+                    scratch=case.scratch,
+                    steps=EPOCH,
+                    block=TURN,
+                    warmup_steps=20,
+                    warmup_seconds=WARMUP_SECONDS,
+                )
             jobs.append((number, job))
         sides: dict[int, LockstepPeer] = {}
-        for number, job in draw.sample(jobs, len(jobs)):
-            side = sides[number] = LockstepPeer(launcher.start(job))
+        for number, started in draw.sample(jobs, len(jobs)):
+            side = sides[number] = LockstepPeer(launcher.start(started))
             stack.callback(side.worker.end, 1.0)
             side.warm_up()
-        for number in order(ours, math.ceil(window["window_steps"] / TURN), EPOCH // TURN, draw):
+        for number in order(ours, math.ceil(window.window_steps / TURN), EPOCH // TURN, draw):
             if not sides[number].ended:
                 sides[number].take_turn()
         while not all(side.ended for side in sides.values()):
@@ -147,7 +160,7 @@ def order(ours: int, turns: int, plain: int, draw: random.Random) -> list[int]:
 def instrumented(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator[Check]:
     """Compare a measured epoch with one of plain training, optimizer steps and epoch gap included."""
     planned = plan(*CASES[1])
-    window = {**WARMUP, "window_steps": EPOCH, "window_seconds": 0.0}
+    window = Window(WARMUP_SECONDS, window_steps=EPOCH, window_seconds=0.0)
     logs = []
     for number in range(max(pairs, 8)):
         say(f"instrumented against plain training, pair {number + 1} of {max(pairs, 8)} ...")
@@ -168,7 +181,7 @@ def bias(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator
         planned = plan(model, batch, imgsz, deterministic)
         name = planned.case.id + ("" if deterministic else ", not deterministic")
         cycle = NBS // batch
-        window = {**WARMUP, "window_steps": FEW_STEPS, "window_seconds": 0.0}
+        window = Window(WARMUP_SECONDS, window_steps=FEW_STEPS, window_seconds=0.0)
         seen = []
         for number in range(pairs):
             say(f"prediction against plain training, {name}, epoch {number + 1} of {pairs} ...")

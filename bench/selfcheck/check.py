@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from bench.analysis.intervals import half_width
 from bench.compare.lockstep import WorkerFailed
 from bench.records.outcome import Status
+from bench.worker.protocol import Event, JobEnded
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -22,10 +22,10 @@ class Check(msgspec.Struct, frozen=True):
     how: str
 
 
-def heard(event: dict[str, Any]) -> dict[str, Any]:
+def checked(event: Event) -> Event:
     """Return a worker's event; raise :class:`WorkerFailed` where it says that the worker failed."""
-    if event["event"] == "ended" and event["status"] != "measured":
-        status, reason = event["status"], event["reason"]
+    if isinstance(event, JobEnded) and event.status != Status.MEASURED.value:
+        status, reason = event.status, event.reason
         raise WorkerFailed(f"a worker ended as {status}: {reason}", Status(status), reason)
     return event
 

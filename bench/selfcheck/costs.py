@@ -18,11 +18,13 @@ from bench.machine.fingerprint import devices
 from bench.records import store
 from bench.records.record import Record
 from bench.runner.estimate import Estimator
+from bench.runner.jobs import case_job
 from bench.runner.launchers.local import Launcher, SpawnLauncher, scratch_folder
-from bench.runner.measure import SETUP_LIMIT, case_job, find_data
+from bench.runner.measure import SETUP_LIMIT, find_data
 from bench.runner.run import Run
 from bench.selfcheck.accuracy import plan
-from bench.selfcheck.check import Check, heard
+from bench.selfcheck.check import Check, checked
+from bench.worker.protocol import PhaseBegan
 
 SPAWNED = 3
 COLLECTED = 10_000
@@ -62,9 +64,9 @@ def first_steps(launcher: Launcher, planned: PlannedRun, data: dict[str, Any], c
             worker = launcher.start(case_job(planned, data, scratch))
             try:
                 while True:
-                    event = heard(worker.next_event(SETUP_LIMIT))
-                    if event["event"] == "phase" and event["name"] == "warmup":
-                        found.append(event["at"] - worker.requested)
+                    event = checked(worker.next_event(SETUP_LIMIT))
+                    if isinstance(event, PhaseBegan) and event.name == "warmup":
+                        found.append(event.at - worker.requested)
                         break
             finally:
                 worker.end(patience=0.0)
@@ -101,9 +103,9 @@ def one_case(launcher: Launcher) -> Iterator[Check]:
         at: dict[str, tuple[float, float]] = {}
         try:
             while "ended" not in at:
-                event = heard(worker.next_event(SETUP_LIMIT))
-                name = event["name"] if event["event"] == "phase" else event["event"]
-                at[name] = event["at"], time.process_time()
+                event = checked(worker.next_event(SETUP_LIMIT))
+                name = event.name if isinstance(event, PhaseBegan) else event.event
+                at[name] = event.at, time.process_time()
         finally:
             worker.end(patience=1.0)
         whole = time.monotonic() - worker.requested

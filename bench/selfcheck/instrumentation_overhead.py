@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
 from bench.cases.device_kinds import HOST
 from bench.records.record import Record
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import SETUP_LIMIT
-from bench.selfcheck.check import Check, heard
+from bench.selfcheck.check import Check, checked
+from bench.worker.protocol import OverheadJob, OverheadMeasured
 
 
 def cost(launcher: Launcher, records: Sequence[Record]) -> Check:
@@ -20,14 +20,13 @@ def cost(launcher: Launcher, records: Sequence[Record]) -> Check:
         launcher: of the environment.
         records: whose shortest step of training on the CPU is the measure.
     """
-    worker = launcher.start({"kind": "marks"})
-    event: dict[str, Any] = {}
+    worker = launcher.start(OverheadJob())
     try:
-        while event.get("event") != "marks":
-            event = heard(worker.next_event(SETUP_LIMIT))
+        while not isinstance(measured := checked(worker.next_event(SETUP_LIMIT)), OverheadMeasured):
+            pass
     finally:
         worker.end()
-    seconds = statistics.median(event["seconds"])
+    seconds = statistics.median(measured.seconds)
     trained = [
         record.steps for record in records if record.steps and (record.case.mode, record.case.device) == ("train", HOST)
     ]
@@ -37,6 +36,6 @@ def cost(launcher: Launcher, records: Sequence[Record]) -> Check:
         "Marks of a training step, by themselves",
         f"{seconds * 1e6:.1f} µs{share}",
         "<= 0.1 %",
-        f"median of {len(event['seconds'])} times {event['steps']:,} steps; "
+        f"median of {len(measured.seconds)} times {measured.steps:,} steps; "
         f"shortest step {shortest * 1e3:.1f} ms, smoke profile",
     )

@@ -1,4 +1,4 @@
-"""The worker's own line to the runner: JSON lines over a file descriptor, since Ultralytics owns standard output."""
+"""Events of a worker, as JSON lines over a file descriptor of their own: libraries print to standard output."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import os
 import time
 from typing import Any
+
+from .protocol import Event, as_dict
 
 
 def finite(value: Any) -> Any:
@@ -29,9 +31,9 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def send(self, event: str, **fields: Any) -> None:
+    def send(self, event: Event) -> None:
         """Write one event whole; blocks while the runner's pipe is full."""
-        line = json.dumps(finite({"event": event, "at": time.monotonic(), **fields}), separators=(",", ":"))
+        line = json.dumps(finite({**as_dict(event), "at": time.monotonic()}), separators=(",", ":"))
         data = line.encode() + b"\n"
         while data:
             data = data[os.write(self._descriptor, data) :]

@@ -1,168 +1,113 @@
-"""What runs, against what was asked: the one mechanism that keeps a number from wearing a false label.
+"""Effective settings against requested ones: the one mechanism that keeps a number from wearing a false label.
 
-There is no table of Ultralytics versions here. A workload reads its settings off the live trainer or predictor; what
-differs from the case, from an override of the recipe or from what follows of them ends the case. What nobody asked for
-(TF32, memory format, threads of a library) is recorded and compared with nothing. ``docs/effective.md`` lists it all.
+There is no table of library versions here. A workload reads its settings off the live trainer or predictor; what
+differs from the case, from an override of the recipe or from what follows from them ends the case. Settings that were
+not requested (TF32, memory format, threads of a library) are recorded and compared with nothing. ``docs/effective.md``
+lists them all.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .devices import Device, case_name, ranks
+from .devices import Device, case_name
 from .interpreter.variables import chosen
+from .protocol import RequestedAxis
 from .rejection import CaseRejected
 from .text import one_line, shorten
-from .workloads.ultralytics.model_names import size_read
+from .workloads import Workload
 
 AXES = ("device", "amp", "batch", "imgsz")
-"""The axes that Ultralytics may change; ``model`` either loads or fails."""
-
-SCOPE = {
-    "device": ("device",),
-    "amp": ("mode", "device", "amp"),
-    "imgsz": ("mode", "model", "imgsz"),
-    "batch": (),
-}
-"""Which fields of a case settle whether an axis is honoured."""
-
-HINTS = {
-    ("amp", "on"): "Ultralytics offers no mixed precision here",
-    ("amp", "bf16"): "Ultralytics offers no bfloat16 here",
-    ("imgsz", None): "sizes are rounded up to a multiple of the model's stride",
-    ("batch", None): "the data set has fewer images than one batch",
-    ("cache", "False"): "Ultralytics reads .npy files that lie beside images in place of them; delete them",
-    ("integrations", None): "callbacks that talk to something run between the steps",
-    ("weights", None): "Ultralytics renames what it is asked for",
-    ("scale", None): "the size in the name is not that of the model: rename the file",
-    ("channels", None): "the network has to take the channels of the data set",
-    ("classes", None): "the network has to have the classes of the data set",
-    ("workers", None): "on cpu and mps Ultralytics loads images in the training process, elsewhere by no more workers "
-    "than a card has processors and an epoch has batches",
-    ("cache", "ram"): "Ultralytics leaves the cache out where it would not fit twice into free memory",
-    ("cache", "disk"): "Ultralytics leaves the cache out where the disk has too little room",
-    ("compile", None): "torch.compile needs a C++ compiler, and Triton on a GPU",
-    ("channels_last", "on"): "Ultralytics trains with channels_last on CUDA alone",
-    ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
-}
-"""What to say of a substitution, by setting and what was asked; None stands for whatever was asked."""
-
-Derived = Callable[[dict[str, Any], dict[str, Any]], Any]
-
-DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
-    # Once the ramp of the warm-up is over; Ultralytics lowers it for a run that has fewer batches than one cycle.
-    "accumulate": (("nbs",), lambda case, overrides: max(round(overrides["nbs"] / case["batch"]), 1)),
-    # fp16 without it would be another training; bf16 needs none.
-    "loss_scaling": ((), lambda case, overrides: case["amp"] == "on"),
-    # An epoch without the moving average of the weights is cheaper than what users get.
-    "ema": ((), lambda case, overrides: True),
-    # Rectangular batches come in one order; it is shuffling that makes reading images cost what it costs.
-    "shuffle": (("rect",), lambda case, overrides: not overrides["rect"]),
-    # Where it compiles, Ultralytics drops the last batch of an epoch if it is smaller, which is then no other shape.
-    "drop_last": (("compile",), lambda case, overrides: None if overrides["compile"] else False),
-    "compiled": (("compile",), lambda case, overrides: bool(overrides["compile"])),
-    # A first call compiles, allocates and chooses kernels: it may not be one that is timed.
-    "warmed_up": ((), lambda case, overrides: True),
-    # Each rank would train by itself, at the speed of one.
-    "ranks": ((), lambda case, overrides: ranks(case["device"])),
-    # The size of a yaml file with sizes, as the name asks for it; a file may be called anything.
-    "scale": ((), lambda case, overrides: size_read(case["model"]) or None),
-    "integrations": ((), lambda case, overrides: []),
-    "weights": ((), lambda case, overrides: "from file" if case["model"].endswith(".pt") else "random"),
-    "architecture": ((), lambda case, overrides: _architecture(case["model"])),
-}
-"""Settings that follow from what was asked: by name, the overrides it takes and what has to run (None: anything)."""
+"""Axes that a library may change; ``model`` either loads or fails."""
 
 LONGEST_WARNING = 300
 MOST_WARNINGS = 3
-"""A few say enough, and a record stays small."""
-
-MAY_CHANGE = ("accumulate",)
-"""What a workload itself lowers while it measures, where the real cycle is too long for the window."""
+"""Maximum number of recorded warnings per logger, so that a record stays small."""
 
 
-def explain(name: str, asked: Any, runs: Any) -> str:
-    """One sentence on a substitution."""
-    why = HINTS.get((name, str(asked))) or HINTS.get((name, None))
-    return f"{name} {_said(asked)} was asked, {name} {_said(runs)} would run" + (f": {why}." if why else ".")
+def explain(hints: Mapping[tuple[str, str | None], str], name: str, requested: Any, effective: Any) -> str:
+    """Return a sentence on a substitution.
+
+    Args:
+        hints: of the workload.
+        name: of the axis or setting.
+        requested: value that was asked for.
+        effective: value that would run.
+    """
+    why = hints.get((name, str(requested))) or hints.get((name, None))
+    text = f"{name} {_text(requested)} was asked, {name} {_text(effective)} would run"
+    return text + (f": {why}." if why else ".")
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def expected(case: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return what each setting has to be: these overrides, and what follows from them and the case."""
-    follow = {
+def expected(workload: Workload, case: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return what each setting has to be for a case: the overrides themselves, and what follows from them."""
+    derived = {
         name: rule(case, overrides)
-        for name, (needs, rule) in DERIVED.items()
-        if all(override in overrides for override in needs)
+        for name, (needs, rule) in workload.derived.items()
+        if all(key in overrides for key in needs)
     }
-    return {**overrides, **{name: value for name, value in follow.items() if value is not None}}
-
-
-def _architecture(model: str) -> str | None:
-    """A yaml file may be Ultralytics' own or the user's: whoever names one takes what is found."""
-    if model.endswith((".yaml", ".yml")):
-        return None
-    return "from weights" if model.endswith(".pt") else "of Ultralytics"
+    return {**overrides, **{name: value for name, value in derived.items() if value is not None}}
 
 
 def compare(
+    workload: Workload,
     case: dict[str, Any],
     overrides: dict[str, Any],
     effective: dict[str, Any],
-    asked: Sequence[dict[str, Any]] = (),
+    asked: Sequence[RequestedAxis] = (),
 ) -> None:
-    """Raise :class:`CaseRejected` with status ``substituted`` where ``effective`` differs from what was asked.
+    """Raise :class:`CaseRejected` with status ``substituted`` where ``effective`` differs from what was requested.
 
-    Axes come first: where one was changed, other settings follow it, and need no mention. A setting that this
-    Ultralytics does not know is None, and is not compared.
+    Axes come first: where one was changed, other settings follow it, and need no mention. A setting that this version
+    of the library does not know is None, and is not compared.
 
     Args:
-        case: fixed axes by name.
-        overrides: arguments of Ultralytics that the recipe and the further axes fix.
-        effective: what runs.
-        asked: further axes of the case: ``axis``, its value as ``text``, the ``setting`` that shows it, and the
-            ``value`` that this has to have.
+        workload: that runs the case.
+        case: its fixed axes by name.
+        overrides: library arguments that the recipe and the further axes fix.
+        effective: settings that were read back.
+        asked: further axes of the case.
     """
     changed = [axis for axis in AXES if effective[axis] != case[axis]]
     if changed:
-        scope = SCOPE[changed[0]] if len(changed) == 1 else ()
-        raise CaseRejected("substituted", " ".join(explain(a, case[a], effective[a]) for a in changed), scope)
-    _compare_further(asked, effective)
-    wanted = {name: value for name, value in expected(case, overrides).items() if name not in _settings(asked)}
+        axes = workload.scope[changed[0]] if len(changed) == 1 else ()
+        text = " ".join(explain(workload.hints, axis, case[axis], effective[axis]) for axis in changed)
+        raise CaseRejected("substituted", text, axes)
+    _compare_further(workload, asked, effective)
+    decided = {name for one in asked for name in (one.axis, one.setting)}
+    wanted = {name: value for name, value in expected(workload, case, overrides).items() if name not in decided}
     changed = [name for name in wanted if effective.get(name) is not None and effective[name] != wanted[name]]
     if changed:
-        raise CaseRejected("substituted", " ".join(explain(name, wanted[name], effective[name]) for name in changed))
+        text = " ".join(explain(workload.hints, name, wanted[name], effective[name]) for name in changed)
+        raise CaseRejected("substituted", text)
 
 
-def _settings(asked: Sequence[dict[str, Any]]) -> set[str]:
-    """Settings and arguments that further axes decide."""
-    return {one[key] for one in asked for key in ("axis", "setting")}
-
-
-def _compare_further(asked: Sequence[dict[str, Any]], effective: dict[str, Any]) -> None:
-    """Raise :class:`CaseRejected` where a further axis is not what runs, or cannot be read back."""
+def _compare_further(workload: Workload, asked: Sequence[RequestedAxis], effective: dict[str, Any]) -> None:
+    """Raise :class:`CaseRejected` where a further axis differs from what runs, or cannot be read back."""
     for one in asked:
-        if effective.get(one["setting"]) is None:
-            reason = f"{one['axis']} {one['text']} was asked, and what runs cannot be read back."
-            raise CaseRejected("unsupported", reason, ("mode", one["axis"]))
-    changed = [one for one in asked if effective[one["setting"]] != one["value"]]
+        if effective.get(one.setting) is None:
+            reason = f"{one.axis} {one.text} was asked, and what runs cannot be read back."
+            raise CaseRejected("unsupported", reason, ("mode", one.axis))
+    changed = [one for one in asked if effective[one.setting] != one.value]
     if changed:
-        said = (explain(one["axis"], one["text"], _as_text(effective[one["setting"]])) for one in changed)
-        raise CaseRejected("substituted", " ".join(said))
+        texts = (explain(workload.hints, one.axis, one.text, _as_axis(effective[one.setting])) for one in changed)
+        raise CaseRejected("substituted", " ".join(texts))
 
 
-def _as_text(value: Any) -> Any:
-    """A setting as its axis spells it."""
+def _as_axis(value: Any) -> Any:
+    """Return a setting as its axis spells it."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-def check_unchanged(before: dict[str, Any], now: dict[str, Any], ignore: tuple[str, ...] = MAY_CHANGE) -> None:
+def check_unchanged(before: dict[str, Any], now: dict[str, Any], ignore: Sequence[str] = ()) -> None:
     """Raise :class:`CaseRejected` with status ``invalid`` where a setting changed while it was measured.
 
     Args:
@@ -173,8 +118,8 @@ def check_unchanged(before: dict[str, Any], now: dict[str, Any], ignore: tuple[s
     known = [name for name in now if name not in ignore and before.get(name) is not None and now[name] is not None]
     changed = [name for name in known if now[name] != before[name]]
     if changed:
-        said = ", ".join(f"{name} from {_said(before[name])} to {_said(now[name])}" for name in changed).rstrip(".")
-        raise CaseRejected("invalid", f"Settings changed while they were measured: {said}.")
+        text = ", ".join(f"{name} from {_text(before[name])} to {_text(now[name])}" for name in changed).rstrip(".")
+        raise CaseRejected("invalid", f"Settings changed while they were measured: {text}.")
 
 
 def device_name(device: Any, wanted: Device) -> str:
@@ -189,18 +134,22 @@ def device_name(device: Any, wanted: Device) -> str:
     return wanted.name if found == wanted.own else found
 
 
-def torch_settings() -> dict[str, Any]:
-    """Settings of the process that change speed; the keys are the same on every machine, None where unknown."""
-    import cv2
+def torch_settings(loggers: Sequence[str] = ()) -> dict[str, Any]:
+    """Return settings of the process that change speed; the keys are the same on every machine, None where unknown.
+
+    Args:
+        loggers: whose warnings are recorded, from the first call on.
+    """
     import torch
     from torch.utils import deterministic
 
     nnpack = getattr(torch._C, "_get_nnpack_enabled", None)
     fills = torch.are_deterministic_algorithms_enabled() and deterministic.fill_uninitialized_memory
+    opencv = sys.modules.get("cv2")
     return {
         "threads": torch.get_num_threads(),
         "interop_threads": torch.get_num_interop_threads(),
-        "opencv_threads": cv2.getNumThreads(),
+        "opencv_threads": opencv.getNumThreads() if opencv is not None else None,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "fill_uninitialized_memory": fills,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
@@ -210,35 +159,35 @@ def torch_settings() -> dict[str, Any]:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "mkldnn": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
         "nnpack": bool(torch.backends.nnpack.is_available() and nnpack()) if nnpack else None,
-        "warnings": list(_heard()),
+        "warnings": [text for name in loggers for text in _recorder(name).texts],
         "mps_fallback": os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK", "0"),
         "variables": chosen(os.environ),
     }
 
 
 class _WarningRecorder(logging.Handler):
-    """Keeps the warnings that Ultralytics logs: a substitution on the way that shows nowhere else is said there."""
+    """First warnings that a library logs: a substitution that shows nowhere else is often mentioned there."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.heard: list[str] = []
+        self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the first few, one line each."""
-        if len(self.heard) < MOST_WARNINGS:
-            said = one_line(record.getMessage(), 10_000)
-            said = said.removeprefix("WARNING").lstrip(" \N{WARNING SIGN}\N{VARIATION SELECTOR-16}")
-            self.heard.append(shorten(said, LONGEST_WARNING))
+        if len(self.texts) < MOST_WARNINGS:
+            text = one_line(record.getMessage(), 10_000)
+            text = text.removeprefix("WARNING").lstrip(" \N{WARNING SIGN}\N{VARIATION SELECTOR-16}")
+            self.texts.append(shorten(text, LONGEST_WARNING))
 
 
-def _heard() -> list[str]:
-    """Warnings since this was called for the first time."""
-    logger = logging.getLogger("ultralytics")
-    ears = [handler for handler in logger.handlers if isinstance(handler, _WarningRecorder)]
-    if not ears:
-        ears = [_WarningRecorder()]
-        logger.addHandler(ears[0])
-    return ears[0].heard
+def _recorder(name: str) -> _WarningRecorder:
+    """Return the recorder of a logger, which it gets when this is called for the first time."""
+    logger = logging.getLogger(name)
+    found = next((handler for handler in logger.handlers if isinstance(handler, _WarningRecorder)), None)
+    if found is None:
+        found = _WarningRecorder()
+        logger.addHandler(found)
+    return found
 
 
 def channels_last(model: Any) -> bool:

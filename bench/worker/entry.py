@@ -1,12 +1,14 @@
-"""The file that a measured interpreter is started with.
+"""Entry point of a measured interpreter.
 
-``PYTHON entry.py facts``       prints what this environment is, as one JSON object, importing nothing heavy.
-``PYTHON entry.py doctor``      the same with what its torch says of every backend.
-``PYTHON entry.py parent FD``   preloads torch and ultralytics, then forks one worker a request (Linux).
-``PYTHON entry.py case FD FD``  runs the one job that stands on standard input (everywhere else).
-``PYTHON entry.py launch ...``  starts several ranks by torch.distributed.run, whose options follow.
-``PYTHON entry.py rank``        is one of them.
-``PYTHON entry.py alike ...``   does what follows with its memory laid out as in the last process that did the same.
+``PYTHON entry.py facts FILE...``      prints what this environment is, as one JSON object, importing nothing heavy.
+``PYTHON entry.py doctor FILE...``     prints the same with what its torch says of every backend.
+``PYTHON entry.py fork-server FD``     preloads libraries, then forks one worker per request (Linux).
+``PYTHON entry.py job FD FD``          runs the one job on standard input (everywhere else).
+``PYTHON entry.py launch ...``         starts several ranks by torch.distributed.run, whose options follow.
+``PYTHON entry.py rank``               is one of them.
+``PYTHON entry.py --fixed-layout ...`` does what follows with the memory layout of the last process that did the same.
+
+FILE is an extension that adds workloads and device kinds.
 """
 
 from __future__ import annotations
@@ -35,26 +37,25 @@ def load_package() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the first argument says; the exit status of the process."""
+    """Do what the first argument says; return the exit status of the process."""
     load_package()
-    if arguments[0] == "facts":
-        info = importlib.import_module(f"{PACKAGE}.interpreter.info")
-        print(json.dumps(info.facts()))
+    word, *rest = arguments
+    if word in ("facts", "doctor"):
+        importlib.import_module(f"{PACKAGE}.extensions").load(rest)
+        module = {"facts": "info", "doctor": "doctor"}[word]
+        print(json.dumps(importlib.import_module(f"{PACKAGE}.interpreter.{module}").facts()))
         return 0
-    if arguments[0] == "doctor":
-        print(json.dumps(importlib.import_module(f"{PACKAGE}.interpreter.doctor").facts()))
+    if word == "fork-server":
+        importlib.import_module(f"{PACKAGE}.fork_server").serve(int(rest[0]))
         return 0
-    if arguments[0] == "parent":
-        importlib.import_module(f"{PACKAGE}.fork_server").serve(int(arguments[1]))
+    if word == "job":
+        importlib.import_module(f"{PACKAGE}.tasks").run_spawned(int(rest[0]), int(rest[1]))
         return 0
-    if arguments[0] == "case":
-        importlib.import_module(f"{PACKAGE}.tasks").run_spawned(int(arguments[1]), int(arguments[2]))
-        return 0
-    if arguments[0] == "launch":
-        return int(importlib.import_module(f"{PACKAGE}.distributed.ranks").launch(arguments[1:]))
-    if arguments[0] == "alike":
-        importlib.import_module(f"{PACKAGE}.interpreter.memory_layout").run_again([sys.argv[0], *arguments[1:]])
-    if arguments[0] == "rank":
+    if word == "launch":
+        return int(importlib.import_module(f"{PACKAGE}.distributed.ranks").launch(rest))
+    if word == "--fixed-layout":
+        importlib.import_module(f"{PACKAGE}.interpreter.memory_layout").run_again([sys.argv[0], *rest])
+    if word == "rank":
         importlib.import_module(f"{PACKAGE}.distributed.ranks").run()
         return 0
     return 2

@@ -1,4 +1,4 @@
-"""The preloaded parent: imports torch and ultralytics once, then forks a worker for every request (Linux).
+"""Fork server: imports the libraries of a workload once, then forks a worker for every request (Linux).
 
 Nothing is initialised here: no tensor is made and no device is asked, so that a child starts as a fresh process would,
 less the seconds of importing.
@@ -10,62 +10,66 @@ import contextlib
 import ctypes
 import gc
 import importlib
-import json
 import os
 import selectors
 import signal
 import socket
 import traceback
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from . import tasks
+from . import extensions, tasks
 from .channel import Channel
 from .devices import base
-from .interpreter import identity
-from .text import one_line
-from .workloads.ultralytics import isolation
-
-PRELOAD = (
-    "torch",
-    "torch._inductor.config",
-    "torch._inductor.utils",
-    "torch.optim.lr_scheduler",
-    "ultralytics",
-    "ultralytics.engine.trainer",
-    "ultralytics.engine.predictor",
-    "ultralytics.models.yolo.detect",
-    "ultralytics.data.build",
-    "ultralytics.utils.callbacks.platform",
-    "ultralytics.utils.callbacks.clearml",
-    "ultralytics.utils.callbacks.comet",
-    "ultralytics.utils.events",
-    "matplotlib.font_manager",
-    "requests",
+from .interpreter import identity, info
+from .protocol import (
+    Job,
+    ServerReady,
+    ServerUnusable,
+    WorkerForked,
+    WorkerReaped,
+    job_from_json,
+    setup_from_json,
 )
-"""What a training case would import; ``torch._inductor`` comes in through ``init_seeds`` (1.2 s)."""
+from .text import one_line
+from .workloads import Workload, find
 
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def preload() -> None:
-    """Import everything that is the same for every case; what an older version lacks is left out."""
+def preload(names: Sequence[str], required: Collection[str]) -> None:
+    """Import modules; one that an older version of the library lacks is left out.
+
+    Args:
+        names: of the modules, in order.
+        required: those that have to be there.
+    """
     gc.disable()  # importing makes hardly any garbage, and to look for it took a fifth of the time
     try:
-        for name in PRELOAD:
+        for name in names:
             try:
                 importlib.import_module(name)
             except ModuleNotFoundError:
-                if name in ("torch", "ultralytics"):
+                if name in required:
                     raise
     finally:
         gc.enable()
 
 
+def import_libraries(workload: Workload, config: str, network: bool) -> None:
+    """Import what every worker of a family needs."""
+    workload.before_import(config, network)
+    preload(workload.preload, {"torch", workload.library})
+    workload.after_import()
+    gc.collect()
+    gc.freeze()  # else the first collection in a child would touch, and so copy, every page of the heap
+
+
 def serve(descriptor: int) -> None:
     """Answer requests on a socket until its other end closes; then end every worker that still runs.
 
-    A request is a line that holds one JSON object, with three descriptors: the worker's channel, the file for its
-    output, and the pipe by which it is told to take its turn.
+    The first line is a :class:`~.protocol.ProcessSetup`. Each request is a line that holds a job, with three
+    descriptors: the worker's channel, the file for its output, and the pipe by which it is granted its turns.
     The next one comes after the answer to this one, so no two of them meet in the socket.
     """
     server = socket.socket(fileno=descriptor)
@@ -73,18 +77,18 @@ def serve(descriptor: int) -> None:
     first = _receive(server)
     if first is None:
         return
-    isolation.before_import(first[0]["config"], first[0]["network"])
-    try:
-        preload()
-        isolation.after_import()
-        gc.collect()
-        gc.freeze()  # else the first collection in a child would touch, and so copy, every page of the heap
-    except BaseException as error:
-        traceback.print_exc()  # into the parent's log, in which the runner looks for the cause
-        channel.send("unusable", reason=f"{type(error).__name__}: {one_line(str(error))}")
-        return
-    if why := identity.differs(first[0].get("imported", {})):
-        channel.send("unusable", reason=why, differs=True)
+    setup = setup_from_json(first[0])
+    extensions.load(setup.extensions)
+    workload = find(setup.workload)
+    if workload is not None and not info.why_missing(workload):  # else each job reports that
+        try:
+            import_libraries(workload, setup.config, setup.network)
+        except BaseException as error:
+            traceback.print_exc()  # into the server's log, in which the runner looks for the cause
+            channel.send(ServerUnusable(f"{type(error).__name__}: {one_line(str(error))}"))
+            return
+    if why := identity.differs(setup.imported):
+        channel.send(ServerUnusable(why, differs=True))
         return
     children: set[int] = set()
     wake_read, wake_write = os.pipe()
@@ -95,7 +99,7 @@ def serve(descriptor: int) -> None:
     selector = selectors.DefaultSelector()
     selector.register(server, selectors.EVENT_READ)
     selector.register(wake_read, selectors.EVENT_READ)
-    channel.send("ready")
+    channel.send(ServerReady())
     while True:
         for key, _ in selector.select():
             if key.fileobj == wake_read:
@@ -108,13 +112,13 @@ def serve(descriptor: int) -> None:
                     with contextlib.suppress(ProcessLookupError):  # not yet the leader of its group: it dies with us
                         os.killpg(child, signal.SIGKILL)
                 return
-            child = _fork(request[0], request[1], keep_from=(selector, wake_read, wake_write, server))
+            child = _fork(job_from_json(request[0]), request[1], keep_from=(selector, wake_read, wake_write, server))
             children.add(child)
-            channel.send("forked", pid=child)
+            channel.send(WorkerForked(child))
 
 
-def _receive(server: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """The next request and its descriptors; None once the other end is closed.
+def _receive(server: socket.socket) -> tuple[bytes, list[int]] | None:
+    """Return the next line and its descriptors; None once the other end is closed.
 
     A stream socket gives what has arrived, which may be a part of a line.
     """
@@ -127,7 +131,7 @@ def _receive(server: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
                 os.close(descriptor)
             return None
         line += part
-    return json.loads(line), descriptors
+    return line, descriptors
 
 
 def _reap(children: set[int], channel: Channel) -> None:
@@ -135,11 +139,11 @@ def _reap(children: set[int], channel: Channel) -> None:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             children.discard(pid)
-            channel.send("exited", pid=pid, code=os.waitstatus_to_exitcode(status))
+            channel.send(WorkerReaped(pid, os.waitstatus_to_exitcode(status)))
 
 
-def _fork(request: dict[str, Any], descriptors: list[int], keep_from: tuple[Any, ...]) -> int:
-    """Fork one worker in a process group of its own; its number."""
+def _fork(job: Job, descriptors: list[int], keep_from: tuple[Any, ...]) -> int:
+    """Fork one worker in a process group of its own; return its number."""
     report, output, control = descriptors
     parent = os.getpid()
     child = os.fork()
@@ -165,7 +169,7 @@ def _fork(request: dict[str, Any], descriptors: list[int], keep_from: tuple[Any,
         os.close(null)
         os.close(output)
         base.forked_from = parent
-        tasks.run(request, Channel(report), control)
+        tasks.run(job, Channel(report), control)
     finally:
         tasks.leave()
     return 0

@@ -1,44 +1,61 @@
-"""Runs one job, whatever its kind, and tells the runner how it ended."""
+"""Runs one job, of whatever kind, and reports how it ended."""
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import resource
 import sys
 import threading
 import traceback
-from typing import Any
 
-from . import rejection
+from . import extensions, rejection
 from .channel import Channel
 from .devices import open_device
 from .distributed.process_group import ProcessGroup, SingleProcess
-from .interpreter import identity
+from .interpreter import identity, info
+from .protocol import (
+    Assignment,
+    CaseJob,
+    DataJob,
+    DataProvided,
+    Job,
+    JobEnded,
+    OverheadJob,
+    PhaseBegan,
+    PlainJob,
+    ProcessSetup,
+    assignment_from_json,
+)
 from .rejection import CaseRejected
 from .timing.lockstep import LockstepClient
 from .timing.session import Session, WindowComplete
-from .workloads.ultralytics import isolation
-
-WORKLOADS = {
-    "train": "ultralytics.train",
-    "predict": "ultralytics.predict",
-}
-"""Which file of ``workloads/`` measures a mode."""
+from .workloads import Workload, find, workloads
 
 
-def measure(job: dict[str, Any], channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
-    """Measure the job's case; raises :class:`CaseRejected` where that cannot be done."""
-    case = job["case"]
+def workload_of(name: str) -> Workload:
+    """Return a family; raise :class:`CaseRejected` where it is not registered here or lacks its library."""
+    workload = find(name)
+    if workload is None:
+        reason = f"workload {name}: this worker has no such workload: it has {', '.join(workloads())}."
+        raise CaseRejected("unsupported", reason, scope=("model",))
+    if why := info.why_missing(workload):
+        raise CaseRejected("unsupported", why, scope=("model",))
+    return workload
+
+
+def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
+    """Measure a case; raise :class:`CaseRejected` where that cannot be done."""
+    workload, case = workload_of(job.workload), job.case
+    if case["mode"] not in workload.modes:
+        reason = f"workload {workload.name} has no mode {case['mode']}: use {' or '.join(workload.modes)}."
+        raise CaseRejected("unsupported", reason, scope=("mode", "model"))
     device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if team.size > 1 else None)
     why = device.why_unusable()
     if why:
         raise CaseRejected("unsupported", why, scope=("device",))
-    if "memory_limit" in job or not device.own_memory:  # which would swap rather than fail
-        device.limit_memory(job.get("memory_limit", 0))
-    session = Session(job, channel, device, turns, team)
-    workload = importlib.import_module(f"{__package__}.workloads.{WORKLOADS[case['mode']]}")
+    if job.memory_limit is not None or not device.own_memory:  # which would swap rather than fail
+        device.limit_memory(job.memory_limit or 0)
+    session = Session(job, workload, channel, device, turns, team)
     try:
         workload.run(session)
     except WindowComplete:
@@ -46,58 +63,76 @@ def measure(job: dict[str, Any], channel: Channel, turns: LockstepClient | None,
     raise CaseRejected("failed", "The workload ended by itself before its window was complete.")
 
 
-def train_plainly(job: dict[str, Any], channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
+def train_plainly(job: PlainJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
     """Train as a user would, for comparison."""
-    from .workloads.ultralytics import plain_train
-
-    plain_train.run(job, channel, turns)
+    workload_of(job.workload).train_plainly(job, channel, turns)
 
 
-def find_data(job: dict[str, Any], channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
-    """Make the data set that the job describes if it is not there yet, or look at the user's own."""
-    from .workloads.ultralytics import made_data, user_data
-
-    wanted = job["data"]
-    channel.send("data", **(user_data.inspect(wanted) if "yaml" in wanted else made_data.provide(wanted)))
+def find_data(job: DataJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
+    """Make a data set that is not there yet, or look at the user's own."""
+    workload = workload_of(job.workload)
+    channel.send(DataProvided(**(workload.provide_data(job) if job.made else workload.inspect_data(job))))
 
 
-def tell_marks(job: dict[str, Any], channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
-    """Tell what the marks of a step cost."""
+def measure_overhead(job: OverheadJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
+    """Measure what the marks of a step cost."""
     from .timing import instrumentation_overhead
 
-    instrumentation_overhead.tell(channel)
+    instrumentation_overhead.report(channel)
 
 
-KINDS = {"case": measure, "data": find_data, "plain": train_plainly, "marks": tell_marks}
+TASKS = {CaseJob: measure, DataJob: find_data, PlainJob: train_plainly, OverheadJob: measure_overhead}
 
 
-def run(job: dict[str, Any], channel: Channel, control: int, team: ProcessGroup | None = None) -> None:
-    """Run one job; whatever happens, one event ``ended`` says how.
+def run(
+    job: Job, channel: Channel, control: int, team: ProcessGroup | None = None, setup: ProcessSetup | None = None
+) -> None:
+    """Run one job; whatever happens, one :class:`JobEnded` reports how.
 
     Args:
-        job: its ``kind`` is one of :data:`KINDS`; ``block`` says how many steps a turn has, 0 or nothing that this
-            worker need not take turns, and ``within`` whether turns end within a step too.
+        job: what to do.
         channel: where events go.
-        control: descriptor by which the runner says whose turn it is.
-        team: the processes that do it together; None for this one alone.
+        control: descriptor by which the runner grants turns.
+        team: process group of the case; None for this process alone.
+        setup: of a process that was started for this job alone; a fork server has checked that of its workers.
     """
-    channel.send("phase", name="setup")
-    turns = LockstepClient(control, job["block"], channel, job.get("within", False)) if job.get("block") else None
+    channel.send(PhaseBegan("setup"))
+    block = getattr(job, "block", 0)
+    turns = LockstepClient(control, block, channel, getattr(job, "within", False)) if block else None
     try:
-        if why := identity.differs(job.get("imported", {})):  # of a forked worker its parent was asked
+        if extensions.trouble:
+            raise CaseRejected("failed", extensions.trouble)
+        if setup is not None and (why := identity.differs(setup.imported)):
             raise CaseRejected("substituted", why)
-        KINDS[job["kind"]](job, channel, turns, team or SingleProcess())
+        TASKS[type(job)](job, channel, turns, team or SingleProcess())  # type: ignore[operator]
     except BaseException as error:
         if not isinstance(error, CaseRejected) or error.__cause__ is not None:
-            traceback.print_exc()  # the log has the whole of it; the reason is one sentence
-        refused = rejection.from_exception(error)
-        channel.send("ended", status=refused.status, reason=refused.reason, scope=list(refused.scope))
+            traceback.print_exc()  # the output has the whole of it; the reason is one sentence
+        rejected = rejection.from_exception(error)
+        channel.send(JobEnded(rejected.status, rejected.reason, list(rejected.scope)))
     else:
-        channel.send("ended", status="measured", reason="", scope=[])
+        channel.send(JobEnded("measured"))
+
+
+def prepare_process(setup: ProcessSetup, alone: bool = True) -> None:
+    """Load extensions, and import the workload's library with its own settings folder.
+
+    A family that is unknown here or lacks its library is reported by the job itself.
+
+    Args:
+        setup: of the process.
+        alone: False for a rank of several.
+    """
+    extensions.load(setup.extensions)
+    workload = find(setup.workload)
+    if workload is not None:
+        workload.before_import(setup.config, setup.network, alone)
+        if not info.why_missing(workload):
+            workload.after_import()
 
 
 def leave() -> None:
-    """End this process at once: what torch and Ultralytics would still tidy up dies with it."""
+    """End this process at once: what libraries would still tidy up dies with it."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -110,12 +145,11 @@ def _die_with_runner() -> None:
 
 
 def run_spawned(descriptor: int, control: int) -> None:
-    """Run the job that stands on the first line of standard input, in a process started for it alone."""
-    job = json.loads(sys.stdin.readline())
-    if limit := job.get("data_limit"):  # before anything is imported, so that nothing is spared
+    """Run the assignment on the first line of standard input, in a process started for it alone."""
+    assignment: Assignment = assignment_from_json(sys.stdin.readline())
+    if limit := getattr(assignment.job, "data_limit", 0):  # before anything is imported, so that nothing is spared
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     threading.Thread(target=_die_with_runner, daemon=True).start()
-    isolation.before_import(job["config"], job["network"])
-    isolation.after_import()
-    run(job, Channel(descriptor), control)
+    prepare_process(assignment.setup)
+    run(assignment.job, Channel(descriptor), control, setup=assignment.setup)
     leave()

@@ -26,16 +26,18 @@ def measured(device, question, data):
     from fake_accelerator.stream import stream
 
     from bench.cases.recipe import overrides_for
-    from bench.worker.timing import session
+    from bench.worker.protocol import CaseJob, Measured, Window
+    from bench.worker.timing import session, windows
     from bench.worker.timing.phases import Phases
+    from bench.worker.workloads import workloads
     from bench.worker.workloads.ultralytics import train
 
     class Channel:
         def __init__(self):
             self.events = []
 
-        def send(self, event, **fields):
-            self.events.append({"event": event, **fields})
+        def send(self, event):
+            self.events.append(event)
 
     class Marked(session.Session):
         """Notes the moment at each mark as a careless benchmark would."""
@@ -61,33 +63,34 @@ def measured(device, question, data):
                 marks.step_ended()
             super().step_ended(images)
 
-    session.RETRIES = 0  # no speed is of interest, so a window with interference will do
+    windows.RETRIES = 0  # no speed is of interest, so a window with interference will do
     model = Path(question["scratch"]) / "tiny.yaml"
     model.write_text(TINY)
     name = "0" if question["kind"] == "cuda" else question["kind"]
-    job = {
-        "case": {"mode": "train", "model": str(model), "device": name, "amp": "off", "batch": 2, "imgsz": 64},
-        "pins": {**overrides_for("train"), "nbs": 2},
-        "threads": 1,
-        "data": data,
-        "scratch": question["scratch"],
-        "window": {"warmup_seconds": 0.0, "window_steps": 3, "window_seconds": 0.0},
-    }
+    job = CaseJob(
+        workload="ultralytics",
+        case={"mode": "train", "model": str(model), "device": name, "amp": "off", "batch": 2, "imgsz": 64},
+        overrides={**overrides_for("train"), "nbs": 2},
+        threads=1,
+        data=data,
+        scratch=question["scratch"],
+        window=Window(warmup_seconds=0.0, window_steps=3, window_seconds=0.0),
+    )
     channel = Channel()
-    marked = Marked(job, channel, device)
+    marked = Marked(job, workloads()["ultralytics"], channel, device)
     try:
         train.run(marked)
     except session.WindowComplete:
         pass
-    [reading] = [event for event in channel.events if event["event"] == "measured"]
+    [reading] = [event for event in channel.events if isinstance(event, Measured)]
     window = marked.stopwatch.span(0)
     return {
-        "how": reading["phases"]["how"],
-        "phases": reading["phases"]["seconds"],
-        "steps": reading["steps"]["seconds"][-(window[1] - window[0]) :],
+        "how": reading.phases["how"],
+        "phases": reading.phases["seconds"],
+        "steps": reading.steps["seconds"][-(window[1] - window[0]) :],
         "host": marked.moments.seconds(*window),
         "kernels": marked.kernels.seconds(*window),
-        "memory": reading["memory"],
+        "memory": reading.memory,
     }
 
 

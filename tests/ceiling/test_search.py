@@ -17,7 +17,9 @@ from bench.ceiling.search import SearchRequest, SearchResult, provide_data, sear
 from bench.ceiling.service import hard_limit
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
-from bench.runner.measure import FEW_STEPS, WorkerResult
+from bench.runner.jobs import FEW_STEPS
+from bench.runner.measure import WorkerResult
+from bench.worker.protocol import CaseJob
 
 GIB = 2**30
 CASE = Case(mode="ceiling", model="yolov8n", device="0", amp="off", batch=0, imgsz=160)
@@ -28,7 +30,7 @@ class Device:
     """Takes a GiB and 100 MiB an image; has 8 GiB."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.jobs: list[dict[str, Any]] = []
+        self.jobs: list[CaseJob] = []
         self.swap, self.swaps_from, self.slow_from = 0, 10**9, 10**9
         self.slow = 0.0
         self.outcome: dict[int, Outcome] = {}
@@ -36,9 +38,9 @@ class Device:
         monkeypatch.setattr(search, "run_job", self.run_job)
         monkeypatch.setattr(search.psutil, "swap_memory", lambda: SimpleNamespace(used=self.swap))
 
-    def run_job(self, launcher: Any, job: dict[str, Any], limit: float) -> WorkerResult:
+    def run_job(self, launcher: Any, job: CaseJob, limit: float) -> WorkerResult:
         self.jobs.append(job)
-        batch = job["case"]["batch"]
+        batch = job.case["batch"]
         if batch in self.outcome:
             return WorkerResult(self.outcome[batch])
         peak = GIB + 100 * 2**20 * batch
@@ -72,7 +74,7 @@ def found(case: Case = CASE, **asked: Any) -> tuple[SearchResult, Search]:
     search_largest_batch(
         question,
         batch_search,
-        {"yaml": "data.yaml"},
+        {"source": "data.yaml"},
         interpreter,  # type: ignore[arg-type]
         seen,
         lambda probe: told.append(probe.batch),
@@ -93,9 +95,9 @@ def test_the_largest_batch_of_a_card(device: Device) -> None:
 def test_every_probe_trains_dense_images_for_a_few_steps_in_a_process_of_its_own(device: Device) -> None:
     found(limit=4 * GIB)
     for job in device.jobs:
-        assert job["window"] == FEW_STEPS and job["case"]["mode"] == "train"
-        assert job["memory_limit"] == 4 * GIB
-        assert (job["separate_pass"], job["loss_scale"], job["mend"]) == (False, 1024.0, False)
+        assert job.window == FEW_STEPS and job.case["mode"] == "train"
+        assert job.memory_limit == 4 * GIB
+        assert (job.separate_pass, job.loss_scale, job.retry_noisy) == (False, 1024.0, False)
     assert search.recipe(SearchRequest(CASE)).data == "coco-like-dense"
 
 

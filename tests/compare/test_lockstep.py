@@ -12,14 +12,26 @@ from bench.compare.lockstep import LIMIT, LockstepPeer, WorkerFailed, abba_order
 from bench.environments.failure_causes import PROCESSES
 from bench.errors import BenchError
 from bench.records.outcome import Outcome, Status
-from bench.runner.worker_process import FREE, WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.runner.worker_process import WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.worker.protocol import (
+    FREE,
+    BlockEnded,
+    Event,
+    JobEnded,
+    Measured,
+    PhaseBegan,
+    RestMeasured,
+    SettingsRead,
+    TurnEnded,
+)
 
-WARM = [{"event": "phase", "name": name, "steps": 18} for name in ("setup", "warmup", "window")]
-WELL = {"event": "ended", "status": "measured", "reason": "", "scope": []}
+WARM = [PhaseBegan(name, steps=18) for name in ("setup", "warmup", "window")]
+WELL = JobEnded("measured")
+STEPS = Measured({"warmup": 1}, {}, {})
 
 
-def block(seconds: float = 1.0, steps: int = 4) -> dict[str, Any]:
-    return {"event": "block", "seconds": seconds, "steps": steps}
+def block(seconds: float = 1.0, steps: int = 4) -> BlockEnded:
+    return BlockEnded(seconds, steps)
 
 
 class Played:
@@ -41,7 +53,7 @@ class Played:
     def take_turn(self, until: int) -> None:
         self.log.append(self.name)
 
-    def next_event(self, limit: float) -> dict[str, Any]:
+    def next_event(self, limit: float) -> Event:
         assert limit == LIMIT
         event = self.said.pop(0)
         if isinstance(event, Exception):
@@ -62,28 +74,28 @@ def test_it_is_warm_where_its_window_begins_and_no_turn_was_given() -> None:
 
 
 def test_a_turn_is_one_block() -> None:
-    one = side(block(1.5, 6), block(2.0, 6), {"event": "measured", "steps": 1}, WELL)
+    one = side(block(1.5, 6), block(2.0, 6), STEPS, WELL)
     one.take_turn()
     one.take_turn()
-    assert (one.seconds, one.steps, one.ended) == (3.5, 12, {})
+    assert (one.seconds, one.steps, one.ended) == (3.5, 12, None)
     one.take_turn()
-    assert one.measured["steps"] == 1
+    assert one.measured["steps"] == {"warmup": 1}
     assert one.ended == WELL
     # Who goes on must not have to share the machine with what is left of it.
     assert one.worker.log == ["a"] * 3 + ["a is gone"]  # type: ignore[attr-defined]
 
 
 def test_what_else_is_told_within_a_turn_is_passed_over() -> None:
-    steps, epoch_overhead = {"event": "measured", "steps": 1}, {"event": "epoch_overhead", "validation": 2.0}
-    one = side({"event": "effective"}, block(1.5, 6), steps, {"event": "phase", "name": "rest"}, epoch_overhead, WELL)
+    rest = RestMeasured({"validation": 2.0})
+    one = side(SettingsRead({}), block(1.5, 6), STEPS, PhaseBegan("rest"), rest, WELL)
     one.take_turn()
     one.take_turn()
-    assert (one.blocks, one.measured, one.ended) == ([(1.5, 6)], steps, WELL)
+    assert (one.blocks, one.measured["steps"], one.ended) == ([(1.5, 6)], {"warmup": 1}, WELL)
 
 
 @pytest.mark.parametrize("status", ["substituted", "failed", "invalid"])
 def test_an_end_that_is_none_of_a_measurement_raises_with_its_reason(status: str) -> None:
-    end = {**WELL, "status": status, "reason": "No mixed precision."}
+    end = JobEnded(status, "No mixed precision.")
     with pytest.raises(WorkerFailed, match=f"ended as {status}: No mixed precision"):
         side(end).take_turn()
     with pytest.raises(WorkerFailed, match="while it was warming up: No mixed precision"):
@@ -139,14 +151,14 @@ def test_a_side_that_has_ended_is_passed_over() -> None:
     assert short.ended == long.ended == WELL
 
 
-PART = {"event": "part", "point": 1}
+PART = TurnEnded(1)
 
 
 def test_a_turn_may_end_within_a_step() -> None:
-    one = side(PART, PART, block(1.5, 1), {"event": "measured", "steps": 1}, WELL)
+    one = side(PART, PART, block(1.5, 1), STEPS, WELL)
     for steps in (0, 0, 1):
         one.take_turn()
-        assert (one.steps, one.ended) == (steps, {})
+        assert (one.steps, one.ended) == (steps, None)
     one.take_turn()
     assert one.ended == WELL
 
@@ -175,7 +187,7 @@ class Stepping(Played):
             self.point += 1
             if self.point - began >= self.every if free else self.point >= until:
                 self.ends.append((self.steps, self.point))
-                self.said.append({"event": "part", "point": self.point})
+                self.said.append(TurnEnded(self.point))
                 return
         self.steps, self.point = self.steps + 1, 0
         self.ends.append((self.steps, 0))
@@ -262,6 +274,6 @@ def test_a_cause_that_is_known_is_told_with_its_remedy(monkeypatch: pytest.Monke
 
 
 def test_settings_that_run_are_kept() -> None:
-    one = side(WARM[0], {"event": "effective", "settings": {"mosaic": 1.0}}, *WARM[1:])
+    one = side(WARM[0], SettingsRead({"mosaic": 1.0}), *WARM[1:])
     one.warm_up()
     assert one.effective == {"mosaic": 1.0}

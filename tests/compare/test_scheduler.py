@@ -24,6 +24,7 @@ from bench.records.outcome import Status
 from bench.records.record import Environment
 from bench.records.store import read_comparison
 from bench.runner.launchers.local import SpawnLauncher
+from bench.worker.protocol import CaseJob, Job, Window
 from tests.builders import make_machine, make_steps
 from tests.fake_workers import FAKE, plan
 
@@ -132,18 +133,18 @@ def test_who_starts_first_is_random_and_balanced() -> None:
 def test_all_processes_do_the_steps_that_the_first_one_settled(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    windows: list[dict[str, Any]] = []
+    windows: list[Window] = []
     before = SpawnLauncher.start
 
-    def spied(self: SpawnLauncher, job: dict[str, Any]) -> Any:
-        if job["kind"] == "case":
-            windows.append(job["window"])
+    def spied(self: SpawnLauncher, job: Job) -> Any:
+        if isinstance(job, CaseJob):
+            windows.append(job.window)
         return before(self, job)
 
     monkeypatch.setattr(SpawnLauncher, "start", spied)
     measure("yolov8n", count=2)
-    assert "warmup_steps" not in windows[0]  # only the very first process goes by time
-    same = {"warmup_steps": 18, "warmup_seconds": 0.0, "same_cycle": 6, "window_steps": 24, "window_seconds": 0.0}
+    assert windows[0].warmup_steps == 0  # only the very first process goes by time
+    same = Window(warmup_steps=18, warmup_seconds=0.0, same_cycle=6, window_steps=24, window_seconds=0.0)
     assert windows[1:] == [same] * 3
 
 

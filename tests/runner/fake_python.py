@@ -1,22 +1,36 @@
 """Stands for a Python that is measured: takes the arguments of one, and plays a worker named by the case's model.
 
-Talks to the runner the way a real worker does: the job on standard input, events as JSON lines on a descriptor.
+It reads its job and reports events by the protocol of real workers.
 """
 
-import json
 import os
 import signal
 import sys
 import time
 import zlib
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from bench.worker import protocol
+from bench.worker.channel import Channel
+from bench.worker.protocol import (
+    BlockEnded,
+    DataJob,
+    DataProvided,
+    JobEnded,
+    Measured,
+    PhaseBegan,
+    RestMeasured,
+    SettingsRead,
+)
 
 STEP = 0.25 * float(os.environ.get("FAKE_FACTOR", "1"))  # so that one environment is slower than another
 WOBBLE = {"wobbles": 0.02, "swings": 0.5}  # by how much every process is slower than STEP, then faster, and so on
 
 
-def send(event, **fields):
-    line = json.dumps({"event": event, "at": time.monotonic(), **fields}) + "\n"
-    os.write(int(sys.argv[3]), line.encode())
+def send(event):
+    Channel(int(sys.argv[3])).send(event)
 
 
 def times_before(case):
@@ -36,14 +50,7 @@ BATTERY["interference"] = ["the machine ran on its battery"]
 
 CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "interference": []}
 NO_PARTS = {"method": "clock", "seconds": {}, "optimizer": None}
-TOLD = {
-    "phases": NO_PARTS,
-    "window": CALM,
-    "mendable": False,
-    "memory": {},
-    "discarded": [],
-    "epoch_overhead": {"epoch_gap_seconds": 0.125},
-}
+TOLD = {"phases": NO_PARTS, "window": CALM, "epoch_overhead": {"epoch_gap_seconds": 0.125}}
 TURNS = 4
 
 
@@ -57,14 +64,14 @@ def given_up(case, step):
 
 
 def measured(case, step=STEP, **more):
-    send("phase", name="warmup")
-    send("effective", settings={**case, "threads": 3})
-    send("phase", name="window", steps=18, cycle=6, planned=24)
-    if job.get("block"):
+    send(PhaseBegan("warmup"))
+    send(SettingsRead({**case, "threads": 3}))
+    send(PhaseBegan("window", steps=18, cycle=6, planned=24))
+    if job.block:
         take_turns(case, step)
-    send("measured", steps=reading(case, step), extra={"pid": os.getpid()}, **{**TOLD, **more})
+    send(Measured(steps=reading(case, step), extra={"pid": os.getpid()}, **{**TOLD, **more}))
     rest(case["model"])
-    send("ended", status="measured", reason="", scope=[])
+    send(JobEnded("measured"))
 
 
 def take_turns(case, step):
@@ -76,32 +83,32 @@ def take_turns(case, step):
         if part.startswith("dies-in-turns") and turn == 2 and (part.endswith("always") or not times_before(case)):
             os.kill(os.getpid(), signal.SIGKILL)
         if part == "has-no-room-in-turns":
-            send("ended", status="out_of_memory", reason="There is no memory.", scope=[])
+            send(JobEnded("out_of_memory", "There is no memory."))
             os._exit(0)
         if turn < TURNS - 1:
-            send("block", seconds=2 * step, steps=2)
+            send(BlockEnded(2 * step, 2))
 
 
 def rest(part):
     """What an epoch has beside its steps, after them."""
     if not part.endswith("-in-rest"):
         return
-    send("phase", name="rest")
+    send(PhaseBegan("rest"))
     if part == "hangs-in-rest":
         time.sleep(60)
     if part == "dies-in-rest":
         os.kill(os.getpid(), signal.SIGKILL)
     if part == "fails-in-rest":
-        send("epoch_overhead", failed="OSError: no space left.")
+        send(RestMeasured(failed="OSError: no space left."))
     if part == "validates-in-rest":
-        send("epoch_overhead", validation=1.5, validation_images=32, checkpoint=0.25)
+        send(RestMeasured({"validation": 1.5, "validation_images": 32, "checkpoint": 0.25}))
 
 
 def play(case):
     part = case["model"]
     if part == "hangs-in-setup":
         time.sleep(60)
-    send("phase", name="warmup")
+    send(PhaseBegan("warmup"))
     if part == "hangs":
         time.sleep(60)
     if part == "killed":
@@ -124,19 +131,19 @@ def play(case):
             os._exit(0)
         os.kill(os.getpid(), signal.SIGKILL)
     if part == "refuses-amp" and case["amp"] == "on":
-        send("ended", status="substituted", reason="No amp.", scope=["device", "amp"])
+        send(JobEnded("substituted", "No amp.", ["device", "amp"]))
         return
     if part == "hostile":
         print("\x1b[31mred\x1b[0m \x00 progress\rdone\x07", flush=True)
         hostile = "\x1b[34mtrain: \x1b[0mno\x00 \udcff \x9b1m labels\r\n\x7f"
-        send("effective", settings={**case, hostile: hostile})
-        send("ended", status="failed", reason=hostile, scope=[])
+        send(SettingsRead({**case, hostile: hostile}))
+        send(JobEnded("failed", hostile))
         return
     if part == "broken":
-        send("ended", status="failed", reason="ValueError: no.", scope=[])
+        send(JobEnded("failed", "ValueError: no."))
         return
     if part == "breaks-later" and times_before(case):
-        send("ended", status="failed", reason="ValueError: not again.", scope=[])
+        send(JobEnded("failed", "ValueError: not again."))
         return
     if part == "disturbed":
         measured(case, discarded=[given_up(case, 2 * STEP), given_up(case, 4 * STEP)])
@@ -145,14 +152,14 @@ def play(case):
         measured(case, window=BATTERY)
         return
     if part == "disturbed-once":
-        crowd = {"window": {**CALM, "interference": ["a crowd"]}, "mendable": True}
+        crowd = {"window": {**CALM, "interference": ["a crowd"]}, "worth_retrying": True}
         measured(case, **({} if times_before(case) else crowd))
         return
     if part == "always-disturbed":
-        measured(case, window={**CALM, "interference": ["a crowd"]}, mendable=True)
+        measured(case, window={**CALM, "interference": ["a crowd"]}, worth_retrying=True)
         return
     if part == "runs-on-base-alone" and STEP > 0.25:
-        send("ended", status="substituted", reason="No such thing.", scope=[])
+        send(JobEnded("substituted", "No such thing."))
         return
     if part in WOBBLE:
         measured(case, STEP * (1 + WOBBLE[part] * (-1) ** times_before(case)))
@@ -160,12 +167,11 @@ def play(case):
     measured(case)
 
 
-job = json.loads(sys.stdin.readline())
-send("phase", name="setup")
-if job["kind"] == "data":
-    own = job["data"].get("yaml")
-    fingerprint = f"{zlib.crc32(open(own, 'rb').read()):012x}" if own else "f" * 12
-    send("data", yaml=own or "data.yaml", fingerprint=fingerprint, images=job["data"].get("images", 8))
-    send("ended", status="measured", reason="", scope=[])
+job = protocol.assignment_from_json(sys.stdin.readline()).job
+send(PhaseBegan("setup"))
+if isinstance(job, DataJob):
+    fingerprint = "f" * 12 if job.made else f"{zlib.crc32(open(job.name, 'rb').read()):012x}"
+    send(DataProvided("data.yaml" if job.made else job.name, fingerprint, job.images or 8))
+    send(JobEnded("measured"))
 else:
-    play(job["case"])
+    play(job.case)

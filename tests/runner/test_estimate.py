@@ -15,7 +15,7 @@ def test_a_case_seen_before_takes_as_long_as_then(launcher):
     from bench.runner.measure import measure
 
     planned = plan("yolov8n")
-    record = measure(launcher, planned, {"yaml": "", "fingerprint": "f", "images": 4}, "r1", 20)
+    record = measure(launcher, planned, {"source": "", "fingerprint": "f", "images": 4}, "r1", 20)
     estimator = Estimator([record])
     assert estimator.knows(planned)
     assert estimator.seconds(planned) == record.durations.total

@@ -13,7 +13,7 @@ from bench.runner import worker_process
 from bench.runner.measure import measure
 from tests.fake_workers import plan
 
-DATA = {"yaml": "data.yaml", "fingerprint": "f" * 12, "images": 4}
+DATA = {"source": "data.yaml", "fingerprint": "f" * 12, "images": 4}
 
 
 def outcome_of(launcher, model, limit=20.0):
@@ -149,7 +149,8 @@ def test_what_a_worker_started_dies_with_it(launcher, monkeypatch):
 
 def test_a_kill_for_want_of_memory_is_told_apart(launcher, monkeypatch):
     kills = iter([4, 5])
-    monkeypatch.setattr("bench.runner.measure.oom_kills", lambda: next(kills))
+    for module in ("measure", "jobs"):
+        monkeypatch.setattr(f"bench.runner.{module}.oom_kills", lambda: next(kills))
     status, reason, _ = outcome_of(launcher, "killed")
     assert (status, reason) == (
         "out_of_memory",

@@ -1,4 +1,4 @@
-"""What is made of what a worker tells, where a worker is played."""
+"""Results of a worker's events, where a worker is played."""
 
 from __future__ import annotations
 
@@ -13,9 +13,20 @@ from bench.records.outcome import Status
 from bench.records.record import EpochOverhead, Window
 from bench.runner.measure import REST_LIMIT, Interrupted, build_phases, discarded_window, run_job
 from bench.runner.worker_process import WorkerExited, WorkerOutputOverflow, WorkerTimeout
+from bench.worker.protocol import (
+    Event,
+    Job,
+    JobEnded,
+    Measured,
+    OverheadJob,
+    PhaseBegan,
+    ProtocolError,
+    RestMeasured,
+)
 from tests.builders import make_environment, make_steps
 
-END = {"event": "ended", "status": "measured", "reason": "", "scope": []}
+END = JobEnded("measured")
+JOB = OverheadJob()
 
 
 class Played:
@@ -29,10 +40,10 @@ class Played:
         self.limits: list[float] = []
         self.ended = False
 
-    def start(self, job: dict[str, Any]) -> Played:
+    def start(self, job: Job) -> Played:
         return self
 
-    def next_event(self, limit: float) -> dict[str, Any]:
+    def next_event(self, limit: float) -> Event:
         self.limits.append(limit)
         event = self.said.pop(0)
         if isinstance(event, BaseException):
@@ -52,41 +63,41 @@ def nobody_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.runner.measure.oom_kills", lambda: 0)
 
 
-def phase(name: str, at: float) -> dict[str, Any]:
-    return {"event": "phase", "name": name, "at": at}
+def phase(name: str, at: float) -> Event:
+    return PhaseBegan(name, at=at)
 
 
 def test_a_window_that_is_measured_again_is_no_warm_up() -> None:
     said = [phase("setup", 100.5), phase("warmup", 101.0), phase("window", 103.0), phase("window", 109.0)]
-    played = Played([*said, {"event": "measured", "at": 111.0, "steps": 1}, END])
-    seen = run_job(played, {"kind": "case"}, phase_limit=30.0, setup_limit=60.0)  # type: ignore[arg-type]
+    played = Played([*said, Measured({"warmup": 1}, {}, {}, at=111.0), END])
+    seen = run_job(played, JOB, phase_limit=30.0, setup_limit=60.0)  # type: ignore[arg-type]
     assert (seen.durations.setup, seen.durations.warmup) == (1.0, 3.0)
-    assert seen.measured["steps"] == 1
+    assert seen.measured["steps"] == {"warmup": 1}
     assert played.limits == [60.0, 60.0, 30.0, 30.0, 30.0, 30.0]
     assert played.ended
 
 
-# What an epoch has beside its steps
+def test_events_that_cannot_be_read_end_the_job_as_failed() -> None:
+    seen = seen_of(phase("setup", 100.5), ProtocolError("ended: missing field 'status'"))
+    assert seen.outcome.status is Status.FAILED
+    assert seen.outcome.reason == "What the worker reported cannot be read: ended: missing field 'status'."
 
-MEASURED = {"event": "measured", "at": 111.0, "epoch_overhead": {"epoch_gap_seconds": 0.5}, "extra": {"seen": 1}}
+
+# Overhead of an epoch
+
+MEASURED = Measured({}, {}, {}, epoch_overhead={"epoch_gap_seconds": 0.5}, extra={"seen": 1}, at=111.0)
 STEPS = [phase("setup", 100.5), phase("warmup", 101.0), phase("window", 103.0), MEASURED]
 REST = [*STEPS, phase("rest", 111.0)]
-EPOCH_OVERHEAD = {
-    "event": "epoch_overhead",
-    "at": 119.0,
-    "validation": 2.5,
-    "validation_images": 32,
-    "checkpoint": 0.25,
-}
+EPOCH_OVERHEAD = RestMeasured({"validation": 2.5, "validation_images": 32, "checkpoint": 0.25}, at=119.0)
 
 
 def seen_of(*said: Any) -> Any:
-    return run_job(Played(list(said)), {"kind": "case"}, phase_limit=30.0)  # type: ignore[arg-type]
+    return run_job(Played(list(said)), JOB, phase_limit=30.0)  # type: ignore[arg-type]
 
 
 def test_the_rest_of_an_epoch_is_put_beside_its_turn() -> None:
     played = Played([*REST, EPOCH_OVERHEAD, END])
-    seen = run_job(played, {"kind": "case"}, phase_limit=30.0)  # type: ignore[arg-type]
+    seen = run_job(played, JOB, phase_limit=30.0)  # type: ignore[arg-type]
     assert seen.outcome.status is Status.MEASURED
     assert seen.measured["epoch_overhead"] == {
         "epoch_gap_seconds": 0.5,
@@ -106,9 +117,9 @@ def test_the_rest_of_an_epoch_is_put_beside_its_turn() -> None:
         ([WorkerTimeout()], f"Still validating after {REST_LIMIT:g} s."),
         ([WorkerExited(-9)], f"The worker was killed by SIGKILL while validating. {KILLED}"),
         ([WorkerOutputOverflow()], "The worker printed without end while validating."),
-        ([{**END, "status": "failed", "reason": "ValueError: no."}], "ValueError: no."),
-        ([{**END, "status": "out_of_memory", "reason": "No room."}], "No room."),
-        ([{"event": "epoch_overhead", "at": 119.0, "failed": "OSError: no space."}, END], "OSError: no space."),
+        ([JobEnded("failed", "ValueError: no.")], "ValueError: no."),
+        ([JobEnded("out_of_memory", "No room.")], "No room."),
+        ([RestMeasured(failed="OSError: no space."), END], "OSError: no space."),
     ],
 )
 def test_whatever_becomes_of_the_rest_the_case_was_measured(said: list[Any], reason: str) -> None:
@@ -118,7 +129,7 @@ def test_whatever_becomes_of_the_rest_the_case_was_measured(said: list[Any], rea
     assert seen.measured["extra"] == {"seen": 1, "rest": reason}
 
 
-@pytest.mark.parametrize("end", [WorkerTimeout(), WorkerExited(-11), {**END, "status": "failed", "reason": "no."}])
+@pytest.mark.parametrize("end", [WorkerTimeout(), WorkerExited(-11), JobEnded("failed", "no.")])
 def test_a_rest_that_was_told_is_kept_however_the_worker_ends(end: Any) -> None:
     seen = seen_of(*REST, EPOCH_OVERHEAD, end)
     assert seen.outcome.status is Status.MEASURED
@@ -131,7 +142,7 @@ def test_a_rest_that_was_told_is_kept_however_the_worker_ends(end: Any) -> None:
     [
         (WorkerTimeout(), Status.TIMED_OUT),
         (WorkerExited(-9), Status.FAILED),
-        ({**END, "status": "invalid", "reason": "no."}, Status.INVALID),
+        (JobEnded("invalid", "no."), Status.INVALID),
     ],
 )
 def test_before_the_rest_begins_nothing_of_it_is_forgiven(end: Any, status: Status) -> None:

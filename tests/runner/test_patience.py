@@ -12,6 +12,7 @@ import pytest
 
 from bench.runner import worker_process as module
 from bench.runner.worker_process import Worker, WorkerTimeout
+from bench.worker.protocol import PhaseBegan
 
 
 class Exit:
@@ -25,7 +26,7 @@ class Exit:
     def poll(self) -> int | None:
         self.looks += 1
         if self.speaks and self.looks == 2:
-            os.write(self.channel, b'{"event": "phase"}\n')
+            os.write(self.channel, b'{"event": "phase", "name": "setup"}\n')
         return None
 
     def wait(self, seconds: float) -> int | None:
@@ -45,7 +46,7 @@ def test_a_run_that_was_stopped_for_an_hour_has_not_waited_for_an_hour(
         exit_code: Any = Exit(write, speaks)
         worker = Worker(os.getpid(), read, tell, log, 0.0, exit_code=exit_code)
         if speaks:
-            assert worker.next_event(0.2) == {"event": "phase"}
+            assert worker.next_event(0.2) == PhaseBegan("setup")
         else:
             with pytest.raises(WorkerTimeout):
                 worker.next_event(0.2)

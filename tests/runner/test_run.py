@@ -10,6 +10,7 @@ from bench.records import store
 from bench.records.outcome import Status
 from bench.runner.estimate import Estimator
 from bench.runner.run import Run
+from bench.worker.protocol import CaseJob
 from tests.fake_workers import plan
 
 
@@ -20,8 +21,8 @@ def jobs(launcher, monkeypatch):
     start = launcher.start
 
     def recorded(job):
-        if job["kind"] == "case":
-            seen.append((job["case"]["model"], job["case"]["amp"]))
+        if isinstance(job, CaseJob):
+            seen.append((job.case["model"], job.case["amp"]))
         return start(job)
 
     monkeypatch.setattr(launcher, "start", recorded)
@@ -159,14 +160,14 @@ def test_time_left_counts_neither_what_is_done_nor_what_is_spared(launcher, tmp_
 
 def test_cases_share_a_data_set_only_where_they_would_find_the_same(launcher, monkeypatch, tmp_path):
     start, asked = launcher.start, []
-    monkeypatch.setattr(launcher, "start", lambda job: asked.append(job.get("data")) or start(job))
+    monkeypatch.setattr(launcher, "start", lambda job: asked.append(job) or start(job))
     run = Run([], store.Store(tmp_path, "r1"), launcher, Estimator())
 
     def images(batch, **recipe):
         before = len(asked)
         planned = plan(batch=batch)
         run._data_for(msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, **recipe)))
-        return [(job["images"], job["val_images"], job["seed"]) for job in asked[before:]]
+        return [(job.images, job.val_images, job.seed) for job in asked[before:]]
 
     assert images(4, data_steps=8) == [(32, 0, 0)]
     assert images(8, data_steps=4) == []
@@ -176,7 +177,7 @@ def test_cases_share_a_data_set_only_where_they_would_find_the_same(launcher, mo
 
 
 def test_a_data_set_without_labels_is_predicted_on_and_not_trained_on(launcher, monkeypatch, tmp_path):
-    data = {"yaml": "own.yaml", "fingerprint": "1", "images": 4, "no_training": "data own.yaml: it has no labels."}
+    data = {"source": "own.yaml", "fingerprint": "1", "images": 4, "no_training": "data own.yaml: it has no labels."}
     monkeypatch.setattr("bench.runner.run.look_for_data", lambda launcher, planned: data)
     plans = [plan(mode="predict"), plan()]
     run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())

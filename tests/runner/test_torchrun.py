@@ -9,10 +9,12 @@ import pytest
 
 from bench.errors import UsageError
 from bench.runner.launchers.torchrun import ELSEWHERE, Rendezvous, interface, is_distributed, options
+from bench.worker.protocol import CaseJob, OverheadJob
+from tests.jobs import case_job
 
 
-def case(device: str) -> dict[str, object]:
-    return {"kind": "case", "case": {"device": device}}
+def case(device: str) -> CaseJob:
+    return case_job({"device": device})
 
 
 def test_which_jobs_take_several_processes() -> None:
@@ -24,7 +26,7 @@ def test_which_jobs_take_several_processes() -> None:
         True,
         True,
     ]
-    assert not is_distributed({"kind": "data"})
+    assert not is_distributed(OverheadJob())
 
 
 def test_on_one_machine_a_free_port_is_found() -> None:

@@ -15,7 +15,18 @@ from scipy import stats
 
 from bench.compare.lockstep import WorkerFailed
 from bench.selfcheck import accuracy, checks, costs, instrumentation_overhead
-from bench.selfcheck.check import heard, mean_of
+from bench.selfcheck.check import checked, mean_of
+from bench.worker.protocol import (
+    BlockEnded,
+    Event,
+    JobEnded,
+    Measured,
+    OverheadJob,
+    OverheadMeasured,
+    PhaseBegan,
+    SettingsRead,
+    Window,
+)
 from bench.worker.timing.stopwatch import MeasurementPlan
 from tests.builders import make_record, make_steps
 
@@ -48,14 +59,12 @@ def test_one_pair_has_no_interval() -> None:
 @pytest.mark.parametrize("status", ["failed", "substituted", "out_of_memory"])
 def test_a_worker_that_could_not_do_it_is_heard(status: str) -> None:
     with pytest.raises(WorkerFailed, match=f"a worker ended as {status}: No room"):
-        heard({"event": "ended", "status": status, "reason": "No room."})
+        checked(JobEnded(status, "No room."))
 
 
-@pytest.mark.parametrize(
-    "event", [{"event": "ended", "status": "measured"}, {"event": "phase", "name": "warmup"}, {"event": "measured"}]
-)
-def test_what_else_is_heard_is_passed_on(event: dict[str, Any]) -> None:
-    assert heard(event) is event
+@pytest.mark.parametrize("event", [JobEnded("measured"), PhaseBegan("warmup"), Measured({}, {}, {})])
+def test_what_else_is_heard_is_passed_on(event: Event) -> None:
+    assert checked(event) is event
 
 
 # The cases
@@ -100,9 +109,9 @@ def test_a_case_is_what_it_says(case: tuple[str, int, int, bool]) -> None:
 class FakeWorker:
     """Says what it has to say, one thing a turn."""
 
-    def __init__(self, job: dict[str, Any], log: list[str], step: float) -> None:
-        self.job, self.log, self.name = job, log, "plain" if job["kind"] == "plain" else "ours"
-        self.said: list[dict[str, Any]] = [{"event": "phase", "name": name} for name in ("setup", "warmup", "window")]
+    def __init__(self, job: Any, log: list[str], step: float) -> None:
+        self.job, self.log, self.name = job, log, "plain" if job.kind == "plain" else "ours"
+        self.said: list[Event] = [PhaseBegan(name) for name in ("setup", "warmup", "window")]
         self.turns = 0
         self.step = step
         log.append(f"start {self.name}")
@@ -110,23 +119,23 @@ class FakeWorker:
     def take_turn(self, until: int) -> None:
         self.turns += 1
         self.log.append(self.name)
-        block = self.job["block"]
+        block = self.job.block
         if self.name == "plain":
-            if self.turns <= self.job["steps"] // block:
-                self.said.append({"event": "block", "seconds": block * self.step, "steps": block})
-            if self.turns == self.job["steps"] // block:
+            if self.turns <= self.job.steps // block:
+                self.said.append(BlockEnded(block * self.step, block))
+            if self.turns == self.job.steps // block:
                 self.end_well()
-        elif self.turns < self.job["window"]["window_steps"] // block:
-            self.said.append({"event": "block", "seconds": block * self.step, "steps": block})
+        elif self.turns < self.job.window.window_steps // block:
+            self.said.append(BlockEnded(block * self.step, block))
         else:
-            steps = make_steps([self.step] * self.job["window"]["window_steps"], accumulation_steps=4)
-            self.said.append({"event": "measured", "steps": {f: getattr(steps, f) for f in steps.__struct_fields__}})
+            steps = make_steps([self.step] * self.job.window.window_steps, accumulation_steps=4)
+            self.said.append(Measured({f: getattr(steps, f) for f in steps.__struct_fields__}, {}, {}))
             self.end_well()
 
     def end_well(self) -> None:
-        self.said.append({"event": "ended", "status": "measured", "reason": "", "scope": []})
+        self.said.append(JobEnded("measured"))
 
-    def next_event(self, limit: float) -> dict[str, Any]:
+    def next_event(self, limit: float) -> Event:
         return self.said.pop(0)
 
     def end(self, patience: float = 5.0) -> None:
@@ -137,20 +146,20 @@ class FakeLauncher:
     def __init__(self, ours: float, plain: float) -> None:
         self.log: list[str] = []
         self.steps = {"case": ours, "plain": plain}
-        self.jobs: list[dict[str, Any]] = []
+        self.jobs: list[Any] = []
 
-    def start(self, job: dict[str, Any]) -> FakeWorker:
+    def start(self, job: Any) -> FakeWorker:
         self.jobs.append(job)
-        return FakeWorker(job, self.log, self.steps[job["kind"]])
+        return FakeWorker(job, self.log, self.steps[job.kind])
 
 
 @pytest.fixture
 def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path))
-    monkeypatch.setattr(accuracy, "find_data", lambda *_: {"yaml": "d.yaml", "fingerprint": "f", "images": 64})
+    monkeypatch.setattr(accuracy, "find_data", lambda *_: {"source": "d.yaml", "fingerprint": "f", "images": 64})
 
 
-WINDOW = {"warmup_seconds": 0.0, "window_steps": 24, "window_seconds": 0.0}
+WINDOW = Window(warmup_seconds=0.0, window_steps=24, window_seconds=0.0)
 
 
 def one_group(launcher: FakeLauncher, seed: int = 0) -> accuracy.Group:
@@ -178,15 +187,15 @@ def test_each_of_ours_counts_alike_in_a_group() -> None:
 def test_all_train_the_same_thing_and_know_their_blocks(no_data: None) -> None:
     launcher = FakeLauncher(1.0, 1.0)
     one_group(launcher)
-    ours, other, _, plain = sorted(launcher.jobs, key=lambda job: str(job["kind"]))
-    assert [job["kind"] == "plain" for job in launcher.jobs].count(True) == 1
+    ours, other, _, plain = sorted(launcher.jobs, key=lambda job: str(job.kind))
+    assert [job.kind == "plain" for job in launcher.jobs].count(True) == 1
     for shared in ("case", "overrides", "threads", "data"):
-        assert ours[shared] == other[shared] == plain[shared]
-    assert len({job["scratch"] for job in launcher.jobs}) == 4
-    assert (ours["window"], plain["steps"]) == (WINDOW, accuracy.EPOCH)
-    assert ours["block"] == plain["block"] == accuracy.TURN
-    assert plain["warmup_seconds"] <= 3.0
-    assert plain["warmup_steps"] <= 20
+        assert getattr(ours, shared) == getattr(other, shared) == getattr(plain, shared)
+    assert len({job.scratch for job in launcher.jobs}) == 4
+    assert (ours.window, plain.steps) == (WINDOW, accuracy.EPOCH)
+    assert ours.block == plain.block == accuracy.TURN
+    assert plain.warmup_seconds <= 3.0
+    assert plain.warmup_steps <= 20
 
 
 def test_who_starts_first_and_who_goes_first_is_random(no_data: None) -> None:
@@ -279,15 +288,15 @@ class FakeMarks:
     """A launcher whose worker tells what marks cost."""
 
     def __init__(self, seconds: list[float]) -> None:
-        told = {"event": "marks", "seconds": seconds, "steps": 2000}
-        self.said = [{"event": "phase", "name": "setup"}, told, {"event": "ended", "status": "measured"}]
+        overhead = OverheadMeasured(seconds, 2000)
+        self.said: list[Event] = [PhaseBegan("setup"), overhead, JobEnded("measured")]
         self.ended = False
 
-    def start(self, job: dict[str, Any]) -> FakeMarks:
-        assert job == {"kind": "marks"}
+    def start(self, job: Any) -> FakeMarks:
+        assert job == OverheadJob()
         return self
 
-    def next_event(self, limit: float) -> dict[str, Any]:
+    def next_event(self, limit: float) -> Event:
         return self.said.pop(0)
 
     def end(self) -> None:
@@ -310,7 +319,7 @@ def test_without_a_step_there_is_no_share() -> None:
 
 def test_a_worker_that_cannot_tell_what_marks_cost_ends_the_check() -> None:
     launcher = FakeMarks([1e-5])
-    launcher.said = [{"event": "ended", "status": "failed", "reason": "ValueError: no."}]
+    launcher.said = [JobEnded("failed", "ValueError: no.")]
     with pytest.raises(WorkerFailed, match="failed: ValueError: no"):
         instrumentation_overhead.cost(launcher, [])  # type: ignore[arg-type]
     assert launcher.ended
@@ -325,38 +334,38 @@ class Beginning:
     interpreter = None
     requested = 100.0
 
-    def __init__(self, said: list[dict[str, Any]]) -> None:
+    def __init__(self, said: list[Event]) -> None:
         self.said = said
-        self.left: list[dict[str, Any]] = []
+        self.left: list[Event] = []
         self.ends = 0
 
-    def start(self, job: dict[str, Any]) -> Beginning:
+    def start(self, job: Any) -> Beginning:
         self.left = list(self.said)
         return self
 
-    def next_event(self, limit: float) -> dict[str, Any]:
+    def next_event(self, limit: float) -> Event:
         return self.left.pop(0)
 
     def end(self, patience: float) -> None:
         self.ends += 1
 
 
-def phase(name: str, at: float) -> dict[str, Any]:
-    return {"event": "phase", "name": name, "at": at}
+def phase(name: str, at: float) -> Event:
+    return PhaseBegan(name, at=at)
 
 
 def test_a_case_costs_what_passes_until_its_first_step(no_data: None) -> None:
-    launcher = Beginning([phase("setup", 100.1), {"event": "effective", "at": 100.4}, phase("warmup", 100.5)])
-    found = costs.first_steps(launcher, accuracy.plan(*accuracy.CASES[1]), {"yaml": "d.yaml"}, 3)  # type: ignore[arg-type]
+    launcher = Beginning([phase("setup", 100.1), SettingsRead({}, at=100.4), phase("warmup", 100.5)])
+    found = costs.first_steps(launcher, accuracy.plan(*accuracy.CASES[1]), {"source": "d.yaml"}, 3)  # type: ignore[arg-type]
     assert found == [0.5] * 3
     assert launcher.ends == 3
 
 
 def test_a_case_that_ends_before_is_told(no_data: None) -> None:
-    end = {"event": "ended", "status": "substituted", "reason": "No amp."}
+    end = JobEnded("substituted", "No amp.")
     launcher = Beginning([phase("setup", 100.1), end])
     with pytest.raises(WorkerFailed, match="substituted: No amp"):
-        costs.first_steps(launcher, accuracy.plan(*accuracy.CASES[1]), {"yaml": "d.yaml"}, 3)  # type: ignore[arg-type]
+        costs.first_steps(launcher, accuracy.plan(*accuracy.CASES[1]), {"source": "d.yaml"}, 3)  # type: ignore[arg-type]
     assert launcher.ends == 1
 
 

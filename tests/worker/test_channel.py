@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.worker.channel import Channel, finite
+from bench.worker.protocol import JobEnded, Measured, OverheadMeasured, PhaseBegan, ServerReady
 
 NAN, INF = math.nan, math.inf
 
@@ -34,8 +35,8 @@ def received(talk: Callable[[Channel], None]) -> bytes:
 
 def test_one_json_object_a_line() -> None:
     def talk(channel: Channel) -> None:
-        channel.send("phase", name="setup")
-        channel.send("ended", status="failed", reason="two\nlines", scope=["mode"])
+        channel.send(PhaseBegan("setup"))
+        channel.send(JobEnded("failed", "two\nlines", ["mode"]))
 
     lines = received(talk).split(b"\n")
     assert lines.pop() == b""
@@ -52,18 +53,19 @@ def test_one_json_object_a_line() -> None:
 
 def test_every_event_carries_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.worker.channel.time.monotonic", lambda: 12.5)
-    assert json.loads(received(lambda channel: channel.send("ready"))) == {"event": "ready", "at": 12.5}
+    assert json.loads(received(lambda channel: channel.send(ServerReady()))) == {"event": "ready", "at": 12.5}
 
 
 def test_what_json_cannot_carry_is_null() -> None:
     def talk(channel: Channel) -> None:
-        channel.send("measured", loss=NAN, steps=[1.0, INF, -INF], extra={"box": (NAN, 2)})
+        channel.send(Measured({"seconds": [1.0, INF, -INF]}, {}, {}, checks={"loss": NAN}, extra={"box": (NAN, 2)}))
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
     event = json.loads(received(talk), parse_constant=refuse)
-    assert (event["loss"], event["steps"], event["extra"]) == (None, [1.0, None, None], {"box": [None, 2]})
+    assert (event["checks"], event["extra"]) == ({"loss": None}, {"box": [None, 2]})
+    assert event["steps"] == {"seconds": [1.0, None, None]}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_finite(value: Any, result: Any) -> None:
 
 def test_a_large_payload_comes_through_whole() -> None:
     seconds = [0.123456 + index for index in range(100_000)]
-    content = received(lambda channel: channel.send("measured", seconds=seconds))
+    content = received(lambda channel: channel.send(OverheadMeasured(seconds, 1)))
     assert len(content) > 1_000_000
     assert content.count(b"\n") == 1
     assert json.loads(content)["seconds"] == seconds
@@ -96,11 +98,12 @@ def test_a_large_payload_comes_through_whole() -> None:
 def test_a_write_that_takes_only_a_part_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr("bench.worker.channel.os.write", lambda descriptor, data: write(descriptor, data[:7]))
-    content = received(lambda channel: channel.send("phase", name="window"))
+    content = received(lambda channel: channel.send(PhaseBegan("window")))
     assert json.loads(content)["name"] == "window"
 
 
 def test_letters_beyond_ascii() -> None:
     assert (
-        json.loads(received(lambda channel: channel.send("ended", reason="größer · 漢字")))["reason"] == "größer · 漢字"
+        json.loads(received(lambda channel: channel.send(JobEnded("failed", "größer · 漢字"))))["reason"]
+        == "größer · 漢字"
     )

@@ -11,30 +11,33 @@ from bench.cases.case import Case
 from bench.cases.recipe import overrides_for
 from bench.worker import effective_settings
 from bench.worker.devices.cuda import Cuda
-from bench.worker.effective_settings import AXES, SCOPE, check_unchanged, compare, device_name, expected
+from bench.worker.effective_settings import AXES, check_unchanged, compare, device_name, expected
+from bench.worker.protocol import RequestedAxis
 from bench.worker.rejection import CaseRejected
+from bench.worker.workloads import workloads
 
+ULTRALYTICS = workloads()["ultralytics"]
 ASKED = {"mode": "train", "model": "yolov8n", "device": "0", "amp": "on", "batch": 16, "imgsz": 640}
 
 
 def refusal(asked: dict[str, Any], **runs: Any) -> CaseRejected:
     with pytest.raises(CaseRejected) as caught:
-        compare({**ASKED, **asked}, {}, {**ASKED, **asked, **runs})
+        compare(ULTRALYTICS, {**ASKED, **asked}, {}, {**ASKED, **asked, **runs})
     assert caught.value.status == "substituted"
     return caught.value
 
 
 def test_what_was_asked_passes() -> None:
-    compare(ASKED, {}, {"device": "0", "amp": "on", "batch": 16, "imgsz": 640, "threads": 7})
+    compare(ULTRALYTICS, ASKED, {}, {"device": "0", "amp": "on", "batch": 16, "imgsz": 640, "threads": 7})
 
 
 @pytest.mark.parametrize("amp", ["off", "on", "bf16"])
 def test_every_precision_passes_where_it_runs(amp: str) -> None:
-    compare({**ASKED, "amp": amp}, {}, {**ASKED, "amp": amp})
+    compare(ULTRALYTICS, {**ASKED, "amp": amp}, {}, {**ASKED, "amp": amp})
 
 
 def test_what_nobody_asked_for_may_be_what_it_likes() -> None:
-    compare(ASKED, {}, {**ASKED, "mode": "other", "model": "other", "optimizer": "Adam"})
+    compare(ULTRALYTICS, ASKED, {}, {**ASKED, "mode": "other", "model": "other", "optimizer": "Adam"})
 
 
 SUBSTITUTED = [
@@ -89,8 +92,8 @@ def test_several_at_once_are_all_said_and_settle_no_other_case() -> None:
 
 
 def test_every_axis_that_may_change_is_known_to_what_decides() -> None:
-    assert set(SCOPE) == set(AXES)
-    assert all(set(axes) <= set(Case.__struct_fields__) for axes in SCOPE.values())
+    assert set(ULTRALYTICS.scope) == set(AXES)
+    assert all(set(axes) <= set(Case.__struct_fields__) for axes in ULTRALYTICS.scope.values())
 
 
 @pytest.mark.parametrize(
@@ -108,12 +111,12 @@ def test_devices_are_called_as_cases_call_them(kind: str, index: int | None, nam
 def all_as_asked(**asked: Any) -> dict[str, Any]:
     """A case's settings when everything ran as asked."""
     case = {**ASKED, **asked}
-    return {**case, **expected(case, overrides_for("train"))}
+    return {**case, **expected(ULTRALYTICS, case, overrides_for("train"))}
 
 
 @pytest.mark.parametrize("amp", ["off", "on", "bf16"])
 def test_all_that_is_expected_may_run(amp: str) -> None:
-    compare({**ASKED, "amp": amp}, overrides_for("train"), all_as_asked(amp=amp))
+    compare(ULTRALYTICS, {**ASKED, "amp": amp}, overrides_for("train"), all_as_asked(amp=amp))
 
 
 CHANGED = [
@@ -153,24 +156,24 @@ CHANGED = [
 @pytest.mark.parametrize(("name", "runs", "reason"), CHANGED, ids=[name for name, _, _ in CHANGED])
 def test_a_pinned_setting_that_is_another_ends_the_case(name: str, runs: Any, reason: str) -> None:
     with pytest.raises(CaseRejected) as caught:
-        compare(ASKED, overrides_for("train"), {**all_as_asked(), name: runs})
+        compare(ULTRALYTICS, ASKED, overrides_for("train"), {**all_as_asked(), name: runs})
     refused = caught.value
     assert (refused.status, refused.reason, refused.scope) == ("substituted", reason, ())
 
 
 def test_an_axis_is_said_alone_since_other_settings_follow_it() -> None:
     with pytest.raises(CaseRejected) as caught:
-        compare(ASKED, overrides_for("train"), {**all_as_asked(), "amp": "off", "loss_scaling": False})
+        compare(ULTRALYTICS, ASKED, overrides_for("train"), {**all_as_asked(), "amp": "off", "loss_scaling": False})
     assert "loss_scaling" not in caught.value.reason
 
 
 def test_what_this_ultralytics_does_not_know_is_not_compared() -> None:
-    compare(ASKED, overrides_for("train"), {**all_as_asked(), "single_cls": None, "ema": None})
+    compare(ULTRALYTICS, ASKED, overrides_for("train"), {**all_as_asked(), "single_cls": None, "ema": None})
 
 
 @pytest.mark.parametrize(("batch", "accumulate"), [(1, 64), (4, 16), (16, 4), (24, 3), (64, 1), (200, 1)])
 def test_an_optimizer_step_comes_as_often_as_ultralytics_rounds_it(batch: int, accumulate: int) -> None:
-    assert expected({**ASKED, "batch": batch}, overrides_for("train"))["accumulate"] == accumulate
+    assert expected(ULTRALYTICS, {**ASKED, "batch": batch}, overrides_for("train"))["accumulate"] == accumulate
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,7 @@ def test_an_optimizer_step_comes_as_often_as_ultralytics_rounds_it(batch: int, a
     ],
 )
 def test_a_plain_name_means_the_model_that_ultralytics_brings(model: str, architecture: Any, weights: str) -> None:
-    wanted = expected({**ASKED, "model": model}, {})
+    wanted = expected(ULTRALYTICS, {**ASKED, "model": model}, {})
     assert (wanted.get("architecture"), wanted["weights"]) == (architecture, weights)
 
 
@@ -204,9 +207,9 @@ def test_what_changed_on_the_way_spoils_the_window() -> None:
 
 
 def test_the_workload_may_lower_accumulation_itself() -> None:
-    check_unchanged({"accumulate": 16}, {"accumulate": 4})
+    check_unchanged({"accumulate": 16}, {"accumulate": 4}, ULTRALYTICS.may_change)
     with pytest.raises(CaseRejected):
-        check_unchanged({"accumulate": 16}, {"accumulate": 4}, ignore=())
+        check_unchanged({"accumulate": 16}, {"accumulate": 4})
 
 
 def test_what_was_or_is_unknown_is_not_compared_again() -> None:
@@ -229,12 +232,12 @@ def test_a_warning_of_ultralytics_is_heard_and_kept_short() -> None:
     try:
         for handler in before:
             logger.removeHandler(handler)
-        assert effective_settings.torch_settings()["warnings"] == []
+        assert effective_settings.torch_settings(["ultralytics"])["warnings"] == []
         logger.warning("NMS time limit\n 2.050s exceeded %s", "x" * 500)
         logger.info("not a warning")
         for _ in range(9):
             logger.warning("again")
-        first, *others = effective_settings.torch_settings()["warnings"]
+        first, *others = effective_settings.torch_settings(["ultralytics"])["warnings"]
         assert first.startswith("NMS time limit 2.050s exceeded x") and len(first) == 300
         assert others == ["again", "again"]
     finally:
@@ -244,8 +247,8 @@ def test_a_warning_of_ultralytics_is_heard_and_kept_short() -> None:
 # Further axes -----------------------------------------------------------------------------------------------------
 
 
-def further(axis: str, text: str, setting: str, value: Any) -> dict[str, Any]:
-    return {"axis": axis, "text": text, "arguments": [axis], "setting": setting, "value": value}
+def further(axis: str, text: str, setting: str, value: Any) -> RequestedAxis:
+    return RequestedAxis(axis, text, [axis], setting, value)
 
 
 WORKERS = further("workers", "2", "workers", 2)
@@ -255,8 +258,14 @@ RMSPROP = further("optimizer", "RMSProp", "optimizer", "RMSprop")
 
 def test_a_further_axis_passes_where_it_runs() -> None:
     overrides = {**overrides_for("train"), "compile": True, "optimizer": "RMSProp", "workers": 2}
-    runs = {**ASKED, **expected(ASKED, overrides), "workers": 2, "compile_mode": "default", "optimizer": "RMSprop"}
-    compare(ASKED, overrides, runs, [WORKERS, COMPILE, RMSPROP])
+    runs = {
+        **ASKED,
+        **expected(ULTRALYTICS, ASKED, overrides),
+        "workers": 2,
+        "compile_mode": "default",
+        "optimizer": "RMSprop",
+    }
+    compare(ULTRALYTICS, ASKED, overrides, runs, [WORKERS, COMPILE, RMSPROP])
 
 
 @pytest.mark.parametrize(
@@ -278,10 +287,10 @@ def test_a_further_axis_passes_where_it_runs() -> None:
     ],
 )
 def test_a_further_axis_that_something_else_runs_for_ends_the_case(
-    asked: dict[str, Any], runs: Any, sentence: str
+    asked: RequestedAxis, runs: Any, sentence: str
 ) -> None:
     with pytest.raises(CaseRejected) as caught:
-        compare(ASKED, {}, {**ASKED, asked["setting"]: runs}, [asked])
+        compare(ULTRALYTICS, ASKED, {}, {**ASKED, asked.setting: runs}, [asked])
     assert caught.value.status == "substituted"
     assert caught.value.reason.startswith(sentence)
 
@@ -289,6 +298,6 @@ def test_a_further_axis_that_something_else_runs_for_ends_the_case(
 @pytest.mark.parametrize("runs", [{}, {"workers": None}])
 def test_a_further_axis_that_cannot_be_read_back_is_not_measured(runs: dict[str, Any]) -> None:
     with pytest.raises(CaseRejected) as caught:
-        compare(ASKED, {}, {**ASKED, **runs}, [WORKERS])
+        compare(ULTRALYTICS, ASKED, {}, {**ASKED, **runs}, [WORKERS])
     assert (caught.value.status, caught.value.scope) == ("unsupported", ("mode", "workers"))
     assert caught.value.reason == "workers 2 was asked, and what runs cannot be read back."

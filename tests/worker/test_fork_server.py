@@ -11,8 +11,10 @@ import threading
 import pytest
 
 from bench.environments.interpreter import Interpreter
-from bench.runner.launchers import local
+from bench.runner.launchers import fork_server as launcher
 from bench.worker import fork_server
+from bench.worker.protocol import ServerReady, WorkerForked, job_from_json, to_json
+from tests.jobs import case_job
 
 
 @pytest.fixture
@@ -24,18 +26,16 @@ def modules(tmp_path, monkeypatch):
     sys.modules.pop("heavy_one", None)
 
 
-def test_garbage_is_not_looked_for_while_importing_and_is_again_afterwards(modules, monkeypatch):
-    monkeypatch.setattr(fork_server, "PRELOAD", ("heavy_one", "one_that_an_older_version_lacks"))
-    fork_server.preload()
+def test_garbage_is_not_looked_for_while_importing_and_is_again_afterwards(modules):
+    fork_server.preload(("heavy_one", "one_that_an_older_version_lacks"), {"heavy_one"})
     assert not sys.modules["heavy_one"].collects
     assert gc.isenabled()
 
 
 def test_without_torch_nothing_can_be_preloaded_and_garbage_is_collected_again(modules, monkeypatch):
-    monkeypatch.setattr(fork_server, "PRELOAD", ("torch",))
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModuleNotFoundError):
-        fork_server.preload()
+        fork_server.preload(("torch",), {"torch"})
     assert gc.isenabled()
 
 
@@ -59,13 +59,13 @@ def received_in_a_thread(theirs):
 
 def test_a_request_larger_than_the_socket_arrives_whole_with_its_descriptors(line):
     ours, theirs = line
-    job = {"kind": "case", "files": ["x" * 1000] * 2000}
+    job = case_job(overrides={"files": ["x" * 1000] * 2000})
     thread, found = received_in_a_thread(theirs)
     read, write = os.pipe()
-    local._send(ours, job, [write])
+    launcher.send_line(ours, job, [write])
     thread.join(30)
     message, [descriptor] = found[0]
-    assert message == job
+    assert job_from_json(message) == job
     os.write(descriptor, b"same")
     assert os.read(read, 4) == b"same"
     for end in (read, write, descriptor):
@@ -75,13 +75,14 @@ def test_a_request_larger_than_the_socket_arrives_whole_with_its_descriptors(lin
 def test_a_request_that_comes_in_pieces(line):
     ours, theirs = line
     thread, found = received_in_a_thread(theirs)
-    content = local._line({"kind": "case", "name": "é"})
+    job = case_job(scratch="/é")
+    content = to_json(job).encode() + b"\n"
     with open(os.devnull) as file:
         for place in range(len(content)):  # the descriptor comes with the third part
             socket.send_fds(ours, [content[place : place + 1]], [file.fileno()] if place == 2 else [])
         thread.join(30)
     message, descriptors = found[0]
-    assert message == {"kind": "case", "name": "é"}
+    assert job_from_json(message) == job
     assert len(descriptors) == 1
     os.close(descriptors[0])
 
@@ -97,11 +98,11 @@ def test_a_line_that_is_closed_within_a_request_is_its_end(line):
 
 def test_answers_that_come_in_pieces_or_together(line):
     ours, theirs = line
-    forking = local.ForkServerLauncher(Interpreter(path="python", environment=None))
+    forking = launcher.ForkServer(Interpreter(path="python", environment=None))
     forking._socket = ours
     answers = b'{"event":"ready"}\n{"event":"exited","pid":7,"code":3}\n{"event":"forked","pid":8}\n'
     for place in range(0, len(answers), 5):
         theirs.sendall(answers[place : place + 5])
         assert forking.drain(1)
-    assert [message["event"] for message in forking._messages] == ["ready", "forked"]
+    assert list(forking._messages) == [ServerReady(), WorkerForked(8)]
     assert forking.exits == {7: 3}

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.analysis.ceilings import format_stop_reason
 from bench.analysis.metrics import METRICS, RATE
+from bench.analysis.units import IMAGE, in_units
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -51,11 +52,13 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
         row_interval = row["interval_kind"]
         epoch = METRICS["seconds_per_epoch"].unit.show(row["seconds_per_epoch"])
         case = labels.point(row, without=["model"]).replace(" · ", ", ") + versions(table, row)
-        return (
+        images = labels.images(int(row["epoch_images"]) if row["unit"] != IMAGE else epoch_images)
+        text = (
             f"On {name}, {row['model']} {labels.DOES[mode][1]} at {labels.rate(row['images_per_second'])} ({case}; "
             f"{f'95 % interval {interval}, {row_interval}' if interval else 'too few steps for an interval'}): "
-            f"{labels.images(epoch_images)} take {epoch}."
+            f"{images} take {epoch}."
         )
+        return in_units(text, row)
     if (one := widest(ceilings)) is not None:
         held = f" within {limit}" if (limit := largest.within(one)) else ""
         case = f"{point(one)}{largest.apart(one, largest.newest(ceilings))}"
@@ -80,8 +83,9 @@ def widest(ceilings: Sequence[Ceiling]) -> Ceiling | None:
 
 
 def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
-    """The measured row of a mode with the most images per second, or None."""
+    """Return the measured row of a mode with the highest rate, or None; of several workloads those of the first."""
     rows = labels.rows(table[(table["mode"] == mode) & (table["status"] == "measured")])
+    rows = [row for row in rows if row["workload"] == rows[0]["workload"]]
     return max(rows, key=lambda row: float(row["images_per_second"]), default=None)
 
 
@@ -108,14 +112,15 @@ def figures(
         row = fastest(table, mode)
         if row is not None:
             epoch = METRICS["seconds_per_epoch"]
+            items = int(row["epoch_images"]) if row["unit"] != IMAGE else epoch_images
             spread = labels.spread(epoch.unit, *(row[f"{epoch.key}{end}"] for end in ("", "_low", "_high")))
             found.append(
                 Figure(
                     title=f"Fastest {labels.mode(mode).lower()} case",
                     value=RATE.show(row["images_per_second"]),
-                    unit=RATE.symbol,
-                    case=labels.point(row) + versions(table, row),
-                    more=f"{epoch_images:,} images in {epoch.unit.show(row[epoch.key])}"
+                    unit=in_units(RATE.symbol, row),
+                    case=in_units(labels.point(row), row) + versions(table, row),
+                    more=in_units(f"{items:,} images in {epoch.unit.show(row[epoch.key])}", row)
                     + (f" ({spread})" if spread else "")
                     + (f"; {row['flags']}" if row["flags"] else ""),
                 )

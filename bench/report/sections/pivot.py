@@ -9,6 +9,7 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.metrics import METRICS, RATE
+from bench.analysis.units import IMAGE, PIXELS, in_units
 from bench.cases.axes import value_text
 from bench.cases.case import FIXED
 from bench.records.record import Record
@@ -105,6 +106,7 @@ class Pivot(msgspec.Struct, frozen=True):
     intervals: str
     legend: tuple[tuple[str, str, str], ...]
     further: tuple[str, ...] = ()
+    size_unit: str = PIXELS
 
     @property
     def starts(self) -> set[int]:
@@ -115,7 +117,9 @@ class Pivot(msgspec.Struct, frozen=True):
         """As a Markdown table, without heading and notes."""
         tops = [top for top, span in self.groups for _ in range(span)]
         heads = [f"{top} · {batch}" for top, batch in zip(tops, self.batches, strict=True)]
-        lines = [[row.model, f"{row.imgsz} px", *row.further, *map(_as_text, row.cells)] for row in self.rows]
+        lines = [
+            [row.model, f"{row.imgsz} {self.size_unit}", *row.further, *map(_as_text, row.cells)] for row in self.rows
+        ]
         sides = [False, True, *[False] * len(self.further), *[True] * len(heads)]
         return markdown(["Model", "Image size", *self.further, *heads], lines, sides)
 
@@ -131,7 +135,7 @@ def _as_text(cell: Cell) -> str:
 
 
 def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> list[Pivot]:
-    """One table for each mode that has a figure.
+    """One table for each mode and workload that has a figure.
 
     Args:
         table: latest rows of one machine and one pair of versions; its index counts ``records``.
@@ -139,7 +143,12 @@ def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) ->
         epoch_images: images of the epoch that the table projects to.
     """
     modes = labels.order("mode", table.loc[table["seconds_per_epoch"].notna(), "mode"])
-    return [_pivot(mode, table[table["mode"] == mode], records, epoch_images) for mode in modes]
+    parts = [part for mode in modes for _, part in table[table["mode"] == mode].groupby("workload", sort=False)]
+    return [
+        _pivot(str(part["mode"].iloc[0]), part, records, epoch_images)
+        for part in parts
+        if part["seconds_per_epoch"].notna().any()
+    ]
 
 
 def _about(mode: str, epoch_images: int) -> tuple[str, str]:
@@ -180,7 +189,9 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
             marked = [msgspec.structs.replace(cell, best=i == best) for i, (cell, _) in enumerate(cells)]
             said = tuple(labels.plain(value_text(axis, row[axis])) for axis in further)
             rows.append(Row(row["model"], int(row["imgsz"]), 0 if number else len(places), tuple(marked), said))
-    title, about = _about(mode, epoch_images)
+    units = labels.rows(table.head(1))[0]
+    own = int(units["epoch_images"])
+    title, about = (in_units(text, units) for text in _about(mode, own if units["unit"] != IMAGE else epoch_images))
     everything = [cell for row in rows for cell in row.cells]
     return Pivot(
         mode=mode,
@@ -198,6 +209,7 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
         intervals=labels.intervals(labels.interval_kinds(table)),
         legend=tuple(labels.legend(cell.signs for cell in everything)),
         further=tuple(map(labels.axis_title, further)),
+        size_unit=units["size_unit"],
     )
 
 
@@ -235,14 +247,14 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
         rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
         spread = labels.spread(time, *epoch)
         ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
-        exact = f"95 % interval {row['interval_kind']}: {ends}" if rates else NO_INTERVAL
+        exact = in_units(f"95 % interval {row['interval_kind']}: {ends}", row) if rates else NO_INTERVAL
         several = row["processes"] > 1
         cell = Cell(
             time=time.show(epoch[0]),
             signs=labels.signs(row["flags"]),
             spread=f"{spread}, {row['processes']} processes" if several and spread else spread,
-            rate=labels.rate(row["images_per_second"]),
-            forward=f"forward {labels.rate(forward)}" if labels.there(forward) else "",
+            rate=in_units(labels.rate(row["images_per_second"]), row),
+            forward=in_units(f"forward {labels.rate(forward)}", row) if labels.there(forward) else "",
             exact="; ".join(filter(None, [exact, row["flags"], seen_at(row["record"], row)])),
         )
         return cell, row

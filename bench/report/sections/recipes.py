@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cases.recipe import OVERRIDES, Recipe
+from bench.cases.case import Case
+from bench.cases.recipe import Recipe, overrides_of
 from bench.records.record import Record
 from bench.report import labels
 
@@ -43,7 +44,7 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
             rule=rule(members[0].recipe, members[0].case.mode),
             cases=len(members),
             data=data(members),
-            overrides=overrides(members[0].recipe, members[0].case.mode),
+            overrides=overrides(members[0].recipe, members[0].case),
             fingerprint=fingerprint,
         )
         for fingerprint, members in by_fingerprint.items()
@@ -88,7 +89,7 @@ def data(records: Sequence[Record]) -> str:
     return "; ".join(f"{name} {', '.join(sets)}" for name, sets in names.items())
 
 
-def overrides(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
-    """Settings that the recipe fixes, with the reasons that :data:`OVERRIDES` has for them."""
-    why = {override.key: override.why for override in OVERRIDES.get(mode, ())}
+def overrides(recipe: Recipe, case: Case) -> tuple[tuple[str, str, str], ...]:
+    """Return the arguments that the recipe fixes, with the reasons that the case's workload has for them."""
+    why = {one.key: one.why for one in overrides_of(case.mode, case.model)}
     return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.overrides.items())

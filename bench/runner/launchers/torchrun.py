@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -15,13 +14,11 @@ import msgspec
 import psutil
 
 from bench.cases.device_kinds import device_names, kind_of, machines, named_twice, ranks
-from bench.environments.interpreter import ENTRY, Interpreter, to_workers, variables
+from bench.environments.interpreter import ENTRY, Interpreter, process_setup, variables
 from bench.errors import UsageError
 from bench.records.outcome import Outcome, Status
 from bench.runner.worker_process import ExitCode, Worker
-
-JOB = "YOLOPACE_JOB"
-"""The environment variable by which a rank gets its job, as in ``bench/worker/distributed/ranks.py``."""
+from bench.worker.protocol import JOB_VARIABLE, Assignment, CaseJob, Job, to_json
 
 
 class Rendezvous(msgspec.Struct, frozen=True):
@@ -62,9 +59,9 @@ class Rendezvous(msgspec.Struct, frozen=True):
         return cls(host, int(port), machine)
 
 
-def is_distributed(job: dict[str, Any]) -> bool:
-    """Whether a job is a case that more than one process runs."""
-    return "case" in job and ranks(job["case"]["device"]) > 1
+def is_distributed(job: Job) -> bool:
+    """Return whether a job is a case that more than one process runs."""
+    return isinstance(job, CaseJob) and ranks(job.case["device"]) > 1
 
 
 def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | None:
@@ -144,7 +141,7 @@ def _leaving_by(host: str, port: int) -> str:
 
 def launch_ranks(
     interpreter: Interpreter,
-    job: dict[str, Any],
+    job: CaseJob,
     network: bool,
     started: Callable[[int], None],
     reaped: Callable[[subprocess.Popen[bytes]], ExitCode],
@@ -155,7 +152,7 @@ def launch_ranks(
 
     Args:
         interpreter: that is measured.
-        job: of a case; ``meeting`` says where other machines are met.
+        job: of a case; its ``rendezvous`` says where the ranks of several machines meet.
         network: whether something was named that may have to be fetched.
         started: hears of the agent's number; the ranks are its children.
         reaped: makes an exit code of the agent.
@@ -163,17 +160,17 @@ def launch_ranks(
         first: words for the entry before all others.
     """
     requested = time.monotonic()
-    meeting = msgspec.convert(job["meeting"], Rendezvous) if job.get("meeting") else None
-    told = {**job, **to_workers(interpreter), "network": network}
+    meeting = msgspec.convert(job.rendezvous, Rendezvous) if job.rendezvous else None
+    assignment = Assignment(process_setup(interpreter, job.workload, network), job)
     ours, theirs = socket.socketpair()
     try:
         process = subprocess.Popen(
-            [interpreter.path, str(ENTRY), *first, "launch", *options(job["case"]["device"], meeting, job["scratch"])],
+            [interpreter.path, str(ENTRY), *first, "launch", *options(job.case["device"], meeting, job.scratch)],
             stdin=theirs.fileno(),
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**variables(), **(interface(meeting) if meeting else {}), JOB: json.dumps(told)},
+            env={**variables(), **(interface(meeting) if meeting else {}), JOB_VARIABLE: to_json(assignment)},
         )
     finally:
         theirs.close()

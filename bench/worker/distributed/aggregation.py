@@ -1,11 +1,13 @@
-"""From what each rank saw to what is said of all of them: a step lasts until the slowest rank has ended it."""
+"""Results of all ranks as one: a step lasts until the slowest rank has ended it."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from typing import Any
 
+from ..protocol import Measured
 from .process_group import ProcessGroup
 
 SUMMED = ("process", "private", "data", "loaders")
@@ -13,53 +15,53 @@ SUMMED = ("process", "private", "data", "loaders")
 
 
 def groups(team: ProcessGroup, own: int) -> set[int]:
-    """Process groups of the ranks on this machine, by that of this process."""
+    """Return the process groups of the ranks on this machine."""
     machine = os.environ.get("GROUP_RANK", "0")
-    return {group for where, group in team.gather((machine, own)) if where == machine}
+    return {group for where, group in team.all_gather((machine, own)) if where == machine}
 
 
-def aggregate_ranks(ranks: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """What all ranks measured, as one ``measured`` event has it.
+def aggregate_ranks(ranks: list[Measured], kind: str) -> Measured:
+    """Return the results of all ranks as one.
 
     Args:
-        ranks: the event of each, rank 0 first; their windows began at one moment and have the same steps.
+        ranks: result of each, rank 0 first; their windows began at one moment and have the same steps.
         kind: of device.
 
     Returns:
         Steps as :func:`steps` makes them; memory of the machine summed, that of cards as the fullest one has it; losses
-        averaged; the parts of a step of rank 0; ``extra["ranks"]`` with what each rank had.
+        averaged; the phases of a step of rank 0; ``extra["ranks"]`` with what each rank had.
     """
     first = ranks[0]
     count = f"{len(ranks)} ranks"
     memory = {
-        name: of_all(name, [one["memory"].get(name, figure) for one in ranks], count)
-        for name, figure in first["memory"].items()
+        name: of_all(name, [one.memory.get(name, figure) for one in ranks], count)
+        for name, figure in first.memory.items()
     }
     before = {
-        name: of_all(name, [one["memory_before"].get(name, figure) for one in ranks], count)
-        for name, figure in first["memory_before"].items()
+        name: of_all(name, [one.memory_before.get(name, figure) for one in ranks], count)
+        for name, figure in first.memory_before.items()
     }
-    told = [phrase for one in ranks for phrase in one["window"]["interference"]]
-    epoch_overhead = dict(first["epoch_overhead"])
+    phrases = [phrase for one in ranks for phrase in one.window["interference"]]
+    epoch_overhead = dict(first.epoch_overhead)
     if "epoch_gap_seconds" in epoch_overhead:
-        epoch_overhead["epoch_gap_seconds"] = max(one["epoch_overhead"].get("epoch_gap_seconds", 0.0) for one in ranks)
-    return {
-        **first,
-        "steps": steps([one["steps"] for one in ranks]),
-        "phases": {**first["phases"], "method": f"{first['phases']['method']}, rank 0"},
-        "memory": memory,
-        "memory_before": before,
-        "checks": {**first["checks"], **averaged([one["checks"] for one in ranks])},
-        "epoch_overhead": epoch_overhead,
-        "window": {
-            **first["window"],
-            "cpu_seconds": round(sum(one["window"]["cpu_seconds"] for one in ranks), 6),
-            "interference": list(dict.fromkeys(told)),
+        epoch_overhead["epoch_gap_seconds"] = max(one.epoch_overhead.get("epoch_gap_seconds", 0.0) for one in ranks)
+    return dataclasses.replace(
+        first,
+        steps=steps([one.steps for one in ranks]),
+        phases={**first.phases, "method": f"{first.phases['method']}, rank 0"},
+        memory=memory,
+        memory_before=before,
+        checks={**first.checks, **averaged([one.checks for one in ranks])},
+        epoch_overhead=epoch_overhead,
+        window={
+            **first.window,
+            "cpu_seconds": round(sum(one.window["cpu_seconds"] for one in ranks), 6),
+            "interference": list(dict.fromkeys(phrases)),
         },
-        "energy": joules([one["energy"] for one in ranks]),
-        "mendable": any(one["mendable"] for one in ranks),
-        "extra": {**first["extra"], "ranks": [of_rank(number, one) for number, one in enumerate(ranks)]},
-    }
+        energy=joules([one.energy for one in ranks]),
+        worth_retrying=any(one.worth_retrying for one in ranks),
+        extra={**first.extra, "ranks": [of_rank(number, one) for number, one in enumerate(ranks)]},
+    )
 
 
 def steps(ranks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -127,9 +129,9 @@ def averaged(checks: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def of_rank(number: int, told: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of one rank: mean seconds of a step of the window and of its waiting for data, images, memory."""
-    one = told["steps"]
+def of_rank(number: int, measured: Measured) -> dict[str, Any]:
+    """Return what is kept of one rank: mean seconds of a step and of its data wait, images, memory, losses."""
+    one = measured.steps
     start, count = one["warmup"], len(one["seconds"])
     length = count - start
     return {
@@ -137,6 +139,6 @@ def of_rank(number: int, told: dict[str, Any]) -> dict[str, Any]:
         "step_seconds": round(sum(one["seconds"][start:]) / length, 6),
         "data_wait": round(sum(one["data_wait"][start:]) / length, 6),
         "images": sum(_listed(one["images"], count)[start:]),
-        "memory": {name: figure["bytes"] for name, figure in told["memory"].items() if figure["bytes"] is not None},
-        "loss": told["checks"].get("loss"),
+        "memory": {name: figure["bytes"] for name, figure in measured.memory.items() if figure["bytes"] is not None},
+        "loss": measured.checks.get("loss"),
     }

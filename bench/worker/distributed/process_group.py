@@ -1,4 +1,4 @@
-"""Several processes that train together: what they settle with each other, outside of what is timed."""
+"""Process group of a case: what ranks settle with each other, outside of what is timed."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ from typing import Any, Protocol, TypeVar
 
 Value = TypeVar("Value")
 
-FOREVER = 10_800
-"""Seconds that one waits for the others, as Ultralytics does."""
+TIMEOUT = 10_800
+"""Seconds that a rank waits for the others, as Ultralytics does."""
 
 
 class ProcessGroup(Protocol):
-    """The processes of one case.
+    """Processes of one case.
 
     Attributes:
         rank: of this process, 0 for the one that reports.
-        size: how many there are.
+        size: number of ranks.
     """
 
     rank: int
     size: int
 
-    def join(self) -> None:
-        """Call on all of them once they know each other."""
+    def init(self) -> None:
+        """Make the group; every rank calls it once torch.distributed is initialised."""
 
-    def decide(self, value: Value) -> Value:
-        """What rank 0 says, on all of them."""
+    def broadcast(self, value: Value) -> Value:
+        """Return the value of rank 0 on every rank."""
 
-    def gather(self, value: Any) -> list[Any]:
-        """What each of them says, in the order of ranks, on all of them."""
+    def all_gather(self, value: Any) -> list[Any]:
+        """Return the values of all ranks, in their order, on every rank."""
 
-    def meet(self) -> None:
-        """Wait until all of them are here."""
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
 
 
 class SingleProcess:
-    """One process: nothing to settle."""
+    """Group of a single process."""
 
     rank = 0
     size = 1
 
-    def join(self) -> None:
-        """Nobody to join."""
+    def init(self) -> None:
+        """Make nothing."""
 
-    def decide(self, value: Value) -> Value:
-        """The same."""
+    def broadcast(self, value: Value) -> Value:
+        """Return the value."""
         return value
 
-    def gather(self, value: Any) -> list[Any]:
-        """Of one."""
+    def all_gather(self, value: Any) -> list[Any]:
+        """Return the value in a list."""
         return [value]
 
-    def meet(self) -> None:
-        """It is here."""
+    def barrier(self) -> None:
+        """Wait for nothing."""
 
 
 class TorchProcessGroup:
@@ -64,32 +64,32 @@ class TorchProcessGroup:
         self.size = int(os.environ["WORLD_SIZE"])
         self._group: Any = None
 
-    def join(self) -> None:
-        """Make a group of their own beside the one that gradients are reduced in."""
+    def init(self) -> None:
+        """Make a group apart from the one in which gradients are reduced."""
         from datetime import timedelta
 
         import torch.distributed as dist
 
-        self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=FOREVER))
+        self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=TIMEOUT))
 
-    def decide(self, value: Value) -> Value:
-        """Broadcast from rank 0; the others' values count for nothing."""
+    def broadcast(self, value: Value) -> Value:
+        """Return the value of rank 0 on every rank."""
         import torch.distributed as dist
 
         held = [value]
         dist.broadcast_object_list(held, src=0, group=self._group)
         return held[0]
 
-    def gather(self, value: Any) -> list[Any]:
-        """Gather on all ranks."""
+    def all_gather(self, value: Any) -> list[Any]:
+        """Return the values of all ranks, in their order, on every rank."""
         import torch.distributed as dist
 
         found: list[Any] = [None] * self.size
         dist.all_gather_object(found, value, group=self._group)
         return found
 
-    def meet(self) -> None:
-        """A barrier."""
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
         import torch.distributed as dist
 
         dist.barrier(group=self._group)

@@ -1,27 +1,22 @@
-"""One rank of several that ``torch.distributed.run`` starts, and that itself.
+"""Ranks that ``torch.distributed.run`` starts, and the start of it.
 
 Its agent closes every descriptor of the ranks but the first three, so standard input is the line to the runner: a
-socket that all ranks share. Rank 0 tells what happens; another one speaks only to say that it cannot go on.
+socket that all ranks share. Rank 0 reports what happens; another rank reports only that it cannot go on.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import resource
 import signal
 import threading
 from pathlib import Path
-from typing import Any
 
 from .. import tasks
 from ..channel import Channel
-from ..workloads.ultralytics import isolation
+from ..protocol import JOB_VARIABLE, Event, JobEnded, PhaseBegan, assignment_from_json
 from .process_group import TorchProcessGroup
-
-JOB = "YOLOPACE_JOB"
-"""The environment variable that holds the job."""
 
 LINE = 0
 """The descriptor of the line to the runner."""
@@ -39,41 +34,40 @@ def launch(options: list[str]) -> int:
 
 
 class SilentRankChannel(Channel):
-    """The line of a rank that does not report: only what ends the case for all of them is told."""
+    """Channel of a rank that does not report: it passes on only a failure, which ends the case for all ranks."""
 
-    def send(self, event: str, **fields: Any) -> None:
-        """Write an ``ended`` that says what went wrong; nothing else."""
-        if event == "ended" and fields.get("status") != "measured":
-            super().send(event, **fields)
+    def send(self, event: Event) -> None:
+        """Write a :class:`JobEnded` that is a failure; nothing else."""
+        if isinstance(event, JobEnded) and event.status != "measured":
+            super().send(event)
 
 
 class NodeLeaderChannel(Channel):
-    """The line of the first rank on a machine that has not rank 0: how far it is, and not what was measured."""
+    """Channel of the first rank on a machine without rank 0: it passes on progress, and not what was measured."""
 
-    def send(self, event: str, **fields: Any) -> None:
+    def send(self, event: Event) -> None:
         """Write phases and the end."""
-        if event in ("phase", "ended"):
-            super().send(event, **fields)
+        if isinstance(event, (PhaseBegan, JobEnded)):
+            super().send(event)
 
 
 def channel_for(rank: int, local: int) -> Channel:
-    """What a rank tells the runner of its machine."""
+    """Return the channel by which a rank reports to the runner of its machine."""
     if rank == 0:
         return Channel(LINE)
     return NodeLeaderChannel(LINE) if local == 0 else SilentRankChannel(LINE)
 
 
 def run() -> None:
-    """Run the job in this rank."""
-    wanted = json.loads(os.environ.pop(JOB))
-    if limit := wanted.get("data_limit"):  # of all ranks together
+    """Run the assignment in this rank."""
+    assignment = assignment_from_json(os.environ.pop(JOB_VARIABLE))
+    if limit := getattr(assignment.job, "data_limit", 0):  # of all ranks together
         share = limit // int(os.environ["LOCAL_WORLD_SIZE"])
         resource.setrlimit(resource.RLIMIT_DATA, (share, share))
     team, local = TorchProcessGroup(), int(os.environ["LOCAL_RANK"])
     threading.Thread(target=_die_with_runner, daemon=True).start()
-    isolation.before_import(wanted["config"], wanted["network"], alone=False)
-    isolation.after_import()
-    tasks.run(wanted, channel_for(team.rank, local), LINE, team)
+    tasks.prepare_process(assignment.setup, alone=False)
+    tasks.run(assignment.job, channel_for(team.rank, local), LINE, team, assignment.setup)
     tasks.leave()
 
 

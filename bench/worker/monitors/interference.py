@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..protocol import MAX_OTHER_LOAD, MAX_STEAL
 from .macos import THERMAL_LEVELS
 from .nvml import POWER_CAP
-
-STEAL = 0.01
-"""Share of the machine's time that a hypervisor may take."""
 
 WAIT = 0.02
 """Share of the time that a thread may stand ready without a processor. Of 39 fresh processes of one case on a shared
@@ -20,10 +18,6 @@ machine, those within 2 % of wall over CPU time had a standard deviation of 1.95
 OTHERS = 0.02
 """Processors that others may use while a thread waits. They can have kept it waiting no longer than they ran, so the
 smaller of the two is what they may have cost; a process that waits for its own data loaders is not disturbed."""
-
-MAX_OTHER_LOAD = 0.05
-"""Share of the machine's processors that others may use while a case runs on the CPU. They share its caches, its memory
-and its clocks, and in a virtual machine often its cores, which shows in no wait: see ``docs/noise.md``."""
 
 STOPPED = WAIT
 """Share of the time for which the process may be stopped."""
@@ -104,7 +98,7 @@ def indicators(reading: dict[str, Any], threads: int | None = None, on_cpu: bool
     found = []
     steal, waited, others = map(reading.get, ("steal_share", "run_delay_share", "other_processes_cpus"))
     if steal is not None:
-        found.append(Indicator(steal / STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
+        found.append(Indicator(steal / MAX_STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
     held = reading.get("throttled_share")
     if waited is not None and others is not None:
         waited = max(waited - (held or 0.0), 0.0)  # time that its own quota took is not laid to others

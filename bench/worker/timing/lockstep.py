@@ -7,28 +7,20 @@ and the other one at the same point, so that both have as many turns, and as man
 from __future__ import annotations
 
 import os
-import struct
 import time
-from typing import Any
 
 from ..channel import Channel
-
-GRANT = struct.Struct("<H")
-"""What a worker is told when it is its turn: the point within the step at which the turn ends, counted from 1, or
-:data:`FREE` or :data:`ALONE`; a number beyond all points stands for the end of the step."""
-
-FREE, ALONE = 0, 0xFFFF
-"""At the first point where it has been long enough; and with the step, as the other one is gone."""
+from ..protocol import ALONE, FREE, GRANT, BlockEnded, Event, TurnEnded
 
 
 class LockstepClient:
-    """One worker's side: after every block it tells the runner, and sleeps until it is told to go on.
+    """Worker's side of the lockstep: after every block it reports to the runner, and sleeps until its next turn.
 
     Attributes:
         block: steps of a turn.
         within: whether turns end within a step too.
         point: of the step under way that was passed last, counted from 1; 0 before the first.
-        beside: how many workers sleep while this one has its turn.
+        peers: how many workers sleep while this one has its turn.
         threads: that compute in this process, as far as is known.
     """
 
@@ -36,15 +28,15 @@ class LockstepClient:
         """Take no turn yet.
 
         Args:
-            descriptor: what the runner writes a number a turn to; see :data:`GRANT`.
+            descriptor: what the runner writes a number per turn to: see ``GRANT`` of the protocol.
             block: steps of a turn.
-            channel: where blocks are told.
+            channel: where blocks are reported.
             within: whether turns end within a step too.
         """
         self.block = block
         self.within = within
         self.point = 0
-        self.beside = 1
+        self.peers = 1
         self.threads = 0
         self._descriptor = descriptor
         self._channel = channel
@@ -53,27 +45,27 @@ class LockstepClient:
         self._began = time.monotonic()
 
     def wait(self) -> None:
-        """Sleep until it is this worker's turn; the process ends where nobody will tell it any more."""
-        told = os.read(self._descriptor, GRANT.size)
-        if not told:
+        """Sleep until it is this worker's turn; end the process where the runner has gone."""
+        grant = os.read(self._descriptor, GRANT.size)
+        if not grant:
             os._exit(1)
-        [self._until] = GRANT.unpack(told)
-        self.beside = 0 if self._until == ALONE else 1
+        [self._until] = GRANT.unpack(grant)
+        self.peers = 0 if self._until == ALONE else 1
         self._began = time.monotonic()
 
     def step_ended(self) -> bool:
-        """A step ended; whether the block ended with it, so that :meth:`block_ended` is due."""
+        """Count a step; return whether the block ended with it, so that :meth:`block_ended` is due."""
         self._steps += 1
         self.point = 0
         return self._steps >= self.block
 
-    def block_ended(self, **seen: Any) -> None:
-        """Tell of the block, and sleep until the next turn."""
+    def block_ended(self, seconds: float, steps: int) -> None:
+        """Report the block, and sleep until the next turn."""
         self._steps = 0
-        self._pass_on("block", **seen)
+        self._pass_on(BlockEnded(seconds, steps))
 
-    def point_passed(self) -> bool:
-        """A point within a step, of which there are the same on both sides; whether this turn ends here."""
+    def yield_point(self) -> bool:
+        """Count a point within a step, the same on both sides; return whether this turn ends here."""
         if not self.within:
             return False
         self.point += 1
@@ -81,29 +73,29 @@ class LockstepClient:
             return time.monotonic() - self._began >= (TIME_SLICE if self.threads == 1 else LONG_TIME_SLICE)
         return self.point >= self._until
 
-    def part_ended(self) -> None:
+    def end_turn(self) -> None:
         """End this turn within a step, and sleep until the next one."""
-        self._pass_on("part", point=self.point)
+        self._pass_on(TurnEnded(self.point))
 
-    def _pass_on(self, event: str, **seen: Any) -> None:
+    def _pass_on(self, event: Event) -> None:
         if self.threads != 1:
             settle()
-        self._channel.send(event, **seen)
+        self._channel.send(event)
         self.wait()
 
 
 TIME_SLICE = 0.008
-"""Least seconds of a turn that ends within a step, of whoever goes first."""
+"""Minimum seconds of a turn that ends within a step, of the worker that goes first."""
 
 LONG_TIME_SLICE = 0.1
-"""The same where several threads compute: they have to come to rest first, see :func:`settle`."""
+"""Minimum seconds of such a turn where several threads compute: they have to come to rest first (:func:`settle`)."""
 
 
 def settle() -> None:
     """Wait until this process is still: OpenMP's threads spin for a while after the last work that they had.
 
-    They would do so on the processors of whoever has the next turn. How long is theirs to choose: some milliseconds by
-    GNU's, up to 200 by others'.
+    They would do so on the CPUs of the worker that has the next turn, for a time that the library chooses: some
+    milliseconds by GNU's, up to 200 by others'.
     """
     deadline = time.monotonic() + LONGEST
     while time.monotonic() < deadline:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..devices import Device
+
 SEPARATE_STEPS = 8
 """Steps of the separate pass on a device that has to be waited for: a short accumulation cycle and two."""
 
@@ -85,3 +87,83 @@ def by_events(new_event: Callable[[], Any]) -> Phases:
         return event
 
     return Phases(stamp, lambda a, b: a.elapsed_time(b) / 1e3, "device events, steps of the window")
+
+
+OF_WINDOW = "host clock, steps of the window"
+SEPARATELY = "host clock after waiting for the device, separate steps after the window"
+
+
+class PhaseTimer:
+    """Phases of the steps of a window and, on a device that has to be waited for, of a separate pass after it.
+
+    Args:
+        device: that the case runs on.
+        separate_pass: whether there may be such a pass.
+    """
+
+    def __init__(self, device: Device, separate_pass: bool) -> None:
+        self._device = device
+        self._wants_separate = separate_pass and device.separate_pass
+        self._window = by_events(device.event) if device.timer == "events" else by_clock(OF_WINDOW)
+        self._separate: Phases | None = None
+        self._optimizer: list[bool] = []
+
+    @property
+    def in_separate_pass(self) -> bool:
+        """Whether the separate pass has begun."""
+        return self._separate is not None
+
+    @property
+    def _current(self) -> Phases:
+        return self._separate or self._window
+
+    def step_began(self) -> None:
+        """The data of a step are there."""
+        self._current.step_began()
+
+    def phase_ended(self, phase: str) -> None:
+        """A phase of the step under way ended."""
+        self._current.part_ended(phase)
+
+    def resumed(self) -> None:
+        """The time since the last mark was a pause."""
+        self._window.resumed()
+
+    def window_step_ended(self) -> None:
+        """A step of warm-up or window ended."""
+        self._window.step_ended()
+
+    def begin_separate_pass(self) -> bool:
+        """Begin the separate pass where the device needs one; return whether it does."""
+        if self._wants_separate:
+            self._separate = by_clock(SEPARATELY, self._device.synchronize)
+            self._optimizer.append(False)
+        return self._wants_separate
+
+    def optimizer_stepped(self) -> None:
+        """The step of the separate pass that is under way runs the optimizer."""
+        self._optimizer[-1] = True
+
+    def separate_step_ended(self) -> bool:
+        """A step of the separate pass ended; return whether that was the last."""
+        self._current.step_ended()
+        if len(self._optimizer) == 1 + SEPARATE_STEPS:
+            return True
+        self._optimizer.append(False)
+        return False
+
+    def report(self, start: int, end: int) -> dict[str, Any]:
+        """Return seconds of each phase in each step of a window, or of the separate pass.
+
+        ``optimizer`` has the steps of the separate pass that ran the optimizer; None for the window's own steps.
+        """
+        if self._separate is None:
+            return {"method": self._window.method, "seconds": self._window.seconds(start, end), "optimizer": None}
+        # The first step may follow the optimizer step of the window: of what kind it is, cannot be known. Where it runs
+        # the optimizer itself, the second is the one that allocates gradients again, which nothing would show.
+        count, first = len(self._optimizer), 2 if self._optimizer[0] else 1
+        return {
+            "method": self._separate.method,
+            "seconds": self._separate.seconds(first, count),
+            "optimizer": [index - first for index, ran in enumerate(self._optimizer) if ran and index >= first],
+        }

@@ -8,20 +8,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from ..protocol import SHORT_CYCLE, SLACK, Window
 
 KEPT_WARMUP = 64
 """Steps of warm-up that a reading keeps, from its end; on a CPU that is mostly all of them."""
-
-SHORT_CYCLE = 6
-"""Steps from one optimizer step to the next while warming up, and in a window that cannot hold whole cycles.
-
-Long enough that two thirds of the steps are plain ones, which are most of an epoch; short enough that a dozen steps
-hold every kind twice."""
-
-SLACK = 4 / 3
-"""How much longer than asked a window may become so that it holds whole cycles of real accumulation."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +22,7 @@ class MeasurementPlan:
     """What counts as warm-up and how long a window is; ``cycle`` is the real accumulation, in steps.
 
     Warm-up is one cycle, though never more than a short one, and two steps, and at least ``warmup_seconds``: the first
-    optimizer step allocates its state, and the step after it allocates its gradients anew. A window is a whole number
+    optimizer step allocates its state, and the step after it allocates its gradients again. A window is a whole number
     of cycles, so it holds optimizer steps in their real proportion wherever in a cycle it begins. Where accumulation
     is so long that this would take much longer than was asked for, the optimizer runs every :data:`SHORT_CYCLE` steps
     in the window, and the kinds of steps are weighted by their real proportion afterwards; ``only_whole`` rules that
@@ -48,13 +41,26 @@ class MeasurementPlan:
     short_cycle: int = SHORT_CYCLE
     settled_after: int = 2
 
+    @classmethod
+    def of(cls, window: Window, cycle: int, only_whole: bool) -> MeasurementPlan:
+        """Return the plan of a job's window.
+
+        Args:
+            window: of the job.
+            cycle: real accumulation, in steps.
+            only_whole: whether windows hold whole cycles, where the job leaves it to the device.
+        """
+        asked = {item.name: getattr(window, item.name) for item in fields(window)}
+        whole = only_whole if window.only_whole is None else window.only_whole
+        return cls(cycle=cycle, **{**asked, "only_whole": whole})
+
     @property
     def warmup_cycle(self) -> int:
         """Steps from one optimizer step to the next while warming up."""
         return min(self.cycle, self.short_cycle)
 
     def warm(self, steps: int, seconds: float) -> bool:
-        """Whether ``steps`` steps that took ``seconds`` together are warm-up enough."""
+        """Whether ``steps`` steps that took ``seconds`` in all are warm-up enough."""
         return (
             steps >= max(self.warmup_cycle + self.settled_after, self.warmup_steps) and seconds >= self.warmup_seconds
         )
@@ -72,7 +78,7 @@ class MeasurementPlan:
         return max(self.window_steps, math.ceil(self.window_seconds / step_seconds))
 
     def complete(self, steps: int, seconds: float, timed_accumulation_steps: int) -> bool:
-        """Whether a window of ``steps`` steps that took ``seconds`` together is complete."""
+        """Whether a window of ``steps`` steps that took ``seconds`` in all is complete."""
         return steps % timed_accumulation_steps == 0 and steps >= self.window_steps and seconds >= self.window_seconds
 
 
@@ -84,14 +90,14 @@ class Stopwatch:
         accumulation: how many steps the optimizer is to wait for, from now on.
         windows: first step of each window, and the step that it ended before once it is complete.
         timed_accumulation_steps: ``accumulation`` in every window; 0 until warm-up is over.
-        together: whether other processes do the same steps, in turns or at once: how many there are is then settled
+        shared: whether other processes run the same steps, in turns or at once: how many there are is then settled
             before they are timed.
-        decide: takes what this process would do next, and gives what all of them do.
+        broadcast: takes what this process would do next, and returns what all of them do.
         on_begin: called where a window begins, after the steps of it that pass untimed.
         planned_steps: of a window, where that was settled; 0 where its own time settles when it is complete.
-        turns: how many steps had ended when an epoch turned, and how long the turn took, in seconds.
-        settling: steps that pass after a window was opened before it begins. While the machine is read there, loader
-            processes go on making batches: what they are ahead by belongs to no window.
+        epoch_gaps: how many steps had ended at the end of each epoch, and the seconds until the next one began.
+        settle_steps: steps that pass after a window was opened before it begins. While the machine is read there,
+            loader processes go on making batches: what they are ahead by belongs to no window.
         block: steps of a window after each of which another worker may have its turn; 0: none has.
     """
 
@@ -99,21 +105,21 @@ class Stopwatch:
     synchronize: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.perf_counter
     on_window: Callable[[], None] = lambda: None
-    settling: int = 0
+    settle_steps: int = 0
     block: int = 0
-    together: bool = False
-    decide: Callable[[Any], Any] = lambda value: value
+    shared: bool = False
+    broadcast: Callable[[Any], Any] = lambda value: value
     on_begin: Callable[[], None] = lambda: None
     seconds: list[float] = field(default_factory=list)
     data_wait: list[float] = field(default_factory=list)
     images: list[int] = field(default_factory=list)
     optimizer: list[int] = field(default_factory=list)
     windows: list[list[int]] = field(default_factory=list)
-    turns: list[tuple[int, float]] = field(default_factory=list)
+    epoch_gaps: list[tuple[int, float]] = field(default_factory=list)
     accumulation: int = 1
     timed_accumulation_steps: int = 0
     planned_steps: int = 0
-    _edge: float = 0.0
+    _last_boundary: float = 0.0
     _began: float = 0.0
     _total: float = 0.0
     _left: int = 0
@@ -122,7 +128,7 @@ class Stopwatch:
         """The first step begins now."""
         self.accumulation = self.rule.warmup_cycle
         self.synchronize()
-        self._edge = self.clock()
+        self._last_boundary = self.clock()
 
     @property
     def warm(self) -> bool:
@@ -140,47 +146,47 @@ class Stopwatch:
         return sum(index >= self.windows[0][0] for index in self.optimizer) if self.windows else 0
 
     def batch_arrived(self) -> None:
-        """The data of the step that is under way are there."""
+        """Note that the data of the step under way are there."""
         self._began = self.clock()
 
     def optimizer_stepped(self) -> None:
-        """The step that is under way ran the optimizer."""
+        """Note that the step under way ran the optimizer."""
         self.optimizer.append(len(self.seconds))
 
-    def resume(self) -> None:
-        """What passed since the last step ended belongs to no step: an epoch turned."""
+    def epoch_boundary(self) -> None:
+        """Exclude the time since the last step (an epoch boundary) from step times."""
         if self.seconds:
             now = self.clock()
-            self.turns.append((len(self.seconds), now - self._edge))
-            self._edge = now
+            self.epoch_gaps.append((len(self.seconds), now - self._last_boundary))
+            self._last_boundary = now
 
-    def passed(self, seconds: float) -> None:
-        """So many seconds of the step that is under way, all of them after its data were there, were a pause."""
-        self._edge += seconds
+    def exclude(self, seconds: float) -> None:
+        """Exclude a pause from the step under way; it began after the data of the step were there."""
+        self._last_boundary += seconds
         self._began += seconds
 
-    def pause_ended(self) -> None:
-        """What passed since the last step ended was a pause."""
-        self._edge = self.clock()
+    def restart_step(self) -> None:
+        """Exclude the time since the last step (a pause) from step times."""
+        self._last_boundary = self.clock()
 
     def step_ended(self, images: int) -> bool:
-        """The step that is under way ended with ``images`` images done; whether that completes a window.
+        """End the step under way, which had ``images`` images; return whether that completes a window.
 
         The device is synchronised at the edges of a window only, and where another worker has its turn: what was left
         to do would be done while nobody times it.
         """
         now = self.clock()
-        if self._completes(now - self._edge) or self._ends_block():
+        if self._completes(now - self._last_boundary) or self._ends_block():
             self.synchronize()
             now = self.clock()
-        took = now - self._edge
+        took = now - self._last_boundary
         self.seconds.append(took)
-        self.data_wait.append(self._began - self._edge)
+        self.data_wait.append(self._began - self._last_boundary)
         self.images.append(images)
         self._total += took
-        self._edge = now
+        self._last_boundary = now
         if not self.warm:
-            if self.decide(self.rule.warm(len(self.seconds), self._total)):
+            if self.broadcast(self.rule.warm(len(self.seconds), self._total)):
                 self._choose_cycle()
                 self.open()
             return False
@@ -218,18 +224,18 @@ class Stopwatch:
         last = self.seconds[-self.rule.warmup_cycle :]
         mean = sum(last) / len(last)
         cycle = self.rule.timed_accumulation_steps(mean)
-        planned = math.ceil(self.rule.asked(mean) / cycle) * cycle if self.block or self.together else 0
-        self.timed_accumulation_steps, self.planned_steps = self.decide((cycle, planned))
+        planned = math.ceil(self.rule.asked(mean) / cycle) * cycle if self.block or self.shared else 0
+        self.timed_accumulation_steps, self.planned_steps = self.broadcast((cycle, planned))
         self.accumulation = self.timed_accumulation_steps
 
     def open(self) -> None:
         """Open a window: the first one by itself, and another one where one has to be measured again."""
         self.on_window()
-        self._left = self.settling
+        self._left = self.settle_steps
         if not self._left:
             self._begin()
         else:
-            self._edge = self.clock()
+            self._last_boundary = self.clock()
 
     def _begin(self) -> None:
         """The window's first step begins now."""
@@ -237,7 +243,7 @@ class Stopwatch:
         self._total = 0.0
         self.synchronize()
         self.on_begin()
-        self._edge = self.clock()
+        self._last_boundary = self.clock()
 
     def reading(self, window: int = -1) -> dict[str, Any]:
         """Steps to the microsecond up to the end of a window, warm-up and earlier windows first.
@@ -257,7 +263,7 @@ class Stopwatch:
             "optimizer": [index - dropped for index in self.optimizer if dropped <= index < end],
             "accumulation_steps": self.rule.cycle,
             "timed_accumulation_steps": self.timed_accumulation_steps,
-            "epoch_gaps": [round(s, 6) for index, s in self.turns if start <= index < end],
+            "epoch_gaps": [round(s, 6) for index, s in self.epoch_gaps if start <= index < end],
         }
 
     def span(self, window: int = -1) -> tuple[int, int]:

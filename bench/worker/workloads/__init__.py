@@ -1,6 +1,9 @@
-"""One file a way of training or running a model.
+"""Workloads: a family of models per file or folder, found through the registry of :mod:`.base`."""
 
-A workload offers ``run(session)``, which sets up, calls ``session.ready`` once, marks its steps on
-``session.stopwatch`` and ``session.step_ended``, and ends by the exception that the latter raises; and
-``check(session)``, which raises ``Refused`` if what ran did not work.
-"""
+from . import cpu_parity, sanity_checks
+from .base import Override, Requirement, Workload, find, register, workloads
+from .ultralytics.workload import Ultralytics
+
+__all__ = ["Override", "Requirement", "Workload", "cpu_parity", "find", "register", "sanity_checks", "workloads"]
+
+register(Ultralytics())

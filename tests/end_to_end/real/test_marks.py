@@ -13,7 +13,9 @@ import pytest
 from bench.cases.recipe import overrides_for
 from bench.records.record import Steps
 from bench.selfcheck import instrumentation_overhead
+from bench.worker.protocol import BlockEnded, CaseJob, Measured, PhaseBegan, PlainJob, RestMeasured, Window
 from bench.worker.timing import instrumentation_overhead as worker_marks
+from bench.worker.workloads import workloads
 from tests.builders import make_record
 from tests.worker.conftest import ultralytics  # noqa: F401
 
@@ -81,41 +83,43 @@ class Told:
     def __init__(self):
         self.events = []
 
-    def send(self, event, **fields):
-        self.events.append({"event": event, **fields})
+    def send(self, event):
+        self.events.append(event)
 
-    def of(self, event):
-        return [told for told in self.events if told["event"] == event]
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
 
 
 CASE = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "off", "batch": 2, "imgsz": 64}
 
 
-def job(data, folder, nbs, **more):
+def fields(data, folder, nbs):
     scratch = folder / f"scratch{nbs}"
     scratch.mkdir()
     overrides = {**overrides_for("train"), "nbs": nbs}
-    return {"case": CASE, "overrides": overrides, "threads": 0, "data": data, "scratch": str(scratch), **more}
+    own = {"workload": "ultralytics", "case": CASE, "overrides": overrides, "threads": 0}
+    return {**own, "data": data, "scratch": str(scratch)}
 
 
 def ours(spied, data, folder, nbs, window, monkeypatch, told=None, **more):
     """Steps of a measured case, and what it told."""
     from bench.worker.devices.cpu import Cpu
-    from bench.worker.timing import session
+    from bench.worker.timing import session, windows
     from bench.worker.workloads.ultralytics import train
 
-    monkeypatch.setattr(session, "RETRIES", 0)  # other people's work may disturb, and nothing here is a speed
-    rule = {"warmup_seconds": 0.0, "window_steps": window, "window_seconds": 0.0}
+    monkeypatch.setattr(windows, "RETRIES", 0)  # other people's work may disturb, and nothing here is a speed
+    rule = Window(warmup_seconds=0.0, window_steps=window, window_seconds=0.0)
     told = told or Told()
-    measured = session.Session(job(data, folder, nbs, window=rule, **more), told, Cpu())
+    job = CaseJob(**fields(data, folder, nbs), window=rule, **more)
+    measured = session.Session(job, workloads()["ultralytics"], told, Cpu())
 
     def work():
         with pytest.raises(session.WindowComplete):
             train.run(measured)
 
     steps = spied(work)
-    [reading] = told.of("measured")
-    return steps, msgspec.convert(reading["steps"], Steps), reading
+    [reading] = told.of(Measured)
+    return steps, msgspec.convert(reading.steps, Steps), reading
 
 
 def plain(spied, data, folder, nbs, steps):
@@ -123,7 +127,7 @@ def plain(spied, data, folder, nbs, steps):
     from bench.worker.workloads.ultralytics import plain_train
 
     told = Told()
-    asked = job(data, folder, nbs, warmup_steps=2, warmup_seconds=0.0, steps=steps, block=4)
+    asked = PlainJob(**fields(data, folder, nbs), warmup_steps=2, warmup_seconds=0.0, steps=steps, block=4)
     return spied(lambda: plain_train.run(asked, told, None)), told
 
 
@@ -239,8 +243,8 @@ def test_a_checkpoint_that_cannot_be_saved_costs_nothing_that_was_measured(spied
     told = Told()
     ours(spied, data, tmp_path, 8, 4, monkeypatch, told, with_val=True)
     *_, reading, rest, epoch_overhead = told.events
-    assert (reading["event"], rest) == ("measured", {"event": "phase", "name": "rest"})
-    assert epoch_overhead == {"event": "epoch_overhead", "failed": "OSError: [Errno 28] No space left on device"}
+    assert (type(reading), rest) == (Measured, PhaseBegan("rest"))
+    assert epoch_overhead == RestMeasured(failed="OSError: [Errno 28] No space left on device")
 
 
 def test_the_optimizer_runs_when_it_does_in_plain_training(both):
@@ -254,10 +258,10 @@ def test_both_collect_garbage_at_the_cost_of_a_fresh_process(both):
 
 
 def test_plain_training_is_told_in_blocks_after_its_warm_up(both):
-    blocks = both["told"].of("block")
-    assert [block["steps"] for block in blocks] == [4, 4, 4]
-    assert all(block["seconds"] > 0 for block in blocks)
-    assert [phase["name"] for phase in both["told"].of("phase")] == ["warmup", "window"]
+    blocks = both["told"].of(BlockEnded)
+    assert [block.steps for block in blocks] == [4, 4, 4]
+    assert all(block.seconds > 0 for block in blocks)
+    assert [phase.name for phase in both["told"].of(PhaseBegan)] == ["warmup", "window"]
 
 
 def test_real_accumulation_is_that_of_plain_training_wherever_a_window_has_whole_cycles(
@@ -297,8 +301,8 @@ def test_and_are_taken_by_a_session_whose_window_is_open(monkeypatch, ultralytic
     monkeypatch.setattr(worker_marks, "STEPS", 20)
     told = Told()
     assert 0 < worker_marks.one_step(told) < 1
-    assert [phase["name"] for phase in told.of("phase")] == ["warmup", "window"]
-    assert not told.of("measured")
+    assert [phase.name for phase in told.of(PhaseBegan)] == ["warmup", "window"]
+    assert not told.of(Measured)
 
 
 def test_marks_by_themselves_are_told_by_a_worker(forking):

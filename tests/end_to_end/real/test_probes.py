@@ -26,7 +26,7 @@ def test_the_peak_of_a_batch_is_that_of_the_next_process(cache):
         planned = PlannedRun(Case("train", "yolov8n", "cpu", "off", batch, 64), recipe(question))
         with memory_limit_of(kind_of("cpu"), question.limit) as hold:
             probe, effective = run_probe(
-                planned, data, SpawnLauncher(interpreter, False, hold.apply, alike=True), hold, []
+                planned, data, SpawnLauncher(interpreter, False, hold.apply, fixed_layout=True), hold, []
             )
         assert probe.outcome.status.value == "measured" and probe.peak is not None
         peaks.append(probe.peak)

@@ -1,5 +1,6 @@
 """Two ranks on the CPU over gloo, started by torch.distributed.run: the path of several cards, with the real thing."""
 
+import dataclasses
 import math
 import os
 import signal
@@ -17,9 +18,11 @@ from PIL import Image
 
 from bench.records import store
 from bench.records.outcome import Status
+from bench.runner.jobs import case_job
 from bench.runner.launchers.local import scratch_folder
-from bench.runner.measure import case_job, find_data, run_job
+from bench.runner.measure import find_data, run_job
 from bench.runner.worker_process import WorkerExited
+from bench.worker.protocol import SettingsRead, Window
 
 from .conftest import run_one, tiny
 
@@ -158,10 +161,10 @@ def test_a_rank_that_dies_ends_the_case_and_leaves_nothing_behind(forking, cache
     planned = tiny(device="cpu+cpu", batch=32)
     data = find_data(forking, planned)
     with scratch_folder() as scratch:
-        job = {**case_job(planned, data, scratch), "window": {**NEVER}}
+        job = dataclasses.replace(case_job(planned, data, scratch), window=NEVER)
         worker = forking.start(job)
         try:
-            while worker.next_event(120)["event"] != "effective":
+            while not isinstance(worker.next_event(120), SettingsRead):
                 pass
             ranks = psutil.Process(worker.pid).children()
             assert len(ranks) == 2
@@ -175,7 +178,7 @@ def test_a_rank_that_dies_ends_the_case_and_leaves_nothing_behind(forking, cache
     assert not alive, "a rank outlived its case"
 
 
-NEVER = {"warmup_seconds": 1e6, "window_steps": 10**6, "window_seconds": 1e6}
+NEVER = Window(warmup_seconds=1e6, window_steps=10**6, window_seconds=1e6)
 
 
 def test_two_machines_meet(cache, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from bench.errors import UsageError
 from tests.end_to_end.real.conftest import run_one, tiny
+from tests.jobs import case_job
 
 
 @pytest.mark.parametrize("mode", ["train", "predict"])
@@ -155,7 +156,7 @@ def test_a_forked_worker_that_is_killed(forking, tmp_path, monkeypatch, number):
 
     def doomed(job):
         worker = start(job)
-        if job["kind"] == "case":
+        if job.kind == "case":
             threading.Timer(0.2, os.kill, (worker.pid, number)).start()
         return worker
 
@@ -167,17 +168,17 @@ def test_a_forked_worker_that_is_killed(forking, tmp_path, monkeypatch, number):
 
 def test_the_parent_of_the_workers_may_die_too(forking, tmp_path, monkeypatch):
     forking.wait()
-    parent = forking._process.pid
+    parent = forking.server().pid
     os.kill(parent, signal.SIGKILL)
-    forking._process.wait()
+    forking.server()._process.wait()
     record = run_one(forking, tmp_path, tiny())
     assert record.outcome.status.value == "measured", record.outcome.reason
-    assert forking._process.pid != parent
+    assert forking.server().pid != parent
 
 
 def test_the_parent_may_die_between_two_cases_without_anyone_looking(forking, tmp_path):
     forking.wait()
-    os.kill(forking._process.pid, signal.SIGKILL)
+    os.kill(forking.server().pid, signal.SIGKILL)
     record = run_one(forking, tmp_path, tiny())  # its socket may be broken before its end is seen
     assert record.outcome.status.value == "measured", record.outcome.reason
 
@@ -187,9 +188,8 @@ def test_workers_die_with_the_parent(forking, tmp_path):
 
     launcher = ForkServerLauncher(forking.interpreter)
     launcher.wait()
-    job = {"kind": "case", "case": {"mode": "train", "device": "cpu"}, "data": "", "overrides": {}, "window": {}}
-    worker = launcher.start({**job, "threads": 0, "scratch": str(tmp_path)})
-    os.kill(launcher._process.pid, signal.SIGKILL)
+    worker = launcher.start(case_job(data="", scratch=str(tmp_path)))
+    os.kill(launcher.server().pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:

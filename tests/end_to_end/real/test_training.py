@@ -3,7 +3,9 @@ import pytest
 
 from bench.records.record import OPTIMIZER, PLAIN
 from bench.records.store import Store
-from bench.runner.measure import case_job, find_data
+from bench.runner.jobs import case_job
+from bench.runner.measure import find_data
+from bench.worker.protocol import SettingsRead
 from tests.end_to_end.real.conftest import run_one, tiny
 
 # Other people's work may disturb a window, which is then measured again: after how many steps one was kept may vary.
@@ -147,12 +149,11 @@ def test_threads_are_what_the_recipe_says(forking, tmp_path):
     planned = tiny(threads=2)
     worker = forking.start(case_job(planned, find_data(forking, planned), str(tmp_path)))
     try:
-        told = {}
-        while told.get("event") != "effective":
-            told = worker.next_event(60.0)
+        while not isinstance(event := worker.next_event(60.0), SettingsRead):
+            pass
     finally:
         worker.end(0.0)
-    assert told["settings"]["threads"] == 2
+    assert event.settings["threads"] == 2
 
 
 def test_an_epoch_that_turns_within_the_window_belongs_to_no_step(modelled):

@@ -1,6 +1,7 @@
 """Two real workers that take turns: a measured case and plain training of the same."""
 
 import contextlib
+import dataclasses
 import os
 import random
 import signal
@@ -11,12 +12,14 @@ import pytest
 
 from bench.compare.lockstep import LockstepPeer, WorkerFailed, balanced_turns, round_robin
 from bench.records.record import Steps
+from bench.runner.jobs import case_job
 from bench.runner.launchers.local import scratch_folder
-from bench.runner.measure import case_job, find_data
+from bench.runner.measure import find_data
+from bench.worker.protocol import PlainJob, Window
 from tests.end_to_end.real.conftest import tiny
 
 BATCH = 2
-WINDOW = {"warmup_seconds": 0.0, "window_steps": 12, "window_seconds": 0.0}
+WINDOW = Window(warmup_seconds=0.0, window_steps=12, window_seconds=0.0)
 
 
 @pytest.fixture
@@ -25,9 +28,9 @@ def sides(forking):
     planned = tiny(batch=BATCH)
     data = find_data(forking, planned)
     with scratch_folder() as first, scratch_folder() as second, contextlib.ExitStack() as stack:
-        ours = {**case_job(planned, data, first), "window": WINDOW, "block": 4}
-        warm = {"warmup_steps": 2, "warmup_seconds": 0.0}
-        plain = {**case_job(planned, data, second), "kind": "plain", "block": 3, "steps": 9, **warm}
+        ours = dataclasses.replace(case_job(planned, data, first), window=WINDOW, block=4)
+        same = {name: getattr(ours, name) for name in ("workload", "case", "overrides", "threads", "data")}
+        plain = PlainJob(**same, scratch=second, block=3, steps=9, warmup_steps=2, warmup_seconds=0.0)
         found = {}
         for name, job in (("ours", ours), ("plain", plain)):
             found[name] = LockstepPeer(forking.start(job))
@@ -91,12 +94,12 @@ def gone_now(pid):
 def test_turns_end_between_the_layers_of_a_model(forking, mode):
     planned = tiny(mode=mode, threads=1, imgsz=128)
     data = find_data(forking, planned)
-    window = {"warmup_seconds": 0.0, "window_steps": 4, "window_seconds": 0.0}
+    window = Window(warmup_seconds=0.0, window_steps=4, window_seconds=0.0)
     with contextlib.ExitStack() as stack:
         found = []
         for within in (True, True, False):
             scratch = stack.enter_context(scratch_folder())
-            job = {**case_job(planned, data, scratch), "window": window, "block": 1, "within": within}
+            job = dataclasses.replace(case_job(planned, data, scratch), window=window, block=1, within=within)
             found.append(LockstepPeer(forking.start(job)))
             stack.callback(found[-1].worker.end, 1.0)
             found[-1].warm_up()

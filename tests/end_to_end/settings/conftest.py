@@ -26,7 +26,7 @@ def process_as_it_was(ultralytics: None) -> Iterator[None]:  # noqa: F811
     import torch
     from ultralytics.utils.torch_utils import unset_deterministic
 
-    effective_settings._heard().clear()
+    effective_settings._recorder("ultralytics").texts.clear()
     threads, state, numbers = torch.get_num_threads(), random.getstate(), numpy.random.get_state()
     yield
     unset_deterministic()

@@ -11,18 +11,27 @@ from bench.worker import effective_settings
 from bench.worker.devices import Device
 from bench.worker.devices.cpu import Cpu
 from bench.worker.rejection import CaseRejected
+from bench.worker.workloads import workloads
 from bench.worker.workloads.ultralytics import read_settings
 from tests.end_to_end.settings.conftest import CASE, PREDICTION
+
+ULTRALYTICS = workloads()["ultralytics"]
 
 
 def training(trainer: Any, device: Device | None = None) -> dict[str, Any]:
     """All settings of a trainer and its process."""
-    return {**read_settings.read_trainer(trainer, device or Cpu()), **effective_settings.torch_settings()}
+    return {
+        **read_settings.read_trainer(trainer, device or Cpu()),
+        **effective_settings.torch_settings(ULTRALYTICS.loggers),
+    }
 
 
 def prediction(predictor: Any, images: int = 8) -> dict[str, Any]:
     """All settings of a predictor and its process."""
-    return {**read_settings.read_predictor(predictor, images, Cpu()), **effective_settings.torch_settings()}
+    return {
+        **read_settings.read_predictor(predictor, images, Cpu()),
+        **effective_settings.torch_settings(ULTRALYTICS.loggers),
+    }
 
 
 def refused(runs: dict[str, Any], overrides: dict[str, Any] | None = None, **asked: Any) -> str:
@@ -30,7 +39,7 @@ def refused(runs: dict[str, Any], overrides: dict[str, Any] | None = None, **ask
     case = PREDICTION if "nms" in runs else CASE
     with pytest.raises(CaseRejected) as caught:
         effective_settings.compare(
-            {**case, **asked}, overrides_for(case["mode"]) if overrides is None else overrides, runs
+            ULTRALYTICS, {**case, **asked}, overrides_for(case["mode"]) if overrides is None else overrides, runs
         )
     assert caught.value.status == "substituted"
     return caught.value.reason
@@ -39,4 +48,6 @@ def refused(runs: dict[str, Any], overrides: dict[str, Any] | None = None, **ask
 def accepted(runs: dict[str, Any], overrides: dict[str, Any] | None = None, **asked: Any) -> None:
     """A case that asked for ``asked`` is not refused."""
     case = PREDICTION if "nms" in runs else CASE
-    effective_settings.compare({**case, **asked}, overrides_for(case["mode"]) if overrides is None else overrides, runs)
+    effective_settings.compare(
+        ULTRALYTICS, {**case, **asked}, overrides_for(case["mode"]) if overrides is None else overrides, runs
+    )

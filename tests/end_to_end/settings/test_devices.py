@@ -13,10 +13,11 @@ from bench.worker.devices.cuda import Cuda
 from bench.worker.devices.mps import Mps
 from bench.worker.input_errors import explained
 from bench.worker.timing.session import Session
+from bench.worker.timing.turns import Turns
 from bench.worker.workloads.ultralytics import isolation
 from bench.worker.workloads.ultralytics.train import overrides
 from tests.end_to_end.real.conftest import run_one, tiny
-from tests.end_to_end.settings.seen import refused, training
+from tests.end_to_end.settings.seen import ULTRALYTICS, refused, training
 
 
 def test_mps_that_is_not_there_is_the_cpu_and_is_noticed(set_up):
@@ -69,7 +70,7 @@ def test_a_process_of_its_own_for_every_case(forking, tmp_path, monkeypatch):
 
     def noted(job):
         worker = start(job)
-        if job["kind"] == "case":
+        if job.kind == "case":
             workers.append(worker.pid)
         return worker
 
@@ -105,7 +106,7 @@ def test_threads_are_set_after_ultralytics_has_set_its_own(set_up):
     assert torch.get_num_threads() == NUM_THREADS
 
     for asked, runs in ((NUM_THREADS + 1, NUM_THREADS + 1), (0, NUM_THREADS)):
-        Session.set_threads(SimpleNamespace(threads=asked, _turns=None))
+        Session.set_threads(SimpleNamespace(threads=asked, workload=ULTRALYTICS, _turns=Turns(None)))
         assert effective_settings.torch_settings()["threads"] == runs
 
 

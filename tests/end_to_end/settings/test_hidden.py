@@ -9,15 +9,16 @@ from types import SimpleNamespace
 import pytest
 
 from bench.cases.recipe import overrides_for
+from bench.runner.jobs import case_job
 from bench.runner.launchers.local import scratch_folder
-from bench.runner.measure import case_job
 from bench.worker import effective_settings
 from bench.worker.devices.cpu import Cpu
 from bench.worker.rejection import CaseRejected
 from bench.worker.timing.session import Session
 from bench.worker.workloads.ultralytics import isolation, read_settings, train
+from bench.worker.workloads.ultralytics.models import find_model
 from tests.end_to_end.real.conftest import tiny
-from tests.end_to_end.settings.seen import accepted, refused, training
+from tests.end_to_end.settings.seen import ULTRALYTICS, accepted, refused, training
 
 
 def test_determinism_is_read_back_and_its_loss_is_noticed(trainer):
@@ -118,7 +119,7 @@ def test_an_epoch_begun_anew_after_nan_spoils_the_window(monkeypatch, trainer):
         trainer._handle_nan_recovery(epoch=1)
     monkeypatch.setattr(trainer, "nan_recovery_attempts", 1)
     with pytest.raises(CaseRejected, match="nan_recoveries from 0 to 1"):
-        effective_settings.check_unchanged(before, training(trainer))
+        effective_settings.check_unchanged(before, training(trainer), ULTRALYTICS.may_change)
 
 
 def test_boxes_assigned_image_by_image_spoil_the_window(set_up, monkeypatch):
@@ -145,7 +146,7 @@ def test_boxes_assigned_image_by_image_spoil_the_window(set_up, monkeypatch):
     assigner(scores, torch.rand(2, 16, 4) * 16, points, torch.zeros(2, 1, 1), boxes, torch.ones(2, 1, 1))
     assert calls[0] == 2
     with pytest.raises(CaseRejected, match="CUDA out of memory in TaskAlignedAssigner"):
-        effective_settings.check_unchanged(before, training(trainer))
+        effective_settings.check_unchanged(before, training(trainer), ULTRALYTICS.may_change)
     if before["assigner_fallback"] is False:
         assert training(trainer)["assigner_fallback"] is True
 
@@ -156,7 +157,7 @@ def test_what_ultralytics_only_logs_spoils_the_window(trainer):
     accepted(before)
     logging.getLogger("ultralytics").warning("CUDA OutOfMemoryError in TaskAlignedAssigner, using CPU")
     with pytest.raises(CaseRejected, match="warnings from none to CUDA OutOfMemoryError") as caught:
-        effective_settings.check_unchanged(before, training(trainer))
+        effective_settings.check_unchanged(before, training(trainer), ULTRALYTICS.may_change)
     assert caught.value.status == "invalid"
 
 
@@ -238,8 +239,8 @@ def test_every_case_has_an_empty_folder_of_its_own(cache, data):
     with scratch_folder() as one, scratch_folder() as other:
         assert one != other
         assert not list(Path(one).iterdir())
-        session = Session(case_job(tiny(), {"yaml": data}, one), SimpleNamespace(), Cpu())
-        assert train.overrides(session)["project"] == one
+        session = Session(case_job(tiny(), {"source": data}, one), ULTRALYTICS, SimpleNamespace(), Cpu())
+        assert train.arguments_of(session, find_model("yolov8n"))["project"] == one
     assert not Path(one).exists()
 
 
@@ -252,8 +253,8 @@ def test_peaks_of_memory_begin_anew_when_set_up_is_over(trainer, data, tmp_path)
             told.append("peaks")
             super().reset_peaks()
 
-    channel = SimpleNamespace(send=lambda event, **rest: told.append(rest.get("name", event)))
-    job = case_job(tiny(batch=8), {"yaml": data}, str(tmp_path))
+    channel = SimpleNamespace(send=lambda event: told.append(getattr(event, "name", event.event)))
+    job = case_job(tiny(batch=8), {"source": data}, str(tmp_path))
     settings = read_settings.read_trainer(trainer, Cpu())
-    Session(job, channel, Noted()).ready(settings, cycle=8)
+    Session(job, ULTRALYTICS, channel, Noted()).ready(settings, cycle=8)
     assert told[:3] == ["effective", "peaks", "warmup"]

@@ -6,7 +6,7 @@ import pytest
 
 from bench.worker import effective_settings
 from tests.end_to_end.settings.conftest import CASE
-from tests.end_to_end.settings.seen import refused, training
+from tests.end_to_end.settings.seen import ULTRALYTICS, refused, training
 
 
 def on(kind):
@@ -86,4 +86,4 @@ def test_tf32_is_read_back(monkeypatch, tf32):
 
 @pytest.mark.parametrize("amp", ["off", "bf16"])
 def test_only_fp16_needs_loss_scaling(amp):
-    assert effective_settings.expected({**CASE, "amp": amp}, {})["loss_scaling"] is False
+    assert effective_settings.expected(ULTRALYTICS, {**CASE, "amp": amp}, {})["loss_scaling"] is False

@@ -11,7 +11,7 @@ from bench.worker import effective_settings
 from bench.worker.devices.cpu import Cpu
 from bench.worker.rejection import CaseRejected
 from bench.worker.workloads.ultralytics import read_settings
-from tests.end_to_end.settings.seen import accepted, refused, training
+from tests.end_to_end.settings.seen import ULTRALYTICS, accepted, refused, training
 
 LEFT_ALONE = {"optimizer": "auto", "close_mosaic": 10, "warmup_epochs": 3.0, "epochs": 3, "nbs": 64}
 """What Ultralytics does with a short run by default."""
@@ -178,7 +178,7 @@ def test_a_renamed_file_of_weights_is_noticed():
     assert said["weights"] == "from yolov5su.pt"
     case = {"mode": "predict", "model": "yolov5s.pt", "device": "cpu", "amp": "off", "batch": 1, "imgsz": 64}
     with pytest.raises(CaseRejected, match=r"weights from file was asked, weights from yolov5su\.pt would run"):
-        effective_settings.compare(case, {}, {**case, **said})
+        effective_settings.compare(ULTRALYTICS, case, {}, {**case, **said})
 
 
 def test_read_back_does_not_disturb(trainer):

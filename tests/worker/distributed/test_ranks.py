@@ -13,6 +13,7 @@ import pytest
 from bench.worker.devices import kinds
 from bench.worker.distributed import ranks
 from bench.worker.distributed.process_group import SingleProcess
+from bench.worker.protocol import JobEnded, Measured, PhaseBegan, SettingsRead
 from bench.worker.rejection import CaseRejected
 from bench.worker.timing.stopwatch import MeasurementPlan, Stopwatch
 from bench.worker.workloads.ultralytics import ddp, isolation
@@ -48,10 +49,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
 )
 def test_who_tells_what(told: Told, rank: int, local: int, events: list[str]) -> None:
     line = ranks.channel_for(rank, local)
-    for event in ("phase", "effective", "measured"):
+    for event in (PhaseBegan("warmup"), SettingsRead({}), Measured({}, {}, {}), JobEnded("measured")):
         line.send(event)
-    line.send("ended", status="measured", reason="")
-    line.send("ended", status="failed", reason="It broke.")
+    line.send(JobEnded("failed", "It broke."))
     assert told.events() == events
 
 
@@ -82,8 +82,8 @@ class Trainer:
         self.calls.append(("_setup_train", arguments))
 
 
-def session(kind: str, size: int = 4, gather: Any = lambda value: [value]) -> Any:
-    team = SimpleNamespace(rank=1, size=size, gather=gather)
+def session(kind: str, size: int = 4, all_gather: Any = lambda value: [value]) -> Any:
+    team = SimpleNamespace(rank=1, size=size, all_gather=all_gather)
     return SimpleNamespace(team=team, device=SimpleNamespace(on_host=kinds()[kind].on_host), checks={})
 
 
@@ -110,10 +110,10 @@ def test_ranks_whose_parameters_differ_trained_nothing_together() -> None:
     from torch.nn import Linear
 
     trainer = SimpleNamespace(model=Linear(3, 2))
-    alike = session("cpu", gather=lambda value: [value, value])
+    alike = session("cpu", all_gather=lambda value: [value, value])
     ddp.agree(trainer, alike)
     assert alike.checks == {"ranks_agree": True}
-    apart = session("cpu", gather=lambda value: [value, [one + 1e-2 for one in value]])
+    apart = session("cpu", all_gather=lambda value: [value, [one + 1e-2 for one in value]])
     with pytest.raises(CaseRejected, match="The parameters of the 2 ranks differ"):
         ddp.agree(trainer, apart)
     assert apart.checks == {"ranks_agree": False}
@@ -141,8 +141,8 @@ def test_ranks_time_the_same_steps() -> None:
     watch = Stopwatch(
         MeasurementPlan(cycle=3, warmup_seconds=0.0, window_steps=1, window_seconds=0.0, settled_after=0),
         clock=lambda: float(next(moments)),
-        together=True,
-        decide=lambda mine: next(said),
+        shared=True,
+        broadcast=lambda mine: next(said),
         on_begin=lambda: met.append(1),
     )
     watch.start()
@@ -157,6 +157,6 @@ def test_ranks_time_the_same_steps() -> None:
 
 def test_one_process_settles_all_by_itself() -> None:
     team = SingleProcess()
-    team.join()
-    team.meet()
-    assert (team.decide(5), team.gather("x"), team.rank, team.size) == (5, ["x"], 0, 1)
+    team.init()
+    team.barrier()
+    assert (team.broadcast(5), team.all_gather("x"), team.rank, team.size) == (5, ["x"], 0, 1)

@@ -14,6 +14,7 @@ import pytest
 
 from bench.worker.devices import cuda, mps
 from bench.worker.interpreter import doctor
+from bench.worker.workloads.ultralytics import installation
 
 GIB = 2**30
 
@@ -129,10 +130,10 @@ def test_weights_of_the_folder_and_of_the_user(tmp_path: Path, monkeypatch: pyte
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr(doctor.isolation, "user_settings", lambda: {"weights_dir": str(tmp_path / "user")})
-    assert doctor.weights() == ["a.pt", "b.pt"]
-    monkeypatch.setattr(doctor.isolation, "user_settings", lambda: {"weights_dir": 3})
-    assert doctor.weights() == ["a.pt"]
+    monkeypatch.setattr(installation.isolation, "user_settings", lambda: {"weights_dir": str(tmp_path / "user")})
+    assert installation.weights() == ["a.pt", "b.pt"]
+    monkeypatch.setattr(installation.isolation, "user_settings", lambda: {"weights_dir": 3})
+    assert installation.weights() == ["a.pt"]
 
 
 def test_a_torch_that_cannot_be_imported_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,13 +252,13 @@ def test_what_is_imported_counts_in_the_facts(site: Path, first: Callable[[str],
         module(clone, name, version)
     seen = facts()
     assert seen["packages"] == {"ultralytics": "8.3.999", "torch": "2.15.0", "numpy": "1.26", "opencv-python": "4.9"}
-    assert (seen["models"], seen["unusable"]) == (["yolov8"], "")
+    assert (list(seen["offers"]["ultralytics"]["models"]), seen["unusable"]) == (["yolov8"], "")
 
 
 @pytest.mark.usefixtures("site")
 def test_an_interpreter_with_nothing_in_it() -> None:
     seen = facts()
-    assert (seen["packages"], seen["imported"], seen["models"], seen["datasets"]) == ({}, {}, [], [])
+    assert (seen["packages"], seen["imported"], seen["offers"]) == ({}, {}, {"ultralytics": {}})
     assert seen["unusable"].startswith("ultralytics is not installed")
 
 
@@ -320,10 +320,12 @@ def test_a_spawned_worker_refuses_what_it_was_not_told(tmp_path: Path) -> None:
         f"spec = importlib.util.spec_from_file_location('entry', {str(ENTRY)!r})\n"
         "entry = importlib.util.module_from_spec(spec); spec.loader.exec_module(entry); entry.load_package()\n"
         "import ultralytics, torch, importlib\n"
-        "job = importlib.import_module('yolopace_worker.tasks')\n"
+        "tasks = importlib.import_module('yolopace_worker.tasks')\n"
+        "protocol = importlib.import_module('yolopace_worker.protocol')\n"
         "channel = importlib.import_module('yolopace_worker.channel')\n"
         "told = {'ultralytics': {'file': '/elsewhere/ultralytics/__init__.py', 'version': '8.4.190'}}\n"
-        "job.run({'kind': 'case', 'imported': told}, channel.Channel(1), 0)\n"
+        "setup = protocol.ProcessSetup('ultralytics', '', imported=told)\n"
+        "tasks.run(protocol.OverheadJob(), channel.Channel(1), 0, setup=setup)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     ended = json.loads(done.stdout.splitlines()[-1])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.worker.interpreter.info import facts, names_in, release, version_of, why_unusable
+from bench.worker.interpreter.info import facts, release, version_of, why_lacking, why_unusable
+from bench.worker.workloads.base import Workload, register, unregister
 
 ROOT = Path(__file__).resolve().parents[3]
 ENTRY = ROOT / "bench" / "worker" / "entry.py"
@@ -78,7 +79,7 @@ def test_missing_or_too_old(versions: dict[str, str | None], reason: str) -> Non
 
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.worker.interpreter.info.OLDEST", (99, 0))
+    monkeypatch.setattr("bench.worker.interpreter.info.PYTHON_FLOOR", (99, 0))
     told = why_unusable({"ultralytics": "8.4.100", "torch": "2.14.1"})
     assert told.startswith("Python ") and told.endswith(
         "is older than 99.0, the oldest that can be measured: use another."
@@ -90,20 +91,27 @@ def test_a_distribution_that_is_not_there() -> None:
     assert version_of("pytest") == pytest.__version__
 
 
-def test_names_in_a_folder(tmp_path: Path) -> None:
-    for name in ("v8/yolov8.yaml", "11/yolo11-seg.yaml", "11/notes.md"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert names_in(tmp_path, "*/*.yaml") == ["yolo11-seg", "yolov8"]
-    assert names_in(tmp_path / "none", "*.yaml") == []
+def test_a_workload_that_lacks_its_library_leaves_the_others_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plain(Workload):
+        name = "plain"
+
+    register(Plain())
+    monkeypatch.setattr(sys, "executable", "python")
+    try:
+        assert why_unusable({"torch": "2.14.1"}) == ""
+        assert why_lacking({"torch": "2.14.1"}) == {
+            "ultralytics": "ultralytics is not installed for python: install ultralytics>=8.3.230 there."
+        }
+    finally:
+        unregister("plain")
 
 
 def test_facts_of_this_interpreter() -> None:
     found = facts()
     assert found["python"] == platform.python_version()
     assert found["executable"] == sys.executable
-    assert {"yolov8", "yolo11"} <= set(found["models"])
-    assert {"coco8", "coco"} <= set(found["datasets"])
+    assert {"yolov8", "yolo11"} <= set(found["offers"]["ultralytics"]["models"])
+    assert {"coco8", "coco"} <= set(found["offers"]["ultralytics"]["datasets"])
     assert found["packages"]["torch"] == version_of("torch")
 
 

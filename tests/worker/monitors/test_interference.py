@@ -163,7 +163,7 @@ def test_speed_is_no_part_of_severity() -> None:
 
 def test_every_limit_is_the_edge_of_its_rule() -> None:
     limits = {
-        "steal_share": interference.STEAL,
+        "steal_share": interference.MAX_STEAL,
         "run_delay_share": interference.WAIT,
         "throttled_share": interference.QUOTA,
         "stopped_seconds": interference.STOPPED * CALM["wall_seconds"],

@@ -8,11 +8,13 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from bench.runner.worker_process import ALONE, FREE, WITH_STEP, Worker
+from bench.runner.worker_process import Worker
 from bench.worker.channel import Channel
+from bench.worker.protocol import ALONE, FREE, WITH_STEP, SettingsRead
 from bench.worker.timing import lockstep
 from bench.worker.timing.lockstep import LockstepClient
 
@@ -67,17 +69,17 @@ def test_a_turn_ends_within_a_step_where_it_may_and_has_been_long_enough(
     )
     one.threads = other.threads = 1
     now[0] += 0.0079
-    assert not one.point_passed()
+    assert not one.yield_point()
     now[0] += 0.0002
-    assert one.point_passed() and not other.point_passed()
+    assert one.yield_point() and not other.yield_point()
     ends.turn(lockstep.FREE)
-    one.part_ended()
-    assert not one.point_passed()  # the next turn has begun
+    one.end_turn()
+    assert not one.yield_point()  # the next turn has begun
     one.threads = 2  # whose end has to be waited for, so that turns are longer
     now[0] += 0.09
-    assert not one.point_passed()
+    assert not one.yield_point()
     now[0] += 0.011
-    assert one.point_passed()
+    assert one.yield_point()
     assert [(event["event"], event["point"]) for event in ends.events()] == [("part", 2)]
 
 
@@ -86,14 +88,14 @@ def test_who_comes_second_ends_its_turn_at_the_point_of_the_first_or_with_the_st
     one.threads = 1
     ends.turn(3, lockstep.ALONE, 1, 0xFFFE)
     one.wait()
-    assert [one.point_passed() for _ in range(3)] == [False, False, True]
-    one.part_ended()
-    assert [one.point_passed() for _ in range(300)] == [False] * 300
+    assert [one.yield_point() for _ in range(3)] == [False, False, True]
+    one.end_turn()
+    assert [one.yield_point() for _ in range(300)] == [False] * 300
     assert one.step_ended()
-    one.block_ended(steps=1)
-    assert one.point_passed()  # the first of the next step
-    one.part_ended()
-    assert [one.point_passed() for _ in range(300)] == [False] * 300
+    one.block_ended(1.0, 1)
+    assert one.yield_point()  # the first of the next step
+    one.end_turn()
+    assert [one.yield_point() for _ in range(300)] == [False] * 300
     assert [event.get("point") for event in ends.events()] == [3, None, 1]
 
 
@@ -106,8 +108,8 @@ def test_only_where_threads_may_spin_are_they_waited_for(
     one = LockstepClient(ends.told, 1, Channel(ends.say), within=True)
     one.threads = threads
     ends.turn(lockstep.FREE, lockstep.FREE)
-    one.part_ended()
-    one.block_ended(steps=1)
+    one.end_turn()
+    one.block_ended(1.0, 1)
     assert len(waited) == waits
     assert [event["event"] for event in ends.events()] == ["part", "block"]
 
@@ -145,7 +147,7 @@ def waiting(ends: Ends) -> Callable[[], None]:
         one = LockstepClient(ends.told, 1, channel)
         before, began = time.process_time(), time.monotonic()
         one.wait()
-        channel.send("awake", cpu=time.process_time() - before, wall=time.monotonic() - began)
+        channel.send(SettingsRead({"cpu": time.process_time() - before, "wall": time.monotonic() - began}))
 
     return work
 
@@ -156,9 +158,10 @@ def test_who_waits_uses_no_processor_and_goes_on_when_told(ends: Ends) -> None:
     assert os.waitpid(child, os.WNOHANG) == (0, 0)
     ends.turn(lockstep.FREE)
     assert exit_status(child) == 7
-    [awake] = ends.events()
-    assert awake["wall"] > 0.1  # type: ignore[operator]
-    assert awake["cpu"] < awake["wall"] / 4  # type: ignore[operator]
+    [event] = ends.events()
+    awake: Any = event["settings"]
+    assert awake["wall"] > 0.1
+    assert awake["cpu"] < awake["wall"] / 4
 
 
 def test_who_waits_ends_with_the_runner(ends: Ends) -> None:
@@ -177,9 +180,8 @@ def test_with_its_turn_it_is_told_whether_the_other_one_is_gone(ends: Ends) -> N
         for until in (FREE, ALONE, 3, WITH_STEP):
             worker.take_turn(until)
             one.wait()
-            seen.append(one.beside)
+            seen.append(one.peers)
     assert seen == [1, 0, 1, 1]
-    assert (FREE, ALONE) == (lockstep.FREE, lockstep.ALONE)
 
 
 def test_who_ends_a_block_is_still_before_it_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
-import sys
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from bench.records.record import Steps, Window
-from bench.runner.measure import FEW_STEPS, discarded_window
+from bench.records.record import Steps
+from bench.records.record import Window as RecordedWindow
+from bench.runner.jobs import FEW_STEPS
 from bench.runner.measure import build_phases as as_phases
+from bench.runner.measure import discarded_window
 from bench.worker import effective_settings, tasks
 from bench.worker.devices import kinds
 from bench.worker.devices.cpu import Cpu
 from bench.worker.distributed.process_group import SingleProcess
 from bench.worker.monitors.interference import describe_interference
+from bench.worker.protocol import Event, Window
 from bench.worker.rejection import CaseRejected
-from bench.worker.timing import phases, session
+from bench.worker.timing import phases, session, windows
 from bench.worker.timing.phases import SEPARATE_STEPS
-from bench.worker.timing.session import MOST_SETTLING, RETRIES, Session, WindowComplete
+from bench.worker.timing.session import MOST_SETTLING, Session, WindowComplete
 from bench.worker.timing.stopwatch import Stopwatch
+from bench.worker.timing.windows import RETRIES
+from bench.worker.workloads import Workload
+from tests.jobs import case_job
 
 from ..traits import take
 
-CASE = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "off", "batch": 2, "imgsz": 64}
+WORKLOAD = Workload()
 SETTINGS = {"device": "cpu", "amp": "off", "batch": 2, "imgsz": 64, "workers": 0, "lr": 0.01}
 CALM: dict[str, Any] = {
     "wall_seconds": 1.0,
@@ -89,7 +95,7 @@ class FakeTurns:
 
     def __init__(self, bench: Bench, block: int, within: bool) -> None:
         self.bench, self.block, self.within = bench, block, within
-        self.steps, self.point, self.beside, self.threads = 0, 0, 1, 0
+        self.steps, self.point, self.peers, self.threads = 0, 0, 1, 0
 
     def wait(self) -> None:
         self.bench.log.append("wait")
@@ -99,16 +105,16 @@ class FakeTurns:
         self.steps, self.point = self.steps + 1, 0
         return self.steps >= self.block
 
-    def block_ended(self, **seen: Any) -> None:
+    def block_ended(self, seconds: float, steps: int) -> None:
         self.steps = 0
-        self.bench.told.append(("block", seen))
+        self.bench.told.append(("block", {"seconds": seconds, "steps": steps}))
         self.wait()
 
-    def point_passed(self) -> bool:
+    def yield_point(self) -> bool:
         self.point += 1
         return self.within
 
-    def part_ended(self) -> None:
+    def end_turn(self) -> None:
         self.bench.told.append(("part", {"point": self.point}))
         self.wait()
 
@@ -143,13 +149,16 @@ class Bench:
                 return next(bench.readings)
 
         clock = functools.partial(lambda: self.now)
-        monkeypatch.setattr(session, "SystemMonitor", FakeMeter)
+        monkeypatch.setattr(windows, "SystemMonitor", FakeMeter)
         monkeypatch.setattr(session, "Stopwatch", functools.partial(Stopwatch, clock=clock))
         monkeypatch.setattr(phases, "time", SimpleNamespace(perf_counter=clock))
-        monkeypatch.setattr(effective_settings, "torch_settings", lambda: {"threads": 1})
+        monkeypatch.setattr(effective_settings, "torch_settings", lambda loggers: {"threads": 1})
 
-    def send(self, event: str, **fields: Any) -> None:
-        self.told.append((event, fields))
+    def send(self, event: Event) -> None:
+        """Note an event with those of its fields that are not at their defaults."""
+        defaults = {item.name: item.default for item in dataclasses.fields(event)}
+        fields = {name: value for name, value in vars(event).items() if value != defaults[name]}
+        self.told.append((event.event, fields))
 
     def start(
         self,
@@ -161,23 +170,19 @@ class Bench:
         warmup: float = 0.0,
         warmup_steps: int = 0,
         within: bool = False,
-        mend: bool = True,
+        retry_noisy: bool = True,
     ) -> Session:
-        rule = {"warmup_seconds": warmup, "window_steps": window, "window_seconds": 0.0, "warmup_steps": warmup_steps}
-        self.job = {
-            "case": CASE,
-            "overrides": {},
-            "threads": 1,
-            "data": "data.yaml",
-            "scratch": "/nowhere",
-            "window": rule,
-        }
-        self.job["mend"] = mend
+        rule = Window(warmup, window, 0.0, warmup_steps=warmup_steps)
+        self.job = case_job(window=rule, retry_noisy=retry_noisy)
         turns: Any = FakeTurns(self, block, within) if block else None
         device: Any = FakeDevice(self, kind)
-        self.session = Session(self.job, self, device, turns)  # type: ignore[arg-type]
+        self.session = self.new_session(device, turns)
         self.session.ready(settings or SETTINGS, cycle)
         return self.session
+
+    def new_session(self, device: Any, turns: Any = None) -> Session:
+        """A session of the job as it is now."""
+        return Session(self.job, WORKLOAD, self, device, turns)  # type: ignore[arg-type]
 
     def step(self, seconds: float = 1.0) -> None:
         """Forward has five eighths of a step, backward two, and the optimizer one more where it runs."""
@@ -211,8 +216,9 @@ class Bench:
         self.session.report()
         name, fields = self.told[-1]
         assert name == "measured"
+        fields = {"discarded": [], "worth_retrying": False, **fields}
         for window in (fields["window"], *map(discarded_window, fields["discarded"])):
-            msgspec.convert(window, Window)
+            msgspec.convert(window, RecordedWindow)
         return fields
 
 
@@ -259,7 +265,7 @@ def test_what_set_up_left_in_the_cache_of_an_allocator_counts_in_no_peak(
     bench.start()  # makes the job
     bench.log.clear()
     device: Any = FakeDevice(bench, kind)
-    Session(bench.job, bench, device).ready(SETTINGS, 1)  # type: ignore[arg-type]
+    bench.new_session(device).ready(SETTINGS, 1)
     assert bench.log[: bench.log.index("reset_peaks") + 1] == ["prepare 1", *released, "reset_peaks"]
 
 
@@ -321,7 +327,7 @@ def test_it_is_measured_again_at_most_twice(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_nothing_is_measured_again_where_only_memory_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, [reading(**CROWDED)] * 9)
-    bench.start(mend=False)
+    bench.start(retry_noisy=False)
     assert bench.run() == 6
     assert bench.measured()["discarded"] == []
 
@@ -384,15 +390,15 @@ def test_who_takes_turns_never_measures_again(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("reasons", "mendable"), [([], False), (["a crowd"], True), (["the machine ran on its battery"], False)]
+    ("reasons", "worth_retrying"), [([], False), (["a crowd"], True), (["the machine ran on its battery"], False)]
 )
 def test_whether_measuring_again_may_help_is_told(
-    monkeypatch: pytest.MonkeyPatch, reasons: list[str], mendable: bool
+    monkeypatch: pytest.MonkeyPatch, reasons: list[str], worth_retrying: bool
 ) -> None:
     bench = Bench(monkeypatch, [{**reading(), "interference": reasons}])
     bench.start(block=2)
     bench.run()
-    assert bench.measured()["mendable"] is mendable
+    assert bench.measured()["worth_retrying"] is worth_retrying
 
 
 def test_a_device_finishes_its_work_before_another_worker_has_its_turn(bench: Bench) -> None:
@@ -457,7 +463,7 @@ def test_where_turns_are_whole_steps_a_layer_is_nothing_to_mark(bench: Bench) ->
     assert not bench.session.turns_within
     bench.run()
     assert not [event for event, _ in bench.told if event == "part"]
-    assert bench.session._turns.threads == 1  # type: ignore[union-attr]
+    assert bench.session._turns._client.threads == 1  # type: ignore[union-attr]
 
 
 def test_the_first_turn_is_awaited_where_the_window_begins(bench: Bench) -> None:
@@ -599,7 +605,7 @@ def test_the_rest_of_an_epoch_is_told_after_the_steps_in_a_phase_of_its_own(benc
     rest, epoch_overhead = bench.told[-2:]
     assert (rest, epoch_overhead) == (
         ("phase", {"name": "rest"}),
-        ("epoch_overhead", {"validation": 2.5, "checkpoint": 0.5}),
+        ("rest", {"values": {"validation": 2.5, "checkpoint": 0.5}}),
     )
     assert said == [len(bench.told) - 1]  # the phase was told before
 
@@ -613,8 +619,8 @@ def test_what_goes_wrong_in_the_rest_is_told_and_costs_nothing(bench: Bench) -> 
 
     bench.session.report_apart(measure)
     name, fields = bench.told[-1]
-    assert name == "epoch_overhead"
-    assert fields == {"failed": "RuntimeError: no space left " + "x" * 999}
+    assert name == "rest"
+    assert fields == {"values": {}, "failed": "RuntimeError: no space left " + "x" * 999}
 
 
 def test_who_stops_it_in_the_rest_is_obeyed(bench: Bench) -> None:
@@ -718,8 +724,8 @@ def test_a_substitution_ends_it_before_the_clock_starts(bench: Bench) -> None:
 def played(monkeypatch: pytest.MonkeyPatch, bench: Bench, run: Any) -> None:
     """Let a job measure a workload that is played by ``run``."""
     bench.start()
-    monkeypatch.setitem(tasks.WORKLOADS, "train", "played")
-    monkeypatch.setitem(sys.modules, "bench.worker.workloads.played", SimpleNamespace(run=run))
+    monkeypatch.setattr(WORKLOAD, "run", run)
+    monkeypatch.setattr(tasks, "find", lambda name: WORKLOAD)
     tasks.measure(bench.job, bench, None, SingleProcess())  # type: ignore[arg-type]
 
 
@@ -754,7 +760,7 @@ def test_what_a_workload_finds_wrong_is_passed_on(
 
 def test_nothing_of_a_session_runs_before_it_is_ready(bench: Bench) -> None:
     bench.start()
-    fresh = Session(bench.job, bench, bench.session.device)  # type: ignore[arg-type]
+    fresh = bench.new_session(bench.session.device)
     with pytest.raises(AssertionError, match=r"ready\(\) comes first"):
         fresh.batch_arrived()
 
@@ -765,9 +771,9 @@ def test_nothing_of_a_session_runs_before_it_is_ready(bench: Bench) -> None:
 def test_memory_before_the_first_step_is_told_where_it_is_asked_for(bench: Bench) -> None:
     bench.start()
     assert "memory" not in bench.log
-    bench.job["memory_before"] = True
+    bench.job = dataclasses.replace(bench.job, memory_before=True)
     device: Any = FakeDevice(bench, "cpu")
-    Session(bench.job, bench, device).ready(SETTINGS, 1)  # type: ignore[arg-type]
+    bench.new_session(device).ready(SETTINGS, 1)
     assert bench.log[-3:] == ["reset_peaks", "memory", "synchronize"]
 
 
@@ -775,9 +781,9 @@ def test_memory_before_the_first_step_is_told_where_it_is_asked_for(bench: Bench
 def test_a_ceiling_s_probe_trains_five_steps_with_the_optimizer_in_two(bench: Bench, cycle: int) -> None:
     for kind in kinds():
         bench.start(kind, cycle)
-        bench.job.update(window=FEW_STEPS, separate_pass=False)
+        bench.job = dataclasses.replace(bench.job, window=FEW_STEPS, separate_pass=False)
         device: Any = FakeDevice(bench, kind)
-        bench.session = Session(bench.job, bench, device)  # type: ignore[arg-type]
+        bench.session = bench.new_session(device)
         bench.session.ready(SETTINGS, cycle)
         bench.last, bench.steps = -1, 0
         bench.readings = iter([reading()])

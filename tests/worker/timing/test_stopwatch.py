@@ -19,11 +19,11 @@ class Bench:
     now: float = 1000.0
     sync_seconds: float = 0.0
     window_seconds: float = 0.0
-    settling: int = 0
+    settle_steps: int = 0
     calls: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.watch = Stopwatch(self.rule, self.synchronize, lambda: self.now, self.window_opens, self.settling)
+        self.watch = Stopwatch(self.rule, self.synchronize, lambda: self.now, self.window_opens, self.settle_steps)
         self.last = -1
 
     @property
@@ -33,7 +33,7 @@ class Bench:
 
     @property
     def epoch_gaps(self) -> list[float]:
-        return [seconds for _, seconds in self.watch.turns]
+        return [seconds for _, seconds in self.watch.epoch_gaps]
 
     def synchronize(self) -> None:
         self.calls.append(("synchronize", len(self.watch.seconds)))
@@ -61,7 +61,7 @@ class Bench:
 
     def turn(self, seconds: float) -> None:
         self.now += seconds
-        self.watch.resume()
+        self.watch.epoch_boundary()
 
     def run(self, **how: Any) -> int:
         """Steps until the window is complete; how many those were."""
@@ -130,7 +130,7 @@ def test_the_turn_of_an_epoch_makes_neither_shorter() -> None:
     for _ in range(7):
         assert not bench.step()
         bench.now += 60.0
-        bench.watch.resume()
+        bench.watch.epoch_boundary()
     assert bench.step()
     assert bench.warmup == 4
 
@@ -202,7 +202,7 @@ def test_a_pause_in_the_midst_of_a_step_is_in_neither_the_step_nor_its_wait() ->
     bench.watch.batch_arrived()
     bench.now += 1.0
     bench.now += 60.0
-    bench.watch.passed(60.0)
+    bench.watch.exclude(60.0)
     bench.now += 0.5
     bench.watch.step_ended(16)
     bench.step(0.125)
@@ -231,7 +231,7 @@ def test_the_turn_of_an_epoch_is_in_no_step() -> None:
     for _ in range(5):
         bench.step()
     bench.now += 7.5
-    bench.watch.resume()
+    bench.watch.epoch_boundary()
     bench.step(wait=0.125)
     reading = bench.watch.reading()
     assert reading["seconds"] == [0.25] * 6
@@ -254,7 +254,7 @@ def test_turns_of_epochs_are_all_kept_and_those_within_the_window_are_its_interl
     assert bench.step()
     bench.turn(60.0)
     assert bench.watch.windows == [[3, 7]]
-    assert bench.watch.turns == [(1, 7.5), (3, 2.5), (4, 1.25), (7, 60.0)]
+    assert bench.watch.epoch_gaps == [(1, 7.5), (3, 2.5), (4, 1.25), (7, 60.0)]
     assert bench.watch.reading()["epoch_gaps"] == [2.5, 1.25]
 
 
@@ -262,7 +262,7 @@ def test_the_first_epoch_has_no_turn_before_it() -> None:
     bench = Bench(rule())
     bench.watch.start()
     bench.now += 0.5
-    bench.watch.resume()
+    bench.watch.epoch_boundary()
     bench.step()
     assert bench.watch.seconds == [0.75]
     assert bench.epoch_gaps == []
@@ -496,7 +496,7 @@ def test_a_second_window_is_as_long_and_has_its_share_of_optimizer_steps(cycle: 
 
 
 def test_steps_that_settle_count_as_warm_up_and_are_in_no_window() -> None:
-    bench = Bench(rule(window_steps=2), settling=3)
+    bench = Bench(rule(window_steps=2), settle_steps=3)
     bench.watch.start()
     for _ in range(3):
         assert not bench.step()
@@ -511,14 +511,14 @@ def test_steps_that_settle_count_as_warm_up_and_are_in_no_window() -> None:
 
 
 def test_the_window_is_told_before_they_pass_and_its_first_step_begins_after_a_wait() -> None:
-    bench = Bench(rule(window_steps=2), sync_seconds=2.0, window_seconds=5.0, settling=3)
+    bench = Bench(rule(window_steps=2), sync_seconds=2.0, window_seconds=5.0, settle_steps=3)
     bench.run()
     assert bench.calls == [("synchronize", 0), ("window", 3), ("synchronize", 6), ("synchronize", 7)]
     assert bench.watch.seconds == [0.25] * 7 + [2.25]  # neither the telling nor the wait before belongs to a step
 
 
 def test_it_is_warm_from_the_moment_that_the_window_is_told() -> None:
-    bench = Bench(rule(window_steps=2), settling=2)
+    bench = Bench(rule(window_steps=2), settle_steps=2)
     bench.watch.start()
     seen = []
     for _ in range(7):
@@ -528,12 +528,12 @@ def test_it_is_warm_from_the_moment_that_the_window_is_told() -> None:
 
 
 def test_seconds_of_steps_that_settle_do_not_count_in_the_window() -> None:
-    bench = Bench(rule(warmup_seconds=0.75, window_steps=1, window_seconds=1.0), settling=8)
+    bench = Bench(rule(warmup_seconds=0.75, window_steps=1, window_seconds=1.0), settle_steps=8)
     assert bench.run() == 3 + 8 + 4
 
 
 def test_turns_of_epochs_among_them_are_none_of_the_windows() -> None:
-    bench = Bench(rule(window_steps=2), settling=2)
+    bench = Bench(rule(window_steps=2), settle_steps=2)
     bench.watch.start()
     for _ in range(4):
         bench.step()
@@ -546,7 +546,7 @@ def test_turns_of_epochs_among_them_are_none_of_the_windows() -> None:
 
 
 def test_a_second_window_settles_too() -> None:
-    bench = Bench(rule(window_steps=2), settling=2)
+    bench = Bench(rule(window_steps=2), settle_steps=2)
     bench.run()
     bench.watch.open()
     assert [bench.step(seconds) for seconds in (9.0, 9.0, 0.5, 0.5)] == [False, False, False, True]
@@ -557,7 +557,7 @@ def test_a_second_window_settles_too() -> None:
 @pytest.mark.parametrize("settling", [0, 1, 3, 5, 16])
 @pytest.mark.parametrize(("cycle", "asked"), [(16, 12), (16, 6), (4, 8)])
 def test_optimizer_steps_have_their_share_however_long_it_settles(settling: int, cycle: int, asked: int) -> None:
-    bench = Bench(rule(cycle, window_steps=asked), settling=settling)
+    bench = Bench(rule(cycle, window_steps=asked), settle_steps=settling)
     bench.run()
     [[start, end]] = bench.watch.windows
     within = [index for index in bench.watch.optimizer if start <= index < end]
@@ -566,7 +566,7 @@ def test_optimizer_steps_have_their_share_however_long_it_settles(settling: int,
 
 
 def test_optimizer_steps_are_those_since_the_first_window() -> None:
-    bench = Bench(rule(4, window_steps=8), settling=4)
+    bench = Bench(rule(4, window_steps=8), settle_steps=4)
     assert bench.watch.optimizer_steps == 0
     bench.watch.start()
     while not bench.watch.windows:
@@ -590,10 +590,10 @@ def test_a_pause_between_two_steps_belongs_to_none_and_is_no_turn_of_an_epoch() 
     bench.watch.start()
     bench.step()
     bench.now += 33.0
-    bench.watch.pause_ended()
+    bench.watch.restart_step()
     bench.step()
     assert bench.watch.seconds == [0.25, 0.25]
-    assert bench.watch.turns == []
+    assert bench.watch.epoch_gaps == []
 
 
 def test_timed_steps_are_those_since_warm_up() -> None:

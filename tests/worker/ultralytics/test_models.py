@@ -12,7 +12,7 @@ import pytest
 
 from bench.worker.rejection import CaseRejected
 from bench.worker.workloads.ultralytics import models
-from bench.worker.workloads.ultralytics.models import building, built, channels, model_file
+from bench.worker.workloads.ultralytics.models import building, built, channels, find_model, model_file
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -36,9 +36,9 @@ def shipped(ultralytics: None) -> str:
 
 def why(file: Path, mode: str = "", data: str = "") -> str:
     with pytest.raises(CaseRejected) as caught:
-        name = model_file(str(file), mode, data)
-        with building(str(file), name):
-            built(str(file), name, data)
+        model = find_model(str(file), mode, data)
+        with building(str(file), model.file):
+            built(str(file), model, data)
     assert (caught.value.status, "model" in caught.value.scope) == ("unsupported", True)
     assert caught.value.reason.startswith(f"model {file}: ")
     return caught.value.reason.removeprefix(f"model {file}: ")
@@ -226,5 +226,5 @@ def test_a_checkpoint_takes_the_images_that_it_was_made_for(tmp_path: Path, monk
 def test_a_yaml_model_predicts_as_the_network_that_would_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = {"channels": 10, "nc": 2, "names": {0: "a", 1: "b"}}
     monkeypatch.setattr(models, "shape_of", lambda data: shape)
-    model = built("yolov8n", "yolov8n.yaml", "a.yaml")
+    model = built("yolov8n", find_model("yolov8n"), "a.yaml")
     assert (channels(model), model.model[-1].nc, model.names, model.task) == (10, 2, {0: "a", 1: "b"}, "detect")

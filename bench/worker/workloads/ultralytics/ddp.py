@@ -26,7 +26,7 @@ def as_rank(trainer: type, session: Session) -> type:
     """A trainer that takes part in the training of all ranks.
 
     Args:
-        trainer: a detection trainer.
+        trainer: of a task.
         session: with more than one process in its team.
     """
     team, on_cpu = session.team, session.device.on_host
@@ -98,7 +98,7 @@ def agree(trainer: Any, session: Session) -> None:
         for _, parameter in trainer.model.named_parameters()
         if parameter.requires_grad
     ]
-    sums = session.team.gather(torch.stack(some).cpu().tolist())
+    sums = session.team.all_gather(torch.stack(some).cpu().tolist())
     same = all(math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE) for one in sums for a, b in zip(one, sums[0]))
     session.checks["ranks_agree"] = same
     if not same:

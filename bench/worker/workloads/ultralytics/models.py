@@ -11,17 +11,15 @@ import pickle
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ... import rejection
 from ...input_errors import told
-from ...interpreter.info import facts
+from ...protocol import RequestedAxis
 from ...rejection import CaseRejected
 from ...text import one_line
-from .model_names import family, is_known, size_read, sizes_of, why_unknown
-
-DETECTION_HEADS = ("Detect", "v10Detect")
-"""Last layers of the models that Ultralytics' detection trainer and predictor are made for."""
+from . import tasks
+from .model_names import family, is_known, size_read, sizes_in, sizes_of, why_unknown
 
 LETTER_AT_END = re.compile(r"\d([nslmx])(?![a-zA-Z])")
 """A size letter as a person reads it in the name of a file."""
@@ -32,8 +30,15 @@ def unsupported(name: str, what: str) -> CaseRejected:
     return CaseRejected("unsupported", one_line(f"model {name}: {what}."), scope=("model",))
 
 
-def model_file(name: str, mode: str = "", data: str = "") -> str:
-    """The file that Ultralytics is given: ``yolov8n`` means its yaml file, so random weights; a file stays itself.
+class Model(NamedTuple):
+    """A model that can be measured: the file that Ultralytics is given, and its task."""
+
+    file: str
+    task: tasks.Task
+
+
+def find_model(name: str, mode: str = "", data: str = "") -> Model:
+    """Return what a name means: ``yolov8n`` is its yaml file, so random weights; a file stays itself.
 
     Args:
         name: as the case has it.
@@ -41,32 +46,52 @@ def model_file(name: str, mode: str = "", data: str = "") -> str:
         data: a data yaml whose images a checkpoint has to fit; empty for any.
 
     Raises:
-        Refused: where there is no such model in that size, or none that can be measured.
+        CaseRejected: where there is no such model in that size, or it cannot be measured.
     """
     file = name if name.endswith((".pt", ".yaml", ".yml")) else f"{name}.yaml"
     if file.endswith(".pt"):
         model = load(name, file)
-        check_head(name, type(model.model[-1]).__name__)
+        task = check_head(name, type(model.model[-1]).__name__)
         if data:
             check_channels(name, channels(model), mode, data)
-        return file
+        return Model(file, task)
     if not os.path.exists(file):
-        sizes = facts()["sizes"]
+        sizes = sizes_of_installed()
         if not is_known(name.removesuffix(".yaml"), sizes):
             raise unsupported(name, f"this Ultralytics does not know it: {why_unknown(name, sizes)}")
     description = described(name, file)
-    check_head(name, str(description["head"][-1][2]))
-    return file
+    return Model(file, check_head(name, str(description["head"][-1][2])))
 
 
-def check_head(name: str, head: str) -> None:
-    """Refuse a model that is no plain detection model: run as one, it would give a speed of something else.
+def model_file(name: str, mode: str = "", data: str = "") -> str:
+    """Return the file of a model: see :func:`find_model`."""
+    return find_model(name, mode, data).file
+
+
+def sizes_of_installed() -> dict[str, str]:
+    """Return the letters of the sizes of each model that this Ultralytics brings, by its name."""
+    import ultralytics
+
+    return sizes_in(Path(ultralytics.__file__).parent / "cfg" / "models")
+
+
+def installed_version() -> str:
+    """Return the version of this Ultralytics."""
+    import ultralytics
+
+    return str(ultralytics.__version__)
+
+
+def check_head(name: str, head: str) -> tasks.Task:
+    """Return the task of a model; run as another one, it would give a speed of something else.
 
     Raises:
-        Refused: for segmentation, pose, classification, RT-DETR and the like.
+        CaseRejected: for a model of a task that is not in the table, such as segmentation, pose or RT-DETR.
     """
-    if head not in DETECTION_HEADS:
+    task = tasks.task_of(head)
+    if task is None:
         raise unsupported(name, f"its last layer is {head}, and only detection models can be measured yet")
+    return task
 
 
 # Checkpoints
@@ -114,7 +139,7 @@ def why_not_loaded(file: str, error: BaseException) -> str:
         name = attribute[1] if attribute else ""
         what = f"{name} of {module}" if name else f"the module {module}"
         if module.partition(".")[0] == "ultralytics":
-            version = facts()["packages"].get("ultralytics")
+            version = installed_version()
             return f"it needs {what}, which Ultralytics {version} lacks: measure it with the version that saved it"
         if module.rpartition(".")[2] == "__main__":
             return f"it needs {name or what}, a class of the script that saved it: put it in a module"
@@ -238,7 +263,7 @@ def check_description(name: str, found: Any) -> None:
             form = "[from, number, module, arguments]"
             raise unsupported(name, f"layer {index} is {one_line(str(layer), 100)!r}: a layer is written {form}")
         if not _has_layer(layer[2]):
-            version, close = facts()["packages"].get("ultralytics"), difflib.get_close_matches(layer[2], _layers(), 3)
+            version, close = installed_version(), difflib.get_close_matches(layer[2], _layers(), 3)
             hint = f" (close: {', '.join(close)})" if close else ""
             raise unsupported(name, f"layer {index} is {layer[2]!r}, which Ultralytics {version} does not have{hint}")
 
@@ -312,17 +337,17 @@ def _where(error: BaseException) -> str:
     return "its layers do not fit together"
 
 
-def built(name: str, file: str, data: str) -> Any:
-    """The network that predicts: of a checkpoint its own; of a yaml file the one that would be trained on a data set.
+def built(name: str, found: Model, data: str) -> Any:
+    """Return the network that predicts: a checkpoint's own; of a yaml file the one that a data set would train.
 
     Args:
         name: as the case has it.
-        file: what :func:`model_file` gave.
+        found: what :func:`find_model` returned.
         data: a data yaml; its channels and classes shape the network as they do in training.
     """
     from ultralytics import YOLO
-    from ultralytics.nn.tasks import DetectionModel
 
+    file = found.file
     with building(name, file):
         model = YOLO(file).model
         if file.endswith(".pt"):
@@ -330,13 +355,13 @@ def built(name: str, file: str, data: str) -> Any:
         shape = shape_of(data)
         if (channels(model), model.model[-1].nc) != (shape["channels"], shape["nc"]):
             args, task = model.args, model.task
-            model = DetectionModel(file, ch=shape["channels"], nc=shape["nc"], verbose=False)
+            model = tasks.load(found.task.model)(file, ch=shape["channels"], nc=shape["nc"], verbose=False)
             model.args, model.task = args, task
         model.names = shape["names"]
     return model
 
 
-def check_arguments(asked: Sequence[dict[str, Any]]) -> None:
+def check_arguments(asked: Sequence[RequestedAxis]) -> None:
     """Refuse a further axis whose argument the Ultralytics that is measured does not know.
 
     Args:
@@ -345,7 +370,7 @@ def check_arguments(asked: Sequence[dict[str, Any]]) -> None:
     from ultralytics.utils import DEFAULT_CFG_DICT
 
     for one in asked:
-        unknown = [name for name in one["arguments"] if name not in DEFAULT_CFG_DICT]
+        unknown = [name for name in one.arguments if name not in DEFAULT_CFG_DICT]
         if unknown:
-            reason = f"{one['axis']} {one['text']} was asked: this Ultralytics has no argument {unknown[0]!r}."
-            raise CaseRejected("unsupported", reason, ("mode", one["axis"]))
+            reason = f"{one.axis} {one.text} was asked: this Ultralytics has no argument {unknown[0]!r}."
+            raise CaseRejected("unsupported", reason, ("mode", one.axis))

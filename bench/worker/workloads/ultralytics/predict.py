@@ -13,9 +13,9 @@ from typing import Any
 
 from ...rejection import CaseRejected
 from ...timing.session import Session, WindowComplete
-from . import read_settings, yield_points
+from . import read_settings, tasks, yield_points
 from .made_data import training_images
-from .models import built, check_arguments, model_file, shape_of
+from .models import built, check_arguments, find_model, shape_of
 
 
 def precision(amp: str) -> dict[str, Any]:
@@ -68,11 +68,11 @@ def first_call(predictor: Any, source: Path) -> Any:
     return found
 
 
-def predictor_class(session: Session) -> type:
-    """A predictor that marks its parts; made here because importing Ultralytics takes seconds."""
-    from ultralytics.models.yolo.detect import DetectionPredictor
+def predictor_class(session: Session, task: tasks.Task) -> type:
+    """Return a task's predictor that marks its phases; made here because importing Ultralytics takes seconds."""
+    base: Any = tasks.load(task.predictor)
 
-    class BenchPredictor(DetectionPredictor):  # type: ignore[misc]
+    class BenchPredictor(base):  # type: ignore[misc]
         shape: tuple[int, ...] = ()
         timed = False
 
@@ -92,13 +92,13 @@ def run(session: Session) -> None:
     """Predict until the session has seen enough."""
     case = session.case
     check_arguments(session.asked)
-    file = model_file(case["model"], "predict", session.data)
+    model = find_model(case["model"], "predict", session.data)
     arguments = {
         **session.overrides,
         **precision(case["amp"]),
-        "task": "detect",
+        "task": model.task.name,
         "mode": "predict",
-        "model": file,
+        "model": model.file,
         "device": session.device.asked,
         "batch": case["batch"],
         "imgsz": case["imgsz"],
@@ -107,8 +107,8 @@ def run(session: Session) -> None:
         "exist_ok": True,
     }
     source = one_batch(session)
-    predictor = predictor_class(session)(overrides=arguments)
-    predictor.setup_model(model=built(case["model"], file, session.data), verbose=False)
+    predictor = predictor_class(session, model.task)(overrides=arguments)
+    predictor.setup_model(model=built(case["model"], model, session.data), verbose=False)
     session.set_threads()
     first = first_call(predictor, source)
     session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
@@ -119,7 +119,7 @@ def run(session: Session) -> None:
     if not read_settings.is_compiled(predictor.model):
         yield_points.install_hooks(read_settings.network(predictor), session)
     runs = settings()
-    read_settings.fits_data(runs, shape_of(session.data), classes=not file.endswith(".pt"))
+    read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
     session.ready(runs, cycle=1)
     predictor.timed = True
     try:

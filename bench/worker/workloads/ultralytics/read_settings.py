@@ -15,6 +15,7 @@ from ... import effective_settings
 from ...devices import Device
 from ...rejection import CaseRejected
 from ...text import one_line
+from .expected_settings import HINTS
 from .made_data import listed_images
 from .model_names import family
 from .models import channels
@@ -141,7 +142,8 @@ def fits_data(runs: dict[str, Any], data: dict[str, Any], classes: bool = True) 
     changed = [name for name, value in wanted.items() if runs[name] is not None and runs[name] != value]
     if changed:
         raise CaseRejected(
-            "substituted", " ".join(effective_settings.explain(name, wanted[name], runs[name]) for name in changed)
+            "substituted",
+            " ".join(effective_settings.explain(HINTS, name, wanted[name], runs[name]) for name in changed),
         )
 
 

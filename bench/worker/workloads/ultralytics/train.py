@@ -1,4 +1,4 @@
-"""Real Ultralytics training of a detection model, ended as soon as enough steps were timed.
+"""Real Ultralytics training, ended as soon as enough steps were timed.
 
 The trainer is a subclass that is run directly. It leaves the loop as it is: it takes the time where the loop calls
 back, and it neither validates nor saves.
@@ -16,11 +16,11 @@ from ...devices import Device
 from ...rejection import CaseRejected
 from ...text import one_line
 from ...timing.session import Session, WindowComplete
-from . import cpu_parity, ddp, read_settings, yield_points
+from ..sanity_checks import TrainingSanityChecks
+from . import ddp, first_losses, read_settings, tasks, yield_points
 from .image_mirror import mirror
 from .made_data import training_images
-from .models import building, check_arguments, model_file
-from .sanity_checks import TrainingSanityChecks
+from .models import Model, building, check_arguments, find_model
 
 AMP = {"off": False, "on": True, "bf16": "bf16"}
 """What a case's ``amp`` is to Ultralytics; ``'bf16'`` came with 8.4.137."""
@@ -29,17 +29,16 @@ NO_MORE_RETRIES = 3
 """Ultralytics halves a batch that does not fit up to three times (``trainer._oom_retries``); all are spent at once."""
 
 
-def overrides(session: Session) -> dict[str, Any]:
-    """The arguments of the training run."""
+def arguments_of(session: Session, model: Model) -> dict[str, Any]:
+    """Return the arguments of the training run."""
     case = session.case
-    check_arguments(session.asked)
     on_disk = session.overrides.get("cache") == "disk"
     data = mirror(session.data, Path(session.scratch) / f"mirror-{session.team.rank}") if on_disk else session.data
     return {
         **session.overrides,
-        "task": "detect",
+        "task": model.task.name,
         "mode": "train",
-        "model": model_file(case["model"], "train", session.data),
+        "model": model.file,
         "data": data,
         "device": session.device.asked,
         "amp": AMP[case["amp"]],
@@ -51,11 +50,11 @@ def overrides(session: Session) -> dict[str, Any]:
     }
 
 
-def trainer_class(session: Session, works: TrainingSanityChecks) -> type:
-    """A trainer that marks the session's steps; made here because importing Ultralytics takes seconds."""
-    from ultralytics.models.yolo.detect import DetectionTrainer
+def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Task) -> type:
+    """Return a task's trainer that marks the session's steps; made here because importing Ultralytics takes seconds."""
+    base: Any = tasks.load(task.trainer)
 
-    class BenchTrainer(DetectionTrainer):  # type: ignore[misc]
+    class BenchTrainer(base):  # type: ignore[misc]
         images = 0
         shape: tuple[int, ...] = ()
         in_backward = False
@@ -80,10 +79,10 @@ def trainer_class(session: Session, works: TrainingSanityChecks) -> type:
             self.backward_ended()
             session.optimizer_stepped()
             if not session.warm:
-                works.see_gradients(self)
+                works.record_gradients(self)
             super().optimizer_step()
             if not session.stopwatch.windows:
-                works.see_scale(self)
+                works.record_scale(self)
             session.part_ended("optimizer")
 
         def _get_memory(self, fraction: bool = False) -> float:
@@ -109,23 +108,24 @@ def trainer_class(session: Session, works: TrainingSanityChecks) -> type:
 
 def run(session: Session) -> None:
     """Train until the session has seen enough."""
-    arguments = overrides(session)
+    check_arguments(session.asked)
+    model = find_model(session.case["model"], "train", session.data)
     try:
-        train(session, arguments)
+        train(session, arguments_of(session, model), model.task)
     except FileNotFoundError as error:
         if (found := re.search(r"Image Not Found (.+)", str(error))) is None:
             raise
         reason = f"image {found[1].strip()} passes Ultralytics' check and cannot be decoded: remove it."
         raise CaseRejected("unsupported", reason, scope=("mode",)) from error
     except NotImplementedError as error:
-        optimizer = arguments.get("optimizer")
+        optimizer = session.overrides.get("optimizer")
         if "not found in list of available optimizers" not in str(error):
             raise
         reason = f"optimizer {optimizer} was asked: this Ultralytics has no such optimizer."
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
         said = str(error)
-        if arguments.get("compile") and "does not support len()" in said:
+        if session.overrides.get("compile") and "does not support len()" in said:
             reason = f"compile was asked: this Ultralytics cannot train a model that this torch compiled: {said}."
             raise CaseRejected("unsupported", one_line(reason), scope=("mode", "compile")) from error
         if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
@@ -134,10 +134,10 @@ def run(session: Session) -> None:
         raise
 
 
-def train(session: Session, arguments: dict[str, Any]) -> None:
-    """Run the trainer with the session's marks hung into its callbacks."""
-    works = TrainingSanityChecks(session.checks)
-    chosen = trainer_class(session, works)
+def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.DETECT) -> None:
+    """Run a task's trainer with the session's marks in its callbacks."""
+    works = TrainingSanityChecks(session.checks, task.may_be_zero, task.zero_means)
+    chosen = trainer_class(session, works, task)
     if session.team.size > 1:
         chosen = ddp.as_rank(chosen, session)
     trainer = chosen(overrides=arguments)
@@ -151,7 +151,7 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
         check_images(settings, session.data)
         read_settings.fits_data(settings, trainer.data)
         if session.compare_losses:
-            cpu_parity.check(trainer, session.device, session.checks)
+            first_losses.check(trainer, session.device, session.checks)
             session.device.release()
         works.remember(trainer)
         mark_backward(trainer)
@@ -174,7 +174,7 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
             session.step_ended(trainer.images)
         except WindowComplete:
             steps = len(session.stopwatch.seconds)
-            works.look_again(trainer, session.stopwatch.optimizer_steps)
+            works.finish(trainer, session.stopwatch.optimizer_steps)
             works.verdict(steps)  # before settings are compared: a loss that is not finite makes Ultralytics warn too
             session.still_runs(read_settings.read_trainer(trainer, session.device))
             if read_settings.is_compiled(trainer.model):
@@ -184,7 +184,7 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
                 session.with_val = False  # whether ranks share validation depends on the version
             session.report()
             if session.with_val:
-                session.report_apart(lambda: time_the_rest(trainer, session.device))
+                session.report_apart(lambda: time_the_rest(trainer, session.device, task))
             raise
 
     trainer.add_callback("on_train_start", train_started)
@@ -195,7 +195,7 @@ def train(session: Session, arguments: dict[str, Any]) -> None:
         trainer.train()
     except RuntimeError as error:
         if "NaN" in str(error):  # Ultralytics itself gives up where the loss was not finite for a whole epoch
-            works.look_again(trainer, 0)
+            works.finish(trainer, 0)
             works.verdict(len(session.stopwatch.seconds))
         raise
 
@@ -243,9 +243,9 @@ def _of_validation(how: str) -> str:
     return how.replace("since set-up", "since validation began").replace("end of the window", "end of validation")
 
 
-def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
-    """Ultralytics' own validation and its own saving of a checkpoint, once each, as at the end of an epoch."""
-    from ultralytics.models.yolo.detect import DetectionTrainer
+def time_the_rest(trainer: Any, device: Device, task: tasks.Task) -> dict[str, Any]:
+    """Time Ultralytics' own validation and its own saving of a checkpoint, once each, as at the end of an epoch."""
+    own = tasks.load(task.trainer)
 
     def seconds(what: Callable[[], Any]) -> float:
         device.synchronize()
@@ -255,7 +255,7 @@ def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
         return round(time.perf_counter() - began, 6)
 
     def validate() -> None:
-        trainer.metrics, trainer.fitness = DetectionTrainer.validate(trainer)
+        trainer.metrics, trainer.fitness = own.validate(trainer)
 
     device.release()
     device.reset_peaks()
@@ -265,5 +265,5 @@ def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
             name: {**figure, "method": _of_validation(figure["method"])} for name, figure in device.memory().items()
         },
         "validation_images": len(trainer.test_loader.dataset),
-        "checkpoint": seconds(lambda: DetectionTrainer.save_model(trainer)),
+        "checkpoint": seconds(lambda: own.save_model(trainer)),
     }

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from bench.worker.rejection import CaseRejected
+from bench.worker.workloads.sanity_checks import KEPT_EPOCHS, LOOKED_AT, TrainingSanityChecks, loss_items
 from bench.worker.workloads.ultralytics import train
-from bench.worker.workloads.ultralytics.sanity_checks import KEPT_EPOCHS, LOOKED_AT, TrainingSanityChecks, loss_items
 
 NAMES = ("box_loss", "cls_loss", "dfl_loss")
 KEYS = {"loss", "mean_loss", "gradient_norm", "with_gradient", "parameters", "moved", "loss_scale"}
@@ -53,7 +53,7 @@ class Training:
         torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Linear(3, 200), torch.nn.Tanh(), torch.nn.Linear(200, 3))
         self.found: dict[str, Any] = {"other": 1}
-        self.works = TrainingSanityChecks(self.found)
+        self.works = TrainingSanityChecks(self.found, zero_means="the labels have no boxes")
         self.trainer = SimpleNamespace(
             model=model,
             optimizer=Descent(model.parameters()),
@@ -81,7 +81,7 @@ class Training:
                     parameter.grad[..., 0] = math.nan if number else math.inf
             for name in self.lost:
                 trainer.model.get_parameter(name).grad.zero_()
-            self.works.see_gradients(trainer)
+            self.works.record_gradients(trainer)
             if self.trains and step >= self.wild_gradients:
                 for parameter in trainer.model.parameters():
                     if parameter.grad is not None:
@@ -89,14 +89,14 @@ class Training:
                 trainer.optimizer.step()
             elif trainer.scaler.scale:
                 trainer.scaler.scale /= 2
-            self.works.see_scale(trainer)
+            self.works.record_scale(trainer)
             trainer.model.zero_grad()
             said = items.detach().clone()
             for index, value in self.broken_items.items():
                 said[index] = value
             trainer.loss_items = said
             trainer.tloss = said if trainer.tloss is None else (trainer.tloss * step + said) / (step + 1)
-        self.works.look_again(trainer, optimizer_steps)
+        self.works.finish(trainer, optimizer_steps)
         return self
 
     def refused(self, steps: int = 3) -> str:
@@ -126,7 +126,7 @@ def test_the_norm_is_that_of_all_gradients_together() -> None:
     training = Training()
     for parameter in training.trainer.model.parameters():
         parameter.grad = torch.full_like(parameter, 0.5)
-    training.works.see_gradients(training.trainer)
+    training.works.record_gradients(training.trainer)
     count = sum(parameter.numel() for parameter in training.trainer.model.parameters())
     assert training.found["gradient_norm"] == pytest.approx(0.5 * math.sqrt(count), rel=1e-5)
 
@@ -136,7 +136,7 @@ def test_only_the_first_optimizer_step_is_looked_at() -> None:
     for factor in (1.0, 100.0):
         for parameter in training.trainer.model.parameters():
             parameter.grad = torch.full_like(parameter, factor)
-        training.works.see_gradients(training.trainer)
+        training.works.record_gradients(training.trainer)
     count = sum(parameter.numel() for parameter in training.trainer.model.parameters())
     assert training.found["gradient_norm"] == pytest.approx(math.sqrt(count), rel=1e-5)
 
@@ -178,7 +178,7 @@ def test_under_a_scaler_what_moved_after_such_a_warm_up_tells() -> None:
     training = overflowing()
     for parameter in training.trainer.model.parameters():
         parameter.data += 0.5
-    training.works.look_again(training.trainer, 20)
+    training.works.finish(training.trainer, 20)
     training.works.verdict(3)
     assert training.found["with_gradient"] == 4  # what is not finite is not 0
     assert training.found["loss_scale"] == [8192.0, 8192.0]
@@ -192,7 +192,7 @@ def test_and_what_did_not() -> None:
 def test_optimizer_steps_that_the_scaler_skipped_in_the_window(skipped: int, of: int, fine: bool) -> None:
     training = Training(scale=65536.0).run()
     training.trainer.scaler.scale /= 2**skipped
-    training.works.look_again(training.trainer, of)
+    training.works.finish(training.trainer, of)
     assert training.found["loss_scale"] == [65536.0, 65536.0 / 2**skipped]
     if fine:
         training.works.verdict(40)
@@ -204,7 +204,7 @@ def test_optimizer_steps_that_the_scaler_skipped_in_the_window(skipped: int, of:
 def test_a_loss_scale_that_grew_is_nothing_that_was_skipped() -> None:
     training = Training(scale=1024.0).run()
     training.trainer.scaler.scale *= 2
-    training.works.look_again(training.trainer, 1)
+    training.works.finish(training.trainer, 1)
     training.works.verdict(40)
     assert training.found["loss_scale"] == [1024.0, 2048.0]
 
@@ -235,9 +235,9 @@ def test_gradients_of_nothing() -> None:
 def test_gradients_that_are_not_there() -> None:
     training = Training()
     training.works.remember(training.trainer)
-    training.works.see_gradients(training.trainer)
+    training.works.record_gradients(training.trainer)
     training.trainer.loss_items = training.trainer.tloss = torch.ones(3)
-    training.works.look_again(training.trainer, 3)
+    training.works.finish(training.trainer, 3)
     assert "The gradients are all 0" in training.refused()
 
 
@@ -252,7 +252,7 @@ def test_a_loss_that_was_not_finite_for_one_step_only() -> None:
     """The mean over the epoch keeps what the last step forgot."""
     training = Training().run()
     training.trainer.tloss[2] = math.nan
-    training.works.look_again(training.trainer, 3)
+    training.works.finish(training.trainer, 3)
     assert training.refused() == "The loss is not finite after 3 steps: dfl_loss nan."
 
 
@@ -291,7 +291,7 @@ def test_means_of_so_many_epochs_are_kept_and_no_more() -> None:
 def test_a_loss_that_nobody_saw() -> None:
     training = Training()
     training.works.remember(training.trainer)
-    training.works.look_again(training.trainer, 3)
+    training.works.finish(training.trainer, 3)
     assert training.refused(0) == "The loss is not finite after 0 steps: none was seen."
 
 
@@ -306,7 +306,7 @@ def test_a_loss_item_that_is_0_once_is_no_dead_one() -> None:
     training = Training().run()
     training.trainer.loss_items = training.trainer.loss_items.clone()
     training.trainer.loss_items[0] = 0.0
-    training.works.look_again(training.trainer, 3)
+    training.works.finish(training.trainer, 3)
     training.works.verdict(3)
 
 
@@ -335,7 +335,7 @@ def test_parameters_that_are_not_finite() -> None:
     training = Training().run()
     with torch.no_grad():
         training.trainer.model[2].weight.fill_(math.nan)
-    training.works.look_again(training.trainer, 3)
+    training.works.finish(training.trainer, 3)
     assert training.refused() == "1 parameters are not finite after 3 steps, such as 2.weight."
 
 
@@ -350,9 +350,9 @@ def test_looking_changes_nothing() -> None:
     training.works.remember(training.trainer)
     training.trainer.model(torch.ones(1, 3)).sum().backward()
     before = [(p.clone(), p.grad.clone()) for p in training.trainer.model.parameters()]
-    training.works.see_gradients(training.trainer)
+    training.works.record_gradients(training.trainer)
     training.trainer.loss_items = training.trainer.tloss = torch.ones(3)
-    training.works.look_again(training.trainer, 3)
+    training.works.finish(training.trainer, 3)
     for parameter, (value, gradient) in zip(training.trainer.model.parameters(), before, strict=True):
         assert torch.equal(parameter, value)
         assert torch.equal(parameter.grad, gradient)

@@ -1,11 +1,13 @@
-"""Whether what is timed is training at all: finite losses that are all alive, gradients, and parameters that move."""
+"""Checks that what is timed is training: finite losses that are not 0, gradients, and parameters that move."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
-from ...rejection import CaseRejected
+from ..rejection import CaseRejected
 
 KEPT_EPOCHS = 64
 """Epochs whose mean losses are kept; a set of one batch turns an epoch every step."""
@@ -21,6 +23,23 @@ MOVED = 0.5
 a backward pass that is lost takes most of the model with it. Weight decay moves weights without a gradient too."""
 
 
+@dataclass
+class Training:
+    """Training of a plain loop, as the checks see it; a trainer with these attributes will do as well.
+
+    Attributes:
+        model: whose parameters are trained.
+        loss_items: losses of the last step by name.
+        tloss: mean losses of the epoch under way by name; None for none.
+        scaler: of the loss under fp16; None without one.
+    """
+
+    model: Any
+    loss_items: Any = None
+    tloss: Any = None
+    scaler: Any = None
+
+
 def loss_items(trainer: Any, items: Any) -> dict[str, float]:
     """Loss items by name (a dict since 8.4.105, a tensor before)."""
     if items is None:
@@ -31,17 +50,23 @@ def loss_items(trainer: Any, items: Any) -> dict[str, float]:
 
 
 class TrainingSanityChecks:
-    """Looks at a trainer before, during and after warm-up and after the window; never within it.
+    """Checks of a trainer before, during and after warm-up and after the window; never within it.
 
     Args:
         found: where what was seen is put: ``loss`` of the last step by item, ``mean_loss`` over the last epoch's steps,
             ``gradient_norm`` of the first optimizer step with finite gradients, ``parameters`` that are trained, how
             many of them had a gradient that is not 0 (``with_gradient``) and how many ``moved``, and under fp16 the
             ``loss_scale`` before and after the window.
+        may_be_zero: loss items that stay 0 in training that works.
+        zero_means: what a loss that stays 0 may come from, besides a broken loss.
     """
 
-    def __init__(self, found: dict[str, Any]) -> None:
+    def __init__(
+        self, found: dict[str, Any], may_be_zero: Collection[str] = (), zero_means: str = "the data have no targets"
+    ) -> None:
         self._found = found
+        self._may_be_zero = may_be_zero
+        self._zero_means = zero_means
         self._before: dict[str, Any] = {}
         self._losses: dict[str, float] = {}
         self._means: list[dict[str, float]] = []
@@ -63,7 +88,7 @@ class TrainingSanityChecks:
         if trainer.tloss is not None and len(self._epochs) < KEPT_EPOCHS:
             self._epochs.append(trainer.tloss)
 
-    def see_gradients(self, trainer: Any) -> None:
+    def record_gradients(self, trainer: Any) -> None:
         """Before an optimizer step of the warm-up: the gradients' norm, the loss scale taken out of it.
 
         Under fp16 the first steps may overflow: the scaler skips them, and the next ones are looked at.
@@ -83,11 +108,11 @@ class TrainingSanityChecks:
         self._found["gradient_norm"] = float(f"{norm:.6g}")
         self._found["with_gradient"] = int((norms != 0).sum())  # nan counts: fp16 overflowed
 
-    def see_scale(self, trainer: Any) -> None:
+    def record_scale(self, trainer: Any) -> None:
         """After an optimizer step that no window holds: the loss scale, which that step may have halved."""
         self._scale = _scale(trainer)
 
-    def look_again(self, trainer: Any, optimizer_steps: int) -> None:
+    def finish(self, trainer: Any, optimizer_steps: int) -> None:
         """After the window: losses, the loss scale, and what moved.
 
         Args:
@@ -115,9 +140,10 @@ class TrainingSanityChecks:
         if wild or not self._losses:
             said = ", ".join(f"{name} {value}" for name, value in wild.items()) or "none was seen"
             raise CaseRejected("invalid", f"The loss is not finite after {steps} steps: {said}.")
-        dead = [name for name in self._losses if all(items.get(name, 0) == 0 for items in every)]
+        counting = [name for name in self._losses if name not in self._may_be_zero]
+        dead = [name for name in counting if all(items.get(name, 0) == 0 for items in every)]
         if dead:
-            reason = f"{', '.join(dead)} stayed 0 over {steps} steps: the labels have no boxes, or the loss is broken."
+            reason = f"{', '.join(dead)} stayed 0 over {steps} steps: {self._zero_means}, or the loss is broken."
             raise CaseRejected("invalid", reason)
         if not self._found["gradient_norm"]:
             raise CaseRejected("invalid", f"The gradients are all 0 after {steps} steps: nothing is trained.")
@@ -144,7 +170,7 @@ class TrainingSanityChecks:
 
 def _scale(trainer: Any) -> float | None:
     """The loss scale of fp16; None without one."""
-    return float(trainer.scaler.get_scale()) if trainer.scaler.is_enabled() else None
+    return float(trainer.scaler.get_scale()) if trainer.scaler is not None and trainer.scaler.is_enabled() else None
 
 
 def _trained(trainer: Any) -> list[tuple[str, Any]]:

@@ -11,7 +11,8 @@ import pytest
 from bench.cases.recipe import overrides_for
 from bench.worker.devices.cpu import Cpu
 from bench.worker.rejection import CaseRejected
-from bench.worker.workloads.ultralytics import cpu_parity, made_data
+from bench.worker.workloads import cpu_parity
+from bench.worker.workloads.ultralytics import first_losses, made_data
 
 ITEMS = ("box_loss", "cls_loss", "dfl_loss")
 
@@ -64,7 +65,7 @@ def broken(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_cpu_agrees_with_itself_to_the_last_digit(trainer: Any) -> None:
     found: dict[str, Any] = {"other": 1}
-    cpu_parity.check(trainer, Cpu(), found)
+    first_losses.check(trainer, Cpu(), found)
     here, there = found["cpu_agreement"]["device"], found["cpu_agreement"]["cpu"]
     assert here == there
     assert set(here) == {*ITEMS, "gradient_norm"}
@@ -78,7 +79,7 @@ def test_the_trainers_own_model_is_untouched(trainer: Any) -> None:
     criterion = getattr(trainer.model, "criterion", None)
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     mode = trainer.model.training
-    cpu_parity.check(trainer, Cpu(), {})
+    first_losses.check(trainer, Cpu(), {})
     after = trainer.model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -92,7 +93,7 @@ def test_losses_that_are_off_are_refused_with_both_numbers(trainer: Any, broken:
     broken.items = factor
     found: dict[str, Any] = {}
     with pytest.raises(CaseRejected) as refused:
-        cpu_parity.check(trainer, Cpu(), found)
+        first_losses.check(trainer, Cpu(), found)
     assert refused.value.status == "invalid"
     reason = refused.value.reason
     assert reason.startswith("Training on cpu computes something else than on the CPU: ")
@@ -107,7 +108,7 @@ def test_losses_that_are_off_are_refused_with_both_numbers(trainer: Any, broken:
 def test_gradients_that_are_off_are_refused_though_the_losses_agree(trainer: Any, broken: Any, factor: float) -> None:
     broken.loss = factor
     with pytest.raises(CaseRejected, match=r"gradient_norm is .* and on the CPU ") as refused:
-        cpu_parity.check(trainer, Cpu(), {})
+        first_losses.check(trainer, Cpu(), {})
     assert not any(name in refused.value.reason for name in ITEMS)
 
 
@@ -115,13 +116,13 @@ def test_gradients_that_are_off_are_refused_though_the_losses_agree(trainer: Any
 def test_weights_that_are_lost_on_the_way_are_seen(trainer: Any, broken: Any, factor: float) -> None:
     broken.weights = factor
     with pytest.raises(CaseRejected, match="computes something else"):
-        cpu_parity.check(trainer, Cpu(), {})
+        first_losses.check(trainer, Cpu(), {})
 
 
 def test_a_difference_in_the_third_digit_is_none(trainer: Any, broken: Any) -> None:
     broken.items, broken.loss = 1.005, 1.005
     found: dict[str, Any] = {}
-    cpu_parity.check(trainer, Cpu(), found)
+    first_losses.check(trainer, Cpu(), found)
     assert found["cpu_agreement"]["device"] != found["cpu_agreement"]["cpu"]
 
 
@@ -145,5 +146,5 @@ def test_close(here: float, there: float, agrees: bool) -> None:
 
 
 def test_both_sides_see_two_images(trainer: Any) -> None:
-    batch = cpu_parity.first_batch(trainer)
-    assert tuple(batch["img"].shape) == (cpu_parity.IMAGES, 3, 64, 64)
+    batch = first_losses.first_batch(trainer)
+    assert tuple(batch["img"].shape) == (first_losses.IMAGES, 3, 64, 64)

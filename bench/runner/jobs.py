@@ -1,0 +1,116 @@
+"""Jobs for workers: from a planned run to the message that a worker reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.case import Case
+from bench.cases.plan import PlannedRun
+from bench.machine.paths import cache_folder
+from bench.runner.launchers.torchrun import Rendezvous
+from bench.worker.protocol import CaseJob, DataJob, RequestedAxis, Window
+from bench.worker.workloads.base import family_of, workloads
+
+VAL_STEPS = 16
+"""Length of a made validation set, in training batches, where validation is timed; Ultralytics doubles its batch."""
+
+FEW_STEPS = Window(
+    warmup_seconds=0.0,
+    warmup_steps=3,
+    window_steps=2,
+    window_seconds=0.0,
+    short_cycle=2,
+    settled_after=1,
+    only_whole=False,
+)
+"""Five steps. All run the optimizer where a batch is so large that every step of training does, else two do: so there
+are steps that hold the optimizer's state, and where training has them, steps that hold gradients while they go forward.
+More steps find a higher peak now and then, by up to 3 % (docs/devices.md)."""
+
+LOSS_SCALE = 1024.0
+"""Initial loss scale of a probe: from the usual one the first steps overflow, and a step that is skipped allocates
+nothing."""
+
+
+def case_job(planned: PlannedRun, data: dict[str, Any], scratch: str, rendezvous: Rendezvous | None = None) -> CaseJob:
+    """Return the job of a case.
+
+    Args:
+        planned: the case.
+        data: what :func:`bench.runner.measure.find_data` returned.
+        scratch: a folder of its own.
+        rendezvous: where the ranks of several machines meet.
+    """
+    case, recipe = planned.case, planned.recipe
+    job = CaseJob(
+        workload=family_of(case.model).name,
+        case=msgspec.to_builtins(case),
+        overrides={**recipe.overrides, **case.arguments},
+        threads=recipe.threads,
+        asked=[
+            RequestedAxis(axis.name, axis.text(value), list(axis.arguments(value)), axis.setting, axis.expected(value))
+            for axis, value in case.asked
+        ],
+        window=Window(recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds),
+        with_val=recipe.with_val,
+        compare_losses=recipe.compare_losses,
+        energy=recipe.energy,
+        data=data["source"],
+        scratch=scratch,
+        rendezvous=msgspec.to_builtins(rendezvous),
+        oom_kills=oom_kills(),
+        extra_seconds=sum(axis.extra_seconds(value) for axis, value in case.asked),
+    )
+    return dataclasses.replace(job, **{key: new for axis, value in case.asked for key, new in axis.job(value).items()})
+
+
+def probe_job(planned: PlannedRun, data: dict[str, Any], scratch: str) -> CaseJob:
+    """Return the job of a worker that trains no longer than it takes to see what training needs."""
+    return dataclasses.replace(
+        case_job(planned, data, scratch),
+        window=FEW_STEPS,
+        separate_pass=False,
+        memory_before=True,
+        loss_scale=LOSS_SCALE,
+        retry_noisy=False,
+    )
+
+
+def data_job(planned: PlannedRun) -> DataJob:
+    """Return the job that provides the data set of a case."""
+    recipe, family, root = planned.recipe, family_of(planned.case.model), str(cache_folder() / "data")
+    if not family.makes(recipe.data):
+        return DataJob(family.name, recipe.data, root, made=False)
+    return DataJob(
+        family.name,
+        recipe.data,
+        root,
+        made=True,
+        images=planned.case.batch * recipe.data_steps,
+        val_images=planned.case.batch * VAL_STEPS if recipe.with_val else 0,
+        seed=recipe.data_seed,
+    )
+
+
+def workload_facts(case: Case) -> dict[str, Any]:
+    """Return what a record's ``extra`` has of its workload; of the first one nothing, whose units go without saying."""
+    family = family_of(case.model)
+    if family.name == next(iter(workloads())):
+        return {}
+    units = {"unit": family.unit, "size_unit": family.size_unit, "epoch_items": family.epoch_items}
+    return {"workload": {"name": family.name, **units}}
+
+
+def oom_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since it started; 0 where that is unknown."""
+    try:
+        for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return 0

@@ -1,0 +1,545 @@
+"""Messages between runner and worker: jobs, events, and the constants that both sides know.
+
+Needs the standard library alone, from Python 3.10 on. The runner builds jobs and reads events only through this module,
+a worker reads jobs and builds events only through it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import struct
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar, Union
+
+Message = TypeVar("Message")
+
+PYTHON_FLOOR = (3, 10)
+"""Oldest Python that can be measured."""
+
+TORCH_FLOOR = (2, 6)
+"""Oldest torch that can be measured."""
+
+JOB_VARIABLE = "YOLOPACE_JOB"
+"""Environment variable that holds the assignment of a rank of several."""
+
+GRANT = struct.Struct("<H")
+"""What the runner writes to a worker that takes turns: the point within the step at which its turn ends, counted from
+1, or one of the values below."""
+
+FREE, WITH_STEP, ALONE = 0, 0xFFFE, 0xFFFF
+"""End of a turn: at the first point after a time slice; with the step; with the step, because the peer has ended."""
+
+SHORT_CYCLE = 6
+"""Steps from one optimizer step to the next during warm-up, and in a window that cannot hold whole cycles.
+
+Two thirds of the steps are then plain ones, as most of an epoch is, and a dozen steps hold every kind twice."""
+
+SLACK = 4 / 3
+"""Maximum ratio of a window of whole accumulation cycles to the requested window."""
+
+MAX_STEAL = 0.01
+"""Maximum share of the machine's CPU time that a hypervisor may take during a window."""
+
+MAX_OTHER_LOAD = 0.05
+"""Maximum share of the machine's CPUs that other processes may use while a case runs on the CPU. They share its caches,
+its memory and its clocks, and in a virtual machine often its cores, which shows in no wait: see ``docs/noise.md``."""
+
+
+class ProtocolError(ValueError):
+    """A message that is no valid job or event; the text says which field is wrong."""
+
+
+# Jobs
+
+
+@dataclass(frozen=True)
+class Window:
+    """Length of warm-up and window.
+
+    Attributes:
+        warmup_seconds: minimum duration of warm-up.
+        window_steps: minimum number of steps of the window.
+        window_seconds: minimum duration of the window.
+        warmup_steps: minimum number of steps of warm-up, where two processes have to see the same images.
+        same_cycle: accumulation steps of the window, where the peer has settled them; 0: chosen here.
+        short_cycle: accumulation steps during warm-up, at most.
+        settled_after: steps of warm-up after an accumulation cycle.
+        only_whole: whether a window has to hold whole cycles of real accumulation; None: as the device needs.
+    """
+
+    warmup_seconds: float
+    window_steps: int
+    window_seconds: float
+    warmup_steps: int = 0
+    same_cycle: int = 0
+    short_cycle: int = SHORT_CYCLE
+    settled_after: int = 2
+    only_whole: bool | None = None
+
+
+@dataclass(frozen=True)
+class RequestedAxis:
+    """A further axis of a case, and how a worker sees that its value runs.
+
+    Attributes:
+        axis: its name.
+        text: its value, as the user writes it.
+        arguments: names of the library's arguments that it sets.
+        setting: key in the effective settings.
+        value: what that setting has to be.
+    """
+
+    axis: str
+    text: str
+    arguments: list[str]
+    setting: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class CaseJob:
+    """Measure a case.
+
+    Attributes:
+        workload: family that measures it.
+        case: its axes by name.
+        overrides: library arguments that the recipe and the further axes fix.
+        threads: CPU threads of torch; 0 for the workload's own number.
+        window: length of warm-up and window.
+        data: data set, as the family's data maker or inspector named it.
+        scratch: an empty folder that disappears with the case.
+        asked: further axes of the case.
+        with_val: whether validation and checkpoint are timed too, after the window.
+        compare_losses: whether the first losses are compared with the CPU's where that is a choice.
+        energy: whether joules are counted.
+        block: steps of a turn, where two workers take turns; 0: none.
+        within: whether turns end within a step too.
+        separate_pass: whether phases may be timed in steps of their own after the window.
+        memory_before: whether memory is read before the first step too.
+        loss_scale: initial loss scale of mixed precision; None for the library's own.
+        retry_noisy: whether a window with interference is measured again.
+        memory_limit: bytes of the device's memory that may be taken; 0: as many as are safe; None: no limit.
+        data_limit: RLIMIT_DATA of the process in bytes; 0: none.
+        rendezvous: where ranks of several machines meet; for the runner.
+        oom_kills: processes that the kernel had killed for want of memory before; for the runner.
+        extra_seconds: by how much set-up and warm-up may take longer; for the runner.
+    """
+
+    kind: ClassVar[str] = "case"
+
+    workload: str
+    case: dict[str, Any]
+    overrides: dict[str, Any]
+    threads: int
+    window: Window
+    data: str
+    scratch: str
+    asked: list[RequestedAxis] = field(default_factory=list)
+    with_val: bool = False
+    compare_losses: bool = False
+    energy: bool = False
+    block: int = 0
+    within: bool = False
+    separate_pass: bool = True
+    memory_before: bool = False
+    loss_scale: float | None = None
+    retry_noisy: bool = True
+    memory_limit: int | None = None
+    data_limit: int = 0
+    rendezvous: dict[str, Any] | None = None
+    oom_kills: int = 0
+    extra_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class PlainJob:
+    """Train as a user would, for comparison with a measured case.
+
+    Attributes:
+        steps: steps to time in all, in blocks of ``block``.
+        warmup_steps: minimum number of steps of warm-up.
+        warmup_seconds: minimum duration of warm-up.
+    """
+
+    kind: ClassVar[str] = "plain"
+
+    workload: str
+    case: dict[str, Any]
+    overrides: dict[str, Any]
+    threads: int
+    data: str
+    scratch: str
+    steps: int
+    block: int
+    warmup_steps: int
+    warmup_seconds: float
+    within: bool = False
+
+
+@dataclass(frozen=True)
+class DataJob:
+    """Provide a data set: make it, or look at the user's own.
+
+    Attributes:
+        workload: family whose data it is.
+        name: of a set that is made, or the user's own file.
+        root: folder of the cache for data sets.
+        made: whether it is one that is made.
+        images: length of a made set.
+        val_images: length of its validation set; 0 for the maker's minimum.
+        seed: of a made set.
+    """
+
+    kind: ClassVar[str] = "data"
+
+    workload: str
+    name: str
+    root: str
+    made: bool
+    images: int = 0
+    val_images: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class OverheadJob:
+    """Measure what the harness adds to a step."""
+
+    kind: ClassVar[str] = "overhead"
+
+
+Job = Union[CaseJob, PlainJob, DataJob, OverheadJob]  # noqa: UP007 - evaluated under Python 3.10
+JOBS: dict[str, type[Any]] = {job.kind: job for job in (CaseJob, PlainJob, DataJob, OverheadJob)}
+
+
+@dataclass(frozen=True)
+class ProcessSetup:
+    """What a process has to know before it imports anything.
+
+    Attributes:
+        workload: family whose libraries are imported.
+        config: folder for settings of libraries, in place of the user's own.
+        network: whether the user named something that may have to be fetched.
+        imported: by module, what it has to be imported from (``worker/interpreter/identity.py``).
+        extensions: files that add device kinds and workloads.
+    """
+
+    workload: str
+    config: str
+    network: bool = False
+    imported: dict[str, Any] = field(default_factory=dict)
+    extensions: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A job for a process that is started for it alone."""
+
+    setup: ProcessSetup
+    job: Job
+
+
+# Events
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a worker reports; ``at`` is its ``time.monotonic``, which all processes of a machine share."""
+
+    event: ClassVar[str] = ""
+
+    at: float = field(default=0.0, kw_only=True)
+
+
+@dataclass(frozen=True)
+class PhaseBegan(Event):
+    """Set-up, warm-up, window or what follows it began.
+
+    Attributes:
+        name: ``setup``, ``warmup``, ``window`` or ``rest``.
+        steps: steps of warm-up, where the window begins.
+        cycle: accumulation steps in the window.
+        planned: steps of the window, where that is settled already.
+    """
+
+    event: ClassVar[str] = "phase"
+
+    name: str
+    steps: int = 0
+    cycle: int = 0
+    planned: int = 0
+
+
+@dataclass(frozen=True)
+class SettingsRead(Event):
+    """Effective settings, read back before the clock starts."""
+
+    event: ClassVar[str] = "effective"
+
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured(Event):
+    """Result of a case; keys are those of the record where it has them.
+
+    Attributes:
+        worth_retrying: whether the interference of the window is of a kind that a new window may avoid.
+    """
+
+    event: ClassVar[str] = "measured"
+
+    steps: dict[str, Any]
+    phases: dict[str, Any]
+    window: dict[str, Any]
+    memory: dict[str, Any] = field(default_factory=dict)
+    memory_before: dict[str, Any] = field(default_factory=dict)
+    device: dict[str, Any] = field(default_factory=dict)
+    checks: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    epoch_overhead: dict[str, Any] = field(default_factory=dict)
+    energy: dict[str, Any] | None = None
+    discarded: list[dict[str, Any]] = field(default_factory=list)
+    worth_retrying: bool = False
+
+
+@dataclass(frozen=True)
+class RestMeasured(Event):
+    """Validation and checkpoint, timed once after the window.
+
+    Attributes:
+        values: by the names of the record.
+        failed: why there are none.
+    """
+
+    event: ClassVar[str] = "rest"
+
+    values: dict[str, Any] = field(default_factory=dict)
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class DataProvided(Event):
+    """A data set that can be used.
+
+    Attributes:
+        source: how the library names it: a file, or the name of a set that is made.
+        fingerprint: twelve hexadecimal digits over what it is.
+        images: items of training that are used.
+        details: what else is known of a user's own set.
+    """
+
+    event: ClassVar[str] = "data"
+
+    source: str
+    fingerprint: str
+    images: int
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BlockEnded(Event):
+    """A block of steps ended, and with it a turn."""
+
+    event: ClassVar[str] = "block"
+
+    seconds: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class TurnEnded(Event):
+    """A turn ended within a step, at a point that is counted from 1."""
+
+    event: ClassVar[str] = "part"
+
+    point: int
+
+
+@dataclass(frozen=True)
+class OverheadMeasured(Event):
+    """Seconds that the harness adds to a step: a mean over ``steps`` for each round."""
+
+    event: ClassVar[str] = "overhead"
+
+    seconds: list[float]
+    steps: int
+
+
+@dataclass(frozen=True)
+class JobEnded(Event):
+    """End of a job.
+
+    Attributes:
+        status: of the outcome.
+        reason: one sentence; empty for ``measured``.
+        scope: fields of the case that decide the outcome; empty where it holds for this case alone.
+    """
+
+    event: ClassVar[str] = "ended"
+
+    status: str
+    reason: str = ""
+    scope: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ServerReady(Event):
+    """The fork server has imported everything."""
+
+    event: ClassVar[str] = "ready"
+
+
+@dataclass(frozen=True)
+class ServerUnusable(Event):
+    """The fork server cannot fork workers; ``differs`` where something else was imported than expected."""
+
+    event: ClassVar[str] = "unusable"
+
+    reason: str
+    differs: bool = False
+
+
+@dataclass(frozen=True)
+class WorkerForked(Event):
+    """A worker was forked."""
+
+    event: ClassVar[str] = "forked"
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class WorkerReaped(Event):
+    """A forked worker has exited; ``code`` is negative for a signal."""
+
+    event: ClassVar[str] = "exited"
+
+    pid: int
+    code: int
+
+
+def _event_types() -> dict[str, type[Event]]:
+    return {one.event: one for one in Event.__subclasses__()}
+
+
+# JSON
+
+
+def to_json(message: Any) -> str:
+    """Return a message on one line."""
+    return json.dumps(as_dict(message), separators=(",", ":"))
+
+
+def as_dict(message: Any) -> dict[str, Any]:
+    """Return the JSON object of a message; a job begins with ``kind`` and an event with ``event``."""
+    content = {item.name: _plain(getattr(message, item.name)) for item in dataclasses.fields(message)}
+    for tag in ("kind", "event"):
+        if getattr(message, tag, ""):
+            return {tag: getattr(message, tag), **content}
+    return content
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return as_dict(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def job_from_json(text: str | bytes) -> Job:
+    """Return the job in a line; raises :class:`ProtocolError`."""
+    return _job(_object(text))
+
+
+def assignment_from_json(text: str | bytes) -> Assignment:
+    """Return the assignment in a line; raises :class:`ProtocolError`."""
+    return _decoded(Assignment, _object(text), "assignment")
+
+
+def setup_from_json(text: str | bytes) -> ProcessSetup:
+    """Return the process setup in a line; raises :class:`ProtocolError`."""
+    return _decoded(ProcessSetup, _object(text), "setup")
+
+
+def event_from_json(text: str | bytes) -> Event:
+    """Return the event in a line; raises :class:`ProtocolError`."""
+    return event_from_dict(_object(text))
+
+
+def event_from_dict(content: dict[str, Any]) -> Event:
+    """Return the event of a JSON object; raises :class:`ProtocolError`."""
+    return _tagged("event", _event_types(), content)  # type: ignore[no-any-return]
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ProtocolError(f"{text[:80]!r} is no JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ProtocolError(f"{text[:80]!r} is no JSON object")
+    return content
+
+
+def _job(content: dict[str, Any]) -> Job:
+    return _tagged("kind", JOBS, content)  # type: ignore[no-any-return]
+
+
+def _tagged(tag: str, known: dict[str, type[Any]], content: dict[str, Any]) -> Any:
+    word = content.get(tag)
+    if word not in known:
+        raise ProtocolError(f"{tag} {word!r} is unknown: use {', '.join(known)}")
+    return _decoded(known[word], {key: value for key, value in content.items() if key != tag}, str(word))
+
+
+@functools.cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _decoded(kind: type[Message], content: dict[str, Any], where: str) -> Message:
+    """Return a dataclass of a JSON object, whose fields are all known, present and of their types."""
+    fields = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown := [name for name in content if name not in fields]:
+        raise ProtocolError(f"{where}: unknown field {unknown[0]!r}")
+    missing = [
+        name
+        for name, item in fields.items()
+        if name not in content and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ProtocolError(f"{where}: missing field {missing[0]!r}")
+    hints = _hints(kind)  # type: ignore[arg-type]
+    return kind(**{name: _checked(hints[name], value, f"{where}.{name}") for name, value in content.items()})
+
+
+def _checked(hint: Any, value: Any, where: str) -> Any:
+    """Return a value of the type that a field has."""
+    if hint is Any:
+        return value
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if hint == Job:
+        if not isinstance(value, dict):
+            raise ProtocolError(f"{where}: {value!r} is no job")
+        return _job(value)
+    if origin in (Union, types.UnionType):
+        return None if value is None and type(None) in parts else _checked(parts[0], value, where)
+    if origin is list and isinstance(value, list):
+        return [_checked(parts[0], item, where) for item in value]
+    if origin is dict and isinstance(value, dict):
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _decoded(hint, value, where)  # type: ignore[arg-type]
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint in (str, bool) and isinstance(value, hint):
+        return value
+    raise ProtocolError(f"{where}: {value!r} is no {getattr(hint, '__name__', hint)}")

@@ -1,0 +1,272 @@
+"""The seam for workloads: what a family of models says of itself, what it does in a worker, and the registry.
+
+Needs the standard library alone: the runner, the commands and the page read descriptions from here. Methods below the
+line "In a worker" run in a measured process, and import the family's library within themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..channel import Channel
+    from ..protocol import DataJob, PlainJob
+    from ..timing.lockstep import LockstepClient
+    from ..timing.session import Session
+
+SEPARATOR = ":"
+"""Between a family and a model where a user names both, as in ``ultralytics:yolov8n``."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """A library argument that the recipe fixes, with its reason."""
+
+    key: str
+    value: bool | int | float | str
+    why: str
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A package that a family needs.
+
+    Attributes:
+        module: as it is imported.
+        floor: oldest version that can be measured.
+        distribution: as the package index calls it; empty where that is the module's name.
+    """
+
+    module: str
+    floor: tuple[int, ...]
+    distribution: str = ""
+
+    @property
+    def version(self) -> str:
+        """The floor as a text."""
+        return ".".join(map(str, self.floor))
+
+    @property
+    def text(self) -> str:
+        """``ultralytics>=8.3.230``, as an installer takes it."""
+        return f"{self.distribution or self.module}>={self.version}"
+
+
+Derived = Callable[[dict[str, Any], dict[str, Any]], Any]
+"""Gives what a setting has to be for a case and its overrides; None for anything."""
+
+
+class Workload:
+    """A family of models and how it trains and predicts; a subclass describes one, in one file or folder.
+
+    Attributes:
+        name: of the family; a model may be named as ``NAME:MODEL``.
+        title: its library, in messages and headings.
+        modes: ways of running that it has.
+        unit: what a batch consists of, in the singular.
+        size_unit: what an image size counts.
+        epoch_items: items of the epoch that times are projected to.
+        data: name of the data set that is made on the spot.
+        dense_data: name of the one on which training takes the most memory; empty where it is the same.
+        takes_data: whether a user may name an own data set.
+        library: module of its library; empty for torch alone.
+        requires: what has to be installed besides torch.
+        distributions: by module, the distributions that may bring it; their versions are recorded.
+        preload: modules that a fork server imports before it forks.
+        loggers: names of the loggers whose warnings are recorded.
+        overrides: by mode, the library arguments that the recipe fixes.
+        further_axes: further axes that it takes; None for all that its library has an argument for.
+        derived: settings that follow from a case: the overrides that a rule needs, and the rule.
+        may_change: settings that it changes itself while it measures.
+        hints: what to say of a substitution, by setting and requested value; None stands for any.
+        scope: axes of the case that decide whether an axis is honoured.
+    """
+
+    name: str = ""
+    title: str = ""
+    modes: tuple[str, ...] = ("train",)
+    unit: str = "image"
+    size_unit: str = "px"
+    epoch_items: int = 118_287
+    data: str = ""
+    dense_data: str = ""
+    takes_data: bool = False
+    library: str = ""
+    requires: tuple[Requirement, ...] = ()
+    distributions: Mapping[str, tuple[str, ...]] = {}
+    preload: tuple[str, ...] = ("torch",)
+    loggers: tuple[str, ...] = ()
+    overrides: Mapping[str, tuple[Override, ...]] = {}
+    further_axes: tuple[str, ...] | None = ()
+    derived: Mapping[str, tuple[tuple[str, ...], Derived]] = {}
+    may_change: tuple[str, ...] = ()
+    hints: Mapping[tuple[str, str | None], str] = {}
+    scope: Mapping[str, tuple[str, ...]] = {
+        "device": ("device",),
+        "amp": ("mode", "model", "device", "amp"),
+        "imgsz": ("mode", "model", "imgsz"),
+        "batch": (),
+    }
+
+    def claims(self, model: str) -> bool:
+        """Return whether a model without the family's name before it is meant for this family."""
+        raise NotImplementedError
+
+    def offers(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what an interpreter has for this family, without importing its library.
+
+        Args:
+            found: by module, what is imported under its name (``worker/interpreter/identity.py``).
+        """
+        return {}
+
+    def makes(self, data: str) -> bool:
+        """Return whether a data set is one that is made on the spot."""
+        return data in (self.data, self.dense_data or self.data)
+
+    def why_unknown(self, model: str, offers: Mapping[str, Any], version: str) -> str:
+        """Say what is wrong with a model's name, as one sentence; empty where nothing is.
+
+        Args:
+            model: without the family's name.
+            offers: what :meth:`offers` gave for the measured interpreter; empty where that is not known.
+            version: of the family's library there.
+        """
+        return "" if self.claims(model) else f"model {model!r} is unknown to the workload {self.name}."
+
+    def refuses_axis(self, axis: str) -> str:
+        """Say why it does not take a further axis, as one sentence; empty where it does."""
+        if self.further_axes is None or axis in self.further_axes:
+            return ""
+        takes = f"it takes {', '.join(self.further_axes)}" if self.further_axes else "it takes no further axis"
+        return f"axis {axis!r} is not taken by the workload {self.name}: {takes}."
+
+    def work(self, case: Mapping[str, Any]) -> float:
+        """Return the work of one step in arbitrary units, for the estimate of a case's duration."""
+        return float(case["batch"] * case["imgsz"])
+
+    def accumulation(self, case: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
+        """Return the accumulation steps of training, for that estimate."""
+        return 1
+
+    # In a worker
+
+    def before_import(self, config: str, network: bool, alone: bool = True) -> None:
+        """Set the environment variables that libraries read as they are imported.
+
+        Args:
+            config: folder for settings of libraries, in place of the user's own.
+            network: whether the user named something that may have to be fetched.
+            alone: False for a rank of several.
+        """
+
+    def after_import(self) -> None:
+        """Import the library and make it ready; a fork server does that once for all its workers."""
+
+    def check_imports(self) -> None:
+        """Load what the library needs, for ``doctor``; raises what the first failing import raises."""
+
+    def weights(self) -> list[str]:
+        """Return names of weight files that are found without the network, for ``doctor``."""
+        return []
+
+    def default_threads(self) -> int:
+        """Return the number of CPU threads where the recipe names none."""
+        return min(8, max(1, (os.cpu_count() or 1) - 1))
+
+    def provide_data(self, job: DataJob) -> dict[str, Any]:
+        """Make a data set that is not there yet; return the fields of :class:`~..protocol.DataProvided`."""
+        return {"source": job.name, "fingerprint": "", "images": job.images}
+
+    def inspect_data(self, job: DataJob) -> dict[str, Any]:
+        """Look at the user's own data set; return the fields of :class:`~..protocol.DataProvided`."""
+        raise NotImplementedError
+
+    def run(self, session: Session) -> None:
+        """Run the case until the session raises :class:`~..timing.session.WindowComplete`, and let that pass.
+
+        Set up; call ``session.set_threads``; call ``session.ready`` with the settings that were read back from the live
+        objects (``device``, ``amp``, ``batch``, ``imgsz`` and more); mark each step by ``session.batch_arrived``,
+        ``part_ended``, ``optimizer_stepped``, ``step_ended`` and each new epoch by ``epoch_turned``. At the end check
+        that training works, call ``session.still_runs`` and ``session.report``.
+        """
+        raise NotImplementedError
+
+    def train_plainly(self, job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
+        """Train as a user of the library would, for the comparison of ``selfcheck``."""
+        raise NotImplementedError
+
+
+_registry: dict[str, Workload] = {}
+
+
+def register(workload: Workload) -> None:
+    """Add a family; of several that claim one name the last that was added has it.
+
+    Raises:
+        ValueError: for a name that cannot stand before a model.
+    """
+    if not workload.name.isidentifier() or not workload.name.islower():
+        raise ValueError(f"workload {workload.name!r}: use lower-case letters, digits and _")
+    _registry.pop(workload.name, None)
+    _registry[workload.name] = workload
+
+
+def unregister(name: str) -> None:
+    """Forget a family."""
+    _registry.pop(name, None)
+
+
+def workloads() -> dict[str, Workload]:
+    """Return all families by name."""
+    return dict(_registry)
+
+
+def split_model(model: str) -> tuple[str, str]:
+    """Return the family that a model's text names outright, or an empty text, and the rest."""
+    family, separator, rest = model.partition(SEPARATOR)
+    return (family, rest) if separator and "/" not in family else ("", model)
+
+
+def find(name: str) -> Workload | None:
+    """Return a family by its name; None for one that is not registered."""
+    return _registry.get(name)
+
+
+def family_of(model: str) -> Workload:
+    """Return the family of a model: the one that it names, else the last that claims it, else the first of all.
+
+    The first of all also stands for one that is not registered, as a record may have: see :func:`why_no_family`.
+    """
+    named, rest = split_model(model)
+    families = list(_registry.values())
+    if named:
+        return _registry.get(named, families[0])
+    return next((family for family in reversed(families) if family.claims(rest)), families[0])
+
+
+def why_no_family(model: str) -> str:
+    """Say why a model that a user names has no family, as one sentence; empty where it has one."""
+    named, _ = split_model(model)
+    if not named or named in _registry:
+        return ""
+    return f"model {model!r}: there is no workload {named!r}: use {', '.join(_registry)}."
+
+
+def canonical_model(model: str) -> str:
+    """Return a model without its family's name where it means the same without: cases have one spelling."""
+    named, rest = split_model(model)
+    return rest if named and family_of(rest).name == named else model
+
+
+def is_made(data: str) -> bool:
+    """Return whether a data set is one that some family makes."""
+    return any(workload.makes(data) for workload in _registry.values())
+
+
+def own_name(model: str) -> str:
+    """Return the name of a model within its family."""
+    return split_model(model)[1]

@@ -1,0 +1,77 @@
+"""Settings that Ultralytics has to run for a case besides the overrides, and what to say where they differ."""
+
+from __future__ import annotations
+
+from ..base import Derived
+from .model_names import size_read
+
+SCOPE = {
+    "device": ("device",),
+    "amp": ("mode", "device", "amp"),  # whatever the model
+    "imgsz": ("mode", "model", "imgsz"),
+    "batch": (),
+}
+"""Axes of a case that decide whether an axis is honoured."""
+
+HINTS: dict[tuple[str, str | None], str] = {
+    ("amp", "on"): "Ultralytics offers no mixed precision here",
+    ("amp", "bf16"): "Ultralytics offers no bfloat16 here",
+    ("imgsz", None): "sizes are rounded up to a multiple of the model's stride",
+    ("batch", None): "the data set has fewer images than one batch",
+    ("cache", "False"): "Ultralytics reads .npy files that lie beside images in place of them; delete them",
+    ("integrations", None): "callbacks that talk to something run between the steps",
+    ("weights", None): "Ultralytics renames what it is asked for",
+    ("scale", None): "the size in the name is not that of the model: rename the file",
+    ("channels", None): "the network has to take the channels of the data set",
+    ("classes", None): "the network has to have the classes of the data set",
+    ("workers", None): "on cpu and mps Ultralytics loads images in the training process, elsewhere by no more workers "
+    "than a card has processors and an epoch has batches",
+    ("cache", "ram"): "Ultralytics leaves the cache out where it would not fit twice into free memory",
+    ("cache", "disk"): "Ultralytics leaves the cache out where the disk has too little room",
+    ("compile", None): "torch.compile needs a C++ compiler, and Triton on a GPU",
+    ("channels_last", "on"): "Ultralytics trains with channels_last on CUDA alone",
+    ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
+}
+"""What to say of a substitution, by setting and requested value; None stands for any."""
+
+
+def ranks(device: str) -> int:
+    """Return how many processes train together."""
+    from ... import devices
+
+    return devices.ranks(device)
+
+
+def architecture(model: str) -> str | None:
+    """Return where the layers of a model come from; a yaml file may be Ultralytics' own or the user's, so anything."""
+    if model.endswith((".yaml", ".yml")):
+        return None
+    return "from weights" if model.endswith(".pt") else "of Ultralytics"
+
+
+DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
+    # Once the ramp of the warm-up is over; Ultralytics lowers it for a run that has fewer batches than one cycle.
+    "accumulate": (("nbs",), lambda case, overrides: max(round(overrides["nbs"] / case["batch"]), 1)),
+    # fp16 without it would be another training; bf16 needs none.
+    "loss_scaling": ((), lambda case, overrides: case["amp"] == "on"),
+    # An epoch without the moving average of the weights is cheaper than what users get.
+    "ema": ((), lambda case, overrides: True),
+    # Rectangular batches come in one order; it is shuffling that makes reading images cost what it costs.
+    "shuffle": (("rect",), lambda case, overrides: not overrides["rect"]),
+    # Where it compiles, Ultralytics drops the last batch of an epoch if it is smaller, which is then no other shape.
+    "drop_last": (("compile",), lambda case, overrides: None if overrides["compile"] else False),
+    "compiled": (("compile",), lambda case, overrides: bool(overrides["compile"])),
+    # A first call compiles, allocates and chooses kernels: it may not be one that is timed.
+    "warmed_up": ((), lambda case, overrides: True),
+    # Each rank would train by itself, at the speed of one.
+    "ranks": ((), lambda case, overrides: ranks(case["device"])),
+    # The size of a yaml file with sizes, as the name asks for it; a file may be called anything.
+    "scale": ((), lambda case, overrides: size_read(case["model"]) or None),
+    "integrations": ((), lambda case, overrides: []),
+    "weights": ((), lambda case, overrides: "from file" if case["model"].endswith(".pt") else "random"),
+    "architecture": ((), lambda case, overrides: architecture(case["model"])),
+}
+"""Settings that follow from a case: by name, the overrides that the rule needs, and the rule (None: anything)."""
+
+MAY_CHANGE = ("accumulate",)
+"""Settings that training itself lowers while it is measured, where the real cycle is too long for the window."""

@@ -1,0 +1,49 @@
+"""First losses and gradients of Ultralytics' training, on a device and on the CPU: two images are enough to compare."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ...devices import Device
+from .. import cpu_parity
+from ..sanity_checks import loss_items
+
+IMAGES = 2
+"""Images that both sides see; a CPU needs a second for them even at 640 px."""
+
+
+def check(trainer: Any, device: Device, found: dict[str, Any]) -> None:
+    """Compare one step on the device with one on the CPU; raises what :func:`..cpu_parity.compare` raises.
+
+    Args:
+        trainer: a trainer whose set-up is over; its model stays as it is. Reading two images moves the random numbers
+            on, and puts them into the buffer that mosaic draws from.
+        device: that of the trainer.
+        found: the checks of the session.
+    """
+    batch = first_batch(trainer)
+    here = losses_and_gradient(trainer, trainer.device, batch)
+    cpu_parity.compare(here, losses_and_gradient(trainer, "cpu", batch), device.name, found)
+
+
+def first_batch(trainer: Any) -> dict[str, Any]:
+    """Return a batch of the first images of the training set, augmented as in training, on the CPU."""
+    dataset = trainer.train_loader.dataset
+    return dataset.collate_fn([dataset[index] for index in range(min(IMAGES, len(dataset)))])  # type: ignore[no-any-return]
+
+
+def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dict[str, float]:
+    """Return loss items by name and ``gradient_norm`` of one step in float32, with a copy of the trainer's model."""
+    import torch
+
+    model = copy.deepcopy(trainer.model).to(device).float().train()
+    model.criterion = None  # made anew where the model now is: it keeps tensors of the device
+    moved = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+    moved["img"] = moved["img"].float() / 255
+    loss, items = model(moved)
+    loss.sum().backward()
+    gradients = [p.grad.detach().float().cpu() for p in model.parameters() if p.grad is not None]
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    named = loss_items(trainer, items)
+    return {name: float(f"{value:.6g}") for name, value in {**named, "gradient_norm": float(norm)}.items()}

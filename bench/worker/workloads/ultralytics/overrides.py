@@ -1,0 +1,41 @@
+"""Arguments of Ultralytics that a recipe fixes, with their reasons; the report shows both."""
+
+from __future__ import annotations
+
+from ..base import Override
+
+TRAIN = (
+    Override("epochs", 100_000, "more than enough: training is ended from outside when the window is complete"),
+    Override("optimizer", "SGD", "'auto' depends on the length of the run, which here is short"),
+    Override("nbs", 64, "the default, written down: it settles how many batches make one optimizer step"),
+    Override("mosaic", 1.0, "the default, written down: it makes one image of four, and a short run may lose it"),
+    Override("close_mosaic", 0, "versions disagree on whether a short run has mosaic at all (ultralytics#26226)"),
+    Override("warmup_epochs", 0, "the ramp of accumulation at the start of training is not what an epoch costs"),
+    Override("multi_scale", False, "the default, which became 0.0 in 8.4; another size every step is another step"),
+    Override("rect", False, "rectangular batches have fewer pixels than the size says, and take mosaic away"),
+    Override("cache", False, "a cache is left out without an error where memory or disk is short"),
+    Override("fraction", 1.0, "a part of the data set would shorten the epoch that is predicted"),
+    Override("single_cls", False, "one class would make the head and its loss smaller than the model says"),
+    Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
+    Override("deterministic", True, "the default, written down because what it costs changed (ultralytics#26180)"),
+    Override("seed", 0, "the default, written down: it settles which images each batch has"),
+    Override("patience", 100_000, "nothing is validated, so nothing may stop training for want of progress"),
+    Override("val", False, "validation is not part of a step"),
+    Override("save", False, "nor is saving a checkpoint"),
+    Override("plots", False, "nor are pictures of batches, drawn on threads of their own"),
+)
+
+PREDICT = (
+    Override("rect", False, "a rectangular letterbox has fewer pixels than the size says"),
+    Override("conf", 0.25, "the default, written down: it settles how many boxes go through suppression"),
+    Override("iou", 0.7, "the default, written down: it settles how many boxes suppression lets pass"),
+    Override("max_det", 300, "the default, written down: each detection left is one more to build a result of"),
+    Override("agnostic_nms", False, "the default, written down: suppression across classes lets fewer boxes pass"),
+    Override("augment", False, "augmentation at test time runs the model on several sizes of one image"),
+    Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
+    Override("visualize", False, "pictures of what a layer sees are no inference"),
+    Override("verbose", False, "one line of log an image is not inference"),
+    Override("save", False, "nor is writing pictures"),
+)
+
+OVERRIDES = {"train": TRAIN, "predict": PREDICT}

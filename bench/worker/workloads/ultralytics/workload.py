@@ -1,0 +1,164 @@
+"""The family of Ultralytics: everything about it that the runner and the page have to know, and the way to the rest."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base import Requirement, Workload
+from . import expected_settings, overrides
+from .model_names import has_weights, is_known, sizes_in, why_unknown
+from .tasks import DETECT, task_of_data
+
+if TYPE_CHECKING:
+    from ...channel import Channel
+    from ...protocol import DataJob, PlainJob
+    from ...timing.lockstep import LockstepClient
+    from ...timing.session import Session
+
+WORK = {"n": 1.0, "t": 0.9, "s": 3.3, "m": 9.1, "l": 19.0, "x": 30.0}
+"""Operations of a YOLO scale over those of scale n (8.7 GFLOPs at 640 for yolov8n, 28.6, 78.9, 165, 258)."""
+
+
+NBS = 64
+"""Ultralytics' nominal batch: gradients are accumulated until so many images have been seen."""
+
+
+class Ultralytics(Workload):
+    """Training and prediction of YOLO models by Ultralytics' own trainer and predictor."""
+
+    name = "ultralytics"
+    title = "Ultralytics"
+    modes = ("train", "predict")
+    data, dense_data = DETECT.data
+    takes_data = True
+    library = "ultralytics"
+    # before it training on mps could be silently wrong (ultralytics#22181)
+    requires = (Requirement("ultralytics", (8, 3, 230)),)
+    preload = (
+        "torch",
+        "torch._inductor.config",
+        "torch._inductor.utils",  # it comes in through init_seeds (1.2 s)
+        "torch.optim.lr_scheduler",
+        "ultralytics",
+        "ultralytics.engine.trainer",
+        "ultralytics.engine.predictor",
+        "ultralytics.models.yolo.detect",
+        "ultralytics.data.build",
+        "ultralytics.utils.callbacks.platform",
+        "ultralytics.utils.callbacks.clearml",
+        "ultralytics.utils.callbacks.comet",
+        "ultralytics.utils.events",
+        "matplotlib.font_manager",
+        "requests",
+    )
+    loggers = ("ultralytics",)
+    overrides = overrides.OVERRIDES
+    further_axes = None
+    derived = expected_settings.DERIVED
+    may_change = expected_settings.MAY_CHANGE
+    hints = expected_settings.HINTS
+    scope = expected_settings.SCOPE
+
+    def claims(self, model: str) -> bool:
+        """Return whether a model is a file, or named as Ultralytics' models are."""
+        return model.endswith((".pt", ".yaml", ".yml")) or re.match(r"yolo|rtdetr", model) is not None
+
+    def offers(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the names of models and data sets that an installed Ultralytics brings, without ``.yaml``.
+
+        ``models`` maps each to the letters of its sizes, such as ``nsmlx``, empty for a model of one size.
+        """
+        if "ultralytics" not in found:
+            return {}
+        folder = Path(found["ultralytics"]["file"]).parent / "cfg"
+        return {
+            "models": sizes_in(folder / "models"),
+            "datasets": sorted(path.stem for path in (folder / "datasets").glob("*.yaml")),
+        }
+
+    def why_unknown(self, model: str, offers: Mapping[str, Any], version: str) -> str:
+        """Say what is wrong with a name that this Ultralytics does not have in that size; files are left to it."""
+        sizes = offers.get("models")
+        if Path(model).is_absolute() or not sizes:
+            return ""
+        if model.endswith(".pt"):
+            known = has_weights(model.removesuffix(".pt"), sizes)
+            no_file = f"model {model!r}: there is no such file, and Ultralytics has no weights of that name."
+            return "" if known else no_file
+        if model.lower().endswith(".pt"):
+            return f"model {model!r}: there is no such file, and weights of Ultralytics are written .pt."
+        if is_known(model, sizes):
+            return ""
+        return f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}."
+
+    def work(self, case: Mapping[str, Any]) -> float:
+        """Return pixels of a batch times the model's size."""
+        scale = re.search(r"\d([ntsmlx])(?![a-z])", Path(case["model"]).name)
+        return float(case["batch"] * case["imgsz"] ** 2 * WORK.get(scale[1] if scale else "n", 1.0))
+
+    def accumulation(self, case: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
+        """Return how many batches make up Ultralytics' nominal batch."""
+        nominal = overrides.get("nbs", NBS)
+        return max(round(nominal / case["batch"]), 1) if case["mode"] == "train" else 1
+
+    def before_import(self, config: str, network: bool, alone: bool = True) -> None:
+        """Keep Ultralytics' settings in a folder of their own, and a case from reaching beyond its machine."""
+        from . import isolation
+
+        isolation.before_import(config, network, alone)
+
+    def after_import(self) -> None:
+        """Import Ultralytics with its integrations off."""
+        from . import isolation
+
+        isolation.after_import()
+
+    def check_imports(self) -> None:
+        """Load torchvision's library and OpenCV."""
+        from . import installation
+
+        installation.check()
+
+    def weights(self) -> list[str]:
+        """Return names of weight files in the working folder and in Ultralytics' own folder of weights."""
+        from . import installation
+
+        return installation.weights()
+
+    def default_threads(self) -> int:
+        """Return Ultralytics' own number, which it sets on cpu and mps only."""
+        from ultralytics.utils import NUM_THREADS
+
+        return int(NUM_THREADS)
+
+    def provide_data(self, job: DataJob) -> dict[str, Any]:
+        """Make the data set of a task."""
+        task = task_of_data(job.name)
+        maker = importlib.import_module(f".{task.maker}", __package__)
+        wanted = {"root": job.root, "images": job.images, "val_images": job.val_images, "seed": job.seed}
+        made = maker.provide({**wanted, "dense": job.name == task.data[1]})
+        return {"source": made["yaml"], "fingerprint": made["fingerprint"], "images": made["images"]}
+
+    def inspect_data(self, job: DataJob) -> dict[str, Any]:
+        """Look at a data yaml of the user."""
+        from . import user_data
+
+        found = user_data.inspect({"yaml": job.name, "root": job.root})
+        named = {"source": found.pop("yaml"), "fingerprint": found.pop("fingerprint"), "images": found.pop("images")}
+        return {**named, "details": found}
+
+    def run(self, session: Session) -> None:
+        """Train or predict."""
+        from . import predict, train
+
+        {"train": train.run, "predict": predict.run}[session.case["mode"]](session)
+
+    def train_plainly(self, job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
+        """Train by ``YOLO(...).train(...)``."""
+        from . import plain_train
+
+        plain_train.run(job, channel, turns)
