@@ -21,7 +21,7 @@ class HowMeasured(msgspec.Struct, frozen=True):
         rule: warm-up and window.
         cases: how many cases it was used for.
         data: name of the data, with a fingerprint and a length for each set that was used.
-        pins: setting, value and reason.
+        overrides: setting, value and reason.
         fingerprint: of the recipe.
     """
 
@@ -29,7 +29,7 @@ class HowMeasured(msgspec.Struct, frozen=True):
     rule: str
     cases: int
     data: str
-    pins: tuple[tuple[str, str, str], ...]
+    overrides: tuple[tuple[str, str, str], ...]
     fingerprint: str
 
 
@@ -44,7 +44,7 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
             rule=rule(members[0].recipe, members[0].case.mode),
             cases=len(members),
             data=data(members),
-            pins=overrides(members[0].recipe, members[0].case),
+            overrides=overrides(members[0].recipe, members[0].case),
             fingerprint=fingerprint,
         )
         for fingerprint, members in by_fingerprint.items()
