@@ -215,7 +215,7 @@ def test_who_has_fewer_points_in_a_step_waits_for_the_other(seed: int) -> None:
 def test_who_takes_more_turns_for_a_step_than_the_other_is_waited_for(seed: int) -> None:
     log: list[str] = []
     few = side(*[PART, block(steps=1)] * 3, PART, WELL, name="a", log=log)
-    many = side(*[PART, {**PART, "point": 2}, {**PART, "point": 3}, block(steps=1)] * 3, PART, WELL, name="b", log=log)
+    many = side(*[PART, TurnEnded(2), TurnEnded(3), block(steps=1)] * 3, PART, WELL, name="b", log=log)
     run_abreast(few, many, seed)
     assert few.ended == many.ended == WELL
     first = log.index("a", log.index("a") + 1)  # the end of the first step of one side: its next turn comes after
@@ -252,7 +252,7 @@ def test_the_order_of_two_is_random_and_mirrored() -> None:
 
 
 def test_how_a_worker_ended_is_told_as_an_outcome() -> None:
-    end = {**WELL, "status": "out_of_memory", "reason": "There is no memory."}
+    end = JobEnded("out_of_memory", "There is no memory.")
     with pytest.raises(WorkerFailed) as told:
         side(end).take_turn()
     assert (told.value.outcome, told.value.died) == (Outcome(Status.OUT_OF_MEMORY, "There is no memory."), False)

@@ -288,7 +288,7 @@ def test_every_pair_has_parents_of_its_own(
     done: list[str] = []
     for name, launcher in zip(("base", "head"), launchers, strict=True):
         for what in ("prepare", "close"):
-            monkeypatch.setattr(launcher, what, lambda said=f"{what} {name}": done.append(said))
+            monkeypatch.setattr(launcher, what, lambda *_, said=f"{what} {name}": done.append(said))
     found = comparison(plan("yolov8n"))
     PairScheduler(found, launchers, tmp_path, until(3), lambda compared, said: done.append("pair")).run()
     both = ["prepare base", "prepare head"]

@@ -262,7 +262,7 @@ def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
     [check] = accuracy.instrumented(None, pairs, said.append)  # type: ignore[arg-type]
     assert len(fake.asked) == len(said) == run
     assert check.figure == "+1.00 % ± 0.00 %"
-    assert {(window["window_steps"], ours) for _, window, ours, _ in fake.asked} == {(accuracy.EPOCH, 1)}
+    assert {(window.window_steps, ours) for _, window, ours, _ in fake.asked} == {(accuracy.EPOCH, 1)}
     assert [seed for *_, seed in fake.asked] == list(range(run))
     assert f"{run} pairs of processes" in check.how
 
@@ -273,9 +273,7 @@ def test_a_prediction_of_few_steps_is_compared_with_an_epoch(monkeypatch: pytest
     *each, bias = accuracy.bias(None, 5, lambda words: None)  # type: ignore[arg-type]
     assert len(each) == len(accuracy.CASES)
     assert len(fake.asked) == 5 * len(accuracy.CASES)
-    assert {(window["window_steps"], ours) for _, window, ours, _ in fake.asked} == {
-        (accuracy.FEW_STEPS, accuracy.OURS)
-    }
+    assert {(window.window_steps, ours) for _, window, ours, _ in fake.asked} == {(accuracy.FEW_STEPS, accuracy.OURS)}
     assert 24 % accuracy.TURN == accuracy.EPOCH % accuracy.TURN == 0  # whole turns on both sides
     assert "5 epochs of 64 steps, each in turns with 3 processes of 24 (steps by kind, weighted for 32)" in each[0].how
     assert bias.figure == "median 1.01 %, worst 1.01 %"

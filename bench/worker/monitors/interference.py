@@ -96,7 +96,8 @@ def severity(reading: dict[str, Any], threads: int | None = None, on_cpu: bool =
 def indicators(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> list[Indicator]:
     """Every covariate that a reading tells of, beside its limit."""
     found = []
-    steal, waited, others = map(reading.get, ("steal_share", "run_delay_share", "other_processes_cpus"))
+    names = ("steal_share", "run_delay_share", "other_processes_cpus")
+    steal, waited, others = (reading.get(name) for name in names)
     if steal is not None:
         found.append(Indicator(steal / MAX_STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
     held = reading.get("throttled_share")
