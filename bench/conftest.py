@@ -328,7 +328,7 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
         benchmark.extra_info.update(
             record=found.id,
             largest_batch=found.case.batch,
-            ended_by=found.ended_by,
+            stop_reason=found.stop_reason,
             limit_bytes=found.limit_bytes,
             machine=found.machine.fingerprint,
             torch=found.environment.label("torch"),
@@ -394,7 +394,7 @@ def _give_up(request: pytest.FixtureRequest, face: BenchSession, error: BenchErr
 
 def _show(config: pytest.Config, face: BenchSession, run: Run, record: Record) -> None:
     """One line on a case; those that another one settled were counted there."""
-    if "settled_by" in record.extra and not config.getoption("verbose", 0):
+    if "skipped_because_of" in record.extra and not config.getoption("verbose", 0):
         return
     number, total = len(run.records) + run.spared, len(face.selected)
     text = line(
@@ -421,11 +421,11 @@ LAST_LINES = 3
 
 def _last_words(record: Record, place: Path) -> str:
     """The end of a case's log, and where the rest is; less what its reason says already."""
-    last = [one_line(text, 300) for text in record.log.splitlines() if text.strip()][-LAST_LINES:]
+    last = [one_line(text, 300) for text in record.worker_output.splitlines() if text.strip()][-LAST_LINES:]
     end = [text for text in last if text not in record.outcome.reason and record.outcome.reason not in text]
-    trace = any("Traceback (most recent call last)" in text for text in record.log.splitlines())
+    trace = any("Traceback (most recent call last)" in text for text in record.worker_output.splitlines())
     shown = [] if trace else end  # the reason says what a traceback ends with
-    return "\n".join([*shown, f"The whole log is in {place}." if record.log else ""]).strip()
+    return "\n".join([*shown, f"The whole log is in {place}." if record.worker_output else ""]).strip()
 
 
 def _settle(record: Record, benchmark: Any, place: Path) -> None:

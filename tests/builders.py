@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from bench.cases import Case, Recipe
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.machine.description import Conditions, Machine
-from bench.records.ceiling import Ceiling, Line, Probe
+from bench.records.ceiling import Ceiling, MemoryFit, Probe
 from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide, Measurement, Pair, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.records.record import Costs, Data, Environment, Memory, Phase, Record, Steps, Window
+from bench.records.record import Data, Durations, Environment, Memory, Phase, Record, Steps, Window
 
 GIB = 2**30
 
@@ -27,7 +27,7 @@ def make_case(**changes: Any) -> Case:
 
 def make_recipe(mode: str = "train", **changes: Any) -> Recipe:
     """The recipe of profile ``quick`` on the CPU, but for the changes."""
-    recipe = Recipe(warmup_seconds=2.0, window_steps=12, window_seconds=2.0, pins=pins_for(mode))
+    recipe = Recipe(warmup_seconds=2.0, window_steps=12, window_seconds=2.0, overrides=overrides_for(mode))
     return msgspec.structs.replace(recipe, **changes)
 
 
@@ -36,26 +36,30 @@ def make_steps(
     *,
     warmup: list[float] | None = None,
     images: int | list[int] = 16,
-    cycle: int = 1,
+    accumulation_steps: int = 1,
     optimizer: list[int] | None = None,
     data_wait: float = 0.0,
-    interludes: list[float] | None = None,
-    timed_cycle: int = 0,
+    epoch_gaps: list[float] | None = None,
+    timed_accumulation_steps: int = 0,
 ) -> Steps:
     """Steps with the given seconds; the optimizer ran in every last step of a cycle unless said otherwise."""
     before = [0.5, 0.5] if warmup is None else warmup
     seconds = before + ([0.25] * 4 if window is None else window)
     if optimizer is None:
-        optimizer = [index for index in range(len(seconds)) if (index + 1) % (timed_cycle or cycle) == 0]
+        optimizer = [
+            index
+            for index in range(len(seconds))
+            if (index + 1) % (timed_accumulation_steps or accumulation_steps) == 0
+        ]
     return Steps(
         warmup=len(before),
         seconds=seconds,
         data_wait=[data_wait] * len(seconds),
         images=images,
         optimizer=optimizer,
-        cycle=cycle,
-        interludes=interludes or [],
-        timed_cycle=timed_cycle,
+        accumulation_steps=accumulation_steps,
+        epoch_gaps=epoch_gaps or [],
+        timed_accumulation_steps=timed_accumulation_steps,
     )
 
 
@@ -113,7 +117,7 @@ def make_record(**changes: Any) -> Record:
             governor="performance",
         ),
         "data": Data(name="coco-like", fingerprint="9b1f4e0c7a23", images=1024),
-        "costs": Costs(setup=1.2345, warmup=4.5678, total=9.8765),
+        "durations": Durations(setup=1.2345, warmup=4.5678, total=9.8765),
     }
     if measured:
         fields |= {
@@ -208,7 +212,7 @@ def make_compared(looks: Sequence[float] = (), fresh: Sequence[float] = (), **ch
         "recipe": make_recipe(case.mode),
         "base": ran,
         "head": ran,
-        "pairs": [*make_pairs(looks), *make_pairs(fresh, fresh=True)],
+        "pairs": [*make_pairs(looks), *make_pairs(fresh, confirmation=True)],
     }
     return CaseComparison(**(fields | changes))
 
@@ -239,7 +243,7 @@ def make_comparison(cases: Sequence[CaseComparison] = (), **changes: Any) -> Com
 
 
 def make_ceiling(
-    batch: int = 24, *, limit: int | None = 4 * GIB, ended_by: str = "out of memory", **changes: Any
+    batch: int = 24, *, limit: int | None = 4 * GIB, stop_reason: str = "out of memory", **changes: Any
 ) -> Ceiling:
     """A ceiling that four probes found: 0.5 GiB and 128 MiB an image. Axes of the case may be given by their names."""
     axes = {name: changes.pop(name) for name in ("model", "device", "amp", "imgsz") if name in changes}
@@ -247,9 +251,11 @@ def make_ceiling(
 
     def probe(one: int) -> Probe:
         if one <= batch:
-            return Probe(batch=one, outcome=Outcome(Status.MEASURED), peak=base + slope * one, base=base, seconds=4.0)
+            return Probe(
+                batch=one, outcome=Outcome(Status.MEASURED), peak=base + slope * one, baseline_bytes=base, seconds=4.0
+            )
         outcome = Outcome(Status.OUT_OF_MEMORY, "Out of memory.")
-        return Probe(batch=one, outcome=outcome, ended_by="out of memory", seconds=3.0)
+        return Probe(batch=one, outcome=outcome, stop_reason="out of memory", seconds=3.0)
 
     fields: dict[str, Any] = {
         "run": "20261122-184512-3f9ac2",
@@ -257,14 +263,14 @@ def make_ceiling(
         "case": make_case(mode="ceiling", batch=batch, **axes),
         "recipe": make_recipe("train"),
         "outcome": Outcome(Status.MEASURED),
-        "ended_by": ended_by,
+        "stop_reason": stop_reason,
         "machine": make_machine(),
         "environment": make_environment(),
         "granularity": 1,
-        "most": 1024,
+        "max_batch": 1024,
         "limit_bytes": limit,
-        "limit_how": "control group" if limit else "",
-        "line": Line(base, slope, 0.0, 3),
+        "limit_method": "control group" if limit else "",
+        "memory_fit": MemoryFit(base, slope, 0.0, 3),
         "probes": [probe(one) for one in (8, batch - 1, batch, batch + 1) if one > 0],
     }
     return Ceiling(**(fields | changes))

@@ -50,13 +50,13 @@ def step_by_step(question: SearchRequest, data: dict[str, Any], first: int) -> l
     probes: list[Probe] = []
     interpreter = inspect()
     batch = first
-    while batch <= question.most and (len(probes) < 2 or any(probe.fits for probe in probes[-2:])):
+    while batch <= question.max_batch and (len(probes) < 2 or any(probe.fits for probe in probes[-2:])):
         case = replace(question.case, mode="train", batch=batch)
         planned = PlannedRun(case, recipe(question))
         with held("cpu", question.limit) as hold:
             probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.hold, alike=True), hold, probes)
         probes.append(probe)
-        print(f"  {batch}: {probe.ended_by or probe.outcome.status.value} {probe.peak}", flush=True)
+        print(f"  {batch}: {probe.stop_reason or probe.outcome.status.value} {probe.peak}", flush=True)
         batch += question.granularity
     return probes
 
@@ -75,7 +75,7 @@ def once_more(question: SearchRequest, data: dict[str, Any], batches: list[int])
 
 def kept(probes: list[Probe]) -> list[dict[str, Any]]:
     """What a search looks at."""
-    return [{"batch": p.batch, "fits": p.fits, "peak": p.peak, "base": p.base} for p in probes]
+    return [{"batch": p.batch, "fits": p.fits, "peak": p.peak, "base": p.baseline_bytes} for p in probes]
 
 
 def main(file: Path) -> None:

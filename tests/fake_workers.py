@@ -12,7 +12,7 @@ from bench.records.record import Environment
 from bench.runner.launchers.local import SpawnLauncher
 
 FAKE = Path(__file__).parent / "runner" / "fake_python.py"
-RECIPE = Recipe(warmup_seconds=0.0, window_steps=1, window_seconds=0.0, pins={})
+RECIPE = Recipe(warmup_seconds=0.0, window_steps=1, window_seconds=0.0, overrides={})
 
 
 def plan(model="yolov8n", **axes):

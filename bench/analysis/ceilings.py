@@ -7,9 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.table import AXES, _threads, axes_of, columns_with, peak_memory, pins, setup, typed_frame
+from bench.analysis.table import (
+    AXES,
+    _threads,
+    axes_of,
+    columns_with,
+    overrides_hash,
+    peak_memory,
+    protocol,
+    typed_frame,
+)
 from bench.cases.axes import NOT_ASKED
-from bench.records.ceiling import FORETOLD, Ceiling
+from bench.records.ceiling import PREDICTED, Ceiling
 
 Setting = tuple[str, str, str, str, int]
 """See :func:`setting`."""
@@ -32,7 +41,7 @@ def setting(found: Ceiling) -> Setting:
 
 ENDS = {
     "limit": "no larger one was tried",
-    FORETOLD: "the next one is foretold to need clearly more",
+    PREDICTED: "the next one is foretold to need clearly more",
     "swap": "then it swaps",
     "collapse": "then it slows down",
     "time": "then it takes too long",
@@ -42,7 +51,7 @@ ENDS = {
 
 def format_stop_reason(found: Ceiling) -> str:
     """What ended a search, in words; empty where it is not known."""
-    return ENDS.get(found.ended_by, f"then {found.ended_by}") if found.ended_by else ""
+    return ENDS.get(found.stop_reason, f"then {found.stop_reason}") if found.stop_reason else ""
 
 
 def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:
@@ -61,17 +70,17 @@ def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFr
 def _ceiling_row(found: Ceiling) -> dict[str, Any]:
     case, largest = found.case, found.largest
     peak = peak_memory(largest.memory) if largest else None
-    within = f"within {found.limit_bytes} bytes ({found.limit_how})" if found.limit_bytes else ""
+    within = f"within {found.limit_bytes} bytes ({found.limit_method})" if found.limit_bytes else ""
     return {
         "run": found.run,
         **{axis: getattr(case, axis) for axis in AXES},
         "model": case.model_label,
         "status": found.outcome.status.value,
         "reason": found.outcome.reason,
-        "marks": "; ".join(filter(None, (within, format_stop_reason(found)))),
+        "flags": "; ".join(filter(None, (within, format_stop_reason(found)))),
         "processes": len(found.probes),
         "peak_memory_bytes": peak.bytes if peak else None,
-        "peak_memory_how": peak.how if peak else None,
+        "peak_memory_method": peak.method if peak else None,
         "threads": _threads(found.effective),
         "torch": found.environment.label("torch"),
         "ultralytics": found.environment.label("ultralytics"),
@@ -79,8 +88,8 @@ def _ceiling_row(found: Ceiling) -> dict[str, Any]:
         "machine": found.machine.fingerprint,
         "machine_title": found.machine.title,
         "recipe": found.recipe.fingerprint,
-        "setup": setup(found.recipe),
-        "pins": pins(found.recipe),
+        "protocol": protocol(found.recipe),
+        "overrides_hash": overrides_hash(found.recipe),
         "started": found.started,
         "id": found.id,
         **dict(case.further),

@@ -15,7 +15,7 @@ DATA_BOUND = 0.2
 LEFT_OUT_SHARE = 0.01
 """Share of a data set's images that may be left out without a word."""
 
-INTERFERED = "disturbed"
+INTERFERED = "interfered"
 DATA = "data bound"
 MODELLED = "modelled"
 FAILED = "a repeat failed"
@@ -96,9 +96,9 @@ def flags_of(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
         Phrases that begin with a key of :data:`LEGEND`.
     """
     found = []
-    disturbed = [record.window for record in measured if record.window is not None and record.window.disturbed]
+    disturbed = [record.window for record in measured if record.window is not None and record.window.interference]
     if disturbed:
-        what = _each_kind(phrase for window in disturbed for phrase in window.disturbed)
+        what = _each_kind(phrase for window in disturbed for phrase in window.interference)
         where = f" in {len(disturbed)} of {len(measured)} processes" if len(measured) > 1 else ""
         found.append(f"{INTERFERED}{where} ({', '.join(what)})".replace(";", ","))
     shares = [share for record in measured if (share := data_wait_share(record)) is not None]
@@ -131,7 +131,7 @@ def _kind(phrase: str) -> str:
 
 def commonest(records: Iterable[Record]) -> str:
     """What disturbed most of the windows of some records, in the words of the first of them; empty if nothing did."""
-    phrases = [phrase for record in records if record.window is not None for phrase in record.window.disturbed]
+    phrases = [phrase for record in records if record.window is not None for phrase in record.window.interference]
     counts = Counter(map(_kind, phrases))
     return max(phrases, key=lambda phrase: counts[_kind(phrase)], default="")
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from scipy.special import stdtrit
 
-from bench.records.record import Noise, Record, Steps
+from bench.records.record import CalibrationSummary, Record, Steps
 
 CONFIDENCE = 0.95
 
@@ -99,12 +99,12 @@ def _product(one: Sequence[float], other: Sequence[float]) -> float:
     return float(sum(map(operator.mul, one, other)))
 
 
-def single_process(noise: Noise) -> float:
+def single_process(noise: CalibrationSummary) -> float:
     """How far one process may be from the mean of many, relative: what a calibration found, by Student's t."""
-    return t_quantile(noise.processes - 1) * noise.sd
+    return t_quantile(noise.processes - 1) * noise.stdev
 
 
-def ci_within_process(steps: Steps, noise: Noise | None = None) -> Interval:
+def ci_within_process(steps: Steps, noise: CalibrationSummary | None = None) -> Interval:
     """The rate of one process in images per second, with the interval that one process allows for.
 
     Args:
@@ -141,9 +141,9 @@ def rate_of(processes: Sequence[Record]) -> tuple[Interval, str | None]:
     return rate, WITHIN if noise is None else WIDENED
 
 
-def noise_for(record: Record) -> Noise | None:
+def noise_for(record: Record) -> CalibrationSummary | None:
     """The noise of a record's machine; None where its calibration ran other versions, or does not say which."""
-    noise, ran = record.noise, record.environment
+    noise, ran = record.calibration, record.environment
     if noise is None or (noise.torch, noise.ultralytics) != (ran.label("torch"), ran.label("ultralytics")):
         return None
     return noise

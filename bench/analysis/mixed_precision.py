@@ -16,8 +16,8 @@ COLUMNS = (
     "speedup",
     "speedup_low",
     "speedup_high",
-    "interval",
-    "disturbed",
+    "interval_kind",
+    "interfered",
     "memory",
     "memory_off_bytes",
     "memory_bytes",
@@ -67,7 +67,7 @@ def _peaks(table: pd.DataFrame) -> dict[tuple[tuple[Any, ...], Any], tuple[int, 
     keys = [*(axis for axis in axes_of(table) if axis != "amp"), *COMPARABLE_KEYS]
     known = table[table["peak_memory_bytes"].notna()]
     return {
-        (tuple(row[name] for name in keys), row["amp"]): (int(row["peak_memory_bytes"]), str(row["peak_memory_how"]))
+        (tuple(row[name] for name in keys), row["amp"]): (int(row["peak_memory_bytes"]), str(row["peak_memory_method"]))
         for row in known.to_dict("records")
     }
 

@@ -36,14 +36,14 @@ MARGIN_FACTOR = 1.5
 """The margin over half the width of the interval of eight pairs: that interval then lies inside it, mostly."""
 
 
-def half_width_for(pair_sd: float, pairs: int) -> float:
+def half_width_for(pair_stdev: float, pairs: int) -> float:
     """Half the width of the interval of so many pairs; a true difference of that size is found in half of all cases.
 
     Args:
-        pair_sd: standard deviation of the logarithm of the ratio within a pair of processes.
+        pair_stdev: standard deviation of the logarithm of the ratio within a pair of processes.
         pairs: how many there are.
     """
-    return t_quantile(pairs - 1, LOOK_CONFIDENCE) * pair_sd / math.sqrt(pairs)
+    return t_quantile(pairs - 1, LOOK_CONFIDENCE) * pair_stdev / math.sqrt(pairs)
 
 
 def calibrations(records: Sequence[Record]) -> list[Calibration]:
@@ -60,7 +60,7 @@ def calibration(processes: Sequence[Record]) -> Calibration | None:
         processes: its measured records, in the order in which they ran. Those whose window was disturbed are left out
             by that alone, never by their speed.
     """
-    calm = [record for record in processes if record.window is None or not record.window.disturbed]
+    calm = [record for record in processes if record.window is None or not record.window.interference]
     if len(calm) < LEAST:
         return None
     logs = [math.log(record.steps.step_seconds) for record in calm if record.steps is not None]
@@ -77,11 +77,11 @@ def calibration(processes: Sequence[Record]) -> Calibration | None:
         calibrated=calm[-1].started,
         torch=calm[0].environment.label("torch"),
         ultralytics=calm[0].environment.label("ultralytics"),
-        sd=stdev(logs),
+        stdev=stdev(logs),
         processes=len(logs),
-        disturbed=len(processes) - len(calm),
+        interfered=len(processes) - len(calm),
         # Of neighbours alone, so that a drift over the run is not in it, as it is not in a comparison by pairs.
-        pair_sd=math.sqrt(float(steps @ steps) / len(steps)),
+        pair_stdev=math.sqrt(float(steps @ steps) / len(steps)),
         pairs=len(pairs),
         median_difference=statistics.median(map(abs, pairs)),
         greatest_difference=max(map(abs, pairs)),
@@ -129,7 +129,7 @@ def lockstep(comparison: Comparison) -> list[Lockstep]:
     """The noise of pairs that take turns, from a comparison of a thing with itself; of cases with enough of them."""
     found = []
     for compared in comparison.cases:
-        calm = [pair for pair in compared.pairs if pair.lockstep and not pair.disturbed]
+        calm = [pair for pair in compared.pairs if pair.lockstep and not pair.interference]
         if len(calm) < LEAST:
             continue
         seconds = [-pair.log if pair.head_first else pair.log for pair in calm]
@@ -142,10 +142,10 @@ def lockstep(comparison: Comparison) -> list[Lockstep]:
                 calibrated=calm[-1].started,
                 torch=comparison.base.environment.label("torch"),
                 ultralytics=comparison.base.environment.label("ultralytics"),
-                sd=stdev([pair.log for pair in calm]),
+                stdev=stdev([pair.log for pair in calm]),
                 pairs=len(calm),
-                slot=statistics.fmean(seconds),
-                slot_half=half_width(seconds),
+                order_effect=statistics.fmean(seconds),
+                order_effect_half_width=half_width(seconds),
             )
         )
     return found
@@ -165,11 +165,11 @@ def default_margin(cases: Sequence[Case], known: Sequence[Lockstep]) -> tuple[fl
     own = [found.get((case.device, case.mode)) for case in cases]
     if not own or any(one is None for one in own):
         return DEFAULT_MARGIN, "this machine is not calibrated for it: python -m bench calibrate"
-    worst = max((one for one in own if one is not None), key=lambda one: one.sd)
+    worst = max((one for one in own if one is not None), key=lambda one: one.stdev)
     return margin_of(worst), f"calibrated {worst.calibrated[:10]}"
 
 
 def margin_of(known: Lockstep) -> float:
     """A difference that counts as none for a device and a mode, as a share."""
-    seen = math.expm1(MARGIN_FACTOR * half_width_for(known.sd, LOOKS[1]))
+    seen = math.expm1(MARGIN_FACTOR * half_width_for(known.stdev, LOOKS[1]))
     return max(math.ceil(seen * 1000) / 1000, LEAST_MARGIN)

@@ -27,7 +27,7 @@ COLUMNS = (
     "efficiency",
     "efficiency_low",
     "efficiency_high",
-    "interval",
+    "interval_kind",
     "status",
 )
 
@@ -78,7 +78,7 @@ def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dic
         "efficiency": efficiency,
         "efficiency_low": efficiency / math.exp(half),
         "efficiency_high": efficiency * math.exp(half),
-        "interval": weaker_kind(row["interval"], one["interval"]),
+        "interval_kind": weaker_kind(row["interval_kind"], one["interval_kind"]),
     }
 
 

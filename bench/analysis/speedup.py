@@ -78,11 +78,11 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     Returns:
         Columns: the axes, ``machine``, ``speedup``, ``speedup_low`` and ``speedup_high``. The ends come from both
         intervals, as independent errors of the logarithms; missing where either is. ``interval`` is the weaker kind of
-        the two. ``disturbed`` is whether either figure is marked so: then the ratio may be that of the disturbance.
+        the two. ``interfered`` is whether either figure has that flag: then the ratio may be that of the interference.
     """
-    ends = ["speedup_low", "speedup_high", "interval"]
+    ends = ["speedup_low", "speedup_high", "interval_kind"]
     names = axes_of(table)
-    columns = [*names, "machine", "speedup", *ends, "baseline_images_per_second", "disturbed"]
+    columns = [*names, "machine", "speedup", *ends, "baseline_images_per_second", "interfered"]
     measured = table[table["status"] == "measured"]
     if not baseline or measured.empty:
         return pd.DataFrame(columns=columns)
@@ -93,13 +93,15 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     for axis, value in baseline.items():
         is_base &= measured[axis] == value if axis in names else False
     figures = ["images_per_second", "images_per_second_low", "images_per_second_high"]
-    base = measured.loc[is_base, [*keys, *figures, "interval", "marks"]].drop_duplicates(keys, keep="last")
+    base = measured.loc[is_base, [*keys, *figures, "interval_kind", "flags"]].drop_duplicates(keys, keep="last")
     both = measured[~is_base].merge(base, on=keys, suffixes=("", "_base"))
     both["speedup"] = both["images_per_second"] / both["images_per_second_base"]
-    both["disturbed"] = [
-        INTERFERED in kinds(f"{a}; {b}") for a, b in zip(both["marks"], both["marks_base"], strict=True)
+    both["interfered"] = [
+        INTERFERED in kinds(f"{a}; {b}") for a, b in zip(both["flags"], both["flags_base"], strict=True)
     ]
-    both["interval"] = [weaker_kind(a, b) for a, b in zip(both["interval"], both["interval_base"], strict=True)]
+    both["interval_kind"] = [
+        weaker_kind(a, b) for a, b in zip(both["interval_kind"], both["interval_kind_base"], strict=True)
+    ]
     both["baseline_images_per_second"] = both["images_per_second_base"]
     half = (both[f"{figures[2]}"] / both[figures[1]]).map(_half_log) ** 2
     half = (half + (both[f"{figures[2]}_base"] / both[f"{figures[1]}_base"]).map(_half_log) ** 2) ** 0.5

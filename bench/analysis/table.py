@@ -32,10 +32,10 @@ COLUMNS = (
     "images_per_second",
     "images_per_second_low",
     "images_per_second_high",
-    "interval",
+    "interval_kind",
     "processes",
-    "process_sd",
-    "marks",
+    "process_stdev",
+    "flags",
     "seconds_per_epoch",
     "seconds_per_epoch_low",
     "seconds_per_epoch_high",
@@ -47,18 +47,18 @@ COLUMNS = (
     "backward_share",
     "optimizer_share",
     "forward_images_per_second",
-    "turn_seconds",
+    "epoch_gap_seconds",
     "validation_seconds",
     "validation_images",
     "checkpoint_seconds",
     "peak_memory_bytes",
-    "peak_memory_how",
+    "peak_memory_method",
     "validation_memory_bytes",
     "loaders_memory_bytes",
     "images_per_joule",
     "joules_per_image",
     "idle_watts",
-    "energy_how",
+    "energy_method",
     "steps",
     "threads",
     "torch",
@@ -68,8 +68,8 @@ COLUMNS = (
     "machine_title",
     "data",
     "recipe",
-    "setup",
-    "pins",
+    "protocol",
+    "overrides_hash",
     "started",
     "id",
 )
@@ -79,7 +79,7 @@ NUMBERS = (
     "images_per_second",
     "images_per_second_low",
     "images_per_second_high",
-    "process_sd",
+    "process_stdev",
     "seconds_per_epoch",
     "seconds_per_epoch_low",
     "seconds_per_epoch_high",
@@ -90,7 +90,7 @@ NUMBERS = (
     "backward_share",
     "optimizer_share",
     "forward_images_per_second",
-    "turn_seconds",
+    "epoch_gap_seconds",
     "validation_seconds",
     "checkpoint_seconds",
     "images_per_joule",
@@ -116,10 +116,10 @@ MADE = "coco-like"
 PHASES = ("preprocess", "forward", "backward", "optimizer")
 """Parts of a training step of which the table has the shares, as :attr:`Record.phases` names them."""
 
-GROUP_KEYS = ("machine", "torch", "ultralytics", "setup")
+GROUP_KEYS = ("machine", "torch", "ultralytics", "protocol")
 """Columns on which all rows agree that stand together, whatever their mode."""
 
-COMPARABLE_KEYS = (*GROUP_KEYS, "pins")
+COMPARABLE_KEYS = (*GROUP_KEYS, "overrides_hash")
 """Columns on which two rows have to agree before one stands for the other, or is divided by it."""
 
 MEMORY_ORDER = ("allocated", "process")
@@ -148,7 +148,7 @@ def _once(text: Callable[[Recipe], str]) -> Callable[[Recipe], str]:
 
 
 @_once
-def setup(recipe: Recipe) -> str:
+def protocol(recipe: Recipe) -> str:
     """What a recipe says that is the same in every mode: data, window, threads, its version.
 
     It is the same on every kind of device too, but for the seconds of a window in profile ``regress``.
@@ -160,9 +160,9 @@ def setup(recipe: Recipe) -> str:
 
 
 @_once
-def pins(recipe: Recipe) -> str:
+def overrides_hash(recipe: Recipe) -> str:
     """Eight hexadecimal digits over the settings that a recipe fixes."""
-    return hashlib.sha256(msgspec.json.encode(recipe.pins, order="sorted")).hexdigest()[:8]
+    return hashlib.sha256(msgspec.json.encode(recipe.overrides, order="sorted")).hexdigest()[:8]
 
 
 def measured_only(records: Iterable[Record]) -> list[Record]:
@@ -216,8 +216,8 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
         "machine_title": record.machine.title,
         "data": f"{record.data.name} {record.data.fingerprint}" if record.data else None,
         "recipe": record.recipe.fingerprint,
-        "setup": setup(record.recipe),
-        "pins": pins(record.recipe),
+        "protocol": protocol(record.recipe),
+        "overrides_hash": overrides_hash(record.recipe),
         "started": record.started,
         "id": record.id,
         **dict(case.further),
@@ -246,12 +246,12 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
         "images_per_second": rate.point,
         "images_per_second_low": rate.low,
         "images_per_second_high": rate.high,
-        "interval": interval,
+        "interval_kind": interval,
         "processes": len(measured),
-        "process_sd": stdev([math.log(r.steps.images_per_second) for r in measured if r.steps])
+        "process_stdev": stdev([math.log(r.steps.images_per_second) for r in measured if r.steps])
         if len(measured) > 1
         else None,
-        "marks": "; ".join(flags_of(measured, others)),
+        "flags": "; ".join(flags_of(measured, others)),
         "seconds_per_epoch": epoch.point,
         "seconds_per_epoch_low": epoch.low,
         "seconds_per_epoch_high": epoch.high,
@@ -259,14 +259,16 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
         "data_wait_share": _mean(measured, data_wait_share),
         **{f"{name}_share": _mean(measured, functools.partial(_share, name)) for name in PHASES},
         "forward_images_per_second": _forward(measured),
-        "turn_seconds": _mean(measured, lambda record: record.apart.turn),
-        "validation_seconds": _mean(measured, lambda record: record.apart.validation),
-        "validation_images": next((n for record in measured if (n := record.apart.validation_images)), None),
-        "checkpoint_seconds": _mean(measured, lambda record: record.apart.checkpoint),
+        "epoch_gap_seconds": _mean(measured, lambda record: record.epoch_overhead.epoch_gap_seconds),
+        "validation_seconds": _mean(measured, lambda record: record.epoch_overhead.validation),
+        "validation_images": next((n for record in measured if (n := record.epoch_overhead.validation_images)), None),
+        "checkpoint_seconds": _mean(measured, lambda record: record.epoch_overhead.checkpoint),
         "steps": sum(len(record.steps.window) for record in measured if record.steps),
         "peak_memory_bytes": peak.bytes if peak else None,
-        "peak_memory_how": peak.how if peak else None,
-        "validation_memory_bytes": _largest(measured, lambda record: peak_memory(record.apart.validation_memory)),
+        "peak_memory_method": peak.method if peak else None,
+        "validation_memory_bytes": _largest(
+            measured, lambda record: peak_memory(record.epoch_overhead.validation_memory)
+        ),
         "loaders_memory_bytes": _largest(measured, lambda record: record.memory.get("loaders")),
         **_energy(measured),
     }
@@ -288,7 +290,7 @@ def _energy(records: Sequence[Record]) -> dict[str, Any]:
         "images_per_joule": 1 / mean if mean else None,
         "joules_per_image": mean,
         "idle_watts": statistics.fmean(idle) if idle else None,
-        "energy_how": told[0].how if told else None,
+        "energy_method": told[0].method if told else None,
     }
 
 
@@ -386,17 +388,17 @@ def case_frame(cases: Sequence[Case]) -> pd.DataFrame:
 
 
 def _tell_data_apart(table: pd.DataFrame) -> None:
-    """Put the fingerprint into ``setup`` where several data sets of a user have one name, so that none hides another.
+    """Put the fingerprint into ``protocol`` where data sets of a user share a name, so that none hides another.
 
     A row without data belongs to the data set of its run.
     """
-    own = table[table["data"].notna() & ~table["setup"].str.startswith(MADE)]
-    for setup, rows in own.groupby("setup"):
+    own = table[table["data"].notna() & ~table["protocol"].str.startswith(MADE)]
+    for protocol, rows in own.groupby("protocol"):
         if rows["data"].nunique() > 1:
             of_run = rows.drop_duplicates("run").set_index("run")["data"]
-            alike = table["setup"] == setup
+            alike = table["protocol"] == protocol
             for place, data in table[alike]["data"].fillna(table["run"].map(of_run)).dropna().items():
-                table.loc[place, "setup"] = data + str(setup).removeprefix(data.rpartition(" ")[0])
+                table.loc[place, "protocol"] = data + str(protocol).removeprefix(data.rpartition(" ")[0])
 
 
 def measured_places(case: Sequence[tuple[int, Record]]) -> list[int]:

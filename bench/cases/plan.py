@@ -15,7 +15,7 @@ import msgspec
 from bench.cases.axes import find_axis, fixed_axes
 from bench.cases.case import Case
 from bench.cases.device_kinds import by_kind, device_kind, kind_of, ranks
-from bench.cases.recipe import ENERGY_SECONDS, Recipe, pins_for
+from bench.cases.recipe import ENERGY_SECONDS, Recipe, overrides_for
 from bench.errors import UsageError
 
 FILE = Path(__file__).with_name("profiles.toml")
@@ -152,7 +152,7 @@ def expand_grid(
                 warmup_seconds=timing.warmup(kind.name),
                 window_steps=timing.window_steps,
                 window_seconds=timing.least_seconds(kind.name, energy),
-                pins=pins_for(case.mode, case.arguments),
+                overrides=overrides_for(case.mode, case.arguments),
                 threads=threads,
                 data=data,
                 data_steps=kind.data_steps if case.mode == "train" else 1,

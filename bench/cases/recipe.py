@@ -14,7 +14,7 @@ VERSION = 2
 """Raise it when the way of measuring changes in any way that the fields below do not show."""
 
 
-class Pin(msgspec.Struct, frozen=True):
+class Override(msgspec.Struct, frozen=True):
     """A setting of Ultralytics that is fixed, and why."""
 
     key: str
@@ -22,38 +22,38 @@ class Pin(msgspec.Struct, frozen=True):
     why: str
 
 
-PINS: dict[str, tuple[Pin, ...]] = {
+OVERRIDES: dict[str, tuple[Override, ...]] = {
     "train": (
-        Pin("epochs", 100_000, "more than enough: training is ended from outside when the window is complete"),
-        Pin("optimizer", "SGD", "'auto' depends on the length of the run, which here is short"),
-        Pin("nbs", 64, "the default, written down: it settles how many batches make one optimizer step"),
-        Pin("mosaic", 1.0, "the default, written down: it makes one image of four, and a short run may lose it"),
-        Pin("close_mosaic", 0, "versions disagree on whether a short run has mosaic at all (ultralytics#26226)"),
-        Pin("warmup_epochs", 0, "the ramp of accumulation at the start of training is not what an epoch costs"),
-        Pin("multi_scale", False, "the default, which became 0.0 in 8.4; another size every step is another step"),
-        Pin("rect", False, "rectangular batches have fewer pixels than the size says, and take mosaic away"),
-        Pin("cache", False, "a cache is left out without an error where memory or disk is short"),
-        Pin("fraction", 1.0, "a part of the data set would shorten the epoch that is predicted"),
-        Pin("single_cls", False, "one class would make the head and its loss smaller than the model says"),
-        Pin("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
-        Pin("deterministic", True, "the default, written down because what it costs changed (ultralytics#26180)"),
-        Pin("seed", 0, "the default, written down: it settles which images each batch has"),
-        Pin("patience", 100_000, "nothing is validated, so nothing may stop training for want of progress"),
-        Pin("val", False, "validation is not part of a step"),
-        Pin("save", False, "nor is saving a checkpoint"),
-        Pin("plots", False, "nor are pictures of batches, drawn on threads of their own"),
+        Override("epochs", 100_000, "more than enough: training is ended from outside when the window is complete"),
+        Override("optimizer", "SGD", "'auto' depends on the length of the run, which here is short"),
+        Override("nbs", 64, "the default, written down: it settles how many batches make one optimizer step"),
+        Override("mosaic", 1.0, "the default, written down: it makes one image of four, and a short run may lose it"),
+        Override("close_mosaic", 0, "versions disagree on whether a short run has mosaic at all (ultralytics#26226)"),
+        Override("warmup_epochs", 0, "the ramp of accumulation at the start of training is not what an epoch costs"),
+        Override("multi_scale", False, "the default, which became 0.0 in 8.4; another size every step is another step"),
+        Override("rect", False, "rectangular batches have fewer pixels than the size says, and take mosaic away"),
+        Override("cache", False, "a cache is left out without an error where memory or disk is short"),
+        Override("fraction", 1.0, "a part of the data set would shorten the epoch that is predicted"),
+        Override("single_cls", False, "one class would make the head and its loss smaller than the model says"),
+        Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
+        Override("deterministic", True, "the default, written down because what it costs changed (ultralytics#26180)"),
+        Override("seed", 0, "the default, written down: it settles which images each batch has"),
+        Override("patience", 100_000, "nothing is validated, so nothing may stop training for want of progress"),
+        Override("val", False, "validation is not part of a step"),
+        Override("save", False, "nor is saving a checkpoint"),
+        Override("plots", False, "nor are pictures of batches, drawn on threads of their own"),
     ),
     "predict": (
-        Pin("rect", False, "a rectangular letterbox has fewer pixels than the size says"),
-        Pin("conf", 0.25, "the default, written down: it settles how many boxes go through suppression"),
-        Pin("iou", 0.7, "the default, written down: it settles how many boxes suppression lets pass"),
-        Pin("max_det", 300, "the default, written down: each detection left is one more to build a result of"),
-        Pin("agnostic_nms", False, "the default, written down: suppression across classes lets fewer boxes pass"),
-        Pin("augment", False, "augmentation at test time runs the model on several sizes of one image"),
-        Pin("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
-        Pin("visualize", False, "pictures of what a layer sees are no inference"),
-        Pin("verbose", False, "one line of log an image is not inference"),
-        Pin("save", False, "nor is writing pictures"),
+        Override("rect", False, "a rectangular letterbox has fewer pixels than the size says"),
+        Override("conf", 0.25, "the default, written down: it settles how many boxes go through suppression"),
+        Override("iou", 0.7, "the default, written down: it settles how many boxes suppression lets pass"),
+        Override("max_det", 300, "the default, written down: each detection left is one more to build a result of"),
+        Override("agnostic_nms", False, "the default, written down: suppression across classes lets fewer boxes pass"),
+        Override("augment", False, "augmentation at test time runs the model on several sizes of one image"),
+        Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
+        Override("visualize", False, "pictures of what a layer sees are no inference"),
+        Override("verbose", False, "one line of log an image is not inference"),
+        Override("save", False, "nor is writing pictures"),
     ),
 }
 """Reasons stand beside the settings, here and in the report."""
@@ -74,7 +74,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         data: ``coco-like``, or the path of an Ultralytics data yaml.
         data_steps: length of a made data set, in batches; an epoch's turn within the window is left out of the steps.
         data_seed: seed of a made data set.
-        pins: settings of Ultralytics that are fixed; reasons in :data:`PINS`.
+        overrides: settings of Ultralytics that are fixed; reasons in :data:`OVERRIDES`.
         with_val: whether validation and the saving of a checkpoint are timed too, once, after the window.
         compare_losses: whether the first losses are compared with the CPU's on cuda too; on mps they always are.
         energy: whether joules are counted, over windows of at least :data:`ENERGY_SECONDS`.
@@ -84,7 +84,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
     warmup_seconds: float
     window_steps: int
     window_seconds: float
-    pins: dict[str, bool | int | float | str]
+    overrides: dict[str, bool | int | float | str]
     threads: int = 0
     data: str = "coco-like"
     data_steps: int = 64
@@ -102,7 +102,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
                 "warmup_seconds": self.warmup_seconds,
                 "window_steps": self.window_steps,
                 "window_seconds": self.window_seconds,
-                "pins": self.pins,
+                "pins": self.overrides,
                 "threads": self.threads,
                 "data": self.data,
                 "data_steps": self.data_steps,
@@ -115,9 +115,9 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
         )
 
 
-def pins_for(mode: str, without: Collection[str] = ()) -> dict[str, bool | int | float | str]:
+def overrides_for(mode: str, without: Collection[str] = ()) -> dict[str, bool | int | float | str]:
     """What the recipe of a mode fixes, as Ultralytics takes it; ``without`` what the axes of a case say themselves."""
-    return {pin.key: pin.value for pin in PINS[mode] if pin.key not in without}
+    return {override.key: override.value for override in OVERRIDES[mode] if override.key not in without}
 
 
 def check_threads(threads: int, values: Collection[str] = ()) -> None:

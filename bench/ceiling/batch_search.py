@@ -45,7 +45,7 @@ class Attempt(NamedTuple):
     batch: int
     fits: bool
     peak: float | None = None
-    base: float | None = None
+    baseline_bytes: float | None = None
 
 
 class Fit(NamedTuple):
@@ -98,7 +98,7 @@ class Search(NamedTuple):
     """
 
     granularity: int
-    most: int
+    max_batch: int
     limit: float | None = None
     firm: bool = True
 
@@ -115,7 +115,7 @@ class Search(NamedTuple):
     def next(self, tried: Sequence[Attempt]) -> int | None:
         """The batch to try next; None where the largest one is known."""
         low, high = self.edges(tried)
-        top = self.rounded(self.most)
+        top = self.rounded(self.max_batch)
         if not tried:
             return min(max(self.rounded(FIRST), self.granularity), top)
         if (high is not None and high - low <= self.granularity) or low >= top or self.foretold(tried):
@@ -179,7 +179,7 @@ class Search(NamedTuple):
             return None
         if line is not None:
             return low + (self.limit - peak) / line.slope
-        base = known[low].base
+        base = known[low].baseline_bytes
         if base is None or peak <= base:
             return None
         return low + (self.limit - peak) * low / (peak - base)

@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from bench.cases.device_kinds import kind_of
 from bench.ceiling.batch_search import Attempt, Fit, Search, fit
 from bench.ceiling.memory_model import MemoryModel, fit_model, linear_model
-from bench.records.ceiling import FORETOLD, Ceiling, Line, Probe
+from bench.records.ceiling import PREDICTED, Ceiling, MemoryFit, Probe
 
 
 def attempts(probes: Sequence[Probe]) -> list[Attempt]:
     """Probes as the search takes them."""
-    return [Attempt(probe.batch, probe.fits, probe.peak, probe.base) for probe in probes]
+    return [Attempt(probe.batch, probe.fits, probe.peak, probe.baseline_bytes) for probe in probes]
 
 
 def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
     """The largest batch that trains, and what ended it, as :class:`bench.records.ceiling.Ceiling` has it."""
     low, high = search.edges(attempts(probes))
-    if low < search.rounded(search.most) and (high is None or high - low > search.granularity):
-        return low, FORETOLD
-    return low, next((probe.ended_by for probe in probes if probe.batch == high), "limit")
+    if low < search.rounded(search.max_batch) and (high is None or high - low > search.granularity):
+        return low, PREDICTED
+    return low, next((probe.stop_reason for probe in probes if probe.batch == high), "limit")
 
 
-def fit_memory_line(probes: Sequence[Probe]) -> Line | None:
+def fit_memory_line(probes: Sequence[Probe]) -> MemoryFit | None:
     """The fit as records have it, in whole bytes."""
     found = fit(attempts(probes))
     if found is None or found.slope < 1:
         return None
-    return Line(round(found.base), round(found.slope), round(found.residual), found.points)
+    return MemoryFit(round(found.base), round(found.slope), round(found.residual), found.points)
 
 
 def memory_model(found: Ceiling) -> MemoryModel | None:
@@ -37,9 +37,9 @@ def memory_model(found: Ceiling) -> MemoryModel | None:
     On a GPU by the line: what a first step adds to what there was before it (gradients, momentum, workspaces) is no
     matter of images, and only on a CPU was the bend seen.
     """
-    nominal = found.recipe.pins.get("nbs")
+    nominal = found.recipe.overrides.get("nbs")
     bent = kind_of(found.case.device).on_host
     known = fit_model(attempts(found.probes), nominal if isinstance(nominal, int) else None) if bent else None
-    if known is None and (line := found.line) is not None:
+    if known is None and (line := found.memory_fit) is not None:
         return linear_model(Fit(line.base, line.slope, line.residual, line.points), found.case.batch)
     return known

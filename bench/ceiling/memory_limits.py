@@ -35,11 +35,11 @@ class Limit(Protocol):
 
     Attributes:
         figure: the memory figure of the worker that it holds down.
-        how: in words.
+        method: in words.
     """
 
     figure: str
-    how: str
+    method: str
 
     def hold(self, pid: int) -> None:
         """Put a process under it, before it has done anything."""
@@ -72,7 +72,7 @@ class CgroupLimit:
         folder.mkdir()
         self._folder = folder
         second = (folder / "memory.max").exists()
-        self.how = f"control group, version {2 if second else 1}"
+        self.method = f"control group, version {2 if second else 1}"
         try:
             if second:
                 (folder / "memory.max").write_text(str(limit), encoding="utf-8")
@@ -119,7 +119,7 @@ class RlimitDataLimit:
     """``RLIMIT_DATA``, which the process sets for itself."""
 
     figure = "data"
-    how = "RLIMIT_DATA, which counts memory that was asked for, touched or not"
+    method = "RLIMIT_DATA, which counts memory that was asked for, touched or not"
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -148,7 +148,7 @@ class AllocatorLimit:
     def __init__(self, limit: int | None) -> None:
         """Hold it to so many bytes; None for what the device has."""
         self._limit = limit or 0
-        self.how = "fraction of the device that its allocator may take" if limit else "the device's own memory"
+        self.method = "fraction of the device that its allocator may take" if limit else "the device's own memory"
 
     def hold(self, pid: int) -> None:
         """Nothing."""
@@ -169,7 +169,7 @@ class NoLimit:
     """No limit: a Mac has none that it keeps, so that what does not fit is swapped, which is watched."""
 
     figure = "process"
-    how = "nothing but the machine; its swap is watched"
+    method = "nothing but the machine; its swap is watched"
 
     def hold(self, pid: int) -> None:
         """Nothing."""

@@ -94,7 +94,7 @@ def fit_model(tried: Sequence[Attempt], nominal: int | None = None) -> MemoryMod
         return None
     points = sorted({(one.batch, one.peak) for one in tried if one.fits and one.peak})
     reach = points[-1][0]
-    before = [one.base for one in tried if one.fits and one.base]
+    before = [one.baseline_bytes for one in tried if one.fits and one.baseline_bytes]
     if not before:
         return linear_model(line, reach)
     base, turn = (0, min(before)), (nominal or 0) / WAITING

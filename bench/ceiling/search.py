@@ -13,7 +13,7 @@ import psutil
 from bench.cases.case import Case
 from bench.cases.device_kinds import DeviceKind, device_names, kind_of
 from bench.cases.plan import PlannedRun
-from bench.cases.recipe import Recipe, pins_for
+from bench.cases.recipe import Recipe, overrides_for
 from bench.ceiling.memory_limits import RESERVE, AllocatorLimit, Limit, limited
 from bench.environments.interpreter import Interpreter
 from bench.machine.fingerprint import card_bytes
@@ -51,7 +51,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
 
     case: Case
     granularity: int = 1
-    most: int = 1024
+    max_batch: int = 1024
     limit: int | None = None
     threads: int = 0
     network: bool = False
@@ -63,7 +63,7 @@ def recipe(question: SearchRequest) -> Recipe:
         warmup_seconds=0.0,
         window_steps=int(FEW_STEPS["window_steps"]),
         window_seconds=0.0,
-        pins=pins_for("train", question.case.arguments),
+        overrides=overrides_for("train", question.case.arguments),
         threads=question.threads,
         data=MADE_DENSE,
         data_steps=1,
@@ -75,13 +75,13 @@ class SearchResult(msgspec.Struct):
 
     Attributes:
         probes: in the order in which they were tried.
-        limit_how: what held them to the limit.
+        limit_method: what held them to the limit.
         effective: settings that ran.
         failed: how the last one ended, where it neither trained nor ran out of memory.
     """
 
     probes: list[Probe] = []
-    limit_how: str = ""
+    limit_method: str = ""
     effective: dict[str, Any] = {}
     failed: Outcome | None = None
 
@@ -94,7 +94,7 @@ def provide_data(question: SearchRequest, launcher: Launcher) -> dict[str, Any]:
     Raises:
         NoData: where it cannot be made.
     """
-    case = msgspec.structs.replace(question.case, mode="train", batch=question.most)
+    case = msgspec.structs.replace(question.case, mode="train", batch=question.max_batch)
     try:
         return find_data(launcher, PlannedRun(case, recipe(question)))
     finally:
@@ -123,13 +123,13 @@ def search_largest_batch(
     while found.failed is None and (batch := upcoming(found.probes)) is not None:
         planned = PlannedRun(msgspec.structs.replace(case, batch=batch), recipe(question))
         with held(kind_of(case.device), question.limit) as hold:
-            found.limit_how = hold.how
+            found.limit_method = hold.method
             probe, effective = run_probe(
                 planned, data, SpawnLauncher(interpreter, question.network, hold.hold, alike=True), hold, found.probes
             )
         found.effective = effective or found.effective
         found.probes.append(probe)
-        if not probe.fits and not probe.ended_by:
+        if not probe.fits and not probe.stop_reason:
             found.failed = probe.outcome
         told(probe)
 
@@ -181,9 +181,9 @@ def run_probe(
         Probe(
             batch=planned.case.batch,
             outcome=seen.outcome,
-            ended_by=ended_by(seen, hold, grown, rate, before, planned.case),
+            stop_reason=stop_reason(seen, hold, grown, rate, before, planned.case),
             peak=memory[hold.figure].bytes if hold.figure in memory and not allocator_retried(seen) else None,
-            base=(seen.measured.get("memory_before", {}).get(hold.figure) or {}).get("bytes"),
+            baseline_bytes=(seen.measured.get("memory_before", {}).get(hold.figure) or {}).get("bytes"),
             memory=memory,
             images_per_second=rate,
             swap_bytes=grown,
@@ -214,7 +214,9 @@ def allocator_retried(seen: WorkerResult) -> bool:
     return bool(seen.measured.get("device", {}).get("allocator_retries"))
 
 
-def ended_by(seen: WorkerResult, hold: Limit, grown: int, rate: float | None, before: list[Probe], case: Case) -> str:
+def stop_reason(
+    seen: WorkerResult, hold: Limit, grown: int, rate: float | None, before: list[Probe], case: Case
+) -> str:
     """Why a batch does not fit; empty where it does, and where something else went wrong."""
     smaller = [probe for probe in before if probe.fits and probe.batch < case.batch]
     if seen.outcome.status is Status.OUT_OF_MEMORY or hold.killed():

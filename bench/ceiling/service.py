@@ -141,7 +141,7 @@ def search_one(
     from bench.runner.measure import DatasetUnavailable
 
     seen, started = SearchResult(), datetime.now(UTC).isoformat(timespec="seconds")
-    search, stop, asked = Search(question.granularity, question.most), None, question.limit is not None
+    search, stop, asked = Search(question.granularity, question.max_batch), None, question.limit is not None
     tell(f"{title(question.case)}: searching ...")
     try:
         seen.failed = refused(question)
@@ -149,7 +149,7 @@ def search_one(
         there = available_memory(question.case)
         if not asked and kind_of(question.case.device).on_host:
             question = msgspec.structs.replace(question, limit=there)
-        search = Search(question.granularity, question.most, question.limit or there, firm(question.case))
+        search = Search(question.granularity, question.max_batch, question.limit or there, firm(question.case))
         search_largest_batch(
             question,
             data,
@@ -181,24 +181,24 @@ def summed(
     from bench.records.ceiling import Ceiling
     from bench.records.outcome import Outcome, Status
 
-    batch, ended_by = edge(search, seen.probes)
+    batch, stop_reason = edge(search, seen.probes)
     return Ceiling(
         run=run,
         started=started,
         case=msgspec.structs.replace(question.case, batch=batch),
         recipe=recipe(question),
         outcome=seen.failed or Outcome(Status.MEASURED),
-        ended_by="" if seen.failed else ended_by,
+        stop_reason="" if seen.failed else stop_reason,
         machine=machine(),
         environment=launcher.interpreter.environment,
         conditions=conditions(launcher.interpreter.variables),
         effective=seen.effective,
         granularity=question.granularity,
-        most=question.most,
+        max_batch=question.max_batch,
         limit_bytes=question.limit,
-        limit_how=seen.limit_how,
-        limit_asked=asked or question.limit is None,
-        line=fit_memory_line(seen.probes),
+        limit_method=seen.limit_method,
+        limit_requested=asked or question.limit is None,
+        memory_fit=fit_memory_line(seen.probes),
         probes=seen.probes,
     )
 
@@ -210,7 +210,7 @@ def title(case: Case) -> str:
 
 def line(probe: Probe) -> str:
     """One probe in a line."""
-    said = "trains" if probe.fits else probe.ended_by or f"{probe.outcome.status.value}: {probe.outcome.reason}"
+    said = "trains" if probe.fits else probe.stop_reason or f"{probe.outcome.status.value}: {probe.outcome.reason}"
     peak = f", peak {shown(probe.peak)}" if probe.peak else ""
     return f"  batch {probe.batch}: {said}{peak}  [{about(probe.seconds)}]"
 
@@ -220,7 +220,7 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
     from bench.analysis.ceilings import format_stop_reason
     from bench.ceiling.findings import memory_model
 
-    within = f" within {shown(found.limit_bytes)} ({found.limit_how})" if found.limit_bytes else ""
+    within = f" within {shown(found.limit_bytes)} ({found.limit_method})" if found.limit_bytes else ""
     if not known(found):
         largest = f" batch {found.case.batch} trains{within}, but" if found.case.batch else ""
         status = found.outcome.status.value.replace("_", " ")
@@ -233,8 +233,8 @@ def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
         f"{title(found.case)}: batch {found.case.batch} trains{within}; {format_stop_reason(found)}; "
         f"{count} probe{'s' if count > 1 else ''} in {about(seconds)}"
     ]
-    if found.line:
-        memory = found.line
+    if found.memory_fit:
+        memory = found.memory_fit
         an_image = f"{shown(memory.base)} and {shown(memory.slope)} an image, within {shown(memory.residual)}"
         said.append(f"  memory of training itself: {an_image}")
     if (grows := memory_model(found)) is not None:

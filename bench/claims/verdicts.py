@@ -179,7 +179,7 @@ def _speedups(seen: Evidence, baseline: dict[str, str], keep: Callable[[dict[str
     for versions, rows in _by_versions(seen):
         for row in speedups(rows, baseline).to_dict("records"):
             cells = {str(key): value for key, value in row.items()}
-            if row["mode"] == "train" and not row["disturbed"] and keep(cells):
+            if row["mode"] == "train" and not row["interfered"] and keep(cells):
                 found.append(Ratio(_point(cells) + versions, row["speedup"], row["speedup_low"], row["speedup_high"]))
     return found
 
@@ -210,7 +210,7 @@ def ddp_scaling(seen: Evidence) -> Answer:
     """yolov8m on four cards over one, the same batch a card: at least 1 / 0.35 of the speed."""
     ratios = []
     for versions, rows in _by_versions(seen):
-        found = efficiencies(rows[[INTERFERED not in str(marks) for marks in rows["marks"]]])
+        found = efficiencies(rows[[INTERFERED not in str(marks) for marks in rows["flags"]]])
         some = found[(found["devices"] == 4) & (found["scaling"] == "each") & (found["model"] == "yolov8m")]
         for row in some.to_dict("records"):
             if device_kind(str(row["device"])) == "cuda":
@@ -223,7 +223,11 @@ def _memory(seen: Evidence, on: tuple[str, int | None], off: tuple[str, int | No
     """Peak memory of training in one precision and batch over another; the same batch where none is named."""
     found = []
     for versions, table in _by_versions(seen):
-        axes = [*(axis for axis in axes_of(table) if axis not in ("amp", "batch")), "peak_memory_how", *COMPARABLE_KEYS]
+        axes = [
+            *(axis for axis in axes_of(table) if axis not in ("amp", "batch")),
+            "peak_memory_method",
+            *COMPARABLE_KEYS,
+        ]
         some = table[(table["mode"] == "train") & (table["status"] == "measured") & table["peak_memory_bytes"].notna()]
         base = {
             (*(row[axis] for axis in axes), row["batch"]): row
@@ -299,7 +303,7 @@ def _fits(one: Ceiling, batch: int) -> bool | None:
     """Whether a batch trains; None where it was not found out."""
     if one.case.batch >= batch:
         return True
-    if one.ended_by == "out of memory" and one.case.batch + one.granularity <= batch:
+    if one.stop_reason == "out of memory" and one.case.batch + one.granularity <= batch:
         return False
     return None
 
@@ -492,7 +496,7 @@ def ddp_launch(seen: Evidence) -> Answer:
         for record in seen.records
         if ranks(record.case.device) > 1
         and record.outcome.status is Status.MEASURED
-        and record.effective.get("own_ranks") is True
+        and record.effective.get("spawns_ddp") is True
     ]
     return together(found)
 

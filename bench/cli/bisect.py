@@ -119,7 +119,7 @@ def found_releases(held: ReleaseSeries, good: str, bad: str) -> list[str]:
         raise UsageError(f"good and bad are the same release, {held.package} {first}: name two.")
     say(f"asking for the releases of {held.package} from {first} to {last} ...")
     try:
-        between = published(held.package, held.newer, least=good, most=bad)
+        between = published(held.package, held.exclude_newer, least=good, most=bad)
     except ResolutionError:  # both ends were yanked, and nothing is between
         between = []
     return [first, *(release for release in between if release not in (first, last)), last]

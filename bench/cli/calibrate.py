@@ -73,12 +73,12 @@ def calibrate(
             turns = noise.lockstep(runner.in_turns(launcher, chosen, folder, rest, told_pair))
     pairs = {(one.device, one.mode): one for one in turns}
     for one in found:
-        seen = {count: noise.half_width_for(one.pair_sd, count) for count in noise.LOOKS}
-        print("\n".join(calibration_lines(one, seen, single_process(one.noise))))
+        seen = {count: noise.half_width_for(one.pair_stdev, count) for count in noise.LOOKS}
+        print("\n".join(calibration_lines(one, seen, single_process(one.summary))))
         if one.processes < calibration.ENOUGH:
             print(f"  {one.processes} processes tell this but roughly: give it more time (--time-budget)")
         if together := pairs.get((one.device, one.mode)):
-            seen = {count: noise.half_width_for(together.sd, count) for count in noise.LOOKS}
+            seen = {count: noise.half_width_for(together.stdev, count) for count in noise.LOOKS}
             print(f"  {lockstep_line(together, seen, noise.margin_of(together))}")
     known = {one.case for one in found}
     for record in {record.case: record for record in reversed(records) if record.case.id not in known}.values():

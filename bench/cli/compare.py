@@ -115,7 +115,7 @@ def _judge(found: RunComparison, limit: float) -> None:
     slower = [one for one in found.compared if one.slower(limit)]
     for one in slower:
         say(f"slower by more than {limit * 100:g} %: {longer(one)}")
-    if any(one.interval == WITHIN for one in slower):
+    if any(one.interval_kind == WITHIN for one in slower):
         say("an interval within one process leaves out how far processes differ: --processes 5 or calibrate shows it")
     if slower:
         raise typer.Exit(ExitCode.REGRESSION)

@@ -120,16 +120,16 @@ def any_of(question: Callable[[Interpreter], Any], interpreters: list[Interprete
 
 
 def provide_both(
-    base: Specification, head: Specification, newer: str
+    base: Specification, head: Specification, exclude_newer: str
 ) -> tuple[PreparedEnvironment, PreparedEnvironment]:
     """Both environments; where they would be one and the same, head is a copy that was installed separately."""
     from bench.environments.builder import provide
 
-    first = provide(base, newer, say)
-    second = provide(head, newer, say)
+    first = provide(base, exclude_newer, say)
+    second = provide(head, exclude_newer, say)
     if (first.interpreter.path, first.key) == (second.interpreter.path, second.key):
         say("base and head are the same: whatever differs between them is noise, or an error of yolopace")
-        second = provide(head, newer, say, copy=1)
+        second = provide(head, exclude_newer, say, copy=1)
     return first, second
 
 
@@ -229,14 +229,14 @@ def pair_line(compared: CaseComparison, margin: float) -> str:
     from bench.compare.verdict import estimate
 
     pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
-    logs = figures.fresh if pair.fresh else figures.looks
-    line = f"{'fresh pair' if pair.fresh else 'pair'} {len(logs)}: head {signed(logs[-1])} %"
+    logs = figures.confirmation if pair.confirmation else figures.interim
+    line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {signed(logs[-1])} %"
     if len(logs) > 1:
         seen = estimate(logs)
         line += f"; so far {signed(seen.log)} ± {seen.half * 100:.1f} %"
-    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.disturbed]
-    if pair.redone:
-        marks.insert(0, f"measured anew {pair.redone} time{'s' if pair.redone > 1 else ''}")
+    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.interference]
+    if pair.retries:
+        marks.insert(0, f"measured anew {pair.retries} time{'s' if pair.retries > 1 else ''}")
     return f"{line}  [{'; '.join([about(pair.seconds), *marks])}]"
 
 

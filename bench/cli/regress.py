@@ -88,9 +88,9 @@ def regress(
     check_usable()
     choice = Choice.parse(case, axes, data, threads)
     known = [one for one in comparisons_of(results) if resume and asked_alike(one, specifications)]
-    sides, newer = provide_dated(specifications, exclude_newer, known[-1].newer if known else "")
+    sides, exclude_newer = provide_dated(specifications, exclude_newer, known[-1].exclude_newer if known else "")
     planned = choice.planned([side.interpreter for side in sides])
-    comparison = begin(sides, planned, "", newer, least, most_memory, say)
+    comparison = begin(sides, planned, "", exclude_newer, least, most_memory, say)
     comparison, folder = continued(comparison, known, results, least) if resume else started(comparison, results, name)
     asked = {name for one in specifications if not one.python for name in one.names()}
     packages = format_changes(package_changes(comparison.base.packages, comparison.head.packages), asked)
@@ -145,9 +145,9 @@ def provide_dated(
     """
     from datetime import UTC, datetime
 
-    newer = asked or before or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    exclude_newer = asked or before or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        return provide_both(*specifications, newer), newer
+        return provide_both(*specifications, exclude_newer), exclude_newer
     except UsageError:
         if asked:
             raise

@@ -68,7 +68,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         threads: int,
         margin: str,
         time_budget: str,
-        newer: str,
+        exclude_newer: str,
         results: Path,
         json: Path | None,
         resume: bool,
@@ -86,7 +86,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         check_usable()
         check_path()
         return cls(
-            held=ReleaseSeries.parse(package, beside, newer),
+            held=ReleaseSeries.parse(package, beside, exclude_newer),
             choice=Choice.parse(cases, axes, data, threads, single=True),
             margin=parse_percent("margin", margin) if margin else None,
             budget=parse_duration(time_budget) if time_budget else None,
@@ -179,7 +179,7 @@ class Releases:
         from bench.records.store import Store
 
         sides, end = (self.provide(base), self.provide(head)), f"-{name}".replace("+", "-")
-        comparison = begin(sides, planned, "", self.held.newer, self._asked.margin, MEMORY_MARGIN, say)
+        comparison = begin(sides, planned, "", self.held.exclude_newer, self._asked.margin, MEMORY_MARGIN, say)
         known = self._known(comparison, end) if self._asked.resume else None
         if known is not None:
             reopen(known, comparison, self._asked.margin)

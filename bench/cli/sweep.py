@@ -128,9 +128,9 @@ def found_releases(held: ReleaseSeries, named: list[str], last: int) -> list[str
 
     if not named:
         say(f"asking for the newest releases of {held.package} ...")
-        row = published(held.package, held.newer, last=last)
+        row = published(held.package, held.exclude_newer, last=last)
         if len(row) < 2:
-            before = f" up to {held.newer}" if held.newer else ""
+            before = f" up to {held.exclude_newer}" if held.exclude_newer else ""
             raise UsageError(f"{held.package} has one release alone{before}, {row[0]}: there is no row of one.")
         return row
     row = [held.release(version) for version in named]

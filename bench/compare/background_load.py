@@ -24,7 +24,7 @@ class BackgroundLoadMonitor:
         self._times = try_read(psutil.cpu_times)
         self._own = _own()
 
-    def disturbed(self, workers: float) -> list[str]:
+    def interference(self, workers: float) -> list[str]:
         """What disturbed whoever ran on the CPU since then, one phrase each; nothing where the system tells nothing.
 
         Args:

@@ -105,7 +105,7 @@ def in_turns(launcher: Launcher, devices: Sequence[str], folder: Path, budget: f
 
 def too_few(comparison: Comparison) -> dict[str, bool]:
     """Cases that have fewer than :data:`PAIRS` pairs, where they have any."""
-    live = (one for one in comparison.cases if one.both and not one.trouble)
+    live = (one for one in comparison.cases if one.both and not one.error)
     return {one.case.id: False for one in live if len(one.pairs) < PAIRS}
 
 

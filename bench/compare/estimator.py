@@ -25,14 +25,14 @@ class PairRatios(msgspec.Struct, frozen=True):
         whole: whether it is the figure in which every step counts.
     """
 
-    looks: list[float]
-    fresh: list[float]
+    interim: list[float]
+    confirmation: list[float]
     whole: bool
 
 
 def pair_ratios(compared: CaseComparison, margin: float) -> PairRatios:
     """What a case is judged by at a margin, a share."""
-    looks, fresh = compared.looks, compared.fresh
+    looks, fresh = compared.interim, compared.confirmation
     if is_localized(looks, margin):
         return PairRatios([pair.whole for pair in looks], [pair.whole for pair in fresh], True)
     return PairRatios([pair.log for pair in looks], [pair.log for pair in fresh], False)
@@ -82,9 +82,9 @@ def pending_cases(comparison: Comparison) -> dict[str, bool]:
     """
     margin = comparison.margin
     logs = {one.case.id: pair_ratios(one, margin) for one in comparison.cases}
-    live = {one.case.id: logs[one.case.id] for one in comparison.cases if one.both and not one.trouble}
-    raised = significant_cases({name: one.looks for name, one in logs.items() if one.looks}, margin)
-    undecided = {name for name, one in live.items() if interim_decision(one.looks, margin, name in raised) is None}
+    live = {one.case.id: logs[one.case.id] for one in comparison.cases if one.both and not one.error}
+    raised = significant_cases({name: one.interim for name, one in logs.items() if one.interim}, margin)
+    undecided = {name for name, one in live.items() if interim_decision(one.interim, margin, name in raised) is None}
     if undecided:
         return dict.fromkeys(sorted(undecided), False)
     return {name: True for name in sorted(raised & live.keys()) if _unconfirmed(live[name], margin)}
@@ -92,5 +92,5 @@ def pending_cases(comparison: Comparison) -> dict[str, bool]:
 
 def _unconfirmed(one: PairRatios, margin: float) -> bool:
     """Whether an alarm that stands wants more fresh pairs."""
-    word = interim_decision(one.looks, margin)
-    return word is not None and confirm(word[0], one.fresh, margin) is None
+    word = interim_decision(one.interim, margin)
+    return word is not None and confirm(word[0], one.confirmation, margin) is None

@@ -37,7 +37,7 @@ from bench.errors import ExitCode
 from bench.records.comparison import SIDES, CaseComparison, Comparison, Measurement, Pair
 from bench.records.outcome import Status
 
-NO_SETTING = ("warnings", "autobatch", "own_ranks")
+NO_SETTING = ("warnings", "autobatch", "spawns_ddp")
 """What the effective settings hold beside settings: words of Ultralytics, which every version finds anew, and what it
 would do if it were asked for something else."""
 
@@ -114,13 +114,13 @@ class Part(msgspec.Struct, frozen=True):
     Attributes:
         name: as the workload calls it; :data:`DATA` and :data:`REST` besides.
         base, head: seconds.
-        how: by which clock, and from which steps; empty for the rest.
+        method: by which clock, and from which steps; empty for the rest.
     """
 
     name: str
     base: float
     head: float
-    how: str
+    method: str
 
     @property
     def change(self) -> float:
@@ -132,14 +132,14 @@ class Peak(msgspec.Struct, frozen=True):
     """Peak memory of a case on both sides.
 
     Attributes:
-        figure, how: which of a record's figures it is, and the way it was got.
+        figure, method: which of a record's figures it is, and the way it was got.
         base, head: bytes, geometric means over pairs.
         estimate: of the ratio head / base.
         verdict: at the margin of memory; ``slower`` stands for more.
     """
 
     figure: str
-    how: str
+    method: str
     base: float
     head: float
     estimate: Estimate
@@ -153,7 +153,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         compared: what it is said of.
         standing: whether it could be compared.
         judged: of its speed; None without a pair.
-        looks, fresh: what the planned looks saw, and what the fresh pairs did; ``judged`` reports one of them.
+        interim, confirmation: estimates of the planned looks and of the fresh pairs; ``judged`` reports one of them.
         counted: the pairs that the reported figure comes from.
         whole: whether every step of theirs counts, because what differs is in few of them (:func:`pair_ratios`).
         base, head: speeds in those.
@@ -164,8 +164,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     compared: CaseComparison
     standing: Standing
     judged: Decision | None = None
-    looks: Estimate | None = None
-    fresh: Estimate | None = None
+    interim: Estimate | None = None
+    confirmation: Estimate | None = None
     counted: tuple[Pair, ...] = ()
     whole: bool = False
     base: Speed | None = None
@@ -186,7 +186,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def pairs(self) -> tuple[int, int]:
         """How many pairs of the looks and how many fresh ones there are."""
-        return len(self.compared.looks), len(self.compared.fresh)
+        return len(self.compared.interim), len(self.compared.confirmation)
 
     @property
     def logs(self) -> list[float]:
@@ -200,7 +200,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def confirmed(self) -> bool:
         """Whether the reported figure is that of fresh pairs."""
-        return bool(self.counted) and self.counted[0].fresh
+        return bool(self.counted) and self.counted[0].confirmation
 
     @property
     def seconds(self) -> float:
@@ -208,14 +208,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return sum(pair.seconds for pair in self.compared.pairs)
 
     @property
-    def redone(self) -> int:
+    def retries(self) -> int:
         """How often one of its pairs was begun anew."""
-        return sum(pair.redone for pair in self.compared.pairs)
+        return sum(pair.retries for pair in self.compared.pairs)
 
     @property
-    def disturbed(self) -> int:
+    def interfered(self) -> int:
         """How many of its pairs were disturbed, and counted all the same."""
-        return sum(bool(pair.disturbed) for pair in self.compared.pairs)
+        return sum(bool(pair.interference) for pair in self.compared.pairs)
 
     @property
     def change(self) -> float | None:
@@ -242,7 +242,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
         comparison: what it is said of.
         findings: one a case, in the order of the cases.
         overall: the geometric mean of the cases in ``together``, or the one case; None without a pair.
-        slot: what it does to a process to be started second; None without a pair.
+        order_effect: what it does to a process to be started second; None without a pair.
         settings: that differ, in the order in which they were read back.
         unshared: settings that only one side tells: no difference of what runs, as far as one can see.
     """
@@ -250,7 +250,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison
     findings: tuple[Finding, ...]
     overall: Decision | None
-    slot: Estimate | None
+    order_effect: Estimate | None
     settings: tuple[Difference, ...]
     unshared: tuple[Difference, ...]
 
@@ -293,19 +293,19 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
         return sum(len(finding.compared.pairs) for finding in self.findings)
 
     @property
-    def redone(self) -> int:
+    def retries(self) -> int:
         """How often a pair was begun anew."""
-        return sum(finding.redone for finding in self.findings)
+        return sum(finding.retries for finding in self.findings)
 
     @property
-    def disturbed(self) -> int:
+    def interfered(self) -> int:
         """How many pairs were disturbed, and counted all the same."""
-        return sum(finding.disturbed for finding in self.findings)
+        return sum(finding.interfered for finding in self.findings)
 
     @property
-    def itself(self) -> bool:
+    def self_comparison(self) -> bool:
         """Whether both sides are the same thing: any difference that is found is a false alarm."""
-        return self.comparison.itself
+        return self.comparison.self_comparison
 
     @property
     def conclusion(self) -> Conclusion:
@@ -319,7 +319,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
         said = {finding.verdict for finding in self.findings}
         together = self.overall is not None and self.overall.verdict is Verdict.SLOWER
         lighter = {finding.memory.verdict for finding in self.findings if finding.memory}
-        if self.itself and any(one is not None and one.alarm for one in said | lighter):
+        if self.self_comparison and any(one is not None and one.alarm for one in said | lighter):
             return Conclusion.FALSE_ALARM
         one_sided = self.standing(Standing.BASE_ONLY, Standing.HEAD_ONLY)
         holds = {
@@ -343,7 +343,7 @@ def evaluate(comparison: Comparison) -> ComparisonResult:
     """All that is to be said of a comparison, however far it came."""
     cases = comparison.cases
     margin = comparison.margin
-    logs = {compared.case.id: pair_ratios(compared, margin).looks for compared in cases if compared.pairs}
+    logs = {compared.case.id: pair_ratios(compared, margin).interim for compared in cases if compared.pairs}
     real = significant_cases(logs, margin)
     grown = holm({compared.case.id: p_value(_memory(compared.pairs)[1]) for compared in cases if compared.pairs})
     findings = tuple(
@@ -353,7 +353,7 @@ def evaluate(comparison: Comparison) -> ComparisonResult:
         comparison=comparison,
         findings=findings,
         overall=_overall(_together(findings), margin),
-        slot=order_effect([compared.pairs for compared in cases]),
+        order_effect=order_effect([compared.pairs for compared in cases]),
         settings=_gathered(cases, shared=True),
         unshared=_gathered(cases, shared=False),
     )
@@ -362,21 +362,21 @@ def evaluate(comparison: Comparison) -> ComparisonResult:
 def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown: bool) -> Finding:
     """What is said of one case; ``real`` and ``grown``: whether its speed and its memory are no chance finds."""
     figures = pair_ratios(compared, comparison.margin)
-    logs, fresh = figures.looks, figures.fresh
+    logs, fresh = figures.interim, figures.confirmation
     judged = judge(logs, fresh, comparison.margin, real)
     if judged is None:
         return Finding(compared=compared, standing=_standing(compared))
     again = confirm(judged.alarm, fresh, comparison.margin) if judged.alarm and real else None
     confirming = again is not None and judged.estimate == again
-    counted = tuple(pair for pair in compared.pairs if pair.fresh is confirming)[: judged.estimate.pairs]
+    counted = tuple(pair for pair in compared.pairs if pair.confirmation is confirming)[: judged.estimate.pairs]
     seen = interim_decision(logs, comparison.margin, real)
     base, head = _speed([pair.base for pair in counted]), _speed([pair.head for pair in counted])
     return Finding(
         compared=compared,
         standing=Standing.COMPARED,
         judged=judged,
-        looks=seen[1] if seen else interim_look(logs),
-        fresh=again or (estimate(fresh, FRESH_CONFIDENCE) if fresh else None),
+        interim=seen[1] if seen else interim_look(logs),
+        confirmation=again or (estimate(fresh, FRESH_CONFIDENCE) if fresh else None),
         counted=counted,
         whole=figures.whole,
         base=base,
@@ -447,7 +447,7 @@ def _differences(case: Case, measured: Measurement) -> dict[str, tuple[float, st
     for name, phase in measured.phases.items():
         mean = phase.mean(steps)
         if mean is not None:
-            found[name] = mean, phase.how
+            found[name] = mean, phase.method
     return found
 
 
@@ -476,11 +476,11 @@ def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
         return None
     seen = interim_look(logs)
     said = seen.verdict(margin)
-    hows = dict.fromkeys(getattr(pair, side).memory[name].how for pair in pairs for side in SIDES)
+    hows = dict.fromkeys(getattr(pair, side).memory[name].method for pair in pairs for side in SIDES)
     base, head = (statistics.geometric_mean(_bytes(getattr(pair, side), name) for pair in pairs) for side in SIDES)
     return Peak(
         figure=name,
-        how="; ".join(hows),
+        method="; ".join(hows),
         base=base,
         head=head,
         estimate=seen,

@@ -94,7 +94,7 @@ def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, 
                 job["window"] = {
                     "warmup_steps": plan.warmup_steps,
                     "warmup_seconds": 0.0,
-                    "same_cycle": plan.timed_cycle,
+                    "same_cycle": plan.timed_accumulation_steps,
                     "window_steps": plan.window_steps,
                     "window_seconds": 0.0,
                 }
@@ -112,7 +112,9 @@ def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, 
             warm_up(first)
             check_memory(sides[first])
             warmed = sides[first]
-            plan = StepPlan(warmup_steps=warmed.warmed, timed_cycle=warmed.cycle, window_steps=warmed.planned)
+            plan = StepPlan(
+                warmup_steps=warmed.warmed, timed_accumulation_steps=warmed.cycle, window_steps=warmed.planned
+            )
             start(second, plan)
         else:
             start(second, plan)
@@ -127,18 +129,18 @@ def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, 
             with tag_side(number, kills):
                 sides[number].turn(sides[1 - number])
         used = sum(side.measured["window"]["cpu_seconds"] or 0.0 for side in sides.values())
-        seen = crowd.disturbed(used) if kind.on_host else []
+        seen = crowd.interference(used) if kind.on_host else []
     events = [sides[number].measured for number in (0, 1)]
-    told = [phrase for event in events for phrase in event["window"]["disturbed"]]
+    told = [phrase for event in events for phrase in event["window"]["interference"]]
     pair = Pair(
         started=started,
         head_first=head_first,
         base=measured(events[0]),
         head=measured(events[1]),
         processors=own,
-        disturbed=list(dict.fromkeys([*seen, *told])),
-        turn=kind.turn_steps or 0,
-        within=not kind.asynchronous,
+        interference=list(dict.fromkeys([*seen, *told])),
+        block_steps=kind.turn_steps or 0,
+        interleaved_within_steps=not kind.asynchronous,
         seconds=round(time.monotonic() - began, 3),
     )
     mendable = bool(seen) or any(event["mendable"] for event in events)
@@ -165,7 +167,7 @@ def run_sequential(pairing: PairInputs, head_first: bool) -> PairRun:
         base=measured(events[0]),
         head=measured(events[1]),
         lockstep=False,
-        disturbed=list(dict.fromkeys(phrase for event in events for phrase in event["window"]["disturbed"])),
+        interference=list(dict.fromkeys(phrase for event in events for phrase in event["window"]["interference"])),
         seconds=round(time.monotonic() - began, 3),
     )
     # A window that was disturbed was measured again within its own process.
@@ -248,7 +250,7 @@ def trimmed(steps: Steps) -> Steps:
     return msgspec.structs.replace(
         steps,
         warmup=steps.warmup - start,
-        dropped=steps.dropped + start,
+        warmup_discarded=steps.warmup_discarded + start,
         seconds=steps.seconds[start:],
         data_wait=steps.data_wait[start:],
         images=images if isinstance(images, int) else list(images[start:]),

@@ -54,7 +54,7 @@ class Difference(msgspec.Struct, frozen=True):
     """A field of the recipe, or a setting that ran, whose values differ.
 
     Attributes:
-        key: its name; ``pins.optimizer`` for a part.
+        key: its name; ``overrides.optimizer`` for a part.
         a, b: the values; None where a side has none.
         cases: ids of the cases in which it differs in just this way, where several are looked at.
     """
@@ -87,8 +87,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         run, started: of the first of those records.
         seconds: of the mean step; None where it was not measured.
         rate: images per second, with the interval that the table has.
-        interval: what that interval says; None without one.
-        marks: what else to know of the figure.
+        interval_kind: what that interval says; None without one.
+        flags: what else to know of the figure.
         peak: memory; its bytes are the most of all processes.
     """
 
@@ -99,8 +99,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     started: str
     seconds: float | None = None
     rate: Interval | None = None
-    interval: str | None = None
-    marks: str = ""
+    interval_kind: str | None = None
+    flags: str = ""
     peak: Memory | None = None
 
     @property
@@ -118,7 +118,7 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
         settings: effective settings that differ, of a case that is compared.
         unshared: effective settings that one side alone tells of.
         ratio: seconds of the mean step, B over A: above 1, B is slower. It has an interval on one machine alone.
-        interval: what that interval says: the weaker kind of both sides' own.
+        interval_kind: what that interval says: the weaker kind of both sides' own.
     """
 
     case: Case
@@ -129,7 +129,7 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[Difference, ...] = ()
     unshared: tuple[str, ...] = ()
     ratio: Interval | None = None
-    interval: str | None = None
+    interval_kind: str | None = None
 
     @property
     def speed_ratio(self) -> float | None:
@@ -144,7 +144,7 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
         if self.standing not in COMPARED or not (self.a and self.a.peak and self.b and self.b.peak):
             return None
         a, b = self.a.peak, self.b.peak
-        return b.bytes / a.bytes if a.bytes and b.bytes and a.how == b.how else None
+        return b.bytes / a.bytes if a.bytes and b.bytes and a.method == b.method else None
 
     def slower(self, limit: float) -> bool:
         """Whether B is slower by more than a share such as 0.05, and the interval excludes 1.
@@ -266,9 +266,9 @@ def _seen(processes: Sequence[Record]) -> Seen:
         records=measured,
         seconds=cells["step_seconds"],
         rate=rate,
-        interval=interval,
-        marks=cells["marks"],
-        peak=None if peak is None else Memory(peak, cells["peak_memory_how"]),
+        interval_kind=interval,
+        flags=cells["flags"],
+        peak=None if peak is None else Memory(peak, cells["peak_memory_method"]),
         **ended,
     )
 
@@ -296,7 +296,7 @@ def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> Case
         settings=tuple(Difference(key, own, others) for key, own, others, both in told if both),
         unshared=tuple(key for key, _, _, both in told if not both),
         ratio=Interval(ratio.point) if elsewhere else ratio,
-        interval=None if elsewhere else interval,
+        interval_kind=None if elsewhere else interval,
     )
 
 
@@ -350,9 +350,11 @@ def recipe_differences(a: Record, b: Record, elsewhere: bool = False) -> tuple[D
     found = []
     for field in Recipe.__struct_fields__:
         one, other = getattr(a.recipe, field), getattr(b.recipe, field)
-        if field == "pins":
+        if field == "overrides":
             keys = dict.fromkeys([*one, *other])
-            found += [Difference(f"pins.{k}", one.get(k), other.get(k)) for k in keys if one.get(k) != other.get(k)]
+            found += [
+                Difference(f"overrides.{k}", one.get(k), other.get(k)) for k in keys if one.get(k) != other.get(k)
+            ]
         elif field == "data":
             found += _data_difference(a, b, elsewhere)
         elif one != other:
@@ -451,7 +453,7 @@ def _disturbed(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]
     """How many windows were disturbed, and by what most often; it counts where it is the same on both sides too."""
     said, any_disturbed = [], False
     for side in (a, b):
-        disturbed = [record for record in side if record.window is not None and record.window.disturbed]
+        disturbed = [record for record in side if record.window is not None and record.window.interference]
         by = f", most often: {commonest(disturbed)}" if disturbed else ""
         said.append(f"{len(disturbed)} of {len(side)}{by}")
         any_disturbed = any_disturbed or bool(disturbed)

@@ -162,7 +162,9 @@ class PairScheduler:
                 if not number and not self._both_run(compared, pairing, end):
                     return ""
                 if end.outcome.status is Status.OUT_OF_MEMORY:
-                    compared.alone = compared.alone or "memory does not hold both processes at once"
+                    compared.sequential_reason = (
+                        compared.sequential_reason or "memory does not hold both processes at once"
+                    )
                 continue
             if not two.mendable or redone == REDO or self._restless:
                 self._restless = two.mendable
@@ -171,17 +173,17 @@ class PairScheduler:
         if two is not None:  # a later try died: a disturbed pair is better than none
             self._keep(compared, two, fresh, REDO, died)
             return ""
-        compared.trouble = died[-1]
-        return compared.trouble
+        compared.error = died[-1]
+        return compared.error
 
     def _two(self, compared: CaseComparison, pairing: PairInputs, head_first: bool, draw: random.Random) -> PairRun:
         if ranks(compared.case.device) > 1:
-            compared.alone = compared.alone or "the ranks of several devices take no turns"
-        if not compared.alone:
+            compared.sequential_reason = compared.sequential_reason or "the ranks of several devices take no turns"
+        if not compared.sequential_reason:
             try:
                 return pairs.run_interleaved(pairing, head_first, draw, compared.plan)
             except InsufficientMemory as seen:
-                compared.alone = f"memory does not hold both processes at once: {seen}"
+                compared.sequential_reason = f"memory does not hold both processes at once: {seen}"
         return pairs.run_sequential(pairing, head_first)
 
     def _both_run(self, compared: CaseComparison, pairing: PairInputs, end: WorkerFailed) -> bool:
@@ -193,11 +195,13 @@ class PairScheduler:
         seen = [pairs.run_single(pairing, number) for number in range(len(SIDES))]
         compared.base, compared.head = (SideOutcome(outcome=one.outcome, effective=one.effective) for one in seen)
         if compared.both and not end.died:
-            compared.alone = f"both cannot run at once: {end}"
+            compared.sequential_reason = f"both cannot run at once: {end}"
         return compared.both
 
     def _keep(self, compared: CaseComparison, two: PairRun, fresh: bool, redone: int, died: list[str]) -> None:
-        compared.pairs.append(msgspec.structs.replace(two.pair, fresh=fresh, redone=redone, died=died))
+        compared.pairs.append(
+            msgspec.structs.replace(two.pair, confirmation=fresh, retries=redone, worker_failures=died)
+        )
         compared.plan = compared.plan or two.plan
         if len(compared.pairs) == 1:
             compared.base, compared.head = (SideOutcome(effective=effective) for effective in two.effective)

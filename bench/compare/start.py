@@ -44,7 +44,7 @@ def begin(
         conditions=conditions(sides[0].interpreter.variables),
         base=base,
         head=head,
-        newer=newer,
+        exclude_newer=newer,
         margin=share,
         margin_from=origin,
         memory_margin=memory_margin,
@@ -63,7 +63,7 @@ def reopen(known: Comparison, question: Comparison, margin: float | None) -> Non
         margin: as asked, by which what is there is then judged anew; None where nobody named one.
     """
     for compared in known.cases:
-        compared.trouble = ""
+        compared.error = ""
         for side in SIDES:
             ran = getattr(compared, side)
             if ran is not None and not ran.outcome.status.final:

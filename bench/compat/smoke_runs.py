@@ -29,17 +29,17 @@ TORCH = "torch>=2.6"
 Say = Callable[[str], None]
 
 
-def specifications(newer: str = "") -> list[Specification]:
+def specifications(exclude_newer: str = "") -> list[Specification]:
     """The environments of the default table: every release with the newest torch, both ends with the oldest too.
 
     Args:
-        newer: see :func:`bench.environments.resolver.resolve`.
+        exclude_newer: see :func:`bench.environments.resolver.resolve`.
 
     Raises:
         WrongUse: where no torch installs here, or the package index does not answer.
     """
-    newest = resolve(Specification.parse("ultralytics"), newer).ultralytics
-    torch = oldest(TORCH, newer)
+    newest = resolve(Specification.parse("ultralytics"), exclude_newer).ultralytics
+    torch = oldest(TORCH, exclude_newer)
     with_newest = [Specification((f"ultralytics=={version}",)) for version in (*ULTRALYTICS, newest)]
     corners = [Specification((f"ultralytics=={version}", f"torch=={torch}")) for version in (ULTRALYTICS[0], newest)]
     return [*with_newest, *corners]
@@ -49,7 +49,7 @@ def run(
     wanted: Sequence[Specification],
     results: Path,
     say: Say,
-    newer: str = "",
+    exclude_newer: str = "",
     values: dict[str, list[Any]] | None = None,
 ) -> Iterator[EnvironmentRun]:
     """Measure the smoke profile in every environment, each as a run of its own; one that is named twice, once.
@@ -60,7 +60,7 @@ def run(
         wanted: the environments.
         results: folder for the runs, ``compat-ULTRALYTICS-TORCH``.
         say: hears what is under way.
-        newer: see :func:`bench.environments.resolver.resolve`.
+        exclude_newer: see :func:`bench.environments.resolver.resolve`.
         values: of axes, in place of the profile's.
 
     Raises:
@@ -74,7 +74,7 @@ def run(
     for number, specification in enumerate(wanted, 1):
         say(f"[{number}/{len(wanted)}] {specification}")
         try:
-            resolved = resolve(specification, newer, say)
+            resolved = resolve(specification, exclude_newer, say)
             if resolved.key in seen:
                 say("  that is the same environment as one before")
                 continue

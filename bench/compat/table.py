@@ -12,7 +12,7 @@ from bench.cases.axes import PRECISIONS, value_label
 from bench.compat.environment_run import EnvironmentRun
 from bench.records.record import Record
 
-APART = ("environment", "noise")
+APART = ("environment", "calibration")
 """Parts of a record that the measured versions do not fill in: what is installed, and this machine's calibration."""
 
 

@@ -61,12 +61,12 @@ class PreparedEnvironment(msgspec.Struct, frozen=True):
     asked: str
 
 
-def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -> PreparedEnvironment:
+def provide(specification: Specification, exclude_newer: str, say: Say, copy: int = 0) -> PreparedEnvironment:
     """The environment that a specification asks for: built, unless it is there.
 
     Args:
         specification: what it has to hold; an interpreter is taken as it is.
-        newer: see :func:`bench.environments.resolver.resolve`.
+        exclude_newer: see :func:`bench.environments.resolver.resolve`.
         say: hears what takes long.
         copy: 0 for the environment itself; 1 for a second one that was installed separately and holds the same, and so
             on. An interpreter has no copies: it is the same one.
@@ -79,7 +79,7 @@ def provide(specification: Specification, newer: str, say: Say, copy: int = 0) -
         found = installed(interpreter)
         return PreparedEnvironment(interpreter, found.packages, found.key, f"{PYTHON}{interpreter.environment.python}")
     check_path()
-    resolved = resolve(specification, newer, say)
+    resolved = resolve(specification, exclude_newer, say)
     built = install(resolved, say, copy)
     return PreparedEnvironment(open_built(built, resolved), built.packages, resolved.key, str(specification))
 

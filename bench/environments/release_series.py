@@ -23,21 +23,21 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
     Attributes:
         package: ``torch`` or ``ultralytics``.
         parts: requirements, wheels and project folders that all environments hold.
-        newer: see :func:`bench.environments.resolver.resolve`.
+        exclude_newer: see :func:`bench.environments.resolver.resolve`.
     """
 
     package: str
     parts: tuple[str | Path, ...] = ()
-    newer: str = ""
+    exclude_newer: str = ""
 
     @classmethod
-    def parse(cls, package: str, beside: str, newer: str) -> ReleaseSeries:
+    def parse(cls, package: str, beside: str, exclude_newer: str) -> ReleaseSeries:
         """Check what was asked for; asks the network nothing.
 
         Args:
             package: its name.
             beside: what is held, as in a specification; empty for nothing.
-            newer: see :func:`bench.environments.resolver.resolve`.
+            exclude_newer: see :func:`bench.environments.resolver.resolve`.
 
         Raises:
             WrongUse: where it is another package, or cannot be held.
@@ -46,14 +46,14 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         if name not in BESIDE:
             raise UsageError(f"package {package!r} is not what is measured: use torch or ultralytics.")
         if not beside:
-            return cls(name, (), newer)
+            return cls(name, (), exclude_newer)
         if beside.strip().startswith(PYTHON):
             raise UsageError(f"{beside!r} is an interpreter: name requirements, such as torch==2.14.1.")
         specification = Specification.parse(f"{name},{beside}")
         own = {*ULTRALYTICS} if name == "ultralytics" else {name}
         if own & {*specification.names()[1:]}:
             raise UsageError(f"{beside!r} names {name}, whose releases are compared: name what is held beside it.")
-        return cls(name, specification.parts[1:], newer)
+        return cls(name, specification.parts[1:], exclude_newer)
 
     def release(self, text: str) -> str:
         """A published release as the package index spells it: ``8.4`` is ``8.4.0``.
@@ -64,9 +64,9 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         if not NUMBERED.fullmatch(text):
             raise UsageError(f"{text!r} is no version of a release: write 8.4.100.")
         try:
-            return newest(f"{self.package}=={text}", self.newer)
+            return newest(f"{self.package}=={text}", self.exclude_newer)
         except ResolutionError:
-            before = f" up to {self.newer}" if self.newer else ""
+            before = f" up to {self.exclude_newer}" if self.exclude_newer else ""
             raise UsageError(
                 f"{self.package} {text} was not published{before}, or does not install on this Python."
             ) from None
@@ -81,7 +81,7 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         Raises:
             WrongUse: where that has no environment.
         """
-        resolved = resolve(self.specification(release), self.newer, say)
+        resolved = resolve(self.specification(release), self.exclude_newer, say)
         asked = {*self.specification(release).names()}
         versions = {"torch": resolved.torch, "ultralytics": resolved.ultralytics}
         found = [
@@ -89,7 +89,7 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
             for name in BESIDE[self.package]
             if name not in asked and (version := versions.get(name) or resolved.version(name))
         ]
-        return ReleaseSeries(self.package, (*self.parts, *found), self.newer)
+        return ReleaseSeries(self.package, (*self.parts, *found), self.exclude_newer)
 
     def provide(self, release: str, say: Say) -> PreparedEnvironment:
         """The environment of a release, built unless it is there; it is called by that release alone.
@@ -97,7 +97,7 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         Raises:
             WrongUse: where it cannot be resolved, built or used.
         """
-        found = provide(self.specification(release), self.newer, say)
+        found = provide(self.specification(release), self.exclude_newer, say)
         return msgspec.structs.replace(found, asked=f"{self.package}=={release}")
 
     @property

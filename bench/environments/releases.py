@@ -13,7 +13,7 @@ NUMBERED = re.compile(r"\d+(?:\.\d+)*(?:\.post\d+)?")
 """Versions of final releases."""
 
 
-def published(package: str, newer: str, least: str = "", most: str = "", last: int = 0) -> list[str]:
+def published(package: str, exclude_newer: str, least: str = "", most: str = "", last: int = 0) -> list[str]:
     """Final releases that install on this Python and platform, oldest first; those that were yanked are left out.
 
     uv has no command that lists them: its resolver is asked for the newest one, then for the newest before that, and so
@@ -21,7 +21,7 @@ def published(package: str, newer: str, least: str = "", most: str = "", last: i
 
     Args:
         package: its name.
-        newer: see :func:`bench.environments.resolver.resolve`.
+        exclude_newer: see :func:`bench.environments.resolver.resolve`.
         least: the oldest one that counts; empty for any.
         most: the newest one that counts; empty for any.
         last: only so many, the newest; 0 for all.
@@ -42,7 +42,7 @@ def published(package: str, newer: str, least: str = "", most: str = "", last: i
     versions: list[str] = []
     while not last or len(versions) < last:
         try:
-            version = newest(f"{package}{','.join([*floor, *ceiling])}", newer)
+            version = newest(f"{package}{','.join([*floor, *ceiling])}", exclude_newer)
         except ResolutionError:
             if not versions:
                 raise

@@ -70,7 +70,7 @@ class Resolved(msgspec.Struct, frozen=True):
         return self.version("torch")
 
 
-def resolve(specification: Specification, newer: str = "", say: Say = lambda text: None) -> Resolved:
+def resolve(specification: Specification, exclude_newer: str = "", say: Say = lambda text: None) -> Resolved:
     """The packages that an environment would hold; installs nothing, but builds the project folders that it names.
 
     Ultralytics, which brings torch, is always among them. A release is taken from the distribution without libGL where
@@ -79,7 +79,7 @@ def resolve(specification: Specification, newer: str = "", say: Say = lambda tex
 
     Args:
         specification: what it has to hold.
-        newer: a date; releases after it are left out (uv's ``--exclude-newer``), so that environments that are
+        exclude_newer: a date; releases after it are left out (uv's ``--exclude-newer``), so that environments that are
             resolved on different days hold the same.
         say: hears that a folder is built.
 
@@ -93,25 +93,25 @@ def resolve(specification: Specification, newer: str = "", say: Say = lambda tex
     require_measured(names, str(specification))
     wanted = [*specification.requirements, *([] if names & {*ULTRALYTICS} else ["ultralytics"])]
     if any(one.name == "ultralytics" for one in local):
-        return compiled(wanted, newer, local=local, without_libgl=True)
+        return compiled(wanted, exclude_newer, local=local, without_libgl=True)
     if all(name_of(requirement) != "ultralytics" for requirement in wanted):
-        return compiled(wanted, newer, local=local)
+        return compiled(wanted, exclude_newer, local=local)
     with contextlib.suppress(UsageError):
-        return compiled([_headless(requirement) for requirement in wanted], newer, local=local)
-    return compiled(wanted, newer, local=local, without_libgl=True)
+        return compiled([_headless(requirement) for requirement in wanted], exclude_newer, local=local)
+    return compiled(wanted, exclude_newer, local=local, without_libgl=True)
 
 
-def oldest(requirement: str, newer: str = "") -> str:
+def oldest(requirement: str, exclude_newer: str = "") -> str:
     """The oldest version that a requirement allows and that installs on this Python: ``torch>=2.6`` is ``2.6.0``.
 
     Raises:
         WrongUse: where there is none.
     """
     options = ("--resolution", "lowest-direct", "--no-deps")
-    return compiled([requirement], newer, options).version(name_of(requirement))
+    return compiled([requirement], exclude_newer, options).version(name_of(requirement))
 
 
-def newest(requirement: str, newer: str = "") -> str:
+def newest(requirement: str, exclude_newer: str = "") -> str:
     """The newest final release that a requirement allows and that installs on this Python, not one that was yanked.
 
     Raises:
@@ -119,19 +119,19 @@ def newest(requirement: str, newer: str = "") -> str:
         WrongUse: where the package index does not tell.
     """
     options = ("--prerelease", "disallow", "--no-deps")
-    return compiled([requirement], newer, options).version(name_of(requirement))
+    return compiled([requirement], exclude_newer, options).version(name_of(requirement))
 
 
 def compiled(
     requirements: Sequence[str],
-    newer: str,
+    exclude_newer: str,
     options: Sequence[str] = (),
     local: Sequence[LocalDistribution] = (),
     without_libgl: bool = False,
 ) -> Resolved:
     """What uv's resolver makes of requirements; without libGL, OpenCV's headless distribution replaces the other."""
     arguments = ["pip", "compile", "-", "--python", sys.executable, "--no-header", "--no-annotate", *options]
-    arguments += ["--exclude-newer", newer] if newer else []
+    arguments += ["--exclude-newer", exclude_newer] if exclude_newer else []
     wanted = [*requirements, *(one.requirement for one in local)]
     failure = f"no environment can be made of {', '.join([*requirements, *(one.package for one in local)])}"
     try:

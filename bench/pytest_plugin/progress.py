@@ -63,11 +63,11 @@ def line(
     """
     speed = rate(record)
     if speed is not None:
-        found = f"{significant(speed):>8} images/s  in {about(record.costs.total)}"
+        found = f"{significant(speed):>8} images/s  in {about(record.durations.total)}"
         found += " (from before)" if reused else ""
     else:
         found = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
-        if other := record.extra.get("settled_by"):
+        if other := record.extra.get("skipped_because_of"):
             found = f"{record.outcome.status.value}, as {other} showed"
         elif settles:
             more = "1 more case is" if settles == 1 else f"{settles} more cases are"
@@ -122,12 +122,12 @@ def calibration_lines(found: Calibration, differences: Mapping[int, float], alon
         differences: half the width of the interval that a comparison would have, by the number of its pairs.
         alone: how far a single process may be from the mean of many, as a share.
     """
-    out = f", {found.disturbed} disturbed left out" if found.disturbed else ""
+    out = f", {found.interfered} disturbed left out" if found.interfered else ""
     mode = {"train": "training", "predict": "prediction"}.get(found.mode, found.mode)
     same = f" ± {percent(found.difference_half)}" if found.difference_half is not None else ""
     half_widths = " / ".join(significant(half * 100, 2) for half in differences.values())
     lines = [
-        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by {percent(found.sd)} "
+        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by {percent(found.stdev)} "
         f"(SD of {found.processes}{out}); a single process is known to ±{percent(alone)}",
         f"  the interval of a comparison by {' / '.join(map(str, differences))} pairs would be ± {half_widths} %; "
         f"in the {found.pairs} pairs of this run, neighbours differed by {percent(found.median_difference)} in the "
@@ -154,7 +154,7 @@ def lockstep_line(found: Lockstep, differences: Mapping[int, float], margin: flo
     """
     half_widths = " / ".join(significant(half * 100, 2) for half in differences.values())
     return (
-        f"processes that take turns, as in regress: the ratio of a pair scatters by {percent(found.sd)} "
+        f"processes that take turns, as in regress: the ratio of a pair scatters by {percent(found.stdev)} "
         f"(SD of {found.pairs}), which makes that ± {half_widths} %, and the margin {percent(margin)}"
     )
 

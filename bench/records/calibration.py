@@ -13,7 +13,7 @@ import msgspec
 
 from bench.cases import Case
 from bench.records import migrations
-from bench.records.record import Noise, Record
+from bench.records.record import CalibrationSummary, Record
 
 SCHEMA = migrations.NEWEST[migrations.CALIBRATION]
 
@@ -33,10 +33,10 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         case, run: where it was seen.
         calibrated: when, as in a record's ``started``.
         torch, ultralytics: versions that ran.
-        sd: standard deviation between processes.
-        processes: how many there were, less the disturbed ones.
-        disturbed: how many were left out because something disturbed them.
-        pair_sd: standard deviation of the ratio within a pair of neighbours.
+        stdev: standard deviation between processes.
+        processes: how many there were, less those left out.
+        interfered: how many were left out because of interference.
+        pair_stdev: standard deviation of the ratio within a pair of neighbours.
         pairs: pairs of neighbours, each process in one.
         median_difference, greatest_difference: within those pairs, without sign.
         difference, difference_half: mean over the pairs with random sign, and half its interval's width: it should
@@ -51,10 +51,10 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     calibrated: str
     torch: str
     ultralytics: str
-    sd: float
+    stdev: float
     processes: int
-    disturbed: int
-    pair_sd: float
+    interfered: int
+    pair_stdev: float
     pairs: int
     median_difference: float
     greatest_difference: float
@@ -64,10 +64,10 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     drift_half: float | None
 
     @property
-    def noise(self) -> Noise:
+    def summary(self) -> CalibrationSummary:
         """What a record is stamped with."""
-        return Noise(
-            sd=self.sd,
+        return CalibrationSummary(
+            stdev=self.stdev,
             processes=self.processes,
             calibrated=self.calibrated[:10],
             case=self.case,
@@ -86,9 +86,10 @@ class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         device, mode, case, run, calibrated, torch, ultralytics: as of a :class:`Calibration`.
-        sd: standard deviation of the ratio within a pair.
-        pairs: how many there were, less the disturbed ones.
-        slot, slot_half: how much slower the process was that was started second, and half its interval's width.
+        stdev: standard deviation of the ratio within a pair.
+        pairs: how many there were, less those with interference.
+        order_effect, order_effect_half_width: how much slower the process was that was started second, and half the
+            width of its interval.
     """
 
     device: str
@@ -98,10 +99,10 @@ class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
     calibrated: str
     torch: str
     ultralytics: str
-    sd: float
+    stdev: float
     pairs: int
-    slot: float
-    slot_half: float
+    order_effect: float
+    order_effect_half_width: float
 
 
 class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,16 +151,16 @@ def file_name(machine: str) -> str:
     return f"{machine}.json"
 
 
-def noise_of(case: Case, known: Iterable[Calibration]) -> Noise | None:
+def summary_of(case: Case, known: Iterable[Calibration]) -> CalibrationSummary | None:
     """The noise of a case's device and mode, if they were calibrated."""
-    return next((one.noise for one in known if (one.device, one.mode) == (case.device, case.mode)), None)
+    return next((one.summary for one in known if (one.device, one.mode) == (case.device, case.mode)), None)
 
 
 def stamped(records: Sequence[Record], known: Sequence[Calibration], machine: str) -> list[Record]:
     """Records with the noise of a machine in those of its own that have none; others stay as they are."""
     return [
-        msgspec.structs.replace(record, noise=noise_of(record.case, known))
-        if record.noise is None and record.machine.fingerprint == machine
+        msgspec.structs.replace(record, calibration=summary_of(record.case, known))
+        if record.calibration is None and record.machine.fingerprint == machine
         else record
         for record in records
     ]

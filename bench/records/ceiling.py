@@ -17,7 +17,7 @@ SCHEMA = migrations.NEWEST[migrations.CEILING]
 PREFIX = "ceiling-"
 """What names of files begin with that hold a ceiling; they are no records of a case."""
 
-FORETOLD = "foretold"
+PREDICTED = "predicted"
 """What ended a search where the next batch is so clearly too large that it was not tried."""
 
 
@@ -27,9 +27,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         batch: images a step.
         outcome: ``measured`` where it trained.
-        ended_by: where it did not fit: ``out of memory``, ``swap``, ``collapse`` or ``time``.
+        stop_reason: where it did not fit: ``out of memory``, ``swap``, ``collapse`` or ``time``.
         peak: bytes of what is limited, at its peak; None where that is not known.
-        base: the same before the first step.
+        baseline_bytes: the same before the first step.
         memory: all figures of the worker, with the way each was got.
         images_per_second: over its few steps, for the collapse alone.
         swap_bytes: by how much the machine's swap grew meanwhile.
@@ -38,25 +38,25 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     batch: int
     outcome: Outcome
-    ended_by: str = ""
+    stop_reason: str = ""
     peak: int | None = None
-    base: int | None = None
+    baseline_bytes: int | None = None
     memory: dict[str, Memory] = {}
     images_per_second: float | None = None
     swap_bytes: int = 0
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or any(one is not None and not 0 <= one < 2**63 for one in (self.peak, self.base)):
+        if self.batch < 1 or any(one is not None and not 0 <= one < 2**63 for one in (self.peak, self.baseline_bytes)):
             raise ValueError("probe: a batch or bytes that are none")
 
     @property
     def fits(self) -> bool:
         """Whether it trained, and neither swapped nor collapsed."""
-        return self.outcome.status is Status.MEASURED and not self.ended_by
+        return self.outcome.status is Status.MEASURED and not self.stop_reason
 
 
-class Line(msgspec.Struct, frozen=True):
+class MemoryFit(msgspec.Struct, frozen=True):
     """Peak memory over the batch: ``base + slope * batch`` bytes, at most ``residual`` off at its ``points``."""
 
     base: float
@@ -66,7 +66,7 @@ class Line(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.slope < 1 or max(abs(self.base), self.slope, abs(self.residual)) >= 2**63:
-            raise ValueError("line: bytes that are none")
+            raise ValueError("memory_fit: bytes that are none")
 
 
 class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +76,14 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         case: of mode ``ceiling``; its batch is the largest that trains, 0 where not even the smallest does.
         recipe: that its probes were run by.
         outcome: ``measured`` where the largest batch is known.
-        ended_by: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, ``foretold`` where the
-            next batch was foretold to need clearly more than the limit, or ``limit`` where the largest batch that was
-            asked for still trains.
+        stop_reason: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, ``predicted`` where
+            the next batch is predicted to need clearly more than the limit, or ``limit`` where the largest batch that
+            was asked for still trains.
         granularity: batches are multiples of it.
-        most: the largest batch that would have been tried.
-        limit_bytes: that a probe might take, and ``limit_how`` what held it to that.
-        limit_asked: whether somebody asked for it; else it is what the machine had free, which differs by the hour.
-        line: of the peaks of what fits; None with fewer than two.
+        max_batch: the largest batch that would have been tried.
+        limit_bytes: that a probe might take, and ``limit_method`` what held it to that.
+        limit_requested: whether somebody asked for it; else it is what the machine had free, which differs by the hour.
+        memory_fit: of the peaks of what fits; None with fewer than two.
         probes: in the order in which they were tried.
     """
 
@@ -93,17 +93,17 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     case: Case
     recipe: Recipe
     outcome: Outcome
-    ended_by: str = ""
+    stop_reason: str = ""
     machine: Machine
     environment: Environment
     conditions: Conditions = Conditions()
     effective: dict[str, object] = {}
     granularity: int
-    most: int
+    max_batch: int
     limit_bytes: int | None = None
-    limit_how: str = ""
-    limit_asked: bool = True
-    line: Line | None = None
+    limit_method: str = ""
+    limit_requested: bool = True
+    memory_fit: MemoryFit | None = None
     probes: list[Probe] = []
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def asked_bytes(self) -> int | None:
         """The limit that was asked for; None for what the device or the machine had."""
-        return self.limit_bytes if self.limit_asked else None
+        return self.limit_bytes if self.limit_requested else None
 
     @property
     def id(self) -> str:
@@ -137,7 +137,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def next_untried(self) -> bool:
         """Whether the batch after the largest one was not tried, so that no run says what it would do."""
-        return self.ended_by in ("limit", FORETOLD)
+        return self.stop_reason in ("limit", PREDICTED)
 
     @property
     def largest(self) -> Probe | None:

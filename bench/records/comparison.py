@@ -61,14 +61,15 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         started: when, UTC.
         head_first: whether head was started first.
-        fresh: whether it was measured to confirm an alarm.
+        confirmation: whether it was measured to confirm an alarm.
         lockstep: whether they took turns; where memory holds but one of them, they ran one after the other.
         processors: that both were bound to while they took turns; empty where they were not.
-        redone: how often the pair was begun anew because something disturbed it, or a worker died.
-        died: one sentence for each worker that did, the side first.
-        disturbed: what disturbed it, one phrase each; judged by what the system told, never by speed.
-        turn: steps that each did at a time; 0 where that is not told, or they ran one after the other.
-        within: whether turns ended within steps too, so that each step ran in slices between those of the other side.
+        retries: how often the pair was started again because of interference, or because a worker failed.
+        worker_failures: one sentence for each worker that failed, the side first.
+        interference: what interfered with it, one phrase each; judged by what the system says, never by speed.
+        block_steps: steps that each did at a time; 0 where that is not known, or they ran one after the other.
+        interleaved_within_steps: whether turns ended within steps too, so that each step ran in slices between those of
+            the other side.
         seconds: that the pair cost, starting and warming up included.
         base, head: what they measured.
     """
@@ -77,14 +78,14 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     head_first: bool
     base: Measurement
     head: Measurement
-    fresh: bool = False
+    confirmation: bool = False
     lockstep: bool = True
     processors: list[int] = []
-    redone: int = 0
-    died: list[str] = []
-    disturbed: list[str] = []
-    turn: int = 0
-    within: bool = False
+    retries: int = 0
+    worker_failures: list[str] = []
+    interference: list[str] = []
+    block_steps: int = 0
+    interleaved_within_steps: bool = False
     seconds: float = 0.0
 
     @property
@@ -95,7 +96,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def log(self) -> float:
         """The same from steps that ran one beside the other, where there are such (:func:`paired_log_ratio`)."""
-        found = paired_log_ratio(self.base.steps, self.head.steps) if self.turn == 1 else None
+        found = paired_log_ratio(self.base.steps, self.head.steps) if self.block_steps == 1 else None
         return self.whole if found is None else found
 
 
@@ -126,7 +127,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The steps of a process: of its warm-up, from one optimizer step to the next in its window, and of its window."""
 
     warmup_steps: int
-    timed_cycle: int
+    timed_accumulation_steps: int
     window_steps: int
 
 
@@ -139,8 +140,8 @@ class CaseComparison(msgspec.Struct, kw_only=True):
         pairs: in the order in which they were measured.
         plan: what every process but the first one does, so that all windows hold the same steps; None before it is
             known.
-        alone: why its processes ran one after the other, where they did.
-        trouble: why there are no more pairs, where something other than the plan ended it.
+        sequential_reason: why its processes ran one after the other, where they did.
+        error: why there are no more pairs, where something other than the plan ended it.
     """
 
     case: Case
@@ -149,21 +150,21 @@ class CaseComparison(msgspec.Struct, kw_only=True):
     head: SideOutcome | None = None
     pairs: list[Pair] = []
     plan: StepPlan | None = None
-    alone: str = ""
-    trouble: str = ""
+    sequential_reason: str = ""
+    error: str = ""
 
     def __post_init__(self) -> None:
         check_measured(self.case)
 
     @property
-    def looks(self) -> list[Pair]:
+    def interim(self) -> list[Pair]:
         """The pairs of the planned looks."""
-        return [pair for pair in self.pairs if not pair.fresh]
+        return [pair for pair in self.pairs if not pair.confirmation]
 
     @property
-    def fresh(self) -> list[Pair]:
+    def confirmation(self) -> list[Pair]:
         """Those that were to confirm an alarm."""
-        return [pair for pair in self.pairs if pair.fresh]
+        return [pair for pair in self.pairs if pair.confirmation]
 
     @property
     def both(self) -> bool:
@@ -178,7 +179,7 @@ class Comparison(msgspec.Struct, kw_only=True):
         run: name of its folder.
         started: when, UTC.
         base, head: the environments.
-        newer: releases after this date were left out of both.
+        exclude_newer: releases after this date were left out of both.
         margin: a difference below this share counts as none; ``margin_from`` says where it comes from.
         memory_margin: the same for peak memory.
         seconds: that it took up to the last pair, all sittings together, building environments left out.
@@ -191,7 +192,7 @@ class Comparison(msgspec.Struct, kw_only=True):
     conditions: Conditions = Conditions()
     base: EnvironmentSide
     head: EnvironmentSide
-    newer: str = ""
+    exclude_newer: str = ""
     margin: float
     margin_from: str
     memory_margin: float
@@ -213,7 +214,7 @@ class Comparison(msgspec.Struct, kw_only=True):
         return any(case.pairs or not case.both for case in self.cases)
 
     @property
-    def itself(self) -> bool:
+    def self_comparison(self) -> bool:
         """Whether both sides are the same thing: a check of the comparison itself."""
         return self.base.key == self.head.key
 

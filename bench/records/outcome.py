@@ -36,12 +36,12 @@ class Outcome(msgspec.Struct, frozen=True):
     Attributes:
         status: one of :class:`Status`.
         reason: one sentence for the user.
-        axes: fields of the case that decided it; every case that agrees on them ends the same way. Empty: this case.
+        scope: fields of the case that decided it; every case that agrees on them ends the same way. Empty: this case.
     """
 
     status: Status
     reason: str = ""
-    axes: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.status is Status.MEASURED) == bool(self.reason):

@@ -42,16 +42,16 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
 
     Attributes:
         warmup: how many steps at the start are warm-up, or windows that were given up; the window is the rest.
-        dropped: how many more steps came before those, and are not kept.
+        warmup_discarded: how many more steps came before those, and are not kept.
         seconds: of each step, waiting for data included.
         data_wait: seconds of each step until its batch was there.
         images: images of each step, or one number where all are alike.
         optimizer: indices of the steps that ran the optimizer.
-        cycle: steps from one optimizer step to the next in real training (gradient accumulation); 1 in prediction.
-        timed_cycle: the same in the steps that were timed; 0 where it is ``cycle``. Where real accumulation is longer
-            than a window can be, the optimizer runs more often in it, and every kind of step is weighted by how often
-            it really comes (:attr:`weights`).
-        interludes: seconds between steps of the window that belong to none (the turn of an epoch).
+        accumulation_steps: batches for one optimizer step in real training (gradient accumulation); 1 in prediction.
+        timed_accumulation_steps: the same in the steps that were timed; 0 where it is ``accumulation_steps``. Where
+            real accumulation is longer than a window can be, the optimizer runs more often in it, and every kind of
+            step is weighted by how often it really comes (:attr:`weights`).
+        epoch_gaps: seconds between steps of the window that belong to none (between two epochs).
     """
 
     warmup: int
@@ -59,10 +59,10 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
     data_wait: list[float]
     images: int | list[int]
     optimizer: list[int]
-    cycle: int
-    interludes: list[float] = []
-    dropped: int = 0
-    timed_cycle: int = 0
+    accumulation_steps: int
+    epoch_gaps: list[float] = []
+    warmup_discarded: int = 0
+    timed_accumulation_steps: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.seconds)
@@ -71,11 +71,11 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
             raise ValueError("steps: the lists of one case differ in length")
         if not 0 <= self.warmup <= count or not all(0 <= index < count for index in self.optimizer):
             raise ValueError("steps: an index is out of range")
-        if self.cycle < 1 or min(images, default=1) < 1 or min(self.seconds, default=1.0) < LEAST_SECONDS:
+        if self.accumulation_steps < 1 or min(images, default=1) < 1 or min(self.seconds, default=1.0) < LEAST_SECONDS:
             raise ValueError("steps: a step without images or without a duration")
         if max(images, default=1) > MOST_IMAGES or max((*self.seconds, *self.data_wait), default=0.0) > MOST_SECONDS:
             raise ValueError("steps: more images or seconds than a step can have")
-        if self.modelled and self.timed_cycle < 3:
+        if self.modelled and self.timed_accumulation_steps < 3:
             raise ValueError("steps: a window without plain steps says nothing of them")
         if self.modelled and set(self.kinds) != {PLAIN, OPTIMIZER, AFTER}:
             raise ValueError("steps: a modelled window needs steps of every kind")
@@ -95,24 +95,30 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
     @property
     def modelled(self) -> bool:
         """Whether the optimizer ran at another pace in the window than it does in training."""
-        return self.timed_cycle not in (0, self.cycle)
+        return self.timed_accumulation_steps not in (0, self.accumulation_steps)
 
     @functools.cached_property
     def kinds(self) -> list[int]:
         """The kind of each step of the window; in a cycle of one all are plain."""
-        return kinds_of(len(self.seconds), self.optimizer, self.timed_cycle or self.cycle)[self.warmup :]
+        return kinds_of(len(self.seconds), self.optimizer, self.timed_accumulation_steps or self.accumulation_steps)[
+            self.warmup :
+        ]
 
     @functools.cached_property
     def weights(self) -> list[float]:
         """Weight of each step of the window in the mean step; they sum to 1.
 
         A window of whole cycles is its own mean. In a modelled one the optimizer step and the one after it each have
-        the weight ``1 / cycle`` together with others of their kind, and the plain steps have the rest.
+        the weight ``1 / accumulation_steps`` together with others of their kind, and the plain steps have the rest.
         """
         kinds = self.kinds
         if not self.modelled:
             return [1 / len(kinds)] * len(kinds)
-        share = {PLAIN: 1 - 2 / self.cycle, OPTIMIZER: 1 / self.cycle, AFTER: 1 / self.cycle}
+        share = {
+            PLAIN: 1 - 2 / self.accumulation_steps,
+            OPTIMIZER: 1 / self.accumulation_steps,
+            AFTER: 1 / self.accumulation_steps,
+        }
         return [share[kind] / kinds.count(kind) for kind in kinds]
 
     @functools.cached_property
@@ -140,11 +146,11 @@ class Phase(msgspec.Struct, frozen=True):
     Attributes:
         seconds: its mean, by kind of step: :data:`PLAIN`, :data:`OPTIMIZER`, :data:`AFTER`; None where there was no
             such step, and one number where all steps are alike.
-        how: by which clock, and from which steps.
+        method: by which clock, and from which steps.
     """
 
     seconds: list[float | None]
-    how: str
+    method: str
 
     def __post_init__(self) -> None:
         if len(self.seconds) not in (1, 3):
@@ -172,10 +178,10 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """One memory figure and the way it was got; ``bytes`` is None where it cannot be had, and ``how`` says why."""
+    """One memory figure and the way it was got; ``bytes`` is None where it cannot be had, and ``method`` says why."""
 
     bytes: int | None
-    how: str
+    method: str
 
     def __post_init__(self) -> None:
         if self.bytes is not None and not 0 <= self.bytes < 2**63:
@@ -191,9 +197,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         wall_seconds, cpu_seconds: of the window, and of the process within it, all threads together.
         involuntary_switches: how often a thread was made to wait for a processor.
         processors: that the process may use; ``machine_processors`` those that the machine has online.
-        cpu_wait_share: time that its threads stood ready but had no processor; that of the thread that waited most.
+        run_delay_share: time that its threads stood ready but had no processor; that of the thread that waited most.
         steal_share: time that the hypervisor gave to other machines, of the machine's processor time.
-        others_share: processor time that other processes of the machine used, in processors.
+        other_processes_cpus: processor time that other processes of the machine used, in processors.
         pressure: share of time in which some task waited, by ``cpu``, ``memory`` and ``io`` (pressure-stall).
         swap_bytes: by how much the machine's swap grew.
         clock_mhz: mean clock of the processors at the end.
@@ -205,7 +211,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         throttled_share: time for which a CPU quota of its control groups held the process back, summed over processors.
         stopped_seconds: for which the process was stopped, by a signal or a freezer.
         suspended_seconds: for which the whole machine was suspended.
-        disturbed: what disturbed the window, one phrase each; judged by the above alone, never by its speed.
+        interference: what other processes, the hypervisor or the clock did to the window, one phrase each; judged by
+            the above alone, never by its speed.
         step_seconds: mean step of training by this window, where it was given up; the record's own has its steps.
     """
 
@@ -214,9 +221,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     involuntary_switches: int
     processors: int
     machine_processors: int | None = None
-    cpu_wait_share: float | None = None
+    run_delay_share: float | None = None
     steal_share: float | None = None
-    others_share: float | None = None
+    other_processes_cpus: float | None = None
     pressure: dict[str, float] | None = None
     swap_bytes: int | None = None
     clock_mhz: float | None = None
@@ -229,22 +236,23 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     throttled_share: float | None = None
     stopped_seconds: float | None = None
     suspended_seconds: float | None = None
-    disturbed: list[str] = []
+    interference: list[str] = []
     step_seconds: float | None = None
 
 
-class Apart(msgspec.Struct, frozen=True, kw_only=True):
-    """What an epoch has beside its steps, in seconds; None where it was not seen or not asked for.
+class EpochOverhead(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of an epoch outside its steps; None where it was not seen or not asked for.
 
     Attributes:
-        turn: from the last step of an epoch to the start of the next one, validation and checkpoint left out.
+        epoch_gap_seconds: from the last step of an epoch to the start of the next one, without validation and
+            checkpoint.
         validation: of the validation set, once.
         validation_images: how many images that is.
         checkpoint: of saving one.
         validation_memory: peaks of validation by itself, as ``memory`` of the record has those of training.
     """
 
-    turn: float | None = None
+    epoch_gap_seconds: float | None = None
     validation: float | None = None
     validation_images: int | None = None
     checkpoint: float | None = None
@@ -252,26 +260,26 @@ class Apart(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.validation_images is not None and not 0 <= self.validation_images < 2**63:
-            raise ValueError("apart: a number of images that cannot be")
+            raise ValueError("epoch_overhead: a number of images that cannot be")
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
     """What a window took.
 
     Attributes:
-        joules: all together, idle power included; None where nothing counts them, and ``how`` says why.
+        joules: all together, idle power included; None where nothing counts them, and ``method`` says why.
         seconds, images: of the window.
         idle_watts: before warm-up, with the model in memory and nothing to do.
-        how: what was counted, and by what.
-        of: ``card`` or ``machine``: whose energy it is.
+        method: what was counted, and by what.
+        scope: ``card`` or ``machine``: whose energy it is.
     """
 
     joules: float | None
     seconds: float
     images: int
     idle_watts: float | None = None
-    how: str
-    of: str = ""
+    method: str
+    scope: str = ""
 
     @property
     def joules_per_image(self) -> float | None:
@@ -279,18 +287,18 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
         return self.joules / self.images if self.joules and self.images else None
 
 
-class Noise(msgspec.Struct, frozen=True, kw_only=True):
-    """What this machine's calibration found for a device and a mode.
+class CalibrationSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine's calibration of a device and a mode, as a record has it.
 
     Attributes:
-        sd: standard deviation of the logarithm of the mean step between fresh processes of one case.
+        stdev: standard deviation of the logarithm of the mean step between fresh processes of one case.
         processes: how many there were.
         calibrated: date of the calibration.
         case: its case.
         torch, ultralytics: versions that it ran with; empty in older records, which do not say.
     """
 
-    sd: float
+    stdev: float
     processes: int
     calibrated: str
     case: str
@@ -400,8 +408,8 @@ class Data(msgspec.Struct, frozen=True):
         return count / (self.images + count) if count else 0.0
 
 
-class Costs(msgspec.Struct, frozen=True):
-    """What the case cost, in seconds from the request: until set-up was over, warm-up was over, and all was over."""
+class Durations(msgspec.Struct, frozen=True):
+    """Seconds from the request: until set-up was over, warm-up was over, and all was over."""
 
     setup: float | None = None
     warmup: float | None = None
@@ -413,7 +421,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         process: which of the fresh processes that repeat the case in this run, from 1.
-        discarded: windows that were measured again because they were disturbed, oldest first.
+        discarded: windows that were measured again because of interference, oldest first.
         checks: what training was checked for, and what was found: ``loss``, ``gradient_norm``, ``moved``, ...
     """
 
@@ -436,12 +444,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     device: dict[str, Any] = {}
     window: Window | None = None
     discarded: list[Window] = []
-    apart: Apart = Apart()
-    noise: Noise | None = None
+    epoch_overhead: EpochOverhead = EpochOverhead()
+    calibration: CalibrationSummary | None = None
     checks: dict[str, Any] = {}
     extra: dict[str, Any] = {}
-    costs: Costs = Costs()
-    log: str = ""
+    durations: Durations = Durations()
+    worker_output: str = ""
 
     def __post_init__(self) -> None:
         check_measured(self.case)

@@ -274,13 +274,15 @@ def _machine(number: int, table: pd.DataFrame, inputs: Inputs, several: bool) ->
 def _parts(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The rows that may stand in one table, with what they have in common in words.
 
-    Each mode fixes settings of its own (``pins``), so modes stand together; but not two sets of settings of one mode.
+    Each mode fixes settings of its own (``overrides_hash``), so modes stand together; two sets of one mode do not.
     """
-    sets = table.groupby([*GROUP_KEYS, "mode"], dropna=False)["pins"].transform(lambda pins: pd.factorize(pins)[0])
+    sets = table.groupby([*GROUP_KEYS, "mode"], dropna=False)["overrides_hash"].transform(
+        lambda hashes: pd.factorize(hashes)[0]
+    )
     found = []
     for setting, rows in table.groupby([*GROUP_KEYS, sets.rename("set")], sort=False, dropna=False):
         _, torch, ultralytics, how, number = cast("tuple[Any, ...]", setting)
-        other = f", other fixed settings ({', '.join(dict.fromkeys(rows['pins']))})" if number else ""
+        other = f", other fixed settings ({', '.join(dict.fromkeys(rows['overrides_hash']))})" if number else ""
         found.append((f"torch {torch}, Ultralytics {ultralytics}: {how}{other}", rows))
     return found
 

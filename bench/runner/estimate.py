@@ -50,10 +50,10 @@ class Estimator:
 
     def learn(self, record: Record) -> None:
         """Take in how long a case took; one that never ran, since another one settled it, says nothing of that."""
-        if record.outcome.status.value == "interrupted" or not record.costs.total:
+        if record.outcome.status.value == "interrupted" or not record.durations.total:
             return
         case = record.case
-        self._seen[case, record.recipe.fingerprint] = record.costs.total
+        self._seen[case, record.recipe.fingerprint] = record.durations.total
         if record.steps is not None and record.steps.window:
             self._rates[case.mode, case.device, case.amp].append(record.steps.step_seconds / work(case))
 

@@ -20,7 +20,7 @@ from bench.machine.fingerprint import machine
 from bench.machine.paths import cache_folder, calibration_folder
 from bench.records import calibration
 from bench.records.outcome import Outcome, Status
-from bench.records.record import SCHEMA, Costs, Data, Phase, Record, Steps, kinds_of
+from bench.records.record import SCHEMA, Data, Durations, Phase, Record, Steps, kinds_of
 from bench.records.store import read_calibrations
 from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.launchers.torchrun import Rendezvous, is_distributed, unsupported_reason
@@ -61,8 +61,8 @@ class WorkerResult(msgspec.Struct):
     measured: dict[str, Any] = {}
     effective: dict[str, Any] = {}
     data: dict[str, Any] = {}
-    costs: Costs = Costs()
-    log: str = ""
+    durations: Durations = Durations()
+    worker_output: str = ""
     died: str = ""
 
 
@@ -74,7 +74,7 @@ def run_job(
     Args and errors: see :func:`run_once`.
     """
     seen = run_once(launcher, job, phase_limit, setup_limit)
-    said = f"{seen.outcome.reason}\n{seen.log}"
+    said = f"{seen.outcome.reason}\n{seen.worker_output}"
     if seen.outcome.status.broken and bytecode_cache.forget(said, launcher.interpreter.path):
         seen = run_once(launcher, job, phase_limit, setup_limit)
     return seen
@@ -111,11 +111,14 @@ def run_once(
 
     def seen(outcome: Outcome) -> WorkerResult:
         said = events.get
-        measured, apart = dict(said("measured", {})), dict(said("apart", {}))
+        measured, epoch_overhead = dict(said("measured", {})), dict(said("epoch_overhead", {}))
         if phase == "rest" and measured:  # whatever became of the rest, the steps were measured
-            failed = apart.pop("failed", "" if apart else outcome.reason)
+            failed = epoch_overhead.pop("failed", "" if epoch_overhead else outcome.reason)
             outcome = Outcome(Status.MEASURED)
-            measured["apart"] = {**measured["apart"], **{key: apart[key] for key in APART if key in apart}}
+            measured["epoch_overhead"] = {
+                **measured["epoch_overhead"],
+                **{key: epoch_overhead[key] for key in EPOCH_OVERHEAD if key in epoch_overhead},
+            }
             if failed:
                 measured["extra"] = {**measured["extra"], "rest": failed}
         return WorkerResult(
@@ -123,12 +126,12 @@ def run_once(
             measured=measured,
             effective=said("effective", {}).get("settings", {}),
             data=said("data", {}),
-            costs=Costs(
+            durations=Durations(
                 setup=_after(worker, reached.get("warmup")),
                 warmup=_after(worker, reached.get("window")),
                 total=round(time.monotonic() - worker.requested, 4),
             ),
-            log=worker.output() if outcome.status.broken or outcome.status in EXPLAINED else "",
+            worker_output=worker.output() if outcome.status.broken or outcome.status in EXPLAINED else "",
         )
 
     patience = 0.0
@@ -143,7 +146,7 @@ def run_once(
         ended = events["ended"]
         patience = 5.0
         result = seen(
-            Outcome(Status(ended["status"]), explained(ended["status"], ended["reason"]), tuple(ended["axes"]))
+            Outcome(Status(ended["status"]), explained(ended["status"], ended["reason"]), tuple(ended["scope"]))
         )
         # Where one rank was killed, the others lose their connection, and may be the first to say so.
         if together and result.outcome.status is Status.FAILED and oom_kills() > job.get("oom_kills", 0):
@@ -258,7 +261,7 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
         raise UsageError(seen.outcome.reason)
     if seen.outcome.status is not Status.MEASURED:
         raise DatasetUnavailable(
-            msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.log
+            msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.worker_output
         )
     return {key: value for key, value in seen.data.items() if key not in ("event", "at")}
 
@@ -278,7 +281,7 @@ def case_job(
     return {
         "kind": "case",
         "case": msgspec.to_builtins(case),
-        "pins": {**recipe.pins, **case.arguments},
+        "overrides": {**recipe.overrides, **case.arguments},
         "threads": recipe.threads,
         "asked": [
             {
@@ -369,11 +372,11 @@ def measure(
             "machine": machine(),
             "environment": launcher.interpreter.environment,
             "conditions": before,
-            "noise": calibration.noise_of(case, calibrated.calibrations),
+            "calibration": calibration.summary_of(case, calibrated.calibrations),
             "effective": seen.effective,
             "data": Data(Path(recipe.data).name, **{key: data[key] for key in OF_DATA if key in data}),
-            "costs": seen.costs,
-            "log": seen.log,
+            "durations": seen.durations,
+            "worker_output": seen.worker_output,
         }
         try:
             if "phases" in seen.measured:
@@ -408,15 +411,15 @@ def build_phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
     kinds = steps.kinds
     if seen["optimizer"] is not None:
         count = max(map(len, seen["seconds"].values()), default=0)
-        kinds = kinds_of(count, seen["optimizer"], steps.cycle)
-    return {part: Phase.over(seconds, kinds, seen["how"]) for part, seconds in seen["seconds"].items()}
+        kinds = kinds_of(count, seen["optimizer"], steps.accumulation_steps)
+    return {part: Phase.over(seconds, kinds, seen["method"]) for part, seconds in seen["seconds"].items()}
 
 
-APART = ("validation", "validation_images", "checkpoint", "validation_memory")
+EPOCH_OVERHEAD = ("validation", "validation_images", "checkpoint", "validation_memory")
 """What a worker tells of the rest of an epoch, after its steps."""
 
 OF_DATA = ("fingerprint", "images", "scheme", "left_out", "left_out_first")
 """What a record keeps of what a worker tells of a data set."""
 
-MEASURED = ("steps", "memory", "device", "window", "discarded", "apart", "checks", "extra", "energy")
+MEASURED = ("steps", "memory", "device", "window", "discarded", "epoch_overhead", "checks", "extra", "energy")
 """Parts of a record that a worker fills in."""

@@ -106,7 +106,7 @@ class Run:
 
     def settles(self, record: Record) -> int:
         """How many other cases that are still to run end as this one did, and so need not be started."""
-        axes = record.outcome.axes
+        axes = record.outcome.scope
         if not axes:
             return 0
         others = {p.case for p in self._left.values()} - {record.case}
@@ -166,7 +166,7 @@ class Run:
             return known
         if settled := self._settled_by(case):
             other, outcome = settled
-            return self._keep(self._unstarted(planned, outcome, {"settled_by": other.id}))
+            return self._keep(self._unstarted(planned, outcome, {"skipped_because_of": other.id}))
         if outside := self._beyond_budget(planned):
             return self._keep(self._unstarted(planned, outside))
         self._launcher.wait()
@@ -178,7 +178,7 @@ class Run:
             if stop.record is not None:
                 self._keep(stop.record)
             raise
-        if record.outcome.axes and not record.outcome.status.broken:
+        if record.outcome.scope and not record.outcome.status.broken:
             self._settled.append((case, record.outcome))
         return self._keep(record)
 
@@ -194,7 +194,7 @@ class Run:
     def _settled_by(self, case: Case) -> tuple[Case, Outcome] | None:
         """Another case whose outcome holds for this one too, and that outcome."""
         for other, outcome in self._settled:
-            if all(other.value(axis) == case.value(axis) for axis in outcome.axes):
+            if all(other.value(axis) == case.value(axis) for axis in outcome.scope):
                 return other, outcome
         return None
 
@@ -232,5 +232,5 @@ class Run:
             machine=machine(),
             environment=self._launcher.interpreter.environment,
             extra=extra or {},
-            log=log,
+            worker_output=log,
         )

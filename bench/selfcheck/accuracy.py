@@ -63,8 +63,8 @@ def plan(model: str, batch: int, imgsz: int, deterministic: bool) -> PlannedRun:
         "imgsz": [imgsz],
     }
     [planned] = expand_grid(profile("quick"), [HOST], values)
-    pins = {**planned.recipe.pins, "deterministic": deterministic}
-    return msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, pins=pins))
+    overrides = {**planned.recipe.overrides, "deterministic": deterministic}
+    return msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, overrides=overrides))
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ class Group(msgspec.Struct, frozen=True):
     @property
     def log_of_same(self) -> float:
         """The same with the turn of the epoch on both sides, for windows that are an epoch long."""
-        whole = [(sum(steps.window) + sum(steps.interludes)) / len(steps.window) for steps in self.ours]
+        whole = [(sum(steps.window) + sum(steps.epoch_gaps)) / len(steps.window) for steps in self.ours]
         return statistics.mean(math.log(seconds / self.plain) for seconds in whole)
 
 

@@ -124,7 +124,7 @@ class Trial(msgspec.Struct, frozen=True):
 def trial(comparison: Comparison, beside: Beside) -> Trial:
     """A whole comparison and what is known beside it."""
     [finding] = evaluate(comparison).findings
-    logs = pair_ratios(comparison.cases[0], comparison.margin).looks[:8]
+    logs = pair_ratios(comparison.cases[0], comparison.margin).interim[:8]
     return Trial(
         finding=finding,
         planted=math.log1p(beside.planted / finding.base.seconds) if finding.base else math.nan,

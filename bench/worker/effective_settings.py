@@ -1,7 +1,7 @@
 """What runs, against what was asked: the one mechanism that keeps a number from wearing a false label.
 
 There is no table of Ultralytics versions here. A workload reads its settings off the live trainer or predictor; what
-differs from the case, from a pin of the recipe or from what follows of them ends the case. What nobody asked for
+differs from the case, from an override of the recipe or from what follows of them ends the case. What nobody asked for
 (TF32, memory format, threads of a library) is recorded and compared with nothing. ``docs/effective.md`` lists it all.
 """
 
@@ -54,27 +54,27 @@ Derived = Callable[[dict[str, Any], dict[str, Any]], Any]
 
 DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
     # Once the ramp of the warm-up is over; Ultralytics lowers it for a run that has fewer batches than one cycle.
-    "accumulate": (("nbs",), lambda case, pins: max(round(pins["nbs"] / case["batch"]), 1)),
+    "accumulate": (("nbs",), lambda case, overrides: max(round(overrides["nbs"] / case["batch"]), 1)),
     # fp16 without it would be another training; bf16 needs none.
-    "loss_scaling": ((), lambda case, pins: case["amp"] == "on"),
+    "loss_scaling": ((), lambda case, overrides: case["amp"] == "on"),
     # An epoch without the moving average of the weights is cheaper than what users get.
-    "ema": ((), lambda case, pins: True),
+    "ema": ((), lambda case, overrides: True),
     # Rectangular batches come in one order; it is shuffling that makes reading images cost what it costs.
-    "shuffle": (("rect",), lambda case, pins: not pins["rect"]),
+    "shuffle": (("rect",), lambda case, overrides: not overrides["rect"]),
     # Where it compiles, Ultralytics drops the last batch of an epoch if it is smaller, which is then no other shape.
-    "drop_last": (("compile",), lambda case, pins: None if pins["compile"] else False),
-    "compiled": (("compile",), lambda case, pins: bool(pins["compile"])),
+    "drop_last": (("compile",), lambda case, overrides: None if overrides["compile"] else False),
+    "compiled": (("compile",), lambda case, overrides: bool(overrides["compile"])),
     # A first call compiles, allocates and chooses kernels: it may not be one that is timed.
-    "warmed_up": ((), lambda case, pins: True),
+    "warmed_up": ((), lambda case, overrides: True),
     # Each rank would train by itself, at the speed of one.
-    "ranks": ((), lambda case, pins: ranks(case["device"])),
+    "ranks": ((), lambda case, overrides: ranks(case["device"])),
     # The size of a yaml file with sizes, as the name asks for it; a file may be called anything.
-    "scale": ((), lambda case, pins: size_read(case["model"]) or None),
-    "integrations": ((), lambda case, pins: []),
-    "weights": ((), lambda case, pins: "from file" if case["model"].endswith(".pt") else "random"),
-    "architecture": ((), lambda case, pins: _architecture(case["model"])),
+    "scale": ((), lambda case, overrides: size_read(case["model"]) or None),
+    "integrations": ((), lambda case, overrides: []),
+    "weights": ((), lambda case, overrides: "from file" if case["model"].endswith(".pt") else "random"),
+    "architecture": ((), lambda case, overrides: _architecture(case["model"])),
 }
-"""Settings that follow from what was asked: by name, the pins that it takes and what has to run (None: anything)."""
+"""Settings that follow from what was asked: by name, the overrides it takes and what has to run (None: anything)."""
 
 LONGEST_WARNING = 300
 MOST_WARNINGS = 3
@@ -94,10 +94,14 @@ def _said(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def expected(case: dict[str, Any], pins: dict[str, Any]) -> dict[str, Any]:
-    """What each setting has to be for this case and these pins: the pins themselves, and what follows from them."""
-    follow = {name: rule(case, pins) for name, (needs, rule) in DERIVED.items() if all(pin in pins for pin in needs)}
-    return {**pins, **{name: value for name, value in follow.items() if value is not None}}
+def expected(case: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return what each setting has to be: these overrides, and what follows from them and the case."""
+    follow = {
+        name: rule(case, overrides)
+        for name, (needs, rule) in DERIVED.items()
+        if all(override in overrides for override in needs)
+    }
+    return {**overrides, **{name: value for name, value in follow.items() if value is not None}}
 
 
 def _architecture(model: str) -> str | None:
@@ -109,7 +113,7 @@ def _architecture(model: str) -> str | None:
 
 def compare(
     case: dict[str, Any],
-    pins: dict[str, Any],
+    overrides: dict[str, Any],
     effective: dict[str, Any],
     asked: Sequence[dict[str, Any]] = (),
 ) -> None:
@@ -120,17 +124,17 @@ def compare(
 
     Args:
         case: fixed axes by name.
-        pins: arguments of Ultralytics that the recipe and the further axes fix.
+        overrides: arguments of Ultralytics that the recipe and the further axes fix.
         effective: what runs.
         asked: further axes of the case: ``axis``, its value as ``text``, the ``setting`` that shows it, and the
             ``value`` that this has to have.
     """
     changed = [axis for axis in AXES if effective[axis] != case[axis]]
     if changed:
-        axes = SCOPE[changed[0]] if len(changed) == 1 else ()
-        raise CaseRejected("substituted", " ".join(explain(a, case[a], effective[a]) for a in changed), axes)
+        scope = SCOPE[changed[0]] if len(changed) == 1 else ()
+        raise CaseRejected("substituted", " ".join(explain(a, case[a], effective[a]) for a in changed), scope)
     _compare_further(asked, effective)
-    wanted = {name: value for name, value in expected(case, pins).items() if name not in _settings(asked)}
+    wanted = {name: value for name, value in expected(case, overrides).items() if name not in _settings(asked)}
     changed = [name for name in wanted if effective.get(name) is not None and effective[name] != wanted[name]]
     if changed:
         raise CaseRejected("substituted", " ".join(explain(name, wanted[name], effective[name]) for name in changed))
@@ -195,10 +199,10 @@ def torch_settings() -> dict[str, Any]:
     fills = torch.are_deterministic_algorithms_enabled() and deterministic.fill_uninitialized_memory
     return {
         "threads": torch.get_num_threads(),
-        "threads_between": torch.get_num_interop_threads(),
-        "threads_cv2": cv2.getNumThreads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "opencv_threads": cv2.getNumThreads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "fills_memory": fills,
+        "fill_uninitialized_memory": fills,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,

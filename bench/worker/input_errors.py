@@ -38,13 +38,13 @@ class Known(NamedTuple):
         message: matches within the message, which is on one line.
         status: of the case: ``unsupported`` or ``invalid``.
         reason: one sentence; ``{name}`` stands for what the group of that name matched.
-        axes: fields of the case that decide it; see :class:`~.refusal.CaseRejected`.
+        scope: fields of the case that decide it; see :class:`~.refusal.CaseRejected`.
     """
 
     message: re.Pattern[str]
     status: str
     reason: str
-    axes: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
 
 
 KNOWN: tuple[Known, ...] = (
@@ -88,5 +88,5 @@ def explained(error: BaseException) -> CaseRejected | None:
     text = one_line(str(error))
     for known in KNOWN:
         if (found := known.message.search(text)) is not None:
-            return CaseRejected(known.status, one_line(known.reason.format(**found.groupdict())), known.axes)
+            return CaseRejected(known.status, one_line(known.reason.format(**found.groupdict())), known.scope)
     return None

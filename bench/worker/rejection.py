@@ -13,15 +13,15 @@ class CaseRejected(Exception):
     Args:
         status: ``substituted``, ``unsupported``, ``out_of_memory``, ``invalid`` or ``failed``.
         reason: one sentence for the user.
-        axes: names of the case's fields that decide the matter: every other case that agrees on them ends the same
+        scope: names of the case's fields that decide the matter: every other case that agrees on them ends the same
             way, so the runner need not start it. Empty: it holds for this case alone.
     """
 
-    def __init__(self, status: str, reason: str, axes: tuple[str, ...] = ()) -> None:
+    def __init__(self, status: str, reason: str, scope: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.axes = axes
+        self.scope = scope
 
 
 OUT_OF_MEMORY = (

@@ -34,7 +34,7 @@ def measure(job: dict[str, Any], channel: Channel, turns: LockstepClient | None,
     device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if team.size > 1 else None)
     why = device.why_unusable()
     if why:
-        raise CaseRejected("unsupported", why, axes=("device",))
+        raise CaseRejected("unsupported", why, scope=("device",))
     if "memory_limit" in job or not device.own_memory:  # which would swap rather than fail
         device.limit_memory(job.get("memory_limit", 0))
     session = Session(job, channel, device, turns, team)
@@ -91,9 +91,9 @@ def run(job: dict[str, Any], channel: Channel, control: int, team: ProcessGroup 
         if not isinstance(error, CaseRejected) or error.__cause__ is not None:
             traceback.print_exc()  # the log has the whole of it; the reason is one sentence
         refused = rejection.from_exception(error)
-        channel.send("ended", status=refused.status, reason=refused.reason, axes=list(refused.axes))
+        channel.send("ended", status=refused.status, reason=refused.reason, scope=list(refused.scope))
     else:
-        channel.send("ended", status="measured", reason="", axes=[])
+        channel.send("ended", status="measured", reason="", scope=[])
 
 
 def leave() -> None:

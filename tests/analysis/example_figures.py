@@ -30,7 +30,7 @@ COLUMNS = {
     "images_per_second": "images_per_second",
     "images_per_second_low": "low",
     "images_per_second_high": "high",
-    "interval": "interval_kind",
+    "interval_kind": "interval_kind",
     "seconds_per_epoch": "seconds_per_epoch",
     "data_wait_share": "data_wait_share",
     "preprocess_share": "preprocess_share",
@@ -38,7 +38,7 @@ COLUMNS = {
     "backward_share": "backward_share",
     "optimizer_share": "optimizer_share",
     "forward_images_per_second": "forward_images_per_second",
-    "turn_seconds": "epoch_gap_seconds",
+    "epoch_gap_seconds": "epoch_gap_seconds",
     "validation_seconds": "validation_seconds",
     "checkpoint_seconds": "checkpoint_seconds",
     "peak_memory_bytes": "peak_memory_bytes",
@@ -46,9 +46,9 @@ COLUMNS = {
     "loaders_memory_bytes": "loaders_memory_bytes",
     "steps": "steps",
     "threads": "threads",
-    "marks": "flags",
+    "flags": "flags",
     "recipe": "recipe",
-    "pins": "overrides_hash",
+    "overrides_hash": "overrides_hash",
 }
 """Columns of the table, and what the snapshot calls them."""
 
@@ -70,18 +70,18 @@ def case_figures(row: pd.Series) -> dict[str, Any]:
 
 def ceiling_figures(found: Ceiling) -> dict[str, Any]:
     """Figures of one search for the largest batch."""
-    line = found.line
+    line = found.memory_fit
     figures = {
         "batch": found.case.batch,
         "status": found.outcome.status.value,
-        "stop_reason": found.ended_by,
+        "stop_reason": found.stop_reason,
         "limit_bytes": found.limit_bytes,
-        "max_batch": found.most,
+        "max_batch": found.max_batch,
         "recipe": found.recipe.fingerprint,
         "environment": found.environment.fingerprint,
     }
     fit = [line.base, line.slope, line.residual, line.points] if line else None
-    probes = [[probe.batch, probe.fits, probe.ended_by, probe.peak, probe.base] for probe in found.probes]
+    probes = [[probe.batch, probe.fits, probe.stop_reason, probe.peak, probe.baseline_bytes] for probe in found.probes]
     return {**known(figures), "fit": fit, "probes": probes}
 
 
@@ -96,8 +96,8 @@ def finding_figures(finding: Finding) -> dict[str, Any]:
     return {
         "verdict": finding.verdict.value if finding.verdict else None,
         "estimate": estimate_figures(finding.judged.estimate if finding.judged else None),
-        "interim": estimate_figures(finding.looks),
-        "confirmation": estimate_figures(finding.fresh),
+        "interim": estimate_figures(finding.interim),
+        "confirmation": estimate_figures(finding.confirmation),
         "memory": [memory.verdict.value, *estimate_figures(memory.estimate)] if memory else None,
         "images_per_second": [
             rounded(side.images_per_second) for side in (finding.base, finding.head) if side is not None
@@ -114,7 +114,7 @@ def comparison_figures(found: Comparison) -> dict[str, Any]:
         "conclusion": result.conclusion.value,
         "exit_code": int(exit_code(result)),
         "overall": estimate_figures(result.overall.estimate if result.overall else None),
-        "order_effect": estimate_figures(result.slot),
+        "order_effect": estimate_figures(result.order_effect),
         "environments": [side.environment.fingerprint for side in (found.base, found.head)],
         "settings": len(result.settings),
         "settings_of_one_side": len(result.unshared),

@@ -9,7 +9,9 @@ from tests.builders import make_record, make_steps
 
 
 def seen(*disturbed: str, **changes: object) -> Record:
-    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=list(disturbed))
+    window = Window(
+        wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=list(disturbed)
+    )
     return make_record(window=window, **changes)
 
 
@@ -19,17 +21,17 @@ def test_a_quiet_window_has_no_marks() -> None:
 
 
 def test_a_disturbed_window_says_by_what() -> None:
-    assert flags_of([seen("steal 3 %", "on battery; too")], []) == ["disturbed (steal 3 %, on battery, too)"]
+    assert flags_of([seen("steal 3 %", "on battery; too")], []) == ["interfered (steal 3 %, on battery, too)"]
 
 
 def test_several_processes_say_how_many_were_disturbed() -> None:
     found = flags_of([seen(), seen("steal 3 %"), seen("steal 3 %", "heat")], [])
-    assert found == ["disturbed in 2 of 3 processes (steal 3 %, heat)"]
+    assert found == ["interfered in 2 of 3 processes (steal 3 %, heat)"]
 
 
 def test_phrases_that_differ_but_in_their_numbers_are_said_once() -> None:
     found = flags_of([seen("steal 3.1 %", "others used 1.28 of 2"), seen("steal 12 %")], [])
-    assert found == ["disturbed in 2 of 2 processes (steal 3.1 %, others used 1.28 of 2)"]
+    assert found == ["interfered in 2 of 2 processes (steal 3.1 %, others used 1.28 of 2)"]
 
 
 @pytest.mark.parametrize(("share", "bound"), [(DATA_BOUND - 0.001, False), (DATA_BOUND + 0.001, True)])
@@ -40,7 +42,7 @@ def test_a_step_that_waits_for_data_most_of_all_is_bound_by_them(share: float, b
 
 
 def test_a_modelled_window() -> None:
-    steps = make_steps([0.3, 0.2, 0.2, 0.3] * 2, warmup=[0.5] * 4, cycle=16, timed_cycle=4)
+    steps = make_steps([0.3, 0.2, 0.2, 0.3] * 2, warmup=[0.5] * 4, accumulation_steps=16, timed_accumulation_steps=4)
     assert flags_of([seen(steps=steps)], []) == ["modelled"]
 
 
@@ -75,7 +77,7 @@ def test_what_disturbed_most_windows() -> None:
 
 def test_kinds_are_found_again_in_a_cell() -> None:
     assert kinds("") == []
-    assert kinds("disturbed in 2 of 3 processes (data bound, modelled); modelled") == ["disturbed", "modelled"]
+    assert kinds("interfered in 2 of 3 processes (data bound, modelled); modelled") == ["interfered", "modelled"]
     assert kinds("; ".join(LEGEND)) == list(LEGEND)
 
 

@@ -22,11 +22,13 @@ from bench.analysis.intervals import (
     t_quantile,
     weaker_kind,
 )
-from bench.records.record import Noise, Record, Steps
+from bench.records.record import CalibrationSummary, Record, Steps
 from tests.builders import make_record, make_steps
 
 SOME = [1.0, 1.25, 0.75, 1.125, 0.875, 1.0, 1.25, 0.75, 1.125, 0.875, 1.0, 1.0]
-NOISE = Noise(sd=0.02, processes=12, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100")
+NOISE = CalibrationSummary(
+    stdev=0.02, processes=12, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100"
+)
 
 
 def cycles(count: int, plain: float, after: float, ran: float, noise: float = 0.0) -> Steps:
@@ -35,12 +37,12 @@ def cycles(count: int, plain: float, after: float, ran: float, noise: float = 0.
     for number in range(count):
         shift = noise if number % 2 else -noise
         seconds += [after + shift, plain + shift, plain - shift, ran - shift]
-    return make_steps(seconds, warmup=[1.0] * 4, cycle=4)
+    return make_steps(seconds, warmup=[1.0] * 4, accumulation_steps=4)
 
 
 def modelled(window: list[float], cycle: int = 16) -> Steps:
     """The same window, of a training whose optimizer really runs every so many steps."""
-    return make_steps(window, warmup=[1.0] * 4, cycle=cycle, timed_cycle=4)
+    return make_steps(window, warmup=[1.0] * 4, accumulation_steps=cycle, timed_accumulation_steps=4)
 
 
 # Within one process
@@ -120,7 +122,7 @@ def test_the_noise_within_a_kind_of_step_is_all_that_counts() -> None:
 def test_steps_that_stand_for_many_widen_it() -> None:
     # 16 steps of which 8 are plain and have 7/8 of the weight: the sum of squares of the weights is what counts.
     window = cycles(4, plain=1.0, after=1.0, ran=1.0, noise=0.125).window
-    whole, modelled_16 = make_steps(window, warmup=[1.0] * 4, cycle=4), modelled(window)
+    whole, modelled_16 = make_steps(window, warmup=[1.0] * 4, accumulation_steps=4), modelled(window)
     squares = sum(weight**2 for weight in modelled_16.weights)
     assert squares == pytest.approx((7 / 8) ** 2 / 8 + 2 * (1 / 16) ** 2 / 4)
     wider = relative_half_width(modelled_16) / relative_half_width(whole)
@@ -252,7 +254,7 @@ def test_one_process_speaks_for_itself() -> None:
 
 
 def test_one_process_of_a_calibrated_machine() -> None:
-    rate, kind = rate_of([process(1, noise=NOISE)])
+    rate, kind = rate_of([process(1, calibration=NOISE)])
     assert kind == WIDENED
     assert rate == ci_within_process(process(1).steps, NOISE)
 
@@ -261,7 +263,7 @@ def test_one_process_of_a_calibrated_machine() -> None:
     "versions", [{"torch": "2.15.0"}, {"ultralytics": "8.4.101"}, {"torch": "", "ultralytics": ""}]
 )
 def test_a_calibration_of_other_versions_says_nothing_of_a_process(versions: dict[str, str]) -> None:
-    rate, kind = rate_of([process(1, noise=msgspec.structs.replace(NOISE, **versions))])
+    rate, kind = rate_of([process(1, calibration=msgspec.structs.replace(NOISE, **versions))])
     assert kind == WITHIN
     assert rate == ci_within_process(process(1).steps)
 
@@ -275,16 +277,16 @@ def test_a_ratio_has_the_weaker_kind_of_interval() -> None:
 
 
 def test_several_processes_speak_by_their_means_and_never_by_their_steps() -> None:
-    rate, kind = rate_of([process(1, noise=NOISE), process(2, 0.26), process(3, 0.24)])
+    rate, kind = rate_of([process(1, calibration=NOISE), process(2, 0.26), process(3, 0.24)])
     assert kind == "between 3 processes"
     expected = ci_between_processes([16 / (seconds * float(np.mean(SOME))) for seconds in (0.25, 0.26, 0.24)])
     assert (rate.low, rate.point, rate.high) == pytest.approx((expected.low, expected.point, expected.high))
 
 
 def test_too_few_steps_say_no_interval() -> None:
-    record = make_record(steps=make_steps([0.5]), noise=NOISE)
+    record = make_record(steps=make_steps([0.5]), calibration=NOISE)
     assert rate_of([record]) == (Interval(32.0), None)
 
 
 def test_noise_survives_its_file() -> None:
-    assert msgspec.json.decode(msgspec.json.encode(process(1, noise=NOISE)), type=Record).noise == NOISE
+    assert msgspec.json.decode(msgspec.json.encode(process(1, calibration=NOISE)), type=Record).calibration == NOISE

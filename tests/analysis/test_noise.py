@@ -38,7 +38,7 @@ def processes(logs: Sequence[float], disturbed: Sequence[int] = (), **changes: o
                 cpu_seconds=1.0,
                 involuntary_switches=0,
                 processors=2,
-                disturbed=["steal 5 %"] if number in disturbed else [],
+                interference=["steal 5 %"] if number in disturbed else [],
             ),
             **changes,
         )
@@ -49,20 +49,20 @@ def processes(logs: Sequence[float], disturbed: Sequence[int] = (), **changes: o
 def test_the_noise_is_the_spread_between_processes() -> None:
     logs = [0.01, -0.02, 0.03, 0.0, -0.01, 0.02]
     found = calibration(processes(logs))
-    assert found.sd == pytest.approx(np.std(logs, ddof=1))
-    assert (found.processes, found.disturbed, found.pairs) == (6, 0, 3)
+    assert found.stdev == pytest.approx(np.std(logs, ddof=1))
+    assert (found.processes, found.interfered, found.pairs) == (6, 0, 3)
     assert found.median_difference == pytest.approx(0.03)
     assert found.greatest_difference == pytest.approx(0.03)
-    assert found.pair_sd == pytest.approx(math.sqrt((0.03**2 + 0.05**2 + 0.03**2 + 0.01**2 + 0.03**2) / 5))
+    assert found.pair_stdev == pytest.approx(math.sqrt((0.03**2 + 0.05**2 + 0.03**2 + 0.01**2 + 0.03**2) / 5))
     assert (found.device, found.mode, found.calibrated[:10]) == ("cpu", "train", "2026-11-22")
 
 
 def test_a_disturbed_process_is_left_out_and_counted_however_fast_it_was() -> None:
     found = calibration(processes([0.01, 0.0, 0.02, 0.0], disturbed=[2]))
-    assert (found.processes, found.disturbed) == (3, 1)
-    assert found.sd == pytest.approx(np.std([0.01, 0.02, 0.0], ddof=1))
+    assert (found.processes, found.interfered) == (3, 1)
+    assert found.stdev == pytest.approx(np.std([0.01, 0.02, 0.0], ddof=1))
     slow = calibration(processes([0.01, 2.0, 0.02, 0.0]))
-    assert (slow.processes, slow.disturbed) == (4, 0)
+    assert (slow.processes, slow.interfered) == (4, 0)
 
 
 def test_too_few_undisturbed_processes_say_nothing() -> None:
@@ -73,7 +73,7 @@ def test_too_few_undisturbed_processes_say_nothing() -> None:
 def test_each_device_and_mode_has_its_own() -> None:
     records = [*processes([0.0, 0.01, 0.02]), *processes([0.0, 0.1, 0.2], mode="predict"), make_record(status="failed")]
     found = calibrations(records)
-    assert [(one.mode, round(one.sd, 3)) for one in found] == [("train", 0.01), ("predict", 0.1)]
+    assert [(one.mode, round(one.stdev, 3)) for one in found] == [("train", 0.01), ("predict", 0.1)]
 
 
 def test_what_a_comparison_by_pairs_would_see() -> None:
@@ -105,7 +105,7 @@ def test_a_machine_that_warms_up_drifts() -> None:
     found = calibration(processes([value + 0.02 * number for number, value in enumerate(steady)]))
     assert found.drift == pytest.approx(0.1, abs=0.005)
     assert found.drift > found.drift_half
-    assert found.pair_sd < 0.03 < found.sd  # neighbours differ little, and the drift is in the spread of all
+    assert found.pair_stdev < 0.03 < found.stdev  # neighbours differ little, and the drift is in the spread of all
     still = calibration(processes(steady))
     assert abs(still.drift) < still.drift_half
     line = stats.linregress([10 * n for n in range(6)], steady)
@@ -130,23 +130,23 @@ def together(device: str = "cpu", mode: str = "train", sd: float = 0.008, calibr
         calibrated=f"{calibrated}T10:10:10+00:00",
         torch="2.14.1",
         ultralytics="8.4.100",
-        sd=sd,
+        stdev=sd,
         pairs=7,
-        slot=0.0,
-        slot_half=0.01,
+        order_effect=0.0,
+        order_effect_half_width=0.01,
     )
 
 
 def test_the_noise_of_pairs_is_that_of_the_calm_ones_that_took_turns() -> None:
     calm = [0.01, -0.01, 0.02, -0.02]
     compared = make_compared(calm)
-    compared.pairs += [make_pair(0.5, disturbed=["a crowd"]), make_pair(0.5, lockstep=False)]
+    compared.pairs += [make_pair(0.5, interference=["a crowd"]), make_pair(0.5, lockstep=False)]
     few = make_compared(calm[:2], batch=4)
     [found] = lockstep(make_comparison([compared, few]))
-    assert (found.case, found.pairs, found.sd) == (compared.case.id, 4, pytest.approx(statistics.stdev(calm)))
+    assert (found.case, found.pairs, found.stdev) == (compared.case.id, 4, pytest.approx(statistics.stdev(calm)))
     assert (found.device, found.mode) == ("cpu", "train")
     later = [-log if number % 2 else log for number, log in enumerate(calm)]
-    assert found.slot == pytest.approx(statistics.fmean(later))
+    assert found.order_effect == pytest.approx(statistics.fmean(later))
 
 
 def test_the_margin_has_room_for_the_interval_of_eight_pairs() -> None:

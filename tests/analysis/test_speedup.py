@@ -135,7 +135,7 @@ def test_machines_and_versions_are_never_mixed(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"version": 1}, {"pins": {**make_recipe().pins, "optimizer": "AdamW"}}, {"window_steps": 99}]
+    "changes", [{"version": 1}, {"overrides": {**make_recipe().overrides, "optimizer": "AdamW"}}, {"window_steps": 99}]
 )
 def test_ways_of_measuring_are_never_mixed(changes: dict[str, Any]) -> None:
     assert ratios([at(0.5), at(0.25, device="mps", recipe=make_recipe(**changes))], CPU) == []
@@ -212,15 +212,15 @@ def test_a_case_of_several_processes_has_one_speed_up() -> None:
     records = [at(0.5), at(0.5, process=2), at(0.25, device="mps"), at(0.25, device="mps", process=2)]
     table = speedups(frame(records), CPU)
     assert table["speedup"].tolist() == [pytest.approx(2.0)]
-    assert table["interval"].tolist() == ["between processes"]
-    assert speedups(frame(records[:3]), CPU)["interval"].tolist() == ["within one process"]
+    assert table["interval_kind"].tolist() == ["between processes"]
+    assert speedups(frame(records[:3]), CPU)["interval_kind"].tolist() == ["within one process"]
 
 
-@pytest.mark.parametrize("disturbed", [0, 1])
+@pytest.mark.parametrize("interfered", [0, 1])
 def test_a_ratio_of_a_disturbed_figure_is_marked(disturbed: int) -> None:
-    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=["steal 3 %"])
+    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["steal 3 %"])
     changes: list[dict[str, Any]] = [{}, {}]
     changes[disturbed] = {"window": window}
     records = [at(0.5, **changes[0]), at(0.25, device="mps", **changes[1])]
-    assert speedups(frame(records), CPU)["disturbed"].tolist() == [True]
-    assert speedups(frame([at(0.5), at(0.25, device="mps")]), CPU)["disturbed"].tolist() == [False]
+    assert speedups(frame(records), CPU)["interfered"].tolist() == [True]
+    assert speedups(frame([at(0.5), at(0.25, device="mps")]), CPU)["interfered"].tolist() == [False]

@@ -6,7 +6,7 @@ import pytest
 
 from bench.analysis.intervals import ci_between_processes
 from bench.analysis.table import COLUMNS, NUMBERS, WHOLE, frame, newest_rows, peak_memory
-from bench.records.record import Apart, Data, Memory, Noise, Origin, Phase, Record
+from bench.records.record import CalibrationSummary, Data, EpochOverhead, Memory, Origin, Phase, Record
 from tests.builders import make_environment, make_machine, make_recipe, make_record, make_steps
 
 PROMISED = {
@@ -45,7 +45,7 @@ def test_a_measured_row() -> None:
     row = only(make_record(steps=make_steps([0.25, 0.5, 0.25, 1.0], data_wait=0.125)), epoch_images=1024)
     assert row["images_per_second"] == 32.0
     assert row["images_per_second_low"] < 32.0 < row["images_per_second_high"]
-    assert row["interval"] == "within one process"
+    assert row["interval_kind"] == "within one process"
     assert row["seconds_per_epoch"] == 32.0
     assert row["seconds_per_epoch_low"] < 32.0 < row["seconds_per_epoch_high"]
     assert row["epoch_images"] == 1024
@@ -53,7 +53,7 @@ def test_a_measured_row() -> None:
     assert row["data_wait_share"] == 0.25
     assert row["steps"] == 4
     assert row["peak_memory_bytes"] == 1_234_567_168
-    assert row["peak_memory_how"] == "VmHWM, peak resident set since set-up"
+    assert row["peak_memory_method"] == "VmHWM, peak resident set since set-up"
     assert (row["status"], row["reason"]) == ("measured", "")
 
 
@@ -72,7 +72,7 @@ def test_where_it_was_measured() -> None:
 def test_what_was_not_measured_is_missing_and_never_0(status: str) -> None:
     row = only(make_record(status=status, reason="Because."))
     assert [name for name in FIGURES if not pd.isna(row[name])] == []
-    assert all(pd.isna(row[name]) for name in ("threads", "interval", "peak_memory_how"))
+    assert all(pd.isna(row[name]) for name in ("threads", "interval_kind", "peak_memory_method"))
     assert (row["status"], row["reason"]) == (status, "Because.")
     assert row["batch"] == 16
 
@@ -87,7 +87,7 @@ def test_too_few_steps_leave_the_interval_missing() -> None:
     ends = [name for name in COLUMNS if name.endswith(("_low", "_high"))]
     assert len(ends) == 4
     assert all(pd.isna(row[name]) for name in ends)
-    assert pd.isna(row["interval"])
+    assert pd.isna(row["interval_kind"])
     assert row["images_per_second"] == 32.0
 
 
@@ -142,12 +142,12 @@ def test_the_processes_of_a_case_are_one_row() -> None:
     assert row["images_per_second"] == pytest.approx(expected.point)
     assert row["images_per_second_low"] == pytest.approx(expected.low)
     assert row["images_per_second_high"] == pytest.approx(expected.high)
-    assert (row["interval"], row["processes"], row["steps"]) == ("between 3 processes", 3, 12)
+    assert (row["interval_kind"], row["processes"], row["steps"]) == ("between 3 processes", 3, 12)
     assert row["seconds_per_epoch"] * row["images_per_second"] == pytest.approx(1000, rel=1e-12)
     assert row["step_seconds"] * row["images_per_second"] == pytest.approx(16, rel=1e-12)
-    assert row["process_sd"] == pytest.approx(0.040026, rel=1e-3)
+    assert row["process_stdev"] == pytest.approx(0.040026, rel=1e-3)
     assert row["id"] == records[0].id
-    assert pd.isna(table.iloc[1]["process_sd"])
+    assert pd.isna(table.iloc[1]["process_stdev"])
     assert table.iloc[1]["processes"] == 1
 
 
@@ -178,7 +178,7 @@ def test_processes_on_other_data_of_the_same_name_are_another_row() -> None:
     table = frame(records)
     assert table["processes"].tolist() == [2, 1]
     assert table["data"].tolist() == ["mine.yaml 0a0a0a0a0a0a", "mine.yaml 0b0b0b0b0b0b"]
-    assert table["marks"].tolist() == ["a repeat failed", ""]
+    assert table["flags"].tolist() == ["a repeat failed", ""]
 
 
 def test_two_data_sets_of_one_name_do_not_hide_each_other() -> None:
@@ -189,11 +189,11 @@ def test_two_data_sets_of_one_name_do_not_hide_each_other() -> None:
         return make_record(run=run, recipe=recipe, data=data, **changes)
 
     alone = frame([of("a", before), of("b", before)])
-    assert alone["setup"].nunique() == 1 and "0a0a" not in alone["setup"][0]
+    assert alone["protocol"].nunique() == 1 and "0a0a" not in alone["protocol"][0]
     assert len(newest_rows(alone)) == 1
     table = frame([of("a", before), of("b", after), of("b", None, batch=4, status="failed")])
     assert len(newest_rows(table)) == 3
-    assert [setup.partition(",")[0] for setup in table["setup"]] == [
+    assert [protocol.partition(",")[0] for protocol in table["protocol"]] == [
         "mine.yaml 0a0a0a0a0a0a",
         "mine.yaml 0b0b0b0b0b0b",
         "mine.yaml 0b0b0b0b0b0b",
@@ -209,7 +209,7 @@ def only_of(records: list[Record]) -> dict[str, object]:
 def test_peak_memory_is_the_greatest_of_all_processes() -> None:
     memory = {1: 5, 2: 9, 3: 7}
     row = only_of([in_process(n, memory={"process": Memory(size, f"of {n}")}) for n, size in memory.items()])
-    assert (row["peak_memory_bytes"], row["peak_memory_how"]) == (9, "of 2")
+    assert (row["peak_memory_bytes"], row["peak_memory_method"]) == (9, "of 2")
 
 
 def test_a_process_that_failed_takes_nothing_from_the_others() -> None:
@@ -217,7 +217,7 @@ def test_a_process_that_failed_takes_nothing_from_the_others() -> None:
     row = only_of([in_process(1), failed, in_process(3)])
     assert (row["status"], row["processes"]) == ("measured", 2)
     assert row["reason"] == "process 2 failed: ValueError: no."
-    assert row["marks"] == "a repeat failed"
+    assert row["flags"] == "a repeat failed"
 
 
 def test_where_the_first_process_failed_the_row_is_that_of_the_others() -> None:
@@ -229,21 +229,23 @@ def test_where_the_first_process_failed_the_row_is_that_of_the_others() -> None:
 def test_no_process_measured() -> None:
     row = only_of([make_record(status="failed"), make_record(process=2, status="failed")])
     assert (row["status"], row["reason"]) == ("failed", "It did not work.")
-    assert pd.isna(row["processes"]) and pd.isna(row["marks"])
+    assert pd.isna(row["processes"]) and pd.isna(row["flags"])
 
 
 def test_an_interrupted_repeat_is_no_failure() -> None:
     row = only_of([in_process(1), make_record(process=2, status="interrupted", reason="Stopped while measuring.")])
-    assert row["marks"] == ""
+    assert row["flags"] == ""
     assert row["reason"] == ""
 
 
 def test_a_calibrated_machine_widens_one_process_but_not_several() -> None:
-    noise = Noise(sd=0.02, processes=12, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100")
-    alone = only(in_process(1, noise=noise))
-    assert alone["interval"] == "within one process, widened by calibration"
+    noise = CalibrationSummary(
+        stdev=0.02, processes=12, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100"
+    )
+    alone = only(in_process(1, calibration=noise))
+    assert alone["interval_kind"] == "within one process, widened by calibration"
     assert alone["images_per_second_low"] == pytest.approx(64 / (1 + 2.200985 * 0.02))
-    together = only_of([in_process(1, noise=noise), in_process(2, noise=noise)])
+    together = only_of([in_process(1, calibration=noise), in_process(2, calibration=noise)])
     assert together["images_per_second_low"] == pytest.approx(64.0)
 
 
@@ -255,7 +257,7 @@ def test_parts_of_a_step_are_shares_of_the_mean_step() -> None:
         "optimizer": Phase([0.0, 0.04, 0.0], "clock"),
     }
     window = [0.3, 0.2, 0.2, 0.3] * 2
-    steps = make_steps(window, warmup=[0.5] * 4, cycle=16, timed_cycle=4, data_wait=0.011)
+    steps = make_steps(window, warmup=[0.5] * 4, accumulation_steps=16, timed_accumulation_steps=4, data_wait=0.011)
     mean = (14 * 0.2 + 2 * 0.3) / 16
     row = only(make_record(steps=steps, phases=phases))
     assert row["step_seconds"] == pytest.approx(mean)
@@ -264,22 +266,22 @@ def test_parts_of_a_step_are_shares_of_the_mean_step() -> None:
     assert row["backward_share"] == pytest.approx(0.1 / mean)
     assert row["optimizer_share"] == pytest.approx(0.04 / 16 / mean)
     assert row["data_wait_share"] == pytest.approx(0.011 / mean)
-    assert row["marks"] == "modelled"
+    assert row["flags"] == "modelled"
     assert pd.isna(row["forward_images_per_second"])
     assert pd.isna(only(make_record(mode="predict", phases=phases))["forward_share"])
 
 
 def test_waiting_counts_as_the_steps_do_that_waited() -> None:
     seconds, waits = [0.5] * 4 + [0.3, 0.2, 0.2, 0.3] * 2, [0.0] * 4 + [0.16, 0.0, 0.0, 0.16] * 2
-    steps = make_steps(seconds[4:], warmup=seconds[:4], cycle=16, timed_cycle=4)
+    steps = make_steps(seconds[4:], warmup=seconds[:4], accumulation_steps=16, timed_accumulation_steps=4)
     steps = msgspec.structs.replace(steps, data_wait=waits)
     assert only(make_record(steps=steps))["data_wait_share"] == pytest.approx(2 / 16 * 0.16 / ((14 * 0.2 + 0.6) / 16))
 
 
 def test_what_an_epoch_has_beside_its_steps() -> None:
-    first = in_process(1, apart=Apart(turn=0.5, validation=2.0, validation_images=64))
-    row = only_of([first, in_process(2, apart=Apart(turn=1.5))])
-    assert (row["turn_seconds"], row["validation_seconds"], row["validation_images"]) == (1.0, 2.0, 64)
+    first = in_process(1, epoch_overhead=EpochOverhead(epoch_gap_seconds=0.5, validation=2.0, validation_images=64))
+    row = only_of([first, in_process(2, epoch_overhead=EpochOverhead(epoch_gap_seconds=1.5))])
+    assert (row["epoch_gap_seconds"], row["validation_seconds"], row["validation_images"]) == (1.0, 2.0, 64)
     assert pd.isna(row["checkpoint_seconds"])
     assert pd.isna(only(in_process(1))["validation_images"])
 
@@ -319,17 +321,17 @@ def test_latest_of_two_at_the_same_second_is_the_last_read() -> None:
 
 
 def test_latest_keeps_ways_of_measuring_apart() -> None:
-    pins = {**make_recipe().pins, "optimizer": "AdamW"}
-    recipes = [make_recipe(version=1), make_recipe(pins=pins), make_recipe(), make_recipe(warmup_seconds=9.0)]
+    overrides = {**make_recipe().overrides, "optimizer": "AdamW"}
+    recipes = [make_recipe(version=1), make_recipe(overrides=overrides), make_recipe(), make_recipe(warmup_seconds=9.0)]
     table = newest_rows(frame([at(9 + hour, recipe=recipe) for hour, recipe in enumerate(recipes)]))
     assert table["run"].tolist() == ["r09", "r10", "r12"]
-    assert table["setup"].str.extract(r"by rule (\d) of yolopace$")[0].tolist() == ["1", "2", "2"]
-    assert table["pins"].nunique() == 2 and all(len(pins) == 8 for pins in table["pins"])
+    assert table["protocol"].str.extract(r"by rule (\d) of yolopace$")[0].tolist() == ["1", "2", "2"]
+    assert table["overrides_hash"].nunique() == 2 and all(len(one) == 8 for one in table["overrides_hash"])
 
 
 def test_train_and_predict_have_pins_of_their_own_and_one_setup() -> None:
     table = frame([make_record(), make_record(mode="predict")])
-    assert (table["pins"].nunique(), table["setup"].nunique()) == (2, 1)
+    assert (table["overrides_hash"].nunique(), table["protocol"].nunique()) == (2, 1)
 
 
 def test_latest_of_nothing() -> None:

@@ -148,7 +148,7 @@ def test_the_recipe_is_that_of_the_kind_of_device_and_the_mode() -> None:
         assert plan.recipe.warmup_seconds == {"cpu": 1.0, "mps": 2.0, "cuda": 3.0}[kind]
         assert plan.recipe.window_seconds == {"cpu": 0.5, "mps": 1.5, "cuda": 2.5}[kind]
         assert plan.recipe.data_steps == (kinds()[kind].data_steps if plan.case.mode == "train" else 1)
-        assert ("optimizer" in plan.recipe.pins) == (plan.case.mode == "train")
+        assert ("optimizer" in plan.recipe.overrides) == (plan.case.mode == "train")
         assert (plan.recipe.data, plan.recipe.threads) == ("/data/coco.yaml", 3)
 
 

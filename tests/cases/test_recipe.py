@@ -7,14 +7,14 @@ import pytest
 
 from bench.cases.axes import MODES
 from bench.cases.plan import expand_grid, profiles
-from bench.cases.recipe import PINS, VERSION, Recipe, pins_for
+from bench.cases.recipe import OVERRIDES, VERSION, Recipe, overrides_for
 from tests.builders import make_recipe
 
 CHANGES = {
     "warmup_seconds": 2.5,
     "window_steps": 13,
     "window_seconds": 2.5,
-    "pins": {**pins_for("train"), "seed": 1},
+    "overrides": {**overrides_for("train"), "seed": 1},
     "threads": 1,
     "data": "/data/coco.yaml",
     "data_steps": 65,
@@ -35,8 +35,8 @@ def test_fingerprint_is_stable() -> None:
 
 
 def test_fingerprint_does_not_depend_on_the_order_of_pins() -> None:
-    backwards = dict(reversed(pins_for("train").items()))
-    assert make_recipe(pins=backwards).fingerprint == make_recipe().fingerprint
+    backwards = dict(reversed(overrides_for("train").items()))
+    assert make_recipe(overrides=backwards).fingerprint == make_recipe().fingerprint
 
 
 def test_every_field_has_a_change_below() -> None:
@@ -60,23 +60,23 @@ def test_fingerprint_survives_a_file(name: str) -> None:
 
 
 def test_every_mode_has_pins() -> None:
-    assert set(PINS) == set(MODES)
+    assert set(OVERRIDES) == set(MODES)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_pin_has_a_reason_and_stands_once(mode: str) -> None:
-    assert all(len(pin.why) > 10 for pin in PINS[mode])
-    assert len(pins_for(mode)) == len(PINS[mode])
+    assert all(len(override.why) > 10 for override in OVERRIDES[mode])
+    assert len(overrides_for(mode)) == len(OVERRIDES[mode])
 
 
 def test_pins_go_to_ultralytics_as_they_are() -> None:
-    pins = pins_for("train")
-    assert pins["close_mosaic"] == 0
-    assert pins["optimizer"] == "SGD"
-    assert pins["val"] is False
+    overrides = overrides_for("train")
+    assert overrides["close_mosaic"] == 0
+    assert overrides["optimizer"] == "SGD"
+    assert overrides["val"] is False
 
 
 def test_a_recipe_has_the_fingerprint_that_it_always_had() -> None:
     """Not by today's overrides, which may change: by ones that are written down here."""
-    recipe = make_recipe(pins={"epochs": 100_000, "optimizer": "SGD"}, version=2)
+    recipe = make_recipe(overrides={"epochs": 100_000, "optimizer": "SGD"}, version=2)
     assert recipe.fingerprint == "c2d9081ab023"

@@ -23,7 +23,7 @@ from bench.cases.axes import (
 )
 from bench.cases.case import Case, check, parse_case
 from bench.cases.plan import expand_grid, profile
-from bench.cases.recipe import PINS, check_threads
+from bench.cases.recipe import OVERRIDES, check_threads
 from bench.errors import UsageError
 from tests.builders import make_case
 
@@ -201,8 +201,8 @@ def test_a_plan_has_every_combination_and_a_recipe_without_what_the_axes_say() -
     assert len(planned) == 4
     assert planned[0].case.further == (("optimizer", "SGD"), ("workers", 0))
     plain = expand_grid(profile("smoke"), ["cpu"], {"mode": ["train"], "amp": ["off"]})
-    assert {pin.key for pin in PINS["train"]} == set(plain[0].recipe.pins)
-    assert set(plain[0].recipe.pins) - set(planned[0].recipe.pins) == {"optimizer"}
+    assert {pin.key for pin in OVERRIDES["train"]} == set(plain[0].recipe.overrides)
+    assert set(plain[0].recipe.overrides) - set(planned[0].recipe.overrides) == {"optimizer"}
     workers = expand_grid(profile("smoke"), ["cpu"], {"mode": ["train"], "amp": ["off"], "workers": [0]})
     assert workers[0].recipe.fingerprint == plain[0].recipe.fingerprint
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.ceiling.batch_search import Attempt, Search, fit
 from bench.ceiling.memory_model import MemoryModel, fit_model
 
@@ -40,7 +40,7 @@ def searched(
     tried: list[Attempt] = []
     while (batch := search.next(tried)) is not None:
         assert batch not in {one.batch for one in tried}, "no batch is tried twice"
-        assert batch % search.granularity == 0 and 0 < batch <= search.most
+        assert batch % search.granularity == 0 and 0 < batch <= search.max_batch
         fits = peak(batch) <= limit
         tried.append(Attempt(batch, fits, peak(batch) if fits and seen else None, base))
         assert len(tried) < 60
@@ -266,7 +266,7 @@ def test_a_search_that_ends_early_is_never_a_step_short() -> None:
     assert early > 40
 
 
-NOMINAL = pins_for("train")["nbs"]
+NOMINAL = overrides_for("train")["nbs"]
 
 
 def grown(tried: list[Attempt]) -> Any:

@@ -53,7 +53,7 @@ def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held.hold(17)
     found = {file.name: file.read_text() for file in (tmp_path / "own").iterdir()}
     assert found == {"memory.max": str(512 * MIB), "memory.swap.max": "0", "cgroup.procs": "17"}
-    assert held.how == "control group, version 2" and held.figure == "private" and held.job() == {}
+    assert held.method == "control group, version 2" and held.figure == "private" and held.job() == {}
     assert not held.killed()
     write(tmp_path / "own" / "memory.events", "low 0\noom 2\noom_kill 1\n")
     assert held.killed()

@@ -119,7 +119,7 @@ def test_of_a_card_the_line_alone_is_taken() -> None:
     """What its first step adds to what there was before is no matter of images."""
     card = make_ceiling(64, device="0")
     grows = memory_model(card)
-    assert grows is not None and card.line is not None
-    assert (grows.curve, grows.waiting) == (Curve(card.line.base, card.line.slope), None)
+    assert grows is not None and card.memory_fit is not None
+    assert (grows.curve, grows.waiting) == (Curve(card.memory_fit.base, card.memory_fit.slope), None)
     on_cpu = memory_model(make_ceiling(64, device="cpu"))
     assert on_cpu is not None and on_cpu.waiting is not None and on_cpu.turn == pytest.approx(64 / 1.5)

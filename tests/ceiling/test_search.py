@@ -48,8 +48,8 @@ class Device:
             self.swap += GIB
         rate = self.slow if batch >= self.slow_from else 100.0
         retries = {"allocator_retries": 1} if batch in self.retries else {}
-        figures = {name: {"bytes": peak, "how": "played"} for name in ("allocated", "reserved", "private", "data")}
-        before = {name: {"bytes": GIB, "how": "played"} for name in figures}
+        figures = {name: {"bytes": peak, "method": "played"} for name in ("allocated", "reserved", "private", "data")}
+        before = {name: {"bytes": GIB, "method": "played"} for name in figures}
         steps = {"images": batch, "seconds": [9.0, batch / rate], "warmup": 1}
         told = {"memory": figures, "memory_before": before, "steps": steps, "device": retries}
         return WorkerResult(MEASURED, measured=told, effective={"threads": 1})
@@ -63,7 +63,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 def found(case: Case = CASE, **asked: Any) -> tuple[SearchResult, Search]:
     foretold, sure = asked.pop("foretold", None) or asked.get("limit") or 8 * GIB, asked.pop("firm", firm(case))
     question = SearchRequest(case, **asked)
-    batch_search = Search(question.granularity, question.most, float(foretold), sure)
+    batch_search = Search(question.granularity, question.max_batch, float(foretold), sure)
     told: list[int] = []
     seen, interpreter = SearchResult(), SimpleNamespace(path="python")
     search_largest_batch(
@@ -84,7 +84,7 @@ def test_the_largest_batch_of_a_card(device: Device) -> None:
     line = fit_memory_line(seen.probes)
     assert line is not None and (line.base, line.slope) == (GIB, 100 * 2**20)
     assert len(seen.probes) <= 5
-    assert seen.effective == {"threads": 1} and seen.limit_how == "the device's own memory"
+    assert seen.effective == {"threads": 1} and seen.limit_method == "the device's own memory"
 
 
 def test_every_probe_trains_dense_images_for_a_few_steps_in_a_process_of_its_own(device: Device) -> None:
@@ -143,7 +143,7 @@ def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
     """Batch 68 takes 7.6 GiB, 85 would take 9.3; the allocator of a GPU might give something back."""
     cpu = msgspec.structs.replace(CASE, device="cpu")
     seen, batch_search = found(cpu, granularity=17)
-    assert edge(batch_search, seen.probes) == (68, "foretold")
+    assert edge(batch_search, seen.probes) == (68, "predicted")
     assert max(probe.batch for probe in seen.probes) == 68
     for kept in ({"firm": False}, {"foretold": 5 * GIB}):  # of a limit that was wrong nothing is believed
         seen, batch_search = found(cpu, granularity=17, **kept)
@@ -160,7 +160,7 @@ def test_a_limit_is_believed_where_it_holds(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_largest_that_was_asked_for(device: Device) -> None:
-    seen, batch_search = found(most=16, granularity=4)
+    seen, batch_search = found(max_batch=16, granularity=4)
     assert edge(batch_search, seen.probes) == (16, "limit")
 
 
@@ -187,9 +187,9 @@ def test_ends_of_a_worker_where_a_smaller_batch_trained(
     hold: Any = RlimitDataLimit(1) if figure == "data" else AllocatorLimit(None)
     seen, smaller = WorkerResult(Outcome(status, reason)), [Probe(batch=8, outcome=MEASURED)]
     case = Case(mode="train", model="yolov8n", device="cpu", amp="off", batch=16, imgsz=160)
-    assert search.ended_by(seen, hold, 0, None, smaller, case) == expected
+    assert search.stop_reason(seen, hold, 0, None, smaller, case) == expected
     if status is not Status.OUT_OF_MEMORY:
-        assert search.ended_by(seen, hold, 0, None, [], case) == "", "nothing says that it was memory, or size"
+        assert search.stop_reason(seen, hold, 0, None, [], case) == "", "nothing says that it was memory, or size"
 
 
 def test_the_rate_is_that_of_whole_batches_too() -> None:
@@ -203,7 +203,7 @@ def test_data_are_made_once_and_what_made_them_is_gone_before_the_first_probe(mo
     made: list[Any] = []
     launcher: Any = SimpleNamespace(close=lambda: made.append("closed"))
     monkeypatch.setattr(search, "find_data", lambda launcher, planned: made.append(planned.case.batch) or {})
-    provide_data(SearchRequest(CASE, most=512), launcher)
+    provide_data(SearchRequest(CASE, max_batch=512), launcher)
     assert made == [512, "closed"]
 
 
@@ -213,11 +213,11 @@ def test_a_process_that_its_group_killed_ran_out_of_memory() -> None:
             return True
 
     outcome = Outcome(Status.FAILED, "The worker was killed by SIGKILL while setting up.")
-    assert search.ended_by(WorkerResult(outcome), Killed(None), 0, None, [], CASE) == "out of memory"
+    assert search.stop_reason(WorkerResult(outcome), Killed(None), 0, None, [], CASE) == "out of memory"
 
 
 def test_a_probe_that_swapped_does_not_fit() -> None:
-    assert not Probe(batch=8, outcome=MEASURED, ended_by="swap").fits
+    assert not Probe(batch=8, outcome=MEASURED, stop_reason="swap").fits
     assert Probe(batch=8, outcome=MEASURED).fits
 
 

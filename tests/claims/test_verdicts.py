@@ -135,14 +135,14 @@ def test_batch_32_with_amp_against_16_without() -> None:
     ("batch", "changes", "verdict"),
     [
         (40, {}, ClaimVerdict.FAILS),
-        (32, {"ended_by": "limit"}, ClaimVerdict.FAILS),
+        (32, {"stop_reason": "limit"}, ClaimVerdict.FAILS),
         (24, {}, ClaimVerdict.HOLDS),
         (31, {}, ClaimVerdict.HOLDS),
         (24, {"granularity": 8}, ClaimVerdict.HOLDS),
         (24, {"granularity": 16}, ClaimVerdict.OPEN),
-        (24, {"ended_by": "limit"}, ClaimVerdict.OPEN),
-        (24, {"ended_by": "time"}, ClaimVerdict.OPEN),
-        (24, {"ended_by": "foretold"}, ClaimVerdict.OPEN),
+        (24, {"stop_reason": "limit"}, ClaimVerdict.OPEN),
+        (24, {"stop_reason": "time"}, ClaimVerdict.OPEN),
+        (24, {"stop_reason": "predicted"}, ClaimVerdict.OPEN),
     ],
 )
 def test_batch_32_on_24_gb_is_decided_by_what_was_tried(
@@ -211,9 +211,9 @@ def test_a_smaller_size_takes_a_larger_batch() -> None:
 
     small = make_ceiling(5, imgsz=640, **MAC)
     assert verdict(make_ceiling(20, imgsz=320, **MAC), small) is ClaimVerdict.HOLDS
-    assert verdict(make_ceiling(20, imgsz=320, ended_by="limit", **MAC), small) is ClaimVerdict.HOLDS
-    for end in ("limit", "foretold"):
-        cut = make_ceiling(5, imgsz=640, ended_by=end, **MAC)
+    assert verdict(make_ceiling(20, imgsz=320, stop_reason="limit", **MAC), small) is ClaimVerdict.HOLDS
+    for end in ("limit", "predicted"):
+        cut = make_ceiling(5, imgsz=640, stop_reason=end, **MAC)
         assert verdict(make_ceiling(20, imgsz=320, **MAC), cut) is ClaimVerdict.UNTESTED, "the smaller one is not known"
     assert verdict(make_ceiling(20, imgsz=320), make_ceiling(5, imgsz=640)) is ClaimVerdict.UNTESTED, "no Mac"
 
@@ -224,7 +224,7 @@ def test_a_smaller_size_takes_a_larger_batch() -> None:
         (8, "Apple M2", {}, ClaimVerdict.HOLDS),
         (6, "Apple M2", {}, ClaimVerdict.OPEN),
         (3, "Apple M2", {}, ClaimVerdict.FAILS),
-        (3, "Apple M2", {"ended_by": "limit"}, ClaimVerdict.OPEN),
+        (3, "Apple M2", {"stop_reason": "limit"}, ClaimVerdict.OPEN),
         (16, "Apple M2 Max", {}, ClaimVerdict.HOLDS),
         (11, "Apple M2 Pro", {}, ClaimVerdict.FAILS),
         (20, "Apple M4", {}, ClaimVerdict.UNTESTED),
@@ -275,7 +275,9 @@ def test_several_cards() -> None:
     assert found["ddp-syncbn"] == (ClaimVerdict.FAILS, "the layers are plain batch norm")
     assert verdicts([steady(100.0, **one), steady(200.0, **four)])["ddp-scaling"][0] is ClaimVerdict.FAILS
     assert fast.window is not None
-    loud = msgspec.structs.replace(fast, window=msgspec.structs.replace(fast.window, disturbed=["the machine swapped"]))
+    loud = msgspec.structs.replace(
+        fast, window=msgspec.structs.replace(fast.window, interference=["the machine swapped"])
+    )
     assert verdicts([steady(100.0, **one), loud])["ddp-scaling"][0] is ClaimVerdict.UNTESTED
     slow = [steady(10.0, **{**one, "device": "cpu"}), steady(30.0, **{**four, "device": "cpu+cpu+cpu+cpu"})]
     assert verdicts(slow)["ddp-scaling"][0] is ClaimVerdict.UNTESTED
@@ -283,13 +285,13 @@ def test_several_cards() -> None:
 
 def test_who_starts_the_processes_of_several_devices() -> None:
     several = make_record(device="cpu+cpu", batch=16)
-    several.effective.update(own_ranks=True)
+    several.effective.update(spawns_ddp=True)
     found, because = verdicts([several])["ddp-launch"]
     assert found is ClaimVerdict.FAILS and "torch.distributed.run" in because
-    several.effective.update(own_ranks=None)
+    several.effective.update(spawns_ddp=None)
     assert verdicts([several])["ddp-launch"][0] is ClaimVerdict.UNTESTED
     alone = make_record()
-    alone.effective.update(own_ranks=True)
+    alone.effective.update(spawns_ddp=True)
     assert verdicts([alone])["ddp-launch"][0] is ClaimVerdict.UNTESTED
 
 

@@ -24,7 +24,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(background_load.psutil, "cpu_count", lambda: 2)
         monkeypatch.setattr(background_load.time, "monotonic", lambda: next(clocks))
         monkeypatch.setattr(background_load.time, "process_time", lambda: next(owns))
-        return BackgroundLoadMonitor().disturbed(workers)
+        return BackgroundLoadMonitor().interference(workers)
 
     return told
 
@@ -65,4 +65,4 @@ def test_a_system_that_tells_nothing_disturbs_nobody(monkeypatch: pytest.MonkeyP
         raise FileNotFoundError(2, "No such file or directory", "/proc/stat")
 
     monkeypatch.setattr(background_load.psutil, "cpu_times", refuse)
-    assert BackgroundLoadMonitor().disturbed(0.0) == []
+    assert BackgroundLoadMonitor().interference(0.0) == []

@@ -146,7 +146,7 @@ def test_a_probe_is_judged_by_its_comparison() -> None:
 def test_a_probe_without_a_pair_is_broken() -> None:
     ends = compared(make_compared(*SLOWER))
     lost = make_compared(base=SideOutcome(), head=SideOutcome(outcome=Outcome(Status.FAILED, "No.")))
-    for one in (lost, make_compared(trouble="base: it died")):
+    for one in (lost, make_compared(error="base: it died")):
         assert probed("a", compared(one), ends).side is Side.BROKEN
 
 

@@ -25,12 +25,12 @@ def pair(
     base, head = ([0.1 * draw.gauss(1, noise) for _ in range(STEPS)] for _ in range(2))
     late = [slower * one + stall * (index % 8 == 0) for index, one in enumerate(head)]
     sides = {"base": make_measured(steps=make_steps(base)), "head": make_measured(steps=make_steps(late))}
-    return make_pair(**sides, turn=1, **changes)  # type: ignore[arg-type]
+    return make_pair(**sides, block_steps=1, **changes)  # type: ignore[arg-type]
 
 
 def pairs(seed: int, looks: int, fresh: int = 0, **changes: float) -> list[Pair]:
     draw = random.Random(seed)
-    return [pair(draw, fresh=number >= looks, **changes) for number in range(looks + fresh)]  # type: ignore[arg-type]
+    return [pair(draw, confirmation=number >= looks, **changes) for number in range(looks + fresh)]  # type: ignore[arg-type]
 
 
 def judged(found: Sequence[Pair]) -> tuple[Verdict | None, bool, float]:
@@ -49,7 +49,10 @@ def test_a_stall_in_every_eighth_step_is_slower_and_every_step_counts() -> None:
 
 
 def test_a_stall_that_base_has_and_head_has_not_is_faster() -> None:
-    found = [make_pair(base=one.head, head=one.base, fresh=one.fresh, turn=1) for one in pairs(2, 4, 4, stall=0.08)]
+    found = [
+        make_pair(base=one.head, head=one.base, confirmation=one.confirmation, block_steps=1)
+        for one in pairs(2, 4, 4, stall=0.08)
+    ]
     verdict, whole, _ = judged(found)
     assert (verdict, whole) == (Verdict.FASTER, True)
 
@@ -79,7 +82,9 @@ def test_slower_steps_with_stalls_too_are_not_understated() -> None:
 
 
 def test_pairs_with_and_without_turns_of_a_step_stand_together() -> None:
-    found = [msgspec.structs.replace(one, turn=place % 2) for place, one in enumerate(pairs(14, 4, 4, slower=1.05))]
+    found = [
+        msgspec.structs.replace(one, block_steps=place % 2) for place, one in enumerate(pairs(14, 4, 4, slower=1.05))
+    ]
     verdict, _, ratio = judged(found)
     assert verdict is Verdict.SLOWER and ratio == pytest.approx(1.05, abs=0.005)
 
@@ -108,7 +113,7 @@ def test_stalls_of_both_sides_alike_are_none() -> None:
             for index in draw.sample(range(STEPS), 3):
                 seconds[index] += 0.1
             sides.append(make_measured(steps=make_steps(seconds)))
-        found.append(make_pair(base=sides[0], head=sides[1], turn=1))
+        found.append(make_pair(base=sides[0], head=sides[1], block_steps=1))
     assert judged(found)[:2] == (Verdict.SAME, False)
 
 
@@ -124,7 +129,7 @@ def test_noise_seldom_passes_for_stalls() -> None:
                 for _ in range(2)
             ]
             base, head = (make_measured(steps=make_steps(one)) for one in sides)
-            found.append(make_pair(base=base, head=head, turn=1))
+            found.append(make_pair(base=base, head=head, block_steps=1))
         said += is_localized(found, 0.01)
     assert said <= 12  # one of twenty would be 7.5
 
@@ -133,7 +138,9 @@ def test_without_turns_of_a_step_there_is_one_figure() -> None:
     case = make_compared([0.1, 0.11, 0.09, 0.1], [0.1])
     logs = pair_ratios(case, MARGIN)
     assert not logs.whole
-    assert logs.looks == [one.whole for one in case.looks] and logs.fresh == [one.whole for one in case.fresh]
+    assert logs.interim == [one.whole for one in case.interim] and logs.confirmation == [
+        one.whole for one in case.confirmation
+    ]
 
 
 def test_a_stall_wants_fresh_pairs_and_then_no_more() -> None:
@@ -145,6 +152,6 @@ def test_a_stall_wants_fresh_pairs_and_then_no_more() -> None:
 
 
 def test_a_stall_that_fresh_pairs_do_not_show_is_not_slower() -> None:
-    found = [*pairs(9, 4, stall=0.08), *(pair(random.Random(10 + n), fresh=True) for n in range(8))]
+    found = [*pairs(9, 4, stall=0.08), *(pair(random.Random(10 + n), confirmation=True) for n in range(8))]
     verdict, whole, _ = judged(found)
     assert whole and verdict is Verdict.SAME

@@ -79,8 +79,8 @@ def test_a_confirmed_alarm_reports_the_fresh_pairs_alone() -> None:
     [finding] = said(slower()).findings
     assert finding.judged is not None and finding.verdict is Verdict.SLOWER and finding.confirmed
     assert finding.judged.estimate.log == pytest.approx(0.05)
-    assert finding.looks is not None and finding.looks.log == pytest.approx(0.06)
-    assert len(finding.counted) == FEW and all(pair.fresh for pair in finding.counted)
+    assert finding.interim is not None and finding.interim.log == pytest.approx(0.06)
+    assert len(finding.counted) == FEW and all(pair.confirmation for pair in finding.counted)
     assert finding.pairs == (4, FEW)
 
 
@@ -115,7 +115,7 @@ def test_one_case_is_its_own_overall_figure() -> None:
 
 def test_nothing_at_all_has_no_figure() -> None:
     found = said()
-    assert (found.overall, found.slot, found.findings) == (None, None, ())
+    assert (found.overall, found.order_effect, found.findings) == (None, None, ())
     assert exit_code(found) is ExitCode.NOTHING_MEASURED
 
 
@@ -126,7 +126,7 @@ def test_one_pair_says_nothing_yet() -> None:
 
 
 def test_a_case_that_ended_early_does_not_take_the_others_rounds() -> None:
-    found = said(same(), slower(batch=4), make_compared([0.3], batch=8, trouble="It died."))
+    found = said(same(), slower(batch=4), make_compared([0.3], batch=8, error="It died."))
     assert [finding.id for finding in found.together] == [finding.id for finding in found.findings[:2]]
     assert found.overall is not None and found.overall.estimate.pairs == 4
     few = said(make_compared([0.0, 0.01]), make_compared([0.0], batch=4))
@@ -140,11 +140,11 @@ def test_whatever_was_to_be_measured_is_judged_by_the_same_alarms() -> None:
         cases = [
             make_compared([draw.gauss(draw.choice((0, 0.03)), 0.02) for _ in range(12)], batch=b) for b in (2, 4, 8)
         ]
-        comparison = make_comparison([*cases, one_sided(RUNS, FULL, batch=64), make_compared(batch=128, trouble="No.")])
+        comparison = make_comparison([*cases, one_sided(RUNS, FULL, batch=64), make_compared(batch=128, error="No.")])
         while wanted := pending_cases(comparison):
             for one in comparison.cases:
                 if one.case.id in wanted:
-                    one.pairs += make_pairs([draw.gauss(0.03, 0.02)], fresh=wanted[one.case.id])
+                    one.pairs += make_pairs([draw.gauss(0.03, 0.02)], confirmation=wanted[one.case.id])
         for finding in evaluate(comparison).findings:
             assert finding.judged is None or "it ended before" not in finding.judged.note
 
@@ -205,7 +205,7 @@ def test_prediction_waits_for_no_data() -> None:
 
 
 def test_a_part_without_a_mean_is_left_out() -> None:
-    steps = make_steps([0.25] * 4, warmup=[0.25], cycle=4, optimizer=[3])
+    steps = make_steps([0.25] * 4, warmup=[0.25], accumulation_steps=4, optimizer=[3])
     parts = {"forward": Phase([0.1, None, None], "clock"), "backward": Phase([0.1, 0.1, 0.1], "clock")}
     measured = make_measured(steps=steps, phases=parts)
     pairs = [make_pair(base=measured, head=measured)] * 4
@@ -232,7 +232,7 @@ def test_memory_has_a_margin_of_its_own(ratios: list[float], verdict: Verdict) -
     assert peak is not None and peak.verdict is verdict
     assert peak.base == pytest.approx(640 * MIB)
     assert peak.head / peak.base == pytest.approx(peak.estimate.ratio, rel=1e-6)
-    assert (peak.figure, peak.how) == ("process", "VmHWM, peak resident set since set-up; rss")
+    assert (peak.figure, peak.method) == ("process", "VmHWM, peak resident set since set-up; rss")
 
 
 def test_with_many_cases_more_memory_may_be_by_chance() -> None:
@@ -348,7 +348,7 @@ def test_without_any_pair_only_a_one_sided_case_says_something() -> None:
         ([remembering([0.5] * 4)], Conclusion.SAME, ExitCode.FINE),
         ([slower(), one_sided(RUNS, FULL, batch=64)], Conclusion.SLOWER, ExitCode.REGRESSION),
         ([make_compared(around(0.06), around(0.05, 3))], Conclusion.INCONCLUSIVE, ExitCode.NOT_COMPARABLE),
-        ([make_compared(around(0.0, 3), trouble="It died.")], Conclusion.INCONCLUSIVE, ExitCode.NOT_COMPARABLE),
+        ([make_compared(around(0.0, 3), error="It died.")], Conclusion.INCONCLUSIVE, ExitCode.NOT_COMPARABLE),
     ],
 )
 def test_the_conclusion_in_a_word_and_the_exit_code(
@@ -381,7 +381,11 @@ def test_all_cases_together_leave_nothing_open_that_each_has_decided() -> None:
 @pytest.mark.parametrize("case", [slower(), faster(), remembering([1.5] * 4), remembering([0.5] * 4)])
 def test_a_thing_that_differs_from_itself_is_a_false_alarm(case: CaseComparison) -> None:
     found = itself(case)
-    assert (found.itself, found.conclusion, exit_code(found)) == (True, Conclusion.FALSE_ALARM, ExitCode.REGRESSION)
+    assert (found.self_comparison, found.conclusion, exit_code(found)) == (
+        True,
+        Conclusion.FALSE_ALARM,
+        ExitCode.REGRESSION,
+    )
 
 
 def test_a_thing_that_is_as_fast_as_itself_is_fine() -> None:
@@ -391,14 +395,14 @@ def test_a_thing_that_is_as_fast_as_itself_is_fine() -> None:
 
 def test_what_was_redone_and_disturbed_is_counted() -> None:
     pairs = [
-        make_pair(redone=2),
-        make_pair(disturbed=["steal 3 %"]),
-        make_pair(redone=1, disturbed=["a", "b"]),
+        make_pair(retries=2),
+        make_pair(interference=["steal 3 %"]),
+        make_pair(retries=1, interference=["a", "b"]),
         make_pair(),
     ]
     found = said(make_compared(base=RUNS, head=RUNS, pairs=pairs), same(batch=4))
-    assert (found.findings[0].redone, found.findings[0].disturbed) == (3, 2)
-    assert (found.redone, found.disturbed, found.pairs) == (3, 2, 8)
+    assert (found.findings[0].retries, found.findings[0].interfered) == (3, 2)
+    assert (found.retries, found.interfered, found.pairs) == (3, 2, 8)
     assert found.findings[0].seconds == 48.0
 
 
@@ -408,7 +412,11 @@ def test_the_slot_effect_is_over_all_pairs() -> None:
     found = said(
         make_compared(base=RUNS, head=RUNS, pairs=pairs), make_compared(base=RUNS, head=RUNS, pairs=pairs, batch=4)
     )
-    assert found.slot is not None and found.slot.log == pytest.approx(later) and found.slot.pairs == 8
+    assert (
+        found.order_effect is not None
+        and found.order_effect.log == pytest.approx(later)
+        and found.order_effect.pairs == 8
+    )
     assert statistics.fmean(pair.log for pair in pairs) == pytest.approx(0)
 
 

@@ -15,7 +15,7 @@ from bench.records.outcome import Outcome, Status
 from bench.runner.worker_process import FREE, WorkerExited, WorkerOutputOverflow, WorkerTimeout
 
 WARM = [{"event": "phase", "name": name, "steps": 18} for name in ("setup", "warmup", "window")]
-WELL = {"event": "ended", "status": "measured", "reason": "", "axes": []}
+WELL = {"event": "ended", "status": "measured", "reason": "", "scope": []}
 
 
 def block(seconds: float = 1.0, steps: int = 4) -> dict[str, Any]:
@@ -74,8 +74,8 @@ def test_a_turn_is_one_block() -> None:
 
 
 def test_what_else_is_told_within_a_turn_is_passed_over() -> None:
-    steps, apart = {"event": "measured", "steps": 1}, {"event": "apart", "validation": 2.0}
-    one = side({"event": "effective"}, block(1.5, 6), steps, {"event": "phase", "name": "rest"}, apart, WELL)
+    steps, epoch_overhead = {"event": "measured", "steps": 1}, {"event": "epoch_overhead", "validation": 2.0}
+    one = side({"event": "effective"}, block(1.5, 6), steps, {"event": "phase", "name": "rest"}, epoch_overhead, WELL)
     one.turn()
     one.turn()
     assert (one.blocks, one.measured, one.ended) == ([(1.5, 6)], steps, WELL)

@@ -22,13 +22,13 @@ from bench.compare.recorded_runs import (
     welch,
 )
 from bench.machine.description import Conditions, Limits
-from bench.records.record import Data, Memory, Noise, Origin, Record, Window
+from bench.records.record import CalibrationSummary, Data, Memory, Origin, Record, Window
 from tests.builders import GIB, make_environment, make_machine, make_recipe, make_record, make_steps
 
 OTHER = make_machine(fingerprint="a1b2c3d4e5f6", gpus=["NVIDIA H200 (139 GiB)"])
 WIGGLE = (1.0, 1.02, 0.99, 1.01, 0.98, 1.0, 1.01, 0.99)
 CALM = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2)
-STOLEN = msgspec.structs.replace(CALM, disturbed=["steal 3 %"])
+STOLEN = msgspec.structs.replace(CALM, interference=["steal 3 %"])
 
 
 def at(seconds: float, run: str = "a", **changes: Any) -> Record:
@@ -74,7 +74,7 @@ def test_the_figures_are_those_of_the_table() -> None:
     assert seen.seconds == row["step_seconds"]
     ends = [row[f"images_per_second{end}"] for end in ("", "_low", "_high")]
     assert [seen.rate.point, seen.rate.low, seen.rate.high] == ends
-    assert seen.interval == row["interval"] == "between 3 processes"
+    assert seen.interval_kind == row["interval_kind"] == "between 3 processes"
     assert seen.peak is not None and seen.peak.bytes == row["peak_memory_bytes"]
 
 
@@ -104,9 +104,11 @@ def test_without_any_spread_it_has_no_width() -> None:
 
 
 def test_with_one_process_the_intervals_of_the_table_are_errors_of_independent_logarithms() -> None:
-    noise = Noise(sd=0.02, processes=8, calibrated="2026-11-20", case="any", torch="2.14.1", ultralytics="8.4.100")
-    for b in ([at(0.5, noise=noise)], processes([0.5, 0.51, 0.52])):
-        a = [at(0.25, noise=noise)]
+    noise = CalibrationSummary(
+        stdev=0.02, processes=8, calibrated="2026-11-20", case="any", torch="2.14.1", ultralytics="8.4.100"
+    )
+    for b in ([at(0.5, calibration=noise)], processes([0.5, 0.51, 0.52])):
+        a = [at(0.25, calibration=noise)]
         ratio, _ = ratio_of(a, b)
         halves = [math.log(rate.high / rate.low) / 2 for rate, _ in map(rate_of, (a, b)) if rate.high and rate.low]
         assert ratio.high is not None
@@ -114,11 +116,13 @@ def test_with_one_process_the_intervals_of_the_table_are_errors_of_independent_l
 
 
 def test_a_calibration_widens_it_and_its_kind_is_the_weaker_one() -> None:
-    noise = Noise(sd=0.02, processes=8, calibrated="2026-11-20", case="any", torch="2.14.1", ultralytics="8.4.100")
-    plain, half, both = one(), one({"noise": noise}), one({"noise": noise}, {"noise": noise})
+    noise = CalibrationSummary(
+        stdev=0.02, processes=8, calibrated="2026-11-20", case="any", torch="2.14.1", ultralytics="8.4.100"
+    )
+    plain, half, both = one(), one({"calibration": noise}), one({"calibration": noise}, {"calibration": noise})
     widths = [math.log(c.ratio.high / c.ratio.low) for c in (plain, half, both) if c.ratio and c.ratio.high]
     assert widths == sorted(widths) and len(set(widths)) == 3
-    assert [c.interval for c in (plain, half, both)] == [
+    assert [c.interval_kind for c in (plain, half, both)] == [
         "within one process",
         "within one process",
         "within one process, widened by calibration",
@@ -128,7 +132,7 @@ def test_a_calibration_widens_it_and_its_kind_is_the_weaker_one() -> None:
 def test_too_few_steps_leave_the_ratio_without_an_interval() -> None:
     case = only(compare_runs([at(0.25)], [make_record(run="b", steps=make_steps([0.5]))]))
     assert case.ratio is not None and case.ratio.point == pytest.approx(2.0)
-    assert (case.ratio.low, case.interval, case.decidable, case.slower(0.05)) == (None, None, False, False)
+    assert (case.ratio.low, case.interval_kind, case.decidable, case.slower(0.05)) == (None, None, False, False)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -215,7 +219,7 @@ def test_a_repeat_that_failed_leaves_the_case_its_figure() -> None:
     case = only(compare_runs([*processes([0.25, 0.26]), failed], processes([0.25, 0.26], run="b")))
     assert case.standing is Comparability.HISTORICAL
     assert case.a is not None and len(case.a.records) == 2
-    assert case.a.marks == "a repeat failed"
+    assert case.a.flags == "a repeat failed"
 
 
 def test_the_same_measurement_is_not_compared_with_itself() -> None:
@@ -233,8 +237,11 @@ def test_the_same_measurement_is_not_compared_with_itself() -> None:
         ({"window_steps": 32}, Difference("window_steps", 12, 32)),
         ({"version": 1}, Difference("version", 2, 1)),
         ({"threads": 4}, Difference("threads", 0, 4)),
-        ({"pins": {**make_recipe().pins, "optimizer": "AdamW"}}, Difference("pins.optimizer", "SGD", "AdamW")),
-        ({"pins": {**make_recipe().pins, "half": True}}, Difference("pins.half", None, True)),
+        (
+            {"overrides": {**make_recipe().overrides, "optimizer": "AdamW"}},
+            Difference("overrides.optimizer", "SGD", "AdamW"),
+        ),
+        ({"overrides": {**make_recipe().overrides, "half": True}}, Difference("overrides.half", None, True)),
     ],
 )
 def test_another_recipe_is_not_comparable_and_says_what_differs(changes: dict, difference: Difference) -> None:
@@ -253,7 +260,7 @@ def test_every_field_of_a_recipe_counts() -> None:
         "compare_losses": True,
         "energy": True,
         "version": 9,
-        "pins": {},
+        "overrides": {},
         "data": "x.yaml",
     }
     assert values.keys() == set(type(make_recipe()).__struct_fields__)
@@ -313,7 +320,7 @@ def test_different_machines_stand_side_by_side_without_an_interval() -> None:
     )
     assert case.ratio == Interval(pytest.approx(0.5))
     assert case.speed_ratio == pytest.approx(2.0)
-    assert (case.interval, case.decidable, case.slower(0.05)) == (None, False, False)
+    assert (case.interval_kind, case.decidable, case.slower(0.05)) == (None, False, False)
     assert case.a is not None and case.a.rate is not None and case.a.rate.low is not None
 
 

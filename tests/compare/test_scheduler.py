@@ -34,7 +34,7 @@ Launchers = tuple[SpawnLauncher, SpawnLauncher]
 def launchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launchers:
     """Base and head, which is 10 % slower."""
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(BackgroundLoadMonitor, "disturbed", lambda self, workers: [])
+    monkeypatch.setattr(BackgroundLoadMonitor, "interference", lambda self, workers: [])
     found = []
     for name, factor in (("base", 1.0), ("head", 1.1)):
         python = tmp_path / name
@@ -66,7 +66,7 @@ def comparison(*planned: PlannedRun) -> Comparison:
 def until(count: int) -> Callable[[Comparison], dict[str, bool]]:
     """Wants so many pairs of every case that has any."""
     return lambda found: {
-        one.case.id: False for one in found.cases if one.both and not one.trouble and len(one.pairs) < count
+        one.case.id: False for one in found.cases if one.both and not one.error and len(one.pairs) < count
     }
 
 
@@ -93,7 +93,7 @@ def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(measure: Measure, 
     [compared] = found.cases
     [pair] = compared.pairs
     assert pair.log == pytest.approx(math.log(1.1))
-    assert (pair.lockstep, pair.redone, pair.disturbed, pair.fresh) == (True, 0, [], False)
+    assert (pair.lockstep, pair.retries, pair.interference, pair.confirmation) == (True, 0, [], False)
     assert pair.seconds > 0
     assert compared.base is not None and compared.head is not None
     assert compared.base.effective["threads"] == compared.head.effective["threads"] == 3
@@ -150,42 +150,42 @@ def test_all_processes_do_the_steps_that_the_first_one_settled(
 def test_a_worker_that_dies_within_a_pair_costs_that_pair_alone(measure: Measure) -> None:
     found, heard = measure("dies-in-turns", count=2)
     [compared] = found.cases
-    assert [pair.redone for pair in compared.pairs] == [1, 0]
-    [died] = compared.pairs[0].died
+    assert [pair.retries for pair in compared.pairs] == [1, 0]
+    [died] = compared.pairs[0].worker_failures
     assert died.partition(":")[0] in ("base", "head") and "was killed by SIGKILL" in died
-    assert compared.trouble == "" and heard == ["", ""]
+    assert compared.error == "" and heard == ["", ""]
 
 
 def test_workers_that_always_die_end_the_case_and_it_says_how(measure: Measure) -> None:
     found, heard = measure("dies-in-turns-always", "yolov8n", count=2)
     died, fine = found.cases
     assert died.pairs == [] and died.both
-    assert "A worker was killed by SIGKILL while it took turns." in died.trouble
-    assert died.trouble in heard
+    assert "A worker was killed by SIGKILL while it took turns." in died.error
+    assert died.error in heard
     assert len(fine.pairs) == 2
 
 
 def test_a_pair_that_was_disturbed_is_measured_anew(measure: Measure) -> None:
     found, _ = measure("disturbed-once")
     [pair] = found.cases[0].pairs
-    assert (pair.redone, pair.disturbed) == (1, [])
+    assert (pair.retries, pair.interference) == (1, [])
 
 
 def test_what_stays_disturbed_is_kept_and_marked(measure: Measure) -> None:
     found, _ = measure("always-disturbed")
     [pair] = found.cases[0].pairs
-    assert (pair.redone, pair.disturbed) == (REDO, ["a crowd"])
+    assert (pair.retries, pair.interference) == (REDO, ["a crowd"])
 
 
 def test_where_the_machine_is_never_calm_no_further_pair_is_measured_anew(measure: Measure) -> None:
     found, _ = measure("always-disturbed", count=3)
-    assert [pair.redone for pair in found.cases[0].pairs] == [REDO, 0, 0]
+    assert [pair.retries for pair in found.cases[0].pairs] == [REDO, 0, 0]
 
 
 def test_what_cannot_be_mended_is_not_measured_anew(measure: Measure) -> None:
     found, _ = measure("on-battery")
     [pair] = found.cases[0].pairs
-    assert (pair.redone, pair.disturbed) == (0, ["the machine ran on its battery"])
+    assert (pair.retries, pair.interference) == (0, ["the machine ran on its battery"])
 
 
 def test_a_case_that_one_side_cannot_run_says_which_and_why(measure: Measure) -> None:
@@ -209,7 +209,10 @@ def test_where_memory_ends_processes_run_one_after_the_other(measure: Measure) -
     found, _ = measure("has-no-room-in-turns", count=2)
     [compared] = found.cases
     assert [pair.lockstep for pair in compared.pairs] == [False, False]
-    assert compared.alone.startswith("both cannot run at once: ") and "There is no memory." in compared.alone
+    assert (
+        compared.sequential_reason.startswith("both cannot run at once: ")
+        and "There is no memory." in compared.sequential_reason
+    )
     assert compared.pairs[0].log == pytest.approx(math.log(1.1))
 
 
@@ -220,7 +223,7 @@ def test_memory_is_looked_at_before_the_second_process_starts(
     found, _ = measure("yolov8n", count=2)
     [compared] = found.cases
     assert [pair.lockstep for pair in compared.pairs] == [False, False]
-    assert compared.alone.startswith("memory does not hold both processes at once: one process needs 10737")
+    assert compared.sequential_reason.startswith("memory does not hold both processes at once: one process needs 10737")
 
 
 def test_the_time_budget_ends_it_after_a_pair_of_each(launchers: Launchers, tmp_path: Path) -> None:
@@ -268,9 +271,11 @@ def test_data_that_cannot_be_used_end_it(launchers: Launchers, tmp_path: Path, m
 
 
 def test_steps_keep_the_last_one_of_warm_up_which_settles_the_kind_of_the_first() -> None:
-    steps = make_steps([0.1] * 6, warmup=[0.5] * 3, cycle=3, images=[1, 2, 3, 4, 5, 6, 7, 8, 9], optimizer=[2, 5, 8])
+    steps = make_steps(
+        [0.1] * 6, warmup=[0.5] * 3, accumulation_steps=3, images=[1, 2, 3, 4, 5, 6, 7, 8, 9], optimizer=[2, 5, 8]
+    )
     kept = pairs.trimmed(steps)
-    assert (kept.warmup, kept.dropped, len(kept.seconds), kept.images) == (1, 2, 7, [3, 4, 5, 6, 7, 8, 9])
+    assert (kept.warmup, kept.warmup_discarded, len(kept.seconds), kept.images) == (1, 2, 7, [3, 4, 5, 6, 7, 8, 9])
     assert (kept.kinds, kept.window, kept.optimizer) == (steps.kinds, steps.window, [0, 3, 6])
     bare = make_steps([0.1] * 4, warmup=[])
     assert pairs.trimmed(bare) == bare
@@ -296,5 +301,5 @@ def test_ranks_take_no_turns(launchers: Launchers, tmp_path: Path, monkeypatch: 
     one = plan("yolov8n")
     found = comparison(msgspec.structs.replace(one, case=msgspec.structs.replace(one.case, device="cpu+cpu", batch=4)))
     PairScheduler(found, launchers, tmp_path, until(1), lambda compared, said: None).run()
-    assert found.cases[0].alone == "the ranks of several devices take no turns"
+    assert found.cases[0].sequential_reason == "the ranks of several devices take no turns"
     assert [pair.lockstep for pair in found.cases[0].pairs] == [False]

@@ -273,19 +273,19 @@ def test_undecided_cases_want_pairs_and_alarms_want_fresh_ones_when_all_looks_ar
     assert pending_cases(found) == {early.case.id: False}
     early.pairs += [make_pair(log) for log in STILL[2:]]
     assert pending_cases(found) == {alarm.case.id: True}
-    alarm.pairs += [make_pair(log, fresh=True) for log in SLOWER[: FEW - 1]]
+    alarm.pairs += [make_pair(log, confirmation=True) for log in SLOWER[: FEW - 1]]
     assert pending_cases(found) == {alarm.case.id: True}
-    alarm.pairs.append(make_pair(SLOWER[-1], fresh=True))
+    alarm.pairs.append(make_pair(SLOWER[-1], confirmation=True))
     assert pending_cases(found) == {}
-    alarm.pairs[-1] = make_pair(-0.1, fresh=True)  # four that do not agree want four more
+    alarm.pairs[-1] = make_pair(-0.1, confirmation=True)  # four that do not agree want four more
     assert pending_cases(found) == {alarm.case.id: True}
-    alarm.pairs += [make_pair(log, fresh=True) for log in SLOWER]
+    alarm.pairs += [make_pair(log, confirmation=True) for log in SLOWER]
     assert pending_cases(found) == {}
 
 
 def test_cases_that_cannot_go_on_want_nothing() -> None:
     one_sided = make_compared(head=SideOutcome(outcome=Outcome(Status.SUBSTITUTED, "No such thing.")))
-    died = make_compared(trouble="head: it died", pairs=[make_pair(log) for log in SLOWER], batch=2)
+    died = make_compared(error="head: it died", pairs=[make_pair(log) for log in SLOWER], batch=2)
     assert pending_cases(make_comparison(cases=[one_sided, died], margin=0.03)) == {}
     fresh = make_compared(batch=4)
     assert pending_cases(make_comparison(cases=[one_sided, died, fresh], margin=0.03)) == {fresh.case.id: False}

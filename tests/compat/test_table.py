@@ -98,10 +98,17 @@ def test_nothing_at_all():
 def test_keys_are_those_of_the_record_and_one_level_deeper():
     record = make_record(effective={"batch": 4, "variables": {"OMP_NUM_THREADS": "1"}}, extra={})
     found = keys(record)
-    assert {"effective.batch", "effective.variables", "memory.process", "steps.seconds", "log", "schema"} <= found
+    assert {
+        "effective.batch",
+        "effective.variables",
+        "memory.process",
+        "steps.seconds",
+        "worker_output",
+        "schema",
+    } <= found
     assert not any(key.startswith(("effective.variables.", "environment", "extra")) for key in found)
     parts = {key.split(".")[0] for key in keys(make_record(extra={"a": 1}, phases=make_record(mode="predict").phases))}
-    assert parts == set(type(record).__struct_fields__) - {"environment", "noise"}
+    assert parts == set(type(record).__struct_fields__) - {"environment", "calibration"}
 
 
 def test_what_is_installed_may_have_other_names():

@@ -53,7 +53,7 @@ def test_a_release_is_spelled_as_the_index_spells_it(uv: Uv, text: str, release:
 
 
 @pytest.mark.parametrize(
-    ("text", "newer", "sentence"),
+    ("text", "exclude_newer", "sentence"),
     [
         ("8.4.101", "", "ultralytics 8.4.101 was not published, or does not install on this Python."),
         ("8.4.101", "2026-01-31", "ultralytics 8.4.101 was not published up to 2026-01-31, or does not install"),
@@ -62,9 +62,9 @@ def test_a_release_is_spelled_as_the_index_spells_it(uv: Uv, text: str, release:
         ("", "", "'' is no version of a release"),
     ],
 )
-def test_what_is_no_release(uv: Uv, text: str, newer: str, sentence: str) -> None:
+def test_what_is_no_release(uv: Uv, text: str, exclude_newer: str, sentence: str) -> None:
     with pytest.raises(UsageError) as error:
-        ReleaseSeries("ultralytics", (), newer).release(text)
+        ReleaseSeries("ultralytics", (), exclude_newer).release(text)
     assert str(error.value).startswith(sentence)
 
 

@@ -56,7 +56,7 @@ def test_what_the_resolver_is_told(uv):
 def test_a_local_part_is_not_compared_with(uv, monkeypatch):
     asked = []
 
-    def newest(requirement, newer):
+    def newest(requirement, exclude_newer):
         asked.append(requirement)
         return "2.13.0+cpu" if len(asked) == 1 else "2.12.0"
 
@@ -92,10 +92,10 @@ def test_ends_that_are_the_same_release_are_in_order(uv):
 def test_a_network_that_goes_away_half_way_is_no_end_of_the_list(uv, monkeypatch):
     ask = releases.newest
 
-    def newest(requirement, newer):
+    def newest(requirement, exclude_newer):
         if "<8.4.189" in requirement:
             uv.breaks("no-network")
-        return ask(requirement, newer)
+        return ask(requirement, exclude_newer)
 
     monkeypatch.setattr(releases, "newest", newest)
     with pytest.raises(UsageError, match="the package index does not answer"):

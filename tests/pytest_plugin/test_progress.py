@@ -5,7 +5,7 @@ import pytest
 
 from bench.cases.plan import PlannedRun, repeat
 from bench.pytest_plugin.progress import calibration_lines, line, plan_lines, rate, so_far
-from bench.records.record import Costs, Record
+from bench.records.record import Durations, Record
 from bench.runner.estimate import Estimator
 from tests.builders import make_case, make_recipe, make_record, make_steps
 from tests.records.test_calibration import FOUND
@@ -31,7 +31,7 @@ def test_what_was_not_measured_has_none() -> None:
 
 
 def test_a_measured_case() -> None:
-    record = make_record(steps=make_steps([0.5, 0.5]), costs=Costs(total=12.4))
+    record = make_record(steps=make_steps([0.5, 0.5]), durations=Durations(total=12.4))
     assert line(record, 3, 16, left=200) == (
         "[ 3/16] train-yolov8n-cpu-fp32-b16-i160      32.0 images/s  in 12 s  [3 min left]"
     )
@@ -89,7 +89,7 @@ def test_a_plan_without_cases() -> None:
 
 def test_a_plan_tells_what_is_known_from_what_is_guessed() -> None:
     known, guessed = planned(batch=16), planned(batch=4)
-    estimator = Estimator([make_record(batch=16, costs=Costs(total=41.0))])
+    estimator = Estimator([make_record(batch=16, durations=Durations(total=41.0))])
     first, second, total = plan_lines([known, guessed], estimator)
     assert first.split() == ["1", known.case.id, "41", "s", "as", "last", "time"]
     assert second.split()[:2] == ["2", guessed.case.id]
@@ -99,7 +99,7 @@ def test_a_plan_tells_what_is_known_from_what_is_guessed() -> None:
 
 
 def test_the_sum_of_a_plan() -> None:
-    records = [make_record(batch=batch, costs=Costs(total=100.0)) for batch in (1, 2, 4)]
+    records = [make_record(batch=batch, durations=Durations(total=100.0)) for batch in (1, 2, 4)]
     lines = plan_lines([planned(batch=batch) for batch in (1, 2, 4)], Estimator(records))
     assert lines[-1] == "3 cases, about 5 min (3 from earlier runs, 0 guessed)"
 
@@ -119,7 +119,7 @@ def test_columns_of_a_plan_line_up() -> None:
 
 
 def in_process(number: int, seconds: float = 0.5) -> Record:
-    return make_record(process=number, steps=make_steps([seconds] * 4), costs=Costs(total=12.4))
+    return make_record(process=number, steps=make_steps([seconds] * 4), durations=Durations(total=12.4))
 
 
 def test_a_later_process_says_which_it_is_and_what_all_say_together() -> None:
@@ -149,7 +149,7 @@ def test_a_repeat_that_failed_says_which_it_was() -> None:
 
 def test_a_plan_has_a_line_a_case_and_counts_its_processes() -> None:
     plans = [planned(batch=16), planned(batch=4)]
-    estimator = Estimator([make_record(batch=batch, costs=Costs(total=100.0)) for batch in (16, 4)])
+    estimator = Estimator([make_record(batch=batch, durations=Durations(total=100.0)) for batch in (16, 4)])
     first, second, total = plan_lines(repeat(plans, 3, "a"), estimator)
     assert first.split() == ["1", plans[0].case.id, "5", "min", "as", "last", "time,", "3", "processes"]
     assert second.split()[1] == plans[1].case.id

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.records.calibration import Calibration, Calibrations, Lockstep, noise_of, stamped
-from bench.records.record import Noise
+from bench.records.calibration import Calibration, Calibrations, Lockstep, stamped, summary_of
+from bench.records.record import CalibrationSummary
 from bench.records.store import keep_calibrations, read_calibrations
 from tests.builders import make_case, make_machine, make_record
 
@@ -20,10 +20,10 @@ FOUND = Calibration(
     calibrated="2026-11-22T18:45:14+00:00",
     torch="2.14.1",
     ultralytics="8.4.100",
-    sd=0.019,
+    stdev=0.019,
     processes=11,
-    disturbed=1,
-    pair_sd=0.021,
+    interfered=1,
+    pair_stdev=0.021,
     pairs=5,
     median_difference=0.012,
     greatest_difference=0.04,
@@ -32,8 +32,8 @@ FOUND = Calibration(
     drift=0.004,
     drift_half=0.02,
 )
-NOISE = Noise(
-    sd=0.019,
+NOISE = CalibrationSummary(
+    stdev=0.019,
     processes=11,
     calibrated="2026-11-22",
     case="train-yolov8n-cpu-fp32-b4-i160",
@@ -65,8 +65,8 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
 
 def test_a_newer_calibration_replaces_that_of_its_device_and_mode_alone(tmp_path: Path) -> None:
     keep(tmp_path, [FOUND, other(mode="predict"), other(device="0")])
-    keep(tmp_path, [other(sd=0.5)])
-    assert {(one.device, one.mode): one.sd for one in read(tmp_path)} == {
+    keep(tmp_path, [other(stdev=0.5)])
+    assert {(one.device, one.mode): one.stdev for one in read(tmp_path)} == {
         ("cpu", "train"): 0.5,
         ("cpu", "predict"): 0.019,
         ("0", "train"): 0.019,
@@ -130,18 +130,18 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_noise_of_a_case_is_that_of_its_device_and_mode() -> None:
-    assert noise_of(make_case(), [other(device="0", sd=1.0), FOUND]) == NOISE
-    assert noise_of(make_case(mode="predict"), [FOUND]) is None
-    assert noise_of(make_case(device="0"), [FOUND]) is None
-    assert noise_of(make_case(device="cpu+cpu"), [FOUND]) is None
+    assert summary_of(make_case(), [other(device="0", stdev=1.0), FOUND]) == NOISE
+    assert summary_of(make_case(mode="predict"), [FOUND]) is None
+    assert summary_of(make_case(device="0"), [FOUND]) is None
+    assert summary_of(make_case(device="cpu+cpu"), [FOUND]) is None
 
 
 def test_records_of_this_machine_get_what_they_lack() -> None:
-    own = Noise(sd=0.5, processes=5, calibrated="2020-01-01", case="x")
+    own = CalibrationSummary(stdev=0.5, processes=5, calibrated="2020-01-01", case="x")
     elsewhere = make_machine(fingerprint="000000000000")
-    records = [make_record(), make_record(noise=own), make_record(machine=elsewhere), make_record(mode="predict")]
-    assert [record.noise for record in stamped(records, [FOUND], HERE)] == [NOISE, own, None, None]
-    assert records[0].noise is None
+    records = [make_record(), make_record(calibration=own), make_record(machine=elsewhere), make_record(mode="predict")]
+    assert [record.calibration for record in stamped(records, [FOUND], HERE)] == [NOISE, own, None, None]
+    assert records[0].calibration is None
 
 
 TOGETHER = Lockstep(
@@ -152,22 +152,22 @@ TOGETHER = Lockstep(
     calibrated="2026-11-22T18:45:14+00:00",
     torch="2.14.1",
     ultralytics="8.4.100",
-    sd=0.008,
+    stdev=0.008,
     pairs=7,
-    slot=0.001,
-    slot_half=0.004,
+    order_effect=0.001,
+    order_effect_half_width=0.004,
 )
 
 
 def test_pairs_that_take_turns_are_kept_beside_it_and_the_newest_count(tmp_path: Path) -> None:
     assert read_calibrations(tmp_path, HERE)[0].lockstep == []
     keep(tmp_path, [FOUND], [TOGETHER, msgspec.structs.replace(TOGETHER, mode="predict")])
-    keep(tmp_path, [other(sd=0.5)])
-    newer = msgspec.structs.replace(TOGETHER, sd=0.02, pairs=5)
+    keep(tmp_path, [other(stdev=0.5)])
+    newer = msgspec.structs.replace(TOGETHER, stdev=0.02, pairs=5)
     keep(tmp_path, [], [newer])
-    keep(tmp_path, [], [msgspec.structs.replace(TOGETHER, sd=0.03, pairs=4)])  # too few to take its place
+    keep(tmp_path, [], [msgspec.structs.replace(TOGETHER, stdev=0.03, pairs=4)])  # too few to take its place
     assert read_calibrations(tmp_path, HERE)[0].lockstep == [msgspec.structs.replace(TOGETHER, mode="predict"), newer]
-    assert [one.sd for one in read(tmp_path)] == [0.5]
+    assert [one.stdev for one in read(tmp_path)] == [0.5]
 
 
 def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.builders import make_compared, make_comparison, make_machine, make_pa
 
 
 def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
-    found = make_comparison([make_compared([0.01, -0.02], [0.03]), make_compared(batch=4, trouble="head: it died")])
+    found = make_comparison([make_compared([0.01, -0.02], [0.03]), make_compared(batch=4, error="head: it died")])
     assert Store.at(tmp_path).save(found) == ""
     assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
     assert [path.name for path in tmp_path.iterdir()] == [COMPARISON]
@@ -27,8 +27,8 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
 
 def test_pairs_without_turns_of_a_step_are_ratios_of_the_mean_step() -> None:
     compared = make_compared([0.05, -0.1], [0.2])
-    assert [pair.log for pair in compared.looks] == [pytest.approx(0.05), pytest.approx(-0.1)]
-    assert [pair.log for pair in compared.fresh] == [pytest.approx(0.2)]
+    assert [pair.log for pair in compared.interim] == [pytest.approx(0.05), pytest.approx(-0.1)]
+    assert [pair.log for pair in compared.confirmation] == [pytest.approx(0.2)]
     assert make_pair(math.log(2)).log == pytest.approx(math.log(2))
 
 
@@ -41,8 +41,8 @@ def test_a_case_is_on_both_sides_until_one_is_known_to_fail() -> None:
 
 
 def test_two_sides_with_one_key_are_the_same_thing() -> None:
-    assert not make_comparison().itself
-    assert make_comparison(base=make_side(), head=make_side()).itself
+    assert not make_comparison().self_comparison
+    assert make_comparison(base=make_side(), head=make_side()).self_comparison
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_numbers_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, o
             count = len(case["steps"])
             measured["steps"] |= {"seconds": case["steps"], "data_wait": [0.0] * count, "warmup": 0, "optimizer": []}
         else:
-            measured["memory"] = {"process": {"bytes": case["bytes"], "how": "made up"}}
+            measured["memory"] = {"process": {"bytes": case["bytes"], "method": "made up"}}
     (tmp_path / COMPARISON).write_text(json.dumps(content | changes))
     with pytest.raises(UsageError, match="cannot be read"):
         read_comparison(tmp_path)

@@ -18,7 +18,9 @@ COUNT = 32
 
 def ran(seconds: list[float], cycle: int = CYCLE) -> Steps:
     """A window in which the optimizer runs at the end of every cycle."""
-    return make_steps(seconds, warmup=[], optimizer=list(range(cycle - 1, len(seconds), cycle)), cycle=cycle)
+    return make_steps(
+        seconds, warmup=[], optimizer=list(range(cycle - 1, len(seconds), cycle)), accumulation_steps=cycle
+    )
 
 
 def noisy(draw: random.Random, spikes: float = 0.0) -> list[float]:
@@ -82,9 +84,9 @@ def test_without_accumulation_all_steps_are_plain() -> None:
 
 
 def test_a_modelled_window_is_weighted_as_its_mean_is() -> None:
-    base = make_steps([0.1] * 12, warmup=[], optimizer=[3, 7, 11], cycle=16, timed_cycle=4)
+    base = make_steps([0.1] * 12, warmup=[], optimizer=[3, 7, 11], accumulation_steps=16, timed_accumulation_steps=4)
     head = make_steps([0.1] * 3 + [0.26] + [0.1] * 3 + [0.26] + [0.1] * 3 + [0.26], warmup=[],
-                      optimizer=[3, 7, 11], cycle=16, timed_cycle=4)  # fmt: skip
+                      optimizer=[3, 7, 11], accumulation_steps=16, timed_accumulation_steps=4)  # fmt: skip
     assert base.modelled
     assert paired_log_ratio(base, head) == pytest.approx(math.log(head.step_seconds / base.step_seconds))
     assert paired_log_ratio(base, head) == pytest.approx(math.log(1.1))
@@ -96,7 +98,8 @@ def test_a_modelled_window_is_weighted_as_its_mean_is() -> None:
         pytest.param(ran([0.1] * 24), id="fewer steps"),
         pytest.param(ran([0.1] * COUNT, cycle=4), id="another cycle"),
         pytest.param(
-            make_steps([0.1] * COUNT, warmup=[], optimizer=list(range(6, COUNT, CYCLE)), cycle=CYCLE), id="out of step"
+            make_steps([0.1] * COUNT, warmup=[], optimizer=list(range(6, COUNT, CYCLE)), accumulation_steps=CYCLE),
+            id="out of step",
         ),
     ],
 )
@@ -123,7 +126,7 @@ def test_the_interquartile_mean(figures: list[float], mean: float) -> None:
 def test_a_pair_with_turns_of_one_step_has_both_figures() -> None:
     stalled = make_measured(steps=make_steps([0.25] * 7 + [1.25], warmup=[0.25]))
     even = make_measured(steps=make_steps([0.25] * 8, warmup=[0.25]))
-    pair = make_pair(base=even, head=stalled, turn=1)
+    pair = make_pair(base=even, head=stalled, block_steps=1)
     assert pair.log == 0.0
     assert pair.whole == pytest.approx(math.log(1.5))
 
@@ -132,10 +135,10 @@ def test_a_pair_with_turns_of_one_step_has_both_figures() -> None:
 def test_a_pair_with_other_turns_has_that_of_its_means(turn: int) -> None:
     stalled = make_measured(steps=make_steps([0.25] * 7 + [1.25], warmup=[0.25]))
     even = make_measured(steps=make_steps([0.25] * 8, warmup=[0.25]))
-    pair = make_pair(base=even, head=stalled, turn=turn)
+    pair = make_pair(base=even, head=stalled, block_steps=turn)
     assert pair.log == pair.whole == pytest.approx(math.log(1.5))
 
 
 def test_a_pair_whose_windows_differ_has_that_of_its_means() -> None:
-    pair = make_pair(base=make_measured(steps=make_steps([0.25] * 5)), turn=1)
+    pair = make_pair(base=make_measured(steps=make_steps([0.25] * 5)), block_steps=1)
     assert pair.log == pair.whole

@@ -57,10 +57,24 @@ def test_id_names_run_and_case() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"warmup": 5}, {"warmup": -1}, {"optimizer": [4]}, {"images": 0}, {"seconds": [0.1, 0.1, 0.1, 0.0]}, {"cycle": 0}],
+    [
+        {"warmup": 5},
+        {"warmup": -1},
+        {"optimizer": [4]},
+        {"images": 0},
+        {"seconds": [0.1, 0.1, 0.1, 0.0]},
+        {"accumulation_steps": 0},
+    ],
 )
 def test_steps_that_cannot_be_are_refused(changes: dict[str, object]) -> None:
-    good = {"warmup": 1, "seconds": [0.1] * 4, "data_wait": [0.0] * 4, "images": 16, "optimizer": [3], "cycle": 4}
+    good = {
+        "warmup": 1,
+        "seconds": [0.1] * 4,
+        "data_wait": [0.0] * 4,
+        "images": 16,
+        "optimizer": [3],
+        "accumulation_steps": 4,
+    }
     with pytest.raises(ValueError, match=r"out of range|without images"):
         Steps(**{**good, **changes})
 
@@ -79,7 +93,14 @@ def test_a_record_is_never_changed() -> None:
     ],
 )
 def test_steps_of_different_lengths_are_refused(changes: dict[str, object]) -> None:
-    good = {"warmup": 1, "seconds": [0.1] * 4, "data_wait": [0.0] * 4, "images": 16, "optimizer": [3], "cycle": 4}
+    good = {
+        "warmup": 1,
+        "seconds": [0.1] * 4,
+        "data_wait": [0.0] * 4,
+        "images": 16,
+        "optimizer": [3],
+        "accumulation_steps": 4,
+    }
     assert Steps(**good).window == [0.1] * 3
     with pytest.raises(ValueError, match="differ in length"):
         Steps(**{**good, **changes})
@@ -99,7 +120,9 @@ def test_a_record_with_64_steps_is_small(mode: str, tmp_path: Path) -> None:
     means = [TENTHS[0]] if mode == "predict" else TENTHS[:3]
     parts = ("preprocess", "forward", "postprocess") if mode == "predict" else ("preprocess", "forward", "backward")
     phases = {part: Phase(means, "host clock, steps of the window") for part in parts}
-    steps = make_steps(TENTHS[6:], warmup=TENTHS[:6], cycle=4 if mode == "train" else 1, data_wait=0.012345)
+    steps = make_steps(
+        TENTHS[6:], warmup=TENTHS[:6], accumulation_steps=4 if mode == "train" else 1, data_wait=0.012345
+    )
     assert len(steps.seconds) == 64
     record = make_record(mode=mode, steps=steps, phases=phases)
     store = Store(tmp_path, record.run)

@@ -23,7 +23,11 @@ def trained(count: int, cycle: int, warmup: int, real: int | None = None, first:
         for index in range(count)
     ]
     return make_steps(
-        seconds[warmup:], warmup=seconds[:warmup], optimizer=ran, cycle=real or cycle, timed_cycle=cycle if real else 0
+        seconds[warmup:],
+        warmup=seconds[:warmup],
+        optimizer=ran,
+        accumulation_steps=real or cycle,
+        timed_accumulation_steps=cycle if real else 0,
     )
 
 
@@ -114,7 +118,8 @@ def test_a_record_of_the_first_schema_means_what_it_meant() -> None:
     record = make_record(steps=trained(count=12, cycle=4, warmup=4), phases={})
     old = msgspec.to_builtins(record)
     old["schema"] = 1
-    old["steps"] = {key: value for key, value in old["steps"].items() if key not in ("timed_cycle", "dropped")}
+    kept = ("warmup", "seconds", "data_wait", "images", "optimizer")
+    old["steps"] = {**{name: old["steps"][name] for name in kept}, "cycle": 4, "interludes": []}
     del old["phases"]
     steps = msgspec.convert(migrate(RECORD, old), type(record)).steps
     assert steps is not None
@@ -132,7 +137,13 @@ def test_a_model_without_plain_steps_is_refused() -> None:
 
 @pytest.mark.parametrize(("warmup", "ran"), [(6, []), (6, [11]), (6, list(range(12)))])
 def test_a_model_needs_every_kind_in_its_window(warmup: int, ran: list[int]) -> None:
-    good = {"data_wait": [0.0] * 12, "images": 16, "cycle": 32, "timed_cycle": 6, "warmup": warmup}
+    good = {
+        "data_wait": [0.0] * 12,
+        "images": 16,
+        "accumulation_steps": 32,
+        "timed_accumulation_steps": 6,
+        "warmup": warmup,
+    }
     assert Steps(seconds=[1.0] * 12, optimizer=[7], **good).modelled
     with pytest.raises(ValueError, match="needs steps of every kind"):
         Steps(seconds=[1.0] * 12, optimizer=ran, **good)

@@ -297,7 +297,10 @@ JUNK = {
     "old-with-words-for-seconds": (spoilt(schema=1, phases={"a": {"seconds": ["x"]}}), "not those of its schema"),
     "part-null": (spoilt(machine=None), "at `$.machine`"),
     "part-empty": (spoilt(environment={}), "missing required field `python` - at `$.environment`"),
-    "within-a-part": (spoilt(recipe={**msgspec.to_builtins(make_record().recipe), "pins": 7}), "at `$.recipe.pins`"),
+    "within-a-part": (
+        spoilt(recipe={**msgspec.to_builtins(make_record().recipe), "overrides": 7}),
+        "at `$.recipe.overrides`",
+    ),
 }
 
 
@@ -412,7 +415,7 @@ def test_the_last_run_is_the_newest_of_the_machine_whatever_it_is_called(tmp_pat
 
 def test_a_record_that_is_written_has_no_control_characters_whatever_was_read(tmp_path: Path) -> None:
     hostile = "\x1b[34ma\x1b[0m\x00\x07\r\n\x7f\x9b1mb\x85"
-    record = make_record(status="failed", reason=hostile, extra={hostile: [hostile]}, log=hostile * 10)
+    record = make_record(status="failed", reason=hostile, extra={hostile: [hostile]}, worker_output=hostile * 10)
     content = json.loads(msgspec.json.encode(record))
     (tmp_path / "r.json").write_text(json.dumps(content), encoding="utf-8")
     [found], _ = read([tmp_path])
@@ -440,10 +443,10 @@ def test_what_was_there_before_stays(tmp_path):
 
 
 def test_names_that_are_no_text_are_written_out(store: Store) -> None:
-    record = make_record(log="cannot read caf\udce9.jpg", effective={"caf\udce9": ["\udcff", 1]})
+    record = make_record(worker_output="cannot read caf\udce9.jpg", effective={"caf\udce9": ["\udcff", 1]})
     assert store.save(record) == ""
     [saved], _ = read([store.folder])
-    assert saved.log == "cannot read caf\\xe9.jpg"
+    assert saved.worker_output == "cannot read caf\\xe9.jpg"
     assert saved.effective == {"caf\\xe9": ["\\xff", 1]}
 
 

@@ -35,9 +35,9 @@ def small_run() -> list[Record]:
             batch=16,
             status="substituted",
             reason=SPARED,
-            extra={"settled_by": "train-yolov8n-cpu-amp-b4-i160"},
+            extra={"skipped_because_of": "train-yolov8n-cpu-amp-b4-i160"},
         ),
-        make_record(model="yolo11n", batch=4, status="failed", reason=NASTY, log="Traceback: <b>the end</b>"),
+        make_record(model="yolo11n", batch=4, status="failed", reason=NASTY, worker_output="Traceback: <b>the end</b>"),
         timed(90.0, 16, mode="predict"),
     ]
 

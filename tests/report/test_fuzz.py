@@ -200,7 +200,7 @@ def test_no_comparison_is_fatal_and_none_makes_markup(number: int, tmp_path: Pat
     )
     content = json.loads(encoded(make_comparison([compared, refused])))
     for place, pair in enumerate(content["cases"][0]["pairs"]):
-        pair["turn"] = place % 2
+        pair["block_steps"] = place % 2
     for place in range(ON_A_PAGE):
         (tmp_path / f"c{place:03d}").mkdir()
         (tmp_path / f"c{place:03d}" / "comparison.json").write_bytes(mutated(content, draw))
@@ -220,7 +220,7 @@ def test_every_text_of_a_record_may_be_hostile_at_once(tmp_path: Path) -> None:
         changed = msgspec.structs.replace(
             record,
             effective={**record.effective, "optimizer": text, text: text},
-            log=text,
+            worker_output=text,
             extra={"note": text},
         )
         assert isinstance(changed, Record)

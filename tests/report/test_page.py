@@ -11,7 +11,7 @@ import pytest
 from bench import report
 from bench.cases.model_labels import show_together
 from bench.errors import NothingMeasured, UsageError
-from bench.records.record import Noise, Record, Window
+from bench.records.record import CalibrationSummary, Record, Window
 from bench.report.page import Inputs, unbroken, write
 from tests.builders import make_environment, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
@@ -150,7 +150,9 @@ def repeated(rate: float, number: int, **changes: object) -> Record:
 @pytest.mark.usefixtures("no_plots")
 def test_only_the_kinds_of_interval_that_are_on_the_page_are_explained(tmp_path: Path) -> None:
     several = [repeated(20.0, 1), repeated(20.4, 2), repeated(19.8, 3)]
-    noise = Noise(sd=0.02, processes=9, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100")
+    noise = CalibrationSummary(
+        stdev=0.02, processes=9, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100"
+    )
     texts = {
         "between": "another hour or a warmer machine is not in it",
         "widened": "what the calibration of",
@@ -158,7 +160,11 @@ def test_only_the_kinds_of_interval_that_are_on_the_page_are_explained(tmp_path:
     }
     for records, kinds, said in (
         (several, {"between"}, "its 95 % interval between processes"),
-        ([timed(25.0, 16, noise=noise)], {"widened"}, "its 95 % interval within one process, widened by calibration"),
+        (
+            [timed(25.0, 16, calibration=noise)],
+            {"widened"},
+            "its 95 % interval within one process, widened by calibration",
+        ),
         ([timed(25.0, 16)], {"within"}, "its 95 % interval within one process,"),
         ([*several, timed(25.0, 16)], {"between", "within"}, "its 95 % interval, between processes where there were"),
     ):
@@ -179,13 +185,15 @@ def test_several_processes_are_one_cell_that_says_how_many(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("no_plots")
 def test_marks_are_signs_after_the_figure_with_a_legend_of_those_that_are_used(tmp_path: Path) -> None:
-    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=["steal <3> %"])
+    window = Window(
+        wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["steal <3> %"]
+    )
     html = written([timed(20.0, 4, window=window), timed(25.0, 16)], tmp_path, epoch_images=1000)
     assert html.count('<sup class="sign">†</sup>') == 1
     assert html.count('class="legend"') == 1
     assert "Disturbed: Other processes, the hypervisor, a CPU quota" in html
     assert "‡" not in html and "Data bound:" not in html
-    assert "disturbed (steal &lt;3&gt; %)" in html, "who points at the cell, or reads the first figures, sees by what"
+    assert "interfered (steal &lt;3&gt; %)" in html, "who points at the cell, or reads the first figures, sees by what"
     assert Reader(html).open == []
     text = (tmp_path / "report.md").read_text()
     assert "50.0 s†" in text and "- † Disturbed: Other processes" in text
@@ -194,14 +202,16 @@ def test_marks_are_signs_after_the_figure_with_a_legend_of_those_that_are_used(t
 
 @pytest.mark.usefixtures("no_plots")
 def test_a_speed_up_over_a_disturbed_figure_is_no_headline(tmp_path: Path) -> None:
-    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, disturbed=["steal 3 %"])
+    window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["steal 3 %"])
     assert "Best speed-up" in written([timed(10.0, 4), timed(25.0, 16)], tmp_path)
     assert "Best speed-up" not in written([timed(10.0, 4, window=window), timed(25.0, 16)], tmp_path)
 
 
 @pytest.mark.usefixtures("no_plots")
 def test_a_repeat_that_failed_is_listed_with_its_log(tmp_path: Path) -> None:
-    failed = make_record(batch=4, process=2, status="failed", reason="ValueError: not again.", log="the last words")
+    failed = make_record(
+        batch=4, process=2, status="failed", reason="ValueError: not again.", worker_output="the last words"
+    )
     html = written([timed(20.0, 4), failed], tmp_path)
     assert "yolov8n · cpu · amp off · batch 4 · 160 px, process 2" in html
     assert "the last words" in html and "¶" in html
@@ -230,8 +240,8 @@ def test_ways_of_measuring_have_their_own_tables_and_modes_do_not(tmp_path: Path
     html = written([*records, timed(22.0, 4, run="old", recipe=make_recipe(version=1))], tmp_path)
     assert html.count('class="pivot"') == 3
     assert ", measured by rule 1 of yolopace</h3>" in html and ", measured by rule 2 of yolopace</h3>" in html
-    pins = {**make_recipe().pins, "optimizer": "AdamW"}
-    html = written([*records, timed(22.0, 4, run="old", recipe=make_recipe(pins=pins))], tmp_path)
+    overrides = {**make_recipe().overrides, "optimizer": "AdamW"}
+    html = written([*records, timed(22.0, 4, run="old", recipe=make_recipe(overrides=overrides))], tmp_path)
     assert html.count('class="pivot"') == 3
     assert html.count(", other fixed settings (") == 1
     assert "yolov8n trains at 22.0 images/s" in html

@@ -31,22 +31,29 @@ def times_before(case):
 
 
 BATTERY = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "on_battery": True}
-BATTERY["disturbed"] = ["the machine ran on its battery"]
+BATTERY["interference"] = ["the machine ran on its battery"]
 
 
-CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "disturbed": []}
-NO_PARTS = {"how": "clock", "seconds": {}, "optimizer": None}
-TOLD = {"phases": NO_PARTS, "window": CALM, "mendable": False, "memory": {}, "discarded": [], "apart": {"turn": 0.125}}
+CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "interference": []}
+NO_PARTS = {"method": "clock", "seconds": {}, "optimizer": None}
+TOLD = {
+    "phases": NO_PARTS,
+    "window": CALM,
+    "mendable": False,
+    "memory": {},
+    "discarded": [],
+    "epoch_overhead": {"epoch_gap_seconds": 0.125},
+}
 TURNS = 4
 
 
 def reading(case, step):
     steps = {"warmup": 2, "seconds": [1.0, 1.0] + [step] * 8, "data_wait": [0.0] * 10, "images": case["batch"]}
-    return {**steps, "optimizer": [], "cycle": 1, "interludes": []}
+    return {**steps, "optimizer": [], "accumulation_steps": 1, "epoch_gaps": []}
 
 
 def given_up(case, step):
-    return {**CALM, "disturbed": ["a crowd"], "steps": reading(case, step)}
+    return {**CALM, "interference": ["a crowd"], "steps": reading(case, step)}
 
 
 def measured(case, step=STEP, **more):
@@ -57,7 +64,7 @@ def measured(case, step=STEP, **more):
         take_turns(case, step)
     send("measured", steps=reading(case, step), extra={"pid": os.getpid()}, **{**TOLD, **more})
     rest(case["model"])
-    send("ended", status="measured", reason="", axes=[])
+    send("ended", status="measured", reason="", scope=[])
 
 
 def take_turns(case, step):
@@ -69,7 +76,7 @@ def take_turns(case, step):
         if part.startswith("dies-in-turns") and turn == 2 and (part.endswith("always") or not times_before(case)):
             os.kill(os.getpid(), signal.SIGKILL)
         if part == "has-no-room-in-turns":
-            send("ended", status="out_of_memory", reason="There is no memory.", axes=[])
+            send("ended", status="out_of_memory", reason="There is no memory.", scope=[])
             os._exit(0)
         if turn < TURNS - 1:
             send("block", seconds=2 * step, steps=2)
@@ -85,9 +92,9 @@ def rest(part):
     if part == "dies-in-rest":
         os.kill(os.getpid(), signal.SIGKILL)
     if part == "fails-in-rest":
-        send("apart", failed="OSError: no space left.")
+        send("epoch_overhead", failed="OSError: no space left.")
     if part == "validates-in-rest":
-        send("apart", validation=1.5, validation_images=32, checkpoint=0.25)
+        send("epoch_overhead", validation=1.5, validation_images=32, checkpoint=0.25)
 
 
 def play(case):
@@ -117,19 +124,19 @@ def play(case):
             os._exit(0)
         os.kill(os.getpid(), signal.SIGKILL)
     if part == "refuses-amp" and case["amp"] == "on":
-        send("ended", status="substituted", reason="No amp.", axes=["device", "amp"])
+        send("ended", status="substituted", reason="No amp.", scope=["device", "amp"])
         return
     if part == "hostile":
         print("\x1b[31mred\x1b[0m \x00 progress\rdone\x07", flush=True)
         hostile = "\x1b[34mtrain: \x1b[0mno\x00 \udcff \x9b1m labels\r\n\x7f"
         send("effective", settings={**case, hostile: hostile})
-        send("ended", status="failed", reason=hostile, axes=[])
+        send("ended", status="failed", reason=hostile, scope=[])
         return
     if part == "broken":
-        send("ended", status="failed", reason="ValueError: no.", axes=[])
+        send("ended", status="failed", reason="ValueError: no.", scope=[])
         return
     if part == "breaks-later" and times_before(case):
-        send("ended", status="failed", reason="ValueError: not again.", axes=[])
+        send("ended", status="failed", reason="ValueError: not again.", scope=[])
         return
     if part == "disturbed":
         measured(case, discarded=[given_up(case, 2 * STEP), given_up(case, 4 * STEP)])
@@ -138,14 +145,14 @@ def play(case):
         measured(case, window=BATTERY)
         return
     if part == "disturbed-once":
-        crowd = {"window": {**CALM, "disturbed": ["a crowd"]}, "mendable": True}
+        crowd = {"window": {**CALM, "interference": ["a crowd"]}, "mendable": True}
         measured(case, **({} if times_before(case) else crowd))
         return
     if part == "always-disturbed":
-        measured(case, window={**CALM, "disturbed": ["a crowd"]}, mendable=True)
+        measured(case, window={**CALM, "interference": ["a crowd"]}, mendable=True)
         return
     if part == "runs-on-base-alone" and STEP > 0.25:
-        send("ended", status="substituted", reason="No such thing.", axes=[])
+        send("ended", status="substituted", reason="No such thing.", scope=[])
         return
     if part in WOBBLE:
         measured(case, STEP * (1 + WOBBLE[part] * (-1) ** times_before(case)))
@@ -159,6 +166,6 @@ if job["kind"] == "data":
     own = job["data"].get("yaml")
     fingerprint = f"{zlib.crc32(open(own, 'rb').read()):012x}" if own else "f" * 12
     send("data", yaml=own or "data.yaml", fingerprint=fingerprint, images=job["data"].get("images", 8))
-    send("ended", status="measured", reason="", axes=[])
+    send("ended", status="measured", reason="", scope=[])
 else:
     play(job["case"])

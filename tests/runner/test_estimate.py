@@ -1,4 +1,4 @@
-from bench.records.record import Costs
+from bench.records.record import Durations
 from bench.runner.estimate import Estimator, work
 from tests.fake_workers import plan
 
@@ -18,7 +18,7 @@ def test_a_case_seen_before_takes_as_long_as_then(launcher):
     record = measure(launcher, planned, {"yaml": "", "fingerprint": "f", "images": 4}, "r1", 20)
     estimator = Estimator([record])
     assert estimator.knows(planned)
-    assert estimator.seconds(planned) == record.costs.total
+    assert estimator.seconds(planned) == record.durations.total
     other = plan("yolov8n", batch=8)
     assert not estimator.knows(other)
     # 0.25 s a step of batch 4 was seen, so 0.5 s at batch 8: eight steps of warm-up (a short cycle and two), and six of
@@ -31,10 +31,16 @@ def test_a_case_that_never_ran_teaches_nothing():
 
     planned = plan("yolov8n", device="0")
     settled = make_record(
-        case=planned.case, recipe=planned.recipe, status="unsupported", costs=Costs(), extra={"settled_by": "another"}
+        case=planned.case,
+        recipe=planned.recipe,
+        status="unsupported",
+        durations=Durations(),
+        extra={"skipped_because_of": "another"},
     )
     estimator = Estimator([settled])
     assert not estimator.knows(planned)
     assert estimator.seconds(planned) == Estimator().seconds(planned) > 0
-    refused = make_record(case=planned.case, recipe=planned.recipe, status="unsupported", costs=Costs(total=1.5))
+    refused = make_record(
+        case=planned.case, recipe=planned.recipe, status="unsupported", durations=Durations(total=1.5)
+    )
     assert Estimator([refused]).seconds(planned) == 1.5

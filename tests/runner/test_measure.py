@@ -10,12 +10,12 @@ import pytest
 from bench.environments.failure_causes import KILLED
 from bench.environments.interpreter import Interpreter
 from bench.records.outcome import Status
-from bench.records.record import Apart, Window
+from bench.records.record import EpochOverhead, Window
 from bench.runner.measure import REST_LIMIT, Interrupted, build_phases, discarded_window, run_job
 from bench.runner.worker_process import WorkerExited, WorkerOutputOverflow, WorkerTimeout
 from tests.builders import make_environment, make_steps
 
-END = {"event": "ended", "status": "measured", "reason": "", "axes": []}
+END = {"event": "ended", "status": "measured", "reason": "", "scope": []}
 
 
 class Played:
@@ -60,7 +60,7 @@ def test_a_window_that_is_measured_again_is_no_warm_up() -> None:
     said = [phase("setup", 100.5), phase("warmup", 101.0), phase("window", 103.0), phase("window", 109.0)]
     played = Played([*said, {"event": "measured", "at": 111.0, "steps": 1}, END])
     seen = run_job(played, {"kind": "case"}, phase_limit=30.0, setup_limit=60.0)  # type: ignore[arg-type]
-    assert (seen.costs.setup, seen.costs.warmup) == (1.0, 3.0)
+    assert (seen.durations.setup, seen.durations.warmup) == (1.0, 3.0)
     assert seen.measured["steps"] == 1
     assert played.limits == [60.0, 60.0, 30.0, 30.0, 30.0, 30.0]
     assert played.ended
@@ -68,10 +68,16 @@ def test_a_window_that_is_measured_again_is_no_warm_up() -> None:
 
 # What an epoch has beside its steps
 
-MEASURED = {"event": "measured", "at": 111.0, "apart": {"turn": 0.5}, "extra": {"seen": 1}}
+MEASURED = {"event": "measured", "at": 111.0, "epoch_overhead": {"epoch_gap_seconds": 0.5}, "extra": {"seen": 1}}
 STEPS = [phase("setup", 100.5), phase("warmup", 101.0), phase("window", 103.0), MEASURED]
 REST = [*STEPS, phase("rest", 111.0)]
-APART = {"event": "apart", "at": 119.0, "validation": 2.5, "validation_images": 32, "checkpoint": 0.25}
+EPOCH_OVERHEAD = {
+    "event": "epoch_overhead",
+    "at": 119.0,
+    "validation": 2.5,
+    "validation_images": 32,
+    "checkpoint": 0.25,
+}
 
 
 def seen_of(*said: Any) -> Any:
@@ -79,11 +85,16 @@ def seen_of(*said: Any) -> Any:
 
 
 def test_the_rest_of_an_epoch_is_put_beside_its_turn() -> None:
-    played = Played([*REST, APART, END])
+    played = Played([*REST, EPOCH_OVERHEAD, END])
     seen = run_job(played, {"kind": "case"}, phase_limit=30.0)  # type: ignore[arg-type]
     assert seen.outcome.status is Status.MEASURED
-    assert seen.measured["apart"] == {"turn": 0.5, "validation": 2.5, "validation_images": 32, "checkpoint": 0.25}
-    assert msgspec.convert(seen.measured["apart"], Apart).checkpoint == 0.25
+    assert seen.measured["epoch_overhead"] == {
+        "epoch_gap_seconds": 0.5,
+        "validation": 2.5,
+        "validation_images": 32,
+        "checkpoint": 0.25,
+    }
+    assert msgspec.convert(seen.measured["epoch_overhead"], EpochOverhead).checkpoint == 0.25
     assert seen.measured["extra"] == {"seen": 1}
     assert played.limits[-2:] == [REST_LIMIT, REST_LIMIT]
     assert played.limits[-3] == 30.0
@@ -97,21 +108,21 @@ def test_the_rest_of_an_epoch_is_put_beside_its_turn() -> None:
         ([WorkerOutputOverflow()], "The worker printed without end while validating."),
         ([{**END, "status": "failed", "reason": "ValueError: no."}], "ValueError: no."),
         ([{**END, "status": "out_of_memory", "reason": "No room."}], "No room."),
-        ([{"event": "apart", "at": 119.0, "failed": "OSError: no space."}, END], "OSError: no space."),
+        ([{"event": "epoch_overhead", "at": 119.0, "failed": "OSError: no space."}, END], "OSError: no space."),
     ],
 )
 def test_whatever_becomes_of_the_rest_the_case_was_measured(said: list[Any], reason: str) -> None:
     seen = seen_of(*REST, *said)
     assert (seen.outcome.status, seen.outcome.reason, seen.log) == (Status.MEASURED, "", "")
-    assert seen.measured["apart"] == {"turn": 0.5}
+    assert seen.measured["epoch_overhead"] == {"epoch_gap_seconds": 0.5}
     assert seen.measured["extra"] == {"seen": 1, "rest": reason}
 
 
 @pytest.mark.parametrize("end", [WorkerTimeout(), WorkerExited(-11), {**END, "status": "failed", "reason": "no."}])
 def test_a_rest_that_was_told_is_kept_however_the_worker_ends(end: Any) -> None:
-    seen = seen_of(*REST, APART, end)
+    seen = seen_of(*REST, EPOCH_OVERHEAD, end)
     assert seen.outcome.status is Status.MEASURED
-    assert seen.measured["apart"]["validation"] == 2.5
+    assert seen.measured["epoch_overhead"]["validation"] == 2.5
     assert "rest" not in seen.measured["extra"]
 
 
@@ -142,13 +153,15 @@ def test_ctrl_c_in_the_rest_keeps_what_was_measured() -> None:
 def test_a_window_that_was_given_up_has_its_mean_step_in_place_of_its_steps() -> None:
     steps = make_steps([1.0, 2.0, 3.0, 2.0])
     window = {"wall_seconds": 8.0, "cpu_seconds": 4.0, "involuntary_switches": 9, "processors": 2}
-    found = discarded_window({**window, "disturbed": ["a thread waited"], "steps": msgspec.to_builtins(steps)})
-    assert found == {**window, "disturbed": ["a thread waited"], "step_seconds": 2.0}
+    found = discarded_window({**window, "interference": ["a thread waited"], "steps": msgspec.to_builtins(steps)})
+    assert found == {**window, "interference": ["a thread waited"], "step_seconds": 2.0}
     assert msgspec.convert(found, Window).step_seconds == 2.0
 
 
 def test_its_steps_are_weighted_like_those_of_any_window() -> None:
-    steps = make_steps([1.0] * 3 + [9.0, 5.0, 1.0], warmup=[1.0] * 8, cycle=32, timed_cycle=6, optimizer=[11])
+    steps = make_steps(
+        [1.0] * 3 + [9.0, 5.0, 1.0], warmup=[1.0] * 8, accumulation_steps=32, timed_accumulation_steps=6, optimizer=[11]
+    )
     found = discarded_window({"steps": msgspec.to_builtins(steps)})
     assert found["step_seconds"] == pytest.approx((30 * 1.0 + 9.0 + 5.0) / 32)
 
@@ -157,25 +170,25 @@ def test_its_steps_are_weighted_like_those_of_any_window() -> None:
 
 
 def test_parts_of_the_window_have_its_kinds_of_steps() -> None:
-    steps = make_steps([0.5] * 12, warmup=[0.5] * 8, cycle=32, timed_cycle=6)
-    told = {"how": "clock", "seconds": {"forward": [float(kind) for kind in steps.kinds]}, "optimizer": None}
+    steps = make_steps([0.5] * 12, warmup=[0.5] * 8, accumulation_steps=32, timed_accumulation_steps=6)
+    told = {"method": "clock", "seconds": {"forward": [float(kind) for kind in steps.kinds]}, "optimizer": None}
     assert build_phases(told, steps)["forward"].seconds == [0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("cycle", [4, 32])
 def test_parts_of_a_pass_of_their_own_have_its_kinds_of_steps(cycle: int) -> None:
-    steps = make_steps([0.5] * cycle, warmup=[0.5] * 8, cycle=cycle)
+    steps = make_steps([0.5] * cycle, warmup=[0.5] * 8, accumulation_steps=cycle)
     seconds = [0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0]
-    found = build_phases({"how": "clock", "seconds": {"forward": seconds}, "optimizer": [1, 7]}, steps)["forward"]
+    found = build_phases({"method": "clock", "seconds": {"forward": seconds}, "optimizer": [1, 7]}, steps)["forward"]
     assert found.seconds == [0.0, 1.0, 2.0]
     assert found.mean(steps) == pytest.approx(3 / cycle)
 
 
 def test_a_pass_of_its_own_where_every_step_is_alike() -> None:
     steps = make_steps([0.5] * 4, optimizer=[])
-    told = {"how": "clock", "seconds": {"forward": [1.0, 3.0]}, "optimizer": [0, 1]}
+    told = {"method": "clock", "seconds": {"forward": [1.0, 3.0]}, "optimizer": [0, 1]}
     assert build_phases(told, steps)["forward"].seconds == [2.0]
 
 
 def test_a_workload_without_parts_has_none() -> None:
-    assert build_phases({"how": "clock", "seconds": {}, "optimizer": None}, make_steps()) == {}
+    assert build_phases({"method": "clock", "seconds": {}, "optimizer": None}, make_steps()) == {}

@@ -67,7 +67,7 @@ def test_what_one_case_settles_spares_the_others(launcher, jobs, tmp_path):
     assert jobs == [("refuses-amp", "on"), ("refuses-amp", "off")]
     assert [r.outcome.status.value for r in records] == ["substituted", "substituted", "measured"]
     assert records[1].outcome.reason == "No amp."
-    assert records[1].extra["settled_by"] == plans[0].case.id
+    assert records[1].extra["skipped_because_of"] == plans[0].case.id
 
 
 def test_a_case_knows_how_many_others_it_settles(launcher, tmp_path):

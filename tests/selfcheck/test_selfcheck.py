@@ -75,7 +75,7 @@ def test_both_ways_to_predict_are_among_them_within_24_steps() -> None:
     for _, batch, _, _ in accuracy.CASES:
         cycle = accuracy.NBS // batch
         rule = MeasurementPlan(cycle, 0.0, accuracy.FEW_STEPS, 0.0)
-        timed = rule.timed_cycle(0.1)
+        timed = rule.timed_accumulation_steps(0.1)
         ways.add(timed == cycle)
         steps = next(count for count in range(1, 1000) if rule.complete(count, 1.0, timed))
         assert steps <= 24
@@ -87,9 +87,9 @@ def test_a_case_is_what_it_says(case: tuple[str, int, int, bool]) -> None:
     planned = accuracy.plan(*case)
     axes = planned.case
     assert (axes.mode, axes.device, axes.amp) == ("train", "cpu", "off")
-    assert (axes.model, axes.batch, axes.imgsz, planned.recipe.pins["deterministic"]) == case
-    assert planned.recipe.pins["nbs"] == accuracy.NBS
-    assert {**planned.recipe.pins, "deterministic": True} == accuracy.plan(*accuracy.CASES[0]).recipe.pins
+    assert (axes.model, axes.batch, axes.imgsz, planned.recipe.overrides["deterministic"]) == case
+    assert planned.recipe.overrides["nbs"] == accuracy.NBS
+    assert {**planned.recipe.overrides, "deterministic": True} == accuracy.plan(*accuracy.CASES[0]).recipe.overrides
     assert planned.recipe.data_steps == accuracy.EPOCH  # so that the steps of plain training hold one turn of the epoch
     assert accuracy.EPOCH % (accuracy.NBS // planned.case.batch) == 0  # and whole cycles
 
@@ -119,12 +119,12 @@ class FakeWorker:
         elif self.turns < self.job["window"]["window_steps"] // block:
             self.said.append({"event": "block", "seconds": block * self.step, "steps": block})
         else:
-            steps = make_steps([self.step] * self.job["window"]["window_steps"], cycle=4)
+            steps = make_steps([self.step] * self.job["window"]["window_steps"], accumulation_steps=4)
             self.said.append({"event": "measured", "steps": {f: getattr(steps, f) for f in steps.__struct_fields__}})
             self.end_well()
 
     def end_well(self) -> None:
-        self.said.append({"event": "ended", "status": "measured", "reason": "", "axes": []})
+        self.said.append({"event": "ended", "status": "measured", "reason": "", "scope": []})
 
     def next_event(self, limit: float) -> dict[str, Any]:
         return self.said.pop(0)
@@ -171,7 +171,7 @@ def test_a_group_is_the_ratio_of_processes_that_took_turns(no_data: None) -> Non
 
 
 def test_each_of_ours_counts_alike_in_a_group() -> None:
-    steps = tuple(make_steps([seconds] * 4, cycle=4) for seconds in (0.5, 2.0))
+    steps = tuple(make_steps([seconds] * 4, accumulation_steps=4) for seconds in (0.5, 2.0))
     assert accuracy.Group(steps, 1.0).log == pytest.approx(0.0)
 
 
@@ -180,7 +180,7 @@ def test_all_train_the_same_thing_and_know_their_blocks(no_data: None) -> None:
     one_group(launcher)
     ours, other, _, plain = sorted(launcher.jobs, key=lambda job: str(job["kind"]))
     assert [job["kind"] == "plain" for job in launcher.jobs].count(True) == 1
-    for shared in ("case", "pins", "threads", "data"):
+    for shared in ("case", "overrides", "threads", "data"):
         assert ours[shared] == other[shared] == plain[shared]
     assert len({job["scratch"] for job in launcher.jobs}) == 4
     assert (ours["window"], plain["steps"]) == (WINDOW, accuracy.EPOCH)
@@ -221,7 +221,7 @@ def test_where_turns_lie_is_random() -> None:
 
 def test_the_turn_of_the_epoch_is_on_both_sides_where_the_window_is_an_epoch() -> None:
     """An epoch of 64 steps of half a second with a turn of a second, the same to both."""
-    steps = make_steps([0.5] * 64, cycle=16, interludes=[1.0])
+    steps = make_steps([0.5] * 64, accumulation_steps=16, epoch_gaps=[1.0])
     found = accuracy.Group((steps,), (64 * 0.5 + 1.0) / 64)
     assert found.log_of_same == pytest.approx(0.0)
     assert found.log == pytest.approx(math.log(64 * 0.5 / 33.0))  # what the turn costs is missing in a prediction
@@ -247,7 +247,7 @@ class Groups:
 def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
     monkeypatch: pytest.MonkeyPatch, pairs: int, run: int
 ) -> None:
-    steps = make_steps([0.5] * 64, cycle=16, interludes=[1.0])
+    steps = make_steps([0.5] * 64, accumulation_steps=16, epoch_gaps=[1.0])
     fake = Groups(monkeypatch, accuracy.Group((steps,), 33 / 64 / 1.01))
     said: list[str] = []
     [check] = accuracy.instrumented(None, pairs, said.append)  # type: ignore[arg-type]
@@ -259,7 +259,7 @@ def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
 
 
 def test_a_prediction_of_few_steps_is_compared_with_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = make_steps([0.5] * 24, warmup=[0.5] * 8, cycle=32, timed_cycle=6)
+    steps = make_steps([0.5] * 24, warmup=[0.5] * 8, accumulation_steps=32, timed_accumulation_steps=6)
     fake = Groups(monkeypatch, accuracy.Group((steps, steps, steps), 0.5 / 0.99))
     *each, bias = accuracy.bias(None, 5, lambda words: None)  # type: ignore[arg-type]
     assert len(each) == len(accuracy.CASES)

@@ -35,7 +35,7 @@ def received(talk: Callable[[Channel], None]) -> bytes:
 def test_one_json_object_a_line() -> None:
     def talk(channel: Channel) -> None:
         channel.send("phase", name="setup")
-        channel.send("ended", status="failed", reason="two\nlines", axes=["mode"])
+        channel.send("ended", status="failed", reason="two\nlines", scope=["mode"])
 
     lines = received(talk).split(b"\n")
     assert lines.pop() == b""
@@ -46,7 +46,7 @@ def test_one_json_object_a_line() -> None:
         "at": None,
         "status": "failed",
         "reason": "two\nlines",
-        "axes": ["mode"],
+        "scope": ["mode"],
     }
 
 

@@ -51,7 +51,7 @@ def test_memory_of_the_cpu_is_the_processs() -> None:
     assert memory["process"]["bytes"] > 0
     for name in FIGURES - {"process"}:
         assert memory[name]["bytes"] is None
-        assert memory[name]["how"]
+        assert memory[name]["method"]
 
 
 class Ring:
@@ -178,11 +178,11 @@ def test_peaks_of_cuda_are_those_of_the_one_visible_card(cuda: FakeTorch) -> Non
 
 def test_memory_of_cuda_and_the_way_it_was_got(cuda: FakeTorch) -> None:
     memory = Cuda("1").memory()
-    assert memory["allocated"] == {"bytes": 5 * GIB, "how": "torch.cuda.max_memory_allocated"}
-    assert memory["reserved"] == {"bytes": 6 * GIB, "how": "torch.cuda.max_memory_reserved"}
+    assert memory["allocated"] == {"bytes": 5 * GIB, "method": "torch.cuda.max_memory_allocated"}
+    assert memory["reserved"] == {"bytes": 6 * GIB, "method": "torch.cuda.max_memory_reserved"}
     assert memory["device"] == {
         "bytes": 50 * GIB,
-        "how": "torch.cuda.mem_get_info, whole card at the end of the window",
+        "method": "torch.cuda.mem_get_info, whole card at the end of the window",
     }
     assert memory["process"]["bytes"] > 0
     assert set(memory) == FIGURES
@@ -261,11 +261,11 @@ def test_memory_of_mps_and_the_way_it_was_got(mps: FakeTorch) -> None:
     memory = device.memory()
     assert mps.calls[0] == ("reset_peak_memory_stats", 0)
     assert set(memory) == FIGURES
-    assert memory["allocated"] == {"bytes": 4 * GIB, "how": "torch.accelerator.max_memory_allocated"}
+    assert memory["allocated"] == {"bytes": 4 * GIB, "method": "torch.accelerator.max_memory_allocated"}
     assert memory["reserved"]["bytes"] == 7 * GIB
-    assert memory["reserved"]["how"].startswith("torch.mps.driver_allocated_memory at the end of the window")
+    assert memory["reserved"]["method"].startswith("torch.mps.driver_allocated_memory at the end of the window")
     assert memory["process"]["bytes"] > 0
-    assert memory["device"] == {"bytes": None, "how": "an Apple GPU has no memory apart from the machine's"}
+    assert memory["device"] == {"bytes": None, "method": "an Apple GPU has no memory apart from the machine's"}
 
 
 def refuse(*arguments: Any) -> None:
@@ -293,14 +293,14 @@ def test_without_peak_statistics_the_figure_is_sampled(mps: FakeTorch, accelerat
     device = Mps()
     device.reset_peaks()
     missing = "torch 2.14.1 has no peak statistics on mps"
-    assert device.memory()["allocated"] == {"bytes": None, "how": f"{missing}, and nothing was sampled"}
+    assert device.memory()["allocated"] == {"bytes": None, "method": f"{missing}, and nothing was sampled"}
     sizes = [GIB, 3 * GIB, 5 * GIB, 4 * GIB]  # the first one is asked to see whether there is an answer
     mps.mps.current_allocated_memory = lambda: sizes.pop(0)
     for _ in range(3):
         device.sample_memory()
     memory = device.memory()
     how = f"largest of 3 samples of torch.mps.current_allocated_memory where parts of steps end: {missing}"
-    assert memory["allocated"] == {"bytes": 5 * GIB, "how": how}
+    assert memory["allocated"] == {"bytes": 5 * GIB, "method": how}
     assert memory["reserved"]["bytes"] == 7 * GIB
     device.reset_peaks()
     assert device.memory()["allocated"]["bytes"] is None, "samples of before count no more"
@@ -324,7 +324,7 @@ def test_peak_of_the_process_without_proc(system: str, unit: int, monkeypatch: p
     monkeypatch.setattr(base.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=1000))
     peak = base.process_peak()
     assert peak["bytes"] == 1000 * unit
-    assert peak["how"].startswith("ru_maxrss")
+    assert peak["method"].startswith("ru_maxrss")
     base.reset_process_peak()  # where it cannot be lowered, that is no error
 
 
@@ -334,9 +334,9 @@ def test_peak_of_the_process_with_proc(tmp_path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(base, "open", lambda path, **options: status.open(**options), raising=False)
     how = "VmHWM, peak resident set since set-up"
     monkeypatch.setattr(base, "_peak_is_reset", True)
-    assert base.process_peak() == {"bytes": 1234 * 1024, "how": how}
+    assert base.process_peak() == {"bytes": 1234 * 1024, "method": how}
     monkeypatch.setattr(base, "_peak_is_reset", False)
-    assert base.process_peak()["how"].endswith("since the start of the process")
+    assert base.process_peak()["method"].endswith("since the start of the process")
 
 
 def test_libraries_that_only_the_parent_touched_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,7 +413,7 @@ def test_operators_that_fall_back_are_named_while_warming_up(mps: FakeTorch, mon
 
 def test_memory_of_data_loader_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multiprocessing.active_children", list)
-    assert base.loaders_memory() == {"bytes": None, "how": "there were no data loader processes"}
+    assert base.loaders_memory() == {"bytes": None, "method": "there were no data loader processes"}
     child = subprocess.Popen(
         [sys.executable, "-c", "import sys; block = bytearray(32 << 20); print(1, flush=True); sys.stdin.read()"],
         stdin=subprocess.PIPE,
@@ -425,10 +425,10 @@ def test_memory_of_data_loader_processes(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
         found = base.loaders_memory()
         if not sys.platform.startswith("linux"):
-            assert found == {"bytes": None, "how": "this system does not report it for other processes"}
+            assert found == {"bytes": None, "method": "this system does not report it for other processes"}
         else:
             assert 32 << 20 <= found["bytes"] < 128 << 20
-            assert found["how"] == "private memory of 1 data loader process at the end of the window"
+            assert found["method"] == "private memory of 1 data loader process at the end of the window"
     finally:
         child.communicate()
 
@@ -442,6 +442,6 @@ def test_a_memory_figure_that_cannot_be_read_is_none_and_says_why(monkeypatch: p
         raise ValueError("invalid literal for int()")
 
     monkeypatch.setattr(base, "_status", odd)
-    assert getattr(base, reader)() == {"bytes": None, "how": "the system's answer cannot be read (ValueError)"}
+    assert getattr(base, reader)() == {"bytes": None, "method": "the system's answer cannot be read (ValueError)"}
     monkeypatch.setattr(base, "_status", lambda process: {"VmPeak": 7})
     assert getattr(base, reader)()["bytes"] is None or reader == "process_peak"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.cases.case import Case
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.worker import effective_settings
 from bench.worker.devices.cuda import Cuda
 from bench.worker.effective_settings import AXES, SCOPE, check_unchanged, compare, device_name, expected
@@ -78,14 +78,14 @@ def test_a_substitution_says_what_would_run_and_what_decides_it(
     asked: dict[str, Any], runs: dict[str, Any], reason: str, axes: tuple[str, ...]
 ) -> None:
     refused = refusal(asked, **runs)
-    assert (refused.reason, refused.axes) == (reason, axes)
+    assert (refused.reason, refused.scope) == (reason, axes)
 
 
 def test_several_at_once_are_all_said_and_settle_no_other_case() -> None:
     refused = refusal({}, device="cpu", amp="off", batch=8)
     assert refused.reason.startswith("device 0 was asked, device cpu would run. amp on was asked, amp off would run")
     assert refused.reason.count("was asked") == 3
-    assert refused.axes == ()
+    assert refused.scope == ()
 
 
 def test_every_axis_that_may_change_is_known_to_what_decides() -> None:
@@ -108,12 +108,12 @@ def test_devices_are_called_as_cases_call_them(kind: str, index: int | None, nam
 def all_as_asked(**asked: Any) -> dict[str, Any]:
     """A case's settings when everything ran as asked."""
     case = {**ASKED, **asked}
-    return {**case, **expected(case, pins_for("train"))}
+    return {**case, **expected(case, overrides_for("train"))}
 
 
 @pytest.mark.parametrize("amp", ["off", "on", "bf16"])
 def test_all_that_is_expected_may_run(amp: str) -> None:
-    compare({**ASKED, "amp": amp}, pins_for("train"), all_as_asked(amp=amp))
+    compare({**ASKED, "amp": amp}, overrides_for("train"), all_as_asked(amp=amp))
 
 
 CHANGED = [
@@ -153,24 +153,24 @@ CHANGED = [
 @pytest.mark.parametrize(("name", "runs", "reason"), CHANGED, ids=[name for name, _, _ in CHANGED])
 def test_a_pinned_setting_that_is_another_ends_the_case(name: str, runs: Any, reason: str) -> None:
     with pytest.raises(CaseRejected) as caught:
-        compare(ASKED, pins_for("train"), {**all_as_asked(), name: runs})
+        compare(ASKED, overrides_for("train"), {**all_as_asked(), name: runs})
     refused = caught.value
-    assert (refused.status, refused.reason, refused.axes) == ("substituted", reason, ())
+    assert (refused.status, refused.reason, refused.scope) == ("substituted", reason, ())
 
 
 def test_an_axis_is_said_alone_since_other_settings_follow_it() -> None:
     with pytest.raises(CaseRejected) as caught:
-        compare(ASKED, pins_for("train"), {**all_as_asked(), "amp": "off", "loss_scaling": False})
+        compare(ASKED, overrides_for("train"), {**all_as_asked(), "amp": "off", "loss_scaling": False})
     assert "loss_scaling" not in caught.value.reason
 
 
 def test_what_this_ultralytics_does_not_know_is_not_compared() -> None:
-    compare(ASKED, pins_for("train"), {**all_as_asked(), "single_cls": None, "ema": None})
+    compare(ASKED, overrides_for("train"), {**all_as_asked(), "single_cls": None, "ema": None})
 
 
 @pytest.mark.parametrize(("batch", "accumulate"), [(1, 64), (4, 16), (16, 4), (24, 3), (64, 1), (200, 1)])
 def test_an_optimizer_step_comes_as_often_as_ultralytics_rounds_it(batch: int, accumulate: int) -> None:
-    assert expected({**ASKED, "batch": batch}, pins_for("train"))["accumulate"] == accumulate
+    assert expected({**ASKED, "batch": batch}, overrides_for("train"))["accumulate"] == accumulate
 
 
 @pytest.mark.parametrize(
@@ -254,9 +254,9 @@ RMSPROP = further("optimizer", "RMSProp", "optimizer", "RMSprop")
 
 
 def test_a_further_axis_passes_where_it_runs() -> None:
-    pins = {**pins_for("train"), "compile": True, "optimizer": "RMSProp", "workers": 2}
-    runs = {**ASKED, **expected(ASKED, pins), "workers": 2, "compiled": True, "optimizer": "RMSprop"}
-    compare(ASKED, pins, runs, [WORKERS, COMPILE, RMSPROP])
+    overrides = {**overrides_for("train"), "compile": True, "optimizer": "RMSProp", "workers": 2}
+    runs = {**ASKED, **expected(ASKED, overrides), "workers": 2, "compiled": True, "optimizer": "RMSprop"}
+    compare(ASKED, overrides, runs, [WORKERS, COMPILE, RMSPROP])
 
 
 @pytest.mark.parametrize(
@@ -290,5 +290,5 @@ def test_a_further_axis_that_something_else_runs_for_ends_the_case(
 def test_a_further_axis_that_cannot_be_read_back_is_not_measured(runs: dict[str, Any]) -> None:
     with pytest.raises(CaseRejected) as caught:
         compare(ASKED, {}, {**ASKED, **runs}, [WORKERS])
-    assert (caught.value.status, caught.value.axes) == ("unsupported", ("mode", "workers"))
+    assert (caught.value.status, caught.value.scope) == ("unsupported", ("mode", "workers"))
     assert caught.value.reason == "workers 2 was asked, and what runs cannot be read back."

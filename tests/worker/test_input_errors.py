@@ -48,5 +48,5 @@ def test_a_known_message_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Known(re.compile(r"no labels in (?P<file>\S+)"), "invalid", "{file} has no labels: add some.", ("mode",))
     monkeypatch.setattr(input_errors, "KNOWN", (known,))
     refused = from_exception(RuntimeError("\x1b[34mtrain:\x1b[0m no labels\n in a.txt"))
-    assert (refused.status, refused.reason, refused.axes) == ("invalid", "a.txt has no labels: add some.", ("mode",))
+    assert (refused.status, refused.reason, refused.scope) == ("invalid", "a.txt has no labels: add some.", ("mode",))
     assert from_exception(RuntimeError("no labels")).status == "failed"

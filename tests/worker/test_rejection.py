@@ -9,7 +9,7 @@ from bench.worker.rejection import CaseRejected, from_exception
 def test_a_refusal_stays_itself() -> None:
     refused = CaseRejected("unsupported", "No such model.", ("model",))
     assert from_exception(refused) is refused
-    assert (refused.status, refused.reason, refused.axes) == ("unsupported", "No such model.", ("model",))
+    assert (refused.status, refused.reason, refused.scope) == ("unsupported", "No such model.", ("model",))
     assert str(refused) == "No such model."
 
 
@@ -30,7 +30,7 @@ def test_an_allocator_that_gave_up(error: BaseException) -> None:
     refused = from_exception(error)
     assert refused.status == "out_of_memory"
     assert refused.reason.startswith("Out of memory: ")
-    assert refused.axes == ()
+    assert refused.scope == ()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_system_that_gave_up(error: BaseException) -> None:
 )
 def test_anything_else_failed_for_a_reason_of_one_line(error: BaseException, reason: str) -> None:
     refused = from_exception(error)
-    assert (refused.status, refused.reason, refused.axes) == ("failed", reason, ())
+    assert (refused.status, refused.reason, refused.scope) == ("failed", reason, ())
 
 
 def test_a_longer_message_keeps_its_remedy_and_ends_after_a_sentence() -> None:
@@ -89,10 +89,12 @@ DEBUGGING = (
 )
 def test_a_card_that_is_lost(said: str) -> None:
     refused = from_exception(RuntimeError(said + DEBUGGING))
-    assert (refused.status, refused.axes) == ("failed", ())
+    assert (refused.status, refused.scope) == ("failed", ())
     reason = f"The card stopped: {said}. A Xid in the system's log says whether it or a program failed."
     assert refused.reason == reason
-    thread = RuntimeError("Caught RuntimeError in pin memory thread.\n" + "Traceback\n" * 100 + f"{said}{DEBUGGING}")
+    thread = RuntimeError(
+        "Caught RuntimeError in override memory thread.\n" + "Traceback\n" * 100 + f"{said}{DEBUGGING}"
+    )
     assert from_exception(thread).reason == reason
 
 

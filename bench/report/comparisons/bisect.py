@@ -19,7 +19,7 @@ from bench.report.comparisons.regress.markdown import markdown as of_comparison
 from bench.report.comparisons.sweep.text import columns
 from bench.text import cleaned
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when a key goes or changes its meaning."""
 
 
@@ -77,7 +77,7 @@ def _ended(finding: Finding) -> list[str]:
         for side, ran in ends
         if ran is not None and ran.outcome.status is not Status.MEASURED
     ]
-    return said or ([finding.compared.trouble.rstrip(".")] if finding.compared.trouble else [])
+    return said or ([finding.compared.error.rstrip(".")] if finding.compared.error else [])
 
 
 def conclusion(found: Bisection) -> list[str]:

@@ -20,7 +20,7 @@ from bench.report.sections.settings import said
 from bench.report.tables import escaped, markdown
 from bench.text import cleaned
 
-SCHEMA = 1
+SCHEMA = 2
 """Of the JSON: raise it when a key goes or changes its meaning."""
 
 RATIO = Unit("×", lambda ratio: f"{ratio:.3f}×" if 0.1 <= ratio < 10 else f"{significant(ratio)}×")
@@ -59,10 +59,10 @@ FIGURES = (
     "images_per_second",
     "images_per_second_low",
     "images_per_second_high",
-    "interval",
-    "marks",
+    "interval_kind",
+    "flags",
     "peak_memory_bytes",
-    "peak_memory_how",
+    "peak_memory_method",
 )
 """Columns of each side, with ``a_`` and ``b_`` before them."""
 
@@ -72,7 +72,7 @@ COLUMNS = (
     "time_ratio",
     "time_ratio_low",
     "time_ratio_high",
-    "interval",
+    "interval_kind",
     "speed_ratio",
     "peak_memory_ratio",
     "differences",
@@ -107,7 +107,7 @@ def longer(one: CaseMatch) -> str:
     ratio = one.ratio
     assert ratio is not None and ratio.low is not None and ratio.high is not None, "a slower case has an interval"
     share, low, high = (significant((value - 1) * 100) for value in (ratio.point, ratio.low, ratio.high))
-    return f"{one.case.id} takes {share} % longer ({low} to {high} %, {one.interval})"
+    return f"{one.case.id} takes {share} % longer ({low} to {high} %, {one.interval_kind})"
 
 
 def to_csv(found: RunComparison) -> str:
@@ -151,7 +151,7 @@ def _row(one: CaseMatch, columns: Sequence[str]) -> dict[str, Any]:
     """A case with the keys :func:`_columns`; None for what is missing."""
     cells: dict[str, Any] = dict.fromkeys(columns)
     cells |= {"case": one.case.id, **one.case.values, "model": one.case.model_label}
-    cells |= {"standing": one.standing.value, "interval": one.interval}
+    cells |= {"standing": one.standing.value, "interval_kind": one.interval_kind}
     if one.ratio is not None:
         cells |= {"time_ratio": one.ratio.point, "time_ratio_low": one.ratio.low, "time_ratio_high": one.ratio.high}
     cells |= {"speed_ratio": one.speed_ratio, "peak_memory_ratio": one.memory_ratio}
@@ -182,10 +182,10 @@ def _figures(seen: Seen) -> dict[str, Any]:
         "images_per_second": seen.rate.point,
         "images_per_second_low": seen.rate.low,
         "images_per_second_high": seen.rate.high,
-        "interval": seen.interval,
-        "marks": seen.marks or None,
+        "interval_kind": seen.interval_kind,
+        "flags": seen.flags or None,
         "peak_memory_bytes": seen.peak.bytes if seen.peak else None,
-        "peak_memory_how": seen.peak.how if seen.peak else None,
+        "peak_memory_method": seen.peak.method if seen.peak else None,
     }
 
 
@@ -271,11 +271,11 @@ def _compared(found: RunComparison) -> list[str]:
     sides = [False, *[True] * (len(columns) - 2), False]
     parts = ["## Cases", markdown(columns, rows, sides)]
     seen = [side for one in found.compared for side in (one.a, one.b) if side is not None]
-    if signs := labels.legend(sign for side in seen for sign in labels.signs(side.marks)):
+    if signs := labels.legend(sign for side in seen for sign in labels.signs(side.flags)):
         parts.append(_list([f"{sign} {kind.capitalize()}: {meaning}" for sign, kind, meaning in signs]))
     if not found.elsewhere:
         parts.append(METHOD)
-    kinds = labels.interval_kinds(pd.DataFrame({"interval": [side.interval for side in seen]}))
+    kinds = labels.interval_kinds(pd.DataFrame({"interval_kind": [side.interval_kind for side in seen]}))
     return parts + [INTERVALS[kind] for kind in kinds]
 
 
@@ -284,7 +284,7 @@ def _figure(seen: Seen | None) -> str:
     assert seen is not None and seen.seconds is not None and seen.rate is not None, "what is compared was measured"
     rate = seen.rate
     lines = [
-        f"{SECONDS.show(seen.seconds)}{labels.signs(seen.marks)}",
+        f"{SECONDS.show(seen.seconds)}{labels.signs(seen.flags)}",
         f"{labels.rate(rate.point)} {labels.spread(RATE, rate.point, rate.low, rate.high)}".rstrip(),
     ]
     if len(seen.records) > 1:
@@ -294,9 +294,9 @@ def _figure(seen: Seen | None) -> str:
 
 def _ratio(one: CaseMatch) -> list[str]:
     assert one.ratio is not None, "what is compared has a ratio"
-    if one.interval is None:
+    if one.interval_kind is None:
         return [_shown(RATIO, one.ratio.point), "too few steps"]
-    return [_shown(RATIO, one.ratio.point), f"{labels.ends(RATIO, one.ratio.low, one.ratio.high)}\n{one.interval}"]
+    return [_shown(RATIO, one.ratio.point), f"{labels.ends(RATIO, one.ratio.low, one.ratio.high)}\n{one.interval_kind}"]
 
 
 def _memory(one: CaseMatch) -> str:

@@ -145,8 +145,8 @@ def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
 def _alike(table: pd.DataFrame) -> None:
     """Raise :class:`UsageError` where rows of a frame may not stand on one axis."""
     differ = [name for name in GROUP_KEYS if table[name].nunique(dropna=False) > 1]
-    if (table.groupby("mode")["pins"].nunique() > 1).any():  # each mode fixes settings of its own
-        differ.append("pins")
+    if (table.groupby("mode")["overrides_hash"].nunique() > 1).any():  # each mode fixes settings of its own
+        differ.append("overrides_hash")
     if differ:
         raise UsageError(f"the rows differ in {labels.listing(differ)}: take those that are alike.")
 

@@ -76,7 +76,7 @@ def limit(found: Ceiling) -> str:
     """``8 GiB``; ``15.3 GiB, what was free`` where nobody asked for a limit; empty where there was none."""
     if not found.limit_bytes:
         return ""
-    return show_limit(found.limit_bytes) + ("" if found.limit_asked else ", what was free")
+    return show_limit(found.limit_bytes) + ("" if found.limit_requested else ", what was free")
 
 
 def show_limit(size: int) -> str:
@@ -114,7 +114,7 @@ def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
 
 
 def _how(lines: Sequence[Series]) -> str:
-    held = labels.listing(dict.fromkeys(line.found.limit_how for line in lines if line.found.limit_how))
+    held = labels.listing(dict.fromkeys(line.found.limit_method for line in lines if line.found.limit_method))
     return f"Memory is what a process was held to: {held}." if held else ""
 
 
@@ -125,7 +125,7 @@ def _rows(line: Series) -> list[tuple[str, ...]]:
             name,
             str(probe.batch),
             show_bytes(probe.peak) if probe.peak else labels.NONE,
-            "trained" if probe.fits else probe.ended_by or labels.status(probe.outcome.status.value),
+            "trained" if probe.fits else probe.stop_reason or labels.status(probe.outcome.status.value),
         )
         for probe in sorted(line.found.probes, key=lambda probe: probe.batch)
     ]
@@ -190,8 +190,8 @@ def alt(lines: Sequence[Series]) -> str:
     told = []
     for line in lines:
         name = " · ".join(filter(None, (line.words[key] for key in _varying(lines))))
-        grows = f", {BYTES.show(line.found.line.slope)} an image" if line.found.line else ""
-        ended = line.found.ended_by
+        grows = f", {BYTES.show(line.found.memory_fit.slope)} an image" if line.found.memory_fit else ""
+        ended = line.found.stop_reason
         least = "at least " if ended in ("", "limit") else ""
         told.append(f"{name} up to {least}batch {line.found.case.batch}{grows}".strip())
     return f"{TITLE}, {' · '.join(_shared(lines))}: {'; '.join(told)}."

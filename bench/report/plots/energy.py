@@ -12,6 +12,6 @@ def plots(view: View) -> list[Plot]:
     table = view.table[view.table["images_per_joule"].notna()]
     if table.empty:
         return []
-    hows = ", ".join(sorted(set(table["energy_how"])))
+    hows = ", ".join(sorted(set(table["energy_method"])))
     caption = f"Images for each joule, idle power included. Counted by: {hows}."
     return metric.plots(table, METRICS["images_per_joule"], "energy", caption)

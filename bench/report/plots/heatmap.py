@@ -32,7 +32,7 @@ class Cell(msgspec.Struct, frozen=True):
     low: float = math.nan
     high: float = math.nan
     word: str = ""
-    disturbed: bool = False
+    interfered: bool = False
 
     @property
     def unclear(self) -> bool:
@@ -42,7 +42,7 @@ class Cell(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """What stands in it."""
-        return self.word or RATIO.show(self.ratio) + (f" {labels.SIGNS[INTERFERED]}" if self.disturbed else "")
+        return self.word or RATIO.show(self.ratio) + (f" {labels.SIGNS[INTERFERED]}" if self.interfered else "")
 
 
 class Map(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
     for row in every:
         key = rows.index(tuple(row[a] for a in down)), columns.index(tuple(row[a] for a in across))
         ends = float(row["speedup_low"]), float(row["speedup_high"])
-        places[key] = Cell(float(row["speedup"]), *ends, disturbed=bool(row["disturbed"]))
+        places[key] = Cell(float(row["speedup"]), *ends, interfered=bool(row["interfered"]))
     others = table[(table["mode"] == every[0]["mode"]) & (table["status"] != "measured")]
     for row in labels.rows(others):
         one, other = tuple(row[a] for a in down), tuple(row[a] for a in across)

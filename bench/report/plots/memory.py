@@ -17,13 +17,13 @@ def plots(view: View) -> list[Plot]:
 
 def _caption(table: pd.DataFrame) -> str:
     """How each device's figure was got: figures of different kinds are no comparison."""
-    known = table[table["peak_memory_how"].notna()]
+    known = table[table["peak_memory_method"].notna()]
     how = "; ".join(
-        f"{labels.device(rows['device'].iloc[0])}: {', '.join(rows['peak_memory_how'].unique())}"
+        f"{labels.device(rows['device'].iloc[0])}: {', '.join(rows['peak_memory_method'].unique())}"
         for rows in facets.divide(known, ("device",))
     )
     several = (
-        " Figures that were got in different ways do not compare." if known["peak_memory_how"].nunique() > 1 else ""
+        " Figures that were got in different ways do not compare." if known["peak_memory_method"].nunique() > 1 else ""
     )
     text = f"As told by {how}.{several}"
     return f"{text} {line_by_batch.WALL}" if line_by_batch.has_wall(table) else text

@@ -54,7 +54,7 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
 
 
 def _disturbed(found: heatmap.Map) -> str:
-    if not any(cell.disturbed for cell in found.cells.values()):
+    if not any(cell.interfered for cell in found.cells.values()):
         return ""
     return f" {labels.SIGNS[INTERFERED]}: either figure was disturbed."
 

@@ -99,7 +99,7 @@ def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
     some = in_order(newest(ceilings))
     if not some:
         return None
-    cards = CARDS if any(one.line is not None for one in some) else ()
+    cards = CARDS if any(one.memory_fit is not None for one in some) else ()
     probes = sum(len(one.probes) for one in some)
     seconds = sum(probe.seconds for one in some for probe in one.probes)
     return Ceilings(
@@ -126,7 +126,7 @@ def apart(one: Ceiling, others: Sequence[Ceiling]) -> str:
 
 
 def _held(ceilings: Sequence[Ceiling]) -> str:
-    hows = labels.listing(dict.fromkeys(one.limit_how for one in ceilings if one.limit_how))
+    hows = labels.listing(dict.fromkeys(one.limit_method for one in ceilings if one.limit_method))
     return f" Processes were held to their limit by: {hows}." if hows else ""
 
 
@@ -151,7 +151,7 @@ def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
 
 def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
     case, largest = one.case, one.largest
-    line = one.line
+    line = one.memory_fit
     return Row(
         cells=(
             ", ".join([case.model_label, *(labels.axis_value(*one) for one in case.further)]) + apart(one, others),
@@ -175,7 +175,7 @@ def batch(one: Ceiling) -> str:
         return f"at least {one.case.batch:,}" if one.case.batch else labels.NONE
     if not one.case.batch:
         return "none"
-    return f"at least {one.case.batch:,}" if one.ended_by == "limit" else f"{one.case.batch:,}"
+    return f"at least {one.case.batch:,}" if one.stop_reason == "limit" else f"{one.case.batch:,}"
 
 
 def why(one: Ceiling) -> str:

@@ -17,7 +17,7 @@ from bench.report.tables import escaped, markdown
 NAME = 44
 """Characters of a chip that have room in a short name."""
 
-ALIKE = ("setup", "pins", "files")
+ALIKE = ("protocol", "overrides_hash", "files")
 """Columns that figures have to agree on before they may stand beside each other."""
 
 
@@ -68,10 +68,10 @@ def shared(table: pd.DataFrame) -> list[Shared]:
     measured = table[table["status"] == "measured"].assign(files=lambda rows: rows["data"].map(_files))
     found: list[Shared] = []
     for key, rows in measured.groupby(list(ALIKE), sort=False, dropna=False):
-        setup = key[0] if isinstance(key, tuple) else key
+        protocol = key[0] if isinstance(key, tuple) else key
         common = rows.groupby(_keys(rows), sort=False)["machine"].transform("nunique") > 1
         if common.any():
-            found.append(_table(str(setup), rows[common], len(found) + 1))
+            found.append(_table(str(protocol), rows[common], len(found) + 1))
     return found
 
 
@@ -86,7 +86,7 @@ def _files(data: object) -> str:
     return "" if str(data).startswith(f"{MADE} ") else str(data)
 
 
-def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
+def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
     columns: dict[tuple[Any, ...], str] = {}
     cells: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, Any]]] = {}
     for row in labels.rows(rows):
@@ -102,10 +102,10 @@ def _table(setup: str, rows: pd.DataFrame, number: int) -> Shared:
     ]
     return Shared(
         labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
-        setup,
+        protocol,
         tuple(columns.values()),
         [_line(dict(zip(keys, key, strict=True)), found, list(columns)) for key, found in cells.items()],
-        labels.legend(labels.signs(marks) for marks in rows["marks"]),
+        labels.legend(labels.signs(marks) for marks in rows["flags"]),
         machines.plots([dict(zip(keys, key, strict=True)) for key in cells], series, number),
     )
 
@@ -152,4 +152,4 @@ def _rate(row: dict[str, Any]) -> str:
     """``23.1 images/s (± 2.6 %) †``."""
     point, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
     interval = labels.spread(RATE, point, low, high)
-    return " ".join(filter(None, (labels.rate(point), f"({interval})" if interval else "", labels.signs(row["marks"]))))
+    return " ".join(filter(None, (labels.rate(point), f"({interval})" if interval else "", labels.signs(row["flags"]))))

@@ -46,7 +46,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
         if row is None:
             continue
         interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
-        row_interval = row["interval"]
+        row_interval = row["interval_kind"]
         epoch = METRICS["seconds_per_epoch"].unit.show(row["seconds_per_epoch"])
         case = labels.point(row, without=["model"]).replace(" · ", ", ") + versions(table, row)
         return (
@@ -57,7 +57,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
     if (one := widest(ceilings)) is not None:
         held = f" within {limit}" if (limit := largest.within(one)) else ""
         case = f"{point(one)}{largest.apart(one, largest.newest(ceilings))}"
-        if one.ended_by == "limit":
+        if one.stop_reason == "limit":
             return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and {format_stop_reason(one)}."
         beyond = f"; {format_stop_reason(one)}" if one.next_untried else ""
         return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}{beyond}."
@@ -115,11 +115,11 @@ def figures(
                     case=labels.point(row) + versions(table, row),
                     more=f"{epoch_images:,} images in {epoch.unit.show(row[epoch.key])}"
                     + (f" ({spread})" if spread else "")
-                    + (f"; {row['marks']}" if row["marks"] else ""),
+                    + (f"; {row['flags']}" if row["flags"] else ""),
                 )
             )
     # The best of many that are not told from 1 is the luckiest, and so is one over a baseline that was disturbed.
-    clear = speedups[(speedups["speedup_low"] > 1) & ~speedups["disturbed"].astype(bool)]
+    clear = speedups[(speedups["speedup_low"] > 1) & ~speedups["interfered"].astype(bool)]
     if not clear.empty:
         row = max(labels.rows(clear), key=lambda row: float(row["speedup"]))
         ends = labels.ends(labels.SPEEDUP.unit, row["speedup_low"], row["speedup_high"])
@@ -129,7 +129,7 @@ def figures(
                 value=labels.SPEEDUP.unit.show(row["speedup"]),
                 unit="",
                 case=labels.case(row) + versions(table, row),
-                more=f"95 % interval {ends}, {row['interval']}",
+                more=f"95 % interval {ends}, {row['interval_kind']}",
             )
         )
     if (one := widest(ceilings)) is not None:

@@ -64,7 +64,7 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
     speedup = float(str(row["speedup"]))
     memory = row["memory"]
     known = labels.there(memory)
-    disturbed = " (disturbed)" if row["disturbed"] else ""
+    disturbed = " (disturbed)" if row["interfered"] else ""
     return (
         labels.case(row) + versions,
         RATIO.show(speedup) + disturbed,

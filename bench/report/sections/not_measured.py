@@ -57,7 +57,7 @@ def common_reason(record: Record) -> str:
 
 def _remark(record: Record, shown: str) -> str:
     """What there is to say of a record beyond the reason of its group."""
-    if other := record.extra.get("settled_by"):
+    if other := record.extra.get("skipped_because_of"):
         return f"not started: {other} showed it"
     return "" if record.outcome.reason == shown else record.outcome.reason
 
@@ -83,7 +83,7 @@ def groups(records: Sequence[Record], repeats: bool = False) -> list[Group]:
                 + (f", process {record.process}" if repeats or record.process > 1 else ""),
                 id=record.name,
                 remark=_remark(record, shown),
-                log=record.log[-LOG_SHOWN:].strip() if broken else "",
+                log=record.worker_output[-LOG_SHOWN:].strip() if broken else "",
             )
             for record in members
         )

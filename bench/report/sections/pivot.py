@@ -233,15 +233,15 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
         rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
         spread = labels.spread(time, *epoch)
         ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
-        exact = f"95 % interval {row['interval']}: {ends}" if rates else NO_INTERVAL
+        exact = f"95 % interval {row['interval_kind']}: {ends}" if rates else NO_INTERVAL
         several = row["processes"] > 1
         cell = Cell(
             time=time.show(epoch[0]),
-            signs=labels.signs(row["marks"]),
+            signs=labels.signs(row["flags"]),
             spread=f"{spread}, {row['processes']} processes" if several and spread else spread,
             rate=labels.rate(row["images_per_second"]),
             forward=f"forward {labels.rate(forward)}" if labels.there(forward) else "",
-            exact="; ".join(filter(None, [exact, row["marks"], seen_at(row["record"], row)])),
+            exact="; ".join(filter(None, [exact, row["flags"], seen_at(row["record"], row)])),
         )
         return cell, row
     numbers = []

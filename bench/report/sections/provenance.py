@@ -18,7 +18,7 @@ from bench.cases.axes import value_text
 from bench.cases.case import FIXED
 from bench.cases.device_kinds import machines
 from bench.cases.plan import ProfileTiming, profiles
-from bench.cases.recipe import PINS, Recipe
+from bench.cases.recipe import OVERRIDES, Recipe
 from bench.machine.description import Conditions
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
@@ -159,7 +159,7 @@ class HowMeasured(msgspec.Struct, frozen=True):
         rule: warm-up and window.
         cases: how many cases it was used for.
         data: name of the data, with a fingerprint and a length for each set that was used.
-        pins: setting, value and reason.
+        overrides: setting, value and reason.
         fingerprint: of the recipe.
     """
 
@@ -167,7 +167,7 @@ class HowMeasured(msgspec.Struct, frozen=True):
     rule: str
     cases: int
     data: str
-    pins: tuple[tuple[str, str, str], ...]
+    overrides: tuple[tuple[str, str, str], ...]
     fingerprint: str
 
 
@@ -182,7 +182,7 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
             rule=rule(members[0].recipe, members[0].case.mode),
             cases=len(members),
             data=data(members),
-            pins=pins(members[0].recipe, members[0].case.mode),
+            overrides=overrides(members[0].recipe, members[0].case.mode),
             fingerprint=fingerprint,
         )
         for fingerprint, members in by_fingerprint.items()
@@ -227,10 +227,10 @@ def data(records: Sequence[Record]) -> str:
     return "; ".join(f"{name} {', '.join(sets)}" for name, sets in names.items())
 
 
-def pins(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
-    """Settings that the recipe fixes, with the reasons that :data:`PINS` has for them."""
-    why = {pin.key: pin.why for pin in PINS.get(mode, ())}
-    return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.pins.items())
+def overrides(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
+    """Settings that the recipe fixes, with the reasons that :data:`OVERRIDES` has for them."""
+    why = {override.key: override.why for override in OVERRIDES.get(mode, ())}
+    return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.overrides.items())
 
 
 def commands(records: Sequence[Record], processes: Mapping[str, int] | None = None) -> list[str]:

@@ -16,14 +16,14 @@ READ_BACK = {axis.setting for axis in fixed_axes().values() if axis.setting}
 
 TITLES = {
     "threads": "CPU threads of torch",
-    "threads_between": "CPU threads of torch between operations",
-    "threads_cv2": "CPU threads of OpenCV",
+    "interop_threads": "CPU threads of torch between operations",
+    "opencv_threads": "CPU threads of OpenCV",
     "workers": "Data loader processes",
     "prefetch": "Batches that a loader process reads ahead",
     "pin_memory": "Batches in pinned memory",
-    "own_ranks": "Ultralytics starts processes for several devices",
+    "spawns_ddp": "Ultralytics starts processes for several devices",
     "optimizer": "Optimizer",
-    "optimizer_kernel": "How the optimizer walks the parameters",
+    "optimizer_impl": "How the optimizer walks the parameters",
     "accumulate": "Batches per optimizer step",
     "nbs": "Nominal batch size",
     "autobatch": "Batch that Ultralytics takes for -1",
@@ -50,7 +50,7 @@ TITLES = {
     "format": "Format of the model",
     "warmed_up": "Warm before the clock",
     "deterministic": "Deterministic algorithms",
-    "fills_memory": "New tensors filled (deterministic)",
+    "fill_uninitialized_memory": "New tensors filled (deterministic)",
     "cudnn_deterministic": "Deterministic cuDNN",
     "cudnn_benchmark": "cuDNN picks kernels by trial",
     "cudnn_tf32": "TF32 in cuDNN",
@@ -192,9 +192,9 @@ def _fixed(key: str, record: Record) -> str:
             return axis.text(value)
     if key == "threads" and record.recipe.threads:
         return labels.setting(record.recipe.threads)
-    pin = PINNED_AS.get(key, key)
-    if pin in record.recipe.pins:
-        return labels.setting(record.recipe.pins[pin])
+    override = PINNED_AS.get(key, key)
+    if override in record.recipe.overrides:
+        return labels.setting(record.recipe.overrides[override])
     return labels.NONE if key in GIVEN else NOT_SET
 
 

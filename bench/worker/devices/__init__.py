@@ -58,7 +58,7 @@ def device_class(part: str) -> type[Device]:
     word = Cuda.kind if part.isdigit() else part.partition(":")[0]
     if word not in _registry:
         reason = f"device {part}: this worker knows no kind of device {word!r}: it has {', '.join(_registry)}."
-        raise CaseRejected("unsupported", reason, axes=("device",))
+        raise CaseRejected("unsupported", reason, scope=("device",))
     return _registry[word]
 
 
@@ -74,7 +74,7 @@ def open_device(name: str, rank: int | None = None) -> Device:
     """
     own = of_one_machine(name)
     if rank is None and (len(own) > 1 or own != [name]):
-        raise CaseRejected("unsupported", f"device {name}: one process has but one device.", axes=("device",))
+        raise CaseRejected("unsupported", f"device {name}: one process has but one device.", scope=("device",))
     return device_class(own[0])(name, rank or 0)
 
 

@@ -231,7 +231,7 @@ class Accelerator(Device):
         limit = getattr(self._module(), "set_per_process_memory_fraction", None)
         if total is None or limit is None:
             reason = f"device {self.name}: this torch cannot hold {self.kind} to a memory limit: leave the limit out."
-            raise CaseRejected("unsupported", reason, axes=("device",))
+            raise CaseRejected("unsupported", reason, scope=("device",))
         limit(share_of(self.name, size, total), self.index)
 
     def total_memory(self) -> int | None:

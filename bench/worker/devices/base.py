@@ -158,9 +158,9 @@ def share_of(name: str, size: int, there: int) -> float:
     return min(size / there, 1.0)
 
 
-def memory_value(value: int | None, how: str) -> dict[str, Any]:
+def memory_value(value: int | None, method: str) -> dict[str, Any]:
     """A memory figure with the way it was got."""
-    return {"bytes": value, "how": how}
+    return {"bytes": value, "method": method}
 
 
 Figure = Callable[[], dict[str, Any]]
@@ -282,12 +282,12 @@ def process_peak() -> dict[str, Any]:
     """
     own = _status("self")
     if "VmHWM" in own:
-        how = f"VmHWM, peak resident set since {'set-up' if _peak_is_reset else 'the start of the process'}"
+        method = f"VmHWM, peak resident set since {'set-up' if _peak_is_reset else 'the start of the process'}"
         shared = 0
         if forked_from is not None:
             shared = max(_status(forked_from).get("RssFile", 0) - own.get("RssFile", 0), 0)
-            how += ", with the libraries that the preloaded parent holds"
-        return memory_value(own["VmHWM"] + shared, how)
+            method += ", with the libraries that the preloaded parent holds"
+        return memory_value(own["VmHWM"] + shared, method)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
     return memory_value(peak * unit, f"ru_maxrss, peak resident set since start on {os.uname().sysname}")

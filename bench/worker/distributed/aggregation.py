@@ -39,22 +39,22 @@ def aggregate_ranks(ranks: list[dict[str, Any]], kind: str) -> dict[str, Any]:
         name: of_all(name, [one["memory_before"].get(name, figure) for one in ranks], count)
         for name, figure in first["memory_before"].items()
     }
-    told = [phrase for one in ranks for phrase in one["window"]["disturbed"]]
-    apart = dict(first["apart"])
-    if "turn" in apart:
-        apart["turn"] = max(one["apart"].get("turn", 0.0) for one in ranks)
+    told = [phrase for one in ranks for phrase in one["window"]["interference"]]
+    epoch_overhead = dict(first["epoch_overhead"])
+    if "epoch_gap_seconds" in epoch_overhead:
+        epoch_overhead["epoch_gap_seconds"] = max(one["epoch_overhead"].get("epoch_gap_seconds", 0.0) for one in ranks)
     return {
         **first,
         "steps": steps([one["steps"] for one in ranks]),
-        "phases": {**first["phases"], "how": f"{first['phases']['how']}, rank 0"},
+        "phases": {**first["phases"], "method": f"{first['phases']['method']}, rank 0"},
         "memory": memory,
         "memory_before": before,
         "checks": {**first["checks"], **averaged([one["checks"] for one in ranks])},
-        "apart": apart,
+        "epoch_overhead": epoch_overhead,
         "window": {
             **first["window"],
             "cpu_seconds": round(sum(one["window"]["cpu_seconds"] for one in ranks), 6),
-            "disturbed": list(dict.fromkeys(told)),
+            "interference": list(dict.fromkeys(told)),
         },
         "energy": joules([one["energy"] for one in ranks]),
         "mendable": any(one["mendable"] for one in ranks),
@@ -91,9 +91,9 @@ def joules(ranks: list[dict[str, Any] | None]) -> dict[str, Any] | None:
     told = [one for one in ranks if one is not None and one["joules"] is not None]
     images = sum(one["images"] for one in told)
     if len(told) < len(ranks):
-        why = next(one["how"] for one in ranks if one is not None and one["joules"] is None)
-        return {**first, "joules": None, "idle_watts": None, "how": f"one rank could not count: {why}"}
-    if first["of"] == "machine":
+        why = next(one["method"] for one in ranks if one is not None and one["joules"] is None)
+        return {**first, "joules": None, "idle_watts": None, "method": f"one rank could not count: {why}"}
+    if first["scope"] == "machine":
         return {**first, "images": images}
     idle = [one["idle_watts"] for one in told]
     return {
@@ -101,7 +101,7 @@ def joules(ranks: list[dict[str, Any] | None]) -> dict[str, Any] | None:
         "joules": round(sum(one["joules"] for one in told), 3),
         "images": images,
         "idle_watts": None if None in idle else round(sum(idle), 3),
-        "how": f"{first['how']}; sum of {len(told)} ranks",
+        "method": f"{first['method']}; sum of {len(told)} ranks",
     }
 
 
@@ -115,7 +115,7 @@ def of_all(name: str, figures: list[dict[str, Any]], count: str) -> dict[str, An
     if None in sizes:
         return figures[sizes.index(None)]
     word, size = ("sum", sum(sizes)) if name in SUMMED else ("largest", max(sizes))
-    return {"bytes": size, "how": f"{figures[0]['how']}; {word} of {count}"}
+    return {"bytes": size, "method": f"{figures[0]['method']}; {word} of {count}"}
 
 
 def averaged(checks: list[dict[str, Any]]) -> dict[str, Any]:

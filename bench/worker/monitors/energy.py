@@ -23,12 +23,12 @@ class EnergyMeter(Protocol):
     """A counter.
 
     Attributes:
-        how: what it counts, and by what.
-        of: ``card`` where it counts one device alone, ``machine`` where all ranks read the same.
+        method: what it counts, and by what.
+        scope: ``card`` where it counts one device alone, ``machine`` where all ranks read the same.
     """
 
-    how: str
-    of: str
+    method: str
+    scope: str
 
     def begin(self) -> None:
         """Begin to count."""
@@ -40,8 +40,8 @@ class EnergyMeter(Protocol):
 class Nvml:
     """The card's own counter since its driver was loaded (Volta and later), in steps of some tens of milliseconds."""
 
-    how = "NVML, total energy of the card"
-    of = "card"
+    method = "NVML, total energy of the card"
+    scope = "card"
 
     def __init__(self, card: Any) -> None:
         """``card`` is a :class:`~.devices.nvml.Card`, or None where there is no NVML."""
@@ -73,7 +73,7 @@ class Nvml:
 class Apple:
     """Apple's own model of what its parts take, through zeus-apple-silicon: an estimate, and needs no sudo."""
 
-    of = "machine"
+    scope = "machine"
     WINDOW = "yolopace"
 
     def __init__(self, parts: tuple[str, ...]) -> None:
@@ -84,7 +84,7 @@ class Apple:
             reason = "the measured environment has no zeus-apple-silicon: pip install zeus-apple-silicon there"
             raise EnergyUnavailable(reason) from None
         self._parts = parts
-        self.how = self._says(parts)
+        self.method = self._says(parts)
         try:
             self._monitor = AppleEnergyMonitor()
         except Exception as error:
@@ -106,14 +106,14 @@ class Apple:
         found = {part: value for part in self._parts if (value := getattr(seen, f"{part}_mj", None)) is not None}
         if not found:
             raise EnergyUnavailable("this chip tells none of the figures that were looked for")
-        self.how = self._says(found)
+        self.method = self._says(found)
         return sum(map(float, found.values())) / 1e3
 
 
 class Rapl:
     """Intel's and AMD's counters of whole processor packages, and of memory where the system tells it apart."""
 
-    of = "machine"
+    scope = "machine"
 
     def __init__(self, root: Path = RAPL) -> None:
         zones = [zone for zone in sorted(root.glob("intel-rapl:*")) if self._counts(zone)]
@@ -123,7 +123,7 @@ class Rapl:
         self._before: list[int] = []
         self.begin()
         names = ", ".join((zone / "name").read_text(encoding="utf-8").strip() for zone in zones)
-        self.how = f"RAPL, {names}: the whole machine's"
+        self.method = f"RAPL, {names}: the whole machine's"
 
     @staticmethod
     def _counts(zone: Path) -> bool:
@@ -210,9 +210,9 @@ class Energy:
         meter = self._meter
         joules = self._guarded(meter.end) if meter is not None else None
         if meter is None or joules is None:
-            self._windows.append({"joules": None, "seconds": seconds, "how": self._why, "of": ""})
+            self._windows.append({"joules": None, "seconds": seconds, "method": self._why, "scope": ""})
         else:
-            counted = {"joules": round(joules, 3), "seconds": seconds, "how": meter.how, "of": meter.of}
+            counted = {"joules": round(joules, 3), "seconds": seconds, "method": meter.method, "scope": meter.scope}
             self._windows.append(counted)
 
     def report(self, window: int, images: int) -> dict[str, Any]:

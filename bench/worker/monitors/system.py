@@ -119,9 +119,9 @@ class SystemMonitor:
             "involuntary_switches": process.switches - self._opened[0].switches,
             "processors": len(_processors()),
             "machine_processors": try_read(procfs.online, self._root) or try_read(_online),
-            "cpu_wait_share": try_read(_wait_share, self._opened[1], machine),
+            "run_delay_share": try_read(_wait_share, self._opened[1], machine),
             "steal_share": try_read(_steal_share, self._opened[1], machine),
-            "others_share": try_read(_others_share, self._opened[1], machine, self._groups or {os.getpgrp()}),
+            "other_processes_cpus": try_read(_others_share, self._opened[1], machine, self._groups or {os.getpgrp()}),
             "pressure": try_read(_pressure, self._opened[1], machine),
             "swap_bytes": _swapped(self._opened[1], machine),
             "clock_mhz": try_read(self._read_clock),
@@ -134,7 +134,7 @@ class SystemMonitor:
         }
         if reading.get("device_others"):
             reading["device_others"] = max(reading["device_others"] - beside, 0)
-        reading["disturbed"] = describe_interference(reading, self._threads, self._alone and self._device.on_host)
+        reading["interference"] = describe_interference(reading, self._threads, self._alone and self._device.on_host)
         return reading
 
     @staticmethod

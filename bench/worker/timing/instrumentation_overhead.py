@@ -25,7 +25,7 @@ def tell(channel: Channel) -> None:
 
 def one_step(channel: Channel) -> float:
     """Seconds of the marks of one step on the CPU, on average over :data:`STEPS`, the optimizer's among them."""
-    job: dict[str, Any] = {"case": CASE, "pins": {}, "threads": 1, "data": "", "scratch": "", "window": WINDOW}
+    job: dict[str, Any] = {"case": CASE, "overrides": {}, "threads": 1, "data": "", "scratch": "", "window": WINDOW}
     session = Session(job, channel, Cpu())
     session.ready({name: CASE[name] for name in ("device", "amp", "batch", "imgsz")}, cycle=1)
     while not session.warm:

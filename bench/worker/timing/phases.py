@@ -25,11 +25,11 @@ class Phases:
     Args:
         stamp: takes the moment of a mark.
         between: seconds between two of them; called when nothing is timed any more.
-        how: the clock and the steps, in words.
+        method: the clock and the steps, in words.
     """
 
-    def __init__(self, stamp: Callable[[], Any], between: Callable[[Any, Any], float], how: str) -> None:
-        self.how = how
+    def __init__(self, stamp: Callable[[], Any], between: Callable[[Any, Any], float], method: str) -> None:
+        self.method = method
         self._stamp = stamp
         self._between = between
         self._steps: list[list[tuple[str, Any]]] = []
@@ -64,16 +64,16 @@ class Phases:
         return sum(self._between(before, now) for (_, before), (name, now) in pairs if name == part)
 
 
-def by_clock(how: str, wait: Callable[[], None] | None = None) -> Phases:
+def by_clock(method: str, wait: Callable[[], None] | None = None) -> Phases:
     """Parts by the host's clock; ``wait`` is called before each reading, where a device runs behind."""
     if wait is None:
-        return Phases(time.perf_counter, lambda a, b: b - a, how)
+        return Phases(time.perf_counter, lambda a, b: b - a, method)
 
     def stamp() -> float:
         wait()
         return time.perf_counter()
 
-    return Phases(stamp, lambda a, b: b - a, how)
+    return Phases(stamp, lambda a, b: b - a, method)
 
 
 def by_events(new_event: Callable[[], Any]) -> Phases:

@@ -42,13 +42,13 @@ class Session:
 
     Attributes:
         case: ``mode, model, device, amp, batch, imgsz`` as asked.
-        pins: settings that the recipe fixes for this workload.
+        overrides: settings that the recipe fixes for this workload.
         data: path of the data set's yaml file.
         scratch: an empty folder that disappears with the case.
         with_val: whether validation and checkpoint are to be timed too, after the window.
         compare_losses: whether the first losses are to be compared with the CPU's.
         loss_scale: that mixed precision begins with, where it is not to be the usual one.
-        apart: seconds of what an epoch has beside its steps, by name; see ``Apart`` of the record.
+        epoch_overhead: seconds of what an epoch has beside its steps, by name; see ``EpochOverhead`` of the record.
         checks: what the workload was checked for, and what was found.
         extra: what else is worth keeping about what ran.
         team: the processes that run this case together; mostly this one alone.
@@ -64,7 +64,7 @@ class Session:
     ) -> None:
         self.team = team or SingleProcess()
         self.case: dict[str, Any] = job["case"]
-        self.pins: dict[str, Any] = job["pins"]
+        self.overrides: dict[str, Any] = job["overrides"]
         self.asked: list[dict[str, Any]] = job.get("asked", [])
         self.threads: int = job["threads"]
         self.data: str = job["data"]
@@ -75,7 +75,7 @@ class Session:
             or (device.compare_losses == "on_request" and job.get("compare_losses", False))
         )
         self.device = device
-        self.apart: dict[str, Any] = {}
+        self.epoch_overhead: dict[str, Any] = {}
         self.checks: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
         self.loss_scale: float | None = job.get("loss_scale")
@@ -124,7 +124,7 @@ class Session:
         if self._tells_before:
             runs["addresses"] = addresses()
         self._channel.send("effective", settings=runs)
-        effective_settings.compare(self.case, self.pins, runs, self.asked)
+        effective_settings.compare(self.case, self.overrides, runs, self.asked)
         self._settings = runs
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         loaders = runs.get("workers") or 0
@@ -234,7 +234,7 @@ class Session:
     def _window_opens(self) -> None:
         watch = self.stopwatch
         self.device.warming(False)
-        told = {"steps": len(watch.seconds), "cycle": watch.timed_cycle, "planned": watch.planned_steps}
+        told = {"steps": len(watch.seconds), "cycle": watch.timed_accumulation_steps, "planned": watch.planned_steps}
         self._channel.send("phase", name="window", **told)
         if self._turns is not None:
             self._block = len(self.stopwatch.seconds), len(self.stopwatch.turns)
@@ -254,7 +254,7 @@ class Session:
         again = (
             self._mends
             and self._turns is None
-            and any(self.team.gather(worth_retrying(self._readings[-1]["disturbed"])))
+            and any(self.team.gather(worth_retrying(self._readings[-1]["interference"])))
         )
         if again and len(self._readings) <= RETRIES:
             self.stopwatch.open()
@@ -316,7 +316,7 @@ class Session:
         kept = self.team.decide(kept)
         turns = [seconds for _, seconds in watch.turns]
         if turns:
-            self.apart["turn"] = round(sum(turns) / len(turns), 6)
+            self.epoch_overhead["epoch_gap_seconds"] = round(sum(turns) / len(turns), 6)
         told: dict[str, Any] = {
             "steps": watch.reading(kept),
             "phases": self._parts(*watch.span(kept)),
@@ -325,10 +325,10 @@ class Session:
             "device": answer(self.device.facts) or {},
             "checks": self.checks,
             "extra": self.extra,
-            "apart": self.apart,
+            "epoch_overhead": self.epoch_overhead,
             "window": self._readings[kept],
             "energy": self._joules(kept),
-            "mendable": worth_retrying(self._readings[kept]["disturbed"]),
+            "mendable": worth_retrying(self._readings[kept]["interference"]),
             "discarded": [
                 {**reading, "steps": watch.reading(index)}
                 for index, reading in enumerate(self._readings)
@@ -350,23 +350,23 @@ class Session:
         """Measure what an epoch has beside its steps, and send it; what goes wrong there costs the case nothing.
 
         Args:
-            measure: gives fields of ``Apart`` of the record, by name.
+            measure: gives fields of ``EpochOverhead`` of the record, by name.
         """
         self._channel.send("phase", name="rest")
         try:
-            self._channel.send("apart", **measure())
+            self._channel.send("epoch_overhead", **measure())
         except Exception as error:
-            self._channel.send("apart", failed=f"{type(error).__name__}: {told(error)}")
+            self._channel.send("epoch_overhead", failed=f"{type(error).__name__}: {told(error)}")
 
     def _parts(self, start: int, end: int) -> dict[str, Any]:
         """Seconds of each part in each step, and which steps ran the optimizer where they are not the window's."""
         if self._separate is None:
-            return {"how": self._phases.how, "seconds": self._phases.seconds(start, end), "optimizer": None}
+            return {"method": self._phases.method, "seconds": self._phases.seconds(start, end), "optimizer": None}
         # The first of them may follow the optimizer step of the window: of what kind it is, nobody knows. Where it runs
         # the optimizer itself, the second is the one that allocates gradients anew, which nothing would tell of it.
         count, first = len(self._separate_steps), 2 if self._separate_steps[0] else 1
         return {
-            "how": self._separate.how,
+            "method": self._separate.method,
             "seconds": self._separate.seconds(first, count),
             "optimizer": [index - first for index, ran in enumerate(self._separate_steps) if ran and index >= first],
         }

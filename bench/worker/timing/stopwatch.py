@@ -59,7 +59,7 @@ class MeasurementPlan:
             steps >= max(self.warmup_cycle + self.settled_after, self.warmup_steps) and seconds >= self.warmup_seconds
         )
 
-    def timed_cycle(self, step_seconds: float) -> int:
+    def timed_accumulation_steps(self, step_seconds: float) -> int:
         """Steps from one optimizer step to the next in a window of steps that take about ``step_seconds``."""
         if self.same_cycle:
             return self.same_cycle
@@ -71,9 +71,9 @@ class MeasurementPlan:
         """Least steps of a window of steps that take about ``step_seconds``."""
         return max(self.window_steps, math.ceil(self.window_seconds / step_seconds))
 
-    def complete(self, steps: int, seconds: float, timed_cycle: int) -> bool:
+    def complete(self, steps: int, seconds: float, timed_accumulation_steps: int) -> bool:
         """Whether a window of ``steps`` steps that took ``seconds`` together is complete."""
-        return steps % timed_cycle == 0 and steps >= self.window_steps and seconds >= self.window_seconds
+        return steps % timed_accumulation_steps == 0 and steps >= self.window_steps and seconds >= self.window_seconds
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Stopwatch:
     Attributes:
         accumulation: how many steps the optimizer is to wait for, from now on.
         windows: first step of each window, and the step that it ended before once it is complete.
-        timed_cycle: ``accumulation`` in every window; 0 until warm-up is over.
+        timed_accumulation_steps: ``accumulation`` in every window; 0 until warm-up is over.
         together: whether other processes do the same steps, in turns or at once: how many there are is then settled
             before they are timed.
         decide: takes what this process would do next, and gives what all of them do.
@@ -111,7 +111,7 @@ class Stopwatch:
     windows: list[list[int]] = field(default_factory=list)
     turns: list[tuple[int, float]] = field(default_factory=list)
     accumulation: int = 1
-    timed_cycle: int = 0
+    timed_accumulation_steps: int = 0
     planned_steps: int = 0
     _edge: float = 0.0
     _began: float = 0.0
@@ -127,7 +127,7 @@ class Stopwatch:
     @property
     def warm(self) -> bool:
         """Whether warm-up is over."""
-        return self.timed_cycle > 0
+        return self.timed_accumulation_steps > 0
 
     @property
     def timed_steps(self) -> int:
@@ -205,7 +205,7 @@ class Stopwatch:
     def _complete(self, steps: int, seconds: float) -> bool:
         if self.planned_steps:
             return steps >= self.planned_steps
-        return self.rule.complete(steps, seconds, self.timed_cycle)
+        return self.rule.complete(steps, seconds, self.timed_accumulation_steps)
 
     def _ends_block(self) -> bool:
         """Whether the step that is under way is the last of a block."""
@@ -217,10 +217,10 @@ class Stopwatch:
         """Real accumulation from here on if a window can hold whole cycles of it: decided before it is timed."""
         last = self.seconds[-self.rule.warmup_cycle :]
         mean = sum(last) / len(last)
-        cycle = self.rule.timed_cycle(mean)
+        cycle = self.rule.timed_accumulation_steps(mean)
         planned = math.ceil(self.rule.asked(mean) / cycle) * cycle if self.block or self.together else 0
-        self.timed_cycle, self.planned_steps = self.decide((cycle, planned))
-        self.accumulation = self.timed_cycle
+        self.timed_accumulation_steps, self.planned_steps = self.decide((cycle, planned))
+        self.accumulation = self.timed_accumulation_steps
 
     def open(self) -> None:
         """Open a window: the first one by itself, and another one where one has to be measured again."""
@@ -250,14 +250,14 @@ class Stopwatch:
         images = self.images[dropped:end]
         return {
             "warmup": start - dropped,
-            "dropped": dropped,
+            "warmup_discarded": dropped,
             "seconds": [round(s, 6) for s in self.seconds[dropped:end]],
             "data_wait": [round(max(s, 0.0), 6) for s in self.data_wait[dropped:end]],
             "images": images[0] if len(set(images)) == 1 else images,
             "optimizer": [index - dropped for index in self.optimizer if dropped <= index < end],
-            "cycle": self.rule.cycle,
-            "timed_cycle": self.timed_cycle,
-            "interludes": [round(s, 6) for index, s in self.turns if start <= index < end],
+            "accumulation_steps": self.rule.cycle,
+            "timed_accumulation_steps": self.timed_accumulation_steps,
+            "epoch_gaps": [round(s, 6) for index, s in self.turns if start <= index < end],
         }
 
     def span(self, window: int = -1) -> tuple[int, int]:

@@ -83,9 +83,9 @@ class Shop:
         monkeypatch.setattr(release_series, "provide", self.provide)
         monkeypatch.setattr(releases, "take_pairs", self.take_pairs)
         monkeypatch.setattr(local, "open_launcher", self.open_launcher)
-        monkeypatch.setattr(BackgroundLoadMonitor, "disturbed", lambda self, workers: [])
+        monkeypatch.setattr(BackgroundLoadMonitor, "interference", lambda self, workers: [])
 
-    def newest(self, requirement: str, newer: str = "") -> str:
+    def newest(self, requirement: str, exclude_newer: str = "") -> str:
         name = re.match(r"[a-z]+", requirement)[0]  # type: ignore[index]
         found = self.versions[name]
         if "==" not in requirement:
@@ -97,14 +97,14 @@ class Shop:
             raise ResolutionError(f"no environment can be made of {requirement}: there is none.")
         return found[-1]
 
-    def resolve(self, specification: Specification, newer: str = "", say: Any = None) -> Resolved:
+    def resolve(self, specification: Specification, exclude_newer: str = "", say: Any = None) -> Resolved:
         asked = dict(re.findall(r"^([a-z-]+)==(.+)$", "\n".join(specification.requirements), re.MULTILINE))
         if asked.keys() & {"ultralytics"} and asked["ultralytics"] in self.unbuildable:
             raise UsageError(f"no environment can be made of {specification}: there is no solution.")
         packages = {name: versions[-1] for name, versions in self.versions.items()} | asked
         return Resolved(tuple(sorted(f"{name}=={version}" for name, version in packages.items())))
 
-    def provide(self, specification: Specification, newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
+    def provide(self, specification: Specification, exclude_newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
         if self.interrupts_building:
             raise KeyboardInterrupt
         self.provided.append(str(specification))
@@ -161,7 +161,7 @@ class Shop:
                     raise KeyboardInterrupt
                 self._pairs += 1
                 seen = self._draw.gauss(0.0 if name in self.spared else log, self.noise)
-                one.pairs.append(make_pair(seen, fresh=fresh, head_first=bool(len(one.pairs) % 2), seconds=PAIR))
+                one.pairs.append(make_pair(seen, confirmation=fresh, head_first=bool(len(one.pairs) % 2), seconds=PAIR))
                 comparison.seconds += PAIR
                 assert not Store.at(folder).save(comparison)
         return 0

@@ -23,7 +23,7 @@ def calibrate(launcher, tmp_path, monkeypatch):
     monkeypatch.setattr("bench.runner.launchers.local.open_launcher", lambda *_: launcher)
     monkeypatch.setattr("bench.compare.calibration.MOST", 8)
     monkeypatch.setattr("bench.compare.calibration.PAIRS", 3)
-    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.disturbed", lambda self, workers: [])
+    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
 
     def command(model, **options):
         expand = cli_expand(model)
@@ -59,7 +59,7 @@ def test_what_was_found_is_said_in_plain_words_and_kept(calibrate, capsys, tmp_p
     assert out.rstrip().endswith(f"kept in {file}; records: {folder}")
     assert len([line for line in err.splitlines() if "images/s" in line]) == 16
     found = {one.mode: one for one in kept()}
-    assert found["train"].sd == pytest.approx(0.02138, rel=1e-3)
+    assert found["train"].stdev == pytest.approx(0.02138, rel=1e-3)
     assert (found["train"].processes, found["train"].run) == (8, folder.name)
 
 
@@ -113,9 +113,9 @@ def test_tables_widen_older_records_of_this_machine_by_it(calibrate, capsys, tmp
     old = make_record(run="old", machine=machine())
     store.Store(tmp_path / "results", "old").save(old)
     [before], _ = io.read_records([tmp_path / "results"])
-    assert before.noise is None
+    assert before.calibration is None
     calibrate("wobbles")
     [after], _ = io.read_records([tmp_path / "results"])
-    assert after.noise.case == "train-wobbles-cpu-fp32-b4-i160"
+    assert after.calibration.case == "train-wobbles-cpu-fp32-b4-i160"
     [kept], _ = store.read([tmp_path / "results"])
     assert kept == old, "files stay as they are"

@@ -84,9 +84,9 @@ def test_a_real_search_under_a_limit(
     assert complaints == [] and found.outcome.status.value == "measured"
     assert found.case.batch % 16 == 0 and found.limit_bytes == 900 * 2**20
     by_batch = {probe.batch: probe for probe in found.probes}
-    if found.ended_by == "limit":
+    if found.stop_reason == "limit":
         assert found.case.batch == 512
-    elif found.ended_by != "foretold":
+    elif found.stop_reason != "predicted":
         assert not by_batch[found.case.batch + 16].fits
     assert found.case.batch > 0 and by_batch[found.case.batch].fits
     assert f"batch {found.case.batch} trains" in told.out
@@ -106,7 +106,7 @@ def test_what_fits_a_card_is_verified_by_a_search_under_its_limit(
     assert complaints == []
     limits = sorted(one.limit_bytes or 0 for one in found)
     assert limits == [900 * 2**20, 2**30], "each once, and none that the machine has not"
-    assert all(one.limit_asked and one.case.batch == 16 for one in found)
+    assert all(one.limit_requested and one.case.batch == 16 for one in found)
     said = capsys.readouterr().out
     assert "batch 16 trains within 900 MiB" in said and "batch 16 trains within 1 GiB" in said
 
@@ -177,7 +177,9 @@ def test_ctrl_c_keeps_what_was_tried(
         if tried:
             raise KeyboardInterrupt
         tried.append(planned.case.batch)
-        return records.Probe(batch=planned.case.batch, outcome=Outcome(Status.MEASURED), peak=2**29, base=2**28), {}
+        return records.Probe(
+            batch=planned.case.batch, outcome=Outcome(Status.MEASURED), peak=2**29, baseline_bytes=2**28
+        ), {}
 
     monkeypatch.setattr("bench.ceiling.search.run_probe", one)
     monkeypatch.setattr("bench.ceiling.search.provide_data", lambda question, launcher: {})
@@ -197,13 +199,13 @@ def made(*probes: records.Probe) -> records.Ceiling:
         case=msgspec.structs.replace(record.case, mode="ceiling", batch=8),
         recipe=record.recipe,
         outcome=Outcome(Status.MEASURED),
-        ended_by="out of memory",
+        stop_reason="out of memory",
         machine=record.machine,
         environment=record.environment,
         granularity=8,
-        most=64,
+        max_batch=64,
         limit_bytes=2**30,
-        limit_how="control group",
+        limit_method="control group",
         probes=list(probes),
     )
 
@@ -217,7 +219,7 @@ def test_limits_that_are_alike_to_a_mib_have_files_of_their_own() -> None:
 def test_what_was_searched_for_is_not_foretold() -> None:
     sizes = {4: 700 * 2**20, 8: 900 * 2**20}
     fit = [
-        records.Probe(batch=batch, outcome=Outcome(Status.MEASURED), peak=peak, base=500 * 2**20)
+        records.Probe(batch=batch, outcome=Outcome(Status.MEASURED), peak=peak, baseline_bytes=500 * 2**20)
         for batch, peak in sizes.items()
     ]
     assert told(made(*fit), [2**30, 2**31])[-1] == "  foretold: 24 in 2 GiB"
@@ -235,7 +237,7 @@ def test_the_table_has_ceilings_beside_cases(
     first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert first["mode"] == record.case.mode and first["images_per_second"]
     assert (second["mode"], second["batch"], second["peak_memory_bytes"]) == ("ceiling", "8", str(2**29))
-    assert second["marks"] == "within 1073741824 bytes (control group); then out of memory"
+    assert second["flags"] == "within 1073741824 bytes (control group); then out of memory"
 
 
 def test_a_file_that_is_no_ceiling_is_named_and_left_out(

@@ -56,7 +56,7 @@ def test_a_search_by_pytest(bench, command, tmp_path):
     [row] = json.loads((tmp_path / "b.json").read_text())["benchmarks"]
     assert row["extra_info"]["largest_batch"] % 16 == 0
     assert row["extra_info"]["largest_batch"] > 0
-    assert row["extra_info"]["ended_by"] == "out of memory"
+    assert row["extra_info"]["stop_reason"] == "out of memory"
     code, out, _ = command("-m", "bench", "table", tmp_path / "results", "--format", "json")
     [found] = json.loads(out)
     assert (found["mode"], found["batch"]) == ("ceiling", row["extra_info"]["largest_batch"])

@@ -42,7 +42,7 @@ class Patched:
 def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, Patched]]:
     """Both patched copies by their numbers; ``base`` is the environment itself, without a patch."""
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.disturbed", lambda self, workers: [])
+    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
     found = {copy: Patched(tmp_path, f"copy-{copy}") for copy in COPIES}
     factors = {"base": "1", **{Path(one.python).name: f"$(cat {one.factor})" for one in found.values()}}
     for one in found.values():
@@ -55,7 +55,7 @@ def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[in
     def interpreter(path: str) -> Interpreter:
         return Interpreter(path=path, environment=ENVIRONMENT)
 
-    def provide(specification: Any, newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
+    def provide(specification: Any, exclude_newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
         assert str(specification) == "ultralytics==8.4.0,torch==2.9.0"
         return PreparedEnvironment(interpreter(str(tmp_path / "base")), ("torch==2.9.0",), "key", str(specification))
 

@@ -35,12 +35,12 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.disturbed", lambda self, workers: [])
+    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
     monkeypatch.setattr(
         "bench.runner.launchers.local.open_launcher", lambda interpreter, network=False: SpawnLauncher(interpreter)
     )
 
-    def provide(specification: Any, newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
+    def provide(specification: Any, exclude_newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
         version = str(specification).rpartition("==")[2]
         if version.startswith("9"):
             raise UsageError(f"no environment can be made of {specification}: there is no such version.")
@@ -85,8 +85,8 @@ def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Com
     assert f"{CASE}  slower        head takes 10.0 % longer" in said
     assert "4 + 4 pairs" in said
     found = kept()
-    assert [len(one.looks) for one in found.cases] == [4]
-    assert [len(one.fresh) for one in found.cases] == [4]
+    assert [len(one.interim) for one in found.cases] == [4]
+    assert [len(one.confirmation) for one in found.cases] == [4]
     content = json.loads(Path("found.json").read_text())
     assert (content["verdict"], content["exit_code"]) == ("slower", 1)
     [page] = Path("reports").glob("regress-*/index.html")
@@ -106,7 +106,7 @@ def test_the_same_twice_is_a_check_of_yolopace_itself_and_says_so(command: Comma
     assert "base and head are the same: whatever differs between them is noise, or an error of yolopace" in said
     assert f"{CASE}  same" in said
     found = kept()
-    assert found.itself
+    assert found.self_comparison
     assert Path("python-8.4.0-1").exists()  # a copy, which was installed separately
 
 
@@ -169,22 +169,22 @@ def test_resume_judges_anew_by_another_margin(command: Command) -> None:
 def test_resume_takes_the_newest_that_is_not_decided_and_its_date(command: Command) -> None:
     command("--time-budget", "0.001s", "--run", "a-first")
     command("--run", "z-decided")
-    dated = read_comparison(Path("results/a-first")).newer
+    dated = read_comparison(Path("results/a-first")).exclude_newer
     assert dated.startswith("20") and dated.endswith("Z")
     code, _ = command("--resume")
     assert code == 1
     found = read_comparison(Path("results/a-first"))
-    assert (len(found.cases[0].pairs), found.newer) == (8, dated)
+    assert (len(found.cases[0].pairs), found.exclude_newer) == (8, dated)
 
 
 def test_what_failed_is_tried_again_by_resume(command: Command) -> None:
     command("--run", "one", "--time-budget", "0.001s")
     kept_one = read_comparison(Path("results/one"))
-    kept_one.cases[0].trouble = "head: it died"
+    kept_one.cases[0].error = "head: it died"
     Store.at(Path("results/one")).save(kept_one)
     code, _ = command("--resume")
     assert code == 1
-    assert read_comparison(Path("results/one")).cases[0].trouble == ""
+    assert read_comparison(Path("results/one")).cases[0].error == ""
 
 
 def test_a_page_that_cannot_be_written_hides_no_regression(command: Command) -> None:
@@ -201,14 +201,14 @@ def test_an_index_that_knows_no_dates_is_asked_without(command: Command, monkeyp
 
     before = builder.provide
 
-    def provide(specification: Any, newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
-        if newer:
+    def provide(specification: Any, exclude_newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
+        if exclude_newer:
             raise UsageError("no release has a date.")
-        return before(specification, newer, say, copy)
+        return before(specification, exclude_newer, say, copy)
 
     monkeypatch.setattr(builder, "provide", provide)
     code, _ = command()
-    assert code == 1 and kept().newer == ""
+    assert code == 1 and kept().exclude_newer == ""
     code, said = command("--exclude-newer", "2026-01-01")
     assert code == 2 and "no release has a date" in said
 

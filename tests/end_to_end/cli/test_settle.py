@@ -43,7 +43,7 @@ def test_every_step_of_the_window_is_a_round_and_their_mean_is_the_step(settled)
 
 
 def test_a_modelled_window_says_that_the_mean_of_its_rounds_is_not_the_step(settled):
-    steps = make_steps([0.3, 0.2, 0.2, 0.3] * 2, warmup=[0.5] * 4, cycle=16, timed_cycle=4)
+    steps = make_steps([0.3, 0.2, 0.2, 0.3] * 2, warmup=[0.5] * 4, accumulation_steps=16, timed_accumulation_steps=4)
     found = settled(steps)
     assert found.group == "train, batch 16, 160 px: time of a step, modelled: see step_seconds"
     assert found.extra_info["modelled"] is True
@@ -69,5 +69,5 @@ TRACE = "Traceback (most recent call last):\n  File 'a.py', line 1\n    raise Va
 def test_a_crash_shows_its_reason_and_where_its_log_is(reason, log, shown):
     record = make_record(status="failed", reason=reason)
     with pytest.raises(pytest.fail.Exception) as failure:
-        _settle(msgspec.structs.replace(record, log=log), Benchmark(), Path("record.json"))
+        _settle(msgspec.structs.replace(record, worker_output=log), Benchmark(), Path("record.json"))
     assert failure.value.msg == shown

@@ -8,7 +8,7 @@ import pytest
 
 from bench.cases import Case
 from bench.cases.plan import PlannedRun
-from bench.cases.recipe import Recipe, pins_for
+from bench.cases.recipe import Recipe, overrides_for
 from bench.environments.interpreter import inspect
 from bench.records.store import Store
 from bench.runner.estimate import Estimator
@@ -42,7 +42,7 @@ def tiny(mode="train", data="coco-like", threads=0, **axes):
         warmup_seconds=0.0,
         window_steps=3,
         window_seconds=0.0,
-        pins=pins_for(mode),
+        overrides=overrides_for(mode),
         data=data,
         data_steps=8 if mode == "train" else 1,
         threads=threads,

@@ -32,7 +32,7 @@ def test_training_with_other_settings(forking: Launcher, tmp_path: Path) -> None
     ran = {name: record.effective[name] for name in ("optimizer", "deterministic", "threads", "workers")}
     assert ran == {"optimizer": "AdamW", "deterministic": False, "threads": 1, "workers": 0}
     assert record.case == planned.case
-    assert "fills_memory" in record.effective
+    assert "fill_uninitialized_memory" in record.effective
 
 
 def test_prediction_with_other_settings(forking: Launcher, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.records.record import Steps
 from bench.selfcheck import instrumentation_overhead
 from bench.worker.timing import instrumentation_overhead as worker_marks
@@ -94,8 +94,8 @@ CASE = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": "off", "bat
 def job(data, folder, nbs, **more):
     scratch = folder / f"scratch{nbs}"
     scratch.mkdir()
-    pins = {**pins_for("train"), "nbs": nbs}
-    return {"case": CASE, "pins": pins, "threads": 0, "data": data, "scratch": str(scratch), **more}
+    overrides = {**overrides_for("train"), "nbs": nbs}
+    return {"case": CASE, "overrides": overrides, "threads": 0, "data": data, "scratch": str(scratch), **more}
 
 
 def ours(spied, data, folder, nbs, window, monkeypatch, told=None, **more):
@@ -238,9 +238,9 @@ def test_a_checkpoint_that_cannot_be_saved_costs_nothing_that_was_measured(spied
     monkeypatch.setattr(DetectionTrainer, "save_model", save_model)
     told = Told()
     ours(spied, data, tmp_path, 8, 4, monkeypatch, told, with_val=True)
-    *_, reading, rest, apart = told.events
+    *_, reading, rest, epoch_overhead = told.events
     assert (reading["event"], rest) == ("measured", {"event": "phase", "name": "rest"})
-    assert apart == {"event": "apart", "failed": "OSError: [Errno 28] No space left on device"}
+    assert epoch_overhead == {"event": "epoch_overhead", "failed": "OSError: [Errno 28] No space left on device"}
 
 
 def test_the_optimizer_runs_when_it_does_in_plain_training(both):
@@ -265,7 +265,7 @@ def test_real_accumulation_is_that_of_plain_training_wherever_a_window_has_whole
 ):
     measured, steps, _ = ours(spied, data, tmp_path, 16, 6, monkeypatch)
     ran = [number for number, step in enumerate(measured) if step["optimizer"]]
-    assert (steps.cycle, steps.timed_cycle, steps.warmup, len(steps.window)) == (8, 8, 8, 8)
+    assert (steps.accumulation_steps, steps.timed_accumulation_steps, steps.warmup, len(steps.window)) == (8, 8, 8, 8)
     assert ran == steps.optimizer == [5, 13]  # every sixth step while it warms up
     assert steps.kinds.count(1) == 1
     (tmp_path / "plain").mkdir()

@@ -31,7 +31,7 @@ def pairing(forking):
 
 @pytest.mark.parametrize("mode", ["train", "predict"])
 def test_both_windows_hold_the_same_steps(pairing, mode, monkeypatch):
-    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.disturbed", lambda self, workers: [])
+    monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
     two = pairs.run_interleaved(pairing(mode=mode, batch=4), True, random.Random(0), None)
     base, head = two.pair.base, two.pair.head
     assert math.isfinite(two.pair.log) and abs(two.pair.log) < 1
@@ -40,14 +40,14 @@ def test_both_windows_hold_the_same_steps(pairing, mode, monkeypatch):
         assert one.peak_bytes > 2**26
         assert set(one.phases) >= {"forward"}
     # The second process warmed up by as many steps as the first: the same images, and the optimizer at the same steps.
-    assert (base.steps.dropped, base.steps.warmup) == (head.steps.dropped, head.steps.warmup)
+    assert (base.steps.warmup_discarded, base.steps.warmup) == (head.steps.warmup_discarded, head.steps.warmup)
     assert (base.steps.optimizer, len(base.steps.window)) == (head.steps.optimizer, len(head.steps.window))
     assert base.steps.warmup == 1
     assert two.effective[0] == two.effective[1]
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     assert len(two.pair.processors) == (1 if len(usable) > 1 and two.effective[0]["threads"] == 1 else 0)
     assert two.plan.window_steps == len(base.steps.window)
-    assert (two.pair.turn, two.pair.within) == (1, True)
+    assert (two.pair.block_steps, two.pair.interleaved_within_steps) == (1, True)
     for one in (base, head):  # what passes while the other one has its turn is in no step and in no part
         parts = sum(one.phases[name].seconds[0] for name in one.phases)
         assert parts < max(one.steps.window)

@@ -13,7 +13,7 @@ def test_a_call_holds_as_many_images_as_the_case_says(record):
     assert record.outcome.status.value == "measured", record.outcome.reason
     assert record.effective["batch"] == 6
     assert record.steps.images == 6
-    assert record.steps.cycle == 1
+    assert record.steps.accumulation_steps == 1
     assert record.steps.optimizer == []
 
 

@@ -16,7 +16,9 @@ SAME = 2**20
 
 def test_the_peak_of_a_batch_is_that_of_the_next_process(cache):
     interpreter = inspect()
-    question = SearchRequest(Case("ceiling", "yolov8n", "cpu", "off", 0, 64), granularity=64, most=64, limit=4 * 2**30)
+    question = SearchRequest(
+        Case("ceiling", "yolov8n", "cpu", "off", 0, 64), granularity=64, max_batch=64, limit=4 * 2**30
+    )
     data = provide_data(question, open_launcher(interpreter))
     peaks = []
     for batch in (8, 64, 64):  # the first one reads labels that nobody has read before

@@ -81,7 +81,7 @@ def test_the_table_has_one_row_a_case_with_the_interval_between_processes(job, r
         ]
         expected = ci_between_processes(rates)
         row = rows[case]
-        assert row["interval"] == f"between {len(rates)} processes"
+        assert row["interval_kind"] == f"between {len(rates)} processes"
         assert int(row["processes"]) == len(rates) >= 2
         found = [float(row[f"images_per_second{end}"]) for end in ("_low", "", "_high")]
         assert found == pytest.approx([expected.low, expected.point, expected.high])

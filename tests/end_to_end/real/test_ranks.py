@@ -84,8 +84,8 @@ def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, 
 
     def trained(device, seed):
         planned = tiny(device=device, batch=32, data=one_image, model=small_model)
-        pins = {**planned.recipe.pins, **UNCHANGED, "seed": seed}
-        planned = replace(planned, recipe=replace(planned.recipe, pins=pins))
+        overrides = {**planned.recipe.overrides, **UNCHANGED, "seed": seed}
+        planned = replace(planned, recipe=replace(planned.recipe, overrides=overrides))
         with scratch_folder() as scratch:  # and no window is taken again, so that all train the same steps
             job = {**case_job(planned, find_data(forking, planned), scratch), "mend": False}
             seen = run_job(forking, job, 120.0)
@@ -108,7 +108,7 @@ def test_what_ran_is_read_back(record):
     assert (runs["device"], runs["batch"], runs["ranks"], runs["backend"]) == ("cpu+cpu", 32, 2, "gloo")
     assert (runs["sync_bn"], runs["find_unused_parameters"]) == (False, True)
     assert runs["accumulate"] == 2  # by the batch of all ranks
-    assert runs["own_ranks"] is True  # from 8.0 on
+    assert runs["spawns_ddp"] is True  # from 8.0 on
 
 
 def test_a_step_is_as_long_as_that_of_the_slowest_rank(record):

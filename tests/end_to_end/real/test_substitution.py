@@ -109,9 +109,9 @@ def test_a_small_set_of_ones_own_is_run_over_and_over(forking, tmp_path, small_s
     assert record.outcome.status.value == "measured", record.outcome.reason
     assert record.data.name == "own.yaml"
     assert record.data.images == 4
-    assert record.steps.cycle == 32
-    assert len(record.steps.window) == record.steps.timed_cycle == 6  # the window was to have three steps
-    assert len(record.steps.interludes) == 3  # an epoch has two
+    assert record.steps.accumulation_steps == 32
+    assert len(record.steps.window) == record.steps.timed_accumulation_steps == 6  # the window was to have three steps
+    assert len(record.steps.epoch_gaps) == 3  # an epoch has two
 
 
 def test_channels_and_classes_of_a_data_set_are_those_of_both_networks(forking, tmp_path):
@@ -187,7 +187,7 @@ def test_workers_die_with_the_parent(forking, tmp_path):
 
     launcher = ForkServerLauncher(forking.interpreter)
     launcher.wait()
-    job = {"kind": "case", "case": {"mode": "train", "device": "cpu"}, "data": "", "pins": {}, "window": {}}
+    job = {"kind": "case", "case": {"mode": "train", "device": "cpu"}, "data": "", "overrides": {}, "window": {}}
     worker = launcher.start({**job, "threads": 0, "scratch": str(tmp_path)})
     os.kill(launcher._process.pid, signal.SIGKILL)
     deadline = time.monotonic() + 10

@@ -34,9 +34,9 @@ def modelled(forking, tmp_path_factory):
 def test_steps_are_real_and_in_whole_cycles(record):
     assert record.outcome.status.value == "measured", record.outcome.reason
     steps = record.steps
-    assert steps.cycle == 4  # nbs 64 over batch 16
+    assert steps.accumulation_steps == 4  # nbs 64 over batch 16
     assert steps.warmup in {6, 10, 14}  # a cycle and two, and windows that were disturbed
-    assert len(steps.window) == steps.cycle
+    assert len(steps.window) == steps.accumulation_steps
     assert steps.optimizer == list(range(3, len(steps.seconds), 4))
     assert not steps.modelled
     assert steps.images == 16
@@ -108,7 +108,7 @@ def test_parts_and_waiting_for_data_make_up_the_step(which, request):
 def test_a_long_accumulation_is_modelled_and_the_settings_say_what_training_does(modelled):
     assert modelled.outcome.status.value == "measured", modelled.outcome.reason
     steps = modelled.steps
-    assert (steps.cycle, steps.timed_cycle) == (32, 6)
+    assert (steps.accumulation_steps, steps.timed_accumulation_steps) == (32, 6)
     assert steps.warmup in {8, 20, 32}
     assert len(steps.window) == 12
     assert steps.optimizer == list(range(5, len(steps.seconds), 6))
@@ -158,8 +158,8 @@ def test_threads_are_what_the_recipe_says(forking, tmp_path):
 def test_an_epoch_that_turns_within_the_window_belongs_to_no_step(modelled):
     steps = modelled.steps
     turns = [step for step in range(8, 99, 8) if steps.warmup <= step < len(steps.seconds)]
-    assert len(steps.interludes) == len(turns) > 0
-    assert modelled.window.wall_seconds >= sum(steps.window) + sum(steps.interludes) - 1e-3
+    assert len(steps.epoch_gaps) == len(turns) > 0
+    assert modelled.window.wall_seconds >= sum(steps.window) + sum(steps.epoch_gaps) - 1e-3
 
 
 def test_a_spawned_worker_measures_the_same_things(fresh, record):
@@ -176,7 +176,7 @@ def test_a_spawned_worker_measures_the_same_things(fresh, record):
 def test_a_broken_loss_is_no_speed(forking, tmp_path, steps):
     planned = tiny(batch=2)
     record = run_one(
-        forking, tmp_path, with_recipe(planned, pins={**planned.recipe.pins, "box": 1e39}, data_steps=steps)
+        forking, tmp_path, with_recipe(planned, overrides={**planned.recipe.overrides, "box": 1e39}, data_steps=steps)
     )
     assert record.outcome.status.value == "invalid"
     assert "The loss is not finite after" in record.outcome.reason

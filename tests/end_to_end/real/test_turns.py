@@ -62,11 +62,11 @@ def test_both_run_their_blocks_and_end(sides):
     assert [steps for _, steps in ours.blocks] == [4, 4]  # the last one is the end of its window
     steps = msgspec.convert(ours.measured["steps"], Steps)
     assert len(steps.window) == 12
-    assert (steps.cycle, steps.timed_cycle, steps.optimizer) == (32, 6, [5, 11, 17])
+    assert (steps.accumulation_steps, steps.timed_accumulation_steps, steps.optimizer) == (32, 6, [5, 11, 17])
     assert ours.measured["discarded"] == []
     # A block is its steps and the turns of epochs among them, and no waiting.
     told = sum(steps.window[:8])
-    assert told - 1e-4 < ours.seconds < told + sum(steps.interludes) + 1e-4
+    assert told - 1e-4 < ours.seconds < told + sum(steps.epoch_gaps) + 1e-4
     assert ours.seconds + plain.seconds < took
 
 

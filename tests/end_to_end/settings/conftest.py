@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.records.record import Record
 from bench.worker import effective_settings
 from tests.end_to_end.real.conftest import cache, forking, run_one, tiny  # noqa: F401
@@ -49,7 +49,7 @@ def arguments(data: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     folder = str(tmp_path_factory.mktemp("trainings"))
     own = {"data": data, "project": folder, "name": "train", "exist_ok": True, "task": "detect", "mode": "train"}
     return {
-        **pins_for("train"),
+        **overrides_for("train"),
         **own,
         "model": "yolov8n.yaml",
         "device": "cpu",
@@ -103,7 +103,7 @@ def set_up_predictor(ultralytics: None, tmp_path_factory: pytest.TempPathFactory
 
         own = {"project": str(folder), "name": "predict", "exist_ok": True, "task": "detect", "mode": "predict"}
         model = {"model": "yolov8n.yaml", "device": "cpu", "batch": 8, "imgsz": 64}
-        predictor = DetectionPredictor(overrides={**pins_for("predict"), **own, **model, **asked})
+        predictor = DetectionPredictor(overrides={**overrides_for("predict"), **own, **model, **asked})
         predictor.setup_model(model=YOLO(predictor.args.model).model, verbose=False)
         predictor.shape = (8, 3, 64, 64)
         return predictor

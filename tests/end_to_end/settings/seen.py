@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.worker import effective_settings
 from bench.worker.devices import Device
 from bench.worker.devices.cpu import Cpu
@@ -25,16 +25,18 @@ def prediction(predictor: Any, images: int = 8) -> dict[str, Any]:
     return {**read_settings.read_predictor(predictor, images, Cpu()), **effective_settings.torch_settings()}
 
 
-def refused(runs: dict[str, Any], pins: dict[str, Any] | None = None, **asked: Any) -> str:
-    """Why a case is refused that asked for ``asked`` and the recipe's pins, or for ``pins`` in their place."""
+def refused(runs: dict[str, Any], overrides: dict[str, Any] | None = None, **asked: Any) -> str:
+    """Why a case is refused that asked for ``asked`` and the recipe's overrides, or for ``overrides``."""
     case = PREDICTION if "nms" in runs else CASE
     with pytest.raises(CaseRejected) as caught:
-        effective_settings.compare({**case, **asked}, pins_for(case["mode"]) if pins is None else pins, runs)
+        effective_settings.compare(
+            {**case, **asked}, overrides_for(case["mode"]) if overrides is None else overrides, runs
+        )
     assert caught.value.status == "substituted"
     return caught.value.reason
 
 
-def accepted(runs: dict[str, Any], pins: dict[str, Any] | None = None, **asked: Any) -> None:
+def accepted(runs: dict[str, Any], overrides: dict[str, Any] | None = None, **asked: Any) -> None:
     """A case that asked for ``asked`` is not refused."""
     case = PREDICTION if "nms" in runs else CASE
-    effective_settings.compare({**case, **asked}, pins_for(case["mode"]) if pins is None else pins, runs)
+    effective_settings.compare({**case, **asked}, overrides_for(case["mode"]) if overrides is None else overrides, runs)

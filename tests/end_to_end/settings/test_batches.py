@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.cases import axes
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.errors import UsageError
 from bench.worker import rejection
 from bench.worker.devices.cpu import Cpu
@@ -210,7 +210,7 @@ def test_rectangular_batches_lose_order_and_mosaic_and_are_noticed(set_up):
     why = refused(training(set_up(rect=True, batch=2, imgsz=128)), batch=2, imgsz=128)
     for said in ("rect False was asked, rect True", "shuffle True was asked, shuffle False", "mosaic 1.0 was asked"):
         assert said in why
-    assert pins_for("train")["rect"] is False
+    assert overrides_for("train")["rect"] is False
 
 
 def test_multi_scale_changes_the_size_of_a_step_and_is_noticed(set_up):

@@ -39,7 +39,7 @@ def test_no_device_is_never_mps_so_that_a_case_names_one(monkeypatch, asked):
     assert select_device(asked, verbose=False).type in ("cpu", "cuda")
     for name in ("cpu", "mps", "0"):
         case = {"model": "yolov8n", "amp": "off", "batch": 1, "imgsz": 64}
-        session = SimpleNamespace(case=case, pins={}, data="", scratch="", device=open_device(name))
+        session = SimpleNamespace(case=case, overrides={}, data="", scratch="", device=open_device(name))
         assert overrides(session)["device"] == name
 
 
@@ -112,8 +112,8 @@ def test_threads_are_set_after_ultralytics_has_set_its_own(set_up):
 def test_threads_of_openmp_and_opencv_are_read_back(trained):
     runs = trained.effective
     assert runs["variables"]["OMP_NUM_THREADS"] == os.environ.get("OMP_NUM_THREADS", "1")
-    assert runs["threads_cv2"] in (0, 1)  # cv2.setNumThreads(0)
-    assert runs["threads_between"] >= 1
+    assert runs["opencv_threads"] in (0, 1)  # cv2.setNumThreads(0)
+    assert runs["interop_threads"] >= 1
 
 
 @pytest.mark.parametrize("name", ["MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES", "MallocNanoZone"])

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.runner.launchers.local import scratch_folder
 from bench.runner.measure import case_job
 from bench.worker import effective_settings
@@ -36,9 +36,9 @@ def test_the_filling_of_new_tensors_is_read_back(trainer, fills):
     import torch
 
     torch.utils.deterministic.fill_uninitialized_memory = fills
-    assert effective_settings.torch_settings()["fills_memory"] is fills
+    assert effective_settings.torch_settings()["fill_uninitialized_memory"] is fills
     torch.use_deterministic_algorithms(False)
-    assert effective_settings.torch_settings()["fills_memory"] is False
+    assert effective_settings.torch_settings()["fill_uninitialized_memory"] is False
 
 
 def test_the_memory_layout_is_read_back(set_up):
@@ -60,7 +60,7 @@ def test_a_model_that_goes_on_uncompiled_is_noticed(set_up, monkeypatch):
     trainer = set_up(compile=True)
     runs = training(trainer)
     assert "compiled True was asked, compiled False would run." in refused(runs, {"compile": True})
-    assert pins_for("train")["compile"] is pins_for("predict")["compile"] is False
+    assert overrides_for("train")["compile"] is overrides_for("predict")["compile"] is False
 
 
 def test_a_compiled_model_is_told_from_one_that_is_not():
@@ -209,7 +209,7 @@ def test_read_back_of_a_trainer_is_small_and_knows_every_pin(trainer):
     assert len(json.dumps({**runs, "variables": {}})) < 1600
     assert json.loads(json.dumps(runs)) == runs
     named = {"compile": "compiled"}
-    assert {named.get(pin, pin) for pin in pins_for("train")} <= set(runs)
+    assert {named.get(override, override) for override in overrides_for("train")} <= set(runs)
 
 
 @pytest.mark.parametrize("network", [False, True])

@@ -9,7 +9,7 @@ import pytest
 
 from bench.cases import axes
 from bench.cases.axes import MODES
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.errors import UsageError
 from bench.worker import effective_settings
 from bench.worker.devices.mps import Mps
@@ -199,7 +199,7 @@ def test_the_clock_waits_for_mps_itself(monkeypatch):
     ],
 )
 def test_what_makes_a_prediction_more_work_is_pinned_and_noticed(warm, monkeypatch, name, value, runs):
-    assert pins_for("predict")[name] == value
+    assert overrides_for("predict")[name] == value
     monkeypatch.setattr(warm.args, name, runs)
     assert refused(prediction(warm)) == f"{name} {value} was asked, {name} {runs} would run."
 
@@ -207,7 +207,7 @@ def test_what_makes_a_prediction_more_work_is_pinned_and_noticed(warm, monkeypat
 def test_read_back_of_a_predictor_is_small_and_knows_every_pin(warm):
     runs = prediction(warm)
     assert len(json.dumps({**runs, "variables": {}})) < 1600
-    assert {{"compile": "compiled"}.get(pin, pin) for pin in pins_for("predict")} <= set(runs)
+    assert {{"compile": "compiled"}.get(override, override) for override in overrides_for("predict")} <= set(runs)
 
 
 def test_validation_by_itself_is_not_offered():

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.worker import effective_settings
 from bench.worker.devices.cpu import Cpu
 from bench.worker.rejection import CaseRejected
@@ -116,7 +116,7 @@ def test_epochs_that_a_time_limit_rewrites_are_noticed(monkeypatch, trainer):
     assert refused(training(trainer)) == "epochs 100000 was asked, epochs 3 would run."
     with pytest.raises(CaseRejected, match="epochs from 100000 to 3"):
         effective_settings.check_unchanged(before, training(trainer))
-    assert "time" not in pins_for("train")
+    assert "time" not in overrides_for("train")
 
 
 def test_frozen_parameters_are_counted(set_up, trainer):

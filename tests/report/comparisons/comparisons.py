@@ -29,7 +29,9 @@ PACKAGES = "torch 2.14.1 → 2.15.0; it also brought triton 3.5 → 3.6"
 def eventful() -> Comparison:
     """A slower case, a faster one, the same, an undecided one with more memory, one-sided and unfinished ones."""
     slower = make_compared([0.055, 0.061, 0.058, 0.06], [0.0479, 0.0493, 0.0481, 0.0492] * 2, batch=4)
-    slower.pairs[1] = msgspec.structs.replace(slower.pairs[1], redone=2, disturbed=["others used 0.30 of 2 processors"])
+    slower.pairs[1] = msgspec.structs.replace(
+        slower.pairs[1], retries=2, interference=["others used 0.30 of 2 processors"]
+    )
     flipped = SideOutcome(
         effective={**make_effective(slower.case), "mosaic": 0.0, "optimizer": "MuSGD", "brand_new": 1}
     )
@@ -41,7 +43,7 @@ def eventful() -> Comparison:
         head=SideOutcome(),
         pairs=[make_pair(log, head=make_measured(0.25 * math.exp(log), memory=heavy)) for log in logs],
         batch=64,
-        alone="memory does not hold both processes at once",
+        sequential_reason="memory does not hold both processes at once",
     )
     return make_comparison(
         [
@@ -60,10 +62,10 @@ def eventful() -> Comparison:
                 base=SideOutcome(),
                 head=SideOutcome(),
                 mode="predict",
-                trouble=f"died: {HOSTILE}",
+                error=f"died: {HOSTILE}",
             ),
         ],
-        newer="2026-11-20",
+        exclude_newer="2026-11-20",
     )
 
 
@@ -76,6 +78,6 @@ def hostile() -> Comparison:
         base=make_side(asked=HOSTILE, packages=[f"{HOSTILE}==1"]),
         head=make_side("2.15.0", asked=HOSTILE),
         margin_from=HOSTILE,
-        newer=HOSTILE,
+        exclude_newer=HOSTILE,
         run=HOSTILE,
     )

@@ -66,7 +66,7 @@ def test_a_search_that_ended_early() -> None:
     ("found", "said"),
     [
         (ends(), "The ends were not compared: no pair was measured."),
-        (ends(make_compared(trouble="base: it died.")), "The ends were not compared: base: it died."),
+        (ends(make_compared(error="base: it died.")), "The ends were not compared: base: it died."),
         (ends(lost()), "8.4.190 cannot be compared with 8.4.185, and a search goes by speed: head cannot run"),
         (ends(make_compared(*SAME)), "8.4.190 is not slower than 8.4.185: it takes as long (−0.5 to +0.5 %), so there"),
         (ends(make_compared([-0.05] * 4, [-0.05] * 8)), "8.4.190 is faster than 8.4.185, not slower: it takes 4.9 %"),

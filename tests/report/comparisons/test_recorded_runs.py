@@ -203,7 +203,7 @@ def test_nothing_missing_is_ever_nan_or_none(found: RunComparison, elsewhere: Ru
 
 def test_csv_and_json_of_different_machines_have_no_interval_of_a_ratio(elsewhere: RunComparison) -> None:
     for case in json.loads(render(elsewhere, "json"))["cases"]:
-        assert (case["time_ratio_low"], case["time_ratio_high"], case["interval"]) == (None, None, None)
+        assert (case["time_ratio_low"], case["time_ratio_high"], case["interval_kind"]) == (None, None, None)
     [row, *_] = csv.DictReader(io.StringIO(render(elsewhere, "csv")))
     assert (row["standing"], row["time_ratio_low"]) == ("different machines, never tested", "")
     assert float(row["speed_ratio"]) == pytest.approx(0.5)

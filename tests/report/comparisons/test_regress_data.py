@@ -30,10 +30,10 @@ def test_the_keys_that_programs_rely_on() -> None:
         "cases",
         "packages",
         "settings",
-        "slot",
+        "order_effect",
         "exit_code",
         "conclusion",
-        "itself",
+        "self_comparison",
     } <= set(found)
     assert (found["verdict"], found["exit_code"]) == ("slower", 1)
     assert found["low"] < found["ratio"] < found["high"]
@@ -41,7 +41,7 @@ def test_the_keys_that_programs_rely_on() -> None:
     first = found["cases"][0]
     assert (first["id"], first["verdict"], first["alarm"]) == ("train-yolov8n-cpu-fp32-b4-i160", "slower", "slower")
     assert first["ratio"] == pytest.approx(1.0498, abs=1e-3) and first["pairs"] == 4
-    assert (first["looks"]["pairs"], first["fresh"]["pairs"]) == (4, 4)
+    assert (first["interim"]["pairs"], first["confirmation"]["pairs"]) == (4, 4)
     assert first["base"]["seconds_per_step"] == pytest.approx(0.25)
     assert first["parts"][0]["name"] == "backward"
     assert sum(part["share_of_change"] for part in first["parts"]) == pytest.approx(1.0)

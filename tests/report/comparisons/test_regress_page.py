@@ -106,7 +106,7 @@ def test_the_hostile_page_can_be_written(tmp_path: Path) -> None:
             ),
             "failed: It broke.",
         ),
-        (make_comparison([make_compared([0.0] * 3, trouble="head: it died")]), "it went no further: head: it died"),
+        (make_comparison([make_compared([0.0] * 3, error="head: it died")]), "it went no further: head: it died"),
     ],
 )
 def test_whatever_there_is_has_a_page(comparison: Comparison, said: str) -> None:

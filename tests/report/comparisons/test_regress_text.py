@@ -156,8 +156,12 @@ def test_order_and_redone_pairs_are_told() -> None:
     ("how", "turn", "figure"),
     [
         ({}, "runs some steps while", words.MEANS),
-        ({"turn": 1}, "runs some steps while", words.STEPS_BESIDE),
-        ({"turn": 1, "within": True}, "runs a few layers of the model while", words.STEPS_BESIDE),
+        ({"block_steps": 1}, "runs some steps while", words.STEPS_BESIDE),
+        (
+            {"block_steps": 1, "interleaved_within_steps": True},
+            "runs a few layers of the model while",
+            words.STEPS_BESIDE,
+        ),
     ],
 )
 def test_how_turns_were_taken_is_told(how: dict[str, object], turn: str, figure: str) -> None:

@@ -323,7 +323,7 @@ def test_hostile_text_is_text(tmp_path: Path) -> None:
         (row(), "No release was compared"),
         (row(base="", entries=(Entry(release="1", reason="No."), Entry(release="2", reason="No."))), "Not compared."),
         (newest(make_compared([0.05])), "one pair tells no interval"),
-        (newest(make_compared(trouble="base: it died")), "base: it died"),
+        (newest(make_compared(error="base: it died")), "base: it died"),
         (newest(flipped(), lost()), "out of memory: No room"),
     ],
 )

@@ -55,15 +55,15 @@ def test_the_sentence_falls_back_on_prediction_and_on_nothing(records: list[Reco
 
 
 @pytest.mark.parametrize(
-    ("ended_by", "said"),
+    ("stop_reason", "said"),
     [
         ("out of memory", "trains up to batch 24 within 4 GiB."),
         ("limit", "trains at batch 24 within 4 GiB, and no larger one was tried."),
-        ("foretold", "trains up to batch 24 within 4 GiB; the next one is foretold to need clearly more."),
+        ("predicted", "trains up to batch 24 within 4 GiB; the next one is foretold to need clearly more."),
     ],
 )
-def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], ended_by: str, said: str) -> None:
-    found = make_ceiling(24, ended_by=ended_by)
+def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], stop_reason: str, said: str) -> None:
+    found = make_ceiling(24, stop_reason=stop_reason)
     assert headline.sentence(frame(records[:0]), records[0].machine, 1000, [found]).endswith(said)
 
 
@@ -214,8 +214,8 @@ def test_a_recipe_says_window_data_and_pins(records: list[Record]) -> None:
     [how] = provenance.recipes(records[:2])
     assert "12 steps and 2 s, in whole accumulation cycles" in how.rule
     assert how.data == "coco-like 9b1f4e0c7a23 (1,024 images)"
-    assert ("optimizer", "SGD") in [(key, value) for key, value, _ in how.pins]
-    assert all(why for _, _, why in how.pins)
+    assert ("optimizer", "SGD") in [(key, value) for key, value, _ in how.overrides]
+    assert all(why for _, _, why in how.overrides)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_map_has_a_number_or_a_word_in_every_cell_and_knows_what_is_unclear() 
 
 
 def test_an_interval_that_holds_1_is_hatched_and_so_is_none_and_a_disturbed_cell_has_its_sign() -> None:
-    cells = heatmap.Cell(1.2, 1.1, 1.3, disturbed=True), heatmap.Cell(1.05, 0.9, 1.2), heatmap.Cell(1.4)
+    cells = heatmap.Cell(1.2, 1.1, 1.3, interfered=True), heatmap.Cell(1.05, 0.9, 1.2), heatmap.Cell(1.4)
     found = heatmap.Map("x", ("a",), ("b", "c", "d"), {(0, place): cell for place, cell in enumerate(cells)})
     assert [cell.unclear for cell in cells] == [False, True, True]
     with style.styled():
@@ -129,9 +129,9 @@ def test_a_ceiling_that_was_tried_under_a_card_s_limit_stands_for_the_line() -> 
 @pytest.mark.parametrize(
     ("changes", "batch", "why"),
     [
-        ({"ended_by": "limit"}, "at least 24", "no larger one was tried"),
-        ({"ended_by": "foretold"}, "24", "the next one is foretold to need clearly more"),
-        ({"ended_by": "swap"}, "24", "then it swaps"),
+        ({"stop_reason": "limit"}, "at least 24", "no larger one was tried"),
+        ({"stop_reason": "predicted"}, "24", "the next one is foretold to need clearly more"),
+        ({"stop_reason": "swap"}, "24", "then it swaps"),
         ({"granularity": 8}, "24", "then out of memory, in steps of 8"),
     ],
 )
@@ -172,8 +172,8 @@ def test_a_machine_of_which_only_a_ceiling_is_known_has_a_section(tmp_path: Path
 
 
 def test_a_ceiling_within_what_was_free_is_one_question_whatever_was_free() -> None:
-    old = make_ceiling(20, limit=15 * GIB, limit_asked=False)
-    new = make_ceiling(24, limit=16 * GIB, limit_asked=False, started="2026-11-23T10:00:00+00:00")
+    old = make_ceiling(20, limit=15 * GIB, limit_requested=False)
+    new = make_ceiling(24, limit=16 * GIB, limit_requested=False, started="2026-11-23T10:00:00+00:00")
     assert ceilings.newest([old, new]) == [new]
     assert ceilings.within(new) == "16 GiB, what was free"
     asked = make_ceiling(24, limit=16 * GIB)
@@ -198,12 +198,12 @@ def test_ceilings_of_several_versions_or_steps_are_told_apart(tmp_path: Path) ->
 
 
 def test_a_batch_that_did_not_train_is_drawn_though_no_line_says_how_high() -> None:
-    lines = [plots_of_ceilings.series(make_ceiling(24, line=None))]
+    lines = [plots_of_ceilings.series(make_ceiling(24, memory_fit=None))]
     with style.styled():
         axes = plots_of_ceilings.figure(lines).axes[0]
     [cross] = [line for line in axes.lines if line.get_marker() == "x"]
     assert list(cross.get_xdata()) == [25]
-    least = plots_of_ceilings.alt([plots_of_ceilings.series(make_ceiling(24, ended_by="limit"))])
+    least = plots_of_ceilings.alt([plots_of_ceilings.series(make_ceiling(24, stop_reason="limit"))])
     assert "up to at least batch 24" in least
 
 
@@ -331,10 +331,12 @@ def test_machines_stand_side_by_side_where_they_measured_the_same(tmp_path: Path
 def test_a_figure_keeps_its_mark_beside_that_of_another_machine() -> None:
     slow = other_machine(8.0, 4)
     assert slow.window is not None
-    loud = msgspec.structs.replace(slow, window=msgspec.structs.replace(slow.window, disturbed=["the machine swapped"]))
+    loud = msgspec.structs.replace(
+        slow, window=msgspec.structs.replace(slow.window, interference=["the machine swapped"])
+    )
     [found] = cross_machine.shared(newest_rows(frame([timed(20.0, 4), loud])))
     assert found.lines[0].cells[1][1].endswith(" †")
-    assert [name for _, name, _ in found.legend] == ["disturbed"]
+    assert [name for _, name, _ in found.legend] == ["interference"]
     assert "- † Disturbed: " in found.markdown()
 
 
@@ -424,8 +426,10 @@ def test_the_library_says_what_it_cannot_draw() -> None:
             "the rows differ in machine",
         ),
         (
-            lambda: api.throughput(newest_rows(frame([timed(20.0, 4), timed(9.0, 8, recipe=make_recipe(pins={}))]))),
-            "the rows differ in pins",
+            lambda: api.throughput(
+                newest_rows(frame([timed(20.0, 4), timed(9.0, 8, recipe=make_recipe(overrides={}))]))
+            ),
+            "the rows differ in overrides_hash",
         ),
         (
             lambda: api.ceiling([make_ceiling(24), make_ceiling(machine=make_machine(fingerprint="a1b2c3d4e5f6"))]),

@@ -145,7 +145,7 @@ def test_several_devices_have_their_efficiency_drawn() -> None:
 
 
 def test_energy_is_drawn_where_joules_were_counted() -> None:
-    energy = Energy(joules=400.0, seconds=10.0, images=1000, idle_watts=20.0, how="NVML, total energy of the card")
+    energy = Energy(joules=400.0, seconds=10.0, images=1000, idle_watts=20.0, method="NVML, total energy of the card")
     runs = [timed(100.0, 16, energy=energy), timed(110.0, 32)]
     [drawn] = [plot for plot in draw(view(runs)) if plot.key.startswith("energy")]
     assert "2.50 images/J" in drawn.alt

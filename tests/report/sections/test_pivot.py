@@ -54,7 +54,7 @@ def test_a_cell_that_nobody_asked_for_is_empty(records: list[Record]) -> None:
 
 
 def test_the_forward_pass_is_told_apart_where_it_was_timed() -> None:
-    forward = {"forward": Phase(seconds=[0.1], how="calls of the window")}
+    forward = {"forward": Phase(seconds=[0.1], method="calls of the window")}
     told = timed(80.0, 16, mode="predict", phases=forward)
     training, prediction = of([told, timed(20.0, 16)])
     assert prediction.rows[0].cells[0].forward == "forward 160 images/s"

@@ -129,10 +129,10 @@ def test_torch_accelerator_comes_first_where_it_means_this_kind(xpu: FakeTorch) 
     device = Xpu("xpu:1")
     device.reset_peaks()
     memory = device.memory()
-    assert memory["allocated"] == {"bytes": GIB, "how": "torch.accelerator.max_memory_allocated"}
-    assert memory["reserved"] == {"bytes": 6 * GIB, "how": "torch.xpu.max_memory_reserved"}  # which it lacks here
+    assert memory["allocated"] == {"bytes": GIB, "method": "torch.accelerator.max_memory_allocated"}
+    assert memory["reserved"] == {"bytes": 6 * GIB, "method": "torch.xpu.max_memory_reserved"}  # which it lacks here
     assert memory["device"]["bytes"] == 3 * GIB
-    assert memory["device"]["how"] == "torch.accelerator.get_memory_info, whole card at the end of the window"
+    assert memory["device"]["method"] == "torch.accelerator.get_memory_info, whole card at the end of the window"
     assert xpu.calls == [("reset", 1), ("max_memory_reserved", 1)]
 
 
@@ -142,10 +142,10 @@ def test_the_module_of_the_kind_answers_where_torch_accelerator_means_another(xp
     )
     device = Xpu("xpu")
     memory = device.memory()
-    assert memory["allocated"] == {"bytes": 5 * GIB, "how": "torch.xpu.max_memory_allocated"}
+    assert memory["allocated"] == {"bytes": 5 * GIB, "method": "torch.xpu.max_memory_allocated"}
     assert memory["device"] == {
         "bytes": 10 * GIB,
-        "how": "torch.xpu.mem_get_info, whole card at the end of the window",
+        "method": "torch.xpu.mem_get_info, whole card at the end of the window",
     }
 
 
@@ -153,7 +153,7 @@ def test_a_peak_of_nothing_is_no_peak(xpu: FakeTorch) -> None:
     """torch.accelerator says 0 where a kind's statistics have no such entry."""
     driven(xpu, reset_peak_memory_stats=xpu.noted("reset"), max_memory_allocated=lambda index: 0)
     figure = Xpu("xpu").memory()["allocated"]
-    assert figure == {"bytes": None, "how": "torch 2.14.1 has no peak statistics on xpu, and nothing was sampled"}
+    assert figure == {"bytes": None, "method": "torch 2.14.1 has no peak statistics on xpu, and nothing was sampled"}
 
 
 def test_without_statistics_samples_stand_in_and_the_rest_is_not_told(torch: FakeTorch) -> None:
@@ -168,9 +168,9 @@ def test_without_statistics_samples_stand_in_and_the_rest_is_not_told(torch: Fak
     memory = device.memory()
     how = "largest of 3 samples of torch.xpu.memory_allocated where parts of steps end: "
     how += "torch 2.14.1 has no peak statistics on xpu"
-    assert memory["allocated"] == {"bytes": 3 * GIB, "how": how}
-    assert memory["reserved"] == {"bytes": None, "how": "torch keeps no peak of reserved memory on xpu"}
-    assert memory["device"] == {"bytes": None, "how": "torch 2.14.1 does not report it on xpu (no call for it)"}
+    assert memory["allocated"] == {"bytes": 3 * GIB, "method": how}
+    assert memory["reserved"] == {"bytes": None, "method": "torch keeps no peak of reserved memory on xpu"}
+    assert memory["device"] == {"bytes": None, "method": "torch 2.14.1 does not report it on xpu (no call for it)"}
     assert memory["process"]["bytes"] > 0
 
 

@@ -12,14 +12,14 @@ from bench.worker.distributed import aggregation
 def steps(seconds: list[float], **changes: Any) -> dict[str, Any]:
     found = {
         "warmup": 1,
-        "dropped": 0,
+        "warmup_discarded": 0,
         "seconds": seconds,
         "data_wait": [0.0] * len(seconds),
         "images": 4,
         "optimizer": [1],
-        "cycle": 2,
-        "timed_cycle": 2,
-        "interludes": [],
+        "accumulation_steps": 2,
+        "timed_accumulation_steps": 2,
+        "epoch_gaps": [],
     }
     return {**found, **changes}
 
@@ -27,12 +27,12 @@ def steps(seconds: list[float], **changes: Any) -> dict[str, Any]:
 def told(seconds: list[float], **changes: Any) -> dict[str, Any]:
     event: dict[str, Any] = {
         "steps": steps(seconds),
-        "phases": {"how": "clock", "seconds": {}, "optimizer": None},
+        "phases": {"method": "clock", "seconds": {}, "optimizer": None},
         "memory": {"process": figure(100), "allocated": figure(10)},
         "memory_before": {},
         "checks": {"loss": {"box": 1.0}, "mean_loss": {"box": 3.0}, "moved": 5},
-        "apart": {},
-        "window": {"cpu_seconds": 1.0, "disturbed": []},
+        "epoch_overhead": {},
+        "window": {"cpu_seconds": 1.0, "interference": []},
         "energy": None,
         "mendable": False,
         "extra": {},
@@ -41,7 +41,7 @@ def told(seconds: list[float], **changes: Any) -> dict[str, Any]:
 
 
 def figure(size: int | None, how: str = "counted") -> dict[str, Any]:
-    return {"bytes": size, "how": how}
+    return {"bytes": size, "method": how}
 
 
 def test_a_step_ends_when_the_last_rank_has_ended_it() -> None:
@@ -75,16 +75,16 @@ def test_a_figure_that_one_rank_lacks_is_missing_with_its_reason() -> None:
 
 def test_losses_are_averaged_and_ranks_are_kept() -> None:
     other = told([1.0, 3.0], checks={"loss": {"box": 2.0}, "mean_loss": {"box": 4.0}, "moved": 5})
-    other |= {"window": {"cpu_seconds": 2.0, "disturbed": ["hot"]}, "mendable": True}
+    other |= {"window": {"cpu_seconds": 2.0, "interference": ["hot"]}, "mendable": True}
     found = aggregation.aggregate_ranks([told([1.0, 1.0]), other], "cpu")
     assert found["checks"] == {"loss": {"box": 1.5}, "mean_loss": {"box": 3.5}, "moved": 5}
-    assert (found["window"], found["mendable"]) == ({"cpu_seconds": 3.0, "disturbed": ["hot"]}, True)
+    assert (found["window"], found["mendable"]) == ({"cpu_seconds": 3.0, "interference": ["hot"]}, True)
     assert [(rank["rank"], rank["step_seconds"]) for rank in found["extra"]["ranks"]] == [(0, 1.0), (1, 3.0)]
-    assert found["phases"]["how"] == "clock, rank 0"
+    assert found["phases"]["method"] == "clock, rank 0"
 
 
 def joules(amount: float | None, of: str, idle: float | None = 1.0) -> dict[str, Any]:
-    return {"joules": amount, "seconds": 10.0, "images": 8, "idle_watts": idle, "how": "counter", "of": of}
+    return {"joules": amount, "seconds": 10.0, "images": 8, "idle_watts": idle, "method": "counter", "scope": of}
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_cards_add_up_and_a_machine_counts_once(ranks: list[Any], amount: float,
 
 
 def test_a_card_that_does_not_count_leaves_no_sum() -> None:
-    silent = {**joules(None, ""), "how": "no counter"}
+    silent = {**joules(None, ""), "method": "no counter"}
     found = aggregation.joules([joules(5.0, "card"), silent])
     assert found is not None
-    assert (found["joules"], found["how"]) == (None, "one rank could not count: no counter")
+    assert (found["joules"], found["method"]) == (None, "one rank could not count: no counter")
 
 
 def test_energy_that_nobody_counted() -> None:

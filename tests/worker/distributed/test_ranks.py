@@ -151,7 +151,7 @@ def test_ranks_time_the_same_steps() -> None:
         watch.batch_arrived()
         complete.append(watch.step_ended(4))
     assert watch.windows == [[3, 9]]
-    assert (watch.timed_cycle, watch.planned_steps) == (3, 6)
+    assert (watch.timed_accumulation_steps, watch.planned_steps) == (3, 6)
     assert met == [1]
 
 

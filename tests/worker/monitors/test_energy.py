@@ -54,7 +54,7 @@ def test_rapl_counts_packages_and_memory_and_nothing_twice(tmp_path: Path) -> No
     for folder, value in ((package, 3_000_000), (core, 1_500_000), (dram, 600_000), (system, 9_000_000)):
         (folder / "energy_uj").write_text(str(value))
     assert meter.end() == pytest.approx(2.5)
-    assert meter.how == "RAPL, package-0, dram: the whole machine's"
+    assert meter.method == "RAPL, package-0, dram: the whole machine's"
 
 
 def test_a_rapl_counter_that_went_round(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_apples_estimate_is_called_one(apple: SimpleNamespace) -> None:
         meter.begin()
         assert meter.end() == 4.0
     assert not apple.windows
-    assert meter.how == "zeus-apple-silicon, Apple's model estimate of gpu, cpu_total", "memory is not in it"
+    assert meter.method == "zeus-apple-silicon, Apple's model estimate of gpu, cpu_total", "memory is not in it"
     assert meter.of == "machine"
 
 
@@ -163,8 +163,8 @@ def test_idle_power_first_then_each_window(no_idling: None) -> None:
         "seconds": 2.0,
         "images": 400,
         "idle_watts": 5.0,
-        "how": "a counter",
-        "of": "card",
+        "method": "a counter",
+        "scope": "card",
     }
 
 
@@ -174,7 +174,7 @@ def test_a_meter_that_breaks_costs_the_case_nothing(no_idling: None) -> None:
     seen.open()
     seen.close()
     found = seen.report(0, 400)
-    assert (found["joules"], found["how"]) == (None, "RuntimeError: the card fell off the bus")
+    assert (found["joules"], found["method"]) == (None, "RuntimeError: the card fell off the bus")
 
 
 def test_where_nothing_counts_the_reason_stands(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_where_nothing_counts_the_reason_stands(tmp_path: Path) -> None:
     seen.idle()
     seen.open()
     seen.close()
-    assert seen.report(0, 4)["how"].startswith("this machine shows no RAPL counters")
+    assert seen.report(0, 4)["method"].startswith("this machine shows no RAPL counters")
 
 
 def test_a_window_that_was_counted_stays_so_where_a_later_one_is_not(no_idling: None) -> None:
@@ -192,5 +192,5 @@ def test_a_window_that_was_counted_stays_so_where_a_later_one_is_not(no_idling: 
         seen.open()
         seen.close()
     first, second = seen.report(0, 400), seen.report(1, 400)
-    assert (first["joules"], first["idle_watts"], first["how"], first["of"]) == (300.0, 5.0, "a counter", "card")
+    assert (first["joules"], first["idle_watts"], first["method"], first["scope"]) == (300.0, 5.0, "a counter", "card")
     assert (second["joules"], second["idle_watts"]) == (None, None)

@@ -15,9 +15,9 @@ CALM: dict[str, Any] = {
     "involuntary_switches": 4,
     "processors": 2,
     "machine_processors": 8,
-    "cpu_wait_share": 0.001,
+    "run_delay_share": 0.001,
     "steal_share": 0.0,
-    "others_share": 0.005,
+    "other_processes_cpus": 0.005,
     "pressure": {"cpu": 0.0, "memory": 0.0, "io": 0.0},
     "clock_mhz": 3000.0,
     "thermal": "nominal",
@@ -34,7 +34,7 @@ CALM: dict[str, Any] = {
 DISTURBED: list[tuple[dict[str, Any], str, bool]] = [
     ({"steal_share": 0.032}, "the hypervisor took 3.2 % of the machine's time", True),
     (
-        {"cpu_wait_share": 0.3, "others_share": 1.274},
+        {"run_delay_share": 0.3, "other_processes_cpus": 1.274},
         "a thread waited 30.0 % of the time for a processor; others used 1.27 processors",
         True,
     ),
@@ -69,8 +69,8 @@ def test_what_disturbs_and_whether_measuring_again_mends_it(change: dict[str, An
     [
         {},
         {"steal_share": 0.01},
-        {"cpu_wait_share": 0.4, "others_share": 0.01},  # it waits for its own data loaders
-        {"cpu_wait_share": 0.01, "others_share": 5.0},  # there are processors enough
+        {"run_delay_share": 0.4, "other_processes_cpus": 0.01},  # it waits for its own data loaders
+        {"run_delay_share": 0.01, "other_processes_cpus": 5.0},  # there are processors enough
         {"pressure": {"cpu": 0.9, "memory": 0.02, "io": 0.9}},  # it may wait for its own helpers, and for its data
         {"thermal": "moderate"},
         {"device_throttle": ["power cap"]},
@@ -84,28 +84,28 @@ def test_what_does_not_disturb(change: dict[str, Any]) -> None:
 
 def test_a_crowd_disturbs_a_case_on_the_cpu_alone() -> None:
     limit = interference.MAX_OTHER_LOAD * CALM["machine_processors"]  # whatever part of them this process may use
-    crowded = {**CALM, "others_share": limit * 1.05}
+    crowded = {**CALM, "other_processes_cpus": limit * 1.05}
     assert describe_interference(crowded) == []
     assert describe_interference(crowded, on_cpu=True) == ["others used 0.42 of the machine's 8 processors"]
     assert worth_retrying(describe_interference(crowded, on_cpu=True))
     assert severity(crowded, on_cpu=True) == pytest.approx(1.05)
-    assert describe_interference({**CALM, "others_share": limit}, on_cpu=True) == []
+    assert describe_interference({**CALM, "other_processes_cpus": limit}, on_cpu=True) == []
 
 
 def test_others_are_measured_by_the_machine_and_not_by_what_this_process_may_use() -> None:
     """Bound to one processor of 64: three others on the rest are few, and were called 300 % of it."""
     bound = {**CALM, "processors": 1, "machine_processors": 64}
-    assert describe_interference({**bound, "others_share": 3.0}, on_cpu=True) == []
-    assert describe_interference({**bound, "others_share": 6.4}, on_cpu=True) == [
+    assert describe_interference({**bound, "other_processes_cpus": 3.0}, on_cpu=True) == []
+    assert describe_interference({**bound, "other_processes_cpus": 6.4}, on_cpu=True) == [
         "others used 6.40 of the machine's 64 processors"
     ]
     # Those that take its own processor make its threads wait.
-    waited = describe_interference({**bound, "others_share": 1.0, "cpu_wait_share": 0.5}, on_cpu=True)
+    waited = describe_interference({**bound, "other_processes_cpus": 1.0, "run_delay_share": 0.5}, on_cpu=True)
     assert waited == ["a thread waited 50.0 % of the time for a processor; others used 1.00 processors"]
 
 
 def test_waiting_for_its_own_quota_is_laid_to_nobody_else() -> None:
-    held = {**CALM, "cpu_wait_share": 0.792, "throttled_share": 0.791, "others_share": 1.0}
+    held = {**CALM, "run_delay_share": 0.792, "throttled_share": 0.791, "other_processes_cpus": 1.0}
     assert describe_interference(held) == ["a CPU quota held the process back for 79.1 % of the time"]
     assert not worth_retrying(describe_interference(held))
 
@@ -119,16 +119,16 @@ def test_a_system_that_tells_nothing_is_not_judged() -> None:
 
 @pytest.mark.parametrize(("cpu_seconds", "found"), [(2.99, 0), (2.95, 0), (2.90, 1), (1.0, 1)])
 def test_a_single_thread_should_never_idle_where_waits_are_not_told(cpu_seconds: float, found: int) -> None:
-    reading = {**CALM, "cpu_seconds": cpu_seconds, "cpu_wait_share": None, "others_share": None}
+    reading = {**CALM, "cpu_seconds": cpu_seconds, "run_delay_share": None, "other_processes_cpus": None}
     assert len(describe_interference(reading, threads=1)) == found
     assert worth_retrying(describe_interference(reading, threads=1)) is bool(found)
     assert describe_interference(reading) == describe_interference(reading, threads=2) == []
-    assert describe_interference({**reading, "cpu_wait_share": 0.0, "others_share": 0.0}, threads=1) == []
+    assert describe_interference({**reading, "run_delay_share": 0.0, "other_processes_cpus": 0.0}, threads=1) == []
 
 
 def test_a_single_thread_that_waited_is_disturbed_where_others_are_not_told() -> None:
     """What its own quota kept from it is no wait; several threads may wait for each other."""
-    reading = {**CALM, "others_share": None, "cpu_wait_share": 0.7}
+    reading = {**CALM, "other_processes_cpus": None, "run_delay_share": 0.7}
     assert describe_interference(reading, 1, on_cpu=True) == [
         "its one thread waited 70.0 % of the time for a processor"
     ]
@@ -145,8 +145,8 @@ def test_battery_together_with_something_else_is_worth_another_try() -> None:
 def test_the_least_disturbed_window_is_the_one_with_the_smallest_greatest_ratio() -> None:
     windows = [
         {**CALM, "steal_share": 0.05},
-        {**CALM, "steal_share": 0.02, "cpu_wait_share": 0.02, "others_share": 3.0},
-        {**CALM, "cpu_wait_share": 0.3, "others_share": 0.06},
+        {**CALM, "steal_share": 0.02, "run_delay_share": 0.02, "other_processes_cpus": 3.0},
+        {**CALM, "run_delay_share": 0.3, "other_processes_cpus": 0.06},
     ]
     assert [severity(window) for window in windows] == pytest.approx([5.0, 2.0, 3.0])
 
@@ -164,14 +164,14 @@ def test_speed_is_no_part_of_severity() -> None:
 def test_every_limit_is_the_edge_of_its_rule() -> None:
     limits = {
         "steal_share": interference.STEAL,
-        "cpu_wait_share": interference.WAIT,
+        "run_delay_share": interference.WAIT,
         "throttled_share": interference.QUOTA,
         "stopped_seconds": interference.STOPPED * CALM["wall_seconds"],
     }
     for key, limit in limits.items():
-        busy = {**CALM, "others_share": 4.0}
+        busy = {**CALM, "other_processes_cpus": 4.0}
         assert describe_interference({**busy, key: limit}) == []
         assert describe_interference({**busy, key: limit * 1.01}) != []
-    waiting = {**CALM, "cpu_wait_share": 0.5}
-    assert describe_interference({**waiting, "others_share": interference.OTHERS}) == []
-    assert describe_interference({**waiting, "others_share": interference.OTHERS * 1.01}) != []
+    waiting = {**CALM, "run_delay_share": 0.5}
+    assert describe_interference({**waiting, "other_processes_cpus": interference.OTHERS}) == []
+    assert describe_interference({**waiting, "other_processes_cpus": interference.OTHERS * 1.01}) != []

@@ -245,7 +245,7 @@ def test_other_processes_on_the_card(nvidia: FakeNvml, pids: list[int], others: 
 def test_the_energy_of_a_card_is_its_drivers(nvidia: FakeNvml) -> None:
     meter = Cuda("0").energy()
     meter.begin()
-    assert (meter.end(), meter.of) == (0.0, "card")
+    assert (meter.end(), meter.scope) == (0.0, "card")
     nvidia.unsupported.add("nvmlDeviceGetTotalEnergyConsumption")
     with pytest.raises(EnergyUnavailable, match="no counter of its energy"):
         Cuda("0").energy()
@@ -259,7 +259,7 @@ def test_a_card_that_is_lost_in_the_middle_is_not_called_one_without_a_counter(
     nvidia.lost = True
     energy.close()
     found = energy.report(0, 16)
-    assert (found["joules"], found["how"]) == (None, "the card's counter does not answer: GPU is lost")
+    assert (found["joules"], found["method"]) == (None, "the card's counter does not answer: GPU is lost")
     assert Cuda("0").sample() == SILENT
 
 

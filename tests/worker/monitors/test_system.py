@@ -113,9 +113,9 @@ def test_a_calm_window(linux: FakeProc, clocks: Clocks) -> None:
         "cpu_seconds": 4.0,
         "involuntary_switches": 3,
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "cpu_wait_share": 0.0,
+        "run_delay_share": 0.0,
         "steal_share": 0.0,
-        "others_share": 0.0,
+        "other_processes_cpus": 0.0,
         "pressure": {"cpu": 0.0, "memory": 0.0, "io": 0.0},
         "swap_bytes": 0,
         "clock_mhz": None,
@@ -129,7 +129,7 @@ def test_a_calm_window(linux: FakeProc, clocks: Clocks) -> None:
         "throttled_share": None,
         "stopped_seconds": 0.0,
         "suspended_seconds": 0.0,
-        "disturbed": [],
+        "interference": [],
     }
 
 
@@ -143,9 +143,9 @@ def test_others_that_took_the_processor_disturb(linux: FakeProc, clocks: Clocks)
         linux.pressure("cpu", 6.0)
 
     reading = measured(linux, clocks, change, cpu=3.0)
-    assert (reading["cpu_wait_share"], reading["others_share"]) == (0.25, 1.25)
+    assert (reading["run_delay_share"], reading["other_processes_cpus"]) == (0.25, 1.25)
     assert reading["pressure"] == {"cpu": 0.25, "memory": 0.0, "io": 0.0}
-    assert reading["disturbed"] == [
+    assert reading["interference"] == [
         "a thread waited 25.0 % of the time for a processor; others used 1.25 processors",
         "others used 1.25 of the machine's 2 processors",
     ]
@@ -161,8 +161,8 @@ def test_helpers_of_the_same_group_are_no_others(linux: FakeProc, clocks: Clocks
         linux.thread(10, waited=2.0)
 
     reading = measured(linux, clocks, change, cpu=3.0)
-    assert (reading["cpu_wait_share"], reading["others_share"]) == (0.25, 0.0)
-    assert reading["disturbed"] == []
+    assert (reading["run_delay_share"], reading["other_processes_cpus"]) == (0.25, 0.0)
+    assert reading["interference"] == []
 
 
 def test_the_times_of_own_processes_are_whole_ticks_and_the_process_knows_better(
@@ -173,7 +173,7 @@ def test_the_times_of_own_processes_are_whole_ticks_and_the_process_knows_better
     def change() -> None:
         linux.machine(user=1004, idle=1004)
 
-    assert measured(linux, clocks, change, cpu=4.0)["others_share"] == 0.0
+    assert measured(linux, clocks, change, cpu=4.0)["other_processes_cpus"] == 0.0
 
 
 def test_threads_that_end_do_not_count_and_waits_never_shrink(linux: FakeProc, clocks: Clocks) -> None:
@@ -183,7 +183,7 @@ def test_threads_that_end_do_not_count_and_waits_never_shrink(linux: FakeProc, c
         (linux.root / "self/task/12/schedstat").unlink()
         linux.thread(10, waited=0.5)
 
-    assert measured(linux, clocks, change)["cpu_wait_share"] == 0.0
+    assert measured(linux, clocks, change)["run_delay_share"] == 0.0
 
 
 def test_a_hypervisor_that_steals_disturbs(linux: FakeProc, clocks: Clocks) -> None:
@@ -192,7 +192,7 @@ def test_a_hypervisor_that_steals_disturbs(linux: FakeProc, clocks: Clocks) -> N
 
     reading = measured(linux, clocks, change)
     assert reading["steal_share"] == 0.05
-    assert reading["disturbed"] == ["the hypervisor took 5.0 % of the machine's time"]
+    assert reading["interference"] == ["the hypervisor took 5.0 % of the machine's time"]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_hypervisor_that_steals_disturbs(linux: FakeProc, clocks: Clocks) -> N
 )
 def test_swap_that_grows_disturbs(linux: FakeProc, clocks: Clocks, used: int, grown: int, said: list[str]) -> None:
     reading = measured(linux, clocks, lambda: linux.swap(used=used))
-    assert (reading["swap_bytes"], reading["disturbed"]) == (grown, said)
+    assert (reading["swap_bytes"], reading["interference"]) == (grown, said)
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_a_quota_that_holds_the_process_back_disturbs(linux: FakeProc, clocks: C
     linux.file(f"{tree}/elsewhere/cpu.stat", "throttled_usec 99000000\n")
     reading = measured(linux, clocks, lambda: linux.group("/pod/container", stat.format(3), version))
     assert reading["throttled_share"] == 0.75
-    assert reading["disturbed"] == ["a CPU quota held the process back for 75.0 % of the time"]
-    assert not worth_retrying(reading["disturbed"])
+    assert reading["interference"] == ["a CPU quota held the process back for 75.0 % of the time"]
+    assert not worth_retrying(reading["interference"])
 
 
 def test_a_quota_of_a_group_above_counts(linux: FakeProc, clocks: Clocks) -> None:
@@ -242,17 +242,17 @@ def test_a_stop_disturbs_but_for_what_a_quota_explains(
     monkeypatch.setattr(system.Watch, "end", lambda self: (2.0, 0.0))
     reading = measured(linux, clocks, lambda: None)
     assert (reading["stopped_seconds"], reading["suspended_seconds"]) == (2.0, 0.0)
-    assert reading["disturbed"] == ["the process was stopped for 2.0 s"]
-    assert worth_retrying(reading["disturbed"])
+    assert reading["interference"] == ["the process was stopped for 2.0 s"]
+    assert worth_retrying(reading["interference"])
     linux.group("/a", "throttled_usec 0\n")
     reading = measured(linux, clocks, lambda: linux.group("/a", "throttled_usec 1960000\n"))
     assert reading["stopped_seconds"] == 0.04
-    assert len(reading["disturbed"]) == 1
+    assert len(reading["interference"]) == 1
     assert asked == [None, None]
     reading = measured(linux, clocks, lambda: linux.group("/a", "throttled_usec 3960000\n"))
     assert asked[2] == 1.96, "under a quota that holds back, the watch takes its share off where it falls"
     assert reading["stopped_seconds"] == 2.0
-    assert len(reading["disturbed"]) == 2
+    assert len(reading["interference"]) == 2
 
 
 def test_where_memory_is_limited_nobody_watches(linux: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +267,7 @@ def test_where_memory_is_limited_nobody_watches(linux: FakeProc, monkeypatch: py
 def test_memory_pressure_disturbs(linux: FakeProc, clocks: Clocks) -> None:
     reading = measured(linux, clocks, lambda: linux.pressure("memory", 5.4))
     assert reading["pressure"]["memory"] == 0.1
-    assert reading["disturbed"] == ["some task waited 10.0 % of the time for memory"]
+    assert reading["interference"] == ["some task waited 10.0 % of the time for memory"]
 
 
 def test_clock_and_battery(linux: FakeProc, clocks: Clocks) -> None:
@@ -279,8 +279,8 @@ def test_clock_and_battery(linux: FakeProc, clocks: Clocks) -> None:
 
     reading = measured(linux, clocks, change)
     assert (reading["clock_mhz"], reading["on_battery"]) == (2123.0, True)
-    assert reading["disturbed"] == ["the machine ran on its battery"]
-    assert not worth_retrying(reading["disturbed"])
+    assert reading["interference"] == ["the machine ran on its battery"]
+    assert not worth_retrying(reading["interference"])
 
 
 def test_the_device_is_asked_once_ahead_and_at_both_edges(linux: FakeProc, clocks: Clocks) -> None:
@@ -293,7 +293,7 @@ def test_the_device_is_asked_once_ahead_and_at_both_edges(linux: FakeProc, clock
     assert device.sampled == 3
     assert (reading["device_clock_mhz"], reading["device_temperature"]) == (1980, 71)
     assert (reading["device_throttle"], reading["device_others"]) == (["power brake"], 1)
-    assert len(reading["disturbed"]) == 2
+    assert len(reading["interference"]) == 2
 
 
 def test_macos_is_asked_where_linux_tells_nothing(
@@ -303,13 +303,16 @@ def test_macos_is_asked_where_linux_tells_nothing(
     monkeypatch.setattr(macos, "on_battery", lambda: True)
     reading = measured(linux, clocks, lambda: None)
     assert (reading["thermal"], reading["on_battery"]) == ("heavy", True)
-    assert reading["disturbed"] == ["the machine was under thermal pressure: heavy", "the machine ran on its battery"]
-    assert not worth_retrying(reading["disturbed"])
+    assert reading["interference"] == [
+        "the machine was under thermal pressure: heavy",
+        "the machine ran on its battery",
+    ]
+    assert not worth_retrying(reading["interference"])
 
 
 # A meter never fails
 
-UNTOLD = ("cpu_wait_share", "steal_share", "others_share", "pressure", "clock_mhz", "on_battery")
+UNTOLD = ("run_delay_share", "steal_share", "other_processes_cpus", "pressure", "clock_mhz", "on_battery")
 
 
 def test_without_proc_only_the_process_is_told(tmp_path: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +324,7 @@ def test_without_proc_only_the_process_is_told(tmp_path: Path, clocks: Clocks, m
     assert set(reading) == KEYS
     assert [reading[name] for name in UNTOLD] == [None] * len(UNTOLD)
     assert (reading["wall_seconds"], reading["cpu_seconds"], reading["involuntary_switches"]) == (2.0, 1.5, 1)
-    assert reading["disturbed"] == []
+    assert reading["interference"] == []
 
 
 @pytest.mark.parametrize(("kind", "threads", "found"), [("cpu", 1, 1), ("cpu", None, 0), ("cpu", 4, 0), ("mps", 1, 0)])
@@ -332,7 +335,7 @@ def test_a_single_thread_that_idles_disturbs_where_waits_are_not_told(
     reader.prepare(threads)
     reader.open()
     clocks.move(wall=2.0, cpu=1.5)
-    assert len(reader.close()["disturbed"]) == found
+    assert len(reader.close()["interference"]) == found
 
 
 def test_a_worker_that_takes_turns_with_this_one_disturbs_nobody(linux: FakeProc, clocks: Clocks) -> None:
@@ -355,14 +358,14 @@ def test_a_worker_that_takes_turns_with_this_one_disturbs_nobody(linux: FakeProc
         clocks.move(wall=4.0, cpu=0.0)
         crowd()
         found[alone] = reader.close(0 if alone else 1)
-    assert [len(found[alone]["disturbed"]) for alone in (True, False)] == [2, 0]
+    assert [len(found[alone]["interference"]) for alone in (True, False)] == [2, 0]
     assert (found[True]["device_others"], found[False]["device_others"]) == (1, 0)
     # One stranger: beside the worker that waits, and after that one is gone.
     for computing, beside in ((2, 1), (1, 0)):
         device.computing = computing
         reader.open()
         clocks.move(wall=4.0, cpu=4.0)
-        assert reader.close(beside)["disturbed"] == ["1 other process computed on the device"]
+        assert reader.close(beside)["interference"] == ["1 other process computed on the device"]
     device.computing = 0  # a driver that hides the other process: no stranger, and none too few
     reader.open()
     clocks.move(wall=4.0, cpu=4.0)
@@ -404,7 +407,7 @@ def test_counters_that_run_backwards_make_no_negative_share(linux: FakeProc, clo
         linux.thread(10, waited=0.0)
 
     reading = measured(linux, clocks, change)
-    assert (reading["steal_share"], reading["others_share"], reading["cpu_wait_share"]) == (0.0, 0.0, 0.0)
+    assert (reading["steal_share"], reading["other_processes_cpus"], reading["run_delay_share"]) == (0.0, 0.0, 0.0)
     assert reading["pressure"]["memory"] == 0.0
 
 
@@ -419,7 +422,12 @@ def test_a_reader_that_fails_costs_its_own_figure_alone(
 
     monkeypatch.setattr(system, "procfs", SimpleNamespace(**{**vars(system.procfs), name: fail}))
     reading = measured(linux, clocks, lambda: None)
-    told = {"waits": "cpu_wait_share", "ticks": "steal_share", "processes": "others_share", "clock": "clock_mhz"}
+    told = {
+        "waits": "run_delay_share",
+        "ticks": "steal_share",
+        "processes": "other_processes_cpus",
+        "clock": "clock_mhz",
+    }
     told |= {"throttled": "throttled_share", "swap_used": "swap_bytes"}
     assert reading[told.get(name, name)] is None
     assert reading["wall_seconds"] == 4.0
@@ -442,9 +450,9 @@ def test_all_that_fails_together_leaves_the_clocks(
     monkeypatch.setattr(FakeDevice, "sample", fail)
     reading = measured(linux, clocks, lambda: None)
     assert {name for name, value in reading.items() if value is not None} == {
-        *("wall_seconds", "cpu_seconds", "involuntary_switches", "processors", "disturbed")
+        *("wall_seconds", "cpu_seconds", "involuntary_switches", "processors", "interference")
     }
-    assert reading["disturbed"] == []
+    assert reading["interference"] == []
 
 
 def test_a_device_that_fails_tells_nothing(linux: FakeProc, clocks: Clocks) -> None:
@@ -488,9 +496,9 @@ def test_this_machine_once() -> None:
     assert 0.2 <= window.wall_seconds < 60
     assert 0 < window.cpu_seconds <= window.wall_seconds * threading.active_count() + 2 / TICK
     assert 1 <= window.processors <= (os.cpu_count() or 1)
-    for share in (window.cpu_wait_share, window.steal_share, *(window.pressure or {}).values()):
+    for share in (window.run_delay_share, window.steal_share, *(window.pressure or {}).values()):
         assert share is None or 0 <= share <= 1.05
-    assert window.others_share is None or 0 <= window.others_share <= (os.cpu_count() or 1) + 0.5
+    assert window.other_processes_cpus is None or 0 <= window.other_processes_cpus <= (os.cpu_count() or 1) + 0.5
     assert window.clock_mhz is None or 100 < window.clock_mhz < 10_000
 
 
@@ -500,7 +508,7 @@ def test_linux_tells_of_waits_and_others() -> None:
     reader.open()
     burn(0.05)
     reading = reader.close()
-    assert reading["others_share"] is not None
+    assert reading["other_processes_cpus"] is not None
     assert reading["steal_share"] is not None
 
 
@@ -544,13 +552,13 @@ def test_a_process_that_takes_the_processor_is_seen_and_called_a_disturbance(one
         burn(0.5)
         took = seconds_of(other) - began
         reading = reader.close()
-    if reading["cpu_wait_share"] is None:
+    if reading["run_delay_share"] is None:
         pytest.skip("this kernel does not tell of waits")
     assert took > 0.05
-    assert reading["cpu_wait_share"] * reading["wall_seconds"] > took / 2
-    assert reading["others_share"] * reading["wall_seconds"] > took / 2
-    assert [reason for reason in reading["disturbed"] if reason.startswith("a thread waited")]
-    assert worth_retrying(reading["disturbed"])
+    assert reading["run_delay_share"] * reading["wall_seconds"] > took / 2
+    assert reading["other_processes_cpus"] * reading["wall_seconds"] > took / 2
+    assert [reason for reason in reading["interference"] if reason.startswith("a thread waited")]
+    assert worth_retrying(reading["interference"])
 
 
 @linux_only
@@ -566,10 +574,10 @@ def test_a_helper_that_takes_the_processor_is_seen_but_not_as_others(one_process
     assert before is not None
     assert after is not None
     assert took > 0.05
-    if reading["cpu_wait_share"] is not None:
-        assert reading["cpu_wait_share"] * reading["wall_seconds"] > took / 2
+    if reading["run_delay_share"] is not None:
+        assert reading["run_delay_share"] * reading["wall_seconds"] > took / 2
     rest = (after.busy - before.busy) / TICK - reading["cpu_seconds"] - took
-    assert reading["others_share"] * reading["wall_seconds"] < max(rest, 0) + took / 2
+    assert reading["other_processes_cpus"] * reading["wall_seconds"] < max(rest, 0) + took / 2
 
 
 THROTTLED = """
@@ -624,5 +632,5 @@ def test_a_real_quota_is_seen_and_is_no_stop(quota: Path) -> None:
         said, _ = process.communicate("\n")
     reading = json.loads(said)
     assert reading["throttled_share"] > 0.2
-    assert [reason for reason in reading["disturbed"] if reason.startswith("a CPU quota held the process back")]
-    assert not [reason for reason in reading["disturbed"] if "stopped" in reason]
+    assert [reason for reason in reading["interference"] if reason.startswith("a CPU quota held the process back")]
+    assert not [reason for reason in reading["interference"] if "stopped" in reason]

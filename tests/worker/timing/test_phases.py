@@ -40,7 +40,7 @@ def test_parts_are_from_mark_to_mark(clock: Clock) -> None:
     parts = phases.by_clock("the clock")
     step(parts, clock, preprocess=0.25, forward=1.0, backward=2.0, optimizer=0.5)
     assert parts.seconds(0, 1) == {"preprocess": [0.25], "forward": [1.0], "backward": [2.0], "optimizer": [0.5]}
-    assert parts.how == "the clock"
+    assert parts.method == "the clock"
 
 
 def test_a_step_that_lacks_a_part_took_no_time_for_it(clock: Clock) -> None:

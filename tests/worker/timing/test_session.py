@@ -41,7 +41,7 @@ CALM: dict[str, Any] = {
 def reading(**changes: Any) -> dict[str, Any]:
     """Of a meter, with what disturbed it said by the real rule."""
     found = {**CALM, **changes}
-    return {**found, "disturbed": describe_interference(found, None, on_cpu=True)}
+    return {**found, "interference": describe_interference(found, None, on_cpu=True)}
 
 
 class FakeDevice(Cpu):
@@ -164,7 +164,14 @@ class Bench:
         mend: bool = True,
     ) -> Session:
         rule = {"warmup_seconds": warmup, "window_steps": window, "window_seconds": 0.0, "warmup_steps": warmup_steps}
-        self.job = {"case": CASE, "pins": {}, "threads": 1, "data": "data.yaml", "scratch": "/nowhere", "window": rule}
+        self.job = {
+            "case": CASE,
+            "overrides": {},
+            "threads": 1,
+            "data": "data.yaml",
+            "scratch": "/nowhere",
+            "window": rule,
+        }
         self.job["mend"] = mend
         turns: Any = FakeTurns(self, block, within) if block else None
         device: Any = FakeDevice(self, kind)
@@ -209,7 +216,7 @@ class Bench:
         return fields
 
 
-CROWDED = {"cpu_wait_share": 0.5, "others_share": 0.5}
+CROWDED = {"run_delay_share": 0.5, "other_processes_cpus": 0.5}
 
 
 @pytest.fixture
@@ -288,7 +295,7 @@ def test_a_single_thread_is_expected_not_to_idle_where_it_loads_the_data_too(
 def test_the_least_disturbed_window_is_kept_whatever_its_speed(
     monkeypatch: pytest.MonkeyPatch, shares: list[float], kept: int, seconds: list[float]
 ) -> None:
-    seen = [reading(cpu_wait_share=share, others_share=share) for share in shares]
+    seen = [reading(run_delay_share=share, other_processes_cpus=share) for share in shares]
     bench = Bench(monkeypatch, seen)
     bench.start()
     assert bench.run(seconds) == 3 + 3 * len(shares)
@@ -309,7 +316,7 @@ def test_it_is_measured_again_at_most_twice(monkeypatch: pytest.MonkeyPatch) -> 
     bench.run()
     found = bench.measured()
     assert len(found["discarded"]) == RETRIES == 2
-    assert found["window"]["disturbed"]
+    assert found["window"]["interference"]
 
 
 def test_nothing_is_measured_again_where_only_memory_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +340,7 @@ def test_parts_are_those_of_the_window_that_is_kept(monkeypatch: pytest.MonkeyPa
 )
 def test_what_lasts_is_not_measured_again(monkeypatch: pytest.MonkeyPatch, lasting: dict[str, Any]) -> None:
     seen = reading(**lasting)
-    assert seen["disturbed"]
+    assert seen["interference"]
     bench = Bench(monkeypatch, [seen])
     bench.start()
     assert bench.run() == 3 + 3
@@ -359,7 +366,7 @@ def test_a_window_that_is_given_up_is_told_with_its_steps(monkeypatch: pytest.Mo
     bench.run()
     [window] = bench.measured()["discarded"]
     steps = msgspec.convert(window["steps"], Steps)
-    assert (steps.warmup, len(steps.window), steps.cycle, steps.timed_cycle) == (8, 12, 32, 6)
+    assert (steps.warmup, len(steps.window), steps.accumulation_steps, steps.timed_accumulation_steps) == (8, 12, 32, 6)
     assert steps.optimizer == [5, 11, 17]
 
 
@@ -382,7 +389,7 @@ def test_who_takes_turns_never_measures_again(monkeypatch: pytest.MonkeyPatch) -
 def test_whether_measuring_again_may_help_is_told(
     monkeypatch: pytest.MonkeyPatch, reasons: list[str], mendable: bool
 ) -> None:
-    bench = Bench(monkeypatch, [{**reading(), "disturbed": reasons}])
+    bench = Bench(monkeypatch, [{**reading(), "interference": reasons}])
     bench.start(block=2)
     bench.run()
     assert bench.measured()["mendable"] is mendable
@@ -422,7 +429,7 @@ def test_blocks_are_told_and_waiting_belongs_to_no_step(bench: Bench) -> None:
     assert blocks == [{"seconds": 2 * full + plain, "steps": 2}, {"seconds": 4.0, "steps": 2}]
     steps = msgspec.convert(bench.measured()["steps"], Steps)
     assert steps.window == [1.0, 1.0, 2.0, 2.0, 4.0]
-    assert steps.interludes == [0.5]
+    assert steps.epoch_gaps == [0.5]
     assert bench.log.index("wait") < bench.log.index("open")
 
 
@@ -472,7 +479,7 @@ def test_on_cuda_parts_come_from_events_that_are_read_after_the_window(bench: Be
     assert len(bench.session.device.events) == 4 * 3 + 1  # type: ignore[attr-defined]
     assert bench.log.count("synchronize") == 3
     found = bench.measured()["phases"]
-    assert found["how"] == "device events, steps of the window"
+    assert found["method"] == "device events, steps of the window"
     assert found["optimizer"] is None
     assert found["seconds"] == {
         "forward": [0.625] * 4,
@@ -499,7 +506,7 @@ def test_on_mps_parts_come_from_a_pass_of_their_own(bench: Bench) -> None:
     assert after.count("step") == 1 + SEPARATE_STEPS
     found = bench.measured()
     assert len(found["steps"]["seconds"]) == 10
-    assert found["phases"]["how"].startswith("host clock after waiting for the device")
+    assert found["phases"]["method"].startswith("host clock after waiting for the device")
     assert {part: len(seconds) for part, seconds in found["phases"]["seconds"].items()} == {
         "forward": 8,
         "backward": 8,
@@ -552,7 +559,7 @@ def test_a_turn_during_the_pass_of_its_own_is_none_of_the_epochs(bench: Bench) -
                 bench.now += 0.5
                 bench.session.epoch_turned()
             bench.step()
-    assert bench.measured()["apart"] == {"turn": 0.5}
+    assert bench.measured()["epoch_overhead"] == {"epoch_gap_seconds": 0.5}
 
 
 # What an epoch has beside its steps
@@ -567,15 +574,15 @@ def test_the_mean_turn_is_told_and_nothing_where_no_epoch_turned(bench: Bench) -
                 bench.session.epoch_turned()
             bench.step()
     found = bench.measured()
-    assert found["apart"] == {"turn": 1.5}
-    assert found["steps"]["interludes"] == [2.0]
+    assert found["epoch_overhead"] == {"epoch_gap_seconds": 1.5}
+    assert found["steps"]["epoch_gaps"] == [2.0]
 
 
 def test_without_a_turn_nothing_is_said_of_one(bench: Bench) -> None:
     bench.start()
     bench.session.epoch_turned()  # the first epoch begins
     bench.run()
-    assert bench.measured()["apart"] == {}
+    assert bench.measured()["epoch_overhead"] == {}
 
 
 def test_the_rest_of_an_epoch_is_told_after_the_steps_in_a_phase_of_its_own(bench: Bench) -> None:
@@ -589,8 +596,11 @@ def test_the_rest_of_an_epoch_is_told_after_the_steps_in_a_phase_of_its_own(benc
         return {"validation": 2.5, "checkpoint": 0.5}
 
     bench.session.report_apart(measure)
-    rest, apart = bench.told[-2:]
-    assert (rest, apart) == (("phase", {"name": "rest"}), ("apart", {"validation": 2.5, "checkpoint": 0.5}))
+    rest, epoch_overhead = bench.told[-2:]
+    assert (rest, epoch_overhead) == (
+        ("phase", {"name": "rest"}),
+        ("epoch_overhead", {"validation": 2.5, "checkpoint": 0.5}),
+    )
     assert said == [len(bench.told) - 1]  # the phase was told before
 
 
@@ -603,7 +613,7 @@ def test_what_goes_wrong_in_the_rest_is_told_and_costs_nothing(bench: Bench) -> 
 
     bench.session.report_apart(measure)
     name, fields = bench.told[-1]
-    assert name == "apart"
+    assert name == "epoch_overhead"
     assert fields == {"failed": "RuntimeError: no space left " + "x" * 999}
 
 
@@ -671,7 +681,7 @@ def test_the_first_block_begins_where_the_window_does(bench: Bench) -> None:
     with pytest.raises(WindowComplete):
         bench.step()
     assert [fields for event, fields in bench.told if event == "block"] == [{"seconds": 2.5, "steps": 2}]
-    assert bench.measured()["steps"]["interludes"] == [0.5]
+    assert bench.measured()["steps"]["epoch_gaps"] == [0.5]
 
 
 # Accumulation
@@ -681,7 +691,7 @@ def test_what_the_optimizer_is_to_wait_for_follows_the_stopwatch(bench: Bench) -
     bench.start(cycle=32, window=12)
     assert bench.run() == 8 + 12
     steps = msgspec.convert(bench.measured()["steps"], Steps)
-    assert (steps.cycle, steps.timed_cycle, steps.optimizer) == (32, 6, [5, 11, 17])
+    assert (steps.accumulation_steps, steps.timed_accumulation_steps, steps.optimizer) == (32, 6, [5, 11, 17])
     assert steps.modelled
 
 

@@ -32,7 +32,7 @@ class Bench:
         return self.watch.windows[0][0]
 
     @property
-    def interludes(self) -> list[float]:
+    def epoch_gaps(self) -> list[float]:
         return [seconds for _, seconds in self.watch.turns]
 
     def synchronize(self) -> None:
@@ -236,7 +236,7 @@ def test_the_turn_of_an_epoch_is_in_no_step() -> None:
     reading = bench.watch.reading()
     assert reading["seconds"] == [0.25] * 6
     assert reading["data_wait"][-1] == 0.125
-    assert reading["interludes"] == [7.5]
+    assert reading["epoch_gaps"] == [7.5]
 
 
 def test_turns_of_epochs_are_all_kept_and_those_within_the_window_are_its_interludes() -> None:
@@ -255,7 +255,7 @@ def test_turns_of_epochs_are_all_kept_and_those_within_the_window_are_its_interl
     bench.turn(60.0)
     assert bench.watch.windows == [[3, 7]]
     assert bench.watch.turns == [(1, 7.5), (3, 2.5), (4, 1.25), (7, 60.0)]
-    assert bench.watch.reading()["interludes"] == [2.5, 1.25]
+    assert bench.watch.reading()["epoch_gaps"] == [2.5, 1.25]
 
 
 def test_the_first_epoch_has_no_turn_before_it() -> None:
@@ -265,7 +265,7 @@ def test_the_first_epoch_has_no_turn_before_it() -> None:
     bench.watch.resume()
     bench.step()
     assert bench.watch.seconds == [0.75]
-    assert bench.interludes == []
+    assert bench.epoch_gaps == []
 
 
 def test_steps_of_the_optimizer_are_told_by_their_index() -> None:
@@ -277,7 +277,7 @@ def test_steps_of_the_optimizer_are_told_by_their_index() -> None:
         ended = bench.step(optimizer=index % 3 == 2)
     assert ended
     assert bench.watch.reading()["optimizer"] == [2, 5, 8]
-    assert bench.watch.reading()["cycle"] == 3
+    assert bench.watch.reading()["accumulation_steps"] == 3
 
 
 # The reading
@@ -329,7 +329,7 @@ def test_a_long_warm_up_is_dropped_but_for_its_end() -> None:
     bench.run(seconds=1.0)
     reading = bench.watch.reading()
     assert bench.warmup == 100
-    assert (reading["dropped"], reading["warmup"]) == (36, 64)
+    assert (reading["warmup_discarded"], reading["warmup"]) == (36, 64)
     assert reading["seconds"] == [1.0] * 68
     assert reading["optimizer"] == list(range(3, 68, 4))
     assert msgspec.convert(reading, Steps).window == [1.0] * 4
@@ -370,7 +370,7 @@ def test_real_accumulation_is_timed_where_whole_cycles_fit_into_a_third_more(
     bench = Bench(rule(cycle, window_steps=asked))
     bench.run()
     [[start, end]] = bench.watch.windows
-    assert bench.watch.timed_cycle == bench.watch.reading()["timed_cycle"] == timed
+    assert bench.watch.timed_accumulation_steps == bench.watch.reading()["timed_accumulation_steps"] == timed
     assert (end - start) % timed == 0
     assert asked <= end - start < asked + timed
     within = [index for index in bench.watch.optimizer if start <= index < end]
@@ -398,10 +398,10 @@ def test_where_only_whole_cycles_may_be_timed_they_are() -> None:
 def test_seconds_that_are_asked_are_reckoned_in_steps_of_the_warm_ups_end() -> None:
     slow = Bench(rule(16, window_steps=4, window_seconds=2.75))  # 11 steps of 0.25 s
     slow.run()
-    assert slow.watch.timed_cycle == 6
+    assert slow.watch.timed_accumulation_steps == 6
     fast = Bench(rule(16, window_steps=4, window_seconds=3.0))  # 12 of them
     fast.run()
-    assert fast.watch.timed_cycle == 16
+    assert fast.watch.timed_accumulation_steps == 16
 
 
 def test_the_first_steps_of_all_say_nothing_of_how_many_fit() -> None:
@@ -411,7 +411,7 @@ def test_the_first_steps_of_all_say_nothing_of_how_many_fit() -> None:
     bench.train(seconds=30.0)
     while not bench.train():
         pass
-    assert bench.watch.timed_cycle == 16
+    assert bench.watch.timed_accumulation_steps == 16
 
 
 def test_accumulation_is_settled_before_the_window_is_told_and_stays() -> None:
@@ -430,7 +430,7 @@ def test_before_warm_up_is_over_no_cycle_is_timed() -> None:
     bench = Bench(rule(16))
     bench.watch.start()
     bench.train()
-    assert bench.watch.reading()["timed_cycle"] == 0
+    assert bench.watch.reading()["timed_accumulation_steps"] == 0
 
 
 def test_what_runs_after_the_windows_changes_nothing_that_was_read() -> None:
@@ -438,7 +438,7 @@ def test_what_runs_after_the_windows_changes_nothing_that_was_read() -> None:
     bench = Bench(rule(16, window_steps=12))
     bench.run()
     bench.watch.accumulation = 6
-    assert bench.watch.reading()["timed_cycle"] == 16
+    assert bench.watch.reading()["timed_accumulation_steps"] == 16
 
 
 # A window that is measured again
@@ -458,7 +458,7 @@ def test_a_second_window_keeps_the_first_ones_steps_as_earlier_ones() -> None:
     assert bench.watch.reading() == second
     assert (first["warmup"], first["seconds"]) == (3, [0.25] * 5)
     assert (second["warmup"], second["seconds"]) == (5, [0.25] * 5 + [0.5, 0.75])
-    assert (first["interludes"], second["interludes"]) == ([], [7.0, 9.0])
+    assert (first["epoch_gaps"], second["epoch_gaps"]) == ([], [7.0, 9.0])
     assert msgspec.convert(second, Steps).window == [0.5, 0.75]
     assert (bench.watch.span(0), bench.watch.span(1)) == ((3, 5), (5, 7))
 
@@ -542,7 +542,7 @@ def test_turns_of_epochs_among_them_are_none_of_the_windows() -> None:
     bench.turn(1.5)  # the window has begun
     bench.step()
     assert bench.step()
-    assert bench.watch.reading()["interludes"] == [1.5]
+    assert bench.watch.reading()["epoch_gaps"] == [1.5]
 
 
 def test_a_second_window_settles_too() -> None:
@@ -561,7 +561,7 @@ def test_optimizer_steps_have_their_share_however_long_it_settles(settling: int,
     bench.run()
     [[start, end]] = bench.watch.windows
     within = [index for index in bench.watch.optimizer if start <= index < end]
-    assert len(within) == (end - start) / bench.watch.timed_cycle
+    assert len(within) == (end - start) / bench.watch.timed_accumulation_steps
     assert bench.watch.optimizer_steps == len(within)
 
 
@@ -633,4 +633,4 @@ def test_the_other_one_takes_the_pace_of_the_first_whatever_its_own_speed(same: 
     bench = Bench(chosen)
     bench.watch.block = 2
     bench.run(seconds=seconds)
-    assert (bench.warmup, bench.watch.timed_cycle, bench.watch.planned_steps) == (11, same, steps)
+    assert (bench.warmup, bench.watch.timed_accumulation_steps, bench.watch.planned_steps) == (11, same, steps)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.cases.recipe import pins_for
+from bench.cases.recipe import overrides_for
 from bench.worker.devices.cpu import Cpu
 from bench.worker.rejection import CaseRejected
 from bench.worker.workloads.ultralytics import cpu_parity, made_data
@@ -27,7 +27,7 @@ def trainer(ultralytics: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
         made = made_data.provide({"root": str(folder), "images": 4, "seed": 0})
     case = {"model": "yolov8n.yaml", "data": made["yaml"], "device": "cpu", "batch": 2, "imgsz": 64, "amp": False}
     places = {"task": "detect", "mode": "train", "project": str(folder), "name": "train"}
-    trainer = DetectionTrainer(overrides={**pins_for("train"), **case, **places})
+    trainer = DetectionTrainer(overrides={**overrides_for("train"), **case, **places})
     trainer._setup_train()
     return trainer
 

@@ -39,7 +39,7 @@ def why(file: Path, mode: str = "", data: str = "") -> str:
         name = model_file(str(file), mode, data)
         with building(str(file), name):
             built(str(file), name, data)
-    assert (caught.value.status, "model" in caught.value.axes) == ("unsupported", True)
+    assert (caught.value.status, "model" in caught.value.scope) == ("unsupported", True)
     assert caught.value.reason.startswith(f"model {file}: ")
     return caught.value.reason.removeprefix(f"model {file}: ")
 

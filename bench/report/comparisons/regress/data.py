@@ -13,7 +13,7 @@ from bench.records.comparison import SIDES, EnvironmentSide, SideOutcome
 from bench.report.comparisons.regress import words
 from bench.text import cleaned
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when a key goes or changes its meaning."""
 
 
@@ -34,20 +34,20 @@ def as_json(found: ComparisonResult) -> str:
         "margin": comparison.margin,
         "margin_from": comparison.margin_from,
         "memory_margin": comparison.memory_margin,
-        "itself": found.itself,
+        "self_comparison": found.self_comparison,
         "base": _side(comparison.base),
         "head": _side(comparison.head),
         "packages": [
             {"name": one.name, "base": one.base or None, "head": one.head or None}
             for one in package_changes(comparison.base.packages, comparison.head.packages)
         ],
-        "newer": comparison.newer or None,
+        "exclude_newer": comparison.exclude_newer or None,
         "machine": {"fingerprint": comparison.machine.fingerprint, "title": comparison.machine.title},
         "settings": [_setting(one) for one in found.settings],
         "settings_of_one_side": [_setting(one) for one in found.unshared],
-        "slot": _figure(found.slot) if found.slot else None,
-        "redone": found.redone,
-        "disturbed": found.disturbed,
+        "order_effect": _figure(found.order_effect) if found.order_effect else None,
+        "retries": found.retries,
+        "interfered": found.interfered,
         "seconds": comparison.seconds,
         "cases": [_case(finding) for finding in found.findings],
     }
@@ -92,9 +92,9 @@ def _case(finding: Finding) -> dict[str, Any]:
         **_figure(judged.estimate if judged else None),
         "note": judged.note if judged else "",
         "alarm": judged.alarm.value if judged and judged.alarm else None,
-        "looks": _figure(finding.looks) if finding.looks else None,
-        "fresh": _figure(finding.fresh) if finding.fresh else None,
-        "in_few_steps": finding.whole,
+        "interim": _figure(finding.interim) if finding.interim else None,
+        "confirmation": _figure(finding.confirmation) if finding.confirmation else None,
+        "localized_change": finding.whole,
         **{side: _ran(*ends[side]) for side in SIDES},
         "memory": _memory(finding.memory),
         "parts": [
@@ -103,14 +103,14 @@ def _case(finding: Finding) -> dict[str, Any]:
                 "base_seconds": part.base,
                 "head_seconds": part.head,
                 "share_of_change": finding.share(part),
-                "how": part.how,
+                "method": part.method,
             }
             for part in finding.parts
         ],
-        "redone": finding.redone,
-        "disturbed": finding.disturbed,
-        "alone": finding.compared.alone,
-        "trouble": finding.compared.trouble,
+        "retries": finding.retries,
+        "interfered": finding.interfered,
+        "sequential_reason": finding.compared.sequential_reason,
+        "error": finding.compared.error,
         "seconds": finding.seconds,
     }
 
@@ -133,5 +133,5 @@ def _memory(peak: Peak | None) -> dict[str, Any] | None:
         "base_bytes": round(peak.base),
         "head_bytes": round(peak.head),
         "figure": peak.figure,
-        "how": peak.how,
+        "method": peak.method,
     }

@@ -146,7 +146,7 @@ def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def _row(finding: Finding, name: str) -> Row:
     assert finding.judged, "a case without a pair has no row"
-    other = finding.looks if finding.confirmed else finding.fresh
+    other = finding.interim if finding.confirmed else finding.confirmation
     return Row(name, finding.judged.verdict, finding.judged.estimate, other)
 
 
@@ -303,7 +303,7 @@ def _parts_alt(finding: Finding) -> str:
 
 
 def _parts_caption(finding: Finding) -> str:
-    told = dict.fromkeys(part.how for part in finding.parts if part.how)
+    told = dict.fromkeys(part.method for part in finding.parts if part.method)
     return f"Parts of the mean step: {'; '.join(told)}."
 
 

@@ -166,10 +166,10 @@ def notes(finding: Finding) -> list[str]:
         found.append("what differs is in few of its steps, so every step counts")
     if finding.verdict is Verdict.INCONCLUSIVE and finding.judged and math.isfinite(finding.judged.estimate.half):
         found.append(f"it would be the same at a margin of {share(finding.judged.estimate.decidable)}")
-    if compared.alone:
-        found.append(f"its processes ran one after the other: {compared.alone}")
-    if compared.trouble:
-        found.append(f"it went no further: {compared.trouble}")
+    if compared.sequential_reason:
+        found.append(f"its processes ran one after the other: {compared.sequential_reason}")
+    if compared.error:
+        found.append(f"it went no further: {compared.error}")
     return found
 
 
@@ -200,7 +200,7 @@ def where(difference: Difference, found: ComparisonResult) -> str:
 def asked(found: ComparisonResult) -> str:
     """``torch==2.14.1 → torch==2.15.0``, ``torch==2.14.1 against itself``."""
     comparison = found.comparison
-    if found.itself and comparison.base.asked == comparison.head.asked:
+    if found.self_comparison and comparison.base.asked == comparison.head.asked:
         return f"{comparison.base.asked} against itself"
     return f"{comparison.base.asked} {ARROW} {comparison.head.asked}"
 
@@ -225,7 +225,7 @@ def about(found: ComparisonResult, packages: str) -> list[tuple[str, str]]:
         ("Base", f"{comparison.base.asked}: {software(comparison.base)}"),
         ("Head", f"{comparison.head.asked}: {software(comparison.head)}"),
         ("Packages", packages),
-        ("Left out", f"releases after {comparison.newer}" if comparison.newer else ""),
+        ("Left out", f"releases after {comparison.exclude_newer}" if comparison.exclude_newer else ""),
         ("Machine", comparison.machine.title),
         ("Conditions", provenance.conditions([comparison.conditions])),
         ("Variables", provenance.variables([comparison.conditions])),
@@ -295,7 +295,7 @@ def _speed(found: ComparisonResult) -> str:
         return "No pair was measured: nothing is said of speed."
     slower, faster = found.having(Verdict.SLOWER), found.having(Verdict.FASTER)
     said = []
-    if found.itself:
+    if found.self_comparison:
         said.append("Both sides are the same thing.")
         if found.conclusion is Conclusion.FALSE_ALARM:
             said.append(
@@ -310,7 +310,7 @@ def _speed(found: ComparisonResult) -> str:
     if same:
         every = len(same) == len(judged)
         which = "" if len(judged) == 1 else f" in {'all ' if every else ''}{_of(same, judged, every)}"
-        if every and found.itself:
+        if every and found.self_comparison:
             said.append(f"No difference of {margin} or more was found{which}.")
         else:
             said.append(f"Head is as fast as base{which}: any difference is below {margin}.")
@@ -378,7 +378,7 @@ def _some(parts: Sequence[str]) -> str:
 
 def slot(found: ComparisonResult) -> str:
     """What it does to a process to be started second, in a sentence; empty without a pair."""
-    seen = found.slot
+    seen = found.order_effect
     if seen is None:
         return ""
     first = sum(pair.head_first for one in found.findings for pair in one.compared.pairs)
@@ -393,19 +393,19 @@ def slot(found: ComparisonResult) -> str:
 
 def redone(found: ComparisonResult) -> str:
     """How many pairs were begun anew or disturbed, in a sentence; empty where none was."""
-    if not found.redone and not found.disturbed:
+    if not found.retries and not found.interfered:
         return ""
     parts = []
-    died = [text for finding in found.findings for pair in finding.compared.pairs for text in pair.died]
+    died = [text for finding in found.findings for pair in finding.compared.pairs for text in pair.worker_failures]
     if died:
         each = " and ".join(f"{sum(text.startswith(side) for text in died)} of {side}" for side in SIDES)
         parts.append(f"Processes that died, for which their pairs were begun anew: {each} (the last one: {died[-1]})")
-    if found.redone - len(died) > 0:
+    if found.retries - len(died) > 0:
         parts.append(
-            f"Pairs that something disturbed were begun anew, {labels.count(found.redone - len(died), 'time')} in all."
+            f"Pairs that something disturbed were begun anew, {labels.count(found.retries - len(died), 'time')} in all."
         )
-    if found.disturbed:
-        many = f"{found.disturbed} of {labels.count(found.pairs, 'pair')}"
+    if found.interfered:
+        many = f"{found.interfered} of {labels.count(found.pairs, 'pair')}"
         parts.append(f"Disturbed to the end, and counted all the same: {many}.")
     return " ".join(parts)
 
@@ -422,15 +422,15 @@ STEPS_BESIDE = (
 
 def figure(pairs: Iterable[Pair]) -> str:
     """What number a pair gives."""
-    return STEPS_BESIDE if any(pair.turn == 1 for pair in pairs) else MEANS
+    return STEPS_BESIDE if any(pair.block_steps == 1 for pair in pairs) else MEANS
 
 
 def method(found: ComparisonResult) -> list[str]:
     """How it was judged, a paragraph each."""
     comparison = found.comparison
-    alone = [one.id for one in found.findings if one.compared.alone]
+    alone = [one.id for one in found.findings if one.compared.sequential_reason]
     pairs = [pair for one in found.findings for pair in one.compared.pairs]
-    turn = "a few layers of the model" if any(pair.within for pair in pairs) else "some steps"
+    turn = "a few layers of the model" if any(pair.interleaved_within_steps for pair in pairs) else "some steps"
     turns = (
         f"A pair is two fresh processes, one of each side, that take turns: one runs {turn} while the other sleeps, "
         "so that what disturbs the machine disturbs both. Whose turn is first is drawn by lot, and every second round "

@@ -107,7 +107,7 @@ def _why_not(finding: Finding) -> str:
     if finding.judged:
         return ""
     if finding.standing is Standing.UNFINISHED:
-        return finding.compared.trouble or words.STANDS[finding.standing]
+        return finding.compared.error or words.STANDS[finding.standing]
     if finding.standing is Standing.HEAD_ONLY:
         return f"the first release cannot run {finding.id}"
     return f"it cannot run {finding.id} ({words.ended(finding.compared.head).rstrip('.')})"
@@ -225,7 +225,7 @@ def about(found: Sweep) -> list[tuple[str, str]]:
         first = seen[0].comparison
         lines += [
             ("Python", first.base.environment.python),
-            ("Left out", f"releases after {first.newer}" if first.newer else ""),
+            ("Left out", f"releases after {first.exclude_newer}" if first.exclude_newer else ""),
             ("Cases", ", ".join(compared.case.id for compared in first.cases)),
             ("Machine", first.machine.title),
             ("Conditions", provenance.conditions([one.comparison.conditions for one in seen])),

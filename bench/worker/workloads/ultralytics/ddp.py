@@ -62,7 +62,7 @@ def check_card(setup: Any, rank: int) -> None:
     local = int(os.environ.get("LOCAL_RANK", rank))
     if local != rank and "LOCAL_RANK" not in setup.__code__.co_names:
         reason = "This Ultralytics trains on one machine alone: it takes the card by the rank over all machines."
-        raise CaseRejected("unsupported", reason, axes=("device",))
+        raise CaseRejected("unsupported", reason, scope=("device",))
 
 
 @contextlib.contextmanager

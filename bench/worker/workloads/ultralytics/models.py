@@ -29,7 +29,7 @@ LETTER_AT_END = re.compile(r"\d([nslmx])(?![a-zA-Z])")
 
 def unsupported(name: str, what: str) -> CaseRejected:
     """The refusal of a model, which holds for all cases of it."""
-    return CaseRejected("unsupported", one_line(f"model {name}: {what}."), axes=("model",))
+    return CaseRejected("unsupported", one_line(f"model {name}: {what}."), scope=("model",))
 
 
 def model_file(name: str, mode: str = "", data: str = "") -> str:
@@ -179,9 +179,9 @@ def check_channels(name: str, own: int, mode: str, data: str) -> None:
     if mode == "train":
         reason = f"{what}: Ultralytics would train another network, of {there} channels. Set channels: {own}, or name"
         raise CaseRejected(
-            "substituted", f"{reason} the architecture in place of the checkpoint.", axes=("mode", "model")
+            "substituted", f"{reason} the architecture in place of the checkpoint.", scope=("mode", "model")
         )
-    raise CaseRejected("unsupported", f"{what}: set channels: {own} in the data yaml.", axes=("mode", "model"))
+    raise CaseRejected("unsupported", f"{what}: set channels: {own} in the data yaml.", scope=("mode", "model"))
 
 
 # Descriptions in yaml
@@ -220,7 +220,7 @@ def check_place(name: str, file: str) -> None:
     other = family(file)
     if other != file and os.path.isfile(file) and os.path.isfile(other) and not filecmp.cmp(file, other, shallow=False):
         reason = f"model {name}: Ultralytics would read {other!r} in its place, since it takes a size letter out of the"
-        raise CaseRejected("substituted", f"{reason} path: rename the file or its folder.", axes=("model",))
+        raise CaseRejected("substituted", f"{reason} path: rename the file or its folder.", scope=("model",))
 
 
 def check_description(name: str, found: Any) -> None:
@@ -278,7 +278,7 @@ def check_size(name: str, file: str) -> None:
     if not read and seen and seen[-1] in sizes and seen[-1] != sizes[0]:
         reason = f"model {name}: Ultralytics would build size {sizes[0]}, since it reads a size only right behind the"
         reason += f" number of a name that begins as yolov8 does: rename it, such as to yolov8{seen[-1]}.yaml."
-        raise CaseRejected("substituted", reason, axes=("model",))
+        raise CaseRejected("substituted", reason, scope=("model",))
 
 
 # Building

@@ -24,7 +24,7 @@ def run(job: dict[str, Any], channel: Channel, turns: LockstepClient | None) -> 
     """Train, and tell the seconds of every block of steps, whatever lies between two steps included.
 
     Args:
-        job: ``case``, ``pins``, ``threads``, ``data`` and ``scratch`` as for a measured case; ``warmup_steps`` and
+        job: ``case``, ``overrides``, ``threads``, ``data`` and ``scratch`` as for a measured case; ``warmup_steps`` and
             ``warmup_seconds``, both of which warm-up has to reach; ``steps`` to time in all, in blocks of ``block``.
         channel: where each block is told: ``block`` with ``seconds`` and ``steps``.
         turns: who says when the next block begins; None lets them follow each other.
@@ -76,7 +76,7 @@ def run(job: dict[str, Any], channel: Channel, turns: LockstepClient | None) -> 
     model.add_callback("on_train_batch_end", batch_ended)
     try:
         model.train(
-            **job["pins"],
+            **job["overrides"],
             data=job["data"],
             device=case["device"],
             amp=AMP[case["amp"]],

@@ -24,7 +24,7 @@ def precision(amp: str) -> dict[str, Any]:
 
     if amp == "bf16":
         reason = "amp bf16 was asked: Ultralytics predicts in float32 or float16 only."
-        raise CaseRejected("unsupported", reason, axes=("mode", "amp"))
+        raise CaseRejected("unsupported", reason, scope=("mode", "amp"))
     if amp == "off":
         return {}
     return {"quantize": 16} if "quantize" in DEFAULT_CFG_DICT else {"half": True}
@@ -94,7 +94,7 @@ def run(session: Session) -> None:
     check_arguments(session.asked)
     file = model_file(case["model"], "predict", session.data)
     arguments = {
-        **session.pins,
+        **session.overrides,
         **precision(case["amp"]),
         "task": "detect",
         "mode": "predict",

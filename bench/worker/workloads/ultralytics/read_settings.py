@@ -1,7 +1,7 @@
 """Settings read back from a live trainer or predictor: what runs, whatever was asked for.
 
-A setting that stands in an Ultralytics argument of the same name has that name here, so that a pin of the recipe is
-compared with what runs. Every Ultralytics gives the same keys; what a version does not know is None.
+A setting that stands in an Ultralytics argument of the same name has that name here, so that an override of the recipe
+is compared with what runs. Every Ultralytics gives the same keys; what a version does not know is None.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "images_dropped": _dropped(trainer),
         **_augmentation(dataset.transforms),
         "optimizer": type(trainer.optimizer).__name__,
-        "optimizer_kernel": _kernel(trainer.optimizer),
+        "optimizer_impl": _kernel(trainer.optimizer),
         "accumulate": trainer.accumulate,
         "loss_scaling": trainer.scaler.is_enabled(),
         "ema": bool(trainer.ema and trainer.ema.enabled),
@@ -87,7 +87,7 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "integrations": _integrations(trainer.callbacks),
         "autobatch": _autobatch(model, args.imgsz, device),
         "ranks": ranks,
-        "own_ranks": _own_ranks(),
+        "spawns_ddp": _own_ranks(),
         "backend": _backend(),
         "sync_bn": any(type(module).__name__ == "SyncBatchNorm" for module in model.modules()),
         "find_unused_parameters": getattr(_wrapped(trainer.model), "find_unused_parameters", None),

@@ -33,10 +33,10 @@ def overrides(session: Session) -> dict[str, Any]:
     """The arguments of the training run."""
     case = session.case
     check_arguments(session.asked)
-    on_disk = session.pins.get("cache") == "disk"
+    on_disk = session.overrides.get("cache") == "disk"
     data = mirror(session.data, Path(session.scratch) / f"mirror-{session.team.rank}") if on_disk else session.data
     return {
-        **session.pins,
+        **session.overrides,
         "task": "detect",
         "mode": "train",
         "model": model_file(case["model"], "train", session.data),
@@ -116,18 +116,18 @@ def run(session: Session) -> None:
         if (found := re.search(r"Image Not Found (.+)", str(error))) is None:
             raise
         reason = f"image {found[1].strip()} passes Ultralytics' check and cannot be decoded: remove it."
-        raise CaseRejected("unsupported", reason, axes=("mode",)) from error
+        raise CaseRejected("unsupported", reason, scope=("mode",)) from error
     except NotImplementedError as error:
         optimizer = arguments.get("optimizer")
         if f"'{optimizer}' not found" not in str(error):
             raise
         reason = f"optimizer {optimizer} was asked: this Ultralytics has no such optimizer."
-        raise CaseRejected("unsupported", reason, axes=("mode", "optimizer")) from error
+        raise CaseRejected("unsupported", reason, scope=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
         said = str(error)
         if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
             reason = "amp bf16 was asked: this Ultralytics knows no such value (it came with 8.4.137)."
-            raise CaseRejected("unsupported", reason, axes=("mode", "amp")) from error
+            raise CaseRejected("unsupported", reason, scope=("mode", "amp")) from error
         raise
 
 
@@ -232,7 +232,7 @@ def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
             pass
     except (RuntimeError, TypeError) as error:
         reason = f"amp bf16 was asked: {one_line(str(error)).rstrip('.')}."
-        raise CaseRejected("unsupported", reason, axes=("mode", "device", "amp")) from error
+        raise CaseRejected("unsupported", reason, scope=("mode", "device", "amp")) from error
 
 
 def _of_validation(how: str) -> str:
@@ -259,7 +259,7 @@ def time_the_rest(trainer: Any, device: Device) -> dict[str, Any]:
     return {
         "validation": seconds(validate),
         "validation_memory": {
-            name: {**figure, "how": _of_validation(figure["how"])} for name, figure in device.memory().items()
+            name: {**figure, "method": _of_validation(figure["method"])} for name, figure in device.memory().items()
         },
         "validation_images": len(trainer.test_loader.dataset),
         "checkpoint": seconds(lambda: DetectionTrainer.save_model(trainer)),
