@@ -20,7 +20,7 @@ import pytest
 from bench import __version__
 from bench.cases.axes import axes
 from bench.cases.plan import profiles
-from bench.ceiling.service import known, told
+from bench.ceiling.service import describe, is_known
 from bench.environments import failure_causes
 from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
 from bench.machine.fingerprint import machine
@@ -319,7 +319,7 @@ def search(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Callable[
                 found = face.search(name, tell)
         except BudgetExhausted:
             pytest.skip("the time budget is over")
-        for text in told(found, []):
+        for text in describe(found, []):
             tell(text)
         if found.outcome.status is not Status.MEASURED:
             text = clean(f"{found.outcome.status.value}: {found.outcome.reason}")
@@ -482,7 +482,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = int(face.fatal.code)
         return
     ended_well = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if face.run is not None and ended_well and not face.measured and not any(map(known, face.ceilings)):
+    if face.run is not None and ended_well and not face.measured and not any(map(is_known, face.ceilings)):
         session.exitstatus = int(ExitCode.NOTHING_MEASURED)
 
 
@@ -496,7 +496,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     several = f" in {face.measured_processes} processes" if face.measured_processes > face.measured else ""
     cases = len({plan.case for plan in face.selected})
     if face.asked:
-        count = sum(map(known, face.ceilings))
+        count = sum(map(is_known, face.ceilings))
         terminalreporter.write_line(clean(f"{count} of {len(face.asked)} ceilings found: {face.store.folder}"))
     if cases:
         found = f"{face.measured} of {cases} cases measured{several}; records: {face.store.folder}"

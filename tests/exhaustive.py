@@ -18,13 +18,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from bench.cases.case import Case
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.ceiling.batch_search import Search
-from bench.ceiling.findings import attempts, edge
+from bench.ceiling.findings import edge
 from bench.ceiling.search import (
     SearchRequest,
     SearchResult,
-    held,
+    memory_limit_of,
     provide_data,
     recipe,
     run_probe,
@@ -53,8 +54,8 @@ def step_by_step(question: SearchRequest, data: dict[str, Any], first: int) -> l
     while batch <= question.max_batch and (len(probes) < 2 or any(probe.fits for probe in probes[-2:])):
         case = replace(question.case, mode="train", batch=batch)
         planned = PlannedRun(case, recipe(question))
-        with held("cpu", question.limit) as hold:
-            probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.hold, alike=True), hold, probes)
+        with memory_limit_of(kind_of("cpu"), question.limit) as hold:
+            probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.apply, alike=True), hold, probes)
         probes.append(probe)
         print(f"  {batch}: {probe.stop_reason or probe.outcome.status.value} {probe.peak}", flush=True)
         batch += question.granularity
@@ -66,8 +67,8 @@ def once_more(question: SearchRequest, data: dict[str, Any], batches: list[int])
     found, interpreter = [], inspect()
     for batch in batches:
         planned = PlannedRun(replace(question.case, mode="train", batch=batch), recipe(question))
-        with held("cpu", AMPLE * GIB) as hold:
-            probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.hold), hold, [])
+        with memory_limit_of(kind_of("cpu"), AMPLE * GIB) as hold:
+            probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.apply), hold, [])
         print(f"  {batch}, random addresses: {probe.peak}", flush=True)
         found.append({"batch": batch, "peak": probe.peak})
     return found
@@ -102,9 +103,7 @@ def main(file: Path) -> None:
             fitting += [probe.batch for probe in steps if probe.fits]
             known = max(fitting, default=0)
             search, seen = Search(granularity, MOST, float(limit * GIB)), SearchResult()
-            search_largest_batch(
-                question, data, interpreter, lambda p, s=search: s.next(attempts(p)), lambda p: None, seen
-            )  # type: ignore[misc]
+            search_largest_batch(question, search, data, interpreter, seen, lambda probe: None)
             print(f"  step by step {known}, search {edge(search, seen.probes)}, {len(seen.probes)} probes", flush=True)
             found["ceilings"].append(
                 {

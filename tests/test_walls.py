@@ -31,7 +31,7 @@ STARTS_PROCESSES = {
     "worker/interpreter/memory_layout.py": {"os.execve"},  # becomes another process with the same number
     "machine/fingerprint.py": {"subprocess"},  # macOS tells the name of its CPU by sysctl alone
     "selfcheck/costs.py": {"subprocess"},  # times whole commands of the suite
-    "ceiling/memory_limits.py": {"subprocess"},  # tries whether a process may enter a control group
+    "ceiling/probe_limits.py": {"subprocess"},  # tries whether a process may enter a control group
 }
 """Exceptions to: only ``runner/`` and ``environments/`` start processes."""
 
@@ -51,7 +51,7 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("durations", "sizes", "errors", "text", ""),
+    ("formatting", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 

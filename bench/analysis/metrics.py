@@ -5,48 +5,12 @@ A new metric is one entry in :data:`METRICS` and one column of :func:`bench.anal
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
-
-def significant(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, without an exponent where that stays readable.
-
-    Whole digits are never rounded away, and nothing but 0 is shown as 0.
-
-    >>> significant(1234.5), significant(0.01234), significant(0.0)
-    ('1,235', '0.0123', '0')
-    """
-    if value == 0:
-        return "0"
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    if places > 9:
-        return f"{value:.{digits - 1}e}"
-    return f"{value:,.{max(places, 0)}f}"
-
-
-def show_duration(seconds: float) -> str:
-    """``1 h 02 min``, ``3 min 20 s``, ``12.3 s``, ``4.56 ms``."""
-    if seconds >= 3600:
-        minutes = round(seconds / 60)
-        return f"{minutes // 60:,} h {minutes % 60:02d} min"
-    if seconds >= 60:
-        whole = round(seconds)
-        return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else "1 h 00 min"
-    if seconds >= 1 or seconds == 0:
-        return f"{significant(seconds)} s"
-    return f"{significant(seconds * 1e3)} ms"
-
-
-def show_bytes(number: float) -> str:
-    """``640 MiB``, ``12.3 GiB``."""
-    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if number >= size:
-            return f"{significant(number / size)} {unit}"
-    return f"{significant(number)} B"
+from bench.formatting import format_bytes, format_duration, format_number, format_percent
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -56,14 +20,14 @@ class Unit(msgspec.Struct, frozen=True):
     show: Callable[[float], str]
 
 
-RATE = Unit("images/s", significant)
-SECONDS = Unit("s", show_duration)
-BYTES = Unit("bytes", show_bytes)
-SHARE = Unit("%", lambda share: f"{significant(share * 100)} %")
-JOULES = Unit("J", lambda joules: f"{significant(joules)} J")
-PER_JOULE = Unit("images/J", lambda images: f"{significant(images)} images/J")
-WATTS = Unit("W", lambda watts: f"{significant(watts)} W")
-RATIO = Unit("×", lambda ratio: f"{significant(ratio)}×")
+RATE = Unit("images/s", format_number)
+SECONDS = Unit("s", format_duration)
+BYTES = Unit("bytes", format_bytes)
+SHARE = Unit("%", format_percent)
+JOULES = Unit("J", lambda joules: f"{format_number(joules)} J")
+PER_JOULE = Unit("images/J", lambda images: f"{format_number(images)} images/J")
+WATTS = Unit("W", lambda watts: f"{format_number(watts)} W")
+RATIO = Unit("×", lambda ratio: f"{format_number(ratio)}×")
 
 
 class Metric(msgspec.Struct, frozen=True):

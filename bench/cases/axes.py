@@ -213,8 +213,8 @@ def parse_options(options: Mapping[str, str | None], further: Iterable[str] = ()
     return {name: parse_values(find_axis(name), texts[name]) for name in (*_registry, *texts) if name in texts}
 
 
-def _rank(values: Sequence[str]) -> Callable[[Any], int]:
-    """Sort key of a list of names; others come last."""
+def order_of(values: Sequence[str]) -> Callable[[Any], int]:
+    """Return the sort key of some names: their order, others last."""
     return lambda value: values.index(value) if value in values else len(values)
 
 
@@ -224,7 +224,7 @@ def mode_label(value: str) -> str:
 
 
 for fixed_axis in (
-    Axis("mode", "Mode", parse_mode, "train,predict", label=mode_label, order=_rank(MODES), fixed=True),
+    Axis("mode", "Mode", parse_mode, "train,predict", label=mode_label, order=order_of(MODES), fixed=True),
     Axis("model", "Model", parse_model, "yolov8n,yolo11n (random weights), or .pt and .yaml files", fixed=True),
     Axis(
         "device",
@@ -244,7 +244,7 @@ for fixed_axis in (
         "off,on,bf16",
         label=lambda value: f"amp {value}",
         token=PRECISIONS.__getitem__,
-        order=_rank(list(PRECISIONS)),
+        order=order_of(list(PRECISIONS)),
         fixed=True,
         setting="amp",
         across=True,

@@ -8,12 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.cases.axes import Axis, register, whole_number
+from bench.cases.axes import Axis, order_of, register, whole_number
 from bench.errors import UsageError
 
 SWITCH = {"off": False, "on": True}
 
 CACHES: dict[str, bool | str] = {"off": False, "ram": "ram", "disk": "disk"}
+
+COMPILE: dict[str, bool | str] = {
+    "off": False,
+    "on": True,
+    "reduce-overhead": "reduce-overhead",
+    "max-autotune-no-cudagraphs": "max-autotune-no-cudagraphs",
+}
+"""Values of ``compile`` and what Ultralytics calls them; ``on`` is torch's mode ``default``."""
 
 OPTIMIZERS = ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSProp")
 
@@ -30,6 +38,11 @@ def choice(name: str, values: Mapping[str, Any]) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def parse_compile(text: str) -> str:
+    """Read a value of ``compile``; a case's id has ``_`` in place of its hyphens."""
+    return choice("compile", COMPILE)(text.replace("_", "-"))
 
 
 def parse_optimizer(text: str) -> str:
@@ -49,12 +62,11 @@ def switch(name: str, title: str, about: str, setting: str, modes: tuple[str, ..
         title,
         choice(name, SWITCH),
         f"off,on: {about}",
-        order=list(SWITCH).index,
+        order=order_of(list(SWITCH)),
         modes=modes,
         arguments=lambda value: {name: SWITCH[value]},
         setting=setting,
         expected=SWITCH.__getitem__,
-        extra_seconds=lambda value: COMPILE_SECONDS if name == "compile" and value == "on" else 0.0,
     )
 
 
@@ -77,13 +89,24 @@ for axis in (
         "Image cache",
         choice("cache", CACHES),
         "off,ram,disk: where decoded images are kept",
-        order=list(CACHES).index,
+        order=order_of(list(CACHES)),
         modes=TRAIN,
         arguments=lambda value: {"cache": CACHES[value]},
         setting="cache",
         expected=CACHES.__getitem__,
     ),
-    switch("compile", "Compile", "the model by torch.compile", "compiled", BOTH),
+    Axis(
+        "compile",
+        "Compile",
+        parse_compile,
+        f"{','.join(COMPILE)}: torch.compile, and its mode",
+        order=order_of(list(COMPILE)),
+        modes=BOTH,
+        arguments=lambda value: {"compile": COMPILE[value]},
+        setting="compile_mode",
+        expected=lambda value: "default" if value == "on" else value,
+        extra_seconds=lambda value: 0.0 if value == "off" else COMPILE_SECONDS,
+    ),
     switch("channels_last", "Channels last", "memory format of the model", "channels_last", BOTH),
     switch("deterministic", "Deterministic", "deterministic algorithms of torch", "deterministic", TRAIN),
     Axis(
@@ -91,7 +114,7 @@ for axis in (
         "Optimizer",
         parse_optimizer,
         ",".join(OPTIMIZERS),
-        order=lambda value: OPTIMIZERS.index(value) if value in OPTIMIZERS else len(OPTIMIZERS),
+        order=order_of(OPTIMIZERS),
         modes=TRAIN,
         arguments=lambda value: {"optimizer": value},
         setting="optimizer",

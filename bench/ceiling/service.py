@@ -1,4 +1,4 @@
-"""The largest batch that trains: what both faces share, from what is asked to what is said of it."""
+"""Search for the largest batch of a case, record it, and describe it: shared by the command and the pytest plugin."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from bench.cases.axes import find_axis
 from bench.cases.case import Case
 from bench.cases.device_kinds import kind_of, named_twice, ranks
 from bench.cases.model_labels import show_together
-from bench.durations import about
 from bench.errors import UsageError
-from bench.sizes import shown
+from bench.formatting import format_rough_bytes, format_rough_duration
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.ceiling.batch_search import Search
@@ -28,15 +27,15 @@ if TYPE_CHECKING:  # --help does without what these import
 CEILING = "ceiling"
 """The mode of a search."""
 
-MOST = 1024
-"""The largest batch that is tried where nobody says."""
+DEFAULT_MAX_BATCH = 1024
+"""The largest batch to try by default."""
 
 
-def points(values: dict[str, list[Any]]) -> list[Case]:
-    """The cases of mode ``ceiling`` for values of all axes but batch; the usual sizes of a device without any.
+def search_cases(values: dict[str, list[Any]]) -> list[Case]:
+    """Return the cases of mode ``ceiling`` for values of all axes but batch; without sizes, the device's default sizes.
 
     Raises:
-        WrongUse: for an axis that training does not take.
+        UsageError: for an axis that training does not take.
     """
     show_together(values["model"])
     further = [name for name in values if not find_axis(name).fixed]
@@ -47,20 +46,20 @@ def points(values: dict[str, list[Any]]) -> list[Case]:
         Case.of({"mode": CEILING, "device": device, "batch": 0, "imgsz": size, **dict(zip(others, point, strict=True))})
         for device in values["device"]
         for point in itertools.product(*(values[name] for name in others))
-        for size in values.get("imgsz") or usual_sizes(device)
+        for size in values.get("imgsz") or default_sizes(device)
     ]
 
 
-def known(found: Ceiling) -> bool:
+def is_known(ceiling: Ceiling) -> bool:
     """Whether the largest batch is known."""
-    return found.outcome.status.value == "measured"
+    return ceiling.outcome.status.value == "measured"
 
 
 def granularity_for(granularity: int, case: Case) -> int:
-    """What batches of a case are multiples of: of 1, every batch that its devices can share alike.
+    """Return the granularity for a case: 1 becomes the number of devices, so that each gets the same share.
 
     Raises:
-        WrongUse: where they cannot share it.
+        UsageError: where the devices cannot share it alike.
     """
     count = ranks(case.device)
     if not kind_of(case.device).backend or named_twice(case.device):  # refused, for a better reason
@@ -76,104 +75,107 @@ def granularity_for(granularity: int, case: Case) -> int:
 
 
 def check_limit(limit: int, case: Case) -> None:
-    """Raise :class:`UsageError` for a limit that nothing would hold a process to."""
-    from bench.ceiling.memory_limits import enforced
+    """Raise :class:`UsageError` for a memory limit that cannot be enforced."""
+    from bench.ceiling.probe_limits import enforced
     from bench.ceiling.search import most_allowed
 
     if kind_of(case.device).on_host and not enforced():
         raise UsageError("memory-limit: this system keeps no such limit on the CPU; leave it out, or use Linux.")
     there = most_allowed(case)
     if there is not None and limit > there:
-        raise UsageError(f"memory-limit {shown(limit)} is more than device {case.device} has: at most {shown(there)}.")
+        raise UsageError(
+            f"memory-limit {format_rough_bytes(limit)} is more than device {case.device} has: at most "
+            f"{format_rough_bytes(there)}."
+        )
 
 
-def firm(case: Case) -> bool:
+def hard_limit(case: Case) -> bool:
     """Whether a batch whose peak would lie above the limit cannot train.
 
     Of a GPU the peak holds what the allocator keeps, which it gives back where memory runs out.
     """
-    from bench.ceiling import memory_limits
+    from bench.ceiling import probe_limits
 
-    return kind_of(case.device).on_host and memory_limits.enforced()
+    return kind_of(case.device).on_host and probe_limits.enforced()
 
 
-def refused(question: SearchRequest) -> Outcome | None:
-    """Why nothing can be tried, before a data set is made for it; None where nothing speaks against it."""
+def unsupported(request: SearchRequest) -> Outcome | None:
+    """Return why a request cannot be run, before data is made for it; None where it can."""
     from bench.runner.launchers.torchrun import unsupported_reason
 
-    if ranks(question.case.device) == 1:
+    if ranks(request.case.device) == 1:
         return None
-    return unsupported_reason({**question.case.values, "mode": "train", "batch": question.granularity})
+    return unsupported_reason({**request.case.values, "mode": "train", "batch": request.granularity})
 
 
-def usual_sizes(device: str) -> list[int]:
+def default_sizes(device: str) -> list[int]:
     """Return the image sizes of a device where the user names none."""
     return list(kind_of(device).ceiling_sizes)
 
 
-def fitting(sizes: Sequence[int], case: Case) -> list[int]:
-    """Those of some limits that the device has."""
+def available_sizes(sizes: Sequence[int], case: Case) -> list[int]:
+    """Return those memory sizes that the device has."""
     from bench.ceiling.search import available_memory
 
-    there = available_memory(case)
-    return [size for size in sizes if there is None or size <= there]
+    available = available_memory(case)
+    return [size for size in sizes if available is None or size <= available]
 
 
 def search_one(
-    question: SearchRequest, launcher: Launcher, store: Store, found: list[Ceiling], tell: Callable[[str], None]
+    request: SearchRequest, launcher: Launcher, store: Store, ceilings: list[Ceiling], say: Callable[[str], None]
 ) -> None:
-    """Search for one ceiling, and write it; one that Ctrl-C stops is written as far as it came.
+    """Search for one ceiling and save it, also where Ctrl-C stops the search.
 
     Args:
-        question: what is asked.
-        launcher: of the environment.
+        request: the case and its limit.
+        launcher: of the measured environment.
         store: of the run.
-        found: is added to.
-        tell: hears of every probe, and where the ceiling could not be written.
+        ceilings: extended with the result.
+        say: called with a line per probe, and with a sentence where the ceiling cannot be written.
 
     Raises:
-        KeyboardInterrupt: after that.
+        KeyboardInterrupt: at Ctrl-C, after the result was saved.
     """
     from bench.ceiling.batch_search import Search
-    from bench.ceiling.findings import attempts
     from bench.ceiling.search import SearchResult, available_memory, provide_data, search_largest_batch
     from bench.records.outcome import Outcome, Status
     from bench.runner.measure import DatasetUnavailable
 
-    seen, started = SearchResult(), datetime.now(UTC).isoformat(timespec="seconds")
-    search, stop, asked = Search(question.granularity, question.max_batch), None, question.limit is not None
-    tell(f"{title(question.case)}: searching ...")
+    result, started = SearchResult(), datetime.now(UTC).isoformat(timespec="seconds")
+    search, stop, requested = Search(request.granularity, request.max_batch), None, request.limit is not None
+    say(f"{title(request.case)}: searching ...")
     try:
-        seen.failed = refused(question)
-        data = {} if seen.failed else provide_data(question, launcher)
-        there = available_memory(question.case)
-        if not asked and kind_of(question.case.device).on_host:
-            question = msgspec.structs.replace(question, limit=there)
-        search = Search(question.granularity, question.max_batch, question.limit or there, firm(question.case))
+        result.failed = unsupported(request)
+        data = {} if result.failed else provide_data(request, launcher)
+        available = available_memory(request.case)
+        if not requested and kind_of(request.case.device).on_host:
+            request = msgspec.structs.replace(request, limit=available)
+        search = Search(request.granularity, request.max_batch, request.limit or available, hard_limit(request.case))
         search_largest_batch(
-            question,
-            data,
-            launcher.interpreter,
-            lambda probes: search.next(attempts(probes)),
-            lambda probe: tell(line(probe)),
-            seen,
+            request, search, data, launcher.interpreter, result, lambda probe: say(describe_probe(probe))
         )
     except DatasetUnavailable as error:
-        seen.failed = Outcome(Status.FAILED, error.outcome.reason)
+        result.failed = Outcome(Status.FAILED, error.outcome.reason)
     except KeyboardInterrupt as pressed:
-        seen.failed, stop = Outcome(Status.INTERRUPTED, "Stopped while searching."), pressed
-    ceiling = summed(question, search, seen, launcher, started, store.run, asked)
-    found.append(ceiling)
-    if trouble := store.save(ceiling):
-        tell(trouble)
+        result.failed, stop = Outcome(Status.INTERRUPTED, "Stopped while searching."), pressed
+    ceiling = to_record(request, search, result, launcher, started, store.run, requested)
+    ceilings.append(ceiling)
+    if problem := store.save(ceiling):
+        say(problem)
     if stop is not None:
         raise stop
 
 
-def summed(
-    question: SearchRequest, search: Search, seen: SearchResult, launcher: Launcher, started: str, run: str, asked: bool
+def to_record(
+    request: SearchRequest,
+    search: Search,
+    result: SearchResult,
+    launcher: Launcher,
+    started: str,
+    run: str,
+    requested: bool,
 ) -> Ceiling:
-    """A ceiling, from its probes; ``asked`` says whether its limit was asked for."""
+    """Return the record of a search; ``requested`` says whether its limit was."""
     from bench.ceiling.findings import edge, fit_memory_line
     from bench.ceiling.search import recipe
     from bench.machine.conditions import conditions
@@ -181,25 +183,25 @@ def summed(
     from bench.records.ceiling import Ceiling
     from bench.records.outcome import Outcome, Status
 
-    batch, stop_reason = edge(search, seen.probes)
+    batch, stop_reason = edge(search, result.probes)
     return Ceiling(
         run=run,
         started=started,
-        case=msgspec.structs.replace(question.case, batch=batch),
-        recipe=recipe(question),
-        outcome=seen.failed or Outcome(Status.MEASURED),
-        stop_reason="" if seen.failed else stop_reason,
+        case=msgspec.structs.replace(request.case, batch=batch),
+        recipe=recipe(request),
+        outcome=result.failed or Outcome(Status.MEASURED),
+        stop_reason="" if result.failed else stop_reason,
         machine=machine(),
         environment=launcher.interpreter.environment,
         conditions=conditions(launcher.interpreter.variables),
-        effective=seen.effective,
-        granularity=question.granularity,
-        max_batch=question.max_batch,
-        limit_bytes=question.limit,
-        limit_method=seen.limit_method,
-        limit_requested=asked or question.limit is None,
-        memory_fit=fit_memory_line(seen.probes),
-        probes=seen.probes,
+        effective=result.effective,
+        granularity=request.granularity,
+        max_batch=request.max_batch,
+        limit_bytes=request.limit,
+        limit_method=result.limit_method,
+        limit_requested=requested or request.limit is None,
+        memory_fit=fit_memory_line(result.probes),
+        probes=result.probes,
     )
 
 
@@ -208,38 +210,45 @@ def title(case: Case) -> str:
     return f"{case.model_label} on {case.device}, AMP {case.amp}, {case.imgsz} px"
 
 
-def line(probe: Probe) -> str:
-    """One probe in a line."""
-    said = "trains" if probe.fits else probe.stop_reason or f"{probe.outcome.status.value}: {probe.outcome.reason}"
-    peak = f", peak {shown(probe.peak)}" if probe.peak else ""
-    return f"  batch {probe.batch}: {said}{peak}  [{about(probe.seconds)}]"
+def describe_probe(probe: Probe) -> str:
+    """Describe a probe in a line."""
+    result = "trains" if probe.fits else probe.stop_reason or f"{probe.outcome.status.value}: {probe.outcome.reason}"
+    peak = f", peak {format_rough_bytes(probe.peak)}" if probe.peak else ""
+    return f"  batch {probe.batch}: {result}{peak}  [{format_rough_duration(probe.seconds)}]"
 
 
-def told(found: Ceiling, sizes: Sequence[int]) -> list[str]:
-    """What was found, in a few lines."""
+def describe(ceiling: Ceiling, sizes: Sequence[int]) -> list[str]:
+    """Describe a ceiling in a few lines.
+
+    Args:
+        ceiling: the result of a search.
+        sizes: further memory limits, in bytes, to predict the largest batch of.
+    """
     from bench.analysis.ceilings import format_stop_reason
     from bench.ceiling.findings import memory_model
 
-    within = f" within {shown(found.limit_bytes)} ({found.limit_method})" if found.limit_bytes else ""
-    if not known(found):
-        largest = f" batch {found.case.batch} trains{within}, but" if found.case.batch else ""
-        status = found.outcome.status.value.replace("_", " ")
-        return [f"{title(found.case)}:{largest} {status}: {found.outcome.reason}"]
-    if not found.case.batch:
-        return [f"{title(found.case)}: not even batch {found.granularity} trains{within}"]
-    seconds = sum(probe.seconds for probe in found.probes)
-    count = len(found.probes)
-    said = [
-        f"{title(found.case)}: batch {found.case.batch} trains{within}; {format_stop_reason(found)}; "
-        f"{count} probe{'s' if count > 1 else ''} in {about(seconds)}"
+    within = (
+        f" within {format_rough_bytes(ceiling.limit_bytes)} ({ceiling.limit_method})" if ceiling.limit_bytes else ""
+    )
+    if not is_known(ceiling):
+        largest = f" batch {ceiling.case.batch} trains{within}, but" if ceiling.case.batch else ""
+        status = ceiling.outcome.status.value.replace("_", " ")
+        return [f"{title(ceiling.case)}:{largest} {status}: {ceiling.outcome.reason}"]
+    if not ceiling.case.batch:
+        return [f"{title(ceiling.case)}: not even batch {ceiling.granularity} trains{within}"]
+    seconds = sum(probe.seconds for probe in ceiling.probes)
+    count = len(ceiling.probes)
+    lines = [
+        f"{title(ceiling.case)}: batch {ceiling.case.batch} trains{within}; {format_stop_reason(ceiling)}; "
+        f"{count} probe{'s' if count > 1 else ''} in {format_rough_duration(seconds)}"
     ]
-    if found.memory_fit:
-        memory = found.memory_fit
-        an_image = f"{shown(memory.base)} and {shown(memory.slope)} an image, within {shown(memory.residual)}"
-        said.append(f"  memory of training itself: {an_image}")
-    if (grows := memory_model(found)) is not None:
-        others = [size for size in sizes if size != found.limit_bytes]
-        fits = [f"{grows.largest(size, found.granularity)} in {shown(size)}" for size in others]
+    if ceiling.memory_fit:
+        memory = ceiling.memory_fit
+        base, slope, residual = map(format_rough_bytes, (memory.base, memory.slope, memory.residual))
+        lines.append(f"  memory of training itself: {base} and {slope} an image, within {residual}")
+    if (model := memory_model(ceiling)) is not None:
+        others = [size for size in sizes if size != ceiling.limit_bytes]
+        fits = [f"{model.largest(size, ceiling.granularity)} in {format_rough_bytes(size)}" for size in others]
         if fits:
-            said.append(f"  foretold: {', '.join(fits)}")
-    return said
+            lines.append(f"  predicted: {', '.join(fits)}")
+    return lines

@@ -156,8 +156,8 @@ def compat(
     from bench.compat import smoke_runs as runner
     from bench.compat.environment_run import EnvironmentRun
     from bench.compat.table import compatibility
+    from bench.environments.cache_checks import check_usable
     from bench.environments.specification import Specification
-    from bench.environments.usable_folders import check_usable
     from bench.machine.fingerprint import machine
     from bench.records.store import new_run_name
     from bench.report.comparisons.compat import to_md

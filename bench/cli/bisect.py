@@ -24,8 +24,8 @@ from bench.cli.live_comparison import (
     write_file,
 )
 from bench.cli.releases import Asked, Package, Releases, With
-from bench.durations import about
 from bench.errors import UsageError
+from bench.formatting import format_rough_duration
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.cases.plan import PlannedRun
@@ -149,7 +149,10 @@ def run(found: Bisection, releases: Releases) -> None:
     cases = {finding.id for finding in culprits(found.ends)}
     planned = [plan for plan in planned if plan.case.id in cases]
     rest = (found.search.most + 1) * comparison.seconds
-    say(f"{bad} is slower: up to {found.search.most + 1} more comparisons, {about(rest)} if each takes as long")
+    say(
+        f"{bad} is slower: up to {found.search.most + 1} more comparisons, {format_rough_duration(rest)} if each "
+        "takes as long"
+    )
     while release := found.search.next:
         say(f"probe {len(found.probes) + 1}: {release}, up to {found.search.most} to go")
         seen = probe(found, releases, release, planned)

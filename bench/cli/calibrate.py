@@ -34,9 +34,9 @@ def calibrate(
     from bench.analysis.noise import DEFAULT_MARGIN
     from bench.cli.live_comparison import pair_line
     from bench.compare import calibration as runner
-    from bench.durations import parse_duration
+    from bench.environments.cache_checks import check_calibrations, check_usable
     from bench.environments.interpreter import inspect
-    from bench.environments.usable_folders import check_calibrations, check_usable
+    from bench.formatting import parse_duration
     from bench.machine.fingerprint import devices, machine
     from bench.machine.paths import calibration_folder
     from bench.pytest_plugin.progress import calibration_lines, line, lockstep_line, so_far

@@ -9,11 +9,20 @@ import typer
 
 from bench.cases.axes import find_axis
 from bench.cases.recipe import check_threads
-from bench.ceiling.service import MOST, check_limit, fitting, granularity_for, known, points, search_one, told
+from bench.ceiling.service import (
+    DEFAULT_MAX_BATCH,
+    available_sizes,
+    check_limit,
+    describe,
+    granularity_for,
+    is_known,
+    search_cases,
+    search_one,
+)
 from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.errors import ExitCode, NothingMeasured, UsageError
-from bench.sizes import parse_bytes
+from bench.formatting import parse_bytes
 from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -27,12 +36,12 @@ def ceiling(
     *,
     axes: dict[str, list[Any]],
     granularity: Annotated[int, typer.Option(help="Batches are multiples of it.")] = 1,
-    most: Annotated[int, typer.Option(help="The largest batch that is tried.")] = MOST,
+    most: Annotated[int, typer.Option(help="The largest batch that is tried.")] = DEFAULT_MAX_BATCH,
     memory_limit: Annotated[
         str, typer.Option(metavar="SIZE", help="What a process may take, such as 4GiB; default: what is there.")
     ] = "",
     cards: Annotated[
-        str, typer.Option(metavar="SIZES", help="Say also what fits so much memory, as it is foretold.")
+        str, typer.Option(metavar="SIZES", help="Predict also the largest batch for so much memory.")
     ] = CARDS,
     verify: Annotated[
         bool, typer.Option("--verify", help="Search under each of these limits too, as far as the device has them.")
@@ -50,8 +59,8 @@ def ceiling(
     """
     from bench.cases.plan import PlannedRun
     from bench.ceiling.search import SearchRequest, recipe
+    from bench.environments.cache_checks import check_usable
     from bench.environments.interpreter import inspect
-    from bench.environments.usable_folders import check_usable
     from bench.machine.fingerprint import devices, machine
     from bench.pytest_plugin.options import check_model, needs_network
     from bench.records.store import Store, new_run_name
@@ -69,7 +78,7 @@ def ceiling(
     values = {"device": devices()[:1], **axes}
     for name in values["model"]:
         check_model(name, interpreter)
-    cases = points(values)
+    cases = search_cases(values)
     for case in cases:
         if most < (least := granularity_for(granularity, case)):
             raise UsageError(
@@ -78,7 +87,9 @@ def ceiling(
         if limit is not None:
             check_limit(limit, case)
     wanted = [
-        (case, size) for case in cases for size in dict.fromkeys([limit, *(fitting(sizes, case) if verify else [])])
+        (case, size)
+        for case in cases
+        for size in dict.fromkeys([limit, *(available_sizes(sizes, case) if verify else [])])
     ]
     check_usable()
     store = Store(results, new_run_name(machine().fingerprint), new=True)
@@ -96,11 +107,11 @@ def ceiling(
     finally:
         launcher.close()
         for one in found:
-            print(clean("\n".join(told(one, sizes))))
-        if trouble := store.rescue():
-            say(trouble)
+            print(clean("\n".join(describe(one, sizes))))
+        if problem := store.rescue():
+            say(problem)
         store.discard()
-    if not any(probe.fits for one in found for probe in one.probes) and not any(known(one) for one in found):
+    if not any(probe.fits for one in found for probe in one.probes) and not any(is_known(one) for one in found):
         raise NothingMeasured("no ceiling was found: what is printed above says why.")
     say(f"what was found: {store.folder}")
     if stopped:

@@ -9,8 +9,8 @@ import typer
 
 from bench.cases.model_labels import show_together
 from bench.cli.io import Format, read_records, say
-from bench.durations import parse_percent
 from bench.errors import BenchError, ExitCode, NotComparable, NothingMeasured, UsageError
+from bench.formatting import parse_percent
 from bench.pytest_plugin import output_streams
 from bench.records.record import Record
 from bench.text import clean

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 import tomllib
 from pathlib import Path
 
-NAME = "yolopace"
+from packaging.requirements import Requirement
+from packaging.version import Version
 
-BOUND = re.compile(r"([A-Za-z0-9._-]+)\s*\(?>=\s*([0-9.]+)\)?\s*(?:;.*)?")
-"""A requirement with a lower bound, such as ``typer>=0.16``."""
+NAME = "yolopace"
 
 
 def requirements() -> list[str]:
@@ -29,25 +28,17 @@ def requirements() -> list[str]:
 
 
 def outdated() -> str:
-    """One sentence on an installed package that is older than required, or an empty string."""
-    for requirement in requirements():
-        found = BOUND.fullmatch(requirement.strip())
-        if not found:
-            continue
-        name, bound = found.groups()
+    """Name an installed package that is older than required, in one sentence; empty where there is none.
+
+    Pre-releases and builds of a version count as that version.
+    """
+    for requirement in map(Requirement, requirements()):
+        name, bounds = requirement.name, requirement.specifier
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # whoever imports it says so
             continue
-        if _numbers(version) < _numbers(bound):
-            return f"{name} {version} is too old, {name}>={bound} is needed: python -m pip install '{name}>={bound}'."
+        if not bounds.contains(Version(version).base_version):
+            needed = f"{name}{bounds}"
+            return f"{name} {version} is too old, {needed} is needed: python -m pip install '{needed}'."
     return ""
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The release of a version, without zeros at its end: ``2.2.0rc1`` is ``(2, 2)``."""
-    release = re.match(r"[0-9]+(\.[0-9]+)*", version)
-    numbers = [int(part) for part in release[0].split(".")] if release else []
-    while numbers and not numbers[-1]:
-        numbers.pop()
-    return tuple(numbers)

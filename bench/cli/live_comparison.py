@@ -17,8 +17,8 @@ from bench.cases.device_kinds import device_kind
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.cases.recipe import check_threads
 from bench.cli.io import say
-from bench.durations import about
 from bench.errors import UsageError
+from bench.formatting import format_log_ratio, format_rough_duration
 from bench.text import clean, encode
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -230,19 +230,14 @@ def pair_line(compared: CaseComparison, margin: float) -> str:
 
     pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
     logs = figures.confirmation if pair.confirmation else figures.interim
-    line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {signed(logs[-1])} %"
+    line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
     if len(logs) > 1:
         seen = estimate(logs)
-        line += f"; so far {signed(seen.log)} ± {seen.half * 100:.1f} %"
+        line += f"; so far {format_log_ratio(seen.log)} ± {seen.half * 100:.1f} %"
     marks = [*(["one after the other"] if not pair.lockstep else []), *pair.interference]
     if pair.retries:
         marks.insert(0, f"measured anew {pair.retries} time{'s' if pair.retries > 1 else ''}")
-    return f"{line}  [{'; '.join([about(pair.seconds), *marks])}]"
-
-
-def signed(log: float) -> str:
-    """``+0.8``: a logarithm as a percentage, without a minus before nothing."""
-    return f"{round(log * 100, 1) + 0.0:+.1f}"
+    return f"{line}  [{'; '.join([format_rough_duration(pair.seconds), *marks])}]"
 
 
 def check_file(file: Path | None) -> None:

@@ -11,8 +11,8 @@ from bench.cases.device_kinds import machines, parse_device
 from bench.cases.recipe import check_threads
 from bench.cli.axis_options import axis_options
 from bench.cli.io import say
-from bench.durations import parse_duration
 from bench.errors import NothingMeasured, UsageError
+from bench.formatting import parse_duration
 
 
 @axis_options(without=("mode", "device"), defaults={"model": "yolov8n", "amp": "off", "imgsz": "640"})
@@ -36,8 +36,8 @@ def node(
     """
     from bench.cases.plan import expand_grid
     from bench.cases.plan import profile as profile_of
+    from bench.environments.cache_checks import check_usable
     from bench.environments.interpreter import inspect
-    from bench.environments.usable_folders import check_usable
     from bench.machine.fingerprint import machine as here
     from bench.pytest_plugin.options import check_model, needs_network
     from bench.pytest_plugin.progress import rate

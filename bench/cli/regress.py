@@ -28,8 +28,8 @@ from bench.cli.live_comparison import (
     provide_both,
     write_file,
 )
-from bench.durations import parse_duration, parse_percent
 from bench.errors import BenchError, ExitCode, UsageError
+from bench.formatting import parse_duration, parse_percent
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.compare.findings import ComparisonResult
@@ -72,8 +72,8 @@ def regress(
     from bench.compare.findings import evaluate, exit_code
     from bench.compare.package_changes import format_changes, package_changes
     from bench.compare.start import begin
+    from bench.environments.cache_checks import check_usable
     from bench.environments.specification import Specification
-    from bench.environments.usable_folders import check_usable
     from bench.records.store import Store, check_new_run, comparisons_of
     from bench.report.comparisons.regress import page, text
 

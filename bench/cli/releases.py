@@ -13,8 +13,8 @@ import typer
 
 from bench.cli.io import say
 from bench.cli.live_comparison import Choice, check_file, own_folder, take_pairs
-from bench.durations import parse_duration, parse_percent
 from bench.errors import UsageError
+from bench.formatting import parse_duration, parse_percent
 
 if TYPE_CHECKING:  # --help does without what these import
     from bench.cases.plan import PlannedRun
@@ -79,8 +79,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             WrongUse: where something cannot be, or the cache cannot be used.
         """
         from bench.environments.builder import check_path
+        from bench.environments.cache_checks import check_usable
         from bench.environments.release_series import ReleaseSeries
-        from bench.environments.usable_folders import check_usable
 
         check_file(json)
         check_usable()

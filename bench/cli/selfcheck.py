@@ -35,8 +35,8 @@ def selfcheck(
     ] = None,
 ) -> None:
     """Measure the suite itself on this machine: what a case costs, its figures against plain training, its verdicts."""
+    from bench.environments.cache_checks import check_usable
     from bench.environments.interpreter import inspect
-    from bench.environments.usable_folders import check_usable
     from bench.selfcheck import checks, planted_effects
 
     check_usable()

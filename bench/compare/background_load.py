@@ -7,7 +7,7 @@ import time
 import psutil
 
 from bench.machine.limits import processors
-from bench.machine.reading import try_read
+from bench.machine.try_read import try_read
 
 STEAL = 0.01
 """Largest share of the machine's time that a hypervisor may take, as for a single window."""

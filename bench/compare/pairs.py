@@ -17,7 +17,7 @@ from bench.cases.plan import PlannedRun
 from bench.compare.background_load import BackgroundLoadMonitor
 from bench.compare.cpu_affinity import set_cpu_affinity
 from bench.compare.lockstep import LockstepPeer, WorkerFailed, balanced_turns
-from bench.machine.reading import try_read
+from bench.machine.try_read import try_read
 from bench.records.comparison import SIDES, Measurement, Pair, StepPlan
 from bench.records.outcome import Status
 from bench.records.record import Memory, Steps

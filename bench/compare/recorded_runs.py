@@ -17,7 +17,7 @@ import msgspec
 
 from bench.analysis.flags import commonest
 from bench.analysis.intervals import Interval, ci_between_processes, rate_of, stdev, t_quantile, weaker_kind
-from bench.analysis.process_limits import named
+from bench.analysis.recorded_limits import named
 from bench.analysis.table import by_case, measured_only, row
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case, Recipe

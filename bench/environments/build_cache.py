@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -45,17 +44,22 @@ def build_once(
 
 
 @contextlib.contextmanager
-def _lock(lock: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """Keep other runs out for a while; the system lets them in if this one dies. ``wait`` is called before waiting.
+def _lock(file: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold an advisory file lock, which the system releases if this process dies; call ``wait`` before waiting for it.
 
     On a file system without locks nobody is kept out.
     """
-    with lock.open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            pass
+    from filelock import FileLock, Timeout  # takes a tenth of a second, and is needed where something is built alone
+
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        wait()
+        lock.acquire()
+    except (OSError, NotImplementedError):
+        pass
+    try:
         yield
+    finally:
+        lock.release()

@@ -14,7 +14,7 @@ from bench.environments import uv
 from bench.environments.build_cache import build_once
 from bench.environments.existing import installed
 from bench.environments.interpreter import Interpreter, inspect
-from bench.environments.origin import RECORDED_AS, below
+from bench.environments.package_origins import RECORDED_AS, below
 from bench.environments.resolver import Resolved, Say, resolve
 from bench.environments.specification import PYTHON, Specification
 from bench.errors import UsageError

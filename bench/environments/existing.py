@@ -11,7 +11,7 @@ import msgspec
 from bench.environments import failure_causes
 from bench.environments.interpreter import Interpreter, answer_in, printed_by
 from bench.environments.local_source import with_local_version
-from bench.environments.origin import RECORDED_AS
+from bench.environments.package_origins import RECORDED_AS
 from bench.environments.specification import ULTRALYTICS
 from bench.errors import UsageError
 

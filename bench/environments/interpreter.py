@@ -18,7 +18,7 @@ import msgspec
 
 from bench import __version__
 from bench.environments import bytecode_cache, failure_causes
-from bench.environments.origin import Imported, imported, origins
+from bench.environments.package_origins import Imported, imported, origins
 from bench.errors import UsageError
 from bench.machine.paths import cache_folder, home_folder
 from bench.records.record import Environment

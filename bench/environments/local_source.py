@@ -22,14 +22,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from bench.environments import uv
 from bench.environments.build_cache import build_once
 from bench.errors import UsageError
 from bench.machine.paths import cache_folder
-
-WHEEL = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-(\d[^-]*)(?:-\d[^-]*)?-[^-]+-[^-]+-[^-]+\.whl")
-"""Name and version in the name of a wheel file."""
 
 ARTEFACTS = re.compile(
     r"\.git|\.hg|\.svn|__pycache__|.*\.py[co]|.*\.egg-info|\.eggs|\.tox|\.nox|\.(?:mypy|ruff|pytest)_cache"
@@ -74,11 +72,6 @@ class LocalDistribution(msgspec.Struct, frozen=True):
         return f"{self.name} @ {Path(self.wheel).as_uri()}"
 
 
-def normalized(name: str) -> str:
-    """A distribution's name in the spelling of the package index."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def this_python() -> list[str]:
     """What of this Python decides what can be installed for it."""
     return [platform.python_implementation(), platform.python_version(), sysconfig.get_platform()]
@@ -101,14 +94,17 @@ def distribution(path: Path) -> str:
         return _project_name(path / "pyproject.toml")
     if not os.path.exists(path):
         raise UsageError(f"{path}: there is no such file or folder.")
-    found = WHEEL.fullmatch(path.name)
-    if not found and os.access(path, os.X_OK):
-        raise UsageError(f"{path} is neither a folder nor a wheel: an interpreter is named as python:{path}.")
-    if not found:
-        raise UsageError(f"{path} is not named like a wheel, such as ultralytics-8.4.190-py3-none-any.whl.")
+    try:
+        name = parse_wheel_filename(path.name)[0]
+    except InvalidWheelFilename as error:
+        if os.access(path, os.X_OK):
+            raise UsageError(
+                f"{path} is neither a folder nor a wheel: an interpreter is named as python:{path}."
+            ) from error
+        raise UsageError(f"{path} is not named like a wheel, such as ultralytics-8.4.190-py3-none-any.whl.") from error
     if not zipfile.is_zipfile(path):
         raise UsageError(f"{path} is no wheel but in its name: build or fetch it again.")
-    return normalized(found[1])
+    return name
 
 
 def _project_name(file: Path) -> str:
@@ -120,7 +116,7 @@ def _project_name(file: Path) -> str:
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} cannot be read: {getattr(error, 'strerror', '') or error}.") from error
     name = project.get("name") if isinstance(project, dict) else None
-    return normalized(name) if isinstance(name, str) else ""
+    return canonicalize_name(name) if isinstance(name, str) else ""
 
 
 def find_local(path: Path, say: Say) -> LocalDistribution:
@@ -136,11 +132,11 @@ def find_local(path: Path, say: Say) -> LocalDistribution:
             digest, wheel = _digest_of_file(path), path
     except OSError as error:
         raise UsageError(f"{path} cannot be read, or no wheel be built of it: {uv.system_reason(error)}") from error
-    found = WHEEL.fullmatch(wheel.name)
-    if not found:
-        raise UsageError(f"{path} makes a wheel of no known form: {wheel.name}.")
-    version = found[2].replace("_", ".")  # in the name of a file a dash of the local part is an underscore
-    return LocalDistribution(normalized(found[1]), with_local_version(version, digest), digest, str(wheel))
+    try:
+        name, version, *_ = parse_wheel_filename(wheel.name)
+    except InvalidWheelFilename as error:
+        raise UsageError(f"{path} makes a wheel of no known form: {wheel.name}.") from error
+    return LocalDistribution(name, with_local_version(str(version), digest), digest, str(wheel))
 
 
 def _built(folder: Path, say: Say) -> tuple[str, Path]:

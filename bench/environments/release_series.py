@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bench.environments.builder import PreparedEnvironment, provide
-from bench.environments.releases import NUMBERED
+from bench.environments.releases import parse_release
 from bench.environments.resolver import Say, newest, resolve
 from bench.environments.specification import PYTHON, ULTRALYTICS, Specification
 from bench.environments.uv import ResolutionError
@@ -61,8 +61,7 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
         Raises:
             WrongUse: where there is none of that number, or it does not install on this Python.
         """
-        if not NUMBERED.fullmatch(text):
-            raise UsageError(f"{text!r} is no version of a release: write 8.4.100.")
+        parse_release(text)
         try:
             return newest(f"{self.package}=={text}", self.exclude_newer)
         except ResolutionError:

@@ -11,17 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from bench.environments import uv
-from bench.environments.local_source import LocalDistribution, find_local, normalized, this_python
-from bench.environments.specification import (
-    HEADLESS,
-    REQUIREMENT,
-    ULTRALYTICS,
-    Specification,
-    name_of,
-    require_measured,
-)
+from bench.environments.local_source import LocalDistribution, find_local, this_python
+from bench.environments.specification import HEADLESS, ULTRALYTICS, Specification, name_of, require_measured
 from bench.errors import UsageError
 
 NO_OPENCV = 'opencv-python ; sys_platform == "never"'
@@ -154,12 +149,13 @@ def _package(line: str, local: dict[str, str]) -> str:
     name, at, _ = line.partition(" @ ")
     if not at:
         return line
-    if normalized(name) not in local:
+    if canonicalize_name(name) not in local:
         raise UsageError(f"{name} is required from an address, and no version tells what is there: require a release.")
-    return local[normalized(name)]
+    return local[canonicalize_name(name)]
 
 
 def _headless(requirement: str) -> str:
     """A requirement with the headless distribution in place of Ultralytics' own."""
-    found = REQUIREMENT.fullmatch(requirement)
-    return f"{HEADLESS}{found[2]}" if found and name_of(requirement) == "ultralytics" else requirement
+    if name_of(requirement) != "ultralytics":
+        return requirement
+    return HEADLESS + requirement.strip()[len(Requirement(requirement).name) :]

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
-from bench.environments.local_source import distribution, normalized
+from bench.environments.local_source import distribution
 from bench.errors import UsageError
 
 HEADLESS = "ultralytics-opencv-headless"
@@ -23,11 +25,6 @@ PYTHON = "python:"
 
 SEPARATOR = re.compile(r",(?![^\[]*\])(?!\s*(?:[<>=!]|~=))")
 """Commas between requirements: neither those of ``torch>=2.6,<2.8`` nor those of ``ultralytics[export,solutions]``."""
-
-REQUIREMENT = re.compile(
-    r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*((?:\[[^\]]*\])?\s*(?:(?:[<>]|[<>=!~]=)\s*[^<>=!~].*)?)"
-)
-"""A name, and the extras and versions after it."""
 
 
 class Specification(msgspec.Struct, frozen=True):
@@ -85,9 +82,8 @@ class Specification(msgspec.Struct, frozen=True):
 
 
 def name_of(requirement: str) -> str:
-    """The distribution that a requirement is about, in the spelling of the package index; empty if it is none."""
-    found = REQUIREMENT.match(requirement)
-    return normalized(found[1]) if found else ""
+    """Return the distribution that a requirement names, in the spelling of the package index."""
+    return canonicalize_name(Requirement(requirement).name)
 
 
 def require_measured(names: Iterable[str], text: str) -> None:
@@ -100,8 +96,12 @@ def _part(text: str) -> str | Path:
     """A requirement, or the absolute path of something on this machine."""
     if "/" in text or text.startswith((".", "~")) or text.endswith(".whl"):
         return _absolute(text)
-    if not REQUIREMENT.fullmatch(text):
-        raise UsageError(f"{text!r} is no requirement: write torch==2.14.1, or several with commas between.")
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise UsageError(f"{text!r} is no requirement: write torch==2.14.1, or several with commas between.") from error
+    if requirement.url:
+        raise UsageError(f"{text!r} names an address: write a release, such as torch==2.14.1, or a path.")
     return text
 
 

@@ -10,7 +10,7 @@ import psutil
 
 from bench.machine.description import Conditions
 from bench.machine.limits import limits
-from bench.machine.reading import try_read
+from bench.machine.try_read import try_read
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 

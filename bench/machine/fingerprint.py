@@ -13,7 +13,7 @@ import msgspec
 from bench.cases.device_kinds import HOST
 from bench.machine.description import Machine
 from bench.machine.limits import memory_bytes, processors
-from bench.machine.reading import try_read
+from bench.machine.try_read import try_read
 
 
 def _sysctl(name: str) -> str:

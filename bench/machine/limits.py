@@ -10,7 +10,7 @@ from typing import TypeVar
 import psutil
 
 from bench.machine.description import Limits
-from bench.machine.reading import try_read
+from bench.machine.try_read import try_read
 
 CGROUP = Path("/sys/fs/cgroup")
 PROC = Path("/proc")

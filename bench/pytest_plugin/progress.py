@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.analysis.metrics import significant
 from bench.cases import Case
 from bench.cases.plan import PlannedRun
-from bench.durations import about
+from bench.formatting import format_number, format_percent, format_rough_duration
 from bench.records.calibration import Calibration, Lockstep
 from bench.records.outcome import Status
 from bench.records.record import Record
@@ -24,7 +23,7 @@ def rate(record: Record) -> float | None:
 
 def plus_minus(share: float) -> str:
     """``± 2.3 %``."""
-    return f"± {percent(share)}"
+    return f"± {format_percent(share, 2)}"
 
 
 def so_far(measured: Sequence[Record]) -> str:
@@ -34,7 +33,7 @@ def so_far(measured: Sequence[Record]) -> str:
     from bench.analysis.intervals import rate_of  # it takes numpy and scipy, which collecting does without
 
     together, _ = rate_of(measured)
-    return f"{significant(together.point)} {plus_minus(together.relative)} of {len(measured)}"
+    return f"{format_number(together.point)} {plus_minus(together.relative)} of {len(measured)}"
 
 
 def line(
@@ -63,7 +62,7 @@ def line(
     """
     speed = rate(record)
     if speed is not None:
-        found = f"{significant(speed):>8} images/s  in {about(record.durations.total)}"
+        found = f"{format_number(speed):>8} images/s  in {format_rough_duration(record.durations.total)}"
         found += " (from before)" if reused else ""
     else:
         found = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
@@ -77,7 +76,7 @@ def line(
     elif record.process > 1:
         found += f"  process {record.process} of {processes}"
     found += f": {together}" if together and record.process > 1 else ""
-    rest = f"  [{about(left)} left]" if number < total and left >= 1 else ""
+    rest = f"  [{format_rough_duration(left)} left]" if number < total and left >= 1 else ""
     place = f"{number:{len(str(total))}}/{total}" if number <= total else f"+{number - total}"
     return f"[{place}] {record.case.id:<{width}}  {found}{rest}"
 
@@ -101,12 +100,13 @@ def plan_lines(planned: Sequence[PlannedRun], estimator: Estimator) -> list[str]
         basis = "as last time" if estimator.knows(processes[0]) else "a guess"
         times = f", {len(processes)} processes" if len(processes) > 1 else ""
         seconds = sum(map(estimator.seconds, processes))
-        lines.append(f"{number:>5}  {case.id:<{width}}  {about(seconds):>10}  {basis}{times}")
+        lines.append(f"{number:>5}  {case.id:<{width}}  {format_rough_duration(seconds):>10}  {basis}{times}")
     known = sum(estimator.knows(processes[0]) for processes in cases.values())
     total = sum(estimator.seconds(plan) for plan in planned)
     several = f" in {len(planned)} processes" if len(planned) > len(cases) else ""
     lines.append(
-        f"{len(cases)} cases{several}, about {about(total)} ({known} from earlier runs, {len(cases) - known} guessed)"
+        f"{len(cases)} cases{several}, about {format_rough_duration(total)} ({known} from earlier runs, "
+        f"{len(cases) - known} guessed)"
     )
     return lines + model_lines(cases)
 
@@ -124,21 +124,25 @@ def calibration_lines(found: Calibration, differences: Mapping[int, float], alon
     """
     out = f", {found.interfered} disturbed left out" if found.interfered else ""
     mode = {"train": "training", "predict": "prediction"}.get(found.mode, found.mode)
-    same = f" ± {percent(found.difference_half)}" if found.difference_half is not None else ""
-    half_widths = " / ".join(significant(half * 100, 2) for half in differences.values())
+    same = f" ± {format_percent(found.difference_half, 2)}" if found.difference_half is not None else ""
+    half_widths = " / ".join(format_number(half * 100, 2) for half in differences.values())
     lines = [
-        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by {percent(found.stdev)} "
-        f"(SD of {found.processes}{out}); a single process is known to ±{percent(alone)}",
+        f"{found.device}, {mode} ({found.case}): processes of the same thing scatter by "
+        f"{format_percent(found.stdev, 2)} "
+        f"(SD of {found.processes}{out}); a single process is known to ±{format_percent(alone, 2)}",
         f"  the interval of a comparison by {' / '.join(map(str, differences))} pairs would be ± {half_widths} %; "
-        f"in the {found.pairs} pairs of this run, neighbours differed by {percent(found.median_difference)} in the "
-        f"median, {percent(found.greatest_difference)} at most, {percent(found.difference)}{same} on average",
+        f"in the {found.pairs} pairs of this run, neighbours differed by {format_percent(found.median_difference, 2)} "
+        "in the "
+        f"median, {format_percent(found.greatest_difference, 2)} at most, {format_percent(found.difference, 2)}{same} "
+        "on average",
     ]
     if found.difference_half is not None and abs(found.difference) > found.difference_half:
         lines.append(f"  the interval of that average should hold 0, and does not: {CHANCE}")
     if found.drift_half is not None and abs(found.drift) > found.drift_half:
         way = "slower" if found.drift > 0 else "faster"
         lines.append(
-            f"  it became {percent(abs(found.drift))} {way} over the run (± {percent(found.drift_half)}): "
+            f"  it became {format_percent(abs(found.drift), 2)} {way} over the run (± "
+            f"{format_percent(found.drift_half, 2)}): "
             f"the machine warms up, or something else on it changed; {CHANCE}"
         )
     return lines
@@ -152,13 +156,8 @@ def lockstep_line(found: Lockstep, differences: Mapping[int, float], margin: flo
         differences: as of :func:`calibration_lines`.
         margin: what ``regress`` will take as its margin from it, as a share.
     """
-    half_widths = " / ".join(significant(half * 100, 2) for half in differences.values())
+    half_widths = " / ".join(format_number(half * 100, 2) for half in differences.values())
     return (
-        f"processes that take turns, as in regress: the ratio of a pair scatters by {percent(found.stdev)} "
-        f"(SD of {found.pairs}), which makes that ± {half_widths} %, and the margin {percent(margin)}"
+        f"processes that take turns, as in regress: the ratio of a pair scatters by {format_percent(found.stdev, 2)} "
+        f"(SD of {found.pairs}), which makes that ± {half_widths} %, and the margin {format_percent(margin, 2)}"
     )
-
-
-def percent(share: float) -> str:
-    """``1.9 %``."""
-    return f"{significant(share * 100, 2)} %"

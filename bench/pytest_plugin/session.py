@@ -16,17 +16,17 @@ from typing import Any
 
 import msgspec
 
-from bench.analysis.process_limits import measured_alike
+from bench.analysis.recorded_limits import measured_alike
 from bench.cases.axes import axes, parse_options
 from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun, repeat
 from bench.ceiling.search import SearchRequest, recipe
-from bench.ceiling.service import CEILING, MOST, check_limit, granularity_for, points, search_one
+from bench.ceiling.service import CEILING, DEFAULT_MAX_BATCH, check_limit, granularity_for, search_cases, search_one
 from bench.compare.calibration import RUN_PREFIX
-from bench.durations import parse_duration, parse_percent
+from bench.environments.cache_checks import check_usable
 from bench.environments.interpreter import Interpreter, inspect
-from bench.environments.usable_folders import check_usable
 from bench.errors import BenchError, UsageError
+from bench.formatting import parse_bytes, parse_duration, parse_percent
 from bench.machine.conditions import conditions
 from bench.machine.description import Conditions
 from bench.machine.fingerprint import devices, machine
@@ -41,7 +41,6 @@ from bench.runner.estimate import from_history
 from bench.runner.launchers.local import Launcher, open_launcher
 from bench.runner.measure import DatasetUnavailable, look_for_data
 from bench.runner.run import Run
-from bench.sizes import parse_bytes
 
 PRECISION_PROCESSES = 5
 """Processes of each case where a precision is asked for, and the fewest that reach one: an interval that stops as soon
@@ -184,10 +183,12 @@ class BenchSession:
             raise UsageError("granularity 0 is not allowed: use a whole number from 1.")
         limit = parse_bytes("memory-limit", option("memory_limit")) if option("memory_limit") else None
         found = {}
-        for case in points(values):
+        for case in search_cases(values):
             if limit is not None:
                 check_limit(limit, case)
-            question = SearchRequest(case, granularity_for(granularity, case), MOST, limit, request.threads)
+            question = SearchRequest(
+                case, granularity_for(granularity, case), DEFAULT_MAX_BATCH, limit, request.threads
+            )
             found[case.search_id] = question
         return found
 

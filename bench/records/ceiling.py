@@ -6,11 +6,11 @@ import msgspec
 
 from bench.cases import Case, Recipe
 from bench.cases.case import LARGEST_BATCH, check
+from bench.formatting import format_exact_bytes
 from bench.machine.description import Conditions, Machine
 from bench.records import migrations
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment, Memory
-from bench.sizes import exact
 
 SCHEMA = migrations.NEWEST[migrations.CEILING]
 
@@ -126,7 +126,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Unique within the run, and the name of its file: ``ceiling-yolov8n-cpu-fp32-i160-2048MiB``."""
-        within = f"-{exact(self.asked_bytes)}" if self.asked_bytes else ""
+        within = f"-{format_exact_bytes(self.asked_bytes)}" if self.asked_bytes else ""
         return f"{PREFIX}{self.case.search_id}{within}"
 
     @property

@@ -14,7 +14,8 @@ from bench.analysis.flags import failed
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import GROUP_KEYS, by_case, frame, newest_rows
 from bench.cases.model_labels import show_together
-from bench.claims.verdicts import ClaimResult, ClaimVerdict, Evidence, judge_claims
+from bench.claims.claim import ClaimResult, ClaimVerdict, Evidence
+from bench.claims.verdicts import judge_claims
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record

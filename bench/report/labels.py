@@ -9,11 +9,12 @@ import pandas as pd
 
 from bench.analysis.flags import LEGEND, kinds
 from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
-from bench.analysis.metrics import RATE, RATIO, Metric, Unit, significant
+from bench.analysis.metrics import RATE, RATIO, Metric, Unit
 from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case, device_kinds
 from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
+from bench.formatting import format_number
 from bench.machine.description import Machine
 from bench.text import clean
 
@@ -180,7 +181,7 @@ def spread(unit: Unit, point: Any, low: Any, high: Any) -> str:
     if not (there(low) and there(high)):
         return ""
     if abs(high + low - 2 * point) <= 0.01 * (high - low):
-        return f"± {significant((high - low) / 2 / point * 100, 2)} %"
+        return f"± {format_number((high - low) / 2 / point * 100, 2)} %"
     return ends(unit, low, high)
 
 
@@ -192,7 +193,7 @@ def ends(unit: Unit, low: Any, high: Any) -> str:
     if not (there(low) and there(high)):
         return ""
     if unit.show(low) == unit.show(high):
-        return f"± {significant((high - low) / (high + low) * 100, 2)} %"
+        return f"± {format_number((high - low) / (high + low) * 100, 2)} %"
     return f"{unit.show(low)} to {unit.show(high)}"
 
 

@@ -14,15 +14,15 @@ from typing import Any
 import msgspec
 
 from bench.cases.plan import PlannedRun, expand_grid, profile
+from bench.environments.cache_checks import check_usable, problem
 from bench.environments.interpreter import Interpreter, ask, executable
-from bench.environments.origin import imported, origins, replaced
-from bench.environments.usable_folders import check_usable, problem
+from bench.environments.package_origins import imported, origins, replaced
 from bench.environments.uv import find_uv
 from bench.errors import UsageError
 from bench.machine.doctor import Check, State
-from bench.machine.info import SystemInfo, system_info
 from bench.machine.interpreter_info import Software
 from bench.machine.paths import cache_folder
+from bench.machine.system_info import SystemInfo, system_info
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Environment
 from bench.runner.launchers.local import Launcher, open_launcher, scratch_folder

@@ -13,7 +13,7 @@ import msgspec
 
 from bench.cases.plan import PlannedRun
 from bench.environments import bytecode_cache, failure_causes
-from bench.environments.origin import replaced
+from bench.environments.package_origins import replaced
 from bench.errors import UsageError
 from bench.machine.conditions import conditions
 from bench.machine.fingerprint import machine

@@ -24,12 +24,12 @@ from bench.compare.pairs import PairInputs, measured, run_single
 from bench.compare.scheduler import PairScheduler
 from bench.compare.start import begin
 from bench.compare.verdict import Verdict, estimate
-from bench.durations import about
 from bench.environments.builder import PreparedEnvironment, provide
 from bench.environments.interpreter import Interpreter, inspect
 from bench.environments.resolver import resolve
 from bench.environments.specification import Specification
 from bench.errors import UsageError
+from bench.formatting import format_rough_duration
 from bench.machine.fingerprint import machine
 from bench.records.comparison import COMPARISON, Comparison
 from bench.records.record import Environment
@@ -305,7 +305,8 @@ def line(trial: Trial) -> str:
     half = f", ± {trial.half * 100:.2f} % after 8 pairs" if trial.half is not None else ""
     looks, fresh = trial.finding.pairs
     return (
-        f"{said} (planted {trial.planted * 100:+.2f} %){half}, {looks} + {fresh} pairs in {about(trial.seconds)}; "
+        f"{said} (planted {trial.planted * 100:+.2f} %){half}, {looks} + {fresh} pairs in "
+        f"{format_rough_duration(trial.seconds)}; "
         f"the usual way {trial.usual * 100:+.1f} %"
     )
 
@@ -319,8 +320,8 @@ def scored(effect: Effect, trials: Sequence[Trial]) -> Iterator[Check]:
     seconds = [trial.seconds for trial in trials]
     pairs = [sum(trial.finding.pairs) for trial in trials]
     title = f"{effect.share * 100:g} % planted in {effect.where}" if effect.share else "The same against its copy"
-    middle = f"median {statistics.median(pairs):g} pairs, {about(statistics.median(seconds))}"
-    how = f"margin {effect.margin * 100:g} %; {middle}, at most {about(max(seconds))}"
+    middle = f"median {statistics.median(pairs):g} pairs, {format_rough_duration(statistics.median(seconds))}"
+    how = f"margin {effect.margin * 100:g} %; {middle}, at most {format_rough_duration(max(seconds))}"
     if effect.share:
         logs = [trial.finding.judged.estimate.log - trial.planted for trial in trials if trial.finding.judged]
         holds = sum(trial.holds for trial in trials)

@@ -44,7 +44,7 @@ HINTS = {
     "than a card has processors and an epoch has batches",
     ("cache", "ram"): "Ultralytics leaves the cache out where it would not fit twice into free memory",
     ("cache", "disk"): "Ultralytics leaves the cache out where the disk has too little room",
-    ("compile", "on"): "torch.compile needs a C++ compiler, and Triton on a GPU",
+    ("compile", None): "torch.compile needs a C++ compiler, and Triton on a GPU",
     ("channels_last", "on"): "Ultralytics trains with channels_last on CUDA alone",
     ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
 }

@@ -217,10 +217,10 @@ def test_a_case_of_several_processes_has_one_speed_up() -> None:
 
 
 @pytest.mark.parametrize("interfered", [0, 1])
-def test_a_ratio_of_a_disturbed_figure_is_marked(disturbed: int) -> None:
+def test_a_ratio_of_a_disturbed_figure_is_marked(interfered: int) -> None:
     window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["steal 3 %"])
     changes: list[dict[str, Any]] = [{}, {}]
-    changes[disturbed] = {"window": window}
+    changes[interfered] = {"window": window}
     records = [at(0.5, **changes[0]), at(0.25, device="mps", **changes[1])]
     assert speedups(frame(records), CPU)["interfered"].tolist() == [True]
     assert speedups(frame([at(0.5), at(0.25, device="mps")]), CPU)["interfered"].tolist() == [False]

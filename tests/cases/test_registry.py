@@ -30,7 +30,7 @@ from tests.builders import make_case
 VALUES = {
     "workers": (0, 2, 16),
     "cache": ("off", "ram", "disk"),
-    "compile": ("off", "on"),
+    "compile": ("off", "on", "reduce-overhead", "max-autotune-no-cudagraphs"),
     "channels_last": ("off", "on"),
     "deterministic": ("off", "on"),
     "optimizer": ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSProp"),
@@ -155,7 +155,7 @@ def test_a_recorded_axis_without_an_entry_is_kept_and_named() -> None:
         ({"batch": "4"}, ["batch=8"], "axis 'batch' is named twice"),
         ({}, ["optimizer=auto"], "optimizer 'auto' depends on the length of the run"),
         ({}, ["optimizer=Lion"], "optimizer 'Lion' is unknown: use SGD, MuSGD"),
-        ({}, ["compile=yes"], "compile 'yes' is unknown: use off, on."),
+        ({}, ["compile=yes"], "compile 'yes' is unknown: use off, on, reduce-overhead, max-autotune-no-cudagraphs."),
     ],
 )
 def test_what_cannot_be_asked_for_is_one_sentence(

@@ -112,10 +112,10 @@ def test_a_batch_that_is_clearly_too_large_is_not_tried() -> None:
     limit = 2048 * MIB  # batch 24 takes 1920 MiB, batch 32 would take 2360
     search, peak = Search(8, 1024, limit), line(slope=55 * MIB)
     found = [Attempt(batch, True, peak(batch)) for batch in (8, 16, 24)]
-    assert search.foretold(found) and search.next(found) is None and search.edges(found) == (24, None)
+    assert search.predicted_not_to_fit(found) and search.next(found) is None and search.edges(found) == (24, None)
     assert search.next([*found, Attempt(40, False)]) is None, "nor where one that is larger still did not fit"
-    unsure = search._replace(firm=False)  # the limit is a guess, so that more may fit
-    assert not unsure.foretold(found) and unsure.next(found) is not None
+    unsure = search._replace(hard_limit=False)  # the limit is a guess, so that more may fit
+    assert not unsure.predicted_not_to_fit(found) and unsure.next(found) is not None
     assert search.next([*found[:2], Attempt(24, True, None)]) is not None, "its peak is not known"
     bent = [found[0], Attempt(16, True, 1.1 * peak(16)), found[2]]
     assert search.next(bent) is not None, "the line is not tight"

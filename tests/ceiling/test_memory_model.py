@@ -63,9 +63,9 @@ STEPS = [Attempt(48, True, 4340.0, 500.0), Attempt(64, True, 5620.0, 500.0)]
 
 def test_batches_that_wait_for_the_optimizer_have_a_curve_of_their_own() -> None:
     found = fit_model([*WAITS, *STEPS], 64)
-    assert found is not None and found.waiting is not None
+    assert found is not None and found.accumulating is not None
     assert [found.peak(batch) for batch in (8, 16, 42, 43, 56)] == pytest.approx([1300, 2100, 4700, 3940, 4980])
-    assert found.turn == pytest.approx(42.7, abs=0.1)
+    assert found.accumulation_threshold == pytest.approx(42.7, abs=0.1)
     assert fit_model([*WAITS, *STEPS]) != found, "without the nominal batch nothing is known of that"
 
 
@@ -98,7 +98,7 @@ def test_where_gradients_wait_no_longer_is_the_most_of_a_limit_between() -> None
 @pytest.mark.parametrize("tried", [WAITS, STEPS])
 def test_batches_of_one_kind_alone_have_one_curve(tried: list[Attempt]) -> None:
     found = fit_model(tried, 64)
-    assert found is not None and found.waiting is None
+    assert found is not None and found.accumulating is None
     assert found == fit_model(tried)
 
 
@@ -120,6 +120,10 @@ def test_of_a_card_the_line_alone_is_taken() -> None:
     card = make_ceiling(64, device="0")
     grows = memory_model(card)
     assert grows is not None and card.memory_fit is not None
-    assert (grows.curve, grows.waiting) == (Curve(card.memory_fit.base, card.memory_fit.slope), None)
+    assert (grows.curve, grows.accumulating) == (Curve(card.memory_fit.base, card.memory_fit.slope), None)
     on_cpu = memory_model(make_ceiling(64, device="cpu"))
-    assert on_cpu is not None and on_cpu.waiting is not None and on_cpu.turn == pytest.approx(64 / 1.5)
+    assert (
+        on_cpu is not None
+        and on_cpu.accumulating is not None
+        and on_cpu.accumulation_threshold == pytest.approx(64 / 1.5)
+    )

@@ -11,10 +11,10 @@ import pytest
 from bench.cases.case import Case
 from bench.ceiling import search
 from bench.ceiling.batch_search import Search
-from bench.ceiling.findings import attempts, edge, fit_memory_line
-from bench.ceiling.memory_limits import AllocatorLimit, RlimitDataLimit
+from bench.ceiling.findings import edge, fit_memory_line
+from bench.ceiling.probe_limits import AllocatorLimit, RlimitDataLimit
 from bench.ceiling.search import SearchRequest, SearchResult, provide_data, search_largest_batch
-from bench.ceiling.service import firm
+from bench.ceiling.service import hard_limit
 from bench.records.ceiling import Probe
 from bench.records.outcome import Outcome, Status
 from bench.runner.measure import FEW_STEPS, WorkerResult
@@ -61,18 +61,21 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 
 def found(case: Case = CASE, **asked: Any) -> tuple[SearchResult, Search]:
-    foretold, sure = asked.pop("foretold", None) or asked.get("limit") or 8 * GIB, asked.pop("firm", firm(case))
+    foretold, sure = (
+        asked.pop("foretold", None) or asked.get("limit") or 8 * GIB,
+        asked.pop("hard_limit", hard_limit(case)),
+    )
     question = SearchRequest(case, **asked)
     batch_search = Search(question.granularity, question.max_batch, float(foretold), sure)
     told: list[int] = []
     seen, interpreter = SearchResult(), SimpleNamespace(path="python")
     search_largest_batch(
         question,
+        batch_search,
         {"yaml": "data.yaml"},
         interpreter,  # type: ignore[arg-type]
-        lambda probes: batch_search.next(attempts(probes)),
-        lambda probe: told.append(probe.batch),
         seen,
+        lambda probe: told.append(probe.batch),
     )
     assert told == [probe.batch for probe in seen.probes]
     return seen, batch_search
@@ -145,7 +148,7 @@ def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
     seen, batch_search = found(cpu, granularity=17)
     assert edge(batch_search, seen.probes) == (68, "predicted")
     assert max(probe.batch for probe in seen.probes) == 68
-    for kept in ({"firm": False}, {"foretold": 5 * GIB}):  # of a limit that was wrong nothing is believed
+    for kept in ({"hard_limit": False}, {"foretold": 5 * GIB}):  # of a limit that was wrong nothing is believed
         seen, batch_search = found(cpu, granularity=17, **kept)
         assert edge(batch_search, seen.probes) == (68, "out of memory")
     seen, batch_search = found(granularity=17)
@@ -154,9 +157,9 @@ def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
 
 def test_a_limit_is_believed_where_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu, mps = (msgspec.structs.replace(CASE, device=device) for device in ("cpu", "mps"))
-    assert [firm(case) for case in (cpu, mps, CASE)] == [True, False, False]
-    monkeypatch.setattr("bench.ceiling.memory_limits.enforced", lambda: False)  # a Mac's own CPU
-    assert not firm(cpu)
+    assert [hard_limit(case) for case in (cpu, mps, CASE)] == [True, False, False]
+    monkeypatch.setattr("bench.ceiling.probe_limits.enforced", lambda: False)  # a Mac's own CPU
+    assert not hard_limit(cpu)
 
 
 def test_the_largest_that_was_asked_for(device: Device) -> None:

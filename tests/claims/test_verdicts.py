@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from bench.analysis.table import frame, newest_rows
-from bench.claims.verdicts import JUDGES, ClaimVerdict, Evidence, Ratio, claims, decided, judge_claims
+from bench.claims.claim import ClaimVerdict, Evidence, claims
+from bench.claims.ratios import Ratio, decide
+from bench.claims.verdicts import JUDGES, judge_claims
 from bench.records.ceiling import Ceiling
 from bench.records.record import Memory, Record
 from tests.builders import GIB, make_ceiling, make_environment, make_machine, make_record, make_steps
@@ -35,6 +37,8 @@ def test_all_28_claims_are_there_and_each_says_everything() -> None:
     for claim in claims():
         assert claim.text.endswith(".") and claim.of and claim.how and claim.untested
     assert set(JUDGES) <= {claim.id for claim in claims()}
+    assert not {claim.id for claim in claims() if claim.ratio} & set(JUDGES), "one way of judging a claim"
+    assert sum(claim.ratio is not None for claim in claims()) == 7
 
 
 def test_where_nothing_was_measured_every_claim_says_why() -> None:
@@ -79,9 +83,9 @@ def test_one_case_that_is_out_of_range_is_enough_and_is_named() -> None:
 
 def test_without_an_interval_a_ratio_decides_nothing() -> None:
     nan = float("nan")
-    assert decided([Ratio("x", 4.0, nan, nan)], 3, 5) == (ClaimVerdict.OPEN, "measured 4.00× for x")
-    assert decided([], 3, 5) is None
-    many = decided([Ratio(str(n), 4.0, 3.5, 4.5) for n in range(5)], 3, 5)
+    assert decide([Ratio("x", 4.0, nan, nan)], 3, 5) == (ClaimVerdict.OPEN, "measured 4.00× for x")
+    assert decide([], 3, 5) is None
+    many = decide([Ratio(str(n), 4.0, 3.5, 4.5) for n in range(5)], 3, 5)
     assert many is not None and many[1].endswith("and 2 more")
 
 
@@ -196,7 +200,7 @@ def test_twice_the_batch_is_known_to_a_step(on: int, verdict: ClaimVerdict) -> N
     assert found["amp-batch"][0] is verdict
 
 
-def test_ceilings_of_other_versions_or_steps_are_not_held_against_each_other() -> None:
+def test_ceilings_of_other_versions_or_steps_are_not_compared() -> None:
     off, on = make_ceiling(24, device="0"), {"device": "0", "amp": "on"}
     for change in ({"environment": make_environment("2.15.0")}, {"granularity": 8}, {"limit": 8 * GIB}):
         assert verdicts(ceilings=[off, make_ceiling(48, **on, **change)])["amp-batch"][0] is ClaimVerdict.UNTESTED

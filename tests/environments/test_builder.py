@@ -14,7 +14,7 @@ import pytest
 from bench.environments.builder import check_imported, check_path, environments_folder, install, provide
 from bench.environments.interpreter import Interpreter, inspect
 from bench.environments.local_source import LocalDistribution
-from bench.environments.origin import Imported
+from bench.environments.package_origins import Imported
 from bench.environments.resolver import Resolved, newest, oldest, resolve
 from bench.environments.specification import Specification
 from bench.errors import UsageError

@@ -75,6 +75,8 @@ def test_a_local_part_is_not_compared_with(uv, monkeypatch):
         (("ultralytics", "", "8.4.10", "8.4.9"), "8.4.10 is newer than 8.4.9"),
         (("ultralytics", "", "8.4.post1", "8.4.0"), "8.4.post1 is newer than 8.4.0"),
         (("ultralytics", "", "latest"), "'latest' is no version of a release"),
+        (("ultralytics", "", "8.4.0rc1"), "'8.4.0rc1' is no version of a release"),
+        (("torch", "", "", "2.13.0+cpu"), "'2.13.0\\+cpu' is no version of a release"),
         (("ultralytics==8.4.0",), "'ultralytics==8.4.0' is no name of a package"),
         (("--help",), "'--help' is no name of a package"),
     ],

@@ -67,6 +67,8 @@ def test_a_specification_is_requirements_with_commas_between(text, requirements)
         ("ultralytics==", "'ultralytics==' is no requirement"),
         ("--index-url=x,torch", "'--index-url=x' is no requirement"),
         ("torch 2.6", "'torch 2.6' is no requirement"),
+        ("torch==latest", "'torch==latest' is no requirement"),
+        ("torch @ file:torch.zip", "'torch @ file:torch.zip' names an address"),
         ("numpy==2.0", "'numpy==2.0' names neither torch nor ultralytics"),
         ("python:", "'python:' names no interpreter"),
         ("./nowhere", "here/nowhere: there is no such file or folder"),

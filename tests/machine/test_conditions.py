@@ -15,8 +15,8 @@ from bench.machine import fingerprint
 from bench.machine.conditions import conditions
 from bench.machine.description import Conditions
 from bench.machine.doctor import examine
-from bench.machine.info import Nvidia, system_info
 from bench.machine.interpreter_info import Packages, Software
+from bench.machine.system_info import Nvidia, system_info
 
 
 def test_this_machine() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from bench.machine.doctor import Check, State, examine
 from bench.machine.doctor.backends import has_kernels, oldest_macos
-from bench.machine.info import Card, Nvidia, SystemInfo
 from bench.machine.interpreter_info import (
     AcceleratorBuild,
     AcceleratorDevice,
@@ -20,6 +19,7 @@ from bench.machine.interpreter_info import (
     Packages,
     Software,
 )
+from bench.machine.system_info import Card, Nvidia, SystemInfo
 
 GIB = 2**30
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench.environments.failure_causes import KILLED, UNKNOWN
-from bench.environments.origin import Imported
+from bench.environments.package_origins import Imported
 from bench.records.store import encoded
 from bench.runner import worker_process
 from bench.runner.measure import measure

@@ -249,13 +249,13 @@ def further(axis: str, text: str, setting: str, value: Any) -> dict[str, Any]:
 
 
 WORKERS = further("workers", "2", "workers", 2)
-COMPILE = further("compile", "on", "compiled", True)
+COMPILE = further("compile", "on", "compile_mode", "default")
 RMSPROP = further("optimizer", "RMSProp", "optimizer", "RMSprop")
 
 
 def test_a_further_axis_passes_where_it_runs() -> None:
     overrides = {**overrides_for("train"), "compile": True, "optimizer": "RMSProp", "workers": 2}
-    runs = {**ASKED, **expected(ASKED, overrides), "workers": 2, "compiled": True, "optimizer": "RMSprop"}
+    runs = {**ASKED, **expected(ASKED, overrides), "workers": 2, "compile_mode": "default", "optimizer": "RMSprop"}
     compare(ASKED, overrides, runs, [WORKERS, COMPILE, RMSPROP])
 
 
@@ -263,7 +263,7 @@ def test_a_further_axis_passes_where_it_runs() -> None:
     ("asked", "runs", "sentence"),
     [
         (WORKERS, 0, "workers 2 was asked, workers 0 would run: on cpu and mps Ultralytics loads images in the"),
-        (COMPILE, False, "compile on was asked, compile off would run: torch.compile needs a C++ compiler"),
+        (COMPILE, "off", "compile on was asked, compile off would run: torch.compile needs a C++ compiler"),
         (RMSPROP, "SGD", "optimizer RMSProp was asked, optimizer SGD would run."),
         (
             further("cache", "ram", "cache", "ram"),

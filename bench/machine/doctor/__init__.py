@@ -1,7 +1,6 @@
 """What can be measured on this machine, and what would have to be done: a row for each backend and each meter.
 
-Judges what was asked elsewhere (``bench/machine/info.py`` and ``software.py``), so that any machine can be played
-to it.
+It judges the facts of ``bench/machine/system_info.py`` and ``interpreter_info.py``.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from bench.machine.doctor.backends import backends
 from bench.machine.doctor.check import Check, State
 from bench.machine.doctor.meters import meters
-from bench.machine.info import SystemInfo
 from bench.machine.interpreter_info import Software
+from bench.machine.system_info import SystemInfo
 
 __all__ = ["Check", "State", "examine"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from bench.cases.device_kinds import kinds
 from bench.machine.doctor.check import GIB, Check, Limits, State, limited
-from bench.machine.info import Card, Nvidia, SystemInfo
 from bench.machine.interpreter_info import AcceleratorBuild, CudaBuild, CudaCard, MpsBuild, Software
+from bench.machine.system_info import Card, Nvidia, SystemInfo
 
 OLDEST_MACOS = {(2, 12): (14, 0), (0, 0): (12, 3)}
 """The first macOS for MPS, by the first torch (major, minor) that needs it: wheels of 2.12 are for macOS 14."""

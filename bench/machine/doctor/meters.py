@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.machine.doctor.check import GIB, Check, State
-from bench.machine.info import SystemInfo
 from bench.machine.interpreter_info import Software
+from bench.machine.system_info import SystemInfo
 
 SCARCE = 2 * GIB
 """Bytes of memory below which a training case may not fit."""

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analysis.metrics import show_duration
 from bench.compare.bisection import Answer, Bisection, Probe, Side
 from bench.compare.findings import ComparisonResult, Finding
 from bench.compare.package_changes import format_changes as told_packages
 from bench.compare.package_changes import package_changes
+from bench.formatting import format_duration
 from bench.records.comparison import SIDES
 from bench.records.outcome import Status
 from bench.report import labels, tables
@@ -43,7 +43,7 @@ def _cells(seen: ComparisonResult | None) -> list[str]:
     """Verdict, change, pairs and time of a comparison; nothing where there is none."""
     if seen is None or seen.overall is None:
         return [""] * 4
-    cost = show_duration(seen.comparison.seconds)
+    cost = format_duration(seen.comparison.seconds)
     overall = seen.overall
     return [overall.verdict.value, words.takes(overall.estimate), labels.count(seen.pairs, "pair"), cost]
 
@@ -155,7 +155,7 @@ def _cost(found: Bisection) -> str:
         return ""
     probes = labels.count(len(found.probes), "probe")
     comparisons = labels.count(len(found.comparisons), "comparison")
-    return f"{probes}, {comparisons} in all, measured in {show_duration(found.seconds)}."
+    return f"{probes}, {comparisons} in all, measured in {format_duration(found.seconds)}."
 
 
 def packages(seen: ComparisonResult, package: str) -> str:

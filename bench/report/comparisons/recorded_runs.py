@@ -11,9 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.metrics import BYTES, RATE, SECONDS, Unit, significant
+from bench.analysis.metrics import BYTES, RATE, SECONDS, Unit
 from bench.analysis.table import AXES, further_of
 from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, Comparability, Difference, RunComparison, Seen, Side
+from bench.formatting import format_number
 from bench.report import labels
 from bench.report.labels import INTERVALS, NONE
 from bench.report.sections.settings import said
@@ -23,7 +24,7 @@ from bench.text import cleaned
 SCHEMA = 2
 """Of the JSON: raise it when a key goes or changes its meaning."""
 
-RATIO = Unit("×", lambda ratio: f"{ratio:.3f}×" if 0.1 <= ratio < 10 else f"{significant(ratio)}×")
+RATIO = Unit("×", lambda ratio: f"{ratio:.3f}×" if 0.1 <= ratio < 10 else f"{format_number(ratio)}×")
 """Of two runs, which differ by less than two cases do; below each other, ends of intervals have the same decimals."""
 
 NAMED = 3
@@ -106,7 +107,7 @@ def longer(one: CaseMatch) -> str:
     """``train-… takes 12.3 % longer (8.1 to 16.0 %, between processes)``; of a case that became slower."""
     ratio = one.ratio
     assert ratio is not None and ratio.low is not None and ratio.high is not None, "a slower case has an interval"
-    share, low, high = (significant((value - 1) * 100) for value in (ratio.point, ratio.low, ratio.high))
+    share, low, high = (format_number((value - 1) * 100) for value in (ratio.point, ratio.low, ratio.high))
     return f"{one.case.id} takes {share} % longer ({low} to {high} %, {one.interval_kind})"
 
 

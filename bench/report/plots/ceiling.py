@@ -8,9 +8,10 @@ import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.metrics import BYTES, METRICS, show_bytes
+from bench.analysis.metrics import BYTES, METRICS
 from bench.cases.case import FIXED
 from bench.ceiling.findings import memory_model
+from bench.formatting import format_bytes
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.plots import facets, line_by_batch, scale, style
@@ -82,7 +83,7 @@ def limit(found: Ceiling) -> str:
 def show_limit(size: int) -> str:
     """``8 GiB``: a limit as people say it, without digits that say nothing."""
     gib = size / 2**30
-    return f"{gib:g} GiB" if gib == round(gib, 1) else show_bytes(size)
+    return f"{gib:g} GiB" if gib == round(gib, 1) else format_bytes(size)
 
 
 def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
@@ -124,7 +125,7 @@ def _rows(line: Series) -> list[tuple[str, ...]]:
         (
             name,
             str(probe.batch),
-            show_bytes(probe.peak) if probe.peak else labels.NONE,
+            format_bytes(probe.peak) if probe.peak else labels.NONE,
             "trained" if probe.fits else probe.stop_reason or labels.status(probe.outcome.status.value),
         )
         for probe in sorted(line.found.probes, key=lambda probe: probe.batch)

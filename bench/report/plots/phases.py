@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.analysis.metrics import show_duration
+from bench.formatting import format_duration
 from bench.report import labels
 from bench.report.plots import bar_by_case, facets, metric, stacked_bars
 from bench.report.plots.plot import Data, Plot, View, make_plot
@@ -77,7 +77,7 @@ def figure(part: pd.DataFrame) -> Figure:
         for look, name in [*enumerate(PARTS), (None, REST)]
         if any(one.get(name, 0.0) > 0 for one in times)
     ]
-    ends = [show_duration(whole(row)) for row in every]
+    ends = [format_duration(whole(row)) for row in every]
     title = facets.title(part)
     return stacked_bars.figure(title, [labels.point(row, names) for row in every], layers, "Time per image (ms)", ends)
 
@@ -91,7 +91,7 @@ def alt(part: pd.DataFrame) -> str:
         times = split(row)
         name, largest = max(times.items(), key=lambda item: item[1])
         what = labels.point(row, names) or "the case"
-        told.append(f"{what} {show_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
+        told.append(f"{what} {format_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
     return f"{TITLE}, {facets.title(part)}: time per image, {'; '.join(told)}."
 
 
@@ -111,7 +111,7 @@ def data(part: pd.DataFrame) -> Data:
     for row in rows(part):
         times = split(row)
         cells = metric.axis_cells(row)
-        cells += [show_duration(float(str(row["step_seconds"]))), show_duration(whole(row))]
-        cells += [show_duration(times[name]) if name in times else labels.NONE for name in (*PARTS, REST)]
+        cells += [format_duration(float(str(row["step_seconds"]))), format_duration(whole(row))]
+        cells += [format_duration(times[name]) if name in times else labels.NONE for name in (*PARTS, REST)]
         lines.append(tuple(cells))
     return columns, tuple(lines)

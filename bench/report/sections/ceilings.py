@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.analysis.ceilings import format_stop_reason, setting
-from bench.analysis.metrics import show_bytes, show_duration
 from bench.cases.case import tokens
 from bench.ceiling.findings import memory_model
+from bench.formatting import format_bytes, format_duration
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.plots import Plot, ceiling
@@ -107,7 +107,7 @@ def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
         rows=[_row(one, some, cards) for one in some],
         note=(
             "Each batch was tried in a fresh process that trains a few steps, the optimizer among them, on images full "
-            f"of boxes; {probes:,} of them in {show_duration(seconds)}.{_held(some)}"
+            f"of boxes; {probes:,} of them in {format_duration(seconds)}.{_held(some)}"
         ),
         plots=ceiling.plots(some),
         cards=bool(cards),
@@ -160,8 +160,8 @@ def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
             case.amp,
             within(one) or "what is there",
             batch(one),
-            show_bytes(largest.peak) if largest and largest.peak else labels.NONE,
-            show_bytes(line.slope) if line else labels.NONE,
+            format_bytes(largest.peak) if largest and largest.peak else labels.NONE,
+            format_bytes(line.slope) if line else labels.NONE,
         ),
         under=why(one),
         broken=not known(one) and one.outcome.status.broken,

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 
 from bench.compare.findings import ComparisonResult, evaluate
+from bench.formatting import format_share
 from bench.records.comparison import Comparison
 from bench.report import labels
 from bench.report.comparisons.regress import plots, words
@@ -67,7 +68,7 @@ def _line(found: ComparisonResult) -> Line:
             words.in_a_word(found),
             words.change(seen) if seen else labels.NONE,
             (words.interval(seen) or labels.NONE) if seen else labels.NONE,
-            f"± {words.share(comparison.margin)}",
+            f"± {format_share(comparison.margin)}",
             f"{found.pairs:,}",
         ),
         verdict=str(found.conclusion),

@@ -8,7 +8,8 @@ import msgspec
 import pandas as pd
 
 from bench.analysis import mixed_precision as compared
-from bench.analysis.metrics import RATIO, show_bytes
+from bench.analysis.metrics import RATIO
+from bench.formatting import format_bytes
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.sections import ceilings as largest
@@ -70,7 +71,7 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
         RATIO.show(speedup) + disturbed,
         labels.ends(RATIO, row["speedup_low"], row["speedup_high"]) or labels.NONE,
         saved(1 / speedup),
-        f"{show_bytes(float(str(row['memory_off_bytes'])))} → {show_bytes(float(str(row['memory_bytes'])))}"
+        f"{format_bytes(float(str(row['memory_off_bytes'])))} → {format_bytes(float(str(row['memory_bytes'])))}"
         if known
         else labels.NONE,
         saved(float(str(memory))) if known else labels.NONE,

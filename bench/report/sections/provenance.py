@@ -11,20 +11,19 @@ from typing import Any
 
 import msgspec
 
-from bench.analysis.metrics import show_bytes
-from bench.analysis.process_limits import phrases as limit_phrases
+from bench.analysis.recorded_limits import phrases as limit_phrases
 from bench.cases import Case
 from bench.cases.axes import value_text
 from bench.cases.case import FIXED
 from bench.cases.device_kinds import machines
 from bench.cases.plan import ProfileTiming, profiles
 from bench.cases.recipe import OVERRIDES, Recipe
+from bench.formatting import format_bytes, format_exact_bytes
 from bench.machine.description import Conditions
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
 from bench.report import labels
-from bench.sizes import exact
 from bench.text import clean, is_shown
 
 LONGEST_COMMAND = 20_000
@@ -107,7 +106,7 @@ def _devices(records: Sequence[Record]) -> Facts:
 
 def _fact(key: str, value: Any) -> str:
     if "memory" in key and isinstance(value, int):
-        return show_bytes(value)
+        return format_bytes(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else labels.setting(value)
 
 
@@ -117,8 +116,8 @@ def conditions(seen: Sequence[Conditions]) -> str:
     battery = set(_told(seen, "on_battery"))
     parts = [
         _range("load", _told(seen, "load"), "{:.2f}".format),
-        _range("memory available", _told(seen, "memory_available_bytes"), show_bytes),
-        _range("swap in use", swap, show_bytes) if swap else "no swap in use" * bool(_told(seen, "swap_used_bytes")),
+        _range("memory available", _told(seen, "memory_available_bytes"), format_bytes),
+        _range("swap in use", swap, format_bytes) if swap else "no swap in use" * bool(_told(seen, "swap_used_bytes")),
         {True: "on battery", False: "on mains power"}[battery.pop()] if len(battery) == 1 else "",
         "on battery in some cases, on mains power in others" if len(battery) > 1 else "",
         "governor " + labels.listing(dict.fromkeys(governors)) if (governors := _told(seen, "governor")) else "",
@@ -334,7 +333,7 @@ def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
     for (limit, granularity, threads, _), members in groups.items():
         parts = ["python", "-m", "bench", "ceiling"]
         parts += _axes([one.case for one in members], without=("mode", "batch"))
-        parts += ["--memory-limit", exact(limit)] if limit else []
+        parts += ["--memory-limit", format_exact_bytes(limit)] if limit else []
         parts += ["--granularity", str(granularity)] if granularity > 1 else []
         parts += ["--threads", str(threads)] if threads else []
         found.append(_command(parts))

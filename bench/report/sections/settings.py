@@ -40,6 +40,7 @@ TITLES = {
     "loss_scaling": "Loss scaling",
     "channels_last": "channels_last memory format",
     "compiled": "torch.compile",
+    "compile_mode": "Mode of torch.compile",
     "fused": "Convolution and batch norm fused",
     "end2end": "End to end, without NMS",
     "nms": "Whose NMS",

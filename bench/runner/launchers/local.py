@@ -20,7 +20,7 @@ import psutil
 
 from bench.environments import bytecode_cache, failure_causes
 from bench.environments.interpreter import ENTRY, Interpreter, to_workers, variables
-from bench.environments.origin import replaced
+from bench.environments.package_origins import replaced
 from bench.errors import UsageError
 from bench.machine.paths import cache_folder
 from bench.runner.launchers.torchrun import is_distributed, launch_ranks

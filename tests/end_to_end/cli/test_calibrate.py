@@ -11,9 +11,6 @@ from bench.machine.paths import calibration_folder
 from bench.records import store
 from bench.records.calibration import Calibration
 from tests.builders import make_record
-from tests.fake_workers import launcher
-
-__all__ = ["launcher"]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.ceiling.service import granularity_for, points, told, usual_sizes
+from bench.ceiling.service import default_sizes, describe, granularity_for, search_cases
 from bench.cli import app
 from bench.records import ceiling as records
 from bench.records.outcome import Outcome, Status
@@ -116,7 +116,7 @@ def test_a_limit_below_the_model(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, with_groups: bool
 ) -> None:
     if not with_groups:
-        monkeypatch.setattr("bench.ceiling.memory_limits.group", lambda limit: None)
+        monkeypatch.setattr("bench.ceiling.probe_limits.group", lambda limit: None)
     asked = ("--device", "cpu", "--imgsz", 64, "--granularity", 8, "--memory-limit", "120MiB")
     assert typed(monkeypatch, "ceiling", *asked, "--results", tmp_path) == 0
     assert "not even batch 8 trains within 120 MiB" in capsys.readouterr().out
@@ -125,7 +125,7 @@ def test_a_limit_below_the_model(
 def test_a_limit_that_nothing_would_hold(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("bench.ceiling.memory_limits.enforced", lambda: False)
+    monkeypatch.setattr("bench.ceiling.probe_limits.enforced", lambda: False)
     asked = ("--device", "cpu", "--memory-limit", "4GiB", "--results", tmp_path / "results")
     assert typed(monkeypatch, "ceiling", *asked) == 2
     monkeypatch.setattr("bench.ceiling.search.card_bytes", lambda device: 80 * 2**30)
@@ -139,7 +139,7 @@ def test_a_limit_that_nothing_would_hold(
 def test_a_limit_above_what_there_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("bench.ceiling.memory_limits.enforced", lambda: True)
+    monkeypatch.setattr("bench.ceiling.probe_limits.enforced", lambda: True)
     monkeypatch.setattr("bench.ceiling.search.memory_limit", lambda: 2 * 2**30)
     asked = ("--memory-limit", "4GiB", "--results", tmp_path / "results")
     assert typed(monkeypatch, "ceiling", "--device", "cpu", *asked) == 2
@@ -153,11 +153,11 @@ def test_a_limit_above_what_there_is(
 
 
 def test_several_devices_share_every_batch_that_they_can() -> None:
-    [one, two] = points({"device": ["cpu", "cpu+cpu"], "model": ["yolov8n"], "amp": ["off"], "imgsz": [64]})
+    [one, two] = search_cases({"device": ["cpu", "cpu+cpu"], "model": ["yolov8n"], "amp": ["off"], "imgsz": [64]})
     assert [granularity_for(1, one), granularity_for(1, two), granularity_for(6, two)] == [1, 2, 6]
-    [twice] = points({"device": ["0+0"], "model": ["yolov8n"], "amp": ["off"], "imgsz": [64]})
+    [twice] = search_cases({"device": ["0+0"], "model": ["yolov8n"], "amp": ["off"], "imgsz": [64]})
     assert granularity_for(3, twice) == 3, "refused for its own reason, when its turn comes"
-    assert usual_sizes("cpu+cpu") == usual_sizes("2xcpu") == usual_sizes("cpu") != usual_sizes("0+1")
+    assert default_sizes("cpu+cpu") == default_sizes("2xcpu") == default_sizes("cpu") != default_sizes("0+1")
 
 
 def test_several_of_mps_are_refused_for_their_own_reason(
@@ -216,13 +216,13 @@ def test_limits_that_are_alike_to_a_mib_have_files_of_their_own() -> None:
     assert found.name.endswith("-1024MiB") and close.name.endswith("-1073741825B")
 
 
-def test_what_was_searched_for_is_not_foretold() -> None:
+def test_a_limit_that_was_searched_is_not_predicted() -> None:
     sizes = {4: 700 * 2**20, 8: 900 * 2**20}
     fit = [
         records.Probe(batch=batch, outcome=Outcome(Status.MEASURED), peak=peak, baseline_bytes=500 * 2**20)
         for batch, peak in sizes.items()
     ]
-    assert told(made(*fit), [2**30, 2**31])[-1] == "  foretold: 24 in 2 GiB"
+    assert describe(made(*fit), [2**30, 2**31])[-1] == "  predicted: 24 in 2 GiB"
 
 
 def test_the_table_has_ceilings_beside_cases(

@@ -10,9 +10,8 @@ from bench.machine import conditions as asked
 from bench.machine.description import Limits
 from bench.records import store
 from tests.end_to_end.cli.sessions import face, measure_all
-from tests.fake_workers import launcher
 
-__all__ = ["face", "launcher"]
+__all__ = ["face"]
 
 
 def limited(monkeypatch, **limits):

@@ -3,9 +3,8 @@
 import pytest
 
 from tests.end_to_end.cli.sessions import face, measure_all
-from tests.fake_workers import launcher
 
-__all__ = ["face", "launcher"]
+__all__ = ["face"]
 
 
 def resume_notes(session):

@@ -13,9 +13,8 @@ from bench.records import store
 from bench.records.record import Data, Origin
 from tests.builders import make_record
 from tests.end_to_end.cli.sessions import face, measure_all
-from tests.fake_workers import launcher
 
-__all__ = ["face", "launcher"]
+__all__ = ["face"]
 
 
 def counts(face):

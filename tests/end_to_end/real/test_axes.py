@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.cases.axes import Axis, register, unregister, whole_number
 from bench.cases.case import Case
 from bench.cases.plan import PlannedRun
 from bench.records.record import Record
@@ -78,8 +79,6 @@ def test_cached_images_leave_the_users_data_as_they_were(forking: Launcher, tmp_
 
 
 def test_an_argument_that_ultralytics_does_not_know_is_no_failure(forking: Launcher, tmp_path: Path) -> None:
-    from bench.cases.axes import Axis, register, unregister
-
     register(Axis("flux", "Flux", str, "help", arguments=lambda value: {"flux": value}, setting="flux"))
     try:
         record = run_one(forking, tmp_path, with_axes(flux="on"))
@@ -87,3 +86,14 @@ def test_an_argument_that_ultralytics_does_not_know_is_no_failure(forking: Launc
         unregister("flux")
     assert record.outcome.status.value == "unsupported"
     assert record.outcome.reason == "flux on was asked: this Ultralytics has no argument 'flux'."
+
+
+def test_a_new_axis_runs_with_its_entry_alone(forking: Launcher, tmp_path: Path) -> None:
+    nominal = whole_number("nbs", 1, 512)
+    register(Axis("nbs", "Nominal batch", nominal, "help", arguments=lambda value: {"nbs": value}, setting="nbs"))
+    try:
+        record = measured(forking, tmp_path, with_axes(nbs=8))
+    finally:
+        unregister("nbs")
+    assert (record.effective["nbs"], record.effective["accumulate"]) == (8, 2)
+    assert record.case.id.endswith("-nbs8")

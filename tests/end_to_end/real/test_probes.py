@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.cases.case import Case
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
-from bench.ceiling.search import SearchRequest, held, provide_data, recipe, run_probe
+from bench.ceiling.search import SearchRequest, memory_limit_of, provide_data, recipe, run_probe
 from bench.environments.interpreter import inspect
 from bench.runner.launchers.local import SpawnLauncher, open_launcher
 
@@ -23,9 +24,9 @@ def test_the_peak_of_a_batch_is_that_of_the_next_process(cache):
     peaks = []
     for batch in (8, 64, 64):  # the first one reads labels that nobody has read before
         planned = PlannedRun(Case("train", "yolov8n", "cpu", "off", batch, 64), recipe(question))
-        with held("cpu", question.limit) as hold:
+        with memory_limit_of(kind_of("cpu"), question.limit) as hold:
             probe, effective = run_probe(
-                planned, data, SpawnLauncher(interpreter, False, hold.hold, alike=True), hold, []
+                planned, data, SpawnLauncher(interpreter, False, hold.apply, alike=True), hold, []
             )
         assert probe.outcome.status.value == "measured" and probe.peak is not None
         peaks.append(probe.peak)

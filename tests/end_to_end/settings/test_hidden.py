@@ -74,6 +74,16 @@ def test_a_compiled_model_is_told_from_one_that_is_not():
     assert (read_settings.is_compiled(compiled), read_settings._inner(compiled)) == (True, model)
 
 
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune"])
+def test_the_mode_of_a_compiled_model_is_read_back(mode):
+    import torch
+
+    model = torch.nn.Conv2d(3, 3, 1)
+    assert read_settings.compile_mode(model) == "off"
+    assert read_settings.compile_mode(torch.compile(model, mode=mode, backend="inductor")) == mode
+    assert read_settings.compile_mode(type("OptimizedModule", (), {"_orig_mod": model})()) is None
+
+
 def test_a_last_batch_that_is_left_out_is_noticed(set_up):
     trainer = set_up(batch=6)
     trainer.args.compile = True  # what makes Ultralytics leave it out

@@ -8,10 +8,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from bench import __version__
-from bench.analysis.metrics import show_duration
 from bench.compare.findings import ComparisonResult
 from bench.compare.package_changes import package_changes
 from bench.errors import UsageError
+from bench.formatting import format_duration
 from bench.records.comparison import SIDES
 from bench.records.store import write_whole
 from bench.report import labels
@@ -70,7 +70,7 @@ def html(found: ComparisonResult, packages: str, drawn: Sequence[Plot]) -> str:
             parts=[plot for plot in drawn if plot.title == plots.PARTS],
             titles=settings.TITLES,
             sides=SIDES,
-            duration=show_duration,
+            duration=format_duration,
             rate=labels.rate,
             words=words,
             svg=report.inline,

@@ -13,6 +13,7 @@ from matplotlib.patches import Polygon
 from bench.analysis.table import axes_of, case_frame
 from bench.compare.findings import DATA, REST, ComparisonResult, Finding, Part
 from bench.compare.verdict import Estimate, Verdict
+from bench.formatting import format_share
 from bench.records.comparison import SIDES
 from bench.report import labels
 from bench.report.comparisons.regress import words
@@ -161,7 +162,7 @@ def _alt(rows: Sequence[Row], whole: Row | None) -> str:
 def _caption(rows: Sequence[Row], found: ComparisonResult) -> str:
     text = (
         "Right of 0 head takes longer. A bar is the interval; shaded is the margin, "
-        f"± {words.share(found.comparison.margin)}. A triangle points to where a change was found, a dot is the same, "
+        f"± {format_share(found.comparison.margin)}. A triangle points to where a change was found, a dot is the same, "
         "a hollow square is not decided."
     )
     if any(row.other for row in rows):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.analysis.metrics import show_duration
 from bench.compare.findings import ComparisonResult, Finding, Standing
+from bench.formatting import format_duration
 from bench.records.comparison import SIDES
 from bench.report import labels
 from bench.report.comparisons.regress import words
@@ -54,7 +54,7 @@ def line(finding: Finding, width: int = 0) -> str:
     if finding.judged is None:
         return labels.plain(f"{name}  {words.verdict(finding)}")
     takes = f"head {words.takes(finding.judged.estimate)}"
-    cost = f"{words.pairs(finding):<12}  {show_duration(finding.seconds)}"
+    cost = f"{words.pairs(finding):<12}  {format_duration(finding.seconds)}"
     return labels.plain(f"{name}  {words.verdict(finding):<12}  {takes:<{TAKES}}  {cost}")
 
 

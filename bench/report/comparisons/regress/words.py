@@ -13,20 +13,16 @@ from typing import Any
 import msgspec
 
 from bench.analysis.intervals import CONFIDENCE
-from bench.analysis.metrics import show_bytes, show_duration
 from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.compare.findings import ComparisonResult, Conclusion, Difference, Finding, Part, Speed, Standing
 from bench.compare.verdict import FRESH_CONFIDENCE, FRESH_LOOKS, LEVEL, Estimate, Verdict
+from bench.formatting import MINUS, format_bytes, format_change, format_duration, format_fixed_percent, format_share
 from bench.records.comparison import SIDES, EnvironmentSide, Pair, SideOutcome
 from bench.records.outcome import Status
 from bench.report import labels
 from bench.report.sections import provenance, settings
 
-MINUS = "\N{MINUS SIGN}"
 ARROW = "\N{RIGHTWARDS ARROW}"
-
-MOST = 10.0
-"""Change, as a share, beyond which digits tell nothing."""
 
 NAMED = 3
 """Things that a sentence names; of more it says how many there are."""
@@ -47,49 +43,33 @@ def tick(percent: float) -> str:
     return f"{MINUS if percent < 0 else '+' if percent else ''}{abs(percent):,.10g} %"
 
 
-def share(value: float) -> str:
-    """``4.9 %``, without a sign."""
-    return f"over {MOST * 100:,.0f} %" if abs(value) > MOST else f"{abs(value) * 100:.1f} %"
-
-
-def signed(value: float) -> str:
-    """``+4.9 %``, ``−3.2 %``; what rounds to 0 has no sign."""
-    text = share(value)
-    return text if text == share(0) else f"{'+' if value > 0 else MINUS}{text}"
-
-
 def of_log(log: float) -> str:
     """``+4.9 %`` of the logarithm of a ratio."""
-    return signed(math.expm1(log))
-
-
-def points(value: float, decimals: int = 0) -> str:
-    """``97.79 %``: a figure of the method, with so many decimals."""
-    return f"{value * 100:.{decimals}f} %"
+    return format_change(math.expm1(log))
 
 
 def change(seen: Estimate) -> str:
     """``+4.9 %``: of the time, or of memory."""
-    return signed(seen.ratio - 1)
+    return format_change(seen.ratio - 1)
 
 
 def interval(seen: Estimate) -> str:
     """``+4.1 to +5.7 %``; empty where one pair tells none, and words where all pairs are alike, as memory can be."""
     if round(seen.half, 6) == 0:
         return "alike in all pairs"
-    return f"{_bare(signed(seen.low - 1))} to {signed(seen.high - 1)}" if math.isfinite(seen.half) else ""
+    return f"{_bare(format_change(seen.low - 1))} to {format_change(seen.high - 1)}" if math.isfinite(seen.half) else ""
 
 
 def takes(seen: Estimate) -> str:
     """``takes 4.9 % longer (4.1 to 5.7 %)``, ``takes 3.2 % less time (2.5 to 3.9 %)``, ``takes as long (...)``."""
     value = seen.ratio - 1
     ends = interval(seen) or "one pair tells no interval"
-    if share(value) == share(0):
+    if format_share(value) == format_share(0):
         return f"takes as long ({ends})"
     if not seen.holds_nothing:
         low, high = sorted((abs(seen.low - 1), abs(seen.high - 1)))
-        ends = f"{_bare(share(low))} to {share(high)}"
-    return f"takes {share(value)} {'longer' if value > 0 else 'less time'} ({ends})"
+        ends = f"{_bare(format_share(low))} to {format_share(high)}"
+    return f"takes {format_share(value)} {'longer' if value > 0 else 'less time'} ({ends})"
 
 
 def _bare(percent: str) -> str:
@@ -115,7 +95,7 @@ def verdict(finding: Finding) -> str:
 def peaks(finding: Finding) -> str:
     """``640 MiB → 720 MiB``; empty where it is not known."""
     peak = finding.memory
-    return f"{show_bytes(peak.base)} {ARROW} {show_bytes(peak.head)}" if peak else ""
+    return f"{format_bytes(peak.base)} {ARROW} {format_bytes(peak.head)}" if peak else ""
 
 
 def memory(finding: Finding) -> str:
@@ -144,13 +124,13 @@ def milliseconds(seconds: float, sign: bool = False) -> str:
 
 def step(speed: Speed) -> str:
     """``131 ms a step, 30.5 images/s``."""
-    return f"{show_duration(speed.seconds)} a step, {labels.rate(speed.images_per_second)}"
+    return f"{format_duration(speed.seconds)} a step, {labels.rate(speed.images_per_second)}"
 
 
 def of_change(finding: Finding, part: Part) -> str:
     """``82 %``, where a part changed the way the step did; else nothing."""
     found = finding.share(part)
-    return points(found) if found is not None and found >= 0.005 else ""
+    return format_fixed_percent(found) if found is not None and found >= 0.005 else ""
 
 
 def shows_parts(finding: Finding) -> bool:
@@ -165,7 +145,7 @@ def notes(finding: Finding) -> list[str]:
     if finding.whole:
         found.append("what differs is in few of its steps, so every step counts")
     if finding.verdict is Verdict.INCONCLUSIVE and finding.judged and math.isfinite(finding.judged.estimate.half):
-        found.append(f"it would be the same at a margin of {share(finding.judged.estimate.decidable)}")
+        found.append(f"it would be the same at a margin of {format_share(finding.judged.estimate.decidable)}")
     if compared.sequential_reason:
         found.append(f"its processes ran one after the other: {compared.sequential_reason}")
     if compared.error:
@@ -220,7 +200,7 @@ def about(found: ComparisonResult, packages: str) -> list[tuple[str, str]]:
         packages: what differs between the environments, in one line.
     """
     comparison = found.comparison
-    spent = f" in {show_duration(comparison.seconds)}" if comparison.seconds else ""
+    spent = f" in {format_duration(comparison.seconds)}" if comparison.seconds else ""
     lines = [
         ("Base", f"{comparison.base.asked}: {software(comparison.base)}"),
         ("Head", f"{comparison.head.asked}: {software(comparison.head)}"),
@@ -231,7 +211,8 @@ def about(found: ComparisonResult, packages: str) -> list[tuple[str, str]]:
         ("Variables", provenance.variables([comparison.conditions])),
         (
             "Margin",
-            f"{share(comparison.margin)} ({comparison.margin_from}); peak memory {share(comparison.memory_margin)}",
+            f"{format_share(comparison.margin)} ({comparison.margin_from}); peak memory "
+            f"{format_share(comparison.memory_margin)}",
         ),
         ("Measured", f"{comparison.started[:10]}, {labels.count(found.pairs, 'pair')}{spent}"),
         ("Run", comparison.run),
@@ -290,7 +271,7 @@ def _settings(found: ComparisonResult) -> str:
 
 def _speed(found: ComparisonResult) -> str:
     """What is said of speed, in a sentence or two."""
-    judged, margin = found.judged, share(found.comparison.margin)
+    judged, margin = found.judged, format_share(found.comparison.margin)
     if not judged:
         return "No pair was measured: nothing is said of speed."
     slower, faster = found.having(Verdict.SLOWER), found.having(Verdict.FASTER)
@@ -325,7 +306,7 @@ def _alarm(word: str, cases: Sequence[Finding], found: ComparisonResult) -> str:
         where = "" if len(found.judged) == 1 else f" in {cases[0].id}"
         return f"Head is {word}{where}: it {takes(seen[0])}."
     least, *_, most = sorted((one.ratio - 1 for one in seen), key=abs)
-    by = f"{_bare(share(least))} to {share(most)} {'longer' if most > 0 else 'less time'}"
+    by = f"{_bare(format_share(least))} to {format_share(most)} {'longer' if most > 0 else 'less time'}"
     return f"Head is {word} in {_of(cases, found.judged)}: it takes {by}."
 
 
@@ -362,7 +343,8 @@ def _open(found: ComparisonResult) -> str:
     known = [one for one in cases if one.judged and math.isfinite(one.judged.estimate.half)]
     if len(found.findings) == 1 and known and known[0].judged:
         seen = known[0].judged.estimate
-        return f"It is not decided: head {takes(seen)}; it would be the same at a margin of {share(seen.decidable)}."
+        same = format_share(seen.decidable)
+        return f"It is not decided: head {takes(seen)}; it would be the same at a margin of {same}."
     return f"Not decided: {_some([one.id for one in cases])}."
 
 
@@ -445,22 +427,26 @@ def method(found: ComparisonResult) -> list[str]:
         turns += f" Where memory does not hold both they run one after the other: {_some(alone)}."
     looks = (
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
-        f"{points(LOOK_CONFIDENCE, 2)} by Student's t over the pairs: all three together miss the truth in one of "
-        f"twenty cases. A case is the same if its interval lies within ± {share(comparison.margin)} (margin: "
+        f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs: all three together miss the truth "
+        "in one of "
+        f"twenty cases. A case is the same if its interval lies within ± {format_share(comparison.margin)} (margin: "
         f"{comparison.margin_from}); it is slower or faster if the interval leaves out 0 and the change is at least "
         "the margin, so that a true change of just the margin is found in about a third of all cases. All else is "
         "inconclusive."
     )
     alarm = (
         f"An alarm has to stand against the number of cases ({labels.count(len(found.judged), 'case')} with pairs; "
-        f"Holm's rule at {points(LEVEL)}), and fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or {FRESH_LOOKS[1]} "
+        f"Holm's rule at {format_fixed_percent(LEVEL)}), and fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or "
+        f"{FRESH_LOOKS[1]} "
         "where those do not decide. Their figure alone is then reported, with an interval of "
-        f"{points(FRESH_CONFIDENCE, 2)} ({points(CONFIDENCE)} over both looks): pairs that raise an alarm tend to "
+        f"{format_fixed_percent(FRESH_CONFIDENCE, 2)} ({format_fixed_percent(CONFIDENCE)} over both looks): pairs "
+        "that raise an alarm tend to "
         "overstate it."
     )
     memory = (
         "Peak memory is compared over all pairs of a case in the same way, with Holm's rule and without fresh pairs; "
-        f"its margin is {share(comparison.memory_margin)}. Where it is not decided the conclusion stays as it is, "
+        f"its margin is {format_share(comparison.memory_margin)}. Where it is not decided the conclusion stays as it "
+        "is, "
         "since the number of pairs is planned for speed."
     )
     whole = (

@@ -5,7 +5,7 @@ Nothing here is escaped: each rendering spares what was recorded in its own way.
 
 from __future__ import annotations
 
-from bench.analysis.metrics import RATE, show_duration
+from bench.analysis.metrics import RATE
 from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.compare.findings import ComparisonResult, Finding, Standing
 from bench.compare.package_changes import format_changes as told_packages
@@ -13,6 +13,7 @@ from bench.compare.package_changes import package_changes
 from bench.compare.speed_verdict import SpeedVerdict
 from bench.compare.sweep import Entry, Point, Series, Sweep
 from bench.compare.verdict import FRESH_CONFIDENCE, FRESH_LOOKS, Estimate
+from bench.formatting import format_duration, format_fixed_percent, format_share
 from bench.report import labels
 from bench.report.comparisons.regress import words
 from bench.report.sections import provenance
@@ -189,7 +190,7 @@ def _since(found: Sweep) -> str:
             text += f" Of {labels.listing(before)} right before it nothing is decided: it may have begun there."
         return text
     if latest.pace is SpeedVerdict.SAME:
-        margin = words.share(seen.comparison.margin)
+        margin = format_share(seen.comparison.margin)
         return f"{latest.release} is as fast as {found.base}: any difference is below {margin}."
     if seen.overall is None or latest.pace is SpeedVerdict.CANNOT_RUN:
         return ""
@@ -230,10 +231,10 @@ def about(found: Sweep) -> list[tuple[str, str]]:
             ("Machine", first.machine.title),
             ("Conditions", provenance.conditions([one.comparison.conditions for one in seen])),
             ("Variables", provenance.variables([one.comparison.conditions for one in seen])),
-            ("Margin", f"{words.share(first.margin)} ({first.margin_from})"),
+            ("Margin", f"{format_share(first.margin)} ({first.margin_from})"),
             (
                 "Measured",
-                f"{first.started[:10]}, {labels.count(found.pairs, 'pair')} in {show_duration(found.seconds)}",
+                f"{first.started[:10]}, {labels.count(found.pairs, 'pair')} in {format_duration(found.seconds)}",
             ),
         ]
     lines.append(("Run", found.run))
@@ -250,10 +251,11 @@ def method(found: Sweep) -> list[str]:
     )
     looks = (
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
-        f"{words.points(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. A release is the same if its interval lies "
+        f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. A release is the same if its "
+        "interval lies "
         "within the margin; it is slower or faster if the interval leaves out 0 and the change is at least the margin, "
         f"and fresh pairs, {FRESH_LOOKS[0]} or {FRESH_LOOKS[1]}, have to confirm that: their figure alone is then "
-        f"reported, with an interval of {words.points(FRESH_CONFIDENCE, 2)}. All else is inconclusive."
+        f"reported, with an interval of {format_fixed_percent(FRESH_CONFIDENCE, 2)}. All else is inconclusive."
     )
     row = (
         "Each release is judged by itself: with many of them, one may be called slower or faster by chance, though "
@@ -264,7 +266,7 @@ def method(found: Sweep) -> list[str]:
 
 def caption(series: Series, found: Sweep) -> str:
     """What to know when reading the plot of a case."""
-    margin = words.share(found.comparisons[0].comparison.margin)
+    margin = format_share(found.comparisons[0].comparison.margin)
     text = (
         f"Bars are the intervals of the ratio to {found.base}, times its own level: the geometric mean over its "
         f"{labels.count(series.pairs, 'pair')} in all comparisons, which carries no bar. Shaded: a time per step that "

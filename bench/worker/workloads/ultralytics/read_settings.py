@@ -79,6 +79,7 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "loss_scaling": trainer.scaler.is_enabled(),
         "ema": bool(trainer.ema and trainer.ema.enabled),
         "compiled": is_compiled(trainer.model),
+        "compile_mode": compile_mode(trainer.model),
         "channels_last": effective_settings.channels_last(trainer.model),
         "frozen": sum(p.numel() for p in model.parameters() if not p.requires_grad),
         "head_max_det": getattr(model.model[-1], "max_det", None),
@@ -113,6 +114,7 @@ def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any
         **{name: getattr(args, name, None) for name in PREDICT_ARGUMENTS},
         "format": getattr(model, "format", None) or ("pt" if getattr(model, "pt", False) else None),
         "compiled": is_compiled(predictor.model),
+        "compile_mode": compile_mode(predictor.model),
         "channels_last": effective_settings.channels_last(torch_model),
         "fused": bool(torch_model.is_fused()),
         "nms": "none" if end2end else own,
@@ -177,6 +179,25 @@ def _backend() -> str | None:
 def is_compiled(model: Any) -> bool:
     """Whether ``torch.compile`` has wrapped it."""
     return type(model).__name__ == "OptimizedModule"
+
+
+MODES = {
+    (False, False): "default",
+    (False, True): "reduce-overhead",
+    (True, False): "max-autotune-no-cudagraphs",
+    (True, True): "max-autotune",
+}
+"""Modes of ``torch.compile`` by the options that they set: autotuning of kernels, and CUDA graphs."""
+
+
+def compile_mode(model: Any) -> str | None:
+    """Mode of ``torch.compile``, or ``off``; None where this torch keeps no options with the model."""
+    if not is_compiled(model):
+        return "off"
+    options = getattr(getattr(model, "dynamo_ctx", None), "compiler_config", None)
+    if not isinstance(options, dict) or not {"max_autotune", "triton.cudagraphs"} <= set(options):
+        return None
+    return MODES[bool(options["max_autotune"]), bool(options["triton.cudagraphs"])]
 
 
 def compile_cache() -> str:

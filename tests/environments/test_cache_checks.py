@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.environments import bytecode_cache, usable_folders
+from bench.environments import bytecode_cache, cache_checks
+from bench.environments.cache_checks import check_calibrations, check_usable, problem
 from bench.environments.interpreter import Interpreter, of_nobody, printed_by, variables
-from bench.environments.usable_folders import check_calibrations, check_usable, problem
 from bench.errors import UsageError
 from bench.machine.paths import cache_folder, home_folder
 from bench.records.record import Environment
@@ -138,9 +138,9 @@ def test_what_this_user_may_not_do(cache, monkeypatch, forbidden, sentence):
     for name in ("config/a", "data/coco-like-0/pool/images"):
         (cache / name).mkdir(parents=True)
     (cache / "config/a/settings.json").write_text("{}")
-    may = usable_folders.may_write  # root may do everything
+    may = cache_checks.may_write  # root may do everything
     monkeypatch.setattr(
-        usable_folders, "may_write", lambda place, needed: not str(place).endswith(forbidden) and may(place, needed)
+        cache_checks, "may_write", lambda place, needed: not str(place).endswith(forbidden) and may(place, needed)
     )
     assert problem()
     with pytest.raises(UsageError, match=sentence):
@@ -150,7 +150,7 @@ def test_what_this_user_may_not_do(cache, monkeypatch, forbidden, sentence):
 def test_whose_it_is(cache, monkeypatch):
     cache.mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert usable_folders.why_not(cache) == f"Permission denied; {cache} belongs to user {os.getuid()}"
+    assert cache_checks.why_not(cache) == f"Permission denied; {cache} belongs to user {os.getuid()}"
 
 
 def test_a_file_system_that_is_read_only(cache, monkeypatch):
@@ -158,11 +158,11 @@ def test_a_file_system_that_is_read_only(cache, monkeypatch):
     real = os.statvfs(cache)
     fields = [*real[:8], real.f_flag | os.ST_RDONLY, *real[9:]]
     monkeypatch.setattr(os, "statvfs", lambda place: os.statvfs_result(fields))
-    assert usable_folders.why_not(cache) == "Read-only file system"
+    assert cache_checks.why_not(cache) == "Read-only file system"
 
 
 def test_too_little_room(cache, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage(8 * usable_folders.MIB))
+    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage(8 * cache_checks.MIB))
     with pytest.raises(
         UsageError, match=r"too little room \(8.0 MiB are free, and 32 MiB are needed\): make room there"
     ):
@@ -175,7 +175,7 @@ def test_too_little_room(cache, monkeypatch):
 def test_room_for_compiled_files_until_those_of_ultralytics_are_there(cache, monkeypatch):
     """Asking an interpreter what it offers leaves some, long before torch is imported."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage(40 * usable_folders.MIB))
+    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage(40 * cache_checks.MIB))
     compiled = cache / "pycache/site-packages/ultralytics/engine"
     compiled.mkdir(parents=True)
     (compiled / "__init__.cpython-311.pyc").touch()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.analysis.process_limits import measured_alike, named, phrases, ranges
+from bench.analysis.recorded_limits import measured_alike, named, phrases, ranges
 from bench.machine.description import Conditions, Limits
 from tests.builders import GIB, make_record
 

@@ -1,7 +1,7 @@
-"""Holds one process to so much memory on the CPU, so that what does not fit ends it and nothing else.
+"""Limit the memory of one probe, so that a batch that does not fit ends its process and no other.
 
-A control group counts what a process really touched, as a smaller machine would. Without the right to make one,
-``RLIMIT_DATA`` counts what it asked for, which is more.
+A control group counts the memory that a process touches, as a smaller machine would. Without the right to make one,
+``RLIMIT_DATA`` counts the memory that it requests, which is more.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ from typing import Any, Protocol
 import psutil
 
 NAME = "yolopace-"
-"""What the names of control groups begin with, before the number of the process that made them."""
+"""Prefix of the names of control groups, before the number of the process that made them."""
 
 CGROUP = Path("/sys/fs/cgroup")
 
 PROC = Path("/proc")
 
 RESERVE = 0.1
-"""Share of the available memory that is left to the rest of the machine, where nobody says how much to take."""
+"""Share of the available memory that is left to the rest of the machine by default."""
 
 
 class Limit(Protocol):
     """A limit on the memory of one process.
 
     Attributes:
-        figure: the memory figure of the worker that it holds down.
-        method: in words.
+        figure: the memory figure of the worker that it limits.
+        method: the method, in words.
     """
 
     figure: str
     method: str
 
-    def hold(self, pid: int) -> None:
-        """Put a process under it, before it has done anything."""
+    def apply(self, pid: int) -> None:
+        """Limit a process, before it has done anything."""
 
     def job(self) -> dict[str, Any]:
-        """What a worker is told of it."""
+        """Return what the worker's job says of the limit."""
 
     def killed(self) -> bool:
         """Whether the system killed a process for it."""
 
     def close(self) -> None:
-        """Take it away, once the process has ended."""
+        """Remove the limit, once the process has ended."""
 
 
 class CgroupLimit:
-    """A control group of its own for one process."""
+    """A control group for one process."""
 
     figure = "private"
 
     def __init__(self, folder: Path, limit: int) -> None:
-        """Make it.
+        """Make the group.
 
         Args:
             folder: of the new group; its parent is one that this process may make groups in.
@@ -86,17 +86,17 @@ class CgroupLimit:
             self.close()
             raise
 
-    def hold(self, pid: int) -> None:
+    def apply(self, pid: int) -> None:
         """Move a process into the group."""
         set_oom_score(pid)
         (self._folder / "cgroup.procs").write_text(str(pid), encoding="utf-8")
 
     def job(self) -> dict[str, Any]:
-        """Nothing: the system holds it."""
+        """Nothing: the system enforces the limit."""
         return {}
 
     def killed(self) -> bool:
-        """Whether its counter of kills stands above 0."""
+        """Whether the group counts a process that was killed for memory."""
         for name in ("memory.events", "memory.oom_control"):
             with contextlib.suppress(OSError):
                 lines = (self._folder / name).read_text(encoding="utf-8").splitlines()
@@ -124,8 +124,8 @@ class RlimitDataLimit:
     def __init__(self, limit: int) -> None:
         self._limit = limit
 
-    def hold(self, pid: int) -> None:
-        """Nothing else: the process is told."""
+    def apply(self, pid: int) -> None:
+        """Have the system kill this process first; it sets the limit itself."""
         set_oom_score(pid)
 
     def job(self) -> dict[str, Any]:
@@ -133,85 +133,85 @@ class RlimitDataLimit:
         return {"data_limit": self._limit}
 
     def killed(self) -> bool:
-        """Nobody is killed: what asks for more is refused."""
+        """Never: a request for more memory is refused."""
         return False
 
     def close(self) -> None:
-        """Nothing is left of it."""
+        """Nothing to remove."""
 
 
 class AllocatorLimit:
-    """The allocator of a GPU, which holds itself to a fraction of the device."""
+    """The allocator of a GPU, which limits itself to a fraction of the device."""
 
     figure = "reserved"
 
     def __init__(self, limit: int | None) -> None:
-        """Hold it to so many bytes; None for what the device has."""
+        """Limit it to so many bytes; None for the device's own memory."""
         self._limit = limit or 0
         self.method = "fraction of the device that its allocator may take" if limit else "the device's own memory"
 
-    def hold(self, pid: int) -> None:
-        """Nothing."""
+    def apply(self, pid: int) -> None:
+        """Nothing to do."""
 
     def job(self) -> dict[str, Any]:
-        """The worker tells the allocator."""
+        """The worker sets the fraction of the allocator."""
         return {"memory_limit": self._limit}
 
     def killed(self) -> bool:
-        """Not by this."""
+        """Never."""
         return False
 
     def close(self) -> None:
-        """Nothing."""
+        """Nothing to do."""
 
 
 class NoLimit:
-    """No limit: a Mac has none that it keeps, so that what does not fit is swapped, which is watched."""
+    """No limit: macOS enforces none, so a batch that does not fit swaps, which is watched."""
 
     figure = "process"
     method = "nothing but the machine; its swap is watched"
 
-    def hold(self, pid: int) -> None:
-        """Nothing."""
+    def apply(self, pid: int) -> None:
+        """Nothing to do."""
 
     def job(self) -> dict[str, Any]:
-        """Nothing."""
+        """Nothing to do."""
         return {}
 
     def killed(self) -> bool:
-        """Not by this."""
+        """Never."""
         return False
 
     def close(self) -> None:
-        """Nothing is left of it."""
+        """Nothing to remove."""
 
 
 def set_oom_score(pid: int) -> None:
-    """Have the system take this process before any other, where the whole machine runs out of memory after all."""
+    """Have the system kill this process first if the whole machine runs out of memory."""
     with contextlib.suppress(OSError):
         (PROC / str(pid) / "oom_score_adj").write_text("1000", encoding="utf-8")
 
 
 def enforced() -> bool:
-    """Whether a process on the CPU can be held to a limit here."""
+    """Whether this system enforces a memory limit on the CPU."""
     return platform.system() == "Linux"
 
 
 @contextlib.contextmanager
 def limited(limit: int) -> Iterator[Limit]:
-    """A limit of so many bytes for one process on the CPU: a control group where one can be made."""
-    held: Limit = (group(limit) or RlimitDataLimit(limit)) if enforced() else NoLimit()
+    """Limit one process on the CPU to so many bytes: by a control group where one can be made."""
+    limiter: Limit = (group(limit) or RlimitDataLimit(limit)) if enforced() else NoLimit()
     try:
-        yield held
+        yield limiter
     finally:
-        held.close()
+        limiter.close()
 
 
 NUMBERS = itertools.count()
 
 
 def group(limit: int) -> CgroupLimit | None:
-    """A control group beside or below that of this process; None where none can be made."""
+    """Make a control group next to or below that of this process; None where that is impossible."""
     name = f"{NAME}{os.getpid()}-{next(NUMBERS)}"
     for parent in parents(CGROUP):
         remove_stale_groups(parent)
@@ -236,7 +236,7 @@ def can_be_entered(folder: Path) -> bool:
 
 
 def remove_stale_groups(parent: Path) -> None:
-    """Remove groups that a runner left there which was killed."""
+    """Remove the groups of runners that were killed."""
     for left in parent.glob(f"{NAME}*"):
         owner = left.name.removeprefix(NAME).partition("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
@@ -245,7 +245,7 @@ def remove_stale_groups(parent: Path) -> None:
 
 
 def parents(root: Path) -> Iterator[Path]:
-    """Groups below which one with a limit of memory may be made: those that give this controller to their children."""
+    """Find the groups below which a memory limit can be set: those that pass this controller to their children."""
     first = root / "memory"  # version 1 has a tree for it
     tops = [first] if (first / "memory.limit_in_bytes").exists() else [root]
     for top in tops:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from bench.analysis.metrics import show_bytes
+from bench.formatting import format_bytes
 from bench.machine.description import Conditions, Limits
 from bench.records.record import Record
 
@@ -30,7 +30,7 @@ def _numbers(numbers: list[int] | None) -> str | None:
 
 
 def _bytes(size: int | None) -> str | None:
-    return None if size is None else show_bytes(size)
+    return None if size is None else format_bytes(size)
 
 
 def phrases(limits: Limits) -> list[str]:

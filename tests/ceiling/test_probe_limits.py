@@ -11,8 +11,8 @@ from subprocess import PIPE
 import psutil
 import pytest
 
-from bench.ceiling import memory_limits
-from bench.ceiling.memory_limits import AllocatorLimit, CgroupLimit, RlimitDataLimit, group, limited, parents
+from bench.ceiling import probe_limits
+from bench.ceiling.probe_limits import AllocatorLimit, CgroupLimit, RlimitDataLimit, group, limited, parents
 
 MIB = 2**20
 
@@ -44,13 +44,13 @@ class Kernel:
 
         monkeypatch.setattr(Path, "mkdir", mkdir)
         monkeypatch.setattr(Path, "rmdir", lambda folder: [file.unlink() for file in folder.iterdir()])
-        monkeypatch.setattr(memory_limits, "PROC", Path("nowhere"))  # else a real process would be spoken to
+        monkeypatch.setattr(probe_limits, "PROC", Path("nowhere"))  # else a real process would be spoken to
 
 
 def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Kernel(monkeypatch, ("memory.max", "memory.swap.max", "cgroup.procs"))
     held = CgroupLimit(tmp_path / "own", 512 * MIB)
-    held.hold(17)
+    held.apply(17)
     found = {file.name: file.read_text() for file in (tmp_path / "own").iterdir()}
     assert found == {"memory.max": str(512 * MIB), "memory.swap.max": "0", "cgroup.procs": "17"}
     assert held.method == "control group, version 2" and held.figure == "private" and held.job() == {}
@@ -70,7 +70,7 @@ def test_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_no_group_can_be_made_the_process_limits_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(memory_limits, "CGROUP", tmp_path / "nowhere")
+    monkeypatch.setattr(probe_limits, "CGROUP", tmp_path / "nowhere")
     assert group(MIB) is None
     with limited(MIB) as held:
         assert isinstance(held, RlimitDataLimit)
@@ -78,23 +78,23 @@ def test_where_no_group_can_be_made_the_process_limits_itself(monkeypatch: pytes
 
 
 def test_a_mac_keeps_no_limit_and_its_swap_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_limits.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(probe_limits.platform, "system", lambda: "Darwin")
     with limited(MIB) as held:
         assert (held.figure, held.job(), held.killed()) == ("process", {}, False)
-    assert not memory_limits.enforced()
+    assert not probe_limits.enforced()
 
 
 def test_groups_of_runners_that_were_killed_are_swept_away(tmp_path: Path) -> None:
     for owner in (os.getpid(), 4_194_305, "x"):
         (tmp_path / f"yolopace-{owner}-0").mkdir()
-    memory_limits.remove_stale_groups(tmp_path)
+    probe_limits.remove_stale_groups(tmp_path)
     assert sorted(folder.name for folder in tmp_path.iterdir()) == [f"yolopace-{os.getpid()}-0", "yolopace-x-0"]
 
 
 def test_a_group_goes_where_its_parent_hands_the_controller_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write(tmp_path / "a" / "b" / "cgroup.subtree_control", "cpu\n")
     write(tmp_path / "a" / "cgroup.subtree_control", "cpu memory\n")
-    monkeypatch.setattr(memory_limits, "_own_group", lambda first: "/a/b")
+    monkeypatch.setattr(probe_limits, "_own_group", lambda first: "/a/b")
     assert list(parents(tmp_path)) == [tmp_path / "a"]
     write(tmp_path / "memory" / "memory.limit_in_bytes", "1")
     assert list(parents(tmp_path)) == [tmp_path / "memory" / "a" / "b", tmp_path / "memory" / "a", tmp_path / "memory"]
@@ -109,7 +109,7 @@ def test_a_real_process_in_a_real_group() -> None:
         pytest.skip("what is above the limit is swapped here")
     try:
         with subprocess.Popen([sys.executable, "-c", EATS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            held.hold(process.pid)
+            held.apply(process.pid)
             out, _ = process.communicate(b"\n")
         assert process.returncode == -9 and out == b""
         assert held.killed()
@@ -149,7 +149,7 @@ def test_where_memory_runs_out_for_all_the_kernel_takes_the_probe(told: bool) ->
         ):
             assert large.stdout is not None and large.stdout.readline() == b"there\n"
             if told:
-                memory_limits.set_oom_score(probe.pid)
+                probe_limits.set_oom_score(probe.pid)
             out, _ = probe.communicate(b"\n")
             large.communicate(b"\n")
         assert machine.killed()
@@ -167,7 +167,7 @@ def test_where_the_whole_machine_runs_out_the_probe_goes_first(
         pytest.skip("no control group can be made here, or this is no Linux")
     try:
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-            held.hold(process.pid)
+            held.apply(process.pid)
             assert Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip() == "1000"
             process.communicate(b"\n")
     finally:
@@ -176,7 +176,7 @@ def test_where_the_whole_machine_runs_out_the_probe_goes_first(
 
 def test_a_group_that_may_be_made_and_not_entered_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Kernel(monkeypatch, ("memory.max", "memory.swap.max"))
-    monkeypatch.setattr(memory_limits, "parents", lambda root: iter([tmp_path]))
+    monkeypatch.setattr(probe_limits, "parents", lambda root: iter([tmp_path]))
     write = Path.write_text
 
     def refused(file: Path, text: str, encoding: str | None = None) -> int:

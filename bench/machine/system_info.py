@@ -23,7 +23,7 @@ from bench.machine.limits import (
     text_of,
     usable_processors,
 )
-from bench.machine.reading import try_read
+from bench.machine.try_read import try_read
 
 POWERCAP = Path("/sys/class/powercap")
 PROC = Path("/proc")

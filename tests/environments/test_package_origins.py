@@ -6,7 +6,7 @@ import subprocess
 import msgspec
 import pytest
 
-from bench.environments.origin import Imported, below, origin_of, origins, replaced
+from bench.environments.package_origins import Imported, below, origin_of, origins, replaced
 from bench.records.record import Environment, Origin
 from tests.made_packages import module
 

@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.machine import info as module
-from bench.machine.info import Card, Nvidia, free_bytes, nvidia, rapl, system_info
+from bench.machine import system_info as module
+from bench.machine.system_info import Card, Nvidia, free_bytes, nvidia, rapl, system_info
 
 GIB = 2**30
 

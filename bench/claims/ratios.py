@@ -1,0 +1,153 @@
+"""Verdicts on claims that are a ratio within bounds, by the interval of every ratio that was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bench.analysis.flags import INTERFERED
+from bench.analysis.mixed_precision import batches
+from bench.analysis.scaling import efficiencies
+from bench.analysis.speedup import speedups
+from bench.analysis.table import AXES, COMPARABLE_KEYS, axes_of
+from bench.cases.axes import NOT_ASKED, value_label
+from bench.cases.device_kinds import device_kind
+from bench.claims.claim import Answer, ClaimVerdict, Evidence, RatioRule, is_mac, list_some
+from bench.records.ceiling import Ceiling
+
+MEMORY_SCATTER = 0.05
+"""Assumed relative error of a ratio of two memory peaks, which have no interval. Peaks of the same case differed by up
+to 2.3 % within 50 sets of 4 to 20 processes on a CPU."""
+
+
+class Ratio(NamedTuple):
+    """A ratio with its interval (nan without one), and the case that it is of."""
+
+    name: str
+    point: float
+    low: float
+    high: float
+
+
+def judge_ratio(rule: RatioRule, evidence: Evidence) -> Answer:
+    """Judge a claim by all ratios that its rule selects; None where there is none."""
+    return decide(RATIOS[rule.metric](rule, evidence), rule.least, rule.most)
+
+
+def decide(ratios: Iterable[Ratio], least: float = 0.0, most: float = math.inf) -> Answer:
+    """Decide whether all ratios lie within bounds, by their intervals; None without any."""
+    measured = list(ratios)
+    if not measured:
+        return None
+    outside = [ratio for ratio in measured if ratio.high < least or ratio.low > most]
+    if outside:
+        return ClaimVerdict.FAILS, f"measured {_format(outside)}"
+    inside = all(ratio.low >= least and ratio.high <= most for ratio in measured)
+    return ClaimVerdict.HOLDS if inside else ClaimVerdict.OPEN, f"measured {_format(measured)}"
+
+
+def _format(ratios: Iterable[Ratio]) -> str:
+    texts = []
+    for ratio in ratios:
+        ends = f" ({ratio.low:.2f} to {ratio.high:.2f})" if ratio.low < ratio.high else ""
+        texts.append(f"{ratio.point:.2f}×{ends} for {ratio.name}")
+    return list_some(texts)
+
+
+def _matches(settings: Mapping[str, Any], wanted: Mapping[str, object]) -> bool:
+    return all(fnmatchcase(str(settings[name]), str(value)) for name, value in wanted.items())
+
+
+def _by_versions(evidence: Evidence) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each pair of versions, with words for the versions where there are several pairs."""
+    groups = evidence.table.groupby(["torch", "ultralytics"], sort=False)
+    for (torch, ultralytics), rows in groups:
+        yield f", torch {torch}, Ultralytics {ultralytics}" if len(groups) > 1 else "", rows
+
+
+def _cells(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def _name(row: Mapping[str, Any], versions: str) -> str:
+    further = [value_label(axis, row[axis]) for axis in axes_of(row) if axis not in AXES and row[axis] != NOT_ASKED]
+    return (
+        ", ".join([f"{row['model']} on {row['device']}, batch {row['batch']}, {row['imgsz']} px", *further]) + versions
+    )
+
+
+def _speeds(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
+    """Ratios of training speed over a baseline, without those with interference."""
+    for versions, rows in _by_versions(evidence):
+        for row in _cells(speedups(rows, dict(rule.over))):
+            if row["mode"] == "train" and not row["interfered"] and _matches(row, rule.where):
+                yield Ratio(_name(row, versions), row["speedup"], row["speedup_low"], row["speedup_high"])
+
+
+def _scaling(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
+    """Training speed of several devices over that of one, without cases with interference."""
+    for versions, rows in _by_versions(evidence):
+        for row in _cells(efficiencies(rows[[INTERFERED not in str(marks) for marks in rows["flags"]]])):
+            if _matches({**row, "kind": device_kind(str(row["device"]))}, rule.where):
+                ends = (row[f"efficiency_{end}"] * row["devices"] for end in ("low", "high"))
+                yield Ratio(_name(row, versions), row["speedup"], *ends)
+
+
+def _memory(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
+    """Ratios of the peak memory of training, measured in the same way."""
+    for versions, table in _by_versions(evidence):
+        same = [*(axis for axis in axes_of(table) if axis not in rule.over), "peak_memory_method", *COMPARABLE_KEYS]
+        is_known = (table["mode"] == "train") & (table["status"] == "measured") & table["peak_memory_bytes"].notna()
+        rows = _cells(table[is_known])
+        base = {tuple(row[name] for name in same): row for row in rows if _matches(row, rule.over)}
+        for row in rows:
+            other = base.get(tuple(row[name] for name in same))
+            if other is not None and _matches(row, rule.where):
+                ratio = int(row["peak_memory_bytes"]) / int(other["peak_memory_bytes"])
+                yield Ratio(_name(row, versions), ratio, ratio * (1 - MEMORY_SCATTER), ratio * (1 + MEMORY_SCATTER))
+
+
+def _max_batches(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
+    """Ratios of the largest batches that train."""
+    ceilings = [
+        ({**place._asdict(), "amp": amp, "mac": is_mac(ceiling)}, ceiling)
+        for place, by_amp in batches(evidence.ceilings).items()
+        for amp, ceiling in by_amp.items()
+    ]
+
+    def same(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(value for name, value in settings.items() if name not in rule.over)
+
+    base = {same(settings): ceiling for settings, ceiling in ceilings if _matches(settings, rule.over)}
+    for settings, ceiling in ceilings:
+        if _matches(settings, rule.where) and (other := base.get(same(settings))) is not None:
+            size = "" if "imgsz" in rule.over else f", {settings['imgsz']} px"
+            ratio = _over(f"{ceiling.case.model_label} on {settings['device']}{size}", ceiling, other)
+            if ratio is not None:
+                yield ratio
+
+
+def _over(name: str, larger: Ceiling, smaller: Ceiling) -> Ratio | None:
+    """Divide one largest batch by another; None where it is not known.
+
+    The lower end is the batch that trained over the largest that may train in the smaller ceiling; the upper end lies
+    a step above the batch that trained, and is infinite where that step was not tried.
+    """
+    if not smaller.case.batch or not larger.case.batch or smaller.next_untried:
+        return None
+    ratio = larger.case.batch / smaller.case.batch
+    low = larger.case.batch / (smaller.case.batch + smaller.granularity - 1)
+    high = (larger.case.batch + larger.granularity) / smaller.case.batch
+    return Ratio(name, ratio, low, math.inf if larger.next_untried else high)
+
+
+RATIOS: dict[str, Callable[[RatioRule, Evidence], Iterator[Ratio]]] = {
+    "images_per_second": _speeds,
+    "scaling": _scaling,
+    "peak_memory_bytes": _memory,
+    "max_batch": _max_batches,
+}
