@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.records import calibration, ceiling, comparison, migrations, store
@@ -114,3 +115,83 @@ def test_an_old_record_of_schema_1_is_read_and_its_file_stays_as_it_is() -> None
     assert record.steps is not None
     assert record.steps.window == raw["steps"]["seconds"][raw["steps"]["warmup"] :]
     assert record.steps.images_per_second == pytest.approx(4 * 16 / sum(record.steps.window))
+
+
+def test_an_old_record_of_schema_2_keeps_every_value_under_its_new_key() -> None:
+    raw = raw_of("record-2")
+    [record], complaints = store.read([OLD / "record-2.json"])
+    assert complaints == []
+    assert record.steps is not None and record.window is not None and record.energy is not None
+    old = raw["steps"]
+    assert record.steps.window == old["seconds"][old["warmup"] :]
+    assert (record.steps.accumulation_steps, record.steps.timed_accumulation_steps) == (old["cycle"], 16)
+    assert (record.steps.epoch_gaps, record.steps.warmup_discarded) == (old["interludes"], old["dropped"])
+    assert record.recipe.overrides == raw["recipe"]["pins"]
+    assert record.epoch_overhead.epoch_gap_seconds == raw["apart"]["turn"] == 0.000538
+    assert record.epoch_overhead.validation == raw["apart"]["validation"]
+    assert record.epoch_overhead.validation_memory["process"].method.startswith("VmHWM, peak resident set")
+    assert record.memory["process"].method == raw["memory"]["process"]["how"]
+    assert record.phases["forward"].method == raw["phases"]["forward"]["how"]
+    assert (record.energy.method, record.energy.scope) == (raw["energy"]["how"], raw["energy"]["of"])
+    assert (record.window.other_processes_cpus, record.window.run_delay_share) == (0.49, 0.077)
+    assert record.window.interference == raw["window"]["disturbed"]
+    assert [one.interference for one in record.discarded] == [one["disturbed"] for one in raw["discarded"]]
+    assert (record.durations.total, record.worker_output) == (raw["costs"]["total"], raw["log"])
+    keys = ("interop_threads", "opencv_threads", "fill_uninitialized_memory", "optimizer_impl", "spawns_ddp")
+    assert [record.effective[key] for key in keys] == [2, 1, False, "loop", True]
+    assert not {"threads_between", "threads_cv2", "fills_memory", "optimizer_kernel", "own_ranks"} & set(
+        record.effective
+    )
+
+
+def test_an_old_ceiling_keeps_every_value_under_its_new_key() -> None:
+    raw = raw_of("ceiling-1")
+    found = msgspec.convert(migrate("ceiling", raw), ceiling.Ceiling)
+    assert (found.case.batch, found.stop_reason, found.max_batch) == (
+        raw["case"]["batch"],
+        raw["ended_by"],
+        raw["most"],
+    )
+    assert (found.limit_method, found.limit_requested) == (raw["limit_how"], raw["limit_asked"])
+    assert found.memory_fit is not None and found.memory_fit.slope == raw["line"]["slope"]
+    probes = [(one.stop_reason, one.peak, one.baseline_bytes) for one in found.probes]
+    assert probes == [(one["ended_by"], one["peak"], one["base"]) for one in raw["probes"]]
+    assert found.probes[0].memory["process"].method == raw["probes"][0]["memory"]["process"]["how"]
+    foretold = migrate("ceiling", {**raw, "ended_by": "foretold"})
+    assert msgspec.convert(foretold, ceiling.Ceiling).next_untried
+
+
+def test_an_old_comparison_keeps_every_value_under_its_new_key() -> None:
+    raw = raw_of("comparison-1")
+    found = msgspec.convert(migrate("comparison", raw), comparison.Comparison)
+    assert found.exclude_newer == raw["newer"]
+    [case], [old] = found.cases, raw["cases"]
+    assert (case.sequential_reason, case.error) == (old["alone"], old["trouble"])
+    assert case.plan is not None and case.plan.timed_accumulation_steps == old["plan"]["timed_cycle"]
+    pairs = [(one.block_steps, one.interleaved_within_steps, one.retries, one.confirmation) for one in case.pairs]
+    assert pairs == [(one["turn"], one["within"], one["redone"], one["fresh"]) for one in old["pairs"]]
+    assert [one.interference for one in case.pairs] == [one["disturbed"] for one in old["pairs"]]
+    assert case.pairs[0].base.steps.accumulation_steps == old["pairs"][0]["base"]["steps"]["cycle"]
+    assert case.base is not None and "fill_uninitialized_memory" in case.base.effective
+
+
+def test_old_calibrations_keep_every_value_under_its_new_key(tmp_path: Path) -> None:
+    raw = raw_of("calibration-1")
+    file = tmp_path / f"{raw['machine']}.json"
+    file.write_bytes((OLD / "calibration-1.json").read_bytes())
+    found, complaint = store.read_calibrations(tmp_path, raw["machine"])
+    assert complaint == ""
+    spread = [(one.stdev, one.pair_stdev, one.interfered) for one in found.calibrations]
+    assert spread == [(one["sd"], one["pair_sd"], one["disturbed"]) for one in raw["calibrations"]]
+    [pairs], [old] = found.lockstep, raw["lockstep"]
+    assert (pairs.stdev, pairs.order_effect, pairs.order_effect_half_width) == (
+        old["sd"],
+        old["slot"],
+        old["slot_half"],
+    )
+
+
+def test_fields_that_are_not_those_of_a_schema_are_refused() -> None:
+    for kind, raw in (("record", {"schema": 2, "steps": 7}), ("comparison", {"schema": 1, "cases": [3]})):
+        with pytest.raises(Unreadable, match="its fields are not those of its schema number"):
+            migrate(kind, raw)
