@@ -35,6 +35,40 @@ STARTS_PROCESSES = {
 }
 """Exceptions to: only ``runner/`` and ``environments/`` start processes."""
 
+STORE = "records/store/"
+"""The only files that write, move or delete in a folder of results."""
+
+WRITES_ELSEWHERE = {
+    "ceiling/probe_limits.py": "control groups below /sys/fs/cgroup",
+    "cli/live_comparison.py": "the file that --json names, and the summary of a step of GitHub Actions",
+    "environments/build_cache.py": "environments in the cache",
+    "environments/builder.py": "the list of packages of an environment in the cache",
+    "environments/bytecode_cache.py": "compiled modules in the cache",
+    "environments/cache_checks.py": "the folder of the cache",
+    "environments/interpreter.py": "the folder of the cache",
+    "environments/local_source.py": "a copy of a local project in the cache",
+    "environments/resolver.py": "a temporary file of constraints",
+    "errors.py": "a traceback among the temporary files",
+    "pytest_plugin/output_streams.py": "the null device, in place of a closed stream",
+    "report/context.py": "nothing: a column of a table is renamed",
+    "report/page.py": "pages and plots below reports/",
+    "report/comparisons/regress/page.py": "pages and plots below reports/",
+    "report/comparisons/sweep/page.py": "pages and plots below reports/",
+    "runner/launchers/local.py": "scratch folders of workers",
+    "selfcheck/planted_effects.py": "the folder of trials that --keep names",
+    "selfcheck/planted_environment.py": "patched copies of environments",
+}
+"""Files that write, move or delete something, and what; the worker is handed a scratch folder and no other."""
+
+CHANGES = {
+    *("unlink", "rmdir", "rmtree", "rename", "renames", "mkdir", "makedirs", "removedirs", "touch", "write_whole"),
+    *("write_text", "write_bytes", "symlink_to", "hardlink_to", "mkstemp", "mkdtemp", "copyfile", "copytree", "copy2"),
+}
+"""Functions and methods that change a file system, whatever they belong to."""
+
+CHANGES_OF = {"os": {"replace", "remove", "truncate", "link", "symlink"}, "shutil": {"copy", "move"}}
+"""Functions of modules whose names have other meanings elsewhere."""
+
 MAY_PRINT = {"cli", "pytest_plugin", "conftest.py", "worker/entry.py"}
 """Commands and hooks of pytest; ``entry.py`` prints one JSON object."""
 
@@ -111,6 +145,30 @@ def process_starts(tree: ast.Module) -> set[str]:
 
 def prints(tree: ast.Module) -> bool:
     return any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree))
+
+
+def opens_for_writing(call: ast.Call) -> bool:
+    """Whether a call of ``open`` or ``fdopen`` has a mode that writes."""
+    given = [*call.args[:2], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+    modes = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return any(set(mode) <= set("rwaxbt+") and set(mode) & set("wax+") for mode in modes)
+
+
+def changes_files(tree: ast.Module) -> set[str]:
+    """The calls of a file that write, move or delete in a file system."""
+    found = set()
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call):
+            continue
+        function = call.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
+        moves = name == "replace" and bool(owner or isinstance(function, ast.Attribute)) and len(call.args) == 1
+        if name in CHANGES | CHANGES_OF.get(owner, set()) or (moves and not call.keywords):
+            found.add(name)
+        if name in ("open", "fdopen") and opens_for_writing(call):
+            found.add(name)
+    return found
 
 
 def in_folders(*names: str) -> list[Path]:
@@ -231,3 +289,18 @@ def test_lists_of_axes_are_found() -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if not path.is_relative_to(BENCH / "worker")], ids=name_of)
 def test_axes_are_listed_by_their_registry_alone(path: Path) -> None:
     assert lists_of_axes(parsed(path)) == []
+
+
+def test_changes_of_files_are_found_wherever_they_hide() -> None:
+    source = (
+        "import os\nfrom pathlib import Path\ndef f(path, folder):\n    path.unlink()\n    path.replace(folder)\n"
+        "    os.replace(path, folder)\n    open(path, 'wb')\n    path.open(mode='a')\n    Path(path).mkdir()\n"
+    )
+    assert changes_files(ast.parse(source)) == {"unlink", "replace", "open", "mkdir"}
+    assert changes_files(ast.parse("'a'.replace('b', 'c')\nstructs.replace(one, a=1)\nopen(path, 'rb')")) == set()
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path not in WORKER], ids=name_of)
+def test_only_the_store_changes_anything_among_results(path: Path) -> None:
+    name = name_of(path)
+    assert not changes_files(parsed(path)) or name.startswith(STORE) or name in WRITES_ELSEWHERE
