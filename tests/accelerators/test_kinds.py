@@ -56,15 +56,15 @@ def test_losses_and_gradients_are_those_of_the_cpu(ran):
 def test_memory_has_its_method(ran, mode):
     figure = ran.records[mode].memory["allocated"]
     assert figure.bytes > 2**20
-    assert figure.how.startswith(("torch.accelerator.", f"torch.{ran.kind}.", "largest of "))
+    assert figure.method.startswith(("torch.accelerator.", f"torch.{ran.kind}.", "largest of "))
     for other in ran.records[mode].memory.values():
-        assert other.how and other.bytes != 0
+        assert other.method and other.bytes != 0
 
 
 def test_phases_are_timed_by_events(ran):
     phases = ran.records["train"].phases
     assert list(phases) == ["preprocess", "forward", "backward", "optimizer"]
-    assert {phase.how for phase in phases.values()} == {"device events, steps of the window"}
+    assert {phase.method for phase in phases.values()} == {"device events, steps of the window"}
 
 
 def test_the_page_has_both(ran):

@@ -114,6 +114,7 @@ def test_an_old_record_of_schema_1_is_read_and_its_file_stays_as_it_is() -> None
     assert record.checks["loss"] == raw["extra"]["loss"]
     assert record.steps is not None
     assert record.steps.window == raw["steps"]["seconds"][raw["steps"]["warmup"] :]
+    assert not record.steps.modelled
     assert record.steps.images_per_second == pytest.approx(4 * 16 / sum(record.steps.window))
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
-from bench.records.migrations import RECORD, migrate
 from bench.records.record import AFTER, OPTIMIZER, PLAIN, Phase, Steps, kinds_of
-from tests.builders import make_record, make_steps
+from tests.builders import make_steps
 
 TIMES = {PLAIN: 0.25, OPTIMIZER: 0.75, AFTER: 0.375}
 
@@ -112,22 +110,6 @@ def test_prediction_has_steps_of_one_kind() -> None:
 def test_images_of_a_partial_batch_count_as_what_they_are() -> None:
     steps = make_steps([0.5, 0.5], warmup=[], images=[16, 8], optimizer=[])
     assert steps.images_per_second == pytest.approx(24)
-
-
-def test_a_record_of_the_first_schema_means_what_it_meant() -> None:
-    record = make_record(steps=trained(count=12, cycle=4, warmup=4), phases={})
-    old = msgspec.to_builtins(record)
-    old["schema"] = 1
-    kept = ("warmup", "seconds", "data_wait", "images", "optimizer")
-    old["steps"] = {**{name: old["steps"][name] for name in kept}, "cycle": 4, "interludes": []}
-    del old["phases"]
-    steps = msgspec.convert(migrate(RECORD, old), type(record)).steps
-    assert steps is not None
-    assert not steps.modelled
-    assert steps.step_seconds == pytest.approx(exact(4))
-
-
-# What cannot be
 
 
 def test_a_model_without_plain_steps_is_refused() -> None:

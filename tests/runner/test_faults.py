@@ -27,7 +27,7 @@ def test_a_measured_case_keeps_its_steps_and_settings(launcher):
     assert record.steps.window == [0.25] * 8
     assert record.effective["threads"] == 3
     assert record.data.fingerprint == "f" * 12
-    assert 0 < record.costs.setup <= record.costs.warmup <= record.costs.total
+    assert 0 < record.durations.setup <= record.durations.warmup <= record.durations.total
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_no_control_character_comes_from_a_worker(launcher):
     status, reason, record = outcome_of(launcher, "hostile")
     assert (status, reason) == ("failed", "train: no \\xff  labels\n")
     assert record.effective[reason] == reason
-    assert record.log == "done"
+    assert record.worker_output == "done"
     assert b"\\u" not in encoded(record)
 
 
 def test_last_words_are_kept(launcher):
-    assert outcome_of(launcher, "exits")[2].log == "last words of the worker"
+    assert outcome_of(launcher, "exits")[2].worker_output == "last words of the worker"
 
 
 def test_a_worker_that_hangs_while_warming_up(launcher):
@@ -71,7 +71,7 @@ def test_a_worker_that_hangs_in_set_up(launcher, monkeypatch):
 
 def test_a_million_lines_of_output_cost_nothing(launcher):
     status, _, record = outcome_of(launcher, "chatty", limit=60)
-    assert (status, record.log) == ("measured", "")
+    assert (status, record.worker_output) == ("measured", "")
 
 
 def test_endless_output_ends_the_case(launcher, monkeypatch):
@@ -81,7 +81,7 @@ def test_endless_output_ends_the_case(launcher, monkeypatch):
     assert status == "failed"
     # Both phases are told before it prints, and may still stand in the channel when the runner looks.
     assert reason in {f"The worker printed without end while {phase}." for phase in ("setting up", "warming up")}
-    assert len(record.log) <= worker_process.LOG_TAIL
+    assert len(record.worker_output) <= worker_process.LOG_TAIL
 
 
 # After the steps
@@ -89,9 +89,14 @@ def test_endless_output_ends_the_case(launcher, monkeypatch):
 
 def test_the_rest_of_an_epoch_is_recorded(launcher):
     status, _, record = outcome_of(launcher, "validates-in-rest")
-    apart = record.apart
+    apart = record.epoch_overhead
     assert status == "measured"
-    assert (apart.turn, apart.validation, apart.validation_images, apart.checkpoint) == (0.125, 1.5, 32, 0.25)
+    assert (apart.epoch_gap_seconds, apart.validation, apart.validation_images, apart.checkpoint) == (
+        0.125,
+        1.5,
+        32,
+        0.25,
+    )
     assert "rest" not in record.extra
 
 
@@ -110,7 +115,11 @@ def test_whatever_happens_in_the_rest_the_steps_were_measured(launcher, monkeypa
     assert (status, reason) == ("measured", "")
     assert record.steps.window == [0.25] * 8
     assert record.extra["rest"] == why
-    assert (record.apart.turn, record.apart.validation, record.apart.checkpoint) == (0.125, None, None)
+    assert (
+        record.epoch_overhead.epoch_gap_seconds,
+        record.epoch_overhead.validation,
+        record.epoch_overhead.checkpoint,
+    ) == (0.125, None, None)
     assert time.monotonic() - began < 20
 
 

@@ -113,7 +113,7 @@ def test_the_rest_of_an_epoch_is_put_beside_its_turn() -> None:
 )
 def test_whatever_becomes_of_the_rest_the_case_was_measured(said: list[Any], reason: str) -> None:
     seen = seen_of(*REST, *said)
-    assert (seen.outcome.status, seen.outcome.reason, seen.log) == (Status.MEASURED, "", "")
+    assert (seen.outcome.status, seen.outcome.reason, seen.worker_output) == (Status.MEASURED, "", "")
     assert seen.measured["epoch_overhead"] == {"epoch_gap_seconds": 0.5}
     assert seen.measured["extra"] == {"seen": 1, "rest": reason}
 

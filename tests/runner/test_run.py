@@ -280,4 +280,4 @@ def test_a_calibrated_machine_stamps_its_records(launcher, tmp_path):
 
     store.keep_calibrations(calibration_folder(), machine().fingerprint, [FOUND])
     _, [train, predict] = run_all(launcher, tmp_path, [plan("yolov8n"), plan("yolov8n", mode="predict")])
-    assert (train.noise, predict.noise) == (NOISE, None)
+    assert (train.calibration, predict.calibration) == (NOISE, None)

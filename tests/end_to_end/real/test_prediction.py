@@ -31,7 +31,7 @@ def test_parts_of_a_call(record):
 
 def test_the_forward_pass_is_told_apart_from_the_whole_call(record):
     assert len(record.phases["forward"].seconds) == 1  # all calls are alike
-    assert record.phases["forward"].how == "host clock, steps of the window"
+    assert record.phases["forward"].method == "host clock, steps of the window"
     [row] = frame([record]).to_dict("records")
     assert row["forward_images_per_second"] > row["images_per_second"]
 

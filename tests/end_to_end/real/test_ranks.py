@@ -32,7 +32,7 @@ def record(forking, tmp_path_factory):
 
 
 def test_both_ranks_trained_one_model(record):
-    assert record.outcome.status is Status.MEASURED, record.outcome.reason + record.log
+    assert record.outcome.status is Status.MEASURED, record.outcome.reason + record.worker_output
     assert record.checks["ranks_agree"]
     first, second = record.extra["ranks"]
     for name, loss in record.checks["loss"].items():
@@ -119,7 +119,7 @@ def test_a_step_is_as_long_as_that_of_the_slowest_rank(record):
 def test_memory_of_the_machine_is_that_of_both(record):
     both = [rank["memory"]["process"] for rank in record.extra["ranks"]]
     assert record.memory["process"].bytes == sum(both)
-    assert "sum of 2 ranks" in record.memory["process"].how
+    assert "sum of 2 ranks" in record.memory["process"].method
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_what_several_devices_cannot_do_is_said_before_anything_starts(forking, 
     record = run_one(forking, tmp_path, tiny(**axes))
     assert record.outcome.status is Status.UNSUPPORTED
     assert said in record.outcome.reason
-    assert (record.costs.setup, record.costs.total) == (None, 0.0)
+    assert (record.durations.setup, record.durations.total) == (None, 0.0)
 
 
 def test_a_setting_that_is_substituted_ends_all_ranks(forking, tmp_path):
@@ -151,7 +151,7 @@ def test_cards_that_are_not_there(forking, tmp_path):
     record = run_one(forking, tmp_path, tiny(device="0+1"))
     assert record.outcome.status is Status.UNSUPPORTED
     assert record.outcome.reason.startswith("device 0+1: ")
-    assert record.outcome.axes == ("device",)
+    assert record.outcome.scope == ("device",)
 
 
 def test_a_rank_that_dies_ends_the_case_and_leaves_nothing_behind(forking, cache):

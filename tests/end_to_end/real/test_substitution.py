@@ -33,7 +33,7 @@ def test_it_ends_with_a_reason_and_without_a_step(forking, tmp_path, mode, axes,
     record = run_one(forking, tmp_path, tiny(mode, **axes))
     assert (record.outcome.status.value, record.steps) == (status, None)
     assert record.outcome.reason.startswith(reason)
-    assert record.costs.warmup is None
+    assert record.durations.warmup is None
 
 
 @pytest.mark.parametrize("model", ["yolov10n", "yolov9t", "yolo26n"])
@@ -61,7 +61,7 @@ def test_a_checkpoint_that_is_none_is_no_crash_and_its_log_has_the_whole_message
     assert record.outcome.reason == (
         f"model {tmp_path / 'best.pt'}: it is damaged, or no checkpoint of PyTorch: get the file again."
     )
-    assert "Traceback" in record.log and "Unpickling" in record.log
+    assert "Traceback" in record.worker_output and "Unpickling" in record.worker_output
 
 
 def test_what_fails_under_bf16_for_another_reason_says_that_reason(forking, tmp_path):

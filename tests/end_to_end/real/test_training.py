@@ -61,7 +61,7 @@ def test_settings_are_those_of_the_live_trainer(record):
 def test_what_is_not_known_is_missing_and_says_why(record):
     assert record.memory["process"].bytes > 100 * 2**20
     assert record.memory["allocated"].bytes is None
-    assert record.memory["allocated"].how
+    assert record.memory["allocated"].method
     assert record.energy is None
 
 
@@ -85,7 +85,7 @@ def test_what_training_was_checked_for_is_kept(record):
 
 def test_parts_of_a_step_are_told_by_its_kind(record):
     assert list(record.phases) == ["preprocess", "forward", "backward", "optimizer"]
-    assert {phase.how for phase in record.phases.values()} == {"host clock, steps of the window"}
+    assert {phase.method for phase in record.phases.values()} == {"host clock, steps of the window"}
     optimizer = record.phases["optimizer"].seconds
     assert optimizer[PLAIN] == 0
     assert optimizer[OPTIMIZER] > 0
@@ -122,17 +122,17 @@ def test_a_long_accumulation_is_modelled_and_the_settings_say_what_training_does
 
 
 def test_validation_and_checkpoint_are_timed_where_they_are_asked_for(modelled):
-    apart = modelled.apart
+    apart = modelled.epoch_overhead
     assert apart.validation > 0
     assert apart.validation_images == 16 * 2
-    assert "since set-up" not in apart.validation_memory["process"].how
+    assert "since set-up" not in apart.validation_memory["process"].method
     assert apart.checkpoint > 0
-    assert apart.turn > 0  # an epoch has eight steps
+    assert apart.epoch_gap_seconds > 0  # an epoch has eight steps
     assert "rest" not in modelled.extra
 
 
 def test_and_not_where_they_are_not(record):
-    apart = record.apart
+    apart = record.epoch_overhead
     assert (apart.validation, apart.validation_images, apart.checkpoint) == (None, None, None)
 
 

@@ -44,7 +44,7 @@ def test_training_and_prediction_use_the_same_images(hostile, forking, tmp_path)
         planned = tiny(mode=mode, batch=6, data=str(hostile))
         planned = msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, with_val=True))
         record = records[mode] = run_one(forking, tmp_path / mode, planned)
-        assert record.outcome.status.value == "measured", record.outcome.reason + record.log
+        assert record.outcome.status.value == "measured", record.outcome.reason + record.worker_output
         assert record.data.name == "data.yaml"
         assert record.data.images == 6
         assert record.data.left_out == {"empty file": 1, "no image": 1, "class out of range": 1}
@@ -71,7 +71,7 @@ def test_a_batch_with_an_image_that_cannot_be_decoded(forking, tmp_path):
     broken.write_bytes(broken.read_bytes()[:60])
     for mode in ("train", "predict"):
         record = run_one(forking, tmp_path / mode, tiny(mode=mode, batch=4, data=str(yaml)))
-        assert record.outcome.status.value == "unsupported", record.log
+        assert record.outcome.status.value == "unsupported", record.worker_output
         assert record.outcome.reason == (f"image {broken} passes Ultralytics' check and cannot be decoded: remove it.")
 
 
