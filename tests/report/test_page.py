@@ -191,7 +191,7 @@ def test_marks_are_signs_after_the_figure_with_a_legend_of_those_that_are_used(t
     html = written([timed(20.0, 4, window=window), timed(25.0, 16)], tmp_path, epoch_images=1000)
     assert html.count('<sup class="sign">†</sup>') == 1
     assert html.count('class="legend"') == 1
-    assert "Disturbed: Other processes, the hypervisor, a CPU quota" in html
+    assert "Interfered: Other processes, the hypervisor, a CPU quota" in html
     assert "‡" not in html and "Data bound:" not in html
     assert "interfered (steal &lt;3&gt; %)" in html, "who points at the cell, or reads the first figures, sees by what"
     assert Reader(html).open == []
