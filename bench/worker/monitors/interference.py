@@ -102,7 +102,7 @@ def severity(reading: dict[str, Any], threads: int | None = None, on_cpu: bool =
 def indicators(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> list[Indicator]:
     """Every covariate that a reading tells of, beside its limit."""
     found = []
-    steal, waited, others = (reading.get(f"{name}_share") for name in ("steal", "cpu_wait", "others"))
+    steal, waited, others = (reading.get(name) for name in ("steal_share", "run_delay_share", "other_processes_cpus"))
     if steal is not None:
         found.append(Indicator(steal / STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
     held = reading.get("throttled_share")
