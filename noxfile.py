@@ -17,7 +17,8 @@ CHECKED = ("bench", "tests", "noxfile.py")
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """Two processes: most tests of the real thing wait for one core. Fixtures of a file that cost seconds are shared."""
 
-FAST = ("--ignore=tests/end_to_end/real", "--ignore=tests/end_to_end/settings", "--ignore=tests/end_to_end/cli")
+SLOW = ("accelerators", "end_to_end/real", "end_to_end/settings", "end_to_end/cli")
+FAST = tuple(f"--ignore=tests/{folder}" for folder in SLOW)
 """Leaves out the tests that run real Ultralytics for minutes."""
 
 

@@ -11,7 +11,7 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """Exit codes of every command."""
 
-    FINE = 0
+    OK = 0
     REGRESSION = 1
     WRONG_USE = 2
     NOT_COMPARABLE = 3
@@ -41,16 +41,16 @@ class NotComparable(BenchError):
 
 
 def describe_unexpected(error: BaseException) -> str:
-    """One sentence on an error in this suite itself; its traceback is kept in a file.
+    """Describe an error in this suite itself in one sentence; its traceback is saved in a file.
 
     Args:
         error: with its traceback.
     """
     text = " ".join(str(error).split())
-    said = f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    detail = f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
     file = save_text("".join(traceback.format_exception(error)), "error")
     place = f"its traceback is in {file}" if file else "its traceback could not be saved"
-    return f"an error in yolopace itself ({said}): please report it; {place}."
+    return f"an error in yolopace itself ({detail}): please report it; {place}."
 
 
 def save_text(text: str, about: str) -> str:

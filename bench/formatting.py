@@ -29,7 +29,7 @@ MAX_SIZE = 2**50
 """Bytes that no machine has."""
 
 MAX_SHARE = 10.0
-"""Change, as a share, beyond which digits tell nothing."""
+"""Change, as a share, beyond which digits mean nothing."""
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -5,19 +5,19 @@
 from pathlib import Path
 
 from bench.analysis.metrics import METRICS
-from bench.analysis.table import frame, latest
+from bench.analysis.table import frame, newest_rows
 from bench.records.store import read
-from bench.report.plots import figures
+from bench.report.plots import api
 
 records, complaints = read([Path("results/example-linux-cpu")])
-table = latest(frame(records))
+table = newest_rows(frame(records))
 training = table[table["mode"] == "train"]
 
 # %% [markdown]
 # Throughput against batch; every figure is a plain matplotlib figure.
 
 # %%
-figure = figures.throughput(training)
+figure = api.throughput(training)
 figure.axes[0].set_title("Training on this machine")
 figure
 
@@ -25,14 +25,14 @@ figure
 # Where a step goes, and how much faster a larger batch is. ``panel`` chooses among several.
 
 # %%
-figures.steps(training)
+api.steps(training)
 
 # %%
-figures.speedup(table, {"batch": 4}, panel=0)
+api.speedup(table, {"batch": 4}, panel=0)
 
 # %% [markdown]
 # Any metric of the registry by its key.
 
 # %%
 print(", ".join(METRICS))
-figures.metric(training, "step_seconds")
+api.metric(training, "step_seconds")

@@ -27,7 +27,7 @@ MATPLOTLIB = "worker/workloads/ultralytics/isolation.py"
 STARTS_PROCESSES = {
     "worker/fork_server.py": {"os.fork"},  # forks a worker for every request: that is its whole purpose
     "worker/devices/base.py": {"multiprocessing"},  # asks it which data loader processes there are, and starts none
-    "report/plots/rendering.py": {"os.fork"},  # draws pictures by several processes, in a command that measures nothing
+    "report/plots/rendering.py": {"concurrent", "multiprocessing"},  # draws, in a command that measures nothing
     "worker/interpreter/memory_layout.py": {"os.execve"},  # becomes another process with the same number
     "machine/fingerprint.py": {"subprocess"},  # macOS tells the name of its CPU by sysctl alone
     "selfcheck/costs.py": {"subprocess"},  # times whole commands of the suite
@@ -40,7 +40,7 @@ STORE = "records/store/"
 
 WRITES_ELSEWHERE = {
     "ceiling/probe_limits.py": "control groups below /sys/fs/cgroup",
-    "cli/live_comparison.py": "the file that --json names, and the summary of a step of GitHub Actions",
+    "cli/live/output.py": "the file that --json names, and the summary of a step of GitHub Actions",
     "environments/build_cache.py": "environments in the cache",
     "environments/builder.py": "the list of packages of an environment in the cache",
     "environments/bytecode_cache.py": "compiled modules in the cache",
@@ -52,10 +52,9 @@ WRITES_ELSEWHERE = {
     "pytest_plugin/output_streams.py": "the null device, in place of a closed stream",
     "report/context.py": "nothing: a column of a table is renamed",
     "report/page.py": "pages and plots below reports/",
-    "report/comparisons/regress/page.py": "pages and plots below reports/",
-    "report/comparisons/sweep/page.py": "pages and plots below reports/",
+    "report/comparisons/rendering.py": "pages and plots below reports/",
     "runner/launchers/local.py": "scratch folders of workers",
-    "selfcheck/planted_effects.py": "the folder of trials that --keep names",
+    "selfcheck/trials.py": "the folder of trials that --keep names",
     "selfcheck/planted_environment.py": "patched copies of environments",
 }
 """Files that write, move or delete something, and what; the worker is handed a scratch folder and no other."""
@@ -69,11 +68,11 @@ CHANGES = {
 CHANGES_OF = {"os": {"replace", "remove", "truncate", "link", "symlink"}, "shutil": {"copy", "move"}}
 """Functions of modules whose names have other meanings elsewhere."""
 
-MAY_PRINT = {"cli", "pytest_plugin", "conftest.py", "worker/entry.py"}
-"""Commands and hooks of pytest; ``entry.py`` prints one JSON object."""
+MAY_PRINT = {"cli", "pytest_plugin", "worker/entry.py"}
+"""Commands and the plugin of pytest; ``entry.py`` prints one JSON object."""
 
 ORDER = (
-    ("conftest", "test_train", "test_predict", "test_ceiling", "test_precision", "__main__"),
+    ("conftest", "test_train", "test_predict", "test_ceiling", "test_target_ci", "__main__"),
     ("cli",),
     ("pytest_plugin",),
     ("report",),
@@ -85,7 +84,7 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("formatting", "errors", "text", ""),
+    ("extensions", "formatting", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 

@@ -24,41 +24,41 @@ Setting = tuple[str, str, str, str, int]
 """See :func:`setting`."""
 
 
-def setting(found: Ceiling) -> Setting:
-    """What two ceilings have alike before one is held against the other: machine, versions, recipe, granularity.
+def setting(ceiling: Ceiling) -> Setting:
+    """Return what two ceilings need in common to be comparable: machine, versions, recipe, granularity.
 
-    The recipe holds data, threads and fixed settings. Case and limit come beside it, since they are what may differ.
+    The recipe has data, threads and overrides. Case and limit are not included: they may differ.
     """
-    software = found.environment
+    software = ceiling.environment
     return (
-        found.machine.fingerprint,
+        ceiling.machine.fingerprint,
         software.label("torch"),
         software.label("ultralytics"),
-        found.recipe.fingerprint,
-        found.granularity,
+        ceiling.recipe.fingerprint,
+        ceiling.granularity,
     )
 
 
 ENDS = {
     "limit": "no larger one was tried",
-    PREDICTED: "the next one is foretold to need clearly more",
+    PREDICTED: "the next one is predicted to need clearly more",
     "swap": "then it swaps",
     "collapse": "then it slows down",
     "time": "then it takes too long",
 }
-"""What ended a search, where the record's own word is not enough."""
+"""Stop reasons in words, where the record's word is not enough."""
 
 
-def format_stop_reason(found: Ceiling) -> str:
-    """What ended a search, in words; empty where it is not known."""
-    return ENDS.get(found.stop_reason, f"then {found.stop_reason}") if found.stop_reason else ""
+def format_stop_reason(ceiling: Ceiling) -> str:
+    """Return the stop reason of a search in words; empty where unknown."""
+    return ENDS.get(ceiling.stop_reason, f"then {ceiling.stop_reason}") if ceiling.stop_reason else ""
 
 
 def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFrame:
-    """The same table with a row for every ceiling: of mode ``ceiling``, whose batch is the largest that trains."""
+    """Append a row per ceiling to a table: mode ``ceiling``, and the largest batch that trains as batch."""
     if not ceilings:
         return table
-    rows = typed_frame(list(map(_ceiling_row, ceilings)), [found.case for found in ceilings])
+    rows = typed_frame(list(map(_ceiling_row, ceilings)), [ceiling.case for ceiling in ceilings])
     if not len(table):
         return rows
     both = pd.concat([table, rows], ignore_index=True)
@@ -67,30 +67,30 @@ def with_ceilings(table: pd.DataFrame, ceilings: Sequence[Ceiling]) -> pd.DataFr
     return both[columns_with(further)]
 
 
-def _ceiling_row(found: Ceiling) -> dict[str, Any]:
-    case, largest = found.case, found.largest
+def _ceiling_row(ceiling: Ceiling) -> dict[str, Any]:
+    case, largest = ceiling.case, ceiling.largest
     peak = peak_memory(largest.memory) if largest else None
-    within = f"within {found.limit_bytes} bytes ({found.limit_method})" if found.limit_bytes else ""
+    within = f"within {ceiling.limit_bytes} bytes ({ceiling.limit_method})" if ceiling.limit_bytes else ""
     return {
-        "run": found.run,
+        "run": ceiling.run,
         **{axis: getattr(case, axis) for axis in AXES},
         "model": case.model_label,
-        "status": found.outcome.status.value,
-        "reason": found.outcome.reason,
-        "flags": "; ".join(filter(None, (within, format_stop_reason(found)))),
-        "processes": len(found.probes),
+        "status": ceiling.outcome.status.value,
+        "reason": ceiling.outcome.reason,
+        "flags": "; ".join(filter(None, (within, format_stop_reason(ceiling)))),
+        "processes": len(ceiling.probes),
         "peak_memory_bytes": peak.bytes if peak else None,
         "peak_memory_method": peak.method if peak else None,
-        "threads": _threads(found.effective),
-        "torch": found.environment.label("torch"),
-        "ultralytics": found.environment.label("ultralytics"),
-        "python": found.environment.python,
-        "machine": found.machine.fingerprint,
-        "machine_title": found.machine.title,
-        "recipe": found.recipe.fingerprint,
-        "protocol": protocol(found.recipe),
-        "overrides_hash": overrides_hash(found.recipe),
-        "started": found.started,
-        "id": found.id,
+        "threads": _threads(ceiling.effective),
+        "torch": ceiling.environment.label("torch"),
+        "ultralytics": ceiling.environment.label("ultralytics"),
+        "python": ceiling.environment.python,
+        "machine": ceiling.machine.fingerprint,
+        "machine_title": ceiling.machine.title,
+        "recipe": ceiling.recipe.fingerprint,
+        "protocol": protocol(ceiling.recipe),
+        "overrides_hash": overrides_hash(ceiling.recipe),
+        "started": ceiling.started,
+        "id": ceiling.id,
         **dict(case.further),
     }

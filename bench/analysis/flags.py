@@ -1,4 +1,4 @@
-"""What a reader has to know of a figure beside its interval: phrases for the column ``marks``."""
+"""Flags: caveats on a figure, as phrases for the column ``marks``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from bench.records.record import Phase, Record
 
 DATA_BOUND = 0.2
-"""Share of a training step that may pass in waiting for data; beyond it the figure is that of the data loader."""
+"""Largest share of a training step spent waiting for data; beyond it the data loader limits the figure."""
 
 LEFT_OUT_SHARE = 0.01
-"""Share of a data set's images that may be left out without a word."""
+"""Share of a data set's images that may be left out without a flag."""
 
 INTERFERED = "interfered"
 DATA = "data bound"
@@ -46,11 +46,11 @@ LEGEND = {
         "of the data set. Correct them, or remove them; the data set's line below says what is wrong with the first."
     ),
 }
-"""What each mark means, and what to do about it."""
+"""Meaning of each flag, and its remedy."""
 
 
 def data_wait_share(record: Record) -> float | None:
-    """Share of the mean step of training spent waiting for data; None where nothing was trained."""
+    """Return the share of the mean training step spent waiting for data; None in other modes."""
     steps = record.steps
     if steps is None or record.case.mode != "train":
         return None
@@ -59,19 +59,19 @@ def data_wait_share(record: Record) -> float | None:
 
 
 def phase_seconds(record: Record, name: str) -> float | None:
-    """Seconds of a phase in the mean step; None where it was not seen."""
+    """Return the seconds of a phase in the mean step; None where it was not measured."""
     phase: Phase | None = record.phases.get(name)
     return phase.mean(record.steps) if phase is not None and record.steps is not None else None
 
 
 def fell_back(record: Record) -> list[str]:
-    """Operators that ran on the CPU since mps lacks them."""
+    """Return the operators that ran on the CPU, since mps lacks them."""
     names = record.device.get("fell_back")
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def left_out(record: Record) -> str:
-    """How many images of the data set were not used, and why; empty where they are less than 1 % of it."""
+    """Describe the images of the data set that were left out; empty where they are less than 1 % of it."""
     data = record.data
     if data is None or data.left_out_share < LEFT_OUT_SHARE:
         return ""
@@ -81,12 +81,12 @@ def left_out(record: Record) -> str:
 
 
 def failed(record: Record) -> bool:
-    """Whether a process came to an end without a figure; one that was stopped says nothing of its case."""
+    """Whether a process ended without a figure; one that was stopped does not count."""
     return record.outcome.status.value not in ("measured", "interrupted")
 
 
 def flags_of(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
-    """The marks of a case.
+    """Return the flags of a case.
 
     Args:
         measured: its measured processes.
@@ -95,48 +95,48 @@ def flags_of(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
     Returns:
         Phrases that begin with a key of :data:`LEGEND`.
     """
-    found = []
+    flags = []
     disturbed = [record.window for record in measured if record.window is not None and record.window.interference]
     if disturbed:
         what = _each_kind(phrase for window in disturbed for phrase in window.interference)
         where = f" in {len(disturbed)} of {len(measured)} processes" if len(measured) > 1 else ""
-        found.append(f"{INTERFERED}{where} ({', '.join(what)})".replace(";", ","))
+        flags.append(f"{INTERFERED}{where} ({', '.join(what)})".replace(";", ","))
     shares = [share for record in measured if (share := data_wait_share(record)) is not None]
     if shares and sum(shares) / len(shares) > DATA_BOUND:
-        found.append(DATA)
+        flags.append(DATA)
     if any(record.steps is not None and record.steps.modelled for record in measured):
-        found.append(MODELLED)
+        flags.append(MODELLED)
     if any(record.case.amp == "on" and record.device.get("tensor_cores") is False for record in measured):
-        found.append(NO_TENSOR_CORES)
+        flags.append(NO_TENSOR_CORES)
     if names := dict.fromkeys(name for record in measured for name in fell_back(record)):
-        found.append(f"{FELL_BACK} ({', '.join(names)})".replace(";", ","))
-    found += [f"{LEFT_OUT} ({what})" for what in dict.fromkeys(filter(None, map(left_out, measured)))]
+        flags.append(f"{FELL_BACK} ({', '.join(names)})".replace(";", ","))
+    flags += [f"{LEFT_OUT} ({what})" for what in dict.fromkeys(filter(None, map(left_out, measured)))]
     if measured and any(map(failed, others)):
-        found.append(FAILED)
-    return found
+        flags.append(FAILED)
+    return flags
 
 
 def _each_kind(phrases: Iterable[str]) -> list[str]:
-    """The first of all phrases that differ but in their numbers."""
-    found: dict[str, str] = {}
+    """Return the first of all phrases that differ in their numbers only."""
+    by_kind: dict[str, str] = {}
     for phrase in phrases:
-        found.setdefault(_kind(phrase), phrase)
-    return list(found.values())
+        by_kind.setdefault(_kind(phrase), phrase)
+    return list(by_kind.values())
 
 
 def _kind(phrase: str) -> str:
-    """A phrase without its numbers."""
+    """Return a phrase without its numbers."""
     return re.sub(r"\d[\d.,]*", "", phrase)
 
 
 def commonest(records: Iterable[Record]) -> str:
-    """What disturbed most of the windows of some records, in the words of the first of them; empty if nothing did."""
+    """Return the most frequent interference in the windows of some records; empty without any."""
     phrases = [phrase for record in records if record.window is not None for phrase in record.window.interference]
     counts = Counter(map(_kind, phrases))
     return max(phrases, key=lambda phrase: counts[_kind(phrase)], default="")
 
 
 def kinds(text: str) -> list[str]:
-    """The keys of :data:`LEGEND` in a cell of the column ``marks``."""
+    """Return the keys of :data:`LEGEND` in a cell of the column ``marks``."""
     phrases = text.split("; ")
     return [key for key in LEGEND if any(phrase.startswith(key) for phrase in phrases)]

@@ -1,10 +1,11 @@
-"""How well a figure is known: between processes where there are several, within one process where there is one."""
+"""Confidence intervals: between processes where there are several, within a process where there is one."""
 
 from __future__ import annotations
 
 import math
 import operator
 from collections.abc import Sequence
+from statistics import StatisticsError
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ CONFIDENCE = 0.95
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A point with its interval; ``low`` and ``high`` are None where there is too little for one."""
+    """A point with its interval; ``low`` and ``high`` are None where data are too few for one."""
 
     point: float
     low: float | None = None
@@ -24,14 +25,14 @@ class Interval(msgspec.Struct, frozen=True):
 
     @property
     def relative(self) -> float:
-        """How far its farther end is from the point, as a share of it; infinite without an interval."""
+        """Distance of the farther end from the point, as a share of the point; infinite without an interval."""
         if self.low is None or self.high is None:
             return math.inf
         return max(self.high / self.point - 1, 1 - self.low / self.point)
 
 
 def t_quantile(degrees: float, confidence: float = CONFIDENCE) -> float:
-    """The two-sided quantile of Student's t: half-widths in standard errors."""
+    """Return the two-sided quantile of Student's t, the half-width of an interval in standard errors."""
     return float(stdtrit(degrees, 0.5 + confidence / 2))
 
 
@@ -41,14 +42,25 @@ def stdev(values: Sequence[float]) -> float:
 
 
 def half_width(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
-    """Half the width of the interval of the mean of at least two independent values."""
+    """Half the width of the interval of the mean of at least two independent values, by Student's t.
+
+    Raises:
+        StatisticsError: for fewer values.
+    """
+    if len(values) < 2:
+        raise StatisticsError("an interval needs at least two values")
     return t_quantile(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
 
 
-def ci_between_processes(figures: Sequence[float]) -> Interval:
-    """The interval of a figure of which every process gave one: Student's t on the logarithm.
+def log_half_width(low: float | None, high: float | None) -> float:
+    """Half the width of an interval on the log scale; nan without an interval."""
+    return math.nan if low is None or high is None else math.log(high / low) / 2
 
-    With two processes it has one degree of freedom, and is as wide as that makes it.
+
+def ci_between_processes(figures: Sequence[float]) -> Interval:
+    """Return the interval of a figure with one value per process: Student's t on the log scale.
+
+    With two processes it has one degree of freedom, and is accordingly wide.
 
     Returns:
         Their geometric mean; without an interval where there is but one.
@@ -100,12 +112,12 @@ def _product(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def single_process(noise: CalibrationSummary) -> float:
-    """How far one process may be from the mean of many, relative: what a calibration found, by Student's t."""
+    """Return the relative half-width of one process around the mean of many, from a calibration and Student's t."""
     return t_quantile(noise.processes - 1) * noise.stdev
 
 
 def ci_within_process(steps: Steps, noise: CalibrationSummary | None = None) -> Interval:
-    """The rate of one process in images per second, with the interval that one process allows for.
+    """Return the rate of one process in images per second, with its interval.
 
     Args:
         steps: of the process.

@@ -1,20 +1,45 @@
-"""The one registry of metrics: tables, plots, checks and verdicts read titles, units and directions here.
-
-A new metric is one entry in :data:`METRICS` and one column of :func:`bench.analysis.table.frame`.
-"""
+"""The registry of metrics: tables, plots, checks and verdicts read titles, units and directions here."""
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
+from bench.analysis.flags import data_wait_share, phase_seconds
+from bench.errors import UsageError
 from bench.formatting import format_bytes, format_duration, format_number, format_percent
+from bench.records.record import Record
+
+
+def format_joules(joules: float) -> str:
+    """``12.5 J``."""
+    return f"{format_number(joules)} J"
+
+
+def format_images_per_joule(images: float) -> str:
+    """``12.5 images/J``."""
+    return f"{format_number(images)} images/J"
+
+
+def format_watts(watts: float) -> str:
+    """``12.5 W``."""
+    return f"{format_number(watts)} W"
+
+
+def format_ratio(ratio: float) -> str:
+    """``1.25×``."""
+    return f"{format_number(ratio)}×"
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """A unit: its symbol for axes, and how a value is shown in a table."""
+    """A unit: its symbol for axes, and how a value is shown in a table.
+
+    ``show`` is a function of a module, not a lambda: drawings travel to other processes.
+    """
 
     symbol: str
     show: Callable[[float], str]
@@ -24,49 +49,106 @@ RATE = Unit("images/s", format_number)
 SECONDS = Unit("s", format_duration)
 BYTES = Unit("bytes", format_bytes)
 SHARE = Unit("%", format_percent)
-JOULES = Unit("J", lambda joules: f"{format_number(joules)} J")
-PER_JOULE = Unit("images/J", lambda images: f"{format_number(images)} images/J")
-WATTS = Unit("W", lambda watts: f"{format_number(watts)} W")
-RATIO = Unit("×", lambda ratio: f"{format_number(ratio)}×")
+JOULES = Unit("J", format_joules)
+PER_JOULE = Unit("images/J", format_images_per_joule)
+WATTS = Unit("W", format_watts)
+RATIO = Unit("×", format_ratio)
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One quantity of a record.
+    """One quantity of a case.
 
     Attributes:
         key: its column in the table.
         title: heading.
         unit: how it is shown.
         better: which way is better.
+        read: reads it from the record of one measured process, None where the record does not have it; the table has
+            the mean over processes. None for a column that :mod:`bench.analysis.table` works out in another way.
     """
 
     key: str
     title: str
     unit: Unit
     better: Literal["lower", "higher"]
+    read: Callable[[Record], float | None] | None = None
 
 
-METRICS = {
-    metric.key: metric
-    for metric in (
-        Metric("images_per_second", "Throughput", RATE, "higher"),
-        Metric("seconds_per_epoch", "Time per epoch", SECONDS, "lower"),
-        Metric("step_seconds", "Time per step", SECONDS, "lower"),
-        Metric("forward_images_per_second", "Throughput of the forward pass alone", RATE, "higher"),
-        Metric("data_wait_share", "Share of the step spent waiting for data", SHARE, "lower"),
-        Metric("preprocess_share", "Share of the step spent copying and preprocessing the batch", SHARE, "lower"),
-        Metric("forward_share", "Share of the step spent in the forward pass and the loss", SHARE, "lower"),
-        Metric("backward_share", "Share of the step spent in the backward pass", SHARE, "lower"),
-        Metric("optimizer_share", "Share of the step spent in the optimizer", SHARE, "lower"),
-        Metric("process_stdev", "Standard deviation between processes", SHARE, "lower"),
-        Metric("epoch_gap_seconds", "Time between two epochs", SECONDS, "lower"),
-        Metric("validation_seconds", "Time of a validation", SECONDS, "lower"),
-        Metric("checkpoint_seconds", "Time of saving a checkpoint", SECONDS, "lower"),
-        Metric("peak_memory_bytes", "Peak memory", BYTES, "lower"),
-        Metric("validation_memory_bytes", "Peak memory of validation", BYTES, "lower"),
-        Metric("loaders_memory_bytes", "Memory of data loader processes", BYTES, "lower"),
-        Metric("images_per_joule", "Images for each joule", PER_JOULE, "higher"),
-        Metric("joules_per_image", "Energy of an image", JOULES, "lower"),
-        Metric("idle_watts", "Idle power", WATTS, "lower"),
-    )
+METRICS: dict[str, Metric] = {}
+"""All metrics by their keys."""
+
+
+def register(metric: Metric) -> None:
+    """Add a metric; with ``read``, the table gets a column for it.
+
+    Raises:
+        UsageError: where there is a metric of that key.
+    """
+    if metric.key in METRICS:
+        raise UsageError(f"metric {metric.key!r} is registered already: give yours another key.")
+    METRICS[metric.key] = metric
+
+
+def unregister(key: str) -> None:
+    """Remove a metric."""
+    del METRICS[key]
+
+
+def _phase_share(phase: str, record: Record) -> float | None:
+    """Share of a phase in the mean step of training."""
+    seconds = phase_seconds(record, phase)
+    if seconds is None or record.steps is None or record.case.mode != "train":
+        return None
+    return seconds / record.steps.step_seconds
+
+
+PHASES = {
+    "preprocess": "copying and preprocessing the batch",
+    "forward": "in the forward pass and the loss",
+    "backward": "in the backward pass",
+    "optimizer": "in the optimizer",
 }
+"""Phases of a training step of which the table has the shares, as :attr:`Record.phases` names them."""
+
+for _metric in (
+    Metric("images_per_second", "Throughput", RATE, "higher"),
+    Metric("seconds_per_epoch", "Time per epoch", SECONDS, "lower"),
+    Metric("step_seconds", "Time per step", SECONDS, "lower"),
+    Metric("forward_images_per_second", "Throughput of the forward pass alone", RATE, "higher"),
+    Metric("data_wait_share", "Share of the step spent waiting for data", SHARE, "lower", data_wait_share),
+    *(
+        Metric(
+            f"{_phase}_share",
+            f"Share of the step spent {_what}",
+            SHARE,
+            "lower",
+            functools.partial(_phase_share, _phase),
+        )
+        for _phase, _what in PHASES.items()
+    ),
+    Metric("process_stdev", "Standard deviation between processes", SHARE, "lower"),
+    Metric(
+        "epoch_gap_seconds",
+        "Time between two epochs",
+        SECONDS,
+        "lower",
+        operator.attrgetter("epoch_overhead.epoch_gap_seconds"),
+    ),
+    Metric(
+        "validation_seconds", "Time of a validation", SECONDS, "lower", operator.attrgetter("epoch_overhead.validation")
+    ),
+    Metric(
+        "checkpoint_seconds",
+        "Time of saving a checkpoint",
+        SECONDS,
+        "lower",
+        operator.attrgetter("epoch_overhead.checkpoint"),
+    ),
+    Metric("peak_memory_bytes", "Peak memory", BYTES, "lower"),
+    Metric("validation_memory_bytes", "Peak memory of validation", BYTES, "lower"),
+    Metric("loaders_memory_bytes", "Memory of data loader processes", BYTES, "lower"),
+    Metric("images_per_joule", "Images for each joule", PER_JOULE, "higher"),
+    Metric("joules_per_image", "Energy of an image", JOULES, "lower"),
+    Metric("idle_watts", "Idle power", WATTS, "lower"),
+):
+    register(_metric)

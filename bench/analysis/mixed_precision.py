@@ -1,4 +1,4 @@
-"""What mixed precision changes: time, memory and the largest batch, against the same case without it."""
+"""Effect of mixed precision on time, memory and the largest batch, against the same case without it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _peaks(table: pd.DataFrame) -> dict[tuple[tuple[Any, ...], Any], tuple[int, 
 
 
 class Place(NamedTuple):
-    """What ceilings have alike that differ in precision alone; ``setting`` is that of :mod:`~.ceiling_of`."""
+    """Settings that ceilings share which differ in precision only; see :func:`bench.analysis.ceilings.setting`."""
 
     model: str
     device: str
@@ -85,11 +85,16 @@ class Place(NamedTuple):
 
 def batches(ceilings: Sequence[Ceiling]) -> dict[Place, dict[str, Ceiling]]:
     """Known ceilings by precision, for each model, device, size, limit that was asked for, and setting."""
-    found: dict[Place, dict[str, Ceiling]] = {}
-    for one in ceilings:
-        if one.outcome.status.value == "measured":
+    by_place: dict[Place, dict[str, Ceiling]] = {}
+    for ceiling in ceilings:
+        if ceiling.outcome.status.value == "measured":
             place = Place(
-                one.case.model, one.case.device, one.case.imgsz, one.case.further, one.asked_bytes, setting(one)
+                ceiling.case.model,
+                ceiling.case.device,
+                ceiling.case.imgsz,
+                ceiling.case.further,
+                ceiling.asked_bytes,
+                setting(ceiling),
             )
-            found.setdefault(place, {})[one.case.amp] = one
-    return found
+            by_place.setdefault(place, {})[ceiling.case.amp] = ceiling
+    return by_place

@@ -27,7 +27,7 @@ LOOK_CONFIDENCE = 1 - 0.0221
 """Confidence of one such look, so that all three together are wrong in one of twenty cases."""
 
 DEFAULT_MARGIN = 0.03
-"""A difference that counts as none where nobody knows what this machine can tell apart."""
+"""Default margin of a machine without a calibration."""
 
 LEAST_MARGIN = 0.01
 """However quiet a machine: two builds of one and the same source differ by as much."""
@@ -47,18 +47,18 @@ def half_width_for(pair_stdev: float, pairs: int) -> float:
 
 
 def calibrations(records: Sequence[Record]) -> list[Calibration]:
-    """The noise of every case of a calibration of which enough processes were measured undisturbed."""
+    """Return the noise of every case of a calibration with enough processes without interference."""
     cases = dict.fromkeys(record.case for record in measured_only(records))
     found = [calibration([record for record in measured_only(records) if record.case == case]) for case in cases]
     return [one for one in found if one is not None]
 
 
 def calibration(processes: Sequence[Record]) -> Calibration | None:
-    """The noise of one case; None with fewer than :data:`LEAST` undisturbed processes.
+    """Return the noise of one case; None with fewer than :data:`LEAST` processes without interference.
 
     Args:
-        processes: its measured records, in the order in which they ran. Those whose window was disturbed are left out
-            by that alone, never by their speed.
+        processes: its measured records, in the order in which they ran. Those whose window had interference are left
+            out by that alone, never by their speed.
     """
     calm = [record for record in processes if record.window is None or not record.window.interference]
     if len(calm) < LEAST:
@@ -93,9 +93,9 @@ def calibration(processes: Sequence[Record]) -> Calibration | None:
 
 
 def adjacent_pairs(logs: Sequence[float], seed: str) -> list[float]:
-    """The logarithm of the ratio within pairs of neighbours, each process in one pair; which is over which is random.
+    """Return log ratios within pairs of neighbours, each process in one pair, in random direction.
 
-    These are comparisons of a thing with itself: the mean has to be nothing.
+    These are A/A comparisons: the mean has to be 0.
     """
     draw = random.Random(seed)
     first = draw.randrange(2) if len(logs) % 2 else 0
@@ -104,7 +104,7 @@ def adjacent_pairs(logs: Sequence[float], seed: str) -> list[float]:
 
 
 def drift(processes: Sequence[Record], logs: Sequence[float]) -> tuple[float, float | None]:
-    """How much slower the last process was than the first by a straight line, and half the width of its interval.
+    """Fit a straight line over time; return the change from the first to the last process, and its half-width.
 
     Returns:
         A change of the logarithm over the whole run, positive where it became slower; the half-width is None where
@@ -126,14 +126,14 @@ def drift(processes: Sequence[Record], logs: Sequence[float]) -> tuple[float, fl
 
 
 def lockstep(comparison: Comparison) -> list[Lockstep]:
-    """The noise of pairs that take turns, from a comparison of a thing with itself; of cases with enough of them."""
-    found = []
+    """Return the noise of interleaved pairs, from an A/A comparison, for cases with enough pairs."""
+    results = []
     for compared in comparison.cases:
         calm = [pair for pair in compared.pairs if pair.lockstep and not pair.interference]
         if len(calm) < LEAST:
             continue
         seconds = [-pair.log if pair.head_first else pair.log for pair in calm]
-        found.append(
+        results.append(
             Lockstep(
                 device=compared.case.device,
                 mode=compared.case.mode,
@@ -148,28 +148,28 @@ def lockstep(comparison: Comparison) -> list[Lockstep]:
                 order_effect_half_width=half_width(seconds),
             )
         )
-    return found
+    return results
 
 
 def default_margin(cases: Sequence[Case], known: Sequence[Lockstep]) -> tuple[float, str]:
-    """A difference that counts as none: what this machine tells apart by eight pairs, with some room.
+    """Return the default equivalence margin: the half-width of eight pairs on this machine, times a factor.
 
     Args:
-        cases: that are compared; the one that is known worst settles it.
-        known: what a calibration found of pairs that take turns.
+        cases: the compared cases; the noisiest decides.
+        known: noise of interleaved pairs, from a calibration.
 
     Returns:
         A share, in steps of 0.1 %, and where it comes from.
     """
-    found = {(one.device, one.mode): one for one in known if one.pairs >= ENOUGH_PAIRS}
-    own = [found.get((case.device, case.mode)) for case in cases]
-    if not own or any(one is None for one in own):
+    by_device = {(noise.device, noise.mode): noise for noise in known if noise.pairs >= ENOUGH_PAIRS}
+    own = [by_device.get((case.device, case.mode)) for case in cases]
+    if not own or any(noise is None for noise in own):
         return DEFAULT_MARGIN, "this machine is not calibrated for it: python -m bench calibrate"
-    worst = max((one for one in own if one is not None), key=lambda one: one.stdev)
+    worst = max((noise for noise in own if noise is not None), key=lambda noise: noise.stdev)
     return margin_of(worst), f"calibrated {worst.calibrated[:10]}"
 
 
 def margin_of(known: Lockstep) -> float:
-    """A difference that counts as none for a device and a mode, as a share."""
+    """Return the equivalence margin of a device and a mode, as a share."""
     seen = math.expm1(MARGIN_FACTOR * half_width_for(known.stdev, LOOKS[1]))
     return max(math.ceil(seen * 1000) / 1000, LEAST_MARGIN)

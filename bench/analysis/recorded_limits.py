@@ -1,4 +1,4 @@
-"""What held a process to less than its machine has: in words, and whether it is what held an earlier one."""
+"""Limits of a recorded process in words, and their comparison with the current ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NO_LIMIT = "no limit"
 
 
 def named(limits: Limits) -> dict[str, str]:
-    """Every limit by its name; :data:`NO_LIMIT` where nothing limits it."""
-    found = {
+    """Return every limit by its name; :data:`NO_LIMIT` where it is unlimited."""
+    texts = {
         "CPU quota": None if limits.cpu_quota is None else f"{limits.cpu_quota:.3g} processors",
         "processors allowed": _numbers(limits.processors),
         "NUMA nodes allowed": _numbers(limits.memory_nodes),
@@ -22,7 +22,7 @@ def named(limits: Limits) -> dict[str, str]:
         "address space limit": _bytes(limits.address_space_bytes),
         "data limit": _bytes(limits.data_bytes),
     }
-    return {name: text or NO_LIMIT for name, text in found.items()}
+    return {name: text or NO_LIMIT for name, text in texts.items()}
 
 
 def _numbers(numbers: list[int] | None) -> str | None:
@@ -40,21 +40,21 @@ def phrases(limits: Limits) -> list[str]:
 
 def ranges(numbers: Iterable[int]) -> str:
     """``[0, 1, 2, 8]`` as ``0-2,8``, as Linux writes them."""
-    found = []
+    parts = []
     for _, run in itertools.groupby(enumerate(sorted(numbers)), key=lambda place: place[1] - place[0]):
         members = [number for _, number in run]
-        found.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
-    return ",".join(found)
+        parts.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
+    return ",".join(parts)
 
 
 def measured_alike(earlier: Record, now: Conditions) -> bool:
-    """Whether a record was measured under the limits and the variables of the environment that hold now.
+    """Whether a record was measured under the current limits and environment variables.
 
-    Older records have variables among the settings that ran alone, where Ultralytics' own are too.
+    Older records have variables among the effective settings only, together with those of Ultralytics.
     """
     if earlier.conditions.variables is None:
-        told = earlier.effective.get("variables")
-        known = told if isinstance(told, dict) else {}
+        recorded = earlier.effective.get("variables")
+        known = recorded if isinstance(recorded, dict) else {}
         if any(known.get(name) != value for name, value in (now.variables or {}).items()):
             return False
     return earlier.conditions.limited_alike(now)

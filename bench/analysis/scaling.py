@@ -1,4 +1,4 @@
-"""How well several devices share a training: throughput over that of one device, per device."""
+"""Scaling efficiency of training on several devices: throughput over that of one device, per device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.intervals import weaker_kind
+from bench.analysis.intervals import log_half_width, weaker_kind
 from bench.analysis.metrics import SHARE, Metric
 from bench.analysis.table import COMPARABLE_KEYS, axes_of
 from bench.cases.device_kinds import device_names, ranks
@@ -47,7 +47,7 @@ def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
     rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
     axes = axes_of(table)
     alone = {_key(row, axes): row for row in rows if ranks(row["device"]) == 1}
-    found = []
+    efficiency_rows = []
     for row in rows:
         count = ranks(row["device"])
         if count == 1:
@@ -58,8 +58,8 @@ def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
                 alone[key] for name in names if (key := _key({**row, "device": name, "batch": batch}, axes)) in alone
             ]
             if others:
-                found.append({**{name: row[name] for name in axes}, **_row(row, others[0], count, kind)})
-    return pd.DataFrame(found, columns=[*axes, *COLUMNS])
+                efficiency_rows.append({**{name: row[name] for name in axes}, **_row(row, others[0], count, kind)})
+    return pd.DataFrame(efficiency_rows, columns=[*axes, *COLUMNS])
 
 
 def _key(row: dict[str, Any], axes: Iterable[str]) -> tuple[Any, ...]:
@@ -68,7 +68,8 @@ def _key(row: dict[str, Any], axes: Iterable[str]) -> tuple[Any, ...]:
 
 def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dict[str, Any]:
     speedup = row["images_per_second"] / one["images_per_second"]
-    half = math.hypot(*(_half_log(each) for each in (row, one)))
+    ends = ("images_per_second_low", "images_per_second_high")
+    half = math.hypot(*(log_half_width(*(side[end] for end in ends)) for side in (row, one)))
     efficiency = speedup / count
     return {
         **{name: row[name] for name in ("machine", "status")},
@@ -80,8 +81,3 @@ def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dic
         "efficiency_high": efficiency * math.exp(half),
         "interval_kind": weaker_kind(row["interval_kind"], one["interval_kind"]),
     }
-
-
-def _half_log(row: dict[str, Any]) -> float:
-    """Half the width of the interval of a rate on the logarithm; nan without one."""
-    return math.log(row["images_per_second_high"] / row["images_per_second_low"]) / 2

@@ -1,4 +1,4 @@
-"""How many times as fast a case is as its counterpart in a baseline."""
+"""Speed-ups of cases over their counterparts in a baseline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.flags import INTERFERED, kinds
-from bench.analysis.intervals import weaker_kind
+from bench.analysis.intervals import log_half_width, weaker_kind
 from bench.analysis.table import AXES, COMPARABLE_KEYS, GROUP_KEYS, axes_of
 from bench.cases.axes import NOT_ASKED, axes, sort_values
 from bench.cases.device_kinds import HOST
@@ -20,7 +20,7 @@ from bench.records.record import Record
 
 
 def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
-    """``device=cpu,amp=off`` as values by axis; ``option`` is named where it is none."""
+    """Parse ``device=cpu,amp=off`` into values by axis; ``option`` is named in errors."""
     chosen: dict[str, Any] = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
@@ -46,7 +46,7 @@ def named(baseline: dict[str, Any], records: Iterable[Record]) -> dict[str, Any]
 
 
 def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
-    """What speed-ups refer to where nobody says.
+    """Return the default baseline of speed-ups.
 
     The CPU without mixed precision, if another device was measured; else no mixed precision, if some was; else the
     smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.
@@ -103,13 +103,11 @@ def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
         weaker_kind(a, b) for a, b in zip(both["interval_kind"], both["interval_kind_base"], strict=True)
     ]
     both["baseline_images_per_second"] = both["images_per_second_base"]
-    half = (both[f"{figures[2]}"] / both[figures[1]]).map(_half_log) ** 2
-    half = (half + (both[f"{figures[2]}_base"] / both[f"{figures[1]}_base"]).map(_half_log) ** 2) ** 0.5
+    halves = [
+        pd.Series(map(log_half_width, both[f"{figures[1]}{suffix}"], both[f"{figures[2]}{suffix}"]), both.index, float)
+        for suffix in ("", "_base")
+    ]
+    half = (halves[0] ** 2 + halves[1] ** 2) ** 0.5
     both["speedup_low"] = both["speedup"] / half.map(math.exp)
     both["speedup_high"] = both["speedup"] * half.map(math.exp)
     return both[columns].reset_index(drop=True)
-
-
-def _half_log(ratio: float) -> float:
-    """Half the width of an interval on the logarithm, from the ratio of its ends."""
-    return math.log(ratio) / 2 if ratio == ratio else math.nan

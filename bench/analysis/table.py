@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench.analysis.flags import data_wait_share, failed, flags_of, phase_seconds
+from bench.analysis.flags import failed, flags_of, phase_seconds
 from bench.analysis.intervals import ci_between_processes, rate_of, stdev
+from bench.analysis.metrics import METRICS
 from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
 from bench.cases import Case, Recipe
 from bench.cases.axes import NOT_ASKED, fixed_axes, further_axes
@@ -112,9 +113,6 @@ WHOLE = (
 
 MADE = "coco-like"
 """How the names of data sets begin that are made on the spot."""
-
-PHASES = ("preprocess", "forward", "backward", "optimizer")
-"""Parts of a training step of which the table has the shares, as :attr:`Record.phases` names them."""
 
 GROUP_KEYS = ("machine", "torch", "ultralytics", "protocol")
 """Columns on which all rows agree that stand together, whatever their mode."""
@@ -256,13 +254,9 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
         "seconds_per_epoch_low": epoch.low,
         "seconds_per_epoch_high": epoch.high,
         "step_seconds": ci_between_processes([record.steps.step_seconds for record in measured if record.steps]).point,
-        "data_wait_share": _mean(measured, data_wait_share),
-        **{f"{name}_share": _mean(measured, functools.partial(_share, name)) for name in PHASES},
+        **{metric.key: _mean(measured, metric.read) for metric in METRICS.values() if metric.read},
         "forward_images_per_second": _forward(measured),
-        "epoch_gap_seconds": _mean(measured, lambda record: record.epoch_overhead.epoch_gap_seconds),
-        "validation_seconds": _mean(measured, lambda record: record.epoch_overhead.validation),
         "validation_images": next((n for record in measured if (n := record.epoch_overhead.validation_images)), None),
-        "checkpoint_seconds": _mean(measured, lambda record: record.epoch_overhead.checkpoint),
         "steps": sum(len(record.steps.window) for record in measured if record.steps),
         "peak_memory_bytes": peak.bytes if peak else None,
         "peak_memory_method": peak.method if peak else None,
@@ -275,7 +269,7 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
 
 
 def _largest(records: Sequence[Record], figure: Callable[[Record], Memory | None]) -> int | None:
-    """The largest of a memory figure that some processes tell; None where none does."""
+    """Return the largest of a memory figure over processes; None where it is unknown."""
     told = [memory.bytes for record in records if (memory := figure(record)) is not None and memory.bytes is not None]
     return max(told, default=None)
 
@@ -295,17 +289,9 @@ def _energy(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _mean(records: Sequence[Record], figure: Callable[[Record], float | None]) -> float | None:
-    """The mean of what some processes tell; None where none does."""
+    """Return the mean of a figure over processes; None where it is unknown."""
     told = [value for value in map(figure, records) if value is not None]
     return statistics.fmean(told) if told else None
-
-
-def _share(phase: str, record: Record) -> float | None:
-    """Share of a phase in the mean step of training."""
-    seconds = phase_seconds(record, phase)
-    if seconds is None or record.steps is None or record.case.mode != "train":
-        return None
-    return seconds / record.steps.step_seconds
 
 
 def _forward(records: Sequence[Record]) -> float | None:
@@ -319,7 +305,7 @@ def _forward(records: Sequence[Record]) -> float | None:
 
 
 def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> pd.DataFrame:
-    """A row for every case of every run, with the columns :data:`COLUMNS` and one for each further axis that occurs.
+    """A row for every case of every run: :data:`COLUMNS`, each further axis that occurs, and each registered metric.
 
     Args:
         records: in the order in which their rows shall stand.
@@ -364,7 +350,8 @@ def typed_frame(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.Dat
     filled = [{**dict.fromkeys(further, NOT_ASKED), **_known(row)} for row in rows] if further else list(rows)
     table = pd.DataFrame(filled, columns=columns_with(further))
     whole = [name for name in WHOLE if name not in further]
-    table[list(NUMBERS)] = table[list(NUMBERS)].astype("float64")
+    numbers = [*NUMBERS, *further_metrics()]
+    table[numbers] = table[numbers].astype("float64")
     table[whole] = table[whole].astype("Int64")
     table[further] = table[further].astype("object")
     return table
@@ -375,9 +362,14 @@ def _known(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def columns_with(further: Sequence[str]) -> list[str]:
-    """:data:`COLUMNS` with further axes behind the fixed ones, also ``threads``, which is a column anyway."""
+    """:data:`COLUMNS` with further axes behind the fixed ones, also ``threads``, and further metrics at the end."""
     first = COLUMNS[: 1 + len(AXES)]
-    return [*first, *further, *(name for name in COLUMNS[len(first) :] if name not in further)]
+    return [*first, *further, *(name for name in (*COLUMNS[len(first) :], *further_metrics()) if name not in further)]
+
+
+def further_metrics() -> list[str]:
+    """Keys of metrics that were registered on top of those that every table has."""
+    return [metric.key for metric in METRICS.values() if metric.read and metric.key not in COLUMNS]
 
 
 def case_frame(cases: Sequence[Case]) -> pd.DataFrame:

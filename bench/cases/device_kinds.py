@@ -96,10 +96,12 @@ def register(kind: DeviceKind) -> None:
     """Add a kind; its worker side is added by ``bench.worker.devices.register``.
 
     Raises:
-        ValueError: for a name that would be ambiguous in a case's id.
+        ValueError: for a name that is taken, or would be ambiguous in a case's id.
     """
     if not NAME.fullmatch(kind.name):
         raise ValueError(f"device kind {kind.name!r}: use 2 to 20 lower-case letters")
+    if _registry.get(kind.name, kind) != kind:
+        raise ValueError(f"device kind {kind.name!r} is registered already")
     _registry[kind.name] = kind
     parse_device.cache_clear()
     kind_of.cache_clear()

@@ -25,21 +25,21 @@ def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
 
 def fit_memory_line(probes: Sequence[Probe]) -> MemoryFit | None:
     """The fit as records have it, in whole bytes."""
-    found = fit(attempts(probes))
-    if found is None or found.slope < 1:
+    line = fit(attempts(probes))
+    if line is None or line.slope < 1:
         return None
-    return MemoryFit(round(found.base), round(found.slope), round(found.residual), found.points)
+    return MemoryFit(round(line.base), round(line.slope), round(line.residual), line.points)
 
 
-def memory_model(found: Ceiling) -> MemoryModel | None:
+def memory_model(ceiling: Ceiling) -> MemoryModel | None:
     """How its memory grows; None where too little is known.
 
     On a GPU by the line: what a first step adds to what there was before it (gradients, momentum, workspaces) is no
     matter of images, and only on a CPU was the bend seen.
     """
-    nominal = found.recipe.overrides.get("nbs")
-    bent = kind_of(found.case.device).on_host
-    known = fit_model(attempts(found.probes), nominal if isinstance(nominal, int) else None) if bent else None
-    if known is None and (line := found.memory_fit) is not None:
-        return linear_model(Fit(line.base, line.slope, line.residual, line.points), found.case.batch)
+    nominal = ceiling.recipe.overrides.get("nbs")
+    bent = kind_of(ceiling.case.device).on_host
+    known = fit_model(attempts(ceiling.probes), nominal if isinstance(nominal, int) else None) if bent else None
+    if known is None and (line := ceiling.memory_fit) is not None:
+        return linear_model(Fit(line.base, line.slope, line.residual, line.points), ceiling.case.batch)
     return known

@@ -19,6 +19,8 @@ from typing import Any, Protocol
 
 import psutil
 
+from bench.machine.limits import memberships, text_of
+
 NAME = "yolopace-"
 """Prefix of the names of control groups, before the number of the process that made them."""
 
@@ -35,7 +37,7 @@ class Limit(Protocol):
 
     Attributes:
         figure: the memory figure of the worker that it limits.
-        method: the method, in words.
+        how: the method, in words.
     """
 
     figure: str
@@ -253,23 +255,14 @@ def parents(root: Path) -> Iterator[Path]:
         for place in (own, *own.parents):
             if not place.is_relative_to(top):
                 break
-            if top == root and "memory" not in _words(place / "cgroup.subtree_control"):
+            if top == root and "memory" not in text_of(place / "cgroup.subtree_control").split():
                 continue
             yield place
 
 
 def _own_group(first: bool) -> str:
-    """Path of the group of this process, in the tree of version 1 for memory or in that of version 2."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if (first and "memory" in controllers.split(",")) or (not first and not controllers):
-                return path
+    """Return the path of this process's group, in the memory tree of version 1 or in the tree of version 2."""
+    for controllers, path in memberships():
+        if (first and "memory" in controllers.split(",")) or (not first and not controllers):
+            return path
     return ""
-
-
-def _words(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").split()
-    except OSError:
-        return []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.cases.axes import find_axis
+from bench.cases.axes import find_axis, value_label
 from bench.cases.case import Case
 from bench.cases.device_kinds import kind_of, named_twice, ranks
 from bench.cases.model_labels import show_together
@@ -206,8 +206,9 @@ def to_record(
 
 
 def title(case: Case) -> str:
-    """``yolov8n on cpu, AMP off, 160 px``."""
-    return f"{case.model_label} on {case.device}, AMP {case.amp}, {case.imgsz} px"
+    """``yolov8n on cpu, AMP off, 160 px``, and the further axes."""
+    further = [value_label(*one) for one in case.further]
+    return ", ".join([f"{case.model_label} on {case.device}, AMP {case.amp}, {case.imgsz} px", *further])
 
 
 def describe_probe(probe: Probe) -> str:

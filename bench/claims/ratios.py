@@ -34,7 +34,7 @@ class Ratio(NamedTuple):
 
 
 def judge_ratio(rule: RatioRule, evidence: Evidence) -> Answer:
-    """Judge a claim by all ratios that its rule selects; None where there is none."""
+    """Judge a claim by all ratios that its rule selects; None without any."""
     return decide(RATIOS[rule.metric](rule, evidence), rule.least, rule.most)
 
 

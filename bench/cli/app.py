@@ -1,192 +1,73 @@
-"""The other face: commands on what was recorded, and on the suite itself. Measuring is pytest's."""
+"""The commands: on what was recorded, and on the suite itself. To measure the cases of a profile, use pytest."""
 
 from __future__ import annotations
 
-import contextlib
+import importlib
 import sys
-from pathlib import Path
-from typing import Annotated, Any, NoReturn, Optional
+from collections.abc import Sequence
+from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from bench import __version__
-from bench.cases.model_labels import show_together
+from bench import __version__, extensions
 from bench.cli import dependencies
-from bench.cli.axis_options import axis_options
-from bench.cli.bisect import bisect
-from bench.cli.calibrate import calibrate
-from bench.cli.ceiling import ceiling
-from bench.cli.compare import compare
-from bench.cli.doctor import doctor
-from bench.cli.io import (
-    EpochImages,
-    Format,
-    Only,
-    Results,
-    chosen_by,
-    epoch,
-    read_ceilings,
-    read_comparisons,
-    read_records,
-    say,
-)
-from bench.cli.node import node
-from bench.cli.regress import regress
-from bench.cli.selfcheck import selfcheck
-from bench.cli.sweep import sweep
+from bench.cli.arguments import current_spelling, without_extensions
+from bench.cli.io import say
 from bench.environments import failure_causes
-from bench.errors import BenchError, ExitCode, NothingMeasured, describe_unexpected
+from bench.errors import BenchError, ExitCode, describe_unexpected
 from bench.pytest_plugin import output_streams
-from bench.text import clean
 
-app = typer.Typer(
-    help="Throughput of real Ultralytics YOLO training and inference. To measure: pytest bench/ --benchmark-only",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+ABOUT = "Throughput of real Ultralytics YOLO training and inference. To measure: pytest bench/ --benchmark-only"
 
-
-@app.command()
-@axis_options()
-def plan(
-    profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "quick",
-    *,
-    axes: dict[str, list[Any]],
-    results: Annotated[Path, typer.Option(help="Earlier runs, for the estimates.")] = Path("results"),
-    python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
-) -> None:
-    """List the cases of a profile with time estimates; starts nothing."""
-    from bench.environments.interpreter import inspect
-    from bench.pytest_plugin.options import parse
-    from bench.pytest_plugin.progress import plan_lines
-    from bench.runner.estimate import from_history
-
-    planned = parse(profile, axes, "", 0, inspect(python)).planned()
-    print("\n".join(plan_lines(planned, from_history(results))))
+COMMANDS = {
+    "plan": "List the cases of a profile with time estimates; starts nothing.",
+    "table": "Print a row for each case of a run and each ceiling.",
+    "report": "Make the report of the given runs: cases, ceilings and live comparisons.",
+    "doctor": "Show every backend and meter of this machine: usable, or why not and what to do.",
+    "ceiling": "Search for the largest batch that trains.",
+    "node": "Train one case over several machines.",
+    "calibrate": "Measure this machine against itself: how far do fresh processes of the same case differ?",
+    "compare": "Compare two recorded runs case by case, without a verdict.",
+    "regress": "Is head slower than base? Two environments, compared live in interleaved pairs.",
+    "sweep": "Throughput over releases, each compared live with the first of them.",
+    "bisect": "With which release did it become slower? A binary search by live comparisons.",
+    "selfcheck": "Measure the suite itself: cost per case, figures against plain training, verdicts.",
+    "compat": "Run the smoke profile with old and new Ultralytics and torch; a table of what ran.",
+}
+"""Each command, with the line that lists it; it is the function of that name in the module of that name."""
 
 
-@app.command()
-def table(
-    results: Results = None,
-    format: Annotated[Format, typer.Option(help="How it is written.")] = Format.md,
-    epoch_images: EpochImages = 0,
-    only: Only = None,
-) -> None:
-    """One row a case of a run and one a ceiling, on standard output."""
-    from bench.analysis.ceilings import with_ceilings
-    from bench.analysis.table import frame
-    from bench.report.tables import render
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """Return the application, with the options of the commands that ``arguments`` may name.
 
-    images, wanted = epoch(epoch_images), chosen_by(only)
-    ceilings, _ = read_ceilings(results, wanted)
-    records, _ = read_records(results, needed=not ceilings, wanted=wanted)
-    show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
-    output_streams.data_follow()
-    print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))
+    Only their modules are imported, so that ``--help`` is quick, and after all extensions, whose axes have options.
+    """
+    app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback(invoke_without_command=True)(options)
+    for name, about in COMMANDS.items():
+        if name in arguments:
+            epilog = f"{extensions.OPTION} FILE: {extensions.HELP}."
+            app.command(name, epilog=epilog)(getattr(importlib.import_module(f"bench.cli.{name}"), name))
+        else:
+            app.command(name, help=about)(_listed)
+    return app
 
 
-@app.command()
-def report(
-    results: Results = None,
-    output: Annotated[Path, typer.Option(help="Folder for index.html, report.md, cases.csv and plots.")] = Path(
-        "reports"
-    ),
-    epoch_images: EpochImages = 0,
-    baseline: Annotated[str, typer.Option(help="What speed-ups refer to, such as device=cpu,amp=off.")] = "",
-    only: Only = None,
-    format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
-) -> None:
-    """Make the report of the given runs: cases, ceilings and live comparisons."""
-    from bench.analysis.speedup import named, parse_baseline
-    from bench.report.page import Inputs, gather, parse_formats, save
-    from bench.report.plots import rendering
-
-    images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
-    chosen = parse_baseline(baseline) if baseline else None
-    ceilings, about_ceilings = read_ceilings(results, wanted)
-    comparisons, about_comparisons = read_comparisons(results, wanted)
-    records, complaints = read_records(results, needed=not (ceilings or comparisons), wanted=wanted)
-    show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
-    inputs = Inputs(
-        records=records,
-        ceilings=ceilings,
-        comparisons=comparisons,
-        epoch_images=images,
-        baseline=named(chosen, records) if chosen else None,
-        complaints=[*complaints, *about_ceilings, *about_comparisons],
-    )
-    pictures = any(name in formats for name in ("html", "md", "svg", "png"))
-    with rendering.beside() if pictures else contextlib.nullcontext():
-        page = gather(inputs)
-        print(clean(str(save(page, output, formats))))
-    if chosen and not page.compared:
-        say(f"no measured case has a counterpart with {baseline}, so the report has no speed-ups.")
-    if not ceilings and not comparisons and not any(r.outcome.status.value == "measured" for r in records):
-        raise NothingMeasured("no case was measured: the report lists why.")
+def _listed() -> None:
+    """Stand for a command that is listed and not run."""
 
 
-app.command()(doctor)
-app.command()(ceiling)
-app.command()(node)
-app.command()(calibrate)
-app.command()(compare)
-app.command()(regress)
-app.command()(sweep)
-app.command()(bisect)
-app.command()(selfcheck)
-
-
-@app.command()
-@axis_options()
-def compat(
-    environment: Annotated[
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    extension: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer reads it
-        typer.Option(metavar="SPEC", help="ultralytics==8.4.0,torch==2.6.0 and the like; may be repeated."),
+        typer.Option(extensions.OPTION, metavar="FILE", help=f"{extensions.HELP[0].upper()}{extensions.HELP[1:]}."),
     ] = None,
-    results: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder for the runs; default: a new one under results."),
-    ] = None,
-    exclude_newer: Annotated[str, typer.Option(metavar="DATE", help="Leave out releases after this date.")] = "",
-    *,
-    axes: dict[str, list[Any]],
 ) -> None:
-    """Run the smoke profile with old and new Ultralytics and torch; a Markdown table of what ran."""
-    from bench.compat import smoke_runs as runner
-    from bench.compat.environment_run import EnvironmentRun
-    from bench.compat.table import compatibility
-    from bench.environments.cache_checks import check_usable
-    from bench.environments.specification import Specification
-    from bench.machine.fingerprint import machine
-    from bench.records.store import new_run_name
-    from bench.report.comparisons.compat import to_md
-
-    check_usable()
-    wanted = [Specification.parse(text) for text in environment or []] or runner.specifications(exclude_newer)
-    folder = results or Path("results") / f"compat-{new_run_name(machine().fingerprint)}"
-    tried: list[EnvironmentRun] = []
-    try:
-        for one in runner.run(wanted, folder, say, exclude_newer, axes):
-            tried.append(one)
-    finally:  # what was seen until Ctrl-C is shown too, also of the environment that it stopped
-        found = compatibility(tried)
-        if tried:
-            output_streams.data_follow()
-            print(to_md(found).rstrip("\n"))
-    if not found.measured:
-        raise NothingMeasured("no case was measured in any environment: the table says why.")
-    say(f"the records are in {folder}")
-    if not found.fine:
-        raise typer.Exit(ExitCode.REGRESSION)
-
-
-@app.callback(invoke_without_command=True)
-def options(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     """Options of every command."""
     if version:
         print(__version__)
-        raise typer.Exit(ExitCode.FINE)
+        raise typer.Exit(ExitCode.OK)
 
 
 def main() -> None:
@@ -194,7 +75,7 @@ def main() -> None:
     output_streams.prepare()
     try:
         try:
-            _run()
+            _guarded(sys.argv[1:])
         finally:  # whatever happened: what fails at the interpreter's own end would have exit status 120
             sys.stdout.flush()
     except output_streams.OutputFailed as failure:
@@ -202,9 +83,16 @@ def main() -> None:
         raise
 
 
-def _run() -> None:
+def run(arguments: Sequence[str]) -> None:
+    """Run the command that ``arguments`` name."""
+    extensions.load(extensions.named_in(arguments))
+    rest = current_spelling(without_extensions(arguments))
+    build(rest)(rest)
+
+
+def _guarded(arguments: Sequence[str]) -> None:
     try:
-        app()
+        run(arguments)
     except BenchError as error:
         say(f"yolopace: {error}")
         raise SystemExit(int(error.code)) from None
@@ -220,22 +108,18 @@ def _run() -> None:
 
 
 def _unexpected(error: BaseException) -> NoReturn:
-    """One sentence on an error that nobody foresaw; the traceback goes to a file."""
+    """Say an unforeseen error in one sentence; the traceback goes to a file."""
     if old := dependencies.outdated():
         say(f"yolopace: {old}")
         if "--help" in sys.argv[1:]:
             print(_short_help())
-            raise SystemExit(int(ExitCode.FINE))
+            raise SystemExit(int(ExitCode.OK))
     else:
         say(f"yolopace: {failure_causes.of_error(error) or describe_unexpected(error)}")
     raise SystemExit(int(ExitCode.WRONG_USE))
 
 
 def _short_help() -> str:
-    """The commands, a line each: for where the library that writes the whole help is too old for it."""
-    lines = ["Usage: python -m bench COMMAND [OPTIONS]", "", str(app.info.help), "", "Commands:"]
-    for command in app.registered_commands:
-        assert command.callback is not None
-        about = (command.callback.__doc__ or "").strip().partition("\n")[0]
-        lines.append(f"  {command.name or command.callback.__name__:<10} {about}")
-    return "\n".join(lines)
+    """List the commands without the library that writes the whole help, where that is too old for it."""
+    lines = [f"  {name:<10} {about}" for name, about in COMMANDS.items()]
+    return "\n".join(["Usage: python -m bench COMMAND [OPTIONS]", "", ABOUT, "", "Commands:", *lines])

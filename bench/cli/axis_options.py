@@ -22,6 +22,9 @@ FURTHER = Annotated[
 ]
 
 
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
 def axis_options(
     without: Collection[str] = (), defaults: Mapping[str, str] | None = None, notes: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -48,27 +51,28 @@ def axis_options(
             further = given.pop("axis", None) or []
             command(**given, **{PARAMETER: parse_options(asked, further)})
 
-        hints = get_type_hints(command, include_extras=True)
-        own = inspect.signature(command).parameters
-        parameters: list[inspect.Parameter] = []
-        for name, parameter in own.items():
-            if name == PARAMETER:
-                parameters += options.values()
-                parameters.append(
-                    inspect.Parameter("axis", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=FURTHER)
-                )
-            else:
-                parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
-        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        setattr(run, "__signature__", inspect.Signature(parameters))  # noqa: B010 - typer reads it
-        return run
+        parameters = [*options.values(), inspect.Parameter("axis", KEYWORD, default=None, annotation=FURTHER)]
+        return replace_parameter(command, PARAMETER, parameters, run)
 
     return decorate
+
+
+def replace_parameter(
+    command: Callable[..., None], name: str, parameters: list[inspect.Parameter], run: Callable[..., None]
+) -> Callable[..., None]:
+    """Give ``run`` the name, help and parameters of a command, with others in place of one of them."""
+    hints = get_type_hints(command, include_extras=True)
+    found: list[inspect.Parameter] = []
+    for own in inspect.signature(command).parameters.values():
+        found += parameters if own.name == name else [own.replace(annotation=hints[own.name], kind=KEYWORD)]
+    run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in found}
+    setattr(run, "__signature__", inspect.Signature(found))  # noqa: B010 - typer reads it
+    return run
 
 
 def _parameter(axis: Axis, default: str | None, note: str) -> inspect.Parameter:
     """The option of an axis."""
     option = typer.Option(f"--{axis.name.replace('_', '-')}", metavar="VALUES", help=f"{axis.help}{note}")
     annotation = Annotated[Optional[str], option]  # noqa: UP045 - typer reads it
-    return inspect.Parameter(axis.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    return inspect.Parameter(axis.name, KEYWORD, default=default, annotation=annotation)

@@ -1,4 +1,4 @@
-"""``python -m bench ceiling``: the largest batch that trains here, and what it takes."""
+"""``python -m bench ceiling``: the largest batch that trains on this machine, and its memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cases.axes import find_axis
 from bench.cases.recipe import check_threads
 from bench.ceiling.service import (
     DEFAULT_MAX_BATCH,
@@ -26,34 +25,43 @@ from bench.formatting import parse_bytes
 from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
+    from bench.cases.case import Case
+    from bench.ceiling.search import SearchRequest
     from bench.records.ceiling import Ceiling
+    from bench.records.store import Store
+    from bench.runner.launchers.local import Launcher
 
-CARDS = "8GiB,12GiB,16GiB,24GiB"
+LARGEST = 65536
+"""The largest batch that may be asked for."""
+
+MEMORY_SIZES = "8GiB,12GiB,16GiB,24GiB"
 
 
 @axis_options(without=("mode", "batch"), defaults={"model": "yolov8n", "amp": "off"}, notes=FIRST_DEVICE)
 def ceiling(
     *,
     axes: dict[str, list[Any]],
-    granularity: Annotated[int, typer.Option(help="Batches are multiples of it.")] = 1,
-    most: Annotated[int, typer.Option(help="The largest batch that is tried.")] = DEFAULT_MAX_BATCH,
+    multiple_of: Annotated[int, typer.Option(metavar="N", help="Try only multiples of this batch.")] = 1,
+    largest: Annotated[
+        int, typer.Option("--max", metavar="N", help="The largest batch that is tried.")
+    ] = DEFAULT_MAX_BATCH,
     memory_limit: Annotated[
-        str, typer.Option(metavar="SIZE", help="What a process may take, such as 4GiB; default: what is there.")
+        str, typer.Option(metavar="SIZE", help="Memory that a process may use, such as 4GiB; default: all there is.")
     ] = "",
-    cards: Annotated[
-        str, typer.Option(metavar="SIZES", help="Predict also the largest batch for so much memory.")
-    ] = CARDS,
+    memory_sizes: Annotated[
+        str, typer.Option(metavar="SIZES", help="Predict also the largest batch for these sizes of memory.")
+    ] = MEMORY_SIZES,
     verify: Annotated[
         bool, typer.Option("--verify", help="Search under each of these limits too, as far as the device has them.")
     ] = False,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: as many as Ultralytics takes.")] = 0,
-    results: Annotated[Path, typer.Option(help="Where what was found goes.")] = Path("results"),
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: Ultralytics' own choice.")] = 0,
+    results: Annotated[Path, typer.Option(help="Folder of what is found.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
     """The largest batch that trains: for each model, device, precision and size.
 
     Each batch is tried in a fresh process that trains a few steps on images full of boxes, with the optimizer. On a CPU
-    the process is held to a limit, so that only it ends where memory does.
+    the process gets a memory limit, so that only it ends where memory runs out.
 
     Exit status: 0 found; 2 wrong use; 3 stopped by Ctrl-C; 4 nothing was found.
     """
@@ -66,42 +74,63 @@ def ceiling(
     from bench.records.store import Store, new_run_name
     from bench.runner.launchers.local import open_launcher
 
-    if granularity < 1:
-        raise UsageError(f"granularity {granularity} is not allowed: use a whole number from 1.")
-    most = find_axis("batch").parse(str(most))
-    if most < granularity:
-        raise UsageError(f"most {most} is below the granularity {granularity}: no batch is left to try.")
+    _check_range(multiple_of, largest)
     check_threads(threads, axes)
     limit = parse_bytes("memory-limit", memory_limit) if memory_limit else None
-    sizes = [parse_bytes("cards", text) for text in cards.split(",") if text.strip()]
+    sizes = [parse_bytes("memory-sizes", text) for text in memory_sizes.split(",") if text.strip()]
     interpreter = inspect(python)
     values = {"device": devices()[:1], **axes}
     for name in values["model"]:
         check_model(name, interpreter)
     cases = search_cases(values)
     for case in cases:
-        if most < (least := granularity_for(granularity, case)):
-            raise UsageError(
-                f"most {most} is below {least}, the smallest batch of {case.device}: no batch is left to try."
-            )
-        if limit is not None:
-            check_limit(limit, case)
-    wanted = [
-        (case, size)
+        _check_case(case, multiple_of, largest, limit)
+    requests = [
+        SearchRequest(case, granularity_for(multiple_of, case), largest, size, threads)
         for case in cases
         for size in dict.fromkeys([limit, *(available_sizes(sizes, case) if verify else [])])
     ]
     check_usable()
     store = Store(results, new_run_name(machine().fingerprint), new=True)
+    network = needs_network([PlannedRun(case, recipe(SearchRequest(case))) for case in cases])
+    found, stopped = _search_all(requests, open_launcher(interpreter, network), store, sizes)
+    if not any(probe.fits for one in found for probe in one.probes) and not any(is_known(one) for one in found):
+        raise NothingMeasured("no ceiling was found: what is printed above says why.")
+    say(f"what was found: {store.folder}")
+    if stopped:
+        say("stopped: searches that were not over are marked as interrupted")
+        raise typer.Exit(ExitCode.NOT_COMPARABLE)
+
+
+def _check_range(multiple_of: int, largest: int) -> None:
+    """Refuse numbers between which no batch lies."""
+    if multiple_of < 1:
+        raise UsageError(f"multiple-of '{multiple_of}' is not allowed: use a whole number from 1.")
+    if not 1 <= largest <= LARGEST:
+        raise UsageError(f"max '{largest}' is not allowed: use a whole number from 1 to {LARGEST}.")
+    if largest < multiple_of:
+        raise UsageError(f"max '{largest}' is below --multiple-of {multiple_of}: no batch is left to try.")
+
+
+def _check_case(case: Case, multiple_of: int, largest: int, limit: int | None) -> None:
+    """Refuse a case of which no batch could be tried."""
+    if largest < (least := granularity_for(multiple_of, case)):
+        raise UsageError(
+            f"max '{largest}' is below {least}, the smallest batch of {case.device}: no batch is left to try."
+        )
+    if limit is not None:
+        check_limit(limit, case)
+
+
+def _search_all(
+    requests: list[SearchRequest], launcher: Launcher, store: Store, sizes: list[int]
+) -> tuple[list[Ceiling], bool]:
+    """Search one after another, and print what was found; return it, and whether Ctrl-C stopped the searches."""
     found: list[Ceiling] = []
     stopped = False
-    launcher = open_launcher(
-        interpreter, needs_network([PlannedRun(case, recipe(SearchRequest(case))) for case in cases])
-    )
     try:
-        for case, size in wanted:
-            question = SearchRequest(case, granularity_for(granularity, case), most, size, threads)
-            search_one(question, launcher, store, found, say)
+        for request in requests:
+            search_one(request, launcher, store, found, say)
     except KeyboardInterrupt:
         stopped = True
     finally:
@@ -111,9 +140,4 @@ def ceiling(
         if problem := store.rescue():
             say(problem)
         store.discard()
-    if not any(probe.fits for one in found for probe in one.probes) and not any(is_known(one) for one in found):
-        raise NothingMeasured("no ceiling was found: what is printed above says why.")
-    say(f"what was found: {store.folder}")
-    if stopped:
-        say("stopped: searches that were not over are marked as interrupted")
-        raise typer.Exit(ExitCode.NOT_COMPARABLE)
+    return found, stopped

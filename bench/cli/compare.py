@@ -40,8 +40,8 @@ def compare(
 
     Exit status: 1 by --fail-on-slower alone; 3 where no case can be compared,
     and where --fail-on-slower has no answer for any case: on different
-    machines, or without intervals. Cases that are not compared beside others
-    that are, or that B did not measure, are listed and fail nothing.
+    machines, or without intervals. Cases that cannot be compared while others
+    can, or that B did not measure, are listed and fail nothing.
     """
     from bench.compare.recorded_runs import compare_runs
     from bench.report.comparisons.recorded_runs import render
@@ -61,18 +61,18 @@ def compare(
 
 
 def _limit(text: str) -> float:
-    """A share such as 0.05, from a percentage with its sign: a bare number might be meant as either."""
+    """Parse a share such as 0.05 from a percentage with its sign: a bare number would be ambiguous."""
     if not text.rstrip().endswith("%"):
         raise UsageError(f"{OPTION} {text!r} is not allowed: write a percentage with its sign, such as 5%.")
     return parse_percent(OPTION, text)
 
 
 def _of_one_machine(side: Path) -> list[Record]:
-    """The records of a side.
+    """Read the records of one side.
 
     Raises:
-        WrongUse: where they are of several machines.
-        NothingMeasured: where there are none.
+        UsageError: for records of several machines.
+        NothingMeasured: for no record.
     """
     records, _ = read_records([side])
     runs = {record.machine.fingerprint: record.run for record in records}
@@ -83,7 +83,7 @@ def _of_one_machine(side: Path) -> list[Record]:
 
 
 def _nothing(found: RunComparison, a: Path, b: Path) -> BenchError:
-    """Why no case is compared."""
+    """Return the error that says why no case is compared."""
     from bench.compare.recorded_runs import Comparability
     from bench.report.comparisons.recorded_runs import differences
 
@@ -98,7 +98,7 @@ def _nothing(found: RunComparison, a: Path, b: Path) -> BenchError:
 
 
 def _judge(found: RunComparison, limit: float) -> None:
-    """Say which cases became slower by more than a share, and leave with 1 if any did."""
+    """Say which cases became slower by more than a share, and exit with 1 if any did."""
     from bench.analysis.intervals import WITHIN
     from bench.report.comparisons.recorded_runs import longer
 

@@ -1,4 +1,4 @@
-"""Whether the packages that this suite needs are as new as it needs them."""
+"""Check that installed packages are as new as this suite needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "yolopace"
 
 
 def requirements() -> list[str]:
-    """What the suite requires: as the ``pyproject.toml`` of a checkout has it, else the installed metadata."""
+    """Return the requirements of the suite: from ``pyproject.toml`` of a checkout, else from the installed metadata."""
     try:
         text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
         project = tomllib.loads(text)["project"]

@@ -1,4 +1,4 @@
-"""``python -m bench doctor``: what can be measured here, and what would have to be done."""
+"""``python -m bench doctor``: what can be measured on this machine, and how to make the rest work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def doctor(
 
     machine, software = runner.look(python)
     rows = examine(machine, software)
-    if deep and rows[0].state is State.USABLE:
+    if deep and rows[0].status is State.USABLE:
         names = devices()
         say(f"training a few steps on {', '.join(names)}, in each precision ...")
         try:

@@ -1,4 +1,4 @@
-"""What several commands need: their common arguments, reading records, and remarks."""
+"""Arguments that several commands share, reading what was recorded, and remarks on standard error."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ Results = Annotated[
     Optional[list[Path]],  # noqa: UP045 - typer reads it
     typer.Argument(metavar="[RESULTS]...", help="Folders of runs, or record files; default: results."),
 ]
-EpochImages = Annotated[int, typer.Option(help="Images of an epoch; 0 stands for COCO's 118,287.")]
+EpochImages = Annotated[int, typer.Option(help="Images per epoch; 0 stands for COCO's 118,287.")]
 
 
 def say(text: str) -> None:
-    """Print a remark where it does not mix with a table."""
+    """Print a remark on standard error, so that it does not mix with a table."""
     print(clean(text), file=sys.stderr)
 
 
@@ -46,14 +46,14 @@ Only = Annotated[
 ]
 
 Wanted = Callable[..., bool]
-"""Whether a case is among those asked for; the second argument says that its batch is no choice of anyone's."""
+"""Whether a case is asked for; the second argument is True for a case whose batch was found by a search."""
 
 
 def chosen_by(only: list[str] | None) -> Wanted:
-    """The cases that ``--only`` names: values of one axis are alternatives, different axes have to hold together.
+    """Return the filter of ``--only``: values of one axis are alternatives, and every axis has to match.
 
     Raises:
-        WrongUse: for an axis or a value that there is not.
+        UsageError: for an unknown axis or value.
     """
     from bench.analysis.speedup import parse_baseline
 
@@ -76,7 +76,7 @@ def chosen_by(only: list[str] | None) -> Wanted:
 
 
 def read_ceilings(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Ceiling], list[str]]:
-    """Ceilings under the given places that are asked for, and one sentence for each file that cannot be read."""
+    """Read the ceilings that are asked for; return them, and one sentence for each file that cannot be read."""
     from bench.records.store import read_ceilings as read
 
     found, complaints = read(_places(sources))
@@ -86,23 +86,27 @@ def read_ceilings(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Ceil
 
 
 def read_comparisons(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Comparison], list[str]]:
-    """Live comparisons under the given places with a case that is asked for; sentences as above.
+    """Read the live comparisons that have a case that is asked for; return them, and one sentence per unreadable file.
 
-    They stay whole: what is said of one case takes into account how many there were.
+    A comparison keeps all of its cases: the verdict of one depends on how many there are.
     """
     from bench.records.store import read_comparisons as read
 
     found, complaints = read(_places(sources))
     for complaint in complaints:
         say(complaint)
-    told = [one for one in found if one.has_findings and any(wanted(compared.case) for compared in one.cases)]
-    return told, complaints
+    shown = [one for one in found if one.has_findings and any(wanted(compared.case) for compared in one.cases)]
+    return shown, complaints
 
 
 def read_records(
     sources: list[Path] | None, needed: bool = True, wanted: Wanted | None = None
 ) -> tuple[list[Record], list[str]]:
-    """Records under the given places; raises :class:`NothingMeasured` where there are none, though they are needed."""
+    """Read the records that are asked for; return them, and one sentence for each file that cannot be read.
+
+    Raises:
+        NothingMeasured: for no record, where at least one is needed.
+    """
     from bench.machine.fingerprint import machine
     from bench.machine.paths import calibration_folder
     from bench.records import calibration, store
@@ -114,7 +118,7 @@ def read_records(
         raise NothingMeasured("there is no folder results here: measure first, with pytest bench/ --benchmark-only.")
     with store.without_collecting():
         records, complaints = store.read(places)
-        gc.freeze()  # this process ends soon, and records are no garbage: nobody need look for it among them
+        gc.freeze()  # this process ends soon: the garbage collector need not look at the records
     for complaint in complaints:
         say(complaint)
     if wanted is not None and records:
@@ -126,7 +130,7 @@ def read_records(
     here = machine().fingerprint
     try:
         known, complaint = store.read_calibrations(calibration_folder(), here)
-    except UsageError:  # nobody knows where the cache is: there is no calibration either
+    except UsageError:  # the cache has no known place, so there is no calibration either
         return records, complaints
     if complaint:
         say(complaint)
@@ -134,14 +138,14 @@ def read_records(
 
 
 def _places(sources: list[Path] | None) -> list[Path]:
-    """The places that are given; else the folder of results, if there is one."""
+    """Return the places that are given, or the folder of results if it exists."""
     return sources or [folder for folder in (Path("results"),) if folder.exists()]
 
 
 def epoch(images: int) -> int:
-    """The size of an epoch that was asked for."""
+    """Check and return the number of images per epoch."""
     from bench.analysis.throughput import COCO_TRAIN_IMAGES
 
     if images < 0:
-        raise UsageError(f"epoch-images {images} is not allowed: use a whole number above 0.")
+        raise UsageError(f"epoch-images '{images}' is not allowed: use a whole number above 0.")
     return images or COCO_TRAIN_IMAGES

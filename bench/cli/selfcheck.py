@@ -38,11 +38,12 @@ def selfcheck(
     from bench.environments.cache_checks import check_usable
     from bench.environments.interpreter import inspect
     from bench.selfcheck import checks, planted_effects
+    from bench.selfcheck.effects import chosen
 
     check_usable()
     interpreter = inspect(python)
     if regress:
-        show(planted_effects.checks(interpreter, planted_effects.chosen(effects), comparisons, keep, say))
+        show(planted_effects.checks(interpreter, chosen(effects), comparisons, keep, say))
     else:
         show(checks(interpreter, cases, pairs, say))
 

@@ -1,4 +1,7 @@
-"""What the machine did beside two workers that take turns: each of them would take the other one for a stranger."""
+"""Background CPU load during an interleaved pair.
+
+A worker's own monitor cannot measure it, because it would count its peer as a foreign process.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,29 @@ import psutil
 from bench.machine.limits import processors
 from bench.machine.try_read import try_read
 
-STEAL = 0.01
-"""Largest share of the machine's time that a hypervisor may take, as for a single window."""
+MAX_STEAL = 0.01
+"""Largest share of the machine's time that the hypervisor may take; the same as for a single window."""
 
 MAX_OTHER_LOAD = 0.05
-"""Share of the machine's processors that others may use while cases run on the CPU; as there."""
+"""Share of the machine's CPUs that other processes may use; the same as for a single window."""
+
+NOT_BUSY = {"idle", "iowait", "steal", "guest", "guest_nice"}
+"""Fields of ``psutil.cpu_times`` that are not busy time; guests are counted in ``user`` and ``nice`` already."""
 
 
 class BackgroundLoadMonitor:
-    """From its making on."""
+    """CPU load of the whole machine, from the creation of the monitor on."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._times = try_read(psutil.cpu_times)
-        self._own = _own()
+        self._own = time.process_time()
 
     def interference(self, workers: float) -> list[str]:
-        """What disturbed whoever ran on the CPU since then, one phrase each; nothing where the system tells nothing.
+        """Describe the interference with a pair on the CPU since then, one phrase each; empty where unknown.
 
         Args:
-            workers: processor seconds that the measured processes used.
+            workers: CPU seconds that the measured processes used.
         """
         wall = max(time.monotonic() - self._began, 1e-3)
         before, after = self._times, try_read(psutil.cpu_times)
@@ -37,19 +43,10 @@ class BackgroundLoadMonitor:
         spent = {name: max(getattr(after, name) - getattr(before, name), 0.0) for name in after._fields}
         steal, count = spent.get("steal", 0.0), processors()
         busy = sum(seconds for name, seconds in spent.items() if name not in NOT_BUSY)
-        others = max(busy - workers - (_own() - self._own), 0.0) / wall
-        found = []
-        if steal > STEAL * wall * count:
-            found.append(f"the hypervisor took {100 * steal / wall / count:.1f} % of the machine's time")
+        others = max(busy - workers - (time.process_time() - self._own), 0.0) / wall
+        phrases = []
+        if steal > MAX_STEAL * wall * count:
+            phrases.append(f"the hypervisor took {100 * steal / wall / count:.1f} % of the machine's time")
         if others > MAX_OTHER_LOAD * count:
-            found.append(f"others used {others:.2f} of the machine's {count} processors")
-        return found
-
-
-NOT_BUSY = {"idle", "iowait", "steal", "guest", "guest_nice"}
-"""Of what ``psutil.cpu_times`` gives: guests are within ``user`` and ``nice`` already."""
-
-
-def _own() -> float:
-    """Processor seconds of this process, the runner's own."""
-    return time.process_time()
+            phrases.append(f"others used {others:.2f} of the machine's {count} processors")
+        return phrases

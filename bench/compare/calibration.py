@@ -1,6 +1,6 @@
-"""This machine against itself: fresh processes of one small case a device and mode, in random interleaved order.
+"""Calibrate a machine by A/A measurements of one small case per device and mode.
 
-Then pairs of processes of the same cases that take turns, as two environments are compared.
+Fresh processes run in random interleaved order, then interleaved pairs of the same cases, as in a live comparison.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun, expand_grid, profile, repeat
 from bench.compare.pairs import now
-from bench.compare.scheduler import PairScheduler, Told
+from bench.compare.scheduler import OnPair, PairScheduler
 from bench.machine.conditions import conditions
 from bench.machine.fingerprint import machine
 from bench.records import store
@@ -25,31 +25,31 @@ from bench.runner.launchers.local import Launcher
 from bench.runner.run import Run
 
 RUN_PREFIX = "calibration-"
-"""A calibration is a run like any other, with records in a folder of this name, the time and the machine."""
+"""Prefix of the folder of a calibration run, before the time and the machine."""
 
-BUDGET = 170.0
-"""Seconds that a calibration takes where nobody says: on a small CPU eight processes of each case, and five pairs.
+DEFAULT_BUDGET = 170.0
+"""Default seconds of a calibration: on a small CPU eight processes of each case, and five pairs.
 
-With starting and the last pair it ends within three minutes."""
+With start-up and the last pair it ends within three minutes."""
 
-MOST = 20
-"""Processes of a case beyond which more would hardly change what is known."""
+MAX_PROCESSES = 20
+"""Largest number of processes of a case; more would hardly change the result."""
 
 PAIRS = 8
-"""Pairs of each case that take turns, if the budget has room for them."""
+"""Interleaved pairs of each case, if the budget allows."""
 
 PAIRS_SHARE = 1 / 2
-"""Share of the budget that is kept for those."""
+"""Share of the budget for interleaved pairs."""
 
 
 def planned(devices: Sequence[str], seed: str) -> list[PlannedRun]:
-    """A training and a prediction case of each device, measured as profile ``quick`` does, :data:`MOST` times."""
-    return repeat(cases("quick", devices), MOST, seed)
+    """Plan a training and a prediction case of each device with profile ``quick``, :data:`MAX_PROCESSES` times."""
+    return repeat(cases("quick", devices), MAX_PROCESSES, seed)
 
 
 def cases(name: str, devices: Sequence[str]) -> list[PlannedRun]:
-    """A training and a prediction case of each device, by the recipe of a profile."""
-    found: list[PlannedRun] = []
+    """Return a training and a prediction case of each device, by the recipe of a profile."""
+    plans: list[PlannedRun] = []
     for device in devices:
         batch, size = kind_of(device).small_case
         values: dict[str, list[Any]] = {
@@ -59,22 +59,24 @@ def cases(name: str, devices: Sequence[str]) -> list[PlannedRun]:
             "batch": [batch],
             "imgsz": [size],
         }
-        found += expand_grid(profile(name), [device], values)
-    return found
+        plans += expand_grid(profile(name), [device], values)
+    return plans
 
 
-def in_turns(launcher: Launcher, devices: Sequence[str], folder: Path, budget: float, told: Told) -> Comparison:
-    """Compare the environment with itself by pairs that take turns, until the budget is over; Ctrl-C ends it early.
+def calibrate_interleaved(
+    launcher: Launcher, devices: Sequence[str], folder: Path, budget: float, on_pair: OnPair
+) -> Comparison:
+    """Compare the environment with itself by interleaved pairs, until the budget is over; Ctrl-C ends it early.
 
     Args:
         launcher: of the environment; the caller closes it.
         devices: as cases name them.
         folder: of the calibration's run; the comparison is written there.
         budget: seconds; each case gets one pair in any case.
-        told: hears of every pair.
+        on_pair: called after every pair.
 
     Raises:
-        WrongUse: where the environment or the data cannot be used at all.
+        UsageError: where the environment or the data cannot be used at all.
     """
     environment = launcher.interpreter.environment
     itself = EnvironmentSide(asked="this environment", key="", packages=[], environment=environment)
@@ -97,16 +99,16 @@ def in_turns(launcher: Launcher, devices: Sequence[str], folder: Path, budget: f
     other = launching.open_launcher(launcher.interpreter)  # workers of one parent are more alike than those of two
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            PairScheduler(comparison, (launcher, other), folder, too_few, told, budget=budget).run()
+            PairScheduler(comparison, (launcher, other), folder, too_few, on_pair, budget=budget).run()
     finally:
         other.close()
     return comparison
 
 
 def too_few(comparison: Comparison) -> dict[str, bool]:
-    """Cases that have fewer than :data:`PAIRS` pairs, where they have any."""
-    live = (one for one in comparison.cases if one.both and not one.error)
-    return {one.case.id: False for one in live if len(one.pairs) < PAIRS}
+    """Return the cases that run and have fewer than :data:`PAIRS` pairs."""
+    live = (compared for compared in comparison.cases if compared.both and not compared.error)
+    return {compared.case.id: False for compared in live if len(compared.pairs) < PAIRS}
 
 
 def calibrate(
@@ -116,21 +118,21 @@ def calibrate(
     budget: float,
     say: Callable[[Record, Run], None],
 ) -> tuple[list[Record], Path, str, bool]:
-    """Measure until the budget is over; every record is written the moment it is there.
+    """Measure until the budget is over; every record is saved at once.
 
     Args:
         launcher: of the environment; the caller closes it.
         devices: as cases name them.
         results: folder of all runs.
         budget: seconds for everything, importing torch included.
-        say: hears of every record, and of the run it belongs to.
+        say: called with every record and its run.
 
     Returns:
         The records, in the order in which they were measured; the folder that they are in; and one sentence on those
         that had no room there, or nothing; and whether Ctrl-C ended it early.
 
     Raises:
-        WrongUse: where the environment cannot be used or the folder not written to.
+        UsageError: where the environment cannot be used or the folder not written to.
     """
     name = RUN_PREFIX + store.new_run_name(machine().fingerprint)
     folder = store.Store(results, name, new=True)

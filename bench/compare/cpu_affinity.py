@@ -1,4 +1,4 @@
-"""Both workers of a pair on the same processors: those of one machine are not equally fast, and less so in a cloud."""
+"""Bind both workers of a pair to the same CPUs: those of one machine are not equally fast, least of all in a cloud."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 
 def set_cpu_affinity(pids: Iterable[int], threads: int, draw: random.Random) -> list[int]:
-    """Bind processes that take turns, all their threads, to as many processors as one of them has threads to compute.
+    """Bind all threads of processes that take turns to as many CPUs as one of them has compute threads.
 
     Args:
-        pids: of the processes.
-        threads: that each of them computes with.
-        draw: settles which of the processors that this process may use.
+        pids: process ids.
+        threads: compute threads of each process.
+        draw: chooses among the CPUs that this process may use.
 
     Returns:
-        The processors, or nothing where the system does not bind (macOS) or they need all there are.
+        The CPUs; empty where the system does not bind (macOS) or the processes need all CPUs.
     """
     if not hasattr(os, "sched_setaffinity"):
         return []

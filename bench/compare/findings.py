@@ -336,7 +336,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def exit_code(found: ComparisonResult) -> ExitCode:
     """What the command ends with."""
-    return EXITS.get(found.conclusion, ExitCode.FINE)
+    return EXITS.get(found.conclusion, ExitCode.OK)
 
 
 def evaluate(comparison: Comparison) -> ComparisonResult:

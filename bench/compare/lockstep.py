@@ -1,7 +1,7 @@
-"""Two live workers that take turns: one runs a block of steps while the other sleeps.
+"""Take turns between two live workers: one runs a block of steps while the other sleeps.
 
-What disturbs the machine then disturbs both alike, so their ratio is known several times better than that of two runs
-one after the other, and their times stay those of one process that has the machine to itself.
+Interference then affects both alike, so their ratio is known several times better than that of two runs in sequence,
+and each worker still has the machine alone while it runs.
 """
 
 from __future__ import annotations
@@ -26,33 +26,34 @@ from bench.runner.worker_process import (
 )
 
 LIMIT = 600.0
-"""Seconds that a worker may say nothing for."""
+"""Seconds that a worker may take to the next event."""
 
 
 class WorkerFailed(BenchError):
     """A worker ended before its turns were over; the text says how.
 
     Attributes:
-        outcome: the same as the outcome of a case.
-        died: whether the process ended without a word of its own, as one does that somebody killed.
+        outcome: the outcome of its case.
+        died: whether the process ended without an ``ended`` event, as after a kill.
     """
 
-    def __init__(self, said: str, status: Status, reason: str = "", died: bool = False) -> None:
-        super().__init__(said)
-        self.outcome = Outcome(status, reason or f"{said[:1].upper()}{said[1:]}.")
+    def __init__(self, text: str, status: Status, reason: str = "", died: bool = False) -> None:
+        super().__init__(text)
+        self.outcome = Outcome(status, reason or f"{text[:1].upper()}{text[1:]}.")
         self.died = died
 
 
 class LockstepPeer(msgspec.Struct):
-    """One of the two workers: what it told so far.
+    """State of one of the two workers.
 
     Attributes:
-        worker: itself.
+        worker: the process.
         blocks: ``(seconds, steps)`` of each block.
-        point: within the step under way at which its last turn ended, counted from 1; 0 where that ended with a block.
-        effective: settings that run, once it told them.
-        warmed, cycle, planned: steps of its warm-up once that is over, from one optimizer step to the next in its
-            window, and of its window.
+        point: yield point in the current step at which its last turn ended, from 1; 0 where that ended with a block.
+        effective: effective settings, once it is set up.
+        warmup_steps: steps of its warm-up, once that is over.
+        accumulation_steps: steps from one optimizer step to the next in its window.
+        window_steps: planned steps of its window.
         measured: its ``measured`` event, once there is one.
         ended: its ``ended`` event, once there is one.
     """
@@ -61,32 +62,32 @@ class LockstepPeer(msgspec.Struct):
     blocks: list[tuple[float, int]] = []
     point: int = 0
     effective: dict[str, Any] = {}
-    warmed: int = 0
-    cycle: int = 0
-    planned: int = 0
+    warmup_steps: int = 0
+    accumulation_steps: int = 0
+    window_steps: int = 0
     measured: dict[str, Any] = {}
     ended: dict[str, Any] = {}
 
     @property
     def seconds(self) -> float:
-        """Of all blocks."""
+        """Seconds of all blocks."""
         return sum(seconds for seconds, _ in self.blocks)
 
     @property
     def steps(self) -> int:
-        """Of all blocks."""
+        """Steps of all blocks."""
         return sum(steps for _, steps in self.blocks)
 
     @property
-    def reached(self) -> tuple[int, int]:
-        """How far it is: its steps, and the point in the step under way."""
+    def progress(self) -> tuple[int, int]:
+        """Finished steps, and the yield point in the current one."""
         return self.steps, self.point
 
     def warm_up(self) -> None:
         """Wait until the worker sleeps at the beginning of its first block.
 
         Raises:
-            Ended: where it does not come to that.
+            WorkerFailed: where it ends before that.
         """
         while True:
             event = self._next_event()
@@ -97,21 +98,23 @@ class LockstepPeer(msgspec.Struct):
                 status = Status.FAILED if event["status"] == Status.MEASURED.value else Status(event["status"])
                 raise WorkerFailed(f"a worker ended while it was warming up: {why}", status, event["reason"])
             if event["event"] == "phase" and event["name"] == "window":
-                self.warmed, self.cycle, self.planned = (event.get(name, 0) for name in ("steps", "cycle", "planned"))
+                self.warmup_steps = event.get("steps", 0)
+                self.accumulation_steps = event.get("cycle", 0)
+                self.window_steps = event.get("planned", 0)
                 return
 
-    def turn(self, beside: LockstepPeer | None = None) -> None:
-        """Let it run one block or less, and wait until it sleeps again or has ended, and nothing is left of it.
+    def take_turn(self, peer: LockstepPeer | None = None) -> None:
+        """Run one block or less, then wait until the worker sleeps again or its process has exited.
 
-        To give back the memory of a process that has ended takes tens of milliseconds of some processor.
+        The exit is waited for, because freeing the memory of a process takes tens of milliseconds of CPU time.
 
         Args:
-            beside: the other worker, where there is one: where that is ahead, this one catches up and goes no further.
+            peer: the other worker, if any: this one catches up with it and goes no further.
 
         Raises:
-            Ended: where it ended in any other way than measured.
+            WorkerFailed: where it ended in any other way than measured.
         """
-        self.worker.take_turn(self._until(beside) if beside else FREE)
+        self.worker.take_turn(self._turn_limit(peer) if peer else FREE)
         while not self.ended:
             event = self._next_event()
             if event["event"] == "part":
@@ -130,22 +133,22 @@ class LockstepPeer(msgspec.Struct):
             raise WorkerFailed(f"a worker ended as {status}: {reason}", Status(status), reason)
         self.worker.end()
 
-    def _until(self, other: LockstepPeer) -> int:
-        """Where its next turn ends."""
-        if other.ended:
+    def _turn_limit(self, peer: LockstepPeer) -> int:
+        """Return where its next turn ends."""
+        if peer.ended:
             return ALONE
-        if self.reached >= other.reached:
+        if self.progress >= peer.progress:
             return FREE
-        return other.point if self.steps == other.steps else WITH_STEP
+        return peer.point if self.steps == peer.steps else WITH_STEP
 
     def _next_event(self) -> dict[str, Any]:
         try:
             return self.worker.next_event(LIMIT)
         except WorkerExited as death:
-            said = f"a worker {death} while it took turns"
+            text = f"a worker {death} while it took turns"
             cause = failure_causes.of_signal(death.code) or failure_causes.recognised(self.worker.output())
-            reason = f"{said[0].upper()}{said[1:]}. {cause}" if cause else ""
-            raise WorkerFailed(said, Status.FAILED, reason, died=True) from death
+            reason = f"{text[0].upper()}{text[1:]}. {cause}" if cause else ""
+            raise WorkerFailed(text, Status.FAILED, reason, died=True) from death
         except WorkerTimeout:
             raise WorkerFailed(f"a worker said nothing for {LIMIT:g} s while it took turns", Status.TIMED_OUT) from None
         except WorkerOutputOverflow:
@@ -153,35 +156,35 @@ class LockstepPeer(msgspec.Struct):
 
 
 def round_robin(sides: Sequence[LockstepPeer], rounds: int, draw: random.Random) -> None:
-    """Let all sides run a block in each of so many rounds, in a random order; one that has ended is passed over."""
+    """Let all sides that have not ended run a block in each of so many rounds, in random order."""
     for _ in range(rounds):
         for side in draw.sample(list(sides), len(sides)):
             if not side.ended:
-                side.turn()
+                side.take_turn()
 
 
 def balanced_turns(sides: tuple[LockstepPeer, LockstepPeer], draw: random.Random) -> Iterator[int]:
-    """Whose turn it is, until both have ended: in mirrored order, and who is ahead waits for the other one.
+    """Yield the side whose turn it is, until both have ended: in ABBA order, and the side that is ahead waits.
 
-    A turn that ends within a step is followed by one of the other side that ends at the same point. As the order is
-    mirrored, each side goes on at once through every second of these points, and pauses as often as the other: caches
-    are cold after a pause. Where each had its turns by time alone, a side with more to do had pauses elsewhere, and a
-    change of 2 % came out 0.25 % too small (152 pairs; ± 0.15 %).
+    A turn that ends within a step is followed by one of the other side that ends at the same point. In ABBA order each
+    side passes every second of these points without a pause, and pauses as often as the other: caches are cold after a
+    pause. With turns by time alone, a side with more work paused elsewhere, and a change of 2 % came out 0.25 % too
+    small (152 pairs; ± 0.15 %).
     """
     for order in abba_order(draw):
         for number in order:
             side, other = sides[number], sides[1 - number]
-            if not side.ended and (other.ended or side.reached <= other.reached):
+            if not side.ended and (other.ended or side.progress <= other.progress):
                 yield number
         if sides[0].ended and sides[1].ended:
             return
 
 
 def abba_order(draw: random.Random) -> Iterator[tuple[int, int]]:
-    """The order of two sides in one round after another, without end: random, and every second one the other way round.
+    """Yield the order of two sides in each round, without end: random, and reversed in every second round.
 
-    Whatever changes steadily, such as a clock that falls as the machine warms, then costs both the same; and both run
-    equally often right after the other, with caches that the other one has filled.
+    A steady change, such as a clock that falls as the machine warms, then affects both alike; and both run equally
+    often right after the other, with caches that the other one has filled.
     """
     while True:
         first, second = draw.sample((0, 1), 2)

@@ -1,4 +1,4 @@
-"""One pair: a process of base and a process of head, taking turns where memory holds both, else one after the other."""
+"""Measure one pair: a process of base and one of head, interleaved where memory holds both, else in sequence."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from bench.runner.launchers.local import Launcher, scratch_folder
 from bench.runner.measure import build_phases, case_job, oom_kills, run_job
 
 PHASE_LIMIT = 600.0
-"""Seconds that warm-up and window of a process by itself may take each."""
+"""Seconds that warm-up and window of a single process may take each."""
 
-WHOLE = 1_000_000
+WHOLE_WINDOW = 1_000_000
 """More steps than a window has: a turn is a whole window."""
 
-ROOM = 1.2
-"""Memory that has to be free for the second process, over what the first one has when it is warm."""
+MEMORY_FACTOR = 1.2
+"""Free memory that a second process needs, over the memory of the first one when it is warm."""
 
 
 class InsufficientMemory(Exception):
-    """Memory does not hold both processes; the text says what was seen."""
+    """Memory does not hold both processes; the text has the figures."""
 
 
 class PairInputs(msgspec.Struct, frozen=True):
-    """What the two processes of a pair are started with, base first.
+    """Inputs of the two processes of a pair, base first.
 
     Attributes:
-        launchers: of both environments.
+        launchers: launchers of both environments.
         planned: the case.
-        data: what :func:`bench.runner.measure.find_data` gave for each.
+        data: data sets from :func:`bench.runner.measure.find_data`.
     """
 
     launchers: tuple[Launcher, Launcher]
@@ -53,137 +53,176 @@ class PairInputs(msgspec.Struct, frozen=True):
 
 
 class PairRun(msgspec.Struct, frozen=True):
-    """A pair and the settings that ran, base first.
+    """A pair with the effective settings of its processes, base first.
 
     Attributes:
-        mendable: whether measuring it again may spare what disturbed it.
-        plan: what its processes did, where they took turns.
+        worth_retrying: whether a retry may avoid the interference.
+        plan: the steps of both processes, where they took turns.
     """
 
     pair: Pair
     effective: tuple[dict[str, Any], dict[str, Any]]
-    mendable: bool
+    worth_retrying: bool
     plan: StepPlan | None = None
 
 
-def run_interleaved(pairing: PairInputs, head_first: bool, draw: random.Random, plan: StepPlan | None) -> PairRun:
-    """Two live processes that take turns.
+class _LivePair:
+    """Two live workers of a pair, by number: 0 is base, 1 is head.
+
+    Attributes:
+        peers: the workers that were started.
+        plan: the steps of both; set once the first worker is warm, where it was not given.
+    """
+
+    def __init__(self, inputs: PairInputs, plan: StepPlan | None, stack: contextlib.ExitStack) -> None:
+        self.peers: dict[int, LockstepPeer] = {}
+        self.plan = plan
+        self._inputs = inputs
+        self._kind = kind_of(inputs.planned.case.device)
+        self._stack = stack
+        self._kills = oom_kills()
+
+    def start_and_warm_up(self, first: int, second: int) -> None:
+        """Start both workers; at once where their steps are planned, else the second when the first one is warm."""
+        self._start(first)
+        if self.plan:
+            self._start(second)
+        with tag_side(first, self._kills):
+            self.peers[first].warm_up()
+        if not self.plan:
+            peer = self.peers[first]
+            check_memory(peer)
+            self.plan = StepPlan(
+                warmup_steps=peer.warmup_steps,
+                timed_accumulation_steps=peer.accumulation_steps,
+                window_steps=peer.window_steps,
+            )
+            self._start(second)
+        with tag_side(second, self._kills):
+            self.peers[second].warm_up()
+
+    def _start(self, number: int) -> None:
+        scratch = self._stack.enter_context(scratch_folder())
+        job = case_job(self._inputs.planned, self._inputs.data[number], scratch)
+        job |= {"block": self._kind.turn_steps or WHOLE_WINDOW, "within": not self._kind.asynchronous}
+        if self.plan:
+            job["window"] = {
+                "warmup_steps": self.plan.warmup_steps,
+                "warmup_seconds": 0.0,
+                "same_cycle": self.plan.timed_accumulation_steps,
+                "window_steps": self.plan.window_steps,
+                "window_seconds": 0.0,
+            }
+        self.peers[number] = LockstepPeer(self._inputs.launchers[number].start(job))
+        self._stack.callback(self.peers[number].worker.end, 1.0)
+
+    def share_cpus(self, draw: random.Random) -> list[int]:
+        """Bind both workers to the same CPUs, and return those."""
+        threads = max(peer.effective["threads"] for peer in self.peers.values())
+        return set_cpu_affinity([peer.worker.pid for peer in self.peers.values()], threads, draw)
+
+    def take_turn(self, number: int) -> None:
+        """Let one worker run until its turn ends."""
+        with tag_side(number, self._kills):
+            self.peers[number].take_turn(self.peers[1 - number])
+
+    def cpu_seconds(self) -> float:
+        """CPU time that both windows used."""
+        return sum(peer.measured["window"]["cpu_seconds"] or 0.0 for peer in self.peers.values())
+
+
+def run_interleaved(inputs: PairInputs, head_first: bool, draw: random.Random, plan: StepPlan | None) -> PairRun:
+    """Measure two live processes that take turns.
 
     Args:
-        pairing: what is started.
+        inputs: environments, case and data.
         head_first: whether head is started first.
-        draw: settles the order of turns.
-        plan: what both do; they warm up at once. None where that is not known: the first one then warms up by time, and
-            the second one does what the first one settled, when memory is seen to hold both.
+        draw: decides the order of turns.
+        plan: the steps of both, which then warm up at once. None where unknown: the first process warms up by time, and
+            the second one repeats its steps, if memory holds both.
 
     Raises:
-        NoRoom: where memory does not hold both.
-        Ended: where a process ended in any other way than measured; its text begins with the side.
-    """
-    began, started, kills = time.monotonic(), now(), oom_kills()
-    kind = kind_of(pairing.planned.case.device)
-    turn_steps = kind.turn_steps or WHOLE
-    sides: dict[int, LockstepPeer] = {}
-    with contextlib.ExitStack() as stack:
-
-        def start(number: int, plan: StepPlan | None) -> None:
-            scratch = stack.enter_context(scratch_folder())
-            job = {**case_job(pairing.planned, pairing.data[number], scratch), "block": turn_steps}
-            job["within"] = not kind.asynchronous
-            if plan:
-                job["window"] = {
-                    "warmup_steps": plan.warmup_steps,
-                    "warmup_seconds": 0.0,
-                    "same_cycle": plan.timed_accumulation_steps,
-                    "window_steps": plan.window_steps,
-                    "window_seconds": 0.0,
-                }
-            sides[number] = LockstepPeer(pairing.launchers[number].start(job))
-            stack.callback(sides[number].worker.end, 1.0)
-
-        first, second = (1, 0) if head_first else (0, 1)
-
-        def warm_up(number: int) -> None:
-            with tag_side(number, kills):
-                sides[number].warm_up()
-
-        start(first, plan)
-        if not plan:
-            warm_up(first)
-            check_memory(sides[first])
-            warmed = sides[first]
-            plan = StepPlan(
-                warmup_steps=warmed.warmed, timed_accumulation_steps=warmed.cycle, window_steps=warmed.planned
-            )
-            start(second, plan)
-        else:
-            start(second, plan)
-            warm_up(first)
-        warm_up(second)
-        threads = max(side.effective["threads"] for side in sides.values())
-        own = set_cpu_affinity([side.worker.pid for side in sides.values()], threads, draw) if kind.on_host else []
-        crowd = BackgroundLoadMonitor()
-        # A turn that is a whole window is the only one: who was started first has it first, in half of the pairs each.
-        order = (first, second) if turn_steps == WHOLE else balanced_turns((sides[0], sides[1]), draw)
-        for number in order:
-            with tag_side(number, kills):
-                sides[number].turn(sides[1 - number])
-        used = sum(side.measured["window"]["cpu_seconds"] or 0.0 for side in sides.values())
-        seen = crowd.interference(used) if kind.on_host else []
-    events = [sides[number].measured for number in (0, 1)]
-    told = [phrase for event in events for phrase in event["window"]["interference"]]
-    pair = Pair(
-        started=started,
-        head_first=head_first,
-        base=measured(events[0]),
-        head=measured(events[1]),
-        processors=own,
-        interference=list(dict.fromkeys([*seen, *told])),
-        block_steps=kind.turn_steps or 0,
-        interleaved_within_steps=not kind.asynchronous,
-        seconds=round(time.monotonic() - began, 3),
-    )
-    mendable = bool(seen) or any(event["mendable"] for event in events)
-    return PairRun(pair, (sides[0].effective, sides[1].effective), mendable, plan)
-
-
-def run_sequential(pairing: PairInputs, head_first: bool) -> PairRun:
-    """Two fresh processes, one after the other, each measured as a case of a run is.
-
-    Raises:
-        Ended: where one was not measured; its text begins with the side.
+        InsufficientMemory: where memory does not hold both.
+        WorkerFailed: where a process ended in any other way than measured; its text begins with the side.
     """
     began, started = time.monotonic(), now()
-    found: dict[int, Any] = {}
+    kind = kind_of(inputs.planned.case.device)
+    first, second = (1, 0) if head_first else (0, 1)
+    with contextlib.ExitStack() as stack:
+        live = _LivePair(inputs, plan, stack)
+        live.start_and_warm_up(first, second)
+        cpus = live.share_cpus(draw) if kind.on_host else []
+        background = BackgroundLoadMonitor()
+        # A turn that is a whole window is the only one: the side that was started first has it first, in half of the
+        # pairs each.
+        order = balanced_turns((live.peers[0], live.peers[1]), draw) if kind.turn_steps else (first, second)
+        for number in order:
+            live.take_turn(number)
+        load = background.interference(live.cpu_seconds()) if kind.on_host else []
+    base, head = live.peers[0], live.peers[1]
+    pair = _to_pair(
+        (base.measured, head.measured),
+        started,
+        head_first,
+        began,
+        load,
+        processors=cpus,
+        block_steps=kind.turn_steps or 0,
+        interleaved_within_steps=not kind.asynchronous,
+    )
+    worth_retrying = bool(load) or any(peer.measured["mendable"] for peer in (base, head))
+    return PairRun(pair, (base.effective, head.effective), worth_retrying, live.plan)
+
+
+def run_sequential(inputs: PairInputs, head_first: bool) -> PairRun:
+    """Measure two fresh processes one after the other, each like a case of a run.
+
+    Raises:
+        WorkerFailed: where one was not measured; its text begins with the side.
+    """
+    began, started = time.monotonic(), now()
+    results: dict[int, Any] = {}
     for number in (1, 0) if head_first else (0, 1):
-        found[number] = run_single(pairing, number)
-        outcome = found[number].outcome
+        results[number] = run_single(inputs, number)
+        outcome = results[number].outcome
         if outcome.status is not Status.MEASURED:
             raise WorkerFailed(f"{SIDES[number]}: {outcome.reason}", outcome.status, outcome.reason)
-    events = [found[number].measured for number in (0, 1)]
-    pair = Pair(
+    pair = _to_pair((results[0].measured, results[1].measured), started, head_first, began, lockstep=False)
+    # A window with interference was measured again within its own process.
+    return PairRun(pair, (results[0].effective, results[1].effective), worth_retrying=False)
+
+
+def _to_pair(
+    events: tuple[dict[str, Any], dict[str, Any]],
+    started: str,
+    head_first: bool,
+    began: float,
+    load: Sequence[str] = (),
+    **fields: Any,
+) -> Pair:
+    """Return the record of a pair from the ``measured`` events of its processes."""
+    phrases = [*load, *(phrase for event in events for phrase in event["window"]["interference"])]
+    return Pair(
         started=started,
         head_first=head_first,
         base=measured(events[0]),
         head=measured(events[1]),
-        lockstep=False,
-        interference=list(dict.fromkeys(phrase for event in events for phrase in event["window"]["interference"])),
+        interference=list(dict.fromkeys(phrases)),
         seconds=round(time.monotonic() - began, 3),
+        **fields,
     )
-    # A window that was disturbed was measured again within its own process.
-    return PairRun(pair, (found[0].effective, found[1].effective), mendable=False)
 
 
-def run_single(pairing: PairInputs, number: int) -> Any:
-    """One side by itself: what came out of its worker, as :func:`bench.runner.measure.run_job` gives it."""
+def run_single(inputs: PairInputs, number: int) -> Any:
+    """Measure one side alone, and return the result of :func:`bench.runner.measure.run_job`."""
     with scratch_folder() as scratch:
-        job = case_job(pairing.planned, pairing.data[number], scratch)
-        return run_job(pairing.launchers[number], job, PHASE_LIMIT)
+        job = case_job(inputs.planned, inputs.data[number], scratch)
+        return run_job(inputs.launchers[number], job, PHASE_LIMIT)
 
 
 @contextlib.contextmanager
 def tag_side(number: int, kills: int) -> Any:
-    """Say which side it was that ended, and whether the system killed it for want of memory."""
+    """Name the side in a :class:`WorkerFailed`, and turn a kill for memory into its status."""
     try:
         yield
     except WorkerFailed as end:
@@ -194,31 +233,31 @@ def tag_side(number: int, kills: int) -> Any:
 
 
 def check_memory(side: LockstepPeer) -> None:
-    """Raise :class:`InsufficientMemory` where the free memory does not hold a second process as large as this one.
+    """Raise :class:`InsufficientMemory` where free memory does not hold a second process of this size.
 
-    Where the system does not tell what is free, there is nothing to say against it.
+    Where free memory is unknown, both are tried.
     """
-    needed, free = ROOM * footprint(side.worker.pid), try_read(lambda: int(psutil.virtual_memory().available))
+    needed, free = MEMORY_FACTOR * footprint(side.worker.pid), try_read(lambda: int(psutil.virtual_memory().available))
     if free is not None and needed > free:
         gib = 2**30
         raise InsufficientMemory(
-            f"one process needs {needed / ROOM / gib:.1f} GiB, and {free / gib:.1f} GiB were free beside it"
+            f"one process needs {needed / MEMORY_FACTOR / gib:.1f} GiB, and {free / gib:.1f} GiB were free"
         )
 
 
 def footprint(pid: int) -> int:
-    """Bytes that a process and what it started have for themselves; 0 where it has ended or does not tell."""
+    """Return the private bytes of a process and its children; 0 where it has ended or they are unknown."""
     total = 0
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
+        for member in [process, *process.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
-                total += own_bytes(one)
+                total += private_bytes(member)
     return total
 
 
-def own_bytes(process: psutil.Process) -> int:
-    """Bytes that a process has for itself; with what it shares where the system keeps the rest secret (macOS)."""
+def private_bytes(process: psutil.Process) -> int:
+    """Return the private bytes of a process; on macOS, which hides them, with shared ones."""
     try:
         return int(process.memory_full_info().uss)
     except psutil.AccessDenied:
@@ -229,7 +268,7 @@ def measured(event: dict[str, Any]) -> Measurement:
     """What a worker's ``measured`` event says.
 
     Raises:
-        Ended: where it cannot be read.
+        WorkerFailed: where it cannot be read.
     """
     try:
         steps = msgspec.convert(event["steps"], Steps)

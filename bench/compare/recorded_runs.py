@@ -16,7 +16,15 @@ from typing import Any
 import msgspec
 
 from bench.analysis.flags import commonest
-from bench.analysis.intervals import Interval, ci_between_processes, rate_of, stdev, t_quantile, weaker_kind
+from bench.analysis.intervals import (
+    Interval,
+    ci_between_processes,
+    log_half_width,
+    rate_of,
+    stdev,
+    t_quantile,
+    weaker_kind,
+)
 from bench.analysis.recorded_limits import named
 from bench.analysis.table import by_case, measured_only, row
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
@@ -316,19 +324,12 @@ def ratio_of(a: Sequence[Record], b: Sequence[Record]) -> tuple[Interval, str | 
     seconds = [[record.steps.step_seconds for record in side if record.steps is not None] for side in (a, b)]
     point = ci_between_processes(seconds[1]).point / ci_between_processes(seconds[0]).point
     (own, kind), (others, other_kind) = rate_of(a), rate_of(b)
-    half_a, half_b = _half_log(own), _half_log(others)
-    if half_a is None or half_b is None:
+    half = math.hypot(*(log_half_width(rate.low, rate.high) for rate in (own, others)))
+    if math.isnan(half):
         return Interval(point), None
     if len(a) > 1 and len(b) > 1:
         half = welch(*([math.log(one) for one in side] for side in seconds))
-    else:
-        half = math.hypot(half_a, half_b)
     return Interval(point, point * math.exp(-half), point * math.exp(half)), weaker_kind(kind, other_kind)
-
-
-def _half_log(rate: Interval) -> float | None:
-    """Half the width of an interval on the logarithm; None without one."""
-    return None if rate.low is None or rate.high is None else math.log(rate.high / rate.low) / 2
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> float:

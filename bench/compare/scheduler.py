@@ -1,4 +1,4 @@
-"""A live comparison of two environments: pairs of processes, case after case, until all is decided that can be."""
+"""Schedule a live comparison of two environments: pairs of processes, until every case is decided."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from bench.records.store import Store
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, find_data
 
-REDO = 2
-"""How often a pair is begun anew because something disturbed it, or a process died.
+MAX_RETRIES = 2
+"""Retries of a pair after interference or the death of a process.
 
-Where the last pair stayed disturbed all the same, the next one is not begun anew for that: on a machine that is never
-calm this would only cost time."""
+If the last pair still had interference after its retries, the next one is not retried for it: on a machine that is
+never quiet this would only cost time."""
 
 BALANCE = 4
-"""Pairs among which each side is started first equally often; every planned look comes after a multiple of it."""
+"""Pairs among which each side is started first equally often; interim looks come after multiples of it."""
 
-Wanted = Callable[[Comparison], dict[str, bool]]
-"""Which cases want one more pair, by their id, and whether that is to confirm an alarm. Empty: all is decided."""
+PendingCases = Callable[[Comparison], dict[str, bool]]
+"""Returns the ids of cases that need another pair, and whether it confirms an alarm; empty once all is decided."""
 
-Told = Callable[[CaseComparison, str], None]
-"""Hears of each case that something new is known of; the text is empty, or one sentence on what went wrong."""
+OnPair = Callable[[CaseComparison, str], None]
+"""Called after each pair; the text is empty, or one sentence on an error."""
 
 
 class PairScheduler:
-    """Measures pairs, and writes the comparison after every one.
+    """Measures pairs, and saves the comparison after each.
 
     Attributes:
-        comparison: with all that is known so far; going on with one that was stopped is the same as beginning.
-        cut: how many pairs were wanted and had no room in the time budget.
-        unsaved: one sentence while the comparison could not be written, else empty.
+        comparison: all results so far; a comparison that was stopped goes on like a new one.
+        over_budget: number of pending pairs that did not fit the time budget.
+        unsaved: one sentence while the comparison could not be saved, else empty.
     """
 
     def __init__(
@@ -51,83 +51,83 @@ class PairScheduler:
         comparison: Comparison,
         launchers: tuple[Launcher, Launcher],
         folder: Path,
-        wanted: Wanted,
-        told: Told,
+        pending: PendingCases,
+        on_pair: OnPair,
         *,
         budget: float | None = None,
     ) -> None:
         """Start nothing.
 
         Args:
-            comparison: is added to.
-            launchers: of base and head; the caller closes them.
-            folder: that the comparison is written to.
-            wanted: says after every round what is still to do.
-            told: hears of progress.
+            comparison: extended with every pair.
+            launchers: launchers of base and head; the caller closes them.
+            folder: folder that the comparison is saved in.
+            pending: called after every round for the cases to go on with.
+            on_pair: called after every pair.
             budget: seconds for all pairs; the first pair of each case is measured in any case.
         """
         self.comparison = comparison
-        self.cut = 0
+        self.over_budget = 0
         self.unsaved = ""
         self._launchers = launchers
         self._store = Store.at(folder)
-        self._wanted = wanted
-        self._told = told
+        self._pending = pending
+        self._on_pair = on_pair
         self._budget = budget
-        self._restless = False
+        self._persistently_noisy = False
         self._costs: dict[str, float] = {}
         self._data: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
 
     def run(self) -> None:
-        """Go on until nothing is wanted any more or the time budget is over.
+        """Measure pairs until no case is pending or the time budget is over.
 
         Raises:
-            WrongUse: where an environment or the data cannot be used at all.
-            KeyboardInterrupt: after what is known was written.
+            UsageError: where an environment or the data cannot be used at all.
+            KeyboardInterrupt: at Ctrl-C; all pairs were saved.
         """
-        self._import()
+        self._prepare_servers()
         began = time.monotonic()
         cases = {compared.case.id: compared for compared in self.comparison.cases}
         number = 0
-        while wanted := self._wanted(self.comparison):
-            order = sorted(wanted)
+        while pending := self._pending(self.comparison):
+            order = sorted(pending)
             random.Random(f"{self.comparison.run} {number}").shuffle(order)
             number += 1
-            self.cut = 0
+            self.over_budget = 0
             for name in order:
-                if self._fits(cases[name], time.monotonic() - began):
-                    self._measure(cases[name], wanted[name])
+                if self._fits_budget(cases[name], time.monotonic() - began):
+                    self._measure(cases[name], pending[name])
                 else:
-                    self.cut += 1
-            if self.cut == len(order):
+                    self.over_budget += 1
+            if self.over_budget == len(order):
                 return
-        self.cut = 0
+        self.over_budget = 0
 
     def rescue(self) -> str:
-        """Write the comparison once more, and where its folder has no room elsewhere: :meth:`Store.rescue`."""
+        """Save the comparison again; where its folder has no room, save it elsewhere: :meth:`Store.rescue`."""
         self._store.save(self.comparison)
         return self._store.rescue()
 
-    def _import(self) -> None:
-        """Have both environments imported, at once."""
+    def _prepare_servers(self) -> None:
+        """Have both fork servers import their environment, at the same time."""
         for launcher in self._launchers:
             launcher.prepare()
         for launcher in self._launchers:
             launcher.wait()
 
-    def _import_anew(self) -> None:
-        """Give the next pair parents of its own.
+    def _restart_servers(self) -> None:
+        """Start new fork servers for the next pair.
 
-        Workers share the memory of the parent that they were forked from. Where that lies in the machine's memory, and
-        so how it falls into caches, makes one parent's workers some tenths of a percent faster than another's, in every
-        pair alike: an interval over pairs of the same two parents would not know.
+        Workers share the memory of the fork server that they come from. Its place in physical memory, and so in caches,
+        makes the workers of one server some tenths of a percent faster than those of another, alike in every pair: an
+        interval over pairs of the same two servers would miss that.
         """
         for launcher in self._launchers:
             launcher.close()
-        self._import()
+        self._prepare_servers()
 
-    def _fits(self, compared: CaseComparison, spent: float) -> bool:
-        """Whether there is time for one more pair; it is taken to last as long as the case's last one."""
+    def _fits_budget(self, compared: CaseComparison, spent: float) -> bool:
+        """Whether another pair fits the time budget; it is assumed to take as long as the last one of its case."""
         if self._budget is None or compared.case.id not in self._costs:
             return self._budget is None or not compared.pairs or spent + compared.pairs[-1].seconds <= self._budget
         return spent + self._costs[compared.case.id] <= self._budget
@@ -136,100 +136,104 @@ class PairScheduler:
         began = time.monotonic()
         try:
             if compared.pairs:
-                self._import_anew()
-            said = self._pair(compared, fresh)
+                self._restart_servers()
+            error = self._pair(compared, fresh)
         finally:
             self._costs[compared.case.id] = time.monotonic() - began
             self.comparison.seconds = round(self.comparison.seconds + self._costs[compared.case.id], 3)
             self.unsaved = self._store.save(self.comparison)
-        self._told(compared, said or self.unsaved)
+        self._on_pair(compared, error or self.unsaved)
 
     def _pair(self, compared: CaseComparison, fresh: bool) -> str:
-        """Measure one pair of a case, or find out why there is none; what went wrong, in one sentence."""
-        pairing = self._pairing(compared)
-        if pairing is None:
+        """Measure one pair of a case; return one sentence on an error, or an empty string."""
+        inputs = self._inputs(compared)
+        if inputs is None:
             return ""
         number = len(compared.pairs)
         head_first = head_starts_first(self.comparison.run, compared.case.id, number)
-        died: list[str] = []
-        two: PairRun | None = None
-        for redone in range(REDO + 1):
-            draw = random.Random(f"{self.comparison.run} {compared.case.id} {number} {redone}")
+        failures: list[str] = []
+        run: PairRun | None = None
+        for retries in range(MAX_RETRIES + 1):
+            draw = random.Random(f"{self.comparison.run} {compared.case.id} {number} {retries}")
             try:
-                two = self._two(compared, pairing, head_first, draw)
+                run = self._measure_pair(compared, inputs, head_first, draw)
             except WorkerFailed as end:
-                died.append(str(end))
-                if not number and not self._both_run(compared, pairing, end):
+                failures.append(str(end))
+                if not number and not self._both_run(compared, inputs, end):
                     return ""
                 if end.outcome.status is Status.OUT_OF_MEMORY:
                     compared.sequential_reason = (
                         compared.sequential_reason or "memory does not hold both processes at once"
                     )
                 continue
-            if not two.mendable or redone == REDO or self._restless:
-                self._restless = two.mendable
-                self._keep(compared, two, fresh, redone, died)
+            if not run.worth_retrying or retries == MAX_RETRIES or self._persistently_noisy:
+                self._persistently_noisy = run.worth_retrying
+                self._append(compared, run, fresh, retries, failures)
                 return ""
-        if two is not None:  # a later try died: a disturbed pair is better than none
-            self._keep(compared, two, fresh, REDO, died)
+        if run is not None:  # a retry died: a pair with interference is better than no pair
+            self._append(compared, run, fresh, MAX_RETRIES, failures)
             return ""
-        compared.error = died[-1]
+        compared.error = failures[-1]
         return compared.error
 
-    def _two(self, compared: CaseComparison, pairing: PairInputs, head_first: bool, draw: random.Random) -> PairRun:
+    def _measure_pair(
+        self, compared: CaseComparison, inputs: PairInputs, head_first: bool, draw: random.Random
+    ) -> PairRun:
         if ranks(compared.case.device) > 1:
             compared.sequential_reason = compared.sequential_reason or "the ranks of several devices take no turns"
         if not compared.sequential_reason:
             try:
-                return pairs.run_interleaved(pairing, head_first, draw, compared.plan)
-            except InsufficientMemory as seen:
-                compared.sequential_reason = f"memory does not hold both processes at once: {seen}"
-        return pairs.run_sequential(pairing, head_first)
+                return pairs.run_interleaved(inputs, head_first, draw, compared.plan)
+            except InsufficientMemory as error:
+                compared.sequential_reason = f"memory does not hold both processes at once: {error}"
+        return pairs.run_sequential(inputs, head_first)
 
-    def _both_run(self, compared: CaseComparison, pairing: PairInputs, end: WorkerFailed) -> bool:
-        """After the first pair of a case failed: let each side run by itself, to know which of them can.
+    def _both_run(self, compared: CaseComparison, inputs: PairInputs, end: WorkerFailed) -> bool:
+        """After the first pair of a case failed, run each side alone, and return whether both run.
 
-        Where both can, and yet not at once (a card that serves one process alone), they run one after the other from
-        here on. One that somebody killed says nothing of that.
+        Where both run, but not at once (a card that serves a single process), later pairs are sequential. A process
+        that was killed does not count for that.
         """
-        seen = [pairs.run_single(pairing, number) for number in range(len(SIDES))]
-        compared.base, compared.head = (SideOutcome(outcome=one.outcome, effective=one.effective) for one in seen)
+        results = [pairs.run_single(inputs, number) for number in range(len(SIDES))]
+        compared.base, compared.head = (
+            SideOutcome(outcome=result.outcome, effective=result.effective) for result in results
+        )
         if compared.both and not end.died:
             compared.sequential_reason = f"both cannot run at once: {end}"
         return compared.both
 
-    def _keep(self, compared: CaseComparison, two: PairRun, fresh: bool, redone: int, died: list[str]) -> None:
+    def _append(self, compared: CaseComparison, run: PairRun, fresh: bool, retries: int, failures: list[str]) -> None:
         compared.pairs.append(
-            msgspec.structs.replace(two.pair, confirmation=fresh, retries=redone, worker_failures=died)
+            msgspec.structs.replace(run.pair, confirmation=fresh, retries=retries, worker_failures=failures)
         )
-        compared.plan = compared.plan or two.plan
+        compared.plan = compared.plan or run.plan
         if len(compared.pairs) == 1:
-            compared.base, compared.head = (SideOutcome(effective=effective) for effective in two.effective)
+            compared.base, compared.head = (SideOutcome(effective=effective) for effective in run.effective)
 
-    def _pairing(self, compared: CaseComparison) -> PairInputs | None:
-        """What the processes of a case are started with; None where there is no data set for one of them."""
+    def _inputs(self, compared: CaseComparison) -> PairInputs | None:
+        """Return the inputs of a case's processes; None where a data set is missing for one of them."""
         name = compared.case.id
         planned = PlannedRun(compared.case, compared.recipe)
         if name not in self._data:
-            found = []
+            data = []
             for side, launcher in zip(SIDES, self._launchers, strict=True):
                 try:
-                    found.append(find_data(launcher, planned))
+                    data.append(find_data(launcher, planned))
                 except DatasetUnavailable as error:
                     setattr(compared, side, SideOutcome(outcome=error.outcome))
-            if len(found) < len(SIDES):
+            if len(data) < len(SIDES):
                 return None
-            if any(found[0][key] != found[1][key] for key in ("fingerprint", "images")):
+            if any(data[0][key] != data[1][key] for key in ("fingerprint", "images")):
                 compared.base = compared.head = SideOutcome(
                     outcome=Outcome(Status.INVALID, "The data sets of both sides differ.")
                 )
                 return None
-            self._data[name] = found[0], found[1]
+            self._data[name] = data[0], data[1]
         return PairInputs(self._launchers, planned, self._data[name])
 
 
 def head_starts_first(run: str, case: str, number: int) -> bool:
-    """Whether head is started first in a pair of a case: random, and as often as base in every :data:`BALANCE` pairs.
+    """Whether head is started first in a pair: random, and as often as base among :data:`BALANCE` pairs.
 
     Args:
         run: name of the run, which seeds it.

@@ -33,9 +33,9 @@ def begin(
         share, origin = default_margin([plan.case for plan in planned], known.lockstep)
     base, head = (
         EnvironmentSide(
-            asked=one.asked, key=one.key, packages=list(one.packages), environment=one.interpreter.environment
+            asked=side.requested, key=side.key, packages=list(side.packages), environment=side.interpreter.environment
         )
-        for one in sides
+        for side in sides
     )
     return Comparison(
         run=run,
@@ -58,9 +58,9 @@ def reopen(known: Comparison, question: Comparison, margin: float | None) -> Non
     What failed for want of room or of a living process is tried again.
 
     Args:
-        known: it.
-        question: the same one, asked anew.
-        margin: as asked, by which what is there is then judged anew; None where nobody named one.
+        known: the comparison that was stopped.
+        question: the same comparison, requested again.
+        margin: the requested margin, which then applies to all pairs; None without one.
     """
     for compared in known.cases:
         compared.error = ""

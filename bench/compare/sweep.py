@@ -154,7 +154,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         paces = {entry.pace for entry in self.others}
         if paces <= {SpeedVerdict.NOT_COMPARED}:
             return ExitCode.NOTHING_MEASURED
-        return EXITS.get(self.newest.pace, ExitCode.FINE)
+        return EXITS.get(self.newest.pace, ExitCode.OK)
 
     @property
     def seconds(self) -> float:

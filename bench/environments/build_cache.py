@@ -1,4 +1,4 @@
-"""Folders of the cache that take long to make: made once, whole or not at all, also where several runs want one."""
+"""Build folders of the cache once, completely or not at all, also where several runs need the same one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pathlib import Path
 def build_once(
     final: Path, complete: Callable[[], bool], make: Callable[[Path], Path], wait: Callable[[], None]
 ) -> None:
-    """Make a folder unless it is there.
+    """Build a folder unless it exists.
 
-    It is made beside its place and gets its name when it is complete: nobody sees half of one, and one that was left
-    half-made is made anew. Of two runs that want the same one, the second waits.
+    It is built under a temporary name and renamed when complete, so that an incomplete one is never used; the remains
+    of a build that was stopped are deleted. Of two runs that need the same folder, the second waits.
 
     Args:
-        final: where it belongs; its parent is made if need be.
-        complete: whether what is there is whole.
-        make: is given an empty folder; returns the one in it that is to be moved to its place.
-        wait: is called before waiting for another run.
+        final: path of the folder; its parent is created.
+        complete: whether the folder exists and is complete.
+        make: builds below the empty folder that it gets, and returns the folder to rename.
+        wait: called before waiting for another run.
 
     Raises:
-        OSError: where it cannot be written.
+        OSError: where the cache cannot be written.
     """
     if complete():
         return
@@ -47,7 +47,7 @@ def build_once(
 def _lock(file: Path, wait: Callable[[], None]) -> Iterator[None]:
     """Hold an advisory file lock, which the system releases if this process dies; call ``wait`` before waiting for it.
 
-    On a file system without locks nobody is kept out.
+    A file system without locks has no exclusion.
     """
     from filelock import FileLock, Timeout  # takes a tenth of a second, and is needed where something is built alone
 

@@ -1,4 +1,4 @@
-"""Environments to measure, built by uv outside this project: found by what they hold, kept, and used again."""
+"""Build environments to measure with uv, outside this project; one with the same packages is used again."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from bench.errors import UsageError
 from bench.machine.paths import cache_folder
 
 PACKAGES = "packages.txt"
-"""Written last into an environment: the installed packages, and the sign that it is complete."""
+"""File with the installed packages, written last: it marks an environment as complete."""
 
 
 DAMAGED = re.compile("is not installed for|does not answer")
-"""How an environment is told of that lacks some of its files."""
+"""Matches the error of an environment that lacks some of its files."""
 
 
 class BuiltEnvironment(msgspec.Struct, frozen=True):
-    """An environment that is there.
+    """An environment in the cache.
 
     Attributes:
         python: path of its interpreter, for :func:`bench.environments.interpreter.inspect`.
@@ -46,41 +46,43 @@ class BuiltEnvironment(msgspec.Struct, frozen=True):
 
 
 class PreparedEnvironment(msgspec.Struct, frozen=True):
-    """An environment that can be measured. Nothing but the interpreter's path says where anything is.
+    """An environment ready to be measured. Only the interpreter's path names a folder of this machine.
 
     Attributes:
-        interpreter: what it offers.
+        interpreter: its interpreter.
         packages: all that is installed in it, ``name==version``, sorted.
         key: sixteen hexadecimal digits over what is installed, the same for a copy of it.
-        asked: the specification, without folders; of an interpreter ``python:`` and its version.
+        requested: the specification, without folders; of an interpreter ``python:`` and its version.
     """
 
     interpreter: Interpreter
     packages: tuple[str, ...]
     key: str
-    asked: str
+    requested: str
 
 
-def provide(specification: Specification, exclude_newer: str, say: Say, copy: int = 0) -> PreparedEnvironment:
-    """The environment that a specification asks for: built, unless it is there.
+def provide(specification: Specification, exclude_newer: str, say: Say, replica: int = 0) -> PreparedEnvironment:
+    """Return the environment of a specification; it is built unless it exists.
 
     Args:
-        specification: what it has to hold; an interpreter is taken as it is.
+        specification: its packages; an interpreter is taken as it is.
         exclude_newer: see :func:`bench.environments.resolver.resolve`.
-        say: hears what takes long.
-        copy: 0 for the environment itself; 1 for a second one that was installed separately and holds the same, and so
-            on. An interpreter has no copies: it is the same one.
+        say: called with a line before each slow step.
+        replica: 0 for the environment itself; 1 for a second installation of the same packages, and so on. An
+            interpreter has no replicas.
 
     Raises:
-        WrongUse: where it cannot be resolved, built or used.
+        UsageError: where it cannot be resolved, built or used.
     """
     if specification.python:
         interpreter = inspect(specification.python)
-        found = installed(interpreter)
-        return PreparedEnvironment(interpreter, found.packages, found.key, f"{PYTHON}{interpreter.environment.python}")
+        existing = installed(interpreter)
+        return PreparedEnvironment(
+            interpreter, existing.packages, existing.key, f"{PYTHON}{interpreter.environment.python}"
+        )
     check_path()
     resolved = resolve(specification, exclude_newer, say)
-    built = install(resolved, say, copy)
+    built = install(resolved, say, replica)
     return PreparedEnvironment(open_built(built, resolved), built.packages, resolved.key, str(specification))
 
 
@@ -88,10 +90,10 @@ MEASURED = ("ultralytics", "torch", "torchvision")
 
 
 def check_path() -> None:
-    """See that nothing on PYTHONPATH would be imported in place of what is built, before anything is.
+    """Check, before a build, that nothing on PYTHONPATH would be imported in place of it.
 
     Raises:
-        WrongUse: where something would be.
+        UsageError: where something would be.
     """
     value = os.environ.get("PYTHONPATH", "")
     for entry in [part or "." for part in value.split(os.pathsep)] if value else []:  # an empty one: this folder
@@ -104,10 +106,10 @@ def check_path() -> None:
 
 
 def open_built(built: BuiltEnvironment, resolved: Resolved) -> Interpreter:
-    """The interpreter of an environment that was built here.
+    """Return the interpreter of an environment from the cache.
 
     Raises:
-        WrongUse: where it is damaged, or would import something else than was installed in it.
+        UsageError: where it is damaged, or would import something else than was installed in it.
     """
     try:
         interpreter = inspect(built.python)
@@ -122,7 +124,7 @@ def open_built(built: BuiltEnvironment, resolved: Resolved) -> Interpreter:
 
 
 def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -> None:
-    """See that an environment imports what was installed in it, and as it was installed.
+    """Check that an environment imports the packages that were installed in it, unchanged.
 
     Args:
         interpreter: of the environment.
@@ -130,29 +132,29 @@ def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -
         folder: of the environment.
 
     Raises:
-        WrongUse: where something else would be imported, as by PYTHONPATH, or its files were changed.
+        UsageError: where something else would be imported, as by PYTHONPATH, or its files were changed.
     """
-    for name, found in interpreter.imported.items():
+    for name, package_import in interpreter.imported.items():
         package = RECORDED_AS.get(name, name)
-        if not below(found.file, folder):
+        if not below(package_import.file, folder):
             remedy = (
-                f"take {found.by!r} out of PYTHONPATH, or name that folder in place of a release"
-                if found.by
+                f"take {package_import.by!r} out of PYTHONPATH, or name that folder in place of a release"
+                if package_import.by
                 else "find what adds its folder to sys.path (a .pth file, a sitecustomize, PYTHONHOME), and remove that"
             )
             raise UsageError(
-                f"{interpreter.path} has {package} {found.installed or resolved.version(package)} installed and would "
-                f"import {found.version} from {found.place}: {remedy}."
+                f"{interpreter.path} has {package} {package_import.installed or resolved.version(package)} installed "
+                f"and would import {package_import.version} from {package_import.place}: {remedy}."
             )
-        if not found.as_installed:
+        if not package_import.as_installed:
             raise UsageError(
-                f"the files of {package} {found.installed} in {os.path.dirname(found.file)} are not as they were "
-                f"installed: delete {folder}, and it is built again."
+                f"the files of {package} {package_import.installed} in {os.path.dirname(package_import.file)} are not "
+                f"as they were installed: delete {folder}, and it is built again."
             )
-    seen = interpreter.environment
+    environment = interpreter.environment
     for name, runs, wanted in (
-        ("torch", seen.torch, resolved.torch),
-        ("Ultralytics", seen.ultralytics, resolved.ultralytics),
+        ("torch", environment.torch, resolved.torch),
+        ("Ultralytics", environment.ultralytics, resolved.ultralytics),
     ):
         if wanted and runs.partition("+")[0] != wanted.partition("+")[0]:
             raise UsageError(
@@ -166,29 +168,29 @@ def environments_folder() -> Path:
     return cache_folder() / "environments"
 
 
-def name_of_folder(key: str, copy: int) -> str:
-    """The folder of what has this :attr:`bench.environments.resolver.Resolved.key`.
+def name_of_folder(key: str, replica: int) -> str:
+    """Return the folder name of packages with this :attr:`bench.environments.resolver.Resolved.key`.
 
-    That of a copy is as long, since the length of paths alone can change how fast a program runs.
+    That of a replica is as long, since the length of paths alone can change how fast a program runs.
     """
-    return hashlib.sha256(f"{key} {copy}".encode()).hexdigest()[: len(key)] if copy else key
+    return hashlib.sha256(f"{key} {replica}".encode()).hexdigest()[: len(key)] if replica else key
 
 
-def install(resolved: Resolved, say: Say, copy: int = 0) -> BuiltEnvironment:
-    """The environment that holds these packages, built unless it is there.
+def install(resolved: Resolved, say: Say, replica: int = 0) -> BuiltEnvironment:
+    """Return the environment with these packages; it is built unless it exists.
 
     Args:
         resolved: the packages.
-        say: hears that it is built, and how much there is to do.
-        copy: see :func:`provide`.
+        say: called with a line on the build and its size.
+        replica: see :func:`provide`.
 
     Raises:
-        WrongUse: where it cannot be built, with uv's own reason.
+        UsageError: where it cannot be built, with uv's own reason.
     """
     folder = environments_folder()
-    final = folder / name_of_folder(resolved.key, copy)
+    final = folder / name_of_folder(resolved.key, replica)
     title = f"the environment of Ultralytics {resolved.ultralytics} and torch {resolved.torch}"
-    title = f"a copy of {title}" if copy else title
+    title = f"a copy of {title}" if replica else title
 
     def make(partial: Path) -> Path:
         if os.statvfs(partial).f_flag & getattr(os, "ST_NOEXEC", 0):

@@ -39,17 +39,17 @@ def folder() -> Path | None:
         return None
 
 
-def forget(said: str, python: str = "") -> bool:
+def forget(output: str, python: str = "") -> bool:
     """Delete the compiled files of the cache where what an interpreter said points to a broken one.
 
     Args:
-        said: its output, and how it ended.
+        output: its output, and how it ended.
         python: its path; of an environment that was built in the cache, the compiled files in that are deleted too.
 
     Returns:
         Whether any were deleted, so that another try may succeed.
     """
-    if not BROKEN.search(said):
+    if not BROKEN.search(output):
         return False
     deleted = False
     for place in [*filter(None, [folder()]), *of_environment(python)]:
@@ -71,9 +71,9 @@ def of_environment(python: str) -> list[Path]:
     return list(own.rglob("__pycache__"))
 
 
-def advice(said: str) -> str:
+def advice(output: str) -> str:
     """A sentence on what to delete, where what an interpreter said points to a broken compiled file; else empty."""
-    if not BROKEN.search(said):
+    if not BROKEN.search(output):
         return ""
     place = folder() or os.environ.get(PREFIX) or "its folders named __pycache__"
     return f"A compiled file of Python is broken, as a full disk leaves it: delete {place}."

@@ -1,4 +1,4 @@
-"""Whether the cache and the folder for temporary files can be used: asked before anything is measured."""
+"""Check before a run that the cache and the folder for temporary files can be used."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bench.machine.paths import VARIABLE, cache_folder, calibration_folder
 MIB = 2**20
 
 LEAST_ROOM = 4 * MIB
-"""Bytes for settings, fonts, label caches and what a worker leaves for a moment."""
+"""Bytes for settings, fonts, label caches and temporary files of a worker."""
 
 DATA_ROOM = 32 * MIB
-"""Bytes that the made data set takes, with some to spare."""
+"""Bytes of the made data set, with a margin."""
 
 COMPILED_ROOM = 96 * MIB
 """Bytes that compiled Python files take, where the user's shell keeps Python from writing them elsewhere."""
@@ -27,7 +27,7 @@ ANOTHER = f"set {VARIABLE} to another folder."
 
 
 def problem() -> str:
-    """Why the cache cannot be used, in a sentence that says what to do; empty where it can be. Changes nothing."""
+    """Return why the cache cannot be used, with the remedy; empty where it can be. Changes nothing."""
     try:
         folder = cache_folder()
     except UsageError as error:
@@ -58,7 +58,7 @@ def _problem_in(folder: Path) -> str:
 
 
 def nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """Return the folder, or its nearest parent that exists."""
     return next((place for place in (folder, *folder.parents) if os.path.lexists(place)), Path("/"))
 
 
@@ -68,7 +68,7 @@ def may_write(place: Path, needed: int) -> bool:
 
 
 def why_not(place: Path) -> str:
-    """Why a place cannot be used, in a few words."""
+    """Return why a place cannot be used, in a few words."""
     try:
         if os.statvfs(place).f_flag & os.ST_RDONLY:
             return "Read-only file system"
@@ -79,7 +79,7 @@ def why_not(place: Path) -> str:
 
 
 def inside(folder: Path) -> Iterator[tuple[Path, int]]:
-    """What a run uses in the cache, and the rights that it needs there."""
+    """Yield the files and folders of the cache that a run uses, and the rights that it needs there."""
     change, look = os.R_OK | os.W_OK | os.X_OK, os.R_OK | os.X_OK
     for pattern, needed in (
         ("scratch", change),
@@ -96,7 +96,7 @@ def inside(folder: Path) -> Iterator[tuple[Path, int]]:
 
 
 def no_room(folder: Path, there: Path) -> str:
-    """A sentence where the disk has too little room for what a run makes; else empty."""
+    """Return a sentence where the disk has too little room for a run; else an empty string."""
     needed = LEAST_ROOM if any(folder.glob("data/*/pool/pool.json")) else DATA_ROOM
     # Asking an interpreter what it offers compiles some files already; this one comes after torch.
     if os.environ.get("PYTHONDONTWRITEBYTECODE") and not any((folder / "pycache").rglob("trainer.*.pyc")):
@@ -111,10 +111,10 @@ def no_room(folder: Path, there: Path) -> str:
 
 
 def check_usable() -> None:
-    """Make the cache's folder, and see that it can be written.
+    """Create the cache folder, and check that it can be written.
 
     Raises:
-        WrongUse: where it, or the folder for temporary files, cannot be used.
+        UsageError: where it, or the folder for temporary files, cannot be used.
     """
     if why := problem():
         raise UsageError(why)
@@ -134,13 +134,13 @@ def check_usable() -> None:
 
 
 def check_calibrations() -> None:
-    """See that what is found can be kept, before minutes of measuring.
+    """Check that a calibration can be saved, before minutes of measuring.
 
     Raises:
-        WrongUse: where it cannot be.
+        UsageError: where it cannot be.
     """
     folder = calibration_folder()
     there = nearest(folder)
     if not there.is_dir() or not may_write(there, os.R_OK | os.W_OK | os.X_OK):
         why = why_not(there) if there.is_dir() else "it is a file, and a folder belongs there"
-        raise UsageError(f"calibrations cannot be kept in {there} ({why}): delete it, or {ANOTHER}")
+        raise UsageError(f"calibrations cannot be saved in {there} ({why}): delete it, or {ANOTHER}")

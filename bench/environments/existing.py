@@ -1,4 +1,4 @@
-"""What is installed in an interpreter that this suite did not build."""
+"""Read the packages of an interpreter that was not built by this suite."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ that the command is run from is not."""
 
 
 class Installed(msgspec.Struct, frozen=True):
-    """What an interpreter has.
+    """Packages of an interpreter.
 
     Attributes:
         packages: ``name==version``, sorted; of two of one name, that which is imported.
@@ -59,32 +59,32 @@ class Installed(msgspec.Struct, frozen=True):
 
 
 def installed(interpreter: Interpreter) -> Installed:
-    """Ask an interpreter for its packages; takes a tenth of a second.
+    """Return the packages of an interpreter; takes a tenth of a second.
 
     Raises:
-        WrongUse: where it does not answer.
+        UsageError: where it does not answer.
     """
     try:
-        told = answer_in(printed_by([interpreter.path, "-c", LIST]))
+        answer = answer_in(printed_by([interpreter.path, "-c", LIST]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         why = failure_causes.of_call(error)
-        raise UsageError(f"python {interpreter.path} does not tell what is installed in it {why}") from error
-    told["packages"] = as_imported(told["packages"], interpreter)
-    content = [interpreter.environment.python, told["packages"], told["place"], told["inside"]]
-    return Installed(tuple(told["packages"]), hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16])
+        raise UsageError(f"python {interpreter.path} does not list its packages {why}") from error
+    answer["packages"] = as_imported(answer["packages"], interpreter)
+    content = [interpreter.environment.python, answer["packages"], answer["place"], answer["inside"]]
+    return Installed(tuple(answer["packages"]), hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16])
 
 
 def as_imported(packages: list[str], interpreter: Interpreter) -> list[str]:
-    """A list of packages in which those that count have the versions that are imported.
+    """Replace installed versions by imported ones in a list of packages.
 
-    One that is not as a distribution installed it has the first digits of a hash over its files in its version.
+    A package that differs from its distribution has the first digits of a hash over its files in its version.
     """
-    found = {package.partition("==")[0]: package for package in packages}
+    by_name = {package.partition("==")[0]: package for package in packages}
     for module, seen in interpreter.imported.items():
         if seen.as_installed:
             continue
         for name in ULTRALYTICS if module == "ultralytics" else (RECORDED_AS.get(module, module),):
-            found.pop(name, None)
+            by_name.pop(name, None)
         name = RECORDED_AS.get(module, module)
-        found[name] = f"{name}=={with_local_version(seen.version, seen.hash)}"
-    return sorted(found.values())
+        by_name[name] = f"{name}=={with_local_version(seen.version, seen.hash)}"
+    return sorted(by_name.values())

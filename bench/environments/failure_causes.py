@@ -131,7 +131,7 @@ SIGNALS = {
     signal.SIGXFSZ: SIZE,
     signal.SIGXCPU: "The limit on processor time is used up: raise it (ulimit -t).",
 }
-"""What a signal that ends a process tells."""
+"""Causes by the signal that ended a process."""
 
 KILLED = (
     "Linux kills a process when memory runs out, and job schedulers do at their limits: see dmesg and the scheduler's "
@@ -147,7 +147,7 @@ LAST_ERROR = re.compile(r"[\w.]*(Error|Exception|Refused)\b.*")
 
 
 def recognised(text: str) -> str:
-    """The known cause that a text points to, with what to do, or an empty string.
+    """Return the known cause of a text, with the remedy, or an empty string.
 
     Args:
         text: what a process printed, or an error's message.
@@ -226,7 +226,7 @@ BY_CODE = {
 
 
 def of_signal(code: int) -> str:
-    """What is behind a process that a signal ended, by its negative exit code; empty where the signal tells nothing."""
+    """Return the cause of a process's end by signal, from its negative exit code; empty where unknown."""
     try:
         return SIGNALS.get(signal.Signals(-code), "") if code < 0 else ""
     except ValueError:
@@ -234,7 +234,7 @@ def of_signal(code: int) -> str:
 
 
 def of_end(code: int, text: str) -> str:
-    """What is behind a process that ended before its work was done; empty where that is not known.
+    """Return the cause of a process's early end; empty where unknown.
 
     Args:
         code: its exit code, negative for a signal.
@@ -244,7 +244,7 @@ def of_end(code: int, text: str) -> str:
 
 
 def unknown(text: str) -> str:
-    """A sentence for a process that ended for no known cause; what it printed is kept in a file."""
+    """Return a sentence for a process that ended for no known cause; its output is saved in a file."""
     if not text.strip():
         return f"{UNKNOWN}: it printed nothing."
     file = save_text(text, "log")
@@ -252,7 +252,7 @@ def unknown(text: str) -> str:
 
 
 def of_call(error: Exception) -> str:
-    """Why a short call of another program gave no answer: the detail in brackets, and what is behind it.
+    """Return why a short call of another program failed: the detail in brackets, then the cause.
 
     Args:
         error: of :mod:`subprocess`, of the system, or of reading what the program printed.
@@ -263,11 +263,11 @@ def of_call(error: Exception) -> str:
         return f"({error.strerror or error}). {BY_CODE.get(errno.errorcode.get(error.errno or 0, ''), UNKNOWN + '.')}"
     if not isinstance(error, subprocess.CalledProcessError):
         return f"(what it printed cannot be read: {error})."
-    said = str(error.stderr or "")
-    last = (said.strip().splitlines() or [f"it {describe_exit(error.returncode)}"])[-1].rstrip(".")
+    output = str(error.stderr or "")
+    last = (output.strip().splitlines() or [f"it {describe_exit(error.returncode)}"])[-1].rstrip(".")
     if "SyntaxError" in last:
         return f"({last}). {SYNTAX}"
-    return f"({last}). {of_end(error.returncode, said) or unknown(said)}"
+    return f"({last}). {of_end(error.returncode, output) or unknown(output)}"
 
 
 def describe_exit(code: int) -> str:
@@ -288,7 +288,7 @@ def told(failure: str) -> Iterator[None]:
         failure: how the sentence begins: ``no worker can be started``.
 
     Raises:
-        WrongUse: in place of the error.
+        UsageError: in place of the error.
     """
     try:
         yield

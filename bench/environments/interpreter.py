@@ -1,4 +1,4 @@
-"""The interpreter that is measured, and what it offers."""
+"""The interpreter that is measured: its packages, models and environment variables."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class Interpreter(msgspec.Struct, frozen=True):
 
 
 def variables() -> dict[str, str]:
-    """Environment variables of a worker.
+    """Return the environment variables of a worker.
 
     CUDA devices are numbered as the driver does, so that the same number means the same card to everyone.
 
     Where the user's shell keeps Python from writing compiled files, importing torch and Ultralytics takes four times as
     long, once a run: they are then compiled into this suite's own cache, and the user's folders stay as they are.
     """
-    chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ, **of_nobody()}
+    chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ, **variables_without_user()}
     chosen.pop("PYTHONINSPECT", None)  # a program would wait for the user's commands at its end
     if (own := bytecode_cache.folder()) is not None:
         del chosen[bytecode_cache.UNWANTED]
@@ -65,59 +65,59 @@ def variables() -> dict[str, str]:
     return chosen
 
 
-def of_nobody() -> dict[str, str]:
-    """What a worker needs to be told where the user has no home, or no name, that the system knows.
+def variables_without_user() -> dict[str, str]:
+    """Return further variables for a user without a home or a name in the system.
 
     Libraries ask for both as they are imported: torch for the name, Ultralytics and matplotlib for the home. Without a
     home that can be written, matplotlib would collect all fonts again in every process.
     """
-    told = {}
+    extra = {}
     home = home_folder()
     try:
         cache = cache_folder()
     except UsageError:
         return {}
     if home is None:
-        told["HOME"] = str(cache / "home")
+        extra["HOME"] = str(cache / "home")
     if home is None or not os.access(home, os.W_OK):
-        told.update({"MPLCONFIGDIR": str(cache / "matplotlib")} if "MPLCONFIGDIR" not in os.environ else {})
+        extra.update({"MPLCONFIGDIR": str(cache / "matplotlib")} if "MPLCONFIGDIR" not in os.environ else {})
     try:
         getpass.getuser()
     except (KeyError, OSError):  # OSError from Python 3.13 on
-        told["LOGNAME"] = str(os.getuid())
-    return told
+        extra["LOGNAME"] = str(os.getuid())
+    return extra
 
 
 def inspect(python: str = "") -> Interpreter:
-    """Ask an interpreter what it offers; takes two tenths of a second, since nothing heavy is imported.
+    """Inspect an interpreter; takes two tenths of a second, since nothing heavy is imported.
 
     Args:
         python: an executable; empty for the one that runs this.
 
     Raises:
-        WrongUse: where there is none, or it lacks torch or Ultralytics, or has them too old, or does not tell which.
+        UsageError: where it does not exist or answer, or lacks torch or Ultralytics, or has them too old.
     """
     path = executable(python)
     facts = ask(path, "facts")
     if facts["unusable"]:
         raise UsageError(facts["unusable"])
-    found = imported(facts)
+    imports = imported(facts)
     environment = Environment(
-        python=facts["python"], packages=facts["packages"], yolopace=__version__, origins=origins(found)
+        python=facts["python"], packages=facts["packages"], yolopace=__version__, origins=origins(imports)
     )
     return Interpreter(
         path=path,
         environment=environment,
         models=tuple(facts["models"]),
         datasets=tuple(facts["datasets"]),
-        imported=found,
+        imported=imports,
         variables=facts.get("variables", {}),
         sizes=facts.get("sizes", {}),
     )
 
 
 def executable(python: str) -> str:
-    """The path of an interpreter; empty for the one that runs this; raises :class:`UsageError` where there is none."""
+    """Return the path of an interpreter (empty: of the one that runs this); raises :class:`UsageError` without one."""
     path = shutil.which(python) if python else sys.executable
     if path is None:
         raise UsageError(f"python {python!r}: there is no such executable.")
@@ -125,10 +125,10 @@ def executable(python: str) -> str:
 
 
 def ask(path: str, word: str) -> dict[str, Any]:
-    """What ``PYTHON entry.py WORD`` prints: one JSON object, in a line.
+    """Return the JSON object that ``PYTHON entry.py WORD`` prints.
 
     Raises:
-        WrongUse: where it does not answer.
+        UsageError: where it does not answer.
     """
     try:
         return answer_in(printed_by([path, str(ENTRY), word]))
@@ -137,20 +137,20 @@ def ask(path: str, word: str) -> dict[str, Any]:
 
 
 def answer_in(printed: str) -> dict[str, Any]:
-    """The JSON object that a program prints as a line; a sitecustomize of the user's may print more around it.
+    """Return the JSON object in a line of a program's output; a sitecustomize may print more around it.
 
     Raises:
         ValueError: where no line is one.
     """
     for line in reversed(printed.splitlines()):
         with contextlib.suppress(ValueError):
-            if isinstance(found := json.loads(line), dict):
-                return found
+            if isinstance(answer := json.loads(line), dict):
+                return answer
     raise ValueError("no line is an answer of this project's own program")
 
 
 def printed_by(command: Sequence[str]) -> str:
-    """What a command of a measured interpreter prints; broken compiled files in the cache are made again once.
+    """Return the output of a command of a measured interpreter; broken compiled files in the cache are deleted once.
 
     Raises:
         OSError, subprocess.SubprocessError: where it cannot be started, fails, or takes more than a minute.
@@ -173,12 +173,12 @@ def printed_by(command: Sequence[str]) -> str:
 
 
 def to_workers(interpreter: Interpreter) -> dict[str, Any]:
-    """What every worker of an interpreter is told: its folder for settings, and what it has to have imported."""
+    """Return the settings folder and the expected imports, which every worker of an interpreter gets."""
     return {"config": str(config_folder(interpreter)), "imported": msgspec.to_builtins(interpreter.imported)}
 
 
 def config_folder(interpreter: Interpreter) -> Path:
-    """Folder for Ultralytics' settings and label caches, one an interpreter: versions do not rewrite each other's."""
+    """Return the folder of Ultralytics' settings and label caches, one per interpreter: versions do not share it."""
     key = hashlib.sha256(os.fsencode(interpreter.path)).hexdigest()[:8]
     folder = cache_folder() / "config" / f"ultralytics-{interpreter.environment.ultralytics}-{key}"
     try:

@@ -1,7 +1,7 @@
-"""Wheels and project folders in the place of a release: which distribution each is, and the wheel to install.
+"""Wheels and project folders in place of a release: the distribution of each, and the wheel to install.
 
-A folder is built from a copy of the files that its digest is made of: nothing is written into it, and what is known by
-the digest holds nothing else, such as what an earlier build left there.
+A folder is built from a copy of the files that its digest covers: nothing is written into the folder, and the wheel
+holds nothing else, such as the remains of an earlier build.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from bench.machine.paths import cache_folder
 ARTEFACTS = re.compile(
     r"\.git|\.hg|\.svn|__pycache__|.*\.py[co]|.*\.egg-info|\.eggs|\.tox|\.nox|\.(?:mypy|ruff|pytest)_cache"
 )
-"""Names of files and folders that are no part of a project, wherever they are."""
+"""Names of files and folders that do not belong to a project, at any depth."""
 
-OUTPUTS = {"build", "dist"}
-"""The same at the top of a project; deeper down a package may be called so."""
+TOP_LEVEL_OUTPUTS = {"build", "dist"}
+"""Names of output folders at the top of a project; deeper down a package may have such a name."""
 
-ELSEWHERE = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+GIT_LOCATION_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
 """Environment variables that make git look at another checkout, as they do in a hook of one."""
 
-DIGITS = 8
-"""Of the digest in a version."""
+DIGEST_DIGITS = 8
+"""Digits of the digest in a version."""
 
 Say = Callable[[str], None]
 
@@ -63,30 +63,30 @@ class LocalDistribution(msgspec.Struct, frozen=True):
 
     @property
     def package(self) -> str:
-        """How it stands in lists of packages."""
+        """Entry in lists of packages."""
         return f"{self.name}=={self.version}"
 
     @property
     def requirement(self) -> str:
-        """How uv takes it."""
+        """Requirement in the form of uv."""
         return f"{self.name} @ {Path(self.wheel).as_uri()}"
 
 
 def this_python() -> list[str]:
-    """What of this Python decides what can be installed for it."""
+    """Return the facts of this Python that decide which packages install."""
     return [platform.python_implementation(), platform.python_version(), sysconfig.get_platform()]
 
 
 def with_local_version(version: str, digest: str) -> str:
-    """A version with the first digits of a digest, in a form that version numbers have: ``2.15.0+cpu.3f2a91c0``."""
-    return f"{version}{'.' if '+' in version else '+'}{digest[:DIGITS]}"
+    """Append the first digits of a digest as PEP 440 local version: ``2.15.0+cpu.3f2a91c0``."""
+    return f"{version}{'.' if '+' in version else '+'}{digest[:DIGEST_DIGITS]}"
 
 
 def distribution(path: Path) -> str:
-    """The distribution that a wheel or a project folder is; empty where only building the folder tells.
+    """Return the distribution of a wheel or a project folder; empty where it is known only after a build.
 
     Raises:
-        WrongUse: where it is neither.
+        UsageError: where it is neither.
     """
     if os.path.isdir(path):
         if not any(os.path.isfile(path / name) for name in ("pyproject.toml", "setup.py")):
@@ -108,7 +108,7 @@ def distribution(path: Path) -> str:
 
 
 def _project_name(file: Path) -> str:
-    """The name in a ``pyproject.toml``; empty where it is not there."""
+    """Return the name in a ``pyproject.toml``; empty where it has none."""
     if not os.path.isfile(file):
         return ""
     try:
@@ -120,10 +120,10 @@ def _project_name(file: Path) -> str:
 
 
 def find_local(path: Path, say: Say) -> LocalDistribution:
-    """The wheel of a wheel file, or of a project folder: that is built once for each of its contents.
+    """Return the wheel of a wheel file or a project folder, which is built once per content.
 
     Raises:
-        WrongUse: where it cannot be read, or not be built, with the build's own reason.
+        UsageError: where it cannot be read, or not be built, with the build's own reason.
     """
     try:
         if os.path.isdir(path):
@@ -140,7 +140,7 @@ def find_local(path: Path, say: Say) -> LocalDistribution:
 
 
 def _built(folder: Path, say: Say) -> tuple[str, Path]:
-    """The digest of a project, and its wheel."""
+    """Return the digest of a project, and its wheel."""
     names = files(folder)
     digest = digest_of(folder, names)
     key = hashlib.sha256(json.dumps([digest, *this_python()]).encode()).hexdigest()[:16]
@@ -164,23 +164,23 @@ def _built(folder: Path, say: Say) -> tuple[str, Path]:
 
 
 def files(folder: Path) -> list[str]:
-    """The files that a project is made of, as paths below it, sorted.
+    """Return the files of a project, as sorted paths below it.
 
-    In a git checkout: those that git knows, and new ones that it is not told to ignore. Elsewhere: all but what builds,
-    caches and virtual environments leave.
+    In a git checkout: tracked files, and untracked ones that are not ignored. Elsewhere: all files except those of
+    builds, caches and virtual environments.
     """
     known = _known_to_git(folder) if os.path.lexists(folder / ".git") else None
-    found: set[str] = set()
+    paths: set[str] = set()
     for name in [""] if known is None else known:
         # A folder: a submodule, or a link to one.
-        found.update(_walk(folder, name) if os.path.isdir(folder / name) else [name])
-    return sorted(name for name in found if os.path.isfile(folder / name))
+        paths.update(_walk(folder, name) if os.path.isdir(folder / name) else [name])
+    return sorted(name for name in paths if os.path.isfile(folder / name))
 
 
 def _known_to_git(folder: Path) -> list[str] | None:
-    """What git lists of a checkout; None where it does not answer."""
+    """Return the files that git lists in a checkout; None where git fails."""
     command = ["git", "-C", str(folder), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    variables = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    variables = {name: value for name, value in os.environ.items() if name not in GIT_LOCATION_VARIABLES}
     try:
         done = subprocess.run(command, env=variables, capture_output=True, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -189,7 +189,7 @@ def _known_to_git(folder: Path) -> list[str] | None:
 
 
 def _walk(folder: Path, below: str) -> Iterator[str]:
-    """Paths below a folder of everything in a folder in it, links followed, but for artefacts."""
+    """Yield the paths of all files in a subfolder, links followed, without artefacts."""
     for place, folders, names in os.walk(folder / below, followlinks=True):
         here = os.path.realpath(place)
         top = Path(place) == folder
@@ -197,7 +197,7 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
             name
             for name in folders
             if not ARTEFACTS.fullmatch(name)
-            and not (top and name in OUTPUTS)
+            and not (top and name in TOP_LEVEL_OUTPUTS)
             and not os.path.exists(os.path.join(place, name, "pyvenv.cfg"))
             and not Path(here).is_relative_to(os.path.realpath(os.path.join(place, name)))  # a link to what it is in
         ]
@@ -207,7 +207,7 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
 
 
 def digest_of(folder: Path, names: Iterable[str]) -> str:
-    """SHA-256 over the names and the contents of files, and over which of them can be executed."""
+    """Return the SHA-256 over names, contents and executable bits of files."""
     content = [
         (name, bool(os.stat(folder / name).st_mode & 0o100), _digest_of_file(folder / name)) for name in sorted(names)
     ]

@@ -1,4 +1,4 @@
-"""Where the packages come from that an interpreter imports, for its record: a distribution, a checkout, a folder."""
+"""Origins of the packages that an interpreter imports, for its record: a distribution, a checkout or a folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from bench.environments.local_source import ELSEWHERE
+from bench.environments.local_source import GIT_LOCATION_VARIABLES
 from bench.records.record import Origin
 
 RECORDED_AS = {"cv2": "opencv-python", "PIL": "pillow"}
-"""Modules that stand in a record under another name than their own."""
+"""Distributions of modules whose name differs from theirs."""
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -41,46 +41,50 @@ class Imported(msgspec.Struct, frozen=True):
 
 
 def imported(facts: dict[str, Any]) -> dict[str, Imported]:
-    """What an interpreter imports, by module, from what it told of itself."""
+    """Return the imports of an interpreter by module, from its facts."""
     return msgspec.convert(facts.get("imported", {}), dict[str, Imported])
 
 
-def replaced(found: dict[str, Imported]) -> str:
+def replaced(imports: dict[str, Imported]) -> str:
     """Which packages are not as a distribution installed them, and where they are: sentences; empty where all are."""
-    said = []
-    for name, one in found.items():
-        if one.source == "distribution" and one.edited:
-            said.append(f"The files of {name} in {os.path.dirname(one.file)} were changed: install {name} again.")
-        elif one.source != "distribution":
-            remedy = f": take {one.by!r} out of PYTHONPATH to use the installed one" if one.by else ""
-            said.append(f"{name} is imported from {one.file}{remedy}.")
-    return " ".join(said)
+    sentences = []
+    for name, package in imports.items():
+        if package.source == "distribution" and package.edited:
+            sentences.append(
+                f"The files of {name} in {os.path.dirname(package.file)} were changed: install {name} again."
+            )
+        elif package.source != "distribution":
+            remedy = f": take {package.by!r} out of PYTHONPATH to use the installed one" if package.by else ""
+            sentences.append(f"{name} is imported from {package.file}{remedy}.")
+    return " ".join(sentences)
 
 
-def origins(found: dict[str, Imported]) -> dict[str, Origin]:
+def origins(imports: dict[str, Imported]) -> dict[str, Origin]:
     """Origins of the packages that are not as a distribution installed them; asks git for the commit of a checkout."""
-    return {RECORDED_AS.get(name, name): origin_of(one) for name, one in found.items() if not one.as_installed}
+    return {
+        RECORDED_AS.get(name, name): origin_of(package) for name, package in imports.items() if not package.as_installed
+    }
 
 
-def origin_of(found: Imported) -> Origin:
-    """Where one of them comes from."""
-    if found.source == "distribution":
-        return Origin(source="distribution", hash=found.hash, edited=True)
-    folder, name = os.path.split(found.file)
-    commit = said_by_git(folder, "rev-parse", "HEAD") if said_by_git(folder, "ls-files", "--", name) else ""
+def origin_of(package: Imported) -> Origin:
+    """Return the origin of an imported package."""
+    if package.source == "distribution":
+        return Origin(source="distribution", hash=package.hash, edited=True)
+    folder, name = os.path.split(package.file)
+    commit = git_output(folder, "rev-parse", "HEAD") if git_output(folder, "ls-files", "--", name) else ""
     if not commit:
-        return Origin(source="path", hash=found.hash)
-    changed = said_by_git(folder, "status", "--porcelain", "--untracked-files=all", "--", ".")
-    return Origin(source="checkout", hash=found.hash, commit=commit[:12], edited=bool(changed))
+        return Origin(source="path", hash=package.hash)
+    changed = git_output(folder, "status", "--porcelain", "--untracked-files=all", "--", ".")
+    return Origin(source="checkout", hash=package.hash, commit=commit[:12], edited=bool(changed))
 
 
-def said_by_git(folder: str, *arguments: str) -> str:
-    """What git answers on the checkout of a folder; empty where there is none, or no git.
+def git_output(folder: str, *arguments: str) -> str:
+    """Return the output of git on the checkout of a folder; empty without a checkout or without git.
 
     Whoever owns the checkout: its code is imported all the same.
     """
     command = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", folder, *arguments]
-    variables = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    variables = {name: value for name, value in os.environ.items() if name not in GIT_LOCATION_VARIABLES}
     try:
         done = subprocess.run(command, env=variables, capture_output=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

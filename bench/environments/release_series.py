@@ -1,4 +1,4 @@
-"""Environments of several releases of one package, in which all else stays as it is as far as that can be."""
+"""Environments of several releases of one package, with all other packages pinned as far as possible."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from bench.environments.specification import PYTHON, ULTRALYTICS, Specification
 from bench.environments.uv import ResolutionError
 from bench.errors import UsageError
 
-BESIDE = {"torch": ("ultralytics",), "ultralytics": ("torch", "torchvision")}
-"""By package: what is held while its releases change. A release of torch takes a torchvision of its own."""
+PINNED_WITH = {"torch": ("ultralytics",), "ultralytics": ("torch", "torchvision")}
+"""Packages that are pinned while the releases of one change. Each release of torch needs its matching torchvision."""
 
 
 class ReleaseSeries(msgspec.Struct, frozen=True):
-    """A package whose releases change, and what does not.
+    """A package whose release varies, and the pinned rest.
 
     Attributes:
         package: ``torch`` or ``ultralytics``.
-        parts: requirements, wheels and project folders that all environments hold.
+        pins: requirements, wheels and project folders of all environments.
         exclude_newer: see :func:`bench.environments.resolver.resolve`.
     """
 
     package: str
-    parts: tuple[str | Path, ...] = ()
+    pins: tuple[str | Path, ...] = ()
     exclude_newer: str = ""
 
     @classmethod
-    def parse(cls, package: str, beside: str, exclude_newer: str) -> ReleaseSeries:
-        """Check what was asked for; asks the network nothing.
+    def parse(cls, package: str, pins: str, exclude_newer: str) -> ReleaseSeries:
+        """Parse a series without using the network.
 
         Args:
             package: its name.
-            beside: what is held, as in a specification; empty for nothing.
+            pins: the pinned packages, as in a specification; empty for none.
             exclude_newer: see :func:`bench.environments.resolver.resolve`.
 
         Raises:
-            WrongUse: where it is another package, or cannot be held.
+            UsageError: where it is another package, or the pins name it or cannot be parsed.
         """
         name = package.strip().lower()
-        if name not in BESIDE:
+        if name not in PINNED_WITH:
             raise UsageError(f"package {package!r} is not what is measured: use torch or ultralytics.")
-        if not beside:
+        if not pins:
             return cls(name, (), exclude_newer)
-        if beside.strip().startswith(PYTHON):
-            raise UsageError(f"{beside!r} is an interpreter: name requirements, such as torch==2.14.1.")
-        specification = Specification.parse(f"{name},{beside}")
+        if pins.strip().startswith(PYTHON):
+            raise UsageError(f"{pins!r} is an interpreter: name requirements, such as torch==2.14.1.")
+        specification = Specification.parse(f"{name},{pins}")
         own = {*ULTRALYTICS} if name == "ultralytics" else {name}
         if own & {*specification.names()[1:]}:
-            raise UsageError(f"{beside!r} names {name}, whose releases are compared: name what is held beside it.")
+            raise UsageError(f"{pins!r} names {name}, whose releases are compared: name other packages.")
         return cls(name, specification.parts[1:], exclude_newer)
 
     def release(self, text: str) -> str:
-        """A published release as the package index spells it: ``8.4`` is ``8.4.0``.
+        """Return a published release as the package index spells it: ``8.4`` is ``8.4.0``.
 
         Raises:
-            WrongUse: where there is none of that number, or it does not install on this Python.
+            UsageError: where it does not exist, or does not install on this Python.
         """
         parse_release(text)
         try:
@@ -71,35 +71,35 @@ class ReleaseSeries(msgspec.Struct, frozen=True):
             ) from None
 
     def specification(self, release: str) -> Specification:
-        """What the environment of a release has to hold."""
-        return Specification((f"{self.package}=={release}", *self.parts))
+        """Return the specification of a release's environment."""
+        return Specification((f"{self.package}=={release}", *self.pins))
 
-    def as_with(self, release: str, say: Say) -> ReleaseSeries:
-        """The same with what stands beside the package held as it is with one of its releases.
+    def pinned_to(self, release: str, say: Say) -> ReleaseSeries:
+        """Return the series with further packages pinned to their versions in the environment of one release.
 
         Raises:
-            WrongUse: where that has no environment.
+            UsageError: where that release has no environment.
         """
         resolved = resolve(self.specification(release), self.exclude_newer, say)
-        asked = {*self.specification(release).names()}
+        requested = {*self.specification(release).names()}
         versions = {"torch": resolved.torch, "ultralytics": resolved.ultralytics}
-        found = [
+        pins = [
             f"{name}=={version}"
-            for name in BESIDE[self.package]
-            if name not in asked and (version := versions.get(name) or resolved.version(name))
+            for name in PINNED_WITH[self.package]
+            if name not in requested and (version := versions.get(name) or resolved.version(name))
         ]
-        return ReleaseSeries(self.package, (*self.parts, *found), self.exclude_newer)
+        return ReleaseSeries(self.package, (*self.pins, *pins), self.exclude_newer)
 
     def provide(self, release: str, say: Say) -> PreparedEnvironment:
-        """The environment of a release, built unless it is there; it is called by that release alone.
+        """Return the environment of a release, built unless it exists; it is named by that release alone.
 
         Raises:
-            WrongUse: where it cannot be resolved, built or used.
+            UsageError: where it cannot be resolved, built or used.
         """
-        found = provide(self.specification(release), self.exclude_newer, say)
-        return msgspec.structs.replace(found, asked=f"{self.package}=={release}")
+        environment = provide(self.specification(release), self.exclude_newer, say)
+        return msgspec.structs.replace(environment, requested=f"{self.package}=={release}")
 
     @property
-    def shown(self) -> tuple[str, ...]:
-        """What is held, without folders of this machine."""
-        return tuple(str(Specification((part,))) for part in self.parts)
+    def pin_labels(self) -> tuple[str, ...]:
+        """Pins as text, without folders of this machine."""
+        return tuple(str(Specification((part,))) for part in self.pins)

@@ -1,4 +1,4 @@
-"""Which packages an environment would hold: the answers of uv's resolver, for this Python and platform."""
+"""Resolve specifications to packages with uv's resolver, for this Python and platform."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """Everything that an environment will hold.
+    """All packages of an environment.
 
     Attributes:
         packages: ``name==version``, sorted; what comes from this machine has the first digits of its digest in its
@@ -40,13 +40,13 @@ class Resolved(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """Sixteen hexadecimal digits over the packages, this Python and this platform."""
-        content = [*this_python(), self.packages, *sorted(one.digest for one in self.local)]
+        content = [*this_python(), self.packages, *sorted(distribution.digest for distribution in self.local)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
     def requirements(self) -> list[str]:
         """The packages as uv takes them."""
-        known = {one.package: one.requirement for one in self.local}
+        known = {distribution.package: distribution.requirement for distribution in self.local}
         return [known.get(package, package) for package in self.packages]
 
     def version(self, *names: str) -> str:
@@ -66,28 +66,28 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 def resolve(specification: Specification, exclude_newer: str = "", say: Say = lambda text: None) -> Resolved:
-    """The packages that an environment would hold; installs nothing, but builds the project folders that it names.
+    """Resolve a specification; installs nothing, but builds the project folders that it names.
 
     Ultralytics, which brings torch, is always among them. A release is taken from the distribution without libGL where
     that has the version, since servers lack the library; else, and with a wheel or a folder of Ultralytics, OpenCV's
     own headless distribution takes the place of the other.
 
     Args:
-        specification: what it has to hold.
+        specification: the requested packages.
         exclude_newer: a date; releases after it are left out (uv's ``--exclude-newer``), so that environments that are
             resolved on different days hold the same.
-        say: hears that a folder is built.
+        say: called with a line before a folder is built.
 
     Raises:
-        WrongUse: where there is no solution, with the resolver's reason, or a folder cannot be built.
+        UsageError: where there is no solution, with the resolver's reason, or a folder cannot be built.
     """
     if specification.python:
         raise UsageError(f"{specification} is there already: name what uv is to install, such as ultralytics==8.4.0.")
     local = [find_local(path, say) for path in specification.paths]
-    names = {*map(name_of, specification.requirements), *(one.name for one in local)}
+    names = {*map(name_of, specification.requirements), *(distribution.name for distribution in local)}
     require_measured(names, str(specification))
     wanted = [*specification.requirements, *([] if names & {*ULTRALYTICS} else ["ultralytics"])]
-    if any(one.name == "ultralytics" for one in local):
+    if any(distribution.name == "ultralytics" for distribution in local):
         return compiled(wanted, exclude_newer, local=local, without_libgl=True)
     if all(name_of(requirement) != "ultralytics" for requirement in wanted):
         return compiled(wanted, exclude_newer, local=local)
@@ -97,21 +97,21 @@ def resolve(specification: Specification, exclude_newer: str = "", say: Say = la
 
 
 def oldest(requirement: str, exclude_newer: str = "") -> str:
-    """The oldest version that a requirement allows and that installs on this Python: ``torch>=2.6`` is ``2.6.0``.
+    """Return the oldest version that a requirement allows on this Python: ``2.6.0`` for ``torch>=2.6``.
 
     Raises:
-        WrongUse: where there is none.
+        UsageError: where there is none.
     """
     options = ("--resolution", "lowest-direct", "--no-deps")
     return compiled([requirement], exclude_newer, options).version(name_of(requirement))
 
 
 def newest(requirement: str, exclude_newer: str = "") -> str:
-    """The newest final release that a requirement allows and that installs on this Python, not one that was yanked.
+    """Return the newest final release that a requirement allows on this Python, without yanked ones.
 
     Raises:
-        Unsolvable: where there is none.
-        WrongUse: where the package index does not tell.
+        ResolutionError: where there is none.
+        UsageError: where the package index does not answer.
     """
     options = ("--prerelease", "disallow", "--no-deps")
     return compiled([requirement], exclude_newer, options).version(name_of(requirement))
@@ -124,11 +124,13 @@ def compiled(
     local: Sequence[LocalDistribution] = (),
     without_libgl: bool = False,
 ) -> Resolved:
-    """What uv's resolver makes of requirements; without libGL, OpenCV's headless distribution replaces the other."""
+    """Resolve requirements with uv; without libGL, OpenCV's headless distribution replaces the other."""
     arguments = ["pip", "compile", "-", "--python", sys.executable, "--no-header", "--no-annotate", *options]
     arguments += ["--exclude-newer", exclude_newer] if exclude_newer else []
-    wanted = [*requirements, *(one.requirement for one in local)]
-    failure = f"no environment can be made of {', '.join([*requirements, *(one.package for one in local)])}"
+    wanted = [*requirements, *(distribution.requirement for distribution in local)]
+    failure = (
+        f"no environment can be made of {', '.join([*requirements, *(distribution.package for distribution in local)])}"
+    )
     try:
         with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
             if without_libgl:
@@ -139,23 +141,23 @@ def compiled(
             lines = uv.call(arguments, Path(folder), failure, "\n".join(wanted)).splitlines()
     except OSError as error:
         raise UsageError(f"{failure}: {uv.system_reason(error)}") from error
-    known = {one.name: one.package for one in local}
+    known = {distribution.name: distribution.package for distribution in local}
     packages = [_package(line.strip(), known) for line in lines if line.strip() and not line.startswith("#")]
     return Resolved(tuple(sorted(packages)), tuple(local))
 
 
 def _package(line: str, local: dict[str, str]) -> str:
-    """A line of the resolver as ``name==version``."""
+    """Return a line of the resolver as ``name==version``."""
     name, at, _ = line.partition(" @ ")
     if not at:
         return line
     if canonicalize_name(name) not in local:
-        raise UsageError(f"{name} is required from an address, and no version tells what is there: require a release.")
+        raise UsageError(f"{name} is required from an address, and no version says what is there: require a release.")
     return local[canonicalize_name(name)]
 
 
 def _headless(requirement: str) -> str:
-    """A requirement with the headless distribution in place of Ultralytics' own."""
+    """Replace Ultralytics' own distribution in a requirement by the headless one."""
     if name_of(requirement) != "ultralytics":
         return requirement
     return HEADLESS + requirement.strip()[len(Requirement(requirement).name) :]

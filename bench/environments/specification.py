@@ -1,4 +1,4 @@
-"""What an environment has to hold, as it is asked for: a SPEC of the command line."""
+"""Environment specification, a SPEC of the command line."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ULTRALYTICS = ("ultralytics", HEADLESS)
 """The distributions that bring Ultralytics."""
 
 PYTHON = "python:"
-"""What a specification begins with that names an interpreter."""
+"""Prefix of a specification that names an interpreter."""
 
 SEPARATOR = re.compile(r",(?![^\[]*\])(?!\s*(?:[<>=!]|~=))")
-"""Commas between requirements: neither those of ``torch>=2.6,<2.8`` nor those of ``ultralytics[export,solutions]``."""
+"""Matches a comma between requirements, not one within ``torch>=2.6,<2.8`` or ``ultralytics[export,solutions]``."""
 
 
 class Specification(msgspec.Struct, frozen=True):
-    """What an environment has to hold: ``torch==2.6.0,ultralytics==8.4.0``; or an interpreter that is there.
+    """Requested packages, ``torch==2.6.0,ultralytics==8.4.0``, or an existing interpreter.
 
     Attributes:
         parts: requirements as uv takes them, and absolute paths of wheels and project folders.
@@ -46,7 +46,7 @@ class Specification(msgspec.Struct, frozen=True):
         all else is a requirement, and without a version the newest one is meant.
 
         Raises:
-            WrongUse: where a part is none of these, or no part is torch or Ultralytics.
+            UsageError: where a part is invalid, or no part is torch or Ultralytics.
         """
         if text.strip().startswith(PYTHON):
             return cls(python=_interpreter(text.strip().removeprefix(PYTHON).strip()))
@@ -67,15 +67,15 @@ class Specification(msgspec.Struct, frozen=True):
         return tuple(part for part in self.parts if isinstance(part, Path))
 
     def names(self) -> tuple[str, ...]:
-        """The distributions that are asked for; empty where only building a folder tells.
+        """Return the requested distributions; an empty name where it is known only after a build.
 
         Raises:
-            WrongUse: where a path leads to neither a wheel nor a project.
+            UsageError: where a path leads to neither a wheel nor a project.
         """
         return tuple(name_of(part) if isinstance(part, str) else distribution(part) for part in self.parts)
 
     def __str__(self) -> str:
-        """As it was given, without folders of this machine: ``ultralytics/`` is the project folder of that name."""
+        """Return the specification without folders of this machine; a project folder is ``ultralytics/``."""
         if self.python:
             return f"{PYTHON}{Path(self.python).name}"
         return ",".join(part if isinstance(part, str) else _shown(part) for part in self.parts)
@@ -93,7 +93,7 @@ def require_measured(names: Iterable[str], text: str) -> None:
 
 
 def _part(text: str) -> str | Path:
-    """A requirement, or the absolute path of something on this machine."""
+    """Parse a requirement, or the absolute path of a wheel or project folder."""
     if "/" in text or text.startswith((".", "~")) or text.endswith(".whl"):
         return _absolute(text)
     try:
@@ -106,7 +106,7 @@ def _part(text: str) -> str | Path:
 
 
 def _interpreter(text: str) -> str:
-    """An interpreter that is looked for on PATH, unless it is given with its folder."""
+    """Parse an interpreter, which is looked up on PATH unless it is given with its folder."""
     if not text:
         raise UsageError(f"{PYTHON!r} names no interpreter: write python:/path/to/bin/python.")
     return str(_absolute(text)) if "/" in text else text

@@ -1,4 +1,4 @@
-"""uv, which resolves, builds and installs: how it is called, and what it says where it fails."""
+"""Run uv, which resolves, builds and installs, and read the reason of its failures."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def find_uv() -> list[str]:
 
 
 def call(arguments: Sequence[str], where: Path, failure: str, sent: str = "") -> str:
-    """Run uv in a folder in which it finds no project whose settings it would follow.
+    """Run uv in a folder without a project, so that no project's settings apply.
 
     Args:
         arguments: without the command itself.
         where: that folder.
         failure: how the sentence begins that says that it failed: ``no environment can be made of torch==99``.
-        sent: what it reads on standard input.
+        sent: text for its standard input.
 
     Returns:
         Its standard output.
 
     Raises:
-        Unsolvable: where its resolver found no solution.
-        WrongUse: where it failed in another way; both with its own reason.
+        ResolutionError: where its resolver found no solution.
+        UsageError: where it failed in another way; both with its own reason.
     """
     # Only a build has something to say that its failure does not repeat.
     command = [*find_uv(), *([] if arguments[0] == "build" else ["--quiet"]), *arguments]

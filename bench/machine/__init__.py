@@ -1,1 +1,1 @@
-"""Where it was seen: a machine's stable identity, and what it is like at the moment."""
+"""The machine: its stable identity, its limits and its current conditions."""

@@ -1,4 +1,4 @@
-"""What this machine is like right now."""
+"""Current conditions of this machine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def conditions(variables: Mapping[str, str] | None = None) -> Conditions:
-    """Load, memory, swap, power source, frequency governor and limits; None for what the system does not tell.
+    """Read load, memory, swap, power source, frequency governor and limits; None for unknown facts.
 
-    Nothing here raises: each of these is only recorded.
+    Nothing here raises: conditions are only recorded.
 
     Args:
-        variables: of the environment that change speed; None where nobody asked the interpreter that is measured.
+        variables: environment variables that change speed; None where the measured interpreter was not asked.
     """
     return Conditions(
         load=try_read(load),
@@ -35,12 +35,12 @@ def conditions(variables: Mapping[str, str] | None = None) -> Conditions:
 
 
 def load() -> float:
-    """Mean number of processes that wanted a processor in the last minute."""
+    """Return the mean number of runnable processes in the last minute."""
     return round(os.getloadavg()[0], 2)
 
 
 def on_battery() -> bool | None:
-    """Whether the machine runs on its battery; None where it has none, or does not tell whether it is plugged in.
+    """Return whether the machine runs on battery; None without a battery, or where its plug is unknown.
 
     Raises:
         OSError: where the kernel shows no power supplies at all; psutil lets that through.

@@ -47,7 +47,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process may use of its machine; None where nothing limits it.
+    """Limits of a process; None for no limit.
 
     Attributes:
         cpu_quota: processors that its control groups let it use together.
@@ -66,7 +66,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What a machine was like at one moment; None where the system does not tell.
+    """Conditions of a machine at one moment; None for unknown facts.
 
     Attributes:
         limits: of the process that starts workers, which have the same; None in older records, which do not say.
@@ -82,7 +82,7 @@ class Conditions(msgspec.Struct, frozen=True):
     variables: dict[str, str] | None = None
 
     def limited_alike(self, other: Conditions) -> bool:
-        """Whether the same limits and variables held for both; an older record had none, as far as anyone knows."""
+        """Whether both have the same limits and variables; unknown ones of older records count as the same."""
         if (self.limits or Limits()) != (other.limits or Limits()):
             return False
         return None in (self.variables, other.variables) or self.variables == other.variables

@@ -13,6 +13,7 @@ import msgspec
 from bench.cases.device_kinds import HOST
 from bench.machine.description import Machine
 from bench.machine.limits import memory_bytes, processors
+from bench.machine.nvml import nvidia_gpus
 from bench.machine.try_read import try_read
 
 
@@ -45,43 +46,21 @@ def _slow_cpu_name() -> str:
     return str(cpuinfo.get_cpu_info().get("brand_raw") or "")
 
 
-@functools.cache
-def nvidia_gpus() -> tuple[tuple[str, int], ...]:
-    """Name and bytes of memory of every NVIDIA GPU that the driver knows, in its order; () without a driver."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # the library is there but there is no driver, or none that it can talk to
-        return ()
-    try:
-        found = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            name = pynvml.nvmlDeviceGetName(handle)
-            found.append((str(name), int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)))
-        return tuple(found)
-    except Exception:
-        return ()
-    finally:
-        try_read(pynvml.nvmlShutdown)
-
-
 def devices() -> list[str]:
     """Devices that this machine has, as cases name them, without asking torch: one card of each kind, mps, cpu.
 
     Whether torch can use them is for the worker to find out; where it cannot, the case says why.
     """
-    found = []
+    names = []
     kinds: set[str] = set()
     for index, place in enumerate(visible_cards()):
         kind = f"card {index}" if place is None else nvidia_gpus()[place][0]
         if kind not in kinds:
             kinds.add(kind)
-            found.append(str(index))
+            names.append(str(index))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        found.append("mps")
-    return [*found, HOST]
+        names.append("mps")
+    return [*names, HOST]
 
 
 def visible_cards() -> list[int | None]:
@@ -96,15 +75,15 @@ def visible_cards() -> list[int | None]:
     ordered = os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID") == "PCI_BUS_ID"
     if not count:
         return []
-    found: list[int | None] = []
+    places: list[int | None] = []
     for part in map(str, range(count)) if chosen is None else (part.strip() for part in chosen.split(",")):
         if part.isdigit() and int(part) < count:
-            found.append(int(part) if ordered else None)
+            places.append(int(part) if ordered else None)
         elif part.startswith(("GPU-", "MIG-")):
-            found.append(None)
+            places.append(None)
         else:
             break
-    return found
+    return places
 
 
 def card_bytes(device: str) -> int | None:

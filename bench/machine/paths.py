@@ -1,4 +1,4 @@
-"""Where things live that can be made again: data sets, Ultralytics' settings, compiled Python, calibrations."""
+"""Paths of the cache: data sets, environments, Ultralytics' settings, compiled Python, calibrations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIABLE = "YOLOPACE_CACHE"
 
 
 def home_folder() -> Path | None:
-    """The user's home; None where HOME is not set and the system has no entry for the user."""
+    """Return the user's home; None where HOME is not set and the system has no entry for the user."""
     try:
         return Path.home()
     except RuntimeError:
@@ -21,10 +21,10 @@ def home_folder() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """``$YOLOPACE_CACHE``, else the system's own place for caches. An absolute path; it need not exist.
+    """Return ``$YOLOPACE_CACHE``, else the system's folder for caches: an absolute path that need not exist.
 
     Raises:
-        WrongUse: where nothing says where it is, as for a user without a home.
+        UsageError: where it is undefined, as for a user without a home.
     """
     if chosen := os.environ.get(VARIABLE, "").strip():
         try:
@@ -49,5 +49,5 @@ def cache_folder() -> Path:
 
 
 def calibration_folder() -> Path:
-    """Where calibrations of this machine are: they outlive its results, and every record carries what they found."""
+    """Return the folder of calibrations: they outlive results, and every record carries its calibration."""
     return cache_folder() / "calibration"

@@ -1,4 +1,4 @@
-"""What this machine has and what it is doing, for ``doctor``: asked of the system, never of torch."""
+"""Facts on this machine and its current state for ``doctor``, read from the system without torch."""
 
 from __future__ import annotations
 
@@ -23,49 +23,15 @@ from bench.machine.limits import (
     text_of,
     usable_processors,
 )
+from bench.machine.nvml import Nvidia, nvidia
 from bench.machine.try_read import try_read
 
 POWERCAP = Path("/sys/class/powercap")
 PROC = Path("/proc")
 
 
-class Card(msgspec.Struct, frozen=True):
-    """One NVIDIA card as its driver sees it; None for what it does not tell.
-
-    Attributes:
-        name: by its maker.
-        total, used: bytes of memory.
-        processes: that compute on it now.
-        held_back: bits of ``nvmlClocksEventReasons`` at this moment.
-        energy: whether it counts the energy that it used (Volta and later).
-    """
-
-    name: str
-    total: int | None = None
-    used: int | None = None
-    processes: int | None = None
-    held_back: int | None = None
-    energy: bool = False
-
-
-class Nvidia(msgspec.Struct, frozen=True):
-    """The NVIDIA driver.
-
-    Attributes:
-        driver: its version; empty where there is none.
-        cuda: the newest CUDA that it serves, such as ``(12, 4)``.
-        cards: in its order.
-        trouble: what it says where it, or a card, does not answer.
-    """
-
-    driver: str = ""
-    cuda: tuple[int, int] | None = None
-    cards: tuple[Card, ...] = ()
-    trouble: str = ""
-
-
 class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine at one moment; None for what it does not tell.
+    """A machine at one moment; None for unknown facts.
 
     Attributes:
         system: ``Linux``, ``Darwin``.
@@ -78,12 +44,12 @@ class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
         swap, swap_used: bytes.
         free: bytes free in the folder of the cache.
         cache_trouble: a sentence on why the cache cannot be used; empty where it can be.
-        governor, governed_by: of the first processor's frequency, and the driver that follows it.
+        governor, scaling_driver: frequency governor and driver of the first CPU.
         on_battery, low_power: power source and power mode.
-        pressure, waits: whether the kernel tells of pressure, and of threads that wait for a processor.
+        has_pressure, has_schedstat: whether the kernel counts pressure stalls, and run delay of threads.
         nvidia: driver and cards.
         rapl: ``readable``, ``needs root``, or None where there is no such counter.
-        uv: version; None where it is not here.
+        uv: version; None where it is not installed.
     """
 
     system: str
@@ -103,23 +69,22 @@ class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
     free: int | None = None
     cache_trouble: str = ""
     governor: str | None = None
-    governed_by: str | None = None
+    scaling_driver: str | None = None
     on_battery: bool | None = None
     low_power: bool | None = None
-    pressure: bool = False
-    waits: bool = False
+    has_pressure: bool = False
+    has_schedstat: bool = False
     nvidia: Nvidia = Nvidia()
     rapl: str | None = None
     uv: str | None = None
 
 
 def system_info(cache: Path | None, **known: Any) -> SystemInfo:
-    """This machine now.
+    """Read the facts of this machine now.
 
     Args:
-        cache: the folder whose disk is asked for room; where it is not there yet, the nearest one above it. None where
-            nobody knows where it is.
-        known: fields that somebody else has to ask for, since only the runner starts processes.
+        cache: folder whose disk space counts; where it does not exist yet, its nearest parent. None where unknown.
+        known: fields that the caller reads, since only the runner starts processes.
     """
     memory, swap = try_read(psutil.virtual_memory), try_read(psutil.swap_memory)
     version = try_read(platform.mac_ver)
@@ -140,10 +105,10 @@ def system_info(cache: Path | None, **known: Any) -> SystemInfo:
         "swap_used": swap.used if swap else None,
         "free": try_read(free_bytes, cache) if cache else None,
         "governor": text_of(GOVERNOR) or None,
-        "governed_by": text_of(GOVERNOR.with_name("scaling_driver")) or None,
+        "scaling_driver": text_of(GOVERNOR.with_name("scaling_driver")) or None,
         "on_battery": try_read(on_battery),
-        "pressure": (PROC / "pressure" / "cpu").exists(),
-        "waits": (PROC / "self" / "schedstat").exists(),
+        "has_pressure": (PROC / "pressure" / "cpu").exists(),
+        "has_schedstat": (PROC / "self" / "schedstat").exists(),
         "nvidia": try_read(nvidia) or Nvidia(),
         "rapl": try_read(rapl, POWERCAP),
     }
@@ -156,7 +121,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Bytes free on the disk of a folder, or of the nearest one above it that is there."""
+    """Return the free bytes on the disk of a folder, or of its nearest parent that exists."""
     for place in (folder, *folder.parents):
         with contextlib.suppress(OSError):
             return shutil.disk_usage(place).free
@@ -164,62 +129,8 @@ def free_bytes(folder: Path) -> int | None:
 
 
 def rapl(root: Path) -> str | None:
-    """Whether the counters of energy of an x86 processor can be read; the kernel gives them to root alone."""
+    """Return whether the energy counters of an x86 CPU can be read: by default only root may."""
     counters = sorted(root.glob("*/energy_uj"))
     if not counters:
         return None
     return "readable" if os.access(counters[0], os.R_OK) else "needs root"
-
-
-LOST = Card("")
-"""Keeps the place of a card that does not answer: they are numbered."""
-
-
-def nvidia() -> Nvidia:
-    """The driver and its cards, by NVML."""
-    try:
-        import pynvml as nvml
-
-        nvml.nvmlInit()
-    except Exception as error:  # no library of the driver, or a driver that does not fit to it
-        absent = type(error).__name__ in ("NVMLError_LibraryNotFound", "ImportError", "ModuleNotFoundError")
-        return Nvidia(trouble="" if absent else " ".join(str(error).split()))
-    try:
-        served = int(nvml.nvmlSystemGetCudaDriverVersion())  # 12040 is 12.4
-        cards, lost = [], []
-        for index in range(nvml.nvmlDeviceGetCount()):
-            try:
-                cards.append(_card(nvml, index))
-            except Exception as error:  # it fell off the bus; the others may work
-                cards.append(LOST)
-                lost.append(f"card {index}: {' '.join(str(error).split()) or type(error).__name__}")
-        return Nvidia(
-            driver=str(nvml.nvmlSystemGetDriverVersion()),
-            cuda=(served // 1000, served % 1000 // 10),
-            cards=tuple(cards),
-            trouble="; ".join(lost),
-        )
-    except Exception as error:
-        return Nvidia(trouble=" ".join(str(error).split()) or type(error).__name__)
-    finally:
-        try_read(nvml.nvmlShutdown)
-
-
-def _card(nvml: Any, index: int) -> Card:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-
-    def ask(function: str) -> Any:  # None for what is not of this card, or not of this library
-        return try_read(lambda: getattr(nvml, function)(handle))
-
-    memory, running = ask("nvmlDeviceGetMemoryInfo"), ask("nvmlDeviceGetComputeRunningProcesses")
-    reasons = ask("nvmlDeviceGetCurrentClocksEventReasons")
-    if reasons is None:  # its name before driver 535
-        reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
-    return Card(
-        name=str(ask("nvmlDeviceGetName") or "NVIDIA card"),
-        total=int(memory.total) if memory else None,
-        used=int(memory.used) if memory else None,
-        processes=None if running is None else len({process.pid for process in running}),
-        held_back=None if reasons is None else int(reasons),
-        energy=ask("nvmlDeviceGetTotalEnergyConsumption") is not None,
-    )

@@ -1,4 +1,4 @@
-"""One guard for all that is only recorded: whatever a system gets wrong about itself, nothing that is measured ends."""
+"""Guard for facts that are only recorded: an error of the system must not end a measurement."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Value = TypeVar("Value")
 
 
 def try_read(question: Callable[..., Value], *arguments: Any) -> Value | None:
-    """The answer of a question to the system; None where it raises anything.
+    """Return the answer of a question to the system; None where it raises anything.
 
-    The worker has its own ``told``: it imports nothing of this package.
+    The worker has a copy: it imports nothing of this package.
     """
     try:
         with warnings.catch_warnings():

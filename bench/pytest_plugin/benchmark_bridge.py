@@ -1,7 +1,7 @@
-"""Hands pytest-benchmark durations that were measured elsewhere, by its public options alone.
+"""Give pytest-benchmark durations that were measured elsewhere, by its public options alone.
 
-Its timer may be any function, so ours is a clock that moves only when told: ``rewind`` sets it to 0 before a round, the
-round sets it to that step's duration, and pytest-benchmark reads the very same float back.
+Its timer may be any function. This one is a clock that only moves when it is set: to 0 before a round, then to the
+duration of that round's step, so that pytest-benchmark reads the very same float back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the user asked for, checked before anything is started; both faces, pytest and the command line, use it."""
+"""Cases and data that a user asked for, checked before anything is started; pytest and commands use it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""Other plugins of pytest: which are needed, whose options clash with ours, and which spoil a measurement."""
+"""Other plugins of pytest: which are needed, whose options clash, and which spoil a measurement."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import re
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from bench.errors import UsageError
 
 PREFIX = "yolopace_"
-"""How our options begin in pytest's namespace, so that other plugins' of the same name cannot take their place."""
+"""Prefix of the options in pytest's namespace, so that options of other plugins cannot take their place."""
 
 BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 """Names of pytest-benchmark: as an installed plugin, and as ``-p`` loads it."""
@@ -39,7 +41,7 @@ def check_needed(manager: pytest.PytestPluginManager) -> None:
     if importlib.util.find_spec("pytest_benchmark") is None:
         raise UsageError("pytest-benchmark is not installed: python -m pip install pytest-benchmark")
     raise UsageError(
-        "pytest was told to load no plugins (PYTEST_DISABLE_PLUGIN_AUTOLOAD or --disable-plugin-autoload), and "
+        "pytest loads no plugins (PYTEST_DISABLE_PLUGIN_AUTOLOAD or --disable-plugin-autoload), and "
         "pytest-benchmark is needed: add -p pytest_benchmark.plugin, or drop that setting."
     )
 
@@ -58,11 +60,19 @@ def lift_timeouts(config: pytest.Config, items: list[pytest.Item], note: Callabl
     for item in items:
         item.add_marker(pytest.mark.timeout(0))
     if config.getoption("timeout", None):
-        note("--timeout of pytest-timeout does not end cases: use --phase-limit or --time-budget.")
+        note("--timeout of pytest-timeout does not end cases: use --phase-timeout or --time-budget.")
+
+
+def arguments(manager: pytest.PytestPluginManager) -> list[str]:
+    """Return the arguments of pytest before it has parsed them: of the variable, the ini file and the command line."""
+    config = manager.get_plugin("pytestconfig")
+    assert isinstance(config, pytest.Config)
+    from_variable = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return [*from_variable, *config.getini("addopts"), *map(str, config.invocation_params.args)]
 
 
 class Options:
-    """Adds our options; one that another plugin has too is told in one sentence.
+    """Adds the options of yolopace; one that another plugin has too ends pytest with one sentence.
 
     Args:
         parser: of pytest.
@@ -81,11 +91,17 @@ class Options:
         undo = manager.add_hookcall_monitoring(lambda *_: None, self._after)
         manager.register(_Until(undo), "yolopace-options")
 
-    def add(self, name: str, **attributes: Any) -> None:
-        """Add an option, such as ``--device``; the attributes are those of ``pytest.Parser.addoption``."""
+    def add(self, name: str, alias_of: str = "", **attributes: Any) -> None:
+        """Add an option, such as ``--device``.
+
+        Args:
+            name: of the option.
+            alias_of: another option, whose value it sets.
+            attributes: those of ``pytest.Parser.addoption``.
+        """
         self._names.add(name)
         try:
-            self._group.addoption(name, dest=PREFIX + name.lstrip("-").replace("-", "_"), **attributes)
+            self._group.addoption(name, dest=PREFIX + (alias_of or name).lstrip("-").replace("-", "_"), **attributes)
         except (ValueError, argparse.ArgumentError) as error:  # which of them depends on the version of pytest
             self._clash(name, self._owner(name), error)
 

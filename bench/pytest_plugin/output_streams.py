@@ -7,6 +7,7 @@ are UTF-8 in every locale, as files are.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import errno
 import io
 import os
@@ -85,7 +86,7 @@ codecs.register_error(READABLE, _readable)
 
 
 class OutputClosed(SystemExit):
-    """Nobody reads standard output or standard error any more: no error, and no result either."""
+    """The reader of standard output or standard error has gone: no error, and no result either."""
 
     def __init__(self) -> None:
         super().__init__(BROKEN_PIPE)
@@ -167,6 +168,21 @@ class Streams:
             ours.flush()
             if getattr(sys, name) is ours:
                 setattr(sys, name, theirs)
+
+
+def end(streams: Streams, session: Any) -> None:
+    """Put the streams back at the end of pytest; a session whose output could not be written fails.
+
+    Args:
+        streams: as they were taken over.
+        session: of pytest, or None.
+    """
+    streams.restore()
+    if session is not None and (failure := streams.failure) is not None:
+        session.exitstatus = status(failure)
+        if session.exitstatus != BROKEN_PIPE:
+            with contextlib.suppress(OSError):
+                print(f"yolopace: {OutputFailed(failure).sentence}", file=sys.stderr)
 
 
 def status(failure: OSError) -> int:

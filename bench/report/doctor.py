@@ -16,15 +16,15 @@ COLOURS = {State.USABLE: "green", State.LIMITED: "yellow", State.UNUSABLE: "dim"
 
 
 def table(rows: Sequence[Check]) -> Table:
-    """A line a row, with what to do below what was found."""
+    """Return a line per check, with the remedy below the detail."""
     shown = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for row in rows:
-        said = row.found if not row.advice else f"{row.found}\n→ {row.advice}"
+        said = row.detail if not row.remedy else f"{row.detail}\n→ {row.remedy}"
         # As Text: what a driver says may have brackets, which are no markup.
-        shown.add_row(Text(row.what), Text(row.state, style=COLOURS[row.state]), Text(said))
+        shown.add_row(Text(row.name), Text(row.status, style=COLOURS[row.status]), Text(said))
     return shown
 
 
 def as_json(rows: Sequence[Check]) -> str:
-    """A list of objects ``what, state, found, advice``."""
+    """Return the checks as a list of objects ``name, status, detail, remedy``."""
     return json.dumps(cleaned(msgspec.to_builtins(rows)), ensure_ascii=False, indent=2)

@@ -199,7 +199,7 @@ def ends(unit: Unit, low: Any, high: Any) -> str:
 
 def quantity(unit: Unit, value: float) -> str:
     """A value with its unit: ``23.1 images/s``, ``640 MiB``."""
-    return f"{unit.show(value)} {unit.symbol}" if unit is RATE else unit.show(value)
+    return f"{unit.show(value)} {unit.symbol}" if unit == RATE else unit.show(value)
 
 
 def rate(value: float) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from bench.errors import NothingMeasured, UsageError
 from bench.records.store import write_whole
 from bench.report import context, gha, labels, tables
-from bench.report.context import Inputs
+from bench.report.inputs import Inputs
 from bench.report.plots import Plot
 from bench.text import encode
 
@@ -22,7 +22,7 @@ __all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "gather", 
 TEMPLATES = Path(__file__).with_name("templates")
 
 LIVE_SECONDS = 10
-"""A page of a run that goes on is loaded anew so often, and made anew no more often."""
+"""Seconds between two reloads of the page of a run that goes on, and the least between two writes of it."""
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 

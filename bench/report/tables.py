@@ -101,12 +101,12 @@ SIGNS = re.compile(r"[\\`*\[\]~$|]|(?<![^\W_])_|_(?![^\W_])|^#")
 """What Markdown reads as more than itself: code, emphasis, links and images, formulas, columns, headings."""
 
 CALL = re.compile(r"@(?=\w)")
-"""What GitHub would call somebody by."""
+"""What GitHub takes for a mention of a user."""
 
 
 def escaped(text: str) -> str:
-    """Text for Markdown, on one line and within one cell: it makes neither columns nor Markdown nor HTML, and calls
-    nobody.
+    """Text for Markdown, on one line and within one cell: it makes neither columns nor Markdown nor HTML, and
+    mentions no user.
     """
     line = SIGNS.sub(r"\\\g<0>", labels.plain(" ".join(text.split())))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

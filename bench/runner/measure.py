@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from bench import extensions
 from bench.cases.plan import PlannedRun
 from bench.environments import bytecode_cache, failure_causes
 from bench.environments.package_origins import replaced
@@ -383,8 +384,9 @@ def measure(
                 steps = msgspec.convert(measured["steps"], Steps)
                 measured["phases"] = msgspec.to_builtins(build_phases(seen.measured["phases"], steps))
                 measured["discarded"] = [discarded_window(window) for window in seen.measured["discarded"]]
+            measured["extra"] = {**measured.get("extra", {}), **extensions.extra()}
             if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
-                measured["extra"] = {**measured.get("extra", {}), "python": launcher.interpreter.path}
+                measured["extra"]["python"] = launcher.interpreter.path
             return msgspec.convert({**msgspec.to_builtins(content), **measured}, Record)
         except (msgspec.MsgspecError, ValueError) as error:
             outcome = Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}.")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import extensions
 from bench.cases import Case
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
@@ -231,6 +232,6 @@ class Run:
             outcome=outcome,
             machine=machine(),
             environment=self._launcher.interpreter.environment,
-            extra=extra or {},
+            extra={**(extra or {}), **extensions.extra()},
             worker_output=log,
         )

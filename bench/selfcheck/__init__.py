@@ -1,4 +1,4 @@
-"""The suite, measured by itself: figures to quote, never asserted in a test, since machines are shared and noisy."""
+"""The suite measured by itself: figures to quote, never asserted in a test, since machines are shared and noisy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Check", "checks"]
 
 
 def checks(interpreter: Interpreter, cases: int, pairs: int, say: Callable[[str], None]) -> Iterator[Check]:
-    """All checks, one after another.
+    """Run all checks, one after another.
 
     Args:
         interpreter: of the environment.
         cases: training cases that are started for the fixed cost.
         pairs: processes of plain training for each comparison; fewer than 2 leave those out.
-        say: hears what is under way.
+        say: receives lines of progress.
     """
     with contextlib.closing(open_launcher(interpreter)) as launcher:
         say("importing torch and ultralytics ...")

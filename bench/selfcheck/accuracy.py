@@ -1,4 +1,4 @@
-"""Our figures against plain Ultralytics training: fresh processes that take turns on the same machine."""
+"""Figures of the suite against plain Ultralytics training: fresh processes that take turns on one machine."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ EPOCH = 64
 hold the turn of the epoch exactly once."""
 
 TURN = 2
-"""Steps of a turn: what disturbs the machine comes and goes within seconds.
+"""Steps per turn: interference comes and goes within seconds.
 
-The first step after another process ran is slower, since caches are cold. So all have turns of one length, and nobody
-has two of them in a row: where plain training had, our steps came out 1.1 % slower over 36 pairs."""
+The first step after another process ran is slower, since caches are cold. So all have turns of one length, and none
+has two in a row: where plain training had, our steps came out 1.1 % slower over 36 pairs."""
 
 PLAIN = 0
 """The number of plain training among the processes of a group; ours follow."""
@@ -72,7 +72,7 @@ class Group(msgspec.Struct, frozen=True):
 
     Attributes:
         ours: steps of each process of ours.
-        plain: seconds of the mean step of plain training, the turn of the epoch included.
+        plain: seconds of the mean step of plain training, the epoch gap included.
     """
 
     ours: tuple[Steps, ...]
@@ -85,13 +85,13 @@ class Group(msgspec.Struct, frozen=True):
 
     @property
     def log_of_same(self) -> float:
-        """The same with the turn of the epoch on both sides, for windows that are an epoch long."""
+        """``ln(ours / plain)`` with the epoch gap on both sides, for windows that are an epoch long."""
         whole = [(sum(steps.window) + sum(steps.epoch_gaps)) / len(steps.window) for steps in self.ours]
         return statistics.mean(math.log(seconds / self.plain) for seconds in whole)
 
 
 def group(launcher: Launcher, planned: PlannedRun, window: dict[str, Any], ours: int, seed: int) -> Group:
-    """One process of plain training and some of ours; who starts first, and when each has its turns, is random.
+    """Run one process of plain training and some of ours; the order of starts and turns is random.
 
     Args:
         launcher: of the environment.
@@ -118,7 +118,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: dict[str, Any], ours:
             side.warm_up()
         for number in order(ours, math.ceil(window["window_steps"] / TURN), EPOCH // TURN, draw):
             if not sides[number].ended:
-                sides[number].turn()
+                sides[number].take_turn()
         while not all(side.ended for side in sides.values()):
             round_robin(list(sides.values()), 1, draw)
     plain = sides.pop(PLAIN)
@@ -127,10 +127,10 @@ def group(launcher: Launcher, planned: PlannedRun, window: dict[str, Any], ours:
 
 
 def order(ours: int, turns: int, plain: int, draw: random.Random) -> list[int]:
-    """Who has each turn, nobody two in a row: each of ours ``turns`` in rounds, plain training ``plain`` in between.
+    """Return who has each turn, none two in a row: each of ours ``turns`` in rounds, plain training between them.
 
     Raises:
-        ValueError: where there is no room for so many turns of plain training.
+        ValueError: for more turns of plain training than fit between.
     """
     rounds: list[int] = []
     for _ in range(turns):
@@ -145,7 +145,7 @@ def order(ours: int, turns: int, plain: int, draw: random.Random) -> list[int]:
 
 
 def instrumented(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator[Check]:
-    """Our trainer against plain training, an epoch each, optimizer steps and turn and all: what does measuring cost?"""
+    """Compare a measured epoch with one of plain training, optimizer steps and epoch gap included."""
     planned = plan(*CASES[1])
     window = {**WARMUP, "window_steps": EPOCH, "window_seconds": 0.0}
     logs = []
@@ -161,7 +161,7 @@ def instrumented(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> 
 
 
 def bias(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator[Check]:
-    """What at most 24 timed steps predict for an epoch, against the epoch."""
+    """Compare what at most 24 timed steps predict for an epoch with the epoch."""
     means: list[Mean] = []
     logs: list[float] = []
     for model, batch, imgsz, deterministic in CASES:

@@ -1,21 +1,20 @@
-"""What one check of the suite by itself found."""
+"""Result of one check of the suite by itself."""
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from scipy import stats
 
+from bench.analysis.intervals import half_width
 from bench.compare.lockstep import WorkerFailed
 from bench.records.outcome import Status
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One figure, the goal that it is held against, and how it was got."""
+    """One figure, its goal, and how it was measured."""
 
     name: str
     figure: str
@@ -43,6 +42,5 @@ class Mean(msgspec.Struct, frozen=True):
 
 
 def mean_of(logs: Sequence[float]) -> Mean:
-    """The mean of at least two."""
-    error = statistics.stdev(logs) / math.sqrt(len(logs))
-    return Mean(statistics.mean(logs), float(stats.t.ppf(0.975, len(logs) - 1)) * error, len(logs))
+    """Return the mean of at least two logarithms, with its interval."""
+    return Mean(statistics.mean(logs), half_width(logs), len(logs))

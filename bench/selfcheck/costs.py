@@ -1,4 +1,4 @@
-"""What a case costs beside its warm-up and window."""
+"""Time and memory that a case takes in addition to its warm-up and window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SMALL = ("yolov8n", 4, 160, True)
 
 
 def fixed_cost(launcher: Launcher, cases: int) -> Iterator[Check]:
-    """From the request for a training case to the start of its first step; such a case is ended there."""
+    """Measure the time from the request for a training case to its first step, where the case is ended."""
     planned = plan(*SMALL)
     data = find_data(launcher, planned)
     first_steps(launcher, planned, data, 1)  # makes the label cache of this data set, once
@@ -55,7 +55,7 @@ def fixed_cost(launcher: Launcher, cases: int) -> Iterator[Check]:
 
 
 def first_steps(launcher: Launcher, planned: PlannedRun, data: dict[str, Any], cases: int) -> list[float]:
-    """Seconds from request to first step, of so many workers that are ended there."""
+    """Return the seconds from request to first step of so many workers, which are ended there."""
     found = []
     for _ in range(cases):
         with scratch_folder() as scratch:
@@ -72,7 +72,7 @@ def first_steps(launcher: Launcher, planned: PlannedRun, data: dict[str, Any], c
 
 
 def smoke(launcher: Launcher) -> tuple[list[Record], list[Check]]:
-    """The smoke profile: its records, its wall time over what was spent in warm-up and windows, and their size."""
+    """Run the smoke profile: its records, and checks of its wall time and of the size of records."""
     planned = expand_grid(profile("smoke"), devices(), {})
     with tempfile.TemporaryDirectory(prefix="yolopace-") as folder:
         run = Run(planned, store.Store(Path(folder), "selfcheck"), launcher, Estimator())
@@ -93,7 +93,7 @@ def smoke(launcher: Launcher) -> tuple[list[Record], list[Check]]:
 
 
 def one_case(launcher: Launcher) -> Iterator[Check]:
-    """A case of the quick profile: its cost over its warm-up and window, and what the runner did meanwhile."""
+    """Measure a case of the quick profile: its wall time over warm-up and window, and the CPU time of the runner."""
     planned = plan(*SMALL)
     data = find_data(launcher, planned)
     with scratch_folder() as scratch:
@@ -125,15 +125,15 @@ def one_case(launcher: Launcher) -> Iterator[Check]:
 
 
 def timed_seconds(record: Record) -> float:
-    """Seconds that a case spent in steps, warm-up included."""
+    """Return the seconds that a case spent in steps, warm-up included."""
     return sum(record.steps.seconds) if record.steps else 0.0
 
 
 def collecting() -> Check:
-    """Wall time of pytest collecting ten thousand cases, interpreter start included."""
+    """Measure the wall time of pytest collecting ten thousand cases, interpreter start included."""
     batches = ",".join(str(n) for n in range(1, 101))
     sizes = ",".join(str(32 * n) for n in range(1, 51))
-    root = Path(__file__).resolve().parents[2]  # where bench/ lies, as pytest is told
+    root = Path(__file__).resolve().parents[2]  # the folder of bench/
     command = [sys.executable, "-m", "pytest", "bench", "--collect-only", "-q", f"--device={HOST}", "--amp=off"]
     command += ["--model=yolov8n", f"--batch={batches}", f"--imgsz={sizes}", "-p", "no:cacheprovider"]
     began = time.monotonic()

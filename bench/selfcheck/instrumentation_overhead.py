@@ -1,4 +1,4 @@
-"""What the marks of a step cost, against the shortest step that was seen."""
+"""Time that the time stamps of a step take, against the shortest step that was measured."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from bench.selfcheck.check import Check, heard
 
 
 def cost(launcher: Launcher, records: Sequence[Record]) -> Check:
-    """Seconds of the marks of one training step, in a worker that does nothing else.
+    """Measure the seconds of the time stamps of one training step, in a worker that does nothing else.
 
     Args:
         launcher: of the environment.
         records: whose shortest step of training on the CPU is the measure.
     """
     worker = launcher.start({"kind": "marks"})
-    told: dict[str, Any] = {}
+    event: dict[str, Any] = {}
     try:
-        while told.get("event") != "marks":
-            told = heard(worker.next_event(SETUP_LIMIT))
+        while event.get("event") != "marks":
+            event = heard(worker.next_event(SETUP_LIMIT))
     finally:
         worker.end()
-    seconds = statistics.median(told["seconds"])
+    seconds = statistics.median(event["seconds"])
     trained = [
         record.steps for record in records if record.steps and (record.case.mode, record.case.device) == ("train", HOST)
     ]
@@ -37,6 +37,6 @@ def cost(launcher: Launcher, records: Sequence[Record]) -> Check:
         "Marks of a training step, by themselves",
         f"{seconds * 1e6:.1f} µs{share}",
         "<= 0.1 %",
-        f"median of {len(told['seconds'])} times {told['steps']:,} steps; "
+        f"median of {len(event['seconds'])} times {event['steps']:,} steps; "
         f"shortest step {shortest * 1e3:.1f} ms, smoke profile",
     )

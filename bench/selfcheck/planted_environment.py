@@ -1,4 +1,4 @@
-"""An Ultralytics that is slower by a known amount: to see whether a comparison finds it."""
+"""An Ultralytics that is slower by a known amount, to check whether a comparison finds it."""
 
 from __future__ import annotations
 
@@ -89,15 +89,15 @@ class Planted(msgspec.Struct, frozen=True):
 
 
 def prepare(resolved: Resolved, say: Say, copy: int) -> Planted:
-    """A copy of an environment that can be made slower.
+    """Build a copy of an environment that can be made slower.
 
     Args:
         resolved: what is in it.
-        say: hears of progress.
+        say: receives lines of progress.
         copy: one of :data:`COPIES`.
 
     Raises:
-        WrongUse: where it cannot be built, or this Ultralytics lacks what is to be patched.
+        UsageError: where it cannot be built, or this Ultralytics lacks what is patched.
     """
     built = install(resolved, say, copy)
     folder = Path(built.python).parent.parent
@@ -117,7 +117,7 @@ def _patch(built: BuiltEnvironment, folder: Path, where: str) -> None:
         )
     if "_yolopace_plant" in text:
         return
-    # The file is shared with uv's cache: a new one takes its place, so that nobody else's changes.
+    # The file is shared with uv's cache: a new one takes its place, so that no other environment changes.
     descriptor, other = tempfile.mkstemp(dir=file.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text + PATCH.format(file=FILE, owner=owner, name=method, where=where))

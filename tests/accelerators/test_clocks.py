@@ -1,12 +1,12 @@
 """Phases of a step on a device that runs behind the host: a clock that does not wait is wrong, ours is right.
 
-Every kernel takes the device half a millisecond longer, so that a phase's share of a step is nearly that of its
+Every kernel takes the device a millisecond longer, so that a phase's share of a step is nearly that of its
 kernels, which are counted.
 """
 
 import pytest
 
-SLOW = "0.0005"
+SLOW = "0.001"
 
 
 @pytest.fixture(scope="module", params=["events", "a synchronised pass"])
@@ -29,7 +29,7 @@ def test_the_way_of_timing_is_named(marked, request):
 
 
 def test_a_clock_that_does_not_wait_hides_the_optimizer(marked):
-    assert share(marked["host"]) < 0.5 * share(marked["kernels"])
+    assert share(marked["host"]) < 0.6 * share(marked["kernels"])
 
 
 def test_phases_have_the_shares_of_their_kernels(marked):

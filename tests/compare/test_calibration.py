@@ -1,7 +1,7 @@
 """This machine against itself, with workers that are played."""
 
 from bench.cases import Case
-from bench.compare.calibration import MOST, RUN_PREFIX, calibrate, planned
+from bench.compare.calibration import MAX_PROCESSES, RUN_PREFIX, calibrate, planned
 from bench.records import store
 
 
@@ -12,10 +12,10 @@ def test_a_small_case_of_each_device_and_mode_in_every_round():
         for mode in ("train", "predict")
         for device, batch, size in (("0", 16, 640), ("cpu", 4, 160))
     }
-    assert len(plans) == 4 * MOST
-    for number in range(MOST):
+    assert len(plans) == 4 * MAX_PROCESSES
+    for number in range(MAX_PROCESSES):
         assert len({plan.case for plan in plans[4 * number : 4 * number + 4]}) == 4
-    orders = {tuple(plan.case for plan in plans[4 * number : 4 * number + 4]) for number in range(MOST)}
+    orders = {tuple(plan.case for plan in plans[4 * number : 4 * number + 4]) for number in range(MAX_PROCESSES)}
     assert len(orders) > 5
 
 
@@ -24,7 +24,7 @@ def test_records_are_a_run_of_their_own(launcher, tmp_path):
     records, folder, trouble, stopped = calibrate(
         launcher, ["cpu"], tmp_path, 300, lambda record, run: heard.append(record)
     )
-    assert heard == records and len(records) == 2 * MOST
+    assert heard == records and len(records) == 2 * MAX_PROCESSES
     assert (trouble, stopped) == ("", False)
     assert folder.name.startswith(RUN_PREFIX) and folder.parent == tmp_path
     read, complaints = store.read([tmp_path])

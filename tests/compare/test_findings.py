@@ -88,7 +88,7 @@ def test_an_alarm_that_fresh_pairs_refute_is_not_raised_again_by_all_cases_toget
     found = said(make_compared(around(0.2), around(0.001, FEW)), same(batch=4))
     assert [finding.verdict for finding in found.findings] == [Verdict.SAME, Verdict.SAME]
     assert found.overall is not None and found.overall.verdict is Verdict.SAME
-    assert exit_code(found) is ExitCode.FINE
+    assert exit_code(found) is ExitCode.OK
 
 
 def test_speeds_of_both_sides_and_the_reported_ratio_agree() -> None:
@@ -258,7 +258,7 @@ def test_a_figure_that_one_side_lacks_does_not_compare() -> None:
 
 def test_memory_that_is_not_decided_leaves_the_conclusion_as_it_is() -> None:
     found = said(remembering([1.0, 1.3, 0.9, 1.2]))
-    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.FINE)
+    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.OK)
 
 
 # Settings
@@ -277,7 +277,7 @@ def test_settings_that_differ_are_named_with_both_values_and_their_cases() -> No
         ("optimizer", "SGD", "MuSGD"),
     ]
     assert [one.cases for one in found.settings] == [(ids[0], ids[1]), (ids[1],)]
-    assert found.unshared == () and exit_code(found) is ExitCode.FINE
+    assert found.unshared == () and exit_code(found) is ExitCode.OK
 
 
 def test_what_one_side_does_not_tell_is_no_difference_of_what_runs() -> None:
@@ -309,8 +309,8 @@ def test_numbers_that_are_equal_are_no_difference() -> None:
     [
         (RUNS, FULL, Standing.BASE_ONLY, ExitCode.REGRESSION),
         (RUNS, FAILED, Standing.BASE_ONLY, ExitCode.REGRESSION),
-        (FULL, RUNS, Standing.HEAD_ONLY, ExitCode.FINE),
-        (FULL, FULL, Standing.NEITHER, ExitCode.FINE),
+        (FULL, RUNS, Standing.HEAD_ONLY, ExitCode.OK),
+        (FULL, FULL, Standing.NEITHER, ExitCode.OK),
         (FULL, FAILED, Standing.NEITHER, ExitCode.NOT_COMPARABLE),
         (RUNS, STOPPED, Standing.UNFINISHED, ExitCode.NOT_COMPARABLE),
         (None, FULL, Standing.UNFINISHED, ExitCode.NOT_COMPARABLE),
@@ -331,7 +331,7 @@ def test_without_any_pair_only_a_one_sided_case_says_something() -> None:
     assert exit_code(said(one_sided(RUNS, RUNS))) is ExitCode.NOTHING_MEASURED
     assert exit_code(said(one_sided(RUNS, FULL))) is ExitCode.REGRESSION
     found = said(one_sided(FULL, RUNS))
-    assert (found.conclusion, exit_code(found)) == (Conclusion.RUNS_MORE, ExitCode.FINE)
+    assert (found.conclusion, exit_code(found)) == (Conclusion.RUNS_MORE, ExitCode.OK)
 
 
 # The whole
@@ -340,12 +340,12 @@ def test_without_any_pair_only_a_one_sided_case_says_something() -> None:
 @pytest.mark.parametrize(
     ("cases", "conclusion", "code"),
     [
-        ([same()], Conclusion.SAME, ExitCode.FINE),
-        ([same(), faster(batch=4)], Conclusion.FASTER, ExitCode.FINE),
+        ([same()], Conclusion.SAME, ExitCode.OK),
+        ([same(), faster(batch=4)], Conclusion.FASTER, ExitCode.OK),
         ([same(), undecided(batch=4), faster(batch=8)], Conclusion.INCONCLUSIVE, ExitCode.NOT_COMPARABLE),
         ([same(), undecided(batch=4), slower(batch=8)], Conclusion.SLOWER, ExitCode.REGRESSION),
         ([remembering([1.2] * 4), faster(batch=4)], Conclusion.MORE_MEMORY, ExitCode.REGRESSION),
-        ([remembering([0.5] * 4)], Conclusion.SAME, ExitCode.FINE),
+        ([remembering([0.5] * 4)], Conclusion.SAME, ExitCode.OK),
         ([slower(), one_sided(RUNS, FULL, batch=64)], Conclusion.SLOWER, ExitCode.REGRESSION),
         ([make_compared(around(0.06), around(0.05, 3))], Conclusion.INCONCLUSIVE, ExitCode.NOT_COMPARABLE),
         ([make_compared(around(0.0, 3), error="It died.")], Conclusion.INCONCLUSIVE, ExitCode.NOT_COMPARABLE),
@@ -375,7 +375,7 @@ def test_all_cases_together_leave_nothing_open_that_each_has_decided() -> None:
     found = said(same(), make_compared(noisy, batch=4))
     assert [finding.verdict for finding in found.findings] == [Verdict.SAME, Verdict.SAME]
     assert found.overall is not None and found.overall.verdict is Verdict.INCONCLUSIVE
-    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.FINE)
+    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.OK)
 
 
 @pytest.mark.parametrize("case", [slower(), faster(), remembering([1.5] * 4), remembering([0.5] * 4)])
@@ -390,7 +390,7 @@ def test_a_thing_that_differs_from_itself_is_a_false_alarm(case: CaseComparison)
 
 def test_a_thing_that_is_as_fast_as_itself_is_fine() -> None:
     found = itself(same(), same(batch=4))
-    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.FINE)
+    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.OK)
 
 
 def test_what_was_redone_and_disturbed_is_counted() -> None:

@@ -56,17 +56,17 @@ def side(*said: Any, name: str = "a", log: list[str] | None = None) -> LockstepP
 def test_it_is_warm_where_its_window_begins_and_no_turn_was_given() -> None:
     one = side(*WARM, block())
     one.warm_up()
-    assert one.warmed == 18
+    assert one.warmup_steps == 18
     assert one.worker.said == [block()]  # type: ignore[attr-defined]
     assert one.worker.log == []  # type: ignore[attr-defined]
 
 
 def test_a_turn_is_one_block() -> None:
     one = side(block(1.5, 6), block(2.0, 6), {"event": "measured", "steps": 1}, WELL)
-    one.turn()
-    one.turn()
+    one.take_turn()
+    one.take_turn()
     assert (one.seconds, one.steps, one.ended) == (3.5, 12, {})
-    one.turn()
+    one.take_turn()
     assert one.measured["steps"] == 1
     assert one.ended == WELL
     # Who goes on must not have to share the machine with what is left of it.
@@ -76,8 +76,8 @@ def test_a_turn_is_one_block() -> None:
 def test_what_else_is_told_within_a_turn_is_passed_over() -> None:
     steps, epoch_overhead = {"event": "measured", "steps": 1}, {"event": "epoch_overhead", "validation": 2.0}
     one = side({"event": "effective"}, block(1.5, 6), steps, {"event": "phase", "name": "rest"}, epoch_overhead, WELL)
-    one.turn()
-    one.turn()
+    one.take_turn()
+    one.take_turn()
     assert (one.blocks, one.measured, one.ended) == ([(1.5, 6)], steps, WELL)
 
 
@@ -85,7 +85,7 @@ def test_what_else_is_told_within_a_turn_is_passed_over() -> None:
 def test_an_end_that_is_none_of_a_measurement_raises_with_its_reason(status: str) -> None:
     end = {**WELL, "status": status, "reason": "No mixed precision."}
     with pytest.raises(WorkerFailed, match=f"ended as {status}: No mixed precision"):
-        side(end).turn()
+        side(end).take_turn()
     with pytest.raises(WorkerFailed, match="while it was warming up: No mixed precision"):
         side(*WARM[:2], end).warm_up()
 
@@ -106,7 +106,7 @@ def test_an_end_before_the_first_turn_raises_however_it_came() -> None:
 )
 def test_a_worker_that_dies_is_told_in_a_sentence(death: Exception, said: str) -> None:
     with pytest.raises(WorkerFailed, match=said):
-        side(block(), death).turn() or side(death).turn()  # type: ignore[func-returns-value]
+        side(block(), death).take_turn() or side(death).take_turn()  # type: ignore[func-returns-value]
     with pytest.raises(WorkerFailed, match=said):
         side(WARM[0], death).warm_up()
     assert issubclass(WorkerFailed, BenchError)
@@ -114,7 +114,7 @@ def test_a_worker_that_dies_is_told_in_a_sentence(death: Exception, said: str) -
 
 def test_two_sides_share_nothing() -> None:
     first, second = side(block()), side(block())
-    first.turn()
+    first.take_turn()
     assert (first.steps, second.steps) == (4, 0)
 
 
@@ -145,17 +145,17 @@ PART = {"event": "part", "point": 1}
 def test_a_turn_may_end_within_a_step() -> None:
     one = side(PART, PART, block(1.5, 1), {"event": "measured", "steps": 1}, WELL)
     for steps in (0, 0, 1):
-        one.turn()
+        one.take_turn()
         assert (one.steps, one.ended) == (steps, {})
-    one.turn()
+    one.take_turn()
     assert one.ended == WELL
 
 
 def run_abreast(base: LockstepPeer, head: LockstepPeer, seed: int) -> None:
     sides = (base, head)
     for number in balanced_turns(sides, random.Random(seed)):
-        assert sides[1 - number].ended or sides[number].reached <= sides[1 - number].reached
-        sides[number].turn(sides[1 - number])
+        assert sides[1 - number].ended or sides[number].progress <= sides[1 - number].progress
+        sides[number].take_turn(sides[1 - number])
         if not (base.ended or head.ended):
             assert abs(len(base.blocks) - len(head.blocks)) <= 1
 
@@ -242,10 +242,10 @@ def test_the_order_of_two_is_random_and_mirrored() -> None:
 def test_how_a_worker_ended_is_told_as_an_outcome() -> None:
     end = {**WELL, "status": "out_of_memory", "reason": "There is no memory."}
     with pytest.raises(WorkerFailed) as told:
-        side(end).turn()
+        side(end).take_turn()
     assert (told.value.outcome, told.value.died) == (Outcome(Status.OUT_OF_MEMORY, "There is no memory."), False)
     with pytest.raises(WorkerFailed) as told:
-        side(WorkerExited(-9)).turn()
+        side(WorkerExited(-9)).take_turn()
     assert (told.value.outcome.status, told.value.died) == (Status.FAILED, True)
     assert told.value.outcome.reason == "A worker was killed by SIGKILL while it took turns."
     with pytest.raises(WorkerFailed) as told:
@@ -256,7 +256,7 @@ def test_how_a_worker_ended_is_told_as_an_outcome() -> None:
 def test_a_cause_that_is_known_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Played, "printed", "RuntimeError: can't start new thread")
     with pytest.raises(WorkerFailed) as told:
-        side(WorkerExited(1)).turn()
+        side(WorkerExited(1)).take_turn()
     assert str(told.value) == "a worker ended with exit status 1 while it took turns"
     assert told.value.outcome.reason == f"A worker ended with exit status 1 while it took turns. {PROCESSES}"
 

@@ -16,7 +16,7 @@ import pytest
 from bench.cases.plan import PlannedRun
 from bench.compare import pairs
 from bench.compare.background_load import BackgroundLoadMonitor
-from bench.compare.scheduler import BALANCE, REDO, PairScheduler, head_starts_first
+from bench.compare.scheduler import BALANCE, MAX_RETRIES, PairScheduler, head_starts_first
 from bench.environments.interpreter import Interpreter
 from bench.errors import UsageError
 from bench.records.comparison import CaseComparison, Comparison, EnvironmentSide
@@ -174,12 +174,12 @@ def test_a_pair_that_was_disturbed_is_measured_anew(measure: Measure) -> None:
 def test_what_stays_disturbed_is_kept_and_marked(measure: Measure) -> None:
     found, _ = measure("always-disturbed")
     [pair] = found.cases[0].pairs
-    assert (pair.retries, pair.interference) == (REDO, ["a crowd"])
+    assert (pair.retries, pair.interference) == (MAX_RETRIES, ["a crowd"])
 
 
 def test_where_the_machine_is_never_calm_no_further_pair_is_measured_anew(measure: Measure) -> None:
     found, _ = measure("always-disturbed", count=3)
-    assert [pair.retries for pair in found.cases[0].pairs] == [REDO, 0, 0]
+    assert [pair.retries for pair in found.cases[0].pairs] == [MAX_RETRIES, 0, 0]
 
 
 def test_what_cannot_be_mended_is_not_measured_anew(measure: Measure) -> None:
@@ -231,7 +231,7 @@ def test_the_time_budget_ends_it_after_a_pair_of_each(launchers: Launchers, tmp_
     regress = PairScheduler(found, launchers, tmp_path, until(8), lambda *_: None, budget=0.01)
     regress.run()
     assert [len(one.pairs) for one in found.cases] == [1, 1]
-    assert regress.cut == 2
+    assert regress.over_budget == 2
 
 
 def test_ctrl_c_keeps_what_was_measured_and_it_goes_on_from_there(launchers: Launchers, tmp_path: Path) -> None:

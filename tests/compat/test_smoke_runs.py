@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from bench.cli import app
+from bench.cli.compat import compat
 from bench.compat import smoke_runs
 from bench.environments.specification import Specification
 from bench.errors import NothingMeasured, UsageError
@@ -153,7 +153,7 @@ def exit_status(monkeypatch, tmp_path, *tried):
     """Exit status of the command where environments end like this."""
     monkeypatch.setattr(smoke_runs, "run", lambda *_: iter(tried))
     try:
-        app.compat(environment=["ultralytics"], results=tmp_path, exclude_newer="")
+        compat(environment=["ultralytics"], results=tmp_path, exclude_newer="")
     except typer.Exit as stop:
         return int(stop.exit_code)
     except NothingMeasured as error:
@@ -177,5 +177,5 @@ def test_an_interrupt_still_shows_the_environments_before_it(monkeypatch, tmp_pa
 
     monkeypatch.setattr(smoke_runs, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        app.compat(environment=["ultralytics"], results=tmp_path, exclude_newer="")
+        compat(environment=["ultralytics"], results=tmp_path, exclude_newer="")
     assert "8.4.77" in capsys.readouterr().out

@@ -105,7 +105,7 @@ def test_without_a_network_no_address_is_shown(uv):
 
 def test_what_comes_from_an_address_is_refused(uv):
     uv.needs("torch", "clip @ git+https://example.org/clip")
-    with pytest.raises(UsageError, match=r"^clip is required from an address, and no version tells what is there"):
+    with pytest.raises(UsageError, match=r"^clip is required from an address, and no version says what is there"):
         resolve(parse("ultralytics"))
 
 
@@ -120,12 +120,12 @@ def test_a_folder_of_ultralytics_gets_the_headless_opencv_and_no_path_is_stored(
     local, *_ = resolve(parse(folder)).local
     assert found.packages == ("opencv-python-headless==5.0.0", "torch==2.15.0", local.package)
     assert local.package == f"ultralytics==8.4.190+{local.digest[:8]}"
-    assert found.asked == "checkout/"
+    assert found.requested == "checkout/"
     assert found.interpreter.environment.ultralytics == "8.4.190"
     assert provide(parse(folder), "", quietly) == found
     assert (len(uv.calls("build")), len(uv.calls("pip install"))) == (1, 1)
     stored = (Path(found.interpreter.path).parents[1] / "packages.txt").read_text()
-    for text in (found.asked, found.key, *found.packages, stored):
+    for text in (found.requested, found.key, *found.packages, stored):
         assert "secret-place" not in text
         assert "://" not in text
 
@@ -147,7 +147,7 @@ def test_a_wheel_beside_a_requirement(uv, tmp_path):
     found = provide(parse(f"{wheel},ultralytics==8.4.100"), "", quietly)
     assert found.packages[1].startswith("torch==2.13.0+cpu.")
     assert found.packages[2] == "ultralytics-opencv-headless==8.4.100"
-    assert found.asked == f"{wheel.name},ultralytics==8.4.100"
+    assert found.requested == f"{wheel.name},ultralytics==8.4.100"
 
 
 @pytest.mark.parametrize(("name", "fine"), [("ultralytics", True), ("torch", True), ("numpy", False)])
@@ -197,7 +197,7 @@ def test_copies_hold_the_same_and_were_installed_separately(uv):
     said = []
     copies = [provide(parse("ultralytics"), "", said.append, copy) for copy in (0, 1, 2)]
     for first, second in itertools.combinations(copies, 2):
-        assert (first.key, first.packages, first.asked) == (second.key, second.packages, second.asked)
+        assert (first.key, first.packages, first.requested) == (second.key, second.packages, second.requested)
         assert first.interpreter.path != second.interpreter.path
         assert len(first.interpreter.path) == len(second.interpreter.path)
         assert first.interpreter.environment == second.interpreter.environment

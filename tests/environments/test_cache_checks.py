@@ -11,7 +11,7 @@ import pytest
 
 from bench.environments import bytecode_cache, cache_checks
 from bench.environments.cache_checks import check_calibrations, check_usable, problem
-from bench.environments.interpreter import Interpreter, of_nobody, printed_by, variables
+from bench.environments.interpreter import Interpreter, printed_by, variables, variables_without_user
 from bench.errors import UsageError
 from bench.machine.paths import cache_folder, home_folder
 from bench.records.record import Environment
@@ -83,21 +83,21 @@ def test_a_home_that_nobody_has(monkeypatch):
 
 
 @pytest.mark.usefixtures("nobody")
-def test_a_worker_of_nobody_gets_a_home_and_a_name(monkeypatch, tmp_path):
+def test_a_worker_of_an_unknown_user_gets_a_home_and_a_name(monkeypatch, tmp_path):
     monkeypatch.setattr("getpass.getuser", lambda: {}["nobody"])
     monkeypatch.delenv("MPLCONFIGDIR", raising=False)
-    assert of_nobody() == {}  # nobody knows where: the cache is not known either
+    assert variables_without_user() == {}  # nobody knows where: the cache is not known either
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path))
     place = tmp_path.resolve()
     told = {"HOME": f"{place}/home", "MPLCONFIGDIR": f"{place}/matplotlib", "LOGNAME": str(os.getuid())}
-    assert of_nobody() == told
+    assert variables_without_user() == told
     assert told.items() <= variables().items()
 
 
 def test_a_worker_of_somebody_is_told_nothing(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LOGNAME", "somebody")
-    assert of_nobody() == {}
+    assert variables_without_user() == {}
 
 
 # Whether it can be used

@@ -38,9 +38,9 @@ def test_an_interpreter_is_taken_as_it_is(python):
     found = taken(path)
     assert found.packages == ("some-thing==1.0+cpu", "torch==2.15.0", "ultralytics==8.4.190")
     assert found.interpreter.path == str(path)
-    assert found.asked == f"python:{found.interpreter.environment.python}"
+    assert found.requested == f"python:{found.interpreter.environment.python}"
     assert taken(path) == found
-    assert "secret-place" not in f"{found.asked}{found.packages}{found.key}"
+    assert "secret-place" not in f"{found.requested}{found.packages}{found.key}"
 
 
 def test_two_with_the_same_packages_are_not_the_same(python):
@@ -136,7 +136,7 @@ def test_one_that_does_not_tell(python, tmp_path):
     Path(interpreter.path).unlink()
     Path(interpreter.path).write_text("#!/bin/sh\necho 'no more' >&2\nexit 3\n")
     Path(interpreter.path).chmod(0o755)
-    with pytest.raises(UsageError, match=r"does not tell what is installed in it \(no more\)\. (.*)") as refused:
+    with pytest.raises(UsageError, match=r"does not list its packages \(no more\)\. (.*)") as refused:
         installed(interpreter)
     kept = Path(str(refused.value).rpartition(" in ")[2].rstrip("."))
     assert "The cause is not known" in str(refused.value)

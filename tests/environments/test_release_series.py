@@ -23,27 +23,27 @@ def quiet(text: str) -> None:
 
 def test_what_stands_beside_ultralytics_is_held_as_it_is_with_one_release(uv: Uv) -> None:
     uv.needs("ultralytics-opencv-headless", "torchvision")
-    assert ReleaseSeries("ultralytics").as_with("8.4.190", quiet).shown == ("torch==2.15.0",)
+    assert ReleaseSeries("ultralytics").pinned_to("8.4.190", quiet).pin_labels == ("torch==2.15.0",)
 
 
 def test_what_is_named_is_held_as_it_was_named(uv: Uv) -> None:
-    held = ReleaseSeries.parse("ultralytics", "torch==2.6.0", "").as_with("8.4.190", quiet)
-    assert held.shown == ("torch==2.6.0",)
+    held = ReleaseSeries.parse("ultralytics", "torch==2.6.0", "").pinned_to("8.4.190", quiet)
+    assert held.pin_labels == ("torch==2.6.0",)
     assert held.provide("8.4.100", quiet).interpreter.environment.torch == "2.6.0"
 
 
 def test_beside_torch_it_is_ultralytics_by_whichever_distribution(uv: Uv) -> None:
-    held = ReleaseSeries.parse(" Torch ", "", "").as_with("2.15.0", quiet)
-    assert (held.package, held.shown) == ("torch", ("ultralytics==8.4.190",))
+    held = ReleaseSeries.parse(" Torch ", "", "").pinned_to("2.15.0", quiet)
+    assert (held.package, held.pin_labels) == ("torch", ("ultralytics==8.4.190",))
     found = held.provide("2.6.0", quiet)
     environment = found.interpreter.environment
     assert (environment.torch, environment.ultralytics) == ("2.6.0", "8.4.190")
-    assert found.asked == "torch==2.6.0"
+    assert found.requested == "torch==2.6.0"
 
 
 def test_a_release_without_a_solution_is_one_sentence(uv: Uv) -> None:
     with pytest.raises(UsageError, match="no environment can be made of torch==99") as error:
-        ReleaseSeries("torch").as_with("99", quiet)
+        ReleaseSeries("torch").pinned_to("99", quiet)
     assert "\n" not in str(error.value)
 
 
@@ -94,5 +94,5 @@ def test_what_cannot_be_held(package: str, beside: str, sentence: str) -> None:
 def test_a_wheel_is_shown_without_its_folder(tmp_path: Path) -> None:
     wheel = tmp_path / "torch-2.16.0-py3-none-any.whl"
     held = ReleaseSeries("ultralytics", (wheel, "numpy<3"))
-    assert held.shown == ("torch-2.16.0-py3-none-any.whl", "numpy<3")
+    assert held.pin_labels == ("torch-2.16.0-py3-none-any.whl", "numpy<3")
     assert held.specification("8.4.0").parts == ("ultralytics==8.4.0", wheel, "numpy<3")

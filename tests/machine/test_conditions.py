@@ -16,7 +16,8 @@ from bench.machine.conditions import conditions
 from bench.machine.description import Conditions
 from bench.machine.doctor import examine
 from bench.machine.interpreter_info import Packages, Software
-from bench.machine.system_info import Nvidia, system_info
+from bench.machine.nvml import Nvidia
+from bench.machine.system_info import system_info
 
 
 def test_this_machine() -> None:
@@ -132,7 +133,7 @@ def test_doctor_says_what_it_cannot_know(tmp_path: Path) -> None:
     found = system_info(tmp_path)
     assert (found.load, found.memory, found.available, found.swap, found.on_battery) == (None,) * 5
     assert (found.processors, found.usable, found.nvidia) == (1, 1, Nvidia())
-    rows = {row.what: row.found for row in examine(found, Software(environment=Packages(python="3.11.0")))}
-    assert rows["memory"] == "the system does not tell what is available"
-    assert rows["swap"] == "the system does not tell of it"
-    assert rows["load"] == "the system does not tell what else runs"
+    rows = {row.name: row.detail for row in examine(found, Software(environment=Packages(python="3.11.0")))}
+    assert rows["memory"] == "the system does not report available memory"
+    assert rows["swap"] == "the system does not report it"
+    assert rows["load"] == "the system does not report its load"

@@ -19,7 +19,8 @@ from bench.machine.interpreter_info import (
     Packages,
     Software,
 )
-from bench.machine.system_info import Card, Nvidia, SystemInfo
+from bench.machine.nvml import Card, Nvidia
+from bench.machine.system_info import SystemInfo
 
 GIB = 2**30
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
@@ -39,8 +40,8 @@ def machine(**fields: Any) -> SystemInfo:
         "swap": 0,
         "swap_used": 0,
         "free": 100 * GIB,
-        "pressure": True,
-        "waits": True,
+        "has_pressure": True,
+        "has_schedstat": True,
         "uv": "uv 0.13.9",
     }
     return SystemInfo(**{**usual, **fields})
@@ -70,38 +71,37 @@ def boxed(
 
 def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[SystemInfo, Software]:
     tried = {"nms": "native", "unique": "native"} if operators is None else operators
-    there = machine(
-        **{"system": "Darwin", "architecture": "arm64", "macos": (14, 5), "pressure": False, "waits": False, **fields}
-    )
+    mac = {"system": "Darwin", "architecture": "arm64", "macos": (14, 5), "has_pressure": False, "has_schedstat": False}
+    there = machine(**{**mac, **fields})
     build = MpsBuild(True, True, 24 * GIB, tried)
     return there, software(cuda=CudaBuild(), mps=build, thermal="nominal", meters=("zeus_apple_silicon",))
 
 
 def rows(there: SystemInfo, offered: Software | None = None) -> dict[str, Check]:
     found = examine(there, offered or software())
-    assert len({row.what for row in found}) == len(found)
+    assert len({row.name for row in found}) == len(found)
     for row in found:
-        assert row.found and row.advice == row.advice.strip()
-    return {row.what: row for row in found}
+        assert row.detail and row.remedy == row.remedy.strip()
+    return {row.name: row for row in found}
 
 
 def test_a_linux_box_without_a_gpu() -> None:
     found = rows(machine())
     assert found["cpu"] == Check("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
-    assert found["cuda"].state is State.UNUSABLE
-    assert found["cuda"].found == "torch is built for CUDA 13.2; this machine has no NVIDIA driver"
+    assert found["cuda"].status is State.UNUSABLE
+    assert found["cuda"].detail == "torch is built for CUDA 13.2; this machine has no NVIDIA driver"
     assert found["mps"] == Check("mps", State.UNUSABLE, "this is no Mac")
-    assert found["interpreter"].found == "Python 3.11.7, torch 2.15.0, ultralytics 8.4.190"
+    assert found["interpreter"].detail == "Python 3.11.7, torch 2.15.0, ultralytics 8.4.190"
     usable = {"interpreter", "cpu", "memory", "swap", "disk", "load", "power", "noise", "weights", "uv"}
-    assert {what for what, row in found.items() if row.state is State.USABLE} == usable
+    assert {what for what, row in found.items() if row.status is State.USABLE} == usable
 
 
 def test_a_calm_gpu_box() -> None:
     found = rows(*boxed())
-    assert {found[what].state for what in ("cuda", "cuda 0", "NVML", "energy of cards")} == {State.USABLE}
-    assert found["cuda 0"].found == "NVIDIA H100, 80 GiB, capability 9.0"
-    assert "TF32" in found["cuda"].found and "serves CUDA 13.2" in found["cuda"].found
-    assert found["several GPUs"].state is State.UNUSABLE and "it takes two" in found["several GPUs"].found
+    assert {found[what].status for what in ("cuda", "cuda 0", "NVML", "energy of cards")} == {State.USABLE}
+    assert found["cuda 0"].detail == "NVIDIA H100, 80 GiB, capability 9.0"
+    assert "TF32" in found["cuda"].detail and "serves CUDA 13.2" in found["cuda"].detail
+    assert found["several GPUs"].status is State.UNUSABLE and "it takes two" in found["several GPUs"].detail
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_two_cards(nccl: bool, gloo: bool, state: State, said: str) -> None:
     build = msgspec.structs.replace(offered.cuda, cards=offered.cuda.cards * 2, nccl=nccl)
     two = msgspec.structs.replace(there, nvidia=msgspec.structs.replace(there.nvidia, cards=there.nvidia.cards * 2))
     row = rows(two, msgspec.structs.replace(offered, cuda=build, gloo=gloo))["several GPUs"]
-    assert (row.state, row.found) == (state, said)
-    assert row.advice == ("name them in one case: --device 0+1" if nccl else "install a torch with NCCL.")
+    assert (row.status, row.detail) == (state, said)
+    assert row.remedy == ("name them in one case: --device 0+1" if nccl else "install a torch with NCCL.")
 
 
 @pytest.mark.parametrize("by", ["driver", "torch"])
@@ -129,9 +129,9 @@ def test_a_card_that_is_lost_beside_one_that_works(by: str) -> None:
     else:
         offered = msgspec.structs.replace(offered, cuda=msgspec.structs.replace(offered.cuda, error="GPU is lost"))
     found = rows(there, offered)
-    assert found["cuda"].state is State.LIMITED and "GPU is lost" in found["cuda"].found
-    assert found["cuda"].advice == "restart the machine, or repair its driver."
-    assert found["cuda 0"].state is State.USABLE
+    assert found["cuda"].status is State.LIMITED and "GPU is lost" in found["cuda"].detail
+    assert found["cuda"].remedy == "restart the machine, or repair its driver."
+    assert found["cuda 0"].status is State.USABLE
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_a_card_that_is_lost_beside_one_that_works(by: str) -> None:
 )
 def test_a_card_that_torch_cannot_use(driver: Nvidia, offered: CudaBuild, found: str, advice: str) -> None:
     row = rows(machine(nvidia=driver), software(cuda=offered))["cuda"]
-    assert row.state is State.UNUSABLE
-    assert found in row.found and row.advice.startswith(advice)
+    assert row.status is State.UNUSABLE
+    assert found in row.detail and row.remedy.startswith(advice)
 
 
 def test_a_driver_of_the_same_major_cuda_serves_a_newer_minor_one() -> None:
-    assert rows(*boxed(cuda=(13, 0)))["cuda"].state is State.USABLE
+    assert rows(*boxed(cuda=(13, 0)))["cuda"].status is State.USABLE
 
 
 def test_cards_that_a_variable_hides() -> None:
@@ -168,7 +168,7 @@ def test_cards_that_a_variable_hides() -> None:
     hidden = msgspec.structs.replace(
         offered, cuda=CudaBuild("13.2", "", ARCHITECTURES), variables={"CUDA_VISIBLE_DEVICES": ""}
     )
-    assert "CUDA_VISIBLE_DEVICES is ''" in rows(there, hidden)["cuda"].found
+    assert "CUDA_VISIBLE_DEVICES is ''" in rows(there, hidden)["cuda"].detail
 
 
 @pytest.mark.parametrize(
@@ -182,15 +182,15 @@ def test_cards_that_a_variable_hides() -> None:
 )
 def test_the_capability_of_a_card(capability: tuple[int, int], state: State, said: str) -> None:
     row = rows(*boxed(capability))["cuda 0"]
-    assert row.state is state and said in row.found
+    assert row.status is state and said in row.detail
 
 
 def test_a_card_without_tensor_cores_that_torch_serves() -> None:
     there, offered = boxed((6, 1))
     older = msgspec.structs.replace(offered, cuda=msgspec.structs.replace(offered.cuda, architectures=("sm_60",)))
     row = rows(there, older)["cuda 0"]
-    assert row.state is State.LIMITED
-    assert "no tensor cores, so fp16 saves memory and hardly any time; no bfloat16" in row.found
+    assert row.status is State.LIMITED
+    assert "no tensor cores, so fp16 saves memory and hardly any time; no bfloat16" in row.detail
 
 
 @pytest.mark.parametrize(
@@ -205,70 +205,70 @@ def test_a_card_without_tensor_cores_that_torch_serves() -> None:
 )
 def test_a_card_that_is_not_free(seen: dict[str, Any], said: str, advice: str) -> None:
     row = rows(*boxed(**seen))["cuda 0"]
-    assert row.state is State.LIMITED
-    assert said in row.found and row.advice.startswith(advice)
+    assert row.status is State.LIMITED
+    assert said in row.detail and row.remedy.startswith(advice)
 
 
 def test_a_power_cap_is_normal() -> None:
-    assert rows(*boxed(held_back=0x04))["cuda 0"].state is State.USABLE
+    assert rows(*boxed(held_back=0x04))["cuda 0"].status is State.USABLE
 
 
 def test_the_card_that_torch_numbers_is_looked_up_by_what_is_visible() -> None:
     there, offered = boxed()
     busy = Card("NVIDIA H100", processes=2)
     two = msgspec.structs.replace(there, nvidia=Nvidia("580", (13, 2), (busy, there.nvidia.cards[0])))
-    assert rows(two, offered)["cuda 0"].state is State.LIMITED
+    assert rows(two, offered)["cuda 0"].status is State.LIMITED
     second = msgspec.structs.replace(offered, variables={"CUDA_VISIBLE_DEVICES": "1"})
-    assert rows(two, second)["cuda 0"].state is State.USABLE
+    assert rows(two, second)["cuda 0"].status is State.USABLE
     by_name = msgspec.structs.replace(offered, variables={"CUDA_VISIBLE_DEVICES": "GPU-1111"})
-    assert rows(two, by_name)["cuda 0"].state is State.USABLE, "nothing is known of it"
+    assert rows(two, by_name)["cuda 0"].status is State.USABLE, "nothing is known of it"
     ordered = msgspec.structs.replace(offered, variables={"CUDA_DEVICE_ORDER": "FASTEST_FIRST"})
-    assert rows(two, ordered)["cuda 0"].state is State.USABLE, "which of the two it is, is not certain"
+    assert rows(two, ordered)["cuda 0"].status is State.USABLE, "which of the two it is, is not certain"
 
 
 def test_without_pynvml_cards_tell_nothing() -> None:
     there, offered = boxed()
     row = rows(there, msgspec.structs.replace(offered, meters=()))["NVML"]
-    assert row.state is State.LIMITED and "nvidia-ml-py" in row.advice
+    assert row.status is State.LIMITED and "nvidia-ml-py" in row.remedy
 
 
 def test_a_mac() -> None:
     found = rows(*mac())
-    assert found["mps"].state is State.USABLE
-    assert found["mps"].found == (
+    assert found["mps"].status is State.USABLE
+    assert found["mps"].detail == (
         "macOS 14.5 on arm64; Metal recommends at most 24.0 GiB; all 2 operators that were tried run on the GPU"
     )
     assert found["cuda"] == Check("cuda", State.UNUSABLE, "torch 2.15.0 is built without CUDA")
-    assert found["heat"].state is State.USABLE
-    assert found["noise"].state is State.LIMITED
-    assert found["energy of the Mac"].state is State.USABLE
-    assert found["energy of the Mac"].found == "zeus-apple-silicon estimates it by a model, with --energy"
+    assert found["heat"].status is State.USABLE
+    assert found["noise"].status is State.LIMITED
+    assert found["energy of the Mac"].status is State.USABLE
+    assert found["energy of the Mac"].detail == "zeus-apple-silicon estimates it by a model, with --energy"
 
 
 def test_energy_of_a_mac_by_its_chip() -> None:
     there, offered = mac()
     without = msgspec.structs.replace(offered, meters=())
-    assert "install zeus-apple-silicon" in rows(there, without)["energy of the Mac"].advice
+    assert "install zeus-apple-silicon" in rows(there, without)["energy of the Mac"].remedy
     intel = rows(msgspec.structs.replace(there, architecture="x86_64"), without)["energy of the Mac"]
-    assert (intel.state, intel.advice) == (State.UNUSABLE, "")
+    assert (intel.status, intel.remedy) == (State.UNUSABLE, "")
 
 
 def test_a_mac_whose_torch_has_no_mps() -> None:
     there, offered = mac()
     row = rows(there, msgspec.structs.replace(offered, mps=MpsBuild()))["mps"]
-    assert (row.state, row.advice) == (State.UNUSABLE, "install torch for macOS on arm64.")
+    assert (row.status, row.remedy) == (State.UNUSABLE, "install torch for macOS on arm64.")
     intel = msgspec.structs.replace(there, architecture="x86_64")
-    assert "this Mac is not one" in rows(intel, msgspec.structs.replace(offered, mps=MpsBuild()))["mps"].advice
+    assert "this Mac is not one" in rows(intel, msgspec.structs.replace(offered, mps=MpsBuild()))["mps"].remedy
 
 
 def test_an_old_macos() -> None:
     there, offered = mac(macos=(12, 2))
     row = rows(there, msgspec.structs.replace(offered, mps=MpsBuild(True, False)))["mps"]
-    assert (row.state, row.advice) == (State.UNUSABLE, "update to macOS 14.0 or later.")
+    assert (row.status, row.remedy) == (State.UNUSABLE, "update to macOS 14.0 or later.")
     assert [oldest_macos(torch) for torch in ("2.11.0", "2.12.0", "")] == [(12, 3), (14, 0), (12, 3)]
     newer, _ = mac(macos=(14, 0))
     row = rows(newer, msgspec.structs.replace(offered, mps=MpsBuild(True, False)))["mps"]
-    assert row.state is State.UNUSABLE and "no Metal GPU" in row.found
+    assert row.status is State.UNUSABLE and "no Metal GPU" in row.detail
 
 
 @pytest.mark.parametrize(
@@ -284,13 +284,13 @@ def test_a_mac_that_runs_with_reservations(
 ) -> None:
     there, offered = mac(operators)
     row = rows(there, msgspec.structs.replace(offered, variables=variables))["mps"]
-    assert row.state is State.LIMITED and said in row.found
+    assert row.status is State.LIMITED and said in row.detail
 
 
 def test_a_mac_is_told_to_fall_back_by_0() -> None:
     there, offered = mac()
     off = msgspec.structs.replace(offered, variables={"PYTORCH_ENABLE_MPS_FALLBACK": "0"})
-    assert rows(there, off)["mps"].state is State.USABLE
+    assert rows(there, off)["mps"].status is State.USABLE
 
 
 @pytest.mark.parametrize(
@@ -300,68 +300,68 @@ def test_a_mac_is_told_to_fall_back_by_0() -> None:
         ({"low_power": True, "on_battery": False}, "power", "low power mode is on"),
         ({"load": 6.0}, "load", "6.0 of 8 processors in the last minute"),
         ({"free": GIB // 2}, "disk", "0.5 GiB are free where the cache is"),
-        ({"free": None}, "disk", "does not tell"),
+        ({"free": None}, "disk", "is unknown"),
         ({"available": GIB}, "memory", "1.0 of 32.0 GiB are available"),
         ({"memory_limit": 4 * GIB, "memory_left": GIB}, "memory", "a control group allows 4.0 GiB"),
         ({"swap": 4 * GIB, "swap_used": 3 * GIB}, "swap", "3.0 of 4.0 GiB are in use"),
         ({"usable": 2}, "cpu", "this process may use 2 of them"),
         ({"quota": 1.5}, "cpu", "this process may use 1.5 of them"),
-        ({"governor": "powersave", "governed_by": "acpi-cpufreq"}, "cpu", "frequency governor powersave"),
-        ({"pressure": False}, "noise", "not of pressure"),
-        ({"pressure": False, "waits": False}, "noise", "neither"),
+        ({"governor": "powersave", "scaling_driver": "acpi-cpufreq"}, "cpu", "frequency governor powersave"),
+        ({"has_pressure": False}, "noise", "not pressure"),
+        ({"has_pressure": False, "has_schedstat": False}, "noise", "neither"),
     ],
 )
 def test_conditions_that_speak_against_measuring_now(fields: dict[str, Any], what: str, said: str) -> None:
     row = rows(machine(**fields))[what]
-    assert row.state is State.LIMITED
-    assert said in row.found
+    assert row.status is State.LIMITED
+    assert said in row.detail
 
 
 @pytest.mark.parametrize(
     ("fields", "what"),
     [
         ({"on_battery": False}, "power"),
-        ({"governor": "powersave", "governed_by": "intel_pstate"}, "cpu"),
+        ({"governor": "powersave", "scaling_driver": "intel_pstate"}, "cpu"),
         ({"swap": 4 * GIB, "swap_used": GIB // 8}, "swap"),
         ({"memory_limit": 8 * GIB}, "memory"),
         ({"free": 3 * GIB}, "disk"),
     ],
 )
 def test_conditions_that_do_not(fields: dict[str, Any], what: str) -> None:
-    assert rows(machine(**fields))[what].state is State.USABLE
+    assert rows(machine(**fields))[what].status is State.USABLE
 
 
 def test_a_cache_that_cannot_be_used() -> None:
     row = rows(machine(cache_trouble="the cache /c cannot be written: set YOLOPACE_CACHE to another folder."))["disk"]
-    assert row.state is State.UNUSABLE
-    assert row.found == "the cache /c cannot be written: set YOLOPACE_CACHE to another folder."
+    assert row.status is State.UNUSABLE
+    assert row.detail == "the cache /c cannot be written: set YOLOPACE_CACHE to another folder."
 
 
 @pytest.mark.parametrize(
     ("rapl", "state"), [(None, State.UNUSABLE), ("needs root", State.UNUSABLE), ("readable", State.USABLE)]
 )
 def test_energy_of_the_cpu(rapl: str | None, state: State) -> None:
-    assert rows(machine(rapl=rapl))["energy of the CPU"].state is state
+    assert rows(machine(rapl=rapl))["energy of the CPU"].status is state
 
 
 def test_an_interpreter_that_cannot_be_used_has_no_backends() -> None:
     broken = software(import_error="libtorch_cuda.so: cannot open shared object file")
     found = rows(machine(), broken)
-    assert found["interpreter"].state is State.UNUSABLE
-    assert "libtorch_cuda.so" in found["interpreter"].advice
+    assert found["interpreter"].status is State.UNUSABLE
+    assert "libtorch_cuda.so" in found["interpreter"].remedy
     assert not {"cpu", "cuda", "mps"} & found.keys() and "memory" in found
     lacks = Packages(python="3.11.7", unusable="torch is not installed for python: install torch>=2.6 there.")
     row = rows(machine(), software(environment=lacks, import_error="No module named 'torch'"))["interpreter"]
-    assert row.advice == lacks.unusable
+    assert row.remedy == lacks.unusable
 
 
 def test_without_uv_there_are_no_upgrades() -> None:
     row = rows(machine(uv=None))["uv"]
-    assert (row.state, row.advice) == (State.UNUSABLE, "pip install uv")
+    assert (row.status, row.remedy) == (State.UNUSABLE, "pip install uv")
 
 
 def test_many_weights_are_counted() -> None:
-    shown = rows(machine(), software(weights=tuple(f"yolov8{size}.pt" for size in "abcdefg")))["weights"].found
+    shown = rows(machine(), software(weights=tuple(f"yolov8{size}.pt" for size in "abcdefg")))["weights"].detail
     assert shown == "yolov8a.pt, yolov8b.pt, yolov8c.pt, yolov8d.pt, yolov8e.pt and 2 more"
 
 
@@ -392,4 +392,4 @@ def test_kinds_that_have_no_rows_of_their_own() -> None:
     row = rows(machine(), software(accelerators=blind))["xpu"]
     assert row == Check("xpu", State.UNUSABLE, "torch 2.15.0 sees no XPU device on this machine")
     row = rows(machine(), software(accelerators=blind, variables={"ZE_AFFINITY_MASK": "7"}))["xpu"]
-    assert row.advice == "unset ZE_AFFINITY_MASK, which is '7'."
+    assert row.remedy == "unset ZE_AFFINITY_MASK, which is '7'."

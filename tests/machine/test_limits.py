@@ -13,7 +13,7 @@ import pytest
 
 from bench.machine import limits as module
 from bench.machine.description import Limits
-from bench.machine.limits import bound_to_nodes, cpu_quota, limits, memory_left, memory_limit, numbers
+from bench.machine.limits import allowed_nodes, cpu_quota, limits, memory_left, memory_limit, numbers
 
 GIB = 2**30
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,11 +100,11 @@ def test_a_list_of_numbers_as_linux_writes_it(text: str, found: list[int]) -> No
 
 def test_memory_of_some_nodes_alone(tmp_path: Path) -> None:
     write(tmp_path / "self" / "status", "Name:\tpython\nMems_allowed:\t1\nMems_allowed_list:\t0\n")
-    assert bound_to_nodes(tmp_path, tmp_path / "none") is None
+    assert allowed_nodes(tmp_path, tmp_path / "none") is None
     write(tmp_path / "nodes", "0\n")
-    assert bound_to_nodes(tmp_path, tmp_path / "nodes") is None
+    assert allowed_nodes(tmp_path, tmp_path / "nodes") is None
     write(tmp_path / "nodes", "0-1\n")
-    assert bound_to_nodes(tmp_path, tmp_path / "nodes") == [0]
+    assert allowed_nodes(tmp_path, tmp_path / "nodes") == [0]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process")
@@ -127,7 +127,7 @@ def test_what_the_system_does_not_tell_is_no_limit(monkeypatch: pytest.MonkeyPat
     def fail(*arguments: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    for name in ("cpu_quota", "bound_to", "bound_to_nodes", "memory_limit", "shell_limit"):
+    for name in ("cpu_quota", "affinity", "allowed_nodes", "memory_limit", "shell_limit"):
         monkeypatch.setattr(module, name, fail)
     assert limits() == Limits()
 

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from bench.machine import system_info as module
-from bench.machine.system_info import Card, Nvidia, free_bytes, nvidia, rapl, system_info
+from bench.machine.nvml import Card, Nvidia, nvidia
+from bench.machine.system_info import free_bytes, rapl, system_info
 
 GIB = 2**30
 

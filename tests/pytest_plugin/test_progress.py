@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from bench.cases.plan import PlannedRun, repeat
-from bench.pytest_plugin.progress import calibration_lines, line, plan_lines, rate, so_far
+from bench.pytest_plugin.progress import line, plan_lines, rate, so_far
 from bench.records.record import Durations, Record
 from bench.runner.estimate import Estimator
 from tests.builders import make_case, make_recipe, make_record, make_steps
-from tests.records.test_calibration import FOUND
 
 
 def test_a_plan_says_which_file_a_model_is():
@@ -154,21 +152,3 @@ def test_a_plan_has_a_line_a_case_and_counts_its_processes() -> None:
     assert first.split() == ["1", plans[0].case.id, "5", "min", "as", "last", "time,", "3", "processes"]
     assert second.split()[1] == plans[1].case.id
     assert total == "2 cases in 6 processes, about 10 min (2 from earlier runs, 0 guessed)"
-
-
-def test_a_calibration_in_plain_words() -> None:
-    found = msgspec.structs.replace(FOUND, difference=-0.003, drift=0.001)
-    assert calibration_lines(found, {4: 0.051, 8: 0.024}, 0.043) == [
-        "cpu, training (train-yolov8n-cpu-fp32-b4-i160): processes of the same thing scatter by 1.9 % (SD of 11, 1 "
-        "disturbed left out); a single process is known to ±4.3 %",
-        "  the interval of a comparison by 4 / 8 pairs would be ± 5.1 / 2.4 %; in the 5 pairs of this run, neighbours "
-        "differed by 1.2 % in the median, 4.0 % at most, -0.30 % ± 1.8 % on average",
-    ]
-
-
-def test_a_calibration_warns_of_drift_and_of_a_difference_that_should_not_be() -> None:
-    drifting = msgspec.structs.replace(FOUND, drift=-0.05, drift_half=0.02, difference=0.02, difference_half=0.01)
-    *_, difference, drift = calibration_lines(drifting, {}, 0.043)
-    assert difference.endswith("should hold 0, and does not: one in twenty such intervals misses 0 by chance")
-    assert drift.startswith("  it became 5.0 % faster over the run (± 2.0 %)")
-    assert drift.endswith("; one in twenty such intervals misses 0 by chance")

@@ -16,10 +16,10 @@ from bench.analysis.speedup import default_baseline, parse_baseline, speedups
 from bench.analysis.table import AXES, axes_of, frame, newest_rows
 from bench.cli.io import chosen_by
 from bench.records.record import Record
-from bench.report import labels
+from bench.report import commands, labels
 from bench.report.page import Inputs, gather, save
 from bench.report.plots import bar_by_case, line_by_batch, style
-from bench.report.sections import provenance, settings
+from bench.report.sections import settings
 from bench.report.sections.pivot import pivots
 from bench.report.tables import render
 from tests.builders import make_ceiling, make_record
@@ -82,6 +82,12 @@ def test_the_main_table_has_a_row_for_each_value_and_all_its_cells_are_filled() 
     assert "Workers" in table.markdown().splitlines()[0]
 
 
+def test_an_axis_that_no_case_of_a_table_has_is_no_column_of_it() -> None:
+    records = [*RUN, timed(20.0, 4, mode="predict", further=(("threads", 2),))]
+    train, predict = pivots(newest_rows(frame(records, 1000)), records, 1000)
+    assert (train.further, predict.further) == (("Workers",), ("Threads",))
+
+
 def test_lines_are_split_by_a_further_axis() -> None:
     [part] = line_by_batch.parts(frame(RUN), SPEED)[0]
     lines = line_by_batch.series(part, SPEED)
@@ -129,7 +135,7 @@ def test_what_was_asked_is_compared_with_what_ran() -> None:
 
 
 def test_the_command_that_repeats_a_run_names_its_further_axes() -> None:
-    first, second = provenance.commands([*RUN, timed(20.0, 4)])
+    first, second = commands.commands([*RUN, timed(20.0, 4)])
     assert first.endswith("--imgsz 160 --axis workers=0,2,4")
     assert "--axis" not in second
 

@@ -62,7 +62,7 @@ def test_all_files_are_there_and_nothing_else(folder: Path) -> None:
 def test_the_page_needs_no_other_file_and_no_script(html: str) -> None:
     page = Reader(html)
     assert page.open == []
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 7
     assert not {"script", "link", "iframe", "img", "object"} & set(page.tags)
     assert all(address.startswith(("#", "data:text/csv;")) for address in page.addresses)
     assert not re.search(r"@import|url\((?!#)", html)
@@ -125,7 +125,7 @@ def test_cases_hold_seconds_times_rate_is_images(folder: Path) -> None:
 def test_markdown_shows_pictures_that_exist(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", text)
-    assert len(pictures) == 5
+    assert len(pictures) == 7
     assert all(alt.endswith(".") and (folder / file).is_file() for alt, file in pictures)
 
 
@@ -261,7 +261,7 @@ def test_two_machines_stand_one_after_another(records: list[Record], tmp_path: P
     assert html.index('id="machine-1"') < html.index('id="machine-2"')
     assert "shown, not tested" in html
     assert "Best speed-up" not in html, "machines are not compared"
-    assert html.count("<svg") == 4 and Reader(html).open == []
+    assert html.count("<svg") == 6 and Reader(html).open == []
     assert {path.name[:6] for path in (tmp_path / "plots").iterdir()} == {"m1-v1-", "m2-v1-"}
 
 

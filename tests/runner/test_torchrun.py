@@ -64,13 +64,13 @@ def test_gloo_takes_the_interface_that_leads_to_the_others(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("text", ["box", "box:", ":29500", "box:port", "box:0", "box:65536"])
 def test_a_place_that_is_none(text: str) -> None:
-    with pytest.raises(UsageError, match="is no meeting point: write HOST:PORT"):
+    with pytest.raises(UsageError, match="is not allowed: write HOST:PORT"):
         Rendezvous.parse(text, 1, 2)
 
 
 @pytest.mark.parametrize("machine", [-1, 2])
 def test_a_machine_that_is_none(machine: int) -> None:
-    with pytest.raises(UsageError, match=f"machine {machine} is not one of 2: number them from 0 to 1"):
+    with pytest.raises(UsageError, match=f"node-rank .{machine}. is not allowed: use a whole number from 0 to 1"):
         Rendezvous.parse("box:29500", machine, 2)
 
 

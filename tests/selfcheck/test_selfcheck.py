@@ -199,7 +199,7 @@ def test_who_starts_first_and_who_goes_first_is_random(no_data: None) -> None:
     assert len({tuple(log) for log in logs}) > 4
     again = FakeLauncher(1.0, 1.0)
     one_group(again, 0)
-    assert again.log == logs[0]
+    assert again.worker_output == logs[0]
 
 
 @pytest.mark.parametrize("seed", range(8))

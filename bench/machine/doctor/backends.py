@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from bench.cases.device_kinds import kinds
 from bench.machine.doctor.check import GIB, Check, Limits, State, limited
 from bench.machine.interpreter_info import AcceleratorBuild, CudaBuild, CudaCard, MpsBuild, Software
-from bench.machine.system_info import Card, Nvidia, SystemInfo
+from bench.machine.nvml import Card, Nvidia
+from bench.machine.system_info import SystemInfo
 
 OLDEST_MACOS = {(2, 12): (14, 0), (0, 0): (12, 3)}
 """The first macOS for MPS, by the first torch (major, minor) that needs it: wheels of 2.12 are for macOS 14."""
@@ -53,14 +54,16 @@ def accelerator(name: str, build: AcceleratorBuild, variables: dict[str, str]) -
 
 def interpreter(software: Software) -> Check:
     """Python, torch and Ultralytics."""
-    found, versions = software.environment, software.environment.packages
-    said = ", ".join([f"Python {found.python}", *(f"{name} {versions[name]}" for name in NAMED if name in versions)])
-    if found.unusable:
-        return Check("interpreter", State.UNUSABLE, said, found.unusable)
+    environment, versions = software.environment, software.environment.packages
+    detail = ", ".join(
+        [f"Python {environment.python}", *(f"{name} {versions[name]}" for name in NAMED if name in versions)]
+    )
+    if environment.unusable:
+        return Check("interpreter", State.UNUSABLE, detail, environment.unusable)
     if software.import_error:
         advice = f"it cannot be used ({software.import_error}): install what that is about again."
-        return Check("interpreter", State.UNUSABLE, said, advice)
-    return Check("interpreter", State.USABLE, said)
+        return Check("interpreter", State.UNUSABLE, detail, advice)
+    return Check("interpreter", State.USABLE, detail)
 
 
 NAMED = ("torch", "ultralytics", "torchvision")
@@ -69,16 +72,16 @@ NAMED = ("torch", "ultralytics", "torchvision")
 def cpu(machine: SystemInfo, software: Software) -> Check:
     """The CPU, which is always there."""
     counted = f"{machine.processors} processor{'s' if machine.processors > 1 else ''}"
-    said = f"{machine.cpu}, {counted}, {software.cpu.capability or 'no vector instructions that torch uses'}"
+    detail = f"{machine.cpu}, {counted}, {software.cpu.capability or 'no vector instructions that torch uses'}"
     least = min([machine.usable, *([machine.quota] if machine.quota else [])])
     if least < machine.processors:
-        said += f"; this process may use {least:g} of them, and Ultralytics counts all"
+        detail += f"; this process may use {least:g} of them, and Ultralytics counts all"
         advice = f"set --threads to {max(int(least), 1)}, or lift the limit of the container."
-        return Check("cpu", State.LIMITED, said, advice)
-    if machine.governor in SLOW_GOVERNORS and machine.governed_by not in OWN_MIND:
+        return Check("cpu", State.LIMITED, detail, advice)
+    if machine.governor in SLOW_GOVERNORS and machine.scaling_driver not in OWN_MIND:
         advice = "set the governor to performance for figures that are to be quoted."
-        return Check("cpu", State.LIMITED, f"{said}; frequency governor {machine.governor}", advice)
-    return Check("cpu", State.USABLE, said)
+        return Check("cpu", State.LIMITED, f"{detail}; frequency governor {machine.governor}", advice)
+    return Check("cpu", State.USABLE, detail)
 
 
 SLOW_GOVERNORS = {"powersave", "conservative"}
@@ -95,38 +98,38 @@ def cuda(driver: Nvidia, software: Software) -> Iterator[Check]:
         advice = "install a torch that is built for CUDA." if driver.cards else ""
         yield Check("cuda", State.UNUSABLE, f"torch {torch} is built without CUDA", advice)
         return
-    said = f"torch is built for CUDA {build.built}"
+    detail = f"torch is built for CUDA {build.built}"
     if driver.trouble and not build.cards:
-        yield Check("cuda", State.UNUSABLE, f"{said}; {driver.trouble}", "restart the machine, or repair its driver.")
+        yield Check("cuda", State.UNUSABLE, f"{detail}; {driver.trouble}", "restart the machine, or repair its driver.")
         return
     if not driver.driver and not build.cards:
-        yield Check("cuda", State.UNUSABLE, f"{said}; this machine has no NVIDIA driver", "with a card: install it.")
+        yield Check("cuda", State.UNUSABLE, f"{detail}; this machine has no NVIDIA driver", "with a card: install it.")
         return
-    said += f", driver {driver.driver} serves CUDA {'.'.join(map(str, driver.cuda))}" if driver.cuda else ""
+    detail += f", driver {driver.driver} serves CUDA {'.'.join(map(str, driver.cuda))}" if driver.cuda else ""
     if driver.cuda and driver.cuda[0] < _major(build.built) and not build.cards:
         advice = f"update the driver, or install a torch that is built for CUDA {driver.cuda[0]}."
-        yield Check("cuda", State.UNUSABLE, said, advice)
+        yield Check("cuda", State.UNUSABLE, detail, advice)
         return
     if not build.cards:
         hidden = software.variables.get("CUDA_VISIBLE_DEVICES")
         why = f"CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden is not None else build.error or "torch sees no card"
-        yield Check("cuda", State.UNUSABLE, f"{said}; {why}", "let torch see a card: unset or repair that.")
+        yield Check("cuda", State.UNUSABLE, f"{detail}; {why}", "let torch see a card: unset or repair that.")
         return
     able = any(card.capability >= BFLOAT16 for card in build.cards)
     tf32 = "float32 convolutions run in TF32" if build.tf32 and able else "float32 runs in float32"
     lost = driver.trouble or build.error
     if lost:  # of one card; those that answer are listed below
-        yield Check("cuda", State.LIMITED, f"{said}; {tf32}; {lost}", "restart the machine, or repair its driver.")
+        yield Check("cuda", State.LIMITED, f"{detail}; {tf32}; {lost}", "restart the machine, or repair its driver.")
     else:
-        yield Check("cuda", State.USABLE, f"{said}; {tf32}")
+        yield Check("cuda", State.USABLE, f"{detail}; {tf32}")
     for number, card in enumerate(build.cards):
         yield cuda_card(number, card, build, seen_by(driver, software.variables, number, card))
 
 
 def _major(version: str) -> int:
     """``13`` of ``13.2``."""
-    found = re.match(r"\d+", version)
-    return int(found[0]) if found else 0
+    match = re.match(r"\d+", version)
+    return int(match[0]) if match else 0
 
 
 def seen_by(driver: Nvidia, variables: dict[str, str], number: int, card: CudaCard) -> Card | None:
@@ -146,17 +149,17 @@ def seen_by(driver: Nvidia, variables: dict[str, str], number: int, card: CudaCa
 def cuda_card(number: int, card: CudaCard, build: CudaBuild, seen: Card | None) -> Check:
     """One card: what it is, and whether it is free."""
     what, capability = f"cuda {number}", card.capability
-    said = f"{card.name}, {card.bytes / GIB:.0f} GiB, capability {_dotted(capability)}"
+    detail = f"{card.name}, {card.bytes / GIB:.0f} GiB, capability {_dotted(capability)}"
     if not has_kernels(capability, build.architectures):
         built = ", ".join(build.architectures)
         advice = "install an older torch, or build one for this card."
-        return Check(what, State.UNUSABLE, f"{said}; this torch has kernels for {built} alone", advice)
+        return Check(what, State.UNUSABLE, f"{detail}; this torch has kernels for {built} alone", advice)
     limits: Limits = []
     if capability < TENSOR_CORES:
         limits.append(("no tensor cores, so fp16 saves memory and hardly any time", ""))
     if capability < BFLOAT16:
         limits.append(("no bfloat16", ""))
-    return limited(what, said, limits + (not_free(seen) if seen else []))
+    return limited(what, detail, limits + (not_free(seen) if seen else []))
 
 
 def not_free(card: Card) -> Limits:
@@ -169,8 +172,8 @@ def not_free(card: Card) -> Limits:
         limits.append((f"{card.used / GIB:.1f} GiB of its memory are in use", "free it: less fits than it could hold"))
     reasons = dict.fromkeys(word for bit, word in HELD_BACK.items() if (card.held_back or 0) & bit)
     if reasons:
-        said = f"its clocks are held back ({', '.join(reasons)})"
-        limits.append((said, "let it cool, or look at its power supply"))
+        detail = f"its clocks are held back ({', '.join(reasons)})"
+        limits.append((detail, "let it cool, or look at its power supply"))
     return limits
 
 
@@ -201,17 +204,17 @@ def several_gpus(software: Software) -> Check:
     """Training on several cards at once."""
     count = len(software.cuda.cards)
     backend = "NCCL" if software.cuda.nccl else "gloo" if software.gloo else "no library"
-    said = f"{count} card{'s' if count != 1 else ''}, {backend} for their communication"
+    detail = f"{count} card{'s' if count != 1 else ''}, {backend} for their communication"
     if count < 2:
-        return Check("several GPUs", State.UNUSABLE, f"{said}; it takes two")
+        return Check("several GPUs", State.UNUSABLE, f"{detail}; it takes two")
     named = "name them in one case: --device 0+1"
     if software.cuda.nccl:
-        return Check("several GPUs", State.USABLE, said, named)
+        return Check("several GPUs", State.USABLE, detail, named)
     if software.gloo:
         return Check(
-            "several GPUs", State.LIMITED, f"{said}, by way of the host's memory", "install a torch with NCCL."
+            "several GPUs", State.LIMITED, f"{detail}, by way of the host's memory", "install a torch with NCCL."
         )
-    return Check("several GPUs", State.UNUSABLE, said, "install a torch with NCCL.")
+    return Check("several GPUs", State.UNUSABLE, detail, "install a torch with NCCL.")
 
 
 def mps(machine: SystemInfo, software: Software) -> Check:
@@ -220,41 +223,41 @@ def mps(machine: SystemInfo, software: Software) -> Check:
     if machine.system != "Darwin":
         return Check(what, State.UNUSABLE, "this is no Mac")
     version = ".".join(map(str, machine.macos or ())) or "?"
-    said = f"macOS {version} on {machine.architecture}"
+    detail = f"macOS {version} on {machine.architecture}"
     if not build.built:
         advice = "install torch for macOS on arm64" + (
             "" if machine.architecture == "arm64" else "; this Mac is not one"
         )
-        return Check(what, State.UNUSABLE, f"{said}; this torch is built without MPS", f"{advice}.")
+        return Check(what, State.UNUSABLE, f"{detail}; this torch is built without MPS", f"{advice}.")
     oldest = oldest_macos(software.environment.packages.get("torch", ""))
     if not build.available and machine.macos and machine.macos < oldest:
-        return Check(what, State.UNUSABLE, said, f"update to macOS {'.'.join(map(str, oldest))} or later.")
+        return Check(what, State.UNUSABLE, detail, f"update to macOS {'.'.join(map(str, oldest))} or later.")
     if not build.available:
         return Check(
-            what, State.UNUSABLE, f"{said}; torch finds no Metal GPU that it can use", "update macOS, or torch."
+            what, State.UNUSABLE, f"{detail}; torch finds no Metal GPU that it can use", "update macOS, or torch."
         )
-    return _mps_limits(said, build, software.variables)
+    return _mps_limits(detail, build, software.variables)
 
 
 def oldest_macos(torch: str) -> tuple[int, int]:
     """Return the first macOS on which a version of torch has MPS."""
-    found = re.match(r"(\d+)\.(\d+)", torch)
-    release = (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.match(r"(\d+)\.(\d+)", torch)
+    release = (int(match[1]), int(match[2])) if match else (0, 0)
     return next(macos for since, macos in OLDEST_MACOS.items() if release >= since)
 
 
-def _mps_limits(said: str, build: MpsBuild, variables: dict[str, str]) -> Check:
-    said += f"; Metal recommends at most {build.bytes / GIB:.1f} GiB" if build.bytes else ""
+def _mps_limits(detail: str, build: MpsBuild, variables: dict[str, str]) -> Check:
+    detail += f"; Metal recommends at most {build.bytes / GIB:.1f} GiB" if build.bytes else ""
     missing = [name for name, how in build.operators.items() if how != "native"]
     limits: Limits = []
     if missing:
         limits.append((f"not on the GPU: {', '.join(f'{name} ({build.operators[name]})' for name in missing)}", ""))
     else:
-        said += f"; all {len(build.operators)} operators that were tried run on the GPU"
+        detail += f"; all {len(build.operators)} operators that were tried run on the GPU"
     if variables.get("PYTORCH_ENABLE_MPS_FALLBACK", "0") not in ("", "0"):
         fallback = "PYTORCH_ENABLE_MPS_FALLBACK is set: what the GPU lacks runs on the CPU, unseen"
         limits.append((fallback, "unset it to see what is missing"))
     if variables.get("PYTORCH_MPS_HIGH_WATERMARK_RATIO") in ("0", "0.0"):
         ratio = "PYTORCH_MPS_HIGH_WATERMARK_RATIO is 0: memory has no limit, and the machine may fail"
         limits.append((ratio, "unset it"))
-    return limited("mps", said, limits)
+    return limited("mps", detail, limits)

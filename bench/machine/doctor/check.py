@@ -1,4 +1,4 @@
-"""One line of what ``doctor`` says."""
+"""One line of ``doctor``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GIB = 2**30
 
 
 class State(StrEnum):
-    """What a row comes to."""
+    """Result of a check."""
 
     USABLE = "usable"
     LIMITED = "limited"
@@ -18,28 +18,30 @@ class State(StrEnum):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that was looked at.
+    """One check of a machine or an interpreter.
 
     Attributes:
-        what: its name, such as ``cuda 0`` or ``memory``.
-        state: see :class:`State`.
-        found: what was found, in words.
-        advice: what to do; empty where there is nothing to do.
+        name: its subject, such as ``cuda 0`` or ``memory``.
+        status: see :class:`State`.
+        detail: the finding, in words.
+        remedy: what to do; empty where there is nothing to do.
     """
 
-    what: str
-    state: State
-    found: str
-    advice: str = ""
+    name: str
+    status: State
+    detail: str
+    remedy: str = ""
 
 
 Limits = list[tuple[str, str]]
-"""What speaks against something, and what to do about it, or an empty string."""
+"""Reservations, each with its remedy or an empty string."""
 
 
-def limited(what: str, found: str, limits: Limits) -> Check:
-    """A row on something that is usable, if with reservations."""
+def limited(name: str, detail: str, limits: Limits) -> Check:
+    """Return the check of something that is usable, perhaps with reservations."""
     if not limits:
-        return Check(what, State.USABLE, found)
-    advice = "; ".join(text for _, text in limits if text)
-    return Check(what, State.LIMITED, "; ".join([found, *(text for text, _ in limits)]), f"{advice}." if advice else "")
+        return Check(name, State.USABLE, detail)
+    remedy = "; ".join(text for _, text in limits if text)
+    return Check(
+        name, State.LIMITED, "; ".join([detail, *(text for text, _ in limits)]), f"{remedy}." if remedy else ""
+    )

@@ -40,85 +40,85 @@ def meters(machine: SystemInfo, software: Software) -> Iterator[Check]:
 
 
 def memory(machine: SystemInfo) -> Check:
-    """Memory, and what limits it."""
+    """Return the check of memory and its limits."""
     if machine.memory is None or machine.available is None:
-        return Check("memory", State.LIMITED, "the system does not tell what is available")
-    said = f"{machine.available / GIB:.1f} of {machine.memory / GIB:.1f} GiB are available"
+        return Check("memory", State.LIMITED, "the system does not report available memory")
+    detail = f"{machine.available / GIB:.1f} of {machine.memory / GIB:.1f} GiB are available"
     if machine.memory_limit is not None and machine.memory_limit < machine.memory:
-        said += f"; a control group allows {machine.memory_limit / GIB:.1f} GiB"
+        detail += f"; a control group allows {machine.memory_limit / GIB:.1f} GiB"
     left = machine.memory_left if machine.memory_left is not None else machine.available
     if min(machine.available, left) < SCARCE:
-        return Check("memory", State.LIMITED, said, "end what uses it: a training case takes 1 to 2 GiB and more.")
-    return Check("memory", State.USABLE, said)
+        return Check("memory", State.LIMITED, detail, "end what uses it: a training case takes 1 to 2 GiB and more.")
+    return Check("memory", State.USABLE, detail)
 
 
 def swap(machine: SystemInfo) -> Check:
-    """Swap: on a Mac what does not fit goes there without an error."""
+    """Return the check of swap: on a Mac what does not fit goes there without an error."""
     if machine.swap is None or machine.swap_used is None:
-        return Check("swap", State.LIMITED, "the system does not tell of it")
+        return Check("swap", State.LIMITED, "the system does not report it")
     if not machine.swap:
         return Check("swap", State.USABLE, "none: what does not fit ends with an error, or is killed")
-    said = f"{machine.swap_used / GIB:.1f} of {machine.swap / GIB:.1f} GiB are in use"
+    detail = f"{machine.swap_used / GIB:.1f} of {machine.swap / GIB:.1f} GiB are in use"
     if machine.swap_used > SWAPPED * machine.swap and machine.swap_used > GIB / 4:
-        return Check("swap", State.LIMITED, said, "end what uses memory, or restart: cases may be slowed by it.")
-    return Check("swap", State.USABLE, said)
+        return Check("swap", State.LIMITED, detail, "end what uses memory, or restart: cases may be slowed by it.")
+    return Check("swap", State.USABLE, detail)
 
 
 def disk(machine: SystemInfo) -> Check:
-    """Whether the cache can be used, and room for data, records and environments."""
+    """Return the check of the cache folder and its disk space."""
     if machine.cache_trouble:
         return Check("disk", State.UNUSABLE, machine.cache_trouble)
     if machine.free is None:
-        return Check("disk", State.LIMITED, "the folder of the cache does not tell what is free")
-    said = f"{machine.free / GIB:.1f} GiB are free where the cache is"
+        return Check("disk", State.LIMITED, "the free space of the cache folder is unknown")
+    detail = f"{machine.free / GIB:.1f} GiB are free where the cache is"
     if machine.free < ROOM:
-        return Check("disk", State.LIMITED, said, "make room, or set YOLOPACE_CACHE to a folder on another disk.")
+        return Check("disk", State.LIMITED, detail, "make room, or set YOLOPACE_CACHE to a folder on another disk.")
     if machine.free < TORCH_ROOM:
-        return Check("disk", State.USABLE, f"{said}; regress may want {TORCH_ROOM / GIB:.0f} GiB for another torch")
-    return Check("disk", State.USABLE, said)
+        return Check("disk", State.USABLE, f"{detail}; regress may want {TORCH_ROOM / GIB:.0f} GiB for another torch")
+    return Check("disk", State.USABLE, detail)
 
 
 def load(machine: SystemInfo) -> Check:
-    """What else runs."""
+    """Return the check of the load."""
     if machine.load is None:
-        return Check("load", State.LIMITED, "the system does not tell what else runs")
-    said = f"{machine.load:.1f} of {machine.processors} processors in the last minute"
+        return Check("load", State.LIMITED, "the system does not report its load")
+    detail = f"{machine.load:.1f} of {machine.processors} processors in the last minute"
     if machine.load > BUSY * machine.processors and machine.load > 0.5:
-        return Check("load", State.LIMITED, said, "end what runs, or wait: windows that others disturb are marked.")
-    return Check("load", State.USABLE, said)
+        return Check("load", State.LIMITED, detail, "end what runs, or wait: windows with interference are flagged.")
+    return Check("load", State.USABLE, detail)
 
 
 def power(machine: SystemInfo) -> Check:
-    """Power source and power mode."""
+    """Return the check of power source and power mode."""
     if machine.on_battery:
         return Check("power", State.LIMITED, "the machine runs on its battery", "plug it in: it may be slower so.")
     if machine.low_power:
         return Check("power", State.LIMITED, "low power mode is on", "switch it off: it lowers all clocks.")
-    said = "mains" if machine.on_battery is False else "no battery that the system knows of"
-    return Check("power", State.USABLE, said)
+    detail = "mains" if machine.on_battery is False else "no battery that the system knows of"
+    return Check("power", State.USABLE, detail)
 
 
 def heat(software: Software) -> Check:
-    """Thermal pressure, where the system has a word for it."""
+    """Return the check of thermal pressure."""
     if software.thermal is None:
-        return Check("heat", State.UNUSABLE, "the system has no word for it; NVIDIA cards tell their own")
-    said = f"thermal pressure is {software.thermal}"
+        return Check("heat", State.UNUSABLE, "the system does not report it; NVIDIA cards report their own")
+    detail = f"thermal pressure is {software.thermal}"
     if software.thermal not in ("nominal", "moderate"):
-        return Check("heat", State.LIMITED, said, "let it cool: clocks are held back.")
-    return Check("heat", State.USABLE, said)
+        return Check("heat", State.LIMITED, detail, "let it cool: clocks are lowered.")
+    return Check("heat", State.USABLE, detail)
 
 
 def noise(machine: SystemInfo) -> Check:
-    """Whether the system tells what disturbs a window."""
-    told = {"threads that wait for a processor": machine.waits, "pressure": machine.pressure}
-    there = [name for name, known in told.items() if known]
-    lacking = [name for name, known in told.items() if not known]
+    """Return whether the system reports the sources of interference."""
+    reported = {"threads that wait for a processor": machine.has_schedstat, "pressure": machine.has_pressure}
+    there = [name for name, known in reported.items() if known]
+    lacking = [name for name, known in reported.items() if not known]
     if not there:
-        return Check("noise", State.LIMITED, "the system tells neither of waiting threads nor of pressure")
-    said = f"the kernel tells of {' and of '.join(there)}"
+        return Check("noise", State.LIMITED, "the system reports neither waiting threads nor pressure")
+    detail = f"the kernel reports {' and '.join(there)}"
     if lacking:
-        return Check("noise", State.LIMITED, f"{said}, not of {' and of '.join(lacking)}")
-    return Check("noise", State.USABLE, said)
+        return Check("noise", State.LIMITED, f"{detail}, not {' and '.join(lacking)}")
+    return Check("noise", State.USABLE, detail)
 
 
 def card_meter(machine: SystemInfo, software: Software) -> Iterator[Check]:
@@ -129,7 +129,7 @@ def card_meter(machine: SystemInfo, software: Software) -> Iterator[Check]:
         yield Check("NVML", State.USABLE, "clocks, temperature, throttling and other processes of cards are recorded")
     else:
         advice = "install nvidia-ml-py in the measured interpreter."
-        yield Check("NVML", State.LIMITED, "the measured interpreter has no pynvml: cards tell nothing", advice)
+        yield Check("NVML", State.LIMITED, "the measured interpreter has no pynvml: cards report nothing", advice)
 
 
 def energy(machine: SystemInfo, software: Software) -> Iterator[Check]:

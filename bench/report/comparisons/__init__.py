@@ -1,1 +1,1 @@
-"""How live comparisons and comparisons of recorded runs are shown: terminal, Markdown, JSON, page."""
+"""Contexts of live comparisons and of recorded runs, and their renderings: terminal, Markdown, JSON, page."""

@@ -1,51 +1,74 @@
-"""A search for the release that made it slower, as lines for the terminal, Markdown and JSON."""
+"""The context of a search for the release that made it slower: all that is said of it, as plain data."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from bench.compare.bisection import Answer, Bisection, Probe, Side
 from bench.compare.findings import ComparisonResult, Finding
-from bench.compare.package_changes import format_changes as told_packages
-from bench.compare.package_changes import package_changes
 from bench.formatting import format_duration
 from bench.records.comparison import SIDES
 from bench.records.outcome import Status
-from bench.report import labels, tables
-from bench.report.comparisons.regress import data, words
-from bench.report.comparisons.regress.markdown import markdown as of_comparison
-from bench.report.comparisons.sweep.text import columns
-from bench.text import cleaned
+from bench.report import labels
+from bench.report.comparisons.changes import format_takes
+from bench.report.comparisons.regress.cases import format_outcome
+from bench.report.comparisons.sweep.context import of_releases
 
 SCHEMA = 2
 """Raise it when a key goes or changes its meaning."""
 
 
-def title(found: Bisection) -> str:
+def context(search: Bisection) -> dict[str, Any]:
+    """All that is said of a search; each comparison as ``regress`` has it."""
+    releases = search.search
+    lines = conclusion(search)
+    return {
+        "schema": SCHEMA,
+        "package": search.package,
+        "releases": list(releases.releases),
+        "verdict": search.answer.value,
+        "exit_code": int(search.exit_code),
+        "conclusion": " ".join(lines),
+        "last_good": releases.good if search.worth_it else None,
+        "first_bad": releases.bad if search.worth_it else None,
+        "between": [*releases.skipped, *releases.open] if search.worth_it else [],
+        "seconds": search.seconds,
+        "ends": of_releases(search.ends, search.package) if search.ends else None,
+        "probes": [
+            {
+                "release": probe.release,
+                "side": probe.side.value,
+                "close": probe.close,
+                "reason": why_broken(probe),
+                "comparison": of_releases(probe.found, search.package) if probe.found else None,
+                "shown": {"brief": brief(probe), **_shown(probe.found)},
+            }
+            for probe in search.probes
+        ],
+        "last": of_releases(search.last, search.package) if search.last else None,
+        "title": title(search),
+        "lines": lines,
+        "shown": {"verdict": labels.status(search.answer.value), **_shown(search.ends)},
+    }
+
+
+def _shown(result: ComparisonResult | None) -> dict[str, str]:
+    """The overall figure of a comparison in words; empty without one."""
+    if result is None or result.overall is None:
+        return dict.fromkeys(("overall", "takes", "pairs", "seconds"), "")
+    return {
+        "overall": result.overall.verdict.value,
+        "takes": format_takes(result.overall.estimate),
+        "pairs": labels.count(result.pairs, "pair"),
+        "seconds": format_duration(result.comparison.seconds),
+    }
+
+
+def title(search: Bisection) -> str:
     """``ultralytics 8.4.100 (good) to 8.4.190 (bad), 89 releases between``."""
-    good, *between, bad = found.search.releases
-    return f"{found.package} {good} (good) to {bad} (bad), {labels.count(len(between), 'release')} between"
-
-
-def told(found: Bisection) -> str:
-    """All probes and what came of them, the conclusion last; lines without a newline at the end."""
-    good, *_, bad = found.search.releases
-    rows = [[bad, Side.BAD.value, *_cells(found.ends)]] if found.ends else []
-    rows += [[probe.release, probe.side.value, *_cells(probe.found)] for probe in found.probes]
-    lines = [f"against {good}", *columns(rows)] if rows else []
-    lines += [f"{probe.release}: {why_broken(probe)}" for probe in found.probes if probe.side is Side.BROKEN]
-    return "\n".join(map(labels.plain, [title(found), *lines, "", *conclusion(found)]))
-
-
-def _cells(seen: ComparisonResult | None) -> list[str]:
-    """Verdict, change, pairs and time of a comparison; nothing where there is none."""
-    if seen is None or seen.overall is None:
-        return [""] * 4
-    cost = format_duration(seen.comparison.seconds)
-    overall = seen.overall
-    return [overall.verdict.value, words.takes(overall.estimate), labels.count(seen.pairs, "pair"), cost]
+    good, *between, bad = search.search.releases
+    return f"{search.package} {good} (good) to {bad} (bad), {labels.count(len(between), 'release')} between"
 
 
 def brief(probe: Probe) -> str:
@@ -53,71 +76,68 @@ def brief(probe: Probe) -> str:
     if probe.found is None or probe.found.overall is None:
         return f"{probe.release} is skipped: {why_broken(probe)}"
     close = "; that is not decided, and it is put on the nearer side" if probe.close else ""
-    return f"{probe.release} is {probe.side}: it {words.takes(probe.found.overall.estimate)}{close}"
+    return f"{probe.release} is {probe.side}: it {format_takes(probe.found.overall.estimate)}{close}"
 
 
 def why_broken(probe: Probe) -> str:
     """Why a release could not be measured, without a full stop; empty where it was."""
     if probe.side is not Side.BROKEN:
         return ""
-    return probe.reason.rstrip(".") or broken(probe.found)
+    return probe.reason.rstrip(".") or _why_no_pair(probe.found)
 
 
-def broken(seen: ComparisonResult | None) -> str:
+def _why_no_pair(result: ComparisonResult | None) -> str:
     """Why a comparison has no pair, without a full stop."""
-    said = [clause for finding in (seen.findings if seen else ()) for clause in _ended(finding)]
-    return "; ".join(dict.fromkeys(said)) or "no pair was measured"
+    clauses = [clause for finding in (result.findings if result else ()) for clause in _why_no_pair_of(finding)]
+    return "; ".join(dict.fromkeys(clauses)) or "no pair was measured"
 
 
-def _ended(finding: Finding) -> list[str]:
+def _why_no_pair_of(finding: Finding) -> list[str]:
     """How a case without a pair ended on each side that could not run it, or what went wrong between them."""
     ends = [(side, getattr(finding.compared, side)) for side in SIDES]
-    said = [
-        f"{side} cannot run {finding.id}: {words.ended(ran).rstrip('.')}"
-        for side, ran in ends
-        if ran is not None and ran.outcome.status is not Status.MEASURED
+    clauses = [
+        f"{side} cannot run {finding.id}: {format_outcome(outcome).rstrip('.')}"
+        for side, outcome in ends
+        if outcome is not None and outcome.outcome.status is not Status.MEASURED
     ]
-    return said or ([finding.compared.error.rstrip(".")] if finding.compared.error else [])
+    return clauses or ([finding.compared.error.rstrip(".")] if finding.compared.error else [])
 
 
-def conclusion(found: Bisection) -> list[str]:
+def conclusion(search: Bisection) -> list[str]:
     """What came of it, a sentence or two a line."""
-    good, *_, bad = found.search.releases
+    good, *_, bad = search.search.releases
     nothing = f"there is nothing to look for between {good} and {bad}"
+    why, takes = _why_no_pair(search.ends), _shown(search.ends)["takes"]
     answers = {
-        Answer.NOTHING_MEASURED: f"The ends were not compared: {broken(found.ends)}.",
-        Answer.CANNOT_RUN: f"{bad} cannot be compared with {good}, and a search goes by speed: {broken(found.ends)}.",
-        Answer.SAME: f"{bad} is not slower than {good}: it {_takes(found.ends)}, so {nothing}.",
-        Answer.FASTER: f"{bad} is faster than {good}, not slower: it {_takes(found.ends)}, so {nothing}.",
-        Answer.INCONCLUSIVE: f"Whether {bad} is slower than {good} is not decided: it {_takes(found.ends)}. "
+        Answer.NOTHING_MEASURED: f"The ends were not compared: {why}.",
+        Answer.CANNOT_RUN: f"{bad} cannot be compared with {good}, and a search goes by speed: {why}.",
+        Answer.SAME: f"{bad} is not slower than {good}: it {takes}, so {nothing}.",
+        Answer.FASTER: f"{bad} is faster than {good}, not slower: it {takes}, so {nothing}.",
+        Answer.INCONCLUSIVE: f"Whether {bad} is slower than {good} is not decided: it {takes}. "
         "A search would have nothing to go by; give it more time, or a larger margin.",
     }
-    if found.answer in answers:
-        lines = [answers[found.answer]]
+    if search.answer in answers:
+        lines = [answers[search.answer]]
     else:
-        lines = [f"{bad} is slower than {good}: it {_takes(found.ends)}.", _range(found), _last(found), _close(found)]
-    return [line for line in [*lines, _cost(found)] if line]
+        lines = [f"{bad} is slower than {good}: it {takes}.", _range(search), _last(search), _close(search)]
+    return [line for line in [*lines, _cost(search)] if line]
 
 
-def _takes(seen: ComparisonResult | None) -> str:
-    return words.takes(seen.overall.estimate) if seen and seen.overall else ""
-
-
-def _range(found: Bisection) -> str:
+def _range(search: Bisection) -> str:
     """Where it happened, as far as the search came."""
-    search = found.search
-    if search.open:
-        left = labels.count(len(search.open), "release")
+    releases = search.search
+    if releases.open:
+        left = labels.count(len(releases.open), "release")
         return (
-            f"The search ended early: {search.good} is good and {search.bad} is bad, and {left} between them "
-            f"{'was' if len(search.open) == 1 else 'were'} not probed."
+            f"The search ended early: {releases.good} is good and {releases.bad} is bad, and {left} between them "
+            f"{'was' if len(releases.open) == 1 else 'were'} not probed."
         )
-    if search.skipped:
+    if releases.skipped:
         return (
-            f"It became slower after {search.good}, with {_either([*search.skipped, search.bad])}: "
-            f"{labels.listing(search.skipped)} could not be measured."
+            f"It became slower after {releases.good}, with {_either([*releases.skipped, releases.bad])}: "
+            f"{labels.listing(releases.skipped)} could not be measured."
         )
-    return f"It became slower with {search.bad}: {search.good}, the release before, is good."
+    return f"It became slower with {releases.bad}: {releases.good}, the release before, is good."
 
 
 def _either(parts: Sequence[str]) -> str:
@@ -125,16 +145,16 @@ def _either(parts: Sequence[str]) -> str:
     return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
-def _last(found: Bisection) -> str:
+def _last(search: Bisection) -> str:
     """What the comparison of the two neighbours says."""
-    search, last = found.search, found.last
-    if search.open:
+    releases, last = search.search, search.last
+    if releases.open:
         return ""
     if last is None or last.overall is None:
-        why = f": {broken(last)}" if last else ""
-        return f"{search.good} and {search.bad} were not compared with each other, so that is not confirmed{why}."
-    takes = f"Compared with {search.good} itself, {search.bad} {words.takes(last.overall.estimate)}"
-    if found.answer is Answer.FOUND:
+        why = f": {_why_no_pair(last)}" if last else ""
+        return f"{releases.good} and {releases.bad} were not compared with each other, so that is not confirmed{why}."
+    takes = f"Compared with {releases.good} itself, {releases.bad} {format_takes(last.overall.estimate)}"
+    if search.answer is Answer.FOUND:
         return f"{takes}: that confirms it."
     note = f", {last.overall.note}" if last.overall.note else ""
     return (
@@ -143,67 +163,16 @@ def _last(found: Bisection) -> str:
     )
 
 
-def _close(found: Bisection) -> str:
-    if not found.close:
+def _close(search: Bisection) -> str:
+    if not search.close:
         return ""
-    names = labels.listing(probe.release for probe in found.close)
+    names = labels.listing(probe.release for probe in search.close)
     return f"Not decided, and put on the side that was nearer: {names}."
 
 
-def _cost(found: Bisection) -> str:
-    if not found.comparisons:
+def _cost(search: Bisection) -> str:
+    if not search.comparisons:
         return ""
-    probes = labels.count(len(found.probes), "probe")
-    comparisons = labels.count(len(found.comparisons), "comparison")
-    return f"{probes}, {comparisons} in all, measured in {format_duration(found.seconds)}."
-
-
-def packages(seen: ComparisonResult, package: str) -> str:
-    """What differs between the environments of a comparison of two releases, in one line."""
-    return told_packages(package_changes(seen.comparison.base.packages, seen.comparison.head.packages), {package})
-
-
-def markdown(found: Bisection) -> str:
-    """The same for a pull request: the conclusion, the probes, and the comparison of the neighbours."""
-    lines = "<br>".join(map(tables.escaped, conclusion(found)))
-    parts = [f"### {tables.escaped(title(found))}", f"**{labels.status(found.answer.value)}**: {lines}"]
-    if found.probes:
-        parts.append("\n".join(f"- {tables.escaped(brief(probe))}" for probe in found.probes))
-    shown = found.last or found.ends
-    if shown:
-        parts.append(of_comparison(shown, packages(shown, found.package)).strip("\n"))
-    return "\n\n".join(parts) + "\n"
-
-
-def as_json(found: Bisection) -> str:
-    """All that is said of a search, as text that ends with a newline; each comparison as ``regress`` writes it."""
-    search = found.search
-    content = {
-        "schema": SCHEMA,
-        "package": found.package,
-        "releases": list(search.releases),
-        "verdict": found.answer.value,
-        "exit_code": int(found.exit_code),
-        "conclusion": " ".join(conclusion(found)),
-        "last_good": search.good if found.worth_it else None,
-        "first_bad": search.bad if found.worth_it else None,
-        "between": [*search.skipped, *search.open] if found.worth_it else [],
-        "seconds": found.seconds,
-        "ends": _comparison(found.ends),
-        "probes": [
-            {
-                "release": probe.release,
-                "side": probe.side.value,
-                "close": probe.close,
-                "reason": why_broken(probe),
-                "comparison": _comparison(probe.found),
-            }
-            for probe in found.probes
-        ],
-        "last": _comparison(found.last),
-    }
-    return json.dumps(cleaned(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _comparison(seen: ComparisonResult | None) -> Any:
-    return json.loads(data.as_json(seen)) if seen else None
+    probes = labels.count(len(search.probes), "probe")
+    comparisons = labels.count(len(search.comparisons), "comparison")
+    return f"{probes}, {comparisons} in all, measured in {format_duration(search.seconds)}."

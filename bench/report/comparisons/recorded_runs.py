@@ -1,12 +1,11 @@
-"""Two recorded runs as text: md, csv or json. All three say of every line how it is to be read."""
+"""The context of two recorded runs: all that is said of them, as plain data, and its three renderings."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,9 +15,10 @@ from bench.analysis.table import AXES, further_of
 from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, Comparability, Difference, RunComparison, Seen, Side
 from bench.formatting import format_number
 from bench.report import labels
+from bench.report.comparisons.rendering import render_json, render_markdown
 from bench.report.labels import INTERVALS, NONE
-from bench.report.sections.settings import said
-from bench.report.tables import escaped, markdown
+from bench.report.setting_names import format_value
+from bench.report.tables import Own
 from bench.text import cleaned
 
 SCHEMA = 2
@@ -31,9 +31,9 @@ NAMED = 3
 """Cases that are named; of more it says how many there are."""
 
 MEANING = {
-    Comparability.HISTORICAL: (
-        "Historical, no verdict: one run was measured after the other, and that cannot tell an upgrade from a change "
-        "of the machine's mood. `python -m bench regress` measures both in turns, and judges."
+    Comparability.HISTORICAL: Own(
+        "Historical, no verdict: one run was measured after the other, and that cannot separate an upgrade from a "
+        "change of the machine's mood. `python -m bench regress` measures both in turns, and judges."
     ),
     Comparability.SIDE_BY_SIDE: (
         "Different machines are shown side by side and never tested: the ratio of their speeds has no interval."
@@ -90,25 +90,25 @@ def _columns(found: RunComparison) -> list[str]:
 
 def render(found: RunComparison, format: str) -> str:
     """Two runs as text that ends with a newline; ``format`` is ``csv``, ``md`` or ``json``."""
-    return FORMATS[format](found)
+    if format == "csv":
+        return to_csv(found)
+    content = context(found)
+    return render_json(content) if format == "json" else render_markdown("recorded_runs", content)
 
 
-def difference(one: Difference) -> str:
-    """``window_steps 32 vs 64``."""
-    return f"{one.key} {said(one.a)} vs {said(one.b)}"
-
-
-def differences(found: Sequence[Difference]) -> str:
-    """``window_steps 32 vs 64, data_seed 0 vs 1``."""
-    return ", ".join(map(difference, found))
-
-
-def longer(one: CaseMatch) -> str:
-    """``train-… takes 12.3 % longer (8.1 to 16.0 %, between processes)``; of a case that became slower."""
-    ratio = one.ratio
-    assert ratio is not None and ratio.low is not None and ratio.high is not None, "a slower case has an interval"
-    share, low, high = (format_number((value - 1) * 100) for value in (ratio.point, ratio.low, ratio.high))
-    return f"{one.case.id} takes {share} % longer ({low} to {high} %, {one.interval_kind})"
+def context(found: RunComparison) -> dict[str, Any]:
+    """All that is said of both sides and of each case."""
+    return {
+        "schema": SCHEMA,
+        "label": found.label.value,
+        "a": _side(found.a),
+        "b": _side(found.b),
+        "differs": [{"what": one.key, "a": list(one.a), "b": list(one.b)} for one in found.traits],
+        "settings": [{"key": one.key, "a": one.a, "b": one.b, "cases": list(one.cases)} for one in found.settings],
+        "settings_of_one_side": found.unshared,
+        "cases": [_row(one, _columns(found)) for one in found.cases],
+        "shown": _shown(found),
+    }
 
 
 def to_csv(found: RunComparison) -> str:
@@ -121,22 +121,37 @@ def to_csv(found: RunComparison) -> str:
     return text.getvalue()
 
 
-def to_json(found: RunComparison) -> str:
-    """What is said of both sides, and a list of one object a case."""
-    content = {
-        "schema": SCHEMA,
-        "label": found.label.value,
-        "a": _side_json(found.a),
-        "b": _side_json(found.b),
-        "differs": [{"what": one.key, "a": list(one.a), "b": list(one.b)} for one in found.traits],
-        "settings": [{"key": one.key, "a": one.a, "b": one.b, "cases": list(one.cases)} for one in found.settings],
-        "settings_of_one_side": found.unshared,
-        "cases": [_row(one, _columns(found)) for one in found.cases],
+def _shown(found: RunComparison) -> dict[str, Any]:
+    """The words of both sides and of each case."""
+    seen = [side for one in found.compared for side in (one.a, one.b) if side is not None]
+    kinds = labels.interval_kinds(pd.DataFrame({"interval_kind": [side.interval_kind for side in seen]}))
+    ends = Counter(_ends(one) for one in found.standing(Comparability.NEITHER))
+    return {
+        "heading": _heading(found),
+        "about": _about(found),
+        "meaning": MEANING[found.label],
+        "differing": _differing(found),
+        "elsewhere": found.elsewhere,
+        "compared": [_compared(one) for one in found.compared],
+        "legend": [
+            {"sign": sign, "name": kind.capitalize(), "meaning": meaning}
+            for sign, kind, meaning in labels.legend(sign for side in seen for sign in labels.signs(side.flags))
+        ],
+        "notes": [] if not seen else [*([] if found.elsewhere else [METHOD]), *(INTERVALS[kind] for kind in kinds)],
+        "not_comparable": [
+            {"case": one.case.id, "differences": differences(one.differences)}
+            for one in found.standing(Comparability.NOT_COMPARABLE)
+        ],
+        "one_sided": [
+            {"case": one.case.id, "a": _ended(one.a), "b": _ended(one.b)} for one in found.standing(*ONE_SIDED)
+        ],
+        "same": [one.case.id for one in found.standing(Comparability.ITSELF)],
+        "neither": labels.count(ends.total(), "case"),
+        "neither_ends": labels.listing(f"{number} {how}" for how, number in ends.items()),
     }
-    return json.dumps(cleaned(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _side_json(side: Side) -> dict[str, Any]:
+def _side(side: Side) -> dict[str, Any]:
     return {
         "runs": list(side.runs),
         "machine": side.machine.fingerprint,
@@ -190,21 +205,22 @@ def _figures(seen: Seen) -> dict[str, Any]:
     }
 
 
-def to_md(found: RunComparison) -> str:
-    """Markdown: what differs comes before any speed."""
-    parts = [
-        f"# {escaped(_heading(found))}",
-        _list(_about(found)),
-        MEANING[found.label],
-        *_differing(found),
-        *_compared(found),
-        *_not_compared(found),
-    ]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+def difference(one: Difference) -> str:
+    """``window_steps 32 vs 64``."""
+    return f"{one.key} {format_value(one.a)} vs {format_value(one.b)}"
 
 
-def _list(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {escaped(line)}" for line in lines)
+def differences(found: Sequence[Difference]) -> str:
+    """``window_steps 32 vs 64, data_seed 0 vs 1``."""
+    return ", ".join(map(difference, found))
+
+
+def longer(one: CaseMatch) -> str:
+    """``train-… takes 12.3 % longer (8.1 to 16.0 %, between processes)``; of a case that became slower."""
+    ratio = one.ratio
+    assert ratio is not None and ratio.low is not None and ratio.high is not None, "a slower case has an interval"
+    share, low, high = (format_number((value - 1) * 100) for value in (ratio.point, ratio.low, ratio.high))
+    return f"{one.case.id} takes {share} % longer ({low} to {high} %, {one.interval_kind})"
 
 
 def _heading(found: RunComparison) -> str:
@@ -225,21 +241,19 @@ def _about(found: RunComparison) -> list[str]:
     return lines if found.elsewhere else [*lines, f"Machine: {found.a.machine.title}"]
 
 
-def _differing(found: RunComparison) -> list[str]:
+def _differing(found: RunComparison) -> list[dict[str, str]]:
     """What differs between the two sides over the cases that are compared."""
     if not found.compared:
         return []
-    rows = [[one.key, _values(one.a), _values(one.b), ""] for one in found.traits]
-    rows += [[one.key, said(one.a), said(one.b), _where(one, found)] for one in found.settings]
-    parts = ["## What differs between A and B"]
-    parts.append(markdown(["What", "A", "B", "In"], rows) if rows else "Nothing that was recorded, beside the hour.")
-    if found.unshared:
-        parts.append(escaped(f"Settings that one side alone tells of: {', '.join(found.unshared)}."))
-    return parts
+    traits = [{"what": one.key, "a": _values(one.a), "b": _values(one.b), "in": NONE} for one in found.traits]
+    return traits + [
+        {"what": one.key, "a": format_value(one.a), "b": format_value(one.b), "in": _where(one, found)}
+        for one in found.settings
+    ]
 
 
 def _values(values: Sequence[Any]) -> str:
-    return ", ".join(NONE if value == "" else said(value) for value in values)
+    return ", ".join(NONE if value == "" else format_value(value) for value in values)
 
 
 def _where(one: Difference, found: RunComparison) -> str:
@@ -255,32 +269,28 @@ def _where(one: Difference, found: RunComparison) -> str:
     return ", ".join(one.cases)
 
 
-def _compared(found: RunComparison) -> list[str]:
-    """The table of figures, and what its signs and intervals mean."""
-    if not found.compared:
-        return []
-    if found.elsewhere:
-        columns = ["Case", "A", "B", "Speed, B over A", "Peak memory", "How to read it"]
-        ratios = [[_shown(RATIO, one.speed_ratio)] for one in found.compared]
-    else:
-        columns = ["Case", "A", "B", "Time, B over A", "95 % interval", "Peak memory", "How to read it"]
-        ratios = [_ratio(one) for one in found.compared]
-    rows = [
-        [one.case.id, _figure(one.a), _figure(one.b), *ratio, _memory(one), one.standing.value]
-        for one, ratio in zip(found.compared, ratios, strict=True)
-    ]
-    sides = [False, *[True] * (len(columns) - 2), False]
-    parts = ["## Cases", markdown(columns, rows, sides)]
-    seen = [side for one in found.compared for side in (one.a, one.b) if side is not None]
-    if signs := labels.legend(sign for side in seen for sign in labels.signs(side.flags)):
-        parts.append(_list([f"{sign} {kind.capitalize()}: {meaning}" for sign, kind, meaning in signs]))
-    if not found.elsewhere:
-        parts.append(METHOD)
-    kinds = labels.interval_kinds(pd.DataFrame({"interval_kind": [side.interval_kind for side in seen]}))
-    return parts + [INTERVALS[kind] for kind in kinds]
+def _compared(one: CaseMatch) -> dict[str, Any]:
+    """A line of the table of figures."""
+    assert one.ratio is not None, "what is compared has a ratio"
+    interval = (
+        [labels.ends(RATIO, one.ratio.low, one.ratio.high), one.interval_kind]
+        if one.interval_kind
+        else ["too few steps"]
+    )
+    peaks = [_value(BYTES, side.peak.bytes if side and side.peak else None) for side in (one.a, one.b)]
+    return {
+        "case": one.case.id,
+        "a": _figure(one.a),
+        "b": _figure(one.b),
+        "time_ratio": RATIO.show(one.ratio.point),
+        "range": interval,
+        "speed_ratio": _value(RATIO, one.speed_ratio),
+        "memory": [", ".join(peaks), *([_value(RATIO, one.memory_ratio)] if one.memory_ratio else [])],
+        "standing": one.standing.value,
+    }
 
 
-def _figure(seen: Seen | None) -> str:
+def _figure(seen: Seen | None) -> list[str]:
     """A side of a case that is compared: time of a step, throughput with its interval, number of processes."""
     assert seen is not None and seen.seconds is not None and seen.rate is not None, "what is compared was measured"
     rate = seen.rate
@@ -288,44 +298,11 @@ def _figure(seen: Seen | None) -> str:
         f"{SECONDS.show(seen.seconds)}{labels.signs(seen.flags)}",
         f"{labels.rate(rate.point)} {labels.spread(RATE, rate.point, rate.low, rate.high)}".rstrip(),
     ]
-    if len(seen.records) > 1:
-        lines.append(f"{len(seen.records)} processes")
-    return "\n".join(lines)
+    return [*lines, *([f"{len(seen.records)} processes"] if len(seen.records) > 1 else [])]
 
 
-def _ratio(one: CaseMatch) -> list[str]:
-    assert one.ratio is not None, "what is compared has a ratio"
-    if one.interval_kind is None:
-        return [_shown(RATIO, one.ratio.point), "too few steps"]
-    return [_shown(RATIO, one.ratio.point), f"{labels.ends(RATIO, one.ratio.low, one.ratio.high)}\n{one.interval_kind}"]
-
-
-def _memory(one: CaseMatch) -> str:
-    """``640 MiB, 720 MiB``, and the ratio where both were got in the same way."""
-    peaks = [_shown(BYTES, seen.peak.bytes if seen and seen.peak else None) for seen in (one.a, one.b)]
-    return "\n".join([", ".join(peaks), *([_shown(RATIO, one.memory_ratio)] if one.memory_ratio else [])])
-
-
-def _shown(unit: Unit, value: float | None) -> str:
+def _value(unit: Unit, value: float | None) -> str:
     return NONE if value is None else unit.show(value)
-
-
-def _not_compared(found: RunComparison) -> list[str]:
-    """Cases that no figures stand side by side of, each with why."""
-    parts = []
-    if other := found.standing(Comparability.NOT_COMPARABLE):
-        rows = [[one.case.id, differences(one.differences)] for one in other]
-        parts += ["## Not comparable: measured by different recipes", markdown(["Case", "A vs B"], rows)]
-    if alone := found.standing(*ONE_SIDED):
-        rows = [[one.case.id, _ended(one.a), _ended(one.b)] for one in alone]
-        parts += ["## Measured on one side only", markdown(["Case", "A", "B"], rows)]
-    if same := found.standing(Comparability.ITSELF):
-        parts.append(escaped(f"The same measurement on both sides: {', '.join(one.case.id for one in same)}."))
-    if neither := found.standing(Comparability.NEITHER):
-        ends = Counter(_ends(one) for one in neither)
-        listed = labels.listing(f"{number} {how}" for how, number in ends.items())
-        parts.append(escaped(f"Measured on neither side: {labels.count(len(neither), 'case')} ({listed})."))
-    return parts
 
 
 def _ended(seen: Seen | None) -> str:
@@ -341,6 +318,3 @@ def _ends(one: CaseMatch) -> str:
     """``substituted`` where both sides ended so, else ``failed in A, no record in B``."""
     a, b = ("no record" if seen is None else labels.status(seen.status) for seen in (one.a, one.b))
     return a if a == b else f"{a} in A, {b} in B"
-
-
-FORMATS: dict[str, Callable[[RunComparison], str]] = {"md": to_md, "csv": to_csv, "json": to_json}

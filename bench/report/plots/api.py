@@ -1,12 +1,12 @@
 """The plots as a library: each takes a frame and returns a matplotlib figure, for a notebook or a paper.
 
     from pathlib import Path
-    from bench.analysis.table import frame, latest
+    from bench.analysis.table import frame, newest_rows
     from bench.records.store import read
-    from bench.report.plots import figures
+    from bench.report.plots import api
 
-    table = latest(frame(read([Path("results")])[0]))
-    figures.throughput(table[table["model"] == "yolov8n"]).savefig("throughput.svg")
+    table = newest_rows(frame(read([Path("results")])[0]))
+    api.throughput(table[table["model"] == "yolov8n"]).savefig("throughput.svg")
 
 A frame may have more to show than one figure holds: ``panel`` chooses which of its panels is drawn, from 0. Lines of
 one machine and one pair of versions belong into one frame;
@@ -15,6 +15,7 @@ one machine and one pair of versions belong into one frame;
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,13 +25,15 @@ from matplotlib.figure import Figure
 from bench.analysis import scaling as scalings
 from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.speedup import default_baseline, speedups
-from bench.analysis.table import GROUP_KEYS
+from bench.analysis.table import GROUP_KEYS, measured_only
 from bench.errors import UsageError
 from bench.records.ceiling import Ceiling
+from bench.records.record import Record
 from bench.report import labels
 from bench.report.plots import bar_by_case, heatmap, line_by_batch, style
 from bench.report.plots import ceiling as ceilings
 from bench.report.plots import phases as parts_of_steps
+from bench.report.plots import step_times as raw_steps
 
 Panel = Callable[[], Figure]
 
@@ -84,11 +87,8 @@ def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: 
     maps = [part for part in heatmap.parts(ratios) if heatmap.is_map(part)]
     rest = ratios.drop(pd.concat(maps).index) if maps else ratios
     over = labels.baseline(chosen)
-    drawn: list[Panel] = [lambda part=part: heatmap.figure(heatmap.grid(part, table)) for part in maps]  # type: ignore[misc]
-    drawn += [
-        lambda part=part: bar_by_case.figure(part, labels.SPEEDUP, over)  # type: ignore[misc]
-        for part in bar_by_case.parts(rest)
-    ]
+    drawn: list[Panel] = [functools.partial(heatmap.figure, heatmap.grid(part, table)) for part in maps]
+    drawn += [functools.partial(bar_by_case.figure, part, labels.SPEEDUP, over) for part in bar_by_case.parts(rest)]
     return _one(drawn, panel, f"speed-up over {over or 'a baseline'}")
 
 
@@ -96,13 +96,25 @@ def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
     """Where the time of a training step goes, in milliseconds an image; see :func:`metric`."""
     _alike(table)
     return _one(
-        [
-            lambda part=part: parts_of_steps.figure(part)  # type: ignore[misc]
-            for part in bar_by_case.parts(parts_of_steps.known(table))
-        ],
+        [functools.partial(parts_of_steps.figure, part) for part in bar_by_case.parts(parts_of_steps.known(table))],
         panel,
         "parts of a step",
     )
+
+
+def step_times(processes: Sequence[Record]) -> Figure:
+    """Raw step times of one case, a panel for each of its processes.
+
+    Args:
+        processes: records of one case.
+
+    Raises:
+        UsageError: where none of them was measured, or they are of several cases.
+    """
+    measured = measured_only(processes)
+    if len({record.case for record in measured}) > 1:
+        raise UsageError("the records differ in case: take those of one.")
+    return _one([functools.partial(raw_steps.figure, measured)] if measured else [], 0, "step times")
 
 
 def scaling(table: pd.DataFrame, panel: int = 0) -> Figure:
@@ -111,7 +123,7 @@ def scaling(table: pd.DataFrame, panel: int = 0) -> Figure:
     found = scalings.efficiencies(table)
     parts = [part for kind in scalings.KINDS for part in bar_by_case.parts(found[found["scaling"] == kind])]
     return _one(
-        [lambda part=part: bar_by_case.figure(part, scalings.EFFICIENCY) for part in parts],  # type: ignore[misc]
+        [functools.partial(bar_by_case.figure, part, scalings.EFFICIENCY) for part in parts],
         panel,
         "scaling",
     )
@@ -128,17 +140,14 @@ def ceiling(found: Sequence[Ceiling]) -> Figure:
     lines = [one for one in map(ceilings.series, found) if one.points]
     if not 0 < len(lines) <= style.SERIES:
         raise UsageError(f"{len(lines)} ceilings have a peak: one figure holds 1 to {style.SERIES} of them.")
-    return _one([lambda: ceilings.figure(lines)], 0, "ceilings")
+    return _one([functools.partial(ceilings.figure, lines)], 0, "ceilings")
 
 
 def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
     lines, single = line_by_batch.parts(table, wanted)
-    drawn: list[Panel] = [
-        lambda part=part: line_by_batch.figure(part, wanted)  # type: ignore[misc]
-        for part in lines
-    ]
+    drawn: list[Panel] = [functools.partial(line_by_batch.figure, part, wanted) for part in lines]
     return drawn + [
-        lambda part=part: bar_by_case.figure(part, wanted) for rows in single for part in bar_by_case.parts(rows)
+        functools.partial(bar_by_case.figure, part, wanted) for rows in single for part in bar_by_case.parts(rows)
     ]
 
 

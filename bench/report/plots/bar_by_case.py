@@ -73,14 +73,14 @@ def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:
     scale.set_ticks(axes.yaxis, places, [row.name for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    if metric.unit is RATIO:
+    if metric.unit == RATIO:
         _ratio_axis(axes, rows, metric, baseline)
         start, divisor = 1.0, 1.0
     else:
         start, divisor = 0.0, _plain_axis(axes, rows, metric)
     for place, row in zip(places, rows, strict=True):
         value, ends = row.value / divisor, (row.low / divisor, row.high / divisor)
-        unclear = metric.unit is RATIO and row.low <= 1 <= row.high
+        unclear = metric.unit == RATIO and row.low <= 1 <= row.high
         axes.barh(
             place,
             value - start,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -22,12 +23,12 @@ CURVE = 40
 """Parts that a line is drawn in; it is bent a little."""
 
 TITLE = "Memory against batch, up to where it ends"
-"""What a title may say of all lines; what :func:`beside` adds stands with the lines, where it differs."""
+"""What a title may say of all lines; what :func:`versions_of` adds stands with the lines, where it differs."""
 
 MARKS = (
     "A point is a batch that trained a few steps, the curve is fitted to the points (on a CPU also to what there was "
     "before the first step, and apart for batches whose gradients wait for the optimizer), a cross is a batch that did "
-    "not train (at the height that the curve foretold, else at the top), and the line across is the limit."
+    "not train (at the height that the curve predicted, else at the top), and the line across is the limit."
 )
 
 
@@ -57,14 +58,14 @@ def words(found: Ceiling) -> dict[str, str]:
     """The axes of a ceiling in words, by their names."""
     case = found.case
     values = labels.case_values(case)
-    told = {axis: labels.axis_value(axis, values[axis]) for axis in FIXED if axis not in ("mode", "batch")}
+    values_of = {axis: labels.axis_value(axis, values[axis]) for axis in FIXED if axis not in ("mode", "batch")}
     within = f"within {limit(found)}" if found.limit_bytes else "within what is there"
     further = " · ".join(labels.axis_value(*one) for one in case.further)
-    return {**told, "further": further, "within": within, **beside(found)}
+    return {**values_of, "further": further, "within": within, **versions_of(found)}
 
 
-def beside(found: Ceiling) -> dict[str, str]:
-    """What else tells one ceiling from another, in words: versions, granularity, and the recipe."""
+def versions_of(found: Ceiling) -> dict[str, str]:
+    """What else may differ between two ceilings, in words: versions, granularity, and the recipe."""
     software = found.environment
     return {
         "software": labels.plain(f"torch {software.label('torch')}, Ultralytics {software.label('ultralytics')}", 200),
@@ -74,7 +75,7 @@ def beside(found: Ceiling) -> dict[str, str]:
 
 
 def limit(found: Ceiling) -> str:
-    """``8 GiB``; ``15.3 GiB, what was free`` where nobody asked for a limit; empty where there was none."""
+    """``8 GiB``; ``15.3 GiB, what was free`` where no limit was asked for; empty without a limit."""
     if not found.limit_bytes:
         return ""
     return show_limit(found.limit_bytes) + ("" if found.limit_requested else ", what was free")
@@ -102,7 +103,7 @@ def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
                 make_plot(
                     key=facets.slug("ceiling", model, device, *number),
                     title=TITLE,
-                    figure=lambda some=some: figure(some),  # type: ignore[misc]
+                    figure=functools.partial(figure, some),
                     alt=alt(some),
                     caption=f"{MARKS} {_how(some)}",
                     data=(
@@ -116,11 +117,11 @@ def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
 
 def _how(lines: Sequence[Series]) -> str:
     held = labels.listing(dict.fromkeys(line.found.limit_method for line in lines if line.found.limit_method))
-    return f"Memory is what a process was held to: {held}." if held else ""
+    return f"Memory was limited by: {held}." if held else ""
 
 
 def _rows(line: Series) -> list[tuple[str, ...]]:
-    name = " · ".join(line.words.values())
+    name = " · ".join(filter(None, line.words.values()))
     return [
         (
             name,
@@ -178,7 +179,7 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
 
 
 def _shared(lines: Sequence[Series]) -> list[str]:
-    apart = {*_varying(lines), *beside(lines[0].found)}
+    apart = {*_varying(lines), *versions_of(lines[0].found)}
     return [word for key, word in lines[0].words.items() if word and key not in apart]
 
 
@@ -188,11 +189,11 @@ def _varying(lines: Sequence[Series]) -> list[str]:
 
 def alt(lines: Sequence[Series]) -> str:
     """One sentence: of each line the largest batch that trains, and what an image takes."""
-    told = []
+    texts = []
     for line in lines:
         name = " · ".join(filter(None, (line.words[key] for key in _varying(lines))))
         grows = f", {BYTES.show(line.found.memory_fit.slope)} an image" if line.found.memory_fit else ""
         ended = line.found.stop_reason
         least = "at least " if ended in ("", "limit") else ""
-        told.append(f"{name} up to {least}batch {line.found.case.batch}{grows}".strip())
-    return f"{TITLE}, {' · '.join(_shared(lines))}: {'; '.join(told)}."
+        texts.append(f"{name} up to {least}batch {line.found.case.batch}{grows}".strip())
+    return f"{TITLE}, {' · '.join(_shared(lines))}: {'; '.join(texts)}."

@@ -1,4 +1,4 @@
-"""From a table to panels: which rows share one, what tells its series apart, and what its title says of all of them."""
+"""From a table to panels: the rows of each, the names of its series, and its title."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ FAINT, STRONG = 0.10, 0.55
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One cell: a ratio with the ends of its interval (nan without one), or a word on why there is none."""
+    """One cell: a ratio with the ends of its interval (nan without one), or a word on why it is missing."""
 
     ratio: float = math.nan
     low: float = math.nan
@@ -36,7 +36,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def unclear(self) -> bool:
-        """Whether the interval holds 1, or there is none."""
+        """Whether the interval holds 1 or is missing."""
         return not (self.low > 1 or self.high < 1)
 
     @property
@@ -148,11 +148,11 @@ def alt(found: Map, over: str) -> str:
     known = {place: cell for place, cell in found.cells.items() if not cell.word}
     ends = sorted(known, key=lambda place: known[place].ratio)
 
-    def told(place: tuple[int, int]) -> str:
+    def text_of(place: tuple[int, int]) -> str:
         name = f"{found.rows[place[0]]} · {found.columns[place[1]]}".replace("\n", " · ")
         return f"{RATIO.show(known[place].ratio)} ({name})"
 
     return (
         f"Speed-up over {over}, {found.title}: a map of {len(found.rows)} by {len(found.columns)} cells from "
-        f"{told(ends[0])} to {told(ends[-1])}."
+        f"{text_of(ends[0])} to {text_of(ends[-1])}."
     )

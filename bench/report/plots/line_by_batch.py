@@ -27,7 +27,7 @@ class Series(msgspec.Struct, frozen=True):
     """One line.
 
     Attributes:
-        name: what tells it from the others of its panel.
+        name: what differs between it and the others of its panel.
         xs, values: of its measured cases, by rising batch, or by the axis that is drawn along.
         errors: below and above each value; nan where there is no interval.
         wall: the smallest batch that ran out of memory, if any.
@@ -71,7 +71,7 @@ def x_axis(table: pd.DataFrame) -> str:
 
 
 def keys(columns: Iterable[Any], x: str) -> tuple[str, ...]:
-    """The axes that tell one line from another."""
+    """The axes on which lines differ."""
     return tuple(name for name in labels.case_axes(columns) if name != x)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class Series(msgspec.Struct, frozen=True):
     """What one machine measured on one device, by place of the case; places that it has not are missing.
 
     Attributes:
-        name: tells it from the others.
+        name: unique among the series.
         rows: of :func:`bench.analysis.table.frame`, by place of their case.
     """
 
@@ -60,7 +61,7 @@ def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int
         make_plot(
             key=facets.slug("machines", str(number), *([str(place)] if len(found) > 1 else [])),
             title=METRIC.title,
-            figure=lambda some=some, few=few: figure([cases[p] for p in some], taken(few, some)),  # type: ignore[misc]
+            figure=functools.partial(figure, [cases[p] for p in some], taken(few, some)),
             alt=alt([cases[p] for p in some], taken(few, some)),
             caption=caption(taken(few, some)),
             data=data([cases[p] for p in some], taken(few, some)),
@@ -70,7 +71,7 @@ def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int
 
 
 def taken(series: Sequence[Series], places: Sequence[int]) -> list[Series]:
-    """The same series with some of their cases only, which are counted anew."""
+    """The series with some of their cases only, renumbered from 0."""
     return [
         Series(one.name, {new: one.rows[old] for new, old in enumerate(places) if old in one.rows}) for one in series
     ]
@@ -158,10 +159,10 @@ def _set_limits(axes: Axes, found: Limits) -> None:
 
 def _draw(axes: Axes, one: Series, place: int, count: int) -> None:
     """The marks of a series, each a little below those of the one before it."""
-    beside = (place - (count - 1) / 2) * 0.7 / count
+    offset = (place - (count - 1) / 2) * 0.7 / count
     colour = style.COLOURS[place]
     for case, row in one.rows.items():
-        value, height = float(row[METRIC.key]), case + beside
+        value, height = float(row[METRIC.key]), case + offset
         if labels.there(row[ENDS[0]]) and labels.there(row[ENDS[1]]):
             reach = [[value - float(row[ENDS[0]])], [float(row[ENDS[1]]) - value]]
             axes.errorbar([value], [height], xerr=reach, fmt="none", ecolor=colour, elinewidth=1.3, capsize=3, zorder=3)
@@ -177,12 +178,12 @@ def _sample(place: int, one: Series) -> Line2D:
 
 def alt(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> str:
     """One sentence: what is drawn, and the range of each machine."""
-    told = []
+    ranges = []
     for one in series:
         rates = sorted(float(row[METRIC.key]) for row in one.rows.values())
         ends = " to ".join(labels.rate(rate) for rate in dict.fromkeys((rates[0], rates[-1])))
-        told.append(f"{labels.plain(one.name, LONGEST)} {ends}")
-    return f"{METRIC.title} of {labels.count(len(cases), 'case')} by machine: {'; '.join(told)}."
+        ranges.append(f"{labels.plain(one.name, LONGEST)} {ends}")
+    return f"{METRIC.title} of {labels.count(len(cases), 'case')} by machine: {'; '.join(ranges)}."
 
 
 def data(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
     found = [
         finished(
             key=key(name, part, lines),
-            figure=lambda part=part: line_by_batch.figure(part, metric),  # type: ignore[misc]
+            figure=functools.partial(line_by_batch.figure, part, metric),
             alt=line_by_batch.alt(part, metric),
             caption=caption,
             part=part,
@@ -42,7 +43,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
     return found + [
         finished(
             key=key(f"{name}-by-case", part, bars),
-            figure=lambda part=part: bar_by_case.figure(part, metric),  # type: ignore[misc]
+            figure=functools.partial(bar_by_case.figure, part, metric),
             alt=bar_by_case.alt(part, metric),
             caption=caption,
             part=part,
@@ -53,7 +54,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
 
 
 def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
-    """A key that tells a panel from the others of its plot: by what its rows have in common, or else by its number."""
+    """The key of a panel, unique within its plot: what its rows have in common, or else its number."""
     axes = facets.varying(pd.concat(others), axes_of(part)) if len(others) > 1 else []
     axes = [axis for axis in axes if axis != "mode"]
     keys = [

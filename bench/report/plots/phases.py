@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -31,7 +33,7 @@ def plots(view: View) -> list[Plot]:
         make_plot(
             key=metric.key("steps", part, parts),
             title=TITLE,
-            figure=lambda part=part: figure(part),  # type: ignore[misc]
+            figure=functools.partial(figure, part),
             alt=alt(part),
             caption=(
                 "Time per image: a step divided by its batch, so that batches compare; the time at the right is that "
@@ -86,13 +88,13 @@ def alt(part: pd.DataFrame) -> str:
     """One sentence: what is drawn, and the largest part of the first and the last case."""
     names = facets.varying(part, labels.case_axes(part))
     every = rows(part)
-    told = []
+    texts = []
     for row in [every[0], every[-1]] if len(every) > 1 else every:
         times = split(row)
         name, largest = max(times.items(), key=lambda item: item[1])
         what = labels.point(row, names) or "the case"
-        told.append(f"{what} {format_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
-    return f"{TITLE}, {facets.title(part)}: time per image, {'; '.join(told)}."
+        texts.append(f"{what} {format_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
+    return f"{TITLE}, {facets.title(part)}: time per image, {'; '.join(texts)}."
 
 
 def _word(name: str) -> str:

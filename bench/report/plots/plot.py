@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.analysis.table import by_case
+from bench.records.record import Record
 from bench.report.plots import rendering
 from bench.report.plots.rendering import Pictures
 
@@ -20,11 +22,22 @@ class View(msgspec.Struct, frozen=True):
         table: latest rows of :func:`bench.analysis.table.frame`.
         speedups: of :func:`bench.analysis.speedup.speedups` over that table.
         baseline: what the speed-ups compare with; empty where there is nothing to compare.
+        records: all records of the page, which the index of the table counts; none where only the table is known.
     """
 
     table: pd.DataFrame
     speedups: pd.DataFrame
     baseline: dict[str, Any]
+    records: Sequence[Record] = ()
+
+    def processes(self, places: Iterable[int]) -> list[list[Record]]:
+        """The records of the processes of some rows of the table.
+
+        Args:
+            places: of the rows, by the index of the table.
+        """
+        found = {place: [record for _, record in case] for case in by_case(self.records) for place, _ in case}
+        return [found[int(place)] for place in places if place in found]
 
 
 class Plot(msgspec.Struct, frozen=True):
@@ -33,10 +46,10 @@ class Plot(msgspec.Struct, frozen=True):
     Attributes:
         title: what it shows; plots of one title stand together.
         key: unique within a view, and fit for a file name.
-        alt: one sentence for who does not see it.
+        alt: one sentence for readers who do not see it.
         caption: what to know when reading it.
         columns: headings of its data.
-        rows: its data as text, so that nobody needs the picture.
+        rows: its data as text, for readers who do not see the picture.
         pictures: gives the plot as SVG and PNG.
     """
 
@@ -64,7 +77,7 @@ Data = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
 def make_plot(key: str, title: str, figure: Callable[[], Figure], alt: str, caption: str, data: Data) -> Plot:
-    """Have a figure drawn (:func:`drawing.start`), and put it together with its data."""
+    """Have a figure drawn (:func:`bench.report.plots.rendering.start`), and put it together with its data."""
     columns, rows = data
     drawn = rendering.start(figure, alt)
     return Plot(title=title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, pictures=drawn)

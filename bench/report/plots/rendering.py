@@ -1,21 +1,21 @@
-"""Pictures of a figure: drawn here, or by a process beside, so that a page with many of them uses all processors.
+"""Pictures of figures, drawn here or by a pool of processes.
 
-Only who says so with :func:`beside` has processes: where something is being measured there must be none.
+Only a command that measures nothing may have a pool (:func:`in_parallel`): where something is measured, no other
+process may run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import multiprocessing
 import os
-import pickle
 import platform
 import signal
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import IO
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 
 from matplotlib.figure import Figure
 
@@ -24,13 +24,18 @@ from bench.report.plots import style
 Pictures = tuple[str, bytes]
 """A figure as SVG and as PNG."""
 
+MAX_PROCESSES = 8
+"""Processes of a pool: the machine may not be ours alone, and more of them gain little."""
+
+_pool: ProcessPoolExecutor | None = None
+
 
 def pictures(figure: Callable[[], Figure], alt: str) -> Pictures:
     """Draw a figure.
 
     Args:
         figure: makes it; is called within :func:`style.styled`.
-        alt: one sentence for who does not see it.
+        alt: one sentence for readers who do not see it.
     """
     with style.styled():
         drawn = figure()
@@ -38,115 +43,67 @@ def pictures(figure: Callable[[], Figure], alt: str) -> Pictures:
         return style.to_svg(drawn, alt), style.to_png(drawn)
 
 
-class Drawing:
-    """Pictures that a process beside is drawing."""
-
-    def __init__(self, draw: Callable[[], Pictures]) -> None:
-        """Start the process; ``draw`` is called in it, and here where that came to nothing."""
-        self._draw = draw
-        self._found: Pictures | None = None
-        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="yolopace-")
-        # Ctrl-C is for this process, which ends the other one; that one must never go on with what this one does.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            with warnings.catch_warnings():
-                # Python warns since numpy has threads of its own; they have nothing to do here, and know of forks.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                self._process = os.fork()
-            if not self._process:
-                self._work()
-        except OSError:
-            self._file.close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-    def _work(self) -> None:
-        status = 1
-        try:
-            self._file.write(pickle.dumps(self._draw()))
-            self._file.flush()
-            status = 0
-        finally:
-            os._exit(status)  # whatever went wrong shows where it is drawn again
-
-    def ended(self) -> bool:
-        """Whether the process has ended."""
-        return self._reap(os.WNOHANG)
-
-    def _reap(self, options: int) -> bool:
-        if not self._process:
-            return True
-        try:
-            process, status = os.waitpid(self._process, options)
-        except ChildProcessError:  # as where whoever started us ignores children that end
-            process, status = self._process, 1
-        if not process:
-            return False
-        self._process = 0
-        if status == 0:
-            self._file.seek(0)
-            self._found = pickle.loads(self._file.read())
-        self._file.close()
-        return True
-
-    def result(self) -> Pictures:
-        """The pictures, once they are there."""
-        self._reap(0)
-        if self._found is None:
-            self._found = self._draw()
-        return self._found
-
-    def stop(self) -> None:
-        """End the process, if it still runs."""
-        if self._process:
-            os.kill(self._process, signal.SIGKILL)
-            self._reap(0)
-
-
-MOST = 8
-"""Processes that draw, this one among them: what a machine has is not always ours, and more of them gain little."""
-
-_under_way: list[Drawing] = []
-_most = 0
-
-
 @contextlib.contextmanager
-def beside() -> Iterator[None]:
-    """Within this, figures are drawn by as many processes as there are processors, this one among them.
+def in_parallel() -> Iterator[None]:
+    """Draw figures in as many processes as there are processors, within this context.
 
-    On Linux alone: elsewhere a process that was forked cannot draw. Nor is one forked while other threads run.
+    On Linux alone: elsewhere a forked process cannot draw, and a spawned one imports longer than it draws. No process
+    is forked while other threads run.
     """
-    global _most
-    count = len(os.sched_getaffinity(0)) if platform.system() == "Linux" else 1
-    _most = min(count, MOST) - 1 if threading.active_count() == 1 else 0
+    global _pool
+    count = min(len(os.sched_getaffinity(0)), MAX_PROCESSES) if platform.system() == "Linux" else 1
+    if count > 1 and threading.active_count() == 1:
+        _pool = ProcessPoolExecutor(count, multiprocessing.get_context("fork"))
+    pool = _pool
     try:
         yield
     finally:
-        _most = 0
-        for drawing in _under_way:
-            drawing.stop()
-        _under_way.clear()
+        _pool = None
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
 
 def start(figure: Callable[[], Figure], alt: str) -> Callable[[], Pictures]:
-    """Have a figure drawn, as :func:`pictures` does: within :func:`beside` by another process where one is free, else
-    at once; elsewhere when its pictures are asked for.
+    """Have a figure drawn, as :func:`pictures` does: by the pool where there is one, else when its pictures are asked
+    for.
+
+    Args:
+        figure: for the pool a :class:`functools.partial` of a function of a module, with arguments that can be pickled.
+        alt: one sentence for readers who do not see it.
 
     Returns:
-        Gives the pictures; where :func:`beside` was left meanwhile, it may have to draw them anew.
+        A function that returns the pictures; it draws them itself where the pool could not.
     """
+    draw = functools.partial(pictures, figure, alt)
+    future = _submit(draw)
+    return functools.cache(draw if future is None else functools.partial(_result, future, draw))
 
-    def draw() -> Pictures:
-        return pictures(figure, alt)
 
-    if not _most:
-        return functools.cache(draw)
-    _under_way[:] = [drawing for drawing in _under_way if not drawing.ended()]
-    if len(_under_way) < _most:
-        with contextlib.suppress(OSError):  # no room for a file or a process
-            drawing = Drawing(draw)
-            _under_way.append(drawing)
-            return drawing.result
-    found = draw()
-    return lambda: found
+def _submit(draw: Callable[[], Pictures]) -> Future[Pictures] | None:
+    """Hand a drawing to the pool; None where there is none, or it has no processes."""
+    global _pool
+    if _pool is None:
+        return None
+    # Ctrl-C is for this process, which stops the others: they inherit a mask that keeps it from them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    others = multiprocessing.active_children()
+    try:
+        with warnings.catch_warnings():
+            # Python warns since numpy has threads of its own; they have nothing to do here, and know of forks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _pool.submit(draw)
+    except (OSError, BrokenExecutor):  # no room for a process, or one died
+        for process in set(multiprocessing.active_children()) - set(others):
+            process.kill()
+        _pool = None
+        return None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _result(future: Future[Pictures], draw: Callable[[], Pictures]) -> Pictures:
+    """The pictures of the pool; drawn here where that failed, so that an error shows where it belongs."""
+    try:
+        return future.result()
+    except Exception:
+        return draw()

@@ -11,14 +11,14 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from bench.analysis.metrics import BYTES, SHARE, Metric
 
 WIDE = 15.0
-"""From this ratio of largest to smallest on, small values could not be told apart on a linear scale."""
+"""Ratio of largest to smallest from which on small values would look alike on a linear scale."""
 
 
 def unit(metric: Metric, values: Sequence[float]) -> tuple[float, str]:
     """What to divide values by for an axis, and the symbol that stands there."""
-    if metric.unit is BYTES:
+    if metric.unit == BYTES:
         return (2.0**30, "GiB") if max(values) >= 2**30 else (2.0**20, "MiB")
-    if metric.unit is SHARE:
+    if metric.unit == SHARE:
         return 0.01, metric.unit.symbol
     return 1.0, metric.unit.symbol
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from bench.analysis.scaling import EFFICIENCY, KINDS, efficiencies
 from bench.report import labels
 from bench.report.plots import bar_by_case, metric
@@ -18,7 +20,7 @@ def plots(view: View) -> list[Plot]:
             found.append(
                 metric.finished(
                     key=metric.key(f"scaling-{kind}", part, parts),
-                    figure=lambda part=part: bar_by_case.figure(part, EFFICIENCY),  # type: ignore[misc]
+                    figure=functools.partial(bar_by_case.figure, part, EFFICIENCY),
                     alt=bar_by_case.alt(part, EFFICIENCY, f" with {said}"),
                     caption=(
                         f"Throughput over that of one device, per device, with {said}: 100 % where nothing is lost by "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+
 import pandas as pd
-from matplotlib.figure import Figure
 
 from bench.analysis.flags import INTERFERED
 from bench.report import labels
@@ -24,11 +25,11 @@ def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     return make_plot(
         key=metric.key("speedup-map", part, others),
         title=labels.SPEEDUP.title,
-        figure=lambda: heatmap.figure(found),
+        figure=functools.partial(heatmap.figure, found),
         alt=heatmap.alt(found, over),
         caption=(
             f"Throughput over that of the same case with {over}: blue is faster, red is slower, hatched where the "
-            f"interval holds 1, or there is none: {_kinds(view)}{_disturbed(found)}"
+            f"interval holds 1 or is missing: {_kinds(view)}{_disturbed(found)}"
         ),
         data=metric.data(part, labels.SPEEDUP),
     )
@@ -37,12 +38,9 @@ def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
 def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     over = labels.baseline(view.baseline)
 
-    def figure() -> Figure:
-        return bar_by_case.figure(part, labels.SPEEDUP, over)
-
     return metric.finished(
         key=metric.key("speedup", part, others),
-        figure=figure,
+        figure=functools.partial(bar_by_case.figure, part, labels.SPEEDUP, over),
         alt=bar_by_case.alt(part, labels.SPEEDUP, f" over {over}"),
         caption=(
             f"Throughput over that of the same case with {over}. Error bars: {_kinds(view)} "
@@ -56,7 +54,7 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
 def _disturbed(found: heatmap.Map) -> str:
     if not any(cell.interfered for cell in found.cells.values()):
         return ""
-    return f" {labels.SIGNS[INTERFERED]}: either figure was disturbed."
+    return f" {labels.SIGNS[INTERFERED]}: either figure was interfered with."
 
 
 def _kinds(view: View) -> str:

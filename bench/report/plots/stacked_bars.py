@@ -1,4 +1,4 @@
-"""Bars of parts: a row for each thing, its parts one after another, told apart by colour and hatch."""
+"""Bars of parts: a row for each thing, its parts one after another, distinguished by colour and hatch."""
 
 from __future__ import annotations
 

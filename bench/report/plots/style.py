@@ -92,12 +92,17 @@ def styled() -> Iterator[None]:
 
 def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     """A figure of one panel that makes room for whatever stands around its axes."""
+    figure, [axes] = panels(1, height, width)
+    return figure, axes
+
+
+def panels(count: int, height: float, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
+    """A figure of several panels one below the other, on the same axes."""
     figure = Figure(
         figsize=(width / 72, height / 72), dpi=72, layout=ConstrainedLayoutEngine(w_pad=6 / 72, h_pad=6 / 72)
     )
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    return figure, axes
+    return figure, list(figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False)[:, 0])
 
 
 def settle(figure: Figure) -> None:
@@ -106,7 +111,7 @@ def settle(figure: Figure) -> None:
     if engine is not None:
         with warnings.catch_warnings():  # of labels so long that nothing is left for the axes, as a spoilt record has
             warnings.filterwarnings("ignore", message="constrained_layout not applied")
-            engine.execute(figure)  # and no draft besides, as figure.draw_without_rendering() would make
+            engine.execute(figure)  # without the draft that figure.draw_without_rendering() makes
     figure.set_layout_engine(None)  # with a placeholder, each picture would be drawn twice
 
 

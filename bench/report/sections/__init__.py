@@ -1,1 +1,56 @@
-"""One file for each section of the page."""
+"""The sections of a machine, in the order of the page. A new one is a file with a :class:`Section`."""
+
+from __future__ import annotations
+
+from bench.errors import UsageError
+from bench.report.sections import (
+    ceilings,
+    claims,
+    headline,
+    live_comparisons,
+    measurements,
+    mixed_precision,
+    not_measured,
+    provenance,
+    scaling,
+    settings,
+)
+from bench.report.sections.section import Section, Table
+
+__all__ = ["SECTIONS", "Section", "Table", "register", "unregister"]
+
+SECTIONS: list[Section] = [
+    headline.SECTION,
+    provenance.SECTION,
+    measurements.SECTION,
+    ceilings.SECTION,
+    mixed_precision.SECTION,
+    scaling.SECTION,
+    live_comparisons.SECTION,
+    claims.SECTION,
+    not_measured.SECTION,
+    settings.SECTION,
+]
+
+
+def register(section: Section, before: str = "") -> None:
+    """Add a section, at the end or before another one.
+
+    Args:
+        section: the new one.
+        before: key of the other one.
+
+    Raises:
+        UsageError: where there is a section of that key, or none of the key ``before``.
+    """
+    keys = [one.key for one in SECTIONS]
+    if section.key in keys:
+        raise UsageError(f"section {section.key!r} is registered already: give yours another key.")
+    if before and before not in keys:
+        raise UsageError(f"section {before!r} is unknown: use {', '.join(keys)}.")
+    SECTIONS.insert(keys.index(before) if before else len(keys), section)
+
+
+def unregister(key: str) -> None:
+    """Remove a section."""
+    SECTIONS[:] = [section for section in SECTIONS if section.key != key]

@@ -13,6 +13,7 @@ from bench.formatting import format_bytes, format_duration
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.plots import Plot, ceiling
+from bench.report.sections.section import Section
 from bench.report.tables import markdown
 
 CARDS = tuple(number * 2**30 for number in (8, 12, 16, 24))
@@ -95,7 +96,7 @@ def known(found: Ceiling) -> bool:
 
 
 def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
-    """The section of the ceilings of one machine; None where there are none."""
+    """The section of the ceilings of one machine; None without any."""
     some = in_order(newest(ceilings))
     if not some:
         return None
@@ -115,19 +116,19 @@ def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
 
 
 def within(one: Ceiling) -> str:
-    """What it was held to; empty where it was not."""
+    """Its memory limit; empty without one."""
     return ceiling.limit(one)
 
 
 def apart(one: Ceiling, others: Sequence[Ceiling]) -> str:
-    """``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``: what tells it from others, beside its case and its limit."""
-    told = [ceiling.beside(other) for other in (one, *others)]
-    return "".join(f", {told[0][key]}" for key in told[0] if len({each[key] for each in told}) > 1)
+    """``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``: what differs from others, except its case and limit."""
+    every = [ceiling.versions_of(other) for other in (one, *others)]
+    return "".join(f", {every[0][key]}" for key in every[0] if len({each[key] for each in every}) > 1)
 
 
 def _held(ceilings: Sequence[Ceiling]) -> str:
     hows = labels.listing(dict.fromkeys(one.limit_method for one in ceilings if one.limit_method))
-    return f" Processes were held to their limit by: {hows}." if hows else ""
+    return f" Memory was limited by: {hows}." if hows else ""
 
 
 def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
@@ -194,7 +195,7 @@ def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tup
         return tuple(labels.NONE for _ in cards)
     found = []
     for size in cards:
-        foretold = grows.largest(size, one.granularity)
+        predicted = grows.largest(size, one.granularity)
         tried = [
             other
             for other in others
@@ -203,5 +204,10 @@ def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tup
             and setting(other) == setting(one)
             and msgspec.structs.replace(other.case, batch=one.case.batch) == one.case
         ]
-        found.append(f"{batch(tried[0])}, tried" if tried else f"{foretold:,}" if foretold else "none")
+        found.append(f"{batch(tried[0])}, tried" if tried else f"{predicted:,}" if predicted else "none")
     return tuple(found)
+
+
+SECTION = Section(
+    "ceilings", "Largest batch that trains", lambda machine: section(machine.ceilings), template="ceilings"
+)

@@ -18,7 +18,7 @@ NAME = 44
 """Characters of a chip that have room in a short name."""
 
 ALIKE = ("protocol", "overrides_hash", "files")
-"""Columns that figures have to agree on before they may stand beside each other."""
+"""Columns that figures have to agree on before they may stand side by side."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -111,7 +111,7 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
 
 
 def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[str]:
-    """A short name for each column: its first GPU or its CPU and the device, and what else tells it from another."""
+    """A short name for each column: its first GPU or its CPU and the device, and what else makes it unique."""
     short = [f"{labels.plain(titles[w[0]].partition(' · ')[0], NAME)} · {labels.device(w[1])}" for w in columns]
     longer = [f"torch {w[2]} · Ultralytics {w[3]} · {name}" for w, name in zip(columns, short, strict=True)]
     full = [f"{w[0][:6]} · {name}" for w, name in zip(columns, longer, strict=True)]

@@ -13,7 +13,9 @@ from bench.analysis.metrics import METRICS, RATE
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.report import labels
+from bench.report.inputs import MachineInputs
 from bench.report.sections import ceilings as largest
+from bench.report.sections.section import Section
 
 MOST = 3
 """Big figures of a machine."""
@@ -90,13 +92,13 @@ def figures(
     epoch_images: int,
     ceilings: Sequence[Ceiling] = (),
 ) -> list[Figure]:
-    """Fastest training and prediction case, best undisturbed speed-up with its interval above 1, largest batch.
+    """Fastest training and prediction case, best speed-up (no interference, interval above 1), largest batch.
 
     Those that there are, though at most :data:`MOST`: prediction is left out first.
 
     Args:
         table: latest rows of one machine.
-        speedups: over that table, with the columns ``torch`` and ``ultralytics`` besides.
+        speedups: over that table, with the columns ``torch`` and ``ultralytics`` too.
         baseline: what they compare with.
         epoch_images: images of the epoch that times are projected to.
         ceilings: of that machine.
@@ -118,7 +120,7 @@ def figures(
                     + (f"; {row['flags']}" if row["flags"] else ""),
                 )
             )
-    # The best of many that are not told from 1 is the luckiest, and so is one over a baseline that was disturbed.
+    # The best of many whose intervals hold 1 is the luckiest, and so is one over a baseline with interference.
     clear = speedups[(speedups["speedup_low"] > 1) & ~speedups["interfered"].astype(bool)]
     if not clear.empty:
         row = max(labels.rows(clear), key=lambda row: float(row["speedup"]))
@@ -145,3 +147,22 @@ def figures(
     if len(found) > MOST:
         found.pop(1)
     return found
+
+
+class Headline(msgspec.Struct, frozen=True):
+    """One sentence, and up to three big figures."""
+
+    sentence: str
+    figures: list[Figure]
+
+
+def build(machine: MachineInputs) -> Headline:
+    """The headline of a machine."""
+    table, epoch_images, ceilings = machine.table, machine.page.epoch_images, machine.ceilings
+    return Headline(
+        sentence(table, machine.machine, epoch_images, ceilings),
+        figures(table, machine.speedups, machine.baseline, epoch_images, ceilings),
+    )
+
+
+SECTION = Section("headline", "", build, template="headline")

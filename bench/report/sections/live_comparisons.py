@@ -10,8 +10,11 @@ from bench.compare.findings import ComparisonResult, evaluate
 from bench.formatting import format_share
 from bench.records.comparison import Comparison
 from bench.report import labels
-from bench.report.comparisons.regress import plots, words
+from bench.report.comparisons.changes import format_estimate, format_interval
+from bench.report.comparisons.regress import plots
+from bench.report.comparisons.regress.conclusion import conclusion, format_conclusion
 from bench.report.plots import Plot, facets
+from bench.report.sections.section import Section
 from bench.report.tables import markdown
 
 COLUMNS = ("Base", "Head", "Verdict", "Time", "Interval", "Margin", "Pairs")
@@ -65,12 +68,17 @@ def _line(found: ComparisonResult) -> Line:
         cells=(
             labels.plain(comparison.base.asked),
             labels.plain(comparison.head.asked),
-            words.in_a_word(found),
-            words.change(seen) if seen else labels.NONE,
-            (words.interval(seen) or labels.NONE) if seen else labels.NONE,
+            format_conclusion(found),
+            format_estimate(seen) if seen else labels.NONE,
+            (format_interval(seen) or labels.NONE) if seen else labels.NONE,
             f"± {format_share(comparison.margin)}",
             f"{found.pairs:,}",
         ),
         verdict=str(found.conclusion),
-        sentence=" ".join(words.conclusion(found)),
+        sentence=" ".join(conclusion(found)),
     )
+
+
+SECTION = Section(
+    "live_comparisons", "Upgrades", lambda machine: section(machine.comparisons), template="live_comparisons"
+)

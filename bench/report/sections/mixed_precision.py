@@ -12,7 +12,9 @@ from bench.analysis.metrics import RATIO
 from bench.formatting import format_bytes
 from bench.records.ceiling import Ceiling
 from bench.report import labels
+from bench.report.inputs import MachineInputs
 from bench.report.sections import ceilings as largest
+from bench.report.sections.section import Section
 from bench.report.tables import markdown
 
 COLUMNS = ("Case", "Speed, on over off", "95 % interval", "Time", "Peak memory", "Memory")
@@ -65,10 +67,10 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
     speedup = float(str(row["speedup"]))
     memory = row["memory"]
     known = labels.there(memory)
-    disturbed = " (disturbed)" if row["interfered"] else ""
+    interfered = " (interfered)" if row["interfered"] else ""
     return (
         labels.case(row) + versions,
-        RATIO.show(speedup) + disturbed,
+        RATIO.show(speedup) + interfered,
         labels.ends(RATIO, row["speedup_low"], row["speedup_high"]) or labels.NONE,
         saved(1 / speedup),
         f"{format_bytes(float(str(row['memory_off_bytes'])))} → {format_bytes(float(str(row['memory_bytes'])))}"
@@ -93,3 +95,11 @@ def saved(ratio: float) -> str:
     """``38 % less`` of a ratio of 0.62; ``12 % more`` of 1.12."""
     change = round(abs(1 - ratio) * 100, 1)
     return f"{change:g} % {'less' if ratio < 1 else 'more'}" if change else "the same"
+
+
+def build(machine: MachineInputs) -> Precision | None:
+    """The panel of a machine."""
+    return panel([part.table for part in machine.parts], machine.ceilings)
+
+
+SECTION = Section("mixed_precision", "Mixed precision: on against off", build, template="mixed_precision")

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bench.analysis.flags import failed
+from bench.analysis.table import by_case
 from bench.records.record import Record
 from bench.report import labels
+from bench.report.inputs import MachineInputs
+from bench.report.sections.section import Section
 
 LOG_SHOWN = 2000
 """Characters of a log that are shown: its end, where the error stands."""
@@ -89,3 +93,19 @@ def groups(records: Sequence[Record], repeats: bool = False) -> list[Group]:
         )
         found.append(Group(labels.status(status), shown, broken, cases, repeats))
     return sorted(found, key=lambda group: not group.broken)
+
+
+def build(machine: MachineInputs) -> list[Group] | None:
+    """Cases of a machine without a figure, and processes without one of cases that have it from others."""
+    found = groups(machine.records) + groups(_failed_repeats(machine), repeats=True)
+    return sorted(found, key=lambda group: not group.broken) or None
+
+
+def _failed_repeats(machine: MachineInputs) -> list[Record]:
+    """Processes that ended without a figure, of cases that have one from another process."""
+    shown = set(machine.measured.index)
+    cases = [case for case in by_case(machine.page.records) if any(place in shown for place, _ in case)]
+    return [record for case in cases for _, record in case if failed(record)]
+
+
+SECTION = Section("not_measured", "Not measured", build, template="not_measured")

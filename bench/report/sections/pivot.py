@@ -9,26 +9,27 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.metrics import METRICS, RATE
-from bench.analysis.table import AXES
 from bench.cases.axes import value_text
+from bench.cases.case import FIXED
 from bench.records.record import Record
 from bench.report import labels
+from bench.report.conditions import format_conditions
 from bench.report.plots import facets
-from bench.report.sections import not_measured, provenance, settings
+from bench.report.sections import not_measured, settings
 from bench.report.tables import markdown
 
 NO_INTERVAL = "no interval: too few steps"
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One cell: a figure, or words on why there is none; empty where no such case was asked for.
+    """One cell: a figure, or words on why it is missing; empty where no such case was asked for.
 
     Attributes:
         time: time per epoch, shown; empty without a figure.
-        signs: of what there is to know of the figure beside its interval (``labels.SIGNS``).
+        signs: flags of the figure (``labels.SIGNS``).
         spread: its interval, and the number of processes where there are several; empty without one.
         rate: images per second, shown.
-        forward: the same for the model's forward pass alone, where it was told apart.
+        forward: images per second of the model's forward pass alone, where it was measured.
         exact: both intervals by their ends, their kind, and the marks, for whoever points at the cell.
         best: whether it is the best of its row.
         status: how the case ended, in words, where there is no figure.
@@ -84,7 +85,7 @@ class Pivot(msgspec.Struct, frozen=True):
         rows: one for each model and size.
         notes: in the order of their numbers, from 1.
         marked: whether a best cell is marked anywhere.
-        forward: whether a cell tells the forward pass apart.
+        forward: whether a cell has the forward pass alone.
         gaps: whether there are cells that no case stands for.
         intervals: what the intervals are, in words.
         legend: sign, name and meaning of the marks that its cells have.
@@ -153,8 +154,9 @@ def _about(mode: str, epoch_images: int) -> tuple[str, str]:
 
 
 def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> Pivot:
-    keys = labels.case_axes(table)
-    further = [axis for axis in keys if axis not in AXES]
+    asked = {name for index in table.index for name, _ in records[int(index)].case.further}
+    further = [axis for axis in labels.case_axes(table) if axis in asked]
+    keys = [axis for axis in labels.case_axes(table) if axis in FIXED or axis in asked]
     cases: dict[tuple[Any, ...], dict[str, Any]] = {}
     for index, row in zip(table.index, labels.rows(table), strict=True):
         cases[tuple(row[axis] for axis in keys)] = {**row, "record": records[int(index)]}
@@ -257,7 +259,7 @@ def seen_at(record: Record, row: dict[str, Any]) -> str:
     """How much was measured, what was asked and ran, and what the machine was like."""
     processes = labels.count(int(row["processes"]), "process").replace("processs", "processes")
     parts = [f"{processes}, {labels.count(int(row['steps']), 'step')}", settings.in_short(record)]
-    return "; ".join(filter(None, [*parts, provenance.conditions([record.conditions])]))
+    return "; ".join(filter(None, [*parts, format_conditions([record.conditions])]))
 
 
 def _best(found: Sequence[dict[str, Any] | None]) -> int | None:

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 import pandas as pd
 
 from bench.analysis.metrics import RATIO, SHARE
 from bench.analysis.scaling import KINDS, efficiencies
 from bench.report import labels
-from bench.report.tables import markdown
+from bench.report.inputs import MachineInputs
+from bench.report.sections.section import Section, Table
 
 COLUMNS = ("Case", "Against one device with", "Speed-up", "Scaling efficiency", "Its interval")
 
 
-class Scaling(msgspec.Struct, frozen=True):
-    """The panel of one machine; ``note`` says what the figures are."""
-
-    columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    note: str
-
-    def markdown(self) -> str:
-        """As a Markdown table."""
-        return markdown(self.columns, self.rows)
-
-
-def panel(tables: Sequence[pd.DataFrame]) -> Scaling | None:
-    """The panel; None where no training on several devices has a counterpart on one.
+def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
+    """The table; None where no training on several devices has a counterpart on one.
 
     Args:
         tables: latest rows of one machine, each of one setting.
@@ -46,7 +34,7 @@ def panel(tables: Sequence[pd.DataFrame]) -> Scaling | None:
         "Speed-up is the throughput of all devices together over that of one; scaling efficiency is that per device, "
         f"100 % where nothing is lost by sharing. Intervals come from those of both cases: {intervals}."
     )
-    return Scaling(COLUMNS, rows, note) if rows else None
+    return Table(COLUMNS, rows, note, labels=2) if rows else None
 
 
 def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
@@ -57,3 +45,11 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
         SHARE.show(float(str(row["efficiency"]))),
         labels.ends(SHARE, row["efficiency_low"], row["efficiency_high"]) or labels.NONE,
     )
+
+
+def build(machine: MachineInputs) -> Table | None:
+    """The table of a machine."""
+    return panel([part.table for part in machine.parts])
+
+
+SECTION = Section("scaling", "Several devices against one", build)

@@ -10,75 +10,11 @@ import msgspec
 from bench.cases.axes import NOT_ASKED, axes, fixed_axes
 from bench.records.record import Record
 from bench.report import labels
+from bench.report.sections.section import Section
+from bench.report.setting_names import TITLES, format_value
 
 READ_BACK = {axis.setting for axis in fixed_axes().values() if axis.setting}
 """Settings that are fixed axes of a case too."""
-
-TITLES = {
-    "threads": "CPU threads of torch",
-    "interop_threads": "CPU threads of torch between operations",
-    "opencv_threads": "CPU threads of OpenCV",
-    "workers": "Data loader processes",
-    "prefetch": "Batches that a loader process reads ahead",
-    "pin_memory": "Batches in pinned memory",
-    "spawns_ddp": "Ultralytics starts processes for several devices",
-    "optimizer": "Optimizer",
-    "optimizer_impl": "How the optimizer walks the parameters",
-    "accumulate": "Batches per optimizer step",
-    "nbs": "Nominal batch size",
-    "autobatch": "Batch that Ultralytics takes for -1",
-    "ema": "Moving average of the weights",
-    "mosaic": "Probability of mosaic",
-    "close_mosaic": "Epochs without mosaic at the end",
-    "albumentations": "Augmentation by Albumentations",
-    "multi_scale": "Another size every step",
-    "rect": "Rectangular batches",
-    "shuffle": "Images in random order",
-    "drop_last": "Smaller last batch left out",
-    "cache": "Cached images",
-    "buffer": "Images kept decoded for mosaic",
-    "loss_scaling": "Loss scaling",
-    "channels_last": "channels_last memory format",
-    "compiled": "torch.compile",
-    "compile_mode": "Mode of torch.compile",
-    "fused": "Convolution and batch norm fused",
-    "end2end": "End to end, without NMS",
-    "nms": "Whose NMS",
-    "conf": "Least confidence",
-    "iou": "Overlap that NMS allows",
-    "max_det": "Most detections an image",
-    "head_max_det": "Most detections of the head",
-    "format": "Format of the model",
-    "warmed_up": "Warm before the clock",
-    "deterministic": "Deterministic algorithms",
-    "fill_uninitialized_memory": "New tensors filled (deterministic)",
-    "cudnn_deterministic": "Deterministic cuDNN",
-    "cudnn_benchmark": "cuDNN picks kernels by trial",
-    "cudnn_tf32": "TF32 in cuDNN",
-    "matmul_tf32": "TF32 in matrix products",
-    "matmul_precision": "Precision of float32 matrix products",
-    "mkldnn": "oneDNN",
-    "nnpack": "NNPACK",
-    "mps_fallback": "CPU stands in for what MPS lacks",
-    "variables": "Variables of the environment",
-    "integrations": "Integrations that listen",
-    "nan_recoveries": "Epochs begun anew after NaN",
-    "assigner_fallback": "Boxes assigned image by image for want of memory",
-    "warnings": "Warnings of Ultralytics before the clock",
-    "architecture": "Where the model's layers came from",
-    "weights": "Weights",
-    "scale": "Size of the model",
-    "parameters": "Parameters of the model",
-    "frozen": "Parameters that are frozen",
-    "classes": "Classes",
-    "channels": "Channels of an image",
-    "head": "Last layer",
-    "reg_max": "Bins of a box side in the head",
-    "strides": "Strides of the head",
-    "images": "Images in the data set",
-    "images_dropped": "Images that could not be read",
-}
-"""Known settings in the order in which they are shown. Others come after them, under their own names."""
 
 BRIEF = ("threads", "workers", "optimizer", "accumulate", "mosaic", "channels_last", "nms", "cudnn_tf32", "matmul_tf32")
 """Those that change speed most: they stand in a line of their own."""
@@ -93,7 +29,7 @@ GIVEN = (
     *("architecture", "weights", "scale", "parameters", "frozen", "classes", "channels", "head", "reg_max", "strides"),
     *("images", "images_dropped"),
 )
-"""What model and data bring along; nobody asks for it."""
+"""Settings that model and data bring along, and that no recipe asks for."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -159,7 +95,7 @@ def in_short(record: Record) -> str:
     """What was asked and what ran of a case, on its axes, and the settings that change speed most."""
     ran = record.effective
     changed = _changed(record)
-    brief = [f"{key} {said(ran[key])}" for key in BRIEF if key in ran]
+    brief = [f"{key} {format_value(ran[key])}" for key in BRIEF if key in ran]
     return f"{'ran as asked' if not changed else f'ran otherwise: {labels.listing(changed)}'}, {', '.join(brief)}"
 
 
@@ -204,7 +140,7 @@ def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
     by_value: dict[str, list[Record]] = {}
     for record in records:
         if key in record.effective:
-            by_value.setdefault(said(record.effective[key]), []).append(record)
+            by_value.setdefault(format_value(record.effective[key]), []).append(record)
     if len(by_value) == 1:
         return ((next(iter(by_value)), ""),)
     names = dict.fromkeys(name for record in records for name in labels.case_axes(record.case.values))
@@ -221,16 +157,17 @@ def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
     return tuple((value, labels.count(len(members), "case")) for value, members in by_value.items())
 
 
-def said(value: Any) -> str:
-    """A setting of several parts says them all."""
-    if isinstance(value, dict):
-        value = [f"{name}={part}" for name, part in value.items()]
-    return labels.setting(", ".join(map(str, value)) or "none" if isinstance(value, list) else value)
-
-
 def _values(axis: str, records: Sequence[Record]) -> list[Any]:
     return [_named(record, axis) for record in records]
 
 
 def _named(record: Record, axis: str) -> Any:
     return labels.case_values(record.case).get(axis, NOT_ASKED)
+
+
+SECTION = Section(
+    "settings",
+    "Settings: what was asked, what ran",
+    lambda machine: settings(machine.records) or None,
+    template="settings",
+)

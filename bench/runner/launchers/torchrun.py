@@ -46,9 +46,9 @@ class Rendezvous(msgspec.Struct, frozen=True):
         """
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise UsageError(f"{text!r} is no meeting point: write HOST:PORT, with a port from 1 to 65535.")
+            raise UsageError(f"rdzv-endpoint {text!r} is not allowed: write HOST:PORT, with a port from 1 to 65535.")
         if not 0 <= machine < count:
-            raise UsageError(f"machine {machine} is not one of {count}: number them from 0 to {count - 1}.")
+            raise UsageError(f"node-rank '{machine}' is not allowed: use a whole number from 0 to {count - 1}.")
         if machine == 0:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

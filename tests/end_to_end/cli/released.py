@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.cli import app, live_comparison, releases
+from bench.cli import app
+from bench.cli.live import pairs
 from bench.compare.background_load import BackgroundLoadMonitor
 from bench.compare.estimator import pending_cases
 from bench.environments import release_series
@@ -81,7 +82,8 @@ class Shop:
         monkeypatch.setattr(published, "newest", self.newest)
         monkeypatch.setattr(release_series, "resolve", self.resolve)
         monkeypatch.setattr(release_series, "provide", self.provide)
-        monkeypatch.setattr(releases, "take_pairs", self.take_pairs)
+        self._take_pairs = pairs.take_pairs
+        monkeypatch.setattr(pairs, "take_pairs", self.take_pairs)
         monkeypatch.setattr(local, "open_launcher", self.open_launcher)
         monkeypatch.setattr(BackgroundLoadMonitor, "interference", lambda self, workers: [])
 
@@ -173,7 +175,7 @@ class Shop:
 
     def measures_for_real(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let pairs be measured, of workers that are played."""
-        monkeypatch.setattr(releases, "take_pairs", live_comparison.take_pairs)
+        monkeypatch.setattr(pairs, "take_pairs", self._take_pairs)
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -1,28 +1,31 @@
-"""Sessions of pytest that measure models in workers that are played."""
+"""Sessions of pytest that measure models in fake workers."""
 
 import pytest
 
+from bench.cases.axes import axes
+from bench.pytest_plugin.request import RunRequest
 from bench.pytest_plugin.session import BenchSession
 
 OPTIONS = {
-    **dict.fromkeys(("mode", "model", "device", "amp", "batch", "imgsz")),
+    **dict.fromkeys(axes()),
+    "axis": [],
     **{"profile": "smoke", "data": "", "threads": "0", "python": "", "results": "results", "reports": "reports"},
-    **{"epoch_images": "0", "time_budget": "", "phase_limit": "10m", "run": "", "resume": "", "plan": False},
-    **{"processes": "", "precision": "", "with_val": False, "compare_losses": False, "per_device": False},
-    **{"energy": False, "memory_limit": "", "granularity": "1"},
+    **{"epoch_images": "0", "time_budget": "", "phase_timeout": "10m", "run": "", "resume": "", "plan": False},
+    **{"processes": "", "target_ci": "", "with_val": False, "compare_losses": False, "per_device": False},
+    **{"energy": False, "memory_limit": "", "multiple_of": "1"},
 }
 
 
 @pytest.fixture
-def face(launcher, tmp_path, monkeypatch):
-    """Makes the state of a session that measures models in played workers, with the options given."""
-    monkeypatch.setattr("bench.pytest_plugin.session.inspect", lambda python: launcher.interpreter)
+def start_session(launcher, tmp_path, monkeypatch):
+    """Start a session that measures models in fake workers, with the options given."""
+    monkeypatch.setattr("bench.pytest_plugin.request.inspect", lambda python: launcher.interpreter)
     monkeypatch.setattr("bench.pytest_plugin.session.open_launcher", lambda *_: launcher)
     monkeypatch.setattr("bench.report.plots.PLOTS", ())
 
     def made(model, **options):
-        axes = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
-        found = BenchSession({**OPTIONS, **axes, **options}.__getitem__, tmp_path)
+        case = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
+        found = BenchSession(RunRequest.parse({**OPTIONS, **case, **options}.__getitem__, tmp_path))
         found.selected = list(found.planned.values())
         found.begin()
         return found
@@ -30,8 +33,8 @@ def face(launcher, tmp_path, monkeypatch):
     return made
 
 
-def measure_all(face):
-    """What conftest does with the items of a session."""
-    for plan in face.selected:
-        if not face.run.spare(plan):
-            face.run.measure(plan)
+def measure_all(session):
+    """Measure the selected cases as conftest does."""
+    for plan in session.selected:
+        if not session.run.spare(plan):
+            session.run.measure(plan)

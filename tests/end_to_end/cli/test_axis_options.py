@@ -9,7 +9,7 @@ import typer
 
 from bench.cases import further_axes
 from bench.cases.axes import fixed_axes
-from bench.cli.app import app
+from bench.cli.app import build
 from bench.cli.axis_options import axis_options
 from bench.errors import UsageError
 
@@ -20,7 +20,7 @@ OPTIONS = {name for name, axis in further_axes().items() if axis.option}
 
 @pytest.mark.parametrize("command", ["plan", "regress", "sweep", "bisect", "ceiling", "node", "compat"])
 def test_every_command_that_chooses_cases_has_an_option_for_each_axis(command: str) -> None:
-    found: Any = typer.main.get_command(app)
+    found: Any = typer.main.get_command(build([command]))
     options = {parameter.name: parameter for parameter in found.commands[command].params}
     assert set(options) & FIXED == FIXED - WITHOUT.get(command, set())
     assert set(options) >= {*OPTIONS, "axis"}

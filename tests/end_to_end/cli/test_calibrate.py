@@ -18,7 +18,7 @@ def calibrate(launcher, tmp_path, monkeypatch):
     """The command, with the model that its workers play."""
     monkeypatch.setattr("bench.environments.interpreter.inspect", lambda python: launcher.interpreter)
     monkeypatch.setattr("bench.runner.launchers.local.open_launcher", lambda *_: launcher)
-    monkeypatch.setattr("bench.compare.calibration.MOST", 8)
+    monkeypatch.setattr("bench.compare.calibration.MAX_PROCESSES", 8)
     monkeypatch.setattr("bench.compare.calibration.PAIRS", 3)
     monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
 
@@ -76,17 +76,17 @@ def test_what_was_not_measured_says_why_and_nothing_is_kept(calibrate, capsys):
 
 
 def test_where_everything_is_disturbed_what_did_it_is_named(calibrate, capsys):
-    with pytest.raises(NothingMeasured, match=r"mend what .* often \(the machine ran on its battery\)\.$"):
+    with pytest.raises(NothingMeasured, match=r"remove the most .* \(the machine ran on its battery\)\.$"):
         calibrate("on-battery")
-    assert "measured 8 times, fewer than 3 of them undisturbed" in capsys.readouterr().out
+    assert "measured 8 times, fewer than 3 of them without interference" in capsys.readouterr().out
 
 
 def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibrate, capsys, monkeypatch):
     calibrate("wobbles")
-    monkeypatch.setattr("bench.compare.calibration.MOST", 4)
+    monkeypatch.setattr("bench.compare.calibration.MAX_PROCESSES", 4)
     calibrate("wobbles")
     out, _ = capsys.readouterr()
-    assert "  4 processes tell this but roughly" in out
+    assert "  4 processes give a rough estimate only" in out
     assert "cpu, train: an earlier calibration of more processes stays in its place" in out
     assert {one.processes for one in kept()} == {8}
 
@@ -96,14 +96,14 @@ def test_without_a_time_it_takes_that_of_the_runner(calibrate, monkeypatch):
     measure = runner.calibrate
     monkeypatch.setattr(runner, "calibrate", lambda *all: budgets.append(all[3]) or measure(*all))
     calibrate("wobbles", time_budget="")
-    assert budgets == [runner.BUDGET * (1 - runner.PAIRS_SHARE)]
+    assert budgets == [runner.DEFAULT_BUDGET * (1 - runner.PAIRS_SHARE)]
 
 
 def test_too_short_a_time_says_so(calibrate, capsys):
     with pytest.raises(NothingMeasured, match=r"nothing is kept: give it more time"):
         calibrate("wobbles", time_budget="0.01")
     out, _ = capsys.readouterr()
-    assert "measured 1 times, fewer than 3 of them undisturbed" in out
+    assert "measured 1 times, fewer than 3 of them without interference" in out
 
 
 def test_tables_widen_older_records_of_this_machine_by_it(calibrate, capsys, tmp_path):

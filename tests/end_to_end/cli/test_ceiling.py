@@ -36,17 +36,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--granularity", 0), "granularity 0 is not allowed: use a whole number from 1."),
-        (("--granularity", 8, "--most", 4), "most 4 is below the granularity 8"),
-        (("--device", "cpu+cpu", "--most", 1), "most 1 is below 2, the smallest batch of cpu+cpu"),
+        (("--multiple-of", 0), "multiple-of '0' is not allowed: use a whole number from 1."),
+        (("--multiple-of", 8, "--max", 4), "max '4' is below --multiple-of 8"),
+        (("--device", "cpu+cpu", "--max", 1), "max '1' is below 2, the smallest batch of cpu+cpu"),
         (
-            ("--granularity", 3, "--device", "cpu+cpu"),
+            ("--multiple-of", 3, "--device", "cpu+cpu"),
             "granularity 3 cannot be shared alike by the 2 devices of cpu+cpu",
         ),
-        (("--most", 10**9), "use a whole number from 1 to 65536"),
+        (("--max", 10**9), "use a whole number from 1 to 65536"),
         (("--threads", -1), "threads -1 is not allowed"),
         (("--memory-limit", 4), "memory-limit '4' has no unit: write 4GiB or 4MiB."),
-        (("--cards", "8GiB,big"), "cards 'big' is no size of memory"),
+        (("--memory-sizes", "8GiB,big"), "memory-sizes 'big' is no size of memory"),
         (("--device", "toaster"), "device 'toaster' is unknown"),
         (("--model", "yolov9999n"), "yolov9999n"),
         (("--python", "no-such-python"), "there is no such executable."),
@@ -77,7 +77,7 @@ def test_a_real_search_under_a_limit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """The machine survives, the result is the edge, and the table has it as a row."""
-    limit, asked = "900MiB", ("--device", "cpu", "--imgsz", 64, "--granularity", 16, "--most", 512)
+    limit, asked = "900MiB", ("--device", "cpu", "--imgsz", 64, "--multiple-of", 16, "--max", 512)
     assert typed(monkeypatch, "ceiling", *asked, "--memory-limit", limit, "--results", tmp_path) == 0
     told = capsys.readouterr()
     [found], complaints = read_ceilings([tmp_path])
@@ -99,8 +99,8 @@ def test_a_real_search_under_a_limit(
 def test_what_fits_a_card_is_verified_by_a_search_under_its_limit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    asked = ("--device", "cpu", "--imgsz", 32, "--granularity", 16, "--most", 16, "--memory-limit", "900MiB")
-    cards = ("--cards", "900MiB,1GiB,9999GiB", "--verify")
+    asked = ("--device", "cpu", "--imgsz", 32, "--multiple-of", 16, "--max", 16, "--memory-limit", "900MiB")
+    cards = ("--memory-sizes", "900MiB,1GiB,9999GiB", "--verify")
     assert typed(monkeypatch, "ceiling", *asked, *cards, "--results", tmp_path) == 0
     found, complaints = read_ceilings([tmp_path])
     assert complaints == []
@@ -117,7 +117,7 @@ def test_a_limit_below_the_model(
 ) -> None:
     if not with_groups:
         monkeypatch.setattr("bench.ceiling.probe_limits.group", lambda limit: None)
-    asked = ("--device", "cpu", "--imgsz", 64, "--granularity", 8, "--memory-limit", "120MiB")
+    asked = ("--device", "cpu", "--imgsz", 64, "--multiple-of", 8, "--memory-limit", "120MiB")
     assert typed(monkeypatch, "ceiling", *asked, "--results", tmp_path) == 0
     assert "not even batch 8 trains within 120 MiB" in capsys.readouterr().out
 

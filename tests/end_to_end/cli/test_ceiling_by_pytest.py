@@ -26,8 +26,8 @@ def test_the_plan_has_them_beside_cases(bench):
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        (("--granularity", "0"), "granularity 0 is not allowed"),
-        (("--granularity", "x"), "granularity 'x' is not allowed"),
+        (("--multiple-of", "0"), "multiple-of '0' is not allowed"),
+        (("--multiple-of", "x"), "multiple-of 'x' is not allowed"),
         (("--memory-limit", "4"), "memory-limit '4' has no unit"),
     ],
 )
@@ -38,7 +38,7 @@ def test_bad_input_starts_nothing(bench, tmp_path, option, sentence):
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("option", [("--memory-limit", "4GiB"), ("--granularity", "8")])
+@pytest.mark.parametrize("option", [("--memory-limit", "4GiB"), ("--multiple-of", "8")])
 def test_what_is_for_ceilings_alone(bench, tmp_path, option):
     code, out, err = bench("--mode", "train", "--device", "cpu", *option)
     assert code == 2
@@ -48,7 +48,7 @@ def test_what_is_for_ceilings_alone(bench, tmp_path, option):
 
 def test_a_search_by_pytest(bench, command, tmp_path):
     asked = ("--mode", "ceiling", "--device", "cpu", "--model", "yolov8n", "--imgsz", "64")
-    asked += ("--memory-limit", "900MiB", "--granularity", "16")
+    asked += ("--memory-limit", "900MiB", "--multiple-of", "16")
     code, out, err = bench(*asked, "--benchmark-json", tmp_path / "b.json")
     assert code == 0, out + err
     assert "1 of 1 ceilings found" in out

@@ -31,10 +31,10 @@ def test_it_looks_at_this_machine_and_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
 ) -> None:
     assert typed(monkeypatch, "--json") == 0
-    rows = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert {"interpreter", "cpu", "cuda", "mps", "memory", "disk"} <= rows.keys()
-    assert rows["interpreter"]["state"] == "usable" and "torch" in rows["interpreter"]["found"]
-    assert all(row.keys() == {"what", "state", "found", "advice"} for row in rows.values())
+    assert rows["interpreter"]["status"] == "usable" and "torch" in rows["interpreter"]["detail"]
+    assert all(row.keys() == {"name", "status", "detail", "remedy"} for row in rows.values())
     left = [path.name for path in cache.iterdir()] if cache.exists() else []
     assert left in ([], ["pycache"]), "compiled Python at most, where the shell forbids it elsewhere"
 
@@ -67,10 +67,10 @@ def test_deep_trains_two_steps_in_each_precision(
     monkeypatch.setattr(doctor, "look", lambda python: (machine, software))
     monkeypatch.setattr("bench.machine.fingerprint.devices", lambda: ["cpu"])
     assert typed(monkeypatch, "--deep", "--json") == 0
-    rows = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows["training on cpu, amp off"]["state"] == State.USABLE
-    assert rows["training on cpu, amp on"]["found"].startswith("substituted: amp on was asked")
-    assert rows["training on cpu, amp bf16"]["found"].startswith("unsupported: amp bf16 was asked")
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["training on cpu, amp off"]["status"] == State.USABLE
+    assert rows["training on cpu, amp on"]["detail"].startswith("substituted: amp on was asked")
+    assert rows["training on cpu, amp bf16"]["detail"].startswith("unsupported: amp bf16 was asked")
 
 
 def test_a_torch_that_crashes_is_a_row_of_its_own(
@@ -85,8 +85,8 @@ def test_a_torch_that_crashes_is_a_row_of_its_own(
 
     monkeypatch.setattr(doctor, "ask", crashes)
     assert typed(monkeypatch, "--json", "--deep") == 0
-    rows = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows["interpreter"]["state"] == "not usable" and "Illegal instruction" in rows["interpreter"]["advice"]
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["interpreter"]["status"] == "not usable" and "Illegal instruction" in rows["interpreter"]["remedy"]
     assert "memory" in rows and "cpu" not in rows
 
 
@@ -101,7 +101,7 @@ def test_what_stops_deep_is_a_row_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "open_launcher", lambda interpreter: Broken())
     monkeypatch.setattr(doctor, "tried", broken)
     [row] = doctor.deep(None, ["cpu"])  # type: ignore[arg-type]
-    assert row.state is State.UNUSABLE and "libGL" in row.found
+    assert row.status is State.UNUSABLE and "libGL" in row.detail
 
 
 def test_a_low_power_mode_is_read_from_what_macos_prints(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,53 +6,74 @@ import msgspec
 import psutil
 import pytest
 
+from bench import extensions
 from bench.machine import conditions as asked
 from bench.machine.description import Limits
 from bench.records import store
-from tests.end_to_end.cli.sessions import face, measure_all
+from tests.end_to_end.cli.sessions import measure_all, start_session
 
-__all__ = ["face"]
+__all__ = ["start_session"]
 
 
 def limited(monkeypatch, **limits):
     monkeypatch.setattr(asked, "limits", lambda: Limits(**limits))
 
 
-def test_resume_measures_again_what_was_measured_under_other_limits(face, monkeypatch):
+def test_resume_measures_again_what_was_measured_under_other_limits(start_session, monkeypatch):
     limited(monkeypatch)
-    first = face("yolov8n", run="mine")
+    first = start_session("yolov8n", run="mine")
     measure_all(first)
     [record] = store.read([first.store.folder])[0]
     assert record.conditions.limits == Limits()
-    assert list(face("yolov8n", resume="mine").finished) == [record.name]
+    assert list(start_session("yolov8n", resume="mine").finished) == [record.name]
     limited(monkeypatch, cpu_quota=0.2)
-    again = face("yolov8n", resume="mine")
+    again = start_session("yolov8n", resume="mine")
     assert again.finished == {}
     measure_all(again)
     [record] = store.read([again.store.folder])[0]
     assert record.conditions.limits.cpu_quota == 0.2
-    assert list(face("yolov8n", resume="mine").finished) == [record.name]
+    assert list(start_session("yolov8n", resume="mine").finished) == [record.name]
     limited(monkeypatch, cpu_quota=0.2, processors=[1])
-    assert face("yolov8n", resume="mine").finished == {}
+    assert start_session("yolov8n", resume="mine").finished == {}
 
 
-def test_resume_measures_again_what_was_measured_with_other_variables(face, launcher, monkeypatch):
+def test_resume_measures_again_what_was_measured_with_other_variables(start_session, launcher, monkeypatch):
     limited(monkeypatch)
-    first = face("yolov8n", run="mine")
+    first = start_session("yolov8n", run="mine")
     measure_all(first)
-    assert list(face("yolov8n", resume="mine").finished)
+    assert list(start_session("yolov8n", resume="mine").finished)
     # The very process that measures: its variables are told by the interpreter, once.
     launcher.interpreter = msgspec.structs.replace(launcher.interpreter, variables={"OMP_NUM_THREADS": "4"})
-    again = face("yolov8n", resume="mine")
+    again = start_session("yolov8n", resume="mine")
     assert again.finished == {}
     measure_all(again)
     [record] = store.read([again.store.folder])[0]
     assert record.conditions.variables == {"OMP_NUM_THREADS": "4"}
-    assert list(face("yolov8n", resume="mine").finished)
+    assert list(start_session("yolov8n", resume="mine").finished)
+
+
+def test_resume_measures_again_what_was_measured_with_another_extension(start_session, tmp_path, monkeypatch):
+    monkeypatch.setattr(extensions, "_loaded", {})
+    monkeypatch.setenv(extensions.VARIABLE, "")
+    first = start_session("yolov8n", run="mine")
+    measure_all(first)
+    file = tmp_path / "toy.py"
+    file.write_text("# one")
+    extensions.load([str(file)])
+    again = start_session("yolov8n", resume="mine")
+    assert again.finished == {}
+    measure_all(again)
+    [record] = store.read([again.store.folder])[0]
+    assert record.extra["extensions"] == extensions.digests() != {}
+    assert list(start_session("yolov8n", resume="mine").finished) == [record.name]
+    extensions._loaded.clear()
+    file.write_text("# another")
+    extensions.load([str(file)])
+    assert start_session("yolov8n", resume="mine").finished == {}
 
 
 @pytest.fixture
-def silent(face, monkeypatch):
+def silent(start_session, monkeypatch):
     """A system that tells nothing, and a file system that takes neither modes nor fsync."""
 
     def refuse(*arguments, **more):
@@ -66,8 +87,8 @@ def silent(face, monkeypatch):
 
 
 @pytest.mark.usefixtures("silent")
-def test_a_case_has_its_record_on_a_system_that_tells_nothing(face):
-    session = face("yolov8n", run="mine")
+def test_a_case_has_its_record_on_a_system_that_tells_nothing(start_session):
+    session = start_session("yolov8n", run="mine")
     measure_all(session)
     session.end()
     [record] = store.read([session.store.folder])[0]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.end_to_end.cli.sessions import face, measure_all
+from tests.end_to_end.cli.sessions import measure_all, start_session
 
-__all__ = ["face"]
+__all__ = ["start_session"]
 
 
 def resume_notes(session):
@@ -12,48 +12,48 @@ def resume_notes(session):
     return [note for note in session.notes if note.startswith("to go on with this run")]
 
 
-def test_a_long_run_has_a_page_between_its_cases_which_ends_as_the_report(face, monkeypatch):
-    monkeypatch.setattr("bench.pytest_plugin.session.LIVE_AFTER", 0.0)
-    session = face("yolov8n,yolo11n")
+def test_a_long_run_has_a_page_between_its_cases_which_ends_as_the_report(start_session, monkeypatch):
+    monkeypatch.setattr("bench.pytest_plugin.run_page.LIVE_AFTER", 0.0)
+    session = start_session("yolov8n,yolo11n")
     session.run.measure(session.selected[0])
-    page = session.refresh()
+    page = session.refresh_page()
     assert "Still measuring: 1 of 2 so far, at " in page.read_text()
-    assert session.refresh() is None, "not again within the time that a page takes"
-    session._next_refresh = 0.0
+    assert session.refresh_page() is None, "not again within the time that a page takes"
+    session._page._next = 0.0
     session.run.measure(session.selected[1])
-    assert session.refresh() is None, "its place is told once"
+    assert session.refresh_page() is None, "its place is told once"
     assert "2 of 2 so far" in page.read_text()
     session.end()
     assert session.report_path == page
     assert "Still measuring" not in page.read_text()
 
 
-def test_the_place_of_the_page_is_told_when_it_is_there(face, monkeypatch):
-    monkeypatch.setattr("bench.pytest_plugin.session.LIVE_AFTER", 0.0)
-    session = face("yolov8n,yolo11n")
+def test_the_place_of_the_page_is_told_when_it_is_there(start_session, monkeypatch):
+    monkeypatch.setattr("bench.pytest_plugin.run_page.LIVE_AFTER", 0.0)
+    session = start_session("yolov8n,yolo11n")
     session.run.measure(session.selected[0])
-    page = session._page
-    monkeypatch.setattr(session, "_page", lambda *_: 1 / 0)
-    assert session.refresh() is None
-    monkeypatch.setattr(session, "_page", page)
-    session._next_refresh = 0.0
-    assert session.refresh().is_file()
+    write = session._page.write
+    monkeypatch.setattr(session._page, "write", lambda *_: 1 / 0)
+    assert session.refresh_page() is None
+    monkeypatch.setattr(session._page, "write", write)
+    session._page._next = 0.0
+    assert session.refresh_page().is_file()
 
 
-def test_a_short_run_spends_nothing_on_it(face):
-    session = face("yolov8n,yolo11n")
+def test_a_short_run_spends_nothing_on_it(start_session):
+    session = start_session("yolov8n,yolo11n")
     session.run.measure(session.selected[0])
-    assert session.refresh() is None
+    assert session.refresh_page() is None
 
 
-def test_a_run_that_was_stopped_between_two_cases_can_be_gone_on_with(face):
-    session = face("yolov8n,yolo11n")
+def test_a_run_that_was_stopped_between_two_cases_can_be_gone_on_with(start_session):
+    session = start_session("yolov8n,yolo11n")
     session.run.measure(session.selected[0])
     assert resume_notes(session) == [f"to go on with this run, add --resume {session.store.run}"]
 
 
 @pytest.mark.parametrize("models", ["yolov8n,yolo11n", "yolov8n,broken"])
-def test_a_run_that_is_over_is_not(face, models):
-    session = face(models, processes="2")
+def test_a_run_that_is_over_is_not(start_session, models):
+    session = start_session(models, processes="2")
     measure_all(session)
     assert resume_notes(session) == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import importlib.metadata
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from bench.cli import app, dependencies
 from bench.errors import NotComparable
@@ -17,10 +19,10 @@ from bench.errors import NotComparable
 def test_a_full_disk_is_a_sentence_and_no_regression(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full() -> None:
+    def full(arguments: list[str]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "scratch")
 
-    monkeypatch.setattr(app, "app", full)
+    monkeypatch.setattr(app, "run", full)
     with pytest.raises(SystemExit) as ended:
         app.main()
     assert ended.value.code == 2
@@ -33,10 +35,10 @@ def test_a_full_disk_is_a_sentence_and_no_regression(
 def test_an_error_of_ours_ends_with_its_own_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refused() -> None:
+    def refused(arguments: list[str]) -> None:
         raise NotComparable("they differ.")
 
-    monkeypatch.setattr(app, "app", refused)
+    monkeypatch.setattr(app, "run", refused)
     with pytest.raises(SystemExit) as ended:
         app.main()
     assert ended.value.code == 3
@@ -46,10 +48,10 @@ def test_an_error_of_ours_ends_with_its_own_code(
 def ended(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> object:
     """The exit status of a command that raises."""
 
-    def raising() -> None:
+    def raising(arguments: list[str]) -> None:
         raise error
 
-    monkeypatch.setattr(app, "app", raising)
+    monkeypatch.setattr(app, "run", raising)
     with pytest.raises(SystemExit) as end:
         app.main()
     return end.value.code
@@ -86,13 +88,13 @@ def test_what_the_system_refused_has_its_own_remedy(
 def test_a_pipe_to_somebody_else_that_broke_is_no_regression(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def as_click_does() -> None:
+    def as_click_does(arguments: list[str]) -> None:
         try:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         except OSError:
             sys.exit(1)
 
-    monkeypatch.setattr(app, "app", as_click_does)
+    monkeypatch.setattr(app, "run", as_click_does)
     with pytest.raises(SystemExit) as end:
         app.main()
     assert end.value.code == 2
@@ -118,18 +120,15 @@ def test_help_is_there_even_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(importlib.metadata, "version", old_typer)
     monkeypatch.setattr(sys, "argv", ["bench", "--help"])
 
-    class Failing:
-        registered_commands, info = app.app.registered_commands, app.app.info
+    def failing(arguments: list[str]) -> None:
+        raise TypeError("make_metavar() missing 1 required positional argument: 'ctx'")
 
-        def __call__(self) -> None:
-            raise TypeError("make_metavar() missing 1 required positional argument: 'ctx'")
-
-    monkeypatch.setattr(app, "app", Failing())
+    monkeypatch.setattr(app, "run", failing)
     with pytest.raises(SystemExit) as end:
         app.main()
     assert end.value.code == 0
     out, err = capsys.readouterr()
-    assert "  table      One row a case of a run" in out and "  regress " in out
+    assert "  table      Print a row for each case of a run" in out and "  regress " in out
     assert err.startswith("yolopace: typer 0.15.0 is too old")
 
 
@@ -154,3 +153,21 @@ def test_versions_are_compared_by_their_numbers(
 
 def test_what_is_installed_here_is_new_enough() -> None:
     assert dependencies.outdated() == ""
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_every_command_has_its_module_and_its_help(name: str) -> None:
+    done = CliRunner().invoke(app.build([name]), [name, "--help"])
+    assert done.exit_code == 0
+    assert "--extension" in done.output
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    code = (
+        "import sys; from bench.cli import app; sys.argv = ['bench', '--help']\n"
+        "try: app.main()\n"
+        "except SystemExit: print('imported:', [name for name in app.COMMANDS if f'bench.cli.{name}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("imported: []")
+    assert all(f" {name} " in done.stdout for name in app.COMMANDS)

@@ -96,10 +96,21 @@ def test_selecting_by_process(bench):
     assert len(collected(bench, "--processes", "3", "-k", "train")) == 3
 
 
-def test_the_precision_comes_last_whatever_is_selected_and_only_where_it_was_asked_for(bench):
-    assert collected(bench, "--precision", "2%", "-k", "train and p2 and not predict") == [
+def test_the_target_comes_last_whatever_is_selected_and_only_where_it_was_asked_for(bench):
+    assert collected(bench, "--target-ci", "2%", "-k", "train and p2 and not predict") == [
         "test_train[train-yolov8n-cpu-fp32-b16-i64--p2]",
-        "test_precision",
+        "test_target_ci",
     ]
-    assert "test_precision" not in collected(bench)
-    assert collected(bench, "--precision", "2%", "-k", "nothing-of-this-name") == []
+    assert "test_target_ci" not in collected(bench)
+    assert collected(bench, "--target-ci", "2%", "-k", "nothing-of-this-name") == []
+
+
+def test_old_names_of_options_work_with_a_remark(bench):
+    code, out, err = bench("--plan", *AXES, "--precision", "2%", "--phase-limit=5m")
+    assert code == 0
+    assert "2 cases in 10 processes" in out
+    assert [line for line in err.splitlines() if line.startswith("yolopace: ")] == [
+        "yolopace: --precision is now --target-ci: the old name works until the next release.",
+        "yolopace: --phase-limit is now --phase-timeout: the old name works until the next release.",
+    ]
+    assert "--precision" not in bench("--help")[1]

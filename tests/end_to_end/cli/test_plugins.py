@@ -102,7 +102,7 @@ def test_another_option_that_is_kept_under_the_name_of_ours(planned):
 @pytest.mark.parametrize(
     ("arguments", "variables", "expected"),
     [
-        ([], {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, "pytest was told to load no plugins"),
+        ([], {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, "pytest loads no plugins"),
         (["-p", "no:benchmark"], {}, "'-p no:benchmark' leaves out pytest-benchmark, which is needed"),
         (["-p", "no:terminal"], {}, "'-p no:terminal' hides the report of the run"),
     ],

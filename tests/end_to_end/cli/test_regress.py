@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bench.cli import app, live_comparison
+from bench.cli import app
+from bench.cli.live import pairs
 from bench.environments.builder import PreparedEnvironment
 from bench.environments.interpreter import Interpreter
 from bench.errors import BenchError, UsageError
@@ -56,14 +57,14 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
             models=("yolov8", "yolo11", "runs-on-base-alone"),
             sizes=SIZES,
         )
-        return PreparedEnvironment(interpreter, packages, key=version, asked=str(specification))
+        return PreparedEnvironment(interpreter, packages, key=version, requested=str(specification))
 
     monkeypatch.setattr("bench.environments.builder.provide", provide)
 
     def run(*arguments: str, base: str = "8.4.0", head: str = "8.4.0+10", case: str = CASE) -> tuple[int, str]:
         chosen = ["--case", case] if case else []
         asked = ["regress", "--base", f"ultralytics=={base}", "--head", f"ultralytics=={head}", *chosen, *arguments]
-        done = CliRunner().invoke(app.app, asked)
+        done = CliRunner().invoke(app.build(asked), asked)
         if isinstance(done.exception, BenchError):  # what main() makes of it
             return int(done.exception.code), f"{done.output}yolopace: {done.exception}"
         if done.exception is not None and not isinstance(done.exception, SystemExit):
@@ -239,7 +240,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_what_is_known(
 
         return told
 
-    monkeypatch.setattr(live_comparison, "progress", stopped)
+    monkeypatch.setattr(pairs, "progress", stopped)
     code, said = command()
     assert code == 3
     assert "stopped: --resume goes on with what was measured" in said
@@ -304,6 +305,6 @@ def test_wrong_use_is_a_sentence_and_measures_nothing(command: Command, argument
     ],
 )
 def test_a_specification_that_is_none(tmp_path: Path, specification: str, said: str) -> None:
-    done = CliRunner().invoke(app.app, ["regress", "--base", specification, "--head", "torch"])
+    done = CliRunner().invoke(app.build(["regress"]), ["regress", "--base", specification, "--head", "torch"])
     assert isinstance(done.exception, UsageError)
     assert said in str(done.exception)

@@ -44,8 +44,8 @@ UNKNOWN_DEVICE = (
         ),
         (["--processes", "0"], "processes '0' is not allowed: use a whole number from 1 to 999."),
         (["--processes", "many"], "processes 'many' is not allowed: use a whole number from 1 to 999."),
-        (["--precision", "0.02"], "precision '0.02' is not allowed: write a percentage from 0.1% to 100%, such as 2%."),
-        (["--precision", "good"], "precision 'good' is not allowed: write a percentage from 0.1% to 100%, such as 2%."),
+        (["--target-ci", "0.02"], "target-ci '0.02' is not allowed: write a percentage from 0.1% to 100%, such as 2%."),
+        (["--target-ci", "good"], "target-ci 'good' is not allowed: write a percentage from 0.1% to 100%, such as 2%."),
         (["--epoch-images", "-5"], "epoch-images '-5' is not allowed: use a whole number."),
     ],
 )
@@ -149,9 +149,9 @@ def test_cases_side_by_side_are_refused(bench):
 
 def test_a_precision_without_its_test_is_refused(command, tmp_path):
     only = ("-m", "pytest", "bench/test_train.py", "--benchmark-only", "--results", tmp_path / "results")
-    code, out, err = command(*only, "--profile", "smoke", "--device", "cpu", "--precision", "2%")
+    code, out, err = command(*only, "--profile", "smoke", "--device", "cpu", "--target-ci", "2%")
     assert code == 2
-    assert "yolopace: --precision has a test of its own: name bench/ or bench/test_precision.py too." in out + err
+    assert "yolopace: --target-ci has a test of its own: name bench/ or bench/test_target_ci.py too." in out + err
     assert not (tmp_path / "results").exists()
 
 

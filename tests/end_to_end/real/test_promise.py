@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from bench.cases.plan import profile
-from bench.cli import live_comparison
+from bench.cli.live import cases
 from bench.environments import release_series
 from bench.environments.builder import PreparedEnvironment
 from bench.environments.interpreter import inspect
 from bench.records import store
 from bench.runner.launchers import local
 from tests.end_to_end.cli.released import Commands, Shop, bench, shop
-from tests.end_to_end.real.test_face import run
+from tests.end_to_end.real.test_main_job import run
 from tests.worker.ultralytics.data_sets import contents, make, write
 
 __all__ = ["bench", "shop"]
@@ -72,11 +72,11 @@ def releases(shop: Shop, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     def provide(*arguments: Any, **options: Any) -> PreparedEnvironment:
         played = play(*arguments, **options)
         real = msgspec.structs.replace(here, environment=played.interpreter.environment)
-        return PreparedEnvironment(real, played.packages, played.key, played.asked)
+        return PreparedEnvironment(real, played.packages, played.key, played.requested)
 
     monkeypatch.setattr(release_series, "provide", provide)
     monkeypatch.setattr(local, "open_launcher", OPEN_LAUNCHER)
-    monkeypatch.setattr(live_comparison, "profile", lambda name: profile("smoke"))  # shorter windows
+    monkeypatch.setattr(cases, "profile", lambda name: profile("smoke"))  # shorter windows
     shop.measures_for_real(monkeypatch)
     return shop
 

@@ -184,7 +184,7 @@ def test_two_machines_meet(cache, tmp_path):
         port = free.getsockname()[1]
 
     def start(machine):
-        asked = ["--device", "2xcpu", "--machine", machine, "--meet", f"127.0.0.1:{port}", "--batch", 32]
+        asked = ["--device", "2xcpu", "--node-rank", machine, "--rdzv-endpoint", f"127.0.0.1:{port}", "--batch", 32]
         asked += ["--imgsz", 64, "--profile", "smoke", "--results", tmp_path / "results"]
         return subprocess.Popen(
             [sys.executable, "-m", "bench", "node", *map(str, asked)],

@@ -72,10 +72,10 @@ def test_both_run_their_blocks_and_end(sides):
 
 def test_one_that_dies_in_its_turn_is_told_and_the_other_ends_too(sides):
     plain = sides["plain"]
-    plain.turn()
+    plain.take_turn()
     os.kill(plain.worker.pid, signal.SIGKILL)
     with pytest.raises(WorkerFailed, match="was killed by SIGKILL"):
-        plain.turn()
+        plain.take_turn()
     assert not gone_now(sides["ours"].worker.pid)
 
 
@@ -103,10 +103,10 @@ def test_turns_end_between_the_layers_of_a_model(forking, mode):
         base, head, whole = found
         turns = {0: 0, 1: 0}
         for number in balanced_turns((base, head), random.Random(0)):
-            found[number].turn(found[1 - number])
+            found[number].take_turn(found[1 - number])
             turns[number] += 1
         while not whole.ended:
-            whole.turn()
+            whole.take_turn()
     steps = [msgspec.convert(side.measured["steps"], Steps) for side in found]
     assert {len(one.window) for one in steps} == {4}
     # A step takes over 8 ms anywhere: two turns at least, each of them at the end of a layer or a part.

@@ -8,6 +8,7 @@ import pytest
 from bench.compare.bisection import Bisection, Search, Side
 from bench.records.comparison import CaseComparison
 from bench.report.comparisons import bisect
+from bench.report.comparisons.rendering import render_json, render_markdown, render_text
 from tests.builders import make_compared
 from tests.report.comparisons.comparisons import HOSTILE
 from tests.report.rows import SAME, SLOWER, UNSURE, against, lost, search
@@ -15,6 +16,18 @@ from tests.report.rows import SAME, SLOWER, UNSURE, against, lost, search
 ENDS = "8.4.190 is slower than 8.4.185: it takes 5.1 % longer (5.0 to 5.2 %)."
 RANGE = "It became slower after 8.4.186, with 8.4.187 or 8.4.188: 8.4.187 could not be measured."
 CLOSE = "Not decided, and put on the side that was nearer: 8.4.186."
+
+
+def told(search: Bisection) -> str:
+    return render_text("bisect", bisect.context(search))
+
+
+def markdown(search: Bisection) -> str:
+    return render_markdown("bisect", bisect.context(search))
+
+
+def as_json(search: Bisection) -> str:
+    return render_json(bisect.context(search))
 
 
 def ends(*cases: CaseComparison) -> Bisection:
@@ -75,12 +88,12 @@ def test_a_search_that_ended_early() -> None:
 )
 def test_where_there_is_nothing_to_look_for(found: Bisection, said: str) -> None:
     assert bisect.conclusion(found)[0].startswith(said)
-    assert "\n\n" in bisect.told(found)
-    assert json.loads(bisect.as_json(found))["first_bad"] is None
+    assert "\n\n" in told(found)
+    assert json.loads(as_json(found))["first_bad"] is None
 
 
 def test_the_lines_of_a_search() -> None:
-    lines = bisect.told(search(make_compared(*SLOWER))).splitlines()
+    lines = told(search(make_compared(*SLOWER))).splitlines()
     assert lines[:2] == ["ultralytics 8.4.185 (good) to 8.4.190 (bad), 4 releases between", "against 8.4.185"]
     rows = [re.split(r"\s{2,}", line.strip()) for line in lines[2:6]]
     assert rows == [
@@ -101,7 +114,7 @@ def test_a_probe_in_one_line() -> None:
 
 
 def test_json_tells_the_search_and_every_comparison() -> None:
-    content = json.loads(bisect.as_json(search(make_compared(*SLOWER))))
+    content = json.loads(as_json(search(make_compared(*SLOWER))))
     assert (content["verdict"], content["exit_code"]) == ("found", 1)
     assert (content["last_good"], content["between"], content["first_bad"]) == ("8.4.186", ["8.4.187"], "8.4.188")
     assert [(one["release"], one["side"], one["close"]) for one in content["probes"]] == [
@@ -114,17 +127,17 @@ def test_json_tells_the_search_and_every_comparison() -> None:
 
 
 def test_markdown_says_the_same() -> None:
-    text = bisect.markdown(search(make_compared(*SLOWER)))
+    text = markdown(search(make_compared(*SLOWER)))
     assert text.startswith("### ultralytics 8.4.185 (good) to 8.4.190 (bad), 4 releases between\n\n**found**: ")
     assert "- 8.4.187 is skipped" in text and "ultralytics==8.4.185 → ultralytics==8.4.188" in text
-    assert "### " in bisect.markdown(ends())
+    assert "### " in markdown(ends())
 
 
 def test_hostile_text_is_text() -> None:
     found = search(make_compared(*SLOWER))
     probe = found.probes[2]
     found.probes = [*found.probes[:2], type(probe)(release="8.4.187", side=Side.BROKEN, reason=HOSTILE)]
-    text = bisect.told(found)
+    text = told(found)
     assert all(line.isprintable() for line in text.splitlines())
-    summary = bisect.markdown(found)
+    summary = markdown(found)
     assert "<script>" not in summary and "@octocat" not in summary

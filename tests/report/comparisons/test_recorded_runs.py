@@ -98,7 +98,7 @@ def test_what_differs_comes_before_any_speed(found: RunComparison) -> None:
 
 def test_where_nothing_differs_it_says_so() -> None:
     text = render(compare_runs([timed(20.0, 4, run="a")], [timed(20.0, 4, run="b")]), "md")
-    assert "Nothing that was recorded, beside the hour." in text
+    assert "Nothing that was recorded, except the hour." in text
 
 
 def with_channels_last(record: Record) -> Record:

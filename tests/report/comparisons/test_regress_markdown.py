@@ -3,10 +3,16 @@ from __future__ import annotations
 import re
 
 from bench.compare.findings import evaluate
-from bench.report.comparisons.regress.markdown import markdown
+from bench.records.comparison import Comparison
+from bench.report.comparisons.regress.context import context
+from bench.report.comparisons.rendering import render_markdown
 from bench.report.tables import escaped
 from tests.builders import make_compared, make_comparison
 from tests.report.comparisons.comparisons import HOSTILE, PACKAGES, eventful, hostile
+
+
+def markdown(comparison: Comparison, packages: str = PACKAGES) -> str:
+    return render_markdown("regress", context(evaluate(comparison), packages))
 
 
 def table(text: str, heading: str) -> list[list[str]]:
@@ -22,14 +28,14 @@ def table(text: str, heading: str) -> list[list[str]]:
 
 
 def test_the_verdict_is_in_bold_at_the_top() -> None:
-    text = markdown(evaluate(eventful()), PACKAGES)
+    text = markdown(eventful())
     first, _, second = text.splitlines()[:3]
     assert first == "### torch==2.14.1 → torch==2.15.0"
     assert second.startswith("**slower**: What runs is not the same: optimizer SGD → MuSGD and mosaic 1 → 0.")
 
 
 def test_a_row_a_case() -> None:
-    rows = table(markdown(evaluate(eventful()), PACKAGES), "Verdict")
+    rows = table(markdown(eventful()), "Verdict")
     assert rows[0] == ["Case", "Verdict", "Time", "Interval", "Pairs", "Base", "Head", "Peak memory"]
     assert rows[2][:5] == ["train-yolov8n-cpu-fp32-b4-i160", "**slower**", "+5.0 %", "+4.8 to +5.1 %", "4 + 8 pairs"]
     assert rows[2][5] == "250 ms a step<br>64.0 images/s"
@@ -38,7 +44,7 @@ def test_a_row_a_case() -> None:
 
 
 def test_settings_one_sided_cases_and_parts_are_there() -> None:
-    text = markdown(evaluate(eventful()), PACKAGES)
+    text = markdown(eventful())
     assert ["mosaic", "1", "0", "train-yolov8n-cpu-fp32-b4-i160"] in table(text, "Setting")
     [_, _, first, second] = table(text, "How it stands")
     assert first[1] == "base alone can run it" and first[3].startswith("out of memory: Out of memory:")
@@ -49,7 +55,7 @@ def test_settings_one_sided_cases_and_parts_are_there() -> None:
 
 
 def test_recorded_text_makes_neither_html_nor_markdown_and_calls_nobody() -> None:
-    text = markdown(evaluate(hostile()), HOSTILE)
+    text = markdown(hostile(), HOSTILE)
     rest = re.sub(r"</?(details|summary)>|<br>", "", text)
     assert "<" not in rest and "\x1b" not in rest
     assert not re.search(r"(?<!\\)(!\[|\]\()", text)
@@ -65,7 +71,7 @@ def test_plain_text_stays_as_it_is() -> None:
 
 
 def test_without_a_pair_there_is_no_table_of_cases() -> None:
-    text = markdown(evaluate(make_comparison([make_compared()])), PACKAGES)
+    text = markdown(make_comparison([make_compared()]))
     assert "**nothing measured**: No pair was measured" in text
     assert "| Verdict" not in text and "no pair was measured" in text
     assert "nan" not in text and "None" not in text

@@ -9,16 +9,23 @@ from bench.compare.findings import evaluate
 from bench.errors import UsageError
 from bench.records.comparison import Comparison, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.report.comparisons.regress.page import html, write
+from bench.report.comparisons.regress import plots
+from bench.report.comparisons.regress.context import context
+from bench.report.comparisons.rendering import render_html, write_page
 from tests.builders import make_compared, make_comparison, make_side
 from tests.report.comparisons.comparisons import HOSTILE, PACKAGES, eventful, hostile
 from tests.report.test_page import Reader
 
 
+def write(comparison: Comparison, folder: Path, packages: str = PACKAGES) -> Path:
+    result = evaluate(comparison)
+    return write_page("regress", context(result, packages), plots.draw(result), folder)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("upgrade") / "new" / "folder"
-    assert write(evaluate(eventful()), output, PACKAGES) == output / "index.html"
+    assert write(eventful(), output) == output / "index.html"
     return output
 
 
@@ -29,7 +36,7 @@ def page(folder: Path) -> str:
 
 def shown(comparison: Comparison) -> str:
     """The page without its plots: they take most of the time."""
-    return html(evaluate(comparison), PACKAGES, [])
+    return render_html("regress", context(evaluate(comparison), PACKAGES), [])
 
 
 def test_all_files_are_there_and_nothing_else(folder: Path) -> None:
@@ -88,7 +95,7 @@ def test_hostile_text_is_text() -> None:
 
 
 def test_the_hostile_page_can_be_written(tmp_path: Path) -> None:
-    text = write(evaluate(hostile()), tmp_path, HOSTILE).read_text()
+    text = write(hostile(), tmp_path, HOSTILE).read_text()
     assert "<script>" not in text and Reader(text).open == []
     assert "<script>" not in (tmp_path / "summary.md").read_text()
 
@@ -98,7 +105,7 @@ def test_the_hostile_page_can_be_written(tmp_path: Path) -> None:
     [
         (make_comparison(), "Nothing measured."),
         (make_comparison([make_compared()]), "no pair was measured"),
-        (make_comparison([make_compared([0.05])]), "one pair tells no interval"),
+        (make_comparison([make_compared([0.05])]), "one pair gives no interval"),
         (make_comparison([make_compared([0.001, -0.001] * 2)], head=make_side()), "Both sides are the same thing."),
         (
             make_comparison(
@@ -116,7 +123,7 @@ def test_whatever_there_is_has_a_page(comparison: Comparison, said: str) -> None
 
 
 def test_writing_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    write(evaluate(eventful()), tmp_path, PACKAGES)
+    write(eventful(), tmp_path)
     for path in folder.rglob("*.*"):
         assert (tmp_path / path.relative_to(folder)).read_bytes() == path.read_bytes(), path.name
 
@@ -124,4 +131,4 @@ def test_writing_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(UsageError, match="cannot be written to"):
-        write(evaluate(make_comparison()), tmp_path / "taken", PACKAGES)
+        write(make_comparison(), tmp_path / "taken")

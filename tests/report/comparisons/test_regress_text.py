@@ -4,18 +4,24 @@ import pytest
 
 from bench.compare.findings import evaluate
 from bench.compare.verdict import Estimate
-from bench.records.comparison import SideOutcome
+from bench.records.comparison import Comparison, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.report.comparisons.regress import words
-from bench.report.comparisons.regress.text import line, told
+from bench.report.comparisons.changes import format_takes
+from bench.report.comparisons.regress import method
+from bench.report.comparisons.regress.context import context
+from bench.report.comparisons.rendering import render_text
 from tests.builders import make_compared, make_comparison, make_pairs, make_side
 from tests.report.comparisons.comparisons import PACKAGES, eventful, hostile
 
 FULL = SideOutcome(outcome=Outcome(Status.OUT_OF_MEMORY, "Tried to allocate 9 GiB."))
 
 
+def text_of(comparison: Comparison, packages: str = PACKAGES) -> str:
+    return render_text("regress", context(evaluate(comparison), packages))
+
+
 def lines(*cases: object, **changes: object) -> list[str]:
-    return told(evaluate(make_comparison(cases, **changes)), PACKAGES).splitlines()
+    return text_of(make_comparison(cases, **changes)).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -26,25 +32,25 @@ def lines(*cases: object, **changes: object) -> list[str]:
         (Estimate(0.02, 0.03, 12), "takes 2.0 % longer (−1.0 to +5.1 %)"),
         (Estimate(-0.02, 0.03, 12), "takes 2.0 % less time (−4.9 to +1.0 %)"),
         (Estimate(0.0001, 0.002, 4), "takes as long (−0.2 to +0.2 %)"),
-        (Estimate(0.05, float("inf"), 1), "takes 5.1 % longer (one pair tells no interval)"),
+        (Estimate(0.05, float("inf"), 1), "takes 5.1 % longer (one pair gives no interval)"),
         (Estimate(2.5, 5.0, 2), "takes over 1,000 % longer (−91.8 to +over 1,000 %)"),
     ],
 )
 def test_a_change_in_words(seen: Estimate, text: str) -> None:
-    assert words.takes(seen) == text
+    assert format_takes(seen) == text
 
 
 def test_a_case_is_one_line() -> None:
-    found = evaluate(eventful())
-    assert line(found.findings[0]) == (
-        "train-yolov8n-cpu-fp32-b4-i160  slower        head takes 5.0 % longer (4.8 to 5.1 %)"
+    text = text_of(eventful()).splitlines()
+    assert (
+        "train-yolov8n-cpu-fp32-b4-i160     slower        head takes 5.0 % longer (4.8 to 5.1 %)"
         "          4 + 8 pairs   2 min 24 s"
-    )
-    assert line(found.findings[4], 40).split("  ")[-1] == "base alone can run it"
+    ) in text
+    assert "train-yolov8n-cpu-fp32-b128-i160   base alone can run it" in text
 
 
 def test_settings_are_told_before_speed_and_the_conclusion_comes_last() -> None:
-    text = told(evaluate(eventful()), PACKAGES)
+    text = text_of(eventful())
     order = [
         "torch==2.14.1 → torch==2.15.0",
         PACKAGES,
@@ -63,7 +69,7 @@ def test_settings_are_told_before_speed_and_the_conclusion_comes_last() -> None:
 
 
 def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_other() -> None:
-    text = told(evaluate(eventful()), PACKAGES).splitlines()
+    text = text_of(eventful()).splitlines()
     start = next(number for number, one in enumerate(text) if one.startswith("train-yolov8n-cpu-fp32-b4-"))
     beneath = []
     for one in text[start + 1 :]:
@@ -86,7 +92,7 @@ def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_othe
 
 
 def test_memory_is_told_where_it_is_not_the_same() -> None:
-    text = told(evaluate(eventful()), PACKAGES)
+    text = text_of(eventful())
     assert text.count("    peak memory: ") == 1
     assert "    peak memory: more: 640 MiB → 720 MiB, +12.5 % (alike in all pairs)" in text
     assert "It needs more memory: +12.5 % in train-yolov8n-cpu-fp32-b64-i160." in text
@@ -108,7 +114,7 @@ def test_no_pair_at_all() -> None:
 
 def test_one_pair() -> None:
     text = lines(make_compared([0.05]))
-    assert any("head takes 5.1 % longer (one pair tells no interval)" in one for one in text)
+    assert any("head takes 5.1 % longer (one pair gives no interval)" in one for one in text)
     assert "inf" not in "\n".join(text) and "nan" not in "\n".join(text)
 
 
@@ -140,31 +146,30 @@ def test_several_slower_cases_are_a_range() -> None:
 
 
 def test_what_was_recorded_cannot_steer_the_terminal() -> None:
-    text = told(evaluate(hostile()), "torch \x1b[2J\x07")
+    text = text_of(hostile(), "torch \x1b[2J\x07")
     assert "\x1b" not in text and "\x07" not in text
     assert all(one.isprintable() for one in text.splitlines())
-    assert "\x1b" not in line(evaluate(hostile()).findings[0])
 
 
 def test_order_and_redone_pairs_are_told() -> None:
-    text = told(evaluate(eventful()), PACKAGES)
+    text = text_of(eventful())
     assert "head was started first in 14 of 41 pairs" in text
-    assert "begun anew, 2 times in all. Disturbed to the end, and counted all the same: 1 of 41 pairs." in text
+    assert "started again, 2 times in all. Interference to the end, and counted all the same: 1 of 41 pairs." in text
 
 
 @pytest.mark.parametrize(
     ("how", "turn", "figure"),
     [
-        ({}, "runs some steps while", words.MEANS),
-        ({"block_steps": 1}, "runs some steps while", words.STEPS_BESIDE),
+        ({}, "runs some steps while", method.RATIO_OF_MEANS),
+        ({"block_steps": 1}, "runs some steps while", method.PAIRED_STEPS),
         (
             {"block_steps": 1, "interleaved_within_steps": True},
             "runs a few layers of the model while",
-            words.STEPS_BESIDE,
+            method.PAIRED_STEPS,
         ),
     ],
 )
 def test_how_turns_were_taken_is_told(how: dict[str, object], turn: str, figure: str) -> None:
     pairs = make_pairs([0.001, -0.001] * 2, **how)
-    text = words.method(evaluate(make_comparison([make_compared(pairs=pairs)])))[0]
+    text = method.method(evaluate(make_comparison([make_compared(pairs=pairs)])))[0]
     assert turn in text and figure in text

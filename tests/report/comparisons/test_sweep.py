@@ -14,18 +14,36 @@ from bench.compare.verdict import Estimate, Verdict
 from bench.errors import UsageError
 from bench.records.comparison import SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.report.comparisons.sweep import plots, words
-from bench.report.comparisons.sweep.data import as_json
-from bench.report.comparisons.sweep.markdown import markdown
-from bench.report.comparisons.sweep.page import html, write
-from bench.report.comparisons.sweep.text import told
-from bench.report.plots import style
+from bench.report.comparisons.rendering import render_html, render_json, render_markdown, render_text, write_page
+from bench.report.comparisons.sweep import conclusion, plots
+from bench.report.comparisons.sweep.context import context
+from bench.report.plots import Plot, style
 from tests.builders import make_case, make_compared
 from tests.report.comparisons.comparisons import HOSTILE
 from tests.report.rows import SAME, SLOWER, UNSURE, against, eventful, flipped, hostile, lost, row
 from tests.report.test_page import Reader
 
 CASE = "train-yolov8n-cpu-fp32-b4-i160"
+
+
+def told(sweep: Sweep) -> str:
+    return render_text("sweep", context(sweep))
+
+
+def markdown(sweep: Sweep, drawn: tuple[Plot, ...] = ()) -> str:
+    return render_markdown("sweep", context(sweep), drawn)
+
+
+def as_json(sweep: Sweep) -> str:
+    return render_json(context(sweep))
+
+
+def html(sweep: Sweep, drawn: tuple[Plot, ...]) -> str:
+    return render_html("sweep", context(sweep), drawn)
+
+
+def write(sweep: Sweep, folder: Path) -> Path:
+    return write_page("sweep", context(sweep), plots.draw(sweep), folder)
 
 
 def newest(*cases: object) -> Sweep:
@@ -56,11 +74,11 @@ def newest(*cases: object) -> Sweep:
     ],
 )
 def test_a_row_in_plain_words(found: Sweep, lines: list[str]) -> None:
-    assert words.conclusion(found) == lines
+    assert conclusion.conclusion(found) == lines
 
 
 def test_settings_come_before_speed_and_what_is_not_known_is_said() -> None:
-    assert words.conclusion(eventful()) == [
+    assert conclusion.conclusion(eventful()) == [
         "What runs is not the same in 8.4.190 as in 8.4.185: optimizer SGD → MuSGD.",
         "Ultralytics is slower since 8.4.190, the last of these releases: against 8.4.185, 8.4.190 takes 5.1 % longer "
         "(5.0 to 5.2 %). Of 8.4.187, 8.4.188 and 8.4.189 right before it nothing is decided: it may have begun there.",
@@ -72,7 +90,7 @@ def test_what_was_slower_in_between_is_told() -> None:
         Entry(release="8.4.186", found=against(make_compared(*SLOWER))),
         Entry(release="8.4.187", found=against(make_compared(*SAME))),
     )
-    assert words.conclusion(found) == [
+    assert conclusion.conclusion(found) == [
         "8.4.187 is as fast as 8.4.185: any difference is below 3.0 %.",
         "Before that, of the time per step: 8.4.186 slower (+5.1 %).",
     ]
@@ -83,14 +101,14 @@ def test_a_newest_release_that_cannot_run_is_told_first() -> None:
         Entry(release="8.4.189", found=against(make_compared(*SLOWER, batch=4))),
         Entry(release="8.4.190", found=against(lost())),
     )
-    first, second = words.conclusion(found)
+    first, second = conclusion.conclusion(found)
     assert first == f"8.4.190, the newest: it cannot run {CASE} (out of memory: No room)."
     assert second.startswith("Ultralytics is slower since 8.4.189")
 
 
 def test_slower_only_together_is_told_so() -> None:
     cases = [make_compared([0.029, 0.031, 0.03, 0.031] * 3, batch=batch) for batch in (4, 8)]
-    [line] = words.conclusion(newest(*cases))
+    [line] = conclusion.conclusion(newest(*cases))
     assert line.endswith("over all cases together.")
 
 
@@ -101,17 +119,17 @@ def test_of_several_cases_each_is_named() -> None:
 
 def test_the_notes_of_a_release() -> None:
     entries = eventful().entries
-    assert [words.notes(entry, eventful()) for entry in entries[:2]] == [[], []]
-    assert words.notes(entries[2], eventful()) == ["The environment of 8.4.187 cannot be built: no space"]
-    assert words.notes(entries[4], eventful()) == [f"it cannot run {CASE} (out of memory: No room)"]
-    assert words.notes(entries[5], eventful()) == [
+    assert [conclusion.notes(entry, eventful()) for entry in entries[:2]] == [[], []]
+    assert conclusion.notes(entries[2], eventful()) == ["The environment of 8.4.187 cannot be built: no space"]
+    assert conclusion.notes(entries[4], eventful()) == [f"it cannot run {CASE} (out of memory: No room)"]
+    assert conclusion.notes(entries[5], eventful()) == [
         "what runs is not the same: optimizer SGD → MuSGD",
         "most of it in backward (+5.10 ms a step, 40 % of the change)",
     ]
 
 
 def test_a_release_in_one_line() -> None:
-    assert [words.brief(entry) for entry in eventful().others] == [
+    assert [conclusion.brief(entry) for entry in eventful().others] == [
         "8.4.186 is same: it takes as long (−0.5 to +0.5 %)",
         "8.4.187 is not compared: The environment of 8.4.187 cannot be built: no space",
         "8.4.188 is not decided: it takes as long (−76.3 to +322.0 %)",
@@ -138,7 +156,7 @@ def test_the_lines_of_a_row() -> None:
     assert rows[0][2:] == ["64.0 images/s", "18 pairs"]
     assert rows[5][2:] == ["takes 5.1 % longer (5.0 to 5.2 %)", "60.9 images/s", "(60.8 to 60.9)", "4 + 8 pairs"]
     assert any(line.split() == ["Held", "torch==2.15.0,", "torchvision==0.30.0"] for line in lines)
-    assert lines[-1] == words.conclusion(eventful())[-1]
+    assert lines[-1] == conclusion.conclusion(eventful())[-1]
 
 
 def test_several_cases_have_a_line_for_all_of_them() -> None:
@@ -177,7 +195,7 @@ def test_json_holds_every_comparison_and_the_plot() -> None:
     assert (content["first"], content["since"], content["exit_code"]) == ("8.4.185", "8.4.190", 1)
     assert content["releases"][5]["comparison"]["cases"][0]["ratio"] == pytest.approx(math.exp(0.04975))
     [throughput] = content["throughput"]
-    assert throughput["first"] == {"images_per_second": pytest.approx(64.0), "pairs": 18}
+    assert (throughput["first"]["images_per_second"], throughput["first"]["pairs"]) == (pytest.approx(64.0), 18)
     assert throughput["releases"][1]["images_per_second"] is None
     last = throughput["releases"][4]
     assert last["images_per_second_low"] < last["images_per_second"] < last["images_per_second_high"]
@@ -322,7 +340,7 @@ def test_hostile_text_is_text(tmp_path: Path) -> None:
     [
         (row(), "No release was compared"),
         (row(base="", entries=(Entry(release="1", reason="No."), Entry(release="2", reason="No."))), "Not compared."),
-        (newest(make_compared([0.05])), "one pair tells no interval"),
+        (newest(make_compared([0.05])), "one pair gives no interval"),
         (newest(make_compared(error="base: it died")), "base: it died"),
         (newest(flipped(), lost()), "out of memory: No room"),
     ],

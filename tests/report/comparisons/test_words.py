@@ -13,8 +13,8 @@ from bench.analysis.table import frame
 from bench.cases.plan import profile
 from bench.machine.description import Conditions, Limits
 from bench.records.record import Record
-from bench.report import labels
-from bench.report.sections import headline, provenance
+from bench.report import commands, conditions, labels
+from bench.report.sections import headline, provenance, recipes
 from bench.report.sections.settings import settings
 from tests.builders import (
     make_case,
@@ -59,7 +59,7 @@ def test_the_sentence_falls_back_on_prediction_and_on_nothing(records: list[Reco
     [
         ("out of memory", "trains up to batch 24 within 4 GiB."),
         ("limit", "trains at batch 24 within 4 GiB, and no larger one was tried."),
-        ("predicted", "trains up to batch 24 within 4 GiB; the next one is foretold to need clearly more."),
+        ("predicted", "trains up to batch 24 within 4 GiB; the next one is predicted to need clearly more."),
     ],
 )
 def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], stop_reason: str, said: str) -> None:
@@ -93,13 +93,13 @@ def test_several_kinds_of_interval_say_which_stands_where() -> None:
 
 def test_conditions_are_ranges_and_what_is_unknown_is_left_out() -> None:
     seen = [Conditions(load=0.1, on_battery=True), Conditions(load=1.25, on_battery=True)]
-    assert provenance.conditions(seen) == "load 0.10 to 1.25, on battery"
-    assert provenance.conditions([Conditions()]) == ""
-    assert "in others" in provenance.conditions([Conditions(on_battery=True), Conditions(on_battery=False)])
+    assert conditions.format_conditions(seen) == "load 0.10 to 1.25, on battery"
+    assert conditions.format_conditions([Conditions()]) == ""
+    assert "in others" in conditions.format_conditions([Conditions(on_battery=True), Conditions(on_battery=False)])
 
 
 def test_the_command_names_every_value_of_each_device(records: list[Record]) -> None:
-    first, second = provenance.commands([*records, *other_run()])
+    first, second = commands.commands([*records, *other_run()])
     values = "--mode train,predict --model yolov8n,yolo11n --device cpu --amp off,on --batch 4,16,64 --imgsz 160"
     assert first.startswith("pytest bench/ --benchmark-only") and second.startswith("pytest bench/ --benchmark-only")
     assert "--device 0 " in first and first.endswith("--imgsz 640")
@@ -113,32 +113,32 @@ def test_the_command_names_the_profile_whose_timing_it_was() -> None:
         window_steps=timing.window_steps,
         window_seconds=timing.least_seconds("cpu", False),
     )
-    assert "--profile full" in provenance.commands([make_record(recipe=recipe)])[0]
+    assert "--profile full" in commands.commands([make_record(recipe=recipe)])[0]
     odd = msgspec.structs.replace(recipe, window_steps=99)
-    assert "--profile" not in provenance.commands([make_record(recipe=odd)])[0]
+    assert "--profile" not in commands.commands([make_record(recipe=odd)])[0]
 
 
 def test_the_command_names_what_else_was_timed_or_compared_and_how_often() -> None:
     plain = make_record()
     timed_too = make_record(batch=4, recipe=make_recipe(with_val=True))
     compared = make_record(device="0", recipe=make_recipe(compare_losses=True))
-    gpu, cpu = provenance.commands([plain, timed_too, compared], {timed_too.id: 5, plain.id: 1})
+    gpu, cpu = commands.commands([plain, timed_too, compared], {timed_too.id: 5, plain.id: 1})
     assert cpu.endswith(" --with-val --processes 5") and "--compare-losses" not in cpu
     assert gpu.endswith(" --compare-losses")
-    assert "--processes" not in provenance.commands([plain])[0]
+    assert "--processes" not in commands.commands([plain])[0]
     quick = profile("quick").recipe
     counted = make_recipe(
         warmup_seconds=quick.warmup_seconds["cpu"], window_steps=quick.window_steps, window_seconds=10.0, energy=True
     )
-    [counting] = provenance.commands([make_record(recipe=counted)])
+    [counting] = commands.commands([make_record(recipe=counted)])
     assert "--profile quick" in counting and counting.endswith(" --energy")
-    assert "weighted" in provenance.rule(make_recipe(), "train") and "weighted" not in provenance.rule(counted, "train")
+    assert "weighted" in recipes.rule(make_recipe(), "train") and "weighted" not in recipes.rule(counted, "train")
 
 
 def test_the_command_names_files_by_their_whole_path_fit_for_a_shell() -> None:
     models = ["/runs/run 1/best.pt", "/runs/run2/best.pt", "/runs/a,b/best.pt"]
     recipe = make_recipe(data="/sets/my set/data.yaml", threads=3)
-    [command] = provenance.commands([make_record(model=model, recipe=recipe) for model in models])
+    [command] = commands.commands([make_record(model=model, recipe=recipe) for model in models])
     parts = shlex.split(command)
     assert parts[parts.index("--model") + 1] == ",".join(models)
     assert parts[parts.index("--data") + 1] == "/sets/my set/data.yaml"
@@ -152,27 +152,27 @@ def test_cases_of_other_data_threads_or_interpreters_have_commands_of_their_own(
         make_record(batch=8, recipe=make_recipe(data="/b/data.yaml", threads=2)),
         msgspec.structs.replace(make_record(batch=32), extra={"python": "/venv/bin/python"}),
     ]
-    commands = provenance.commands(records)
-    assert [re.findall(r"--batch (\d+)", command) for command in commands] == [["16"], ["4"], ["8"], ["32"]]
-    assert "--data /a/data.yaml" in commands[1] and "--data /b/data.yaml --threads 2" in commands[2]
-    assert commands[3].endswith("--python /venv/bin/python") and "--python" not in "".join(commands[:3])
+    lines = commands.commands(records)
+    assert [re.findall(r"--batch (\d+)", line) for line in lines] == [["16"], ["4"], ["8"], ["32"]]
+    assert "--data /a/data.yaml" in lines[1] and "--data /b/data.yaml --threads 2" in lines[2]
+    assert lines[3].endswith("--python /venv/bin/python") and "--python" not in "".join(lines[:3])
 
 
 def test_a_case_of_two_machines_is_started_on_each() -> None:
-    [command] = provenance.commands([make_record(device="2x0+1", batch=64)])
-    assert command.startswith("python -m bench node --machine 0 --meet HOST:29500 ")
+    [command] = commands.commands([make_record(device="2x0+1", batch=64)])
+    assert command.startswith("python -m bench node --node-rank 0 --rdzv-endpoint HOST:29500 ")
     assert command.endswith("--model yolov8n --device 2x0+1 --amp off --batch 64 --imgsz 160")
 
 
 def test_a_live_comparison_of_a_model_file_is_named_by_options() -> None:
     compared = make_compared([0.05] * 4, [0.05] * 4, model="/a/best.pt")
-    [command] = provenance.regress_commands([make_comparison([compared])])
+    [command] = commands.regress_commands([make_comparison([compared])])
     assert "--model /a/best.pt --device" in command and "--case" not in command
 
 
 def test_a_live_comparison_of_interpreters_leaves_their_paths_to_the_reader() -> None:
     side = msgspec.structs.replace(make_comparison().base, asked="python:3.11.7")
-    [command] = provenance.regress_commands([make_comparison([make_compared([0.05] * 4, [0.05] * 4)], base=side)])
+    [command] = commands.regress_commands([make_comparison([make_compared([0.05] * 4, [0.05] * 4)], base=side)])
     assert "--base python:PATH --head torch==2.15.0" in command
 
 
@@ -183,12 +183,12 @@ def test_an_empty_setting_is_shown() -> None:
 def test_a_live_comparison_names_its_data_set() -> None:
     made = make_compared([0.05] * 4, [0.05] * 4)
     own = msgspec.structs.replace(made, recipe=make_recipe(data="/a/my data.yaml"))
-    assert "--data '/a/my data.yaml'" in provenance.regress_commands([make_comparison([own])])[0]
-    assert "--data" not in provenance.regress_commands([make_comparison([made])])[0]
+    assert "--data '/a/my data.yaml'" in commands.regress_commands([make_comparison([own])])[0]
+    assert "--data" not in commands.regress_commands([make_comparison([made])])[0]
 
 
 def test_a_command_keeps_the_spaces_of_a_path() -> None:
-    [command] = provenance.commands([make_record(recipe=make_recipe(data="/a/Shot 9\u202fPM.yaml"))])
+    [command] = commands.commands([make_record(recipe=make_recipe(data="/a/Shot 9\u202fPM.yaml"))])
     assert "'/a/Shot 9\u202fPM.yaml'" in command
 
 
@@ -211,7 +211,7 @@ def test_an_axis_that_did_not_run_as_asked_is_said_aloud() -> None:
 
 
 def test_a_recipe_says_window_data_and_pins(records: list[Record]) -> None:
-    [how] = provenance.recipes(records[:2])
+    [how] = recipes.recipes(records[:2])
     assert "12 steps and 2 s, in whole accumulation cycles" in how.rule
     assert how.data == "coco-like 9b1f4e0c7a23 (1,024 images)"
     assert ("optimizer", "SGD") in [(key, value) for key, value, _ in how.overrides]

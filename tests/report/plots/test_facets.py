@@ -15,12 +15,12 @@ from bench.records.comparison import SideOutcome
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Data, Memory, Phase
 from bench.records.store import Store, read_comparisons
-from bench.report import gha
+from bench.report import commands, gha
 from bench.report.page import FORMATS, Inputs, parse_formats, write
 from bench.report.plots import api, heatmap, phases, style
 from bench.report.plots import ceiling as plots_of_ceilings
 from bench.report.plots.plot import View
-from bench.report.sections import ceilings, cross_machine, live_comparisons, mixed_precision, provenance, scaling
+from bench.report.sections import ceilings, cross_machine, live_comparisons, mixed_precision, scaling
 from tests.builders import (
     GIB,
     make_ceiling,
@@ -130,7 +130,7 @@ def test_a_ceiling_that_was_tried_under_a_card_s_limit_stands_for_the_line() -> 
     ("changes", "batch", "why"),
     [
         ({"stop_reason": "limit"}, "at least 24", "no larger one was tried"),
-        ({"stop_reason": "predicted"}, "24", "the next one is foretold to need clearly more"),
+        ({"stop_reason": "predicted"}, "24", "the next one is predicted to need clearly more"),
         ({"stop_reason": "swap"}, "24", "then it swaps"),
         ({"granularity": 8}, "24", "then out of memory, in steps of 8"),
     ],
@@ -145,9 +145,9 @@ def test_what_was_recorded_ends_no_block_of_commands() -> None:
     comparison_ = make_comparison([make_compared(*SLOWER)])
     comparison_.base = msgspec.structs.replace(comparison_.base, asked="a\n```\nb")
     lines = [
-        *provenance.commands([hostile]),
-        *provenance.regress_commands([comparison_]),
-        *provenance.ceiling_commands([make_ceiling()]),
+        *commands.commands([hostile]),
+        *commands.regress_commands([comparison_]),
+        *commands.ceiling_commands([make_ceiling()]),
     ]
     assert len(lines) == 3 and not any("\n" in line for line in lines)
     assert lines[1].startswith("python -m bench regress --base 'a ``` b' --head torch==2.15.0 --case train-")

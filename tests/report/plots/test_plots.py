@@ -13,8 +13,8 @@ from bench.records.record import Energy, Record
 from bench.report.plots import Plot, View, draw, style
 from bench.report.plots.facets import split
 from bench.report.plots.line_by_batch import figure, parts, series, spread_out
+from bench.report.plots.metric_plots import THROUGHPUT as throughput
 from bench.report.plots.scale import ratios, thinned, tick, unit
-from bench.report.plots.throughput import plots as throughput
 from tests.builders import make_record
 from tests.report.conftest import small_run, timed
 

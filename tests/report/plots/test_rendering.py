@@ -1,11 +1,13 @@
-"""Pictures by processes beside: the same ones, whatever becomes of the process, and none where nobody asked for one."""
+"""Drawing by a pool: the same pictures, whatever becomes of a process, and no pool where none was asked for."""
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
 import os
 import platform
+import signal
 import threading
-from collections.abc import Callable
 
 import pytest
 from matplotlib.figure import Figure
@@ -36,38 +38,71 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return started
 
 
-def line(height: int) -> Callable[[], Figure]:
-    def make() -> Figure:
-        drawn, axes = style.canvas(200)
-        axes.plot([0, 1], [0, height])
-        return drawn
-
-    return make
+def line(height: int) -> Figure:
+    drawn, axes = style.canvas(200)
+    axes.plot([0, 1], [0, height])
+    return drawn
 
 
-def test_a_process_beside_draws_the_same(forked: list[int]) -> None:
-    here = [rendering.pictures(line(height), "A line.") for height in range(3)]
-    with rendering.beside():
-        started = [rendering.start(line(height), "A line.") for height in range(3)]
-        assert forked
+LINE = functools.partial(line, 1)
+
+
+def deadly(own: int) -> Figure:
+    """A figure that ends every process but one."""
+    if os.getpid() != own:
+        os._exit(3)
+    return line(1)
+
+
+def wrong() -> Figure:
+    raise ZeroDivisionError("no figure")
+
+
+def where() -> Figure:
+    """A figure whose title is the process that draws it."""
+    drawn, axes = style.canvas(200)
+    axes.set_title(f"process-{os.getpid()}-")
+    return drawn
+
+
+def test_the_pool_draws_the_same(forked: list[int]) -> None:
+    here = [rendering.pictures(functools.partial(line, height), "A line.") for height in range(3)]
+    with rendering.in_parallel():
+        started = [rendering.start(functools.partial(line, height), "A line.") for height in range(3)]
+        assert len(forked) == 2
         assert [get() for get in started] == here
-        assert [get() for get in started] == here  # however often it is asked
+        assert [get() for get in started] == here, "however often it is asked"
     assert len({svg for svg, _ in here}) == 3
 
 
+def test_another_process_draws(forked: list[int]) -> None:
+    with rendering.in_parallel():
+        svg, _ = rendering.start(where, "A process.")()
+    assert any(f"process-{process}-" in svg for process in forked)
+    assert f"process-{os.getpid()}-" not in svg
+
+
 def test_no_process_is_left(forked: list[int]) -> None:
-    with rendering.beside():
-        rendering.start(line(1), "A line.")
-    assert len(forked) == 1
-    with pytest.raises(ChildProcessError):
-        os.waitpid(forked[0], os.WNOHANG)
+    with rendering.in_parallel():
+        rendering.start(LINE, "A line.")
+    assert forked and not multiprocessing.active_children()
+
+
+def test_an_interruption_leaves_no_process(forked: list[int]) -> None:
+    with pytest.raises(KeyboardInterrupt), rendering.in_parallel():
+        started = [rendering.start(functools.partial(line, height), "A line.") for height in range(9)]
+        for process in forked:  # Ctrl-C goes to every process of a terminal
+            os.kill(process, signal.SIGINT)
+        assert started[0]() == rendering.pictures(functools.partial(line, 0), "A line.")
+        raise KeyboardInterrupt
+    assert forked and not multiprocessing.active_children()
 
 
 def test_nobody_asked_and_there_is_no_process(forked: list[int]) -> None:
-    assert rendering.start(line(1), "A line.")() == rendering.pictures(line(1), "A line.")
-    with rendering.beside():
+    assert rendering.start(LINE, "A line.")() == rendering.pictures(LINE, "A line.")
+    with rendering.in_parallel():
         pass
-    rendering.start(line(1), "A line.")
+    rendering.start(LINE, "A line.")
     assert not forked
 
 
@@ -76,8 +111,8 @@ def test_no_process_is_forked_beside_other_threads(forked: list[int]) -> None:
     thread = threading.Thread(target=over.wait)
     thread.start()
     try:
-        with rendering.beside():
-            rendering.start(line(1), "A line.")
+        with rendering.in_parallel():
+            rendering.start(LINE, "A line.")
     finally:
         over.set()
         thread.join()
@@ -86,30 +121,22 @@ def test_no_process_is_forked_beside_other_threads(forked: list[int]) -> None:
 
 def test_one_processor_is_this_one(monkeypatch: pytest.MonkeyPatch, forked: list[int]) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    with rendering.beside():
-        rendering.start(line(1), "A line.")
+    with rendering.in_parallel():
+        rendering.start(LINE, "A line.")
     assert not forked
 
 
 def test_a_process_that_dies_is_made_up_for(forked: list[int]) -> None:
-    own = os.getpid()
-
-    def deadly() -> Figure:
-        if os.getpid() != own:
-            os._exit(3)
-        return line(1)()
-
-    with rendering.beside():
-        get = rendering.start(deadly, "A line.")
+    with rendering.in_parallel():
+        get = rendering.start(functools.partial(deadly, os.getpid()), "A line.")
         assert forked
-        assert get() == rendering.pictures(line(1), "A line.")
+        assert get() == rendering.pictures(LINE, "A line.")
+        later = rendering.start(LINE, "A line.")
+        assert later() == rendering.pictures(LINE, "A line."), "whether or not the pool is known to be broken"
 
 
-def test_what_goes_wrong_beside_goes_wrong_here(forked: list[int], capfd: pytest.CaptureFixture[str]) -> None:
-    def wrong() -> Figure:
-        raise ZeroDivisionError("no figure")
-
-    with rendering.beside():
+def test_what_goes_wrong_in_the_pool_goes_wrong_here(forked: list[int], capfd: pytest.CaptureFixture[str]) -> None:
+    with rendering.in_parallel():
         get = rendering.start(wrong, "A line.")
         assert forked
         with pytest.raises(ZeroDivisionError, match="no figure"):
@@ -117,16 +144,30 @@ def test_what_goes_wrong_beside_goes_wrong_here(forked: list[int], capfd: pytest
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_room_for_a_process_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_that_cannot_travel_is_drawn_here(forked: list[int]) -> None:
+    with rendering.in_parallel():
+        get = rendering.start(lambda: line(1), "A line.")
+        assert forked
+        assert get() == rendering.pictures(LINE, "A line.")
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_no_room_for_a_process_is_no_error(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    fork, left = os.fork, [True] * room
+
     def full() -> int:
+        if left:
+            left.pop()
+            return fork()
         raise BlockingIOError("Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", full)
-    with rendering.beside():
-        assert rendering.start(line(1), "A line.")() == rendering.pictures(line(1), "A line.")
+    with rendering.in_parallel():
+        assert rendering.start(LINE, "A line.")() == rendering.pictures(LINE, "A line.")
+    assert not multiprocessing.active_children()
 
 
-def test_without_processes_beside_a_figure_is_drawn_once_and_only_where_it_is_asked_for() -> None:
+def test_without_a_pool_a_figure_is_drawn_once_and_only_where_it_is_asked_for() -> None:
     drawn: list[int] = []
 
     def figure() -> Figure:

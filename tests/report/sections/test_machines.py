@@ -10,7 +10,7 @@ import pytest
 
 from bench.analysis.table import frame, newest_rows
 from bench.records.record import Record
-from bench.report.context import Inputs
+from bench.report.inputs import Inputs
 from bench.report.page import write
 from bench.report.plots import Plot, machines, style
 from bench.report.sections import cross_machine

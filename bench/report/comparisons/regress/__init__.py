@@ -1,1 +1,1 @@
-"""How a live comparison is shown: lines for the terminal, Markdown, JSON, and a page. All say the same words."""
+"""A live comparison of two environments: its context, its words and its plots."""

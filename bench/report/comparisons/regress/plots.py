@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -16,7 +17,8 @@ from bench.compare.verdict import Estimate, Verdict
 from bench.formatting import format_share
 from bench.records.comparison import SIDES
 from bench.report import labels
-from bench.report.comparisons.regress import words
+from bench.report.comparisons.changes import format_estimate, format_interval, format_milliseconds, format_tick
+from bench.report.comparisons.regress.cases import format_share_of_change, format_steps, shows_parts
 from bench.report.plots import facets, scale, style
 from bench.report.plots import stacked_bars as stacks
 from bench.report.plots.plot import Plot, make_plot
@@ -89,7 +91,7 @@ def forests(found: ComparisonResult) -> list[Plot]:
             _finished(
                 key="change" if len(chunks) == 1 else f"change-{number}",
                 title=FOREST,
-                figure=lambda rows=rows, last=last: forest(rows, last, found, title),  # type: ignore[misc]
+                figure=functools.partial(forest, rows, last, found.comparison.margin, title),
                 alt=_alt(rows, last),
                 caption=_caption(rows, found),
                 columns=FOREST_COLUMNS,
@@ -122,7 +124,7 @@ def together(found: Sequence[ComparisonResult]) -> list[Plot]:
             _finished(
                 key="change" if len(every) <= ROWS else f"change-{number}",
                 title=FOREST,
-                figure=lambda rows=rows: forest(rows, None, found[0], title),  # type: ignore[misc]
+                figure=functools.partial(forest, rows, None, found[0].comparison.margin, title),
                 alt=_alt(rows, None),
                 caption=_caption(rows, found[0]),
                 columns=FOREST_COLUMNS,
@@ -137,8 +139,8 @@ def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         (
             labels.plain(row.name),
             row.verdict.value,
-            words.change(row.seen),
-            words.interval(row.seen) or labels.NONE,
+            format_estimate(row.seen),
+            format_interval(row.seen) or labels.NONE,
             str(row.seen.pairs),
         )
         for row in rows
@@ -153,7 +155,7 @@ def _row(finding: Finding, name: str) -> Row:
 
 def _alt(rows: Sequence[Row], whole: Row | None) -> str:
     said = [
-        f"{row.name} {words.change(row.seen)}, {row.verdict.value}".strip()
+        f"{row.name} {format_estimate(row.seen)}, {row.verdict.value}".strip()
         for row in (*rows, *([whole] if whole else []))
     ]
     return f"{FOREST} from base to head: {'; '.join(said)}."
@@ -173,7 +175,7 @@ def _caption(rows: Sequence[Row], found: ComparisonResult) -> str:
     return text
 
 
-def forest(rows: Sequence[Row], whole: Row | None, found: ComparisonResult, title: str) -> Figure:
+def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) -> Figure:
     """The forest plot; to be called within :func:`style.styled`."""
     every = [*rows, *([whole] if whole else [])]
     drawn, axes = style.canvas(AROUND + ROW * len(every))
@@ -182,11 +184,11 @@ def forest(rows: Sequence[Row], whole: Row | None, found: ComparisonResult, titl
     scale.set_ticks(axes.yaxis, range(len(every)), [_folded(row.name) for row in every])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    margin = math.log1p(found.comparison.margin)
+    margin = math.log1p(margin)
     low, high = limits(every, margin)
     axes.set_xlim(low, high)
     ticks = percent_ticks(low, high)
-    scale.set_ticks(axes.xaxis, [math.log1p(tick / 100) for tick in ticks], [words.tick(tick) for tick in ticks])
+    scale.set_ticks(axes.xaxis, [math.log1p(tick / 100) for tick in ticks], [format_tick(tick) for tick in ticks])
     axes.axvspan(-margin, margin, facecolor=style.INK, alpha=0.08, linewidth=0)
     axes.axvline(0, color=style.INK, linewidth=1.2)
     axes.grid(axis="x")
@@ -199,7 +201,9 @@ def forest(rows: Sequence[Row], whole: Row | None, found: ComparisonResult, titl
         axes.axhline(len(rows) - 0.5, color=style.INK, linewidth=0.8, alpha=0.4)
         _diamond(axes, whole.seen, len(rows), whole.verdict)
     for place, row in enumerate(every):
-        axes.text(1.015, place, words.change(row.seen), transform=axes.get_yaxis_transform(), va="center", fontsize=10)
+        axes.text(
+            1.015, place, format_estimate(row.seen), transform=axes.get_yaxis_transform(), va="center", fontsize=10
+        )
     return drawn
 
 
@@ -272,22 +276,22 @@ def _diamond(axes: Axes, seen: Estimate, place: float, verdict: Verdict) -> None
 
 def parts(found: ComparisonResult) -> list[Plot]:
     """The parts of a step on both sides, for each case that became slower or faster."""
-    cases = [finding for finding in found.findings if words.shows_parts(finding)]
+    cases = [finding for finding in found.findings if shows_parts(finding)]
     return [
         _finished(
             key=f"parts-{number}",
             title=PARTS,
-            figure=lambda finding=finding: stacked(finding),  # type: ignore[misc]
+            figure=functools.partial(stacked, finding),
             alt=_parts_alt(finding),
             caption=_parts_caption(finding),
             columns=("Part of a step", "Base", "Head", "Change", "Of the change"),
             rows=[
                 (
                     part.name,
-                    words.milliseconds(part.base),
-                    words.milliseconds(part.head),
-                    words.milliseconds(part.change, sign=True),
-                    words.of_change(finding, part) or labels.NONE,
+                    format_milliseconds(part.base),
+                    format_milliseconds(part.head),
+                    format_milliseconds(part.change, sign=True),
+                    format_share_of_change(finding, part) or labels.NONE,
                 )
                 for part in finding.parts
             ],
@@ -298,14 +302,13 @@ def parts(found: ComparisonResult) -> list[Plot]:
 
 def _parts_alt(finding: Finding) -> str:
     first = finding.parts[0]
-    speeds = zip(SIDES, (finding.base, finding.head), strict=True)
-    steps = ", ".join(f"{side} {words.step(speed)}" for side, speed in speeds if speed)
-    return f"{PARTS}, {finding.id}: {steps}; most of it in {first.name}, {words.milliseconds(first.change, sign=True)}."
+    change = format_milliseconds(first.change, sign=True)
+    return f"{PARTS}, {finding.id}: {format_steps(finding)}; most of it in {first.name}, {change}."
 
 
 def _parts_caption(finding: Finding) -> str:
-    told = dict.fromkeys(part.method for part in finding.parts if part.method)
-    return f"Parts of the mean step: {'; '.join(told)}."
+    methods = dict.fromkeys(part.method for part in finding.parts if part.method)
+    return f"Parts of the mean step: {'; '.join(methods)}."
 
 
 def stacked(finding: Finding) -> Figure:

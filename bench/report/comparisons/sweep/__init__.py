@@ -1,1 +1,1 @@
-"""How a row of releases is shown: lines for the terminal, Markdown, JSON, and a page. All say the same words."""
+"""A sweep over releases: its context, its words and its plots."""

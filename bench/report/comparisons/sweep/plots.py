@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -11,9 +12,11 @@ from matplotlib.figure import Figure
 from bench.analysis.metrics import METRICS
 from bench.compare.sweep import Point, Series, Sweep
 from bench.compare.verdict import Verdict
+from bench.formatting import format_share
 from bench.report import labels
 from bench.report.comparisons.regress.plots import SIGNS, Row, limits
-from bench.report.comparisons.sweep import words
+from bench.report.comparisons.sweep.conclusion import FIRST, package_name
+from bench.report.comparisons.sweep.context import point_verdict, shown_point
 from bench.report.labels import plain
 from bench.report.plots import scale, style
 from bench.report.plots.plot import Plot, make_plot
@@ -35,58 +38,68 @@ UP = {Verdict.SLOWER: "v", Verdict.FASTER: "^"}
 """Markers that point where throughput went; the others are those of a single comparison."""
 
 
-def draw(found: Sweep) -> list[Plot]:
+def draw(sweep: Sweep) -> list[Plot]:
     """One plot a case that has any pair."""
-    every = found.series
+    every = sweep.series
     return [
-        _drawn(series, found, "throughput" if len(every) == 1 else f"throughput-{number}")
+        _drawn(series, sweep, "throughput" if len(every) == 1 else f"throughput-{number}")
         for number, series in enumerate(every, 1)
     ]
 
 
-def _drawn(series: Series, found: Sweep, key: str) -> Plot:
-    alt = plain(_alt(series, found))
-    rows = [(found.base, words.FIRST, labels.rate(series.level), labels.NONE, labels.NONE)]
-    rows += [
-        (
-            point.release,
-            words.verdict(point, found),
-            words.rate(point) or labels.NONE,
-            words.ends(point) or labels.NONE,
-            words.change(point),
-        )
-        for point in series.points
-    ]
+def _drawn(series: Series, sweep: Sweep, key: str) -> Plot:
+    rows = [(sweep.base, FIRST, labels.rate(series.level), labels.NONE, labels.NONE)]
+    for point in series.points:
+        shown = shown_point(point)
+        rate, ends = (shown[key] or labels.NONE for key in ("rate", "ends"))
+        rows.append((point.release, point_verdict(point, sweep), rate, ends, shown["change"]))
     return make_plot(
         key=key,
         title=TITLE,
-        figure=lambda: figure(series, found),
-        alt=alt,
-        caption=words.caption(series, found),
+        figure=functools.partial(figure, series, sweep),
+        alt=plain(_alt(series, sweep)),
+        caption=_caption(series, sweep),
         data=(("Release", "Verdict", RATE.title, "Interval", "Time per step"), tuple(rows)),
     )
 
 
-def _alt(series: Series, found: Sweep) -> str:
-    said = [
-        f"{point.release} {words.rate(point)}, {words.verdict(point, found)}"
+def _alt(series: Series, sweep: Sweep) -> str:
+    points = [
+        f"{point.release} {labels.rate(point.rate)}, {point_verdict(point, sweep)}"
         for point in series.points
         if point.rate is not None
     ]
-    return f"{TITLE} of {found.package}, {series.case.id}: {found.base} {labels.rate(series.level)}; {'; '.join(said)}."
+    first = f"{sweep.base} {labels.rate(series.level)}"
+    return f"{TITLE} of {sweep.package}, {series.case.id}: {'; '.join([first, *points])}."
 
 
-def figure(series: Series, found: Sweep) -> Figure:
+def _caption(series: Series, sweep: Sweep) -> str:
+    """What to know when reading the plot of a case."""
+    margin = format_share(sweep.comparisons[0].comparison.margin)
+    text = (
+        f"Bars are the intervals of the ratio to {sweep.base}, times its own level: the geometric mean over its "
+        f"{labels.count(series.pairs, 'pair')} in all comparisons, which carries no bar. Shaded: a time per step that "
+        f"differs by less than the margin, {margin}. A triangle points up where a release is faster and down where it "
+        "is slower, a dot is the same, a hollow square is not decided. The axis does not begin at 0."
+    )
+    if any(point.rate is None for point in series.points):
+        text += " A cross stands for a release without a figure."
+    if any(point.rate is not None and point.low is None for point in series.points):
+        text += " A single pair gives no interval."
+    return text
+
+
+def figure(series: Series, sweep: Sweep) -> Figure:
     """The plot of a case; to be called within :func:`style.styled`."""
-    names = [found.base, *(point.release for point in series.points)]
+    names = [sweep.base, *(point.release for point in series.points)]
     upright = len(names) > LEVEL
     drawn, axes = style.canvas(HEIGHT + TURNED * upright)
     axes.set_title(plain(labels.whole_case(series.case))[:70], fontsize=11)
     axes.set_ylabel(scale.title(RATE, RATE.unit.symbol))
-    axes.set_xlabel(words.name(found))
+    axes.set_xlabel(package_name(sweep))
     axes.set_xlim(-0.5, len(names) - 0.5)
     _versions(axes, names, upright)
-    margin = math.log1p(found.comparisons[0].comparison.margin)
+    margin = math.log1p(sweep.comparisons[0].comparison.margin)
     rows = [Row(one.release, one.verdict, one.estimate) for one in series.points if one.verdict and one.estimate]
     longest, shortest = limits(rows, margin)[::-1]
     axes.set_ylim(series.level * math.exp(-longest), series.level * math.exp(-shortest))

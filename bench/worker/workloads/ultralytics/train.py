@@ -119,12 +119,15 @@ def run(session: Session) -> None:
         raise CaseRejected("unsupported", reason, scope=("mode",)) from error
     except NotImplementedError as error:
         optimizer = arguments.get("optimizer")
-        if f"'{optimizer}' not found" not in str(error):
+        if "not found in list of available optimizers" not in str(error):
             raise
         reason = f"optimizer {optimizer} was asked: this Ultralytics has no such optimizer."
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
         said = str(error)
+        if arguments.get("compile") and "does not support len()" in said:
+            reason = f"compile was asked: this Ultralytics cannot train a model that this torch compiled: {said}."
+            raise CaseRejected("unsupported", one_line(reason), scope=("mode", "compile")) from error
         if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
             reason = "amp bf16 was asked: this Ultralytics knows no such value (it came with 8.4.137)."
             raise CaseRejected("unsupported", reason, scope=("mode", "amp")) from error

@@ -60,6 +60,13 @@ class DeviceTensor(torch.Tensor):
                 copied._is_param = True
         return memo[id(self)]
 
+    def __reduce_ex__(self, protocol):
+        # As files have it: the numbers alone, without the device.
+        plain = self.detach().cpu()
+        if isinstance(self, torch.nn.Parameter):
+            plain = torch.nn.Parameter(plain, self.requires_grad)
+        return plain.__reduce_ex__(protocol)
+
     def __repr__(self, **_):
         return f"{KIND}({self.cpu()!r})"
 
@@ -89,6 +96,8 @@ def dispatch(operator, args, kwargs):
         return special(*args, **kwargs)
     if (cast := without_half(operator, args)) is not None:
         return cast()
+    if composite(operator):
+        return operator._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
     values, spec = tree_flatten((args, kwargs))
     raws = [to_raw(value) for value in values]
     raw_args, raw_kwargs = tree_unflatten(raws, spec)
@@ -120,7 +129,8 @@ def launch(kernel):
 def fill(operator, outputs, results):
     """Copy the results of a kernel into the memory that the host has for them, if they are as the meta kernel said."""
     for output, result in zip(outputs, tree_leaves(results), strict=True):
-        if isinstance(output, torch.Tensor):
+        # The CPU leaves out statistics that batch normalisation has in training alone.
+        if isinstance(output, torch.Tensor) and (result.numel() or not output.numel()):
             if (output.size(), output.dtype) != (result.size(), result.dtype):
                 expected, found = (f"{one.dtype} {tuple(one.size())}" for one in (output, result))
                 raise RuntimeError(f"{operator}: its meta kernel says {expected}, and the CPU computes {found}")
@@ -133,6 +143,12 @@ def effects(operator):
     schema = operator._schema
     views = any(result.alias_info is not None and not result.alias_info.is_write for result in schema.returns)
     return schema.is_mutable, views
+
+
+@functools.cache
+def composite(operator):
+    """Whether an operator is made of others, which autograd would have taken apart: in inference mode it does not."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), "CompositeImplicitAutograd")
 
 
 def must_wait(operator, raws):

@@ -1,0 +1,132 @@
+"""The course of a calibration: processes of the same case, then interleaved pairs; what they show; what is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.analysis import noise
+from bench.analysis.flags import commonest
+from bench.analysis.intervals import single_process
+from bench.analysis.noise import DEFAULT_MARGIN
+from bench.cli.calibration_text import calibration_lines, lockstep_line
+from bench.cli.io import say
+from bench.cli.live.pairs import pair_line
+from bench.compare import calibration as runner
+from bench.environments.interpreter import Interpreter
+from bench.errors import NothingMeasured, UsageError
+from bench.machine.fingerprint import machine
+from bench.machine.paths import calibration_folder
+from bench.pytest_plugin.progress import line, so_far
+from bench.records import store
+from bench.records.calibration import ENOUGH, Calibration, Lockstep
+from bench.records.comparison import CaseComparison
+from bench.records.outcome import Status
+from bench.records.record import Record
+from bench.runner.launchers import local
+from bench.runner.run import Run
+from bench.text import clean
+
+
+class CalibrationRun(msgspec.Struct, frozen=True):
+    """What a calibration measured.
+
+    Attributes:
+        records: of all processes.
+        folder: of the records.
+        problem: one sentence where a record could not be written, else empty.
+        calibrations: of each device and mode that was measured often enough.
+        pairs: of interleaved pairs, likewise.
+    """
+
+    records: list[Record]
+    folder: Path
+    problem: str
+    calibrations: Sequence[Calibration]
+    pairs: Sequence[Lockstep]
+
+
+def measure(interpreter: Interpreter, devices: list[str], results: Path, budget: float) -> CalibrationRun:
+    """Measure processes, then pairs, and say a line for each."""
+    with contextlib.closing(local.open_launcher(interpreter)) as launcher:
+        began = time.monotonic()
+        launcher.prepare()
+        share = budget * (1 - runner.PAIRS_SHARE)
+        records, folder, problem, stopped = runner.calibrate(launcher, devices, results, share, _say_process)
+        found = noise.calibrations(records)
+        pairs: Sequence[Lockstep] = []
+        if found and not stopped:
+            rest = budget - (time.monotonic() - began)
+            pairs = noise.lockstep(runner.calibrate_interleaved(launcher, devices, folder, rest, _say_pair))
+    return CalibrationRun(records, folder, problem, found, pairs)
+
+
+def _say_process(record: Record, run: Run) -> None:
+    rest = len(run.planned) - run.spared
+    together = so_far(run.measured(record.case))
+    say(line(record, len(run.records), rest, run.seconds_left(), processes=runner.MAX_PROCESSES, together=together))
+    if run.trouble:
+        say(run.trouble)
+
+
+def _say_pair(compared: CaseComparison, problem: str) -> None:
+    if problem or compared.both:
+        say(f"in turns: {compared.case.id}  {problem or pair_line(compared, DEFAULT_MARGIN)}")
+
+
+def show(run: CalibrationRun) -> None:
+    """Print what was found of each device and mode, and which cases say nothing."""
+    pairs = {(one.device, one.mode): one for one in run.pairs}
+    for one in run.calibrations:
+        widths = {count: noise.half_width_for(one.pair_stdev, count) for count in noise.LOOKS}
+        print("\n".join(calibration_lines(one, widths, single_process(one.summary))))
+        if one.processes < ENOUGH:
+            print(f"  {one.processes} processes give a rough estimate only: give it more time (--time-budget)")
+        if together := pairs.get((one.device, one.mode)):
+            widths = {count: noise.half_width_for(together.stdev, count) for count in noise.LOOKS}
+            print(f"  {lockstep_line(together, widths, noise.margin_of(together))}")
+    known = {one.case for one in run.calibrations}
+    first = {record.case: record for record in reversed(run.records) if record.case.id not in known}
+    for case, record in first.items():
+        count = sum(one.case == case and one.outcome.status is Status.MEASURED for one in run.records)
+        few = f"measured {count} times, fewer than {noise.LEAST} of them without interference: no estimate is possible"
+        print(clean(f"{case.device}, {case.id}: {few if count else record.outcome.reason}"))
+    if run.problem:
+        say(run.problem)
+
+
+def keep(run: CalibrationRun) -> None:
+    """Keep what was found for later comparisons on this machine.
+
+    Raises:
+        NothingMeasured: where nothing was found.
+        UsageError: where it cannot be written.
+    """
+    if not run.calibrations:
+        raise nothing(run.records)
+    place, here = calibration_folder(), machine().fingerprint
+    if complaint := store.read_calibrations(place, here)[1]:
+        say(complaint)
+    if problem := store.keep_calibrations(place, here, run.calibrations, run.pairs):
+        raise UsageError(problem)
+    kept, _ = store.read_calibrations(place, here)
+    for one in run.calibrations:
+        if one not in kept.calibrations:
+            print(f"{one.device}, {one.mode}: an earlier calibration of more processes stays in its place")
+    print(f"kept in {place / kept.file_name}; records: {run.folder}")
+
+
+def nothing(records: list[Record]) -> NothingMeasured:
+    """Return the error that says why nothing is known, and what may help."""
+    measured = [record for record in records if record.outcome.status is Status.MEASURED]
+    if records and not measured and all(record.outcome.status is not Status.INTERRUPTED for record in records):
+        remedy = "the reasons are above"
+    elif phrase := commonest(records):
+        remedy = f"remove the most frequent interference ({phrase})"
+    else:
+        remedy = "give it more time (--time-budget)"
+    return NothingMeasured(f"no device was measured often enough without interference, so nothing is kept: {remedy}.")

@@ -1,0 +1,130 @@
+"""Pairs of a live comparison: both environments, and a line for each pair that is measured."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.cases.plan import PlannedRun
+from bench.cli.io import say
+from bench.compare.estimator import pair_ratios, pending_cases
+from bench.compare.scheduler import PairScheduler, PendingCases
+from bench.compare.verdict import estimate
+from bench.environments import builder
+from bench.environments.builder import PreparedEnvironment
+from bench.environments.specification import Specification
+from bench.formatting import format_log_ratio, format_rough_duration
+from bench.pytest_plugin.options import needs_network
+from bench.records.comparison import CaseComparison, Comparison
+from bench.records.store import Store
+from bench.runner.launchers import local
+
+
+def provide_both(
+    base: Specification, head: Specification, newer: str
+) -> tuple[PreparedEnvironment, PreparedEnvironment]:
+    """Build both environments; where they are the same one, head is a copy that is installed separately."""
+    first = builder.provide(base, newer, say)
+    second = builder.provide(head, newer, say)
+    if (first.interpreter.path, first.key) == (second.interpreter.path, second.key):
+        say("base and head are the same: whatever differs between them is noise, or an error of yolopace")
+        second = builder.provide(head, newer, say, replica=1)
+    return first, second
+
+
+def own_folder(comparison: Comparison, results: Path, name: str) -> Path:
+    """Make a folder for a comparison alone, after which its run is named."""
+    store = Store(results, name, new=True)
+    comparison.run = store.run
+    return store.folder
+
+
+def measure(
+    comparison: Comparison,
+    sides: tuple[PreparedEnvironment, PreparedEnvironment],
+    folder: Path,
+    budget: float | None = None,
+    wanted: PendingCases | None = None,
+) -> bool:
+    """Measure pairs until all is decided, and say a line for each; return whether Ctrl-C stopped it.
+
+    Args:
+        comparison: gets the pairs, and is written after each.
+        sides: the environments.
+        folder: of the comparison.
+        budget: seconds, or None.
+        wanted: chooses the next cases; by default those that are not decided.
+    """
+    try:
+        cut = take_pairs(comparison, sides, folder, budget, wanted)
+    except KeyboardInterrupt:
+        say("stopped: --resume goes on with what was measured")
+        return True
+    if cut:
+        say(f"the time budget is over with {cut} case(s) undecided: --resume goes on")
+    return False
+
+
+def take_pairs(
+    comparison: Comparison,
+    sides: tuple[PreparedEnvironment, PreparedEnvironment],
+    folder: Path,
+    budget: float | None = None,
+    wanted: PendingCases | None = None,
+) -> int:
+    """Measure pairs as :func:`measure` does; return how many cases the time budget left undecided.
+
+    Raises:
+        KeyboardInterrupt: after what is known was written.
+        UsageError: for an environment or data that cannot be used at all.
+    """
+    network = needs_network([PlannedRun(one.case, one.recipe) for one in comparison.cases])
+    with contextlib.ExitStack() as stack:
+        launchers = [local.open_launcher(side.interpreter, network) for side in sides]
+        for launcher in launchers:
+            stack.enter_context(contextlib.closing(launcher))
+        regress = PairScheduler(
+            comparison,
+            (launchers[0], launchers[1]),
+            folder,
+            wanted or pending_cases,
+            progress(comparison),
+            budget=budget,
+        )
+        try:
+            regress.run()
+        finally:
+            if lost := regress.rescue():
+                say(lost)
+    return regress.over_budget
+
+
+def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:
+    """Return a function that says a line for every pair."""
+    width = max(len(one.case.id) for one in comparison.cases)
+
+    def say_pair(compared: CaseComparison, problem: str) -> None:
+        name = f"{compared.case.id:<{width}}"
+        if problem:
+            say(f"{name}  {problem}")
+        elif not compared.both:
+            say(f"{name}  not on both sides")
+        else:
+            say(f"{name}  {pair_line(compared, comparison.margin)}")
+
+    return say_pair
+
+
+def pair_line(compared: CaseComparison, margin: float) -> str:
+    """Describe the last pair: ``pair 3: head +0.8 %; so far +0.2 ± 1.1 %  [7 s]``, how much longer head took."""
+    pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
+    logs = figures.confirmation if pair.confirmation else figures.interim
+    line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
+    if len(logs) > 1:
+        seen = estimate(logs)
+        line += f"; so far {format_log_ratio(seen.log)} ± {seen.half * 100:.1f} %"
+    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.interference]
+    if pair.retries:
+        marks.insert(0, f"repeated {pair.retries} time{'s' if pair.retries > 1 else ''}")
+    return f"{line}  [{'; '.join([format_rough_duration(pair.seconds), *marks])}]"

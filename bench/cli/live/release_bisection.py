@@ -1,0 +1,97 @@
+"""The course of a bisection: both ends, probes between them, and the two neighbours that it ends with."""
+
+from __future__ import annotations
+
+from bench.cases.plan import PlannedRun
+from bench.cli.io import say
+from bench.cli.live.releases import Releases
+from bench.compare.bisection import Bisection, Probe, Side, culprits, probed
+from bench.compare.findings import evaluate
+from bench.environments.release_series import ReleaseSeries
+from bench.environments.releases import published
+from bench.environments.uv import ResolutionError
+from bench.errors import UsageError
+from bench.formatting import format_rough_duration
+from bench.report.comparisons.bisect import brief
+
+
+def releases_between(series: ReleaseSeries, good: str, bad: str) -> list[str]:
+    """Return both ends and the published releases between, oldest first.
+
+    The ends are taken even where they were yanked.
+
+    Raises:
+        UsageError: for an end that was not published, or ends in the wrong order.
+    """
+    first, last = series.release(good), series.release(bad)
+    if first == last:
+        raise UsageError(f"good and bad are the same release, {series.package} {first}: name two.")
+    say(f"asking for the releases of {series.package} from {first} to {last} ...")
+    try:
+        between = published(series.package, series.exclude_newer, least=good, most=bad)
+    except ResolutionError:  # both ends were yanked, and nothing is between
+        between = []
+    return [first, *(release for release in between if release not in (first, last)), last]
+
+
+def search(found: Bisection, releases: Releases) -> None:
+    """Compare the ends, search between them, and compare the neighbours; what is known is in ``found`` at any time.
+
+    Raises:
+        KeyboardInterrupt: after what is known was written.
+        UsageError: for an end without a usable environment, or cases that cannot be.
+    """
+    good, *_, bad = found.search.releases
+    releases.hold(bad)
+    planned = releases.planned(good, bad)
+    comparison = releases.begin(good, bad, planned, bad)
+    try:
+        releases.measure(good, bad, comparison, found.search.most + 2)
+    finally:
+        found.ends = evaluate(comparison)
+    if not found.worth_it:
+        return
+    cases = {finding.id for finding in culprits(found.ends)}
+    planned = [plan for plan in planned if plan.case.id in cases]
+    rest = (found.search.most + 1) * comparison.seconds
+    say(
+        f"{bad} is slower: up to {found.search.most + 1} more comparisons, {format_rough_duration(rest)} if each "
+        "takes as long"
+    )
+    while release := found.search.next:
+        say(f"probe {len(found.probes) + 1}: {release}, up to {found.search.most} to go")
+        seen = probe(found, releases, release, planned)
+        found.probes = [*found.probes, seen]
+        found.search = found.search.told(release, seen.side)
+        say(brief(seen))
+    good, bad = found.search.good, found.search.bad
+    say(f"{bad} against {good} once more")
+    comparison = releases.begin(good, bad, planned, f"{good}-{bad}")
+    try:
+        releases.measure(good, bad, comparison, 1)
+    except UsageError as error:
+        say(str(error))
+    finally:
+        found.last = evaluate(comparison)
+
+
+def probe(found: Bisection, releases: Releases, release: str, planned: list[PlannedRun]) -> Probe:
+    """Compare a release with the good end; a release that cannot be measured is broken.
+
+    Raises:
+        UsageError: where the good end cannot be used any more.
+    """
+    assert found.ends, "the ends are compared first"
+    good = found.search.releases[0]
+    try:
+        releases.provide(release)
+    except UsageError as error:
+        return Probe(release=release, side=Side.BROKEN, reason=str(error))
+    comparison = releases.begin(good, release, planned, release)
+    try:
+        releases.measure(good, release, comparison, found.search.most + 1)
+    except UsageError as error:
+        if releases.why_unusable(good):
+            raise
+        return Probe(release=release, side=Side.BROKEN, found=evaluate(comparison), reason=str(error))
+    return probed(release, evaluate(comparison), found.ends)

@@ -1,0 +1,63 @@
+"""``python -m bench report``: records as a page with tables and plots."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cases.model_labels import show_together
+from bench.cli.io import (
+    EpochImages,
+    Only,
+    Results,
+    chosen_by,
+    epoch,
+    read_ceilings,
+    read_comparisons,
+    read_records,
+    say,
+)
+from bench.errors import NothingMeasured
+from bench.text import clean
+
+
+def report(
+    results: Results = None,
+    output: Annotated[Path, typer.Option(help="Folder for index.html, report.md, cases.csv and plots.")] = Path(
+        "reports"
+    ),
+    epoch_images: EpochImages = 0,
+    baseline: Annotated[str, typer.Option(help="What speed-ups refer to, such as device=cpu,amp=off.")] = "",
+    only: Only = None,
+    format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
+) -> None:
+    """Make the report of the given runs: cases, ceilings and live comparisons."""
+    from bench.analysis.speedup import named, parse_baseline
+    from bench.report.page import Inputs, gather, parse_formats, save
+    from bench.report.plots import rendering
+
+    images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
+    chosen = parse_baseline(baseline) if baseline else None
+    ceilings, about_ceilings = read_ceilings(results, wanted)
+    comparisons, about_comparisons = read_comparisons(results, wanted)
+    records, complaints = read_records(results, needed=not (ceilings or comparisons), wanted=wanted)
+    show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
+    inputs = Inputs(
+        records=records,
+        ceilings=ceilings,
+        comparisons=comparisons,
+        epoch_images=images,
+        baseline=named(chosen, records) if chosen else None,
+        complaints=[*complaints, *about_ceilings, *about_comparisons],
+    )
+    pictures = any(name in formats for name in ("html", "md", "svg", "png"))
+    with rendering.in_parallel() if pictures else contextlib.nullcontext():
+        page = gather(inputs)
+        print(clean(str(save(page, output, formats))))
+    if chosen and not page.compared:
+        say(f"no measured case has a counterpart with {baseline}, so the report has no speed-ups.")
+    if not ceilings and not comparisons and not any(r.outcome.status.value == "measured" for r in records):
+        raise NothingMeasured("no case was measured: the report lists why.")

@@ -1,0 +1,30 @@
+"""``python -m bench table``: records as one table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.cases.model_labels import show_together
+from bench.cli.io import EpochImages, Format, Only, Results, chosen_by, epoch, read_ceilings, read_records
+from bench.pytest_plugin import output_streams
+
+
+def table(
+    results: Results = None,
+    format: Annotated[Format, typer.Option(help="How it is written.")] = Format.md,
+    epoch_images: EpochImages = 0,
+    only: Only = None,
+) -> None:
+    """Print a row for each case of a run and each ceiling."""
+    from bench.analysis.ceilings import with_ceilings
+    from bench.analysis.table import frame
+    from bench.report.tables import render
+
+    images, wanted = epoch(epoch_images), chosen_by(only)
+    ceilings, _ = read_ceilings(results, wanted)
+    records, _ = read_records(results, needed=not ceilings, wanted=wanted)
+    show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
+    output_streams.data_follow()
+    print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))

@@ -1,0 +1,50 @@
+"""The start of a run, once all tests are collected: its plan, or its folder and the first worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.environments import failure_causes
+from bench.errors import BenchError, UsageError, describe_unexpected
+from bench.pytest_plugin import selection
+from bench.pytest_plugin.fixtures import is_unread
+from bench.pytest_plugin.progress import model_lines, plan_lines
+from bench.pytest_plugin.session import BenchSession
+from bench.pytest_plugin.signals import stop_on_signals
+from bench.pytest_plugin.terminal import reporter, write
+from bench.runner.estimate import from_history
+
+
+def start(session: pytest.Session, bench: BenchSession) -> bool | None:
+    """Show the plan or begin the run; True where pytest has no test to run after that."""
+    config = session.config
+    if bench.request.plan_only:
+        _show_plan(config, bench)
+        return True
+    nothing = not bench.selected and not bench.selected_searches
+    if config.getoption("collectonly", False) or nothing or config.option.benchmark_disable:
+        return None
+    if is_unread(config):
+        return True
+    reporter(config).showfspath = False  # one line per case takes the place of pytest's dots
+    try:
+        stop_on_signals(config)
+        bench.begin()
+    except BenchError as error:
+        bench.fatal = error
+    except (OSError, MemoryError, RuntimeError) as error:
+        bench.fatal = UsageError(failure_causes.of_error(error) or describe_unexpected(error))
+    if bench.fatal is not None:
+        write(config, f"yolopace: {bench.fatal}", red=True)
+        return True
+    for text in model_lines(plan.case for plan in bench.selected):
+        write(config, text)
+    selection.sort(session.items, bench.order)
+    return None
+
+
+def _show_plan(config: pytest.Config, bench: BenchSession) -> None:
+    for text in plan_lines(bench.selected, from_history(bench.request.results)):
+        write(config, text)
+    for name in bench.selected_searches:
+        write(config, f"ceiling {name}: a search of some batches, without an estimate")

@@ -1,0 +1,178 @@
+"""What the options of pytest ask for, checked before anything is started."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.cases.axes import axes, parse_options
+from bench.cases.device_kinds import HOST
+from bench.cases.plan import PlannedRun, repeat
+from bench.ceiling.search import SearchRequest, recipe
+from bench.ceiling.service import CEILING, DEFAULT_MAX_BATCH, check_limit, granularity_for, search_cases
+from bench.environments.interpreter import Interpreter, inspect
+from bench.errors import UsageError
+from bench.formatting import parse_bytes, parse_duration, parse_percent
+from bench.machine.fingerprint import devices, machine
+from bench.pytest_plugin.options import RunOptions, parse
+from bench.pytest_plugin.resume import resumed_run
+from bench.pytest_plugin.target_ci import MIN_PROCESSES
+from bench.records import store
+
+GetOption = Callable[[str], Any]
+"""Returns the value of an option by its name."""
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was asked for.
+
+    Attributes:
+        plan_only: whether the plan is listed and nothing started.
+        results: folder of all runs.
+        reports: folder of all reports.
+        epoch_images: images per epoch in the report; 0 for COCO's.
+        budget: seconds, or None.
+        phase_timeout: seconds that warm-up and window may take each.
+        target_ci: half-width that the interval of every case shall reach, as a share; None without.
+        processes: fresh processes per case.
+        resumed: whether the run continues an earlier one.
+        name: of the run.
+        interpreter: that is measured.
+        cases: the first process of every case, in the order of the plan.
+        searches: ceilings by their names.
+    """
+
+    plan_only: bool
+    results: Path
+    reports: Path
+    epoch_images: int
+    budget: float | None
+    phase_timeout: float
+    target_ci: float | None
+    processes: int
+    resumed: bool
+    name: str
+    interpreter: Interpreter
+    cases: tuple[PlannedRun, ...]
+    searches: dict[str, SearchRequest]
+
+    @classmethod
+    def parse(cls, option: GetOption, here: Path) -> RunRequest:
+        """Check the options of a run, without starting anything.
+
+        Args:
+            option: returns the value of an option by its name.
+            here: the folder to which relative paths refer.
+
+        Raises:
+            UsageError: for an option that cannot be as it is.
+        """
+        results: Path = here / option("results")
+        target = parse_percent("target-ci", option("target_ci")) if option("target_ci") else None
+        epoch_images = _whole_number("epoch-images", option("epoch_images"))
+        budget = parse_duration(option("time_budget")) if option("time_budget") else None
+        phase_timeout = parse_duration(option("phase_timeout"))
+        processes = _processes(option("processes"), target)
+        resumed, name = _run_name(option, results)
+        interpreter = inspect(option("python"))
+        modes = [part.strip() for part in (option("mode") or "").split(",") if part.strip()]
+        _check_ceiling_options(option, modes)
+        options = _run_options(option, modes, interpreter)
+        cases = tuple(options.planned()) if not modes or set(modes) - {CEILING} else ()
+        return cls(
+            plan_only=option("plan"),
+            results=results,
+            reports=here / option("reports"),
+            epoch_images=epoch_images,
+            budget=budget,
+            phase_timeout=phase_timeout,
+            target_ci=target,
+            processes=processes,
+            resumed=resumed,
+            name=name,
+            interpreter=interpreter,
+            cases=cases,
+            searches=_searches(option, options, bool(cases)) if CEILING in modes else {},
+        )
+
+    def planned(self, name: str) -> dict[str, PlannedRun]:
+        """Return all processes of all cases by name, in the order that a run of this name has."""
+        return {plan.name: plan for plan in repeat(self.cases, self.processes, name)}
+
+    def search_plans(self) -> list[PlannedRun]:
+        """Return the ceilings as cases with recipes."""
+        return [PlannedRun(search.case, recipe(search)) for search in self.searches.values()]
+
+
+def _run_name(option: GetOption, results: Path) -> tuple[bool, str]:
+    """Return whether the run continues an earlier one, and its name."""
+    resume = resumed_run(results, option("resume"))
+    name = store.check_new_run(results, option("run"))
+    if resume and name:
+        raise UsageError("--run names a new run and --resume goes on with an old one: give one of them.")
+    return bool(resume), resume or name or store.new_run_name(machine().fingerprint)
+
+
+def _run_options(option: GetOption, modes: list[str], interpreter: Interpreter) -> RunOptions:
+    """Check what says which cases are measured, and how."""
+    others = ",".join(mode for mode in modes if mode != CEILING)
+    texts = {axis.name: option(axis.name) for axis in axes().values() if axis.option}
+    texts["mode"] = others or None if modes else option("mode")
+    return parse(
+        option("profile"),
+        parse_options(texts, option("axis")),
+        option("data"),
+        _whole_number("threads", option("threads")),
+        interpreter,
+        with_val=option("with_val"),
+        compare_losses=option("compare_losses"),
+        per_device=option("per_device"),
+        energy=option("energy"),
+    )
+
+
+def _check_ceiling_options(option: GetOption, modes: list[str]) -> None:
+    """Refuse options of ceilings where none is searched for."""
+    for name, default in (("memory_limit", ""), ("multiple_of", "1")):
+        if CEILING not in modes and option(name) != default:
+            raise UsageError(f"--{name.replace('_', '-')} is for ceilings: add --mode {CEILING}, or leave it out.")
+
+
+def _searches(option: GetOption, options: RunOptions, with_cases: bool) -> dict[str, SearchRequest]:
+    """Return the ceilings that are asked for, by their names."""
+    for name in ("data", "with_val", "compare_losses", "energy", "target_ci"):
+        if option(name) and not with_cases:
+            raise UsageError(f"--{name.replace('_', '-')} says nothing of a ceiling: leave it out.")
+    usual = options.chosen.axes(HOST)
+    values = {"device": devices(), "model": usual["model"], "amp": ["off"], **options.values}
+    multiple_of = _whole_number("multiple-of", option("multiple_of"))
+    if not multiple_of:
+        raise UsageError("multiple-of '0' is not allowed: use a whole number from 1.")
+    limit = parse_bytes("memory-limit", option("memory_limit")) if option("memory_limit") else None
+    searches = {}
+    for case in search_cases(values):
+        if limit is not None:
+            check_limit(limit, case)
+        search = SearchRequest(case, granularity_for(multiple_of, case), DEFAULT_MAX_BATCH, limit, options.threads)
+        searches[case.search_id] = search
+    return searches
+
+
+def _whole_number(name: str, text: str) -> int:
+    """Parse an option whose default is 0."""
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise UsageError(f"{name} {text!r} is not allowed: use a whole number.")
+    return int(text)
+
+
+def _processes(text: str, target: float | None) -> int:
+    """Parse how many fresh processes measure each case: 1 by default, more with a target for the interval."""
+    if not text:
+        return 1 if target is None else MIN_PROCESSES
+    if not re.fullmatch("[0-9]{1,3}", text) or not int(text):
+        raise UsageError(f"processes {text!r} is not allowed: use a whole number from 1 to 999.")
+    return int(text)

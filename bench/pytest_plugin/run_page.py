@@ -1,0 +1,81 @@
+"""The page of a run: made between two cases, so that a long run can be watched, and at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.machine.fingerprint import machine
+from bench.machine.paths import calibration_folder
+from bench.records import calibration, store
+from bench.records.ceiling import Ceiling
+from bench.records.record import Record
+
+LIVE_AFTER = 30.0
+"""Seconds of a run until its page is made for the first time: a shorter run needs no watching."""
+
+
+class RunPage:
+    """Writes the page of one run.
+
+    Attributes:
+        folder: where it is written.
+    """
+
+    def __init__(self, folder: Path, epoch_images: int) -> None:
+        """Write nothing yet; ``epoch_images`` is the size of an epoch, 0 for COCO's."""
+        self.folder = folder
+        self._epoch_images = epoch_images
+        self._next = math.inf
+        self._announced = False
+
+    def start(self) -> None:
+        """Begin to count the time of the run."""
+        self._next = time.monotonic() + LIVE_AFTER
+
+    def refresh(self, records: Sequence[Record], ceilings: Sequence[Ceiling], total: int) -> Path | None:
+        """Make the page of a run that goes on, if it is time for it.
+
+        It takes at most a tenth of the time of the run, and leaves errors to the report at the end.
+
+        Returns:
+            The path when the page was made for the first time, else None.
+        """
+        if time.monotonic() < self._next:
+            return None
+        from bench.report.page import LIVE_SECONDS  # with pandas and matplotlib, which take a second to import
+
+        began = time.monotonic()
+        # A run that is killed leaves this page: its time shows that it is old.
+        live = f"Still measuring: {len(records):,} of {total:,} so far, at {time.strftime('%X')}."
+        path = None
+        with contextlib.suppress(Exception):
+            path = self.write(records, ceilings, ("html",), live)
+        spent = time.monotonic() - began
+        self._next = time.monotonic() + max(LIVE_SECONDS, 9 * spent)
+        first = path is not None and not self._announced
+        self._announced = self._announced or path is not None
+        return path if first else None
+
+    def write(
+        self,
+        records: Sequence[Record],
+        ceilings: Sequence[Ceiling],
+        formats: Sequence[str] | None = None,
+        live: str = "",
+    ) -> Path:
+        """Write the report of records and ceilings, in all usual formats where none is named."""
+        from bench.analysis.throughput import COCO_TRAIN_IMAGES
+        from bench.report.page import USUAL, Inputs, write
+
+        known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
+        inputs = Inputs(
+            records=calibration.stamped(list(records), known.calibrations, machine().fingerprint),
+            ceilings=list(ceilings),
+            epoch_images=self._epoch_images or COCO_TRAIN_IMAGES,
+            live=live,
+        )
+        return write(inputs, self.folder, formats or USUAL)

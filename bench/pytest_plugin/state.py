@@ -1,0 +1,12 @@
+"""Where the state of a run is kept in pytest's configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.pytest_plugin.output_streams import Streams
+from bench.pytest_plugin.session import BenchSession
+
+BENCH = pytest.StashKey[BenchSession]()
+STREAMS = pytest.StashKey[Streams]()
+SESSION = pytest.StashKey[pytest.Session]()

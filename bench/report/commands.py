@@ -1,0 +1,166 @@
+"""The commands that measure recorded cases, ceilings and comparisons again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from bench.cases import Case
+from bench.cases.axes import value_text
+from bench.cases.case import FIXED
+from bench.cases.device_kinds import machines
+from bench.cases.plan import ProfileTiming, profiles
+from bench.formatting import format_exact_bytes
+from bench.records.ceiling import Ceiling
+from bench.records.comparison import Comparison
+from bench.records.record import Record
+from bench.report import labels
+from bench.text import clean, is_shown
+
+LONGEST_COMMAND = 20_000
+"""Characters of a command: names of many cases may stand in one."""
+
+
+def commands(records: Sequence[Record], processes: Mapping[str, int] | None = None) -> list[str]:
+    """The commands that measure the cases of some records again: one for all that have the same options.
+
+    Args:
+        records: one a case.
+        processes: how many processes gave the figure of a case, by the id of its record; 1 where nothing is said.
+    """
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for device in labels.order("device", (record.case.device for record in records)):
+        for record in records:
+            if record.case.device == device:
+                key = (
+                    device,
+                    _profile([record]),
+                    str(record.recipe.energy),
+                    _variables(record),
+                    _further(record.case),
+                    *_options(record),
+                )
+                groups.setdefault(key, []).append(record)
+    found: list[str] = []
+    for members in groups.values():
+        if machines(members[0].case.device) > 1:
+            found += map(_node_command, members)
+            continue
+        parts = ["pytest", "bench/", "--benchmark-only"]
+        profile = _profile(members)
+        if profile:
+            parts += ["--profile", profile]
+        parts += _axes([record.case for record in members])
+        parts += _options(members[0])
+        parts += ["--with-val"] * any(record.recipe.with_val for record in members)
+        parts += ["--compare-losses"] * any(record.recipe.compare_losses for record in members)
+        parts += ["--energy"] * members[0].recipe.energy
+        repeats = max((processes or {}).get(record.id, 1) for record in members)
+        parts += ["--processes", str(repeats)] if repeats > 1 else []
+        found.append(_command(parts, _variables(members[0])))
+    return found
+
+
+HIDDEN = "(not recorded)"
+"""What a record has in place of a value that may be a secret (``bench/worker/interpreter/variables.py``)."""
+
+
+def _variables(record: Record) -> str:
+    """Variables of the environment that change speed, as a shell sets them for one command."""
+    known = (record.conditions.variables or {}).items()
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in known if value != HIDDEN)
+
+
+def _node_command(record: Record) -> str:
+    """The command that starts a case of several machines on the first of them; others have another ``--node-rank``."""
+    parts = ["python", "-m", "bench", "node", "--node-rank", "0", "--rdzv-endpoint", "HOST:29500"]
+    parts += ["--profile", profile] if (profile := _profile([record])) else []
+    return _command([*parts, *_axes([record.case], without=("mode",)), *_options(record)])
+
+
+def _axes(cases: Sequence[Case], without: Sequence[str] = ()) -> list[str]:
+    """Options that name every value of the axes of some cases, files by their whole path."""
+    parts: list[str] = []
+    for axis in cases[0].values:
+        found = ",".join(dict.fromkeys(value_text(axis, case.value(axis)) for case in cases))
+        if axis not in without:
+            parts += [f"--{axis}", found] if axis in FIXED else ["--axis", f"{axis}={found}"]
+    return parts
+
+
+def _further(case: Case) -> str:
+    """Names of the further axes of a case."""
+    return " ".join(name for name, _ in case.further)
+
+
+def _options(record: Record) -> tuple[str, ...]:
+    """Options of a record that hold for a whole command: data, threads, and the measured interpreter."""
+    recipe, python = record.recipe, record.extra.get("python")
+    return (
+        *(("--data", recipe.data) if recipe.data != "coco-like" else ()),
+        *(("--threads", str(recipe.threads)) if recipe.threads else ()),
+        *(("--python", python) if isinstance(python, str) else ()),
+    )
+
+
+def _command(parts: Sequence[str], variables: str = "") -> str:
+    """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end.
+
+    Spaces of all kinds stay, since the name of a file may have them.
+    """
+    text = f"{variables} {shlex.join(parts)}".strip()
+    short = text if len(text) <= LONGEST_COMMAND else f"{text[: LONGEST_COMMAND - 1]}…"
+    return "".join(sign if is_shown(sign) else " " for sign in clean(short))
+
+
+def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
+    """The commands that search for some ceilings again, those of one limit and granularity together."""
+    groups: dict[tuple[int | None, int, int, str], list[Ceiling]] = {}
+    for one in ceilings:
+        groups.setdefault((one.asked_bytes, one.granularity, one.recipe.threads, _further(one.case)), []).append(one)
+    found = []
+    for (limit, granularity, threads, _), members in groups.items():
+        parts = ["python", "-m", "bench", "ceiling"]
+        parts += _axes([one.case for one in members], without=("mode", "batch"))
+        parts += ["--memory-limit", format_exact_bytes(limit)] if limit else []
+        parts += ["--multiple-of", str(granularity)] if granularity > 1 else []
+        parts += ["--threads", str(threads)] if threads else []
+        found.append(_command(parts))
+    return found
+
+
+def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
+    """The commands that compare the same environments again."""
+    found = []
+    for one in comparisons:
+        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in (one.base, one.head)]  # kept without path
+        parts = ["python", "-m", "bench", "regress", "--base", asked[0], "--head", asked[1]]
+        files = any("/" in compared.case.model for compared in one.cases)
+        if files:  # an id does not say where a file is
+            parts += _axes([compared.case for compared in one.cases])
+        else:
+            parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
+        own = dict.fromkeys(compared.recipe.data for compared in one.cases if compared.recipe.data != "coco-like")
+        parts += ["--data", *own] if len(own) == 1 else []
+        threads = {compared.recipe.threads for compared in one.cases}
+        parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []
+        found.append(_command(parts))
+    return found
+
+
+def _profile(records: Sequence[Record]) -> str:
+    """The profile whose timing all recipes have, or an empty string."""
+    for name, profile in profiles().items():
+        if all(_timed(record, profile.recipe) for record in records):
+            return name
+    return ""
+
+
+def _timed(record: Record, timing: ProfileTiming) -> bool:
+    recipe, kind = record.recipe, record.case.device_kind
+    return (recipe.warmup_seconds, recipe.window_steps, recipe.window_seconds) == (
+        timing.warmup(kind),
+        timing.window_steps,
+        timing.least_seconds(kind, recipe.energy),
+    )

@@ -1,0 +1,56 @@
+"""Changes in words: ratios, intervals and shares, as every comparison shows them."""
+
+from __future__ import annotations
+
+import math
+
+from bench.compare.verdict import Estimate
+from bench.formatting import MINUS, format_change, format_share
+
+ARROW = "\N{RIGHTWARDS ARROW}"
+
+NO_INTERVAL = "one pair gives no interval"
+
+
+def format_tick(percent: float) -> str:
+    """``+2.5 %`` on an axis, with all its digits."""
+    return f"{MINUS if percent < 0 else '+' if percent else ''}{abs(percent):,.10g} %"
+
+
+def format_estimate(estimate: Estimate) -> str:
+    """``+4.9 %``: of the time, or of memory."""
+    return format_change(estimate.ratio - 1)
+
+
+def format_interval(estimate: Estimate) -> str:
+    """``+4.1 to +5.7 %``; empty for one pair, and words where all pairs are alike, as memory can be."""
+    if round(estimate.half, 6) == 0:
+        return "alike in all pairs"
+    if not math.isfinite(estimate.half):
+        return ""
+    return f"{without_sign(format_change(estimate.low - 1))} to {format_change(estimate.high - 1)}"
+
+
+def format_takes(estimate: Estimate) -> str:
+    """``takes 4.9 % longer (4.1 to 5.7 %)``, ``takes 3.2 % less time (2.5 to 3.9 %)``, ``takes as long (...)``."""
+    value = estimate.ratio - 1
+    ends = format_interval(estimate) or NO_INTERVAL
+    if format_share(value) == format_share(0):
+        return f"takes as long ({ends})"
+    if not estimate.holds_nothing:
+        low, high = sorted((abs(estimate.low - 1), abs(estimate.high - 1)))
+        ends = f"{without_sign(format_share(low))} to {format_share(high)}"
+    return f"takes {format_share(value)} {'longer' if value > 0 else 'less time'} ({ends})"
+
+
+def without_sign(percent: str) -> str:
+    """A percentage without its percent sign, for the first end of a range."""
+    return percent.removesuffix(" %")
+
+
+def format_milliseconds(seconds: float, sign: bool = False) -> str:
+    """``+4.82 ms``: two decimals, so that figures of one step stand below each other."""
+    text = f"{abs(seconds) * 1e3:,.2f} ms"
+    if not sign:
+        return text
+    return f"{MINUS if seconds < 0 else '+'}{text}"

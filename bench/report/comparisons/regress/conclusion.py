@@ -1,0 +1,216 @@
+"""The conclusion of a live comparison in plain words, and what was compared, where and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from bench.compare.findings import ComparisonResult, Conclusion, Finding, Standing
+from bench.compare.verdict import Verdict
+from bench.formatting import format_duration, format_share
+from bench.records.comparison import EnvironmentSide
+from bench.records.outcome import Status
+from bench.report import labels
+from bench.report.comparisons.changes import (
+    ARROW,
+    NO_INTERVAL,
+    format_estimate,
+    format_interval,
+    format_takes,
+    without_sign,
+)
+from bench.report.comparisons.regress.cases import MEMORY, format_peaks, format_setting
+from bench.report.conditions import format_conditions, format_variables
+
+NAMED = 3
+"""Things that a sentence names; of more it gives the number."""
+
+
+def title(result: ComparisonResult) -> str:
+    """``torch==2.14.1 → torch==2.15.0``, ``torch==2.14.1 against itself``."""
+    comparison = result.comparison
+    if result.self_comparison and comparison.base.asked == comparison.head.asked:
+        return f"{comparison.base.asked} against itself"
+    return f"{comparison.base.asked} {ARROW} {comparison.head.asked}"
+
+
+def _software(side: EnvironmentSide) -> str:
+    """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100``."""
+    environment = side.environment
+    versions = {
+        "Python": environment.python,
+        "torch": environment.label("torch"),
+        "Ultralytics": environment.label("ultralytics"),
+    }
+    return " · ".join(f"{name} {version}" for name, version in versions.items() if version)
+
+
+def about(result: ComparisonResult, packages: str) -> list[tuple[str, str]]:
+    """What was compared, where and when: headings with their text.
+
+    Args:
+        result: the comparison.
+        packages: what differs between the environments, in one line.
+    """
+    comparison = result.comparison
+    spent = f" in {format_duration(comparison.seconds)}" if comparison.seconds else ""
+    margin = f"{format_share(comparison.margin)} ({comparison.margin_from})"
+    lines = [
+        ("Base", f"{comparison.base.asked}: {_software(comparison.base)}"),
+        ("Head", f"{comparison.head.asked}: {_software(comparison.head)}"),
+        ("Packages", packages),
+        ("Left out", f"releases after {comparison.exclude_newer}" if comparison.exclude_newer else ""),
+        ("Machine", comparison.machine.title),
+        ("Conditions", format_conditions([comparison.conditions])),
+        ("Variables", format_variables([comparison.conditions])),
+        ("Margin", f"{margin}; peak memory {format_share(comparison.memory_margin)}"),
+        ("Measured", f"{comparison.started[:10]}, {labels.count(result.pairs, 'pair')}{spent}"),
+        ("Run", comparison.run),
+    ]
+    return [(heading, text) for heading, text in lines if text]
+
+
+def figures(result: ComparisonResult) -> list[dict[str, Any]]:
+    """The big figures: speed, memory where it changed most, and cases that head cannot run."""
+    found = []
+    if result.overall:
+        estimate = result.overall.estimate
+        more = [format_interval(estimate) or NO_INTERVAL]
+        name = "Time per step"
+        if result.several:
+            name += f", {len(result.together)} cases together"
+            counts = [(verdict.value, len(result.having(verdict))) for verdict in Verdict]
+            more.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count))
+        found.append(_figure(name, format_estimate(estimate), result.overall.verdict.value, more))
+    known = [(finding.memory, finding.id) for finding in result.findings if finding.memory]
+    if known:
+        peak, case = max(known, key=lambda item: (item[0].verdict.alarm, abs(item[0].estimate.log)))
+        name = "Peak memory, greatest change" if len(known) > 1 else "Peak memory"
+        more = [format_peaks(peak), *([case] if len(known) > 1 else [])]
+        verdict = MEMORY.get(peak.verdict, peak.verdict.value)
+        found.append(_figure(name, format_estimate(peak.estimate), verdict, more))
+    if lost := result.standing(Standing.BASE_ONLY):
+        names = format_some([finding.id for finding in lost])
+        found.append(_figure("Cases that head cannot run", str(len(lost)), "", [names]))
+    return found
+
+
+def _figure(name: str, value: str, verdict: str, more: Sequence[str]) -> dict[str, Any]:
+    return {"title": name, "value": value, "verdict": verdict, "more": "; ".join(more)}
+
+
+def format_conclusion(result: ComparisonResult) -> str:
+    """``slower``, ``cannot run``, ``more memory``, ``same``: see :class:`bench.compare.findings.Conclusion`."""
+    return labels.status(result.conclusion.value)
+
+
+def conclusion(result: ComparisonResult) -> list[str]:
+    """The comparison in plain words, a line each: what runs, speed, memory, what cannot run, what is not decided."""
+    lines = [_settings(result), _speed(result), _memory(result), _one_sided(result), _undecided(result)]
+    return [line for line in lines if line]
+
+
+def _settings(result: ComparisonResult) -> str:
+    if not result.settings:
+        return ""
+    return f"What runs is not the same: {format_some([format_setting(difference) for difference in result.settings])}."
+
+
+def _speed(result: ComparisonResult) -> str:
+    """A sentence or two on speed."""
+    judged = result.judged
+    if not judged:
+        return "No pair was measured: nothing is said of speed."
+    parts = []
+    if result.self_comparison:
+        parts.append("Both sides are the same thing.")
+        if result.conclusion is Conclusion.FALSE_ALARM:
+            parts.append(
+                "A difference was found all the same: a false alarm. Fewer than one in a hundred comparisons has one "
+                "by chance: where it happens again, do not trust comparisons on this machine."
+            )
+    parts += [_alarm(verdict, result) for verdict in (Verdict.SLOWER, Verdict.FASTER)]
+    overall = result.overall
+    if result.several and overall and overall.verdict.alarm and not result.having(overall.verdict):
+        takes = format_takes(overall.estimate)
+        parts.append(f"No case by itself is {overall.verdict}, but all together are: head {takes}.")
+    parts.append(_same(result))
+    return " ".join(filter(None, parts))
+
+
+def _alarm(verdict: Verdict, result: ComparisonResult) -> str:
+    """Which cases became slower, or faster, and by how much."""
+    cases = result.having(verdict)
+    estimates = [finding.judged.estimate for finding in cases if finding.judged]
+    if not estimates:
+        return ""
+    if len(estimates) == 1:
+        where = "" if len(result.judged) == 1 else f" in {cases[0].id}"
+        return f"Head is {verdict}{where}: it {format_takes(estimates[0])}."
+    least, *_, most = sorted((estimate.ratio - 1 for estimate in estimates), key=abs)
+    by = f"{without_sign(format_share(least))} to {format_share(most)} {'longer' if most > 0 else 'less time'}"
+    return f"Head is {verdict} in {_count(cases, result)}: it takes {by}."
+
+
+def _same(result: ComparisonResult) -> str:
+    """Which cases are as fast as before."""
+    same, margin = result.having(Verdict.SAME), format_share(result.comparison.margin)
+    if not same:
+        return ""
+    every = len(same) == len(result.judged)
+    number = labels.count(len(same), "case")
+    where = "" if len(result.judged) == 1 else f" in all {number}" if every else f" in {_count(same, result)}"
+    if every and result.self_comparison:
+        return f"No difference of {margin} or more was found{where}."
+    return f"Head is as fast as base{where}: any difference is below {margin}."
+
+
+def _count(cases: Sequence[Finding], result: ComparisonResult) -> str:
+    """``2 of 3 cases``."""
+    return f"{len(cases)} of {labels.count(len(result.judged), 'case')}"
+
+
+def _memory(result: ComparisonResult) -> str:
+    sentences = []
+    for verdict, word in MEMORY.items():
+        changes = [
+            f"{format_estimate(finding.memory.estimate)} in {finding.id}"
+            for finding in result.findings
+            if finding.memory and finding.memory.verdict is verdict
+        ]
+        if changes:
+            sentences.append(f"It needs {word} memory: {format_some(changes)}.")
+    return " ".join(sentences)
+
+
+def _one_sided(result: ComparisonResult) -> str:
+    sentences = []
+    for standing, words in ((Standing.BASE_ONLY, "Head cannot run"), (Standing.HEAD_ONLY, "Only head can run")):
+        if cases := result.standing(standing):
+            sentences.append(f"{words} {format_some([f'{finding.id} ({_why(finding)})' for finding in cases])}.")
+    return " ".join(sentences)
+
+
+def _why(finding: Finding) -> str:
+    """How a case ended on the side that cannot run it, in a word."""
+    ends = [side.outcome.status for side in (finding.compared.base, finding.compared.head) if side]
+    return labels.listing(labels.status(end.value) for end in ends if end is not Status.MEASURED)
+
+
+def _undecided(result: ComparisonResult) -> str:
+    """Which cases are not decided, and what would decide them."""
+    cases = result.undecided
+    if not cases or result.conclusion is Conclusion.NOTHING_MEASURED:
+        return ""
+    known = [finding.judged.estimate for finding in cases if finding.judged]
+    if len(result.findings) == 1 and known and math.isfinite(known[0].half):
+        takes, margin = format_takes(known[0]), format_share(known[0].decidable)
+        return f"It is not decided: head {takes}; it would be the same at a margin of {margin}."
+    return f"Not decided: {format_some([finding.id for finding in cases])}."
+
+
+def format_some(parts: Sequence[str]) -> str:
+    """``a, b and c``; ``a, b and 7 more``."""
+    shown = list(parts) if len(parts) <= NAMED else [*parts[: NAMED - 1], f"{len(parts) - NAMED + 1} more"]
+    return labels.listing(shown)

@@ -1,0 +1,129 @@
+"""How a live comparison was judged, a paragraph each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from bench.analysis.intervals import CONFIDENCE
+from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
+from bench.compare.findings import ComparisonResult
+from bench.compare.verdict import FRESH_CONFIDENCE, FRESH_LOOKS, LEVEL
+from bench.formatting import format_fixed_percent, format_share
+from bench.records.comparison import SIDES, Pair
+from bench.report import labels
+from bench.report.comparisons.changes import format_estimate, format_interval
+from bench.report.comparisons.regress.conclusion import format_some
+
+RATIO_OF_MEANS = "the ratio of its two mean steps."
+
+PAIRED_STEPS = (
+    "by how much longer a step of head takes than the one of base that ran next to it. The middle half of those "
+    "differences counts, and of steps that run the optimizer, and the ones after them, all do. Where what differs is "
+    "in few steps, which that would not see, the ratio of the two mean steps counts, and the case says so. Times of "
+    "base and head are of mean steps."
+)
+
+
+def format_estimator(pairs: Iterable[Pair]) -> str:
+    """What number a pair gives."""
+    return PAIRED_STEPS if any(pair.block_steps == 1 for pair in pairs) else RATIO_OF_MEANS
+
+
+def method(result: ComparisonResult) -> list[str]:
+    """How it was judged."""
+    paragraphs = [_pairs(result), _looks(result), _alarms(result), _memory(result), _overall(result)]
+    return [text for text in [*paragraphs, *remarks(result)] if text]
+
+
+def remarks(result: ComparisonResult) -> list[str]:
+    """What being started second costs, and which pairs were measured again."""
+    return [text for text in (_order_effect(result), _retries(result)) if text]
+
+
+def _pairs(result: ComparisonResult) -> str:
+    pairs = [pair for finding in result.findings for pair in finding.compared.pairs]
+    turn = "a few layers of the model" if any(pair.interleaved_within_steps for pair in pairs) else "some steps"
+    text = (
+        f"A pair is two fresh processes, one of each side, that take turns: one runs {turn} while the other sleeps, "
+        "so that what interferes with one interferes with both. Whose turn is first is drawn by lot, and every second "
+        "round goes the other way; in half of the pairs head is started first. A pair gives one number: "
+        f"{format_estimator(pairs)}"
+    )
+    bound = {tuple(pair.processors) for pair in pairs if pair.processors}
+    if bound:
+        which = f", {labels.listing(map(str, *bound))}" if len(bound) == 1 else ""
+        text += f" Both are bound to the same processors{which}."
+    sequential = [finding.id for finding in result.findings if finding.compared.sequential_reason]
+    if sequential:
+        text += f" Where memory does not hold both they run one after the other: {format_some(sequential)}."
+    return text
+
+
+def _looks(result: ComparisonResult) -> str:
+    comparison = result.comparison
+    return (
+        f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
+        f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs: all three together miss the truth "
+        f"in one of twenty cases. A case is the same if its interval lies within ± {format_share(comparison.margin)} "
+        f"(margin: {comparison.margin_from}); it is slower or faster if the interval leaves out 0 and the change is at "
+        "least the margin, so that a true change of just the margin is found in about a third of all cases. All else "
+        "is inconclusive."
+    )
+
+
+def _alarms(result: ComparisonResult) -> str:
+    return (
+        f"An alarm has to stand against the number of cases ({labels.count(len(result.judged), 'case')} with pairs; "
+        f"Holm's rule at {format_fixed_percent(LEVEL)}), and fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or "
+        f"{FRESH_LOOKS[1]} where those do not decide. Their figure alone is then reported, with an interval of "
+        f"{format_fixed_percent(FRESH_CONFIDENCE, 2)} ({format_fixed_percent(CONFIDENCE)} over both looks): "
+        "pairs that raise an alarm tend to overstate it."
+    )
+
+
+def _memory(result: ComparisonResult) -> str:
+    return (
+        "Peak memory is compared over all pairs of a case in the same way, with Holm's rule and without fresh pairs; "
+        f"its margin is {format_share(result.comparison.memory_margin)}. Where it is not decided the conclusion stays "
+        "as it is, since the number of pairs is planned for speed."
+    )
+
+
+def _overall(result: ComparisonResult) -> str:
+    if not result.several:
+        return ""
+    return (
+        "All cases together are the geometric mean of their ratios: the mean over the cases in each round of pairs "
+        "that all of them have, and an interval over the rounds. A case that ended before its first look is left out."
+    )
+
+
+def _order_effect(result: ComparisonResult) -> str:
+    """What it costs a process to be started second; empty without a pair."""
+    estimate = result.order_effect
+    if estimate is None:
+        return ""
+    first = sum(pair.head_first for finding in result.findings for pair in finding.compared.pairs)
+    balance = f"head was started first in {first} of {labels.count(result.pairs, 'pair')}"
+    if not math.isfinite(estimate.half):
+        return f"What it costs to be started second is unknown from so few; {balance}."
+    text = f"To be started second costs {format_estimate(estimate)} ({format_interval(estimate)}); {balance}."
+    if estimate.holds_nothing:
+        return text
+    return f"{text} {'That cancels out.' if 2 * first == result.pairs else 'That does not quite cancel out.'}"
+
+
+def _retries(result: ComparisonResult) -> str:
+    """How many pairs were started again, or kept with interference; empty where it is 0."""
+    parts = []
+    died = [text for finding in result.findings for pair in finding.compared.pairs for text in pair.worker_failures]
+    if died:
+        each = " and ".join(f"{sum(text.startswith(side) for text in died)} of {side}" for side in SIDES)
+        parts.append(f"Processes that died, so that their pairs were started again: {each} (the last one: {died[-1]})")
+    if (again := result.retries - len(died)) > 0:
+        parts.append(f"Pairs with interference were started again, {labels.count(again, 'time')} in all.")
+    if result.interfered:
+        many = f"{result.interfered} of {labels.count(result.pairs, 'pair')}"
+        parts.append(f"Interference to the end, and counted all the same: {many}.")
+    return " ".join(parts)

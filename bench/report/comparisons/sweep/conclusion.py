@@ -1,0 +1,210 @@
+"""The conclusion of a sweep in plain words, notes on each release, and how it was judged."""
+
+from __future__ import annotations
+
+from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
+from bench.compare.findings import ComparisonResult, Finding, Standing
+from bench.compare.package_changes import format_changes, package_changes
+from bench.compare.speed_verdict import SpeedVerdict
+from bench.compare.sweep import Entry, Sweep
+from bench.compare.verdict import FRESH_CONFIDENCE, FRESH_LOOKS
+from bench.formatting import format_duration, format_fixed_percent, format_share
+from bench.report import labels
+from bench.report.comparisons.changes import format_estimate, format_milliseconds, format_takes
+from bench.report.comparisons.regress import cases
+from bench.report.comparisons.regress.method import format_estimator
+from bench.report.conditions import format_conditions, format_variables
+
+FIRST = "first"
+"""What stands in place of a verdict for the release that the others are compared with."""
+
+NAMES = {"torch": "torch", "ultralytics": "Ultralytics"}
+
+
+def package_name(sweep: Sweep) -> str:
+    """The package as it writes itself."""
+    return NAMES.get(sweep.package, sweep.package)
+
+
+def title(sweep: Sweep) -> str:
+    """``ultralytics 8.4.185 to 8.4.190``."""
+    return f"{sweep.package} {sweep.entries[0].release} to {sweep.newest.release}"
+
+
+def format_verdict(entry: Entry, sweep: Sweep) -> str:
+    """``slower``, ``cannot run``, ``not compared``; ``first`` for the release that the others are compared with."""
+    return FIRST if entry.release == sweep.base else labels.status(entry.pace.value)
+
+
+def brief(entry: Entry) -> str:
+    """A release in one line, as soon as it is known: ``8.4.189 is slower: it takes 4.9 % longer (4.1 to 5.7 %)``."""
+    if entry.found is None or entry.found.overall is None:
+        return f"{entry.release} is not compared: {why_not(entry)}"
+    verdict = "is not decided" if entry.pace is SpeedVerdict.INCONCLUSIVE else f"is {labels.status(entry.pace.value)}"
+    if entry.pace is SpeedVerdict.CANNOT_RUN:
+        verdict = "cannot run every case"
+    return f"{entry.release} {verdict}: it {format_takes(entry.found.overall.estimate)}"
+
+
+def why_not(entry: Entry) -> str:
+    """Why a release has no figure, without a full stop."""
+    clauses = [entry.reason] if entry.reason else []
+    for finding in entry.found.findings if entry.found else []:
+        clauses += [clause for clause in _why_not(finding) if clause not in clauses]
+    return "; ".join(clauses).rstrip(".") or "no pair was measured"
+
+
+def _why_not(finding: Finding) -> list[str]:
+    """Why a case has no figure; empty where it has one."""
+    if finding.judged:
+        return []
+    if finding.standing is Standing.UNFINISHED:
+        return [finding.compared.error or cases.STANDING[finding.standing]]
+    if finding.standing is Standing.HEAD_ONLY:
+        return [f"the first release cannot run {finding.id}"]
+    return [f"it cannot run {finding.id} ({cases.format_outcome(finding.compared.head).rstrip('.')})"]
+
+
+def notes(entry: Entry, sweep: Sweep) -> list[str]:
+    """Clauses on how to read the figures of a release: what runs differently comes first."""
+    result = entry.found
+    if result is None or not result.judged:
+        return [] if entry.release == sweep.base else [why_not(entry)]
+    clauses = []
+    if result.settings:
+        clauses.append(f"what runs is not the same: {labels.listing(map(cases.format_setting, result.settings))}")
+    changes = package_changes(result.comparison.base.packages, result.comparison.head.packages)
+    if len(changes) > 1:
+        clauses.append(format_changes(changes, {sweep.package}))
+    for finding in result.findings:
+        where = f"{finding.id}: " if len(result.findings) > 1 else ""
+        own = cases.notes(finding) if finding.judged else _why_not(finding)
+        clauses += [f"{where}{clause}" for clause in [*own, *_largest_part(finding)]]
+    return [*clauses, *([entry.reason] if entry.reason else [])]
+
+
+def _largest_part(finding: Finding) -> list[str]:
+    """The part of the step that changed most, where the step became slower or faster."""
+    if not cases.shows_parts(finding):
+        return []
+    part = finding.parts[0]
+    share = cases.format_share_of_change(finding, part)
+    of_change = f", {share} of the change" if share else ""
+    return [f"most of it in {part.name} ({format_milliseconds(part.change, sign=True)} a step{of_change})"]
+
+
+def conclusion(sweep: Sweep) -> list[str]:
+    """The row in plain words, a line each: what can be compared, what runs, and since when it is slower or faster."""
+    lines = [_uncompared(sweep), _settings(sweep), _since(sweep), _earlier(sweep)]
+    return [line for line in lines if line]
+
+
+def _uncompared(sweep: Sweep) -> str:
+    """Why there is no row, or why it does not reach the newest release."""
+    newest = sweep.newest
+    if sweep.latest is None:
+        return "No release was compared: nothing is said of speed."
+    if newest.pace is SpeedVerdict.CANNOT_RUN:
+        lost = [clause for finding in (newest.found.findings if newest.found else []) for clause in _why_not(finding)]
+        return f"{newest.release}, the newest: {labels.listing(lost)}."
+    if newest.pace is SpeedVerdict.NOT_COMPARED:
+        return f"{newest.release}, the newest, is not compared: {why_not(newest)}."
+    return ""
+
+
+def _settings(sweep: Sweep) -> str:
+    latest = sweep.latest
+    if latest is None or latest.found is None or not latest.found.settings:
+        return ""
+    differing = labels.listing(map(cases.format_setting, latest.found.settings))
+    return f"What runs is not the same in {latest.release} as in {sweep.base}: {differing}."
+
+
+def _since(sweep: Sweep) -> str:
+    """How fast the latest release is, and since when."""
+    latest = sweep.latest
+    if latest is None or latest.found is None:
+        return ""
+    result = latest.found
+    if latest.pace.changed:
+        assert sweep.since, "it is one of a row of at least one"
+        since = sweep.since.release
+        here = since if since != latest.release else f"{since}, the last of these releases"
+        against = f"against {sweep.base}, {latest.release} {_by(result)}."
+        text = f"{package_name(sweep)} is {latest.pace} since {here}: {against}"
+        if sweep.unsure:
+            before = labels.listing(entry.release for entry in sweep.unsure)
+            text += f" Of {before} right before it nothing is decided: it may have begun there."
+        return text
+    if latest.pace is SpeedVerdict.SAME:
+        margin = format_share(result.comparison.margin)
+        return f"{latest.release} is as fast as {sweep.base}: any difference is below {margin}."
+    if result.overall is None or latest.pace is SpeedVerdict.CANNOT_RUN:
+        return ""
+    takes = format_takes(result.overall.estimate)
+    return f"Whether {latest.release} is slower than {sweep.base} is not decided: it {takes}."
+
+
+def _by(result: ComparisonResult) -> str:
+    """``takes 4.9 % longer (4.1 to 5.7 %)``; of several cases, in which; or all of them together."""
+    alarms = [(one.judged.estimate, one.id) for one in result.judged if one.judged and one.judged.verdict.alarm]
+    if not alarms and result.overall:
+        return f"{format_takes(result.overall.estimate)} over all cases together"
+    where = " in {}" if result.several else ""
+    return labels.listing(f"{format_takes(estimate)}{where.format(case)}" for estimate, case in alarms)
+
+
+def _earlier(sweep: Sweep) -> str:
+    """Releases before that were slower or faster."""
+    changes = [
+        f"{entry.release} {entry.pace} ({format_estimate(entry.found.overall.estimate)})"
+        for entry in sweep.apart
+        if entry.found and entry.found.overall
+    ]
+    return f"Before that, of the time per step: {labels.listing(changes)}." if changes else ""
+
+
+def about(sweep: Sweep) -> list[tuple[str, str]]:
+    """What was compared, where and when: headings with their text."""
+    results = sweep.comparisons
+    lines = [("Releases", ", ".join(entry.release for entry in sweep.entries)), ("Held", ", ".join(sweep.held))]
+    if results:
+        first = results[0].comparison
+        conditions = [result.comparison.conditions for result in results]
+        measured = f"{first.started[:10]}, {labels.count(sweep.pairs, 'pair')} in {format_duration(sweep.seconds)}"
+        lines += [
+            ("Python", first.base.environment.python),
+            ("Left out", f"releases after {first.exclude_newer}" if first.exclude_newer else ""),
+            ("Cases", ", ".join(compared.case.id for compared in first.cases)),
+            ("Machine", first.machine.title),
+            ("Conditions", format_conditions(conditions)),
+            ("Variables", format_variables(conditions)),
+            ("Margin", f"{format_share(first.margin)} ({first.margin_from})"),
+            ("Measured", measured),
+        ]
+    lines.append(("Run", sweep.run))
+    return [(heading, text) for heading, text in lines if text]
+
+
+def method(sweep: Sweep) -> list[str]:
+    """How it was judged, a paragraph each."""
+    pairs = (pair for result in sweep.comparisons for case in result.comparison.cases for pair in case.pairs)
+    turns = (
+        "Each release is compared with the first one by itself: pairs of fresh processes, one of each, that take "
+        "turns, so that what interferes with one interferes with both. Nothing is compared that was not measured side "
+        "by side, so that a machine that changes from hour to hour does not bend the row. A pair gives one number: "
+        f"{format_estimator(pairs)}"
+    )
+    looks = (
+        f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
+        f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. A release is the same if its "
+        "interval lies within the margin; it is slower or faster if the interval leaves out 0 and the change is at "
+        f"least the margin, and fresh pairs, {FRESH_LOOKS[0]} or {FRESH_LOOKS[1]}, have to confirm that: their figure "
+        f"alone is then reported, with an interval of {format_fixed_percent(FRESH_CONFIDENCE, 2)}. All else is "
+        "inconclusive."
+    )
+    row = (
+        "Each release is judged by itself: with many of them, one may be called slower or faster by chance, though "
+        "fresh pairs make that rare. Peak memory judges no release here; regress looks at it too."
+    )
+    return [turns, looks, row]

@@ -1,0 +1,260 @@
+"""Raw step times over a run: what went before the window, the window and its mean, and what the mean is made of."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+from collections.abc import Sequence
+
+import msgspec
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.analysis.flags import INTERFERED, kinds
+from bench.analysis.table import measured_only
+from bench.formatting import format_duration
+from bench.records.record import Record, Steps
+from bench.report import labels
+from bench.report.plots import facets, scale, style
+from bench.report.plots.plot import Data, Plot, View, make_plot
+
+TITLE = "Step times"
+
+MAX_CASES = 4
+"""Cases of a page: the fastest of each mode, and those with interference."""
+
+MAX_PROCESSES = 4
+"""Processes of a case that a figure holds, one below the other."""
+
+MAX_POINTS = 320
+"""Steps of a process that are drawn one by one; of more, each point is the range of several."""
+
+FIRST, FURTHER = 260, 130
+"""Height of the first panel, and of each further one."""
+
+COLUMNS = (
+    "Process",
+    "Steps before the window",
+    "Steps of the window",
+    "Mean step",
+    "Shortest",
+    "Longest",
+    "Optimizer steps",
+    "Epoch gaps",
+    "Means of discarded windows",
+)
+
+
+def plots(view: View) -> list[Plot]:
+    """A figure for the fastest case of each mode, and for cases with interference."""
+    found: dict[str, Plot] = {}
+    for case in view.processes(chosen(view.table)):
+        plot = plot_of(case)
+        number = f"-{len(found) + 1}" if plot.key in found else ""  # of names that differ in signs that no file has
+        found[plot.key + number] = msgspec.structs.replace(plot, key=plot.key + number)
+    return list(found.values())
+
+
+def chosen(table: pd.DataFrame) -> list[int]:
+    """The rows of the page, by the index of the table."""
+    measured = table[table["status"] == "measured"]
+    fastest = measured.groupby("mode", sort=False)["images_per_second"].idxmax()
+    interfered = measured.index[[INTERFERED in kinds(str(text)) for text in measured["flags"]]]
+    ordered = [int(fastest[mode]) for mode in labels.order("mode", fastest.index)]
+    return list(dict.fromkeys([*ordered, *map(int, interfered)]))[:MAX_CASES]
+
+
+def plot_of(processes: Sequence[Record]) -> Plot:
+    """The figure of one case.
+
+    Args:
+        processes: its records; those that were measured are drawn.
+    """
+    measured = measured_only(processes)
+    shown = measured[:MAX_PROCESSES]
+    return make_plot(
+        key=facets.slug("step-times", measured[0].case.id),
+        title=TITLE,
+        figure=functools.partial(figure, shown),
+        alt=labels.plain(_alt(shown)),
+        caption=_caption(shown, len(measured)),
+        data=_data(measured),
+    )
+
+
+def figure(processes: Sequence[Record]) -> Figure:
+    """A panel for each process of a case; to be called within :func:`style.styled`."""
+    drawn, every = style.panels(len(processes), FIRST + FURTHER * (len(processes) - 1))
+    every[0].set_title(labels.plain(labels.whole_case(processes[0].case))[:70], fontsize=11)
+    low, high = _limits(processes)
+    for axes, record in zip(every, processes, strict=True):
+        axes.set_ylim(low, high)
+        axes.set_ylabel("Step (ms)" if len(processes) == 1 else f"Process {record.process} (ms)")
+        axes.grid(axis="y")
+        _draw(axes, record)
+        scale.round_ticks(axes.yaxis)
+    scale.round_ticks(every[-1].xaxis)
+    every[-1].set_xlabel("Step")
+    handles, names = _legend(every)
+    drawn.legend(handles, names, loc="outside lower left", ncols=3, frameon=False, fontsize=9.5, columnspacing=1.4)
+    return drawn
+
+
+def _limits(processes: Sequence[Record]) -> tuple[float, float]:
+    """Ends of the axis in milliseconds: all of the windows, and means of those that were discarded."""
+    values = [seconds * 1e3 for record in processes for seconds in _steps(record).window]
+    values += [mean * 1e3 for record in processes for mean in _discarded(record)]
+    low, high = min(values), max(values)
+    room = max(0.15 * (high - low), 0.02 * high)
+    return max(low - room, 0.0), high + room
+
+
+def _draw(axes: Axes, record: Record) -> None:
+    steps = _steps(record)
+    numbers = [steps.warmup_discarded + index + 1 for index in range(len(steps.seconds))]
+    start, end = steps.warmup_discarded + steps.warmup + 0.5, numbers[-1] + 0.5
+    axes.set_xlim(numbers[0] - 0.5, end)
+    if steps.warmup:
+        axes.axvspan(numbers[0] - 0.5, start, facecolor=style.INK, alpha=0.08, linewidth=0, label="before the window")
+    times = [seconds * 1e3 for seconds in steps.seconds]
+    if len(times) > MAX_POINTS:
+        _draw_ranges(axes, numbers, times)
+    else:
+        axes.plot(numbers, times, color=style.COLOURS[0], linewidth=0.9, marker="o", markersize=3.2, label="step")
+        _draw_optimizer(axes, steps, numbers, times)
+    _draw_beyond(axes, numbers, times)
+    axes.plot(
+        [start, end],
+        [steps.step_seconds * 1e3] * 2,
+        color=style.INK,
+        linewidth=1.4,
+        label="mean of the window",
+        zorder=4,
+    )
+    for other in _discarded(record):
+        axes.plot(
+            [numbers[0] - 0.5, start],
+            [other * 1e3] * 2,
+            color=style.COLOURS[1],
+            linewidth=1.4,
+            linestyle=(0, (5, 2)),
+            label="mean of a discarded window",
+            zorder=4,
+        )
+
+
+def _draw_optimizer(axes: Axes, steps: Steps, numbers: Sequence[int], times: Sequence[float]) -> None:
+    """Mark the steps that ran the optimizer, where not every step does."""
+    if (steps.timed_accumulation_steps or steps.accumulation_steps) > 1 and steps.optimizer:
+        axes.plot(
+            [numbers[index] for index in steps.optimizer],
+            [times[index] for index in steps.optimizer],
+            marker="s",
+            markersize=5.5,
+            markerfacecolor="none",
+            markeredgewidth=1.4,
+            color=style.COLOURS[3],
+            linestyle="none",
+            label="with optimizer",
+        )
+
+
+def _draw_ranges(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> None:
+    """Draw a long run as the range of every few steps: no extreme is lost."""
+    size = -(-len(times) // MAX_POINTS)
+    parts = [(numbers[first : first + size], times[first : first + size]) for first in range(0, len(times), size)]
+    middles = [statistics.fmean(some) for some, _ in parts]
+    lows, highs = [min(some) for _, some in parts], [max(some) for _, some in parts]
+    axes.vlines(middles, lows, highs, color=style.COLOURS[0], linewidth=1.1, label=f"range of {size} steps")
+
+
+def _draw_beyond(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> None:
+    """Mark steps before the window that are longer than the axis, at its upper edge."""
+    top = axes.get_ylim()[1]
+    beyond = [number for number, time in zip(numbers, times, strict=True) if time > top]
+    if beyond:
+        axes.plot(
+            beyond,
+            [top] * len(beyond),
+            color=style.COLOURS[0],
+            marker="^",
+            markersize=6,
+            linestyle="none",
+            clip_on=False,
+            label="longer than the axis",
+        )
+
+
+def _legend(every: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
+    """What is drawn in any panel, each once."""
+    found: dict[str, Artist] = {}
+    for axes in every:
+        handles, names = axes.get_legend_handles_labels()
+        found |= dict(zip(names, handles, strict=True))
+    return list(found.values()), list(found)
+
+
+def _steps(record: Record) -> Steps:
+    assert record.steps is not None, "a measured case has steps"
+    return record.steps
+
+
+def _discarded(record: Record) -> list[float]:
+    """Mean steps of the windows that were measured again, in seconds."""
+    return [window.step_seconds for window in record.discarded if window.step_seconds is not None]
+
+
+def _alt(processes: Sequence[Record]) -> str:
+    windows = []
+    for record in processes:
+        steps = _steps(record)
+        name = "" if len(processes) == 1 else f" of process {record.process}"
+        ends = f"{format_duration(min(steps.window))} to {format_duration(max(steps.window))}"
+        windows.append(f"window{name}: {len(steps.window)} steps, {ends}, mean {format_duration(steps.step_seconds)}")
+    return f"{TITLE}, {labels.whole_case(processes[0].case)}: {'; '.join(windows)}."
+
+
+def _caption(shown: Sequence[Record], count: int) -> str:
+    steps = [_steps(record) for record in shown]
+    parts = [
+        "A step is from the end of one batch to the end of the next. Shaded: what went before the window, warm-up and "
+        "discarded windows. The axis does not begin at 0."
+    ]
+    if any(one.modelled for one in steps):
+        parts.append(
+            "The mean weights each kind of step by how often it comes in training, where the optimizer runs less often."
+        )
+    gaps = [gap for one in steps for gap in one.epoch_gaps]
+    if gaps:
+        total = f"{labels.count(len(gaps), 'epoch gap')} of {format_duration(sum(gaps))} in all"
+        parts.append(f"{total} between steps of the window {'belongs' if len(gaps) == 1 else 'belong'} to no step.")
+    reasons = dict.fromkeys(phrase for record in shown for window in record.discarded for phrase in window.interference)
+    if reasons:
+        parts.append(f"Discarded for: {labels.listing(map(labels.plain, reasons))}.")
+    if count > len(shown):
+        parts.append(f"The first {len(shown)} of {count} processes.")
+    return " ".join(parts)
+
+
+def _data(processes: Sequence[Record]) -> Data:
+    """A row for each process."""
+    rows = []
+    for record in processes:
+        steps = _steps(record)
+        optimizer = sum(index >= steps.warmup for index in steps.optimizer)
+        rows.append(
+            (
+                str(record.process),
+                f"{steps.warmup_discarded + steps.warmup:,}",
+                f"{len(steps.window):,}",
+                format_duration(steps.step_seconds),
+                format_duration(min(steps.window)),
+                format_duration(max(steps.window)),
+                f"{optimizer:,}" if record.case.mode == "train" else labels.NONE,
+                ", ".join(map(format_duration, steps.epoch_gaps)) or labels.NONE,
+                ", ".join(map(format_duration, _discarded(record))) or labels.NONE,
+            )
+        )
+    return COLUMNS, tuple(rows)

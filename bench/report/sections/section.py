@@ -1,0 +1,53 @@
+"""What a section of the page is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from bench.report.inputs import MachineInputs
+from bench.report.plots import Plot
+from bench.report.tables import markdown
+
+
+class Section(msgspec.Struct, frozen=True):
+    """One section of a machine.
+
+    Attributes:
+        key: unique among sections.
+        title: heading; none where it is empty.
+        build: gathers its data; None where there is nothing to show, and the page leaves the section out.
+        template: first part of the names of its two templates, for HTML and Markdown, below
+            ``templates/sections``. ``table`` shows a :class:`Table`.
+        plots: the plots that its data has; their files bear the prefix of the machine.
+    """
+
+    key: str
+    title: str
+    build: Callable[[MachineInputs], Any | None]
+    template: str = "table"
+    plots: Callable[[Any], Sequence[Plot]] = lambda data: getattr(data, "plots", ())
+
+
+class Table(msgspec.Struct, frozen=True):
+    """The data of a section that is one table.
+
+    Attributes:
+        columns: headings.
+        rows: cells as text.
+        note: what to know when reading it.
+        labels: how many columns at the left hold text; the others hold numbers.
+        plots: plots below it.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    labels: int = 1
+    plots: Sequence[Plot] = ()
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        return markdown(self.columns, [list(row) for row in self.rows])

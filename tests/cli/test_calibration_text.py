@@ -1,0 +1,26 @@
+"""Lines about a calibration."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench.cli.calibration_text import calibration_lines
+from tests.records.test_calibration import FOUND
+
+
+def test_a_calibration_in_plain_words() -> None:
+    found = msgspec.structs.replace(FOUND, difference=-0.003, drift=0.001)
+    assert calibration_lines(found, {4: 0.051, 8: 0.024}, 0.043) == [
+        "cpu, training (train-yolov8n-cpu-fp32-b4-i160): processes of the same thing scatter by 1.9 % (SD of 11, 1 "
+        "with interference left out); a single process is known to ±4.3 %",
+        "  the interval of a comparison by 4 / 8 pairs would be ± 5.1 / 2.4 %; in the 5 pairs of this run, neighbours "
+        "differed by 1.2 % in the median, 4.0 % at most, -0.30 % ± 1.8 % on average",
+    ]
+
+
+def test_a_calibration_warns_of_drift_and_of_a_difference_that_should_not_be() -> None:
+    drifting = msgspec.structs.replace(FOUND, drift=-0.05, drift_half=0.02, difference=0.02, difference_half=0.01)
+    *_, difference, drift = calibration_lines(drifting, {}, 0.043)
+    assert difference.endswith("should hold 0, and does not: one in twenty such intervals misses 0 by chance")
+    assert drift.startswith("  it became 5.0 % faster over the run (± 2.0 %)")
+    assert drift.endswith("; one in twenty such intervals misses 0 by chance")

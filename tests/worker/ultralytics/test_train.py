@@ -1,0 +1,52 @@
+"""What older versions of Ultralytics cannot train is unsupported, by the sentence of the axis that was asked for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.worker.rejection import CaseRejected
+from bench.worker.workloads.ultralytics import train
+
+LACKING = [
+    (
+        NotImplementedError("Optimizer 'None' not found in list of available optimizers {'SGD'}."),
+        {"optimizer": "MuSGD"},
+        "optimizer MuSGD was asked: this Ultralytics has no such optimizer.",
+        ("mode", "optimizer"),
+    ),
+    (
+        TypeError("DetectionModel does not support len()"),
+        {"compile": True},
+        "compile was asked: this Ultralytics cannot train a model that this torch compiled: DetectionModel does not",
+        ("mode", "compile"),
+    ),
+]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, error: Exception, arguments: dict[str, Any]) -> None:
+    def fail(session: object, arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(train, "overrides", lambda session: arguments)
+    monkeypatch.setattr(train, "train", fail)
+    session: Any = SimpleNamespace(case={"amp": "off"})
+    train.run(session)
+
+
+@pytest.mark.parametrize(("error", "arguments", "reason", "axes"), LACKING)
+def test_it_is_unsupported(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, arguments: dict[str, Any], reason: str, axes: tuple[str, ...]
+) -> None:
+    with pytest.raises(CaseRejected) as caught:
+        run(monkeypatch, error, arguments)
+    assert (caught.value.status, caught.value.scope) == ("unsupported", axes)
+    assert caught.value.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("error", [NotImplementedError("Something else."), TypeError("does not support len()")])
+def test_another_error_stays_what_it_is(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        run(monkeypatch, error, {"optimizer": "SGD"})
