@@ -20,7 +20,7 @@ class HowMeasured(msgspec.Struct, frozen=True):
         rule: warm-up and window.
         cases: how many cases it was used for.
         data: name of the data, with a fingerprint and a length for each set that was used.
-        pins: setting, value and reason.
+        overrides: setting, value and reason.
         fingerprint: of the recipe.
     """
 
@@ -28,7 +28,7 @@ class HowMeasured(msgspec.Struct, frozen=True):
     rule: str
     cases: int
     data: str
-    pins: tuple[tuple[str, str, str], ...]
+    overrides: tuple[tuple[str, str, str], ...]
     fingerprint: str
 
 
@@ -43,7 +43,7 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
             rule=rule(members[0].recipe, members[0].case.mode),
             cases=len(members),
             data=data(members),
-            pins=pins(members[0].recipe, members[0].case.mode),
+            overrides=overrides(members[0].recipe, members[0].case.mode),
             fingerprint=fingerprint,
         )
         for fingerprint, members in by_fingerprint.items()
@@ -88,7 +88,7 @@ def data(records: Sequence[Record]) -> str:
     return "; ".join(f"{name} {', '.join(sets)}" for name, sets in names.items())
 
 
-def pins(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
+def overrides(recipe: Recipe, mode: str) -> tuple[tuple[str, str, str], ...]:
     """Settings that the recipe fixes, with the reasons that :data:`OVERRIDES` has for them."""
-    why = {pin.key: pin.why for pin in OVERRIDES.get(mode, ())}
+    why = {override.key: override.why for override in OVERRIDES.get(mode, ())}
     return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.overrides.items())
