@@ -134,7 +134,7 @@ def plain(spied, data, folder, nbs, steps):
 @pytest.fixture(scope="module")
 def both(spied, data, tmp_path_factory):
     """Ten steps of each, where the optimizer runs every fourth."""
-    from bench.worker.workloads.ultralytics.sanity_checks import TrainingSanityChecks, loss_items
+    from bench.worker.workloads.sanity_checks import TrainingSanityChecks, loss_items
 
     seen = []
 
@@ -148,7 +148,7 @@ def both(spied, data, tmp_path_factory):
         return note
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("remember", "epoch_ended", "see_gradients", "see_scale", "look_again"):
+        for name in ("remember", "epoch_ended", "record_gradients", "record_scale", "finish"):
             patch.setattr(TrainingSanityChecks, name, noting(name))
         gc.freeze()
         measured, steps, reading = ours(spied, data, tmp_path_factory.mktemp("ours"), 8, 4, patch)
@@ -223,7 +223,7 @@ def test_while_warming_up_only_the_first_optimizer_step_does_more(both):
 def test_training_is_looked_at_outside_of_the_window(both):
     """The optimizer runs in step 3, which warms up, and in step 7, which is timed; an epoch has eight steps."""
     looks = [name for name, _ in both["seen"]]
-    assert looks == ["remember", "epoch_ended", "see_gradients", "see_scale", "epoch_ended", "look_again"]
+    assert looks == ["remember", "epoch_ended", "record_gradients", "record_scale", "epoch_ended", "finish"]
 
 
 def test_an_epoch_turns_with_the_mean_losses_that_it_had(both):
@@ -292,7 +292,7 @@ def test_marks_by_themselves_are_those_of_a_training_step(both):
     noted = Noted()
     worker_marks.step(noted)
     assert [said for name, *said in noted.marks if name == "part_ended"] == [
-        [p] for p in both["reading"]["phases"]["seconds"]
+        [p] for p in both["reading"].phases["seconds"]
     ]
     assert {"batch_arrived", "optimizer_stepped", "step_ended"} < {name for name, *_ in noted.marks}
 

@@ -60,7 +60,7 @@ def test_both_run_their_blocks_and_end(sides):
     while not (ours.ended and plain.ended):
         round_robin([ours, plain], 1, random.Random(0))
     took = time.monotonic() - began
-    assert (ours.ended["status"], plain.ended["status"]) == ("measured", "measured")
+    assert (ours.ended.status, plain.ended.status) == ("measured", "measured")
     assert [steps for _, steps in plain.blocks] == [3, 3, 3]
     assert [steps for _, steps in ours.blocks] == [4, 4]  # the last one is the end of its window
     steps = msgspec.convert(ours.measured["steps"], Steps)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.cases import axes
+from bench.cases.axes import fixed_axes, parse_values
 from bench.errors import UsageError
 from bench.worker import effective_settings
 from bench.worker.devices import open_device
@@ -61,7 +61,7 @@ def test_a_device_that_ultralytics_does_not_have_is_unsupported(device):
 @pytest.mark.parametrize("text", ["-1", "-1,-1", "", "none", "auto"])
 def test_an_idle_card_is_nothing_that_a_case_can_ask_for(text):
     with pytest.raises(UsageError):
-        axes.parse_values(axes.fixed_axes()["device"], text)
+        parse_values(fixed_axes()["device"], text)
 
 
 def test_a_process_of_its_own_for_every_case(forking, tmp_path, monkeypatch):

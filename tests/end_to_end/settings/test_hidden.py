@@ -94,7 +94,7 @@ def test_a_last_batch_that_is_left_out_is_noticed(set_up):
 
 def test_nothing_is_validated_or_saved_at_the_end(arguments):
     """Left alone, the last epoch validates, saves, and validates the best model again, whatever was asked."""
-    works = SimpleNamespace(see_gradients=lambda trainer: None)
+    works = SimpleNamespace(record_gradients=lambda trainer: None)
     trainer = train.trainer_class(SimpleNamespace(), works)(overrides=arguments)
     assert not trainer.save_model()
     assert trainer.final_eval() is None

@@ -68,7 +68,7 @@ def first_call(predictor: Any, source: Path) -> Any:
     return found
 
 
-def predictor_class(session: Session, task: tasks.Task) -> type:
+def predictor_class(session: Session, task: tasks.Task = tasks.DETECT) -> type:
     """Return a task's predictor that marks its phases; made here because importing Ultralytics takes seconds."""
     base: Any = tasks.load(task.predictor)
 

@@ -50,7 +50,7 @@ def arguments_of(session: Session, model: Model) -> dict[str, Any]:
     }
 
 
-def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Task) -> type:
+def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Task = tasks.DETECT) -> type:
     """Return a task's trainer that marks the session's steps; made here because importing Ultralytics takes seconds."""
     base: Any = tasks.load(task.trainer)
 
@@ -243,7 +243,7 @@ def _of_validation(how: str) -> str:
     return how.replace("since set-up", "since validation began").replace("end of the window", "end of validation")
 
 
-def time_the_rest(trainer: Any, device: Device, task: tasks.Task) -> dict[str, Any]:
+def time_the_rest(trainer: Any, device: Device, task: tasks.Task = tasks.DETECT) -> dict[str, Any]:
     """Time Ultralytics' own validation and its own saving of a checkpoint, once each, as at the end of an epoch."""
     own = tasks.load(task.trainer)
 
