@@ -50,7 +50,7 @@ WRITES_ELSEWHERE = {
     "environments/resolver.py": "a temporary file of constraints",
     "errors.py": "a traceback among the temporary files",
     "pytest_plugin/output_streams.py": "the null device, in place of a closed stream",
-    "report/context.py": "nothing: a column of a table is renamed",
+    "report/inputs.py": "nothing: a column of a table is renamed",
     "report/page.py": "pages and plots below reports/",
     "report/comparisons/rendering.py": "pages and plots below reports/",
     "runner/launchers/local.py": "scratch folders of workers",

@@ -128,12 +128,13 @@ def records_of(table: pd.DataFrame, records: Sequence[Record]) -> list[Record]:
 def divide(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The rows that may stand in one table, with what they have in common in words.
 
-    Each mode fixes settings of its own (``pins``), so modes stand together; but not two sets of settings of one mode.
+    Each mode fixes settings of its own (``overrides_hash``), so modes stand together; but not two sets of settings of
+    one mode.
     """
     if table.empty:
         return []
     sets = table.groupby([*GROUP_KEYS, "mode"], dropna=False)["overrides_hash"].transform(
-        lambda pins: pd.factorize(pins)[0]
+        lambda hashes: pd.factorize(hashes)[0]
     )
     found = []
     for setting, rows in table.groupby([*GROUP_KEYS, sets.rename("set")], sort=False, dropna=False):

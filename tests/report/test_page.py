@@ -196,7 +196,7 @@ def test_marks_are_signs_after_the_figure_with_a_legend_of_those_that_are_used(t
     assert "interfered (steal &lt;3&gt; %)" in html, "who points at the cell, or reads the first figures, sees by what"
     assert Reader(html).open == []
     text = (tmp_path / "report.md").read_text()
-    assert "50.0 s†" in text and "- † Disturbed: Other processes" in text
+    assert "50.0 s†" in text and "- † Interfered: Other processes" in text
     assert "†" not in written([timed(25.0, 16)], tmp_path)
 
 

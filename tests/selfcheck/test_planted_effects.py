@@ -55,7 +55,7 @@ def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[in
     def interpreter(path: str) -> Interpreter:
         return Interpreter(path=path, environment=ENVIRONMENT)
 
-    def provide(specification: Any, exclude_newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
+    def provide(specification: Any, exclude_newer: str, say: Any, replica: int = 0) -> PreparedEnvironment:
         assert str(specification) == "ultralytics==8.4.0,torch==2.9.0"
         return PreparedEnvironment(interpreter(str(tmp_path / "base")), ("torch==2.9.0",), "key", str(specification))
 

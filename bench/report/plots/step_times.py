@@ -103,11 +103,11 @@ def figure(processes: Sequence[Record]) -> Figure:
 
 
 def _limits(processes: Sequence[Record]) -> tuple[float, float]:
-    """Ends of the axis in milliseconds: all of the windows, and means of those that were discarded."""
-    values = [seconds * 1e3 for record in processes for seconds in _steps(record).window]
-    values += [mean * 1e3 for record in processes for mean in _discarded(record)]
-    low, high = min(values), max(values)
-    room = max(0.15 * (high - low), 0.02 * high)
+    """Ends of the axis in milliseconds: from the shortest step to the longest of the windows and discarded means."""
+    low = min(seconds for record in processes for seconds in _steps(record).seconds) * 1e3
+    tops = [seconds for record in processes for seconds in [*_steps(record).window, *_discarded(record)]]
+    high = max(tops) * 1e3
+    room = max(0.1 * (high - low), 0.02 * high)
     return max(low - room, 0.0), high + room
 
 

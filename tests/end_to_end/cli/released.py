@@ -106,7 +106,9 @@ class Shop:
         packages = {name: versions[-1] for name, versions in self.versions.items()} | asked
         return Resolved(tuple(sorted(f"{name}=={version}" for name, version in packages.items())))
 
-    def provide(self, specification: Specification, exclude_newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
+    def provide(
+        self, specification: Specification, exclude_newer: str, say: Any, replica: int = 0
+    ) -> PreparedEnvironment:
         if self.interrupts_building:
             raise KeyboardInterrupt
         self.provided.append(str(specification))

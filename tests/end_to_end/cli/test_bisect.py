@@ -267,7 +267,7 @@ def test_pairs_are_measured_by_workers(shop: Shop, bench: Commands, monkeypatch:
         (["--good", "8.4.180", "--bad", "latest"], "'latest' is no version of a release: write 8.4.100."),
         ([*ENDS, "--package", "numpy"], "package 'numpy' is not what is measured: use torch or ultralytics."),
         ([*ENDS, "--time-budget", "0s"], "'0s' is no duration: it has to be more than nothing."),
-        ([*ENDS, "--override", "ultralytics"], "'ultralytics' names ultralytics, whose releases are compared"),
+        ([*ENDS, "--pin", "ultralytics"], "'ultralytics' names ultralytics, whose releases are compared"),
         ([*ENDS, "--threads", "-1"], "threads -1 is not allowed"),
         ([*ENDS, "--json", "no/such/folder/found.json"], "no/such/folder/found.json cannot be written: there is no"),
     ],

@@ -95,5 +95,5 @@ def test_a_case_has_its_record_on_a_system_that_tells_nothing(start_session):
     assert record.outcome.status.value == "measured"
     told = msgspec.structs.asdict(record.conditions)
     assert {name: value for name, value in told.items() if value is not None} == {"variables": {}}
-    assert session.report_path is not None
+    assert session.report_path is not None, session.notes
     assert not [note for note in session.notes if "no report" in note]

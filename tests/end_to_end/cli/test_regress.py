@@ -41,12 +41,12 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         "bench.runner.launchers.local.open_launcher", lambda interpreter, network=False: SpawnLauncher(interpreter)
     )
 
-    def provide(specification: Any, exclude_newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
+    def provide(specification: Any, exclude_newer: str, say: Any, replica: int = 0) -> PreparedEnvironment:
         version = str(specification).rpartition("==")[2]
         if version.startswith("9"):
             raise UsageError(f"no environment can be made of {specification}: there is no such version.")
         slower = float(version.partition("+")[2] or 0) / 100
-        python = tmp_path / f"python-{version}-{copy}"
+        python = tmp_path / f"python-{version}-{replica}"
         python.write_text(f'#!/bin/sh\nFAKE_FACTOR={1 + slower} exec {sys.executable} -S {FAKE} "$@"\n')
         python.chmod(python.stat().st_mode | stat.S_IXUSR)
         environment = Environment(python="3.11.0", packages={"torch": "2.9", "ultralytics": version}, yolopace="0")
@@ -202,10 +202,10 @@ def test_an_index_that_knows_no_dates_is_asked_without(command: Command, monkeyp
 
     before = builder.provide
 
-    def provide(specification: Any, exclude_newer: str, say: Any, copy: int = 0) -> PreparedEnvironment:
+    def provide(specification: Any, exclude_newer: str, say: Any, replica: int = 0) -> PreparedEnvironment:
         if exclude_newer:
             raise UsageError("no release has a date.")
-        return before(specification, exclude_newer, say, copy)
+        return before(specification, exclude_newer, say, replica)
 
     monkeypatch.setattr(builder, "provide", provide)
     code, _ = command()

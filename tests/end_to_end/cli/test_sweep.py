@@ -64,7 +64,7 @@ def test_all_else_is_held_as_it_is_with_the_newest(shop: Shop, bench: Commands) 
     bench("sweep", "--package", "Torch", "--device", "cpu", "--last", 2)
     assert set(shop.provided) == {f"torch=={version},ultralytics==8.4.190" for version in ("2.14.1", "2.15.0")}
     shop.provided.clear()
-    bench(*SWEEP, "--last", 2, "--override", "torch==2.14.0,numpy<3")
+    bench(*SWEEP, "--last", 2, "--pin", "torch==2.14.0,numpy<3")
     assert shop.provided[0] == "ultralytics==8.4.189,torch==2.14.0,numpy<3,torchvision==0.30.0"
 
 
@@ -263,9 +263,9 @@ def test_pairs_are_measured_by_workers(shop: Shop, bench: Commands, monkeypatch:
         (["--versions", "8.4.190,new"], "'new' is no version of a release: write 8.4.100."),
         (["--time-budget", "soon"], "'soon' is no duration: write 90s, 10m or 1h30m."),
         (["--margin", "lots"], "margin 'lots' is not allowed: write a percentage"),
-        (["--override", "ultralytics==8.4.0"], "'ultralytics==8.4.0' names ultralytics, whose releases are compared"),
-        (["--override", "python:/usr/bin/python3"], "'python:/usr/bin/python3' is an interpreter: name requirements"),
-        (["--override", "no requirement"], "'no requirement' is no requirement"),
+        (["--pin", "ultralytics==8.4.0"], "'ultralytics==8.4.0' names ultralytics, whose releases are compared"),
+        (["--pin", "python:/usr/bin/python3"], "'python:/usr/bin/python3' is an interpreter: name requirements"),
+        (["--pin", "no requirement"], "'no requirement' is no requirement"),
         (["--case", CASE], "name cases by --case or by --device and the like, not by both."),
         (["--data", "missing.yaml"], "data 'missing.yaml': there is no such file"),
         (["--json", "no/such/folder/found.json"], "no/such/folder/found.json cannot be written: there is no folder"),

@@ -336,8 +336,8 @@ def test_a_figure_keeps_its_mark_beside_that_of_another_machine() -> None:
     )
     [found] = cross_machine.shared(newest_rows(frame([timed(20.0, 4), loud])))
     assert found.lines[0].cells[1][1].endswith(" †")
-    assert [name for _, name, _ in found.legend] == ["interference"]
-    assert "- † Disturbed: " in found.markdown()
+    assert [name for _, name, _ in found.legend] == ["interfered"]
+    assert "- † Interfered: " in found.markdown()
 
 
 def test_other_files_under_one_name_never_stand_side_by_side() -> None:

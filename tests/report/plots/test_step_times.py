@@ -53,6 +53,12 @@ def test_every_step_is_drawn_with_warm_up_optimizer_and_mean() -> None:
     assert shaded.get_x() == 0.5 and shaded.get_width() == 2.0
 
 
+def test_no_step_is_below_the_axis() -> None:
+    record = make_record(batch=4, steps=make_steps([0.1, 0.11], warmup=[0.01, 0.2], images=4))
+    low, high = panels([record])[0].get_ylim()
+    assert 0 <= low < 10 and 110 < high < 200
+
+
 def test_an_optimizer_that_runs_at_every_step_is_not_marked() -> None:
     record = make_record(batch=4, steps=make_steps([0.1] * 4, images=4))
     assert not [one for one in panels([record])[0].get_lines() if one.get_label() == "with optimizer"]

@@ -306,7 +306,7 @@ def test_an_unknown_kind_is_refused_by_name(name: str) -> None:
     expected = f"device {name}: this worker knows no kind of device '{kind}': it has cpu, mps, cuda, xpu, npu"
     with pytest.raises(CaseRejected, match=expected) as refused:
         open_device(name)
-    assert (refused.value.status, refused.value.axes) == ("unsupported", ("device",))
+    assert (refused.value.status, refused.value.scope) == ("unsupported", ("device",))
 
 
 def test_another_kind_can_be_registered(monkeypatch: pytest.MonkeyPatch) -> None:

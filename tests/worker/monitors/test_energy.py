@@ -27,7 +27,7 @@ def test_a_card_counts_by_itself() -> None:
     meter = Nvml(FakeCard(1000.0, 2000.0, 5500.0))
     meter.begin()
     assert meter.end() == 3.5
-    assert meter.of == "card"
+    assert meter.scope == "card"
 
 
 @pytest.mark.parametrize(("card", "said"), [(None, "NVML does not answer"), (FakeCard(None), "no counter")])
@@ -109,7 +109,7 @@ def test_apples_estimate_is_called_one(apple: SimpleNamespace) -> None:
         assert meter.end() == 4.0
     assert not apple.windows
     assert meter.method == "zeus-apple-silicon, Apple's model estimate of gpu, cpu_total", "memory is not in it"
-    assert meter.of == "machine"
+    assert meter.scope == "machine"
 
 
 def test_a_chip_that_tells_nothing(apple: SimpleNamespace) -> None:
@@ -131,7 +131,7 @@ def test_which_meter_a_system_has(apple: SimpleNamespace, monkeypatch: pytest.Mo
 class Counter:
     """A joule at every second reading."""
 
-    how, of = "a counter", "card"
+    method, scope = "a counter", "card"
 
     def __init__(self, *joules: float) -> None:
         self.joules = list(joules)
