@@ -39,7 +39,7 @@ def look(python: str) -> tuple[SystemInfo, Software]:
     """This machine, and an interpreter (empty: the one that runs this); takes as long as importing torch.
 
     Raises:
-        WrongUse: where the interpreter is none, or does not answer.
+        UsageError: where the interpreter does not exist, or does not answer.
     """
     path = executable(python)
     cache = None
@@ -67,7 +67,7 @@ def told_by(path: str) -> Software:
 
 
 def labelled(facts: dict[str, Any]) -> dict[str, Any]:
-    """What an interpreter told of itself, with versions that say where they come from."""
+    """Return the facts of an interpreter, with versions that say where they come from."""
     found = origins(imported(facts))
     environment = Environment(python=facts["python"], packages=facts["packages"], yolopace="", origins=found)
     return {**facts, "packages": {name: environment.label(name) for name in environment.packages}}
@@ -83,7 +83,7 @@ def said_by(command: Sequence[str | Path]) -> str:
 
 
 def low_power() -> bool | None:
-    """Whether macOS is in its low power mode; None on other systems, and where it does not tell."""
+    """Whether macOS is in its low power mode; None on other systems, and where that is unknown."""
     if platform.system() != "Darwin":
         return None
     found = re.search(r"^\s*lowpowermode\s+(\d)", said_by(["pmset", "-g"]), re.MULTILINE)
@@ -119,7 +119,7 @@ def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Check]:
 
 
 def tried(launcher: Launcher, device: str, amp: str) -> Check:
-    """One of them."""
+    """Train a few steps on a device in a precision; return what ran."""
     values: dict[str, list[Any]] = {"mode": ["train"], "model": ["yolov8n"], "amp": [amp], "batch": [2], "imgsz": [64]}
     [planned] = expand_grid(profile("smoke"), [device], values)
     outcome = ended(launcher, planned)

@@ -232,7 +232,7 @@ def explained(status: str, reason: str) -> str:
 
 
 def _after(worker: Worker, moment: float | None) -> float | None:
-    """Seconds from the request to a moment that the worker told."""
+    """Return the seconds from the request to a moment of the worker."""
     return None if moment is None else round(moment - worker.requested, 4)
 
 
@@ -363,7 +363,7 @@ def discarded_window(window: dict[str, Any]) -> dict[str, Any]:
 def build_phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
     """Phases from what a worker saw: ``seconds`` of each part in each step, ``how``, and the ``optimizer`` steps.
 
-    The latter are None where the parts are those of the window.
+    ``optimizer`` is ``None`` where the parts are those of the window.
     """
     kinds = steps.kinds
     if seen["optimizer"] is not None:
@@ -373,10 +373,10 @@ def build_phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
 
 
 EPOCH_OVERHEAD = ("validation", "validation_images", "checkpoint", "validation_memory")
-"""What a worker tells of the rest of an epoch, after its steps."""
+"""Fields of :class:`RestMeasured` that a record keeps."""
 
 OF_DATA = ("fingerprint", "images", "scheme", "left_out", "left_out_first")
-"""What a record keeps of what a worker tells of a data set."""
+"""Fields of a data set that a record keeps."""
 
 MEASURED = ("steps", "memory", "device", "window", "discarded", "epoch_overhead", "checks", "extra", "energy")
 """Parts of a record that a worker fills in."""

@@ -33,13 +33,13 @@ class ExitCode(Protocol):
 
     @property
     def descriptor(self) -> int | None:
-        """What becomes readable when there may be news; None if only the channel's end tells."""
+        """What becomes readable when there may be news; None if only the channel's end shows it."""
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
 
     def wait(self, seconds: float) -> int | None:
-        """The same, waiting at most so long."""
+        """Return the exit code, waiting at most so long."""
 
 
 class WorkerTimeout(Exception):
@@ -81,7 +81,7 @@ class Worker:
         Args:
             pid: its number, and that of its group.
             channel: where its events come from.
-            control: by which it is told to take its turn.
+            control: by which it is granted its turns.
             log: what it prints.
             requested: when it was asked for.
             exit_code: how it ended.

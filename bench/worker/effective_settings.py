@@ -67,7 +67,7 @@ def compare(
     """Raise :class:`CaseRejected` with status ``substituted`` where ``effective`` differs from what was requested.
 
     Axes come first: where one was changed, other settings follow it, and need no mention. A setting that this version
-    of the library does not know is None, and is not compared.
+    of the library does not know is ``None``, and is not compared.
 
     Args:
         workload: that runs the case.

@@ -1,7 +1,7 @@
-"""Errors of what the user gave, told apart from crashes: one clean sentence in place of a library's own message.
+"""Errors of what the user gave, as opposed to crashes: one clean sentence in place of a library's own message.
 
 :func:`explained` knows the messages in :data:`KNOWN`. Where the code knows what it looked at (a model file, a data
-yaml), it raises :class:`~.refusal.CaseRejected` with :func:`told` itself. The whole message stays in the log.
+yaml), it raises :class:`~.rejection.CaseRejected` with its own sentence. The whole message stays in the log.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ KNOWN: tuple[Known, ...] = (
 def told(error: BaseException | str) -> str:
     """A message on one line, without control characters and without advice that is wrong here (:data:`WRONG_ADVICE`).
 
-    An exception without a message is told by its type.
+    An exception without a message is named by its type.
     """
     message = error.args[0] if isinstance(error, KeyError) and error.args else error  # whose text is in quotes
     text = PREFIX.sub("", SIGNS.sub("", clean(str(message))).strip())

@@ -313,7 +313,7 @@ class RestMeasured(Event):
 
     Attributes:
         values: by the names of the record.
-        failed: why there are none.
+        failed: why they are missing.
     """
 
     event: ClassVar[str] = "rest"

@@ -39,7 +39,7 @@ class Rendezvous(msgspec.Struct, frozen=True):
         """``HOST:PORT``; on machine 0 the port has to be free.
 
         Raises:
-            WrongUse: where it is none, or the port is in use.
+            UsageError: where it is not HOST:PORT, or the port is in use.
         """
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -113,7 +113,7 @@ def options(device: str, meeting: Rendezvous | None, logs: str) -> list[str]:
 def interface(meeting: Rendezvous) -> dict[str, str]:
     """The network interface that leads to the others, for gloo: it would take that of the host's own name.
 
-    Many systems give that name the address of the machine itself, at which nobody else finds it.
+    Many systems give that name the address of the machine itself, at which no other machine finds it.
     """
     name = "GLOO_SOCKET_IFNAME"
     if name in os.environ:
@@ -129,7 +129,7 @@ def interface(meeting: Rendezvous) -> dict[str, str]:
 
 
 ELSEWHERE = ("192.0.2.1", 9)
-"""An address that is nobody's (RFC 5737), to see which way leads out."""
+"""An address that no host has (RFC 5737), to see which way leads out."""
 
 
 def _leaving_by(host: str, port: int) -> str:
@@ -148,13 +148,13 @@ def launch_ranks(
     log: Any,
     first: Sequence[str] = (),
 ) -> Worker:
-    """Start the ranks of this machine; what they tell comes out of one worker.
+    """Start the ranks of this machine; their events come out of one worker.
 
     Args:
         interpreter: that is measured.
         job: of a case; its ``rendezvous`` says where the ranks of several machines meet.
         network: whether something was named that may have to be fetched.
-        started: hears of the agent's number; the ranks are its children.
+        started: called with the agent's number; the ranks are its children.
         reaped: makes an exit code of the agent.
         log: file for what all of them print.
         first: words for the entry before all others.

@@ -90,20 +90,20 @@ def joules(ranks: list[dict[str, Any] | None]) -> dict[str, Any] | None:
     first = ranks[0]
     if first is None or first["joules"] is None:
         return first
-    told = [one for one in ranks if one is not None and one["joules"] is not None]
-    images = sum(one["images"] for one in told)
-    if len(told) < len(ranks):
+    counted = [one for one in ranks if one is not None and one["joules"] is not None]
+    images = sum(one["images"] for one in counted)
+    if len(counted) < len(ranks):
         why = next(one["method"] for one in ranks if one is not None and one["joules"] is None)
         return {**first, "joules": None, "idle_watts": None, "method": f"one rank could not count: {why}"}
     if first["scope"] == "machine":
         return {**first, "images": images}
-    idle = [one["idle_watts"] for one in told]
+    idle = [one["idle_watts"] for one in counted]
     return {
         **first,
-        "joules": round(sum(one["joules"] for one in told), 3),
+        "joules": round(sum(one["joules"] for one in counted), 3),
         "images": images,
         "idle_watts": None if None in idle else round(sum(idle), 3),
-        "method": f"{first['method']}; sum of {len(told)} ranks",
+        "method": f"{first['method']}; sum of {len(counted)} ranks",
     }
 
 

@@ -55,7 +55,7 @@ SLACK = 2 * 10**9
 
 
 class Unidentified(Exception):
-    """What would be imported cannot be told; the text is one sentence that says what to do."""
+    """What would be imported is unclear; the text is one sentence that says what to do."""
 
 
 def release(version: str) -> tuple[int, ...]:
@@ -278,13 +278,13 @@ def digest(package: Path) -> str:
     return hashlib.sha256(repr(content).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def differs(told: dict[str, dict[str, Any]]) -> str:
-    """Whether what this process has imported is something else than was told before: a sentence, or empty.
+def differs(expected: dict[str, dict[str, Any]]) -> str:
+    """Whether what this process has imported is something else than expected: a sentence, or empty.
 
     Args:
-        told: by module what :func:`identify` gave in the process that was asked first.
+        expected: by module what :func:`identify` gave in the process that was asked first.
     """
-    for name, before in told.items():
+    for name, before in expected.items():
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
         if module is None or file is None:
@@ -297,7 +297,7 @@ def differs(told: dict[str, dict[str, Any]]) -> str:
 
 
 def _at_run_time(name: str, module: Any, before: dict[str, Any]) -> str:
-    """What an imported package says of itself, or its files, that is not as it was told before; empty where all is."""
+    """What an imported package says of itself, or its files, that is not as expected; empty where all is."""
     version = str(getattr(module, "__version__", ""))
     if version and before["stated"] and version != before["stated"]:
         return f"{name} says at run time that it is {version}, and its files say {before['stated']}"

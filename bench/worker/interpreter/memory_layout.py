@@ -1,6 +1,6 @@
 """Makes two processes that do the same place the same things at the same addresses, as far as the system lets them.
 
-Where a block of memory lies decides what fits beside it later. Systems give every process other addresses, and Python
+Where a block of memory lies decides what fits next to it later. Systems give every process other addresses, and Python
 every process another order of its sets, so that the peak of one and the same batch differs by some percent from process
 to process. With both fixed most agree to 2 MiB (docs/devices.md has the figures).
 """
@@ -19,7 +19,7 @@ ASK = 0xFFFFFFFF
 
 
 def run_again(arguments: list[str]) -> None:
-    """Execute this interpreter anew, with fixed addresses and a fixed order of sets; does not return.
+    """Execute this interpreter again, with fixed addresses and a fixed order of sets; does not return.
 
     The number of the process stays, so that a limit on it does too. Where the system knows no such thing, or forbids
     it as many containers do, addresses stay as they are.

@@ -1,7 +1,7 @@
 """The parts of a step: their ends are marked where the workload passes them, and the times are taken out later.
 
 On a CPU a mark reads the clock. On cuda it records an event, which costs the host microseconds and the device nothing
-that it waits for. On mps neither tells the truth, so the parts are timed in steps of their own after the window, with
+that it waits for. On mps neither is true, so the parts are timed in steps of their own after the window, with
 the device synchronised at every mark.
 """
 

@@ -26,7 +26,7 @@ class MeasurementPlan:
     of cycles, so it holds optimizer steps in their real proportion wherever in a cycle it begins. Where accumulation
     is so long that this would take much longer than was asked for, the optimizer runs every :data:`SHORT_CYCLE` steps
     in the window, and the kinds of steps are weighted by their real proportion afterwards; ``only_whole`` rules that
-    out. Two processes that are compared have to do the same steps: ``warmup_steps`` are a least number beside that, so
+    out. Two processes that are compared have to do the same steps: ``warmup_steps`` are a minimum on top of that, so
     that their windows hold the same images, and ``same_cycle`` is the pace of the optimizer in the window of the other.
     Where memory alone is looked at, ``short_cycle`` and ``settled_after`` (steps of warm-up after a cycle) are less.
     """
@@ -90,7 +90,7 @@ class Stopwatch:
         accumulation: how many steps the optimizer is to wait for, from now on.
         windows: first step of each window, and the step that it ended before once it is complete.
         timed_accumulation_steps: ``accumulation`` in every window; 0 until warm-up is over.
-        shared: whether other processes run the same steps, in turns or at once: how many there are is then settled
+        shared: whether other processes run the same steps, interleaved or at once: how many there are is then settled
             before they are timed.
         broadcast: takes what this process would do next, and returns what all of them do.
         on_begin: called where a window begins, after the steps of it that pass untimed.
@@ -173,7 +173,7 @@ class Stopwatch:
         """End the step under way, which had ``images`` images; return whether that completes a window.
 
         The device is synchronised at the edges of a window only, and where another worker has its turn: what was left
-        to do would be done while nobody times it.
+        to do would be done untimed.
         """
         now = self.clock()
         if self._completes(now - self._last_boundary) or self._ends_block():

@@ -1,4 +1,4 @@
-"""Ultralytics' trainer as one rank of several, started from outside: Ultralytics itself would start them anew.
+"""Ultralytics' trainer as one rank of several, started from outside: Ultralytics itself would start them again.
 
 On CUDA all is Ultralytics' own but the number of ranks, which it counts on one machine alone. On the CPU it has no such
 training; three things make it one, so that the whole path can be tried where there is no card.

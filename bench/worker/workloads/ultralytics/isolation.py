@@ -115,7 +115,7 @@ def _silence_what_is_loaded() -> None:
 
 
 def keep_label_caches(folder: Path) -> None:
-    """Let Ultralytics keep what it read of a data set's labels here, in place of a file beside the labels.
+    """Let Ultralytics keep what it read of a data set's labels here, in place of a file next to the labels.
 
     Versions that are compared would read and rewrite each other's, and the user's own would change.
     """

@@ -37,7 +37,7 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
-            its validation set; :data:`VAL_IMAGES` if there is none), ``seed``, and ``dense`` (whether every image has
+            its validation set; :data:`VAL_IMAGES` if there are 0), ``seed``, and ``dense`` (whether every image has
             :data:`MOST_BOXES` boxes, for the most memory that training may take).
 
     Returns:
@@ -102,7 +102,7 @@ def listed_images(yaml: str) -> int:
 
 
 def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
-    """Make a folder beside its place and move it there whole; whoever comes second takes what is there.
+    """Make a folder next to its place and move it there whole; whoever comes second takes what is there.
 
     Args:
         target: its place.
@@ -188,7 +188,7 @@ def _labels(draw: random.Random, certain: list[int], dense: bool = False) -> str
 
 
 def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int]) -> None:
-    """Splits of ``counts`` lines over the pool. Links give each length its own label cache beside it."""
+    """Splits of ``counts`` lines over the pool. Links give each length its own label cache next to it."""
     for name in counts:
         (folder / name).mkdir()
         for kind in ("images", "labels"):

@@ -48,7 +48,7 @@ def listing_is_intact(listing: Path, texts: dict[str, str], pool: Path) -> bool:
 
 
 def discard(folder: Path) -> None:
-    """Take a folder out of the way and delete it; nobody sees a part of it."""
+    """Take a folder out of the way and delete it; no other run sees a part of it."""
     if not os.path.lexists(folder):
         return
     aside = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent))

@@ -1,4 +1,4 @@
-"""What training and prediction share: finding the model, building it, and saying well why there is none."""
+"""What training and prediction share: finding the model, building it, and saying well why it is missing."""
 
 from __future__ import annotations
 
@@ -311,7 +311,7 @@ def check_size(name: str, file: str) -> None:
 
 @contextlib.contextmanager
 def building(name: str, file: str) -> Iterator[None]:
-    """Within this a network is built: what goes wrong with a user's file is told as a fault of that file.
+    """Within this a network is built: what goes wrong with a user's file is reported as a fault of that file.
 
     Raises:
         Refused: with the layer that cannot be built.

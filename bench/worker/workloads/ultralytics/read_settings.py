@@ -1,7 +1,7 @@
 """Settings read back from a live trainer or predictor: what runs, whatever was asked for.
 
 A setting that stands in an Ultralytics argument of the same name has that name here, so that an override of the recipe
-is compared with what runs. Every Ultralytics gives the same keys; what a version does not know is None.
+is compared with what runs. Every Ultralytics gives the same keys; what a version does not know is ``None``.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def _network(model: Any) -> dict[str, Any]:
 
 
 def _own_ranks() -> bool | None:
-    """Whether Ultralytics itself starts a process for each of several devices; None where it cannot be told.
+    """Whether Ultralytics itself starts a process for each of several devices; None where that is unknown.
 
     It cannot be seen here, where the ranks are started by us: its ``train`` makes a command for them or does not.
     """
@@ -291,7 +291,7 @@ def _dropped(trainer: Any) -> int:
 
 
 def _npy_files(dataset: Any) -> bool:
-    """Whether arrays lie beside images: Ultralytics reads them in place of the images, cached or not."""
+    """Whether arrays lie next to images: Ultralytics reads them in place of the images, cached or not."""
     arrays = {str(file) for file in dataset.npy_files}
     folders = {os.path.dirname(file) for file in arrays}
     return any(entry.path in arrays for folder in folders for entry in os.scandir(folder or "."))
@@ -312,7 +312,7 @@ def _transforms(transform: Any) -> list[Any]:
 
 
 def _kernel(optimizer: Any) -> str | None:
-    """How the optimizer walks its parameters: ``fused``, ``foreach`` or ``loop``; None where it cannot be told."""
+    """How the optimizer walks its parameters: ``fused``, ``foreach`` or ``loop``; None where that is unknown."""
     group = optimizer.param_groups[0]
     if group.get("fused"):
         return "fused"

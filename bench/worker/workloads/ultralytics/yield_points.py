@@ -8,13 +8,13 @@ from ...timing.session import Session
 
 
 def install_hooks(model: Any, session: Session) -> None:
-    """Tell the session whenever a layer has ended, where it asks for that; else the model stays as it is.
+    """Call the session whenever a layer has ended, where it asks for that; else the model stays as it is.
 
     Hooks change no figure that a layer gives. A compiled model must not have them: they would break its graph.
 
     Args:
         model: of Ultralytics, whose layers are in a list that is called ``model``; without one it stays as it is.
-        session: that is told.
+        session: that is called.
     """
     layers = getattr(model, "model", None)
     if not session.turns_within or layers is None:
