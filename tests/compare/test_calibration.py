@@ -49,7 +49,7 @@ def test_ctrl_c_keeps_what_there_is(launcher, tmp_path):
 
 
 def test_ctrl_c_before_anything_leaves_no_folder(launcher, tmp_path, monkeypatch):
-    def interrupted():
+    def interrupted(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(launcher, "wait", interrupted)

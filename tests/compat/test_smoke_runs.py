@@ -81,11 +81,11 @@ def test_what_cannot_be_built_or_inspected_does_not_stop_the_others(attempt, uv,
 def test_an_environment_that_breaks_while_it_runs_keeps_its_records(attempt, monkeypatch):
     wait, waited = SpawnLauncher.wait, []
 
-    def breaks(self):
+    def breaks(self, *arguments):
         waited.append(1)
         if len(waited) == 2:
             raise UsageError("cannot import torch.")
-        wait(self)
+        wait(self, *arguments)
 
     monkeypatch.setattr(SpawnLauncher, "wait", breaks)
     tried, said = attempt("ultralytics==8.4.0", "ultralytics==8.4.190")
@@ -99,11 +99,11 @@ def test_an_environment_that_breaks_while_it_runs_keeps_its_records(attempt, mon
 def test_ctrl_c_still_gives_what_was_seen_of_the_environment_under_way(attempt, monkeypatch, tmp_path):
     wait, waited = SpawnLauncher.wait, []
 
-    def stops(self):
+    def stops(self, *arguments):
         waited.append(1)
         if len(waited) == 6:
             raise KeyboardInterrupt
-        wait(self)
+        wait(self, *arguments)
 
     monkeypatch.setattr(SpawnLauncher, "wait", stops)
     wanted = [Specification.parse(f"ultralytics=={version}") for version in ("8.4.0", "8.4.190", "8.3.230")]

@@ -9,6 +9,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.pytest_plugin.options import check_model, find_data
+from bench.records.record import Environment
 
 NO_NAMES: Any = type("Interpreter", (), {"datasets": ()})
 
@@ -23,6 +24,11 @@ def test_a_linked_data_yaml_stays_where_the_link_is(tmp_path: Path, monkeypatch:
 
 
 def test_weights_in_capitals_are_told_from_an_architecture() -> None:
-    known: Any = type("Interpreter", (), {"models": ("yolov8",), "sizes": {"yolov8": "nslmx"}})
+    environment = Environment(python="3.11.0", packages={"ultralytics": "8.4.0"}, yolopace="0")
+    known: Any = type(
+        "Interpreter",
+        (),
+        {"offers": {"ultralytics": {"models": ("yolov8",), "sizes": {"yolov8": "nslmx"}}}, "environment": environment},
+    )
     with pytest.raises(UsageError, match=r"^model 'yolov8n.PT': there is no such file, .* are written .pt.$"):
         check_model("yolov8n.PT", known)

@@ -15,7 +15,8 @@ from bench.worker.input_errors import explained
 from bench.worker.timing.session import Session
 from bench.worker.timing.turns import Turns
 from bench.worker.workloads.ultralytics import isolation
-from bench.worker.workloads.ultralytics.train import overrides
+from bench.worker.workloads.ultralytics.models import find_model
+from bench.worker.workloads.ultralytics.train import arguments_of
 from tests.end_to_end.real.conftest import run_one, tiny
 from tests.end_to_end.settings.seen import ULTRALYTICS, refused, training
 
@@ -41,7 +42,7 @@ def test_no_device_is_never_mps_so_that_a_case_names_one(monkeypatch, asked):
     for name in ("cpu", "mps", "0"):
         case = {"model": "yolov8n", "amp": "off", "batch": 1, "imgsz": 64}
         session = SimpleNamespace(case=case, overrides={}, data="", scratch="", device=open_device(name))
-        assert overrides(session)["device"] == name
+        assert arguments_of(session, find_model("yolov8n"))["device"] == name
 
 
 @pytest.mark.parametrize("device", ["xpu", "npu:1"])
@@ -53,7 +54,7 @@ def test_a_device_that_ultralytics_does_not_have_is_unsupported(device):
     with pytest.raises(ValueError, match="Invalid") as raised:
         select_device(asked, verbose=False)
     found = explained(raised.value)
-    assert found is not None and (found.status, found.axes) == ("unsupported", ("device",))
+    assert found is not None and (found.status, found.scope) == ("unsupported", ("device",))
     assert found.reason.startswith("This Ultralytics does not run on that device here: Invalid ")
     assert f"'device={asked}'." in found.reason
 

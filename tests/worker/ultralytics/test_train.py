@@ -27,12 +27,13 @@ LACKING = [
 
 
 def run(monkeypatch: pytest.MonkeyPatch, error: Exception, arguments: dict[str, Any]) -> None:
-    def fail(session: object, arguments: object) -> None:
+    def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(train, "overrides", lambda session: arguments)
+    monkeypatch.setattr(train, "find_model", lambda *_: SimpleNamespace(task=None))
+    monkeypatch.setattr(train, "arguments_of", lambda *_: arguments)
     monkeypatch.setattr(train, "train", fail)
-    session: Any = SimpleNamespace(case={"amp": "off"})
+    session: Any = SimpleNamespace(case={"amp": "off", "model": "yolov8n"}, asked=[], data={}, overrides=arguments)
     train.run(session)
 
 
