@@ -198,7 +198,7 @@ def parse_options(options: Mapping[str, str | None], further: Iterable[str] = ()
         further: texts of ``--axis``, such as ``workers=0,2``.
 
     Raises:
-        WrongUse: for an axis that is unknown or named twice, and for a value that it does not have.
+        UsageError: for an axis that is unknown or named twice, and for a value that it does not have.
     """
     texts = {name: text for name, text in options.items() if text is not None}
     for given in further:

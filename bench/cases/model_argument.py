@@ -21,7 +21,7 @@ def nameable(what: str, path: str) -> str:
     """A path that can stand in a record and on a page.
 
     Raises:
-        WrongUse: for one that is no text, which JSON cannot hold, and for one with control characters.
+        UsageError: for one that is no text, which JSON cannot hold, and for one with control characters.
     """
     try:
         path.encode("utf-8")

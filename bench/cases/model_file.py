@@ -52,7 +52,7 @@ def check(text: str, path: Path) -> None:
         path: what is there.
 
     Raises:
-        WrongUse: with what it is, and what to give in its place.
+        UsageError: with what it is, and what to give in its place.
     """
     trouble = _trouble(path)
     if trouble:

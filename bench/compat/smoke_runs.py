@@ -38,7 +38,7 @@ def specifications(exclude_newer: str = "") -> list[Specification]:
         exclude_newer: see :func:`bench.environments.resolver.resolve`.
 
     Raises:
-        WrongUse: where no torch installs here, or the package index does not answer.
+        UsageError: where no torch installs here, or the package index does not answer.
     """
     newest = resolve(Specification.parse("ultralytics"), exclude_newer).ultralytics
     torch = oldest(TORCH, exclude_newer)
@@ -66,7 +66,7 @@ def run(
         values: of axes, in place of the profile's.
 
     Raises:
-        WrongUse: where there is no uv, or results cannot be written.
+        UsageError: where there is no uv, or results cannot be written.
         KeyboardInterrupt: after what was seen of the environment under way was given.
     """
     find_uv()

@@ -142,7 +142,7 @@ UNKNOWN = "The cause is not known"
 SYNTAX = "This Python is too old, or the file it ran is damaged: use Python 3.10 or later."
 
 
-LAST_ERROR = re.compile(r"[\w.]*(Error|Exception|Refused)\b.*")
+LAST_ERROR = re.compile(r"[\w.]*(Error|Exception|CaseRejected)\b.*")
 """The line of a traceback that names the error."""
 
 

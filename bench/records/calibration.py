@@ -25,22 +25,23 @@ ENOUGH_PAIRS = 5
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """How far fresh processes of one case differ. All differences are of the logarithm of the mean step.
+    """Noise between fresh processes of one case. All differences are of the logarithm of the mean step.
 
     Attributes:
-        device, mode: what it is about.
-        case, run: where it was seen.
-        calibrated: when, as in a record's ``started``.
-        torch, ultralytics: versions that ran.
+        device, mode: device and mode that were calibrated.
+        case, run: measured case, and its run.
+        calibrated: time of the calibration, in the format of a record's ``started``.
+        torch, ultralytics: measured versions.
         stdev: standard deviation between processes.
-        processes: how many there were, less those left out.
-        interfered: how many were left out because of interference.
-        pair_stdev: standard deviation of the ratio within a pair of neighbours.
-        pairs: pairs of neighbours, each process in one.
-        median_difference, greatest_difference: within those pairs, without sign.
-        difference, difference_half: mean over the pairs with random sign, and half its interval's width: it should
-            hold 0, since both are the same thing.
-        drift, drift_half: change over the whole run by a straight line, positive where it became slower.
+        processes: number of processes that count.
+        interfered: number of processes left out because of interference.
+        pair_stdev: standard deviation of the ratio within a pair of successive processes.
+        pairs: number of pairs of successive processes; each process is in one pair.
+        median_difference, greatest_difference: absolute differences within these pairs.
+        difference, difference_half: mean over the pairs with random sign, and half the width of its interval, which
+            should hold 0, because both sides are the same.
+        drift, drift_half: change over the whole run by a straight line, positive if the run became slower, and half
+            the width of its interval.
     """
 
     device: str
@@ -64,7 +65,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def summary(self) -> CalibrationSummary:
-        """What a record is stamped with."""
+        """Summary of the calibration for a record."""
         return CalibrationSummary(
             stdev=self.stdev,
             processes=self.processes,
@@ -75,20 +76,19 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def replaces(self, older: Calibration) -> bool:
-        """Whether it takes the place of an older one: not if it is rough, and that is fuller and of its versions."""
+        """Whether to replace an older calibration: always of other versions, else unless this one is rougher."""
         same = (self.torch, self.ultralytics) == (older.torch, older.ultralytics)
         return not same or self.processes >= min(ENOUGH, older.processes)
 
 
 class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
-    """How far pairs of processes of one case differ that take turns, by the logarithms that comparisons are judged by.
+    """Noise of interleaved pairs of one case, in the logarithms that comparisons are judged by.
 
     Attributes:
-        device, mode, case, run, calibrated, torch, ultralytics: as of a :class:`Calibration`.
+        device, mode, case, run, calibrated, torch, ultralytics: as in :class:`Calibration`.
         stdev: standard deviation of the ratio within a pair.
-        pairs: how many there were, less those with interference.
-        order_effect, order_effect_half_width: how much slower the process was that was started second, and half the
-            width of its interval.
+        pairs: number of pairs without interference.
+        order_effect, order_effect_half_width: effect of being started second, and half the width of its interval.
     """
 
     device: str
@@ -105,12 +105,12 @@ class Lockstep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
-    """The file of one machine.
+    """All calibrations of one machine; the content of its file.
 
     Attributes:
-        machine: its fingerprint.
-        calibrations: one a device and mode.
-        lockstep: likewise.
+        machine: fingerprint of the machine.
+        calibrations: one per device and mode.
+        lockstep: noise of interleaved pairs, one per device and mode.
     """
 
     schema: int = SCHEMA
@@ -124,9 +124,9 @@ class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
         return file_name(self.machine)
 
     def merged(self, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Calibrations:
-        """Take in calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
+        """Add calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
 
-        Of pairs that take turns the newest count too, unless they are few (:data:`ENOUGH_PAIRS`) and were not.
+        New noise of interleaved pairs replaces the old one, unless only the old one has :data:`ENOUGH_PAIRS` pairs.
         """
         known = {(one.device, one.mode): one for one in self.calibrations}
         turns = {(one.device, one.mode): one for one in self.lockstep}
@@ -151,12 +151,12 @@ def file_name(machine: str) -> str:
 
 
 def summary_of(case: Case, known: Iterable[Calibration]) -> CalibrationSummary | None:
-    """The noise of a case's device and mode, if they were calibrated."""
+    """Return the noise of a case's device and mode, or None if they were not calibrated."""
     return next((one.summary for one in known if (one.device, one.mode) == (case.device, case.mode)), None)
 
 
 def stamped(records: Sequence[Record], known: Sequence[Calibration], machine: str) -> list[Record]:
-    """Records with the noise of a machine in those of its own that have none; others stay as they are."""
+    """Return records with the calibration of their machine added to those that lack one."""
     return [
         msgspec.structs.replace(record, calibration=summary_of(record.case, known))
         if record.calibration is None and record.machine.fingerprint == machine

@@ -1,4 +1,4 @@
-"""The largest batch that trains: what was tried and how it ended, as a file of its own in the folder of a run."""
+"""The record of a ceiling: the largest batch that trains, and its probes; a file of its own in the run's folder."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from bench.records.record import Environment, Memory
 SCHEMA = migrations.NEWEST[migrations.CEILING]
 
 PREFIX = "ceiling-"
-"""What names of files begin with that hold a ceiling; they are no records of a case."""
+"""Prefix of the file names of ceilings, which are no records of cases."""
 
 PREDICTED = "predicted"
-"""What ended a search where the next batch is so clearly too large that it was not tried."""
+"""Stop reason where the next batch is so clearly too large that it was not tried."""
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """One batch, tried in a fresh process.
 
     Attributes:
-        batch: images a step.
+        batch: images per step.
         outcome: ``measured`` where it trained.
-        stop_reason: where it did not fit: ``out of memory``, ``swap``, ``collapse`` or ``time``.
-        peak: bytes of what is limited, at its peak; None where that is not known.
-        baseline_bytes: the same before the first step.
-        memory: all figures of the worker, with the way each was got.
-        images_per_second: over its few steps, for the collapse alone.
-        swap_bytes: by how much the machine's swap grew meanwhile.
-        seconds: that it took.
+        stop_reason: why the batch did not fit: ``out of memory``, ``swap``, ``collapse`` or ``time``; empty if it did.
+        peak: peak of the limited memory in bytes; None where it is unknown.
+        baseline_bytes: limited memory before the first step.
+        memory: all memory figures of the worker, each with its method.
+        images_per_second: throughput of its few steps, only for the detection of a collapse.
+        swap_bytes: growth of the machine's swap during the probe.
+        seconds: duration of the probe.
     """
 
     batch: int
@@ -73,18 +73,18 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     """The largest batch of a model at a size, on a device, in a precision.
 
     Attributes:
-        case: of mode ``ceiling``; its batch is the largest that trains, 0 where not even the smallest does.
-        recipe: that its probes were run by.
+        case: case of mode ``ceiling``; its batch is the largest that trains, 0 where not even the smallest does.
+        recipe: recipe of its probes.
         outcome: ``measured`` where the largest batch is known.
         stop_reason: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, ``predicted`` where
             the next batch is predicted to need clearly more than the limit, or ``limit`` where the largest batch that
             was asked for still trains.
         granularity: batches are multiples of it.
         max_batch: the largest batch that would have been tried.
-        limit_bytes: that a probe might take, and ``limit_method`` what held it to that.
-        limit_requested: whether somebody asked for it; else it is what the machine had free, which differs by the hour.
-        memory_fit: of the peaks of what fits; None with fewer than two.
-        probes: in the order in which they were tried.
+        limit_bytes: memory limit of a probe; ``limit_method`` says what enforced it.
+        limit_requested: whether the user set the limit; else it is the machine's free memory, which varies.
+        memory_fit: fit of the peaks of the batches that fit; None with fewer than two.
+        probes: in the order of their trial.
     """
 
     schema: int = SCHEMA
@@ -136,7 +136,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def next_untried(self) -> bool:
-        """Whether the batch after the largest one was not tried, so that no run says what it would do."""
+        """Whether the batch after the largest one was not tried, so that its outcome is unknown."""
         return self.stop_reason in ("limit", PREDICTED)
 
     @property

@@ -56,22 +56,22 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """Two processes that took turns.
+    """Two processes, one per side, measured as a pair.
 
     Attributes:
-        started: when, UTC.
+        started: time of the start, UTC.
         head_first: whether head was started first.
         confirmation: whether it was measured to confirm an alarm.
-        lockstep: whether they took turns; where memory holds but one of them, they ran one after the other.
-        processors: that both were bound to while they took turns; empty where they were not.
+        lockstep: whether the processes were interleaved; where memory is too small for both, they ran sequentially.
+        processors: CPUs that both interleaved processes were bound to; empty if they were not bound.
         retries: how often the pair was started again because of interference, or because a worker failed.
         worker_failures: one sentence for each worker that failed, the side first.
-        interference: what interfered with it, one phrase each; judged by what the system says, never by speed.
-        block_steps: steps that each did at a time; 0 where that is not known, or they ran one after the other.
+        interference: interference with the pair, one phrase each; judged by system counters, never by speed.
+        block_steps: steps per turn; 0 where they are unknown, or the processes ran sequentially.
         interleaved_within_steps: whether turns ended within steps too, so that each step ran in slices between those of
             the other side.
-        seconds: that the pair cost, starting and warming up included.
-        base, head: what they measured.
+        seconds: duration of the pair, start and warm-up included.
+        base, head: measurements of the two processes.
     """
 
     started: str

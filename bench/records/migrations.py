@@ -1,4 +1,4 @@
-"""Files of older versions become those of today in memory; the files themselves are never changed.
+"""Migrate decoded files of older versions to the newest schema, in memory; the files themselves never change.
 
 Each kind of file has a schema number of its own. A step makes a decoded file of one number that of the next; the first
 line of its docstring is the history of the format. Newer numbers are refused.
@@ -18,7 +18,7 @@ RECORD, CEILING, COMPARISON, CALIBRATION = KINDS = ("record", "ceiling", "compar
 
 
 class Unreadable(BenchError):
-    """A file is none of its kind that this version can read."""
+    """Error for a file that this version cannot read as one of its kind."""
 
 
 def _means_of_phases(raw: Raw) -> Raw:
@@ -193,7 +193,7 @@ STEPS: dict[str, tuple[Callable[[Raw], Raw], ...]] = {
 """By kind: the steps from schema 1 on, each to the next number. A step returns a new object and leaves its own."""
 
 NEWEST = {kind: 1 + len(steps) for kind, steps in STEPS.items()}
-"""By kind: the schema number of today."""
+"""Newest schema number of each kind of file."""
 
 
 def migrate(kind: str, raw: Any) -> Raw:

@@ -26,7 +26,7 @@ PLAIN, OPTIMIZER, AFTER = range(3)
 
 
 def kinds_of(count: int, optimizer: list[int], cycle: int) -> list[int]:
-    """The kind of each of ``count`` steps of which those at the indices ``optimizer`` ran the optimizer."""
+    """Return the kind of each of ``count`` steps; ``optimizer`` has the indices of steps that ran the optimizer."""
     found = [PLAIN] * count
     if cycle > 1:
         for index in optimizer:
@@ -41,17 +41,17 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
     """Raw times of all steps, warm-up first. A step is from the end of one batch to the end of the next.
 
     Attributes:
-        warmup: how many steps at the start are warm-up, or windows that were given up; the window is the rest.
-        warmup_discarded: how many more steps came before those, and are not kept.
-        seconds: of each step, waiting for data included.
+        warmup: number of steps before the window: warm-up, and discarded windows.
+        warmup_discarded: number of earlier steps, which are not stored.
+        seconds: seconds of each step, data wait included.
         data_wait: seconds of each step until its batch was there.
         images: images of each step, or one number where all are alike.
         optimizer: indices of the steps that ran the optimizer.
         accumulation_steps: batches for one optimizer step in real training (gradient accumulation); 1 in prediction.
-        timed_accumulation_steps: the same in the steps that were timed; 0 where it is ``accumulation_steps``. Where
-            real accumulation is longer than a window can be, the optimizer runs more often in it, and every kind of
-            step is weighted by how often it really comes (:attr:`weights`).
-        epoch_gaps: seconds between steps of the window that belong to none (between two epochs).
+        timed_accumulation_steps: accumulation steps in the window; 0 where they are ``accumulation_steps``. Where a
+            window cannot hold a whole real cycle, the optimizer runs more often in it, and every kind of step is
+            weighted by its real frequency (:attr:`weights`).
+        epoch_gaps: seconds between two epochs in the window, which belong to no step.
     """
 
     warmup: int
@@ -94,12 +94,12 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
 
     @property
     def modelled(self) -> bool:
-        """Whether the optimizer ran at another pace in the window than it does in training."""
+        """Whether the optimizer ran more often in the window than in real training."""
         return self.timed_accumulation_steps not in (0, self.accumulation_steps)
 
     @functools.cached_property
     def kinds(self) -> list[int]:
-        """The kind of each step of the window; in a cycle of one all are plain."""
+        """Kind of each step of the window; all are plain where every step runs the optimizer."""
         return kinds_of(len(self.seconds), self.optimizer, self.timed_accumulation_steps or self.accumulation_steps)[
             self.warmup :
         ]
@@ -123,7 +123,7 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
 
     @functools.cached_property
     def shares(self) -> list[float]:
-        """Weight of all steps of each kind together: :data:`PLAIN`, :data:`OPTIMIZER`, :data:`AFTER`."""
+        """Sum of the weights of each kind of step: :data:`PLAIN`, :data:`OPTIMIZER`, :data:`AFTER`."""
         found = [0.0, 0.0, 0.0]
         for kind, weight in zip(self.kinds, self.weights, strict=True):
             found[kind] += weight
@@ -131,22 +131,22 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
 
     @functools.cached_property
     def step_seconds(self) -> float:
-        """Seconds of the mean step of training: the mean, since the median would leave out every optimizer step."""
+        """Seconds of the mean training step; a median would ignore optimizer steps."""
         return float(sum(map(operator.mul, self.weights, self.window)))
 
     @property
     def images_per_second(self) -> float:
-        """Images of a step over the seconds of the mean step."""
+        """Throughput: images per step over the seconds of the mean step."""
         return self.window_images / len(self.window) / self.step_seconds
 
 
 class Phase(msgspec.Struct, frozen=True):
-    """One part of a step, such as ``forward``.
+    """One phase of a step, such as ``forward``.
 
     Attributes:
-        seconds: its mean, by kind of step: :data:`PLAIN`, :data:`OPTIMIZER`, :data:`AFTER`; None where there was no
-            such step, and one number where all steps are alike.
-        method: by which clock, and from which steps.
+        seconds: mean by kind of step: :data:`PLAIN`, :data:`OPTIMIZER`, :data:`AFTER`; None for a kind without steps,
+            and a single number where there is one kind.
+        method: clock, and timed steps.
     """
 
     seconds: list[float | None]
@@ -158,7 +158,7 @@ class Phase(msgspec.Struct, frozen=True):
 
     @classmethod
     def over(cls, seconds: list[float], kinds: list[int], how: str) -> Phase:
-        """From its seconds in each of some steps, and the kinds of those."""
+        """Return the phase from its seconds in each step and the kinds of the steps."""
         if set(kinds) == {PLAIN}:
             return cls([round(sum(seconds) / len(seconds), 7)], how)
         means: list[float | None] = []
@@ -168,7 +168,7 @@ class Phase(msgspec.Struct, frozen=True):
         return cls(means, how)
 
     def mean(self, steps: Steps) -> float | None:
-        """Seconds of this part in the mean step of training."""
+        """Return the seconds of the phase in the mean training step."""
         if len(self.seconds) == 1:
             return self.seconds[0]
         parts = [(weight, seconds) for weight, seconds in zip(steps.shares, self.seconds, strict=True) if weight]
@@ -267,14 +267,14 @@ class EpochOverhead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a window took.
+    """Energy of a window.
 
     Attributes:
-        joules: all together, idle power included; None where nothing counts them, and ``method`` says why.
-        seconds, images: of the window.
-        idle_watts: before warm-up, with the model in memory and nothing to do.
-        method: what was counted, and by what.
-        scope: ``card`` or ``machine``: whose energy it is.
+        joules: total energy, idle power included; None without a counter, and ``method`` says why.
+        seconds, images: duration and images of the window.
+        idle_watts: power before warm-up, with the model in memory and nothing to do.
+        method: what is counted, and with what.
+        scope: ``card`` for the energy of one device, ``machine`` for that of the whole machine.
     """
 
     joules: float | None
@@ -286,7 +286,7 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def joules_per_image(self) -> float | None:
-        """Idle power included."""
+        """Joules per image, idle power included."""
         return self.joules / self.images if self.joules and self.images else None
 
 
@@ -295,10 +295,10 @@ class CalibrationSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         stdev: standard deviation of the logarithm of the mean step between fresh processes of one case.
-        processes: how many there were.
+        processes: number of processes.
         calibrated: date of the calibration.
-        case: its case.
-        torch, ultralytics: versions that it ran with; empty in older records, which do not say.
+        case: calibrated case.
+        torch, ultralytics: measured versions; empty in older records.
     """
 
     stdev: float
@@ -327,13 +327,13 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def frozen(self) -> dict[str, Any]:
-        """What the fingerprint of an environment holds of it: a value at its default is left out."""
+        """The origin's part in the fingerprint of an environment; values at their default are left out."""
         named = {"hash": (self.hash, ""), "commit": (self.commit, ""), "edited": (self.edited, False)}
         return {"source": self.source} | {name: value for name, (value, default) in named.items() if value != default}
 
     @property
     def label(self) -> str:
-        """``checkout 1a2b3c4``, ``checkout 1a2b3c4, edited 9f8e7d6``, ``edited 9f8e7d6``, ``copy 9f8e7d6``."""
+        """Label such as ``checkout 1a2b3c4``, ``checkout 1a2b3c4, edited 9f8e7d6``, or ``copy 9f8e7d6``."""
         own = f"{'edited' if self.edited else 'copy'} {self.hash[:7]}".strip()
         if not self.commit:
             return own
@@ -365,7 +365,7 @@ class Environment(msgspec.Struct, dict=True, frozen=True, omit_defaults=True):
         )
 
     def label(self, package: str) -> str:
-        """A version, and where it comes from if not from a distribution: ``8.3.999 (checkout 1a2b3c4)``; or empty."""
+        """Return a package's version and any unusual origin, ``8.3.999 (checkout 1a2b3c4)``; empty without it."""
         version, origin = self.packages.get(package, ""), self.origins.get(package)
         return f"{version} ({origin.label})" if version and origin else version
 
@@ -381,16 +381,16 @@ class Environment(msgspec.Struct, dict=True, frozen=True, omit_defaults=True):
 
 
 class Data(msgspec.Struct, frozen=True):
-    """The data set that was run on.
+    """The data set of a case.
 
     Attributes:
-        name: file name of its yaml, or what it is called that was made on the spot.
-        fingerprint: twelve hexadecimal digits over what it is; those of one ``scheme`` may be compared.
-        images: training images that were used; in records of scheme 1, those that were listed.
+        name: file name of its yaml, or name of the made data set.
+        fingerprint: hash of its content in twelve hexadecimal digits; comparable within one ``scheme``.
+        images: number of training images that were used; in records of scheme 1, of those listed.
         scheme: how a user's data set was fingerprinted: 1 by names and sizes of the training images, 2 by images,
             labels and what the yaml says.
-        left_out: how many further images Ultralytics found and left out, by reason.
-        left_out_first: a sentence on the first of them.
+        left_out: number of images that Ultralytics found and dropped, by reason.
+        left_out_first: a sentence on the first dropped image.
     """
 
     name: str
@@ -406,13 +406,13 @@ class Data(msgspec.Struct, frozen=True):
 
     @property
     def left_out_share(self) -> float:
-        """Images that were left out, as a share of all that were found."""
+        """Share of dropped images among all images found."""
         count = sum(self.left_out.values())
         return count / (self.images + count) if count else 0.0
 
 
 class Durations(msgspec.Struct, frozen=True):
-    """Seconds from the request: until set-up was over, warm-up was over, and all was over."""
+    """Seconds from the request to the end of set-up, of warm-up, and of the case."""
 
     setup: float | None = None
     warmup: float | None = None
@@ -420,12 +420,12 @@ class Durations(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen of one case in one process. Written once, never changed; all that is shown is derived from it.
+    """The record of one case in one process. Written once, never changed; tables, plots and verdicts derive from it.
 
     Attributes:
-        process: which of the fresh processes that repeat the case in this run, from 1.
+        process: number of the process among those that repeat the case in this run, from 1.
         discarded: windows that were measured again because of interference, oldest first.
-        checks: what training was checked for, and what was found: ``loss``, ``gradient_norm``, ``moved``, ...
+        checks: results of the sanity checks of training: ``loss``, ``gradient_norm``, ``moved``, ...
     """
 
     schema: int = SCHEMA
@@ -462,12 +462,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Unique over all runs: the run, the case, and the process where it is not the first."""
+        """ID that is unique over all runs: run, case, and process number from the second on."""
         return f"{self.run}/{self.name}"
 
     @property
     def name(self) -> str:
-        """Unique within the run."""
+        """Name that is unique within the run."""
         return process_name(self.case, self.process)
 
     @property

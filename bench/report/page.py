@@ -39,7 +39,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
     """``html,csv`` as formats; the usual ones where nothing is said.
 
     Raises:
-        WrongUse: for one that there is not.
+        UsageError: for one that there is not.
     """
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
@@ -83,7 +83,7 @@ def save(page: context.PageView, output: Path, formats: Sequence[str] = USUAL) -
         The path of the file that was written last: ``index.html``, where there is one.
 
     Raises:
-        WrongUse: where the folder cannot be written to.
+        UsageError: where the folder cannot be written to.
     """
     files = _files(page, formats)
     try:

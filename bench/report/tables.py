@@ -30,7 +30,7 @@ def render(frame: pd.DataFrame, format: str) -> str:
         format: ``csv``, ``md`` or ``json``.
 
     Raises:
-        WrongUse: for another format.
+        UsageError: for another format.
     """
     if format not in FORMATS:
         raise UsageError(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")

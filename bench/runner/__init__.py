@@ -1,1 +1,1 @@
-"""Who starts it: processes, time limits, order, resume, environments. Nothing else in the project starts a process."""
+"""Start worker processes and run cases in them: time limits, order, resume."""

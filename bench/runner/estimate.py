@@ -1,4 +1,4 @@
-"""Estimated duration of a case: from earlier cases on this machine where there are some, else from a first guess."""
+"""Estimate the duration of a case from earlier cases on this machine, or else from a first guess."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.worker.protocol import SHORT_CYCLE, SLACK
 from bench.worker.workloads.base import family_of
 
 SETUP = 0.6
-"""Seconds from the request to the first step, and from the last to the record."""
+"""Seconds of a case outside its steps: from the request to the first step, and from the last step to the record."""
 
 
 def work(case: Case) -> float:
@@ -27,16 +27,16 @@ def work(case: Case) -> float:
 
 
 HISTORY_RUNS = 5
-"""How many of the newest runs are looked at."""
+"""Number of newest runs that estimates are based on."""
 
 
 def rate_key(case: Case) -> tuple[str, ...]:
-    """Return what cases have in common whose seconds per unit of work are about the same."""
+    """Return a key that is equal for cases with about equal seconds per unit of work."""
     return family_of(case.model).name, case.mode, case.device, case.amp
 
 
 class Estimator:
-    """Learns from records, past and present."""
+    """Estimates durations of cases, and learns from records."""
 
     def __init__(self, history: Iterable[Record] = ()) -> None:
         self._seen: dict[tuple[Case, str], float] = {}
@@ -45,7 +45,7 @@ class Estimator:
             self.learn(record)
 
     def learn(self, record: Record) -> None:
-        """Take in how long a case took; one that never ran, since another one settled it, says nothing of that."""
+        """Learn the duration of a case; ignore a case that never ran because another one settled its outcome."""
         if record.outcome.status.value == "interrupted" or not record.durations.total:
             return
         case = record.case
@@ -54,11 +54,11 @@ class Estimator:
             self._rates[rate_key(case)].append(record.steps.step_seconds / work(case))
 
     def knows(self, planned: PlannedRun) -> bool:
-        """Whether this very case was seen."""
+        """Whether this exact case was measured before."""
         return (planned.case, planned.recipe.fingerprint) in self._seen
 
     def seconds(self, planned: PlannedRun) -> float:
-        """Seconds that a case will take."""
+        """Return the expected duration of a case in seconds."""
         case, recipe = planned.case, planned.recipe
         if self.knows(planned):
             return self._seen[case, recipe.fingerprint]
@@ -77,6 +77,6 @@ class Estimator:
 
 
 def from_history(results: Path) -> Estimator:
-    """An estimator that knows what the newest runs under a results folder took on this machine."""
+    """Return an estimator that has learned from this machine's newest runs in a results folder."""
     newest = store.runs(results, machine().fingerprint)[-HISTORY_RUNS:]
     return Estimator(store.read([results / run for run in newest])[0])

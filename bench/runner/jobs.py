@@ -69,7 +69,7 @@ def case_job(planned: PlannedRun, data: dict[str, Any], scratch: str, rendezvous
 
 
 def probe_job(planned: PlannedRun, data: dict[str, Any], scratch: str) -> CaseJob:
-    """Return the job of a worker that trains no longer than it takes to see what training needs."""
+    """Return the job of a probe, which trains just long enough to show the memory that training needs."""
     return dataclasses.replace(
         case_job(planned, data, scratch),
         window=FEW_STEPS,
@@ -97,7 +97,7 @@ def data_job(planned: PlannedRun) -> DataJob:
 
 
 def workload_facts(case: Case) -> dict[str, Any]:
-    """Return what a record's ``extra`` has of its workload; of the first one nothing, whose units go without saying."""
+    """Return a workload's entries in a record's ``extra``; empty for the default workload."""
     family = family_of(case.model)
     if family.name == next(iter(workloads())):
         return {}
@@ -106,7 +106,7 @@ def workload_facts(case: Case) -> dict[str, Any]:
 
 
 def oom_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since it started; 0 where that is unknown."""
+    """Return the number of out-of-memory kills since the kernel started; 0 where it is unknown."""
     try:
         for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
             if line.startswith("oom_kill "):

@@ -1,4 +1,4 @@
-"""One case, from the request to its record."""
+"""Measure one case, from the request to its record."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class WorkerResult(msgspec.Struct):
 
 
 class WorkerEvents:
-    """Events of one worker so far, as far as they are kept."""
+    """The events of one worker so far."""
 
     def __init__(self) -> None:
         self.ended: JobEnded | None = None
@@ -88,7 +88,7 @@ class WorkerEvents:
         self._data: DataProvided | None = None
 
     def take(self, event: Event) -> None:
-        """Keep an event."""
+        """Store an event."""
         match event:
             case JobEnded():
                 self.ended = event
@@ -102,7 +102,7 @@ class WorkerEvents:
                 self._data = event
 
     def result(self, outcome: Outcome, phase: str, costs: Durations) -> WorkerResult:
-        """Return what came out of the worker, which ended in a phase."""
+        """Return the worker's result; ``phase`` is the phase in which it ended."""
         measured = values_of(self._measured)
         if phase == "rest" and measured:  # whatever became of the rest, the steps were measured
             rest = self._rest or RestMeasured(failed=outcome.reason)
@@ -124,12 +124,12 @@ class WorkerEvents:
 
 
 def values_of(event: Event | None) -> dict[str, Any]:
-    """Return the fields of an event by name; nothing without one."""
+    """Return the fields of an event by name; empty without an event."""
     return {name: value for name, value in vars(event).items() if name != "at"} if event is not None else {}
 
 
 def run_job(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None) -> WorkerResult:
-    """Run one job to its end; once more where broken compiled files in the cache were why it failed.
+    """Run one job to its end; run it again where broken compiled files in the cache made it fail.
 
     Args and errors: see :func:`run_once`.
     """
@@ -141,11 +141,11 @@ def run_job(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float
 
 
 def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None) -> WorkerResult:
-    """Run one job to its end, whatever that is.
+    """Run one job once, to any end.
 
     Args:
-        launcher: of the environment.
-        job: what the worker is to do.
+        launcher: launcher of the environment.
+        job: job for the worker.
         phase_limit: seconds that warm-up and window may take each.
         setup_limit: seconds that set-up may take; :data:`SETUP_LIMIT` if None.
 

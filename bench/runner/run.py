@@ -1,4 +1,4 @@
-"""One run: which cases are left, which need not be started, and what to do with each record the moment it is there."""
+"""A run: the cases that are left, those that need no process, and what happens to each record."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ PHASE_LIMIT = 600.0
 
 
 class Run:
-    """Measures cases one after another in one environment, each in one process or several.
+    """Measures cases one after another in one environment, each in one or several processes.
 
     Attributes:
-        planned: all of them, in the order in which they run.
-        records: what has come of it so far, in the order in which it came.
-        processes: the same by case and by process, with what was there before the run began.
-        spared: how many repeats of cases were not started.
-        cut: how many of those because of the time budget.
-        trouble: one sentence while records could not be written, else empty.
+        planned: all planned processes, in order.
+        records: records so far, in order.
+        processes: records by case and process, those from before this run's start included.
+        spared: number of repeats that were not started.
+        cut: number of repeats that were not started because of the time budget.
+        trouble: one sentence while records cannot be written, else empty.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Run:
             self.processes[record.case][record.process] = record
 
     def place(self, record: Record) -> Path:
-        """The file of a record of this run."""
+        """Return the path of a record of this run."""
         return self._store.path(record)
 
     @property
     def left_out(self) -> list[str]:
-        """A sentence for each data set of which images were left out."""
+        """One sentence for each data set with dropped images."""
         found = []
         for data in self._data.values():
             if reasons := data.get("left_out"):
@@ -89,27 +89,27 @@ class Run:
         return found
 
     def seconds_left(self) -> float:
-        """Estimate for all that is still to run, within the time budget."""
+        """Estimated duration in seconds of the remaining processes, within the time budget."""
         left = sum(self._estimator.seconds(p) for p in self._left.values() if not self._hopeless(p))
         return left if self._budget is None else min(left, self.budget_left())
 
     @property
     def unfinished(self) -> bool:
-        """Whether processes were not started that one would expect to give a figure."""
+        """Whether processes were not started although they were expected to give a figure."""
         return any(not self._hopeless(planned) for planned in self._left.values())
 
     def budget_left(self) -> float:
-        """Seconds of the time budget that are left; infinite without one."""
+        """Remaining seconds of the time budget; infinite without a budget."""
         if self._budget is None:
             return math.inf
         return max(self._budget - (time.monotonic() - (self._began or time.monotonic())), 0.0)
 
     def fits(self, planned: PlannedRun) -> bool:
-        """Whether the time budget is enough for one more process."""
+        """Whether the time budget is enough for another process."""
         return self._estimator.seconds(planned) <= self.budget_left()
 
     def settles(self, record: Record) -> int:
-        """How many other cases that are still to run end as this one did, and so need not be started."""
+        """Return the number of remaining cases that are settled by the outcome of this one."""
         axes = record.outcome.scope
         if not axes:
             return 0
@@ -117,10 +117,10 @@ class Run:
         return sum(all(case.value(axis) == record.case.value(axis) for axis in axes) for case in others)
 
     def spare(self, planned: PlannedRun) -> str:
-        """Why a repeat of a case is not started, and then counts as over; empty where it is to be measured.
+        """Skip a repeat of a case where it is pointless; return the reason, or empty if it has to be measured.
 
-        A case whose first process gave no figure is not tried again, and beyond the time budget it keeps the processes
-        that it has: neither leaves a record.
+        A repeat is skipped if the first process of its case gave no figure, or the time budget is spent. A skipped
+        repeat leaves no record.
         """
         if planned.process == 1 or planned.name in self._finished:
             return ""
@@ -136,26 +136,26 @@ class Run:
         return reason
 
     def _hopeless(self, planned: PlannedRun) -> bool:
-        """Whether a process will not be started since it is known to give no figure."""
+        """Whether a process is known to give no figure, and so is not started."""
         if self._settled_by(planned.case):
             return True
         first = self.processes[planned.case].get(1)
         return planned.process > 1 and first is not None and first.outcome.status is not Status.MEASURED
 
     def measured(self, case: Case) -> list[Record]:
-        """The processes of a case that have a figure, in their order."""
+        """Return the records of a case that have a figure, in order."""
         found = self.processes[case]
         return [found[number] for number in sorted(found) if found[number].outcome.status is Status.MEASURED]
 
     def over(self, planned: PlannedRun) -> Record | None:
-        """The record that this run already has of a process: nothing is measured twice under one name."""
+        """Return this run's record of a process, if it has one: no name is measured twice."""
         return self._over.get(planned.name)
 
     def measure(self, planned: PlannedRun) -> Record:
-        """The record of a process: measured now, spared because another case settled it, or there since before.
+        """Return the record of a process: a new measurement, an outcome settled by another case, or an earlier record.
 
         Raises:
-            WrongUse: where the environment or the data cannot be used at all.
+            UsageError: where the environment or the data cannot be used at all.
             KeyboardInterrupt: after the record of the interrupted case was saved.
         """
         if self._began is None:
@@ -196,7 +196,7 @@ class Run:
         return record
 
     def _settled_by(self, case: Case) -> tuple[Case, Outcome] | None:
-        """Another case whose outcome holds for this one too, and that outcome."""
+        """Return another case whose outcome settles this one, and that outcome."""
         for other, outcome in self._settled:
             if all(other.value(axis) == case.value(axis) for axis in outcome.scope):
                 return other, outcome
@@ -212,7 +212,7 @@ class Run:
         return Outcome(Status.INTERRUPTED, reason)
 
     def _data_for(self, planned: PlannedRun) -> dict[str, Any]:
-        """The data set of a case; cases for which :func:`look_for_data` would find the same one share it."""
+        """Return the data set of a case; cases with an equal data job share it."""
         key = data_job(planned)
         known = self._data.get(key)
         # The cache may have been emptied since.

@@ -1,4 +1,4 @@
-"""Everything that is written, moved, deleted and read below ``results/``: a folder a run, a JSON file an item."""
+"""Reading and writing below ``results/``: one folder per run, one JSON file per record."""
 
 from .atomic import encoded, write_whole
 from .decoding import without_collecting

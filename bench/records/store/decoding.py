@@ -1,4 +1,4 @@
-"""Fast decoding of many records, which share the parts that they have alike."""
+"""Fast decoding of many records; equal parts are decoded once and shared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.records.migrations import RECORD, Unreadable, migrate
 from bench.records.record import SCHEMA, Record
 
 PARTS = ("recipe", "effective", "environment", "machine", "device")
-"""Fields of a record that many of them have alike: what stands in a file twice is decoded once."""
+"""Fields that are often equal in many records; equal texts of them are decoded once."""
 
 
 def _field(field: msgspec.structs.FieldInfo) -> tuple[str, type] | tuple[str, type, Any]:
@@ -39,11 +39,11 @@ NEWEST = re.compile(rb'\s*\{\s*"schema"\s*:\s*%d\s*,' % SCHEMA)
 
 
 def decoded(content: bytes, known: Known) -> Record:
-    """The record in a file: at once where it is of the newest schema, else migrated.
+    """Decode the record in a file, and migrate it from an older schema where necessary.
 
     Args:
-        content: of the file.
-        known: parts of other records, which it shares, so that a hundred thousand fit in memory; is added to.
+        content: content of the file.
+        known: decoded parts of other records, shared to save memory; new parts are added to it.
 
     Raises:
         Unreadable, ValueError: where the file holds no record.

@@ -1,4 +1,4 @@
-"""Reading files of every kind: what is there, and one sentence for every file that cannot be read."""
+"""Read files of every kind; return their contents, and one sentence for every file that cannot be read."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Kind(msgspec.Struct, Generic[Item], frozen=True):
     """One kind of file in the folder of a run.
 
     Attributes:
-        is_one: whether a file of this name is one.
-        decode: from the path of a file, its content, and parts of others that it may share.
+        is_one: whether a file of this name is of this kind.
+        decode: decodes a file from its path, its content, and parts of other files that it may share.
         order: sort key.
     """
 
@@ -81,29 +81,29 @@ COMPARISONS = Kind[Comparison](
 
 
 def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
-    """All records under the given folders and files, in the order in which they were measured.
+    """Read all records under the given folders and files, in the order of measurement.
 
     Returns:
         The records, and one sentence for every file that holds no record.
 
     Raises:
-        WrongUse: where a source does not exist.
+        UsageError: where a source does not exist.
     """
     return _read(sources, RECORDS)
 
 
 def read_ceilings(sources: Sequence[Path]) -> tuple[list[Ceiling], list[str]]:
-    """All ceilings under the given folders and files, oldest first; sentences and errors as of :func:`read`."""
+    """Read all ceilings under the given folders and files, oldest first; sentences and errors as in :func:`read`."""
     return _read(sources, CEILINGS)
 
 
 def read_comparisons(sources: Sequence[Path]) -> tuple[list[Comparison], list[str]]:
-    """All comparisons under the given folders and files, oldest first; sentences and errors as of :func:`read`."""
+    """Read all comparisons under the given folders and files, oldest first; sentences and errors as in :func:`read`."""
     return _read(sources, COMPARISONS)
 
 
 def comparisons_of(results: Path) -> list[Comparison]:
-    """The comparisons of all runs in a results folder that can be read, oldest first."""
+    """Read the comparisons of all runs in a results folder, oldest first, without unreadable ones."""
     return read_comparisons(sorted(results.glob(f"*/{COMPARISON}")))[0]
 
 
@@ -123,10 +123,10 @@ def read_comparison(folder: Path) -> Comparison:
 
 
 def read_calibrations(folder: Path, machine: str) -> tuple[Calibrations, str]:
-    """The calibrations of a machine, by its fingerprint.
+    """Read the calibrations of a machine, given by its fingerprint.
 
     Returns:
-        The calibrations, none where it was never calibrated; and one sentence on a file that is there and left out,
+        The calibrations, empty where the machine was never calibrated; and one sentence on a file that cannot be read,
         or an empty string.
     """
     file, nothing = folder / calibration.file_name(machine), Calibrations(machine=machine, calibrations=[])
@@ -159,7 +159,7 @@ def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[s
 
 
 def files(sources: Iterable[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
-    """Files of one kind under folders and among files given; a folder is a run, or holds runs."""
+    """Find the files of one kind in ``sources``: files, folders of runs, and folders that hold runs."""
     found: list[Path] = []
     for source in sources:
         if source.is_file():

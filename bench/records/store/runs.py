@@ -1,4 +1,4 @@
-"""Runs: their names, and which of them are there."""
+"""Names of runs, and the runs in a results folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def new_run_name(machine: str, now: datetime | None = None) -> str:
-    """A name that sorts by time: ``20261122-184512-3f9ac2`` (UTC, first digits of the machine's fingerprint)."""
+    """Return a name that sorts by time: ``20261122-184512-3f9ac2`` (UTC, start of the machine's fingerprint)."""
     moment = now or datetime.now(UTC)
     return f"{moment:%Y%m%d-%H%M%S}-{machine[:6]}"
 
 
 def check_new_run(results: Path, name: str) -> str:
-    """A name that the user chose for a new run; empty where none was chosen."""
+    """Check the name that the user chose for a new run; empty without a choice."""
     if name and not RUN_NAME.fullmatch(name):
         raise UsageError(
             f"run {name!r} cannot be the name of a folder: use letters, digits, dots, dashes, underscores."
@@ -30,7 +30,7 @@ def check_new_run(results: Path, name: str) -> str:
 
 
 def runs(results: Path, machine: str = "") -> list[str]:
-    """Names of the runs under a results folder, oldest first; only those of one machine where it is named."""
+    """List the names of the runs in a results folder, oldest first; with ``machine`` only the runs of that machine."""
     if not results.is_dir():
         return []
     found = []

@@ -1,4 +1,4 @@
-"""Writing files of every kind: each whole or not at all, and none is lost where a disk is full."""
+"""Write files of every kind atomically, and keep what a full disk rejects for another try."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Stored = Record | Ceiling | Comparison | Calibrations
 
 
 class Store:
-    """A folder, for writing; of a run, unless :meth:`at` opened it.
+    """Writer of a run's folder, or of another folder opened by :meth:`at`.
 
-    What cannot be written is one sentence that its methods return, never an exception.
+    Methods never raise for a failed write; they return one sentence.
 
     Attributes:
         folder: ``results/<run>``.
-        run: its name.
-        unsaved: what could not be written (a full disk); each later :meth:`save` tries it again.
+        run: name of the run.
+        unsaved: records that could not be written (a full disk); each later :meth:`save` tries again.
     """
 
     def __init__(self, results: Path, run: str, new: bool = False) -> None:
@@ -40,7 +40,7 @@ class Store:
             new: whether the folder has to be this run's alone: where it is there, a number is added to the name.
 
         Raises:
-            WrongUse: where nothing can be written there.
+            UsageError: where nothing can be written there.
         """
         self.unsaved: list[Stored] = []
         self.folder = results / run
@@ -62,11 +62,11 @@ class Store:
         return store
 
     def path(self, item: Stored) -> Path:
-        """The file of what is to be saved."""
+        """Return the path of an item's file."""
         return self.folder / item.file_name
 
     def save(self, item: Stored) -> str:
-        """Write one file, and what could not be written before.
+        """Write one file, and all earlier unsaved ones.
 
         Returns:
             An empty string, or one sentence on why something is still unsaved; it is kept in :attr:`unsaved`.
@@ -132,12 +132,12 @@ class Store:
         return self.discard()
 
     def finished(self) -> list[Record]:
-        """Records of this run that need not be measured again, if they were measured in the same way."""
+        """Return this run's records with a final outcome, which are not measured again under an equal recipe."""
         return [record for record in read([self.folder])[0] if record.outcome.status.final]
 
     @property
     def unsaved_records(self) -> list[Record]:
-        """The records among what is unsaved."""
+        """Unsaved items that are records of cases."""
         return [item for item in self.unsaved if isinstance(item, Record)]
 
 

@@ -47,7 +47,7 @@ def metric(table: pd.DataFrame, key: str, panel: int = 0) -> Figure:
         panel: which panel, from 0.
 
     Raises:
-        WrongUse: for a metric that there is not, a panel that there is not, or rows of several machines or versions.
+        UsageError: for a metric that there is not, a panel that there is not, or rows of several machines or versions.
     """
     if key not in METRICS:
         raise UsageError(f"metric {key!r} is unknown: use {', '.join(METRICS)}.")
@@ -79,7 +79,7 @@ def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: 
         panel: which panel, from 0.
 
     Raises:
-        WrongUse: as :func:`metric` does.
+        UsageError: as :func:`metric` does.
     """
     _alike(table)
     chosen = default_baseline(table) if baseline is None else baseline
@@ -133,7 +133,7 @@ def ceiling(found: Sequence[Ceiling]) -> Figure:
     """Peak memory against batch up to where it ended, for at most six ceilings of :mod:`bench.records.ceiling`.
 
     Raises:
-        WrongUse: where there are more, none with a peak, or some of several machines.
+        UsageError: where there are more, none with a peak, or some of several machines.
     """
     if len({one.machine.fingerprint for one in found}) > 1:
         raise UsageError("the ceilings differ in machine: take those of one.")

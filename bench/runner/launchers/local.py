@@ -1,4 +1,4 @@
-"""Launchers of this machine: workers are forked from a fork server (Linux), or started afresh (everywhere else)."""
+"""Launchers of this machine: fork workers from a fork server (Linux), or spawn them (other systems)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Launcher(Protocol):
     interpreter: Interpreter
 
     def prepare(self, workload: str = "") -> None:
-        """Do ahead of time what can be done for jobs of a family (empty: the first one), without waiting for it."""
+        """Begin to prepare for jobs of a family (empty: the default one), without waiting."""
 
     def wait(self, workload: str = "") -> None:
-        """Wait until :meth:`start` would not be held up; raises :class:`UsageError` where the environment is broken."""
+        """Wait until :meth:`start` can start at once; raise :class:`UsageError` where the environment is broken."""
 
     def start(self, job: Job) -> Worker:
         """Start one job in a process of its own."""
@@ -53,7 +53,7 @@ def open_launcher(interpreter: Interpreter, network: bool = False) -> Launcher:
 
 
 class SpawnLauncher:
-    """Starts a Python for every worker: three to four seconds of importing each."""
+    """Spawns a Python per worker, which imports for three to four seconds."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class SpawnLauncher:
 
     @failure_causes.as_usage_error("no worker can be started")
     def start(self, job: Job) -> Worker:
-        """Start one job; its line is the first of the worker's standard input, which stays open as a sign of life."""
+        """Start one job, sent as the first line of the worker's standard input, which stays open as a sign of life."""
         if is_distributed(job):
             assert isinstance(job, CaseJob)
             return launch_ranks(
@@ -160,7 +160,7 @@ class ForkServerLauncher:
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for what one worker writes; what a runner that was killed left there is swept out."""
+    """Provide a folder for the files of one worker; remove folders that a killed runner left behind."""
     place = cache_folder() / "scratch"
     place.mkdir(parents=True, exist_ok=True)
     for left in place.iterdir():

@@ -86,7 +86,7 @@ def steps(ranks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def joules(ranks: list[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """Of all cards together; a meter of the machine counts every rank already."""
+    """Sum the energy of all cards; a counter of the machine already covers every rank."""
     first = ranks[0]
     if first is None or first["joules"] is None:
         return first

@@ -1,1 +1,1 @@
-"""What the measured interpreter is: packages, identity, variables, memory layout."""
+"""Describe the measured interpreter: packages, their identity, environment variables, memory layout."""

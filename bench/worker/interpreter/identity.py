@@ -1,4 +1,4 @@
-"""What is imported under a package's name: from which file, in which version, and whether as it was installed.
+"""Identify what a package's name imports: its file, its version, and whether it is unchanged since installation.
 
 The metadata of a distribution say what was installed once. A folder on PYTHONPATH, a ``.pth`` file, a checkout that is
 installed as editable, or an editor may have put something else in its place.
@@ -129,7 +129,7 @@ def identify(name: str) -> dict[str, Any] | None:
 
 
 def entry_of(file: str) -> str:
-    """The entry of PYTHONPATH that a file is found by; empty where it is found in another way."""
+    """Return the entry of PYTHONPATH that leads to a file; empty where no entry does."""
     above = {os.path.realpath(place) for place in (os.path.dirname(file), os.path.dirname(os.path.dirname(file)))}
     for entry in (os.environ.get("PYTHONPATH") or os.devnull).split(os.pathsep):
         if os.path.realpath(entry) in above:
@@ -143,7 +143,7 @@ def _way_out(place: str) -> str:
 
 
 def _stated(package: Path) -> str:
-    """The version that a package states in its source as plain text; the last one where it does so twice."""
+    """Return the version that a package states in its source as plain text; the last one of several."""
     for name in ("__init__.py", "version.py", "_version.py"):
         found = STATED.findall(_text(package / name))
         values = [value for variable, value in found if variable == "__version__" or name != "__init__.py"]

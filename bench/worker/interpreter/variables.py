@@ -41,22 +41,22 @@ PYTHON = (
     *("PYTHON_PERF_JIT", "PYTHON_JIT", "PYTHON_GIL", "PYTHON_TLBC", "PYTHON_CPU_COUNT", "PYTHONDUMPREFS"),
     *("COVERAGE_",),
 )
-"""The interpreter's own that cost or save time while it runs."""
+"""Variables of the Python interpreter that cost or save time while it runs."""
 
 VARIABLES = (*ALLOCATORS, *THREADS, *MATHS, *TORCH, *GPUS, *PYTHON)
-"""How all of them begin."""
+"""Prefixes of all recorded variables."""
 
 PLACES = ("_HOME", "_PATH", "_ROOT", "_DIR", "_VERSION", "_ARCH_LIST", "_SDK")
 """How those end that say where something lies or how it was built: they change no speed, and images set many."""
 
 SILENT = {("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("TORCH_CPP_LOG_LEVEL", "ERROR")}
-"""What this suite and Ultralytics set in every worker."""
+"""Variables that yolopace and Ultralytics set in every worker."""
 
 SECRET = re.compile("KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASS$|PWD|CREDENTIAL|AUTH|COOKIE", re.IGNORECASE)
 """Words in the name of a variable whose value may be secret and is not recorded."""
 
 SECRET_WITHIN = re.compile(rf"({SECRET.pattern.replace('$', '')})[\w-]*[\"']?\s*[=:;]", re.IGNORECASE)
-"""What stands before a secret within a value: ``?token=``, ``headers;Authorization:``."""
+"""Pattern of the text before a secret within a value: ``?token=``, ``headers;Authorization:``."""
 
 HIDDEN = "(not recorded)"
 
@@ -65,7 +65,7 @@ LONGEST = 500
 
 
 def chosen(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those of an environment that change speed, in the order of their names, without secrets.
+    """Return the variables of an environment that change speed, sorted by name, without secrets.
 
     Where a name or a value speaks of a secret the value is replaced by :data:`HIDDEN`; a user and password in an
     address are left out.

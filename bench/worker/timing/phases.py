@@ -118,19 +118,19 @@ class PhaseTimer:
         return self._separate or self._window
 
     def step_began(self) -> None:
-        """The data of a step are there."""
+        """Note that the data of a step have arrived."""
         self._current.step_began()
 
     def phase_ended(self, phase: str) -> None:
-        """A phase of the step under way ended."""
+        """Note that a phase of the current step ended."""
         self._current.part_ended(phase)
 
     def resumed(self) -> None:
-        """The time since the last mark was a pause."""
+        """Exclude the time since the last mark (a pause)."""
         self._window.resumed()
 
     def window_step_ended(self) -> None:
-        """A step of warm-up or window ended."""
+        """Note that a step of the warm-up or the window ended."""
         self._window.step_ended()
 
     def begin_separate_pass(self) -> bool:
@@ -141,11 +141,11 @@ class PhaseTimer:
         return self._wants_separate
 
     def optimizer_stepped(self) -> None:
-        """The step of the separate pass that is under way runs the optimizer."""
+        """Note that the current step of the separate pass runs the optimizer."""
         self._optimizer[-1] = True
 
     def separate_step_ended(self) -> bool:
-        """A step of the separate pass ended; return whether that was the last."""
+        """End a step of the separate pass; return whether it was the last one."""
         self._current.step_ended()
         if len(self._optimizer) == 1 + SEPARATE_STEPS:
             return True

@@ -171,7 +171,7 @@ class Session:
         return self._turns.within
 
     def epoch_turned(self) -> None:
-        """Begin an epoch: the time since the last step belongs to no step."""
+        """Note an epoch boundary: the time since the last step belongs to no step."""
         if not self._phases.in_separate_pass:  # the stopwatch stands still there: steps would count as a gap
             self.stopwatch.epoch_boundary()
 
@@ -248,7 +248,7 @@ class Session:
         self.stopwatch.accumulation = self.stopwatch.rule.warmup_cycle
 
     def give_up(self) -> None:
-        """Close a window of which nothing is reported."""
+        """Close the open window without a report."""
         self._windows.abandon()
 
     # Report

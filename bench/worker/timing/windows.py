@@ -67,7 +67,7 @@ class WindowMonitors:
             self._energy.idle()
 
     def open(self) -> None:
-        """Begin to watch a window, before steps that settle it."""
+        """Open a window, before its settling steps."""
         self._system.open()
 
     def begin(self) -> None:
@@ -86,7 +86,7 @@ class WindowMonitors:
         self.readings.append(self._system.close(peers))
 
     def abandon(self) -> None:
-        """End a window of which nothing is reported."""
+        """Close a window without a report."""
         self._system.close()
 
     @property

@@ -57,7 +57,7 @@ def check_card(setup: Any, rank: int) -> None:
     """Refuse an older Ultralytics that takes the card by the rank over all machines, which a machine may not have.
 
     Raises:
-        Refused: on all machines but the first.
+        CaseRejected: on all machines but the first.
     """
     local = int(os.environ.get("LOCAL_RANK", rank))
     if local != rank and "LOCAL_RANK" not in setup.__code__.co_names:
@@ -89,7 +89,7 @@ def agree(trainer: Any, session: Session) -> None:
     To the bit on devices that are alike; unlike ones add up a gradient's norm, which clips it, in another order.
 
     Raises:
-        Refused: with status ``invalid`` where they are not: nothing was trained together.
+        CaseRejected: with status ``invalid`` where they are not: nothing was trained together.
     """
     import torch
 

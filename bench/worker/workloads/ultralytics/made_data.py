@@ -44,7 +44,7 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
         ``yaml`` (path for Ultralytics), ``fingerprint`` (of all pool files), ``images``.
 
     Raises:
-        Refused: where the cache cannot be written, or has no room for it.
+        CaseRejected: where the cache cannot be written, or has no room for it.
     """
     try:
         return _provided(wanted)

@@ -101,7 +101,7 @@ def load(name: str, file: str) -> Any:
     """Load the model of a checkpoint with Ultralytics, which executes the pickles in it, as it always does.
 
     Raises:
-        Refused: where it holds none that this Ultralytics can load.
+        CaseRejected: where it holds none that this Ultralytics can load.
     """
     from ultralytics import YOLO
 
@@ -195,7 +195,7 @@ def check_channels(name: str, own: int, mode: str, data: str) -> None:
     Training would build another network with the checkpoint's name, and prediction would read other images.
 
     Raises:
-        Refused: ``substituted`` in training, ``unsupported`` in prediction.
+        CaseRejected: ``substituted`` in training, ``unsupported`` in prediction.
     """
     there = shape_of(data)["channels"]
     if own == there:
@@ -216,7 +216,7 @@ def described(name: str, file: str) -> dict[str, Any]:
     """The description of a model in its yaml file.
 
     Raises:
-        Refused: where it is no description of a model, or not in the size that its name asks for.
+        CaseRejected: where it is no description of a model, or not in the size that its name asks for.
     """
     from ultralytics.nn.tasks import yaml_model_load
 
@@ -242,7 +242,7 @@ def check_place(name: str, file: str) -> None:
     It takes a size letter out of the whole path first: of ``net5s/my.yaml`` and ``net5/my.yaml`` it reads the latter.
 
     Raises:
-        Refused: ``substituted``, with the other file.
+        CaseRejected: ``substituted``, with the other file.
     """
     other = family(file)
     if other != file and os.path.isfile(file) and os.path.isfile(other) and not filecmp.cmp(file, other, shallow=False):
@@ -293,7 +293,7 @@ def check_size(name: str, file: str) -> None:
     """Refuse a user's yaml file whose name asks for a size that would not be built.
 
     Raises:
-        Refused: ``unsupported`` where the file does not have it, ``substituted`` where Ultralytics would not see it.
+        CaseRejected: ``unsupported`` where the file lacks the size, ``substituted`` where Ultralytics would not see it.
     """
     sizes = sizes_of(Path(file).read_text("utf-8", "replace"))
     if not sizes:

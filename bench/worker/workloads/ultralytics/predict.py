@@ -50,8 +50,8 @@ def first_call(predictor: Any, source: Path) -> Any:
     """The results of the first call, which shows shape and batch and is the coldest of all.
 
     Raises:
-        Refused: where an image of the batch cannot be decoded, although it passed Ultralytics' check of the data set:
-            it would be left out, and a smaller batch be timed.
+        CaseRejected: where an image of the batch cannot be decoded, although it passed Ultralytics' check of the data
+            set: Ultralytics would drop it, and the timed batch would be smaller.
     """
     from ultralytics.utils.patches import imread
 

@@ -136,7 +136,7 @@ def fits_data(runs: dict[str, Any], data: dict[str, Any], classes: bool = True) 
         classes: whether the classes count too; those of a checkpoint that predicts are its own.
 
     Raises:
-        Refused: with status ``substituted``.
+        CaseRejected: with status ``substituted``.
     """
     wanted = {"channels": data.get("channels", 3), **({"classes": data["nc"]} if classes else {})}
     changed = [name for name, value in wanted.items() if runs[name] is not None and runs[name] != value]

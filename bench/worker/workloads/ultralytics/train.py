@@ -204,7 +204,7 @@ def check_images(settings: dict[str, Any], yaml: str) -> None:
     """The data set that is trained on has as many images as were found to be used.
 
     Raises:
-        Refused: with status ``substituted`` where it changed since.
+        CaseRejected: with status ``substituted`` where it changed since.
     """
     expected = len(training_images(yaml))
     if settings["images"] != expected and settings["fraction"] == 1.0:

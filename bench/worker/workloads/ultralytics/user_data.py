@@ -71,7 +71,7 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
         changed).
 
     Raises:
-        Refused: with status ``unsupported`` where it cannot be used at all.
+        CaseRejected: with status ``unsupported`` where it cannot be used at all.
     """
     yaml = wanted["yaml"]
     root = Path(wanted["root"])
@@ -139,7 +139,7 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
         root: folder of the cache.
 
     Raises:
-        Refused: with one sentence on what is wrong in it, or on what is missing and how to get it.
+        CaseRejected: with one sentence on what is wrong in it, or on what is missing and how to get it.
     """
     from ultralytics.data.utils import check_det_dataset
 
@@ -185,7 +185,7 @@ def read_yaml(yaml: str) -> dict[str, Any]:
     """The user's data yaml.
 
     Raises:
-        Refused: where it cannot be read, or is no data yaml.
+        CaseRejected: where it cannot be read, or is no data yaml.
     """
     from ultralytics.utils import YAML
 
