@@ -57,7 +57,7 @@ OF_THE_MEANS = {
     "test_only_fp16_needs_loss_scaling",
     "test_pins_hold_against_what_a_case_asks_for",
     "test_how_an_optimizer_of_ultralytics_own_walks_is_not_known",
-    "test_read_back_does_not_disturb",
+    "test_read_back_changes_nothing",
     "test_read_back_of_a_trainer_is_small_and_knows_every_pin",
     "test_read_back_of_a_predictor_is_small_and_knows_every_pin",
 }

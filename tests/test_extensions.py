@@ -36,7 +36,7 @@ def test_an_extension_is_registered_once_however_often_it_is_named(tmp_path: Pat
     assert extensions.loaded_paths() == [path]
 
 
-def test_workers_are_told_by_the_environment_what_to_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_load_what_an_environment_variable_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (write(tmp_path / name, "") for name in ("one.py", "other.py"))
     monkeypatch.chdir(tmp_path)
     extensions.load(["one.py", other])
@@ -93,7 +93,7 @@ def test_a_file_that_is_missing_or_no_python(tmp_path: Path) -> None:
         extensions.load([write(tmp_path / "toy.txt", "")])
 
 
-def test_two_extensions_of_one_name_cannot_be_told_apart(tmp_path: Path) -> None:
+def test_two_extensions_of_one_name_are_ambiguous(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     first = write(tmp_path / "toy.py", "")
     second = write(tmp_path / "other" / "toy.py", "")

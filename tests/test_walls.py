@@ -223,7 +223,7 @@ def test_the_worker_compiles_under_python_3_10(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path not in WORKER], ids=name_of)
-def test_nobody_but_the_worker_imports_what_is_measured(path: Path) -> None:
+def test_only_the_worker_imports_what_is_measured(path: Path) -> None:
     assert [name for name in imports_of(path) if any(within(name, heavy) for heavy in HEAVY)] == []
 
 
@@ -265,7 +265,7 @@ def test_only_the_runner_and_environments_start_processes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nobody_prints_but_the_faces(path: Path) -> None:
+def test_only_the_faces_print(path: Path) -> None:
     assert not prints(parsed(path)) or {name_of(path), name_of(path).split("/")[0]} & MAY_PRINT
 
 

@@ -20,11 +20,11 @@ def test_a_quiet_window_has_no_marks() -> None:
     assert flags_of([make_record(window=None)], []) == []
 
 
-def test_a_disturbed_window_says_by_what() -> None:
+def test_an_interfered_window_says_by_what() -> None:
     assert flags_of([seen("steal 3 %", "on battery; too")], []) == ["interfered (steal 3 %, on battery, too)"]
 
 
-def test_several_processes_say_how_many_were_disturbed() -> None:
+def test_several_processes_say_how_many_were_interfered() -> None:
     found = flags_of([seen(), seen("steal 3 %"), seen("steal 3 %", "heat")], [])
     assert found == ["interfered in 2 of 3 processes (steal 3 %, heat)"]
 
@@ -69,7 +69,7 @@ def test_a_repeat_that_failed_is_said_and_one_that_was_stopped_is_not() -> None:
     assert flags_of([seen()], [make_record(process=2, status="interrupted")]) == []
 
 
-def test_what_disturbed_most_windows() -> None:
+def test_what_interfered_with_most_windows() -> None:
     records = [seen("steal 3 %"), seen("heat", "steal 12 %"), seen("heat"), seen("steal 9 %"), make_record(window=None)]
     assert commonest(records) == "steal 3 %"
     assert commonest([seen(), make_record(window=None)]) == ""

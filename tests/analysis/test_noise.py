@@ -57,7 +57,7 @@ def test_the_noise_is_the_spread_between_processes() -> None:
     assert (found.device, found.mode, found.calibrated[:10]) == ("cpu", "train", "2026-11-22")
 
 
-def test_a_disturbed_process_is_left_out_and_counted_however_fast_it_was() -> None:
+def test_an_interfered_process_is_left_out_and_counted_however_fast_it_was() -> None:
     found = calibration(processes([0.01, 0.0, 0.02, 0.0], disturbed=[2]))
     assert (found.processes, found.interfered) == (3, 1)
     assert found.stdev == pytest.approx(np.std([0.01, 0.02, 0.0], ddof=1))
@@ -65,7 +65,7 @@ def test_a_disturbed_process_is_left_out_and_counted_however_fast_it_was() -> No
     assert (slow.processes, slow.interfered) == (4, 0)
 
 
-def test_too_few_undisturbed_processes_say_nothing() -> None:
+def test_too_few_calm_processes_give_no_noise() -> None:
     assert calibration(processes([0.0, 0.01])) is None
     assert calibration(processes([0.0, 0.01, 0.02, 0.03], disturbed=[1, 2])) is None
 

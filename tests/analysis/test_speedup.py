@@ -217,7 +217,7 @@ def test_a_case_of_several_processes_has_one_speed_up() -> None:
 
 
 @pytest.mark.parametrize("interfered", [0, 1])
-def test_a_ratio_of_a_disturbed_figure_is_marked(interfered: int) -> None:
+def test_a_ratio_of_an_interfered_figure_is_flagged(interfered: int) -> None:
     window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["steal 3 %"])
     changes: list[dict[str, Any]] = [{}, {}]
     changes[interfered] = {"window": window}

@@ -278,7 +278,7 @@ def test_waiting_counts_as_the_steps_do_that_waited() -> None:
     assert only(make_record(steps=steps))["data_wait_share"] == pytest.approx(2 / 16 * 0.16 / ((14 * 0.2 + 0.6) / 16))
 
 
-def test_what_an_epoch_has_beside_its_steps() -> None:
+def test_what_an_epoch_has_besides_its_steps() -> None:
     first = in_process(1, epoch_overhead=EpochOverhead(epoch_gap_seconds=0.5, validation=2.0, validation_images=64))
     row = only_of([first, in_process(2, epoch_overhead=EpochOverhead(epoch_gap_seconds=1.5))])
     assert (row["epoch_gap_seconds"], row["validation_seconds"], row["validation_images"]) == (1.0, 2.0, 64)

@@ -128,7 +128,7 @@ def test_a_kind_that_is_registered_can_be_asked_for(toy: DeviceKind) -> None:
         parse_device("gpu")
 
 
-def test_a_kind_whose_name_could_not_be_told_apart_is_refused() -> None:
+def test_a_kind_with_an_ambiguous_name_is_refused() -> None:
     for name in ("gpu2", "a", "my_gpu", "GPU"):
         with pytest.raises(ValueError, match=f"device kind '{name}': use 2 to 20 lower-case letters"):
             register(DeviceKind(name=name, title="", written=""))

@@ -80,7 +80,7 @@ def test_few_tries_are_enough_where_the_line_is_not_straight() -> None:
     assert max(counts) <= 12
 
 
-def test_where_nothing_is_told_of_memory_it_doubles_and_halves() -> None:
+def test_without_memory_figures_it_doubles_and_halves() -> None:
     search = Search(1, 1024, None)
     found = searched(search, line(), 2048 * MIB, None, seen=False)
     assert [one.batch for one in found][:5] == [8, 16, 32, 64, 128]
@@ -279,7 +279,7 @@ def near(shares: list[float]) -> float:
     return sum(share <= 0.05 for share in shares) / len(shares)
 
 
-def test_memory_is_foretold_at_batches_that_were_not_tried() -> None:
+def test_memory_is_predicted_at_batches_that_were_not_tried() -> None:
     within, together, line = (off(by, 0, 1, CHOSEN_BY) for by in (grown, fit_model, fit))
     assert len(within) == len(line) > 1000
     assert statistics.median(within) < 0.02
@@ -288,7 +288,7 @@ def test_memory_is_foretold_at_batches_that_were_not_tried() -> None:
     assert near(line) < 0.77, "the line alone is further off"
 
 
-def test_memory_is_foretold_of_a_model_by_which_nothing_was_chosen() -> None:
+def test_memory_is_predicted_by_a_model_that_chose_no_batch() -> None:
     within, line = off(grown, 0, 1, TESTED_BY), off(fit, 0, 1, TESTED_BY)
     assert len(within) > 150
     assert near(within) == 1.0

@@ -188,7 +188,7 @@ def test_a_group_that_may_be_made_and_not_entered_is_none(monkeypatch: pytest.Mo
     assert group(MIB) is None
 
 
-def test_an_allocator_is_told() -> None:
+def test_an_allocator_is_reported() -> None:
     assert AllocatorLimit(MIB).job() == {"memory_limit": MIB}
     assert AllocatorLimit(None).job() == {"memory_limit": 0} and not AllocatorLimit(None).killed()
 

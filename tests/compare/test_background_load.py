@@ -32,7 +32,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Any:
 START = Linux(50.0, 1.0, 10.0, 500.0, 5.0, 2.0, 20.0)
 
 
-def test_the_workers_themselves_are_no_crowd(later: Any) -> None:
+def test_the_workers_themselves_are_no_background_load(later: Any) -> None:
     after = START._replace(user=START.user + 9.0, system=START.system + 1.0, idle=510.0, guest=29.0)
     assert later(START, after, workers=9.9) == []
     assert later(START, after._replace(system=START.system + 1.9), workers=9.9, own=0.9) == []
@@ -44,7 +44,7 @@ def test_what_others_use_is_said_in_processors(later: Any) -> None:
     assert later(START, after, workers=13.5) == []
 
 
-def test_what_the_hypervisor_takes_is_said_and_is_nobody_elses(later: Any) -> None:
+def test_steal_is_reported_and_is_no_load_of_other_processes(later: Any) -> None:
     after = START._replace(user=START.user + 10.0, steal=START.steal + 0.5)
     assert later(START, after, workers=10.0) == ["the hypervisor took 2.5 % of the machine's time"]
     assert later(START, START._replace(steal=START.steal + 0.1), workers=0.0) == []
@@ -60,7 +60,7 @@ def test_a_system_without_steal(later: Any) -> None:
     assert later(start, start._replace(user=18.0), workers=10.0) == ["others used 0.30 of the machine's 2 processors"]
 
 
-def test_a_system_that_tells_nothing_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_counters_reports_no_interference(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise FileNotFoundError(2, "No such file or directory", "/proc/stat")
 

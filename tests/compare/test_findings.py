@@ -393,7 +393,7 @@ def test_a_thing_that_is_as_fast_as_itself_is_fine() -> None:
     assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.OK)
 
 
-def test_what_was_redone_and_disturbed_is_counted() -> None:
+def test_retries_and_interfered_pairs_are_counted() -> None:
     pairs = [
         make_pair(retries=2),
         make_pair(interference=["steal 3 %"]),

@@ -85,7 +85,7 @@ def test_a_turn_is_one_block() -> None:
     assert one.worker.log == ["a"] * 3 + ["a is gone"]  # type: ignore[attr-defined]
 
 
-def test_what_else_is_told_within_a_turn_is_passed_over() -> None:
+def test_other_events_within_a_turn_are_ignored() -> None:
     rest = RestMeasured({"validation": 2.0})
     one = side(SettingsRead({}), block(1.5, 6), STEPS, PhaseBegan("rest"), rest, WELL)
     one.take_turn()
@@ -116,7 +116,7 @@ def test_an_end_before_the_first_turn_raises_however_it_came() -> None:
         (WorkerOutputOverflow(), "printed"),
     ],
 )
-def test_a_worker_that_dies_is_told_in_a_sentence(death: Exception, said: str) -> None:
+def test_a_worker_that_dies_is_reported_in_a_sentence(death: Exception, said: str) -> None:
     with pytest.raises(WorkerFailed, match=said):
         side(block(), death).take_turn() or side(death).take_turn()  # type: ignore[func-returns-value]
     with pytest.raises(WorkerFailed, match=said):
@@ -251,7 +251,7 @@ def test_the_order_of_two_is_random_and_mirrored() -> None:
     assert len(starts) > 4
 
 
-def test_how_a_worker_ended_is_told_as_an_outcome() -> None:
+def test_how_a_worker_ended_becomes_an_outcome() -> None:
     end = JobEnded("out_of_memory", "There is no memory.")
     with pytest.raises(WorkerFailed) as told:
         side(end).take_turn()
@@ -265,7 +265,7 @@ def test_how_a_worker_ended_is_told_as_an_outcome() -> None:
     assert told.value.outcome.status is Status.FAILED
 
 
-def test_a_cause_that_is_known_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_known_cause_is_reported_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Played, "printed", "RuntimeError: can't start new thread")
     with pytest.raises(WorkerFailed) as told:
         side(WorkerExited(1)).take_turn()

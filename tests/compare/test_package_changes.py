@@ -90,7 +90,7 @@ def test_a_long_difference_is_counted_and_every_package_has_its_part():
         assert line.startswith("torch 1 → 2; it also brought lib00 1 → 2")
 
 
-def test_what_speed_is_likely_to_come_from_is_told_first() -> None:
+def test_packages_that_are_likely_to_change_speed_come_first() -> None:
     names = ["cuda-toolkit", "nvidia-cublas", "nvidia-cudnn-cu13", "triton", "zlib"]
     base = ["torch==2.14.1", *(f"{name}==1" for name in names)]
     head = ["torch==2.15.0", "opencv-new==5", *(f"{name}==2" for name in names)]

@@ -166,24 +166,24 @@ def test_workers_that_always_die_end_the_case_and_it_says_how(measure: Measure) 
     assert len(fine.pairs) == 2
 
 
-def test_a_pair_that_was_disturbed_is_measured_anew(measure: Measure) -> None:
+def test_an_interfered_pair_is_measured_again(measure: Measure) -> None:
     found, _ = measure("disturbed-once")
     [pair] = found.cases[0].pairs
     assert (pair.retries, pair.interference) == (1, [])
 
 
-def test_what_stays_disturbed_is_kept_and_marked(measure: Measure) -> None:
+def test_a_pair_that_stays_interfered_is_kept_and_flagged(measure: Measure) -> None:
     found, _ = measure("always-disturbed")
     [pair] = found.cases[0].pairs
     assert (pair.retries, pair.interference) == (MAX_RETRIES, ["a crowd"])
 
 
-def test_where_the_machine_is_never_calm_no_further_pair_is_measured_anew(measure: Measure) -> None:
+def test_where_the_machine_is_never_calm_no_further_pair_is_measured_again(measure: Measure) -> None:
     found, _ = measure("always-disturbed", count=3)
     assert [pair.retries for pair in found.cases[0].pairs] == [MAX_RETRIES, 0, 0]
 
 
-def test_what_cannot_be_mended_is_not_measured_anew(measure: Measure) -> None:
+def test_persistent_interference_is_not_measured_again(measure: Measure) -> None:
     found, _ = measure("on-battery")
     [pair] = found.cases[0].pairs
     assert (pair.retries, pair.interference) == (0, ["the machine ran on its battery"])
@@ -199,7 +199,7 @@ def test_a_case_that_one_side_cannot_run_says_which_and_why(measure: Measure) ->
     assert heard == [""]
 
 
-def test_a_case_that_nobody_can_run(measure: Measure) -> None:
+def test_a_case_that_neither_side_can_run(measure: Measure) -> None:
     found, _ = measure("broken")
     [compared] = found.cases
     for ran in (compared.base, compared.head):

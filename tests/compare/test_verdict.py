@@ -299,7 +299,7 @@ def pairs_of(real: float, later: float, firsts: list[bool], seed: int, sd: float
     return [make_pair(real + (-later if first else later) + draw.gauss(0, sd), head_first=first) for first in firsts]
 
 
-def test_the_slot_effect_is_told_apart_from_real_differences_in_any_order() -> None:
+def test_the_order_effect_is_separated_from_real_differences_in_any_order() -> None:
     firsts = [True, True, True, False, True, False, True, True]  # not balanced
     cases = [pairs_of(real, 0.01, firsts, seed) for seed, real in enumerate((0.0, 0.05, -0.2))]
     seen = order_effect(cases)  # type: ignore[arg-type]
@@ -309,7 +309,7 @@ def test_the_slot_effect_is_told_apart_from_real_differences_in_any_order() -> N
     assert seen.pairs == 24
 
 
-def test_a_slot_that_cannot_be_told() -> None:
+def test_an_order_effect_that_cannot_be_estimated() -> None:
     assert order_effect([]) is None
     assert order_effect([[]]) is None
     for case in ([make_pair(0.1)], [make_pair(0.1), make_pair(0.2)], [make_pair(0.1), make_pair(0.2, head_first=True)]):

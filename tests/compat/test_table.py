@@ -158,7 +158,7 @@ def test_only_measured_records_are_compared():
     assert found.fine
 
 
-def test_one_environment_agrees_with_nobody():
+def test_a_single_environment_has_nothing_to_agree_with():
     found = compatibility([tried()])
     assert (found.keys, found.fine) == ({}, True)
     assert "keys" not in to_md(found)

@@ -140,7 +140,7 @@ def test_a_changed_folder_is_another_environment(uv, project):
     assert len(uv.calls("build")) == 2
 
 
-def test_a_wheel_beside_a_requirement(uv, tmp_path):
+def test_a_wheel_next_to_a_requirement(uv, tmp_path):
     wheel = tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("METADATA", "")
@@ -207,7 +207,7 @@ def test_copies_hold_the_same_and_were_installed_separately(uv):
     assert len(said) == 3
 
 
-def test_one_that_cannot_be_installed_leaves_nothing_and_is_built_anew(uv):
+def test_a_failed_installation_leaves_nothing_and_is_built_again(uv):
     uv.breaks("disk-full")
     with pytest.raises(UsageError) as error:
         build(parse("ultralytics"), quietly)

@@ -67,7 +67,7 @@ def test_a_relative_place_for_caches_is_ignored(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("nobody")
-def test_a_user_without_a_home_is_told_which_variable_to_set():
+def test_a_user_without_a_home_learns_which_variable_to_set():
     assert home_folder() is None
     with pytest.raises(UsageError, match=r"HOME is not set.* user \d+: set YOLOPACE_CACHE to a folder"):
         cache_folder()
@@ -76,7 +76,7 @@ def test_a_user_without_a_home_is_told_which_variable_to_set():
 
 
 @pytest.mark.usefixtures("nobody")
-def test_a_home_that_nobody_has(monkeypatch):
+def test_a_home_that_does_not_exist(monkeypatch):
     monkeypatch.setenv("YOLOPACE_CACHE", "~no-such-user-anywhere/cache")
     with pytest.raises(UsageError, match="YOLOPACE_CACHE '~no-such-user-anywhere/cache' cannot be resolved"):
         cache_folder()
@@ -94,7 +94,7 @@ def test_a_worker_of_an_unknown_user_gets_a_home_and_a_name(monkeypatch, tmp_pat
     assert told.items() <= variables().items()
 
 
-def test_a_worker_of_somebody_is_told_nothing(cache, tmp_path, monkeypatch):
+def test_a_worker_of_another_runner_is_not_warned(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LOGNAME", "somebody")
     assert variables_without_user() == {}

@@ -21,7 +21,7 @@ def quiet(text: str) -> None:
     """Hears what takes long."""
 
 
-def test_what_stands_beside_ultralytics_is_held_as_it_is_with_one_release(uv: Uv) -> None:
+def test_other_packages_are_pinned_as_they_are_with_one_ultralytics(uv: Uv) -> None:
     uv.needs("ultralytics-opencv-headless", "torchvision")
     assert ReleaseSeries("ultralytics").pinned_to("8.4.190", quiet).pin_labels == ("torch==2.15.0",)
 
@@ -32,7 +32,7 @@ def test_what_is_named_is_held_as_it_was_named(uv: Uv) -> None:
     assert held.provide("8.4.100", quiet).interpreter.environment.torch == "2.6.0"
 
 
-def test_beside_torch_it_is_ultralytics_by_whichever_distribution(uv: Uv) -> None:
+def test_for_torch_ultralytics_is_pinned_whichever_its_distribution(uv: Uv) -> None:
     held = ReleaseSeries.parse(" Torch ", "", "").pinned_to("2.15.0", quiet)
     assert (held.package, held.pin_labels) == ("torch", ("ultralytics==8.4.190",))
     found = held.provide("2.6.0", quiet)

@@ -45,7 +45,7 @@ def test_no_more_is_asked_than_needed(uv):
     assert len(uv.calls()) == 2
 
 
-def test_what_the_resolver_is_told(uv):
+def test_the_arguments_of_the_resolver(uv):
     published("ultralytics", "2026-01-31", last=1)
     [call] = uv.calls("pip compile")
     assert call[call.index("--exclude-newer") + 1] == "2026-01-31"

@@ -114,7 +114,7 @@ def test_wheels_and_project_folders(place, text, names, shown):
     assert all(path.is_absolute() and path.exists() for path in specification.paths)
 
 
-def test_a_folder_is_told_from_a_release_of_its_name(place):
+def test_a_folder_is_distinguished_from_a_release_of_its_name(place):
     (place / "Ultra").rename("ultralytics")
     release, folder = parse("ultralytics"), parse("./ultralytics")
     assert (release.requirements, release.paths) == (("ultralytics",), ())

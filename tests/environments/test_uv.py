@@ -76,7 +76,7 @@ def test_uv_may_be_a_module_of_this_python(monkeypatch):
         ("error: unexpected argument\n", False),
     ],
 )
-def test_that_there_is_no_solution_is_told_from_other_failures(said, unsolvable, tmp_path, monkeypatch):
+def test_a_missing_solution_is_distinguished_from_other_failures(said, unsolvable, tmp_path, monkeypatch):
     (tmp_path / "uv").write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}END\nexit 1\n")
     (tmp_path / "uv").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")

@@ -122,7 +122,7 @@ def test_two_cards(nccl: bool, gloo: bool, state: State, said: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["driver", "torch"])
-def test_a_card_that_is_lost_beside_one_that_works(by: str) -> None:
+def test_a_lost_card_next_to_a_working_one(by: str) -> None:
     there, offered = boxed()
     if by == "driver":
         there = msgspec.structs.replace(there, nvidia=msgspec.structs.replace(there.nvidia, trouble="GPU is lost"))
@@ -287,7 +287,7 @@ def test_a_mac_that_runs_with_reservations(
     assert row.status is State.LIMITED and said in row.detail
 
 
-def test_a_mac_is_told_to_fall_back_by_0() -> None:
+def test_a_mac_is_not_set_to_fall_back_by_0() -> None:
     there, offered = mac()
     off = msgspec.structs.replace(offered, variables={"PYTORCH_ENABLE_MPS_FALLBACK": "0"})
     assert rows(there, off)["mps"].status is State.USABLE

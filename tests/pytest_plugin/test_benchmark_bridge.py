@@ -79,7 +79,7 @@ def test_two_replays_do_not_mix() -> None:
     assert second.data == [0.5]
 
 
-def test_the_clock_stands_still_unless_told() -> None:
+def test_the_clock_stands_still_unless_it_is_set() -> None:
     benchmark = Fixture()
     benchmark_bridge.replay(benchmark, [7.0])
     assert benchmark_bridge.now() == benchmark_bridge.now() == 7.0

@@ -23,7 +23,7 @@ def test_a_linked_data_yaml_stays_where_the_link_is(tmp_path: Path, monkeypatch:
     assert find_data("set/data.yaml", NO_NAMES) == str(tmp_path / "set" / "data.yaml")
 
 
-def test_weights_in_capitals_are_told_from_an_architecture() -> None:
+def test_weights_in_capitals_are_distinguished_from_an_architecture() -> None:
     environment = Environment(python="3.11.0", packages={"ultralytics": "8.4.0"}, yolopace="0")
     known: Any = type(
         "Interpreter",

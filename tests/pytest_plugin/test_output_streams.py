@@ -93,7 +93,7 @@ def test_streams_that_are_no_files_stay_as_they_are(capsys, monkeypatch):
     assert sys.stdout is mine
 
 
-def test_output_without_raising_is_dropped_and_told():
+def test_output_that_cannot_be_written_is_dropped_and_reported():
     read, write = os.pipe()
     os.close(read)
     code = (

@@ -108,7 +108,7 @@ def test_another_machine_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"schema": 1000, "machine": "3f9ac2d41b07", "calibrations": []}']
 )
-def test_a_file_that_cannot_be_read_counts_as_none_and_is_written_anew(content: bytes, tmp_path: Path) -> None:
+def test_an_unreadable_file_counts_as_missing_and_is_replaced(content: bytes, tmp_path: Path) -> None:
     path(tmp_path).write_bytes(content)
     assert read(tmp_path) == []
     keep(tmp_path, [FOUND])
@@ -159,7 +159,7 @@ TOGETHER = Lockstep(
 )
 
 
-def test_pairs_that_take_turns_are_kept_beside_it_and_the_newest_count(tmp_path: Path) -> None:
+def test_interleaved_pairs_are_kept_too_and_the_newest_count(tmp_path: Path) -> None:
     assert read_calibrations(tmp_path, HERE)[0].lockstep == []
     keep(tmp_path, [FOUND], [TOGETHER, msgspec.structs.replace(TOGETHER, mode="predict")])
     keep(tmp_path, [other(stdev=0.5)])
@@ -188,7 +188,7 @@ def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
         (b"\xff\xfe", "JSON is malformed"),
     ],
 )
-def test_calibrations_that_are_left_out_are_told_and_not_lost(content: bytes, why: str, tmp_path: Path) -> None:
+def test_calibrations_that_are_left_out_are_reported_and_not_lost(content: bytes, why: str, tmp_path: Path) -> None:
     assert read_calibrations(tmp_path, HERE)[1] == ""
     path(tmp_path).write_bytes(content)
     said = read_calibrations(tmp_path, HERE)[1]

@@ -132,7 +132,7 @@ def test_what_has_no_room_is_written_elsewhere_and_it_says_where(
     assert read_comparison(place).cases == found.cases
 
 
-def test_records_are_read_beside_it_and_it_is_none(tmp_path: Path) -> None:
+def test_records_in_the_same_folder_are_read_and_it_is_no_record(tmp_path: Path) -> None:
     run = store.Store(tmp_path, "20261122-184512-3f9ac2")
     run.save(make_record())
     Store.at(run.folder).save(make_comparison())

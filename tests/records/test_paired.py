@@ -53,7 +53,7 @@ def test_a_longer_step_after_the_optimizers_counts_by_its_share(added: float) ->
     assert found == pytest.approx(math.log(statistics.fmean(longer) / 0.1))
 
 
-def test_disturbed_steps_spoil_it_less_than_the_ratio_of_means() -> None:
+def test_single_slow_steps_affect_it_less_than_the_ratio_of_means() -> None:
     draw = random.Random(20261126)
     beside, means = [], []
     for _ in range(200):
@@ -64,7 +64,7 @@ def test_disturbed_steps_spoil_it_less_than_the_ratio_of_means() -> None:
     assert abs(statistics.fmean(beside)) < 3 * statistics.stdev(beside) / math.sqrt(200)
 
 
-def test_what_disturbs_both_alike_is_not_in_it() -> None:
+def test_interference_with_both_sides_cancels() -> None:
     draw = random.Random(3)
     slow = [1 + 0.5 * draw.random() for _ in range(COUNT)]
     base = [0.1 * one for one in slow]

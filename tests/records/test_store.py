@@ -115,7 +115,7 @@ def test_a_file_system_that_refuses_modes_or_fsync_holds_records_all_the_same(
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
-def test_a_disk_that_may_have_lost_a_record_is_told(code: int, store: Store) -> None:
+def test_a_disk_that_may_have_lost_a_record_is_reported(code: int, store: Store) -> None:
     with failing("fsync", OSError(code, os.strerror(code))):
         assert os.strerror(code) in store.save(make_record())
     assert len(store.unsaved) == 1
@@ -260,7 +260,7 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
         files([tmp_path / "none"])
 
 
-def test_a_stray_file_does_not_hide_the_runs_beside_it(tmp_path: Path) -> None:
+def test_a_stray_file_does_not_hide_runs_in_the_same_folder(tmp_path: Path) -> None:
     save(tmp_path, make_record())
     (tmp_path / "out.json").write_text("{}")
     assert [record.run for record in read([tmp_path])[0]] == [RUN]

@@ -201,7 +201,7 @@ def test_marks_are_signs_after_the_figure_with_a_legend_of_those_that_are_used(t
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_speed_up_over_a_disturbed_figure_is_no_headline(tmp_path: Path) -> None:
+def test_a_speed_up_over_an_interfered_figure_is_no_headline(tmp_path: Path) -> None:
     window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["steal 3 %"])
     assert "Best speed-up" in written([timed(10.0, 4), timed(25.0, 16)], tmp_path)
     assert "Best speed-up" not in written([timed(10.0, 4, window=window), timed(25.0, 16)], tmp_path)
@@ -304,7 +304,7 @@ def test_a_case_in_a_narrow_place_breaks_between_its_parts_alone() -> None:
     )
 
 
-def test_two_files_of_one_name_are_told_apart_everywhere(tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_distinguished_everywhere(tmp_path: Path) -> None:
     models = ["/data/run1/weights/best.pt", "/data/run2/weights/best.pt", "yolov8n"]
     records = [timed(20.0 + number, batch, model=model) for number, model in enumerate(models) for batch in (4, 16)]
     records += [make_record(model=model, batch=64, status="failed", reason=f"No {model}.") for model in models]

@@ -147,7 +147,7 @@ def test_what_a_worker_started_dies_with_it(launcher, monkeypatch):
     pytest.fail("a process of the worker's group is still there")
 
 
-def test_a_kill_for_want_of_memory_is_told_apart(launcher, monkeypatch):
+def test_an_out_of_memory_kill_is_recognised(launcher, monkeypatch):
     kills = iter([4, 5])
     for module in ("measure", "jobs"):
         monkeypatch.setattr(f"bench.runner.{module}.oom_kills", lambda: next(kills))

@@ -95,7 +95,7 @@ def seen_of(*said: Any) -> Any:
     return run_job(Played(list(said)), JOB, phase_limit=30.0)  # type: ignore[arg-type]
 
 
-def test_the_rest_of_an_epoch_is_put_beside_its_turn() -> None:
+def test_the_epoch_overhead_has_the_epoch_gap_too() -> None:
     played = Played([*REST, EPOCH_OVERHEAD, END])
     seen = run_job(played, JOB, phase_limit=30.0)  # type: ignore[arg-type]
     assert seen.outcome.status is Status.MEASURED
@@ -130,7 +130,7 @@ def test_whatever_becomes_of_the_rest_the_case_was_measured(said: list[Any], rea
 
 
 @pytest.mark.parametrize("end", [WorkerTimeout(), WorkerExited(-11), JobEnded("failed", "no.")])
-def test_a_rest_that_was_told_is_kept_however_the_worker_ends(end: Any) -> None:
+def test_a_reported_rest_is_kept_however_the_worker_ends(end: Any) -> None:
     seen = seen_of(*REST, EPOCH_OVERHEAD, end)
     assert seen.outcome.status is Status.MEASURED
     assert seen.measured["epoch_overhead"]["validation"] == 2.5

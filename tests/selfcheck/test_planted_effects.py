@@ -83,7 +83,7 @@ def test_nothing_is_planted_in_a_copy_and_found_to_be_the_same(patched: dict[int
     assert "from +0.0 to +0.0 %" in usual.how
 
 
-def test_what_is_planted_is_found_and_beside_it_how_far_off_it_was(patched: dict[int, Patched]) -> None:
+def test_a_planted_effect_is_found_with_its_error(patched: dict[int, Patched]) -> None:
     found = checked("+5%", 2)
     check = found["5 % planted in forward"]
     assert check.figure.startswith("slower 2 of 2; the interval holds what was planted in ")

@@ -361,7 +361,7 @@ def test_a_case_costs_what_passes_until_its_first_step(no_data: None) -> None:
     assert launcher.ends == 3
 
 
-def test_a_case_that_ends_before_is_told(no_data: None) -> None:
+def test_a_case_that_ends_early_is_reported(no_data: None) -> None:
     end = JobEnded("substituted", "No amp.")
     launcher = Beginning([phase("setup", 100.1), end])
     with pytest.raises(WorkerFailed, match="substituted: No amp"):

@@ -219,7 +219,7 @@ def test_events_of_cuda_are_made_to_take_the_time(cuda: FakeTorch, monkeypatch: 
     assert cuda.calls == []  # nothing is waited for, and nothing enqueued before it is recorded
 
 
-def test_nobody_asks_for_events_elsewhere(torch: FakeTorch) -> None:
+def test_other_devices_are_not_asked_for_events(torch: FakeTorch) -> None:
     for device in (Cpu(), Mps()):
         with pytest.raises(NotImplementedError):
             device.event()

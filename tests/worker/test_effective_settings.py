@@ -36,7 +36,7 @@ def test_every_precision_passes_where_it_runs(amp: str) -> None:
     compare(ULTRALYTICS, {**ASKED, "amp": amp}, {}, {**ASKED, "amp": amp})
 
 
-def test_what_nobody_asked_for_may_be_what_it_likes() -> None:
+def test_settings_that_were_not_requested_may_have_any_value() -> None:
     compare(ULTRALYTICS, ASKED, {}, {**ASKED, "mode": "other", "model": "other", "optimizer": "Adam"})
 
 

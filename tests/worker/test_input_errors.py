@@ -39,7 +39,7 @@ def test_an_address_that_failed_is_no_advice() -> None:
     assert describe_error(ConnectionError(message)) == message
 
 
-def test_an_error_without_a_message_is_told_by_its_type() -> None:
+def test_an_error_without_a_message_is_described_by_its_type() -> None:
     assert describe_error(EOFError()) == "EOFError"
     assert describe_error(RuntimeError("\x1b[0m")) == "RuntimeError"
 

@@ -75,7 +75,7 @@ def test_what_was_not_measured_says_why_and_nothing_is_kept(calibrate, capsys):
     assert not calibration_folder().exists()
 
 
-def test_where_everything_is_disturbed_what_did_it_is_named(calibrate, capsys):
+def test_where_all_windows_have_interference_its_kind_is_named(calibrate, capsys):
     with pytest.raises(NothingMeasured, match=r"remove the most .* \(the machine ran on its battery\)\.$"):
         calibrate("on-battery")
     assert "measured 8 times, fewer than 3 of them without interference" in capsys.readouterr().out

@@ -225,7 +225,7 @@ def test_a_limit_that_was_searched_is_not_predicted() -> None:
     assert describe(made(*fit), [2**30, 2**31])[-1] == "  predicted: 24 in 2 GiB"
 
 
-def test_the_table_has_ceilings_beside_cases(
+def test_the_table_has_ceilings_next_to_cases(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     record = make_record(run="run")

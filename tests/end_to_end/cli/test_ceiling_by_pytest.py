@@ -11,7 +11,7 @@ def test_without_being_asked_for_there_is_no_search(bench):
     assert "ceiling" not in out
 
 
-def test_the_plan_has_them_beside_cases(bench):
+def test_the_plan_has_ceilings_next_to_cases(bench):
     asked = ("--mode", "train,ceiling", "--profile", "smoke", "--device", "cpu", "--imgsz", "64,96", "--amp", "off")
     code, out, _ = bench("--plan", *asked)
     assert code == 0

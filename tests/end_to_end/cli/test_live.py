@@ -28,7 +28,7 @@ def test_a_long_run_has_a_page_between_its_cases_which_ends_as_the_report(start_
     assert "Still measuring" not in page.read_text()
 
 
-def test_the_place_of_the_page_is_told_when_it_is_there(start_session, monkeypatch):
+def test_the_path_of_the_page_is_printed_when_it_is_there(start_session, monkeypatch):
     monkeypatch.setattr("bench.pytest_plugin.run_page.LIVE_AFTER", 0.0)
     session = start_session("yolov8n,yolo11n")
     session.run.measure(session.selected[0])

@@ -57,7 +57,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> object:
     return end.value.code
 
 
-def test_an_error_that_nobody_foresaw_keeps_its_traceback(
+def test_an_unforeseen_error_keeps_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

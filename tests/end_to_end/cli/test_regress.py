@@ -160,7 +160,7 @@ def test_a_run_can_be_named_and_a_name_is_given_once(command: Command) -> None:
         assert code == 2 and said in output
 
 
-def test_resume_judges_anew_by_another_margin(command: Command) -> None:
+def test_resume_judges_again_by_another_margin(command: Command) -> None:
     command()
     code, _ = command("--resume", "--margin", "15%")
     assert code == 0

@@ -50,7 +50,7 @@ def test_every_comparison_is_kept_by_itself(shop: Shop, bench: Commands) -> None
     assert [one.case.id for one in kept.cases] == [CASE]
 
 
-def test_six_releases_where_nobody_says_how_many(shop: Shop, bench: Commands) -> None:
+def test_six_releases_by_default(shop: Shop, bench: Commands) -> None:
     assert bench(*SWEEP).code == 0
     assert len(shop.compared) == 5 and shop.compared[0] == ("8.4.185", "8.4.186")
 

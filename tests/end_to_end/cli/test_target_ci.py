@@ -198,7 +198,7 @@ def test_a_case_counts_once_in_how_many_processes_it_ran(start_session):
     assert (session.measured, session.measured_processes) == (1, 3)
 
 
-def test_repeats_that_the_budget_cut_are_told_with_how_to_go_on(start_session):
+def test_repeats_that_the_budget_cut_are_reported_with_how_to_go_on(start_session):
     session = start_session("yolov8n", processes="4", time_budget="0.01")
     measure_all(session)
     session.end()

@@ -257,7 +257,7 @@ def test_both_collect_garbage_at_the_cost_of_a_fresh_process(both):
     assert both["frozen"] == [0, 0]  # the parent of all workers froze what it had imported
 
 
-def test_plain_training_is_told_in_blocks_after_its_warm_up(both):
+def test_plain_training_is_reported_in_blocks_after_its_warm_up(both):
     blocks = both["told"].of(BlockEnded)
     assert [block.steps for block in blocks] == [4, 4, 4]
     assert all(block.seconds > 0 for block in blocks)
@@ -305,7 +305,7 @@ def test_and_are_taken_by_a_session_whose_window_is_open(monkeypatch, ultralytic
     assert not told.of(Measured)
 
 
-def test_marks_by_themselves_are_told_by_a_worker(forking):
+def test_a_worker_reports_the_cost_of_marks(forking):
     found = instrumentation_overhead.cost(forking, [make_record()])
     assert "% of the shortest step" in found.figure
     assert float(found.figure.split()[0]) > 0

@@ -29,7 +29,7 @@ def test_parts_of_a_call(record):
     assert 0.5 * steps.step_seconds < sum(parts) < steps.step_seconds
 
 
-def test_the_forward_pass_is_told_apart_from_the_whole_call(record):
+def test_the_forward_pass_is_timed_apart_from_the_whole_call(record):
     assert len(record.phases["forward"].seconds) == 1  # all calls are alike
     assert record.phases["forward"].method == "host clock, steps of the window"
     [row] = frame([record]).to_dict("records")

@@ -85,7 +85,7 @@ def test_what_training_was_checked_for_is_kept(record):
 # Parts of a step
 
 
-def test_parts_of_a_step_are_told_by_its_kind(record):
+def test_phases_of_a_step_are_reported_by_its_kind(record):
     assert list(record.phases) == ["preprocess", "forward", "backward", "optimizer"]
     assert {phase.method for phase in record.phases.values()} == {"host clock, steps of the window"}
     optimizer = record.phases["optimizer"].seconds

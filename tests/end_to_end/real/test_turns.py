@@ -73,7 +73,7 @@ def test_both_run_their_blocks_and_end(sides):
     assert ours.seconds + plain.seconds < took
 
 
-def test_one_that_dies_in_its_turn_is_told_and_the_other_ends_too(sides):
+def test_a_worker_that_dies_in_its_turn_is_reported_and_its_peer_ends_too(sides):
     plain = sides["plain"]
     plain.take_turn()
     os.kill(plain.worker.pid, signal.SIGKILL)

@@ -165,7 +165,7 @@ def own_set(data, tmp_path):
     return yaml
 
 
-def test_arrays_beside_images_are_read_in_their_place_and_are_noticed(set_up, look, own_set, tmp_path):
+def test_arrays_next_to_images_are_read_in_their_place_and_are_noticed(set_up, look, own_set, tmp_path):
     import numpy
 
     trainer = set_up(data=look(own_set), batch=2)

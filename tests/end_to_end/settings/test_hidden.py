@@ -64,7 +64,7 @@ def test_a_model_that_goes_on_uncompiled_is_noticed(set_up, monkeypatch):
     assert overrides_for("train")["compile"] is overrides_for("predict")["compile"] is False
 
 
-def test_a_compiled_model_is_told_from_one_that_is_not():
+def test_a_compiled_model_is_distinguished_from_a_plain_one():
     """By the name of torch's own class, which takes five seconds to import."""
     import torch
 
@@ -109,7 +109,7 @@ def test_plots_are_noticed(monkeypatch, trainer):
     assert refused(training(trainer)) == "plots False was asked, plots True would run."
 
 
-def test_an_epoch_begun_anew_after_nan_spoils_the_window(monkeypatch, trainer):
+def test_an_epoch_restarted_after_nan_spoils_the_window(monkeypatch, trainer):
     import torch
 
     before = training(trainer)
@@ -244,7 +244,7 @@ def test_every_case_has_an_empty_folder_of_its_own(cache, data):
     assert not Path(one).exists()
 
 
-def test_peaks_of_memory_begin_anew_when_set_up_is_over(trainer, data, tmp_path):
+def test_memory_peaks_are_reset_after_set_up(trainer, data, tmp_path):
     """On CUDA the check of amp and Ultralytics' own set-up would be in them; see the order of what happens."""
     told = []
 

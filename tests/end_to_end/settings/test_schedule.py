@@ -181,7 +181,7 @@ def test_a_renamed_file_of_weights_is_noticed():
         effective_settings.compare(ULTRALYTICS, case, {}, {**case, **said})
 
 
-def test_read_back_does_not_disturb(trainer):
+def test_read_back_changes_nothing(trainer):
     """Looking twice shows the same, and no random number is drawn."""
     import torch
 

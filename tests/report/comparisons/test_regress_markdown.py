@@ -54,7 +54,7 @@ def test_settings_one_sided_cases_and_parts_are_there() -> None:
     assert f"- Packages: {PACKAGES}" in text
 
 
-def test_recorded_text_makes_neither_html_nor_markdown_and_calls_nobody() -> None:
+def test_recorded_text_makes_neither_html_nor_markdown_nor_mentions() -> None:
     text = markdown(hostile(), HOSTILE)
     rest = re.sub(r"</?(details|summary)>|<br>", "", text)
     assert "<" not in rest and "\x1b" not in rest

@@ -49,7 +49,7 @@ def test_a_case_is_one_line() -> None:
     assert "train-yolov8n-cpu-fp32-b128-i160   base alone can run it" in text
 
 
-def test_settings_are_told_before_speed_and_the_conclusion_comes_last() -> None:
+def test_settings_come_before_speed_and_the_conclusion_comes_last() -> None:
     text = text_of(eventful())
     order = [
         "torch==2.14.1 → torch==2.15.0",
@@ -91,7 +91,7 @@ def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_othe
     assert not any("forward" in one for one in plain)
 
 
-def test_memory_is_told_where_it_is_not_the_same() -> None:
+def test_memory_is_reported_where_it_differs() -> None:
     text = text_of(eventful())
     assert text.count("    peak memory: ") == 1
     assert "    peak memory: more: 640 MiB → 720 MiB, +12.5 % (alike in all pairs)" in text
@@ -151,7 +151,7 @@ def test_what_was_recorded_cannot_steer_the_terminal() -> None:
     assert all(one.isprintable() for one in text.splitlines())
 
 
-def test_order_and_redone_pairs_are_told() -> None:
+def test_order_effect_and_retries_are_reported() -> None:
     text = text_of(eventful())
     assert "head was started first in 14 of 41 pairs" in text
     assert "started again, 2 times in all. Interference to the end, and counted all the same: 1 of 41 pairs." in text
@@ -169,7 +169,7 @@ def test_order_and_redone_pairs_are_told() -> None:
         ),
     ],
 )
-def test_how_turns_were_taken_is_told(how: dict[str, object], turn: str, figure: str) -> None:
+def test_the_interleaving_is_reported(how: dict[str, object], turn: str, figure: str) -> None:
     pairs = make_pairs([0.001, -0.001] * 2, **how)
     text = method.method(evaluate(make_comparison([make_compared(pairs=pairs)])))[0]
     assert turn in text and figure in text

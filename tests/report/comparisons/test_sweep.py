@@ -85,7 +85,7 @@ def test_settings_come_before_speed_and_what_is_not_known_is_said() -> None:
     ]
 
 
-def test_what_was_slower_in_between_is_told() -> None:
+def test_a_slower_release_in_between_is_reported() -> None:
     found = row(
         Entry(release="8.4.186", found=against(make_compared(*SLOWER))),
         Entry(release="8.4.187", found=against(make_compared(*SAME))),
@@ -96,7 +96,7 @@ def test_what_was_slower_in_between_is_told() -> None:
     ]
 
 
-def test_a_newest_release_that_cannot_run_is_told_first() -> None:
+def test_a_newest_release_that_cannot_run_is_reported_first() -> None:
     found = row(
         Entry(release="8.4.189", found=against(make_compared(*SLOWER, batch=4))),
         Entry(release="8.4.190", found=against(lost())),
@@ -106,7 +106,7 @@ def test_a_newest_release_that_cannot_run_is_told_first() -> None:
     assert second.startswith("Ultralytics is slower since 8.4.189")
 
 
-def test_slower_only_together_is_told_so() -> None:
+def test_slower_only_over_all_cases_is_reported_so() -> None:
     cases = [make_compared([0.029, 0.031, 0.03, 0.031] * 3, batch=batch) for batch in (4, 8)]
     [line] = conclusion.conclusion(newest(*cases))
     assert line.endswith("over all cases together.")
@@ -358,7 +358,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
         write(eventful(), tmp_path / "taken")
 
 
-def test_what_only_the_first_release_cannot_run_is_told_so() -> None:
+def test_a_case_that_only_the_first_release_cannot_run_is_reported() -> None:
     won = make_compared(base=SideOutcome(outcome=Outcome(Status.FAILED, HOSTILE)), head=SideOutcome(), batch=8)
     found = newest(make_compared(*SAME), won)
     assert found.newest.found and found.newest.found.standing(Standing.HEAD_ONLY)

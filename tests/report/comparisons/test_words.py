@@ -35,7 +35,7 @@ def test_an_interval_is_short_where_it_is_symmetric() -> None:
     assert labels.spread(SECONDS, 100.0, float("nan"), None) == ""
 
 
-def test_ends_that_look_alike_are_told_apart() -> None:
+def test_ends_that_look_alike_are_distinguished() -> None:
     assert labels.ends(RATE, 22.9, 23.3) == "22.9 to 23.3"
     assert labels.ends(RATE, 23.101, 23.119) == "± 0.039 %"
 
@@ -237,7 +237,7 @@ def test_cards_are_shown_as_such_on_several_machines_too(device: str, shown: str
     assert labels.device(device) == shown
 
 
-def test_limits_and_variables_stand_beside_the_machine() -> None:
+def test_limits_and_variables_follow_the_machine() -> None:
     free = timed(20.0, 4, conditions=Conditions(load=0.5, limits=Limits(), variables={}))
     held = Conditions(load=0.5, limits=Limits(cpu_quota=0.2, processors=[0, 1]), variables={"OMP_NUM_THREADS": "4"})
     bound = timed(20.0, 8, conditions=held)

@@ -67,7 +67,7 @@ def test_a_map_has_a_number_or_a_word_in_every_cell_and_knows_what_is_unclear() 
     assert sorted(texts) == ["1.05×", "1.50×", "2.00×", "out of memory"]
 
 
-def test_an_interval_that_holds_1_is_hatched_and_so_is_none_and_a_disturbed_cell_has_its_sign() -> None:
+def test_cells_without_significance_are_hatched_and_interfered_ones_have_a_sign() -> None:
     cells = heatmap.Cell(1.2, 1.1, 1.3, interfered=True), heatmap.Cell(1.05, 0.9, 1.2), heatmap.Cell(1.4)
     found = heatmap.Map("x", ("a",), ("b", "c", "d"), {(0, place): cell for place, cell in enumerate(cells)})
     assert [cell.unclear for cell in cells] == [False, True, True]
@@ -88,7 +88,7 @@ def with_parts(**changes: object):
     return msgspec.structs.replace(record, phases={name: Phase([s], "host clock") for name, s in parts.items()})
 
 
-def test_parts_of_a_step_add_up_to_it_and_what_is_left_is_told() -> None:
+def test_phases_of_a_step_and_the_rest_add_up_to_it() -> None:
     table = frame([with_parts()])
     [row] = phases.rows(table)
     split = phases.split(row)
@@ -180,7 +180,7 @@ def test_a_ceiling_within_what_was_free_is_one_question_whatever_was_free() -> N
     assert ceilings.newest([new, asked]) == [new, asked]
 
 
-def test_ceilings_of_several_versions_or_steps_are_told_apart(tmp_path: Path) -> None:
+def test_ceilings_of_several_versions_or_steps_are_distinguished(tmp_path: Path) -> None:
     newer = {"environment": make_environment("2.15.0"), "started": "2026-11-23T10:00:00+00:00"}
     some = [make_ceiling(24), make_ceiling(30, **newer), make_ceiling(16, granularity=8)]
     found = ceilings.section(some)
@@ -212,7 +212,7 @@ def on_card(rate: float, amp: str, gib: float):
     return timed(rate, 16, device="0", amp=amp, memory={"allocated": figure})
 
 
-def test_mixed_precision_is_told_in_time_memory_and_batch(tmp_path: Path) -> None:
+def test_mixed_precision_is_compared_in_time_memory_and_batch(tmp_path: Path) -> None:
     records = [on_card(100.0, "off", 10.0), on_card(160.0, "on", 6.0)]
     pair = [make_ceiling(24, device="0"), make_ceiling(45, device="0", amp="on")]
     found = mixed_precision.panel([newest_rows(frame(records))], pair)
@@ -231,7 +231,7 @@ def test_mixed_precision_is_told_in_time_memory_and_batch(tmp_path: Path) -> Non
     assert "Mixed precision: on against off" in written(records, tmp_path, ceilings=pair)
 
 
-def test_several_devices_are_told_against_one(tmp_path: Path) -> None:
+def test_several_devices_are_compared_with_one(tmp_path: Path) -> None:
     records = [timed(100.0, 16, device="0"), timed(110.0, 32, device="0"), timed(180.0, 32, device="0+1")]
     found = scaling.panel([newest_rows(frame(records))])
     assert found is not None
@@ -281,7 +281,7 @@ def test_upgrades_have_a_line_each_and_one_plot(tmp_path: Path) -> None:
     assert (tmp_path / "plots" / "upgrade-change.png").is_file()
 
 
-def test_what_one_side_cannot_run_is_told_though_there_is_no_pair(tmp_path: Path) -> None:
+def test_what_one_side_cannot_run_is_shown_without_a_pair(tmp_path: Path) -> None:
     refused = Outcome(Status.UNSUPPORTED, "model yolo26n: this Ultralytics has no such model.")
     compared = make_compared(base=SideOutcome(outcome=refused), head=SideOutcome(), model="yolo26n")
     (tmp_path / "a").mkdir()
@@ -328,7 +328,7 @@ def test_machines_stand_side_by_side_where_they_measured_the_same(tmp_path: Path
     assert "Side by side: training" in written(records, tmp_path)
 
 
-def test_a_figure_keeps_its_mark_beside_that_of_another_machine() -> None:
+def test_a_figure_keeps_its_flag_next_to_another_machine() -> None:
     slow = other_machine(8.0, 4)
     assert slow.window is not None
     loud = msgspec.structs.replace(
@@ -387,7 +387,7 @@ def test_json_for_github_action_benchmark() -> None:
     assert len({each["name"] for each in elsewhere}) == 2
 
 
-def test_a_run_that_goes_on_loads_its_page_anew(tmp_path: Path) -> None:
+def test_a_run_that_goes_on_reloads_its_page(tmp_path: Path) -> None:
     html = written([timed(20.0, 4)], tmp_path, live="Still measuring: 1 of 3 so far.")
     assert 'http-equiv="refresh" content="10"' in html and "1 of 3 so far" in html
     assert "http-equiv" not in written([timed(20.0, 4)], tmp_path)

@@ -98,7 +98,7 @@ def test_an_interruption_leaves_no_process(forked: list[int]) -> None:
     assert forked and not multiprocessing.active_children()
 
 
-def test_nobody_asked_and_there_is_no_process(forked: list[int]) -> None:
+def test_without_a_request_there_is_no_process(forked: list[int]) -> None:
     assert rendering.start(LINE, "A line.")() == rendering.pictures(LINE, "A line.")
     with rendering.in_parallel():
         pass
@@ -106,7 +106,7 @@ def test_nobody_asked_and_there_is_no_process(forked: list[int]) -> None:
     assert not forked
 
 
-def test_no_process_is_forked_beside_other_threads(forked: list[int]) -> None:
+def test_no_process_is_forked_while_other_threads_run(forked: list[int]) -> None:
     over = threading.Event()
     thread = threading.Thread(target=over.wait)
     thread.start()

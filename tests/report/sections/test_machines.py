@@ -54,7 +54,7 @@ def test_far_faster_machines_get_a_logarithmic_axis(rate: float, logarithmic: bo
     assert ("log scale" in plot.svg) is logarithmic
 
 
-def test_machines_of_one_kind_are_told_apart_by_versions_or_else_by_their_fingerprints() -> None:
+def test_machines_of_one_kind_are_distinguished_by_versions_or_fingerprints() -> None:
     twin = on("AMD EPYC", "cccccccccccc", 22.0)
     newer = make_environment(torch="2.16.0")
     found = beside([box(20.0), msgspec.structs.replace(twin, environment=newer)]).plots[0]
@@ -63,7 +63,7 @@ def test_machines_of_one_kind_are_told_apart_by_versions_or_else_by_their_finger
     assert [row[1][:6] for row in found.rows] == ["aaaaaa", "cccccc"]
 
 
-def test_long_names_of_one_chip_are_still_told_apart() -> None:
+def test_long_names_of_one_chip_are_still_distinguished() -> None:
     long = "NVIDIA GeForce RTX 4090 Laptop Something Edition with a name that never ends"
     twins = [on(long, fingerprint, 20.0) for fingerprint in ("aaaaaaaaaaaa", "aaaaaabbbbbb")]
     found = beside(twins).plots[0]

@@ -47,13 +47,13 @@ def test_a_cell_without_a_figure_says_why(records: list[Record]) -> None:
     assert train.rows[1].cells[0].broken
 
 
-def test_a_cell_that_nobody_asked_for_is_empty(records: list[Record]) -> None:
+def test_a_cell_that_was_not_requested_is_empty(records: list[Record]) -> None:
     cell = of(records)[0].rows[1].cells[1]
     assert not cell.time and not cell.status
     assert of(records)[0].gaps
 
 
-def test_the_forward_pass_is_told_apart_where_it_was_timed() -> None:
+def test_the_forward_pass_is_shown_where_it_was_timed() -> None:
     forward = {"forward": Phase(seconds=[0.1], method="calls of the window")}
     told = timed(80.0, 16, mode="predict", phases=forward)
     training, prediction = of([told, timed(20.0, 16)])

@@ -88,7 +88,7 @@ def test_why_an_xpu_cannot_be_used(xpu: FakeTorch, changes: dict[str, Any], reas
     assert Xpu("xpu:1").why_unusable() == f"device xpu:1: {reason}"
 
 
-def test_what_a_driver_says_is_told(xpu: FakeTorch) -> None:
+def test_what_a_driver_says_is_reported(xpu: FakeTorch) -> None:
     def no_driver() -> int:
         raise OSError("Level Zero\nis not there")
 
@@ -156,7 +156,7 @@ def test_a_peak_of_nothing_is_no_peak(xpu: FakeTorch) -> None:
     assert figure == {"bytes": None, "method": "torch 2.14.1 has no peak statistics on xpu, and nothing was sampled"}
 
 
-def test_without_statistics_samples_stand_in_and_the_rest_is_not_told(torch: FakeTorch) -> None:
+def test_without_statistics_only_sampled_peaks_are_reported(torch: FakeTorch) -> None:
     sizes = [GIB, GIB, 3 * GIB, 2 * GIB]
     torch.xpu = SimpleNamespace(memory_allocated=lambda index: sizes.pop(0))
     device = Xpu("xpu")

@@ -110,7 +110,7 @@ def test_a_card_that_does_not_count_leaves_no_sum() -> None:
     assert (found["joules"], found["method"]) == (None, "one rank could not count: no counter")
 
 
-def test_energy_that_nobody_counted() -> None:
+def test_energy_that_was_not_counted() -> None:
     assert aggregation.joules([None, None]) is None
     nothing = joules(None, "")
     assert aggregation.joules([nothing, nothing]) == nothing

@@ -47,7 +47,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
         (3, 1, ["ended"]),
     ],
 )
-def test_who_tells_what(told: Told, rank: int, local: int, events: list[str]) -> None:
+def test_which_rank_sends_which_events(told: Told, rank: int, local: int, events: list[str]) -> None:
     line = ranks.channel_for(rank, local)
     for event in (PhaseBegan("warmup"), SettingsRead({}), Measured({}, {}, {}), JobEnded("measured")):
         line.send(event)

@@ -67,7 +67,7 @@ def test_without_cards_nothing_is_initialised(monkeypatch: pytest.MonkeyPatch) -
     assert cuda.probe_backend()["cards"] == []
 
 
-def test_a_driver_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     played(monkeypatch, **cards(1, RuntimeError("CUDA error:\nGPU is lost")))
     assert (cuda.probe_backend()["error"], cuda.probe_backend()["cards"]) == ("CUDA error: GPU is lost", [])
 
@@ -136,7 +136,7 @@ def test_weights_of_the_folder_and_of_the_user(tmp_path: Path, monkeypatch: pyte
     assert installation.weights() == ["a.pt"]
 
 
-def test_a_torch_that_cannot_be_imported_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_that_cannot_be_imported_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open\\nshared object')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

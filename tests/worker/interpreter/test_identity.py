@@ -308,7 +308,7 @@ def test_another_build_of_torch(site: Path) -> None:
     assert "torch was built from " in differs(before)
 
 
-def test_a_spawned_worker_refuses_what_it_was_not_told(tmp_path: Path) -> None:
+def test_a_spawned_worker_refuses_what_was_not_identified(tmp_path: Path) -> None:
     """The real one, with a torch and an Ultralytics that are made; before it would do anything else."""
     site = tmp_path / "clone"
     for name, version in (("ultralytics", "8.3.999"), ("torch", "2.15.0")):

@@ -57,7 +57,7 @@ DISTURBED: list[tuple[dict[str, Any], str, bool]] = [
 
 
 @pytest.mark.parametrize(("change", "phrase", "mends"), DISTURBED)
-def test_what_disturbs_and_whether_measuring_again_mends_it(change: dict[str, Any], phrase: str, mends: bool) -> None:
+def test_what_interferes_and_whether_a_retry_helps(change: dict[str, Any], phrase: str, mends: bool) -> None:
     found = describe_interference({**CALM, **change})
     assert found == [phrase]
     assert worth_retrying(found) is mends
@@ -78,11 +78,11 @@ def test_what_disturbs_and_whether_measuring_again_mends_it(change: dict[str, An
         {"involuntary_switches": 9999, "clock_mhz": 400.0, "device_clock_mhz": 200.0, "device_temperature": 95.0},
     ],
 )
-def test_what_does_not_disturb(change: dict[str, Any]) -> None:
+def test_what_does_not_interfere(change: dict[str, Any]) -> None:
     assert describe_interference({**CALM, **change}) == []
 
 
-def test_a_crowd_disturbs_a_case_on_the_cpu_alone() -> None:
+def test_background_load_interferes_with_a_case_on_the_cpu_only() -> None:
     limit = interference.MAX_OTHER_LOAD * CALM["machine_processors"]  # whatever part of them this process may use
     crowded = {**CALM, "other_processes_cpus": limit * 1.05}
     assert describe_interference(crowded) == []
@@ -104,7 +104,7 @@ def test_others_are_measured_by_the_machine_and_not_by_what_this_process_may_use
     assert waited == ["a thread waited 50.0 % of the time for a processor; others used 1.00 processors"]
 
 
-def test_waiting_for_its_own_quota_is_laid_to_nobody_else() -> None:
+def test_other_processes_are_not_blamed_for_its_own_quota() -> None:
     held = {**CALM, "run_delay_share": 0.792, "throttled_share": 0.791, "other_processes_cpus": 1.0}
     assert describe_interference(held) == ["a CPU quota held the process back for 79.1 % of the time"]
     assert not worth_retrying(describe_interference(held))
@@ -118,7 +118,7 @@ def test_a_system_that_tells_nothing_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize(("cpu_seconds", "found"), [(2.99, 0), (2.95, 0), (2.90, 1), (1.0, 1)])
-def test_a_single_thread_should_never_idle_where_waits_are_not_told(cpu_seconds: float, found: int) -> None:
+def test_a_single_thread_should_never_idle_where_run_delay_is_unknown(cpu_seconds: float, found: int) -> None:
     reading = {**CALM, "cpu_seconds": cpu_seconds, "run_delay_share": None, "other_processes_cpus": None}
     assert len(describe_interference(reading, threads=1)) == found
     assert worth_retrying(describe_interference(reading, threads=1)) is bool(found)
@@ -126,7 +126,7 @@ def test_a_single_thread_should_never_idle_where_waits_are_not_told(cpu_seconds:
     assert describe_interference({**reading, "run_delay_share": 0.0, "other_processes_cpus": 0.0}, threads=1) == []
 
 
-def test_a_single_thread_that_waited_is_disturbed_where_others_are_not_told() -> None:
+def test_run_delay_of_a_single_thread_counts_where_other_load_is_unknown() -> None:
     """What its own quota kept from it is no wait; several threads may wait for each other."""
     reading = {**CALM, "other_processes_cpus": None, "run_delay_share": 0.7}
     assert describe_interference(reading, 1, on_cpu=True) == [
@@ -142,7 +142,7 @@ def test_battery_together_with_something_else_is_worth_another_try() -> None:
     assert worth_retrying(found)
 
 
-def test_the_least_disturbed_window_is_the_one_with_the_smallest_greatest_ratio() -> None:
+def test_the_calmest_window_has_the_smallest_greatest_ratio() -> None:
     windows = [
         {**CALM, "steal_share": 0.05},
         {**CALM, "steal_share": 0.02, "run_delay_share": 0.02, "other_processes_cpus": 3.0},
@@ -151,7 +151,7 @@ def test_the_least_disturbed_window_is_the_one_with_the_smallest_greatest_ratio(
     assert [severity(window) for window in windows] == pytest.approx([5.0, 2.0, 3.0])
 
 
-def test_windows_that_share_a_mark_are_told_apart_by_the_rest() -> None:
+def test_windows_that_share_a_covariate_without_ratio_are_ranked_by_the_rest() -> None:
     calm, stolen = ({**CALM, "on_battery": True, "steal_share": share} for share in (0.0, 0.004))
     assert severity(calm) < severity(stolen)
     assert severity({**CALM, "steal_share": 0.004}) < severity(calm)

@@ -128,7 +128,7 @@ def test_thermal_pressure(mac_os: FakeMac, level: int, word: str | None) -> None
     assert mac_os.tokens == []  # cancelled
 
 
-def test_thermal_pressure_that_is_not_told(mac_os: FakeMac) -> None:
+def test_thermal_pressure_that_is_unavailable(mac_os: FakeMac) -> None:
     mac_os.state_status = 1
     assert macos.thermal() is None
     assert mac_os.tokens == []
@@ -146,7 +146,7 @@ def test_power_source(mac_os: FakeMac, source: bytes, expected: bool | None) -> 
     assert mac_os.snapshots == []  # released
 
 
-def test_power_source_that_is_not_told(mac_os: FakeMac) -> None:
+def test_power_source_that_is_unavailable(mac_os: FakeMac) -> None:
     mac_os.source = None
     assert macos.on_battery() is None
 

@@ -149,12 +149,12 @@ def test_nvml_is_started_once(nvidia: FakeNvml) -> None:
     assert nvidia.started == 1
 
 
-def test_without_pynvml_nothing_is_told(cuda: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pynvml_nothing_is_reported(cuda: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)  # importing it raises
     assert Cuda("0").sample() == SILENT
 
 
-def test_without_a_driver_nothing_is_told(nvidia: FakeNvml) -> None:
+def test_without_a_driver_nothing_is_reported(nvidia: FakeNvml) -> None:
     def nvmlInit() -> None:
         raise NVMLError("NVML Shared Library Not Found")
 
@@ -208,7 +208,7 @@ def test_the_bits_are_those_of_the_real_library() -> None:
             assert callable(getattr(pynvml, name))
 
 
-def test_a_limit_that_held_during_the_window_is_told_though_it_is_over(nvidia: FakeNvml) -> None:
+def test_throttling_that_ended_within_the_window_is_reported(nvidia: FakeNvml) -> None:
     nvidia.bits[1] = 0x1  # idle again
     nvidia.violations[1] = [1_000_000, 5_000_000_000]  # long before
     device = Cuda("0")
@@ -219,7 +219,7 @@ def test_a_limit_that_held_during_the_window_is_told_though_it_is_over(nvidia: F
     assert device.sample()["device_throttle"] == []
 
 
-def test_a_cap_that_held_and_holds_is_told_once(nvidia: FakeNvml) -> None:
+def test_a_cap_that_held_and_holds_is_reported_once(nvidia: FakeNvml) -> None:
     device = Cuda("0")
     device.sample()
     nvidia.violations[0] = [3_000_000, 2_000_000_000]

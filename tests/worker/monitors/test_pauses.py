@@ -43,7 +43,7 @@ def test_which_gaps_are_stops(seen: Gap, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(("signals", "seconds"), [(1, 1.0), (0, 0.0)])
-def test_where_nothing_is_told_of_a_thread_it_takes_a_signal(
+def test_without_thread_counters_it_takes_a_signal(
     monkeypatch: pytest.MonkeyPatch, signals: int, seconds: float
 ) -> None:
     """The gap is seen first, and the signal heard when the main thread has time for it."""
@@ -135,7 +135,7 @@ def test_a_watch_serves_several_windows_and_leaves_no_thread() -> None:
     assert threading.active_count() == before
 
 
-def test_a_suspended_machine_is_told_by_its_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspended_machine_shows_in_its_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert suspended() >= 0
     moments = iter([100.0, 100.0, 190.0, 110.0])  # with and without sleep, at the beginning and at the end
     seen = Watch()

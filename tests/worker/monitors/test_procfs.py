@@ -88,7 +88,7 @@ def moments(linux: FakeProc, change: object) -> tuple[procfs.Processes, procfs.P
     return before, procfs.processes(str(linux.root))
 
 
-def test_a_group_is_told_from_all_others(linux: FakeProc) -> None:
+def test_a_group_is_counted_apart_from_all_others(linux: FakeProc) -> None:
     def change() -> None:
         linux.process(10, used=7, group=OWN)
         linux.process(11, used=4, group=OWN)  # a data loader that began
@@ -130,7 +130,7 @@ def test_a_whole_family_that_ended_is_handed_on_to_who_is_left(linux: FakeProc) 
     assert procfs.used(*moments(linux, change), {OWN}).others == TICK
 
 
-def test_a_process_that_nobody_waited_for_takes_nothing_off(linux: FakeProc) -> None:
+def test_a_process_that_was_not_reaped_subtracts_nothing(linux: FakeProc) -> None:
     def change() -> None:
         linux.gone(30)
         linux.process(20, used=3)
@@ -140,7 +140,7 @@ def test_a_process_that_nobody_waited_for_takes_nothing_off(linux: FakeProc) -> 
     assert procfs.used(*moments(linux, change), {OWN}).others == 2 * TICK
 
 
-def test_a_number_that_was_given_anew_is_another_process(linux: FakeProc) -> None:
+def test_a_reused_process_id_is_another_process(linux: FakeProc) -> None:
     def change() -> None:
         linux.process(30, used=2, start=999)
         linux.process(20, used=1, reaped=50)

@@ -133,7 +133,7 @@ def test_a_calm_window(linux: FakeProc, clocks: Clocks) -> None:
     }
 
 
-def test_others_that_took_the_processor_disturb(linux: FakeProc, clocks: Clocks) -> None:
+def test_other_processes_that_took_the_cpu_interfere(linux: FakeProc, clocks: Clocks) -> None:
     def change() -> None:
         linux.machine(user=1008, idle=1000)
         linux.process(10, used=53, group=OWN)
@@ -186,7 +186,7 @@ def test_threads_that_end_do_not_count_and_waits_never_shrink(linux: FakeProc, c
     assert measured(linux, clocks, change)["run_delay_share"] == 0.0
 
 
-def test_a_hypervisor_that_steals_disturbs(linux: FakeProc, clocks: Clocks) -> None:
+def test_a_hypervisor_that_steals_interferes(linux: FakeProc, clocks: Clocks) -> None:
     def change() -> None:
         linux.machine(user=1004, idle=1003.6, steal=0.4, guest=900)
 
@@ -203,7 +203,7 @@ def test_a_hypervisor_that_steals_disturbs(linux: FakeProc, clocks: Clocks) -> N
         (0, 0, []),
     ],
 )
-def test_swap_that_grows_disturbs(linux: FakeProc, clocks: Clocks, used: int, grown: int, said: list[str]) -> None:
+def test_swap_that_grows_interferes(linux: FakeProc, clocks: Clocks, used: int, grown: int, said: list[str]) -> None:
     reading = measured(linux, clocks, lambda: linux.swap(used=used))
     assert (reading["swap_bytes"], reading["interference"]) == (grown, said)
 
@@ -215,7 +215,9 @@ def test_swap_that_grows_disturbs(linux: FakeProc, clocks: Clocks, used: int, gr
         (1, "nr_periods 40\nnr_throttled {0}\nthrottled_time {0}500000000\n"),
     ],
 )
-def test_a_quota_that_holds_the_process_back_disturbs(linux: FakeProc, clocks: Clocks, version: int, stat: str) -> None:
+def test_a_quota_that_throttles_the_process_interferes(
+    linux: FakeProc, clocks: Clocks, version: int, stat: str
+) -> None:
     """From 0.5 to 3.5 s in a window of 4 s, of a group above its own that is held back less."""
     linux.group("/pod/container", stat.format(0), version)
     tree = "sys/fs/cgroup" + ("/cpu,cpuacct" if version == 1 else "")
@@ -234,7 +236,7 @@ def test_a_quota_of_a_group_above_counts(linux: FakeProc, clocks: Clocks) -> Non
     assert reading["throttled_share"] == 0.25
 
 
-def test_a_stop_disturbs_but_for_what_a_quota_explains(
+def test_a_stop_interferes_except_for_what_a_quota_explains(
     linux: FakeProc, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
@@ -255,7 +257,7 @@ def test_a_stop_disturbs_but_for_what_a_quota_explains(
     assert len(reading["interference"]) == 2
 
 
-def test_where_memory_is_limited_nobody_watches(linux: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_memory_is_limited_no_thread_watches(linux: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system.Watch, "begin", lambda self, throttled: pytest.fail("a thread"))
     reader = SystemMonitor(FakeDevice(), str(linux.root), str(linux.system))
     reader.prepare(watch=False)
@@ -264,7 +266,7 @@ def test_where_memory_is_limited_nobody_watches(linux: FakeProc, monkeypatch: py
     assert reading["stopped_seconds"] is reading["suspended_seconds"] is None
 
 
-def test_memory_pressure_disturbs(linux: FakeProc, clocks: Clocks) -> None:
+def test_memory_pressure_interferes(linux: FakeProc, clocks: Clocks) -> None:
     reading = measured(linux, clocks, lambda: linux.pressure("memory", 5.4))
     assert reading["pressure"]["memory"] == 0.1
     assert reading["interference"] == ["some task waited 10.0 % of the time for memory"]
@@ -315,7 +317,9 @@ def test_macos_is_asked_where_linux_tells_nothing(
 UNTOLD = ("run_delay_share", "steal_share", "other_processes_cpus", "pressure", "clock_mhz", "on_battery")
 
 
-def test_without_proc_only_the_process_is_told(tmp_path: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_proc_only_the_process_is_reported(
+    tmp_path: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(macos, "on_battery", lambda: None)
     reader = SystemMonitor(FakeDevice(), str(tmp_path / "none"), str(tmp_path / "nowhere"))
     reader.open()
@@ -328,7 +332,7 @@ def test_without_proc_only_the_process_is_told(tmp_path: Path, clocks: Clocks, m
 
 
 @pytest.mark.parametrize(("kind", "threads", "found"), [("cpu", 1, 1), ("cpu", None, 0), ("cpu", 4, 0), ("mps", 1, 0)])
-def test_a_single_thread_that_idles_disturbs_where_waits_are_not_told(
+def test_a_single_thread_that_idles_counts_where_run_delay_is_unknown(
     tmp_path: Path, clocks: Clocks, kind: str, threads: int | None, found: int
 ) -> None:
     reader = SystemMonitor(FakeDevice(kind), str(tmp_path / "none"), str(tmp_path / "nowhere"))
@@ -338,7 +342,7 @@ def test_a_single_thread_that_idles_disturbs_where_waits_are_not_told(
     assert len(reader.close()["interference"]) == found
 
 
-def test_a_worker_that_takes_turns_with_this_one_disturbs_nobody(linux: FakeProc, clocks: Clocks) -> None:
+def test_an_interleaved_worker_does_not_interfere(linux: FakeProc, clocks: Clocks) -> None:
     class Shared(FakeDevice):
         def sample(self) -> dict[str, Any]:
             return {**super().sample(), "device_others": self.computing}
@@ -373,7 +377,7 @@ def test_a_worker_that_takes_turns_with_this_one_disturbs_nobody(linux: FakeProc
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_is_missing_at_one_edge_is_not_told(linux: FakeProc, clocks: Clocks, when: str) -> None:
+def test_what_is_missing_at_one_edge_is_not_reported(linux: FakeProc, clocks: Clocks, when: str) -> None:
     for path in ("stat", "pressure/cpu", "pressure/memory", "pressure/io", "self/task/10/schedstat"):
         (linux.root / path).rename(linux.root / f"hidden-{path.replace('/', '-')}")
 
@@ -390,7 +394,7 @@ def test_what_is_missing_at_one_edge_is_not_told(linux: FakeProc, clocks: Clocks
     assert [reading[name] for name in UNTOLD[:4]] == [None] * 4
 
 
-def test_garbage_is_not_told(linux: FakeProc, clocks: Clocks) -> None:
+def test_garbage_is_not_reported(linux: FakeProc, clocks: Clocks) -> None:
     def change() -> None:
         for path in [path for path in linux.root.rglob("*") if path.is_file()]:
             path.write_bytes(b"\x00\xff some ( garbage ) \n\n total= cpu -1 x")
@@ -544,7 +548,7 @@ def one_processor() -> Iterator[int]:
 
 
 @linux_only
-def test_a_process_that_takes_the_processor_is_seen_and_called_a_disturbance(one_processor: int) -> None:
+def test_a_process_that_takes_the_cpu_is_reported_as_interference(one_processor: int) -> None:
     reader = SystemMonitor(Cpu())
     with load(one_processor, own_group=False) as other:
         reader.open()

@@ -152,7 +152,7 @@ def waiting(ends: Ends) -> Callable[[], None]:
     return work
 
 
-def test_who_waits_uses_no_processor_and_goes_on_when_told(ends: Ends) -> None:
+def test_a_waiting_worker_uses_no_cpu_and_goes_on_with_a_grant(ends: Ends) -> None:
     child = in_a_child(ends, waiting(ends))
     time.sleep(0.2)
     assert os.waitpid(child, os.WNOHANG) == (0, 0)
@@ -172,7 +172,7 @@ def test_who_waits_ends_with_the_runner(ends: Ends) -> None:
     assert os.read(ends.heard, 1) == b""
 
 
-def test_with_its_turn_it_is_told_whether_the_other_one_is_gone(ends: Ends) -> None:
+def test_a_grant_says_whether_the_peer_has_ended(ends: Ends) -> None:
     with tempfile.TemporaryFile() as log:
         worker = Worker(os.getpid(), ends.heard, ends.tell, log, 0.0, exit_code=None)  # type: ignore[arg-type]
         one = LockstepClient(ends.told, 1, Channel(ends.say))

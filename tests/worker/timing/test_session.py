@@ -298,7 +298,7 @@ def test_a_single_thread_is_expected_not_to_idle_where_it_loads_the_data_too(
     ],
 )
 @pytest.mark.parametrize("seconds", [[1.0, 2.0, 4.0], [4.0, 2.0, 1.0]])
-def test_the_least_disturbed_window_is_kept_whatever_its_speed(
+def test_the_window_with_least_interference_is_kept_whatever_its_speed(
     monkeypatch: pytest.MonkeyPatch, shares: list[float], kept: int, seconds: list[float]
 ) -> None:
     seen = [reading(run_delay_share=share, other_processes_cpus=share) for share in shares]
@@ -366,7 +366,7 @@ def test_a_slow_window_is_never_measured_again_for_being_slow(bench: Bench) -> N
     assert bench.run([1000.0]) == 3 + 3
 
 
-def test_a_window_that_is_given_up_is_told_with_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_discarded_window_is_reported_with_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, [reading(**CROWDED), reading()])
     bench.start(cycle=32, window=12)
     bench.run()
@@ -392,7 +392,7 @@ def test_who_takes_turns_never_measures_again(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("reasons", "worth_retrying"), [([], False), (["a crowd"], True), (["the machine ran on its battery"], False)]
 )
-def test_whether_measuring_again_may_help_is_told(
+def test_whether_a_retry_may_help_is_reported(
     monkeypatch: pytest.MonkeyPatch, reasons: list[str], worth_retrying: bool
 ) -> None:
     bench = Bench(monkeypatch, [{**reading(), "interference": reasons}])
@@ -412,13 +412,13 @@ def test_a_device_finishes_its_work_before_another_worker_has_its_turn(bench: Be
     ]
 
 
-def test_how_many_steps_it_warmed_up_by_is_told_and_can_be_asked_for(bench: Bench) -> None:
+def test_the_warm_up_steps_are_reported_and_can_be_requested(bench: Bench) -> None:
     bench.start(block=2, warmup_steps=7)
     assert bench.run() == 7 + 3
     assert [fields["steps"] for event, fields in bench.told if fields.get("name") == "window"] == [7]
 
 
-def test_blocks_are_told_and_waiting_belongs_to_no_step(bench: Bench) -> None:
+def test_blocks_are_reported_and_waiting_belongs_to_no_step(bench: Bench) -> None:
     bench.start(block=2, window=5)
     for _ in range(3):
         bench.step(9.0)
@@ -571,7 +571,7 @@ def test_a_turn_during_the_pass_of_its_own_is_none_of_the_epochs(bench: Bench) -
 # What an epoch has beside its steps
 
 
-def test_the_mean_turn_is_told_and_nothing_where_no_epoch_turned(bench: Bench) -> None:
+def test_the_mean_epoch_gap_is_reported_where_there_is_one(bench: Bench) -> None:
     bench.start(window=4)
     with pytest.raises(WindowComplete):
         for turn in (0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0):
@@ -591,7 +591,7 @@ def test_without_a_turn_nothing_is_said_of_one(bench: Bench) -> None:
     assert bench.measured()["epoch_overhead"] == {}
 
 
-def test_the_rest_of_an_epoch_is_told_after_the_steps_in_a_phase_of_its_own(bench: Bench) -> None:
+def test_the_epoch_overhead_is_reported_after_the_steps_in_a_phase_of_its_own(bench: Bench) -> None:
     bench.start()
     bench.run()
     bench.measured()
@@ -610,7 +610,7 @@ def test_the_rest_of_an_epoch_is_told_after_the_steps_in_a_phase_of_its_own(benc
     assert said == [len(bench.told) - 1]  # the phase was told before
 
 
-def test_what_goes_wrong_in_the_rest_is_told_and_costs_nothing(bench: Bench) -> None:
+def test_an_error_in_the_epoch_overhead_is_reported_and_costs_nothing(bench: Bench) -> None:
     bench.start()
     bench.run()
 
@@ -768,7 +768,7 @@ def test_nothing_of_a_session_runs_before_it_is_ready(bench: Bench) -> None:
 # Where memory alone is looked at
 
 
-def test_memory_before_the_first_step_is_told_where_it_is_asked_for(bench: Bench) -> None:
+def test_memory_before_the_first_step_is_reported_on_request(bench: Bench) -> None:
     bench.start()
     assert "memory" not in bench.log
     bench.job = dataclasses.replace(bench.job, memory_before=True)

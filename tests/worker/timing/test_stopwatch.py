@@ -168,7 +168,7 @@ def test_a_wait_that_makes_the_last_step_longer_changes_nothing_else() -> None:
     assert bench.run() == 3 + 4
 
 
-def test_the_window_is_told_once_and_its_telling_belongs_to_no_step() -> None:
+def test_the_window_is_reported_once_and_the_report_belongs_to_no_step() -> None:
     bench = Bench(rule(), window_seconds=5.0)
     bench.run()
     assert [call for call in bench.calls if call[0] == "window"] == [("window", 3)]
@@ -187,7 +187,7 @@ def test_steps_are_from_end_to_end() -> None:
     assert bench.watch.seconds == [4.0, 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625]
 
 
-def test_waiting_for_data_is_part_of_the_step_and_told_apart() -> None:
+def test_data_wait_is_part_of_the_step_and_reported_separately() -> None:
     bench = Bench(rule())
     bench.run(seconds=0.25, wait=0.0625)
     reading = bench.watch.reading()
@@ -268,7 +268,7 @@ def test_the_first_epoch_has_no_turn_before_it() -> None:
     assert bench.epoch_gaps == []
 
 
-def test_steps_of_the_optimizer_are_told_by_their_index() -> None:
+def test_optimizer_steps_are_reported_by_index() -> None:
     bench = Bench(rule(cycle=3, window_steps=6))
     bench.watch.start()
     ended = False
@@ -414,7 +414,7 @@ def test_the_first_steps_of_all_say_nothing_of_how_many_fit() -> None:
     assert bench.watch.timed_accumulation_steps == 16
 
 
-def test_accumulation_is_settled_before_the_window_is_told_and_stays() -> None:
+def test_accumulation_is_chosen_before_the_window_is_reported_and_stays() -> None:
     bench = Bench(rule(16, window_steps=12))
     seen: list[tuple[bool, int]] = []
     bench.watch.on_window = lambda: seen.append((bench.watch.timed_steps == 0, bench.watch.accumulation))
@@ -463,7 +463,7 @@ def test_a_second_window_keeps_the_first_ones_steps_as_earlier_ones() -> None:
     assert (bench.watch.span(0), bench.watch.span(1)) == ((3, 5), (5, 7))
 
 
-def test_both_windows_are_told_and_synchronised_at_their_edges_alone() -> None:
+def test_both_windows_are_reported_and_synchronised_only_at_their_edges() -> None:
     bench = Bench(rule(window_steps=4))
     bench.run()
     bench.watch.open()
@@ -510,14 +510,14 @@ def test_steps_that_settle_count_as_warm_up_and_are_in_no_window() -> None:
     assert msgspec.convert(reading, Steps).window == [0.5, 0.75]
 
 
-def test_the_window_is_told_before_they_pass_and_its_first_step_begins_after_a_wait() -> None:
+def test_the_window_is_reported_before_settling_and_begins_after_a_wait() -> None:
     bench = Bench(rule(window_steps=2), sync_seconds=2.0, window_seconds=5.0, settle_steps=3)
     bench.run()
     assert bench.calls == [("synchronize", 0), ("window", 3), ("synchronize", 6), ("synchronize", 7)]
     assert bench.watch.seconds == [0.25] * 7 + [2.25]  # neither the telling nor the wait before belongs to a step
 
 
-def test_it_is_warm_from_the_moment_that_the_window_is_told() -> None:
+def test_it_is_warm_once_the_window_is_reported() -> None:
     bench = Bench(rule(window_steps=2), settle_steps=2)
     bench.watch.start()
     seen = []

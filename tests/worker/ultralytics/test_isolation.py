@@ -29,7 +29,7 @@ print(json.dumps(len(read.labels)))
 """
 
 
-def test_labels_are_cached_apart_for_every_interpreter_and_never_beside_the_users_data(
+def test_labels_are_cached_per_interpreter_and_never_next_to_the_users_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(made_data, "POOL_IMAGES", 4)

@@ -163,7 +163,7 @@ def test_whoever_comes_second_takes_what_the_first_made(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
 
-def test_what_is_not_whole_any_more_is_made_anew(tmp_path: Path) -> None:
+def test_what_is_damaged_is_made_again(tmp_path: Path) -> None:
     target = tmp_path / "pool"
     target.mkdir()
     (target / "left over").touch()

@@ -211,7 +211,7 @@ def test_labels_that_are_no_text(look: Callable[[], Facts], root: Path) -> None:
     assert look()["left_out"] == {"labels not UTF-8": 1}
 
 
-def test_where_all_labels_are_wrong_the_first_is_told(refusal: Callable[[], str], root: Path) -> None:
+def test_where_all_labels_are_wrong_the_first_is_named(refusal: Callable[[], str], root: Path) -> None:
     for file in (root / "labels" / "train").iterdir():
         file.write_text("15 0.5 0.5 0.3 0.3")
     assert refusal() == (
@@ -289,7 +289,7 @@ def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("gone", ["train", "val"])
-def test_what_would_be_fetched_is_told_and_left(
+def test_what_would_be_fetched_is_named_and_left(
     gone: str, download: str, what: str, look: Callable[[], Facts], refusal: Callable[[], str], root: Path
 ) -> None:
     write(root, download=download.format(root=root))
@@ -377,7 +377,7 @@ def test_a_name_that_older_versions_cannot_take(
     assert refusal().endswith("is no UTF-8 text, and this Ultralytics cannot use it: rename the file.")
 
 
-def test_a_relative_path_is_told_where_it_is_looked_for(refusal: Callable[[], str], root: Path) -> None:
+def test_a_relative_path_is_named_with_its_folder(refusal: Callable[[], str], root: Path) -> None:
     write(root, path="elsewhere")
     told = refusal()
     assert "its 'path: elsewhere' is looked for in the current folder, then in " in told
@@ -428,7 +428,7 @@ def test_a_change_of_images_labels_or_yaml_is_another_set(
     assert look()["fingerprint"] != before["fingerprint"]
 
 
-def test_of_a_large_image_the_size_counts_and_the_time_is_told(look: Callable[[], Facts], root: Path) -> None:
+def test_of_a_large_image_the_size_counts_and_the_time_is_reported(look: Callable[[], Facts], root: Path) -> None:
     file = root / "images" / "train" / "1.jpg"
     file.write_bytes(file.read_bytes() + bytes(user_data.SMALL))
     os.utime(file, (0, 0))

@@ -288,7 +288,7 @@ def test_means_of_so_many_epochs_are_kept_and_no_more() -> None:
     assert len(training.works._means) == KEPT_EPOCHS + 1  # and that of the last one
 
 
-def test_a_loss_that_nobody_saw() -> None:
+def test_a_loss_that_was_not_recorded() -> None:
     training = Training()
     training.works.remember(training.trainer)
     training.works.finish(training.trainer, 3)
