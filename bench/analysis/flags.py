@@ -96,10 +96,10 @@ def flags_of(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
         Phrases that begin with a key of :data:`LEGEND`.
     """
     flags = []
-    disturbed = [record.window for record in measured if record.window is not None and record.window.interference]
-    if disturbed:
-        what = _each_kind(phrase for window in disturbed for phrase in window.interference)
-        where = f" in {len(disturbed)} of {len(measured)} processes" if len(measured) > 1 else ""
+    interfered = [record.window for record in measured if record.window is not None and record.window.interference]
+    if interfered:
+        what = _each_kind(phrase for window in interfered for phrase in window.interference)
+        where = f" in {len(interfered)} of {len(measured)} processes" if len(measured) > 1 else ""
         flags.append(f"{INTERFERED}{where} ({', '.join(what)})".replace(";", ","))
     shares = [share for record in measured if (share := data_wait_share(record)) is not None]
     if shares and sum(shares) / len(shares) > DATA_BOUND:

@@ -35,7 +35,7 @@ Sides = tuple[PreparedEnvironment, PreparedEnvironment]
 
 CASE = "train-yolov8n-cpu-fp32-b4-i160"
 
-FACTS = "beside.json"
+FACTS = "trial.json"
 """The file of a trial's facts; it is written last, so that a folder without it is of a trial that was stopped."""
 
 ROUNDING = 1e-9

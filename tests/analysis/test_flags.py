@@ -8,9 +8,9 @@ from bench.records.record import Data, Record, Window
 from tests.builders import make_record, make_steps
 
 
-def seen(*disturbed: str, **changes: object) -> Record:
+def seen(*interfered: str, **changes: object) -> Record:
     window = Window(
-        wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=list(disturbed)
+        wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=list(interfered)
     )
     return make_record(window=window, **changes)
 

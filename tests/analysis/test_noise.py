@@ -26,7 +26,7 @@ from tests.builders import make_case, make_compared, make_comparison, make_pair,
 BEGAN = datetime(2026, 11, 22, 18, 45, tzinfo=UTC)
 
 
-def processes(logs: Sequence[float], disturbed: Sequence[int] = (), **changes: object) -> list[Record]:
+def processes(logs: Sequence[float], interfered: Sequence[int] = (), **changes: object) -> list[Record]:
     """Processes ten seconds apart whose mean step is 0.25 s times the exponential of each number."""
     return [
         make_record(
@@ -38,7 +38,7 @@ def processes(logs: Sequence[float], disturbed: Sequence[int] = (), **changes: o
                 cpu_seconds=1.0,
                 involuntary_switches=0,
                 processors=2,
-                interference=["steal 5 %"] if number in disturbed else [],
+                interference=["steal 5 %"] if number in interfered else [],
             ),
             **changes,
         )
@@ -58,7 +58,7 @@ def test_the_noise_is_the_spread_between_processes() -> None:
 
 
 def test_an_interfered_process_is_left_out_and_counted_however_fast_it_was() -> None:
-    found = calibration(processes([0.01, 0.0, 0.02, 0.0], disturbed=[2]))
+    found = calibration(processes([0.01, 0.0, 0.02, 0.0], interfered=[2]))
     assert (found.processes, found.interfered) == (3, 1)
     assert found.stdev == pytest.approx(np.std([0.01, 0.02, 0.0], ddof=1))
     slow = calibration(processes([0.01, 2.0, 0.02, 0.0]))
@@ -67,7 +67,7 @@ def test_an_interfered_process_is_left_out_and_counted_however_fast_it_was() -> 
 
 def test_too_few_calm_processes_give_no_noise() -> None:
     assert calibration(processes([0.0, 0.01])) is None
-    assert calibration(processes([0.0, 0.01, 0.02, 0.03], disturbed=[1, 2])) is None
+    assert calibration(processes([0.0, 0.01, 0.02, 0.03], interfered=[1, 2])) is None
 
 
 def test_each_device_and_mode_has_its_own() -> None:
@@ -140,7 +140,7 @@ def together(device: str = "cpu", mode: str = "train", sd: float = 0.008, calibr
 def test_the_noise_of_pairs_is_that_of_the_calm_ones_that_took_turns() -> None:
     calm = [0.01, -0.01, 0.02, -0.02]
     compared = make_compared(calm)
-    compared.pairs += [make_pair(0.5, interference=["a crowd"]), make_pair(0.5, lockstep=False)]
+    compared.pairs += [make_pair(0.5, interference=["background load"]), make_pair(0.5, lockstep=False)]
     few = make_compared(calm[:2], batch=4)
     [found] = lockstep(make_comparison([compared, few]))
     assert (found.case, found.pairs, found.stdev) == (compared.case.id, 4, pytest.approx(statistics.stdev(calm)))

@@ -232,7 +232,7 @@ def test_the_peak_of_a_batch_is_that_of_the_next_process() -> None:
     assert max(apart) < 0.03
 
 
-def off(foretold: Callable[[list[Attempt]], Any], least: float, most: float, model: str) -> list[float]:
+def off(predict: Callable[[list[Attempt]], Any], least: float, most: float, model: str) -> list[float]:
     """Relative errors at batches that no probe of a search tried, from ``least`` to ``most`` times its largest one.
 
     The search is played against all limits from 1.2 to 3.9 GiB by steps of 0.05, with the peaks found step by step.
@@ -244,10 +244,10 @@ def off(foretold: Callable[[list[Attempt]], Any], least: float, most: float, mod
             fitting = {one.batch for one in tried if one.fits}
             if len(fitting) < 2:
                 continue
-            peak = foretold(tried).peak
+            peak = predict(tried).peak
             top = max(fitting)
-            beside = [b for b in known if b not in fitting and least * top < b < most * top]
-            found += [abs(peak(batch) / known[batch].peak - 1) for batch in beside]
+            nearby = [b for b in known if b not in fitting and least * top < b < most * top]
+            found += [abs(peak(batch) / known[batch].peak - 1) for batch in nearby]
     return found
 
 

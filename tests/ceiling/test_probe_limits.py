@@ -131,8 +131,8 @@ input()
 """A process that takes more than the probe beside it."""
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["a-probe-goes-first", "else-the-largest-goes"])
-def test_where_memory_runs_out_for_all_the_kernel_takes_the_probe(told: bool) -> None:
+@pytest.mark.parametrize("reported", [True, False], ids=["a-probe-goes-first", "else-the-largest-goes"])
+def test_where_memory_runs_out_for_all_the_kernel_takes_the_probe(reported: bool) -> None:
     """A group of 400 MiB stands for the machine: a process of 240 MiB is in it, and one that eats the rest."""
     machine = group(400 * MIB)
     if machine is None:
@@ -148,12 +148,12 @@ def test_where_memory_runs_out_for_all_the_kernel_takes_the_probe(told: bool) ->
             subprocess.Popen([sys.executable, "-c", enter + EATS], stdin=PIPE, stdout=PIPE) as probe,
         ):
             assert large.stdout is not None and large.stdout.readline() == b"there\n"
-            if told:
+            if reported:
                 probe_limits.set_oom_score(probe.pid)
             out, _ = probe.communicate(b"\n")
             large.communicate(b"\n")
         assert machine.killed()
-        assert (probe.returncode, large.returncode, out) == ((-9, 0, b"") if told else (-9, -9, b""))
+        assert (probe.returncode, large.returncode, out) == ((-9, 0, b"") if reported else (-9, -9, b""))
     finally:
         machine.close()
 

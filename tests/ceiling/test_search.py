@@ -63,12 +63,12 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 
 def found(case: Case = CASE, **asked: Any) -> tuple[SearchResult, Search]:
-    foretold, sure = (
-        asked.pop("foretold", None) or asked.get("limit") or 8 * GIB,
+    predicted, sure = (
+        asked.pop("predicted", None) or asked.get("limit") or 8 * GIB,
         asked.pop("hard_limit", hard_limit(case)),
     )
     question = SearchRequest(case, **asked)
-    batch_search = Search(question.granularity, question.max_batch, float(foretold), sure)
+    batch_search = Search(question.granularity, question.max_batch, float(predicted), sure)
     told: list[int] = []
     seen, interpreter = SearchResult(), SimpleNamespace(path="python")
     search_largest_batch(
@@ -108,10 +108,10 @@ def test_swap_ends_it_though_nothing_fails(device: Device) -> None:
     assert len(seen.probes) <= 9, "memory said 71, and still it halves"
 
 
-@pytest.mark.parametrize("foretold", [3, 5, 7, 9, 20, 80, 400])
-def test_a_limit_that_is_not_what_fits_costs_a_few_probes(device: Device, foretold: int) -> None:
+@pytest.mark.parametrize("predicted", [3, 5, 7, 9, 20, 80, 400])
+def test_a_limit_that_is_not_what_fits_costs_a_few_probes(device: Device, predicted: int) -> None:
     """Another process holds half of the card, say, or more fits than anyone knew."""
-    seen, batch_search = found(foretold=foretold * GIB)
+    seen, batch_search = found(predicted=predicted * GIB)
     assert edge(batch_search, seen.probes) == (71, "out of memory")
     assert len(seen.probes) <= 15, "it doubles and halves"
 
@@ -150,7 +150,7 @@ def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
     seen, batch_search = found(cpu, granularity=17)
     assert edge(batch_search, seen.probes) == (68, "predicted")
     assert max(probe.batch for probe in seen.probes) == 68
-    for kept in ({"hard_limit": False}, {"foretold": 5 * GIB}):  # of a limit that was wrong nothing is believed
+    for kept in ({"hard_limit": False}, {"predicted": 5 * GIB}):  # of a limit that was wrong nothing is believed
         seen, batch_search = found(cpu, granularity=17, **kept)
         assert edge(batch_search, seen.probes) == (68, "out of memory")
     seen, batch_search = found(granularity=17)

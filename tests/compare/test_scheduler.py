@@ -167,19 +167,19 @@ def test_workers_that_always_die_end_the_case_and_it_says_how(measure: Measure) 
 
 
 def test_an_interfered_pair_is_measured_again(measure: Measure) -> None:
-    found, _ = measure("disturbed-once")
+    found, _ = measure("interfered-once")
     [pair] = found.cases[0].pairs
     assert (pair.retries, pair.interference) == (1, [])
 
 
 def test_a_pair_that_stays_interfered_is_kept_and_flagged(measure: Measure) -> None:
-    found, _ = measure("always-disturbed")
+    found, _ = measure("always-interfered")
     [pair] = found.cases[0].pairs
-    assert (pair.retries, pair.interference) == (MAX_RETRIES, ["a crowd"])
+    assert (pair.retries, pair.interference) == (MAX_RETRIES, ["background load"])
 
 
 def test_where_the_machine_is_never_calm_no_further_pair_is_measured_again(measure: Measure) -> None:
-    found, _ = measure("always-disturbed", count=3)
+    found, _ = measure("always-interfered", count=3)
     assert [pair.retries for pair in found.cases[0].pairs] == [MAX_RETRIES, 0, 0]
 
 
@@ -292,8 +292,8 @@ def test_every_pair_has_parents_of_its_own(
     found = comparison(plan("yolov8n"))
     PairScheduler(found, launchers, tmp_path, until(3), lambda compared, said: done.append("pair")).run()
     both = ["prepare base", "prepare head"]
-    anew = ["close base", "close head", *both, "pair"]
-    assert done == [*both, "pair", *anew, *anew]
+    again = ["close base", "close head", *both, "pair"]
+    assert done == [*both, "pair", *again, *again]
 
 
 def test_ranks_take_no_turns(launchers: Launchers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

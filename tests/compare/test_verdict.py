@@ -218,16 +218,16 @@ def test_an_alarm_among_many_cases_has_to_stand_against_their_number() -> None:
     weak = [0.04, 0.06, 0.045, 0.055]
     assert interim_decision(weak, 0.03) is not None
     assert significant_cases({"a": weak}, 0.03) == {"a"}
-    crowd = {f"still {number}": STILL for number in range(60)}
-    assert significant_cases({"a": weak, **crowd}, 0.03) == set()
-    assert significant_cases({"a": SLOWER, **crowd}, 0.03) == {"a"}
+    others = {f"still {number}": STILL for number in range(60)}
+    assert significant_cases({"a": weak, **others}, 0.03) == set()
+    assert significant_cases({"a": SLOWER, **others}, 0.03) == {"a"}
 
 
 def test_an_alarm_that_does_not_stand_decides_nothing_and_the_looks_go_on() -> None:
     weak = [0.04, 0.06, 0.045, 0.055]
-    crowd = [make_compared(STILL, batch=batch) for batch in range(1, 61)]
+    others = [make_compared(STILL, batch=batch) for batch in range(1, 61)]
     case = make_compared(weak, batch=64)
-    found = make_comparison(cases=[case, *crowd], margin=0.03)
+    found = make_comparison(cases=[case, *others], margin=0.03)
     assert pending_cases(found) == {case.case.id: False}
     judged = judge(weak, [], 0.03, real=False)
     assert judged is not None

@@ -75,7 +75,7 @@ def test_a_network_that_does_not_answer_is_no_missing_release(uv: Uv) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "beside", "sentence"),
+    ("package", "others", "sentence"),
     [
         ("numpy", "", "package 'numpy' is not what is measured: use torch or ultralytics."),
         ("", "", "package '' is not what is measured: use torch or ultralytics."),
@@ -85,9 +85,9 @@ def test_a_network_that_does_not_answer_is_no_missing_release(uv: Uv) -> None:
         ("ultralytics", "torch 2.6", "'torch 2.6' is no requirement"),
     ],
 )
-def test_what_cannot_be_held(package: str, beside: str, sentence: str) -> None:
+def test_what_cannot_be_held(package: str, others: str, sentence: str) -> None:
     with pytest.raises(UsageError) as error:
-        ReleaseSeries.parse(package, beside, "")
+        ReleaseSeries.parse(package, others, "")
     assert str(error.value).startswith(sentence)
 
 

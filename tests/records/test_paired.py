@@ -55,13 +55,13 @@ def test_a_longer_step_after_the_optimizers_counts_by_its_share(added: float) ->
 
 def test_single_slow_steps_affect_it_less_than_the_ratio_of_means() -> None:
     draw = random.Random(20261126)
-    beside, means = [], []
+    paired, means = [], []
     for _ in range(200):
         base, head = ran(noisy(draw, 0.1)), ran(noisy(draw, 0.1))
-        beside.append(paired_log_ratio(base, head))
+        paired.append(paired_log_ratio(base, head))
         means.append(math.log(head.step_seconds / base.step_seconds))
-    assert statistics.stdev(beside) < 0.7 * statistics.stdev(means)
-    assert abs(statistics.fmean(beside)) < 3 * statistics.stdev(beside) / math.sqrt(200)
+    assert statistics.stdev(paired) < 0.7 * statistics.stdev(means)
+    assert abs(statistics.fmean(paired)) < 3 * statistics.stdev(paired) / math.sqrt(200)
 
 
 def test_interference_with_both_sides_cancels() -> None:

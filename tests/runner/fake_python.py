@@ -60,7 +60,7 @@ def reading(case, step):
 
 
 def given_up(case, step):
-    return {**CALM, "interference": ["a crowd"], "steps": reading(case, step)}
+    return {**CALM, "interference": ["background load"], "steps": reading(case, step)}
 
 
 def measured(case, step=STEP, **more):
@@ -145,18 +145,18 @@ def play(case):
     if part == "breaks-later" and times_before(case):
         send(JobEnded("failed", "ValueError: not again."))
         return
-    if part == "disturbed":
+    if part == "interfered":
         measured(case, discarded=[given_up(case, 2 * STEP), given_up(case, 4 * STEP)])
         return
     if part == "on-battery":
         measured(case, window=BATTERY)
         return
-    if part == "disturbed-once":
-        crowd = {"window": {**CALM, "interference": ["a crowd"]}, "worth_retrying": True}
-        measured(case, **({} if times_before(case) else crowd))
+    if part == "interfered-once":
+        interfered = {"window": {**CALM, "interference": ["background load"]}, "worth_retrying": True}
+        measured(case, **({} if times_before(case) else interfered))
         return
-    if part == "always-disturbed":
-        measured(case, window={**CALM, "interference": ["a crowd"]}, worth_retrying=True)
+    if part == "always-interfered":
+        measured(case, window={**CALM, "interference": ["background load"]}, worth_retrying=True)
         return
     if part == "runs-on-base-alone" and STEP > 0.25:
         send(JobEnded("substituted", "No such thing."))

@@ -124,9 +124,9 @@ def test_whatever_happens_in_the_rest_the_steps_were_measured(launcher, monkeypa
 
 
 def test_windows_that_were_given_up_are_recorded_with_their_mean_step(launcher):
-    _, _, record = outcome_of(launcher, "disturbed")
+    _, _, record = outcome_of(launcher, "interfered")
     assert [window.step_seconds for window in record.discarded] == [0.5, 1.0]
-    assert record.discarded[0].interference == ["a crowd"]
+    assert record.discarded[0].interference == ["background load"]
     assert record.window.step_seconds is None
     assert record.steps.step_seconds == 0.25
 

@@ -18,7 +18,7 @@ RANGE = "It became slower after 8.4.186, with 8.4.187 or 8.4.188: 8.4.187 could 
 CLOSE = "Not decided, and put on the side that was nearer: 8.4.186."
 
 
-def told(search: Bisection) -> str:
+def as_text(search: Bisection) -> str:
     return render_text("bisect", bisect.context(search))
 
 
@@ -88,12 +88,12 @@ def test_a_search_that_ended_early() -> None:
 )
 def test_where_there_is_nothing_to_look_for(found: Bisection, said: str) -> None:
     assert bisect.conclusion(found)[0].startswith(said)
-    assert "\n\n" in told(found)
+    assert "\n\n" in as_text(found)
     assert json.loads(as_json(found))["first_bad"] is None
 
 
 def test_the_lines_of_a_search() -> None:
-    lines = told(search(make_compared(*SLOWER))).splitlines()
+    lines = as_text(search(make_compared(*SLOWER))).splitlines()
     assert lines[:2] == ["ultralytics 8.4.185 (good) to 8.4.190 (bad), 4 releases between", "against 8.4.185"]
     rows = [re.split(r"\s{2,}", line.strip()) for line in lines[2:6]]
     assert rows == [
@@ -137,7 +137,7 @@ def test_hostile_text_is_text() -> None:
     found = search(make_compared(*SLOWER))
     probe = found.probes[2]
     found.probes = [*found.probes[:2], type(probe)(release="8.4.187", side=Side.BROKEN, reason=HOSTILE)]
-    text = told(found)
+    text = as_text(found)
     assert all(line.isprintable() for line in text.splitlines())
     summary = markdown(found)
     assert "<script>" not in summary and "@octocat" not in summary

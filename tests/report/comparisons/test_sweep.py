@@ -26,7 +26,7 @@ from tests.report.test_page import Reader
 CASE = "train-yolov8n-cpu-fp32-b4-i160"
 
 
-def told(sweep: Sweep) -> str:
+def as_text(sweep: Sweep) -> str:
     return render_text("sweep", context(sweep))
 
 
@@ -114,7 +114,7 @@ def test_slower_only_over_all_cases_is_reported_so() -> None:
 
 def test_of_several_cases_each_is_named() -> None:
     found = newest(flipped(), make_compared(*SLOWER, batch=8), make_compared(*SAME, batch=2))
-    assert "takes 5.1 % longer (5.0 to 5.2 %) in train-yolov8n-cpu-fp32-b4-i160 and takes 5.1 %" in told(found)
+    assert "takes 5.1 % longer (5.0 to 5.2 %) in train-yolov8n-cpu-fp32-b4-i160 and takes 5.1 %" in as_text(found)
 
 
 def test_the_notes_of_a_release() -> None:
@@ -142,7 +142,7 @@ def test_a_release_in_one_line() -> None:
 
 
 def test_the_lines_of_a_row() -> None:
-    lines = told(eventful()).splitlines()
+    lines = as_text(eventful()).splitlines()
     start = lines.index(CASE)
     rows = [re.split(r"\s{2,}", line.strip()) for line in lines[start + 1 : start + 7]]
     assert [one[:2] for one in rows] == [
@@ -160,12 +160,12 @@ def test_the_lines_of_a_row() -> None:
 
 
 def test_several_cases_have_a_line_for_all_of_them() -> None:
-    text = told(newest(flipped(), make_compared(*SLOWER, batch=8)))
+    text = as_text(newest(flipped(), make_compared(*SLOWER, batch=8)))
     assert "all cases together\n  8.4.190  slower  takes 5.1 % longer" in text
 
 
 def test_hostile_text_steers_no_terminal() -> None:
-    text = told(hostile())
+    text = as_text(hostile())
     assert "\x1b" not in text and all(line.isprintable() for line in text.splitlines())
 
 
@@ -349,7 +349,7 @@ def test_whatever_there_is_has_a_page(found: Sweep, said: str) -> None:
     page = html(found, ())
     assert said in page and Reader(page).open == []
     assert not re.search(r">\s*(nan|inf|None)\b", page)
-    assert said in f"{told(found)} Not compared."
+    assert said in f"{as_text(found)} Not compared."
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
@@ -362,4 +362,4 @@ def test_a_case_that_only_the_first_release_cannot_run_is_reported() -> None:
     won = make_compared(base=SideOutcome(outcome=Outcome(Status.FAILED, HOSTILE)), head=SideOutcome(), batch=8)
     found = newest(make_compared(*SAME), won)
     assert found.newest.found and found.newest.found.standing(Standing.HEAD_ONLY)
-    assert "the first release cannot run train-yolov8n-cpu-fp32-b8-i160" in told(found)
+    assert "the first release cannot run train-yolov8n-cpu-fp32-b8-i160" in as_text(found)

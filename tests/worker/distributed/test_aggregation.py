@@ -25,7 +25,7 @@ def steps(seconds: list[float], **changes: Any) -> dict[str, Any]:
     return {**found, **changes}
 
 
-def told(seconds: list[float], **changes: Any) -> Measured:
+def rank(seconds: list[float], **changes: Any) -> Measured:
     event: dict[str, Any] = {
         "steps": steps(seconds),
         "phases": {"method": "clock", "seconds": {}, "optimizer": None},
@@ -61,15 +61,15 @@ def test_images_are_those_of_all_and_waiting_is_that_of_the_slowest() -> None:
 
 
 def test_cards_count_by_the_fullest_and_the_machine_by_all() -> None:
-    other = told([1.0, 1.0], memory={"process": figure(300), "allocated": figure(7)})
-    found = aggregation.aggregate_ranks([told([1.0, 1.0]), other], "cuda").memory
+    other = rank([1.0, 1.0], memory={"process": figure(300), "allocated": figure(7)})
+    found = aggregation.aggregate_ranks([rank([1.0, 1.0]), other], "cuda").memory
     assert found["process"] == figure(400, "counted; sum of 2 ranks")
     assert found["allocated"] == figure(10, "counted; largest of 2 ranks")
 
 
 def test_a_figure_that_one_rank_lacks_is_missing_with_its_reason() -> None:
-    other = told([1.0, 1.0], memory={"process": figure(None, "no such thing"), "allocated": figure(7)})
-    assert aggregation.aggregate_ranks([told([1.0, 1.0]), other], "cpu").memory["process"] == figure(
+    other = rank([1.0, 1.0], memory={"process": figure(None, "no such thing"), "allocated": figure(7)})
+    assert aggregation.aggregate_ranks([rank([1.0, 1.0]), other], "cpu").memory["process"] == figure(
         None, "no such thing"
     )
 
@@ -77,8 +77,8 @@ def test_a_figure_that_one_rank_lacks_is_missing_with_its_reason() -> None:
 def test_losses_are_averaged_and_ranks_are_kept() -> None:
     checks = {"loss": {"box": 2.0}, "mean_loss": {"box": 4.0}, "moved": 5}
     window = {"cpu_seconds": 2.0, "interference": ["hot"]}
-    other = told([1.0, 3.0], checks=checks, window=window, worth_retrying=True)
-    found = aggregation.aggregate_ranks([told([1.0, 1.0]), other], "cpu")
+    other = rank([1.0, 3.0], checks=checks, window=window, worth_retrying=True)
+    found = aggregation.aggregate_ranks([rank([1.0, 1.0]), other], "cpu")
     assert found.checks == {"loss": {"box": 1.5}, "mean_loss": {"box": 3.5}, "moved": 5}
     assert (found.window, found.worth_retrying) == ({"cpu_seconds": 3.0, "interference": ["hot"]}, True)
     assert [(rank["rank"], rank["step_seconds"]) for rank in found.extra["ranks"]] == [(0, 1.0), (1, 3.0)]

@@ -19,7 +19,7 @@ from bench.worker.timing.stopwatch import MeasurementPlan, Stopwatch
 from bench.worker.workloads.ultralytics import ddp, isolation
 
 
-class Told:
+class EventPipe:
     """A pipe in place of the line to the runner."""
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class Told:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
-    pipe = Told()
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[EventPipe]:
+    pipe = EventPipe()
     monkeypatch.setattr(ranks, "LINE", pipe.write)
     yield pipe
 
@@ -47,12 +47,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
         (3, 1, ["ended"]),
     ],
 )
-def test_which_rank_sends_which_events(told: Told, rank: int, local: int, events: list[str]) -> None:
+def test_which_rank_sends_which_events(pipe: EventPipe, rank: int, local: int, events: list[str]) -> None:
     line = ranks.channel_for(rank, local)
     for event in (PhaseBegan("warmup"), SettingsRead({}), Measured({}, {}, {}), JobEnded("measured")):
         line.send(event)
     line.send(JobEnded("failed", "It broke."))
-    assert told.events() == events
+    assert pipe.events() == events
 
 
 def test_a_rank_keeps_its_number_and_a_process_that_is_alone_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def found(name: str) -> dict[str, Any]:
     return seen
 
 
-def told(name: str) -> tuple[str, str, str, bool, bool]:
+def identified(name: str) -> tuple[str, str, str, bool, bool]:
     """Version, the installed one, source, whether edited, whether there is a hash."""
     seen = found(name)
     return seen["version"], seen["installed"], seen["source"], seen["edited"], bool(seen["hash"])
@@ -71,7 +71,7 @@ def told(name: str) -> tuple[str, str, str, bool, bool]:
 
 def test_what_is_installed(site: Path) -> None:
     install(site, "ultralytics", "8.4.190")
-    assert told("ultralytics") == ("8.4.190", "8.4.190", "distribution", False, False)
+    assert identified("ultralytics") == ("8.4.190", "8.4.190", "distribution", False, False)
     assert found("ultralytics")["file"] == str(site / "ultralytics" / "__init__.py")
     assert identify("torch") is None
 
@@ -79,7 +79,7 @@ def test_what_is_installed(site: Path) -> None:
 def test_the_build_of_torch_is_no_other_version(site: Path) -> None:
     folder = module(site, "torch", "2.15.0+cu132")
     metadata(site, "torch", "2.15.0", folder)
-    assert told("torch") == ("2.15.0", "2.15.0", "distribution", False, False)
+    assert identified("torch") == ("2.15.0", "2.15.0", "distribution", False, False)
     assert (found("torch")["stated"], len(found("torch")["git"])) == ("2.15.0+cu132", 40)
 
 
@@ -87,13 +87,13 @@ def test_a_clone_on_pythonpath(site: Path, first: Callable[[str], Path]) -> None
     install(site, "ultralytics", "8.4.190")
     clone = first("clone")
     module(clone, "ultralytics", "8.3.999")
-    assert told("ultralytics") == ("8.3.999", "8.4.190", "path", False, True)
+    assert identified("ultralytics") == ("8.3.999", "8.4.190", "path", False, True)
     assert found("ultralytics")["by"] == str(clone)
 
 
 def test_a_clone_with_nothing_installed(site: Path, first: Callable[[str], Path]) -> None:
     module(first("clone"), "ultralytics", "8.3.999")
-    assert told("ultralytics") == ("8.3.999", "", "path", False, True)
+    assert identified("ultralytics") == ("8.3.999", "", "path", False, True)
 
 
 def test_a_clone_with_stale_metadata_in_it(site: Path, first: Callable[[str], Path]) -> None:
@@ -101,7 +101,7 @@ def test_a_clone_with_stale_metadata_in_it(site: Path, first: Callable[[str], Pa
     clone = first("clone")
     module(clone, "ultralytics", "8.3.999")
     metadata(clone, "ultralytics", "8.3.1")
-    assert told("ultralytics") == ("8.3.999", "8.3.1", "path", False, True)
+    assert identified("ultralytics") == ("8.3.999", "8.3.1", "path", False, True)
 
 
 def test_an_editable_install(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_an_editable_install(site: Path, tmp_path: Path, monkeypatch: pytest.Mon
     listed = metadata(site, "ultralytics", "8.4.100")
     (listed / "RECORD").write_text("__editable__.ultralytics-8.4.100.pth,,\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "checkout")])
-    assert told("ultralytics") == ("8.4.200", "8.4.100", "path", False, True)
+    assert identified("ultralytics") == ("8.4.200", "8.4.100", "path", False, True)
     assert found("ultralytics")["by"] == ""
 
 
@@ -125,7 +125,7 @@ def test_an_editable_install(site: Path, tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_an_installed_package_that_was_edited(site: Path, edit: Callable[[Path], object]) -> None:
     edit(install(site, "ultralytics", "8.4.190"))
-    assert told("ultralytics") == ("8.4.190", "8.4.190", "distribution", True, True)
+    assert identified("ultralytics") == ("8.4.190", "8.4.190", "distribution", True, True)
 
 
 def test_two_edits_are_not_the_same(site: Path) -> None:
@@ -141,7 +141,7 @@ def test_compiled_files_are_no_edit(site: Path) -> None:
     folder = install(site, "ultralytics", "8.4.190")
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "x.py").touch()
-    assert told("ultralytics")[3:] == (False, False)
+    assert identified("ultralytics")[3:] == (False, False)
 
 
 @pytest.mark.parametrize("size", ["same", "other"])
@@ -151,7 +151,7 @@ def test_a_torch_that_was_edited(site: Path, size: str) -> None:
     file.write_text("a = 2\n" if size == "same" else "a = 22\n")
     later = file.stat().st_mtime_ns + 10 * identity.SLACK
     os.utime(file, ns=(later, later))
-    assert told("torch") == ("2.15.0", "2.15.0", "distribution", True, True)
+    assert identified("torch") == ("2.15.0", "2.15.0", "distribution", True, True)
 
 
 def test_a_torch_that_was_copied_is_not_edited(site: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_torch_that_was_copied_is_not_edited(site: Path) -> None:
     for file in folder.rglob("*.py"):
         later = file.stat().st_mtime_ns + 10 * identity.SLACK
         os.utime(file, ns=(later, later))
-    assert told("torch")[3:] == (False, False)
+    assert identified("torch")[3:] == (False, False)
 
 
 @pytest.mark.parametrize("last", ["8.4.190", "8.4.100"])
@@ -168,7 +168,7 @@ def test_two_distributions_of_one_package(site: Path, last: str) -> None:
     names = {"8.4.190": "ultralytics", "8.4.100": "ultralytics-opencv-headless"}
     for version in sorted(names, key=lambda version: version == last):
         install(site, names[version], version)
-    assert told("ultralytics") == (last, last, "distribution", False, False)
+    assert identified("ultralytics") == (last, last, "distribution", False, False)
 
 
 def test_metadata_whose_package_is_gone(site: Path) -> None:
@@ -179,7 +179,7 @@ def test_metadata_whose_package_is_gone(site: Path) -> None:
 def test_a_system_package_without_a_list_of_files(site: Path) -> None:
     metadata(site, "torch", "2.15.0")
     module(site, "torch", "2.15.0+debian")
-    assert told("torch") == ("2.15.0", "2.15.0", "distribution", False, False)
+    assert identified("torch") == ("2.15.0", "2.15.0", "distribution", False, False)
 
 
 def test_what_is_left_of_a_package(site: Path) -> None:
@@ -236,12 +236,12 @@ def test_a_file_of_the_users_that_has_the_name_of_torch(site: Path, first: Calla
 def test_metadata_that_were_cut_off(site: Path) -> None:
     install(site, "ultralytics", "8.4.190")
     (metadata(site, "ultralytics", "8.4.1") / "METADATA").write_text("")
-    assert told("ultralytics")[:2] == ("8.4.190", "8.4.190")
+    assert identified("ultralytics")[:2] == ("8.4.190", "8.4.190")
 
 
 def test_a_version_that_is_stated_twice(site: Path, first: Callable[[str], Path]) -> None:
     module(first("clone"), "ultralytics", "8.3.999", extra='__version__ = "8.3.999+mine"\n')
-    assert told("ultralytics")[0] == "8.3.999+mine"
+    assert identified("ultralytics")[0] == "8.3.999+mine"
 
 
 def test_what_is_imported_counts_in_the_facts(site: Path, first: Callable[[str], Path]) -> None:
@@ -262,7 +262,7 @@ def test_an_interpreter_with_nothing_in_it() -> None:
     assert seen["unusable"].startswith("ultralytics is not installed")
 
 
-# What a process has imported is what was told before
+# What a process has imported is what was identified before
 
 
 def test_nothing_differs_where_nothing_changed(site: Path) -> None:
@@ -323,8 +323,8 @@ def test_a_spawned_worker_refuses_what_was_not_identified(tmp_path: Path) -> Non
         "tasks = importlib.import_module('yolopace_worker.tasks')\n"
         "protocol = importlib.import_module('yolopace_worker.protocol')\n"
         "channel = importlib.import_module('yolopace_worker.channel')\n"
-        "told = {'ultralytics': {'file': '/elsewhere/ultralytics/__init__.py', 'version': '8.4.190'}}\n"
-        "setup = protocol.ProcessSetup('ultralytics', '', imported=told)\n"
+        "identified = {'ultralytics': {'file': '/elsewhere/ultralytics/__init__.py', 'version': '8.4.190'}}\n"
+        "setup = protocol.ProcessSetup('ultralytics', '', imported=identified)\n"
         "tasks.run(protocol.OverheadJob(), channel.Channel(1), 0, setup=setup)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)

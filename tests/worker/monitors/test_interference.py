@@ -31,7 +31,7 @@ CALM: dict[str, Any] = {
     "suspended_seconds": 0.0,
 }
 
-DISTURBED: list[tuple[dict[str, Any], str, bool]] = [
+INTERFERENCE: list[tuple[dict[str, Any], str, bool]] = [
     ({"steal_share": 0.032}, "the hypervisor took 3.2 % of the machine's time", True),
     (
         {"run_delay_share": 0.3, "other_processes_cpus": 1.274},
@@ -56,11 +56,11 @@ DISTURBED: list[tuple[dict[str, Any], str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "phrase", "mends"), DISTURBED)
-def test_what_interferes_and_whether_a_retry_helps(change: dict[str, Any], phrase: str, mends: bool) -> None:
+@pytest.mark.parametrize(("change", "phrase", "helps"), INTERFERENCE)
+def test_what_interferes_and_whether_a_retry_helps(change: dict[str, Any], phrase: str, helps: bool) -> None:
     found = describe_interference({**CALM, **change})
     assert found == [phrase]
-    assert worth_retrying(found) is mends
+    assert worth_retrying(found) is helps
     assert severity({**CALM, **change}) >= 1 > severity(CALM)
 
 

@@ -1,4 +1,4 @@
-"""What is told of a window: from a ``/proc`` in a folder with a clock of its own, and from this machine."""
+"""What is keys of a window: from a ``/proc`` in a folder with a clock of its own, and from this machine."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ne
 
 
 class FakeDevice(Cpu):
-    """A device that tells what it is told to; ``sampled`` counts how often it was asked."""
+    """A device that tells what it is keys to; ``sampled`` counts how often it was asked."""
 
-    def __init__(self, kind: str = "cpu", **told: Any) -> None:
+    def __init__(self, kind: str = "cpu", **values: Any) -> None:
         take(self, kind)
-        self.told = told
+        self.values = values
         self.sampled = 0
 
     def sample(self) -> dict[str, Any]:
         self.sampled += 1
-        return device_status(**self.told)
+        return device_status(**self.values)
 
 
 class Clocks:
@@ -349,7 +349,7 @@ def test_an_interleaved_worker_does_not_interfere(linux: FakeProc, clocks: Clock
 
         computing = 1
 
-    def crowd() -> None:
+    def load() -> None:
         linux.machine(user=1000 + 4 * 100, idle=1000)
 
     device = Shared()
@@ -360,16 +360,16 @@ def test_an_interleaved_worker_does_not_interfere(linux: FakeProc, clocks: Clock
         linux.machine(user=1000, idle=1000)
         reader.open()
         clocks.move(wall=4.0, cpu=0.0)
-        crowd()
+        load()
         found[alone] = reader.close(0 if alone else 1)
     assert [len(found[alone]["interference"]) for alone in (True, False)] == [2, 0]
     assert (found[True]["device_others"], found[False]["device_others"]) == (1, 0)
-    # One stranger: beside the worker that waits, and after that one is gone.
-    for computing, beside in ((2, 1), (1, 0)):
+    # One stranger: waiting the worker that waits, and after that one is gone.
+    for computing, waiting in ((2, 1), (1, 0)):
         device.computing = computing
         reader.open()
         clocks.move(wall=4.0, cpu=4.0)
-        assert reader.close(beside)["interference"] == ["1 other process computed on the device"]
+        assert reader.close(waiting)["interference"] == ["1 other process computed on the device"]
     device.computing = 0  # a driver that hides the other process: no stranger, and none too few
     reader.open()
     clocks.move(wall=4.0, cpu=4.0)
@@ -426,14 +426,14 @@ def test_a_reader_that_fails_costs_its_own_figure_alone(
 
     monkeypatch.setattr(system, "procfs", SimpleNamespace(**{**vars(system.procfs), name: fail}))
     reading = measured(linux, clocks, lambda: None)
-    told = {
+    keys = {
         "waits": "run_delay_share",
         "ticks": "steal_share",
         "processes": "other_processes_cpus",
         "clock": "clock_mhz",
     }
-    told |= {"throttled": "throttled_share", "swap_used": "swap_bytes"}
-    assert reading[told.get(name, name)] is None
+    keys |= {"throttled": "throttled_share", "swap_used": "swap_bytes"}
+    assert reading[keys.get(name, name)] is None
     assert reading["wall_seconds"] == 4.0
 
 
@@ -441,7 +441,7 @@ def test_all_that_fails_together_leaves_the_clocks(
     linux: FakeProc, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: Any) -> Any:
-        raise OSError("nothing is told here")
+        raise OSError("nothing is readable here")
 
     readers = ("waits", "ticks", "processes", "pressure", "clock", "on_battery", "throttled", "swap_used", "online")
     monkeypatch.setattr(system, "procfs", SimpleNamespace(**{**vars(system.procfs), **dict.fromkeys(readers, fail)}))

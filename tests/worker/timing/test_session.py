@@ -107,7 +107,7 @@ class FakeTurns:
 
     def block_ended(self, seconds: float, steps: int) -> None:
         self.steps = 0
-        self.bench.told.append(("block", {"seconds": seconds, "steps": steps}))
+        self.bench.events.append(("block", {"seconds": seconds, "steps": steps}))
         self.wait()
 
     def yield_point(self) -> bool:
@@ -115,7 +115,7 @@ class FakeTurns:
         return self.within
 
     def end_turn(self) -> None:
-        self.bench.told.append(("part", {"point": self.point}))
+        self.bench.events.append(("part", {"point": self.point}))
         self.wait()
 
 
@@ -125,7 +125,7 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, readings: list[dict[str, Any]] | None = None) -> None:
         self.now = 100.0
         self.log: list[str] = []
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
         self.readings = iter(readings or [reading()])
         self.session: Session = None  # type: ignore[assignment]
         self.last = -1
@@ -144,8 +144,8 @@ class Bench:
             def open(self) -> None:
                 bench.log.append("open")
 
-            def close(self, beside: int = 0) -> dict[str, Any]:
-                bench.log.append("close" if not beside else f"close beside {beside}")
+            def close(self, waiting_workers: int = 0) -> dict[str, Any]:
+                bench.log.append("close" if not waiting_workers else f"close waiting {waiting_workers}")
                 return next(bench.readings)
 
         clock = functools.partial(lambda: self.now)
@@ -158,7 +158,7 @@ class Bench:
         """Note an event with those of its fields that are not at their defaults."""
         defaults = {item.name: item.default for item in dataclasses.fields(event)}
         fields = {name: value for name, value in vars(event).items() if value != defaults[name]}
-        self.told.append((event.event, fields))
+        self.events.append((event.event, fields))
 
     def start(
         self,
@@ -214,7 +214,7 @@ class Bench:
 
     def measured(self) -> dict[str, Any]:
         self.session.report()
-        name, fields = self.told[-1]
+        name, fields = self.events[-1]
         assert name == "measured"
         fields = {"discarded": [], "worth_retrying": False, **fields}
         for window in (fields["window"], *map(discarded_window, fields["discarded"])):
@@ -239,7 +239,7 @@ def test_a_calm_window_is_measured_once(bench: Bench) -> None:
     found = bench.measured()
     assert (found["discarded"], found["window"]) == ([], reading())
     assert (found["steps"]["warmup"], len(found["steps"]["seconds"])) == (3, 6)
-    assert [event for event, _ in bench.told] == ["effective", "phase", "phase", "measured"]
+    assert [event for event, _ in bench.events] == ["effective", "phase", "phase", "measured"]
 
 
 def test_meter_and_device_are_asked_at_the_edges_alone(bench: Bench) -> None:
@@ -284,7 +284,7 @@ def test_a_single_thread_is_expected_not_to_idle_where_it_loads_the_data_too(
     assert bench.log[0] == f"prepare {threads}"
 
 
-# Windows that were disturbed
+# Windows with interference
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_a_single_thread_is_expected_not_to_idle_where_it_loads_the_data_too(
     [
         ([0.5, 0.0], 1),  # calm the second time
         ([0.5, 0.3, 0.0], 2),
-        ([0.5, 0.2, 0.3], 1),  # never calm: the least disturbed
+        ([0.5, 0.2, 0.3], 1),  # never calm: the least interference
         ([0.2, 0.3, 0.5], 0),
         ([0.3, 0.3, 0.3], 0),
     ],
@@ -390,7 +390,8 @@ def test_who_takes_turns_never_measures_again(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("reasons", "worth_retrying"), [([], False), (["a crowd"], True), (["the machine ran on its battery"], False)]
+    ("reasons", "worth_retrying"),
+    [([], False), (["background load"], True), (["the machine ran on its battery"], False)],
 )
 def test_whether_a_retry_may_help_is_reported(
     monkeypatch: pytest.MonkeyPatch, reasons: list[str], worth_retrying: bool
@@ -408,14 +409,14 @@ def test_a_device_finishes_its_work_before_another_worker_has_its_turn(bench: Be
     assert bench.log[opened:] == [
         *["open", "synchronize"],
         *["step", "step", "synchronize", "wait"] * 2,
-        *["step", "synchronize", "close beside 1", "memory"],
+        *["step", "synchronize", "close waiting 1", "memory"],
     ]
 
 
 def test_the_warm_up_steps_are_reported_and_can_be_requested(bench: Bench) -> None:
     bench.start(block=2, warmup_steps=7)
     assert bench.run() == 7 + 3
-    assert [fields["steps"] for event, fields in bench.told if fields.get("name") == "window"] == [7]
+    assert [fields["steps"] for event, fields in bench.events if fields.get("name") == "window"] == [7]
 
 
 def test_blocks_are_reported_and_waiting_belongs_to_no_step(bench: Bench) -> None:
@@ -430,7 +431,7 @@ def test_blocks_are_reported_and_waiting_belongs_to_no_step(bench: Bench) -> Non
     bench.step(2.0)  # the second
     with pytest.raises(WindowComplete):
         bench.step(4.0)
-    blocks = [fields for event, fields in bench.told if event == "block"]
+    blocks = [fields for event, fields in bench.events if event == "block"]
     full, plain = 1.0, 0.5  # the turn of the epoch is within the block
     assert blocks == [{"seconds": 2 * full + plain, "steps": 2}, {"seconds": 4.0, "steps": 2}]
     steps = msgspec.convert(bench.measured()["steps"], Steps)
@@ -444,7 +445,7 @@ def test_turns_end_within_the_steps_of_a_window_and_waiting_belongs_to_no_step_o
     assert bench.session.turns_within
     for _ in range(3):
         bench.step(9.0)
-    assert not [event for event, _ in bench.told if event == "part"]  # warm-up has no turns
+    assert not [event for event, _ in bench.events if event == "part"]  # warm-up has no turns
     bench.step(2.0)
     with pytest.raises(WindowComplete):
         bench.step(4.0)
@@ -454,7 +455,7 @@ def test_turns_end_within_the_steps_of_a_window_and_waiting_belongs_to_no_step_o
     assert found["phases"]["seconds"]["forward"] == [1.25, 2.5]
     assert found["phases"]["seconds"]["backward"] == [0.5, 1.0]
     # A layer, forward, backward and the optimizer: four points in each step.
-    turns = [said.get("point", event) for event, said in bench.told if event in ("part", "block")]
+    turns = [said.get("point", event) for event, said in bench.events if event in ("part", "block")]
     assert turns == [1, 2, 3, 4, "block", 1, 2, 3, 4]
 
 
@@ -462,7 +463,7 @@ def test_where_turns_are_whole_steps_a_layer_is_nothing_to_mark(bench: Bench) ->
     bench.start(block=1, window=2)
     assert not bench.session.turns_within
     bench.run()
-    assert not [event for event, _ in bench.told if event == "part"]
+    assert not [event for event, _ in bench.events if event == "part"]
     assert bench.session._turns._client.threads == 1  # type: ignore[union-attr]
 
 
@@ -598,16 +599,16 @@ def test_the_epoch_overhead_is_reported_after_the_steps_in_a_phase_of_its_own(be
     said: list[int] = []
 
     def measure() -> dict[str, Any]:
-        said.append(len(bench.told))
+        said.append(len(bench.events))
         return {"validation": 2.5, "checkpoint": 0.5}
 
     bench.session.report_apart(measure)
-    rest, epoch_overhead = bench.told[-2:]
+    rest, epoch_overhead = bench.events[-2:]
     assert (rest, epoch_overhead) == (
         ("phase", {"name": "rest"}),
         ("rest", {"values": {"validation": 2.5, "checkpoint": 0.5}}),
     )
-    assert said == [len(bench.told) - 1]  # the phase was told before
+    assert said == [len(bench.events) - 1]  # the phase was reported before
 
 
 def test_an_error_in_the_epoch_overhead_is_reported_and_costs_nothing(bench: Bench) -> None:
@@ -618,7 +619,7 @@ def test_an_error_in_the_epoch_overhead_is_reported_and_costs_nothing(bench: Ben
         raise RuntimeError("no space\n  left " + "x" * 999)
 
     bench.session.report_apart(measure)
-    name, fields = bench.told[-1]
+    name, fields = bench.events[-1]
     assert name == "rest"
     assert fields == {"values": {}, "failed": "RuntimeError: no space left " + "x" * 999}
 
@@ -686,7 +687,7 @@ def test_the_first_block_begins_where_the_window_does(bench: Bench) -> None:
     bench.step()
     with pytest.raises(WindowComplete):
         bench.step()
-    assert [fields for event, fields in bench.told if event == "block"] == [{"seconds": 2.5, "steps": 2}]
+    assert [fields for event, fields in bench.events if event == "block"] == [{"seconds": 2.5, "steps": 2}]
     assert bench.measured()["steps"]["epoch_gaps"] == [0.5]
 
 
@@ -718,7 +719,7 @@ def test_a_substitution_ends_it_before_the_clock_starts(bench: Bench) -> None:
         bench.start(settings={**SETTINGS, "batch": 1})
     assert refused.value.status == "substituted"
     assert bench.log == []
-    assert [event for event, _ in bench.told] == ["effective"]
+    assert [event for event, _ in bench.events] == ["effective"]
 
 
 def played(monkeypatch: pytest.MonkeyPatch, bench: Bench, run: Any) -> None:
