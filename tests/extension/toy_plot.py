@@ -27,8 +27,8 @@ def plots(view: Any) -> list[Any]:
     return [make_plot(KEY, TITLE, functools.partial(figure, seconds), f"{TITLE}: {len(seconds)}.", "A toy.", data)]
 
 
-def register(remove: bool = False) -> None:
-    """Add the plot to the end of the page's plots, or remove it."""
-    from bench.report.plots import register, unregister
+def register() -> None:
+    """Add the plot to the end of the page's plots."""
+    from bench.report.plots import register
 
-    (unregister if remove else register)(plots)
+    register(plots)
