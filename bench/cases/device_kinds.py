@@ -113,8 +113,8 @@ def kinds() -> dict[str, DeviceKind]:
 
 
 def by_kind(table: dict[str, Value], kind: str) -> Value:
-    """Return a table's entry for a kind: its own, else that of ``accelerator``, else that of ``all``."""
-    names = [kind, *([] if _registry[kind].on_host else ["accelerator"]), "all"]
+    """Return a table's entry for a kind: its own, else that of ``cpu`` or ``accelerator``, else that of ``all``."""
+    names = [kind, HOST if _registry[kind].on_host else "accelerator", "all"]
     return next(table[name] for name in names if name in table)
 
 
