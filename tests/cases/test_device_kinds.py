@@ -119,6 +119,11 @@ def test_an_entry_of_its_own_comes_before_that_of_all_accelerators() -> None:
     assert [by_kind({"accelerator": 3, "all": 4}, kind) for kind in ("cpu", "xpu")] == [4, 3]
 
 
+def test_a_kind_on_the_host_takes_the_entry_of_the_cpu(toy: DeviceKind) -> None:
+    register(DeviceKind(name="hostbox", title="Host", written="hostbox", on_host=True))
+    assert [by_kind({"cpu": 1, "accelerator": 3}, kind) for kind in ("hostbox", toy.name)] == [1, 3]
+
+
 def test_a_kind_that_is_registered_can_be_asked_for(toy: DeviceKind) -> None:
     assert parse_device("2xtoybox+toybox1") == "2xtoybox+toybox:1"
     assert kind_of("toybox:1") is toy

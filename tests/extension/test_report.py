@@ -13,7 +13,7 @@ from bench.analysis.table import COLUMNS, frame
 from bench.errors import UsageError
 from bench.records.record import Record
 from bench.records.store import read
-from bench.report import page, sections, tables
+from bench.report import page, plots, sections, tables
 from bench.report.inputs import Inputs
 from bench.report.plots import PLOTS
 from bench.report.sections import SECTIONS, Section
@@ -31,12 +31,12 @@ def records() -> list[Record]:
 
 @pytest.fixture
 def registered() -> Iterator[None]:
-    toys = (toy_metric, toy_section, toy_plot)
-    for toy in toys:
+    for toy in (toy_metric, toy_section, toy_plot):
         toy.register()
     yield
-    for toy in toys:
-        toy.register(remove=True)
+    metrics.unregister(toy_metric.KEY)
+    sections.unregister(toy_section.KEY)
+    plots.unregister(toy_plot.plots)
 
 
 def test_a_metric_is_a_column_of_the_table(records: list[Record], registered: None) -> None:

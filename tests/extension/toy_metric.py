@@ -17,11 +17,8 @@ def step_spread(record: Record) -> float | None:
     return statistics.pstdev(steps.window) / statistics.fmean(steps.window) if steps and steps.window else None
 
 
-def register(remove: bool = False) -> None:
-    """Add the metric, so that the table gets a column for it, or remove it."""
-    from bench.analysis.metrics import SHARE, Metric, register, unregister
+def register() -> None:
+    """Add the metric: the table gets a column for it."""
+    from bench.analysis.metrics import SHARE, Metric, register
 
-    if remove:
-        unregister(KEY)
-    else:
-        register(Metric(KEY, "Toy: spread of the steps", SHARE, "lower", step_spread))
+    register(Metric(KEY, "Toy: spread of the steps", SHARE, "lower", step_spread))

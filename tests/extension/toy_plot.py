@@ -18,17 +18,19 @@ def figure(seconds: list[float]) -> Any:
 
 
 def plots(view: Any) -> list[Any]:
-    """One plot of the steps of all rows."""
+    """One plot of the steps of all rows; none where nothing was measured."""
     from bench.report.plots import make_plot
 
     records = [record for case in view.processes(view.table.index) for record in case if record.steps]
     seconds = [second for record in records for second in record.steps.window]
+    if not seconds:
+        return []
     data = (("Steps",), ((str(len(seconds)),),))
     return [make_plot(KEY, TITLE, functools.partial(figure, seconds), f"{TITLE}: {len(seconds)}.", "A toy.", data)]
 
 
-def register(remove: bool = False) -> None:
-    """Add the plot to the end of the page's plots, or remove it."""
-    from bench.report.plots import register, unregister
+def register() -> None:
+    """Add the plot to the end of the page's plots."""
+    from bench.report.plots import register
 
-    (unregister if remove else register)(plots)
+    register(plots)

@@ -1,4 +1,4 @@
-"""A section: how long each measured case waited for its first step of the window."""
+"""A section: the steps of each measured case before its window."""
 
 from __future__ import annotations
 
@@ -24,11 +24,8 @@ def build(machine: MachineInputs) -> Table | None:
     return Table(("Case", "Steps before the window"), rows, note="Every step counts.") if rows else None
 
 
-def register(remove: bool = False) -> None:
-    """Add the section before the settings, or remove it."""
-    from bench.report.sections import Section, register, unregister
+def register() -> None:
+    """Add the section to the page, before the settings."""
+    from bench.report.sections import Section, register
 
-    if remove:
-        unregister(KEY)
-    else:
-        register(Section(KEY, TITLE, build), before="settings")
+    register(Section(KEY, TITLE, build), before="settings")

@@ -1,5 +1,8 @@
 """A workload of one file: a plain torch loop that trains a tiny network on random vectors."""
 
+OPTIMIZER = {"lr": 0.01, "momentum": 0.0, "weight_decay": 0.0}
+"""Settings of the optimizer; each may be an axis."""
+
 
 def register():
     """Add it to the suite: the runner, pytest and the page read its description."""
@@ -27,7 +30,7 @@ def toy(worker):
         size_unit = "numbers"
         epoch_items = 10_000
         data = "toy-vectors"
-        further_axes = ("threads",)
+        further_axes = ("threads", *OPTIMIZER)
 
         def claims(self, model):
             """Return whether a model is the one of this family."""
@@ -53,7 +56,7 @@ def train(session, worker):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(case["imgsz"], 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
     model.to(device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    optimizer = torch.optim.SGD(model.parameters(), **{**OPTIMIZER, **session.overrides})
     vectors, labels = torch.randn(4096, case["imgsz"]), torch.randint(10, (4096,))
     loader = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(vectors, labels), case["batch"], shuffle=True, drop_last=True
@@ -65,7 +68,8 @@ def train(session, worker):
     def settings():
         weights = next(model.parameters())
         amp = "off" if weights.dtype == torch.float32 and not torch.is_autocast_enabled(device.type) else "on"
-        read = {"batch": loader.batch_size, "imgsz": model[0].in_features, "workers": loader.num_workers}
+        read = {name: optimizer.param_groups[0][name] for name in OPTIMIZER}
+        read |= {"batch": loader.batch_size, "imgsz": model[0].in_features, "workers": loader.num_workers}
         return {**read, "device": worker.effective_settings.device_name(weights.device, session.device), "amp": amp}
 
     session.ready(settings(), cycle=1)

@@ -14,6 +14,7 @@ from bench.analysis.ceilings import with_ceilings
 from bench.analysis.metrics import METRICS
 from bench.analysis.speedup import default_baseline, parse_baseline, speedups
 from bench.analysis.table import AXES, axes_of, frame, newest_rows
+from bench.cases.axes import unregister
 from bench.cli.io import chosen_by
 from bench.records.record import Record
 from bench.report import commands, labels
@@ -23,6 +24,7 @@ from bench.report.sections import settings
 from bench.report.sections.pivot import pivots
 from bench.report.tables import render
 from tests.builders import make_ceiling, make_record
+from tests.extension import toy_axis
 from tests.report.conftest import timed
 
 SPEED = METRICS["images_per_second"]
@@ -102,6 +104,17 @@ def test_numbers_are_an_x_axis_where_batch_is_the_same_everywhere() -> None:
         [axes] = line_by_batch.figure(part, SPEED).axes
     assert (axes.get_xlabel(), axes.get_xscale()) == ("Workers", "linear")
     assert "against workers" in line_by_batch.alt(part, SPEED)
+
+
+def test_numbers_of_an_axis_keep_their_fractions() -> None:
+    toy_axis.register()
+    try:
+        run = [timed(20.0, 4, further=(("momentum", momentum),)) for momentum in (0.0, 0.25, 0.9)]
+        [part] = line_by_batch.parts(frame(run), SPEED)[0]
+        [line] = line_by_batch.series(part, SPEED)
+    finally:
+        unregister("momentum")
+    assert line.xs == [0, 0.25, 0.9]
 
 
 def test_words_make_bars() -> None:

@@ -34,7 +34,7 @@ class Series(msgspec.Struct, frozen=True):
     """
 
     name: str
-    xs: list[int]
+    xs: list[int | float]
     values: list[float]
     errors: tuple[list[float], list[float]]
     wall: int | None
@@ -62,9 +62,9 @@ def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list
 
 
 def x_axis(table: pd.DataFrame) -> str:
-    """The numeric axis along which a table's lines run: batch, or a further one where batch is the same everywhere.
+    """Return the numeric axis for a table's lines: batch, or a further axis where batch does not vary.
 
-    Empty where there is none.
+    Empty if no numeric axis varies.
     """
     further = [name for name, axis in further_axes().items() if axis.numeric and name in axes_of(table)]
     return next((name for name in ("batch", *further) if table[table[name] != NOT_ASKED][name].nunique() > 1), "")
@@ -92,13 +92,18 @@ def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
         found.append(
             Series(
                 name=labels.point(labels.rows(rows.head(1))[0], names),
-                xs=[int(value) for value in measured[x]],
+                xs=list(map(_number, measured[x])),
                 values=values,
                 errors=_errors(measured, metric, values),
                 wall=int(failed.min()) if len(failed) else None,
             )
         )
     return found
+
+
+def _number(value: Any) -> int | float:
+    """Return a place on the x-axis: whole numbers without a decimal point."""
+    return int(value) if value == int(value) else float(value)
 
 
 def _errors(rows: pd.DataFrame, metric: Metric, values: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -126,7 +131,7 @@ def figure(part: pd.DataFrame, metric: Metric) -> Figure:
         axes.set_xlabel("Batch (images a step, log scale)")
         axes.set_xscale("log", base=2)
         axes.set_xlim(xs[0] / 1.3, xs[-1] * 1.3)
-        scale.set_ticks(axes.xaxis, kept := scale.thinned(xs), [str(place) for place in kept])
+        scale.set_ticks(axes.xaxis, kept := scale.thinned(list(map(int, xs))), [str(place) for place in kept])
     else:  # some of which begin at 0
         axes.set_xlabel(labels.axis_title(x))
         room = (xs[-1] - xs[0]) * 0.04
