@@ -85,7 +85,7 @@ def measured(device, question, data):
     [reading] = [event for event in channel.events if isinstance(event, Measured)]
     window = marked.stopwatch.span(0)
     return {
-        "how": reading.phases["how"],
+        "method": reading.phases["method"],
         "phases": reading.phases["seconds"],
         "steps": reading.steps["seconds"][-(window[1] - window[0]) :],
         "host": marked.moments.seconds(*window),

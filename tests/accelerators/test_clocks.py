@@ -25,7 +25,7 @@ def share(phases, part="optimizer"):
 
 def test_the_way_of_timing_is_named(marked, request):
     expected = {"events": "device events", "a synchronised pass": "host clock after waiting for the device"}
-    assert marked["how"].startswith(expected[request.node.callspec.params["marked"]])
+    assert marked["method"].startswith(expected[request.node.callspec.params["marked"]])
 
 
 def test_a_clock_that_does_not_wait_hides_the_optimizer(marked):

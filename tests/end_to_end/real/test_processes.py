@@ -60,7 +60,7 @@ def test_each_process_has_its_line_and_says_what_all_know(job):
     assert {line.split()[1] for line in lines[4:]} <= {TRAIN, PREDICT}
     assert all("process 2 of 2: " in line and " of 2" in line for line in lines[4:6])
     assert "2 of 4 cases measured in" in job.stdout
-    assert "\nprecision: " in job.stdout
+    assert "\ntarget-ci: " in job.stdout
 
 
 def test_what_was_substituted_is_started_once(job, folder):

@@ -90,7 +90,7 @@ def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, 
         overrides = {**planned.recipe.overrides, **UNCHANGED, "seed": seed}
         planned = replace(planned, recipe=replace(planned.recipe, overrides=overrides))
         with scratch_folder() as scratch:  # and no window is taken again, so that all train the same steps
-            job = {**case_job(planned, find_data(forking, planned), scratch), "mend": False}
+            job = dataclasses.replace(case_job(planned, find_data(forking, planned), scratch), retry_noisy=False)
             seen = run_job(forking, job, 120.0)
         assert seen.outcome.status is Status.MEASURED, seen.outcome.reason
         return seen.measured
@@ -205,7 +205,7 @@ def test_two_machines_meet(cache, tmp_path):
         for one in both:
             one.kill()
     assert [one.returncode for one in both] == [0, 0], told
-    assert "took part: the record is on machine 0" in told[1]
+    assert "took part: the record is on node 0" in told[1]
     [record], complaints = store.read([tmp_path / "results"])
     assert not complaints
     assert record.case.device == "2xcpu"
