@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A point with its interval; ``low`` and ``high`` are None where data are too few for one."""
+    """A point with its interval; ``low`` and ``high`` have no value (None) with too few data."""
 
     point: float
     low: float | None = None

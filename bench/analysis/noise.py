@@ -107,8 +107,8 @@ def drift(processes: Sequence[Record], logs: Sequence[float]) -> tuple[float, fl
     """Fit a straight line over time; return the change from the first to the last process, and its half-width.
 
     Returns:
-        A change of the logarithm over the whole run, positive where it became slower; the half-width is None where
-        there is no time between them or are too few.
+        The change of the logarithm over the whole run, positive if the run became slower, and its half-width. The
+        latter has no value (None) with too few processes, or without time between them.
     """
     began = datetime.fromisoformat(processes[0].started)
     times = np.array([(datetime.fromisoformat(record.started) - began).total_seconds() for record in processes])

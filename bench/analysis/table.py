@@ -141,12 +141,12 @@ def _once(text: Callable[[Recipe], str]) -> Callable[[Recipe], str]:
     known: dict[str, str] = {}
 
     @functools.wraps(text)
-    def told(recipe: Recipe) -> str:
+    def cached(recipe: Recipe) -> str:
         if recipe.fingerprint not in known:
             known[recipe.fingerprint] = text(recipe)
         return known[recipe.fingerprint]
 
-    return told
+    return cached
 
 
 @_once
@@ -279,28 +279,28 @@ def _figures(measured: Sequence[Record], others: Sequence[Record], epoch_images:
 
 def _largest(records: Sequence[Record], figure: Callable[[Record], Memory | None]) -> int | None:
     """Return the largest of a memory figure over processes; None where it is unknown."""
-    told = [memory.bytes for record in records if (memory := figure(record)) is not None and memory.bytes is not None]
-    return max(told, default=None)
+    known = [memory.bytes for record in records if (memory := figure(record)) is not None and memory.bytes is not None]
+    return max(known, default=None)
 
 
 def _energy(records: Sequence[Record]) -> dict[str, Any]:
     """Cells of energy: the mean over processes that counted joules."""
-    told = [record.energy for record in records if record.energy is not None]
-    each = [joules for energy in told if (joules := energy.joules_per_image) is not None]
-    idle = [energy.idle_watts for energy in told if energy.idle_watts is not None]
+    known = [record.energy for record in records if record.energy is not None]
+    each = [joules for energy in known if (joules := energy.joules_per_image) is not None]
+    idle = [energy.idle_watts for energy in known if energy.idle_watts is not None]
     mean = statistics.fmean(each) if each else None
     return {
         "images_per_joule": 1 / mean if mean else None,
         "joules_per_image": mean,
         "idle_watts": statistics.fmean(idle) if idle else None,
-        "energy_method": told[0].method if told else None,
+        "energy_method": known[0].method if known else None,
     }
 
 
 def _mean(records: Sequence[Record], figure: Callable[[Record], float | None]) -> float | None:
     """Return the mean of a figure over processes; None where it is unknown."""
-    told = [value for value in map(figure, records) if value is not None]
-    return statistics.fmean(told) if told else None
+    known = [value for value in map(figure, records) if value is not None]
+    return statistics.fmean(known) if known else None
 
 
 def _forward(records: Sequence[Record]) -> float | None:

@@ -145,15 +145,15 @@ def _parse_tokens(text: str) -> dict[str, Value]:
 
 
 def check(case: Case) -> None:
-    """Raise :class:`ValueError` for a case that nobody can have asked for: records come from anywhere."""
+    """Raise :class:`ValueError` for an impossible case, as a record from elsewhere may have."""
     if not MODE.fullmatch(case.mode):
-        raise ValueError("case: a mode that is none")
+        raise ValueError(f"case: unknown mode {case.mode[:LONGEST_NAME]!r}")
     if case.amp not in PRECISIONS:
-        raise ValueError(f"case: a precision that is none: use {', '.join(PRECISIONS)}")
+        raise ValueError(f"case: unknown amp {case.amp[:LONGEST_NAME]!r}: use {', '.join(PRECISIONS)}")
     if not is_shown(case.model) or not case.model or len(case.model_name) > LONGEST_NAME + 7:
         raise ValueError("case: a model without a name, or with too long a one")
     if not 0 <= case.batch <= LARGEST_BATCH or not 1 <= case.imgsz <= LARGEST_SIZE:
-        raise ValueError("case: a batch or a size that is none")
+        raise ValueError("case: batch or imgsz out of range")
     names = [name for name, _ in case.further]
     if names != sorted(set(names)) or any(not NAME.fullmatch(name) or name in FIXED for name in names):
         raise ValueError("case: further axes with impossible names, or not in the order of their names")
@@ -168,21 +168,21 @@ def check(case: Case) -> None:
     try:
         parse_device(case.device)
     except UsageError:
-        raise ValueError("case: a device that is none") from None
+        raise ValueError(f"case: unknown device {case.device[:LONGEST_NAME]!r}") from None
 
 
 def check_measured(case: Case) -> None:
-    """The same for a case that is run: only a ceiling may have a batch of no images."""
+    """Raise :class:`ValueError` for a case that cannot be measured, because it is impossible or has batch 0."""
     check(case)
     if not case.batch:
         raise ValueError("case: a batch of no images")
 
 
 def parse_case(text: str) -> Case:
-    """The case of an id such as ``train-yolov8n-cpu-fp32-b4-i160``.
+    """Return the case of an ID such as ``train-yolov8n-cpu-fp32-b4-i160``.
 
     Raises:
-        WrongUse: where it is none, or one of a model file, whose id does not say where the file is.
+        UsageError: for a text that is no ID, and for the ID of a model file, which does not contain its folder.
     """
     found = ID.fullmatch(text.strip())
     precisions = {precision: amp for amp, precision in PRECISIONS.items()}

@@ -40,7 +40,7 @@ class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
         own_memory: whether its memory is not the machine's.
         asynchronous: whether the host runs ahead of it.
         backend: of torch.distributed, by which several train together; empty where torch has none.
-        visibility: environment variable that chooses the devices that a process sees; empty where there is none.
+        visibility: environment variable that selects the devices that a process sees; empty without one.
         compare_losses: when the first losses are compared with the CPU's.
         weighs_steps: whether a window may weight kinds of steps in place of holding whole accumulation cycles.
         turn_steps: steps of a time slice where two workers take turns; None for a whole window.

@@ -115,7 +115,7 @@ def _weights(path: Path) -> str:
 
 
 def _description(path: Path) -> str:
-    """What is wrong with a model yaml, as far as two words tell: the worker reads it."""
+    """Describe what is wrong with a model yaml, judged by two keywords; the worker parses the file later."""
     text = path.read_bytes()
     if not text.strip():
         return "the file is empty: a model yaml has backbone and head"

@@ -1,7 +1,7 @@
-"""What a model is called where people read: its name, or the shortest path that tells its file from the others.
+"""Labels of models for readers: a name, or the shortest path that distinguishes a file from the other files.
 
-An id or a record needs a name that never changes (:func:`bench.cases.case.model_name`); a reader of a page needs to see
-which of two ``best.pt`` it is.
+An ID or a record needs a name that never changes (:func:`bench.cases.case.model_name`). A reader needs to see which of
+two ``best.pt`` a figure belongs to.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 _labels: dict[str, str] = {}
-"""Of the models that this process shows; see :func:`show_together`."""
+"""Labels of the models that this process shows; see :func:`show_together`."""
 
 
 def shortest(models: Iterable[str]) -> dict[str, str]:
-    """A label for each model: a name stays as it is, a file has as many of its last folders as tell it apart.
+    """Return a label for each model: a name stays as it is, a file gets as many of its last folders as it needs.
 
     ``/a/run1/best.pt`` and ``/a/run2/best.pt`` are ``run1/best.pt`` and ``run2/best.pt``.
     """
@@ -33,12 +33,12 @@ def shortest(models: Iterable[str]) -> dict[str, str]:
 
 
 def show_together(models: Iterable[str]) -> None:
-    """Tell which models stand together in what this process shows; later ones are added."""
+    """Register models that this process shows together, so that their labels differ; may be called repeatedly."""
     _labels.update(shortest([*_labels, *models]))
 
 
 def label(model: str) -> str | None:
-    """The label of a model that was told of; None for another one."""
+    """Return the label of a registered model; None for other models."""
     return _labels.get(model)
 
 

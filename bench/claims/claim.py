@@ -53,9 +53,9 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         id: short name.
         text: the claim in our words.
-        of: the hardware or software that the guide speaks of.
-        how: the quantities that decide it.
-        untested: why there is no verdict, where there is none.
+        of: hardware or software that the guide speaks of.
+        how: quantities that decide the claim.
+        untested: why the claim cannot be tested here; empty if it can.
         ratio: the rule that decides it, where that is a ratio; other claims have a judge in :mod:`~.verdicts`.
     """
 

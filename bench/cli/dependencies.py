@@ -28,7 +28,7 @@ def requirements() -> list[str]:
 
 
 def outdated() -> str:
-    """Name an installed package that is older than required, in one sentence; empty where there is none.
+    """Name an installed package that is older than required, in one sentence; empty if all are new enough.
 
     Pre-releases and builds of a version count as that version.
     """

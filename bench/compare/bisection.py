@@ -65,7 +65,7 @@ class Search(msgspec.Struct, frozen=True):
         """How many more probes it takes at most, broken ones left out."""
         return len(self.open).bit_length()
 
-    def told(self, release: str, side: Side) -> Search:
+    def with_result(self, release: str, side: Side) -> Search:
         """The search with one more answer."""
         return Search(self.releases, {**self.sides, release: side})
 
@@ -87,11 +87,11 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """A release that was compared with the good end.
 
     Attributes:
-        release: its version.
-        side: where it belongs.
-        close: whether its verdict was inconclusive, so that only its estimate says on which side it is.
-        found: the comparison; None where there is none.
-        reason: why there is none, in a sentence.
+        release: version.
+        side: side of the change that the release is on.
+        close: whether the verdict was inconclusive, so that only the estimate decides the side.
+        found: the comparison; None where it is missing.
+        reason: why the comparison is missing, in a sentence.
     """
 
     release: str

@@ -1,8 +1,8 @@
-"""Which figure of its pairs a case is judged by, and which cases want one more pair.
+"""Select the pair estimator for a case, and list the cases that need another pair.
 
-A pair has two figures (:mod:`bench.records.comparison`): one from steps that ran one beside the other, which is the
-more exact one, and one from the mean steps, in which every step counts. The first one settles it, unless the two differ
-for a reason: where head has stalls that base has not, they are in few steps, and only the second one sees them.
+A pair has two estimators (:mod:`bench.records.comparison`). The paired one compares adjacent steps of the two processes
+and is more precise. The other one is the ratio of the mean steps, in which every step counts. The paired estimator is
+used unless the two differ significantly: stalls of head are in few steps, and only the ratio of the means shows them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bench.records.comparison import CaseComparison, Comparison, Pair
 
 
 class PairRatios(msgspec.Struct, frozen=True):
-    """What a case is judged by: ``ln(head / base)`` of its pairs.
+    """``ln(head / base)`` of a case's pairs, by the selected estimator.
 
     Attributes:
-        looks: of the pairs of the planned looks, in the order in which they were measured.
-        fresh: of those that were to confirm an alarm.
-        whole: whether it is the figure in which every step counts.
+        interim: of the pairs of the interim looks, in the order of measurement.
+        confirmation: of the fresh pairs that confirm an alarm.
+        whole: whether the estimator is the ratio of the mean steps, in which every step counts.
     """
 
     interim: list[float]
@@ -31,7 +31,7 @@ class PairRatios(msgspec.Struct, frozen=True):
 
 
 def pair_ratios(compared: CaseComparison, margin: float) -> PairRatios:
-    """What a case is judged by at a margin, a share."""
+    """Return the ratios that a case is judged by; ``margin`` is a share."""
     looks, fresh = compared.interim, compared.confirmation
     if is_localized(looks, margin):
         return PairRatios([pair.whole for pair in looks], [pair.whole for pair in fresh], True)
@@ -39,24 +39,24 @@ def pair_ratios(compared: CaseComparison, margin: float) -> PairRatios:
 
 
 def is_localized(looks: Sequence[Pair], margin: float) -> bool:
-    """Whether every step has to count, because what differs, or some of it, is in few of them.
+    """Whether a difference is concentrated in few steps, so that every step has to count.
 
-    It is so where, at a planned look, the two figures differ by the margin at least and by more than chance; or by less
-    and in the direction of an alarm that the mean steps raise and steps beside each other do not.
+    True where, at an interim look, the two estimators differ significantly by at least the margin. Also true where they
+    differ by less, in the direction of an alarm that the ratio of the mean steps raises and the paired one does not.
 
     Args:
-        looks: the pairs of the planned looks, in the order in which they were measured.
+        looks: the pairs of the interim looks, in the order of measurement.
         margin: a share.
     """
-    beside = [pair.log for pair in looks]
+    paired = [pair.log for pair in looks]
     whole = [pair.whole for pair in looks]
-    if beside == whole:  # as where there were no turns of a step
+    if paired == whole:  # as without time slices of a single step
         return False
-    apart = [w - b for w, b in zip(whole, beside, strict=True)]
+    apart = [w - p for w, p in zip(whole, paired, strict=True)]
     for count in LOOKS:
         if count > len(looks):
             break
-        steady, rest = interim_look(beside[:count]), interim_look(apart[:count])
+        steady, rest = interim_look(paired[:count]), interim_look(apart[:count])
         if rest.verdict(margin).alarm:
             return True
         said, every = steady.verdict(margin), interim_decision(whole[:count], margin)

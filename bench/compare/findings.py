@@ -38,14 +38,14 @@ from bench.records.comparison import SIDES, CaseComparison, Comparison, Measurem
 from bench.records.outcome import Status
 
 NO_SETTING = ("warnings", "autobatch", "spawns_ddp")
-"""What the effective settings hold beside settings: words of Ultralytics, which every version finds anew, and what it
-would do if it were asked for something else."""
+"""Keys of the effective settings that are no settings: warnings of Ultralytics, whose wording differs by version, and
+what Ultralytics would do for other requests."""
 
 DATA = "data"
-"""The part of a training step before its batch is there: the stopwatch tells it, not a mark of the workload."""
+"""Phase of a training step until its batch is there; measured by the stopwatch, not by a mark of the workload."""
 
 REST = "rest"
-"""What is left of a step beside the parts that were told."""
+"""Rest of a step after all measured phases."""
 
 LEAST_REST = 0.01
 """Share of a step below which the rest is not worth a line."""
@@ -147,18 +147,18 @@ class Peak(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of one case.
+    """The result of one case of a comparison.
 
     Attributes:
-        compared: what it is said of.
-        standing: whether it could be compared.
-        judged: of its speed; None without a pair.
-        interim, confirmation: estimates of the planned looks and of the fresh pairs; ``judged`` reports one of them.
-        counted: the pairs that the reported figure comes from.
-        whole: whether every step of theirs counts, because what differs is in few of them (:func:`pair_ratios`).
-        base, head: speeds in those.
-        parts: of a step in those, the one that grew most first (that shrank most, where the step became shorter).
-        memory: None where a side does not tell.
+        compared: the recorded comparison of the case.
+        standing: whether the case could be compared.
+        judged: verdict on speed; None without a pair.
+        interim, confirmation: estimates of the interim looks and of the fresh pairs; ``judged`` reports one of them.
+        counted: pairs that the reported figure comes from.
+        whole: whether every step counts, because the difference is in few steps (:func:`pair_ratios`).
+        base, head: speeds in ``counted``.
+        parts: phases of a step in ``counted``, the one that explains most of the change first.
+        memory: peak memory; None where a side has no figure.
     """
 
     compared: CaseComparison
@@ -175,17 +175,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Of the case."""
+        """ID of the case."""
         return self.compared.case.id
 
     @property
     def verdict(self) -> Verdict | None:
-        """On its speed; None without a pair."""
+        """Verdict on speed; None without a pair."""
         return self.judged.verdict if self.judged else None
 
     @property
     def pairs(self) -> tuple[int, int]:
-        """How many pairs of the looks and how many fresh ones there are."""
+        """Number of pairs of the interim looks, and of the confirmation."""
         return len(self.compared.interim), len(self.compared.confirmation)
 
     @property
@@ -194,41 +194,41 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return [self.log(pair) for pair in self.counted]
 
     def log(self, pair: Pair) -> float:
-        """``ln(head / base)`` of one of its pairs, by the figure that counts."""
+        """Return ``ln(head / base)`` of a pair by the selected estimator."""
         return pair.whole if self.whole else pair.log
 
     @property
     def confirmed(self) -> bool:
-        """Whether the reported figure is that of fresh pairs."""
+        """Whether the reported figure comes from fresh pairs."""
         return bool(self.counted) and self.counted[0].confirmation
 
     @property
     def seconds(self) -> float:
-        """That its pairs cost."""
+        """Duration of all pairs in seconds."""
         return sum(pair.seconds for pair in self.compared.pairs)
 
     @property
     def retries(self) -> int:
-        """How often one of its pairs was begun anew."""
+        """How often a pair of the case was measured again."""
         return sum(pair.retries for pair in self.compared.pairs)
 
     @property
     def interfered(self) -> int:
-        """How many of its pairs were disturbed, and counted all the same."""
+        """Number of counted pairs of the case that had interference."""
         return sum(bool(pair.interference) for pair in self.compared.pairs)
 
     @property
     def change(self) -> float | None:
-        """By how many seconds the mean step became longer."""
+        """Change of the mean step in seconds; None without a pair."""
         return self.head.seconds - self.base.seconds if self.base and self.head else None
 
     def share(self, part: Part) -> float | None:
-        """How much of the change of the step a part makes up; None where the step did not change."""
+        """Return a phase's share of the change of the step; None where the step did not change."""
         return part.change / self.change if self.change else None
 
     @property
     def undecided(self) -> bool:
-        """Whether the question that it was measured for is still open."""
+        """Whether the case needs more measurements for a verdict."""
         if self.standing is Standing.NEITHER:
             # What cannot run on either side is the same on both, but what broke on both says nothing.
             return any(ran.outcome.status.broken for ran in (self.compared.base, self.compared.head) if ran)
@@ -236,15 +236,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is said of a comparison.
+    """The results of a comparison.
 
     Attributes:
-        comparison: what it is said of.
-        findings: one a case, in the order of the cases.
-        overall: the geometric mean of the cases in ``together``, or the one case; None without a pair.
-        order_effect: what it does to a process to be started second; None without a pair.
-        settings: that differ, in the order in which they were read back.
-        unshared: settings that only one side tells: no difference of what runs, as far as one can see.
+        comparison: the recorded comparison.
+        findings: one per case, in the order of the cases.
+        overall: decision on the geometric mean of the cases in ``together``, or on a single case; None without a pair.
+        order_effect: effect of being started second; None without a pair.
+        settings: effective settings that differ, in the order of their reading.
+        unshared: effective settings that only one side reports, so that a difference is unknown.
     """
 
     comparison: Comparison
@@ -264,47 +264,47 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
         return [finding for finding in self.findings if finding.verdict is verdict]
 
     def standing(self, *which: Standing) -> list[Finding]:
-        """Cases that stand in one of these ways."""
+        """Return the cases with one of these standings."""
         return [finding for finding in self.findings if finding.standing in which]
 
     @property
     def together(self) -> list[Finding]:
-        """Cases that the overall figure is over: those that came to their first look, or all where none did."""
+        """Cases in the overall figure: those that reached their first interim look, or all where none did."""
         return _together(self.findings)
 
     @property
     def several(self) -> bool:
-        """Whether the overall figure is that of more than one case."""
+        """Whether the overall figure covers more than one case."""
         return len(self.together) > 1
 
     @property
     def heavier(self) -> list[Finding]:
-        """Cases that need more memory, beyond the margin."""
+        """Cases whose memory grew beyond the margin."""
         return [finding for finding in self.findings if finding.memory and finding.memory.verdict is Verdict.SLOWER]
 
     @property
     def undecided(self) -> list[Finding]:
-        """Cases whose question is still open."""
+        """Cases that need more measurements for a verdict."""
         return [finding for finding in self.findings if finding.undecided]
 
     @property
     def pairs(self) -> int:
-        """Pairs of all cases."""
+        """Number of pairs of all cases."""
         return sum(len(finding.compared.pairs) for finding in self.findings)
 
     @property
     def retries(self) -> int:
-        """How often a pair was begun anew."""
+        """How often a pair of any case was measured again."""
         return sum(finding.retries for finding in self.findings)
 
     @property
     def interfered(self) -> int:
-        """How many pairs were disturbed, and counted all the same."""
+        """Number of counted pairs of all cases that had interference."""
         return sum(finding.interfered for finding in self.findings)
 
     @property
     def self_comparison(self) -> bool:
-        """Whether both sides are the same thing: any difference that is found is a false alarm."""
+        """Whether both sides are the same environment, so that any difference found is a false alarm."""
         return self.comparison.self_comparison
 
     @property
@@ -421,14 +421,14 @@ def _speed(measured: Sequence[Measurement]) -> Speed:
 
 
 def _parts(case: Case, pairs: Sequence[Pair], base: Speed, head: Speed) -> tuple[Part, ...]:
-    """Parts that both sides told in every pair, and the rest of the step where that is worth a line."""
+    """Return the phases that both sides have in every pair, and the rest of the step from :data:`LEAST_REST` on."""
     sides = [[_differences(case, getattr(pair, side)) for pair in pairs] for side in SIDES]
-    every = [told for side in sides for told in side]
+    every = [phases for side in sides for phases in side]
     found = []
     for name in every[0]:
-        if all(name in told for told in every):
-            before, after = (statistics.fmean(told[name][0] for told in side) for side in sides)
-            found.append(Part(name, before, after, "; ".join(dict.fromkeys(told[name][1] for told in every))))
+        if all(name in phases for phases in every):
+            before, after = (statistics.fmean(phases[name][0] for phases in side) for side in sides)
+            found.append(Part(name, before, after, "; ".join(dict.fromkeys(phases[name][1] for phases in every))))
     rest = base.seconds - sum(part.base for part in found), head.seconds - sum(part.head for part in found)
     if found and min(rest) >= 0 and max(rest[0] / base.seconds, rest[1] / head.seconds) >= LEAST_REST:
         found.append(Part(REST, rest[0], rest[1], ""))
@@ -437,7 +437,7 @@ def _parts(case: Case, pairs: Sequence[Pair], base: Speed, head: Speed) -> tuple
 
 
 def _differences(case: Case, measured: Measurement) -> dict[str, tuple[float, str]]:
-    """Seconds of each part in the mean step of one process, and how they were got."""
+    """Return the seconds of each phase in the mean step of one process, and the method of their measurement."""
     steps = measured.steps
     found: dict[str, tuple[float, str]] = {}
     if case.mode == "train" and DATA not in measured.phases:
@@ -452,10 +452,10 @@ def _differences(case: Case, measured: Measurement) -> dict[str, tuple[float, st
 
 
 def _memory(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
-    """The figure that stands for peak memory, and ``ln(head / base)`` of each pair by it.
+    """Return the name of the figure used for peak memory, and its ``ln(head / base)`` for each pair.
 
-    The same allocations in every pair have no spread: rounding keeps the last bits of a logarithm from being one.
-    Nothing where no figure is known on both sides in all pairs.
+    Logarithms are rounded, so that equal allocations have no spread. Both values are empty without a figure that both
+    sides have in all pairs.
     """
     for name in MEMORY_ORDER:
         bytes_ = [[_bytes(getattr(pair, side), name) for pair in pairs] for side in SIDES]
@@ -470,7 +470,13 @@ def _bytes(measured: Measurement, name: str) -> int:
 
 
 def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
-    """Peak memory, from all pairs: none of them was measured because of it. ``real``: whether it is no chance find."""
+    """Judge peak memory over all pairs.
+
+    Args:
+        pairs: all pairs of the case, none of which was chosen by its memory.
+        margin: a share.
+        real: whether a difference is significant over all cases; else an alarm becomes inconclusive.
+    """
     name, logs = _memory(pairs)
     if not logs:
         return None
@@ -489,11 +495,11 @@ def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
 
 
 def _gathered(cases: Iterable[CaseComparison], shared: bool) -> tuple[Difference, ...]:
-    """Settings of all cases that differ, those that differ alike together.
+    """Collect the settings that differ, equal differences of several cases in one.
 
     Args:
-        cases: that are compared.
-        shared: whether those are wanted that both sides tell, or those that one side alone does.
+        cases: compared cases.
+        shared: True for settings that both sides report, False for those of only one side.
     """
     found: dict[tuple[str, bytes], Difference] = {}
     for compared in cases:

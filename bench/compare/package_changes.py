@@ -1,4 +1,4 @@
-"""What else differs between two environments, beside what was asked for."""
+"""List package changes between two environments that were not requested."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 MOST = 6
 """Differences that a line spells out."""
 
-TELLING = ("torchvision", "nvidia-cudnn", "triton", "nvidia-nccl", "numpy", "opencv")
+RELEVANT = ("torchvision", "nvidia-cudnn", "triton", "nvidia-nccl", "numpy", "opencv")
 """Beginnings of the names of packages that speed is most likely to come from: these are spelled out first."""
 
 SAME_CODE = {"ultralytics-opencv-headless": "ultralytics"}
@@ -60,7 +60,7 @@ def format_changes(changes: Sequence[PackageChange], asked_names: Collection[str
     asked = {SAME_CODE.get(name, name) for name in asked_names}
     named = [change for change in changes if change.name in asked]
     others = [change for change in changes if change.name not in asked]
-    others.sort(key=_telling)  # stable: by name within
+    others.sort(key=_relevance)  # stable: by name within
     if not named:
         return f"they differ in {_listed(others, MOST)}"
     first = ", ".join(map(str, named))
@@ -69,10 +69,10 @@ def format_changes(changes: Sequence[PackageChange], asked_names: Collection[str
     return f"{first}; {'it' if len(named) == 1 else 'they'} also brought {_listed(others, max(MOST - len(named), 1))}"
 
 
-def _telling(change: PackageChange) -> tuple[int, bool]:
-    """The order in which changes that nobody asked for are told."""
-    places = [place for place, name in enumerate(TELLING) if change.name.startswith(name)]
-    return (places or [len(TELLING)])[0], not (change.base and change.head)
+def _relevance(change: PackageChange) -> tuple[int, bool]:
+    """Return the sort key of a change that was not requested: packages that affect speed most come first."""
+    places = [place for place, name in enumerate(RELEVANT) if change.name.startswith(name)]
+    return (places or [len(RELEVANT)])[0], not (change.base and change.head)
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:

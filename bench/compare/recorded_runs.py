@@ -1,7 +1,7 @@
-"""Two recorded runs case by case: what differs between them, and ratios where both were measured in the same way.
+"""Compare two recorded runs case by case: differences, and ratios of cases that were measured in the same way.
 
-Nothing here is a verdict. Two runs one after the other cannot tell an upgrade from a change of the machine's mood; that
-takes pairs that are measured in turns (:mod:`bench.compare.verdict`).
+The result is no verdict. Two runs, one after the other, cannot separate an upgrade from a change of the machine; a
+verdict takes interleaved pairs (:mod:`bench.compare.verdict`).
 """
 
 from __future__ import annotations
@@ -118,15 +118,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
-    """One case on both sides.
+    """One case in both runs.
 
     Attributes:
-        a, b: what was seen of it; None where a side has no record of it.
-        differences: fields of the recipe that differ, which is why it is not comparable.
-        settings: effective settings that differ, of a case that is compared.
-        unshared: effective settings that one side alone tells of.
-        ratio: seconds of the mean step, B over A: above 1, B is slower. It has an interval on one machine alone.
-        interval_kind: what that interval says: the weaker kind of both sides' own.
+        a, b: results of each run; None where a run has no record of the case.
+        differences: fields of the recipe that differ and make the case not comparable.
+        settings: effective settings of a comparable case that differ.
+        unshared: effective settings that only one run reports.
+        ratio: seconds of the mean step, B over A: above 1, B is slower. It has an interval only on one machine.
+        interval_kind: kind of that interval: the weaker kind of both runs.
     """
 
     case: Case
@@ -148,7 +148,7 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def memory_ratio(self) -> float | None:
-        """Peak memory, B over A; None where a side does not tell, or got its figure in another way."""
+        """Peak memory, B over A; None where a run has no figure, or the methods of measurement differ."""
         if self.standing not in COMPARED or not (self.a and self.a.peak and self.b and self.b.peak):
             return None
         a, b = self.a.peak, self.b.peak
@@ -225,7 +225,7 @@ class RunComparison(msgspec.Struct, frozen=True):
 
     @property
     def unshared(self) -> list[str]:
-        """Effective settings that one side alone tells of."""
+        """Effective settings that only one run reports."""
         return list(dict.fromkeys(key for one in self.compared for key in one.unshared))
 
     @property
@@ -294,15 +294,15 @@ def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> Case
     one, other = a.records[0], b.records[0]
     if differences := recipe_differences(one, other, elsewhere):
         return CaseMatch(case=case, standing=Comparability.NOT_COMPARABLE, a=a, b=b, differences=differences)
-    told = list(differing(one.effective, other.effective))
+    found = list(differing(one.effective, other.effective))
     ratio, interval = ratio_of(a.records, b.records)
     return CaseMatch(
         case=case,
         standing=Comparability.SIDE_BY_SIDE if elsewhere else Comparability.HISTORICAL,
         a=a,
         b=b,
-        settings=tuple(Difference(key, own, others) for key, own, others, both in told if both),
-        unshared=tuple(key for key, _, _, both in told if not both),
+        settings=tuple(Difference(key, own, others) for key, own, others, both in found if both),
+        unshared=tuple(key for key, _, _, both in found if not both),
         ratio=Interval(ratio.point) if elsewhere else ratio,
         interval_kind=None if elsewhere else interval,
     )
@@ -402,21 +402,21 @@ def _side(seen: Mapping[Case, Seen]) -> Side:
 
 
 def _traits(compared: Sequence[CaseMatch]) -> tuple[FactDifference, ...]:
-    """Facts that differ over the cases that are compared; one that a side does not tell is no difference."""
+    """List facts that differ over the compared cases; a fact that a side does not know is no difference."""
     a = [record for one in compared if one.a for record in one.a.records]
     b = [record for one in compared if one.b for record in one.b.records]
     packages = dict.fromkeys(name for record in (*a, *b) for name in record.environment.packages)
     facts = [[_facts(record, packages) for record in side] for side in (a, b)]
     found = []
-    for key in dict.fromkeys(key for side in facts for told in side for key in told):
-        values = [_distinct(told[key] for told in side if told.get(key) is not None) for side in facts]
+    for key in dict.fromkeys(key for side in facts for known in side for key in known):
+        values = [_distinct(known[key] for known in side if known.get(key) is not None) for side in facts]
         if all(values) and (any(v not in values[1] for v in values[0]) or any(v not in values[0] for v in values[1])):
             found.append(FactDifference(key, *map(tuple, values)))
-    return (*found, *_load(a, b), *_disturbed(a, b))
+    return (*found, *_load(a, b), *_interference(a, b))
 
 
 def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
-    """What is recorded of software, data, machine and device; None where it is not known."""
+    """Return the recorded facts of software, data, machine and device; unknown ones with the value None."""
     environment, window = record.environment, record.window
     battery = [record.conditions.on_battery, window.on_battery if window else None]
     power = "battery" if True in battery else "mains" if False in battery else None
@@ -433,7 +433,7 @@ def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
-    """Each value once, in order; they need not be hashable."""
+    """Return each value once, in order; values need not be hashable."""
     found: list[Any] = []
     for value in values:
         if value not in found:
@@ -442,7 +442,7 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
 
 
 def _load(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
-    """The median load when cases began, where it differs by :data:`LOAD` or more."""
+    """Return the median load at the start of cases, where it differs by :data:`LOAD` or more."""
     loads = [[r.conditions.load for r in side if r.conditions.load is not None] for side in (a, b)]
     if not all(loads):
         return []
@@ -450,12 +450,12 @@ def _load(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
     return [FactDifference("load (median)", (one,), (other,))] if abs(one - other) >= LOAD else []
 
 
-def _disturbed(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
-    """How many windows were disturbed, and by what most often; it counts where it is the same on both sides too."""
-    said, any_disturbed = [], False
+def _interference(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
+    """Count windows with interference and name its commonest kind, also where both sides have the same."""
+    texts, any_interference = [], False
     for side in (a, b):
-        disturbed = [record for record in side if record.window is not None and record.window.interference]
-        by = f", most often: {commonest(disturbed)}" if disturbed else ""
-        said.append(f"{len(disturbed)} of {len(side)}{by}")
-        any_disturbed = any_disturbed or bool(disturbed)
-    return [FactDifference("disturbed windows", (said[0],), (said[1],))] if any_disturbed else []
+        interfered = [record for record in side if record.window is not None and record.window.interference]
+        by = f", most often: {commonest(interfered)}" if interfered else ""
+        texts.append(f"{len(interfered)} of {len(side)}{by}")
+        any_interference = any_interference or bool(interfered)
+    return [FactDifference("interfered windows", (texts[0],), (texts[1],))] if any_interference else []

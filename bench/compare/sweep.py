@@ -1,4 +1,4 @@
-"""A row of releases, each compared live with the first of them: their paces, and throughput over releases."""
+"""Results of a sweep: verdicts of releases compared live with the first one, and throughput over releases."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ EXITS = {
     SpeedVerdict.INCONCLUSIVE: ExitCode.NOT_COMPARABLE,
     SpeedVerdict.NOT_COMPARED: ExitCode.NOT_COMPARABLE,
 }
-"""Exit codes of what the newest release may be; those that are left out are fine."""
+"""Exit codes by the verdict on the newest release; other verdicts exit with success."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One release.
+    """One release of a sweep.
 
     Attributes:
-        release: its version.
-        found: it against the first one; None for the first one itself, and where there is no comparison.
-        reason: why there is none, in a sentence.
+        release: version.
+        found: comparison with the first release; None for the first release itself and for a missing comparison.
+        reason: why the comparison is missing, in a sentence.
     """
 
     release: str
@@ -36,19 +36,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pace(self) -> SpeedVerdict:
-        """It against the first one."""
+        """Verdict on the release's speed, compared with the first release."""
         return speed_verdict(self.found) if self.found else SpeedVerdict.NOT_COMPARED
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """A release in one case.
+    """The result of a release in one case.
 
     Attributes:
-        release: its version.
-        verdict, estimate: of ``ln(release / first)``; None where there is no figure.
-        rate: images per second, by that ratio and the level of the first release.
-        low, high: its interval; None where one pair tells none.
-        pairs: how many pairs the figure comes from.
+        release: version.
+        verdict, estimate: of ``ln(release / first)``; None without a figure.
+        rate: images per second: the level of the first release times the ratio.
+        low, high: interval of ``rate``; None for a single pair, which has no interval.
+        pairs: number of pairs of the figure.
     """
 
     release: str
@@ -64,10 +64,10 @@ class Series(msgspec.Struct, frozen=True):
     """Throughput over releases in one case.
 
     Attributes:
-        case: of all points.
+        case: case of all points.
         level: images per second of the first release: the geometric mean over its pairs in all comparisons.
-        pairs: how many those are.
-        points: of the other releases, in their order.
+        pairs: number of pairs of the first release.
+        points: points of the other releases, in their order.
     """
 
     case: Case
@@ -77,14 +77,14 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of releases.
+    """The result of a sweep over releases.
 
     Attributes:
-        run: its name, which the names of all its comparisons begin with.
-        package: whose releases they are.
+        run: name of the sweep; prefix of the names of its comparisons.
+        package: package whose releases are compared.
         held: requirements that all environments have in common.
-        base: the release that the others are compared with; empty where there is none.
-        entries: of all releases, in the order that was asked for. Those before ``base`` could not be compared.
+        base: release that the others are compared with; empty where no release could run.
+        entries: all releases, in the requested order. Those before ``base`` could not be compared.
     """
 
     run: str

@@ -275,13 +275,13 @@ def overall(cases: Sequence[Sequence[float]], margin: float) -> Decision | None:
 
 
 def order_effect(cases: Sequence[Sequence[Pair]]) -> Estimate | None:
-    """What it does to a process to be started second, ``ln(second / first)``, beside the differences of the cases.
+    """Estimate the effect of being started second, ``ln(second / first)``, apart from the differences of the cases.
 
-    Least squares with a mean for every case and one slot effect for all, so that neither a real difference nor an order
-    that is not balanced passes for one. None without pairs; infinite half-width where they are too few.
+    Least squares with one mean per case and a common slot effect, so that neither a real difference nor an unbalanced
+    order biases the effect. None without pairs; infinite half-width with too few pairs.
 
     Args:
-        cases: all pairs of each.
+        cases: all pairs of each case.
     """
     pairs = [list(case) for case in cases if case]
     if not pairs:

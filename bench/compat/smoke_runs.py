@@ -61,7 +61,7 @@ def run(
     Args:
         wanted: the environments.
         results: folder for the runs, ``compat-ULTRALYTICS-TORCH``.
-        say: hears what is under way.
+        say: called with each progress message.
         exclude_newer: see :func:`bench.environments.resolver.resolve`.
         values: of axes, in place of the profile's.
 

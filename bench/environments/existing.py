@@ -34,7 +34,7 @@ for name in ("torch", "ultralytics"):
     for folder in (spec.submodule_search_locations or []) if spec else []:
         files = [*pathlib.Path(folder).rglob("*.py")] if name == "ultralytics" else []
         inside += [[str(file), hashlib.sha256(file.read_bytes()).hexdigest()] for file in sorted(files)]
-        # A build of torch takes minutes to read: its files tell by size and time whether they are the same.
+        # A build of torch takes minutes to read, so its files are compared by size and time.
         own = pathlib.Path(folder)
         files = [*own.glob("lib/*"), *own.glob("_C*"), *own.rglob("*.py")] if name == "torch" else []
         inside += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(files)]

@@ -281,8 +281,8 @@ def describe_exit(code: int) -> str:
 
 
 @contextlib.contextmanager
-def told(failure: str) -> Iterator[None]:
-    """Turn an error of the system into one sentence.
+def as_usage_error(failure: str) -> Iterator[None]:
+    """Turn a system error within this context into a :class:`UsageError` of one sentence.
 
     Args:
         failure: how the sentence begins: ``no worker can be started``.

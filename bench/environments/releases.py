@@ -38,7 +38,7 @@ def published(package: str, exclude_newer: str, least: str = "", most: str = "",
         last: how many of the newest to list; 0 for all.
 
     Raises:
-        UsageError: where there is none, with the resolver's reason, or the package index does not answer.
+        UsageError: where no release installs, with the resolver's reason, or the package index does not answer.
     """
     try:
         canonicalize_name(package, validate=True)

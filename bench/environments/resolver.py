@@ -100,7 +100,7 @@ def oldest(requirement: str, exclude_newer: str = "") -> str:
     """Return the oldest version that a requirement allows on this Python: ``2.6.0`` for ``torch>=2.6``.
 
     Raises:
-        UsageError: where there is none.
+        UsageError: where no version installs.
     """
     options = ("--resolution", "lowest-direct", "--no-deps")
     return compiled([requirement], exclude_newer, options).version(name_of(requirement))
@@ -110,7 +110,7 @@ def newest(requirement: str, exclude_newer: str = "") -> str:
     """Return the newest final release that a requirement allows on this Python, without yanked ones.
 
     Raises:
-        ResolutionError: where there is none.
+        ResolutionError: where no release installs.
         UsageError: where the package index does not answer.
     """
     options = ("--prerelease", "disallow", "--no-deps")

@@ -1,8 +1,7 @@
-"""What calibrations of this machine found, kept beside the results so that it outlives them.
+"""Calibrations of machines, stored outside of the results so that they outlive them.
 
-One JSON file a machine, ``<folder>/<fingerprint>.json``; the newest calibration of a device and a mode replaces older
-ones, unless it is rough and they are fuller. The runner says which folder it is. The file can be made again by
-calibrating.
+There is one JSON file per machine, ``<folder>/<fingerprint>.json``. The newest calibration of a device and a mode
+replaces older ones, unless it is rough and an older one is complete. Calibrating makes a lost file again.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from bench.records.record import CalibrationSummary, Record
 SCHEMA = migrations.NEWEST[migrations.CALIBRATION]
 
 ENOUGH = 6
-"""Processes of a case below which the noise is known but roughly: its own interval is from 0.6 to 2.5 times."""
+"""Minimum number of processes for a reliable noise estimate; at this number its interval is 0.6 to 2.5 times."""
 
 
 ENOUGH_PAIRS = 5
-"""Pairs that take turns below which nothing is made of how far they differ."""
+"""Minimum number of interleaved pairs for an estimate of their spread."""
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,7 +48,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.batch < 1 or any(one is not None and not 0 <= one < 2**63 for one in (self.peak, self.baseline_bytes)):
-            raise ValueError("probe: a batch or bytes that are none")
+            raise ValueError("probe: batch or bytes out of range")
 
     @property
     def fits(self) -> bool:
@@ -66,7 +66,7 @@ class MemoryFit(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.slope < 1 or max(abs(self.base), self.slope, abs(self.residual)) >= 2**63:
-            raise ValueError("memory_fit: bytes that are none")
+            raise ValueError("memory_fit: base, slope or residual out of range")
 
 
 class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,11 +111,11 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         if not 1 <= self.granularity <= LARGEST_BATCH or (
             self.limit_bytes is not None and not 0 < self.limit_bytes < 2**63
         ):
-            raise ValueError("ceiling: a granularity or a limit that is none")
+            raise ValueError("ceiling: granularity or limit_bytes out of range")
 
     @property
     def asked_bytes(self) -> int | None:
-        """The limit that was asked for; None for what the device or the machine had."""
+        """The requested limit in bytes; None for a limit that the device or the machine set."""
         return self.limit_bytes if self.limit_requested else None
 
     @property

@@ -1,6 +1,6 @@
-"""The record of a live comparison of two environments: every pair of processes that took turns.
+"""The record of a live comparison of two environments: every interleaved pair of processes.
 
-One JSON file, ``results/<run>/comparison.json``, written anew after every pair; all else is derived from it.
+One JSON file, ``results/<run>/comparison.json``, is rewritten after every pair. All else is derived from it.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from bench.records.record import Environment, Memory, Phase, Steps
 SCHEMA = migrations.NEWEST[migrations.COMPARISON]
 
 COMPARISON = "comparison.json"
-"""The file of a live comparison; it is no record of a case."""
+"""File name of a live comparison, which is no record of a case."""
 
 SIDES = ("base", "head")
 
 LARGEST = 10.0
-"""A share that no margin reaches."""
+"""Upper bound of margins, a share."""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process of a pair measured.
+    """The measurement of one process of a pair.
 
     Attributes:
-        steps: raw times of the steps of its turns; warm-up is left out.
+        steps: raw step times of its turns, without warm-up.
         phases, memory: as in a record.
-        cpu_seconds: that the process used during its window.
+        cpu_seconds: CPU time of the process during its window.
     """
 
     steps: Steps
@@ -51,7 +51,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def peak_bytes(self) -> int | None:
-        """Its peak memory by the first of its figures that is one."""
+        """Peak memory by the first available figure."""
         return next((one.bytes for one in self.memory.values() if one.bytes is not None), None)
 
 
@@ -95,19 +95,19 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def log(self) -> float:
-        """The same from steps that ran one beside the other, where there are such (:func:`paired_log_ratio`)."""
+        """``ln(head / base)`` by adjacent steps (:func:`paired_log_ratio`), or else of the mean steps (``whole``)."""
         found = paired_log_ratio(self.base.steps, self.head.steps) if self.block_steps == 1 else None
         return self.whole if found is None else found
 
 
 class EnvironmentSide(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two environments.
+    """One of the two environments of a comparison.
 
     Attributes:
-        asked: the specification as it was given, without folders.
-        key: of what is installed; two sides with the same one are the same thing.
-        packages: all of them, ``name==version``.
-        environment: versions that count.
+        asked: the requested environment specification, without folders.
+        key: hash of the installed packages; equal keys mean equal environments.
+        packages: all installed packages, ``name==version``.
+        environment: versions of the interpreter and of the measured packages.
     """
 
     asked: str
@@ -117,14 +117,14 @@ class EnvironmentSide(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SideOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a case on one side."""
+    """The outcome and the effective settings of a case on one side."""
 
     outcome: Outcome = Outcome(Status.MEASURED)
     effective: dict[str, Any] = {}
 
 
 class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The steps of a process: of its warm-up, from one optimizer step to the next in its window, and of its window."""
+    """Step counts that every process of a case runs: warm-up, accumulation in the window, and window."""
 
     warmup_steps: int
     timed_accumulation_steps: int
@@ -132,16 +132,16 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseComparison(msgspec.Struct, kw_only=True):
-    """One case on both sides.
+    """The comparison of one case.
 
     Attributes:
         case, recipe: what was measured, and how.
-        base, head: what became of it; None where that is not known yet.
-        pairs: in the order in which they were measured.
-        plan: what every process but the first one does, so that all windows hold the same steps; None before it is
-            known.
-        sequential_reason: why its processes ran one after the other, where they did.
-        error: why there are no more pairs, where something other than the plan ended it.
+        base, head: outcome on each side; None where it is not known yet.
+        pairs: in the order of measurement.
+        plan: step counts of all processes after the first one, so that all windows hold the same steps; None before
+            the first process has set them.
+        sequential_reason: why the processes were not interleaved; empty if they were.
+        error: why the measurement ended before its plan; empty if it did not.
     """
 
     case: Case
@@ -158,17 +158,17 @@ class CaseComparison(msgspec.Struct, kw_only=True):
 
     @property
     def interim(self) -> list[Pair]:
-        """The pairs of the planned looks."""
+        """Pairs of the interim looks."""
         return [pair for pair in self.pairs if not pair.confirmation]
 
     @property
     def confirmation(self) -> list[Pair]:
-        """Those that were to confirm an alarm."""
+        """Fresh pairs that confirm an alarm."""
         return [pair for pair in self.pairs if pair.confirmation]
 
     @property
     def both(self) -> bool:
-        """Whether both sides can run it, as far as is known."""
+        """Whether both sides can run the case, as far as is known."""
         return all(ran is None or ran.outcome.status is Status.MEASURED for ran in (self.base, self.head))
 
 
@@ -177,12 +177,12 @@ class Comparison(msgspec.Struct, kw_only=True):
 
     Attributes:
         run: name of its folder.
-        started: when, UTC.
+        started: time of its start, UTC.
         base, head: the environments.
-        exclude_newer: releases after this date were left out of both.
-        margin: a difference below this share counts as none; ``margin_from`` says where it comes from.
-        memory_margin: the same for peak memory.
-        seconds: that it took up to the last pair, all sittings together, building environments left out.
+        exclude_newer: date after which releases were left out of both environments.
+        margin: equivalence margin of speed, a share; ``margin_from`` says where it comes from.
+        memory_margin: equivalence margin of peak memory, a share.
+        seconds: duration up to the last pair over all sittings, without building environments.
     """
 
     schema: int = SCHEMA
@@ -201,7 +201,7 @@ class Comparison(msgspec.Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin < LARGEST or not 0 <= self.memory_margin < LARGEST:
-            raise ValueError("comparison: a margin that is none")
+            raise ValueError(f"comparison: margin {self.margin} or memory margin {self.memory_margin} out of range")
 
     @property
     def file_name(self) -> str:
@@ -210,18 +210,18 @@ class Comparison(msgspec.Struct, kw_only=True):
 
     @property
     def has_findings(self) -> bool:
-        """Whether it has something to tell: a pair, or a case that one side cannot run."""
+        """Whether there is a result: a pair, or a case that one side cannot run."""
         return any(case.pairs or not case.both for case in self.cases)
 
     @property
     def self_comparison(self) -> bool:
-        """Whether both sides are the same thing: a check of the comparison itself."""
+        """Whether both sides are the same environment, to check the comparison itself."""
         return self.base.key == self.head.key
 
     def same_question(self, other: Comparison) -> bool:
-        """Whether the other one asks the same thing of the same machine, so that one can go on where it ended.
+        """Whether another comparison has the same machine, environments and cases, so that it can be resumed.
 
-        What limits a process counts too: half of the pairs under another quota would be another comparison.
+        Resource limits have to agree too: pairs under different quotas do not belong together.
         """
         return (
             self.machine.fingerprint == other.machine.fingerprint

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Status(Enum):
-    """All ways for a case to end."""
+    """The ways in which a case can end."""
 
     MEASURED = "measured"
     SUBSTITUTED = "substituted"
@@ -21,12 +21,12 @@ class Status(Enum):
 
     @property
     def final(self) -> bool:
-        """Whether measuring the case again would, as far as one can tell, end the same way."""
+        """Whether another measurement of the case is expected to end the same way."""
         return self in (Status.MEASURED, Status.SUBSTITUTED, Status.OUT_OF_MEMORY, Status.UNSUPPORTED)
 
     @property
     def broken(self) -> bool:
-        """Whether something is wrong that the user should look into."""
+        """Whether the status is an error that the user should look into."""
         return self in (Status.INVALID, Status.FAILED, Status.TIMED_OUT)
 
 

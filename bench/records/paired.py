@@ -1,4 +1,4 @@
-"""Two processes that took turns step by step: how much slower one is, from each step and the one that ran beside it."""
+"""Estimate the ratio of two processes interleaved step by step, from differences of adjacent steps."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Sequence
 from bench.records.record import AFTER, OPTIMIZER, PLAIN, Steps
 
 LEFT_OUT = 0.25
-"""Share of the plain steps that is left out at either end."""
+"""Share of the sorted differences of plain steps that is trimmed at each end."""
 
 
 def paired_log_ratio(base: Steps, head: Steps) -> float | None:
-    """``ln(head / base)`` from steps that ran one beside the other.
+    """Return ``ln(head / base)`` from the differences of adjacent steps.
 
-    The first step of one process ran right before or after the first one of the other, and did the same: what disturbs
-    the machine for longer than a step is in both, and their difference is rid of it. What disturbs a single step is
-    not, and such steps are few and far out: of the plain steps, of which there are many, the interquartile mean of the
-    differences counts. Of steps that run the optimizer, and those right after it, all do. On a busy host with two cores
-    pairs scattered by 1.04 % and not by 1.39 % (351 pairs of 32 comparisons; standard deviation within them, pooled).
+    Each step of one process ran right before or after the same step of the other. Interference that lasts longer than a
+    step affects both and cancels in their difference. Interference with a single step makes an outlier: so of the many
+    plain steps, the interquartile mean of the differences counts. Of the steps that run the optimizer, and of those
+    right after, all count. On a busy host with two cores, pairs had a standard deviation of 1.04 % instead of 1.39 %
+    (351 pairs of 32 comparisons, pooled within comparisons).
 
-    With nothing different the differences are as likely above 0 as below, so that it is right whatever they look like;
-    the sides exchanged, it is the same with the other sign. It does not see what makes fewer than a quarter of the
-    plain steps slower: that is what the ratio of the mean steps is looked at for.
+    Without a real difference, differences are symmetric around 0, so the estimator is unbiased for any distribution.
+    With exchanged sides it only changes its sign. It does not detect a slowdown of fewer than a quarter of the plain
+    steps; the ratio of the mean steps does.
 
     Args:
         base: steps of one process.
-        head: of the other one; both ran their windows in turns of a step.
+        head: steps of the other process, interleaved step by step with ``base``.
 
     Returns:
-        None where the windows are not of the same kinds of steps, or one takes no time beside the other.
+        None where the windows differ in their kinds of steps, or the estimate of a side's mean step is not positive.
     """
     kinds = base.kinds
     if kinds != head.kinds or base.shares != head.shares:
@@ -47,6 +47,6 @@ def paired_log_ratio(base: Steps, head: Steps) -> float | None:
 
 
 def interquartile_mean(figures: Sequence[float]) -> float:
-    """The mean without the lowest and the highest quarter, each rounded down; at least one figure."""
+    """Return the mean without the lowest and the highest quarter, each rounded down, of at least one figure."""
     cut = int(len(figures) * LEFT_OUT)
     return statistics.fmean(sorted(figures)[cut : len(figures) - cut])

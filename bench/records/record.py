@@ -19,10 +19,10 @@ from bench.records.outcome import Outcome
 SCHEMA = migrations.NEWEST[migrations.RECORD]
 
 MOST_IMAGES, MOST_SECONDS, LEAST_SECONDS = 2**24, 1e7, 1e-9
-"""Of one step: what is beyond was never measured."""
+"""Bounds of the images and seconds of one step; a record beyond them is invalid."""
 
 PLAIN, OPTIMIZER, AFTER = range(3)
-"""Kinds of steps: a plain one, one that ran the optimizer, and the one after that, which allocates gradients anew."""
+"""Kinds of steps: a plain step, one that runs the optimizer, and the step after that, which reallocates gradients."""
 
 
 def kinds_of(count: int, optimizer: list[int], cycle: int) -> list[int]:
@@ -178,42 +178,45 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """One memory figure and the way it was got; ``bytes`` is None where it cannot be had, and ``method`` says why."""
+    """A memory figure and the method of its measurement; for an unavailable figure ``method`` says why."""
 
     bytes: int | None
     method: str
 
     def __post_init__(self) -> None:
         if self.bytes is not None and not 0 <= self.bytes < 2**63:
-            raise ValueError("memory: bytes that are none")
+            raise ValueError("memory: bytes out of range")
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process, the machine and the device did during a window; None where the system does not tell.
+    """Activity of the process, the machine and the device during a window; unavailable values are null.
 
     Shares are of the window's wall time unless said otherwise.
 
     Attributes:
-        wall_seconds, cpu_seconds: of the window, and of the process within it, all threads together.
-        involuntary_switches: how often a thread was made to wait for a processor.
-        processors: that the process may use; ``machine_processors`` those that the machine has online.
-        run_delay_share: time that its threads stood ready but had no processor; that of the thread that waited most.
-        steal_share: time that the hypervisor gave to other machines, of the machine's processor time.
-        other_processes_cpus: processor time that other processes of the machine used, in processors.
+        wall_seconds: duration of the window.
+        cpu_seconds: CPU time of the process in the window, over all threads.
+        involuntary_switches: involuntary context switches of the process.
+        processors: CPUs that the process may use.
+        machine_processors: online CPUs of the machine.
+        run_delay_share: time in which a runnable thread waited for a CPU; the maximum over threads.
+        steal_share: CPU time that the hypervisor took, as a share of the machine's CPU time.
+        other_processes_cpus: mean number of CPUs that other processes of the machine used.
         pressure: share of time in which some task waited, by ``cpu``, ``memory`` and ``io`` (pressure-stall).
-        swap_bytes: by how much the machine's swap grew.
-        clock_mhz: mean clock of the processors at the end.
-        thermal: the system's word for thermal pressure, such as ``nominal`` or ``heavy``.
+        swap_bytes: growth of the machine's swap.
+        clock_mhz: mean clock of the CPUs at the end.
+        thermal: the system's level of thermal pressure, such as ``nominal`` or ``heavy``.
         on_battery: whether the machine ran on its battery.
-        device_clock_mhz, device_temperature: of the device at the end, in MHz and degrees Celsius.
-        device_throttle: reasons for which the device held its clocks back.
-        device_others: other processes that computed on the device.
-        throttled_share: time for which a CPU quota of its control groups held the process back, summed over processors.
-        stopped_seconds: for which the process was stopped, by a signal or a freezer.
-        suspended_seconds: for which the whole machine was suspended.
-        interference: what other processes, the hypervisor or the clock did to the window, one phrase each; judged by
-            the above alone, never by its speed.
-        step_seconds: mean step of training by this window, where it was given up; the record's own has its steps.
+        device_clock_mhz: clock of the device at the end.
+        device_temperature: temperature of the device at the end, in degrees Celsius.
+        device_throttle: reasons for which the device throttled its clocks.
+        device_others: number of other processes that computed on the device.
+        throttled_share: time for which a CPU quota throttled the process, summed over CPUs.
+        stopped_seconds: time for which a signal or a freezer stopped the process.
+        suspended_seconds: time for which the whole machine was suspended.
+        interference: effects of other processes, the hypervisor or the clock on the window, one phrase each; judged by
+            the values above, never by speed.
+        step_seconds: mean training step of a discarded window; the kept window has its steps in the record.
     """
 
     wall_seconds: float
@@ -241,15 +244,15 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EpochOverhead(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of an epoch outside its steps; None where it was not seen or not asked for.
+    """Seconds of an epoch outside its steps; values that were not requested or not measured are null.
 
     Attributes:
         epoch_gap_seconds: from the last step of an epoch to the start of the next one, without validation and
             checkpoint.
-        validation: of the validation set, once.
-        validation_images: how many images that is.
-        checkpoint: of saving one.
-        validation_memory: peaks of validation by itself, as ``memory`` of the record has those of training.
+        validation: one validation of the validation set.
+        validation_images: number of images of the validation set.
+        checkpoint: saving one checkpoint.
+        validation_memory: peaks of validation, with the keys of the record's ``memory``.
     """
 
     epoch_gap_seconds: float | None = None
@@ -355,7 +358,7 @@ class Environment(msgspec.Struct, dict=True, frozen=True, omit_defaults=True):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits over all fields; ``origins`` are left out where there are none."""
+        """Hash of all fields in twelve hexadecimal digits; empty ``origins`` do not change it."""
         origins = {package: origin.frozen for package, origin in self.origins.items()}
         return digest(
             {"python": self.python, "packages": self.packages, "yolopace": self.yolopace}, {"origins": (origins, {})}

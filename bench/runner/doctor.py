@@ -1,4 +1,4 @@
-"""Asks this machine and a measured interpreter what ``doctor`` judges; with ``deep``, by training a few steps."""
+"""Collect what ``doctor`` judges from this machine and a measured interpreter; train a few steps for ``--deep``."""
 
 from __future__ import annotations
 
@@ -36,29 +36,32 @@ PRECISIONS = ("off", "on", "bf16")
 
 
 def look(python: str) -> tuple[SystemInfo, Software]:
-    """This machine, and an interpreter (empty: the one that runs this); takes as long as importing torch.
+    """Read this machine and an interpreter's software; takes as long as importing torch.
+
+    Args:
+        python: the interpreter; empty for the one that runs this.
 
     Raises:
-        UsageError: where the interpreter does not exist, or does not answer.
+        UsageError: where ``python`` is no interpreter, or does not answer.
     """
     path = executable(python)
     cache = None
-    with ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(told_by, path)
+    with ThreadPoolExecutor(1) as pool:
+        software = pool.submit(read_software, path)
         with contextlib.suppress(UsageError):
             cache = cache_folder()
         machine = system_info(cache, low_power=low_power(), uv=uv_version(), cache_trouble=problem())
-        return machine, asked.result()
+        return machine, software.result()
 
 
-def told_by(path: str) -> Software:
-    """What an interpreter says of its torch; raises :class:`UsageError` where it does not answer at all."""
+def read_software(path: str) -> Software:
+    """Read an interpreter's software and backends; raise :class:`UsageError` where it does not answer at all."""
     try:
         found = ask(path, "doctor")
         if found["import_error"] and (why := replaced(imported(found["environment"]))):
             found["import_error"] += f"; {why.rstrip('.')}"
         backends = found.pop("backends", {})
-        others = {kind: told for kind, told in backends.items() if kind not in Software.__struct_fields__}
+        others = {kind: state for kind, state in backends.items() if kind not in Software.__struct_fields__}
         own = {"environment": labelled(found["environment"]), "accelerators": others}
         return msgspec.convert({**found, **backends, **own}, Software)
     except (UsageError, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
@@ -67,14 +70,14 @@ def told_by(path: str) -> Software:
 
 
 def labelled(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts of an interpreter, with versions that say where they come from."""
+    """Return the facts of an interpreter, with the origin of each package added to its version."""
     found = origins(imported(facts))
     environment = Environment(python=facts["python"], packages=facts["packages"], yolopace="", origins=found)
     return {**facts, "packages": {name: environment.label(name) for name in environment.packages}}
 
 
-def said_by(command: Sequence[str | Path]) -> str:
-    """What a small program of the system prints; empty where it is not there or fails."""
+def command_output(command: Sequence[str | Path]) -> str:
+    """Return the output of a system program; empty where it is missing or fails."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=True
@@ -86,25 +89,25 @@ def low_power() -> bool | None:
     """Whether macOS is in its low power mode; None on other systems, and where that is unknown."""
     if platform.system() != "Darwin":
         return None
-    found = re.search(r"^\s*lowpowermode\s+(\d)", said_by(["pmset", "-g"]), re.MULTILINE)
+    found = re.search(r"^\s*lowpowermode\s+(\d)", command_output(["pmset", "-g"]), re.MULTILINE)
     return found[1] != "0" if found else None
 
 
 def uv_version() -> str | None:
-    """``uv 0.13.9``; None where uv is not here."""
+    """Return the version of uv, such as ``uv 0.13.9``; None where uv is missing."""
     try:
         command = find_uv()
     except UsageError:
         return None
-    return " ".join(said_by([*command, "--version"]).split()[:2]) or None
+    return " ".join(command_output([*command, "--version"]).split()[:2]) or None
 
 
 def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Check]:
-    """Train a few steps on each device in each precision, and say what really ran.
+    """Train a few steps on each device in each precision, and check the effective settings.
 
     Args:
-        interpreter: whose Ultralytics trains.
-        devices: as cases name them.
+        interpreter: interpreter whose Ultralytics trains.
+        devices: devices, named as in cases.
     """
     launcher = open_launcher(interpreter)
     try:
@@ -119,7 +122,7 @@ def deep(interpreter: Interpreter, devices: Sequence[str]) -> Iterator[Check]:
 
 
 def tried(launcher: Launcher, device: str, amp: str) -> Check:
-    """Train a few steps on a device in a precision; return what ran."""
+    """Train a few steps on one device in one precision, and check the effective settings."""
     values: dict[str, list[Any]] = {"mode": ["train"], "model": ["yolov8n"], "amp": [amp], "batch": [2], "imgsz": [64]}
     [planned] = expand_grid(profile("smoke"), [device], values)
     outcome = ended(launcher, planned)
@@ -130,7 +133,7 @@ def tried(launcher: Launcher, device: str, amp: str) -> Check:
 
 
 def ended(launcher: Launcher, planned: PlannedRun) -> Outcome:
-    """How a case ends that is of no use but for that."""
+    """Run a short case only for its outcome."""
     try:
         data = find_data(launcher, planned)
     except DatasetUnavailable as error:

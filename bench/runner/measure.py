@@ -53,11 +53,11 @@ PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring", 
 
 
 EXPLAINED = (Status.UNSUPPORTED, Status.OUT_OF_MEMORY)
-"""Outcomes whose reason may stand for a longer message, which the log has whole."""
+"""Outcomes whose reason may shorten a message; the log keeps the whole message."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, with what had come out of the worker until then; pytest would print an argument at length."""
+    """Ctrl-C, with the worker's results so far; kept out of ``args``, which pytest would print at length."""
 
     def __init__(self, seen: WorkerResult | None = None, record: Record | None = None) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class WorkerResult(msgspec.Struct):
-    """What came out of a worker; ``died`` is the phase in which it ended without a word of its own, else empty."""
+    """The results of a worker; ``died`` is the phase in which it ended without reporting an outcome, else empty."""
 
     outcome: Outcome
     measured: dict[str, Any] = {}
@@ -226,18 +226,18 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
 
 
 def explained(status: str, reason: str) -> str:
-    """A worker's reason for a failure, with the remedy where the cause is one that the system has."""
+    """Return a worker's reason for a failure, with a remedy added where a system problem is recognised."""
     remedy = failure_causes.recognised(reason) if status == Status.FAILED.value else ""
     return f"{reason} {remedy}" if remedy and remedy not in reason else reason
 
 
 def _after(worker: Worker, moment: float | None) -> float | None:
-    """Return the seconds from the request to a moment of the worker."""
+    """Return the seconds from the request to a moment that the worker reported."""
     return None if moment is None else round(moment - worker.requested, 4)
 
 
 class DatasetUnavailable(Exception):
-    """There is no data set to measure a case on; ``outcome`` says why, and ``log`` has the whole message."""
+    """Error for a case without a usable data set; ``outcome`` says why, and ``log`` has the whole message."""
 
     def __init__(self, outcome: Outcome, log: str = "") -> None:
         super().__init__(outcome.reason)
@@ -246,14 +246,14 @@ class DatasetUnavailable(Exception):
 
 
 def find_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
-    """The data set of a case, which can be used for it; made if it is not there yet.
+    """Return a data set that the case can use, and make it if it is missing.
 
     Returns:
-        What :func:`look_for_data` gives.
+        The description by :func:`look_for_data`.
 
     Raises:
-        WrongUse: where the user's own cannot be used.
-        NoData: where it cannot be used for this case, or something else went wrong.
+        UsageError: where the user's own data set cannot be used.
+        DatasetUnavailable: where it cannot be used for this case, or another error occurred.
     """
     data = look_for_data(launcher, planned)
     check_trainable(planned, data)
@@ -267,14 +267,15 @@ def check_trainable(planned: PlannedRun, data: dict[str, Any]) -> None:
 
 
 def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
-    """The data set of a case, whether or not the case can use it.
+    """Return the data set of a case, whether or not the case can use it.
 
     Returns:
-        ``source``, ``fingerprint`` and ``images``; of a user's own also what the worker's ``user_data.inspect`` gives.
+        ``source``, ``fingerprint`` and ``images``; for a user's data set also the result of the worker's
+        ``user_data.inspect``.
 
     Raises:
-        WrongUse: where the user's own cannot be used at all.
-        NoData: where something else went wrong.
+        UsageError: where the user's own data set cannot be used at all.
+        DatasetUnavailable: where another error occurred.
     """
     job = data_job(planned)
     if lacking := launcher.interpreter.lacking.get(job.workload):
@@ -355,15 +356,18 @@ def measure(
 
 
 def discarded_window(window: dict[str, Any]) -> dict[str, Any]:
-    """A window that was measured again: its reading with its mean step, in place of its steps."""
+    """Return the reading of a discarded window, with its mean step in place of its steps."""
     steps = msgspec.convert(window["steps"], Steps)
     return {**{k: v for k, v in window.items() if k != "steps"}, "step_seconds": round(steps.step_seconds, 6)}
 
 
 def build_phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
-    """Phases from what a worker saw: ``seconds`` of each part in each step, ``how``, and the ``optimizer`` steps.
+    """Build the phases of a record.
 
-    ``optimizer`` is ``None`` where the parts are those of the window.
+    Args:
+        seen: the worker's event: ``seconds`` of each phase in each step, ``method``, and ``optimizer``, the optimizer
+            steps of a separate pass or None for phases of the window's own steps.
+        steps: steps of the window.
     """
     kinds = steps.kinds
     if seen["optimizer"] is not None:
@@ -373,10 +377,10 @@ def build_phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
 
 
 EPOCH_OVERHEAD = ("validation", "validation_images", "checkpoint", "validation_memory")
-"""Fields of :class:`RestMeasured` that a record keeps."""
+"""Keys of the epoch overhead in a worker's event, apart from the epoch gap."""
 
 OF_DATA = ("fingerprint", "images", "scheme", "left_out", "left_out_first")
-"""Fields of a data set that a record keeps."""
+"""Keys of a worker's description of a data set that a record keeps."""
 
 MEASURED = ("steps", "memory", "device", "window", "discarded", "epoch_overhead", "checks", "extra", "energy")
-"""Parts of a record that a worker fills in."""
+"""Fields of a record that a worker fills in."""

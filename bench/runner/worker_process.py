@@ -19,31 +19,31 @@ LOG_TAIL = 12_000
 """Characters of a worker's output that are kept for the record of a failure."""
 
 LOG_LIMIT = 64 * 2**20
-"""Bytes of output at which a worker is taken to have run wild."""
+"""Maximum output of a worker in bytes; beyond, it is ended."""
 
 LAST = 10.0
-"""Seconds that ranks may take to end once their line is shut down."""
+"""Seconds that ranks may take to end after their socket is shut down."""
 
 GLANCE = 5.0
-"""Seconds between looks at the size of a worker's output; in between the runner sleeps."""
+"""Seconds between checks of the size of a worker's output; in between the runner sleeps."""
 
 
 class ExitCode(Protocol):
-    """How a process ended, for whoever may ask: its parent here, or the preloaded parent by its word."""
+    """Exit code of a process: read by its parent, or reported by the fork server."""
 
     @property
     def descriptor(self) -> int | None:
-        """What becomes readable when there may be news; None if only the channel's end shows it."""
+        """Descriptor that becomes readable when the process may have ended; None if only the channel's end shows it."""
 
     def poll(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while the process runs."""
 
     def wait(self, seconds: float) -> int | None:
-        """Return the exit code, waiting at most so long."""
+        """Wait at most ``seconds`` for the exit code; return None if the process still runs."""
 
 
 class WorkerTimeout(Exception):
-    """The worker said nothing for as long as its phase may last."""
+    """The worker sent no event within the time limit of its phase."""
 
 
 class WorkerOutputOverflow(Exception):
@@ -62,8 +62,8 @@ class Worker:
     """A running worker: its events, its output, its end.
 
     Attributes:
-        pid: process, and its process group.
-        requested: when it was asked for, in seconds of ``time.monotonic``.
+        pid: process ID and process group ID.
+        requested: time of the request, in seconds of ``time.monotonic``.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class Worker:
         """Take over a process that was started.
 
         Args:
-            pid: its number, and that of its group.
-            channel: where its events come from.
-            control: by which it is granted its turns.
-            log: what it prints.
-            requested: when it was asked for.
-            exit_code: how it ended.
-            shared: whether the channel is a socket that processes in other groups hold too: ranks of several devices,
-                which end when it is shut down.
+            pid: process ID and process group ID.
+            channel: descriptor that its events are read from.
+            control: descriptor that grants of turns are written to.
+            log: file of its output.
+            requested: time of the request, in seconds of ``time.monotonic``.
+            exit_code: reader of its exit code.
+            shared: whether the channel is a socket that ranks in other process groups hold too; they end when it is
+                shut down.
         """
         self.pid = pid
         self.requested = requested
@@ -105,9 +105,9 @@ class Worker:
             limit: seconds to wait at most.
 
         Raises:
-            WorkerTimeout: when the limit is over.
+            WorkerTimeout: after the limit.
             WorkerExited: when the worker has ended.
-            WorkerOutputOverflow: when it prints without end.
+            WorkerOutputOverflow: when it has printed more than :data:`LOG_LIMIT`.
             ProtocolError: for an event that cannot be read.
         """
         left = limit
@@ -138,16 +138,16 @@ class Worker:
             raise ProtocolError(f"{line[:80]!r} is no JSON: {error}") from None
 
     def _read(self) -> bool:
-        """Take in what stands in the channel; False at its end."""
+        """Read what is in the channel; return False at its end."""
         received = os.read(self._channel, 1 << 16)
         *lines, self._pending = (self._pending + received).split(b"\n")
         self._lines += lines
         return bool(received)
 
     def _read_rest(self) -> bool:
-        """Take in what a worker that has ended left behind; whether that holds an event.
+        """Read the last events of a worker that has ended; return whether there are any.
 
-        The channel's end may not come: data loader processes hold it too.
+        The end of the channel may never come, because data loader processes hold it too.
         """
         os.set_blocking(self._channel, False)
         try:
@@ -160,16 +160,16 @@ class Worker:
         return bool(self._lines)
 
     def take_turn(self, until: int = FREE) -> None:
-        """Let a worker that takes turns go on: to a point within its step, to the end of its block, or as it likes.
+        """Grant an interleaved worker a turn: to a point within its step, to the end of its time slice, or without end.
 
         Args:
-            until: a point, counted from 1, ``FREE``, ``WITH_STEP``, or ``ALONE`` where its peer has ended.
+            until: number of a point, from 1; ``FREE``, ``WITH_STEP``, or ``ALONE`` where its peer has ended.
         """
         with contextlib.suppress(BrokenPipeError):  # it has ended, which its channel shows
             os.write(self._control, GRANT.pack(until))
 
     def output(self) -> str:
-        """The end of what the worker printed."""
+        """Return the end of the worker's output."""
         size = os.fstat(self._log.fileno()).st_size
         kept = os.pread(self._log.fileno(), 4 * LOG_TAIL, max(size - 4 * LOG_TAIL, 0))
         text = last_shown(kept.decode(errors="replace"))
@@ -177,9 +177,9 @@ class Worker:
         return whole.strip()
 
     def end(self, patience: float = 5.0) -> None:
-        """See to it that nothing of the worker is left; it may take ``patience`` seconds to leave by itself.
+        """End the worker and all its processes, by force after ``patience`` seconds.
 
-        May be called again, for when Ctrl-C cut it short.
+        Call it again after Ctrl-C interrupted it.
         """
         if self._exit.wait(patience) is None:
             self.kill()
@@ -193,7 +193,7 @@ class Worker:
             os.close(self._control)
 
     def _end_ranks(self) -> None:
-        """Shut the line down, and wait until no rank holds its other end: none may live into the next case."""
+        """Shut the socket down, and wait until every rank has closed its end: none may survive into the next case."""
         with socket.socket(fileno=os.dup(self._channel)) as line, contextlib.suppress(OSError):
             line.shutdown(socket.SHUT_WR)
             line.settimeout(LAST)

@@ -169,7 +169,7 @@ def instrumented(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> 
         "Instrumented over plain training, ln ratio of the step",
         str(mean_of(logs)),
         "holds 0, within ± 1.5 %",
-        f"{len(logs)} pairs of processes in turns of {TURN} steps, {EPOCH} steps each, {planned.case.id}",
+        f"{len(logs)} interleaved pairs of processes, {TURN} steps per turn, {EPOCH} steps each, {planned.case.id}",
     )
 
 
@@ -194,7 +194,7 @@ def bias(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator
             f"Predicted over plain epoch, ln ratio, {name}",
             str(means[-1]),
             "",
-            f"{pairs} epochs of {EPOCH} steps, each in turns with {OURS} processes of {len(timed.window)} ({way})",
+            f"{pairs} epochs of {EPOCH} steps, each interleaved with {OURS} processes of {len(timed.window)} ({way})",
         )
     sizes = [abs(mean.mean) for mean in means]
     yield Check(

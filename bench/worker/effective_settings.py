@@ -66,11 +66,11 @@ def compare(
 ) -> None:
     """Raise :class:`CaseRejected` with status ``substituted`` where ``effective`` differs from what was requested.
 
-    Axes come first: where one was changed, other settings follow it, and need no mention. A setting that this version
-    of the library does not know is ``None``, and is not compared.
+    Axes are compared first: where one differs, other settings follow from it and are not mentioned. A setting that
+    this version of the library does not have (None) is not compared.
 
     Args:
-        workload: that runs the case.
+        workload: workload of the case.
         case: its fixed axes by name.
         overrides: library arguments that the recipe and the further axes fix.
         effective: settings that were read back.

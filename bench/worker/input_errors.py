@@ -1,7 +1,7 @@
-"""Errors of what the user gave, as opposed to crashes: one clean sentence in place of a library's own message.
+"""Distinguish errors in the user's input from crashes, and report each in one clean sentence.
 
-:func:`explained` knows the messages in :data:`KNOWN`. Where the code knows what it looked at (a model file, a data
-yaml), it raises :class:`~.rejection.CaseRejected` with its own sentence. The whole message stays in the log.
+:func:`explained` knows the messages in :data:`KNOWN`. Code that knows which input it was reading (a model file, a data
+yaml) raises :class:`~.rejection.CaseRejected` with :func:`describe_error` itself. The log keeps the whole message.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ PREFIX = re.compile(r"^(ERROR|WARNING)\b:?\s*")
 
 
 class Known(NamedTuple):
-    """A message that is about what the user gave.
+    """A library message that is about the user's input.
 
     Attributes:
-        message: matches within the message, which is on one line.
-        status: of the case: ``unsupported`` or ``invalid``.
+        message: pattern to search for in the message, which is on one line.
+        status: status of the case: ``unsupported`` or ``invalid``.
         reason: one sentence; ``{name}`` stands for what the group of that name matched.
-        scope: fields of the case that decide it; see :class:`~.refusal.CaseRejected`.
+        scope: fields of the case that decide it; see :class:`~.rejection.CaseRejected`.
     """
 
     message: re.Pattern[str]
@@ -62,13 +62,13 @@ KNOWN: tuple[Known, ...] = (
         ("device",),
     ),
 )
-"""The first that matches counts."""
+"""Known messages; the first match counts."""
 
 
-def told(error: BaseException | str) -> str:
-    """A message on one line, without control characters and without advice that is wrong here (:data:`WRONG_ADVICE`).
+def describe_error(error: BaseException | str) -> str:
+    """Return a message on one line, without control characters and :data:`WRONG_ADVICE`.
 
-    An exception without a message is named by its type.
+    An exception without a message is described by its type.
     """
     message = error.args[0] if isinstance(error, KeyError) and error.args else error  # whose text is in quotes
     text = PREFIX.sub("", SIGNS.sub("", clean(str(message))).strip())
@@ -84,7 +84,7 @@ def told(error: BaseException | str) -> str:
 
 
 def explained(error: BaseException) -> CaseRejected | None:
-    """The refusal that a known message means; None where it is not known, which makes it a crash."""
+    """Return the rejection that a known message means; None for an unknown message, which is a crash."""
     text = one_line(str(error))
     for known in KNOWN:
         if (found := known.message.search(text)) is not None:

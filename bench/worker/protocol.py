@@ -313,7 +313,7 @@ class RestMeasured(Event):
 
     Attributes:
         values: by the names of the record.
-        failed: why they are missing.
+        failed: reason why ``values`` is empty.
     """
 
     event: ClassVar[str] = "rest"

@@ -56,7 +56,7 @@ ADVICE = re.compile(
 
 def from_exception(error: BaseException) -> CaseRejected:
     """What an exception that came out of a workload means for the case."""
-    from .input_errors import explained, told
+    from .input_errors import describe_error, explained
 
     if isinstance(error, CaseRejected):
         return error
@@ -71,4 +71,4 @@ def from_exception(error: BaseException) -> CaseRejected:
         return CaseRejected(
             "failed", f"The card stopped: {said}. A Xid in the system's log says whether it or a program failed."
         )
-    return CaseRejected("failed", f"{type(error).__name__}: {told(text)}")
+    return CaseRejected("failed", f"{type(error).__name__}: {describe_error(text)}")

@@ -33,7 +33,7 @@ def searched(count: int, first_bad: int, broken: Collection[int] = ()) -> tuple[
         place = search.releases.index(release)
         probes.append(place)
         side = Side.BROKEN if place in broken else Side.BAD if place >= first_bad else Side.GOOD
-        search = search.told(release, side)
+        search = search.with_result(release, side)
     return search, probes
 
 
@@ -85,7 +85,7 @@ def test_the_estimate_never_grows_and_counts_down_with_every_answer() -> None:
     draw = random.Random(1)
     while release := search.next:
         side = draw.choice(list(Side))
-        after = search.told(release, side)
+        after = search.with_result(release, side)
         assert after.most <= search.most - (side is not Side.BROKEN)
         search = after
     assert search.most == 0
@@ -97,7 +97,7 @@ def test_a_broken_release_gives_way_to_its_neighbours_on_one_side_and_then_on_th
     for _ in range(5):
         assert search.next
         seen.append(search.releases.index(search.next))
-        search = search.told(search.next, Side.BROKEN)
+        search = search.with_result(search.next, Side.BROKEN)
     assert seen == [4, 5, 3, 6, 2]
 
 

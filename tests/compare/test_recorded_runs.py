@@ -395,7 +395,7 @@ def test_a_window_on_battery_is_on_battery() -> None:
 def test_disturbed_windows_are_counted_on_both_sides() -> None:
     a = [at(0.25, window=CALM), at(0.25, batch=4, window=STOLEN)]
     b = [at(0.25, "b", window=CALM), at(0.25, "b", batch=4, window=CALM)]
-    expected = ("disturbed windows", ("1 of 2, most often: steal 3 %",), ("0 of 2",))
+    expected = ("interfered windows", ("1 of 2, most often: steal 3 %",), ("0 of 2",))
     assert traits(compare_runs(a, b)) == [expected]
     assert traits(compare_runs(a[:1], b[:1])) == []
 

@@ -181,7 +181,7 @@ def test_a_call_that_gave_no_answer(error, sentence):
 
 def test_errors_of_the_system_become_one_sentence():
     expected = r"^no worker can be started: Too many open files\. Too many files are open"
-    with pytest.raises(UsageError, match=expected), failure_causes.told("no worker can be started"):
+    with pytest.raises(UsageError, match=expected), failure_causes.as_usage_error("no worker can be started"):
         raise OSError(errno.EMFILE, "Too many open files")
-    with pytest.raises(RuntimeError, match="ours"), failure_causes.told("no worker can be started"):
+    with pytest.raises(RuntimeError, match="ours"), failure_causes.as_usage_error("no worker can be started"):
         raise RuntimeError("ours")

@@ -28,7 +28,7 @@ def test_weights_in_capitals_are_told_from_an_architecture() -> None:
     known: Any = type(
         "Interpreter",
         (),
-        {"offers": {"ultralytics": {"models": ("yolov8",), "sizes": {"yolov8": "nslmx"}}}, "environment": environment},
+        {"offers": {"ultralytics": {"models": {"yolov8": "nsmlx"}}}, "environment": environment},
     )
     with pytest.raises(UsageError, match=r"^model 'yolov8n.PT': there is no such file, .* are written .pt.$"):
         check_model("yolov8n.PT", known)

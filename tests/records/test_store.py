@@ -229,7 +229,7 @@ def test_an_unknown_run_is_refused_with_those_that_are_there(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["last", "r1"])
 def test_no_run_at_all(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there are none"):
+    with pytest.raises(UsageError, match="it has no runs"):
         resolve_run(tmp_path / "results", name)
 
 

@@ -264,7 +264,7 @@ def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
     assert check.figure == "+1.00 % ± 0.00 %"
     assert {(window.window_steps, ours) for _, window, ours, _ in fake.asked} == {(accuracy.EPOCH, 1)}
     assert [seed for *_, seed in fake.asked] == list(range(run))
-    assert f"{run} pairs of processes" in check.how
+    assert f"{run} interleaved pairs of processes" in check.how
 
 
 def test_a_prediction_of_few_steps_is_compared_with_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +275,9 @@ def test_a_prediction_of_few_steps_is_compared_with_an_epoch(monkeypatch: pytest
     assert len(fake.asked) == 5 * len(accuracy.CASES)
     assert {(window.window_steps, ours) for _, window, ours, _ in fake.asked} == {(accuracy.FEW_STEPS, accuracy.OURS)}
     assert 24 % accuracy.TURN == accuracy.EPOCH % accuracy.TURN == 0  # whole turns on both sides
-    assert "5 epochs of 64 steps, each in turns with 3 processes of 24 (steps by kind, weighted for 32)" in each[0].how
+    assert (
+        "5 epochs of 64 steps, each interleaved with 3 processes of 24 (steps by kind, weighted for 32)" in each[0].how
+    )
     assert bias.figure == "median 1.01 %, worst 1.01 %"
 
 

@@ -137,7 +137,7 @@ CHANGED = [
         "cache",
         "npy",
         "cache False was asked, cache npy would run: "
-        "Ultralytics reads .npy files next to images in place of them; delete them.",
+        "Ultralytics reads .npy files next to images in place of the images; delete them.",
     ),
     (
         "integrations",

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bench.worker import input_errors
-from bench.worker.input_errors import Known, told
+from bench.worker.input_errors import Known, describe_error
 from bench.worker.rejection import from_exception
 
 
@@ -31,17 +31,17 @@ from bench.worker.rejection import from_exception
     ],
 )
 def test_advice_that_is_wrong_here_is_not_passed_on(message: str, sentence: str) -> None:
-    assert told(RuntimeError(message)) == sentence
+    assert describe_error(RuntimeError(message)) == sentence
 
 
 def test_an_address_that_failed_is_no_advice() -> None:
     message = "Download failure for https://github.com/ultralytics/assets/releases/download/v8.3.0/yolo11n.pt."
-    assert told(ConnectionError(message)) == message
+    assert describe_error(ConnectionError(message)) == message
 
 
 def test_an_error_without_a_message_is_told_by_its_type() -> None:
-    assert told(EOFError()) == "EOFError"
-    assert told(RuntimeError("\x1b[0m")) == "RuntimeError"
+    assert describe_error(EOFError()) == "EOFError"
+    assert describe_error(RuntimeError("\x1b[0m")) == "RuntimeError"
 
 
 def test_a_known_message_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:

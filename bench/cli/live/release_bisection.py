@@ -62,7 +62,7 @@ def search(found: Bisection, releases: Releases) -> None:
         say(f"probe {len(found.probes) + 1}: {release}, up to {found.search.most} to go")
         seen = probe(found, releases, release, planned)
         found.probes = [*found.probes, seen]
-        found.search = found.search.told(release, seen.side)
+        found.search = found.search.with_result(release, seen.side)
         say(brief(seen))
     good, bad = found.search.good, found.search.bad
     say(f"{bad} against {good} once more")

@@ -46,7 +46,7 @@ def decoded(content: bytes, known: Known) -> Record:
         known: parts of other records, which it shares, so that a hundred thousand fit in memory; is added to.
 
     Raises:
-        Unreadable, ValueError: where there is none in it.
+        Unreadable, ValueError: where the file holds no record.
     """
     if not NEWEST.match(content):
         content = msgspec.json.encode(migrate(RECORD, msgspec.json.decode(content)))
@@ -72,7 +72,7 @@ def _part(name: str, content: bytes, known: Known) -> Any:
 
 @contextlib.contextmanager
 def without_collecting() -> Iterator[None]:
-    """Look for no garbage meanwhile: of many records there is none, and looking takes longer than reading them."""
+    """Pause garbage collection, which takes longer than reading many records and finds nothing."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -84,7 +84,7 @@ def read(sources: Sequence[Path]) -> tuple[list[Record], list[str]]:
     """All records under the given folders and files, in the order in which they were measured.
 
     Returns:
-        The records, and one sentence for every file that is none.
+        The records, and one sentence for every file that holds no record.
 
     Raises:
         WrongUse: where a source does not exist.
@@ -108,10 +108,10 @@ def comparisons_of(results: Path) -> list[Comparison]:
 
 
 def read_comparison(folder: Path) -> Comparison:
-    """The comparison of a run.
+    """Return the comparison of a run.
 
     Raises:
-        WrongUse: where there is none, or it cannot be read.
+        UsageError: where the comparison is missing or cannot be read.
     """
     file = folder / COMPARISON
     try:

@@ -44,11 +44,11 @@ def runs(results: Path, machine: str = "") -> list[str]:
 
 
 def resolve_run(results: Path, name: str, machine: str = "") -> str:
-    """The run that ``--resume`` names: itself, or for ``last`` the newest of a machine."""
+    """Return the run that ``--resume`` names: for ``last``, the newest run of a machine."""
     known = runs(results, machine if name == "last" else "")
     if name == "last" and known:
         return known[-1]
     if not RUN_NAME.fullmatch(name) or name not in known:
-        there = f"there are {', '.join(known[-5:])}" if known else "there are none"
+        there = f"there are {', '.join(known[-5:])}" if known else "it has no runs"
         raise UsageError(f"run {name!r} is not in {results}: {there}.")
     return name

@@ -33,7 +33,7 @@ NAMED = 3
 MEANING = {
     Comparability.HISTORICAL: Own(
         "Historical, no verdict: one run was measured after the other, and that cannot separate an upgrade from a "
-        "change of the machine's mood. `python -m bench regress` measures both in turns, and judges."
+        "change of the machine's mood. `python -m bench regress` interleaves both and gives a verdict."
     ),
     Comparability.SIDE_BY_SIDE: (
         "Different machines are shown side by side and never tested: the ratio of their speeds has no interval."

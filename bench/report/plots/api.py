@@ -71,11 +71,11 @@ def energy(table: pd.DataFrame, panel: int = 0) -> Figure:
 
 
 def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: int = 0) -> Figure:
-    """How many times as fast cases are as their counterparts in a baseline: a map, or bars with intervals.
+    """Plot the speed-up of cases over their counterparts in a baseline: a heat map, or bars with intervals.
 
     Args:
         table: see :func:`metric`.
-        baseline: values by axis, such as ``{"device": "cpu", "amp": "off"}``; what suggests itself where it is None.
+        baseline: values by axis, such as ``{"device": "cpu", "amp": "off"}``; by default chosen from the table.
         panel: which panel, from 0.
 
     Raises:

@@ -43,7 +43,7 @@ def divide(table: pd.DataFrame, names: Sequence[str]) -> list[pd.DataFrame]:
 
 
 def ordered(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The same rows in the order of those parts."""
+    """Return the rows of a table, sorted by the parts that ``names`` cut it into."""
     return table.iloc[[place for places in _places(table, names) for place in places]]
 
 

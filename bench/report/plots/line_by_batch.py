@@ -62,9 +62,9 @@ def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list
 
 
 def x_axis(table: pd.DataFrame) -> str:
-    """The numeric axis along which a table's lines run: batch, or a further one where batch is the same everywhere.
+    """Return the numeric axis for a table's lines: batch, or a further axis where batch does not vary.
 
-    Empty where there is none.
+    Empty if no numeric axis varies.
     """
     further = [name for name, axis in further_axes().items() if axis.numeric and name in axes_of(table)]
     return next((name for name in ("batch", *further) if table[table[name] != NOT_ASKED][name].nunique() > 1), "")

@@ -80,7 +80,7 @@ def start(figure: Callable[[], Figure], alt: str) -> Callable[[], Pictures]:
 
 
 def _submit(draw: Callable[[], Pictures]) -> Future[Pictures] | None:
-    """Hand a drawing to the pool; None where there is none, or it has no processes."""
+    """Submit a drawing to the pool; return None without a pool or without processes in it."""
     global _pool
     if _pool is None:
         return None

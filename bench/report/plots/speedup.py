@@ -29,7 +29,7 @@ def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
         alt=heatmap.alt(found, over),
         caption=(
             f"Throughput over that of the same case with {over}: blue is faster, red is slower, hatched where the "
-            f"interval holds 1 or is missing: {_kinds(view)}{_disturbed(found)}"
+            f"interval holds 1 or is missing: {_kinds(view)}{_interference(found)}"
         ),
         data=metric.data(part, labels.SPEEDUP),
     )
@@ -51,7 +51,7 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     )
 
 
-def _disturbed(found: heatmap.Map) -> str:
+def _interference(found: heatmap.Map) -> str:
     if not any(cell.interfered for cell in found.cells.values()):
         return ""
     return f" {labels.SIGNS[INTERFERED]}: either figure was interfered with."

@@ -78,7 +78,7 @@ class ForkServer:
         """Number of its process; None before it is started."""
         return self._process.pid if self._process is not None else None
 
-    @failure_causes.told("the parent of the workers cannot be started")
+    @failure_causes.as_usage_error("the parent of the workers cannot be started")
     def prepare(self) -> None:
         """Start the process; it imports while the caller goes on."""
         if self._process is not None and self._process.poll() is None:
@@ -140,7 +140,7 @@ class ForkServer:
         libraries = f"torch and {workload.library}" if workload.library else "torch"
         return f"{self.interpreter.path} cannot import {libraries}: {reason.rstrip('.')}. {why}"
 
-    @failure_causes.told("no worker can be started")
+    @failure_causes.as_usage_error("no worker can be started")
     def start(self, job: Job) -> Worker:
         """Fork one worker; a server that died is started again, once."""
         try:
@@ -159,22 +159,22 @@ class ForkServer:
         requested = time.monotonic()
         log = log_file()
         read, write = os.pipe()
-        told, tell = os.pipe()
+        control_read, control = os.pipe()
         assert self._socket is not None
         try:
-            send_line(self._socket, job, [write, log.fileno(), told])
+            send_line(self._socket, job, [write, log.fileno(), control_read])
             message = self._next_message(time.monotonic() + START_LIMIT)
         except OSError:
             message = None
         finally:
             os.close(write)
-            os.close(told)
+            os.close(control_read)
         if not isinstance(message, WorkerForked):
             os.close(read)
-            os.close(tell)
+            os.close(control)
             log.close()
             raise ForkServerGone
-        return Worker(message.pid, read, tell, log, requested, exit_code=RemoteExitCode(self, message.pid))
+        return Worker(message.pid, read, control, log, requested, exit_code=RemoteExitCode(self, message.pid))
 
     def close(self) -> None:
         """End the process, and with it its workers."""

@@ -84,7 +84,7 @@ class SpawnLauncher:
     def close(self) -> None:
         """Close nothing: every worker ends with its own case."""
 
-    @failure_causes.told("no worker can be started")
+    @failure_causes.as_usage_error("no worker can be started")
     def start(self, job: Job) -> Worker:
         """Start one job; its line is the first of the worker's standard input, which stays open as a sign of life."""
         if is_distributed(job):
@@ -95,11 +95,11 @@ class SpawnLauncher:
         requested = time.monotonic()
         log = log_file()
         read, write = os.pipe()
-        told, tell = os.pipe()
+        control_read, control = os.pipe()
         try:
             process = subprocess.Popen(
-                [self.interpreter.path, str(ENTRY), *self._first, "job", str(write), str(told)],
-                pass_fds=[write, told],
+                [self.interpreter.path, str(ENTRY), *self._first, "job", str(write), str(control_read)],
+                pass_fds=[write, control_read],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -108,7 +108,7 @@ class SpawnLauncher:
             )
         finally:
             os.close(write)
-            os.close(told)
+            os.close(control_read)
         try:
             self._started(process.pid)
         except OSError:  # it could not be put where it belongs: it may not run anywhere else
@@ -120,7 +120,7 @@ class SpawnLauncher:
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which its channel shows
             process.stdin.write(to_json(Assignment(setup, job)).encode() + b"\n")
             process.stdin.flush()
-        return Worker(process.pid, read, tell, log, requested, exit_code=LocalExitCode(process))
+        return Worker(process.pid, read, control, log, requested, exit_code=LocalExitCode(process))
 
 
 class ForkServerLauncher:

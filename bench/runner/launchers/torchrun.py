@@ -22,12 +22,12 @@ from bench.worker.protocol import JOB_VARIABLE, Assignment, CaseJob, Job, to_jso
 
 
 class Rendezvous(msgspec.Struct, frozen=True):
-    """Where the ranks of several machines meet.
+    """Rendezvous of the ranks of several nodes.
 
     Attributes:
-        host: of the machine with number 0.
-        port: that it listens on.
-        machine: number of this one.
+        host: host name or address of node 0.
+        port: port that node 0 listens on.
+        machine: rank of this node.
     """
 
     host: str
@@ -36,10 +36,10 @@ class Rendezvous(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, machine: int, count: int) -> Rendezvous:
-        """``HOST:PORT``; on machine 0 the port has to be free.
+        """Parse ``HOST:PORT``; on node 0 the port has to be free.
 
         Raises:
-            UsageError: where it is not HOST:PORT, or the port is in use.
+            UsageError: for another format, an impossible node rank, or a port in use.
         """
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -65,11 +65,11 @@ def is_distributed(job: Job) -> bool:
 
 
 def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | None:
-    """Why a case cannot be run by several processes, before any is started; None where nothing speaks against it.
+    """Return why a case cannot run as several processes, before any is started; None if it can.
 
     Args:
-        case: by its axes.
-        met: whether it is known where other machines are met.
+        case: values by axis.
+        met: whether there is a rendezvous with other nodes.
     """
     device, count = case["device"], ranks(case["device"])
     if case["mode"] != "train":
@@ -91,12 +91,12 @@ def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | Non
 
 
 def options(device: str, meeting: Rendezvous | None, logs: str) -> list[str]:
-    """Of ``torch.distributed.run``: on one machine it finds a free port itself, and meets at the machine's own address.
+    """Return the options of ``torch.distributed.run``, which chooses a free port itself on a single node.
 
     Args:
-        device: of the case.
-        meeting: where other machines are met.
-        logs: a folder for what it would leave among the system's temporary files.
+        device: device of the case.
+        meeting: rendezvous with other nodes.
+        logs: folder for files that would otherwise stay in the system's temporary folder.
     """
     each = [f"--nproc_per_node={len(device_names(device))}", f"--log_dir={logs}"]
     if meeting is None:
@@ -111,9 +111,9 @@ def options(device: str, meeting: Rendezvous | None, logs: str) -> list[str]:
 
 
 def interface(meeting: Rendezvous) -> dict[str, str]:
-    """The network interface that leads to the others, for gloo: it would take that of the host's own name.
+    """Return gloo's environment variable for the network interface that leads to the other nodes.
 
-    Many systems give that name the address of the machine itself, at which no other machine finds it.
+    By default gloo takes the interface of the host's own name, which many systems map to a loopback address.
     """
     name = "GLOO_SOCKET_IFNAME"
     if name in os.environ:
@@ -129,11 +129,11 @@ def interface(meeting: Rendezvous) -> dict[str, str]:
 
 
 ELSEWHERE = ("192.0.2.1", 9)
-"""An address that no host has (RFC 5737), to see which way leads out."""
+"""A reserved address (RFC 5737), used to find the interface of the default route."""
 
 
 def _leaving_by(host: str, port: int) -> str:
-    """The own address from which a host is reached; nothing is sent."""
+    """Return this machine's address on the route to a host; sends nothing."""
     with socket.socket(type=socket.SOCK_DGRAM) as probe:
         probe.connect((host, port))
         return str(probe.getsockname()[0])
@@ -148,16 +148,16 @@ def launch_ranks(
     log: Any,
     first: Sequence[str] = (),
 ) -> Worker:
-    """Start the ranks of this machine; their events come out of one worker.
+    """Start the ranks of this machine; one worker returns the events of all of them.
 
     Args:
-        interpreter: that is measured.
-        job: of a case; its ``rendezvous`` says where the ranks of several machines meet.
-        network: whether something was named that may have to be fetched.
-        started: called with the agent's number; the ranks are its children.
-        reaped: makes an exit code of the agent.
-        log: file for what all of them print.
-        first: words for the entry before all others.
+        interpreter: measured interpreter.
+        job: job of a case; its ``rendezvous`` is where the ranks of several nodes meet.
+        network: whether the case may have to download something.
+        started: called with the process ID of the agent, whose children are the ranks.
+        reaped: returns the exit code of the agent.
+        log: file for the output of all ranks.
+        first: first arguments of the worker's entry point.
     """
     requested = time.monotonic()
     meeting = msgspec.convert(job.rendezvous, Rendezvous) if job.rendezvous else None

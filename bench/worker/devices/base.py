@@ -100,7 +100,7 @@ class Device:
     def memory(self) -> dict[str, dict[str, Any]]:
         """Return peaks since :meth:`reset_peaks`: ``allocated``, ``reserved``, ``process``, ``device``.
 
-        Each is ``{bytes, how}``. ``bytes`` is None where a figure cannot be had; ``how`` then says why.
+        Each is ``{bytes, how}``. Where a figure is unavailable, ``bytes`` has no value (None) and ``how`` says why.
         """
         raise NotImplementedError
 
@@ -120,7 +120,7 @@ class Device:
         raise NotImplementedError
 
     def energy(self) -> EnergyMeter:
-        """Return a counter of the joules of a case; raise :class:`EnergyUnavailable` where there is none."""
+        """Return a counter of the joules of a case, or raise :class:`EnergyUnavailable`."""
         raise EnergyUnavailable(f"nothing counts the energy of {self.kind}")
 
     def warming(self, begins: bool) -> None:
@@ -167,7 +167,7 @@ Figure = Callable[[], dict[str, Any]]
 
 
 def recorded(read: Figure) -> Figure:
-    """A reader of a memory figure that never raises: the figure is None where the system's answer is odd."""
+    """Return a reader of a memory figure that never raises: an implausible answer of the system reads as None."""
 
     @functools.wraps(read)
     def reader() -> dict[str, Any]:

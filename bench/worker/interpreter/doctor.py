@@ -14,7 +14,7 @@ from ..workloads import workloads
 from . import info
 
 METERS = ("pynvml", "zeus_apple_silicon")
-"""Libraries that let a worker read a device; without them it measures all the same, and reports less."""
+"""Optional libraries to read a device's state and energy; a worker also measures without them."""
 
 VARIABLES = (
     "ASCEND_RT_VISIBLE_DEVICES",

@@ -55,11 +55,11 @@ SLACK = 2 * 10**9
 
 
 class Unidentified(Exception):
-    """What would be imported is unclear; the text is one sentence that says what to do."""
+    """Error for a package whose import cannot be determined; its text is one sentence that says what to do."""
 
 
 def release(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version: ``2.15.0+cu132`` is ``(2, 15, 0)``."""
+    """Return the leading numbers of a version: ``(2, 15, 0)`` for ``2.15.0+cu132``."""
     numbers = []
     for part in version.split("+")[0].split("."):
         if not part.isdigit():
@@ -69,7 +69,7 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def identify(name: str) -> dict[str, Any] | None:
-    """What ``import name`` gives; None where there is no such module. Imports nothing.
+    """Identify what ``import name`` would load, without importing it; None where there is no such module.
 
     Returns:
         ``file``: that is imported. ``version``. ``installed``: version by the metadata of the distribution that
@@ -268,7 +268,7 @@ def _sha(file: Path) -> str:
 
 
 def digest(package: Path) -> str:
-    """Twelve hexadecimal digits over a package's Python and yaml files, and the sizes of its libraries."""
+    """Hash a package's Python and yaml files, and the sizes of its libraries, to twelve hexadecimal digits."""
     libraries = [
         (file.relative_to(package).as_posix(), str(file.stat().st_size))
         for file in package.rglob("*")
@@ -278,13 +278,13 @@ def digest(package: Path) -> str:
     return hashlib.sha256(repr(content).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def differs(expected: dict[str, dict[str, Any]]) -> str:
-    """Whether what this process has imported is something else than expected: a sentence, or empty.
+def differs(identified: dict[str, dict[str, Any]]) -> str:
+    """Compare this process's imports with those identified before; return the difference in a sentence, or empty.
 
     Args:
-        expected: by module what :func:`identify` gave in the process that was asked first.
+        identified: results of :func:`identify` in an earlier process, by module.
     """
-    for name, before in expected.items():
+    for name, before in identified.items():
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
         if module is None or file is None:
@@ -297,7 +297,7 @@ def differs(expected: dict[str, dict[str, Any]]) -> str:
 
 
 def _at_run_time(name: str, module: Any, before: dict[str, Any]) -> str:
-    """What an imported package says of itself, or its files, that is not as expected; empty where all is."""
+    """Describe how an imported package, or its files, differ from the earlier identification; empty if they do not."""
     version = str(getattr(module, "__version__", ""))
     if version and before["stated"] and version != before["stated"]:
         return f"{name} says at run time that it is {version}, and its files say {before['stated']}"

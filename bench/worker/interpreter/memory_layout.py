@@ -1,8 +1,8 @@
-"""Makes two processes that do the same place the same things at the same addresses, as far as the system lets them.
+"""Make the memory layout of a process reproducible, as far as the system allows.
 
-Where a block of memory lies decides what fits next to it later. Systems give every process other addresses, and Python
-every process another order of its sets, so that the peak of one and the same batch differs by some percent from process
-to process. With both fixed most agree to 2 MiB (docs/devices.md has the figures).
+The address of a block decides what fits next to it later. Address randomisation and Python's hash seed differ between
+processes, so the memory peak of one batch differs by some percent. With both fixed, most peaks agree to 2 MiB
+(docs/devices.md has the figures).
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import os
 import sys
 
 NO_RANDOM_ADDRESSES = 0x0040000
-"""``ADDR_NO_RANDOMIZE`` of Linux's ``personality(2)``; what is executed afterwards keeps it."""
+"""``ADDR_NO_RANDOMIZE`` of Linux's ``personality(2)``; kept by what the process executes afterwards."""
 
 ASK = 0xFFFFFFFF
-"""What ``personality`` takes to say how things are."""
+"""Argument of ``personality`` that reads the current value and sets nothing."""
 
 
 def run_again(arguments: list[str]) -> None:
-    """Execute this interpreter again, with fixed addresses and a fixed order of sets; does not return.
+    """Execute this interpreter again, with fixed addresses and a fixed hash seed; does not return.
 
-    The number of the process stays, so that a limit on it does too. Where the system knows no such thing, or forbids
-    it as many containers do, addresses stay as they are.
+    The process ID stays, and so does a limit on it. Where the system has no such option, or forbids it as many
+    containers do, addresses stay random.
 
     Args:
-        arguments: of the interpreter.
+        arguments: command-line arguments of the interpreter.
     """
     now = _personality(ASK)
     if now >= 0:
@@ -34,13 +34,13 @@ def run_again(arguments: list[str]) -> None:
 
 
 def addresses() -> str:
-    """``fixed`` or ``random``: those of this process."""
+    """Return whether this process's addresses are ``fixed`` or ``random``."""
     now = _personality(ASK)
     return "fixed" if now >= 0 and now & NO_RANDOM_ADDRESSES else "random"
 
 
 def _personality(wanted: int) -> int:
-    """What it was before; -1 where that is not known, or not allowed."""
+    """Call ``personality(2)``; return the previous value, or -1 where the call is unavailable or not allowed."""
     call = getattr(ctypes.CDLL(None), "personality", None)
     if call is None:
         return -1

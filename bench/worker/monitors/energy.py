@@ -1,4 +1,4 @@
-"""Joules: counters of the device or the machine, read at the edges of a window, and the power of doing nothing."""
+"""Energy of a window in joules, from counters of the device or the machine, and idle power."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 IDLE_SECONDS = 2.0
-"""For which the device stands idle before warm-up, with all that training needs in its memory."""
+"""Seconds for which the device idles before warm-up, with the model in its memory, to measure idle power."""
 
 RAPL = Path("/sys/class/powercap")
 
 
 class EnergyUnavailable(Exception):
-    """Nothing here counts joules; the text says why."""
+    """Error for a missing energy counter; its text says why."""
 
 
 class EnergyMeter(Protocol):
-    """A counter.
+    """An energy counter.
 
     Attributes:
-        method: what it counts, and by what.
-        scope: ``card`` where it counts one device alone, ``machine`` where all ranks read the same.
+        method: what is counted, and with what.
+        scope: ``card`` for a counter of one device, ``machine`` for one that all ranks share.
     """
 
     method: str
@@ -34,7 +34,7 @@ class EnergyMeter(Protocol):
         """Begin to count."""
 
     def end(self) -> float:
-        """Joules since then."""
+        """Return the joules since :meth:`begin`."""
 
 
 class Nvml:
@@ -44,7 +44,7 @@ class Nvml:
     scope = "card"
 
     def __init__(self, card: Any) -> None:
-        """``card`` is a :class:`~.devices.nvml.Card`, or None where there is no NVML."""
+        """Open the counter of ``card``, a :class:`~.nvml.Card`, or None where NVML is unavailable."""
         if card is None:
             raise EnergyUnavailable("NVML does not answer here: install nvidia-ml-py in the measured environment")
         self._card = card
@@ -66,18 +66,18 @@ class Nvml:
         self._before = self._read()
 
     def end(self) -> float:
-        """Read it again."""
+        """Read the counter again; return the difference in joules."""
         return self._read() - self._before
 
 
 class Apple:
-    """Apple's own model of what its parts take, through zeus-apple-silicon: an estimate, and needs no sudo."""
+    """Apple's own estimate of the energy of a chip's parts, read through zeus-apple-silicon without sudo."""
 
     scope = "machine"
     WINDOW = "yolopace"
 
     def __init__(self, parts: tuple[str, ...]) -> None:
-        """``parts`` are those that count: ``cpu_total``, ``gpu``, ``dram``, ``ane``."""
+        """Count ``parts`` of the chip: ``cpu_total``, ``gpu``, ``dram``, ``ane``."""
         try:
             from zeus_apple_silicon import AppleEnergyMonitor
         except ImportError:
@@ -101,17 +101,17 @@ class Apple:
         self._monitor.begin_window(self.WINDOW)
 
     def end(self) -> float:
-        """Close it; a part that this chip does not tell counts for nothing and is not named; none is an error."""
+        """Close the window; return the joules of the parts that this chip reports, which is at least one."""
         seen = self._monitor.end_window(self.WINDOW)
         found = {part: value for part in self._parts if (value := getattr(seen, f"{part}_mj", None)) is not None}
         if not found:
-            raise EnergyUnavailable("this chip tells none of the figures that were looked for")
+            raise EnergyUnavailable("this chip reports no energy of the parts that were requested")
         self.method = self._says(found)
         return sum(map(float, found.values())) / 1e3
 
 
 class Rapl:
-    """Intel's and AMD's counters of whole processor packages, and of memory where the system tells it apart."""
+    """Intel's and AMD's energy counters of whole CPU packages, and of memory where it has its own counter."""
 
     scope = "machine"
 
@@ -127,7 +127,7 @@ class Rapl:
 
     @staticmethod
     def _counts(zone: Path) -> bool:
-        """Packages and their memory; a package holds its cores, and ``psys`` holds the packages."""
+        """Whether a zone is a package or its memory; ``core`` and ``psys`` zones would count the same energy twice."""
         with contextlib.suppress(OSError):
             name = (zone / "name").read_text(encoding="utf-8").strip()
             return name.startswith("package") or name == "dram"
@@ -146,7 +146,7 @@ class Rapl:
         self._before = self._read()
 
     def end(self) -> float:
-        """Read them again; one that went round has begun anew."""
+        """Read all counters again; return the difference in joules, also where a counter has wrapped around."""
         joules = 0.0
         for zone, before, after in zip(self._zones, self._before, self._read()):
             if after < before:
@@ -156,14 +156,14 @@ class Rapl:
 
 
 def of_machine(parts: tuple[str, ...]) -> EnergyMeter:
-    """The meter of a machine that is no NVIDIA card: Apple's, or RAPL."""
+    """Open the energy counter of the machine: Apple's on macOS, else RAPL."""
     return Apple(parts) if sys.platform == "darwin" else Rapl()
 
 
 class Energy:
     """The energy of one case: idle power before warm-up, then joules of each window.
 
-    Whatever goes wrong costs the case nothing: the figure is then None, with the reason.
+    An error never fails the case: the figure is then None, with the reason.
     """
 
     def __init__(self, open_meter: Callable[[], EnergyMeter]) -> None:
@@ -185,7 +185,7 @@ class Energy:
         return None
 
     def idle(self) -> None:
-        """Stand idle for a while, and measure that."""
+        """Measure idle power for :data:`IDLE_SECONDS`."""
         if self._meter is None:
             return
         meter = self._meter
@@ -199,13 +199,13 @@ class Energy:
         self._idle = self._guarded(watts)
 
     def open(self) -> None:
-        """A window begins."""
+        """Open a window."""
         if self._meter is not None:
             self._guarded(self._meter.begin)
         self._opened = time.perf_counter()
 
     def close(self) -> None:
-        """It closes."""
+        """Close the window, and store its joules."""
         seconds = round(time.perf_counter() - self._opened, 6)
         meter = self._meter
         joules = self._guarded(meter.end) if meter is not None else None

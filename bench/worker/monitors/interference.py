@@ -1,6 +1,6 @@
-"""Whether a window was disturbed: judged by what the system told of it, never by its speed.
+"""Judge interference with a window from system counters, never from the window's speed.
 
-A rule that looked at the speed would throw slow windows away, and so make every number too good.
+A rule on speed would discard slow windows and so make every figure too good.
 """
 
 from __future__ import annotations
@@ -12,69 +12,69 @@ from .macos import THERMAL_LEVELS
 from .nvml import POWER_CAP
 
 WAIT = 0.02
-"""Share of the time that a thread may stand ready without a processor. Of 39 fresh processes of one case on a shared
-machine, those within 2 % of wall over CPU time had a standard deviation of 1.95 %, and all of them one of 15.5 %."""
+"""Maximum share of time that a runnable thread may wait for a CPU. Of 39 fresh processes of one case on a shared
+machine, those within 2 % of wall over CPU time had a standard deviation of 1.95 %; all of them had one of 15.5 %."""
 
 OTHERS = 0.02
-"""Processors that others may use while a thread waits. They can have kept it waiting no longer than they ran, so the
-smaller of the two is what they may have cost; a process that waits for its own data loaders is not disturbed."""
+"""Maximum number of CPUs that other processes may use while a thread waits. They cannot delay it for longer than they
+run, so the smaller of both ratios counts: a process that waits for its own data loaders has no interference."""
 
 STOPPED = WAIT
-"""Share of the time for which the process may be stopped."""
+"""Maximum share of time for which the process may be stopped."""
 
 QUOTA = WAIT
-"""Share of the time for which a CPU quota may hold the process back."""
+"""Maximum share of time for which a CPU quota may throttle the process."""
 
 IDLE = WAIT
-"""What wall time may exceed CPU time by where a single thread does all the work and the system tells of no waits."""
+"""Maximum excess of wall time over CPU time, for a single thread on a system that does not report run delay."""
 
 MEMORY_PRESSURE = WAIT
-"""Share of the time in which some task may wait for memory: it cannot have cost more than that."""
+"""Maximum share of time in which some task may wait for memory; an upper bound of what the wait costs."""
 
 SWAPPED = 64 * 2**20
-"""Bytes by which swap may grow. On a Mac memory that is full is no error: training goes on, slower and slower."""
+"""Maximum growth of swap in bytes. On a Mac, full memory is no error: training goes on and becomes ever slower."""
 
 SUSPENDED = 0.1
-"""Seconds of sleep of the machine that are worth a word: it is cold when it wakes, whatever its clock says."""
+"""Seconds of machine sleep from which a window is flagged: the machine is cold when it wakes."""
 
 THERMAL = "moderate"
-"""The last level that is fine: ``heavy`` is where macOS begins to throttle."""
+"""Highest thermal level without throttling; macOS throttles from ``heavy`` on."""
 
 THROTTLED = "a CPU quota held the process back"
 BATTERY = "the machine ran on its battery"
 HELD_BACK = "the device held its clocks back"
 HOT = "the machine was under thermal pressure"
 PERSISTENT = (BATTERY, HELD_BACK, HOT, THROTTLED)
-"""How phrases begin of what stays when a window is measured again at once: a battery, heat, a quota."""
+"""Prefixes of interference that persists when a window is measured again at once: battery, heat, quota."""
 
 
 class Indicator(NamedTuple):
-    """One covariate of a window beside its limit.
+    """A covariate of a window, relative to its limit.
 
     Attributes:
-        ratio: of the covariate to its limit; None for a mark that has no degree, and is there.
-        phrase: what happened, in the past tense.
+        ratio: covariate divided by its limit; None for a covariate that is either present or absent.
+        phrase: description in the past tense.
     """
 
     ratio: float | None
     phrase: str
 
     @property
-    def disturbs(self) -> bool:
+    def exceeds_limit(self) -> bool:
         """Whether the covariate is beyond its limit."""
         return self.ratio is None or self.ratio > 1
 
 
 def describe_interference(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> list[str]:
-    """What disturbed a window, one phrase each; empty for a calm one.
+    """List the interference with a window, one phrase per kind; empty for a calm window.
 
     Args:
-        reading: of a :class:`~.meter.SystemMonitor`; what is None or missing in it is not judged.
-        threads: 1 where one thread does all the work of a case on the CPU, loading data included: it should never
-            idle. None where idling is legitimate: on other devices and with data loader processes.
-        on_cpu: whether the case runs on the CPU, so that whoever else uses it is felt.
+        reading: of a :class:`~.system.SystemMonitor`; values that are missing or None are not judged.
+        threads: 1 where a single thread does all the work of a CPU case, data loading included, and so never idles.
+            None where idling is legitimate: on other devices, and with data loader processes.
+        on_cpu: whether the case runs on the CPU, where load by other processes slows it down.
     """
-    return [sign.phrase for sign in indicators(reading, threads, on_cpu) if sign.disturbs]
+    return [indicator.phrase for indicator in indicators(reading, threads, on_cpu) if indicator.exceeds_limit]
 
 
 def worth_retrying(reasons: list[str]) -> bool:
@@ -83,18 +83,18 @@ def worth_retrying(reasons: list[str]) -> bool:
 
 
 def severity(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> float:
-    """How disturbed a window was, to choose the least of several: 0 is calm.
+    """Score the interference with a window, so that the calmest of several can be kept; 0 is calm.
 
-    The greatest ratio of a covariate to its limit, and 1 more for every mark that has no degree: so windows that share
-    a mark, such as the battery, are told apart by the rest.
+    The score is the greatest ratio of a covariate to its limit, plus 1 for every covariate without a ratio. So windows
+    that share such a covariate, such as the battery, are ranked by the others.
     """
     found = indicators(reading, threads, on_cpu)
-    marks = sum(sign.ratio is None for sign in found)
-    return marks + max((sign.ratio for sign in found if sign.ratio is not None), default=0.0)
+    without_ratio = sum(indicator.ratio is None for indicator in found)
+    return without_ratio + max((indicator.ratio for indicator in found if indicator.ratio is not None), default=0.0)
 
 
 def indicators(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> list[Indicator]:
-    """Every covariate that a reading tells of, beside its limit."""
+    """List every covariate that a reading has, relative to its limit."""
     found = []
     names = ("steal_share", "run_delay_share", "other_processes_cpus")
     steal, waited, others = (reading.get(name) for name in names)
@@ -102,14 +102,14 @@ def indicators(reading: dict[str, Any], threads: int | None = None, on_cpu: bool
         found.append(Indicator(steal / MAX_STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
     held = reading.get("throttled_share")
     if waited is not None and others is not None:
-        waited = max(waited - (held or 0.0), 0.0)  # time that its own quota took is not laid to others
+        waited = max(waited - (held or 0.0), 0.0)  # other processes are not blamed for the process's own quota
         phrase = f"a thread waited {_percent(waited)} of the time for a processor; others used {others:.2f} processors"
         found.append(Indicator(min(waited / WAIT, others / OTHERS), phrase))
-    elif waited is not None and threads == 1:  # nobody tells of others, and it has no helper that it could wait for
+    elif waited is not None and threads == 1:  # load of others is unknown; without helpers, only others can delay it
         waited = max(waited - (held or 0.0), 0.0)
         found.append(Indicator(waited / WAIT, f"its one thread waited {_percent(waited)} of the time for a processor"))
-    # Of the machine's processors, whatever part of them this process may use: others are counted on all of them. Where
-    # they take its own ones, its threads wait.
+    # A share of all CPUs of the machine, because other processes are counted on all of them. Where they take the CPUs
+    # that this process may use, its threads wait, which the run delay above shows.
     count = reading.get("machine_processors")
     if on_cpu and others is not None and count:
         found.append(

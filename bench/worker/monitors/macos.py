@@ -1,4 +1,4 @@
-"""What macOS tells without root and without starting a process. Not run on hardware yet: tested against fakes."""
+"""Readings of macOS that need neither root nor a subprocess. Not run on hardware yet: tested against fakes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ctypes
 import sys
 
 THERMAL_KEY = b"com.apple.system.thermalpressurelevel"
-"""A Darwin notification. ``NSProcessInfo.thermalState`` calls both ``moderate`` and ``heavy`` fair."""
+"""Darwin notification of the thermal level; ``NSProcessInfo`` calls both ``moderate`` and ``heavy`` fair."""
 
 THERMAL_LEVELS = ("nominal", "moderate", "heavy", "trapping", "sleeping")
-"""Of ``OSThermalPressureLevel`` on macOS, from 0."""
+"""Names of macOS's ``OSThermalPressureLevel``, from 0."""
 
 SYSTEM = "/usr/lib/libSystem.B.dylib"
 POWER = "/System/Library/Frameworks/IOKit.framework/IOKit"

@@ -1,4 +1,4 @@
-"""One NVIDIA GPU as its driver sees it, through ``pynvml`` where the interpreter has it.
+"""State of one NVIDIA GPU, read through ``pynvml`` where it is installed.
 
 Not run on hardware yet: tested against a fake of ``pynvml``.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from ..devices.base import device_status
 
 POWER_CAP = "power cap"
-"""The one reason that is normal: many GPUs run at their power limit all the time."""
+"""The only throttling that is normal: many GPUs run at their power limit all the time."""
 
 REASONS = {
     0x04: POWER_CAP,
@@ -20,26 +20,27 @@ REASONS = {
     0x40: "hardware thermal slowdown",
     0x80: "power brake",
 }
-"""Bits of ``nvmlClocksEventReasons``; the others (idle, clocks that the user has set, ...) are no throttling."""
+"""Bits of ``nvmlClocksEventReasons`` that mean throttling; others (idle, clocks set by the user, ...) do not."""
 
 POLICIES = {"NVML_PERF_POLICY_POWER": POWER_CAP, "NVML_PERF_POLICY_THERMAL": "thermal limit"}
-"""Counters of the time for which clocks were held back: they tell of a whole window, the bits of its end alone."""
+"""Counters of throttled time. They cover a whole window; the bits above cover only its end."""
 
 HELD_BACK = 0.01
-"""Share of time from which a counter is worth a word; below it, the effect on a window is below 1 % too."""
+"""Share of throttled time from which it is reported; below, its effect on a window is below 1 % too."""
 
 
 NOT_SUPPORTED, FUNCTION_NOT_FOUND = 3, 13
-"""Codes of NVML's errors that say that there is no such thing; others say that it does not answer."""
+"""NVML error codes of a feature that the card lacks; other codes mean that NVML does not answer."""
 
 
 def open_card(properties: Any) -> Card | None:
-    """The card that torch describes, or None where it cannot be had.
+    """Open the card that torch describes; None where NVML or the card is unavailable.
 
-    It is looked up by what it is, never by its index: CUDA_VISIBLE_DEVICES numbers cards anew for torch alone.
+    The card is found by UUID or PCI address, never by index, because CUDA_VISIBLE_DEVICES renumbers cards for torch
+    only.
 
     Args:
-        properties: what ``torch.cuda.get_device_properties`` returns.
+        properties: result of ``torch.cuda.get_device_properties``.
     """
     try:
         import pynvml
@@ -65,7 +66,7 @@ def open_card(properties: Any) -> Card | None:
 
 
 class Card:
-    """A handle of NVML. What the card does not tell (a MIG part, a GeForce) is None by itself."""
+    """An NVML handle. A value that the card does not report (a MIG part, a GeForce) reads as None."""
 
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml = nvml
@@ -73,17 +74,17 @@ class Card:
         self._counters: dict[str, tuple[int, int]] = {}
 
     def sample(self) -> dict[str, Any]:
-        """Clock, temperature and company at this moment; why clocks were held back, now or since the last sample."""
+        """Read the clock, the temperature, other processes on the card, and throttling since the last sample."""
         nvml = self._nvml
         clock = self._ask("nvmlDeviceGetClockInfo", getattr(nvml, "NVML_CLOCK_SM", 1))
         temperature = self._ask("nvmlDeviceGetTemperature", getattr(nvml, "NVML_TEMPERATURE_GPU", 0))
         return device_status(clock=clock, temperature=temperature, throttle=self._throttle(), others=self._others())
 
     def energy(self) -> float | None:
-        """Millijoules since the driver was loaded; None on cards before Volta.
+        """Return millijoules since the driver was loaded; None on cards before Volta.
 
         Raises:
-            Exception: what NVML raises, where it is something else than that there is no such counter.
+            Exception: any NVML error other than a missing counter.
         """
         try:
             return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
@@ -114,7 +115,7 @@ class Card:
         return found
 
     def _held_back(self, policy: str) -> float | None:
-        """Share of the time since the last sample in which a policy held the clocks back."""
+        """Return the share of time since the last sample in which a policy throttled the clocks."""
         status = self._ask("nvmlDeviceGetViolationStatus", getattr(self._nvml, policy, None))
         if status is None:
             return None

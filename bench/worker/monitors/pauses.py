@@ -1,14 +1,14 @@
-"""Notices that this process was stopped in a window: by a signal, a freezer (``docker pause``), or a suspended machine.
+"""Detect stops of this process during a window: by a signal, a freezer (``docker pause``), or a suspended machine.
 
-A stopped process uses no processor and waits for none, and no counter of the kernel says for how long. So a thread
-sleeps and wakes four times a second: where it slept far longer, it was kept from waking. Not every such gap is a stop:
+A stopped process neither uses nor waits for a CPU, and no kernel counter says for how long. So a thread wakes four
+times per second; a much longer sleep is a gap. Not every gap is a stop:
 
-- It may have waited for a processor: the kernel tells for how long, and that is taken off.
-- Python may have kept it waiting, while other code held its lock: it then wakes every few milliseconds to ask for it,
-  which shows in its own switches.
-- It may have waited for a page to be read in, which counts as a fault.
+- The thread may have waited for a CPU. The kernel reports for how long, and that is subtracted.
+- The thread may have waited for Python's lock. It then wakes every few milliseconds to request the lock, which shows
+  in its context switches.
+- The thread may have waited for a page to be read in, which counts as a major page fault.
 
-Where the system tells none of this (macOS), a gap counts only if the process was told to continue (``SIGCONT``).
+Where the system reports none of this (macOS), a gap counts only if the process received ``SIGCONT``.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 PERIOD = 0.25
-"""Seconds between two wakings. One takes some 0.1 ms of a processor on a small virtual machine, most of it in the
-kernel: 0.04 % of one processor. A stop that is shorter than this and :data:`LEAST` together may be missed."""
+"""Seconds between two wakings. A waking takes about 0.1 ms of CPU time on a small virtual machine, 0.04 % of one CPU.
+A stop shorter than ``PERIOD + LEAST`` may be missed."""
 
 LEAST = 0.1
 """Seconds beyond the period from which a gap counts: threads that wake are late by some milliseconds."""
 
 ASKING = 20
-"""Switches a second from which a thread was awake in a gap: one that waits for Python's lock has some 200."""
+"""Context switches per second from which a thread was awake in a gap; a wait for Python's lock causes about 200."""
 
 LONG_READ = 1.0
-"""Seconds from which a gap with page faults counts as a stop: reading a page takes less, and follows a long stop."""
+"""Seconds from which a gap with page faults counts as a stop: reading a page takes less, and may follow a long stop."""
 
 STACK = 256 * 1024
-"""Bytes of the thread's stack."""
+"""Stack size of the thread in bytes."""
 
 
 class Gap(NamedTuple):
-    """What happened between two wakings.
+    """The time between two wakings.
 
     Attributes:
-        seconds: that it was, beyond :data:`PERIOD`.
-        waited: seconds of those for which the thread stood ready without a processor, or a CPU quota held it back.
-        switches: how often it went to sleep (voluntary context switches).
-        faults: how often it waited for a page to be read in (major page faults).
+        seconds: duration beyond :data:`PERIOD`.
+        waited: seconds of it in which the thread waited for a CPU or was throttled by a CPU quota.
+        switches: voluntary context switches of the thread.
+        faults: major page faults of the thread.
     """
 
     seconds: float
@@ -57,7 +57,7 @@ class Gap(NamedTuple):
 
 
 def stopped(gap: Gap) -> float:
-    """Seconds of a gap for which the process was stopped; 0.0 where it was not, as far as one knows."""
+    """Return the seconds of a gap for which the process was stopped; 0.0 without evidence of a stop."""
     missing = gap.seconds - gap.waited
     if missing < LEAST:
         return 0.0
@@ -66,22 +66,22 @@ def stopped(gap: Gap) -> float:
 
 
 class Watch:
-    """Watches from :meth:`begin` to :meth:`end`; may be used for several windows, one after another."""
+    """A thread that detects stops between :meth:`begin` and :meth:`end`; reusable for several windows."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._over = threading.Lock()
-        """Held while the thread is to go on."""
+        """Locked while the thread runs."""
         self._seconds = 0.0
         self._suspended = 0.0
         self._continued = self._used = 0
-        """Signals to continue that were heard, and how many of them belong to what was seen already."""
+        """``SIGCONT`` signals received, and how many of them are matched with a gap already."""
         self._unproved = 0.0
-        """Seconds of the last gap, where it takes a signal to call it a stop."""
+        """Seconds of the last gap that needs a signal to count as a stop."""
 
     def hear_continue(self) -> None:
-        """Have ``SIGCONT`` counted where a gap alone says too little; only the main thread may ask for it."""
-        if TELLS:
+        """Count ``SIGCONT`` where a gap alone does not prove a stop; call it from the main thread."""
+        if HAS_THREAD_USAGE:
             return
         with contextlib.suppress(ValueError, OSError):
             signal.signal(signal.SIGCONT, self._hear)
@@ -94,8 +94,8 @@ class Watch:
         """Start the thread.
 
         Args:
-            throttled: tells for how many seconds a CPU quota has held the process back; asked at every waking, so that
-                a stop is not taken for what the quota did before and after it.
+            throttled: returns the seconds for which a CPU quota has throttled the process so far. It is called at
+                every waking, so that throttling before and after a stop is not subtracted from the stop.
         """
         self.end()
         self._over = threading.Lock()
@@ -109,7 +109,7 @@ class Watch:
             threading.stack_size(before)
 
     def end(self) -> tuple[float, float] | None:
-        """End the thread; seconds for which the process was stopped and the machine suspended, None if it never ran."""
+        """End the thread; return seconds of stops and of machine suspension, or None if the thread never ran."""
         if self._thread is None:
             return None
         self._over.release()
@@ -133,30 +133,30 @@ class Watch:
                 self._seen(stopped(gap))
 
     def _seen(self, seconds: float) -> None:
-        """Take in for how long the process was stopped, as it seems, before this moment."""
-        if TELLS:
+        """Add the seconds of a gap that looks like a stop; without thread counters, only once ``SIGCONT`` proves it."""
+        if HAS_THREAD_USAGE:
             self._seconds += seconds
             return
         heard, self._unproved = self._continued, seconds or self._unproved
         if self._unproved and heard == self._used:
-            return  # the main thread, which hears of the signal, may have time for that only later
+            return  # the main thread handles the signal, perhaps only later
         self._seconds, self._unproved, self._used = self._seconds + self._unproved, 0.0, heard
 
 
-TELLS = hasattr(resource, "RUSAGE_THREAD")
-"""Whether the system tells of a single thread (Linux)."""
+HAS_THREAD_USAGE = hasattr(resource, "RUSAGE_THREAD")
+"""Whether the system reports the resource usage of a single thread (Linux)."""
 
 
 def _own() -> tuple[int, int]:
     """Voluntary context switches and major page faults of the calling thread."""
-    if not TELLS:
+    if not HAS_THREAD_USAGE:
         return 0, 0
     usage = resource.getrusage(resource.RUSAGE_THREAD)
     return usage.ru_nvcsw, usage.ru_majflt
 
 
 class _Waits:
-    """Seconds for which the calling thread stood ready without a processor; always 0.0 where nobody tells."""
+    """Run delay of the calling thread: seconds runnable but without a CPU; always 0.0 where unavailable."""
 
     def __init__(self) -> None:
         try:
@@ -166,7 +166,7 @@ class _Waits:
             self._descriptor = None
 
     def seconds(self) -> float:
-        """Since the thread began."""
+        """Return the run delay since the thread began."""
         if self._descriptor is None:
             return 0.0
         try:
@@ -175,13 +175,13 @@ class _Waits:
             return 0.0
 
     def close(self) -> None:
-        """Ask no more."""
+        """Close the file of the kernel's counter."""
         if self._descriptor is not None:
             os.close(self._descriptor)
 
 
 def suspended() -> float:
-    """Seconds for which the machine slept since some moment; 0.0 where its clocks do not tell."""
+    """Return the seconds of machine sleep since a fixed moment; 0.0 where the clocks do not show it."""
     mac = sys.platform == "darwin"  # the first of each counts sleep, the second does not
     names = ("CLOCK_MONOTONIC_RAW", "CLOCK_UPTIME_RAW") if mac else ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC")
     if not all(hasattr(time, name) for name in names):

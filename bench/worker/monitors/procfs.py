@@ -1,4 +1,4 @@
-"""What Linux tells in ``/proc`` and ``/sys`` of a moment; None where it does not tell."""
+"""Readings from Linux's ``/proc`` and ``/sys``; None where a reading is unavailable."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags of a process
 
 
 class Ticks(NamedTuple):
-    """Time of all processors together since boot, in ticks of the clock.
+    """CPU time of all CPUs since boot, in clock ticks.
 
-    Linux looks at every tick who is running, so these are samples; the times of a process are not.
+    Linux samples these at every tick, unlike the CPU time of a process, which is exact.
     """
 
     busy: int
@@ -24,7 +24,7 @@ class Ticks(NamedTuple):
 
 
 class Process(NamedTuple):
-    """Processor time of a process, in ticks: its own, and that of children which it has waited for."""
+    """CPU time of a process in ticks: its own (``used``), and that of children it has waited for (``reaped``)."""
 
     parent: int
     group: int
@@ -34,7 +34,7 @@ class Process(NamedTuple):
 
 
 class Used(NamedTuple):
-    """Ticks that processes used in an interval: those of one group, threads of the kernel, and all others."""
+    """CPU ticks of an interval: of this process's groups, of kernel threads, and of all other processes."""
 
     own: int
     kernel: int
@@ -42,11 +42,11 @@ class Used(NamedTuple):
 
 
 Processes = dict[tuple[int, int], Process]
-"""All processes, by their number and the moment of their start: numbers are given anew."""
+"""All processes, by process ID and start time, because the kernel reuses IDs."""
 
 
 def read(path: str) -> bytes | None:
-    """The whole of a small file, or None."""
+    """Return the content of a small file, or None where it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
@@ -56,14 +56,14 @@ def read(path: str) -> bytes | None:
         while part := os.read(descriptor, 1 << 16):
             parts.append(part)
         return b"".join(parts)
-    except OSError:  # the process is gone (ESRCH), or the kernel was told not to count (EOPNOTSUPP)
+    except OSError:  # the process is gone (ESRCH), or the kernel is set not to count (EOPNOTSUPP)
         return None
     finally:
         os.close(descriptor)
 
 
 def swap_used(root: str) -> int | None:
-    """Bytes of memory that lie in swap."""
+    """Return the bytes of swap in use."""
     found = {}
     for line in (read(f"{root}/meminfo") or b"").splitlines():
         name, _, rest = line.partition(b":")
@@ -162,10 +162,10 @@ def processes(root: str) -> Processes:
 
 
 def used(before: Processes, after: Processes, groups: Container[int]) -> Used:
-    """Who used the processors between two moments.
+    """Return the CPU ticks used between two snapshots.
 
-    A process that ended hands its whole time to the one that waited for it; what it had used before the first moment
-    is taken off again.
+    A process that ended hands its whole CPU time to the process that waited for it. What it had used before the first
+    snapshot is subtracted again.
     """
     old = _handed_on(before, after)
     ticks = {"own": 0, "kernel": 0, "others": 0}
@@ -179,7 +179,7 @@ def used(before: Processes, after: Processes, groups: Container[int]) -> Used:
 
 
 def _handed_on(before: Processes, after: Processes) -> dict[int, int]:
-    """What processes that ended had used before the first moment, by the number of the one that waited for them."""
+    """Return the ticks of ended processes before the first snapshot, by ID of the process that reaped them."""
     alive = {number for number, _ in after}
     parents = {number: process.parent for (number, _), process in before.items()}
     found: dict[int, int] = {}
@@ -196,17 +196,17 @@ def _handed_on(before: Processes, after: Processes) -> dict[int, int]:
 
 
 def others(machine: Ticks, own: float, kernel: float, visible: float) -> float:
-    """Ticks that other processes than this one and its helpers used in an interval.
+    """Return the CPU ticks of an interval that belong to neither this process nor its helpers.
 
-    The times of processes are exact, but some may be out of sight (another container's) or miscounted (one whose end
-    nobody waited for). The machine's time holds everything, but it is sampled. So the former are believed as far as the
-    latter allows: three standard deviations of its samples, and two ticks.
+    CPU times of processes are exact, but some processes are invisible (of another container) or miscounted (ended
+    without being reaped). CPU time of the machine is complete, but sampled. So the exact times count, within three
+    standard deviations of the samples plus two ticks.
 
     Args:
-        machine: ticks of the interval.
-        own: ticks of this process and its helpers in it.
-        kernel: ticks of the kernel's threads; they serve everyone, this process (its disk, its GPU) included.
-        visible: ticks of all other processes that can be seen.
+        machine: all ticks of the interval.
+        own: ticks of this process and its helpers.
+        kernel: ticks of kernel threads; they serve every process, this one included (disk, GPU).
+        visible: ticks of all other visible processes.
     """
     left = machine.busy - own - kernel
     share = min(machine.busy / machine.total, 1.0) if machine.total else 0.0
@@ -216,7 +216,7 @@ def others(machine: Ticks, own: float, kernel: float, visible: float) -> float:
 
 
 def pressure(root: str) -> dict[str, int]:
-    """Microseconds since boot in which some task waited, by what it waited for."""
+    """Return microseconds since boot in which some task waited, by resource (pressure-stall information)."""
     found = {}
     for name in PRESSURES:
         for line in (read(f"{root}/pressure/{name}") or b"").splitlines():
@@ -228,10 +228,10 @@ def pressure(root: str) -> dict[str, int]:
 
 
 def clock(root: str, system: str, processors: Iterable[int]) -> float | None:
-    """Mean clock in MHz of the processors: ``scaling_cur_freq``, else ``cpu MHz`` of ``/proc/cpuinfo``.
+    """Return the mean clock of CPUs in MHz: ``scaling_cur_freq``, else ``cpu MHz`` of ``/proc/cpuinfo``.
 
-    The latter is the clock that was measured only where the processor counts its cycles (``aperfmperf``); elsewhere, as
-    in most virtual machines, it is a constant, and is not told.
+    ``cpu MHz`` is a measured clock only where the CPU counts its cycles (flag ``aperfmperf``). Elsewhere, as in most
+    virtual machines, it is a constant, and the result is unknown (None).
     """
     wanted = set(processors)
     found = []
@@ -264,7 +264,7 @@ def _fact(line: bytes) -> tuple[bytes, bytes]:
 
 
 def on_battery(system: str) -> bool | None:
-    """Whether the machine runs on its battery; None where it has no power supply that tells."""
+    """Whether the machine runs on its battery; None where no power supply reports it."""
     folder = f"{system}/class/power_supply"
     try:
         names = os.listdir(folder)

@@ -1,4 +1,4 @@
-"""What the process, the machine and the device did during a window: read at its edges, outside of any timed step."""
+"""Activity of the process, the machine and the device during a window, read at its edges and outside of timed steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class _Process:
-    """What this process has had; the clocks are in seconds."""
+    """Usage of this process so far: wall and CPU clock in seconds, and involuntary context switches."""
 
     wall: float
     cpu: float
@@ -59,9 +59,9 @@ class SystemMonitor:
         """Read nothing yet: the device may not be taken.
 
         Args:
-            device: that the case runs on.
-            root: where the kernel shows processes.
-            system: where it shows hardware.
+            device: device of the case.
+            root: mount point of procfs.
+            system: mount point of sysfs.
         """
         self._device = device
         self._root = str(root)
@@ -75,15 +75,15 @@ class SystemMonitor:
     def prepare(
         self, threads: int | None = None, alone: bool = True, groups: set[int] | None = None, watch: bool = True
     ) -> None:
-        """Call before warm-up, to start what takes its time to start (NVML): :meth:`open` would let the device idle.
+        """Start slow readers such as NVML before warm-up, because :meth:`open` would let the device idle meanwhile.
 
         Args:
-            threads: 1 where one thread does all the work, loading data included; counts on the CPU alone. See
-                :func:`~.disturbance.describe_interference`.
-            alone: False where another worker takes turns with this one: it is among the others on the processors, and
-                disturbs nobody. What the rest of the machine did is then for the runner to see.
+            threads: 1 where one thread does all the work, data loading included; used on the CPU only. See
+                :func:`~.interference.describe_interference`.
+            alone: False where another worker takes turns with this one. It would count as background load, although
+                it waits during this worker's turns; the runner measures background load instead.
             groups: process groups of the ranks that train together on this machine; this process's own if None.
-            watch: whether a thread looks out for stops of the process; not where its memory would count.
+            watch: whether a thread detects stops of the process; False where its memory would count.
         """
         if not watch:
             self._watch = None
@@ -95,18 +95,20 @@ class SystemMonitor:
         try_read(self._device.sample)
 
     def open(self) -> None:
-        """The window opens when this returns."""
-        try_read(self._device.sample)  # its counters begin anew
+        """Open the window: it begins when this returns."""
+        try_read(self._device.sample)  # restarts the device's counters
         machine = self._read_machine()
         if self._watch is not None:
             try_read(self._watch.begin, self._read_throttled if machine.throttled else None)
         self._opened = self._read_process(), machine
 
-    def close(self, beside: int = 0) -> dict[str, Any]:
-        """The window closed when this was called; what was seen, by the names of ``bench.records.record.Window``.
+    def close(self, waiting_workers: int = 0) -> dict[str, Any]:
+        """Close the window; return its readings by the field names of ``bench.records.record.Window``.
 
-        Of the processes that compute on the device, ``beside`` are workers that wait for their turn and disturb nobody.
-        Shares are rounded to 4 decimals. What the system does not tell is None.
+        Shares are rounded to 4 decimals; unavailable readings become None.
+
+        Args:
+            waiting_workers: workers that hold the device but wait for their turn; not counted as other processes.
         """
         process = self._read_process()
         stopped, suspended = (try_read(self._watch.end) if self._watch is not None else None) or (None, None)
@@ -133,7 +135,7 @@ class SystemMonitor:
             **device,
         }
         if reading.get("device_others"):
-            reading["device_others"] = max(reading["device_others"] - beside, 0)
+            reading["device_others"] = max(reading["device_others"] - waiting_workers, 0)
         reading["interference"] = describe_interference(reading, self._threads, self._alone and self._device.on_host)
         return reading
 
@@ -171,14 +173,14 @@ class SystemMonitor:
 
 
 def _processors() -> set[int]:
-    """The processors that this process may use."""
+    """Return the CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity") and (found := try_read(os.sched_getaffinity, 0)):
         return found
     return set(range(try_read(_online) or 1))
 
 
 def _online() -> int:
-    """How many processors the machine has online; ``os.cpu_count`` may be told another number by a variable."""
+    """Return the number of online CPUs; ``os.cpu_count`` obeys ``PYTHON_CPU_COUNT`` instead."""
     return os.sysconf("SC_NPROCESSORS_ONLN")
 
 
@@ -190,7 +192,7 @@ def _wait_share(before: _Machine, after: _Machine) -> float | None:
 
 
 def _interval(before: _Machine, after: _Machine) -> procfs.Ticks | None:
-    """Time of all processors between two moments."""
+    """Return the CPU time of all CPUs between two readings."""
     if before.ticks is None or after.ticks is None:
         return None
     return procfs.Ticks(*(max(late - early, 0) for early, late in zip(before.ticks, after.ticks)))
@@ -214,7 +216,7 @@ def _others_share(before: _Machine, after: _Machine, groups: set[int]) -> float 
 
 
 def _throttled(before: _Machine, after: _Machine) -> float | None:
-    """Seconds for which a CPU quota held the process back, summed over processors."""
+    """Return the seconds for which a CPU quota throttled the process, summed over CPUs."""
     if before.throttled is None or after.throttled is None:
         return None
     return max(after.throttled - before.throttled, 0.0)
@@ -226,9 +228,9 @@ def _throttled_share(before: _Machine, after: _Machine) -> float | None:
 
 
 def _less_throttled(stopped: float | None, before: _Machine, after: _Machine) -> float | None:
-    """Seconds of a stop without those for which a quota kept the process from running: that looks the same.
+    """Subtract throttling by a CPU quota, which looks like a stop, from the seconds of stops.
 
-    Where the quota had held it back before already, the watch has taken them off where they fell.
+    Where the quota had throttled the process before the window, the watch has subtracted it already.
     """
     if stopped is None or before.throttled:
         return stopped

@@ -1,8 +1,8 @@
-"""The parts of a step: their ends are marked where the workload passes them, and the times are taken out later.
+"""Time the phases of a step: the workload marks the end of each phase, and durations are computed later.
 
-On a CPU a mark reads the clock. On cuda it records an event, which costs the host microseconds and the device nothing
-that it waits for. On mps neither is true, so the parts are timed in steps of their own after the window, with
-the device synchronised at every mark.
+On a CPU a mark reads the clock. On cuda it records an event, which costs the host microseconds and does not block the
+device. On mps neither is accurate, so phases are timed in separate steps after the window, with the device
+synchronised at every mark.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 from ..devices import Device
 
 SEPARATE_STEPS = 8
-"""Steps of the separate pass on a device that has to be waited for: a short accumulation cycle and two."""
+"""Steps of the separate pass on a device that needs synchronisation: a short accumulation cycle, and two more."""
 
 PAUSE = "pause"
-"""The name of what is no part: another worker had its turn."""
+"""Name of the time between two marks that belongs to no phase: another worker had its turn."""
 
 
 class Phases:
-    """Marks of all steps.
+    """The phase marks of all steps.
 
     Args:
-        stamp: takes the moment of a mark.
-        between: seconds between two of them; called when nothing is timed any more.
-        method: the clock and the steps, in words.
+        stamp: takes the time stamp of a mark.
+        between: returns the seconds between two stamps; called after timing has ended.
+        method: description of the clock and of the steps that are timed.
     """
 
     def __init__(self, stamp: Callable[[], Any], between: Callable[[Any, Any], float], method: str) -> None:
@@ -38,25 +38,25 @@ class Phases:
         self._marks: list[tuple[str, Any]] = []
 
     def step_began(self) -> None:
-        """The data of a step are there: its parts begin."""
+        """Note that the data of a step have arrived: its first phase begins."""
         self._marks = [("", self._stamp())]
 
     def part_ended(self, part: str) -> None:
-        """A part of the step that is under way ended, and the next one begins."""
+        """Note that a phase of the current step ended, and the next one begins."""
         if self._marks:
             self._marks.append((part, self._stamp()))
 
     def resumed(self) -> None:
-        """What passed since the last mark was a pause and belongs to no part."""
+        """Exclude the time since the last mark (a pause) from all phases."""
         self.part_ended(PAUSE)
 
     def step_ended(self) -> None:
-        """The step that is under way ended."""
+        """Note that the current step ended."""
         self._steps.append(self._marks)
         self._marks = []
 
     def seconds(self, start: int, end: int) -> dict[str, list[float]]:
-        """Seconds of every part in each of the steps from ``start`` to ``end``; 0 where a step has no such part."""
+        """Return the seconds of every phase in each step from ``start`` to ``end``; 0 where a step lacks a phase."""
         steps = self._steps[start:end]
         parts = dict.fromkeys(part for step in steps for part, _ in step[1:] if part != PAUSE)
         return {part: [round(self._of(step, part), 7) for step in steps] for part in parts}
@@ -67,7 +67,7 @@ class Phases:
 
 
 def by_clock(method: str, wait: Callable[[], None] | None = None) -> Phases:
-    """Parts by the host's clock; ``wait`` is called before each reading, where a device runs behind."""
+    """Time phases by the host's clock; ``wait`` synchronises an asynchronous device before each reading."""
     if wait is None:
         return Phases(time.perf_counter, lambda a, b: b - a, method)
 
@@ -79,7 +79,7 @@ def by_clock(method: str, wait: Callable[[], None] | None = None) -> Phases:
 
 
 def by_events(new_event: Callable[[], Any]) -> Phases:
-    """Parts by events of a device: ``record`` enqueues them, ``elapsed_time`` gives milliseconds."""
+    """Time phases by device events: ``record`` enqueues an event, ``elapsed_time`` returns milliseconds."""
 
     def stamp() -> Any:
         event = new_event()
@@ -94,11 +94,11 @@ SEPARATELY = "host clock after waiting for the device, separate steps after the 
 
 
 class PhaseTimer:
-    """Phases of the steps of a window and, on a device that has to be waited for, of a separate pass after it.
+    """Phases of the steps of a window or, on a device that needs synchronisation, of a separate pass after it.
 
     Args:
-        device: that the case runs on.
-        separate_pass: whether there may be such a pass.
+        device: device of the case.
+        separate_pass: whether a separate pass is allowed.
     """
 
     def __init__(self, device: Device, separate_pass: bool) -> None:

@@ -13,7 +13,7 @@ from ..channel import Channel
 from ..devices import Device
 from ..distributed import aggregation
 from ..distributed.process_group import ProcessGroup, SingleProcess
-from ..input_errors import told
+from ..input_errors import describe_error
 from ..interpreter.memory_layout import addresses
 from ..monitors.interference import worth_retrying
 from ..monitors.system import try_read
@@ -294,4 +294,4 @@ class Session:
         try:
             self._channel.send(RestMeasured(measure()))
         except Exception as error:
-            self._channel.send(RestMeasured(failed=f"{type(error).__name__}: {told(error)}"))
+            self._channel.send(RestMeasured(failed=f"{type(error).__name__}: {describe_error(error)}"))

@@ -1,6 +1,6 @@
-"""When a step begins and ends, what is warm-up, and when a window is complete.
+"""Time steps, end warm-up, and complete windows.
 
-Knows nothing of torch or Ultralytics: the clock and the synchronisation are handed in.
+Independent of torch and Ultralytics: the clock and the synchronisation are arguments.
 """
 
 from __future__ import annotations
@@ -14,21 +14,29 @@ from typing import Any
 from ..protocol import SHORT_CYCLE, SLACK, Window
 
 KEPT_WARMUP = 64
-"""Steps of warm-up that a reading keeps, from its end; on a CPU that is mostly all of them."""
+"""Number of last warm-up steps that a reading keeps; on a CPU these are mostly all of them."""
 
 
 @dataclass(frozen=True)
 class MeasurementPlan:
-    """What counts as warm-up and how long a window is; ``cycle`` is the real accumulation, in steps.
+    """Length of the warm-up and of a window.
 
-    Warm-up is one cycle, though never more than a short one, and two steps, and at least ``warmup_seconds``: the first
-    optimizer step allocates its state, and the step after it allocates its gradients again. A window is a whole number
-    of cycles, so it holds optimizer steps in their real proportion wherever in a cycle it begins. Where accumulation
-    is so long that this would take much longer than was asked for, the optimizer runs every :data:`SHORT_CYCLE` steps
-    in the window, and the kinds of steps are weighted by their real proportion afterwards; ``only_whole`` rules that
-    out. Two processes that are compared have to do the same steps: ``warmup_steps`` are a minimum on top of that, so
-    that their windows hold the same images, and ``same_cycle`` is the pace of the optimizer in the window of the other.
-    Where memory alone is looked at, ``short_cycle`` and ``settled_after`` (steps of warm-up after a cycle) are less.
+    Warm-up lasts one accumulation cycle (at most a short one) plus ``settled_after`` steps, because the first optimizer
+    step allocates its state and the step after it allocates gradients again.
+
+    A window is a whole number of cycles, so that it has optimizer steps in their real proportion. Where the cycle is
+    too long for that, the optimizer runs every :data:`SHORT_CYCLE` steps in the window, and the kinds of steps are
+    weighted by their real proportion afterwards.
+
+    Attributes:
+        cycle: real accumulation, in steps.
+        warmup_seconds: minimum duration of the warm-up.
+        window_steps, window_seconds: minimum length and duration of a window.
+        only_whole: whether a window always holds whole cycles.
+        warmup_steps: minimum steps of warm-up, so that the windows of two compared processes hold the same images.
+        same_cycle: steps between optimizer steps in the window of the compared process; 0 without one.
+        short_cycle: maximum cycle of the warm-up, and cycle of a window that cannot hold whole cycles.
+        settled_after: steps of warm-up after its cycle.
     """
 
     cycle: int
@@ -46,9 +54,9 @@ class MeasurementPlan:
         """Return the plan of a job's window.
 
         Args:
-            window: of the job.
+            window: window settings of the job.
             cycle: real accumulation, in steps.
-            only_whole: whether windows hold whole cycles, where the job leaves it to the device.
+            only_whole: the device's default for whether windows hold whole cycles.
         """
         asked = {item.name: getattr(window, item.name) for item in fields(window)}
         whole = only_whole if window.only_whole is None else window.only_whole
@@ -60,13 +68,13 @@ class MeasurementPlan:
         return min(self.cycle, self.short_cycle)
 
     def warm(self, steps: int, seconds: float) -> bool:
-        """Whether ``steps`` steps that took ``seconds`` in all are warm-up enough."""
+        """Whether warm-up is over after ``steps`` steps and ``seconds``."""
         return (
             steps >= max(self.warmup_cycle + self.settled_after, self.warmup_steps) and seconds >= self.warmup_seconds
         )
 
     def timed_accumulation_steps(self, step_seconds: float) -> int:
-        """Steps from one optimizer step to the next in a window of steps that take about ``step_seconds``."""
+        """Return the accumulation steps of a window whose steps take about ``step_seconds``."""
         if self.same_cycle:
             return self.same_cycle
         asked = self.asked(step_seconds)
@@ -74,31 +82,31 @@ class MeasurementPlan:
         return self.cycle if self.only_whole or whole <= SLACK * asked else self.warmup_cycle
 
     def asked(self, step_seconds: float) -> int:
-        """Least steps of a window of steps that take about ``step_seconds``."""
+        """Return the minimum steps of a window whose steps take about ``step_seconds``."""
         return max(self.window_steps, math.ceil(self.window_seconds / step_seconds))
 
     def complete(self, steps: int, seconds: float, timed_accumulation_steps: int) -> bool:
-        """Whether a window of ``steps`` steps that took ``seconds`` in all is complete."""
+        """Whether a window is complete after ``steps`` steps and ``seconds``."""
         return steps % timed_accumulation_steps == 0 and steps >= self.window_steps and seconds >= self.window_seconds
 
 
 @dataclass
 class Stopwatch:
-    """Takes the time of every step, from the end of one batch to the end of the next, waiting for data included.
+    """Times every step, from the end of one batch to the end of the next, data wait included.
 
     Attributes:
-        accumulation: how many steps the optimizer is to wait for, from now on.
-        windows: first step of each window, and the step that it ended before once it is complete.
+        accumulation: current accumulation steps of the optimizer.
+        windows: first step of each window and, once it is complete, the step after its last.
         timed_accumulation_steps: ``accumulation`` in every window; 0 until warm-up is over.
-        shared: whether other processes run the same steps, interleaved or at once: how many there are is then settled
-            before they are timed.
-        broadcast: takes what this process would do next, and returns what all of them do.
-        on_begin: called where a window begins, after the steps of it that pass untimed.
-        planned_steps: of a window, where that was settled; 0 where its own time settles when it is complete.
-        epoch_gaps: how many steps had ended at the end of each epoch, and the seconds until the next one began.
-        settle_steps: steps that pass after a window was opened before it begins. While the machine is read there,
-            loader processes go on making batches: what they are ahead by belongs to no window.
-        block: steps of a window after each of which another worker may have its turn; 0: none has.
+        shared: whether other processes run the same steps, interleaved or at the same time. The length of a window
+            is then fixed before it is timed.
+        broadcast: takes this process's decision, and returns the decision of all processes.
+        on_begin: called where a window begins, after its settling steps.
+        planned_steps: fixed length of a window; 0 where its duration decides.
+        epoch_gaps: number of steps at the end of each epoch, and the seconds until the next epoch began.
+        settle_steps: untimed steps between the opening and the begin of a window, which consume the batches that
+            data loaders prefetched while the machine was read.
+        block: steps of a time slice, after which another worker may have its turn; 0 without another worker.
     """
 
     rule: MeasurementPlan
@@ -125,7 +133,7 @@ class Stopwatch:
     _left: int = 0
 
     def start(self) -> None:
-        """The first step begins now."""
+        """Start timing: the first step begins now."""
         self.accumulation = self.rule.warmup_cycle
         self.synchronize()
         self._last_boundary = self.clock()
@@ -137,12 +145,12 @@ class Stopwatch:
 
     @property
     def timed_steps(self) -> int:
-        """How many steps have ended since warm-up was over."""
+        """Number of steps since warm-up."""
         return len(self.seconds) - self.windows[0][0] if self.windows else 0
 
     @property
     def optimizer_steps(self) -> int:
-        """How many of those ran the optimizer."""
+        """Number of steps since warm-up that ran the optimizer."""
         return sum(index >= self.windows[0][0] for index in self.optimizer) if self.windows else 0
 
     def batch_arrived(self) -> None:
@@ -170,10 +178,10 @@ class Stopwatch:
         self._last_boundary = self.clock()
 
     def step_ended(self, images: int) -> bool:
-        """End the step under way, which had ``images`` images; return whether that completes a window.
+        """End the current step, which had ``images`` images; return whether that completes a window.
 
-        The device is synchronised at the edges of a window only, and where another worker has its turn: what was left
-        to do would be done untimed.
+        The device is synchronised only at the edges of a window and before another worker's turn, because work that is
+        still queued there would not be timed.
         """
         now = self.clock()
         if self._completes(now - self._last_boundary) or self._ends_block():
@@ -202,7 +210,7 @@ class Stopwatch:
         return True
 
     def _completes(self, took: float) -> bool:
-        """Whether a step that took so many seconds would be the last of its window."""
+        """Whether the current step, of ``took`` seconds, is the last of its window."""
         if not self.windows or self._left or len(self.windows[-1]) == 2:
             return False
         steps = len(self.seconds) - self.windows[-1][0] + 1
@@ -214,13 +222,13 @@ class Stopwatch:
         return self.rule.complete(steps, seconds, self.timed_accumulation_steps)
 
     def _ends_block(self) -> bool:
-        """Whether the step that is under way is the last of a block."""
+        """Whether the current step is the last of a time slice."""
         if not self.block or not self.windows or self._left:
             return False
         return (self.timed_steps + 1) % self.block == 0
 
     def _choose_cycle(self) -> None:
-        """Real accumulation from here on if a window can hold whole cycles of it: decided before it is timed."""
+        """Choose the accumulation of windows, and their length where it has to be fixed before timing."""
         last = self.seconds[-self.rule.warmup_cycle :]
         mean = sum(last) / len(last)
         cycle = self.rule.timed_accumulation_steps(mean)
@@ -229,7 +237,7 @@ class Stopwatch:
         self.accumulation = self.timed_accumulation_steps
 
     def open(self) -> None:
-        """Open a window: the first one by itself, and another one where one has to be measured again."""
+        """Open a window. The first one opens itself after warm-up; call this to measure another one."""
         self.on_window()
         self._left = self.settle_steps
         if not self._left:
@@ -238,7 +246,7 @@ class Stopwatch:
             self._last_boundary = self.clock()
 
     def _begin(self) -> None:
-        """The window's first step begins now."""
+        """Begin the window: its first step begins now."""
         self.windows.append([len(self.seconds)])
         self._total = 0.0
         self.synchronize()
@@ -246,10 +254,10 @@ class Stopwatch:
         self._last_boundary = self.clock()
 
     def reading(self, window: int = -1) -> dict[str, Any]:
-        """Steps to the microsecond up to the end of a window, warm-up and earlier windows first.
+        """Return the steps up to the end of a window, warm-up and earlier windows first, in microsecond resolution.
 
-        Lists run in parallel, ``optimizer`` holds indices. A GPU warms up for hundreds of steps: of what came before
-        the window all but the last :data:`KEPT_WARMUP` are dropped and counted.
+        Lists are parallel; ``optimizer`` holds indices. Of the steps before the window (hundreds on a GPU), only the
+        last :data:`KEPT_WARMUP` are kept, and the others are counted.
         """
         start, end = self.span(window)
         dropped = max(start - KEPT_WARMUP, 0)
@@ -267,7 +275,7 @@ class Stopwatch:
         }
 
     def span(self, window: int = -1) -> tuple[int, int]:
-        """The first step of a window and the step that it ended before; without a window, the end of all steps."""
+        """Return the first step of a window and the step after its last; without a window, the end of all steps."""
         count = len(self.seconds)
         if not self.windows:
             return count, count

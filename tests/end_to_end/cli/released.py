@@ -137,7 +137,7 @@ class Shop:
         shop = self
 
         class Played(SpawnLauncher):
-            def wait(self) -> None:
+            def wait(self, workload: str = "") -> None:
                 if Path(self.interpreter.path).name in shop.unusable:
                     raise UsageError(f"{self.interpreter.path} cannot import torch and ultralytics: it is made so.")
 

@@ -111,10 +111,10 @@ def test_a_low_power_mode_is_read_from_what_macos_prints(monkeypatch: pytest.Mon
         (" lowpowermode 0\n", False),
         ("", None),
     ):
-        monkeypatch.setattr(doctor, "said_by", lambda command, printed=printed: printed)
+        monkeypatch.setattr(doctor, "command_output", lambda command, printed=printed: printed)
         assert doctor.low_power() is expected
 
 
 def test_a_program_that_is_not_there_says_nothing() -> None:
-    assert doctor.said_by(["no-such-program"]) == ""
-    assert doctor.said_by(["false"]) == ""
+    assert doctor.command_output(["no-such-program"]) == ""
+    assert doctor.command_output(["false"]) == ""

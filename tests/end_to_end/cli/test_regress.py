@@ -27,7 +27,7 @@ CASE = "train-yolov8n-cpu-fp32-b4-i160"
 
 Command = Callable[..., tuple[int, str]]
 
-SIZES = {"yolov8": "nsmlx", "yolo11": "nsmlx"}
+MODELS = {"yolov8": "nsmlx", "yolo11": "nsmlx", "runs-on-base-alone": ""}
 
 
 @pytest.fixture
@@ -54,8 +54,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         interpreter = Interpreter(
             path=str(python),
             environment=environment,
-            models=("yolov8", "yolo11", "runs-on-base-alone"),
-            sizes=SIZES,
+            offers={"ultralytics": {"models": MODELS}},
         )
         return PreparedEnvironment(interpreter, packages, key=version, requested=str(specification))
 
@@ -215,7 +214,7 @@ def test_an_index_that_knows_no_dates_is_asked_without(command: Command, monkeyp
 
 
 def test_nothing_is_left_of_one_that_could_not_begin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Any) -> None:
+    def broken(self: Any, workload: str = "") -> None:
         raise UsageError("python cannot import torch and ultralytics: no.")
 
     monkeypatch.setattr(SpawnLauncher, "wait", broken)

@@ -9,7 +9,7 @@ import pytest
 
 from bench.worker.rejection import CaseRejected
 from bench.worker.workloads.ultralytics import models, read_settings
-from bench.worker.workloads.ultralytics.models import built, channels, model_file
+from bench.worker.workloads.ultralytics.models import built, channels, find_model, model_file
 from tests.end_to_end.settings.seen import accepted, prediction, refused, training
 
 
@@ -50,7 +50,7 @@ def test_what_shapes_the_network_is_read_back(trainer: Any, set_up_predictor: An
 def test_channels_of_the_data_set_count_in_both_modes(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = {"channels": 10, "nc": 80, "names": {index: str(index) for index in range(80)}}
     monkeypatch.setattr(models, "shape_of", lambda data: shape)
-    assert channels(built("yolov8n", "yolov8n.yaml", "a.yaml")) == 10
+    assert channels(built("yolov8n", find_model("yolov8n"), "a.yaml")) == 10
     with pytest.raises(CaseRejected, match="channels 10 was asked, channels 3 would run: ") as caught:
         read_settings.fits_data(training(trainer), shape)
     assert caught.value.status == "substituted"
@@ -60,7 +60,7 @@ def test_channels_of_the_data_set_count_in_both_modes(trainer: Any, monkeypatch:
 def test_classes_of_the_data_set_count_in_both_modes(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = {"channels": 3, "nc": 2, "names": {0: "a", 1: "b"}}
     monkeypatch.setattr(models, "shape_of", lambda data: shape)
-    model = built("yolov8n", "yolov8n.yaml", "a.yaml")
+    model = built("yolov8n", find_model("yolov8n"), "a.yaml")
     assert (model.model[-1].nc, model.names) == (2, shape["names"])
     with pytest.raises(CaseRejected, match="classes 2 was asked, classes 80 would run: "):
         read_settings.fits_data(training(trainer), shape)

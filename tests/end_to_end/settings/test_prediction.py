@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import numpy
 import pytest
 
-from bench.cases import axes
-from bench.cases.axes import MODES
+from bench.cases.axes import MODES, parse_mode
 from bench.cases.recipe import overrides_for
 from bench.errors import UsageError
 from bench.worker import effective_settings
@@ -213,7 +212,7 @@ def test_read_back_of_a_predictor_is_small_and_knows_every_pin(warm):
 def test_validation_by_itself_is_not_offered():
     assert MODES == ("train", "predict")
     with pytest.raises(UsageError, match="mode 'val' is unknown"):
-        axes.parse_mode("val")
+        parse_mode("val")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_what_is_not_confirmed_is_said(last: CaseComparison | None, said: str) -
 
 def test_neighbours_are_told_as_such() -> None:
     found = ends(make_compared(*SLOWER))
-    found.search = found.search.told("8.4.186", Side.GOOD)
+    found.search = found.search.with_result("8.4.186", Side.GOOD)
     assert "It became slower with 8.4.190: 8.4.186, the release before, is good." in bisect.conclusion(found)
 
 

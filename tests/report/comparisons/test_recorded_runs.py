@@ -64,7 +64,7 @@ def test_heading_and_every_line_say_that_it_is_historical(found: RunComparison) 
     rows = section(text, "## Cases")
     assert len(rows) == 2
     assert all(row[-1] == "historical, no verdict" for row in rows)
-    assert "`python -m bench regress` measures both in turns, and judges." in text
+    assert "`python -m bench regress` interleaves both and gives a verdict." in text
 
 
 def test_heading_and_every_line_say_that_machines_are_never_tested(elsewhere: RunComparison) -> None:

@@ -116,7 +116,7 @@ def test_a_chip_that_tells_nothing(apple: SimpleNamespace) -> None:
     apple.metrics = SimpleNamespace()
     meter = Apple(("gpu",))
     meter.begin()
-    with pytest.raises(EnergyUnavailable, match="tells none"):
+    with pytest.raises(EnergyUnavailable, match="reports no energy"):
         meter.end()
 
 

@@ -47,7 +47,7 @@ def test_where_nothing_is_told_of_a_thread_it_takes_a_signal(
     monkeypatch: pytest.MonkeyPatch, signals: int, seconds: float
 ) -> None:
     """The gap is seen first, and the signal heard when the main thread has time for it."""
-    monkeypatch.setattr(pauses, "TELLS", False)
+    monkeypatch.setattr(pauses, "HAS_THREAD_USAGE", False)
     gaps = iter([1.0])
     monkeypatch.setattr(pauses, "stopped", lambda gap: next(gaps, 0.0))
     seen = Watch()
@@ -68,7 +68,7 @@ def test_where_nothing_is_told_of_a_thread_it_takes_a_signal(
 STOPPED = """
 import json, os, signal, sys, time
 from bench.worker.monitors import pauses as watch
-watch.TELLS = watch.TELLS and sys.argv[1] == "linux"
+watch.HAS_THREAD_USAGE = watch.HAS_THREAD_USAGE and sys.argv[1] == "linux"
 seen = watch.Watch()
 seen.hear_continue()
 seen.begin()
@@ -82,8 +82,8 @@ print(json.dumps(seen.end()), flush=True)
 
 @pytest.mark.parametrize("how", ["linux", "signal"])
 def test_a_process_that_is_stopped_knows_it(how: str) -> None:
-    if how == "linux" and not pauses.TELLS:
-        pytest.skip("this system tells nothing of a single thread")
+    if how == "linux" and not pauses.HAS_THREAD_USAGE:
+        pytest.skip("this system reports no usage of a single thread")
     command = [sys.executable, "-c", STOPPED, how]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
@@ -97,7 +97,7 @@ def test_a_process_that_is_stopped_knows_it(how: str) -> None:
     assert slept < 1
 
 
-@pytest.mark.skipif(not pauses.TELLS, reason="this system tells nothing of a single thread")
+@pytest.mark.skipif(not pauses.HAS_THREAD_USAGE, reason="this system reports no usage of a single thread")
 def test_what_a_quota_held_back_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each gap what the quota took in it, and no more: not what it took elsewhere in the window."""
     monkeypatch.setattr(pauses, "PERIOD", 0.02)

@@ -40,7 +40,7 @@ def figure(estimate: Estimate | None) -> dict[str, Any]:
 
 
 def shown_figure(estimate: Estimate | None) -> dict[str, Any]:
-    """The same figure in words; empty without a pair."""
+    """Format an estimate as texts: the change, its range, and the time a step takes; empty without a pair."""
     if estimate is None:
         return {}
     return {

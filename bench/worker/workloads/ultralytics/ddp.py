@@ -1,7 +1,7 @@
-"""Ultralytics' trainer as one rank of several, started from outside: Ultralytics itself would start them again.
+"""Run Ultralytics' trainer as one rank of a process group that yolopace started itself.
 
-On CUDA all is Ultralytics' own but the number of ranks, which it counts on one machine alone. On the CPU it has no such
-training; three things make it one, so that the whole path can be tried where there is no card.
+On CUDA only the number of ranks is overridden, because Ultralytics counts the cards of one machine. On the CPU
+Ultralytics has no distributed training; three overrides add it, so that the whole path can be tested without a card.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ...rejection import CaseRejected
 from ...timing.session import Session
 
 LOOKED_AT = 64
-"""Numbers of each parameter that have to be the same on all ranks."""
+"""Values of each parameter that are compared between ranks."""
 
 ALIKE = 1e-4
-"""How far their sums may differ: a single step without the others' gradients moves them by far more."""
+"""Maximum difference of the sums of parameters; one step without gradient exchange causes a far larger one."""
 
 
 def as_rank(trainer: type, session: Session) -> type:
-    """A trainer that takes part in the training of all ranks.
+    """Return a trainer class that takes part in the training of all ranks.
 
     Args:
-        trainer: of a task.
+        trainer: trainer class of a task.
         session: with more than one process in its team.
     """
     team, on_cpu = session.team, session.device.on_host

@@ -18,7 +18,7 @@ HINTS: dict[tuple[str, str | None], str] = {
     ("amp", "bf16"): "Ultralytics offers no bfloat16 here",
     ("imgsz", None): "sizes are rounded up to a multiple of the model's stride",
     ("batch", None): "the data set has fewer images than one batch",
-    ("cache", "False"): "Ultralytics reads .npy files next to images in place of them; delete them",
+    ("cache", "False"): "Ultralytics reads .npy files next to images in place of the images; delete them",
     ("integrations", None): "callbacks that talk to something run between the steps",
     ("weights", None): "Ultralytics renames what it is asked for",
     ("scale", None): "the size in the name is not that of the model: rename the file",

@@ -1,4 +1,4 @@
-"""Keeps a measurement from reaching beyond its machine, and Ultralytics from touching the user's settings."""
+"""Keep a measurement off the network, and Ultralytics from changing the user's settings."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ INTEGRATIONS = (
     "tensorboard",
     "wandb",
 )
-"""Settings of Ultralytics that make a run talk to something; versions differ in which they have."""
+"""Settings of Ultralytics that switch on integrations; versions differ in which they have."""
 
 KEPT = ("datasets_dir", "weights_dir")
 """Settings of the user that matter: where relative data sets and named weights are looked for."""
 
 
 RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
-"""Variables that say which of several processes this is."""
+"""Environment variables that give the rank of this process."""
 
 FOREIGN = (*RANK, "ULTRALYTICS_API_KEY")
 """Variables that would make a case another one: the rank that a launcher or a batch system sets (older Ultralytics,
@@ -65,7 +65,7 @@ def before_import(config: str, network: bool, alone: bool = True) -> None:
 
 
 def user_settings() -> dict[str, Any]:
-    """The user's own Ultralytics settings, or nothing; only read."""
+    """Read the user's own Ultralytics settings; empty where there are no such settings."""
     chosen = os.environ.get("YOLOPACE_USER_CONFIG")
     try:
         default = Path.home() / ("Library/Application Support" if platform.system() == "Darwin" else ".config")
@@ -85,7 +85,7 @@ def user_settings() -> dict[str, Any]:
 
 
 def after_import() -> None:
-    """Switch integrations off, keep the user's folders, and spare a look for a font on the network."""
+    """Switch integrations off, keep the user's folders, and avoid the download of a font."""
     import ultralytics.data.utils
     from ultralytics import settings
     from ultralytics.utils import USER_CONFIG_DIR
@@ -104,7 +104,7 @@ def after_import() -> None:
 
 
 def _silence_what_is_loaded() -> None:
-    """Some parts look at the settings once, when they are imported, which may have been before they were off."""
+    """Switch off integrations that read the settings only at import, which may have happened before."""
     for name, module in list(sys.modules.items()):
         if name.startswith("ultralytics."):
             events, callbacks = (vars(module).get(part) for part in ("events", "callbacks"))
@@ -115,9 +115,9 @@ def _silence_what_is_loaded() -> None:
 
 
 def keep_label_caches(folder: Path) -> None:
-    """Let Ultralytics keep what it read of a data set's labels here, in place of a file next to the labels.
+    """Move Ultralytics' label cache into our cache folder, away from the labels.
 
-    Versions that are compared would read and rewrite each other's, and the user's own would change.
+    Otherwise compared versions would read and rewrite each other's cache, and change the user's own.
     """
     import ultralytics.data.dataset as dataset
     import ultralytics.data.utils as utils
@@ -176,7 +176,7 @@ def leave_images_alone() -> None:
 
 
 def _provide_font(folder: Path) -> None:
-    """Ultralytics fetches a font for plots whenever a data set is read; nothing is plotted, so any font will do."""
+    """Replace the download of a plot font, which Ultralytics starts with every data set; nothing is plotted."""
     import matplotlib
 
     source = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"

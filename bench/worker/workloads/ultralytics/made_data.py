@@ -33,11 +33,11 @@ the whole pool has, so that a prediction's time an image does not depend on how 
 
 
 def provide(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Make what is missing or damaged; where the set is and what it is.
+    """Make the data set where it is missing or damaged; return its place and identity.
 
     Args:
         wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
-            its validation set; :data:`VAL_IMAGES` if there are 0), ``seed``, and ``dense`` (whether every image has
+            its validation set, by default :data:`VAL_IMAGES`), ``seed``, and ``dense`` (whether every image has
             :data:`MOST_BOXES` boxes, for the most memory that training may take).
 
     Returns:
@@ -53,7 +53,7 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def unwritable(what: str, place: str, error: OSError) -> CaseRejected:
-    """The outcome where the cache cannot be written."""
+    """Return the rejection of a case whose cache cannot be written."""
     reason = f"{what} cannot be written to {place} ({error.strerror or error}): make room there, or set YOLOPACE_CACHE"
     return CaseRejected("unsupported", f"{reason} to another folder.")
 
@@ -82,7 +82,7 @@ def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def training_images(yaml: str) -> list[str]:
-    """The training images that Ultralytics uses, in its order.
+    """Return the training images that Ultralytics uses, in its order.
 
     Args:
         yaml: of a set that was made here, or the copy of a user's that :mod:`.user_data` made.
@@ -94,7 +94,7 @@ def training_images(yaml: str) -> list[str]:
 
 
 def listed_images(yaml: str) -> int:
-    """How many training images the set lists, those included that Ultralytics leaves out; see above."""
+    """Return the number of training images that the set lists, including those that Ultralytics drops."""
     listing = Path(yaml).with_name("images.json")
     if listing.exists():
         return int(json.loads(listing.read_text(encoding="ascii"))["listed"])
@@ -102,12 +102,12 @@ def listed_images(yaml: str) -> int:
 
 
 def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
-    """Make a folder next to its place and move it there whole; whoever comes second takes what is there.
+    """Make a folder under a temporary name and rename it atomically; a second process uses the first one's folder.
 
     Args:
-        target: its place.
-        mark: a file that every whole one has.
-        make: fills a folder.
+        target: final path of the folder.
+        mark: name of a file that every complete folder has.
+        make: function that fills a folder.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
@@ -124,7 +124,7 @@ def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
 
 
 def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None:
-    """Photographs and labels, ``images/NNNN.jpg`` and ``labels/NNNN.txt``, and ``pool.json``."""
+    """Write images and labels, ``images/NNNN.jpg`` and ``labels/NNNN.txt``, and ``pool.json``."""
     import cv2
 
     draw = random.Random(seed)
@@ -146,7 +146,7 @@ def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None
 
 
 def _size(index: int) -> tuple[int, int]:
-    """Width and height of an image of the pool."""
+    """Return width and height of an image of the pool."""
     turn, place = divmod(index, len(COMMON) + 1)
     return COMMON[place] if place < len(COMMON) else RARE[turn % len(RARE)]
 
@@ -188,7 +188,7 @@ def _labels(draw: random.Random, certain: list[int], dense: bool = False) -> str
 
 
 def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int]) -> None:
-    """Splits of ``counts`` lines over the pool. Links give each length its own label cache next to it."""
+    """Write splits of ``counts`` lines over the pool. Links give each length a label cache of its own."""
     for name in counts:
         (folder / name).mkdir()
         for kind in ("images", "labels"):
@@ -198,7 +198,7 @@ def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int])
 
 
 def _listing_texts(place: Path, counts: dict[str, int]) -> dict[str, str]:
-    """The text files of a listing, by their names."""
+    """Return the text files of a listing, by name."""
     found = {}
     for name, count in counts.items():
         lines = [str(place / name / "images" / f"{i % POOL_IMAGES:04d}.jpg") for i in range(count)]

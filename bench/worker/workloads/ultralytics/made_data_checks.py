@@ -1,4 +1,4 @@
-"""Whether the made data set in the cache is what was made: a full disk, or whoever tidies up, leaves a part of it."""
+"""Check that the made data set in the cache is complete: a full disk or a cleanup may leave only a part of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 
 POOL = "pool.json"
-"""Written last into a pool: what it holds."""
+"""File that is written last into a pool and describes its content."""
 
 
 def pool_digest(pool: Path, images: int) -> str:
-    """Twelve hexadecimal digits over all images and labels of a pool; reads 20 MB, in some 0.03 s.
+    """Hash all images and labels of a pool to twelve hexadecimal digits; reads 20 MB in about 0.03 s.
 
     Raises:
         OSError: where one is missing.
@@ -27,7 +27,7 @@ def pool_digest(pool: Path, images: int) -> str:
 
 
 def pool_is_intact(pool: Path, images: int) -> bool:
-    """Whether a pool has as many images, and they and their labels are as they were made."""
+    """Whether a pool has its number of images, and its images and labels are unchanged."""
     try:
         facts = json.loads((pool / POOL).read_text(encoding="utf-8"))
         return (facts["images"], facts["fingerprint"]) == (images, pool_digest(pool, images))
@@ -36,7 +36,7 @@ def pool_is_intact(pool: Path, images: int) -> bool:
 
 
 def listing_is_intact(listing: Path, texts: dict[str, str], pool: Path) -> bool:
-    """Whether a listing has these texts, by their files' names, and its links lead to the pool."""
+    """Whether a listing has these text files, given by name, and its links lead to the pool."""
     try:
         links = [link for name in ("train", "val") for link in (listing / name).iterdir()]
         return all((listing / name).read_text(encoding="utf-8") == text for name, text in texts.items()) and (
@@ -48,7 +48,7 @@ def listing_is_intact(listing: Path, texts: dict[str, str], pool: Path) -> bool:
 
 
 def discard(folder: Path) -> None:
-    """Take a folder out of the way and delete it; no other run sees a part of it."""
+    """Rename a folder, then delete it, so that no process reads a partly deleted one."""
     if not os.path.lexists(folder):
         return
     aside = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent))

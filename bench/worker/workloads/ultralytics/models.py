@@ -1,4 +1,4 @@
-"""What training and prediction share: finding the model, building it, and saying well why it is missing."""
+"""Find and build the model of a case, for training and prediction; explain a model that cannot be used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import rejection
-from ...input_errors import told
+from ...input_errors import describe_error
 from ...protocol import RequestedAxis
 from ...rejection import CaseRejected
 from ...text import one_line
@@ -38,7 +38,7 @@ class Model(NamedTuple):
 
 
 def find_model(name: str, mode: str = "", data: str = "") -> Model:
-    """Return what a name means: ``yolov8n`` is its yaml file, so random weights; a file stays itself.
+    """Find the model of a name: ``yolov8n`` is its yaml file, so random weights; a file stays itself.
 
     Args:
         name: as the case has it.
@@ -98,7 +98,7 @@ def check_head(name: str, head: str) -> tasks.Task:
 
 
 def load(name: str, file: str) -> Any:
-    """The model in a checkpoint, loaded by Ultralytics, which runs what pickles in it say as it always does.
+    """Load the model of a checkpoint with Ultralytics, which executes the pickles in it, as it always does.
 
     Raises:
         Refused: where it holds none that this Ultralytics can load.
@@ -122,7 +122,7 @@ def load(name: str, file: str) -> Any:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether an error is no fault of the file: memory that ran out, or a download that failed."""
+    """Whether an error has a cause other than the file: out of memory, or a failed download."""
     return rejection.from_exception(error).status == "out_of_memory" or isinstance(error, ConnectionError)
 
 
@@ -131,7 +131,7 @@ ATTRIBUTE = re.compile(r"Can't get attribute '([\w.]+)' on <module '([\w.]+)'")
 
 
 def why_not_loaded(file: str, error: BaseException) -> str:
-    """What is wrong with a checkpoint, and what to do, without a full stop."""
+    """Describe what is wrong with a checkpoint, and what to do, without a full stop."""
     text = one_line(str(error))
     missing, attribute = MISSING.search(text), ATTRIBUTE.search(text)
     module = attribute[2] if attribute else missing[1] if missing else None
@@ -154,11 +154,11 @@ def why_not_loaded(file: str, error: BaseException) -> str:
         return f"it holds {content}, and no whole model: name a best.pt or last.pt as Ultralytics saves it"
     if "not a loadable checkpoint" in text or isinstance(error, (EOFError, RuntimeError, pickle.UnpicklingError)):
         return "it is damaged, or no checkpoint of PyTorch: get the file again"
-    return f"Ultralytics cannot load it ({told(error)}): name a best.pt or last.pt as Ultralytics saves it"
+    return f"Ultralytics cannot load it ({describe_error(error)}): name a best.pt or last.pt as Ultralytics saves it"
 
 
 def _content(file: str) -> str:
-    """What a file holds in place of a model, in words; empty where that cannot be seen without running its pickles."""
+    """Describe what a file holds in place of a model; empty where that is unknown without running its pickles."""
     import pickle
 
     import torch
@@ -176,13 +176,13 @@ def _content(file: str) -> str:
 
 
 def channels(model: Any) -> int:
-    """How many channels of an image a network takes."""
+    """Return the number of image channels that a network takes."""
     return next((int(p.shape[1]) for p in model.parameters() if p.dim() == 4), 3)
 
 
 @functools.lru_cache(maxsize=1)
 def shape_of(data: str) -> dict[str, Any]:
-    """What of a data yaml shapes the network: ``channels``, ``nc`` and ``names``."""
+    """Return the keys of a data yaml that shape the network: ``channels``, ``nc`` and ``names``."""
     from ultralytics.data.utils import check_det_dataset
 
     found = check_det_dataset(data)
@@ -225,9 +225,11 @@ def described(name: str, file: str) -> dict[str, Any]:
         found = yaml_model_load(file)
     except Exception as error:
         if (mark := getattr(error, "problem_mark", None)) is not None:  # of the reader of yaml
-            what = getattr(error, "problem", None) or told(error)
+            what = getattr(error, "problem", None) or describe_error(error)
             raise unsupported(name, f"it cannot be read as yaml: {what} in line {mark.line + 1}") from error
-        raise unsupported(name, f"it is no model yaml, which has backbone and head ({told(error)})") from error
+        raise unsupported(
+            name, f"it is no model yaml, which has backbone and head ({describe_error(error)})"
+        ) from error
     check_description(name, found)
     if os.path.exists(file):
         check_size(name, file)
@@ -235,7 +237,7 @@ def described(name: str, file: str) -> dict[str, Any]:
 
 
 def check_place(name: str, file: str) -> None:
-    """Refuse a user's yaml file in whose place Ultralytics reads another one.
+    """Reject a user's yaml file where Ultralytics would read another file in its place.
 
     It takes a size letter out of the whole path first: of ``net5s/my.yaml`` and ``net5/my.yaml`` it reads the latter.
 
@@ -311,22 +313,22 @@ def check_size(name: str, file: str) -> None:
 
 @contextlib.contextmanager
 def building(name: str, file: str) -> Iterator[None]:
-    """Within this a network is built: what goes wrong with a user's file is reported as a fault of that file.
+    """Build a network within this context: an error is reported as a fault of the user's model file.
 
     Raises:
-        Refused: with the layer that cannot be built.
+        CaseRejected: names the layer that cannot be built.
     """
     try:
         yield
     except Exception as error:
         if isinstance(error, CaseRejected) or _is_ours(error) or not os.path.exists(file):
             raise
-        said = f"{type(error).__name__}: {told(error)}".rstrip(".")
+        said = f"{type(error).__name__}: {describe_error(error)}".rstrip(".")
         raise unsupported(name, f"{_where(error)} ({said})") from error
 
 
 def _where(error: BaseException) -> str:
-    """Which layer could not be built; Ultralytics does not say, but its function stands in the traceback."""
+    """Name the layer that could not be built, which Ultralytics shows in the traceback only."""
     trace = error.__traceback__
     while trace is not None:
         seen = trace.tb_frame.f_locals

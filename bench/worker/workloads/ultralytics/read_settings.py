@@ -1,7 +1,7 @@
-"""Settings read back from a live trainer or predictor: what runs, whatever was asked for.
+"""Read the effective settings back from a live trainer or predictor.
 
-A setting that stands in an Ultralytics argument of the same name has that name here, so that an override of the recipe
-is compared with what runs. Every Ultralytics gives the same keys; what a version does not know is ``None``.
+A setting has the name of its Ultralytics argument, so that an override of the recipe can be compared with it. The keys
+are the same for every Ultralytics version; a setting that a version lacks has the value None.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TRAIN_ARGUMENTS = (
     "save",
     "plots",
 )
-"""Arguments that the loop itself looks at as it runs, so that the live arguments are what is in force."""
+"""Arguments that the training loop reads while it runs, so that the live arguments are effective."""
 
 PREDICT_ARGUMENTS = (
     "rect",
@@ -148,25 +148,25 @@ def fits_data(runs: dict[str, Any], data: dict[str, Any], classes: bool = True) 
 
 
 def network(predictor: Any) -> Any:
-    """The torch module that a predictor runs, out of all that is around it."""
+    """Return the torch module that a predictor runs, without its wrappers."""
     model = _inner(predictor.model)
     return getattr(getattr(model, "backend", model), "model", model)
 
 
 def _inner(model: Any) -> Any:
-    """A model out of ``torch.compile``'s and DistributedDataParallel's wrapping."""
+    """Return a model without the wrappers of ``torch.compile`` and DistributedDataParallel."""
     for name in ("_orig_mod", "module"):
         model = getattr(model, name, model)
     return model
 
 
 def _wrapped(model: Any) -> Any:
-    """A model out of ``torch.compile``'s wrapping alone."""
+    """Return a model without the wrapper of ``torch.compile``."""
     return getattr(model, "_orig_mod", model)
 
 
 def _ranks() -> int:
-    """How many processes train together: what DistributedDataParallel itself asks."""
+    """Return the number of ranks that train together, read from DistributedDataParallel's process group."""
     import torch.distributed as dist
 
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
@@ -179,7 +179,7 @@ def _backend() -> str | None:
 
 
 def is_compiled(model: Any) -> bool:
-    """Whether ``torch.compile`` has wrapped it."""
+    """Whether a model is wrapped by ``torch.compile``."""
     return type(model).__name__ == "OptimizedModule"
 
 
@@ -193,7 +193,7 @@ MODES = {
 
 
 def compile_mode(model: Any) -> str | None:
-    """Mode of ``torch.compile``, or ``off``; None where this torch keeps no options with the model."""
+    """Return the mode of ``torch.compile``, or ``off``; None where this torch keeps no options with the model."""
     if not is_compiled(model):
         return "off"
     options = getattr(getattr(model, "dynamo_ctx", None), "compiler_config", None)
@@ -203,7 +203,7 @@ def compile_mode(model: Any) -> str | None:
 
 
 def compile_cache() -> str:
-    """Whether a compiled model came out of torch's cache of compiled graphs: ``warm`` or ``cold``, or in part."""
+    """Return whether torch's cache of compiled graphs was ``warm`` or ``cold`` for a model, or warm in part."""
     from torch._dynamo.utils import counters
 
     seen = counters["inductor"]
@@ -212,13 +212,13 @@ def compile_cache() -> str:
 
 
 def _side(shape: Any) -> int | str:
-    """Size of a batch of shape (N, C, H, W): one number where it is square."""
+    """Return the image size of a batch of shape (N, C, H, W): one number where images are square."""
     height, width = int(shape[2]), int(shape[3])
     return height if height == width else f"{height}x{width}"
 
 
 def _model(model: Any, args: Any) -> dict[str, Any]:
-    """What a model is, and where it came from.
+    """Describe a model and its origin.
 
     A family's name without a letter means the first size of its yaml file. A yaml file of the same name in the working
     folder goes before Ultralytics' own. Weights of some names are taken from a file of another name.
@@ -239,7 +239,7 @@ def _model(model: Any, args: Any) -> dict[str, Any]:
 
 
 def _network(model: Any) -> dict[str, Any]:
-    """What shapes the network beyond its name: the images that it takes, and its head."""
+    """Describe the network's input images and its head, which its name does not determine."""
     head = model.model[-1]
     return {
         "channels": channels(model),
@@ -284,21 +284,21 @@ def _autobatch(model: Any, imgsz: int, device: Device) -> int | str | None:
 
 
 def _dropped(trainer: Any) -> int:
-    """Images of the training split that are not in the data set, although the recipe wants all of them."""
+    """Return the number of images of the training split that are missing from the data set."""
     if getattr(trainer.args, "fraction", 1.0) != 1.0:
         return 0
     return max(listed_images(str(trainer.args.data)) - len(trainer.train_loader.dataset), 0)
 
 
 def _npy_files(dataset: Any) -> bool:
-    """Whether arrays lie next to images: Ultralytics reads them in place of the images, cached or not."""
+    """Whether there are ``.npy`` files next to images: Ultralytics reads them in place of the images, cached or not."""
     arrays = {str(file) for file in dataset.npy_files}
     folders = {os.path.dirname(file) for file in arrays}
     return any(entry.path in arrays for folder in folders for entry in os.scandir(folder or "."))
 
 
 def _augmentation(transforms: Any) -> dict[str, Any]:
-    """Probability of mosaic, and whether Albumentations takes part, as it does wherever it is installed."""
+    """Return the probability of mosaic, and whether Albumentations is active, as it is wherever it is installed."""
     every = _transforms(transforms)
     mixing = [t.p for t in every if type(t).__name__ == "Mosaic"]
     others = [t for t in every if type(t).__name__ == "Albumentations" and getattr(t, "transform", None) is not None]
@@ -306,13 +306,13 @@ def _augmentation(transforms: Any) -> dict[str, Any]:
 
 
 def _transforms(transform: Any) -> list[Any]:
-    """A transform and everything nested in it."""
+    """Iterate over a transform and all transforms nested in it."""
     inner = getattr(transform, "transforms", None)
     return [transform, *(t for child in (inner if isinstance(inner, list) else ()) for t in _transforms(child))]
 
 
 def _kernel(optimizer: Any) -> str | None:
-    """How the optimizer walks its parameters: ``fused``, ``foreach`` or ``loop``; None where that is unknown."""
+    """Return the optimizer's implementation: ``fused``, ``foreach`` or ``loop``; None where that is unknown."""
     group = optimizer.param_groups[0]
     if group.get("fused"):
         return "fused"
@@ -329,7 +329,7 @@ def _kernel(optimizer: Any) -> str | None:
 
 
 def _assigner_fallback(model: Any) -> bool | None:
-    """Whether boxes were assigned image by image for want of memory. The loss is made in the first step."""
+    """Whether boxes were assigned image by image for lack of memory; read it after the first step makes the loss."""
     from ultralytics.utils.tal import TaskAlignedAssigner
 
     criterion = getattr(model, "criterion", None)
@@ -340,13 +340,13 @@ def _assigner_fallback(model: Any) -> bool | None:
 
 
 def _integrations(callbacks: Any) -> list[str]:
-    """Modules of Ultralytics whose callbacks talk to something; those that are switched off inside are left out."""
+    """Return Ultralytics' integration modules with active callbacks, without those that are switched off inside."""
     modules = {function.__module__ for functions in callbacks.values() for function in functions}
     ours = [name for name in modules if name.startswith("ultralytics.") and not name.endswith(".base")]
     return sorted(name.rpartition(".")[2] for name in ours if not _asleep(sys.modules.get(name)))
 
 
 def _asleep(module: Any) -> bool:
-    """Ultralytics' usage events are always called and look for their switch; its platform looks for a key."""
+    """Whether an always registered integration is active: usage events by their switch, the platform by its key."""
     events = getattr(module, "events", None)
     return getattr(events, "enabled", True) is False or not getattr(module, "_api_key", True)

@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...input_errors import told
+from ...input_errors import describe_error
 from ...rejection import CaseRejected
 from ...text import clean
 from . import label_errors, made_data_checks
@@ -147,7 +147,8 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
         try:
             return dict(check_det_dataset(yaml))
         except Exception as error:
-            sentence = f"Ultralytics could not fetch it ({told(error)}): fetch it yourself, and name its yaml by --data"
+            what = describe_error(error)
+            sentence = f"Ultralytics could not fetch it ({what}): fetch it yourself, and name its yaml by --data"
             raise refused(yaml, sentence) from error
     data = read_yaml(yaml)
     download = data.pop("download", None)
@@ -168,7 +169,7 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
         try:
             found = dict(check_det_dataset(str(copy), autodownload=False))
         except Exception as error:
-            raise refused(yaml, told(error).replace(str(copy), "its")) from error
+            raise refused(yaml, describe_error(error).replace(str(copy), "its")) from error
     found["val"], found["yaml_file"] = found.pop("minival"), yaml
     for part in parts_of(found["train"]):
         if not os.path.exists(part):
@@ -210,9 +211,9 @@ def yaml_problem(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if (mark := getattr(cause, "problem_mark", None)) is not None:
-            return f"line {mark.line + 1}: {getattr(cause, 'problem', None) or told(cause)}"
+            return f"line {mark.line + 1}: {getattr(cause, 'problem', None) or describe_error(cause)}"
         cause = cause.__cause__ or cause.__context__
-    return told(error)
+    return describe_error(error)
 
 
 def what_is_wrong(data: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Points within forward and backward where another worker may have its turn: between the layers of a model."""
+"""Points within forward and backward, between the layers of a model, at which another worker may have its turn."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ...timing.session import Session
 
 
 def install_hooks(model: Any, session: Session) -> None:
-    """Call the session whenever a layer has ended, where it asks for that; else the model stays as it is.
+    """Register hooks that notify the session at the end of each layer, where the session takes turns within a step.
 
-    Hooks change no figure that a layer gives. A compiled model must not have them: they would break its graph.
+    Hooks leave the results of layers unchanged. A compiled model must not have hooks: they would break its graph.
 
     Args:
-        model: of Ultralytics, whose layers are in a list that is called ``model``; without one it stays as it is.
-        session: that is called.
+        model: Ultralytics model, whose layers are in its attribute ``model``; without that it gets no hooks.
+        session: session to notify.
     """
     layers = getattr(model, "model", None)
     if not session.turns_within or layers is None:
