@@ -55,11 +55,13 @@ def test_one_device_has_one_name(text: str, device: str) -> None:
     assert parse_device(text) == device == parse_device(device)
 
 
-@pytest.mark.parametrize("text", ["mps:0", "cpu0", "cpu:0", "cuda0", "xpu:", "xpu:-1", "xpu::1", "hpu", "x", "xpu:²"])
+@pytest.mark.parametrize("text", ["mps:0", "cpu0", "cpu:0", "cuda0", "xpu:", "xpu:-1", "xpu::1", "gpu", "x", "xpu:²"])
 def test_what_no_kind_reads_is_refused_with_all_that_are_known(text: str) -> None:
-    known = "cpu, mps, a CUDA index such as 0, xpu or xpu:1, npu or npu:1, or several as in 0\\+1"
-    with pytest.raises(UsageError, match=f"^device '{text}' is unknown: use {known}.$"):
+    known = ", ".join(kind.written for kind in kinds().values())
+    assert known.startswith("cpu, mps, a CUDA index such as 0, xpu or xpu:1, npu or npu:1")
+    with pytest.raises(UsageError) as caught:
         parse_device(text)
+    assert str(caught.value) == f"device {text!r} is unknown: use {known}, or several as in 0+1."
 
 
 def test_kinds_do_not_mix() -> None:
@@ -129,7 +131,7 @@ def test_a_kind_that_is_registered_can_be_asked_for(toy: DeviceKind) -> None:
     assert kind_of("toybox:1") is toy
     [*_, planned] = expand_grid(profile("smoke"), ["toybox"], {})
     assert planned.recipe.warmup_seconds == profile("smoke").recipe.warmup_seconds["accelerator"]
-    with pytest.raises(UsageError, match="npu or npu:1, toybox or toybox:1, or several"):
+    with pytest.raises(UsageError, match=", toybox or toybox:1, or several"):
         parse_device("gpu")
 
 

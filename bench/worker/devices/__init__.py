@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from ..rejection import CaseRejected
 from .base import MACHINES, Device, of_one_machine
-from .cpu import Cpu
 from .cuda import Cuda
-from .mps import Mps
-from .npu import Npu
-from .xpu import Xpu
 
 __all__ = ["Device", "case_name", "device_class", "kinds", "on_one_machine", "open_device", "ranks", "register"]
 
@@ -27,8 +24,8 @@ def register(name: str, factory: type[Device]) -> None:
     _registry[name] = factory
 
 
-for _class in (Cpu, Mps, Cuda, Xpu, Npu):
-    register(_class.kind, _class)
+for _name in ("cpu", "mps", "cuda", "xpu", "npu"):  # the class Xpu of xpu.py, and so on
+    register(_name, getattr(importlib.import_module(f".{_name}", __package__), _name.capitalize()))
 
 
 def kinds() -> dict[str, type[Device]]:

@@ -2,11 +2,11 @@
 
 import pytest
 
+from bench.cases.device_kinds import kinds
 from tests.made_packages import install
 
-UNKNOWN_DEVICE = (
-    "device 'gpu' is unknown: use cpu, mps, a CUDA index such as 0, xpu or xpu:1, npu or npu:1, or several as in 0+1."
-)
+KINDS = ", ".join(kind.written for kind in kinds().values())
+UNKNOWN_DEVICE = f"device 'gpu' is unknown: use {KINDS}, or several as in 0+1."
 
 
 @pytest.mark.parametrize(
