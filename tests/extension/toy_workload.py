@@ -37,7 +37,7 @@ def toy(worker):
             return model == "tiny"
 
         def provide_data(self, job):
-            """Say what the data are: they are made anew in each worker."""
+            """Say what the data are: each worker makes them again."""
             return {"source": job.name, "fingerprint": "70f" * 4, "images": job.images}
 
         def run(self, session):
