@@ -1,8 +1,7 @@
 """What may be measured: axes, cases, recipes, profiles. Pure: nothing here starts, reads or writes anything else."""
 
 from . import ultralytics_axes  # noqa: F401 - registers them
-from .axes import Axis, axes, further_axes, register
 from .case import Case
 from .recipe import Recipe
 
-__all__ = ["Axis", "Case", "Recipe", "axes", "further_axes", "register"]
+__all__ = ["Case", "Recipe"]

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from bench.cases import axes, further_axes, register
 from bench.cases.axes import (
     NOT_ASKED,
     Axis,
+    axes,
     find_axis,
     fixed_axes,
+    further_axes,
     parse_options,
+    register,
     sort_values,
     unregister,
     value_label,
