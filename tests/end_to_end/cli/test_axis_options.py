@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from bench.cases.axes import further_axes
-from bench.cases.axes import fixed_axes
+from bench.cases.axes import fixed_axes, further_axes
 from bench.cli.app import build
 from bench.cli.axis_options import axis_options
 from bench.errors import UsageError
