@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except BenchError as error:
         terminal.stop(error)
     except Exception as error:
-        terminal.stop(UsageError(failure_causes.of_error(error) or describe_unexpected(error)))
+        terminal.stop(UsageError(failure_causes.describe_system_error(error) or describe_unexpected(error)))
     # A case that was not measured has no rounds to show.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used at all")
     if not config.option.benchmark_columns:

@@ -97,7 +97,7 @@ def _guarded(arguments: Sequence[str]) -> None:
         say(f"yolopace: {error}")
         raise SystemExit(int(error.code)) from None
     except OSError as error:  # a disk that is full, say: whatever else ended with 1 would pass for a regression
-        say(f"yolopace: {failure_causes.of_error(error)}")
+        say(f"yolopace: {failure_causes.describe_system_error(error)}")
         raise SystemExit(int(ExitCode.WRONG_USE)) from None
     except SystemExit as end:
         if end.code == 1 and isinstance(end.__context__, BrokenPipeError):  # click ends with 1 where a pipe closes
@@ -115,7 +115,7 @@ def _unexpected(error: BaseException) -> NoReturn:
             print(_short_help())
             raise SystemExit(int(ExitCode.OK))
     else:
-        say(f"yolopace: {failure_causes.of_error(error) or describe_unexpected(error)}")
+        say(f"yolopace: {failure_causes.describe_system_error(error) or describe_unexpected(error)}")
     raise SystemExit(int(ExitCode.WRONG_USE))
 
 

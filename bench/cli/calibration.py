@@ -68,7 +68,7 @@ def measure(interpreter: Interpreter, devices: list[str], results: Path, budget:
 def _say_process(record: Record, run: Run) -> None:
     rest = len(run.planned) - run.spared
     together = so_far(run.measured(record.case))
-    say(line(record, len(run.records), rest, run.seconds_left(), processes=runner.MAX_PROCESSES, together=together))
+    say(line(record, len(run.records), rest, run.seconds_left(), processes=runner.MAX_PROCESSES, running_mean=together))
     if run.trouble:
         say(run.trouble)
 

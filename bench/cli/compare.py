@@ -102,7 +102,7 @@ def _judge(found: RunComparison, limit: float) -> None:
     from bench.analysis.intervals import WITHIN
     from bench.report.comparisons.recorded_runs import longer
 
-    if found.elsewhere:
+    if found.is_cross_machine:
         raise NotComparable(f"different machines are never tested: --{OPTION} needs two runs of one machine.")
     unknown = [one.case.id for one in found.compared if not one.decidable]
     if len(unknown) == len(found.compared):

@@ -22,19 +22,21 @@ class PairRatios(msgspec.Struct, frozen=True):
     Attributes:
         interim: of the pairs of the interim looks, in the order of measurement.
         confirmation: of the fresh pairs that confirm an alarm.
-        whole: whether the estimator is the ratio of the mean steps, in which every step counts.
+        counts_every_step: whether the estimator is the ratio of the mean steps, in which every step counts.
     """
 
     interim: list[float]
     confirmation: list[float]
-    whole: bool
+    counts_every_step: bool
 
 
 def pair_ratios(compared: CaseComparison, margin: float) -> PairRatios:
     """Return the ratios that a case is judged by; ``margin`` is a share."""
     looks, fresh = compared.interim, compared.confirmation
     if is_localized(looks, margin):
-        return PairRatios([pair.whole for pair in looks], [pair.whole for pair in fresh], True)
+        return PairRatios(
+            [pair.log_ratio_of_means for pair in looks], [pair.log_ratio_of_means for pair in fresh], True
+        )
     return PairRatios([pair.log for pair in looks], [pair.log for pair in fresh], False)
 
 
@@ -49,22 +51,22 @@ def is_localized(looks: Sequence[Pair], margin: float) -> bool:
         margin: a share.
     """
     paired = [pair.log for pair in looks]
-    whole = [pair.whole for pair in looks]
-    if paired == whole:  # as without time slices of a single step
+    by_means = [pair.log_ratio_of_means for pair in looks]
+    if paired == by_means:  # as without time slices of a single step
         return False
-    apart = [w - p for w, p in zip(whole, paired, strict=True)]
+    differences = [w - p for w, p in zip(by_means, paired, strict=True)]
     for count in LOOKS:
         if count > len(looks):
             break
-        steady, rest = interim_look(paired[:count]), interim_look(apart[:count])
+        steady, rest = interim_look(paired[:count]), interim_look(differences[:count])
         if rest.verdict(margin).alarm:
             return True
-        said, every = steady.verdict(margin), interim_decision(whole[:count], margin)
+        said, every = steady.verdict(margin), interim_decision(by_means[:count], margin)
         if (
             every is not None
             and every[0].alarm
             and every[0] is not said
-            and not rest.holds_nothing
+            and not rest.includes_zero
             and rest.log * every[1].log > 0
         ):
             return True

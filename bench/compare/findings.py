@@ -155,7 +155,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         judged: verdict on speed; None without a pair.
         interim, confirmation: estimates of the interim looks and of the fresh pairs; ``judged`` reports one of them.
         counted: pairs that the reported figure comes from.
-        whole: whether every step counts, because the difference is in few steps (:func:`pair_ratios`).
+        counts_every_step: whether every step counts, because the difference is in few steps (:func:`pair_ratios`).
         base, head: speeds in ``counted``.
         parts: phases of a step in ``counted``, the one that explains most of the change first.
         memory: peak memory; None where a side has no figure.
@@ -167,7 +167,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     interim: Estimate | None = None
     confirmation: Estimate | None = None
     counted: tuple[Pair, ...] = ()
-    whole: bool = False
+    counts_every_step: bool = False
     base: Speed | None = None
     head: Speed | None = None
     parts: tuple[Part, ...] = ()
@@ -195,7 +195,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     def log(self, pair: Pair) -> float:
         """Return ``ln(head / base)`` of a pair by the selected estimator."""
-        return pair.whole if self.whole else pair.log
+        return pair.log_ratio_of_means if self.counts_every_step else pair.log
 
     @property
     def confirmed(self) -> bool:
@@ -244,7 +244,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
         overall: decision on the geometric mean of the cases in ``together``, or on a single case; None without a pair.
         order_effect: effect of being started second; None without a pair.
         settings: effective settings that differ, in the order of their reading.
-        unshared: effective settings that only one side reports, so that a difference is unknown.
+        one_sided_settings: effective settings that only one side reports, so that a difference is unknown.
     """
 
     comparison: Comparison
@@ -252,7 +252,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
     overall: Decision | None
     order_effect: Estimate | None
     settings: tuple[Difference, ...]
-    unshared: tuple[Difference, ...]
+    one_sided_settings: tuple[Difference, ...]
 
     @property
     def judged(self) -> list[Finding]:
@@ -273,7 +273,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
         return _together(self.findings)
 
     @property
-    def several(self) -> bool:
+    def covers_several_cases(self) -> bool:
         """Whether the overall figure covers more than one case."""
         return len(self.together) > 1
 
@@ -355,7 +355,7 @@ def evaluate(comparison: Comparison) -> ComparisonResult:
         overall=_overall(_together(findings), margin),
         order_effect=order_effect([compared.pairs for compared in cases]),
         settings=_gathered(cases, shared=True),
-        unshared=_gathered(cases, shared=False),
+        one_sided_settings=_gathered(cases, shared=False),
     )
 
 
@@ -378,7 +378,7 @@ def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown
         interim=seen[1] if seen else interim_look(logs),
         confirmation=again or (estimate(fresh, FRESH_CONFIDENCE) if fresh else None),
         counted=counted,
-        whole=figures.whole,
+        counts_every_step=figures.counts_every_step,
         base=base,
         head=head,
         parts=_parts(compared.case, counted, base, head),

@@ -104,7 +104,7 @@ class LockstepPeer(msgspec.Struct):
                 status = Status.FAILED if event.status == Status.MEASURED.value else Status(event.status)
                 raise WorkerFailed(f"a worker ended while it was warming up: {why}", status, event.reason)
             if isinstance(event, PhaseBegan) and event.name == "window":
-                self.warmup_steps, self.accumulation_steps = event.steps, event.cycle
+                self.warmup_steps, self.accumulation_steps = event.steps, event.accumulation_steps
                 self.window_steps = event.planned
                 return
 
@@ -151,7 +151,7 @@ class LockstepPeer(msgspec.Struct):
             return self.worker.next_event(LIMIT)
         except WorkerExited as death:
             text = f"a worker {death} while it took turns"
-            cause = failure_causes.of_signal(death.code) or failure_causes.recognised(self.worker.output())
+            cause = failure_causes.describe_signal(death.code) or failure_causes.recognised(self.worker.output())
             reason = f"{text[0].upper()}{text[1:]}. {cause}" if cause else ""
             raise WorkerFailed(text, Status.FAILED, reason, died=True) from death
         except ProtocolError as error:

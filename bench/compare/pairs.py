@@ -113,7 +113,7 @@ class _LivePair:
             window = Window(
                 warmup_seconds=0.0,
                 warmup_steps=self.plan.warmup_steps,
-                same_cycle=self.plan.timed_accumulation_steps,
+                shared_accumulation_steps=self.plan.timed_accumulation_steps,
                 window_steps=self.plan.window_steps,
                 window_seconds=0.0,
             )

@@ -124,7 +124,7 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
         a, b: results of each run; None where a run has no record of the case.
         differences: fields of the recipe that differ and make the case not comparable.
         settings: effective settings of a comparable case that differ.
-        unshared: effective settings that only one run reports.
+        one_sided_settings: effective settings that only one run reports.
         ratio: seconds of the mean step, B over A: above 1, B is slower. It has an interval only on one machine.
         interval_kind: kind of that interval: the weaker kind of both runs.
     """
@@ -135,7 +135,7 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
     b: Seen | None
     differences: tuple[Difference, ...] = ()
     settings: tuple[Difference, ...] = ()
-    unshared: tuple[str, ...] = ()
+    one_sided_settings: tuple[str, ...] = ()
     ratio: Interval | None = None
     interval_kind: str | None = None
 
@@ -200,14 +200,14 @@ class RunComparison(msgspec.Struct, frozen=True):
     traits: tuple[FactDifference, ...]
 
     @property
-    def elsewhere(self) -> bool:
+    def is_cross_machine(self) -> bool:
         """Whether the two sides are different machines."""
         return self.a.machine.fingerprint != self.b.machine.fingerprint
 
     @property
     def label(self) -> Comparability:
         """What is said of the whole."""
-        return Comparability.SIDE_BY_SIDE if self.elsewhere else Comparability.HISTORICAL
+        return Comparability.SIDE_BY_SIDE if self.is_cross_machine else Comparability.HISTORICAL
 
     def standing(self, *which: Comparability) -> list[CaseMatch]:
         """Cases that stand in one of these ways."""
@@ -224,9 +224,9 @@ class RunComparison(msgspec.Struct, frozen=True):
         return _gathered((one.case.id, one.settings) for one in self.compared)
 
     @property
-    def unshared(self) -> list[str]:
+    def one_sided_settings(self) -> list[str]:
         """Effective settings that only one run reports."""
-        return list(dict.fromkeys(key for one in self.compared for key in one.unshared))
+        return list(dict.fromkeys(key for one in self.compared for key in one.one_sided_settings))
 
     @property
     def recipes(self) -> list[Difference]:
@@ -302,7 +302,7 @@ def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> Case
         a=a,
         b=b,
         settings=tuple(Difference(key, own, others) for key, own, others, both in found if both),
-        unshared=tuple(key for key, _, _, both in found if not both),
+        one_sided_settings=tuple(key for key, _, _, both in found if not both),
         ratio=Interval(ratio.point) if elsewhere else ratio,
         interval_kind=None if elsewhere else interval,
     )

@@ -24,7 +24,7 @@ class SpeedVerdict(StrEnum):
         return self in (SpeedVerdict.SLOWER, SpeedVerdict.FASTER)
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether it says anything of how fast head is."""
         return self.changed or self is SpeedVerdict.SAME
 

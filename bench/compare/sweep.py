@@ -35,7 +35,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
     @property
-    def pace(self) -> SpeedVerdict:
+    def speed_verdict(self) -> SpeedVerdict:
         """Verdict on the release's speed, compared with the first release."""
         return speed_verdict(self.found) if self.found else SpeedVerdict.NOT_COMPARED
 
@@ -122,9 +122,11 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         """
         start = None
         for entry in reversed(self._until_latest):
-            if entry.pace.known and not (self.latest and entry.pace is self.latest.pace and entry.pace.changed):
+            if entry.speed_verdict.is_known and not (
+                self.latest and entry.speed_verdict is self.latest.speed_verdict and entry.speed_verdict.changed
+            ):
                 break
-            start = entry if entry.pace.known else start
+            start = entry if entry.speed_verdict.is_known else start
         return start
 
     @property
@@ -134,7 +136,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         if self.since is None:
             return []
         before = self._until_latest[: names.index(self.since.release)]
-        first = next((place for place in range(len(before), 0, -1) if before[place - 1].pace.known), 0)
+        first = next((place for place in range(len(before), 0, -1) if before[place - 1].speed_verdict.is_known), 0)
         return list(before[first:])
 
     @property
@@ -142,7 +144,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         """Releases before all these that were slower or faster too."""
         names = [entry.release for entry in self._until_latest]
         end = names.index(self.since.release) if self.since else len(names)
-        return [entry for entry in self._until_latest[:end] if entry.pace.changed]
+        return [entry for entry in self._until_latest[:end] if entry.speed_verdict.changed]
 
     @property
     def _until_latest(self) -> tuple[Entry, ...]:
@@ -151,10 +153,10 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> ExitCode:
         """What the command ends with: by the newest release, where anything was found out at all."""
-        paces = {entry.pace for entry in self.others}
+        paces = {entry.speed_verdict for entry in self.others}
         if paces <= {SpeedVerdict.NOT_COMPARED}:
             return ExitCode.NOTHING_MEASURED
-        return EXITS.get(self.newest.pace, ExitCode.OK)
+        return EXITS.get(self.newest.speed_verdict, ExitCode.OK)
 
     @property
     def seconds(self) -> float:

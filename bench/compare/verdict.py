@@ -80,7 +80,7 @@ class Estimate(msgspec.Struct, frozen=True):
         return math.exp(self.log)
 
     @property
-    def holds_nothing(self) -> bool:
+    def includes_zero(self) -> bool:
         """Whether no difference at all is within the interval."""
         return abs(self.log) <= self.half
 
@@ -94,7 +94,7 @@ class Estimate(msgspec.Struct, frozen=True):
         least = math.log1p(margin)
         if abs(self.log) + self.half < least:
             return Verdict.SAME
-        if not self.holds_nothing and abs(self.log) >= least:
+        if not self.includes_zero and abs(self.log) >= least:
             return Verdict.SLOWER if self.log > 0 else Verdict.FASTER
         return Verdict.INCONCLUSIVE
 

@@ -39,7 +39,7 @@ def folder() -> Path | None:
         return None
 
 
-def forget(output: str, python: str = "") -> bool:
+def remove_broken_bytecode(output: str, python: str = "") -> bool:
     """Delete the compiled files of the cache where what an interpreter said points to a broken one.
 
     Args:
@@ -52,14 +52,14 @@ def forget(output: str, python: str = "") -> bool:
     if not BROKEN.search(output):
         return False
     deleted = False
-    for place in [*filter(None, [folder()]), *of_environment(python)]:
+    for place in [*filter(None, [folder()]), *compiled_folders(python)]:
         if place.is_dir():
             shutil.rmtree(place, ignore_errors=True)
             deleted = deleted or not place.exists()
     return deleted
 
 
-def of_environment(python: str) -> list[Path]:
+def compiled_folders(python: str) -> list[Path]:
     """Folders of compiled files in the environment of an interpreter, where that was built in the cache."""
     try:
         environments = cache_folder() / "environments"

@@ -67,7 +67,7 @@ def installed(interpreter: Interpreter) -> Installed:
     try:
         answer = answer_in(printed_by([interpreter.path, "-c", LIST]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        why = failure_causes.of_call(error)
+        why = failure_causes.describe_call_failure(error)
         raise UsageError(f"python {interpreter.path} does not list its packages {why}") from error
     answer["packages"] = as_imported(answer["packages"], interpreter)
     content = [interpreter.environment.python, answer["packages"], answer["place"], answer["inside"]]

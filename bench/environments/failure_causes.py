@@ -194,7 +194,7 @@ def _missing_library(name: str) -> str:
     return f"The library {name} is missing: {remedy}."
 
 
-def of_error(error: BaseException) -> str:
+def describe_system_error(error: BaseException) -> str:
     """One sentence on an error of the system that this process met; empty for any other error."""
     if isinstance(error, MemoryError):
         return MEMORY
@@ -225,7 +225,7 @@ BY_CODE = {
 """The remedy for an error number."""
 
 
-def of_signal(code: int) -> str:
+def describe_signal(code: int) -> str:
     """Return the cause of a process's end by signal, from its negative exit code; empty where unknown."""
     try:
         return SIGNALS.get(signal.Signals(-code), "") if code < 0 else ""
@@ -233,14 +233,14 @@ def of_signal(code: int) -> str:
         return ""
 
 
-def of_end(code: int, text: str) -> str:
+def describe_early_exit(code: int, text: str) -> str:
     """Return the cause of a process's early end; empty where unknown.
 
     Args:
         code: its exit code, negative for a signal.
         text: what it printed.
     """
-    return of_signal(code) or recognised(text) or (KILLED if code == -signal.SIGKILL else "")
+    return describe_signal(code) or recognised(text) or (KILLED if code == -signal.SIGKILL else "")
 
 
 def unknown(text: str) -> str:
@@ -251,7 +251,7 @@ def unknown(text: str) -> str:
     return f"{UNKNOWN}; its output is in {file}." if file else f"{UNKNOWN}, and its output could not be saved."
 
 
-def of_call(error: Exception) -> str:
+def describe_call_failure(error: Exception) -> str:
     """Return why a short call of another program failed: the detail in brackets, then the cause.
 
     Args:
@@ -267,7 +267,7 @@ def of_call(error: Exception) -> str:
     last = (output.strip().splitlines() or [f"it {describe_exit(error.returncode)}"])[-1].rstrip(".")
     if "SyntaxError" in last:
         return f"({last}). {SYNTAX}"
-    return f"({last}). {of_end(error.returncode, output) or unknown(output)}"
+    return f"({last}). {describe_early_exit(error.returncode, output) or unknown(output)}"
 
 
 def describe_exit(code: int) -> str:
@@ -293,6 +293,6 @@ def as_usage_error(failure: str) -> Iterator[None]:
     try:
         yield
     except (OSError, MemoryError, RuntimeError) as error:
-        if sentence := of_error(error):
+        if sentence := describe_system_error(error):
             raise UsageError(f"{failure}: {sentence}") from error
         raise

@@ -133,7 +133,7 @@ def ask(path: str, word: str) -> dict[str, Any]:
     try:
         return answer_in(printed_by([path, str(ENTRY), word, *loaded_paths()]))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise UsageError(f"python {path} does not answer {failure_causes.of_call(error)}") from error
+        raise UsageError(f"python {path} does not answer {failure_causes.describe_call_failure(error)}") from error
 
 
 def answer_in(printed: str) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def printed_by(command: Sequence[str]) -> str:
                 check=True,
             ).stdout
         except subprocess.CalledProcessError as error:
-            if not (again and bytecode_cache.forget(error.stderr, command[0])):
+            if not (again and bytecode_cache.remove_broken_bytecode(error.stderr, command[0])):
                 raise
     raise AssertionError("the second try returns or raises")
 

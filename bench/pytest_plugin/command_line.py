@@ -13,7 +13,7 @@ from bench.cases.axes import axes
 from bench.cases.plan import profiles
 from bench.errors import BenchError, UsageError
 from bench.pytest_plugin import other_plugins
-from bench.pytest_plugin.terminal import shown
+from bench.pytest_plugin.terminal import uncaptured_output
 
 RENAMED = {"--precision": "--target-ci", "--phase-limit": "--phase-timeout", "--granularity": "--multiple-of"}
 """Options that had another name before; the old ones work until the next release."""
@@ -39,7 +39,7 @@ def add_options(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> N
 
 
 def _print_error(manager: pytest.PytestPluginManager, text: str) -> None:
-    with shown(manager):
+    with uncaptured_output(manager):
         print(text, file=sys.stderr)
 
 

@@ -107,7 +107,7 @@ def _ending_the_run(request: pytest.FixtureRequest, bench: BenchSession) -> Iter
     except BenchError as error:
         _give_up(request, bench, error)
     except (OSError, MemoryError) as error:
-        _give_up(request, bench, UsageError(failure_causes.of_error(error)))
+        _give_up(request, bench, UsageError(failure_causes.describe_system_error(error)))
 
 
 def _give_up(request: pytest.FixtureRequest, bench: BenchSession, error: BenchError) -> NoReturn:
@@ -127,10 +127,10 @@ def _show(config: pytest.Config, bench: BenchSession, run: Run, record: Record) 
         total,
         left=run.seconds_left(),
         reused=record.name in bench.finished,
-        settles=run.settles(record),
+        implied_count=run.implied_count(record),
         width=max(len(plan.case.id) for plan in bench.selected),
         processes=bench.request.processes,
-        together=so_far([other for other in run.measured(record.case) if other.process <= record.process]),
+        running_mean=so_far([other for other in run.measured(record.case) if other.process <= record.process]),
     )
     write(config, text)
     if run.trouble:

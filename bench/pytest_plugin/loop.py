@@ -33,7 +33,7 @@ def start(session: pytest.Session, bench: BenchSession) -> bool | None:
     except BenchError as error:
         bench.fatal = error
     except (OSError, MemoryError, RuntimeError) as error:
-        bench.fatal = UsageError(failure_causes.of_error(error) or describe_unexpected(error))
+        bench.fatal = UsageError(failure_causes.describe_system_error(error) or describe_unexpected(error))
     if bench.fatal is not None:
         write(config, f"yolopace: {bench.fatal}", red=True)
         return True

@@ -41,10 +41,10 @@ def line(
     total: int,
     left: float,
     reused: bool = False,
-    settles: int = 0,
+    implied_count: int = 0,
     width: int = 0,
     processes: int = 1,
-    together: str = "",
+    running_mean: str = "",
 ) -> str:
     """Format one line on a process of a case that has ended.
 
@@ -54,10 +54,10 @@ def line(
         total: of the run.
         left: seconds that the rest is estimated to take.
         reused: whether an earlier run measured it.
-        settles: how many other cases have the same outcome without being started.
+        implied_count: how many other cases have the same outcome without being started.
         width: of the longest id of the run, so that speeds stand below each other.
         processes: planned per case.
-        together: the mean over processes so far (:func:`so_far`).
+        running_mean: the mean over processes so far (:func:`so_far`).
     """
     speed = rate(record)
     if speed is not None:
@@ -67,14 +67,14 @@ def line(
         found = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
         if other := record.extra.get("skipped_because_of"):
             found = f"{record.outcome.status.value}, as {other} showed"
-        elif settles:
-            more = "1 more case is" if settles == 1 else f"{settles} more cases are"
+        elif implied_count:
+            more = "1 more case is" if implied_count == 1 else f"{implied_count} more cases are"
             found += f" ({more} skipped for that.)"
     if record.process > processes:
         found += f"  process {record.process}"
     elif record.process > 1:
         found += f"  process {record.process} of {processes}"
-    found += f": {together}" if together and record.process > 1 else ""
+    found += f": {running_mean}" if running_mean and record.process > 1 else ""
     rest = f"  [{format_rough_duration(left)} left]" if number < total and left >= 1 else ""
     place = f"{number:{len(str(total))}}/{total}" if number <= total else f"+{number - total}"
     return f"[{place}] {record.case.id:<{width}}  {found}{rest}"

@@ -13,7 +13,7 @@ from bench.pytest_plugin.session import BenchSession
 from bench.text import clean
 
 
-def shown(manager: pytest.PytestPluginManager) -> contextlib.AbstractContextManager[None]:
+def uncaptured_output(manager: pytest.PytestPluginManager) -> contextlib.AbstractContextManager[None]:
     """Show what is printed meanwhile, in place of capturing it as the output of a test."""
     capture = manager.get_plugin("capturemanager")  # missing with -p no:capture
     context: contextlib.AbstractContextManager[None] = (
@@ -40,7 +40,7 @@ def reporter(config: pytest.Config) -> Any:
 def write(config: pytest.Config, text: str, **markup: bool) -> None:
     """Write a line between pytest's own."""
     target = reporter(config)
-    with shown(config.pluginmanager):
+    with uncaptured_output(config.pluginmanager):
         target.ensure_newline()
         target.write_line(clean(text), **markup)
 

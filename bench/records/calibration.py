@@ -123,7 +123,7 @@ class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
         """Name of its file."""
         return file_name(self.machine)
 
-    def merged(self, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Calibrations:
+    def merge(self, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Calibrations:
         """Add calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
 
         New noise of interleaved pairs replaces the old one, unless only the old one has :data:`ENOUGH_PAIRS` pairs.

@@ -89,15 +89,15 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
     @property
-    def whole(self) -> float:
+    def log_ratio_of_means(self) -> float:
         """``ln(head / base)`` of the mean step of training, every step counted; above 0 head is slower."""
         return math.log(self.head.steps.step_seconds / self.base.steps.step_seconds)
 
     @property
     def log(self) -> float:
-        """``ln(head / base)`` by adjacent steps (:func:`paired_log_ratio`), or else of the mean steps (``whole``)."""
+        """``ln(head / base)`` by adjacent steps (:func:`paired_log_ratio`), or else of the mean steps."""
         found = paired_log_ratio(self.base.steps, self.head.steps) if self.block_steps == 1 else None
-        return self.whole if found is None else found
+        return self.log_ratio_of_means if found is None else found
 
 
 class EnvironmentSide(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,10 +25,10 @@ PLAIN, OPTIMIZER, AFTER = range(3)
 """Kinds of steps: a plain step, one that runs the optimizer, and the step after that, which reallocates gradients."""
 
 
-def kinds_of(count: int, optimizer: list[int], cycle: int) -> list[int]:
+def kinds_of(count: int, optimizer: list[int], accumulation_steps: int) -> list[int]:
     """Return the kind of each of ``count`` steps; ``optimizer`` has the indices of steps that ran the optimizer."""
     found = [PLAIN] * count
-    if cycle > 1:
+    if accumulation_steps > 1:
         for index in optimizer:
             found[index] = OPTIMIZER
         for index in optimizer:

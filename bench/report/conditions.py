@@ -38,7 +38,7 @@ def format_variables(seen: Sequence[Conditions]) -> str:
     """Variables of the environment that change speed, as they were set; with how many cases where it is not all."""
     counts = Counter(f"{name}={value}" for one in seen for name, value in (one.variables or {}).items())
     said = (text if count == len(seen) else f"{text} in {count} of {len(seen)}" for text, count in counts.items())
-    return ", ".join(map(labels.plain, said))
+    return ", ".join(map(labels.to_one_line, said))
 
 
 def _known(seen: Sequence[Conditions], name: str) -> list[Any]:

@@ -46,11 +46,11 @@ def render(table: pd.DataFrame) -> str:
 def _name(row: dict[str, object]) -> str:
     """``train-yolov8n-cpu-fp32-b4-i160 (machine 3f9ac2d41b07, recipe 0a1b2c3d4e5f)``."""
     case = str(row["id"]).rpartition("/")[2].partition("--p")[0]  # a stable name, whatever the name of the file adds
-    return labels.plain(f"{case} (machine {row['machine']}, recipe {row['recipe']})", 300)
+    return labels.to_one_line(f"{case} (machine {row['machine']}, recipe {row['recipe']})", 300)
 
 
 def _versions(row: dict[str, object]) -> str:
-    return labels.plain(f"torch {row['torch']}, Ultralytics {row['ultralytics']}", 300)
+    return labels.to_one_line(f"torch {row['torch']}, Ultralytics {row['ultralytics']}", 300)
 
 
 def _half(row: dict[str, object]) -> str:

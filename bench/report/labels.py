@@ -100,7 +100,7 @@ LONGEST = 2_000
 """Characters of one text that are shown; recorded text may be any."""
 
 
-def plain(text: str, most: int = LONGEST) -> str:
+def to_one_line(text: str, most: int = LONGEST) -> str:
     """Recorded text on one line without control characters: it steers neither a terminal nor a picture."""
     short = text if len(text) <= most else f"{text[: most - 1]}…"
     return "".join(sign if sign.isprintable() else " " for sign in clean(short))
@@ -108,7 +108,7 @@ def plain(text: str, most: int = LONGEST) -> str:
 
 def axis_value(axis: str, value: Any) -> str:
     """A value on an axis, such as ``batch 16``, ``640 px`` or ``workers 2``."""
-    return plain(value_label(axis, value), 200)
+    return to_one_line(value_label(axis, value), 200)
 
 
 def case_axes(columns: Iterable[Any]) -> tuple[str, ...]:

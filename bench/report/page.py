@@ -140,7 +140,7 @@ def templates(autoescape: bool) -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
-        finalize=shown if autoescape else None,
+        finalize=clean_text if autoescape else None,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -148,17 +148,17 @@ def templates(autoescape: bool) -> jinja2.Environment:
     )
 
 
-def shown(value: object) -> object:
+def clean_text(value: object) -> object:
     """Recorded text as a page has it, line by line: no control characters, and no more of it than anyone reads."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     cut = value if len(value) <= MOST_TEXT else f"{value[:MOST_TEXT]}…"
-    return "\n".join(labels.plain(line, len(line)) for line in cut.split("\n"))
+    return "\n".join(labels.to_one_line(line, len(line)) for line in cut.split("\n"))
 
 
 def unbroken(case: str) -> Markup:
     """What a case is called, for a narrow place: a line ends after a part of it, and not within one."""
-    parts = [part.replace(" ", NO_BREAK) for part in str(shown(case)).split(" · ")]
+    parts = [part.replace(" ", NO_BREAK) for part in str(clean_text(case)).split(" · ")]
     return Markup(f"{NO_BREAK}· ").join(parts)
 
 

@@ -68,13 +68,13 @@ def harmless(value: Any) -> Any:
 
 def to_json(frame: pd.DataFrame) -> str:
     """A list of one object a row; a missing value is null."""
-    rows = [{key: plain(value) for key, value in row.items()} for row in labels.rows(frame)]
+    rows = [{key: to_json_value(value) for key, value in row.items()} for row in labels.rows(frame)]
     return json.dumps(cleaned(rows), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_md(frame: pd.DataFrame) -> str:
     """A Markdown table, one line a row."""
-    rows = [[shown(key, value) for key, value in row.items()] for row in labels.rows(frame)]
+    rows = [[format_cell(key, value) for key, value in row.items()] for row in labels.rows(frame)]
     right = [pd.api.types.is_numeric_dtype(frame[key]) for key in frame.columns]
     return markdown(list(frame.columns), rows, right)
 
@@ -82,14 +82,14 @@ def to_md(frame: pd.DataFrame) -> str:
 FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {"csv": to_csv, "md": to_md, "json": to_json}
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """A cell as JSON has it."""
     if not there(value):
         return None
     return value.item() if hasattr(value, "item") else value
 
 
-def shown(column: str, value: Any) -> str:
+def format_cell(column: str, value: Any) -> str:
     """A cell for reading: in the unit of its column's metric, which the ends of an interval share."""
     if not there(value):
         return NONE
@@ -108,7 +108,7 @@ def escaped(text: str) -> str:
     """Text for Markdown, on one line and within one cell: it makes neither columns nor Markdown nor HTML, and
     mentions no user.
     """
-    line = SIGNS.sub(r"\\\g<0>", labels.plain(" ".join(text.split())))
+    line = SIGNS.sub(r"\\\g<0>", labels.to_one_line(" ".join(text.split())))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return CALL.sub("@\N{ZERO WIDTH SPACE}", line)
 

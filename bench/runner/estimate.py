@@ -14,7 +14,7 @@ from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
 from bench.records import store
 from bench.records.record import Record
-from bench.worker.protocol import SHORT_CYCLE, SLACK
+from bench.worker.protocol import SHORT_ACCUMULATION_STEPS, SLACK
 from bench.worker.workloads.base import family_of
 
 SETUP = 0.6
@@ -67,7 +67,7 @@ class Estimator:
         guess = kind.seconds_per_pixel / (1 if case.mode == "train" else 3)  # prediction is a third of training
         step = (statistics.median(rates) if rates else guess) * work(case)
         cycle = family_of(case.model).accumulation(case.values, recipe.overrides)
-        short = min(cycle, SHORT_CYCLE)
+        short = min(cycle, SHORT_ACCUMULATION_STEPS)
         warmup = max(recipe.warmup_seconds, (short + 2) * step)
         least = max(recipe.window_steps, recipe.window_seconds / step)
         steps = math.ceil(least / cycle) * cycle

@@ -23,9 +23,9 @@ FEW_STEPS = Window(
     warmup_steps=3,
     window_steps=2,
     window_seconds=0.0,
-    short_cycle=2,
+    short_accumulation_steps=2,
     settled_after=1,
-    only_whole=False,
+    only_whole_cycles=False,
 )
 """Five steps. All run the optimizer where a batch is so large that every step of training does, else two do: so there
 are steps that hold the optimizer's state, and where training has them, steps that hold gradients while they go forward.

@@ -133,11 +133,11 @@ def run_job(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float
 
     Args and errors: see :func:`run_once`.
     """
-    seen = run_once(launcher, job, phase_limit, setup_limit)
-    said = f"{seen.outcome.reason}\n{seen.worker_output}"
-    if seen.outcome.status.broken and bytecode_cache.forget(said, launcher.interpreter.path):
-        seen = run_once(launcher, job, phase_limit, setup_limit)
-    return seen
+    result = run_once(launcher, job, phase_limit, setup_limit)
+    said = f"{result.outcome.reason}\n{result.worker_output}"
+    if result.outcome.status.broken and bytecode_cache.remove_broken_bytecode(said, launcher.interpreter.path):
+        result = run_once(launcher, job, phase_limit, setup_limit)
+    return result
 
 
 def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None) -> WorkerResult:
@@ -169,7 +169,7 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
         "rest": REST_LIMIT,
     }
 
-    def seen(outcome: Outcome) -> WorkerResult:
+    def to_result(outcome: Outcome) -> WorkerResult:
         costs = Durations(
             setup=_after(worker, reached.get("warmup")),
             warmup=_after(worker, reached.get("window")),
@@ -191,31 +191,31 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
                 reached.setdefault(phase, event.at)  # a window that is measured again is no warm-up
         ended = events.ended
         patience = 5.0
-        result = seen(Outcome(Status(ended.status), explained(ended.status, ended.reason), tuple(ended.scope)))
+        result = to_result(Outcome(Status(ended.status), explained(ended.status, ended.reason), tuple(ended.scope)))
         # Where one rank was killed, the others lose their connection, and may be the first to say so.
         if distributed and result.outcome.status is Status.FAILED and oom_kills() > kills:
             reason = f"The system ran out of memory while {PHASES[phase]} and killed a rank."
-            result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
+            result = to_result(Outcome(Status.OUT_OF_MEMORY, reason))
     except WorkerTimeout:
-        result = seen(Outcome(Status.TIMED_OUT, f"Still {PHASES[phase]} after {limits[phase]:g} s."))
+        result = to_result(Outcome(Status.TIMED_OUT, f"Still {PHASES[phase]} after {limits[phase]:g} s."))
     except WorkerOutputOverflow:
-        result = seen(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
+        result = to_result(Outcome(Status.FAILED, f"The worker printed without end while {PHASES[phase]}."))
     except ProtocolError as error:
-        result = seen(Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}."))
+        result = to_result(Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}."))
     except WorkerExited as error:
         # Of ranks it is the agent that ends, after it has seen one of them killed.
         if (error.code == -signal.SIGKILL or distributed) and oom_kills() > kills:
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
-            result = seen(Outcome(Status.OUT_OF_MEMORY, reason))
+            result = to_result(Outcome(Status.OUT_OF_MEMORY, reason))
         else:
             text = worker.output()
             last = "its last output is in the record" if text else "it printed nothing"
             unknown = f"{failure_causes.UNKNOWN}: {last}. {replaced(launcher.interpreter.imported)}".strip()
-            cause = failure_causes.of_end(error.code, text) or unknown
-            result = seen(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}. {cause}"))
+            cause = failure_causes.describe_early_exit(error.code, text) or unknown
+            result = to_result(Outcome(Status.FAILED, f"The worker {error} while {PHASES[phase]}. {cause}"))
         result.died = phase
     except KeyboardInterrupt:
-        raise Interrupted(seen(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from None
+        raise Interrupted(to_result(Outcome(Status.INTERRUPTED, f"Stopped while {PHASES[phase]}."))) from None
     finally:
         try:
             worker.end(patience)

@@ -108,7 +108,7 @@ class Run:
         """Whether the time budget is enough for another process."""
         return self._estimator.seconds(planned) <= self.budget_left()
 
-    def settles(self, record: Record) -> int:
+    def implied_count(self, record: Record) -> int:
         """Return the number of remaining cases that are settled by the outcome of this one."""
         axes = record.outcome.scope
         if not axes:

@@ -33,7 +33,7 @@ GRANT = struct.Struct("<H")
 FREE, WITH_STEP, ALONE = 0, 0xFFFE, 0xFFFF
 """End of a turn: at the first point after a time slice; with the step; with the step, because the peer has ended."""
 
-SHORT_CYCLE = 6
+SHORT_ACCUMULATION_STEPS = 6
 """Steps from one optimizer step to the next during warm-up, and in a window that cannot hold whole cycles.
 
 Two thirds of the steps are then plain ones, as most of an epoch is, and a dozen steps hold every kind twice."""
@@ -65,20 +65,20 @@ class Window:
         window_steps: minimum number of steps of the window.
         window_seconds: minimum duration of the window.
         warmup_steps: minimum number of steps of warm-up, where two processes have to see the same images.
-        same_cycle: accumulation steps of the window, where the peer has settled them; 0: chosen here.
-        short_cycle: accumulation steps during warm-up, at most.
+        shared_accumulation_steps: accumulation steps of the window, where the peer has settled them; 0: chosen here.
+        short_accumulation_steps: accumulation steps during warm-up, at most.
         settled_after: steps of warm-up after an accumulation cycle.
-        only_whole: whether a window has to hold whole cycles of real accumulation; None: as the device needs.
+        only_whole_cycles: whether a window has to hold whole cycles of real accumulation; None: as the device needs.
     """
 
     warmup_seconds: float
     window_steps: int
     window_seconds: float
     warmup_steps: int = 0
-    same_cycle: int = 0
-    short_cycle: int = SHORT_CYCLE
+    shared_accumulation_steps: int = 0
+    short_accumulation_steps: int = SHORT_ACCUMULATION_STEPS
     settled_after: int = 2
-    only_whole: bool | None = None
+    only_whole_cycles: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ class PhaseBegan(Event):
     Attributes:
         name: ``setup``, ``warmup``, ``window`` or ``rest``.
         steps: steps of warm-up, where the window begins.
-        cycle: accumulation steps in the window.
+        accumulation_steps: accumulation steps in the window.
         planned: steps of the window, where that is settled already.
     """
 
@@ -270,7 +270,7 @@ class PhaseBegan(Event):
 
     name: str
     steps: int = 0
-    cycle: int = 0
+    accumulation_steps: int = 0
     planned: int = 0
 
 

@@ -53,10 +53,10 @@ def measured(device, question, data):
             for marks in self.both:
                 marks.step_began()
 
-        def part_ended(self, part):
+        def phase_ended(self, part):
             for marks in self.both:
-                marks.part_ended(part)
-            super().part_ended(part)
+                marks.phase_ended(part)
+            super().phase_ended(part)
 
         def step_ended(self, images):
             for marks in self.both:

@@ -117,7 +117,7 @@ def comparison_figures(found: Comparison) -> dict[str, Any]:
         "order_effect": estimate_figures(result.order_effect),
         "environments": [side.environment.fingerprint for side in (found.base, found.head)],
         "settings": len(result.settings),
-        "settings_of_one_side": len(result.unshared),
+        "settings_of_one_side": len(result.one_sided_settings),
         "cases": {finding.id: finding_figures(finding) for finding in result.findings},
     }
 

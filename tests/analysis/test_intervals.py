@@ -40,9 +40,9 @@ def cycles(count: int, plain: float, after: float, ran: float, noise: float = 0.
     return make_steps(seconds, warmup=[1.0] * 4, accumulation_steps=4)
 
 
-def modelled(window: list[float], cycle: int = 16) -> Steps:
+def modelled(window: list[float], accumulation_steps: int = 16) -> Steps:
     """The same window, of a training whose optimizer really runs every so many steps."""
-    return make_steps(window, warmup=[1.0] * 4, accumulation_steps=cycle, timed_accumulation_steps=4)
+    return make_steps(window, warmup=[1.0] * 4, accumulation_steps=accumulation_steps, timed_accumulation_steps=4)
 
 
 # Within one process

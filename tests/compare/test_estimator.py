@@ -37,7 +37,7 @@ def judged(found: Sequence[Pair]) -> tuple[Verdict | None, bool, float]:
     case = make_compared(base=SideOutcome(), head=SideOutcome(), pairs=list(found))
     [finding] = evaluate(make_comparison([case], margin=MARGIN)).findings
     assert finding.judged is not None
-    return finding.verdict, finding.whole, finding.judged.estimate.ratio
+    return finding.verdict, finding.counts_every_step, finding.judged.estimate.ratio
 
 
 def test_a_stall_in_every_eighth_step_is_slower_and_every_step_counts() -> None:
@@ -93,7 +93,10 @@ def test_of_two_cases_the_one_with_stalls_stands_for_itself() -> None:
     stalling = make_compared(base=SideOutcome(), head=SideOutcome(), pairs=pairs(15, 4, 4, stall=0.08))
     calm = make_compared(base=SideOutcome(), head=SideOutcome(), pairs=pairs(16, 4), batch=8)
     found = evaluate(make_comparison([stalling, calm], margin=MARGIN))
-    assert [(one.verdict, one.whole) for one in found.findings] == [(Verdict.SLOWER, True), (Verdict.SAME, False)]
+    assert [(one.verdict, one.counts_every_step) for one in found.findings] == [
+        (Verdict.SLOWER, True),
+        (Verdict.SAME, False),
+    ]
     assert pending_cases(found.comparison) == {}
 
 
@@ -137,9 +140,9 @@ def test_noise_seldom_passes_for_stalls() -> None:
 def test_without_turns_of_a_step_there_is_one_figure() -> None:
     case = make_compared([0.1, 0.11, 0.09, 0.1], [0.1])
     logs = pair_ratios(case, MARGIN)
-    assert not logs.whole
-    assert logs.interim == [one.whole for one in case.interim] and logs.confirmation == [
-        one.whole for one in case.confirmation
+    assert not logs.counts_every_step
+    assert logs.interim == [one.log_ratio_of_means for one in case.interim] and logs.confirmation == [
+        one.log_ratio_of_means for one in case.confirmation
     ]
 
 

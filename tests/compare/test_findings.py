@@ -109,8 +109,8 @@ def test_a_figure_leaves_out_the_pairs_beyond_the_look_that_decided() -> None:
 
 def test_one_case_is_its_own_overall_figure() -> None:
     found = said(slower())
-    assert found.overall == found.findings[0].judged and not found.several
-    assert said(slower(), same(batch=4)).several
+    assert found.overall == found.findings[0].judged and not found.covers_several_cases
+    assert said(slower(), same(batch=4)).covers_several_cases
 
 
 def test_nothing_at_all_has_no_figure() -> None:
@@ -277,7 +277,7 @@ def test_settings_that_differ_are_named_with_both_values_and_their_cases() -> No
         ("optimizer", "SGD", "MuSGD"),
     ]
     assert [one.cases for one in found.settings] == [(ids[0], ids[1]), (ids[1],)]
-    assert found.unshared == () and exit_code(found) is ExitCode.OK
+    assert found.one_sided_settings == () and exit_code(found) is ExitCode.OK
 
 
 def test_what_one_side_does_not_tell_is_no_difference_of_what_runs() -> None:
@@ -289,7 +289,7 @@ def test_what_one_side_does_not_tell_is_no_difference_of_what_runs() -> None:
         ("new", None, False, False),
     ]
     found = said(msgspec.structs.replace(same(), base=SideOutcome(effective=base), head=SideOutcome(effective=head)))
-    assert found.settings == () and [one.key for one in found.unshared] == ["nnpack", "old", "new"]
+    assert found.settings == () and [one.key for one in found.one_sided_settings] == ["nnpack", "old", "new"]
 
 
 def test_a_setting_of_several_parts_differs_by_its_parts() -> None:

@@ -313,7 +313,7 @@ def test_recipes_that_differ_alike_are_said_once_with_their_cases() -> None:
 def test_different_machines_stand_side_by_side_without_an_interval() -> None:
     found = compare_runs(processes([0.25, 0.26]), processes([0.125, 0.13], run="b", machine=OTHER))
     case = only(found)
-    assert (found.elsewhere, found.label, case.standing) == (
+    assert (found.is_cross_machine, found.label, case.standing) == (
         True,
         Comparability.SIDE_BY_SIDE,
         Comparability.SIDE_BY_SIDE,
@@ -333,7 +333,7 @@ def traits(found: RunComparison) -> list[tuple[str, tuple[Any, ...], tuple[Any, 
 
 def test_nothing_differs_between_equal_runs() -> None:
     found = compare_runs([at(0.25)], [at(0.25, run="b")])
-    assert (found.traits, found.settings, found.unshared) == ((), [], [])
+    assert (found.traits, found.settings, found.one_sided_settings) == ((), [], [])
 
 
 def test_versions_and_packages_that_differ_are_named() -> None:
@@ -423,7 +423,7 @@ def test_settings_that_ran_and_differ_are_named_with_their_cases() -> None:
         ("mosaic", 1.0, 0.0, 2),
         ("variables.A", "1", "2", 2),
     ]
-    assert found.unshared == ["new"]
+    assert found.one_sided_settings == ["new"]
 
 
 # Memory

@@ -144,7 +144,7 @@ def test_all_processes_do_the_steps_that_the_first_one_settled(
     monkeypatch.setattr(SpawnLauncher, "start", spied)
     measure("yolov8n", count=2)
     assert windows[0].warmup_steps == 0  # only the very first process goes by time
-    same = Window(warmup_steps=18, warmup_seconds=0.0, same_cycle=6, window_steps=24, window_seconds=0.0)
+    same = Window(warmup_steps=18, warmup_seconds=0.0, shared_accumulation_steps=6, window_steps=24, window_seconds=0.0)
     assert windows[1:] == [same] * 3
 
 

@@ -49,4 +49,5 @@ def test_memory_has_no_part_in_it() -> None:
 
 def test_what_is_known_and_what_changed() -> None:
     assert {one for one in SpeedVerdict if one.changed} == {SpeedVerdict.SLOWER, SpeedVerdict.FASTER}
-    assert {one for one in SpeedVerdict if one.known} == {SpeedVerdict.SLOWER, SpeedVerdict.FASTER, SpeedVerdict.SAME}
+    known = {verdict for verdict in SpeedVerdict if verdict.is_known}
+    assert known == {SpeedVerdict.SLOWER, SpeedVerdict.FASTER, SpeedVerdict.SAME}

@@ -120,7 +120,7 @@ def test_the_first_look_that_decides_has_the_word_whatever_comes_after_it() -> N
 def test_nothing_passes_for_something_about_as_seldom_as_promised() -> None:
     """Repeated looks at nothing: the interval of one of them misses 0 in one of twenty cases."""
     missed = sum(
-        any(not interim_look(logs[:count]).holds_nothing for count in LOOKS)
+        any(not interim_look(logs[:count]).includes_zero for count in LOOKS)
         for logs in (noise(12, seed) for seed in range(4000))
     )
     assert missed / 4000 == pytest.approx(LEVEL, abs=0.012)
@@ -128,7 +128,7 @@ def test_nothing_passes_for_something_about_as_seldom_as_promised() -> None:
 
 def test_both_looks_at_fresh_pairs_together_miss_the_truth_as_seldom_as_promised() -> None:
     missed = sum(
-        any(not estimate(fresh[:count], FRESH_CONFIDENCE).holds_nothing for count in FRESH_LOOKS)
+        any(not estimate(fresh[:count], FRESH_CONFIDENCE).includes_zero for count in FRESH_LOOKS)
         for fresh in (noise(MANY, seed) for seed in range(4000))
     )
     assert missed / 4000 == pytest.approx(LEVEL, abs=0.012)

@@ -282,15 +282,20 @@ def test_broken_compiled_files_of_the_user_are_his_own(compiling, tmp_path, monk
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(own))
     assert bytecode_cache.folder() is None
     own.mkdir()
-    assert not bytecode_cache.forget("EOFError: marshal data too short") and own.exists()
+    assert not bytecode_cache.remove_broken_bytecode("EOFError: marshal data too short") and own.exists()
     assert bytecode_cache.advice("EOFError: marshal data too short").endswith(f": delete {own}.")
     assert bytecode_cache.advice("ImportError: no such library") == ""
 
 
 def test_only_a_broken_file_is_a_reason_to_delete_them(compiling):
     compiling.mkdir(parents=True)
-    assert not bytecode_cache.forget("ModuleNotFoundError: No module named 'torch'") and compiling.exists()
-    assert bytecode_cache.forget("ValueError: bad marshal data (unknown type code)") and not compiling.exists()
+    assert (
+        not bytecode_cache.remove_broken_bytecode("ModuleNotFoundError: No module named 'torch'") and compiling.exists()
+    )
+    assert (
+        bytecode_cache.remove_broken_bytecode("ValueError: bad marshal data (unknown type code)")
+        and not compiling.exists()
+    )
 
 
 PARENT = """\
@@ -320,7 +325,7 @@ def test_broken_compiled_files_of_an_environment_in_the_cache_are_made_again(cac
         file.parent.mkdir(parents=True)
         file.touch()
     said = "EOFError: marshal data too short"
-    assert not bytecode_cache.forget(said, "/usr/bin/python3") and files[0].exists()
-    assert bytecode_cache.forget(said, str(environment / "bin" / "python"))
+    assert not bytecode_cache.remove_broken_bytecode(said, "/usr/bin/python3") and files[0].exists()
+    assert bytecode_cache.remove_broken_bytecode(said, str(environment / "bin" / "python"))
     assert not any(file.exists() for file in files)
     assert (environment / "lib" / "torch").is_dir()

@@ -126,7 +126,7 @@ def test_what_is_not_known_gets_no_remedy(text):
     ],
 )
 def test_errors_of_the_system(error, sentence):
-    assert failure_causes.of_error(error) == sentence
+    assert failure_causes.describe_system_error(error) == sentence
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_errors_of_the_system(error, sentence):
     ],
 )
 def test_how_a_process_ended(code, text, sentence):
-    assert failure_causes.of_end(code, text) == sentence
+    assert failure_causes.describe_early_exit(code, text) == sentence
 
 
 def test_an_unknown_cause_says_where_the_log_is(tmp_path, monkeypatch):
@@ -176,7 +176,7 @@ def test_an_unknown_cause_says_where_the_log_is(tmp_path, monkeypatch):
     ],
 )
 def test_a_call_that_gave_no_answer(error, sentence):
-    assert failure_causes.of_call(error) == sentence
+    assert failure_causes.describe_call_failure(error) == sentence
 
 
 def test_errors_of_the_system_become_one_sentence():

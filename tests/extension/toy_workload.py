@@ -72,23 +72,23 @@ def train(session, worker):
         read |= {"batch": loader.batch_size, "imgsz": model[0].in_features, "workers": loader.num_workers}
         return {**read, "device": worker.effective_settings.device_name(weights.device, session.device), "amp": amp}
 
-    session.ready(settings(), cycle=1)
+    session.ready(settings(), accumulation_steps=1)
     while True:
-        session.epoch_turned()
+        session.epoch_boundary()
         for batch in loader:
             session.batch_arrived()
             inputs, targets = (part.to(device) for part in batch)
-            session.part_ended("preprocess")
+            session.phase_ended("preprocess")
             loss = torch.nn.functional.cross_entropy(model(inputs), targets)
-            session.part_ended("forward")
+            session.phase_ended("forward")
             optimizer.zero_grad()
             loss.backward()
-            session.part_ended("backward")
+            session.phase_ended("backward")
             session.optimizer_stepped()
             if not session.warm:
                 checks.record_gradients(training)
             optimizer.step()
-            session.part_ended("optimizer")
+            session.phase_ended("optimizer")
             training.loss_items = {"loss": loss}
             try:
                 session.step_ended(len(inputs))

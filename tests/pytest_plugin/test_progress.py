@@ -66,8 +66,10 @@ def test_speeds_stand_below_each_other() -> None:
 
 def test_a_case_that_settles_others_says_how_many() -> None:
     record = make_record(status="substituted", reason="No amp.")
-    assert line(record, 1, 9, left=0, settles=8).endswith("substituted: No amp. (8 more cases are skipped for that.)")
-    assert line(record, 1, 9, left=0, settles=1).endswith("(1 more case is skipped for that.)")
+    assert line(record, 1, 9, left=0, implied_count=8).endswith(
+        "substituted: No amp. (8 more cases are skipped for that.)"
+    )
+    assert line(record, 1, 9, left=0, implied_count=1).endswith("(1 more case is skipped for that.)")
 
 
 def test_a_fast_case_shows_no_exponent() -> None:
@@ -125,7 +127,7 @@ def test_a_later_process_says_which_it_is_and_what_all_say_together() -> None:
     assert "process" not in line(records[0], 1, 9, left=0, processes=3)
     together = so_far(records)
     assert together == "32.0 ± 5.1 % of 3"
-    assert line(records[2], 7, 9, left=0, processes=3, together=together) == (
+    assert line(records[2], 7, 9, left=0, processes=3, running_mean=together) == (
         "[7/9] train-yolov8n-cpu-fp32-b16-i160      32.7 images/s  in 12 s  process 3 of 3: 32.0 ± 5.1 % of 3"
     )
 
@@ -135,7 +137,7 @@ def test_one_process_says_nothing_together() -> None:
 
 
 def test_a_process_beyond_the_plan() -> None:
-    shown = line(in_process(6), 12, 10, left=0, processes=5, together="32.0 ± 2.1 % of 6")
+    shown = line(in_process(6), 12, 10, left=0, processes=5, running_mean="32.0 ± 2.1 % of 6")
     assert shown.startswith("[+2] train-yolov8n-cpu-fp32-b16-i160 ")
     assert shown.endswith("  process 6: 32.0 ± 2.1 % of 6")
 

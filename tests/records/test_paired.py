@@ -16,10 +16,13 @@ CYCLE = 8
 COUNT = 32
 
 
-def ran(seconds: list[float], cycle: int = CYCLE) -> Steps:
+def ran(seconds: list[float], accumulation_steps: int = CYCLE) -> Steps:
     """A window in which the optimizer runs at the end of every cycle."""
     return make_steps(
-        seconds, warmup=[], optimizer=list(range(cycle - 1, len(seconds), cycle)), accumulation_steps=cycle
+        seconds,
+        warmup=[],
+        optimizer=list(range(accumulation_steps - 1, len(seconds), accumulation_steps)),
+        accumulation_steps=accumulation_steps,
     )
 
 
@@ -96,7 +99,7 @@ def test_a_modelled_window_is_weighted_as_its_mean_is() -> None:
     "other",
     [
         pytest.param(ran([0.1] * 24), id="fewer steps"),
-        pytest.param(ran([0.1] * COUNT, cycle=4), id="another cycle"),
+        pytest.param(ran([0.1] * COUNT, accumulation_steps=4), id="another cycle"),
         pytest.param(
             make_steps([0.1] * COUNT, warmup=[], optimizer=list(range(6, COUNT, CYCLE)), accumulation_steps=CYCLE),
             id="out of step",
@@ -128,7 +131,7 @@ def test_a_pair_with_turns_of_one_step_has_both_figures() -> None:
     even = make_measured(steps=make_steps([0.25] * 8, warmup=[0.25]))
     pair = make_pair(base=even, head=stalled, block_steps=1)
     assert pair.log == 0.0
-    assert pair.whole == pytest.approx(math.log(1.5))
+    assert pair.log_ratio_of_means == pytest.approx(math.log(1.5))
 
 
 @pytest.mark.parametrize("turn", [0, 2, 8])
@@ -136,9 +139,9 @@ def test_a_pair_with_other_turns_has_that_of_its_means(turn: int) -> None:
     stalled = make_measured(steps=make_steps([0.25] * 7 + [1.25], warmup=[0.25]))
     even = make_measured(steps=make_steps([0.25] * 8, warmup=[0.25]))
     pair = make_pair(base=even, head=stalled, block_steps=turn)
-    assert pair.log == pair.whole == pytest.approx(math.log(1.5))
+    assert pair.log == pair.log_ratio_of_means == pytest.approx(math.log(1.5))
 
 
 def test_a_pair_whose_windows_differ_has_that_of_its_means() -> None:
     pair = make_pair(base=make_measured(steps=make_steps([0.25] * 5)), block_steps=1)
-    assert pair.log == pair.whole
+    assert pair.log == pair.log_ratio_of_means

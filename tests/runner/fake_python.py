@@ -66,7 +66,7 @@ def given_up(case, step):
 def measured(case, step=STEP, **more):
     send(PhaseBegan("warmup"))
     send(SettingsRead({**case, "threads": 3}))
-    send(PhaseBegan("window", steps=18, cycle=6, planned=24))
+    send(PhaseBegan("window", steps=18, accumulation_steps=6, planned=24))
     if job.block:
         take_turns(case, step)
     send(Measured(steps=reading(case, step), extra={"pid": os.getpid()}, **{**TOLD, **more}))

@@ -186,13 +186,13 @@ def test_parts_of_the_window_have_its_kinds_of_steps() -> None:
     assert build_phases(told, steps)["forward"].seconds == [0.0, 1.0, 2.0]
 
 
-@pytest.mark.parametrize("cycle", [4, 32])
-def test_parts_of_a_pass_of_their_own_have_its_kinds_of_steps(cycle: int) -> None:
-    steps = make_steps([0.5] * cycle, warmup=[0.5] * 8, accumulation_steps=cycle)
+@pytest.mark.parametrize("accumulation_steps", [4, 32])
+def test_parts_of_a_pass_of_their_own_have_its_kinds_of_steps(accumulation_steps: int) -> None:
+    steps = make_steps([0.5] * accumulation_steps, warmup=[0.5] * 8, accumulation_steps=accumulation_steps)
     seconds = [0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0]
     found = build_phases({"method": "clock", "seconds": {"forward": seconds}, "optimizer": [1, 7]}, steps)["forward"]
     assert found.seconds == [0.0, 1.0, 2.0]
-    assert found.mean(steps) == pytest.approx(3 / cycle)
+    assert found.mean(steps) == pytest.approx(3 / accumulation_steps)
 
 
 def test_a_pass_of_its_own_where_every_step_is_alike() -> None:

@@ -74,8 +74,8 @@ def test_what_one_case_settles_spares_the_others(launcher, jobs, tmp_path):
 def test_a_case_knows_how_many_others_it_settles(launcher, tmp_path):
     plans = [plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8), plan("refuses-amp")]
     run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator())
-    assert run.settles(run.measure(plans[0])) == 1
-    assert run.settles(run.measure(plans[2])) == 0
+    assert run.implied_count(run.measure(plans[0])) == 1
+    assert run.implied_count(run.measure(plans[2])) == 0
 
 
 def test_resuming_starts_only_what_is_not_final(launcher, jobs, tmp_path):
@@ -271,7 +271,7 @@ def test_time_left_counts_processes_and_ends_with_the_budget(launcher, tmp_path)
 def test_a_repeat_settles_no_case_of_its_own(launcher, tmp_path):
     planned = repeat([plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8)], 3, "r1")
     run = Run(planned, store.Store(tmp_path, "r1"), launcher, Estimator())
-    assert run.settles(run.measure(planned[0])) == 1
+    assert run.implied_count(run.measure(planned[0])) == 1
 
 
 def test_a_calibrated_machine_stamps_its_records(launcher, tmp_path):

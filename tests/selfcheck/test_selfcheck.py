@@ -82,10 +82,10 @@ def test_the_cases_differ_in_all_that_could_bias_a_prediction() -> None:
 def test_both_ways_to_predict_are_among_them_within_24_steps() -> None:
     ways = set()
     for _, batch, _, _ in accuracy.CASES:
-        cycle = accuracy.NBS // batch
-        rule = MeasurementPlan(cycle, 0.0, accuracy.FEW_STEPS, 0.0)
+        accumulation_steps = accuracy.NBS // batch
+        rule = MeasurementPlan(accumulation_steps, 0.0, accuracy.FEW_STEPS, 0.0)
         timed = rule.timed_accumulation_steps(0.1)
-        ways.add(timed == cycle)
+        ways.add(timed == accumulation_steps)
         steps = next(count for count in range(1, 1000) if rule.complete(count, 1.0, timed))
         assert steps <= 24
     assert ways == {True, False}

@@ -144,7 +144,7 @@ class Store:
 def keep_calibrations(
     folder: Path, machine: str, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()
 ) -> str:
-    """Add calibrations to the file of a machine (:meth:`Calibrations.merged`).
+    """Add calibrations to the file of a machine (:meth:`Calibrations.merge`).
 
     A file that cannot be read is kept under another name.
 
@@ -152,7 +152,7 @@ def keep_calibrations(
         An empty string, or one sentence on why they could not be written.
     """
     known, complaint = read_calibrations(folder, machine)
-    store, merged = Store.at(folder), known.merged(found, lockstep)
+    store, merged = Store.at(folder), known.merge(found, lockstep)
     file = store.path(merged)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from bench.records.outcome import Status
 from bench.report import labels
 from bench.report.comparisons.changes import format_takes
 from bench.report.comparisons.regress.cases import format_outcome
-from bench.report.comparisons.sweep.context import of_releases
+from bench.report.comparisons.sweep.context import release_context
 
 SCHEMA = 2
 """Raise it when a key goes or changes its meaning."""
@@ -34,19 +34,19 @@ def context(search: Bisection) -> dict[str, Any]:
         "first_bad": releases.bad if search.worth_it else None,
         "between": [*releases.skipped, *releases.open] if search.worth_it else [],
         "seconds": search.seconds,
-        "ends": of_releases(search.ends, search.package) if search.ends else None,
+        "ends": release_context(search.ends, search.package) if search.ends else None,
         "probes": [
             {
                 "release": probe.release,
                 "side": probe.side.value,
                 "close": probe.close,
                 "reason": why_broken(probe),
-                "comparison": of_releases(probe.found, search.package) if probe.found else None,
+                "comparison": release_context(probe.found, search.package) if probe.found else None,
                 "shown": {"brief": brief(probe), **_shown(probe.found)},
             }
             for probe in search.probes
         ],
-        "last": of_releases(search.last, search.package) if search.last else None,
+        "last": release_context(search.last, search.package) if search.last else None,
         "title": title(search),
         "lines": lines,
         "shown": {"verdict": labels.status(search.answer.value), **_shown(search.ends)},

@@ -37,7 +37,7 @@ def format_takes(estimate: Estimate) -> str:
     ends = format_interval(estimate) or NO_INTERVAL
     if format_share(value) == format_share(0):
         return f"takes as long ({ends})"
-    if not estimate.holds_nothing:
+    if not estimate.includes_zero:
         low, high = sorted((abs(estimate.low - 1), abs(estimate.high - 1)))
         ends = f"{without_sign(format_share(low))} to {format_share(high)}"
     return f"takes {format_share(value)} {'longer' if value > 0 else 'less time'} ({ends})"

@@ -105,7 +105,7 @@ def context(found: RunComparison) -> dict[str, Any]:
         "b": _side(found.b),
         "differs": [{"what": one.key, "a": list(one.a), "b": list(one.b)} for one in found.traits],
         "settings": [{"key": one.key, "a": one.a, "b": one.b, "cases": list(one.cases)} for one in found.settings],
-        "settings_of_one_side": found.unshared,
+        "settings_of_one_side": found.one_sided_settings,
         "cases": [_row(one, _columns(found)) for one in found.cases],
         "shown": _shown(found),
     }
@@ -131,13 +131,15 @@ def _shown(found: RunComparison) -> dict[str, Any]:
         "about": _about(found),
         "meaning": MEANING[found.label],
         "differing": _differing(found),
-        "elsewhere": found.elsewhere,
+        "is_cross_machine": found.is_cross_machine,
         "compared": [_compared(one) for one in found.compared],
         "legend": [
             {"sign": sign, "name": kind.capitalize(), "meaning": meaning}
             for sign, kind, meaning in labels.legend(sign for side in seen for sign in labels.signs(side.flags))
         ],
-        "notes": [] if not seen else [*([] if found.elsewhere else [METHOD]), *(INTERVALS[kind] for kind in kinds)],
+        "notes": []
+        if not seen
+        else [*([] if found.is_cross_machine else [METHOD]), *(INTERVALS[kind] for kind in kinds)],
         "not_comparable": [
             {"case": one.case.id, "differences": differences(one.differences)}
             for one in found.standing(Comparability.NOT_COMPARABLE)
@@ -224,7 +226,7 @@ def longer(one: CaseMatch) -> str:
 
 
 def _heading(found: RunComparison) -> str:
-    if found.elsewhere:
+    if found.is_cross_machine:
         return f"{found.a.machine.title} and {found.b.machine.title}: {found.label}"
     return f"Time per step, B over A: {found.label}"
 
@@ -233,12 +235,12 @@ def _about(found: RunComparison) -> list[str]:
     lines = []
     for name, side in (("A", found.a), ("B", found.b)):
         days = " to ".join(dict.fromkeys((side.first[:10], side.last[:10])))
-        machine = f", on {labels.machine_name(side.machine)}" if found.elsewhere else ""
+        machine = f", on {labels.machine_name(side.machine)}" if found.is_cross_machine else ""
         runs = ", ".join(side.runs)
         lines.append(
             f"{name}: {runs} ({days}){machine}, {side.measured} of {labels.count(side.cases, 'case')} measured"
         )
-    return lines if found.elsewhere else [*lines, f"Machine: {found.a.machine.title}"]
+    return lines if found.is_cross_machine else [*lines, f"Machine: {found.a.machine.title}"]
 
 
 def _differing(found: RunComparison) -> list[dict[str, str]]:

@@ -100,7 +100,7 @@ def _environment(shown: Any) -> jinja2.Environment:
 
 
 def _shown_in_text(value: Any) -> str:
-    return labels.plain(str(value)).replace(SEPARATOR, "|")
+    return labels.to_one_line(str(value)).replace(SEPARATOR, "|")
 
 
 def _shown_in_markdown(value: Any) -> str:

@@ -96,7 +96,10 @@ def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
     """Where the time of a training step goes, in milliseconds an image; see :func:`metric`."""
     _alike(table)
     return _one(
-        [functools.partial(parts_of_steps.figure, part) for part in bar_by_case.parts(parts_of_steps.known(table))],
+        [
+            functools.partial(parts_of_steps.figure, part)
+            for part in bar_by_case.parts(parts_of_steps.cases_with_phases(table))
+        ],
         panel,
         "parts of a step",
     )

@@ -68,7 +68,9 @@ def versions_of(found: Ceiling) -> dict[str, str]:
     """What else may differ between two ceilings, in words: versions, granularity, and the recipe."""
     software = found.environment
     return {
-        "software": labels.plain(f"torch {software.label('torch')}, Ultralytics {software.label('ultralytics')}", 200),
+        "software": labels.to_one_line(
+            f"torch {software.label('torch')}, Ultralytics {software.label('ultralytics')}", 200
+        ),
         "granularity": f"steps of {found.granularity}",
         "recipe": f"recipe {found.recipe.fingerprint[:8]}",
     }

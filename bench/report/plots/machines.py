@@ -172,7 +172,7 @@ def _draw(axes: Axes, one: Series, place: int, count: int) -> None:
 def _sample(place: int, one: Series) -> Line2D:
     return Line2D(
         [], [], color=style.COLOURS[place], marker=style.MARKERS[place], linestyle="none",
-        label=labels.plain(one.name, LONGEST),
+        label=labels.to_one_line(one.name, LONGEST),
     )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def alt(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> str:
     for one in series:
         rates = sorted(float(row[METRIC.key]) for row in one.rows.values())
         ends = " to ".join(labels.rate(rate) for rate in dict.fromkeys((rates[0], rates[-1])))
-        ranges.append(f"{labels.plain(one.name, LONGEST)} {ends}")
+        ranges.append(f"{labels.to_one_line(one.name, LONGEST)} {ends}")
     return f"{METRIC.title} of {labels.count(len(cases), 'case')} by machine: {'; '.join(ranges)}."
 
 
@@ -196,7 +196,7 @@ def data(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Data:
                 rows.append(
                     (
                         labels.point(case, case),
-                        labels.plain(one.name, LONGEST),
+                        labels.to_one_line(one.name, LONGEST),
                         labels.rate(row[METRIC.key]),
                         labels.ends(METRIC.unit, row[ENDS[0]], row[ENDS[1]]) or labels.NONE,
                     )

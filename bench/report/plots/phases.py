@@ -28,7 +28,7 @@ TITLE = "Where the time of a step goes"
 
 def plots(view: View) -> list[Plot]:
     """A panel for each model of which parts are known, more where there are too many cases."""
-    parts = bar_by_case.parts(known(view.table))
+    parts = bar_by_case.parts(cases_with_phases(view.table))
     return [
         make_plot(
             key=metric.key("steps", part, parts),
@@ -46,19 +46,19 @@ def plots(view: View) -> list[Plot]:
     ]
 
 
-def known(table: pd.DataFrame) -> pd.DataFrame:
+def cases_with_phases(table: pd.DataFrame) -> pd.DataFrame:
     """The training cases whose parts were timed."""
     return table[(table["mode"] == "train") & (table["status"] == "measured") & table["forward_share"].notna()]
 
 
-def whole(row: dict[str, object]) -> float:
+def sum_of_phases(row: dict[str, object]) -> float:
     """Seconds an image of the whole step."""
     return float(str(row["step_seconds"])) / int(str(row["batch"]))
 
 
 def split(row: dict[str, object]) -> dict[str, float]:
     """Seconds an image of each part of a case, what is left last; parts that are not known are left out."""
-    step = whole(row)
+    step = sum_of_phases(row)
     found = {name: float(str(share)) * step for name in PARTS if labels.there(share := row[f"{name}_share"])}
     # Parts of a modelled window may add up to a little more than its mean step: nothing is left then.
     return {**found, REST: max(step - sum(found.values()), 0.0)}
@@ -79,7 +79,7 @@ def figure(part: pd.DataFrame) -> Figure:
         for look, name in [*enumerate(PARTS), (None, REST)]
         if any(one.get(name, 0.0) > 0 for one in times)
     ]
-    ends = [format_duration(whole(row)) for row in every]
+    ends = [format_duration(sum_of_phases(row)) for row in every]
     title = facets.title(part)
     return stacked_bars.figure(title, [labels.point(row, names) for row in every], layers, "Time per image (ms)", ends)
 
@@ -93,7 +93,7 @@ def alt(part: pd.DataFrame) -> str:
         times = split(row)
         name, largest = max(times.items(), key=lambda item: item[1])
         what = labels.point(row, names) or "the case"
-        texts.append(f"{what} {format_duration(whole(row))}, {largest / whole(row):.0%} {_word(name)}")
+        texts.append(f"{what} {format_duration(sum_of_phases(row))}, {largest / sum_of_phases(row):.0%} {_word(name)}")
     return f"{TITLE}, {facets.title(part)}: time per image, {'; '.join(texts)}."
 
 
@@ -113,7 +113,7 @@ def data(part: pd.DataFrame) -> Data:
     for row in rows(part):
         times = split(row)
         cells = metric.axis_cells(row)
-        cells += [format_duration(float(str(row["step_seconds"]))), format_duration(whole(row))]
+        cells += [format_duration(float(str(row["step_seconds"]))), format_duration(sum_of_phases(row))]
         cells += [format_duration(times[name]) if name in times else labels.NONE for name in (*PARTS, REST)]
         lines.append(tuple(cells))
     return columns, tuple(lines)

@@ -78,7 +78,7 @@ def plot_of(processes: Sequence[Record]) -> Plot:
         key=facets.slug("step-times", measured[0].case.id),
         title=TITLE,
         figure=functools.partial(figure, shown),
-        alt=labels.plain(_alt(shown)),
+        alt=labels.to_one_line(_alt(shown)),
         caption=_caption(shown, len(measured)),
         data=_data(measured),
     )
@@ -87,7 +87,7 @@ def plot_of(processes: Sequence[Record]) -> Plot:
 def figure(processes: Sequence[Record]) -> Figure:
     """A panel for each process of a case; to be called within :func:`style.styled`."""
     drawn, every = style.panels(len(processes), FIRST + FURTHER * (len(processes) - 1))
-    every[0].set_title(labels.plain(labels.whole_case(processes[0].case))[:70], fontsize=11)
+    every[0].set_title(labels.to_one_line(labels.whole_case(processes[0].case))[:70], fontsize=11)
     low, high = _limits(processes)
     for axes, record in zip(every, processes, strict=True):
         axes.set_ylim(low, high)
@@ -232,7 +232,7 @@ def _caption(shown: Sequence[Record], count: int) -> str:
         parts.append(f"{total} between steps of the window {'belongs' if len(gaps) == 1 else 'belong'} to no step.")
     reasons = dict.fromkeys(phrase for record in shown for window in record.discarded for phrase in window.interference)
     if reasons:
-        parts.append(f"Discarded for: {labels.listing(map(labels.plain, reasons))}.")
+        parts.append(f"Discarded for: {labels.listing(map(labels.to_one_line, reasons))}.")
     if count > len(shown):
         parts.append(f"The first {len(shown)} of {count} processes.")
     return " ".join(parts)

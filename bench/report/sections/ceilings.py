@@ -79,7 +79,7 @@ class Ceilings(msgspec.Struct, frozen=True):
 def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
     """The newest ceiling of each question that is known; where none is, the newest that is not."""
     found: dict[tuple[object, ...], Ceiling] = {}
-    for one in sorted(ceilings, key=lambda one: (known(one), one.started)):
+    for one in sorted(ceilings, key=lambda one: (is_known(one), one.started)):
         key = (
             setting(one),
             msgspec.structs.replace(one.case, batch=0),
@@ -90,7 +90,7 @@ def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
     return [one for one in ceilings if id(one) in kept]
 
 
-def known(found: Ceiling) -> bool:
+def is_known(found: Ceiling) -> bool:
     """Whether the largest batch is known."""
     return found.outcome.status.value == "measured"
 
@@ -165,14 +165,14 @@ def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
             format_bytes(line.slope) if line else labels.NONE,
         ),
         under=why(one),
-        broken=not known(one) and one.outcome.status.broken,
+        broken=not is_known(one) and one.outcome.status.broken,
         cards=_cards(one, others, cards),
     )
 
 
 def batch(one: Ceiling) -> str:
     """The largest batch in words: ``24``, ``at least 1,024``, ``none``, or an em dash where it is not known."""
-    if not known(one):
+    if not is_known(one):
         return f"at least {one.case.batch:,}" if one.case.batch else labels.NONE
     if not one.case.batch:
         return "none"
@@ -181,7 +181,7 @@ def batch(one: Ceiling) -> str:
 
 def why(one: Ceiling) -> str:
     """What ended it, in words."""
-    if not known(one):
+    if not is_known(one):
         return f"{labels.status(one.outcome.status.value)}: {one.outcome.reason}"
     steps = f", in steps of {one.granularity}" if one.granularity > 1 else ""
     if not one.case.batch:
@@ -199,7 +199,7 @@ def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tup
         tried = [
             other
             for other in others
-            if known(other)
+            if is_known(other)
             and other.asked_bytes == size
             and setting(other) == setting(one)
             and msgspec.structs.replace(other.case, batch=one.case.batch) == one.case

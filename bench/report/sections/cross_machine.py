@@ -112,11 +112,11 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
 
 def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[str]:
     """A short name for each column: its first GPU or its CPU and the device, and what else makes it unique."""
-    short = [f"{labels.plain(titles[w[0]].partition(' · ')[0], NAME)} · {labels.device(w[1])}" for w in columns]
+    short = [f"{labels.to_one_line(titles[w[0]].partition(' · ')[0], NAME)} · {labels.device(w[1])}" for w in columns]
     longer = [f"torch {w[2]} · Ultralytics {w[3]} · {name}" for w, name in zip(columns, short, strict=True)]
     full = [f"{w[0][:6]} · {name}" for w, name in zip(columns, longer, strict=True)]
     for names in (short, longer, full):
-        if len({labels.plain(name, machines.LONGEST) for name in names}) == len(names):
+        if len({labels.to_one_line(name, machines.LONGEST) for name in names}) == len(names):
             return names
     return [f"{number} · {name}" for number, name in enumerate(full, 1)]
 

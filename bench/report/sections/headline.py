@@ -78,7 +78,7 @@ def point(one: Ceiling) -> str:
 
 def widest(ceilings: Sequence[Ceiling]) -> Ceiling | None:
     """The ceiling of the largest batch that is known, or None."""
-    known = [one for one in largest.newest(ceilings) if largest.known(one) and one.case.batch]
+    known = [one for one in largest.newest(ceilings) if largest.is_known(one) and one.case.batch]
     return max(known, key=lambda one: one.case.batch, default=None)
 
 

@@ -66,8 +66,8 @@ def _line(found: ComparisonResult) -> Line:
     seen = found.overall.estimate if found.overall else None
     return Line(
         cells=(
-            labels.plain(comparison.base.asked),
-            labels.plain(comparison.head.asked),
+            labels.to_one_line(comparison.base.asked),
+            labels.to_one_line(comparison.head.asked),
             format_conclusion(found),
             format_estimate(seen) if seen else labels.NONE,
             (format_interval(seen) or labels.NONE) if seen else labels.NONE,

@@ -187,7 +187,7 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
             ]
             best = _best([found for _, found in cells])
             marked = [msgspec.structs.replace(cell, best=i == best) for i, (cell, _) in enumerate(cells)]
-            said = tuple(labels.plain(value_text(axis, row[axis])) for axis in further)
+            said = tuple(labels.to_one_line(value_text(axis, row[axis])) for axis in further)
             rows.append(Row(row["model"], int(row["imgsz"]), 0 if number else len(places), tuple(marked), said))
     units = labels.rows(table.head(1))[0]
     own = int(units["epoch_images"])

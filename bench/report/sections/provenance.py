@@ -60,7 +60,7 @@ def software(records: Sequence[Seen]) -> str:
 
 
 def _list(values: Iterable[str]) -> str:
-    return ", ".join(labels.plain(value) for value in dict.fromkeys(values) if value)
+    return ", ".join(labels.to_one_line(value) for value in dict.fromkeys(values) if value)
 
 
 def _packages(record: Seen) -> str:

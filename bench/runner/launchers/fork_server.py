@@ -109,7 +109,7 @@ class ForkServer:
         """
         self.prepare()
         trouble = self._trouble()
-        if trouble and bytecode_cache.forget(f"{trouble}\n{self._printed()}", self.interpreter.path):
+        if trouble and bytecode_cache.remove_broken_bytecode(f"{trouble}\n{self._printed()}", self.interpreter.path):
             self.close()
             self.prepare()
             trouble = self._trouble()
@@ -209,7 +209,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             return f"it sent nothing for {START_LIMIT:g} s. {failure_causes.unknown(self._printed())}"
         printed = self._printed()
-        cause = failure_causes.of_end(code, printed) or failure_causes.unknown(printed)
+        cause = failure_causes.describe_early_exit(code, printed) or failure_causes.unknown(printed)
         return f"it {failure_causes.describe_exit(code)}. {cause}"
 
     def drain(self, seconds: float) -> bool:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from ..rejection import CaseRejected
-from .base import MACHINES, Device, of_one_machine
+from .base import MACHINES, Device, devices_of_node
 from .cuda import Cuda
 
 __all__ = ["Device", "case_name", "device_class", "kinds", "on_one_machine", "open_device", "ranks", "register"]
@@ -37,13 +37,13 @@ def kinds() -> dict[str, type[Device]]:
 # alike.
 def on_one_machine(name: str) -> list[str]:
     """Return the devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
-    return of_one_machine(name)
+    return devices_of_node(name)
 
 
 def ranks(name: str) -> int:
     """Return how many processes train together: 2 of ``0+1``, and 4 of ``2x0+1``."""
     several = MACHINES.match(name)
-    return int(several[0][:-1] if several else 1) * len(of_one_machine(name))
+    return int(several[0][:-1] if several else 1) * len(devices_of_node(name))
 
 
 def device_class(part: str) -> type[Device]:
@@ -69,7 +69,7 @@ def open_device(name: str, rank: int | None = None) -> Device:
     Raises:
         CaseRejected: for several in a process that is alone, and for a kind that is not registered.
     """
-    own = of_one_machine(name)
+    own = devices_of_node(name)
     if rank is None and (len(own) > 1 or own != [name]):
         raise CaseRejected("unsupported", f"device {name}: one process has but one device.", scope=("device",))
     return device_class(own[0])(name, rank or 0)

@@ -14,7 +14,7 @@ from typing import Any
 from ..rejection import CaseRejected
 from ..text import one_line
 from . import events
-from .base import Device, device_status, index_of, memory_value, of_one_machine, process_peak, share_of
+from .base import Device, device_status, devices_of_node, index_of, memory_value, process_peak, share_of
 
 WITHOUT_INDEX = ("is_available", "device_count", "empty_cache")
 """Calls that are about all devices of a kind."""
@@ -51,7 +51,7 @@ class Accelerator(Device):
         """Take nothing yet; see :class:`~.base.Device`."""
         super().__init__(name, rank)
         if self.indexed:
-            self.asked = f"{self.kind}:{','.join(str(index_of(part)) for part in of_one_machine(name))}"
+            self.asked = f"{self.kind}:{','.join(str(index_of(part)) for part in devices_of_node(name))}"
         else:
             self.asked = self.kind
         self.own = self.called(self.index)

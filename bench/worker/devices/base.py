@@ -56,7 +56,7 @@ class Device:
             rank: which of them is this process's.
         """
         self.name = name
-        parts = of_one_machine(name)
+        parts = devices_of_node(name)
         self.index = index_of(parts[min(rank, len(parts) - 1)])
 
     @classmethod
@@ -131,7 +131,7 @@ class Device:
         return device_status()
 
 
-def of_one_machine(name: str) -> list[str]:
+def devices_of_node(name: str) -> list[str]:
     """Return the devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
     return MACHINES.sub("", name).split("+")
 

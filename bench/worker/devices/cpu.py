@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..monitors.energy import EnergyMeter, of_machine
+from ..monitors.energy import EnergyMeter, machine_meter
 from .base import Device, data_peak, memory_value, private_peak, process_peak
 
 
@@ -48,4 +48,4 @@ class Cpu(Device):
 
     def energy(self) -> EnergyMeter:
         """Return RAPL, or Apple's estimate."""
-        return of_machine(("cpu_total", "dram"))
+        return machine_meter(("cpu_total", "dram"))

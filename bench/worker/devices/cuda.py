@@ -9,7 +9,7 @@ from ..monitors import nvml
 from ..monitors.energy import EnergyMeter, Nvml
 from ..text import one_line
 from .accelerator import Accelerator
-from .base import device_status, of_one_machine
+from .base import device_status, devices_of_node
 
 
 def probe_backend() -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Cuda(Accelerator):
     def __init__(self, name: str, rank: int = 0) -> None:
         """Take nothing yet; the index is that among the cards that are left visible."""
         super().__init__(name, rank)
-        self._wanted = of_one_machine(name)
+        self._wanted = devices_of_node(name)
         self.index = rank
         self.asked = ",".join(map(str, range(len(self._wanted))))
         self.own = self.called(rank)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..monitors.energy import EnergyMeter, of_machine
+from ..monitors.energy import EnergyMeter, machine_meter
 from .accelerator import Accelerator, major_minor
 from .base import device_status, memory_value, process_peak, share_of
 
@@ -185,7 +185,7 @@ class Mps(Accelerator):
 
     def energy(self) -> EnergyMeter:
         """Apple's estimate of GPU, CPU and memory: they share one chip, and training works them all."""
-        return of_machine(("gpu", "cpu_total", "dram"))
+        return machine_meter(("gpu", "cpu_total", "dram"))
 
     def warming(self, begins: bool) -> None:
         """Collect operators that fall back to the CPU while warming up; each warning costs time later on."""

@@ -34,11 +34,11 @@ def aggregate_ranks(ranks: list[Measured], kind: str) -> Measured:
     first = ranks[0]
     count = f"{len(ranks)} ranks"
     memory = {
-        name: of_all(name, [one.memory.get(name, figure) for one in ranks], count)
+        name: aggregate_memory_figure(name, [one.memory.get(name, figure) for one in ranks], count)
         for name, figure in first.memory.items()
     }
     before = {
-        name: of_all(name, [one.memory_before.get(name, figure) for one in ranks], count)
+        name: aggregate_memory_figure(name, [one.memory_before.get(name, figure) for one in ranks], count)
         for name, figure in first.memory_before.items()
     }
     phrases = [phrase for one in ranks for phrase in one.window["interference"]]
@@ -60,7 +60,7 @@ def aggregate_ranks(ranks: list[Measured], kind: str) -> Measured:
         },
         energy=joules([one.energy for one in ranks]),
         worth_retrying=any(one.worth_retrying for one in ranks),
-        extra={**first.extra, "ranks": [of_rank(number, one) for number, one in enumerate(ranks)]},
+        extra={**first.extra, "ranks": [summarize_rank(number, one) for number, one in enumerate(ranks)]},
     )
 
 
@@ -111,7 +111,7 @@ def _listed(images: Any, count: int) -> list[int]:
     return images if isinstance(images, list) else [images] * count
 
 
-def of_all(name: str, figures: list[dict[str, Any]], count: str) -> dict[str, Any]:
+def aggregate_memory_figure(name: str, figures: list[dict[str, Any]], count: str) -> dict[str, Any]:
     """A memory figure of all ranks; None where one of them has none."""
     sizes = [figure["bytes"] for figure in figures]
     if None in sizes:
@@ -129,7 +129,7 @@ def averaged(checks: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def of_rank(number: int, measured: Measured) -> dict[str, Any]:
+def summarize_rank(number: int, measured: Measured) -> dict[str, Any]:
     """Return what is kept of one rank: mean seconds of a step and of its data wait, images, memory, losses."""
     one = measured.steps
     start, count = one["warmup"], len(one["seconds"])

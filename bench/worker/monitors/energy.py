@@ -155,7 +155,7 @@ class Rapl:
         return joules
 
 
-def of_machine(parts: tuple[str, ...]) -> EnergyMeter:
+def machine_meter(parts: tuple[str, ...]) -> EnergyMeter:
     """Open the energy counter of the machine: Apple's on macOS, else RAPL."""
     return Apple(parts) if sys.platform == "darwin" else Rapl()
 

@@ -123,7 +123,9 @@ class SystemMonitor:
             "machine_processors": try_read(procfs.online, self._root) or try_read(_online),
             "run_delay_share": try_read(_wait_share, self._opened[1], machine),
             "steal_share": try_read(_steal_share, self._opened[1], machine),
-            "other_processes_cpus": try_read(_others_share, self._opened[1], machine, self._groups or {os.getpgrp()}),
+            "other_processes_cpus": try_read(
+                _other_processes_cpus, self._opened[1], machine, self._groups or {os.getpgrp()}
+            ),
             "pressure": try_read(_pressure, self._opened[1], machine),
             "swap_bytes": _swapped(self._opened[1], machine),
             "clock_mhz": try_read(self._read_clock),
@@ -203,7 +205,7 @@ def _steal_share(before: _Machine, after: _Machine) -> float | None:
     return round(machine.steal / machine.total, 4) if machine and machine.total else None
 
 
-def _others_share(before: _Machine, after: _Machine, groups: set[int]) -> float | None:
+def _other_processes_cpus(before: _Machine, after: _Machine, groups: set[int]) -> float | None:
     machine = _interval(before, after)
     if machine is None or not before.processes or not after.processes:
         return None

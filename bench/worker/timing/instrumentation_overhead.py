@@ -28,7 +28,7 @@ def one_step(channel: Channel) -> float:
     """Return the mean seconds of the marks of one step on the CPU, the optimizer's among them."""
     job = CaseJob(workload="", case=CASE, overrides={}, threads=1, window=WINDOW, data="", scratch="")
     session = Session(job, Workload(), channel, Cpu())
-    session.ready({name: CASE[name] for name in ("device", "amp", "batch", "imgsz")}, cycle=1)
+    session.ready({name: CASE[name] for name in ("device", "amp", "batch", "imgsz")}, accumulation_steps=1)
     while not session.warm:
         step(session)
     began = time.perf_counter()
@@ -42,9 +42,9 @@ def one_step(channel: Channel) -> float:
 def step(session: Session) -> None:
     """Make the marks of a step that runs the optimizer."""
     session.batch_arrived()
-    session.part_ended("preprocess")
-    session.part_ended("forward")
-    session.part_ended("backward")
+    session.phase_ended("preprocess")
+    session.phase_ended("forward")
+    session.phase_ended("backward")
     session.optimizer_stepped()
-    session.part_ended("optimizer")
+    session.phase_ended("optimizer")
     session.step_ended(16)

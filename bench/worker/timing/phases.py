@@ -41,14 +41,14 @@ class Phases:
         """Note that the data of a step have arrived: its first phase begins."""
         self._marks = [("", self._stamp())]
 
-    def part_ended(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         """Note that a phase of the current step ended, and the next one begins."""
         if self._marks:
             self._marks.append((part, self._stamp()))
 
     def resumed(self) -> None:
         """Exclude the time since the last mark (a pause) from all phases."""
-        self.part_ended(PAUSE)
+        self.phase_ended(PAUSE)
 
     def step_ended(self) -> None:
         """Note that the current step ended."""
@@ -123,7 +123,7 @@ class PhaseTimer:
 
     def phase_ended(self, phase: str) -> None:
         """Note that a phase of the current step ended."""
-        self._current.part_ended(phase)
+        self._current.phase_ended(phase)
 
     def resumed(self) -> None:
         """Exclude the time since the last mark (a pause)."""

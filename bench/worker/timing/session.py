@@ -97,12 +97,12 @@ class Session:
             with contextlib.suppress(RuntimeError):  # its threads between operators run already: their number stays
                 torch.set_num_interop_threads(torch.get_num_interop_threads())
 
-    def ready(self, settings: dict[str, Any], cycle: int) -> None:
+    def ready(self, settings: dict[str, Any], accumulation_steps: int) -> None:
         """End set-up and begin warm-up with the first step.
 
         Args:
             settings: read back from the live objects.
-            cycle: accumulation steps of real training.
+            accumulation_steps: accumulation steps of real training.
 
         Raises:
             CaseRejected: with status ``substituted`` where ``settings`` differ from what was requested.
@@ -124,7 +124,7 @@ class Session:
         # Joules are not weighted: they count in the proportion in which the steps ran.
         whole = not self.device.weighs_steps or self._windows.counts_energy
         self._stopwatch = Stopwatch(
-            MeasurementPlan.of(self.job.window, cycle, whole),
+            MeasurementPlan.of(self.job.window, accumulation_steps, whole),
             synchronize=self.device.synchronize,
             on_window=self._window_opens,
             block=self._turns.block,
@@ -170,7 +170,7 @@ class Session:
         """Whether another worker may have its turn in the midst of a step, so that :meth:`layer_ended` is of use."""
         return self._turns.within
 
-    def epoch_turned(self) -> None:
+    def epoch_boundary(self) -> None:
         """Note an epoch boundary: the time since the last step belongs to no step."""
         if not self._phases.in_separate_pass:  # the stopwatch stands still there: steps would count as a gap
             self.stopwatch.epoch_boundary()
@@ -181,7 +181,7 @@ class Session:
         if self.warm:
             self._phases.step_began()
 
-    def part_ended(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         """End a phase of the step under way: ``preprocess``, ``forward``, ``backward``, ``optimizer``, ..."""
         self._phases.phase_ended(part)
         self.device.sample_memory()
@@ -245,7 +245,7 @@ class Session:
         self._windows.read_memory()
         if not self._phases.begin_separate_pass():
             raise WindowComplete
-        self.stopwatch.accumulation = self.stopwatch.rule.warmup_cycle
+        self.stopwatch.accumulation = self.stopwatch.rule.warmup_accumulation_steps
 
     def give_up(self) -> None:
         """Close the open window without a report."""
@@ -284,7 +284,7 @@ class Session:
         if self.team.rank == 0:
             self._channel.send(measured)
 
-    def report_apart(self, measure: Callable[[], dict[str, Any]]) -> None:
+    def report_epoch_overhead(self, measure: Callable[[], dict[str, Any]]) -> None:
         """Time what an epoch has outside its steps, and send it; a failure there costs the case nothing.
 
         Args:

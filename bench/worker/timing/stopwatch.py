@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ..protocol import SHORT_CYCLE, SLACK, Window
+from ..protocol import SHORT_ACCUMULATION_STEPS, SLACK, Window
 
 KEPT_WARMUP = 64
 """Number of last warm-up steps that a reading keeps; on a CPU these are mostly all of them."""
@@ -21,65 +21,70 @@ KEPT_WARMUP = 64
 class MeasurementPlan:
     """Length of the warm-up and of a window.
 
-    Warm-up lasts one accumulation cycle (at most a short one) plus ``settled_after`` steps, because the first optimizer
-    step allocates its state and the step after it allocates gradients again.
+    Warm-up lasts until the first optimizer step plus ``settled_after`` steps, because the first optimizer step
+    allocates its state and the step after it allocates gradients again.
 
-    A window is a whole number of cycles, so that it has optimizer steps in their real proportion. Where the cycle is
-    too long for that, the optimizer runs every :data:`SHORT_CYCLE` steps in the window, and the kinds of steps are
-    weighted by their real proportion afterwards.
+    A window is a multiple of the accumulation steps, so that it has optimizer steps in their real proportion. Where
+    that takes too long, the optimizer runs every :data:`SHORT_ACCUMULATION_STEPS` steps, in the warm-up too, and the
+    kinds of steps are weighted by their real proportion afterwards.
 
     Attributes:
-        cycle: real accumulation, in steps.
+        accumulation_steps: real accumulation, in steps.
         warmup_seconds: minimum duration of the warm-up.
         window_steps, window_seconds: minimum length and duration of a window.
-        only_whole: whether a window always holds whole cycles.
+        only_whole_cycles: whether a window is always a multiple of the real accumulation steps.
         warmup_steps: minimum steps of warm-up, so that the windows of two compared processes hold the same images.
-        same_cycle: steps between optimizer steps in the window of the compared process; 0 without one.
-        short_cycle: maximum cycle of the warm-up, and cycle of a window that cannot hold whole cycles.
-        settled_after: steps of warm-up after its cycle.
+        shared_accumulation_steps: steps between optimizer steps in the window of the compared process; 0 without one.
+        short_accumulation_steps: maximum accumulation of the warm-up, and of a window too short for the real one.
+        settled_after: steps of warm-up after its first optimizer step.
     """
 
-    cycle: int
+    accumulation_steps: int
     warmup_seconds: float
     window_steps: int
     window_seconds: float
-    only_whole: bool = False
+    only_whole_cycles: bool = False
     warmup_steps: int = 0
-    same_cycle: int = 0
-    short_cycle: int = SHORT_CYCLE
+    shared_accumulation_steps: int = 0
+    short_accumulation_steps: int = SHORT_ACCUMULATION_STEPS
     settled_after: int = 2
 
     @classmethod
-    def of(cls, window: Window, cycle: int, only_whole: bool) -> MeasurementPlan:
+    def of(cls, window: Window, accumulation_steps: int, only_whole_cycles: bool) -> MeasurementPlan:
         """Return the plan of a job's window.
 
         Args:
             window: window settings of the job.
-            cycle: real accumulation, in steps.
-            only_whole: the device's default for whether windows hold whole cycles.
+            accumulation_steps: real accumulation, in steps.
+            only_whole_cycles: the device's default.
         """
         asked = {item.name: getattr(window, item.name) for item in fields(window)}
-        whole = only_whole if window.only_whole is None else window.only_whole
-        return cls(cycle=cycle, **{**asked, "only_whole": whole})
+        whole = only_whole_cycles if window.only_whole_cycles is None else window.only_whole_cycles
+        return cls(accumulation_steps=accumulation_steps, **{**asked, "only_whole_cycles": whole})
 
     @property
-    def warmup_cycle(self) -> int:
+    def warmup_accumulation_steps(self) -> int:
         """Steps from one optimizer step to the next while warming up."""
-        return min(self.cycle, self.short_cycle)
+        return min(self.accumulation_steps, self.short_accumulation_steps)
 
     def warm(self, steps: int, seconds: float) -> bool:
         """Whether warm-up is over after ``steps`` steps and ``seconds``."""
         return (
-            steps >= max(self.warmup_cycle + self.settled_after, self.warmup_steps) and seconds >= self.warmup_seconds
+            steps >= max(self.warmup_accumulation_steps + self.settled_after, self.warmup_steps)
+            and seconds >= self.warmup_seconds
         )
 
     def timed_accumulation_steps(self, step_seconds: float) -> int:
         """Return the accumulation steps of a window whose steps take about ``step_seconds``."""
-        if self.same_cycle:
-            return self.same_cycle
+        if self.shared_accumulation_steps:
+            return self.shared_accumulation_steps
         asked = self.asked(step_seconds)
-        whole = math.ceil(asked / self.cycle) * self.cycle
-        return self.cycle if self.only_whole or whole <= SLACK * asked else self.warmup_cycle
+        whole = math.ceil(asked / self.accumulation_steps) * self.accumulation_steps
+        return (
+            self.accumulation_steps
+            if self.only_whole_cycles or whole <= SLACK * asked
+            else self.warmup_accumulation_steps
+        )
 
     def asked(self, step_seconds: float) -> int:
         """Return the minimum steps of a window whose steps take about ``step_seconds``."""
@@ -134,7 +139,7 @@ class Stopwatch:
 
     def start(self) -> None:
         """Start timing: the first step begins now."""
-        self.accumulation = self.rule.warmup_cycle
+        self.accumulation = self.rule.warmup_accumulation_steps
         self.synchronize()
         self._last_boundary = self.clock()
 
@@ -195,7 +200,7 @@ class Stopwatch:
         self._last_boundary = now
         if not self.warm:
             if self.broadcast(self.rule.warm(len(self.seconds), self._total)):
-                self._choose_cycle()
+                self._choose_accumulation_steps()
                 self.open()
             return False
         if self._left:
@@ -227,9 +232,9 @@ class Stopwatch:
             return False
         return (self.timed_steps + 1) % self.block == 0
 
-    def _choose_cycle(self) -> None:
+    def _choose_accumulation_steps(self) -> None:
         """Choose the accumulation of windows, and their length where it has to be fixed before timing."""
-        last = self.seconds[-self.rule.warmup_cycle :]
+        last = self.seconds[-self.rule.warmup_accumulation_steps :]
         mean = sum(last) / len(last)
         cycle = self.rule.timed_accumulation_steps(mean)
         planned = math.ceil(self.rule.asked(mean) / cycle) * cycle if self.block or self.shared else 0
@@ -269,7 +274,7 @@ class Stopwatch:
             "data_wait": [round(max(s, 0.0), 6) for s in self.data_wait[dropped:end]],
             "images": images[0] if len(set(images)) == 1 else images,
             "optimizer": [index - dropped for index in self.optimizer if dropped <= index < end],
-            "accumulation_steps": self.rule.cycle,
+            "accumulation_steps": self.rule.accumulation_steps,
             "timed_accumulation_steps": self.timed_accumulation_steps,
             "epoch_gaps": [round(s, 6) for index, s in self.epoch_gaps if start <= index < end],
         }

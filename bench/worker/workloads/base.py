@@ -189,9 +189,9 @@ class Workload:
         """Run the case until the session raises :class:`~..timing.session.WindowComplete`, and let that pass.
 
         Set up; call ``session.set_threads``; call ``session.ready`` with the settings that were read back from the live
-        objects (``device``, ``amp``, ``batch``, ``imgsz`` and more); mark each step by ``session.batch_arrived``,
-        ``part_ended``, ``optimizer_stepped``, ``step_ended`` and each new epoch by ``epoch_turned``. At the end check
-        that training works, call ``session.still_runs`` and ``session.report``.
+        objects (``device``, ``amp``, ``batch``, ``imgsz`` and more). Mark each step by ``session.batch_arrived``,
+        ``phase_ended``, ``optimizer_stepped``, ``step_ended``, and each new epoch by ``epoch_boundary``. At the end
+        check that training works; call ``session.still_runs`` and ``session.report``.
         """
         raise NotImplementedError
 

@@ -291,7 +291,7 @@ class Noted:
 def test_marks_by_themselves_are_those_of_a_training_step(both):
     noted = Noted()
     worker_marks.step(noted)
-    assert [said for name, *said in noted.marks if name == "part_ended"] == [
+    assert [said for name, *said in noted.marks if name == "phase_ended"] == [
         [p] for p in both["reading"].phases["seconds"]
     ]
     assert {"batch_arrived", "optimizer_stepped", "step_ended"} < {name for name, *_ in noted.marks}

@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -225,14 +227,26 @@ def test_read_back_of_a_trainer_is_small_and_knows_every_pin(trainer):
 
 @pytest.mark.parametrize("network", [False, True])
 def test_nothing_is_installed_or_fetched(monkeypatch, tmp_path, network):
-    from ultralytics.utils import AUTOINSTALL
-
-    assert AUTOINSTALL is False  # what Ultralytics made of the variable when it was imported here
     monkeypatch.setattr(os, "environ", dict(os.environ))
     isolation.before_import(str(tmp_path), network=network)
     assert os.environ["YOLO_AUTOINSTALL"] == "false"
     assert os.environ["YOLO_OFFLINE"] == ("false" if network else "true")
     assert os.environ["YOLO_CONFIG_DIR"] == str(tmp_path)
+
+
+def test_ultralytics_reads_at_its_import_that_it_must_not_install(tmp_path):
+    """In a process of its own: another test may have imported Ultralytics here before the variable was set."""
+    program = (
+        "import sys\n"
+        "from bench.worker.workloads.ultralytics import isolation\n"
+        "isolation.before_import(sys.argv[1], network=False)\n"
+        "from ultralytics.utils import AUTOINSTALL\n"
+        "print(AUTOINSTALL)\n"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert output.stdout.splitlines()[-1] == "False"
 
 
 def test_every_case_has_an_empty_folder_of_its_own(cache, data):
@@ -256,5 +270,5 @@ def test_memory_peaks_are_reset_after_set_up(trainer, data, tmp_path):
     channel = SimpleNamespace(send=lambda event: told.append(getattr(event, "name", event.event)))
     job = case_job(tiny(batch=8), {"source": data}, str(tmp_path))
     settings = read_settings.read_trainer(trainer, Cpu())
-    Session(job, ULTRALYTICS, channel, Noted()).ready(settings, cycle=8)
+    Session(job, ULTRALYTICS, channel, Noted()).ready(settings, accumulation_steps=8)
     assert told[:3] == ["effective", "peaks", "warmup"]

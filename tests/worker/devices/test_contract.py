@@ -267,7 +267,7 @@ def test_apples_parts_are_those_of_its_library() -> None:
         node
         for path in DEVICES
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and chain(node.func)[-1:] == ["of_machine"]
+        if isinstance(node, ast.Call) and chain(node.func)[-1:] == ["machine_meter"]
     ]
     parts = {part for call in calls for part in ast.literal_eval(call.args[0])}
     assert parts and parts <= APPLE

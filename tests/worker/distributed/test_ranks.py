@@ -139,7 +139,7 @@ def test_ranks_time_the_same_steps() -> None:
     said = iter([False, False, True, (3, 6)])
     met: list[int] = []
     watch = Stopwatch(
-        MeasurementPlan(cycle=3, warmup_seconds=0.0, window_steps=1, window_seconds=0.0, settled_after=0),
+        MeasurementPlan(accumulation_steps=3, warmup_seconds=0.0, window_steps=1, window_seconds=0.0, settled_after=0),
         clock=lambda: float(next(moments)),
         shared=True,
         broadcast=lambda mine: next(said),

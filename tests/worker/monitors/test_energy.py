@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.worker.monitors import energy
-from bench.worker.monitors.energy import Apple, Energy, EnergyUnavailable, Nvml, Rapl, of_machine
+from bench.worker.monitors.energy import Apple, Energy, EnergyUnavailable, Nvml, Rapl, machine_meter
 
 
 class FakeCard:
@@ -122,10 +122,10 @@ def test_a_chip_that_tells_nothing(apple: SimpleNamespace) -> None:
 
 def test_which_meter_a_system_has(apple: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert isinstance(of_machine(("gpu",)), Apple)
+    assert isinstance(machine_meter(("gpu",)), Apple)
     monkeypatch.setitem(sys.modules, "zeus_apple_silicon", None)
     with pytest.raises(EnergyUnavailable, match=r"pip install zeus-apple-silicon there"):
-        of_machine(("gpu",))
+        machine_meter(("gpu",))
 
 
 class Counter:

@@ -31,7 +31,7 @@ def step(parts: Phases, clock: Clock, **seconds: float) -> None:
     parts.step_began()
     for part, took in seconds.items():
         clock.now += took
-        parts.part_ended(part)
+        parts.phase_ended(part)
     clock.now += 5.0  # nor is what comes after the last one
     parts.step_ended()
 
@@ -55,7 +55,7 @@ def test_a_part_that_comes_twice_is_added_up(clock: Clock) -> None:
     parts.step_began()
     for part, took in (("forward", 1.0), ("backward", 2.0), ("forward", 4.0)):
         clock.now += took
-        parts.part_ended(part)
+        parts.phase_ended(part)
     parts.step_ended()
     assert parts.seconds(0, 1) == {"forward": [5.0], "backward": [2.0]}
 
@@ -65,7 +65,7 @@ def test_a_pause_in_the_midst_is_no_part_and_in_none(clock: Clock) -> None:
     parts.step_began()
     for part in ("forward", "backward", "backward"):
         clock.now += 1.0
-        parts.part_ended(part)
+        parts.phase_ended(part)
         clock.now += 60.0
         parts.resumed()
     parts.step_ended()
@@ -81,9 +81,9 @@ def test_only_the_steps_that_are_asked_for(clock: Clock) -> None:
 
 def test_parts_end_only_within_a_step(clock: Clock) -> None:
     parts = phases.by_clock("")
-    parts.part_ended("forward")
+    parts.phase_ended("forward")
     step(parts, clock, forward=1.0)
-    parts.part_ended("forward")
+    parts.phase_ended("forward")
     step(parts, clock, forward=2.0)
     assert parts.seconds(0, 2) == {"forward": [1.0, 2.0]}
 
@@ -92,7 +92,7 @@ def test_a_step_that_was_not_marked_keeps_its_place(clock: Clock) -> None:
     """Those of the warm-up are not."""
     parts = phases.by_clock("")
     for _ in range(2):
-        parts.part_ended("forward")
+        parts.phase_ended("forward")
         parts.step_ended()
     step(parts, clock, forward=1.0)
     assert parts.seconds(2, 3) == {"forward": [1.0]}
@@ -110,8 +110,8 @@ def test_where_the_device_runs_behind_it_is_waited_for_before_every_mark(clock: 
 
     parts = phases.by_clock("", wait)
     parts.step_began()
-    parts.part_ended("forward")
-    parts.part_ended("backward")
+    parts.phase_ended("forward")
+    parts.phase_ended("backward")
     parts.step_ended()
     assert parts.seconds(0, 1) == {"forward": [0.5], "backward": [0.5]}
     assert waits == 3
@@ -141,7 +141,7 @@ def test_events_are_recorded_in_order_and_read_when_nothing_is_timed_any_more() 
     for names in (("preprocess", "forward"), ("preprocess", "forward", "optimizer")):
         parts.step_began()
         for name in names:
-            parts.part_ended(name)
+            parts.phase_ended(name)
         parts.step_ended()
     assert log == [("record", number) for number in range(7)]
     seconds = parts.seconds(0, 2)
@@ -156,7 +156,7 @@ def test_events_of_steps_that_are_not_asked_for_are_never_read() -> None:
     parts = phases.by_events(Event)
     for _ in range(2):
         parts.step_began()
-        parts.part_ended("forward")
+        parts.phase_ended("forward")
         parts.step_ended()
     assert parts.seconds(1, 2) == {"forward": [0.002]}
     assert [entry for entry in log if entry[0] == "elapsed_time"] == [("elapsed_time", 2)]

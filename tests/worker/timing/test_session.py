@@ -163,7 +163,7 @@ class Bench:
     def start(
         self,
         kind: str = "cpu",
-        cycle: int = 1,
+        accumulation_steps: int = 1,
         window: int = 3,
         block: int = 0,
         settings: dict[str, Any] | None = None,
@@ -177,7 +177,7 @@ class Bench:
         turns: Any = FakeTurns(self, block, within) if block else None
         device: Any = FakeDevice(self, kind)
         self.session = self.new_session(device, turns)
-        self.session.ready(settings or SETTINGS, cycle)
+        self.session.ready(settings or SETTINGS, accumulation_steps)
         return self.session
 
     def new_session(self, device: Any, turns: Any = None) -> Session:
@@ -191,14 +191,14 @@ class Bench:
         self.now += seconds * 0.5
         self.session.layer_ended("forward")
         self.now += seconds * 0.125
-        self.session.part_ended("forward")
+        self.session.phase_ended("forward")
         self.now += seconds * 0.25
-        self.session.part_ended("backward")
+        self.session.phase_ended("backward")
         if self.steps - self.last >= self.session.accumulation:
             self.last = self.steps
             self.session.optimizer_stepped()
             self.now += seconds * 0.125
-            self.session.part_ended("optimizer")
+            self.session.phase_ended("optimizer")
         self.steps += 1
         self.session.step_ended(2)
 
@@ -272,7 +272,7 @@ def test_what_set_up_left_in_the_cache_of_an_allocator_counts_in_no_peak(
 def test_allocated_memory_is_looked_at_where_a_part_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeDevice, "sample_memory", lambda device: bench.log.append("sample"))
     session = bench.start()
-    session.part_ended("forward")
+    session.phase_ended("forward")
     assert bench.log[-1] == "sample"
 
 
@@ -368,7 +368,7 @@ def test_a_slow_window_is_never_measured_again_for_being_slow(bench: Bench) -> N
 
 def test_a_discarded_window_is_reported_with_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, [reading(**CROWDED), reading()])
-    bench.start(cycle=32, window=12)
+    bench.start(accumulation_steps=32, window=12)
     bench.run()
     [window] = bench.measured()["discarded"]
     steps = msgspec.convert(window["steps"], Steps)
@@ -425,7 +425,7 @@ def test_blocks_are_reported_and_waiting_belongs_to_no_step(bench: Bench) -> Non
         bench.step(9.0)
     bench.step()
     bench.now += 0.5
-    bench.session.epoch_turned()
+    bench.session.epoch_boundary()
     bench.step()  # the first block ends
     bench.step(2.0)
     bench.step(2.0)  # the second
@@ -479,7 +479,7 @@ def test_the_first_turn_is_awaited_where_the_window_begins(bench: Bench) -> None
 
 
 def test_on_cuda_parts_come_from_events_that_are_read_after_the_window(bench: Bench) -> None:
-    bench.start("cuda", cycle=4, window=4)
+    bench.start("cuda", accumulation_steps=4, window=4)
     assert bench.run() == 6 + 4
     assert "elapsed_time" not in bench.log
     # None while it warms up: where a step of the window begins, and at the end of each of its parts.
@@ -496,14 +496,14 @@ def test_on_cuda_parts_come_from_events_that_are_read_after_the_window(bench: Be
 
 
 def test_on_the_cpu_nothing_is_waited_for_by_the_marks(bench: Bench) -> None:
-    bench.start("cpu", cycle=4, window=4)
+    bench.start("cpu", accumulation_steps=4, window=4)
     bench.run()
     assert bench.log.count("synchronize") == 3
     assert bench.measured()["phases"]["seconds"]["forward"] == [0.625] * 4
 
 
 def test_on_mps_parts_come_from_a_pass_of_their_own(bench: Bench) -> None:
-    bench.start("mps", cycle=4, window=4)
+    bench.start("mps", accumulation_steps=4, window=4)
     assert bench.run() == 6 + 4 + 1 + SEPARATE_STEPS
     close = bench.log.index("close")
     assert bench.log[:close].count("synchronize") == 3
@@ -536,7 +536,7 @@ def test_the_first_step_of_the_pass_of_its_own_is_not_used(bench: Bench) -> None
 
 def test_nor_the_second_where_it_follows_an_optimizer_step_that_is_not_used(bench: Bench) -> None:
     """Of what kind it is, the steps that are used would not tell."""
-    bench.start("mps", cycle=16, window=4, warmup=9.7)  # of 0.875 s and, with the optimizer, 1 s
+    bench.start("mps", accumulation_steps=16, window=4, warmup=9.7)  # of 0.875 s and, with the optimizer, 1 s
     assert bench.run() == 11 + 16 + 1 + SEPARATE_STEPS
     found = bench.measured()
     assert found["steps"]["optimizer"] == [5, 21]  # the window ends after step 26, and six steps are enough again
@@ -544,17 +544,17 @@ def test_nor_the_second_where_it_follows_an_optimizer_step_that_is_not_used(benc
     assert len(found["phases"]["seconds"]["forward"]) == SEPARATE_STEPS - 1
 
 
-@pytest.mark.parametrize("cycle", [1, 4, 16, 32])
-def test_parts_of_the_pass_of_their_own_are_weighted_like_the_window(bench: Bench, cycle: int) -> None:
-    bench.start("mps", cycle=cycle)
+@pytest.mark.parametrize("accumulation_steps", [1, 4, 16, 32])
+def test_parts_of_the_pass_of_their_own_are_weighted_like_the_window(bench: Bench, accumulation_steps: int) -> None:
+    bench.start("mps", accumulation_steps=accumulation_steps)
     bench.run()
     found = bench.measured()
     steps = msgspec.convert(found["steps"], Steps)
     assert not steps.modelled  # elsewhere than on the CPU whole cycles are timed
-    assert len(steps.window) == max(cycle, 3)
+    assert len(steps.window) == max(accumulation_steps, 3)
     parts = as_phases(found["phases"], steps)
     assert parts["forward"].mean(steps) == pytest.approx(0.625)
-    assert parts["optimizer"].mean(steps) == pytest.approx(0.125 / cycle)
+    assert parts["optimizer"].mean(steps) == pytest.approx(0.125 / accumulation_steps)
     assert sum(part.mean(steps) or 0.0 for part in parts.values()) == pytest.approx(steps.step_seconds)
 
 
@@ -564,7 +564,7 @@ def test_a_turn_during_the_pass_of_its_own_is_none_of_the_epochs(bench: Bench) -
         for number in range(99):
             if number in (2, 9):  # while warming up, and after the window
                 bench.now += 0.5
-                bench.session.epoch_turned()
+                bench.session.epoch_boundary()
             bench.step()
     assert bench.measured()["epoch_overhead"] == {"epoch_gap_seconds": 0.5}
 
@@ -578,7 +578,7 @@ def test_the_mean_epoch_gap_is_reported_where_there_is_one(bench: Bench) -> None
         for turn in (0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0):
             if turn:
                 bench.now += turn
-                bench.session.epoch_turned()
+                bench.session.epoch_boundary()
             bench.step()
     found = bench.measured()
     assert found["epoch_overhead"] == {"epoch_gap_seconds": 1.5}
@@ -587,7 +587,7 @@ def test_the_mean_epoch_gap_is_reported_where_there_is_one(bench: Bench) -> None
 
 def test_without_a_turn_nothing_is_said_of_one(bench: Bench) -> None:
     bench.start()
-    bench.session.epoch_turned()  # the first epoch begins
+    bench.session.epoch_boundary()  # the first epoch begins
     bench.run()
     assert bench.measured()["epoch_overhead"] == {}
 
@@ -602,7 +602,7 @@ def test_the_epoch_overhead_is_reported_after_the_steps_in_a_phase_of_its_own(be
         said.append(len(bench.events))
         return {"validation": 2.5, "checkpoint": 0.5}
 
-    bench.session.report_apart(measure)
+    bench.session.report_epoch_overhead(measure)
     rest, epoch_overhead = bench.events[-2:]
     assert (rest, epoch_overhead) == (
         ("phase", {"name": "rest"}),
@@ -618,7 +618,7 @@ def test_an_error_in_the_epoch_overhead_is_reported_and_costs_nothing(bench: Ben
     def measure() -> dict[str, Any]:
         raise RuntimeError("no space\n  left " + "x" * 999)
 
-    bench.session.report_apart(measure)
+    bench.session.report_epoch_overhead(measure)
     name, fields = bench.events[-1]
     assert name == "rest"
     assert fields == {"values": {}, "failed": "RuntimeError: no space left " + "x" * 999}
@@ -630,7 +630,7 @@ def test_who_stops_it_in_the_rest_is_obeyed(bench: Bench) -> None:
 
     bench.start()
     with pytest.raises(KeyboardInterrupt):
-        bench.session.report_apart(measure)
+        bench.session.report_epoch_overhead(measure)
 
 
 # Batches that loaders made ahead
@@ -678,11 +678,11 @@ def test_the_first_block_begins_where_the_window_does(bench: Bench) -> None:
         bench.step()
     bench.step(9.0)
     bench.now += 5.0
-    bench.session.epoch_turned()
+    bench.session.epoch_boundary()
     bench.step(9.0)
     bench.step()
     bench.now += 0.5
-    bench.session.epoch_turned()
+    bench.session.epoch_boundary()
     bench.step()
     bench.step()
     with pytest.raises(WindowComplete):
@@ -695,7 +695,7 @@ def test_the_first_block_begins_where_the_window_does(bench: Bench) -> None:
 
 
 def test_what_the_optimizer_is_to_wait_for_follows_the_stopwatch(bench: Bench) -> None:
-    bench.start(cycle=32, window=12)
+    bench.start(accumulation_steps=32, window=12)
     assert bench.run() == 8 + 12
     steps = msgspec.convert(bench.measured()["steps"], Steps)
     assert (steps.accumulation_steps, steps.timed_accumulation_steps, steps.optimizer) == (32, 6, [5, 11, 17])
@@ -778,15 +778,15 @@ def test_memory_before_the_first_step_is_reported_on_request(bench: Bench) -> No
     assert bench.log[-3:] == ["reset_peaks", "memory", "synchronize"]
 
 
-@pytest.mark.parametrize("cycle", [1, 2, 3, 16])
-def test_a_ceiling_s_probe_trains_five_steps_with_the_optimizer_in_two(bench: Bench, cycle: int) -> None:
+@pytest.mark.parametrize("accumulation_steps", [1, 2, 3, 16])
+def test_a_ceiling_s_probe_trains_five_steps_with_the_optimizer_in_two(bench: Bench, accumulation_steps: int) -> None:
     for kind in kinds():
-        bench.start(kind, cycle)
+        bench.start(kind, accumulation_steps)
         bench.job = dataclasses.replace(bench.job, window=FEW_STEPS, separate_pass=False)
         device: Any = FakeDevice(bench, kind)
         bench.session = bench.new_session(device)
-        bench.session.ready(SETTINGS, cycle)
+        bench.session.ready(SETTINGS, accumulation_steps)
         bench.last, bench.steps = -1, 0
         bench.readings = iter([reading()])
         assert bench.run() == 5
-        assert len(bench.session.stopwatch.optimizer) == (5 if cycle == 1 else 2)
+        assert len(bench.session.stopwatch.optimizer) == (5 if accumulation_steps == 1 else 2)

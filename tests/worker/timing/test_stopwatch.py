@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bench.records.record import Steps
-from bench.worker.timing.stopwatch import SHORT_CYCLE, MeasurementPlan, Stopwatch
+from bench.worker.timing.stopwatch import SHORT_ACCUMULATION_STEPS, MeasurementPlan, Stopwatch
 
 
 @dataclass
@@ -74,9 +74,9 @@ class Bench:
 
 
 def rule(
-    cycle: int = 1, warmup_seconds: float = 0.0, window_steps: int = 4, window_seconds: float = 0.0
+    accumulation_steps: int = 1, warmup_seconds: float = 0.0, window_steps: int = 4, window_seconds: float = 0.0
 ) -> MeasurementPlan:
-    return MeasurementPlan(cycle, warmup_seconds, window_steps, window_seconds)
+    return MeasurementPlan(accumulation_steps, warmup_seconds, window_steps, window_seconds)
 
 
 def gaps(found: list[int]) -> list[int]:
@@ -87,9 +87,11 @@ def gaps(found: list[int]) -> list[int]:
 # How long it takes
 
 
-@pytest.mark.parametrize(("cycle", "warmup"), [(1, 3), (2, 4), (4, 6), (6, 8), (7, 8), (16, 8), (64, 8)])
-def test_warm_up_is_a_cycle_though_no_longer_than_a_short_one_and_two_steps(cycle: int, warmup: int) -> None:
-    bench = Bench(rule(cycle))
+@pytest.mark.parametrize(("accumulation_steps", "warmup"), [(1, 3), (2, 4), (4, 6), (6, 8), (7, 8), (16, 8), (64, 8)])
+def test_warm_up_is_a_cycle_though_no_longer_than_a_short_one_and_two_steps(
+    accumulation_steps: int, warmup: int
+) -> None:
+    bench = Bench(rule(accumulation_steps))
     bench.run()
     assert bench.warmup == warmup
 
@@ -102,20 +104,21 @@ def test_warm_up_lasts_at_least_its_seconds(seconds: float, warmup: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("cycle", "least", "steps"),
+    ("accumulation_steps", "least", "steps"),
     [(1, 1, 1), (1, 5, 5), (4, 1, 4), (4, 4, 4), (4, 5, 8), (3, 10, 12), (16, 12, 16), (16, 13, 16)],
 )
-def test_the_window_is_whole_cycles_and_at_least_its_steps(cycle: int, least: int, steps: int) -> None:
-    bench = Bench(rule(cycle, window_steps=least))
+def test_the_window_is_whole_cycles_and_at_least_its_steps(accumulation_steps: int, least: int, steps: int) -> None:
+    bench = Bench(rule(accumulation_steps, window_steps=least))
     assert bench.run() == bench.warmup + steps
     assert len(bench.watch.seconds) == bench.warmup + steps
 
 
 @pytest.mark.parametrize(
-    ("cycle", "seconds", "steps"), [(1, 1.0, 4), (1, 1.01, 5), (1, 2.0, 8), (4, 1.0, 4), (4, 1.01, 8), (3, 0.5, 6)]
+    ("accumulation_steps", "seconds", "steps"),
+    [(1, 1.0, 4), (1, 1.01, 5), (1, 2.0, 8), (4, 1.0, 4), (4, 1.01, 8), (3, 0.5, 6)],
 )
-def test_the_window_lasts_at_least_its_seconds(cycle: int, seconds: float, steps: int) -> None:
-    bench = Bench(rule(cycle, window_steps=4, window_seconds=seconds))
+def test_the_window_lasts_at_least_its_seconds(accumulation_steps: int, seconds: float, steps: int) -> None:
+    bench = Bench(rule(accumulation_steps, window_steps=4, window_seconds=seconds))
     assert bench.run() == bench.warmup + steps
 
 
@@ -139,7 +142,7 @@ def test_the_turn_of_an_epoch_makes_neither_shorter() -> None:
 
 
 def test_synchronised_at_the_start_and_the_edges_of_the_window_and_never_between() -> None:
-    bench = Bench(rule(cycle=4, window_steps=8))
+    bench = Bench(rule(accumulation_steps=4, window_steps=8))
     assert bench.run() == 6 + 8
     # Before the end of step 14 is counted in, thirteen steps stand in the list.
     assert bench.calls == [("synchronize", 0), ("window", 6), ("synchronize", 6), ("synchronize", 13)]
@@ -269,7 +272,7 @@ def test_the_first_epoch_has_no_turn_before_it() -> None:
 
 
 def test_optimizer_steps_are_reported_by_index() -> None:
-    bench = Bench(rule(cycle=3, window_steps=6))
+    bench = Bench(rule(accumulation_steps=3, window_steps=6))
     bench.watch.start()
     ended = False
     for index in range(11):
@@ -314,7 +317,7 @@ def test_what_never_came_to_its_window_is_all_warm_up() -> None:
 
 @pytest.mark.parametrize("partial", [False, True])
 def test_the_record_takes_the_reading_as_it_is(partial: bool) -> None:
-    bench = Bench(rule(cycle=2, window_steps=4))
+    bench = Bench(rule(accumulation_steps=2, window_steps=4))
     bench.watch.start()
     for index in range(8):
         bench.step(images=5 if partial and index == 6 else 16, optimizer=index % 2 == 1)
@@ -338,17 +341,17 @@ def test_a_long_warm_up_is_dropped_but_for_its_end() -> None:
 # Accumulation
 
 
-@pytest.mark.parametrize("cycle", [1, 2, 5, 6, 7, 16, 32, 64])
-def test_while_warming_up_the_optimizer_runs_every_few_steps(cycle: int) -> None:
-    bench = Bench(rule(cycle, warmup_seconds=10.0))
+@pytest.mark.parametrize("accumulation_steps", [1, 2, 5, 6, 7, 16, 32, 64])
+def test_while_warming_up_the_optimizer_runs_every_few_steps(accumulation_steps: int) -> None:
+    bench = Bench(rule(accumulation_steps, warmup_seconds=10.0))
     bench.run()
-    short = min(cycle, SHORT_CYCLE)
+    short = min(accumulation_steps, SHORT_ACCUMULATION_STEPS)
     before = [index for index in bench.watch.optimizer if index < bench.warmup]
     assert before == list(range(short - 1, bench.warmup, short))
 
 
 @pytest.mark.parametrize(
-    ("cycle", "asked", "timed"),
+    ("accumulation_steps", "asked", "timed"),
     [
         (4, 3, 4),  # 4 steps where 3 were asked: just 4/3
         (5, 3, 5),  # a cycle that is short itself is always whole
@@ -365,9 +368,9 @@ def test_while_warming_up_the_optimizer_runs_every_few_steps(cycle: int) -> None
     ],
 )
 def test_real_accumulation_is_timed_where_whole_cycles_fit_into_a_third_more(
-    cycle: int, asked: int, timed: int
+    accumulation_steps: int, asked: int, timed: int
 ) -> None:
-    bench = Bench(rule(cycle, window_steps=asked))
+    bench = Bench(rule(accumulation_steps, window_steps=asked))
     bench.run()
     [[start, end]] = bench.watch.windows
     assert bench.watch.timed_accumulation_steps == bench.watch.reading()["timed_accumulation_steps"] == timed
@@ -389,7 +392,7 @@ def test_a_window_of_whole_cycles_has_its_share_of_optimizer_steps_wherever_it_b
 
 
 def test_where_only_whole_cycles_may_be_timed_they_are() -> None:
-    bench = Bench(MeasurementPlan(32, 0.0, 4, 0.0, only_whole=True))
+    bench = Bench(MeasurementPlan(32, 0.0, 4, 0.0, only_whole_cycles=True))
     bench.run()
     assert bench.watch.windows == [[8, 40]]
     assert bench.watch.optimizer == [5, 37]
@@ -473,9 +476,11 @@ def test_both_windows_are_reported_and_synchronised_only_at_their_edges() -> Non
     assert bench.calls == [*edges, ("window", 7), ("synchronize", 7), ("synchronize", 10)]
 
 
-@pytest.mark.parametrize(("cycle", "asked", "timed"), [(16, 12, 16), (16, 6, 6), (4, 8, 4)])
-def test_a_second_window_is_as_long_and_has_its_share_of_optimizer_steps(cycle: int, asked: int, timed: int) -> None:
-    bench = Bench(rule(cycle, window_steps=asked))
+@pytest.mark.parametrize(("accumulation_steps", "asked", "timed"), [(16, 12, 16), (16, 6, 6), (4, 8, 4)])
+def test_a_second_window_is_as_long_and_has_its_share_of_optimizer_steps(
+    accumulation_steps: int, asked: int, timed: int
+) -> None:
+    bench = Bench(rule(accumulation_steps, window_steps=asked))
     bench.run()
     bench.watch.open()
     while not bench.train():
@@ -488,7 +493,7 @@ def test_a_second_window_is_as_long_and_has_its_share_of_optimizer_steps(cycle: 
         assert len(within) == (end - start) / timed
         assert bench.watch.reading(number)["optimizer"] == [index for index in bench.watch.optimizer if index < end]
         steps = msgspec.convert(bench.watch.reading(number), Steps)
-        assert steps.modelled is (timed != cycle)
+        assert steps.modelled is (timed != accumulation_steps)
         assert len(steps.window) == end - start
 
 
@@ -555,9 +560,11 @@ def test_a_second_window_settles_too() -> None:
 
 
 @pytest.mark.parametrize("settling", [0, 1, 3, 5, 16])
-@pytest.mark.parametrize(("cycle", "asked"), [(16, 12), (16, 6), (4, 8)])
-def test_optimizer_steps_have_their_share_however_long_it_settles(settling: int, cycle: int, asked: int) -> None:
-    bench = Bench(rule(cycle, window_steps=asked), settle_steps=settling)
+@pytest.mark.parametrize(("accumulation_steps", "asked"), [(16, 12), (16, 6), (4, 8)])
+def test_optimizer_steps_have_their_share_however_long_it_settles(
+    settling: int, accumulation_steps: int, asked: int
+) -> None:
+    bench = Bench(rule(accumulation_steps, window_steps=asked), settle_steps=settling)
     bench.run()
     [[start, end]] = bench.watch.windows
     within = [index for index in bench.watch.optimizer if start <= index < end]
@@ -629,7 +636,7 @@ def test_a_window_that_others_share_the_machine_with_has_its_steps_settled_befor
 @pytest.mark.parametrize(("same", "seconds"), [(16, 0.01), (6, 10.0)])
 def test_the_other_one_takes_the_pace_of_the_first_whatever_its_own_speed(same: int, seconds: float) -> None:
     steps = 48
-    chosen = MeasurementPlan(16, 0.0, steps, 0.0, warmup_steps=11, same_cycle=same)
+    chosen = MeasurementPlan(16, 0.0, steps, 0.0, warmup_steps=11, shared_accumulation_steps=same)
     bench = Bench(chosen)
     bench.watch.block = 2
     bench.run(seconds=seconds)

@@ -63,7 +63,7 @@ def context(finding: Finding) -> dict[str, Any]:
         "alarm": judged.alarm.value if judged and judged.alarm else None,
         "interim": figure(finding.interim) if finding.interim else None,
         "confirmation": figure(finding.confirmation) if finding.confirmation else None,
-        "localized_change": finding.whole,
+        "localized_change": finding.counts_every_step,
         "base": _side(compared.base, finding.base),
         "head": _side(compared.head, finding.head),
         "memory": _memory(finding.memory),
@@ -199,7 +199,7 @@ def notes(finding: Finding) -> list[str]:
     """Clauses on how to read the figures of a case."""
     compared = finding.compared
     clauses = [finding.judged.note] if finding.judged and finding.judged.note else []
-    if finding.whole:
+    if finding.counts_every_step:
         clauses.append("what differs is in few of its steps, so every step counts")
     if finding.verdict is Verdict.INCONCLUSIVE and finding.judged and math.isfinite(finding.judged.estimate.half):
         clauses.append(f"it would be the same at a margin of {format_share(finding.judged.estimate.decidable)}")

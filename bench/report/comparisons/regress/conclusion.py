@@ -46,7 +46,7 @@ def _software(side: EnvironmentSide) -> str:
     return " · ".join(f"{name} {version}" for name, version in versions.items() if version)
 
 
-def about(result: ComparisonResult, packages: str) -> list[tuple[str, str]]:
+def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[str, str]]:
     """What was compared, where and when: headings with their text.
 
     Args:
@@ -78,7 +78,7 @@ def figures(result: ComparisonResult) -> list[dict[str, Any]]:
         estimate = result.overall.estimate
         more = [format_interval(estimate) or NO_INTERVAL]
         name = "Time per step"
-        if result.several:
+        if result.covers_several_cases:
             name += f", {len(result.together)} cases together"
             counts = [(verdict.value, len(result.having(verdict))) for verdict in Verdict]
             more.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count))
@@ -132,7 +132,7 @@ def _speed(result: ComparisonResult) -> str:
             )
     parts += [_alarm(verdict, result) for verdict in (Verdict.SLOWER, Verdict.FASTER)]
     overall = result.overall
-    if result.several and overall and overall.verdict.alarm and not result.having(overall.verdict):
+    if result.covers_several_cases and overall and overall.verdict.alarm and not result.having(overall.verdict):
         takes = format_takes(overall.estimate)
         parts.append(f"No case by itself is {overall.verdict}, but all together are: head {takes}.")
     parts.append(_same(result))

@@ -8,7 +8,13 @@ from bench.compare.findings import ComparisonResult, Difference, exit_code
 from bench.compare.package_changes import package_changes
 from bench.records.comparison import EnvironmentSide
 from bench.report.comparisons.regress import cases, method
-from bench.report.comparisons.regress.conclusion import about, conclusion, figures, format_conclusion, title
+from bench.report.comparisons.regress.conclusion import (
+    conclusion,
+    describe_comparison,
+    figures,
+    format_conclusion,
+    title,
+)
 from bench.report.setting_names import TITLES, format_value
 
 SCHEMA = 2
@@ -47,7 +53,7 @@ def context(result: ComparisonResult, packages: str) -> dict[str, Any]:
         "exclude_newer": comparison.exclude_newer or None,
         "machine": {"fingerprint": comparison.machine.fingerprint, "title": comparison.machine.title},
         "settings": [_setting(difference, result) for difference in result.settings],
-        "settings_of_one_side": [_setting(difference, result) for difference in result.unshared],
+        "settings_of_one_side": [_setting(difference, result) for difference in result.one_sided_settings],
         "order_effect": cases.figure(result.order_effect) if result.order_effect else None,
         "retries": result.retries,
         "interfered": result.interfered,
@@ -57,7 +63,7 @@ def context(result: ComparisonResult, packages: str) -> dict[str, Any]:
         "title": title(result),
         "lines": lines,
         "figures": figures(result),
-        "about": about(result, packages),
+        "about": describe_comparison(result, packages),
         "remarks": method.remarks(result),
         "method": method.method(result),
         "shown": {"verdict": format_conclusion(result)},
@@ -66,7 +72,7 @@ def context(result: ComparisonResult, packages: str) -> dict[str, Any]:
 
 def _overall(result: ComparisonResult) -> dict[str, Any] | None:
     """The figure over several cases; None for one."""
-    if not result.several or result.overall is None:
+    if not result.covers_several_cases or result.overall is None:
         return None
     estimate = result.overall.estimate
     return {

@@ -91,7 +91,7 @@ def _memory(result: ComparisonResult) -> str:
 
 
 def _overall(result: ComparisonResult) -> str:
-    if not result.several:
+    if not result.covers_several_cases:
         return ""
     return (
         "All cases together are the geometric mean of their ratios: the mean over the cases in each round of pairs "
@@ -109,7 +109,7 @@ def _order_effect(result: ComparisonResult) -> str:
     if not math.isfinite(estimate.half):
         return f"What it costs to be started second is unknown from so few; {balance}."
     text = f"To be started second costs {format_estimate(estimate)} ({format_interval(estimate)}); {balance}."
-    if estimate.holds_nothing:
+    if estimate.includes_zero:
         return text
     return f"{text} {'That cancels out.' if 2 * first == result.pairs else 'That does not quite cancel out.'}"
 

@@ -81,10 +81,12 @@ def forests(found: ComparisonResult) -> list[Plot]:
     every = [_row(finding, labels.point(row, names)) for finding, row in zip(cases, labels.rows(table), strict=True)]
     chunks = [every[start : start + ROWS] for start in range(0, len(every), ROWS)]
     whole = (
-        Row("all together", found.overall.verdict, found.overall.estimate) if found.several and found.overall else None
+        Row("all together", found.overall.verdict, found.overall.estimate)
+        if found.covers_several_cases and found.overall
+        else None
     )
     plots = []
-    title = labels.plain(facets.title(table))
+    title = labels.to_one_line(facets.title(table))
     for number, rows in enumerate(chunks, 1):
         last = whole if number == len(chunks) else None
         plots.append(
@@ -113,9 +115,9 @@ def together(found: Sequence[ComparisonResult]) -> list[Plot]:
         versions = f"{one.comparison.base.asked} · to {one.comparison.head.asked}"
         every.append(_row(finding, " · ".join(filter(None, [versions, labels.point(row, names)]))))
     title = (
-        labels.plain(facets.title(table))
+        labels.to_one_line(facets.title(table))
         if len(table) > 1 or names
-        else labels.plain(labels.case(labels.rows(table)[0]))
+        else labels.to_one_line(labels.case(labels.rows(table)[0]))
     )
     found_plots = []
     for number, start in enumerate(range(0, len(every), ROWS), 1):
@@ -137,7 +139,7 @@ def together(found: Sequence[ComparisonResult]) -> list[Plot]:
 def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return [
         (
-            labels.plain(row.name),
+            labels.to_one_line(row.name),
             row.verdict.value,
             format_estimate(row.seen),
             format_interval(row.seen) or labels.NONE,
@@ -210,7 +212,7 @@ def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) ->
 def _folded(name: str) -> str:
     """A name on as many lines as it needs."""
     lines: list[str] = []
-    for word in labels.plain(name).split(" · "):
+    for word in labels.to_one_line(name).split(" · "):
         part = word if len(word) <= WORD else f"{word[: WORD - 1]}…"
         if lines and len(lines[-1]) + len(part) + 3 <= NAME:
             lines[-1] += f" · {part}"
@@ -318,7 +320,7 @@ def stacked(finding: Finding) -> Figure:
         number = ORDER.index(part.name) if part.name in ORDER else place
         look = None if part.name == REST else number
         layers.append(stacks.Layer(part.name, (part.base * 1e3, part.head * 1e3), look))
-    title = labels.plain(labels.whole_case(finding.compared.case))[:70]
+    title = labels.to_one_line(labels.whole_case(finding.compared.case))[:70]
     return stacks.figure(title, SIDES, layers, "Time per step (ms)", size=11)
 
 
@@ -338,4 +340,4 @@ def _finished(
     rows: Sequence[tuple[str, ...]],
 ) -> Plot:
     data = (tuple(columns), tuple(rows))
-    return make_plot(key, title, figure, labels.plain(alt), caption, data)
+    return make_plot(key, title, figure, labels.to_one_line(alt), caption, data)

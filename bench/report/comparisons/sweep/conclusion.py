@@ -33,15 +33,19 @@ def title(sweep: Sweep) -> str:
 
 def format_verdict(entry: Entry, sweep: Sweep) -> str:
     """``slower``, ``cannot run``, ``not compared``; ``first`` for the release that the others are compared with."""
-    return FIRST if entry.release == sweep.base else labels.status(entry.pace.value)
+    return FIRST if entry.release == sweep.base else labels.status(entry.speed_verdict.value)
 
 
 def brief(entry: Entry) -> str:
     """A release in one line, as soon as it is known: ``8.4.189 is slower: it takes 4.9 % longer (4.1 to 5.7 %)``."""
     if entry.found is None or entry.found.overall is None:
         return f"{entry.release} is not compared: {why_not(entry)}"
-    verdict = "is not decided" if entry.pace is SpeedVerdict.INCONCLUSIVE else f"is {labels.status(entry.pace.value)}"
-    if entry.pace is SpeedVerdict.CANNOT_RUN:
+    verdict = (
+        "is not decided"
+        if entry.speed_verdict is SpeedVerdict.INCONCLUSIVE
+        else f"is {labels.status(entry.speed_verdict.value)}"
+    )
+    if entry.speed_verdict is SpeedVerdict.CANNOT_RUN:
         verdict = "cannot run every case"
     return f"{entry.release} {verdict}: it {format_takes(entry.found.overall.estimate)}"
 
@@ -104,10 +108,10 @@ def _uncompared(sweep: Sweep) -> str:
     newest = sweep.newest
     if sweep.latest is None:
         return "No release was compared: nothing is said of speed."
-    if newest.pace is SpeedVerdict.CANNOT_RUN:
+    if newest.speed_verdict is SpeedVerdict.CANNOT_RUN:
         lost = [clause for finding in (newest.found.findings if newest.found else []) for clause in _why_not(finding)]
         return f"{newest.release}, the newest: {labels.listing(lost)}."
-    if newest.pace is SpeedVerdict.NOT_COMPARED:
+    if newest.speed_verdict is SpeedVerdict.NOT_COMPARED:
         return f"{newest.release}, the newest, is not compared: {why_not(newest)}."
     return ""
 
@@ -126,20 +130,20 @@ def _since(sweep: Sweep) -> str:
     if latest is None or latest.found is None:
         return ""
     result = latest.found
-    if latest.pace.changed:
+    if latest.speed_verdict.changed:
         assert sweep.since, "it is one of a row of at least one"
         since = sweep.since.release
         here = since if since != latest.release else f"{since}, the last of these releases"
         against = f"against {sweep.base}, {latest.release} {_by(result)}."
-        text = f"{package_name(sweep)} is {latest.pace} since {here}: {against}"
+        text = f"{package_name(sweep)} is {latest.speed_verdict} since {here}: {against}"
         if sweep.unsure:
             before = labels.listing(entry.release for entry in sweep.unsure)
             text += f" Of {before} right before it nothing is decided: it may have begun there."
         return text
-    if latest.pace is SpeedVerdict.SAME:
+    if latest.speed_verdict is SpeedVerdict.SAME:
         margin = format_share(result.comparison.margin)
         return f"{latest.release} is as fast as {sweep.base}: any difference is below {margin}."
-    if result.overall is None or latest.pace is SpeedVerdict.CANNOT_RUN:
+    if result.overall is None or latest.speed_verdict is SpeedVerdict.CANNOT_RUN:
         return ""
     takes = format_takes(result.overall.estimate)
     return f"Whether {latest.release} is slower than {sweep.base} is not decided: it {takes}."
@@ -150,21 +154,21 @@ def _by(result: ComparisonResult) -> str:
     alarms = [(one.judged.estimate, one.id) for one in result.judged if one.judged and one.judged.verdict.alarm]
     if not alarms and result.overall:
         return f"{format_takes(result.overall.estimate)} over all cases together"
-    where = " in {}" if result.several else ""
+    where = " in {}" if result.covers_several_cases else ""
     return labels.listing(f"{format_takes(estimate)}{where.format(case)}" for estimate, case in alarms)
 
 
 def _earlier(sweep: Sweep) -> str:
     """Releases before that were slower or faster."""
     changes = [
-        f"{entry.release} {entry.pace} ({format_estimate(entry.found.overall.estimate)})"
+        f"{entry.release} {entry.speed_verdict} ({format_estimate(entry.found.overall.estimate)})"
         for entry in sweep.apart
         if entry.found and entry.found.overall
     ]
     return f"Before that, of the time per step: {labels.listing(changes)}." if changes else ""
 
 
-def about(sweep: Sweep) -> list[tuple[str, str]]:
+def describe_sweep(sweep: Sweep) -> list[tuple[str, str]]:
     """What was compared, where and when: headings with their text."""
     results = sweep.comparisons
     lines = [("Releases", ", ".join(entry.release for entry in sweep.entries)), ("Held", ", ".join(sweep.held))]

@@ -13,8 +13,8 @@ from bench.report.comparisons.regress import cases
 from bench.report.comparisons.regress.context import context as comparison_context
 from bench.report.comparisons.sweep.conclusion import (
     FIRST,
-    about,
     conclusion,
+    describe_sweep,
     format_verdict,
     method,
     notes,
@@ -34,7 +34,7 @@ def context(sweep: Sweep) -> dict[str, Any]:
         "package": sweep.package,
         "held": list(sweep.held),
         "first": sweep.base or None,
-        "verdict": sweep.newest.pace.value,
+        "verdict": sweep.newest.speed_verdict.value,
         "exit_code": int(sweep.exit_code),
         "since": sweep.since.release if sweep.since else None,
         "conclusion": " ".join(lines),
@@ -43,13 +43,13 @@ def context(sweep: Sweep) -> dict[str, Any]:
         "throughput": [_throughput(series, sweep) for series in sweep.series],
         "title": title(sweep),
         "lines": lines,
-        "about": about(sweep),
+        "about": describe_sweep(sweep),
         "method": method(sweep),
         "shown": {"verdict": format_verdict(sweep.newest, sweep)},
     }
 
 
-def of_releases(result: ComparisonResult, package: str) -> dict[str, Any]:
+def release_context(result: ComparisonResult, package: str) -> dict[str, Any]:
     """The context of a comparison of two releases of a package."""
     changes = package_changes(result.comparison.base.packages, result.comparison.head.packages)
     return comparison_context(result, format_changes(changes, {package}))
@@ -59,9 +59,9 @@ def _release(entry: Entry, sweep: Sweep) -> dict[str, Any]:
     first = entry.release == sweep.base
     return {
         "release": entry.release,
-        "verdict": None if first else entry.pace.value,
+        "verdict": None if first else entry.speed_verdict.value,
         "notes": notes(entry, sweep),
-        "comparison": of_releases(entry.found, sweep.package) if entry.found else None,
+        "comparison": release_context(entry.found, sweep.package) if entry.found else None,
         "shown": {"verdict": format_verdict(entry, sweep)},
     }
 

@@ -17,7 +17,7 @@ from bench.report import labels
 from bench.report.comparisons.regress.plots import SIGNS, Row, limits
 from bench.report.comparisons.sweep.conclusion import FIRST, package_name
 from bench.report.comparisons.sweep.context import point_verdict, shown_point
-from bench.report.labels import plain
+from bench.report.labels import to_one_line
 from bench.report.plots import scale, style
 from bench.report.plots.plot import Plot, make_plot
 
@@ -57,7 +57,7 @@ def _drawn(series: Series, sweep: Sweep, key: str) -> Plot:
         key=key,
         title=TITLE,
         figure=functools.partial(figure, series, sweep),
-        alt=plain(_alt(series, sweep)),
+        alt=to_one_line(_alt(series, sweep)),
         caption=_caption(series, sweep),
         data=(("Release", "Verdict", RATE.title, "Interval", "Time per step"), tuple(rows)),
     )
@@ -94,7 +94,7 @@ def figure(series: Series, sweep: Sweep) -> Figure:
     names = [sweep.base, *(point.release for point in series.points)]
     upright = len(names) > LEVEL
     drawn, axes = style.canvas(HEIGHT + TURNED * upright)
-    axes.set_title(plain(labels.whole_case(series.case))[:70], fontsize=11)
+    axes.set_title(to_one_line(labels.whole_case(series.case))[:70], fontsize=11)
     axes.set_ylabel(scale.title(RATE, RATE.unit.symbol))
     axes.set_xlabel(package_name(sweep))
     axes.set_xlim(-0.5, len(names) - 0.5)
@@ -125,7 +125,7 @@ def _versions(axes: Axes, names: Sequence[str], upright: bool) -> None:
     """The versions below the axis; where there are too many, the last one and every second, every third and so on."""
     every = math.ceil(len(names) / MOST)
     places = [place for place in range(len(names)) if (len(names) - 1 - place) % every == 0]
-    scale.set_ticks(axes.xaxis, places, [plain(names[place]) for place in places])
+    scale.set_ticks(axes.xaxis, places, [to_one_line(names[place]) for place in places])
     if upright:
         axes.tick_params(axis="x", rotation=90)
 

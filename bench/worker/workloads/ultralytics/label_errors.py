@@ -36,9 +36,9 @@ def why_left_out(image: str, label: str, data: dict[str, Any]) -> LeftOut:
         message = str(verify_image_label((image, label, "", False, len(data["names"]), points, dimensions, False))[-1])
     except Exception as error:  # it handles what it expects
         message = str(error)
-    found = of_image(image, message)
+    found = check_image_file(image, message)
     if found is None and os.path.isfile(label):
-        found = of_labels(label, len(data["names"]))
+        found = check_label_file(label, len(data["names"]))
     words = " ".join(message.rpartition("ignoring corrupt image/label: ")[2].split())
     return found or LeftOut("refused by Ultralytics", words or "it gave no reason")
 
@@ -56,7 +56,7 @@ IMAGE_TROUBLES = (
 """What Pillow and Ultralytics say of an image, the kind that this is, and what to do."""
 
 
-def of_image(image: str, message: str) -> LeftOut | None:
+def check_image_file(image: str, message: str) -> LeftOut | None:
     """What is wrong with an image file; None where the message is about its labels."""
     try:
         if not os.stat(image).st_size:
@@ -76,7 +76,7 @@ def of_image(image: str, message: str) -> LeftOut | None:
     return None
 
 
-def of_labels(label: str, classes: int) -> LeftOut | None:
+def check_label_file(label: str, classes: int) -> LeftOut | None:
     """The first wrong row of a label file of a detection data set with so many classes; None if all are right."""
     place = os.path.basename(label)
     try:

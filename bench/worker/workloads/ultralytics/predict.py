@@ -80,9 +80,9 @@ def predictor_class(session: Session, task: tasks.Task = tasks.DETECT) -> type:
             self.shape = tuple(im.shape)
             if not self.timed:
                 return super().inference(im, *args, **kwargs)
-            session.part_ended("preprocess")
+            session.phase_ended("preprocess")
             predictions = super().inference(im, *args, **kwargs)
-            session.part_ended("forward")
+            session.phase_ended("forward")
             return predictions
 
     return BenchPredictor
@@ -120,13 +120,13 @@ def run(session: Session) -> None:
         yield_points.install_hooks(read_settings.network(predictor), session)
     runs = settings()
     read_settings.fits_data(runs, shape_of(session.data), classes=not model.file.endswith(".pt"))
-    session.ready(runs, cycle=1)
+    session.ready(runs, accumulation_steps=1)
     predictor.timed = True
     try:
         while True:
             session.batch_arrived()
             found = predictor(source)
-            session.part_ended("postprocess")
+            session.phase_ended("postprocess")
             session.step_ended(len(found))
     except WindowComplete:
         session.still_runs(settings())

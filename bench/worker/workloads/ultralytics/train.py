@@ -68,11 +68,11 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
             self.images = len(batch["img"])  # the last batch of an epoch may be smaller
             batch = super().preprocess_batch(batch)
             self.shape = tuple(batch["img"].shape)
-            session.part_ended("preprocess")
+            session.phase_ended("preprocess")
             return batch
 
         def backward_begins(self) -> None:
-            session.part_ended("forward")
+            session.phase_ended("forward")
             self.in_backward = True
 
         def optimizer_step(self) -> None:
@@ -83,7 +83,7 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
             super().optimizer_step()
             if not session.stopwatch.windows:
                 works.record_scale(self)
-            session.part_ended("optimizer")
+            session.phase_ended("optimizer")
 
         def _get_memory(self, fraction: bool = False) -> float:
             self.backward_ended()  # the loop's own log line asks for it in every step, after backward and optimizer
@@ -92,7 +92,7 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
         def backward_ended(self) -> None:
             if self.in_backward:
                 self.in_backward = False
-                session.part_ended("backward")
+                session.phase_ended("backward")
 
         def validate(self) -> tuple[dict[str, float], None]:
             return {}, None
@@ -158,12 +158,12 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
         if not read_settings.is_compiled(trainer.model):
             yield_points.install_hooks(trainer.model, session)
         # The ramp of the first epochs is off (warmup_epochs=0), so this accumulation is that of every epoch.
-        session.ready(settings, cycle=trainer.accumulate)
+        session.ready(settings, accumulation_steps=trainer.accumulate)
 
     def epoch_started(trainer: Any) -> None:
         trainer._oom_retries = NO_MORE_RETRIES
         works.epoch_ended(trainer)
-        session.epoch_turned()
+        session.epoch_boundary()
 
     def batch_started(trainer: Any) -> None:
         trainer.accumulate = session.accumulation
@@ -184,7 +184,7 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
                 session.with_val = False  # whether ranks share validation depends on the version
             session.report()
             if session.with_val:
-                session.report_apart(lambda: time_the_rest(trainer, session.device, task))
+                session.report_epoch_overhead(lambda: time_the_rest(trainer, session.device, task))
             raise
 
     trainer.add_callback("on_train_start", train_started)

@@ -78,7 +78,7 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
     data = resolve(yaml, root)
     train = split_of(data["train"], data)
     if not train.listed:
-        sentence = f"its 'train:' ({shown(data['train'])}) has no images that Ultralytics takes"
+        sentence = f"its 'train:' ({format_source(data['train'])}) has no images that Ultralytics takes"
         raise refused(yaml, f"{sentence}; name a folder of images, or a UTF-8 text file with a path per line")
     missing = list((Counter(train.listed) - Counter(train.used)).elements())
     reasons = [label_errors.why_left_out(image, label_of(image), data) for image in missing]
@@ -116,7 +116,7 @@ def refused(yaml: str, sentence: str) -> CaseRejected:
     return CaseRejected("unsupported", f"data {yaml}: {sentence.rstrip('.')}.")
 
 
-def shown(source: Any) -> str:
+def format_source(source: Any) -> str:
     """One path, or several with commas between."""
     return ", ".join(map(str, source)) if isinstance(source, list) else str(source)
 
@@ -301,7 +301,7 @@ def split_of(source: Any, data: dict[str, Any]) -> Split:
     except FileNotFoundError:  # no images, or a list that is no text
         return Split([], [])
     except UnicodeEncodeError as error:  # of older versions alone
-        name = ascii(next((image for image in listed if not image.isprintable()), shown(source)))
+        name = ascii(next((image for image in listed if not image.isprintable()), format_source(source)))
         sentence = f"the name of image {name} is no UTF-8 text, and this Ultralytics cannot use it: rename the file"
         raise refused(str(data.get("yaml_file") or ""), sentence) from error
     return Split(listed, [str(image) for image in found.im_files])
@@ -315,7 +315,7 @@ def validation_of(data: dict[str, Any]) -> tuple[Split, str]:
         return Split([], []), "it has no 'val:': write a folder of validation images there; that of 'train:' will do"
     found = split_of(data["val"], data)
     if not found.used:
-        return found, f"its 'val:' ({shown(data['val'])}) has no images that Ultralytics can use"
+        return found, f"its 'val:' ({format_source(data['val'])}) has no images that Ultralytics can use"
     return found, ""
 
 
