@@ -1,4 +1,4 @@
-"""Docstrings and messages use the words of the glossary: none of the private ones that the project once had."""
+"""Docstrings, messages and names use the words of the glossary: none of the private ones that the project once had."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-BENCH = Path(__file__).resolve().parents[1] / "bench"
+ROOT = Path(__file__).resolve().parents[1]
+BENCH = ROOT / "bench"
 FILES = sorted(BENCH.rglob("*.py"))
+NAMED = [*FILES, *sorted((ROOT / "tests").rglob("*.py")), ROOT / "noxfile.py"]
 
 FORBIDDEN = {
     "predicted": r"foretold|foretell\w*",
@@ -30,6 +32,12 @@ FORBIDDEN = {
 
 NEIGHBOUR = re.compile(r"(?:The same|Of one|One of them|Not by this|It closes|Likewise|See above)\b[^.]{0,40}\.")
 """Docstrings that make sense only next to another one."""
+
+VARIABLES = {"found", "one", "seen", "said", "told", "some"}
+"""Names that say nothing of what a variable, a parameter or an attribute is: its noun is written instead."""
+
+FUNCTIONS = re.compile(r"_?(?:about|found|known|one|plain|said|seen|shown|told|whole)|of_\w+")
+"""Names of functions that are no verb, no predicate and no noun."""
 
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -71,3 +79,36 @@ def test_a_private_word_is_found_wherever_it_stands() -> None:
         "told",
     ]
     assert found_in(ast.parse('x = "told"\ny = "records of a run"\n')) == []
+
+
+def names_in(tree: ast.Module) -> list[str]:
+    """One phrase for each name of a file that does not say what it names."""
+    phrases = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.Attribute(attr=name, ctx=ast.Store()):
+                forbidden = name in VARIABLES
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                forbidden = FUNCTIONS.fullmatch(name) is not None
+            case _:
+                continue
+        if forbidden:
+            phrases.append(f"line {node.lineno}: '{name}'")
+    return phrases
+
+
+@pytest.mark.parametrize("path", NAMED, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_names_say_what_they_name(path: Path) -> None:
+    assert names_in(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+def test_a_name_without_a_noun_is_found_wherever_it_stands() -> None:
+    source = "def told(found): self.seen = [one for one in x]\nasync def of_all(): pass\n"
+    assert sorted(phrase.split("'")[1] for phrase in names_in(ast.parse(source))) == [
+        "found",
+        "of_all",
+        "one",
+        "seen",
+        "told",
+    ]
+    assert names_in(ast.parse("def describe(record): return record.found\n")) == []
