@@ -2,7 +2,7 @@
 
     python -m tests.analysis.example_figures
 
-writes them to ``example_figures.json`` anew. Do that only where a figure has to change, and say why in the commit.
+writes them to ``example_figures.json`` again. Do that only where a figure has to change, and say why in the commit.
 """
 
 from __future__ import annotations
@@ -58,31 +58,33 @@ def rounded(figure: Any) -> Any:
     return float(f"{figure:.6g}") if isinstance(figure, float) else figure
 
 
-def known(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures that are there."""
+def drop_missing(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the rounded figures that are not missing."""
     return {name: rounded(figure) for name, figure in figures.items() if not pd.isna(figure) and figure != ""}
 
 
 def case_figures(row: pd.Series) -> dict[str, Any]:
     """Figures of one row of the table."""
-    return known({name: row[column] for column, name in COLUMNS.items()})
+    return drop_missing({name: row[column] for column, name in COLUMNS.items()})
 
 
-def ceiling_figures(found: Ceiling) -> dict[str, Any]:
+def ceiling_figures(ceiling: Ceiling) -> dict[str, Any]:
     """Figures of one search for the largest batch."""
-    line = found.memory_fit
+    line = ceiling.memory_fit
     figures = {
-        "batch": found.case.batch,
-        "status": found.outcome.status.value,
-        "stop_reason": found.stop_reason,
-        "limit_bytes": found.limit_bytes,
-        "max_batch": found.max_batch,
-        "recipe": found.recipe.fingerprint,
-        "environment": found.environment.fingerprint,
+        "batch": ceiling.case.batch,
+        "status": ceiling.outcome.status.value,
+        "stop_reason": ceiling.stop_reason,
+        "limit_bytes": ceiling.limit_bytes,
+        "max_batch": ceiling.max_batch,
+        "recipe": ceiling.recipe.fingerprint,
+        "environment": ceiling.environment.fingerprint,
     }
     fit = [line.base, line.slope, line.residual, line.points] if line else None
-    probes = [[probe.batch, probe.fits, probe.stop_reason, probe.peak, probe.baseline_bytes] for probe in found.probes]
-    return {**known(figures), "fit": fit, "probes": probes}
+    probes = [
+        [probe.batch, probe.fits, probe.stop_reason, probe.peak, probe.baseline_bytes] for probe in ceiling.probes
+    ]
+    return {**drop_missing(figures), "fit": fit, "probes": probes}
 
 
 def estimate_figures(estimate: Estimate | None) -> list[Any] | None:
@@ -107,15 +109,15 @@ def finding_figures(finding: Finding) -> dict[str, Any]:
     }
 
 
-def comparison_figures(found: Comparison) -> dict[str, Any]:
+def comparison_figures(comparison: Comparison) -> dict[str, Any]:
     """Figures of one comparison."""
-    result = evaluate(found)
+    result = evaluate(comparison)
     return {
         "conclusion": result.conclusion.value,
         "exit_code": int(exit_code(result)),
         "overall": estimate_figures(result.overall.estimate if result.overall else None),
         "order_effect": estimate_figures(result.order_effect),
-        "environments": [side.environment.fingerprint for side in (found.base, found.head)],
+        "environments": [side.environment.fingerprint for side in (comparison.base, comparison.head)],
         "settings": len(result.settings),
         "settings_of_one_side": len(result.one_sided_settings),
         "cases": {finding.id: finding_figures(finding) for finding in result.findings},
@@ -129,14 +131,14 @@ def machines(*holders: Any) -> dict[str, Machine]:
 
 def read_examples() -> dict[str, Any]:
     """All figures, by the folder of the example."""
-    found: dict[str, Any] = {}
+    examples: dict[str, Any] = {}
     for folder in EXAMPLES:
         records, complaints = store.read([folder])
         ceilings, more = store.read_ceilings([folder])
         comparisons, still_more = store.read_comparisons([folder])
         assert [*complaints, *more, *still_more] == []
         table = frame(records)
-        found[folder.name] = {
+        examples[folder.name] = {
             "machines": sorted(machines(*records, *ceilings, *comparisons)),
             "cases": {
                 records[place].case.id: {
@@ -145,16 +147,16 @@ def read_examples() -> dict[str, Any]:
                 }
                 for place, row in table.iterrows()
             },
-            "ceilings": {one.name: ceiling_figures(one) for one in ceilings},
-            "comparisons": [comparison_figures(one) for one in comparisons],
+            "ceilings": {ceiling.name: ceiling_figures(ceiling) for ceiling in ceilings},
+            "comparisons": [comparison_figures(comparison) for comparison in comparisons],
         }
-    return found
+    return examples
 
 
-def written(found: dict[str, Any]) -> str:
+def written(examples: dict[str, Any]) -> str:
     """The snapshot as text: a line a case, a ceiling and a comparison."""
     lines = []
-    for example, parts in found.items():
+    for example, parts in examples.items():
         own = []
         for part, content in parts.items():
             if isinstance(content, dict) and content:

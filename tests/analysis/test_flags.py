@@ -8,7 +8,7 @@ from bench.records.record import Data, Record, Window
 from tests.builders import make_record, make_steps
 
 
-def seen(*interfered: str, **changes: object) -> Record:
+def make_windowed(*interfered: str, **changes: object) -> Record:
     window = Window(
         wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=list(interfered)
     )
@@ -16,34 +16,34 @@ def seen(*interfered: str, **changes: object) -> Record:
 
 
 def test_a_quiet_window_has_no_marks() -> None:
-    assert flags_of([seen()], []) == []
+    assert flags_of([make_windowed()], []) == []
     assert flags_of([make_record(window=None)], []) == []
 
 
 def test_an_interfered_window_says_by_what() -> None:
-    assert flags_of([seen("steal 3 %", "on battery; too")], []) == ["interfered (steal 3 %, on battery, too)"]
+    assert flags_of([make_windowed("steal 3 %", "on battery; too")], []) == ["interfered (steal 3 %, on battery, too)"]
 
 
 def test_several_processes_say_how_many_were_interfered() -> None:
-    found = flags_of([seen(), seen("steal 3 %"), seen("steal 3 %", "heat")], [])
-    assert found == ["interfered in 2 of 3 processes (steal 3 %, heat)"]
+    flags = flags_of([make_windowed(), make_windowed("steal 3 %"), make_windowed("steal 3 %", "heat")], [])
+    assert flags == ["interfered in 2 of 3 processes (steal 3 %, heat)"]
 
 
 def test_phrases_that_differ_but_in_their_numbers_are_said_once() -> None:
-    found = flags_of([seen("steal 3.1 %", "others used 1.28 of 2"), seen("steal 12 %")], [])
-    assert found == ["interfered in 2 of 2 processes (steal 3.1 %, others used 1.28 of 2)"]
+    flags = flags_of([make_windowed("steal 3.1 %", "others used 1.28 of 2"), make_windowed("steal 12 %")], [])
+    assert flags == ["interfered in 2 of 2 processes (steal 3.1 %, others used 1.28 of 2)"]
 
 
 @pytest.mark.parametrize(("share", "bound"), [(DATA_BOUND - 0.001, False), (DATA_BOUND + 0.001, True)])
 def test_a_step_that_waits_for_data_most_of_all_is_bound_by_them(share: float, bound: bool) -> None:
     steps = make_steps([0.25] * 4, data_wait=0.25 * share)
-    assert flags_of([seen(steps=steps)], []) == ["data bound"] * bound
-    assert flags_of([seen(steps=steps, mode="predict")], []) == []
+    assert flags_of([make_windowed(steps=steps)], []) == ["data bound"] * bound
+    assert flags_of([make_windowed(steps=steps, mode="predict")], []) == []
 
 
 def test_a_modelled_window() -> None:
     steps = make_steps([0.3, 0.2, 0.2, 0.3] * 2, warmup=[0.5] * 4, accumulation_steps=16, timed_accumulation_steps=4)
-    assert flags_of([seen(steps=steps)], []) == ["modelled"]
+    assert flags_of([make_windowed(steps=steps)], []) == ["modelled"]
 
 
 @pytest.mark.parametrize(
@@ -59,20 +59,26 @@ def test_images_that_were_left_out_are_said_from_one_percent_on(
     images: int, left_out: dict[str, int], mark: list[str]
 ) -> None:
     data = Data("mine.yaml", "111111111111", images, 2, left_out)
-    assert flags_of([seen(data=data)], []) == mark
-    assert flags_of([seen(data=data), seen(data=data)], []) == mark
+    assert flags_of([make_windowed(data=data)], []) == mark
+    assert flags_of([make_windowed(data=data), make_windowed(data=data)], []) == mark
     assert [kind for text in mark for kind in kinds(text)] == ["images left out"] * len(mark)
 
 
 def test_a_repeat_that_failed_is_said_and_one_that_was_stopped_is_not() -> None:
-    assert flags_of([seen()], [make_record(process=2, status="failed")]) == ["a repeat failed"]
-    assert flags_of([seen()], [make_record(process=2, status="interrupted")]) == []
+    assert flags_of([make_windowed()], [make_record(process=2, status="failed")]) == ["a repeat failed"]
+    assert flags_of([make_windowed()], [make_record(process=2, status="interrupted")]) == []
 
 
 def test_what_interfered_with_most_windows() -> None:
-    records = [seen("steal 3 %"), seen("heat", "steal 12 %"), seen("heat"), seen("steal 9 %"), make_record(window=None)]
+    records = [
+        make_windowed("steal 3 %"),
+        make_windowed("heat", "steal 12 %"),
+        make_windowed("heat"),
+        make_windowed("steal 9 %"),
+        make_record(window=None),
+    ]
     assert commonest(records) == "steal 3 %"
-    assert commonest([seen(), make_record(window=None)]) == ""
+    assert commonest([make_windowed(), make_record(window=None)]) == ""
 
 
 def test_kinds_are_found_again_in_a_cell() -> None:
@@ -86,15 +92,15 @@ def test_the_remedy_is_named() -> None:
 
 
 def test_a_card_before_volta_has_no_tensor_cores() -> None:
-    old, new = ({"tensor_cores": found} for found in (False, True))
+    old, new = ({"tensor_cores": supported} for supported in (False, True))
     assert flags_of([with_device(old, amp="on")], []) == [NO_TENSOR_CORES]
     assert flags_of([with_device(old, amp="off")], []) == flags_of([with_device(new, amp="on")], []) == []
 
 
 def test_operators_that_fell_back_are_named() -> None:
-    seen = [with_device({"fell_back": ["aten::nms"]}), with_device({"fell_back": ["aten::nms", "aten::foo"]})]
-    assert flags_of(seen, []) == ["operators on the CPU (aten::nms, aten::foo)"]
-    assert kinds(flags_of(seen, [])[0]) == [FELL_BACK]
+    records = [with_device({"fell_back": ["aten::nms"]}), with_device({"fell_back": ["aten::nms", "aten::foo"]})]
+    assert flags_of(records, []) == ["operators on the CPU (aten::nms, aten::foo)"]
+    assert kinds(flags_of(records, [])[0]) == [FELL_BACK]
     assert flags_of([with_device({"fell_back": []})], []) == []
 
 

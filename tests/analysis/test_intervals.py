@@ -201,17 +201,17 @@ def test_students_quantile() -> None:
 
 
 def test_between_processes_it_is_students_on_the_logarithm() -> None:
-    found = ci_between_processes([20.0, 21.0, 19.5, 20.4, 20.1])
+    interval = ci_between_processes([20.0, 21.0, 19.5, 20.4, 20.1])
     logs = np.log([20.0, 21.0, 19.5, 20.4, 20.1])
     low, high = stats.t.interval(0.95, 4, logs.mean(), stats.sem(logs))
-    assert found.point == pytest.approx(math.exp(logs.mean()))
-    assert (found.low, found.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
-    assert found.relative == pytest.approx(math.exp(high - logs.mean()) - 1)
+    assert interval.point == pytest.approx(math.exp(logs.mean()))
+    assert (interval.low, interval.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
+    assert interval.relative == pytest.approx(math.exp(high - logs.mean()) - 1)
 
 
 def test_two_processes_are_as_wide_as_one_degree_of_freedom() -> None:
-    found = ci_between_processes([20.0, 20.0 * math.exp(0.02)])
-    assert math.log(found.high / found.point) == pytest.approx(12.7062 * 0.01)
+    interval = ci_between_processes([20.0, 20.0 * math.exp(0.02)])
+    assert math.log(interval.high / interval.point) == pytest.approx(12.7062 * 0.01)
 
 
 def test_one_process_has_no_interval_between_processes() -> None:
@@ -231,8 +231,8 @@ def test_95_of_100_intervals_between_processes_hold_the_truth(count: int) -> Non
     draw = np.random.default_rng(20261122 + count)
     held = 0
     for _ in range(2000):
-        found = ci_between_processes((20.0 * np.exp(draw.normal(0, 0.02, count))).tolist())
-        held += found.low <= 20.0 <= found.high
+        interval = ci_between_processes((20.0 * np.exp(draw.normal(0, 0.02, count))).tolist())
+        held += interval.low <= 20.0 <= interval.high
     assert 0.93 <= held / 2000 <= 0.97
 
 

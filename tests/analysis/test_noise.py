@@ -48,19 +48,19 @@ def processes(logs: Sequence[float], interfered: Sequence[int] = (), **changes: 
 
 def test_the_noise_is_the_spread_between_processes() -> None:
     logs = [0.01, -0.02, 0.03, 0.0, -0.01, 0.02]
-    found = calibration(processes(logs))
-    assert found.stdev == pytest.approx(np.std(logs, ddof=1))
-    assert (found.processes, found.interfered, found.pairs) == (6, 0, 3)
-    assert found.median_difference == pytest.approx(0.03)
-    assert found.greatest_difference == pytest.approx(0.03)
-    assert found.pair_stdev == pytest.approx(math.sqrt((0.03**2 + 0.05**2 + 0.03**2 + 0.01**2 + 0.03**2) / 5))
-    assert (found.device, found.mode, found.calibrated[:10]) == ("cpu", "train", "2026-11-22")
+    noise = calibration(processes(logs))
+    assert noise.stdev == pytest.approx(np.std(logs, ddof=1))
+    assert (noise.processes, noise.interfered, noise.pairs) == (6, 0, 3)
+    assert noise.median_difference == pytest.approx(0.03)
+    assert noise.greatest_difference == pytest.approx(0.03)
+    assert noise.pair_stdev == pytest.approx(math.sqrt((0.03**2 + 0.05**2 + 0.03**2 + 0.01**2 + 0.03**2) / 5))
+    assert (noise.device, noise.mode, noise.calibrated[:10]) == ("cpu", "train", "2026-11-22")
 
 
 def test_an_interfered_process_is_left_out_and_counted_however_fast_it_was() -> None:
-    found = calibration(processes([0.01, 0.0, 0.02, 0.0], interfered=[2]))
-    assert (found.processes, found.interfered) == (3, 1)
-    assert found.stdev == pytest.approx(np.std([0.01, 0.02, 0.0], ddof=1))
+    noise = calibration(processes([0.01, 0.0, 0.02, 0.0], interfered=[2]))
+    assert (noise.processes, noise.interfered) == (3, 1)
+    assert noise.stdev == pytest.approx(np.std([0.01, 0.02, 0.0], ddof=1))
     slow = calibration(processes([0.01, 2.0, 0.02, 0.0]))
     assert (slow.processes, slow.interfered) == (4, 0)
 
@@ -72,8 +72,8 @@ def test_too_few_calm_processes_give_no_noise() -> None:
 
 def test_each_device_and_mode_has_its_own() -> None:
     records = [*processes([0.0, 0.01, 0.02]), *processes([0.0, 0.1, 0.2], mode="predict"), make_record(status="failed")]
-    found = calibrations(records)
-    assert [(one.mode, round(one.stdev, 3)) for one in found] == [("train", 0.01), ("predict", 0.1)]
+    results = calibrations(records)
+    assert [(result.mode, round(result.stdev, 3)) for result in results] == [("train", 0.01), ("predict", 0.1)]
 
 
 def test_what_a_comparison_by_pairs_would_see() -> None:
@@ -102,10 +102,10 @@ def test_95_of_100_calibrations_find_no_difference_of_a_thing_with_itself() -> N
 
 def test_a_machine_that_warms_up_drifts() -> None:
     steady = [0.002, -0.001, 0.001, -0.002, 0.001, -0.001]
-    found = calibration(processes([value + 0.02 * number for number, value in enumerate(steady)]))
-    assert found.drift == pytest.approx(0.1, abs=0.005)
-    assert found.drift > found.drift_half
-    assert found.pair_stdev < 0.03 < found.stdev  # neighbours differ little, and the drift is in the spread of all
+    noise = calibration(processes([value + 0.02 * number for number, value in enumerate(steady)]))
+    assert noise.drift == pytest.approx(0.1, abs=0.005)
+    assert noise.drift > noise.drift_half
+    assert noise.pair_stdev < 0.03 < noise.stdev  # neighbours differ little, and the drift is in the spread of all
     still = calibration(processes(steady))
     assert abs(still.drift) < still.drift_half
     line = stats.linregress([10 * n for n in range(6)], steady)
@@ -114,8 +114,8 @@ def test_a_machine_that_warms_up_drifts() -> None:
 
 
 def test_processes_of_one_second_have_no_drift() -> None:
-    found = calibration([make_record(process=n, steps=make_steps([0.25 + n / 100] * 4)) for n in (1, 2, 3)])
-    assert (found.drift, found.drift_half) == (0.0, None)
+    noise = calibration([make_record(process=n, steps=make_steps([0.25 + n / 100] * 4)) for n in (1, 2, 3)])
+    assert (noise.drift, noise.drift_half) == (0.0, None)
 
 
 # Pairs that take turns
@@ -142,11 +142,15 @@ def test_the_noise_of_pairs_is_that_of_the_calm_ones_that_took_turns() -> None:
     compared = make_compared(calm)
     compared.pairs += [make_pair(0.5, interference=["background load"]), make_pair(0.5, lockstep=False)]
     few = make_compared(calm[:2], batch=4)
-    [found] = lockstep(make_comparison([compared, few]))
-    assert (found.case, found.pairs, found.stdev) == (compared.case.id, 4, pytest.approx(statistics.stdev(calm)))
-    assert (found.device, found.mode) == ("cpu", "train")
+    [pair_noise] = lockstep(make_comparison([compared, few]))
+    assert (pair_noise.case, pair_noise.pairs, pair_noise.stdev) == (
+        compared.case.id,
+        4,
+        pytest.approx(statistics.stdev(calm)),
+    )
+    assert (pair_noise.device, pair_noise.mode) == ("cpu", "train")
     later = [-log if number % 2 else log for number, log in enumerate(calm)]
-    assert found.order_effect == pytest.approx(statistics.fmean(later))
+    assert pair_noise.order_effect == pytest.approx(statistics.fmean(later))
 
 
 def test_the_margin_has_room_for_the_interval_of_eight_pairs() -> None:

@@ -18,8 +18,8 @@ def run(device: str, batch: int, seconds: float, **changes: object) -> Record:
 
 def test_both_ways_of_adding_devices() -> None:
     # One card: 16 images in 0.1 s, 32 in 0.18 s. Two: 32 in 0.11 s.
-    found = efficiencies(frame([run("0", 16, 0.1), run("0", 32, 0.18), run("0+1", 32, 0.11)]))
-    rows = {row["scaling"]: row for row in found.to_dict("records")}
+    table = efficiencies(frame([run("0", 16, 0.1), run("0", 32, 0.18), run("0+1", 32, 0.11)]))
+    rows = {row["scaling"]: row for row in table.to_dict("records")}
     assert set(rows) == {"each", "total"}
     assert rows["each"]["speedup"] == pytest.approx(2 * 0.1 / 0.11)
     assert rows["each"]["efficiency"] == pytest.approx(0.1 / 0.11)
@@ -29,22 +29,22 @@ def test_both_ways_of_adding_devices() -> None:
 
 
 def test_any_of_the_cards_may_be_the_one() -> None:
-    found = efficiencies(frame([run("1", 16, 0.1), run("0+1", 32, 0.1)]))
-    assert found["efficiency"].tolist() == [pytest.approx(1.0)]
+    table = efficiencies(frame([run("1", 16, 0.1), run("0+1", 32, 0.1)]))
+    assert table["efficiency"].tolist() == [pytest.approx(1.0)]
     assert efficiencies(frame([run("2", 16, 0.1), run("0+1", 32, 0.1)])).empty
 
 
 def test_machines_count_too() -> None:
-    found = efficiencies(frame([run("0", 16, 0.1), run("2x0+1", 64, 0.2)]))
-    assert found["devices"].tolist() == [4]
-    assert found["efficiency"].tolist() == [pytest.approx(0.5)]
+    table = efficiencies(frame([run("0", 16, 0.1), run("2x0+1", 64, 0.2)]))
+    assert table["devices"].tolist() == [4]
+    assert table["efficiency"].tolist() == [pytest.approx(0.5)]
 
 
 def test_other_software_is_no_counterpart() -> None:
     other = run("0", 16, 0.1, environment=make_environment(torch="2.9.0"))
-    found = efficiencies(frame([other, run("0+1", 32, 0.1)]))
-    assert found.empty
-    assert list(found.columns) == [*fixed_axes(), *COLUMNS]
+    table = efficiencies(frame([other, run("0+1", 32, 0.1)]))
+    assert table.empty
+    assert list(table.columns) == [*fixed_axes(), *COLUMNS]
 
 
 def test_one_device_alone_is_no_scaling() -> None:

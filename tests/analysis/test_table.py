@@ -326,7 +326,7 @@ def test_latest_keeps_ways_of_measuring_apart() -> None:
     table = newest_rows(frame([at(9 + hour, recipe=recipe) for hour, recipe in enumerate(recipes)]))
     assert table["run"].tolist() == ["r09", "r10", "r12"]
     assert table["protocol"].str.extract(r"by rule (\d) of yolopace$")[0].tolist() == ["1", "2", "2"]
-    assert table["overrides_hash"].nunique() == 2 and all(len(one) == 8 for one in table["overrides_hash"])
+    assert table["overrides_hash"].nunique() == 2 and all(len(digest) == 8 for digest in table["overrides_hash"])
 
 
 def test_train_and_predict_have_pins_of_their_own_and_one_setup() -> None:

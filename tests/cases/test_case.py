@@ -76,7 +76,7 @@ def test_an_id_is_read_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is no id of a case"),
         ("yolov8n", "is no id of a case"),
@@ -88,8 +88,8 @@ def test_an_id_is_read_back() -> None:
         ("train-best.pt_380350-cpu-fp32-b4-i160", "is of a model file"),
     ],
 )
-def test_what_is_no_id_says_so(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_is_no_id_says_so(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         parse_case(text)
 
 

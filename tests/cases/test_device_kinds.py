@@ -144,5 +144,5 @@ def test_a_kind_with_an_ambiguous_name_is_refused() -> None:
 def test_timings_of_the_kinds_of_before_are_what_they_were() -> None:
     """Recipes are compared by fingerprints."""
     timing = profile("regress").recipe
-    found = {kind: (timing.warmup(kind), timing.least_seconds(kind, False)) for kind in ("cpu", "mps", "cuda")}
-    assert found == {"cpu": (1.0, 1.5), "mps": (5.0, 3.0), "cuda": (5.0, 3.0)}
+    timings = {kind: (timing.warmup(kind), timing.least_seconds(kind, False)) for kind in ("cpu", "mps", "cuda")}
+    assert timings == {"cpu": (1.0, 1.5), "mps": (5.0, 3.0), "cuda": (5.0, 3.0)}

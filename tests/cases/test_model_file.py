@@ -15,9 +15,9 @@ YAML = b"backbone: []\nhead: []\n"
 def why(path: object) -> str:
     with pytest.raises(UsageError) as caught:
         MODEL.parse(str(path))
-    said = str(caught.value)
-    assert said.startswith(f"model {str(path)!r}: ") and said.endswith(".") and "\n" not in said
-    return said.removeprefix(f"model {str(path)!r}: ")
+    message = str(caught.value)
+    assert message.startswith(f"model {str(path)!r}: ") and message.endswith(".") and "\n" not in message
+    return message.removeprefix(f"model {str(path)!r}: ")
 
 
 def archive(path: Path, *names: str) -> None:
@@ -38,10 +38,10 @@ def archive(path: Path, *names: str) -> None:
 )
 def test_an_exported_model(name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / name).write_bytes(b"x")
-    said = f"an exported model ({kind}) cannot be measured yet: name the .pt file that it was made from."
-    assert why(tmp_path / name) == said
+    message = f"an exported model ({kind}) cannot be measured yet: name the .pt file that it was made from."
+    assert why(tmp_path / name) == message
     monkeypatch.chdir(tmp_path)
-    assert why(name) == said
+    assert why(name) == message
     assert why(f"other-{name}") == "there is no such file; exported models cannot be measured yet: name the .pt file."
 
 

@@ -30,20 +30,20 @@ def nothing_shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_the_shortest_path_that_tells_files_apart(models: list[str], labels: list[str]) -> None:
-    found = shortest(models)
-    assert [found[model] for model in models] == labels
-    assert len(set(found.values())) == len(models)
+    label_by_model = shortest(models)
+    assert [label_by_model[model] for model in models] == labels
+    assert len(set(label_by_model.values())) == len(models)
 
 
 def test_a_label_is_of_what_stands_together() -> None:
-    one, other = make_case(model="/a/run1/best.pt"), make_case(model="/a/run2/best.pt")
-    assert (one.model_label, label("/a/run1/best.pt")) == (one.model_name, None)
-    show_together([one.model])
-    assert one.model_label == "best.pt"
+    case, other = make_case(model="/a/run1/best.pt"), make_case(model="/a/run2/best.pt")
+    assert (case.model_label, label("/a/run1/best.pt")) == (case.model_name, None)
+    show_together([case.model])
+    assert case.model_label == "best.pt"
     show_together([other.model, "yolov8n"])
-    assert (one.model_label, other.model_label) == ("run1/best.pt", "run2/best.pt")
+    assert (case.model_label, other.model_label) == ("run1/best.pt", "run2/best.pt")
     assert make_case(model="yolov8n").model_label == "yolov8n"
-    assert one.id == make_case(model="/a/run1/best.pt").id and "run1" not in one.id
+    assert case.id == make_case(model="/a/run1/best.pt").id and "run1" not in case.id
 
 
 @pytest.mark.parametrize("text", ["/a/run1/best.pt", "run1/best.pt", "./run1/best.pt", "best.pt", "best.pt_1", "best"])

@@ -157,15 +157,15 @@ def test_the_recipe_is_that_of_the_kind_of_device_and_the_mode() -> None:
 
 def test_the_first_round_is_the_plan_and_every_round_has_every_case_once() -> None:
     plan = expand_grid(SMALL, DEVICES, {})
-    found = repeat(plan, 3, "20261122-184512-3f9ac2")
-    assert found[: len(plan)] == plan
+    runs = repeat(plan, 3, "20261122-184512-3f9ac2")
+    assert runs[: len(plan)] == plan
     for number in (2, 3):
-        some = found[(number - 1) * len(plan) : number * len(plan)]
-        assert {one.process for one in some} == {number}
-        assert sorted(ids(some)) == sorted(ids(plan))
-        assert ids(some) != ids(plan)
-        assert {one.recipe.fingerprint for one in some} == {one.recipe.fingerprint for one in plan}
-    assert ids(found[len(plan) : 2 * len(plan)]) != ids(found[2 * len(plan) :])
+        round_runs = runs[(number - 1) * len(plan) : number * len(plan)]
+        assert {run.process for run in round_runs} == {number}
+        assert sorted(ids(round_runs)) == sorted(ids(plan))
+        assert ids(round_runs) != ids(plan)
+        assert {run.recipe.fingerprint for run in round_runs} == {run.recipe.fingerprint for run in plan}
+    assert ids(runs[len(plan) : 2 * len(plan)]) != ids(runs[2 * len(plan) :])
 
 
 def test_the_order_of_later_rounds_is_that_of_the_seed() -> None:
@@ -178,7 +178,7 @@ def test_the_order_of_later_rounds_is_that_of_the_seed() -> None:
 def test_each_case_comes_early_as_often_as_late() -> None:
     plan = expand_grid(SMALL, ["mps"], {"batch": [4], "imgsz": [64], "model": ["yolov8n"]})
     first = [repeat(plan, 2, str(seed))[len(plan)].case for seed in range(400)]
-    assert all(70 <= first.count(one.case) <= 130 for one in plan), "four cases, a hundred times each"
+    assert all(70 <= first.count(run.case) <= 130 for run in plan), "four cases, a hundred times each"
 
 
 def test_one_process_each_is_the_plan() -> None:

@@ -82,7 +82,7 @@ def test_a_case_without_further_axes_is_what_it_was() -> None:
 
 def test_ids_of_all_kinds_of_cases_say_what_the_case_is() -> None:
     draw = random.Random(0)
-    seen = {}
+    cases = {}
     models = ("yolov8n", "yolo11n-p2", "a-cpu-fp32-b4-i160", "x-workers2")
     for model, mode, amp in itertools.product(models, ("train", "predict"), ("off", "on", "bf16")):
         for _ in range(20):
@@ -94,7 +94,7 @@ def test_ids_of_all_kinds_of_cases_say_what_the_case_is() -> None:
             assert parse_case(case.id) == case
             assert msgspec.json.decode(msgspec.json.encode(case), type=Case) == case
             assert case.values == {**values, **further}
-            assert seen.setdefault(case.id.lower(), case) == case, "file systems may know no capitals"
+            assert cases.setdefault(case.id.lower(), case) == case, "file systems may know no capitals"
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_what_cannot_be_asked_for_is_one_sentence(
 
 
 def test_axes_are_asked_for_by_their_option_or_by_name() -> None:
-    found = parse_options({"batch": "8,4", "cache": None}, ["optimizer=sgd,adamw", "channels-last=on"])
-    assert found == {"batch": [8, 4], "channels_last": ["on"], "optimizer": ["SGD", "AdamW"]}
+    options = parse_options({"batch": "8,4", "cache": None}, ["optimizer=sgd,adamw", "channels-last=on"])
+    assert options == {"batch": [8, 4], "channels_last": ["on"], "optimizer": ["SGD", "AdamW"]}
 
 
 def test_threads_have_one_place() -> None:

@@ -25,24 +25,24 @@ def line(base: float = 600 * MIB, slope: float = 14 * MIB) -> Peak:
 
 def largest(peak: Peak, limit: float, granularity: int, most: int) -> int:
     """By trying every batch from the smallest one on."""
-    found = 0
+    fitting_batch = 0
     for batch in range(granularity, most + 1, granularity):
         if peak(batch) > limit:
             break
-        found = batch
-    return found
+        fitting_batch = batch
+    return fitting_batch
 
 
 def searched(
-    search: Search, peak: Peak, limit: float, base: float | None = 500 * MIB, seen: bool = True
+    search: Search, peak: Peak, limit: float, base: float | None = 500 * MIB, with_peaks: bool = True
 ) -> list[Attempt]:
     """Try until nothing is left to try."""
     tried: list[Attempt] = []
     while (batch := search.next(tried)) is not None:
-        assert batch not in {one.batch for one in tried}, "no batch is tried twice"
+        assert batch not in {attempt.batch for attempt in tried}, "no batch is tried twice"
         assert batch % search.granularity == 0 and 0 < batch <= search.max_batch
         fits = peak(batch) <= limit
-        tried.append(Attempt(batch, fits, peak(batch) if fits and seen else None, base))
+        tried.append(Attempt(batch, fits, peak(batch) if fits and with_peaks else None, base))
         assert len(tried) < 60
     return tried
 
@@ -52,9 +52,9 @@ def searched(
 @pytest.mark.parametrize("slope", [3, 14, 55, 400])
 def test_it_finds_what_trying_every_batch_finds(granularity: int, limit: int, slope: int) -> None:
     peak, search = line(slope=slope * MIB), Search(granularity, 4096, limit * MIB)
-    found = searched(search, peak, limit * MIB)
-    assert search.edges(found)[0] == largest(peak, limit * MIB, granularity, 4096)
-    assert len(found) <= 5
+    attempts = searched(search, peak, limit * MIB)
+    assert search.edges(attempts)[0] == largest(peak, limit * MIB, granularity, 4096)
+    assert len(attempts) <= 5
 
 
 def test_few_tries_are_enough_where_the_line_is_not_straight() -> None:
@@ -72,63 +72,65 @@ def test_few_tries_are_enough_where_the_line_is_not_straight() -> None:
             return (base + grown) * (1 + wobble[batch])
 
         search = Search(1, 1024, limit)
-        found = searched(search, peak, limit, base * 0.9)
-        low, high = search.edges(found)
+        attempts = searched(search, peak, limit, base * 0.9)
+        low, high = search.edges(attempts)
         assert low == 1024 or (high is not None and high - low == 1)
-        counts.append(len(found))
+        counts.append(len(attempts))
     assert statistics.median(counts) <= 5
     assert max(counts) <= 12
 
 
 def test_without_memory_figures_it_doubles_and_halves() -> None:
     search = Search(1, 1024, None)
-    found = searched(search, line(), 2048 * MIB, None, seen=False)
-    assert [one.batch for one in found][:5] == [8, 16, 32, 64, 128]
-    assert search.edges(found)[0] == largest(line(), 2048 * MIB, 1, 1024)
-    assert len(found) <= 12
+    attempts = searched(search, line(), 2048 * MIB, None, with_peaks=False)
+    assert [attempt.batch for attempt in attempts][:5] == [8, 16, 32, 64, 128]
+    assert search.edges(attempts)[0] == largest(line(), 2048 * MIB, 1, 1024)
+    assert len(attempts) <= 12
 
 
 def test_not_even_the_smallest_batch_fits() -> None:
     search = Search(1, 1024, 100 * MIB)
-    found = searched(search, line(), 100 * MIB)
-    assert search.edges(found) == (0, 1)
-    assert len(found) <= 5
+    attempts = searched(search, line(), 100 * MIB)
+    assert search.edges(attempts) == (0, 1)
+    assert len(attempts) <= 5
 
 
 def test_the_largest_batch_that_is_asked_for_ends_it() -> None:
     search = Search(4, 30, 10_000 * MIB)
-    found = searched(search, line(), 10_000 * MIB)
-    assert search.edges(found) == (28, None)
+    attempts = searched(search, line(), 10_000 * MIB)
+    assert search.edges(attempts) == (28, None)
 
 
 def test_a_granularity_above_the_first_batch() -> None:
     search = Search(32, 1024, 4096 * MIB)
-    found = searched(search, line(), 4096 * MIB)
-    assert found[0].batch == 32
-    assert search.edges(found)[0] == largest(line(), 4096 * MIB, 32, 1024)
+    attempts = searched(search, line(), 4096 * MIB)
+    assert attempts[0].batch == 32
+    assert search.edges(attempts)[0] == largest(line(), 4096 * MIB, 32, 1024)
 
 
 def test_a_batch_that_is_clearly_too_large_is_not_tried() -> None:
     limit = 2048 * MIB  # batch 24 takes 1920 MiB, batch 32 would take 2360
     search, peak = Search(8, 1024, limit), line(slope=55 * MIB)
-    found = [Attempt(batch, True, peak(batch)) for batch in (8, 16, 24)]
-    assert search.predicted_not_to_fit(found) and search.next(found) is None and search.edges(found) == (24, None)
-    assert search.next([*found, Attempt(40, False)]) is None, "nor where one that is larger still did not fit"
+    attempts = [Attempt(batch, True, peak(batch)) for batch in (8, 16, 24)]
+    assert (
+        search.predicted_not_to_fit(attempts) and search.next(attempts) is None and search.edges(attempts) == (24, None)
+    )
+    assert search.next([*attempts, Attempt(40, False)]) is None, "nor where one that is larger still did not fit"
     unsure = search._replace(hard_limit=False)  # the limit is a guess, so that more may fit
-    assert not unsure.predicted_not_to_fit(found) and unsure.next(found) is not None
-    assert search.next([*found[:2], Attempt(24, True, None)]) is not None, "its peak is not known"
-    bent = [found[0], Attempt(16, True, 1.1 * peak(16)), found[2]]
+    assert not unsure.predicted_not_to_fit(attempts) and unsure.next(attempts) is not None
+    assert search.next([*attempts[:2], Attempt(24, True, None)]) is not None, "its peak is not known"
+    bent = [attempts[0], Attempt(16, True, 1.1 * peak(16)), attempts[2]]
     assert search.next(bent) is not None, "the line is not tight"
-    assert search.next([found[0], found[2]]) is not None, "a line through two points is always tight"
+    assert search.next([attempts[0], attempts[2]]) is not None, "a line through two points is always tight"
 
 
 def test_fit() -> None:
     tried = [Attempt(8, True, 80.0), Attempt(16, True, 160.0), Attempt(24, True, 246.0), Attempt(32, False, 1.0)]
-    found = fit(tried)
-    assert found is not None
-    assert found.slope == pytest.approx(10.375)
-    assert found.peak(16) == pytest.approx(found.base + 166.0)
-    assert found.points == 3 and 0 < found.residual < 4.1
+    fitted = fit(tried)
+    assert fitted is not None
+    assert fitted.slope == pytest.approx(10.375)
+    assert fitted.peak(16) == pytest.approx(fitted.base + 166.0)
+    assert fitted.points == 3 and 0 < fitted.residual < 4.1
     assert fit(tried[:1]) is None
     assert fit([Attempt(8, True, 80.0), Attempt(16, True, 70.0)]) is None
     assert fit([Attempt(8, True, 80.0), Attempt(16, True, None)]) is None
@@ -139,65 +141,73 @@ EXHAUSTIVE = json.loads(Path(__file__).with_name("exhaustive.json").read_text())
 
 
 CHOSEN_BY, TESTED_BY = "yolov8n", "yolo11n"
-"""By peaks of one model, an earlier draw of them, the way they are foretold was chosen; nothing was by the other's."""
+"""The prediction was chosen by an earlier draw of the peaks of the first model; no choice used those of the second."""
 
 
-def points(found: list[dict[str, Any]]) -> list[Attempt]:
-    return [Attempt(one["batch"], one["fits"], one["peak"], one["base"]) for one in found]
+def points(probes: list[dict[str, Any]]) -> list[Attempt]:
+    return [Attempt(probe["batch"], probe["fits"], probe["peak"], probe["base"]) for probe in probes]
 
 
 def of(model: str) -> list[dict[str, Any]]:
     """The ceilings of a model."""
-    return [one for one in EXHAUSTIVE["ceilings"] if one["model"] == model]
+    return [ceiling for ceiling in EXHAUSTIVE["ceilings"] if ceiling["model"] == model]
 
 
-def peaks(found: dict[str, Any]) -> dict[int, Attempt]:
+def peaks(ceiling: dict[str, Any]) -> dict[int, Attempt]:
     """Every batch of its model and size that fits into the largest limit of these."""
-    alike = [one for one in of(found["model"]) if one["imgsz"] == found["imgsz"]]
-    return {one.batch: one for each in alike for one in points(each["steps"]) if one.fits and one.peak}
+    alike = [other for other in of(ceiling["model"]) if other["imgsz"] == ceiling["imgsz"]]
+    return {
+        attempt.batch: attempt for each in alike for attempt in points(each["steps"]) if attempt.fits and attempt.peak
+    }
 
 
 def step_by_step(*models: str) -> list[tuple[int, dict[int, Attempt]]]:
     """For each model and size the granularity, and :func:`peaks`."""
-    first = {(one["model"], one["imgsz"]): one for one in EXHAUSTIVE["ceilings"] if one["model"] in models}
-    return [(one["granularity"], peaks(one)) for one in first.values()]
+    first = {
+        (ceiling["model"], ceiling["imgsz"]): ceiling
+        for ceiling in EXHAUSTIVE["ceilings"]
+        if ceiling["model"] in models
+    }
+    return [(ceiling["granularity"], peaks(ceiling)) for ceiling in first.values()]
 
 
 def played(search: Search, known: dict[int, Attempt]) -> list[Attempt]:
     """A search by the peaks found step by step."""
     tried: list[Attempt] = []
     while (batch := search.next(tried)) is not None:
-        one = known.get(batch)
-        fits = one is not None and one.peak is not None and one.peak <= (search.limit or 0)
-        tried.append(one if fits and one is not None else Attempt(batch, False))
+        attempt = known.get(batch)
+        fits = attempt is not None and attempt.peak is not None and attempt.peak <= (search.limit or 0)
+        tried.append(attempt if fits and attempt is not None else Attempt(batch, False))
     return tried
 
 
-def named(found: dict[str, Any]) -> str:
-    return f"{found['model']}-{found['limit_gib']}GiB-{found['imgsz']}px"
+def named(ceiling: dict[str, Any]) -> str:
+    return f"{ceiling['model']}-{ceiling['limit_gib']}GiB-{ceiling['imgsz']}px"
 
 
-@pytest.mark.parametrize("found", EXHAUSTIVE["ceilings"], ids=named)
-def test_the_search_found_what_every_batch_in_turn_had_found(found: dict[str, Any]) -> None:
-    search = Search(found["granularity"], 256, found["limit_gib"] * 2.0**30)
-    assert search.edges(points(found["search"]))[0] == found["largest"]
-    assert search.next(points(found["search"])) is None
-    steps = points(found["steps"])
-    assert [one.batch for one in steps if one.fits][-1] == found["largest"]
-    assert [one.fits for one in steps] == [one.batch <= found["largest"] for one in steps]  # none fits beyond it
-    assert not any(one.fits for one in steps[-2:])
+@pytest.mark.parametrize("ceiling", EXHAUSTIVE["ceilings"], ids=named)
+def test_the_search_found_what_every_batch_in_turn_had_found(ceiling: dict[str, Any]) -> None:
+    search = Search(ceiling["granularity"], 256, ceiling["limit_gib"] * 2.0**30)
+    assert search.edges(points(ceiling["search"]))[0] == ceiling["largest"]
+    assert search.next(points(ceiling["search"])) is None
+    steps = points(ceiling["steps"])
+    assert [attempt.batch for attempt in steps if attempt.fits][-1] == ceiling["largest"]
+    assert [attempt.fits for attempt in steps] == [
+        attempt.batch <= ceiling["largest"] for attempt in steps
+    ]  # none fits beyond it
+    assert not any(attempt.fits for attempt in steps[-2:])
 
 
-@pytest.mark.parametrize("found", EXHAUSTIVE["ceilings"], ids=named)
-def test_by_the_peaks_of_every_batch_the_search_finds_the_same(found: dict[str, Any]) -> None:
+@pytest.mark.parametrize("ceiling", EXHAUSTIVE["ceilings"], ids=named)
+def test_by_the_peaks_of_every_batch_the_search_finds_the_same(ceiling: dict[str, Any]) -> None:
     """The search, played against what was measured step by step, so that each batch has but one answer."""
-    known = peaks(found)
-    search = Search(found["granularity"], 256, found["limit_gib"] * 2.0**30)
+    known = peaks(ceiling)
+    search = Search(ceiling["granularity"], 256, ceiling["limit_gib"] * 2.0**30)
     tried: list[Attempt] = []
     while (batch := search.next(tried)) is not None:
-        fits = batch <= found["largest"]
+        fits = batch <= ceiling["largest"]
         tried.append(known[batch] if fits else Attempt(batch, False, None, None))
-    assert search.edges(tried)[0] == found["largest"]
+    assert search.edges(tried)[0] == ceiling["largest"]
     assert len(tried) <= 7
 
 
@@ -214,8 +224,8 @@ def by_doubling(largest: int, granularity: int) -> int:
 
 def test_it_took_few_probes_where_doubling_and_bisecting_take_more() -> None:
     assert len(of(CHOSEN_BY)) == 6
-    usual = [by_doubling(found["largest"], found["granularity"]) for found in EXHAUSTIVE["ceilings"]]
-    took = [len(found["search"]) for found in EXHAUSTIVE["ceilings"]]
+    usual = [by_doubling(ceiling["largest"], ceiling["granularity"]) for ceiling in EXHAUSTIVE["ceilings"]]
+    took = [len(ceiling["search"]) for ceiling in EXHAUSTIVE["ceilings"]]
     assert statistics.median(took) <= 5 and statistics.median(usual) >= 9
     assert all(fewer < more for fewer, more in zip(took, usual, strict=True))
 
@@ -223,10 +233,10 @@ def test_it_took_few_probes_where_doubling_and_bisecting_take_more() -> None:
 def test_the_peak_of_a_batch_is_that_of_the_next_process() -> None:
     """Of a batch that both the search and step by step tried; a few lie 1 to 3 % apart."""
     apart = []
-    for found in EXHAUSTIVE["ceilings"]:
-        known = peaks(found)
-        both = [one for one in points(found["search"]) if one.fits and one.peak]
-        apart += [abs(one.peak / known[one.batch].peak - 1) for one in both]
+    for ceiling in EXHAUSTIVE["ceilings"]:
+        known = peaks(ceiling)
+        both = [attempt for attempt in points(ceiling["search"]) if attempt.fits and attempt.peak]
+        apart += [abs(attempt.peak / known[attempt.batch].peak - 1) for attempt in both]
     assert len(apart) > 15
     assert statistics.median(apart) < 1e-3
     assert max(apart) < 0.03
@@ -237,18 +247,18 @@ def off(predict: Callable[[list[Attempt]], Any], least: float, most: float, mode
 
     The search is played against all limits from 1.2 to 3.9 GiB by steps of 0.05, with the peaks found step by step.
     """
-    found = []
+    errors = []
     for granularity, known in step_by_step(model):
         for limit in (step * 0.05 * 2.0**30 for step in range(24, 79)):
             tried = played(Search(granularity, 256, limit), known)
-            fitting = {one.batch for one in tried if one.fits}
+            fitting = {attempt.batch for attempt in tried if attempt.fits}
             if len(fitting) < 2:
                 continue
             peak = predict(tried).peak
             top = max(fitting)
             nearby = [b for b in known if b not in fitting and least * top < b < most * top]
-            found += [abs(peak(batch) / known[batch].peak - 1) for batch in nearby]
-    return found
+            errors += [abs(peak(batch) / known[batch].peak - 1) for batch in nearby]
+    return errors
 
 
 def test_a_search_that_ends_early_is_never_a_step_short() -> None:
@@ -256,7 +266,7 @@ def test_a_search_that_ends_early_is_never_a_step_short() -> None:
     early = 0
     for least, every in step_by_step(CHOSEN_BY, TESTED_BY):
         for granularity in (least * times for times in (1, 2, 4, 8)):
-            known = {batch: one for batch, one in every.items() if batch % granularity == 0}
+            known = {batch: attempt for batch, attempt in every.items() if batch % granularity == 0}
             for limit in (step * 0.0125 * 2.0**30 for step in range(96, 316)):
                 search = Search(granularity, 256, limit)
                 low, high = search.edges(played(search, known))
@@ -303,18 +313,18 @@ def test_beyond_them_it_is_much_as_the_line_is() -> None:
         assert near(beyond) == pytest.approx(near(line), abs=0.02)
 
 
-def test_each_search_that_was_made_foretells_peaks() -> None:
+def test_each_search_that_was_made_predicts_peaks() -> None:
     """By its own probes alone, at batches below its ceiling that it did not try; a second process is little nearer."""
     shares, repeated = [], []
-    again = {(one["model"], one["imgsz"]): one["steps"] for one in EXHAUSTIVE["again"]}
-    for found in EXHAUSTIVE["ceilings"]:
-        grows = grown(points(found["search"]))
+    again = {(repeat["model"], repeat["imgsz"]): repeat["steps"] for repeat in EXHAUSTIVE["again"]}
+    for ceiling in EXHAUSTIVE["ceilings"]:
+        grows = grown(points(ceiling["search"]))
         assert isinstance(grows, MemoryModel)
-        known = peaks(found)
-        drawn_by = {one["batch"] for one in found["search"]}
-        for step in again[found["model"], found["imgsz"]]:
+        known = peaks(ceiling)
+        drawn_by = {probe["batch"] for probe in ceiling["search"]}
+        for step in again[ceiling["model"], ceiling["imgsz"]]:
             batch = step["batch"]
-            if batch < found["largest"] and batch not in drawn_by:
+            if batch < ceiling["largest"] and batch not in drawn_by:
                 shares.append(abs(grows.peak(batch) / known[batch].peak - 1))
                 repeated.append(abs(step["peak"] / known[batch].peak - 1))
     assert len(shares) == 89

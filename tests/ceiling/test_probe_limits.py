@@ -51,8 +51,8 @@ def test_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Kernel(monkeypatch, ("memory.max", "memory.swap.max", "cgroup.procs"))
     held = CgroupLimit(tmp_path / "own", 512 * MIB)
     held.apply(17)
-    found = {file.name: file.read_text() for file in (tmp_path / "own").iterdir()}
-    assert found == {"memory.max": str(512 * MIB), "memory.swap.max": "0", "cgroup.procs": "17"}
+    files = {file.name: file.read_text() for file in (tmp_path / "own").iterdir()}
+    assert files == {"memory.max": str(512 * MIB), "memory.swap.max": "0", "cgroup.procs": "17"}
     assert held.method == "control group, version 2" and held.figure == "private" and held.job() == {}
     assert not held.killed()
     write(tmp_path / "own" / "memory.events", "low 0\noom 2\noom_kill 1\n")
@@ -128,7 +128,7 @@ block = bytearray(240 * 2**20)
 print("there", flush=True)
 input()
 """
-"""A process that takes more than the probe beside it."""
+"""A process that takes more than the probe that runs at the same time."""
 
 
 @pytest.mark.parametrize("reported", [True, False], ids=["a-probe-goes-first", "else-the-largest-goes"])

@@ -53,8 +53,8 @@ class Device:
         figures = {name: {"bytes": peak, "method": "played"} for name in ("allocated", "reserved", "private", "data")}
         before = {name: {"bytes": GIB, "method": "played"} for name in figures}
         steps = {"images": batch, "seconds": [9.0, batch / rate], "warmup": 1}
-        told = {"memory": figures, "memory_before": before, "steps": steps, "device": retries}
-        return WorkerResult(MEASURED, measured=told, effective={"threads": 1})
+        measured = {"memory": figures, "memory_before": before, "steps": steps, "device": retries}
+        return WorkerResult(MEASURED, measured=measured, effective={"threads": 1})
 
 
 @pytest.fixture
@@ -62,38 +62,38 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
     return Device(monkeypatch)
 
 
-def found(case: Case = CASE, **asked: Any) -> tuple[SearchResult, Search]:
+def run_search(case: Case = CASE, **asked: Any) -> tuple[SearchResult, Search]:
     predicted, sure = (
         asked.pop("predicted", None) or asked.get("limit") or 8 * GIB,
         asked.pop("hard_limit", hard_limit(case)),
     )
     question = SearchRequest(case, **asked)
     batch_search = Search(question.granularity, question.max_batch, float(predicted), sure)
-    told: list[int] = []
-    seen, interpreter = SearchResult(), SimpleNamespace(path="python")
+    reported: list[int] = []
+    result, interpreter = SearchResult(), SimpleNamespace(path="python")
     search_largest_batch(
         question,
         batch_search,
         {"source": "data.yaml"},
         interpreter,  # type: ignore[arg-type]
-        seen,
-        lambda probe: told.append(probe.batch),
+        result,
+        lambda probe: reported.append(probe.batch),
     )
-    assert told == [probe.batch for probe in seen.probes]
-    return seen, batch_search
+    assert reported == [probe.batch for probe in result.probes]
+    return result, batch_search
 
 
 def test_the_largest_batch_of_a_card(device: Device) -> None:
-    seen, batch_search = found()
-    assert edge(batch_search, seen.probes) == (71, "out of memory")
-    line = fit_memory_line(seen.probes)
+    result, batch_search = run_search()
+    assert edge(batch_search, result.probes) == (71, "out of memory")
+    line = fit_memory_line(result.probes)
     assert line is not None and (line.base, line.slope) == (GIB, 100 * 2**20)
-    assert len(seen.probes) <= 5
-    assert seen.effective == {"threads": 1} and seen.limit_method == "the device's own memory"
+    assert len(result.probes) <= 5
+    assert result.effective == {"threads": 1} and result.limit_method == "the device's own memory"
 
 
 def test_every_probe_trains_dense_images_for_a_few_steps_in_a_process_of_its_own(device: Device) -> None:
-    found(limit=4 * GIB)
+    run_search(limit=4 * GIB)
     for job in device.jobs:
         assert job.window == FEW_STEPS and job.case["mode"] == "train"
         assert job.memory_limit == 4 * GIB
@@ -103,25 +103,25 @@ def test_every_probe_trains_dense_images_for_a_few_steps_in_a_process_of_its_own
 
 def test_swap_ends_it_though_nothing_fails(device: Device) -> None:
     device.swaps_from = 40
-    seen, batch_search = found()
-    assert edge(batch_search, seen.probes) == (39, "swap")
-    assert len(seen.probes) <= 9, "memory said 71, and still it halves"
+    result, batch_search = run_search()
+    assert edge(batch_search, result.probes) == (39, "swap")
+    assert len(result.probes) <= 9, "memory said 71, and still it halves"
 
 
 @pytest.mark.parametrize("predicted", [3, 5, 7, 9, 20, 80, 400])
 def test_a_limit_that_is_not_what_fits_costs_a_few_probes(device: Device, predicted: int) -> None:
     """Another process holds half of the card, say, or more fits than anyone knew."""
-    seen, batch_search = found(predicted=predicted * GIB)
-    assert edge(batch_search, seen.probes) == (71, "out of memory")
-    assert len(seen.probes) <= 15, "it doubles and halves"
+    result, batch_search = run_search(predicted=predicted * GIB)
+    assert edge(batch_search, result.probes) == (71, "out of memory")
+    assert len(result.probes) <= 15, "it doubles and halves"
 
 
 def test_the_peak_of_a_card_at_its_edge_is_no_point_of_the_line(device: Device) -> None:
     device.retries = {70, 71}
-    seen, _ = found()
-    peaks = {probe.batch: probe.peak for probe in seen.probes if probe.fits}
+    result, _ = run_search()
+    peaks = {probe.batch: probe.peak for probe in result.probes if probe.fits}
     assert peaks.get(71, 0) is None
-    line = fit_memory_line(seen.probes)
+    line = fit_memory_line(result.probes)
     assert line is not None and line.points == len([peak for peak in peaks.values() if peak])
 
 
@@ -139,22 +139,22 @@ def test_the_peak_of_a_card_at_its_edge_is_no_point_of_the_line(device: Device) 
 def test_a_collapse_ends_it(device: Device, kind: str, slow: float, ends: bool) -> None:
     """A CPU that other work shares may be half as fast for a while; what other devices lose has another reason."""
     device.slow_from, device.slow = 40, slow
-    seen, batch_search = found(Case(mode="ceiling", model="yolov8n", device=kind, amp="off", batch=0, imgsz=160))
-    assert edge(batch_search, seen.probes) == ((39, "collapse") if ends else (71, "out of memory"))
-    assert len(seen.probes) <= 9
+    result, batch_search = run_search(Case(mode="ceiling", model="yolov8n", device=kind, amp="off", batch=0, imgsz=160))
+    assert edge(batch_search, result.probes) == ((39, "collapse") if ends else (71, "out of memory"))
+    assert len(result.probes) <= 9
 
 
 def test_what_is_clearly_too_large_is_not_tried(device: Device) -> None:
     """Batch 68 takes 7.6 GiB, 85 would take 9.3; the allocator of a GPU might give something back."""
     cpu = msgspec.structs.replace(CASE, device="cpu")
-    seen, batch_search = found(cpu, granularity=17)
-    assert edge(batch_search, seen.probes) == (68, "predicted")
-    assert max(probe.batch for probe in seen.probes) == 68
+    result, batch_search = run_search(cpu, granularity=17)
+    assert edge(batch_search, result.probes) == (68, "predicted")
+    assert max(probe.batch for probe in result.probes) == 68
     for kept in ({"hard_limit": False}, {"predicted": 5 * GIB}):  # of a limit that was wrong nothing is believed
-        seen, batch_search = found(cpu, granularity=17, **kept)
-        assert edge(batch_search, seen.probes) == (68, "out of memory")
-    seen, batch_search = found(granularity=17)
-    assert edge(batch_search, seen.probes) == (68, "out of memory")
+        result, batch_search = run_search(cpu, granularity=17, **kept)
+        assert edge(batch_search, result.probes) == (68, "out of memory")
+    result, batch_search = run_search(granularity=17)
+    assert edge(batch_search, result.probes) == (68, "out of memory")
 
 
 def test_a_limit_is_believed_where_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,15 +165,15 @@ def test_a_limit_is_believed_where_it_holds(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_largest_that_was_asked_for(device: Device) -> None:
-    seen, batch_search = found(max_batch=16, granularity=4)
-    assert edge(batch_search, seen.probes) == (16, "limit")
+    result, batch_search = run_search(max_batch=16, granularity=4)
+    assert edge(batch_search, result.probes) == (16, "limit")
 
 
 def test_what_is_neither_training_nor_want_of_memory_ends_the_search(device: Device) -> None:
     device.outcome = {8: Outcome(Status.UNSUPPORTED, "device 7: this machine has 1 CUDA device(s).")}
-    seen, _ = found()
-    assert [probe.batch for probe in seen.probes] == [8]
-    assert seen.failed == device.outcome[8]
+    result, _ = run_search()
+    assert [probe.batch for probe in result.probes] == [8]
+    assert result.failed == device.outcome[8]
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,11 @@ def test_ends_of_a_worker_where_a_smaller_batch_trained(
     status: Status, reason: str, figure: str, expected: str
 ) -> None:
     hold: Any = RlimitDataLimit(1) if figure == "data" else AllocatorLimit(None)
-    seen, smaller = WorkerResult(Outcome(status, reason)), [Probe(batch=8, outcome=MEASURED)]
+    result, smaller = WorkerResult(Outcome(status, reason)), [Probe(batch=8, outcome=MEASURED)]
     case = Case(mode="train", model="yolov8n", device="cpu", amp="off", batch=16, imgsz=160)
-    assert search.stop_reason(seen, hold, 0, None, smaller, case) == expected
+    assert search.stop_reason(result, hold, 0, None, smaller, case) == expected
     if status is not Status.OUT_OF_MEMORY:
-        assert search.stop_reason(seen, hold, 0, None, [], case) == "", "nothing says that it was memory, or size"
+        assert search.stop_reason(result, hold, 0, None, [], case) == "", "nothing says that it was memory, or size"
 
 
 def test_the_rate_is_that_of_whole_batches_too() -> None:

@@ -28,8 +28,8 @@ def steady(rate: float, **changes: object) -> Record:
 
 
 def verdicts(records: Sequence[Record] = (), ceilings: Sequence[Ceiling] = ()) -> dict[str, tuple[ClaimVerdict, str]]:
-    found = judge_claims(Evidence(newest_rows(frame(records)), records, ceilings))
-    return {one.claim.id: (one.verdict, one.because) for one in found}
+    judgements = judge_claims(Evidence(newest_rows(frame(records)), records, ceilings))
+    return {judgement.claim.id: (judgement.verdict, judgement.because) for judgement in judgements}
 
 
 def test_all_28_claims_are_there_and_each_says_everything() -> None:
@@ -42,15 +42,15 @@ def test_all_28_claims_are_there_and_each_says_everything() -> None:
 
 
 def test_where_nothing_was_measured_every_claim_says_why() -> None:
-    found = verdicts()
-    assert {verdict for verdict, _ in found.values()} == {ClaimVerdict.UNTESTED}
-    assert found["mac-speed"][1] == "no YOLOv8 was trained both on mps and on cpu"
+    judgements = verdicts()
+    assert {verdict for verdict, _ in judgements.values()} == {ClaimVerdict.UNTESTED}
+    assert judgements["mac-speed"][1] == "no YOLOv8 was trained both on mps and on cpu"
 
 
 def test_claims_with_a_verdict_come_first() -> None:
     record = make_record(amp="on", status="substituted", reason=NOTHING)
-    found = judge_claims(Evidence(newest_rows(frame([record])), [record], []))
-    assert found[0].claim.id == "amp-default"
+    judgements = judge_claims(Evidence(newest_rows(frame([record])), [record], []))
+    assert judgements[0].claim.id == "amp-default"
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_claims_with_a_verdict_come_first() -> None:
     [(40.0, ClaimVerdict.HOLDS), (20.0, ClaimVerdict.FAILS), (60.0, ClaimVerdict.FAILS), (30.02, ClaimVerdict.OPEN)],
 )
 def test_mps_is_3_to_5_times_the_cpu_by_its_interval(rate: float, verdict: ClaimVerdict) -> None:
-    found, because = verdicts([steady(10.0), steady(rate, device="mps")])["mac-speed"]
-    assert found is verdict
+    actual, because = verdicts([steady(10.0), steady(rate, device="mps")])["mac-speed"]
+    assert actual is verdict
     assert f"{rate / 10:.2f}×" in because and "yolov8n on mps, batch 16, 160 px" in because
 
 
@@ -69,15 +69,15 @@ def test_that_claim_is_of_yolov8_alone_and_names_versions_where_there_are_severa
     newer = make_environment("2.15.0")
     both = [steady(10.0), steady(40.0, device="mps")]
     both += [steady(10.0, environment=newer), steady(20.0, device="mps", environment=newer)]
-    found, because = verdicts(both)["mac-speed"]
-    assert found is ClaimVerdict.FAILS
+    verdict, because = verdicts(both)["mac-speed"]
+    assert verdict is ClaimVerdict.FAILS
     assert because.endswith("px, torch 2.15.0, Ultralytics 8.4.100")
 
 
 def test_one_case_that_is_out_of_range_is_enough_and_is_named() -> None:
     records = [steady(10.0), steady(40.0, device="mps"), steady(10.0, batch=4), steady(20.0, batch=4, device="mps")]
-    found, because = verdicts(records)["mac-speed"]
-    assert found is ClaimVerdict.FAILS
+    verdict, because = verdicts(records)["mac-speed"]
+    assert verdict is ClaimVerdict.FAILS
     assert "batch 4" in because and "batch 16" not in because
 
 
@@ -95,11 +95,11 @@ def test_amp_is_dropped_on_a_cpu_and_on_from_volta_on() -> None:
     on.device.update(capability="8.6")
     half, because = verdicts([dropped])["amp-default"]
     assert half is ClaimVerdict.OPEN and because.endswith("; on cuda it was not tried")
-    found, because = verdicts([dropped, on])["amp-default"]
-    assert found is ClaimVerdict.HOLDS
+    verdict, because = verdicts([dropped, on])["amp-default"]
+    assert verdict is ClaimVerdict.HOLDS
     assert because == f"AMP was asked for and is off on cpu, {SOFTWARE}; AMP was asked for and is on on 0, {SOFTWARE}"
-    found, because = verdicts([steady(9.0, amp="on")])["amp-default"]
-    assert found is ClaimVerdict.FAILS and because == f"AMP was asked for and is on on cpu, {SOFTWARE}"
+    verdict, because = verdicts([steady(9.0, amp="on")])["amp-default"]
+    assert verdict is ClaimVerdict.FAILS and because == f"AMP was asked for and is on on cpu, {SOFTWARE}"
 
 
 def test_what_was_replaced_for_another_reason_says_nothing_of_amp() -> None:
@@ -110,8 +110,8 @@ def test_what_was_replaced_for_another_reason_says_nothing_of_amp() -> None:
 def test_amp_on_mps_gives_no_error() -> None:
     dropped = make_record(device="mps", amp="on", status="substituted", reason=NOTHING)
     broken = make_record(device="mps", amp="on", status="failed", reason="RuntimeError.")
-    found, because = verdicts([dropped])["mac-amp-error"]
-    assert found is ClaimVerdict.FAILS and because.endswith(f"({SOFTWARE})")
+    verdict, because = verdicts([dropped])["mac-amp-error"]
+    assert verdict is ClaimVerdict.FAILS and because.endswith(f"({SOFTWARE})")
     assert verdicts([broken])["mac-amp-error"][0] is ClaimVerdict.OPEN
 
 
@@ -124,15 +124,15 @@ def with_peak(amp: str, batch: int, gib: float) -> Record:
     ("gib", "verdict"), [(5.0, ClaimVerdict.HOLDS), (7.0, ClaimVerdict.FAILS), (5.5, ClaimVerdict.OPEN)]
 )
 def test_memory_is_taken_to_scatter(gib: float, verdict: ClaimVerdict) -> None:
-    found = verdicts([with_peak("off", 16, 10.0), with_peak("on", 16, gib)])
-    assert found["amp-memory"][0] is verdict
-    assert found["amp-coco8"][0] is ClaimVerdict.UNTESTED
+    judgements = verdicts([with_peak("off", 16, 10.0), with_peak("on", 16, gib)])
+    assert judgements["amp-memory"][0] is verdict
+    assert judgements["amp-coco8"][0] is ClaimVerdict.UNTESTED
 
 
 def test_batch_32_with_amp_against_16_without() -> None:
-    found = verdicts([with_peak("off", 16, 18.0), with_peak("on", 32, 30.0)])
-    assert found["amp-coco8"][0] is ClaimVerdict.FAILS
-    assert found["amp-memory"][0] is ClaimVerdict.UNTESTED
+    judgements = verdicts([with_peak("off", 16, 18.0), with_peak("on", 32, 30.0)])
+    assert judgements["amp-coco8"][0] is ClaimVerdict.FAILS
+    assert judgements["amp-memory"][0] is ClaimVerdict.UNTESTED
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,13 @@ def test_batch_32_on_24_gb_is_decided_by_what_was_tried(
 def test_a_card_of_24_gb_is_one_by_limit_or_by_itself() -> None:
     own = {"device": "0", "imgsz": 640, "limit": None}
     real = make_ceiling(24, machine=make_machine(gpus=["NVIDIA GeForce RTX 3090 (24 GiB)"]), **own)
-    found, because = verdicts(ceilings=[real])["oom-3090"]
-    assert found is ClaimVerdict.HOLDS
+    verdict, because = verdicts(ceilings=[real])["oom-3090"]
+    assert verdict is ClaimVerdict.HOLDS
     assert because == f"batch 24 is the largest that trains within 24.0 GiB, AMP off, {SOFTWARE}"
     large = make_ceiling(24, machine=make_machine(gpus=["NVIDIA H200 (139 GiB)"]), **own)
     small = make_ceiling(24, device="0", imgsz=640, limit=8 * GIB)
-    for one in (large, small, make_ceiling(24, **own)):
-        assert verdicts(ceilings=[one])["oom-3090"][0] is ClaimVerdict.UNTESTED
+    for ceiling in (large, small, make_ceiling(24, **own)):
+        assert verdicts(ceilings=[ceiling])["oom-3090"][0] is ClaimVerdict.UNTESTED
 
 
 @pytest.mark.parametrize(
@@ -184,10 +184,10 @@ def test_the_card_of_a_search_is_the_one_that_was_left_visible(
 ) -> None:
     two = make_machine(gpus=["NVIDIA H200 (139 GiB)", "NVIDIA GeForce RTX 3090 (24 GiB)"])
     ran = {} if variables is None else {"variables": variables}
-    one = make_ceiling(24, device=device, imgsz=640, limit=None, machine=two, effective=ran)
-    assert verdicts(ceilings=[one])["oom-3090"][0] is verdict
+    ceiling = make_ceiling(24, device=device, imgsz=640, limit=None, machine=two, effective=ran)
+    assert verdicts(ceilings=[ceiling])["oom-3090"][0] is verdict
     same = make_machine(gpus=["NVIDIA GeForce RTX 3090 (24 GiB)"] * 2)
-    alike = msgspec.structs.replace(one, machine=same)
+    alike = msgspec.structs.replace(ceiling, machine=same)
     assert verdicts(ceilings=[alike])["oom-3090"][0] is ClaimVerdict.HOLDS
 
 
@@ -196,8 +196,8 @@ def test_the_card_of_a_search_is_the_one_that_was_left_visible(
     [(60, ClaimVerdict.HOLDS), (48, ClaimVerdict.HOLDS), (40, ClaimVerdict.FAILS), (47, ClaimVerdict.OPEN)],
 )
 def test_twice_the_batch_is_known_to_a_step(on: int, verdict: ClaimVerdict) -> None:
-    found = verdicts(ceilings=[make_ceiling(24, device="0"), make_ceiling(on, device="0", amp="on")])
-    assert found["amp-batch"][0] is verdict
+    judgements = verdicts(ceilings=[make_ceiling(24, device="0"), make_ceiling(on, device="0", amp="on")])
+    assert judgements["amp-batch"][0] is verdict
 
 
 def test_ceilings_of_other_versions_or_steps_are_not_compared() -> None:
@@ -251,8 +251,8 @@ def test_an_m2_is_known_by_its_name(batch: int, chip: str, changes: dict[str, An
 def test_the_batch_that_ultralytics_would_take_on_mps(taken: object, verdict: ClaimVerdict) -> None:
     record = make_record(device="mps")
     record.effective.update(autobatch=taken)
-    found, because = verdicts([record])["mac-autobatch"]
-    assert found is verdict
+    actual, because = verdicts([record])["mac-autobatch"]
+    assert actual is verdict
     assert taken is None or str(taken) in because
     on_cpu = make_record(device="cpu")
     on_cpu.effective.update(autobatch=taken)
@@ -270,28 +270,28 @@ def test_loader_processes_on_a_mac(workers: int, verdict: ClaimVerdict) -> None:
 
 
 def test_several_cards() -> None:
-    one = {"model": "yolov8m", "batch": 32, "device": "0"}
+    single = {"model": "yolov8m", "batch": 32, "device": "0"}
     four = {"model": "yolov8m", "batch": 128, "device": "0+1+2+3"}
     fast = steady(300.0, **four)
     fast.effective.update(sync_bn=False)
-    found = verdicts([steady(100.0, **one), fast])
-    assert found["ddp-scaling"][0] is ClaimVerdict.HOLDS
-    assert found["ddp-syncbn"] == (ClaimVerdict.FAILS, "the layers are plain batch norm")
-    assert verdicts([steady(100.0, **one), steady(200.0, **four)])["ddp-scaling"][0] is ClaimVerdict.FAILS
+    judgements = verdicts([steady(100.0, **single), fast])
+    assert judgements["ddp-scaling"][0] is ClaimVerdict.HOLDS
+    assert judgements["ddp-syncbn"] == (ClaimVerdict.FAILS, "the layers are plain batch norm")
+    assert verdicts([steady(100.0, **single), steady(200.0, **four)])["ddp-scaling"][0] is ClaimVerdict.FAILS
     assert fast.window is not None
     loud = msgspec.structs.replace(
         fast, window=msgspec.structs.replace(fast.window, interference=["the machine swapped"])
     )
-    assert verdicts([steady(100.0, **one), loud])["ddp-scaling"][0] is ClaimVerdict.UNTESTED
-    slow = [steady(10.0, **{**one, "device": "cpu"}), steady(30.0, **{**four, "device": "cpu+cpu+cpu+cpu"})]
+    assert verdicts([steady(100.0, **single), loud])["ddp-scaling"][0] is ClaimVerdict.UNTESTED
+    slow = [steady(10.0, **{**single, "device": "cpu"}), steady(30.0, **{**four, "device": "cpu+cpu+cpu+cpu"})]
     assert verdicts(slow)["ddp-scaling"][0] is ClaimVerdict.UNTESTED
 
 
 def test_who_starts_the_processes_of_several_devices() -> None:
     several = make_record(device="cpu+cpu", batch=16)
     several.effective.update(spawns_ddp=True)
-    found, because = verdicts([several])["ddp-launch"]
-    assert found is ClaimVerdict.FAILS and "torch.distributed.run" in because
+    verdict, because = verdicts([several])["ddp-launch"]
+    assert verdict is ClaimVerdict.FAILS and "torch.distributed.run" in because
     several.effective.update(spawns_ddp=None)
     assert verdicts([several])["ddp-launch"][0] is ClaimVerdict.UNTESTED
     alone = make_record()

@@ -9,8 +9,8 @@ from tests.records.test_calibration import FOUND
 
 
 def test_a_calibration_in_plain_words() -> None:
-    found = msgspec.structs.replace(FOUND, difference=-0.003, drift=0.001)
-    assert calibration_lines(found, {4: 0.051, 8: 0.024}, 0.043) == [
+    calibration = msgspec.structs.replace(FOUND, difference=-0.003, drift=0.001)
+    assert calibration_lines(calibration, {4: 0.051, 8: 0.024}, 0.043) == [
         "cpu, training (train-yolov8n-cpu-fp32-b4-i160): processes of the same thing scatter by 1.9 % (SD of 11, 1 "
         "with interference left out); a single process is known to ±4.3 %",
         "  the interval of a comparison by 4 / 8 pairs would be ± 5.1 / 2.4 %; in the 5 pairs of this run, neighbours "

@@ -1,4 +1,4 @@
-"""What the machine did beside two workers, from counters that are made up."""
+"""Background CPU load while two workers run, from made-up counters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Mac = namedtuple("Mac", ["user", "nice", "system", "idle"])
 def later(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Ten seconds on a machine of two processors, in which the counters went from the one to the other."""
 
-    def told(before: Any, after: Any, workers: float, own: float = 0.0) -> list[str]:
+    def measure_interference(before: Any, after: Any, workers: float, own: float = 0.0) -> list[str]:
         times, clocks, owns = iter([before, after]), iter([100.0, 110.0]), iter([1.0, 1.0 + own])
         monkeypatch.setattr(background_load.psutil, "cpu_times", lambda: next(times))
         monkeypatch.setattr(background_load.psutil, "cpu_count", lambda: 2)
@@ -26,7 +26,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(background_load.time, "process_time", lambda: next(owns))
         return BackgroundLoadMonitor().interference(workers)
 
-    return told
+    return measure_interference
 
 
 START = Linux(50.0, 1.0, 10.0, 500.0, 5.0, 2.0, 20.0)

@@ -93,12 +93,12 @@ def test_the_estimate_never_grows_and_counts_down_with_every_answer() -> None:
 
 def test_a_broken_release_gives_way_to_its_neighbours_on_one_side_and_then_on_the_other() -> None:
     search = Search(names(9))
-    seen = []
+    indices = []
     for _ in range(5):
         assert search.next
-        seen.append(search.releases.index(search.next))
+        indices.append(search.releases.index(search.next))
         search = search.with_result(search.next, Side.BROKEN)
-    assert seen == [4, 5, 3, 6, 2]
+    assert indices == [4, 5, 3, 6, 2]
 
 
 def test_neighbours_have_nothing_between_them() -> None:
@@ -127,7 +127,7 @@ def compared(*cases: CaseComparison) -> ComparisonResult:
 
 def test_the_cases_that_are_slower_are_searched_by() -> None:
     slower, same = make_compared(*SLOWER), make_compared(*SAME, batch=4)
-    assert [one.id for one in culprits(compared(same, slower))] == [slower.case.id]
+    assert [finding.id for finding in culprits(compared(same, slower))] == [slower.case.id]
     both = [make_compared([0.029, 0.031, 0.03, 0.031] * 3, batch=batch) for batch in (4, 8)]
     assert len(culprits(compared(*both))) == 2, "together slower, neither by itself"
 
@@ -146,8 +146,8 @@ def test_a_probe_is_judged_by_its_comparison() -> None:
 def test_a_probe_without_a_pair_is_broken() -> None:
     ends = compared(make_compared(*SLOWER))
     lost = make_compared(base=SideOutcome(), head=SideOutcome(outcome=Outcome(Status.FAILED, "No.")))
-    for one in (lost, make_compared(error="base: it died")):
-        assert probed("a", compared(one), ends).side is Side.BROKEN
+    for case in (lost, make_compared(error="base: it died")):
+        assert probed("a", compared(case), ends).side is Side.BROKEN
 
 
 CANNOT = make_compared(base=SideOutcome(), head=SideOutcome(outcome=Outcome(Status.FAILED, "No.")))
@@ -172,15 +172,15 @@ CANNOT = make_compared(base=SideOutcome(), head=SideOutcome(outcome=Outcome(Stat
 def test_what_came_of_it(
     ends: CaseComparison | None, last: CaseComparison | None, answer: Answer, code: ExitCode
 ) -> None:
-    found = Bisection(package="ultralytics", search=Search(names(3)))
-    found.ends = compared(ends) if ends else None
-    found.last = compared(last) if last else None
-    assert (found.answer, found.exit_code) == (answer, code)
+    bisection = Bisection(package="ultralytics", search=Search(names(3)))
+    bisection.ends = compared(ends) if ends else None
+    bisection.last = compared(last) if last else None
+    assert (bisection.answer, bisection.exit_code) == (answer, code)
 
 
 def test_the_cost_is_that_of_all_comparisons() -> None:
-    one = compared(make_compared(*SAME))
-    probes = [Probe(release="a", side=Side.GOOD, found=one), Probe(release="b", side=Side.BROKEN, reason="No.")]
-    found = Bisection(package="torch", search=Search(names(4)), ends=one, probes=probes, last=one)
-    assert len(found.comparisons) == 3
-    assert found.seconds == 3 * one.comparison.seconds == 144.0
+    result = compared(make_compared(*SAME))
+    probes = [Probe(release="a", side=Side.GOOD, found=result), Probe(release="b", side=Side.BROKEN, reason="No.")]
+    bisection = Bisection(package="torch", search=Search(names(4)), ends=result, probes=probes, last=result)
+    assert len(bisection.comparisons) == 3
+    assert bisection.seconds == 3 * result.comparison.seconds == 144.0

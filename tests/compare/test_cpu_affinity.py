@@ -20,12 +20,12 @@ THREADS = "import threading, time; [threading.Thread(target=time.sleep, args=(60
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
     """A process of four threads."""
-    found = subprocess.Popen([sys.executable, "-uc", f"{THREADS} time.sleep(60)"], stdout=subprocess.PIPE)
-    assert found.stdout is not None
-    found.stdout.readline()
-    yield found
-    found.kill()
-    found.communicate()
+    sleeper = subprocess.Popen([sys.executable, "-uc", f"{THREADS} time.sleep(60)"], stdout=subprocess.PIPE)
+    assert sleeper.stdout is not None
+    sleeper.stdout.readline()
+    yield sleeper
+    sleeper.kill()
+    sleeper.communicate()
 
 
 def bound(pid: int) -> set[tuple[int, ...]]:
@@ -46,9 +46,9 @@ def test_all_threads_of_a_process_are_bound(process: subprocess.Popen[bytes]) ->
 
 def test_which_processors_is_random(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {2, 3, 5, 7})
-    found = [set_cpu_affinity([], 2, random.Random(seed)) for seed in range(40)]
-    assert {processor for chosen in found for processor in chosen} == {2, 3, 5, 7}
-    assert all(len(set(chosen)) == 2 for chosen in found)
+    choices = [set_cpu_affinity([], 2, random.Random(seed)) for seed in range(40)]
+    assert {processor for chosen in choices for processor in chosen} == {2, 3, 5, 7}
+    assert all(len(set(chosen)) == 2 for chosen in choices)
 
 
 @pytest.mark.parametrize("threads", [0, 4, 8])

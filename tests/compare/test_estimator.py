@@ -23,7 +23,7 @@ def pair(
 ) -> Pair:
     """Steps of 100 ms that scatter; every eighth one of head stalls for so many seconds."""
     base, head = ([0.1 * draw.gauss(1, noise) for _ in range(STEPS)] for _ in range(2))
-    late = [slower * one + stall * (index % 8 == 0) for index, one in enumerate(head)]
+    late = [slower * step + stall * (index % 8 == 0) for index, step in enumerate(head)]
     sides = {"base": make_measured(steps=make_steps(base)), "head": make_measured(steps=make_steps(late))}
     return make_pair(**sides, block_steps=1, **changes)  # type: ignore[arg-type]
 
@@ -33,27 +33,29 @@ def pairs(seed: int, looks: int, fresh: int = 0, **changes: float) -> list[Pair]
     return [pair(draw, confirmation=number >= looks, **changes) for number in range(looks + fresh)]  # type: ignore[arg-type]
 
 
-def judged(found: Sequence[Pair]) -> tuple[Verdict | None, bool, float]:
-    case = make_compared(base=SideOutcome(), head=SideOutcome(), pairs=list(found))
+def judged(measured_pairs: Sequence[Pair]) -> tuple[Verdict | None, bool, float]:
+    case = make_compared(base=SideOutcome(), head=SideOutcome(), pairs=list(measured_pairs))
     [finding] = evaluate(make_comparison([case], margin=MARGIN)).findings
     assert finding.judged is not None
     return finding.verdict, finding.counts_every_step, finding.judged.estimate.ratio
 
 
 def test_a_stall_in_every_eighth_step_is_slower_and_every_step_counts() -> None:
-    found = pairs(1, 4, 4, stall=0.08)
-    assert all(one.log == pytest.approx(0, abs=0.01) for one in found)
-    verdict, whole, ratio = judged(found)
+    measured_pairs = pairs(1, 4, 4, stall=0.08)
+    assert all(measured_pair.log == pytest.approx(0, abs=0.01) for measured_pair in measured_pairs)
+    verdict, whole, ratio = judged(measured_pairs)
     assert (verdict, whole) == (Verdict.SLOWER, True)
     assert ratio == pytest.approx(1.1, abs=0.005)
 
 
 def test_a_stall_that_base_has_and_head_has_not_is_faster() -> None:
-    found = [
-        make_pair(base=one.head, head=one.base, confirmation=one.confirmation, block_steps=1)
-        for one in pairs(2, 4, 4, stall=0.08)
+    measured_pairs = [
+        make_pair(
+            base=measured_pair.head, head=measured_pair.base, confirmation=measured_pair.confirmation, block_steps=1
+        )
+        for measured_pair in pairs(2, 4, 4, stall=0.08)
     ]
-    verdict, whole, _ = judged(found)
+    verdict, whole, _ = judged(measured_pairs)
     assert (verdict, whole) == (Verdict.FASTER, True)
 
 
@@ -82,33 +84,34 @@ def test_slower_steps_with_stalls_too_are_not_understated() -> None:
 
 
 def test_pairs_with_and_without_turns_of_a_step_stand_together() -> None:
-    found = [
-        msgspec.structs.replace(one, block_steps=place % 2) for place, one in enumerate(pairs(14, 4, 4, slower=1.05))
+    measured_pairs = [
+        msgspec.structs.replace(measured_pair, block_steps=place % 2)
+        for place, measured_pair in enumerate(pairs(14, 4, 4, slower=1.05))
     ]
-    verdict, _, ratio = judged(found)
+    verdict, _, ratio = judged(measured_pairs)
     assert verdict is Verdict.SLOWER and ratio == pytest.approx(1.05, abs=0.005)
 
 
 def test_of_two_cases_the_one_with_stalls_stands_for_itself() -> None:
     stalling = make_compared(base=SideOutcome(), head=SideOutcome(), pairs=pairs(15, 4, 4, stall=0.08))
     calm = make_compared(base=SideOutcome(), head=SideOutcome(), pairs=pairs(16, 4), batch=8)
-    found = evaluate(make_comparison([stalling, calm], margin=MARGIN))
-    assert [(one.verdict, one.counts_every_step) for one in found.findings] == [
+    result = evaluate(make_comparison([stalling, calm], margin=MARGIN))
+    assert [(finding.verdict, finding.counts_every_step) for finding in result.findings] == [
         (Verdict.SLOWER, True),
         (Verdict.SAME, False),
     ]
-    assert pending_cases(found.comparison) == {}
+    assert pending_cases(result.comparison) == {}
 
 
 def test_a_stall_that_came_once_is_none() -> None:
-    found = [*pairs(4, 1, stall=0.4), *pairs(5, 3)]
-    assert not is_localized(found, MARGIN)
-    assert judged(found)[:2] == (Verdict.SAME, False)
+    measured_pairs = [*pairs(4, 1, stall=0.4), *pairs(5, 3)]
+    assert not is_localized(measured_pairs, MARGIN)
+    assert judged(measured_pairs)[:2] == (Verdict.SAME, False)
 
 
 def test_stalls_of_both_sides_alike_are_none() -> None:
     draw = random.Random(6)
-    found = []
+    measured_pairs = []
     for _ in range(4):
         sides = []
         for _ in range(2):
@@ -116,34 +119,34 @@ def test_stalls_of_both_sides_alike_are_none() -> None:
             for index in draw.sample(range(STEPS), 3):
                 seconds[index] += 0.1
             sides.append(make_measured(steps=make_steps(seconds)))
-        found.append(make_pair(base=sides[0], head=sides[1], block_steps=1))
-    assert judged(found)[:2] == (Verdict.SAME, False)
+        measured_pairs.append(make_pair(base=sides[0], head=sides[1], block_steps=1))
+    assert judged(measured_pairs)[:2] == (Verdict.SAME, False)
 
 
 def test_noise_seldom_passes_for_stalls() -> None:
     """Of nothing that differs, with steps that are disturbed now and then on either side."""
     draw = random.Random(7)
-    said = 0
+    alarms = 0
     for _ in range(150):
-        found = []
+        measured_pairs = []
         for _ in range(12):
             sides = [
                 [0.1 * draw.gauss(1, 0.02) * (1 + draw.random() * (draw.random() < 0.1)) for _ in range(STEPS)]
                 for _ in range(2)
             ]
-            base, head = (make_measured(steps=make_steps(one)) for one in sides)
-            found.append(make_pair(base=base, head=head, block_steps=1))
-        said += is_localized(found, 0.01)
-    assert said <= 12  # one of twenty would be 7.5
+            base, head = (make_measured(steps=make_steps(seconds)) for seconds in sides)
+            measured_pairs.append(make_pair(base=base, head=head, block_steps=1))
+        alarms += is_localized(measured_pairs, 0.01)
+    assert alarms <= 12  # one of twenty would be 7.5
 
 
 def test_without_turns_of_a_step_there_is_one_figure() -> None:
     case = make_compared([0.1, 0.11, 0.09, 0.1], [0.1])
     logs = pair_ratios(case, MARGIN)
     assert not logs.counts_every_step
-    assert logs.interim == [one.log_ratio_of_means for one in case.interim] and logs.confirmation == [
-        one.log_ratio_of_means for one in case.confirmation
-    ]
+    assert logs.interim == [
+        measured_pair.log_ratio_of_means for measured_pair in case.interim
+    ] and logs.confirmation == [measured_pair.log_ratio_of_means for measured_pair in case.confirmation]
 
 
 def test_a_stall_wants_fresh_pairs_and_then_no_more() -> None:
@@ -155,6 +158,6 @@ def test_a_stall_wants_fresh_pairs_and_then_no_more() -> None:
 
 
 def test_a_stall_that_fresh_pairs_do_not_show_is_not_slower() -> None:
-    found = [*pairs(9, 4, stall=0.08), *(pair(random.Random(10 + n), confirmation=True) for n in range(8))]
-    verdict, whole, _ = judged(found)
+    measured_pairs = [*pairs(9, 4, stall=0.08), *(pair(random.Random(10 + n), confirmation=True) for n in range(8))]
+    verdict, whole, _ = judged(measured_pairs)
     assert whole and verdict is Verdict.SAME

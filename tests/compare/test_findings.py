@@ -53,12 +53,12 @@ def one_sided(base: SideOutcome, head: SideOutcome, **changes: Any) -> CaseCompa
     return make_compared(base=base, head=head, **changes)
 
 
-def said(*cases: CaseComparison, **changes: Any) -> ComparisonResult:
+def evaluate_cases(*cases: CaseComparison, **changes: Any) -> ComparisonResult:
     return evaluate(make_comparison(cases, **changes))
 
 
 def itself(*cases: CaseComparison) -> ComparisonResult:
-    return said(*cases, head=make_side())
+    return evaluate_cases(*cases, head=make_side())
 
 
 def remembering(ratios: Sequence[float], **changes: Any) -> CaseComparison:
@@ -76,7 +76,7 @@ def remembering(ratios: Sequence[float], **changes: Any) -> CaseComparison:
 
 
 def test_a_confirmed_alarm_reports_the_fresh_pairs_alone() -> None:
-    [finding] = said(slower()).findings
+    [finding] = evaluate_cases(slower()).findings
     assert finding.judged is not None and finding.verdict is Verdict.SLOWER and finding.confirmed
     assert finding.judged.estimate.log == pytest.approx(0.05)
     assert finding.interim is not None and finding.interim.log == pytest.approx(0.06)
@@ -85,16 +85,16 @@ def test_a_confirmed_alarm_reports_the_fresh_pairs_alone() -> None:
 
 
 def test_an_alarm_that_fresh_pairs_refute_is_not_raised_again_by_all_cases_together() -> None:
-    found = said(make_compared(around(0.2), around(0.001, FEW)), same(batch=4))
-    assert [finding.verdict for finding in found.findings] == [Verdict.SAME, Verdict.SAME]
-    assert found.overall is not None and found.overall.verdict is Verdict.SAME
-    assert exit_code(found) is ExitCode.OK
+    result = evaluate_cases(make_compared(around(0.2), around(0.001, FEW)), same(batch=4))
+    assert [finding.verdict for finding in result.findings] == [Verdict.SAME, Verdict.SAME]
+    assert result.overall is not None and result.overall.verdict is Verdict.SAME
+    assert exit_code(result) is ExitCode.OK
 
 
 def test_speeds_of_both_sides_and_the_reported_ratio_agree() -> None:
     draw = random.Random(20261122)
     for count in (1, 2, 4, 7, 8, 12):
-        [finding] = said(make_compared([draw.gauss(0, 0.05) for _ in range(count)])).findings
+        [finding] = evaluate_cases(make_compared([draw.gauss(0, 0.05) for _ in range(count)])).findings
         assert finding.base is not None and finding.head is not None and finding.judged is not None
         assert finding.head.seconds / finding.base.seconds == pytest.approx(finding.judged.estimate.ratio)
         assert finding.base.images_per_second == pytest.approx(16 / finding.base.seconds)
@@ -102,34 +102,34 @@ def test_speeds_of_both_sides_and_the_reported_ratio_agree() -> None:
 
 
 def test_a_figure_leaves_out_the_pairs_beyond_the_look_that_decided() -> None:
-    [finding] = said(make_compared([*around(0.0), 0.5, 0.5])).findings
+    [finding] = evaluate_cases(make_compared([*around(0.0), 0.5, 0.5])).findings
     assert finding.verdict is Verdict.SAME and len(finding.counted) == 4
     assert finding.head is not None and finding.head.seconds == pytest.approx(0.25)
 
 
 def test_one_case_is_its_own_overall_figure() -> None:
-    found = said(slower())
-    assert found.overall == found.findings[0].judged and not found.covers_several_cases
-    assert said(slower(), same(batch=4)).covers_several_cases
+    result = evaluate_cases(slower())
+    assert result.overall == result.findings[0].judged and not result.covers_several_cases
+    assert evaluate_cases(slower(), same(batch=4)).covers_several_cases
 
 
 def test_nothing_at_all_has_no_figure() -> None:
-    found = said()
-    assert (found.overall, found.order_effect, found.findings) == (None, None, ())
-    assert exit_code(found) is ExitCode.NOTHING_MEASURED
+    result = evaluate_cases()
+    assert (result.overall, result.order_effect, result.findings) == (None, None, ())
+    assert exit_code(result) is ExitCode.NOTHING_MEASURED
 
 
 def test_one_pair_says_nothing_yet() -> None:
-    found = said(make_compared([0.5]))
-    assert found.findings[0].verdict is Verdict.INCONCLUSIVE
-    assert exit_code(found) is ExitCode.NOT_COMPARABLE
+    result = evaluate_cases(make_compared([0.5]))
+    assert result.findings[0].verdict is Verdict.INCONCLUSIVE
+    assert exit_code(result) is ExitCode.NOT_COMPARABLE
 
 
 def test_a_case_that_ended_early_does_not_take_the_others_rounds() -> None:
-    found = said(same(), slower(batch=4), make_compared([0.3], batch=8, error="It died."))
-    assert [finding.id for finding in found.together] == [finding.id for finding in found.findings[:2]]
-    assert found.overall is not None and found.overall.estimate.pairs == 4
-    few = said(make_compared([0.0, 0.01]), make_compared([0.0], batch=4))
+    result = evaluate_cases(same(), slower(batch=4), make_compared([0.3], batch=8, error="It died."))
+    assert [finding.id for finding in result.together] == [finding.id for finding in result.findings[:2]]
+    assert result.overall is not None and result.overall.estimate.pairs == 4
+    few = evaluate_cases(make_compared([0.0, 0.01]), make_compared([0.0], batch=4))
     assert few.overall is not None and few.overall.estimate.pairs == 1, "where no case has more"
 
 
@@ -142,9 +142,9 @@ def test_whatever_was_to_be_measured_is_judged_by_the_same_alarms() -> None:
         ]
         comparison = make_comparison([*cases, one_sided(RUNS, FULL, batch=64), make_compared(batch=128, error="No.")])
         while wanted := pending_cases(comparison):
-            for one in comparison.cases:
-                if one.case.id in wanted:
-                    one.pairs += make_pairs([draw.gauss(0.03, 0.02)], confirmation=wanted[one.case.id])
+            for case in comparison.cases:
+                if case.case.id in wanted:
+                    case.pairs += make_pairs([draw.gauss(0.03, 0.02)], confirmation=wanted[case.case.id])
         for finding in evaluate(comparison).findings:
             assert finding.judged is None or "it ended before" not in finding.judged.note
 
@@ -156,7 +156,9 @@ def phases(**seconds: float) -> dict[str, Phase]:
     return {name: Phase([value], "clock") for name, value in seconds.items()}
 
 
-def of_parts(base: dict[str, Phase], head: dict[str, Phase], took: tuple[float, float], **changes: Any) -> list[Pair]:
+def make_phase_pairs(
+    base: dict[str, Phase], head: dict[str, Phase], took: tuple[float, float], **changes: Any
+) -> list[Pair]:
     def measured(seconds: float, parts: dict[str, Phase]) -> Measurement:
         steps = make_steps([seconds] * 4, warmup=[seconds], data_wait=0.01)
         return make_measured(steps=steps, phases=parts)
@@ -169,7 +171,9 @@ def test_the_part_that_grew_most_stands_first_and_all_of_them_make_up_the_change
         phases(forward=0.1, backward=0.1, optimizer=0.02),
         phases(forward=0.1, backward=0.13, optimizer=0.01),
     )
-    [finding] = said(make_compared(base=RUNS, head=RUNS, pairs=of_parts(before, after, (0.25, 0.27)))).findings
+    [finding] = evaluate_cases(
+        make_compared(base=RUNS, head=RUNS, pairs=make_phase_pairs(before, after, (0.25, 0.27)))
+    ).findings
     assert [part.name for part in finding.parts] == ["backward", "data", "forward", "rest", "optimizer"]
     assert sum(part.change for part in finding.parts) == pytest.approx(0.02)
     assert finding.change == pytest.approx(0.02)
@@ -178,29 +182,29 @@ def test_the_part_that_grew_most_stands_first_and_all_of_them_make_up_the_change
 
 
 def test_where_a_step_became_shorter_the_part_that_shrank_most_stands_first() -> None:
-    pairs = of_parts(phases(forward=0.1, backward=0.1), phases(forward=0.05, backward=0.11), (0.25, 0.21))
-    [finding] = said(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings
+    pairs = make_phase_pairs(phases(forward=0.1, backward=0.1), phases(forward=0.05, backward=0.11), (0.25, 0.21))
+    [finding] = evaluate_cases(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings
     assert (finding.parts[0].name, finding.parts[-1].name) == ("forward", "backward")
 
 
 def test_a_part_that_one_side_does_not_tell_is_in_the_rest() -> None:
-    pairs = of_parts(phases(forward=0.1, optimizer=0.1), phases(forward=0.1), (0.25, 0.25))
-    [finding] = said(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings
-    found = {part.name: part for part in finding.parts}
-    assert set(found) == {"data", "forward", "rest"}
-    assert found["rest"].base == pytest.approx(0.14)
+    pairs = make_phase_pairs(phases(forward=0.1, optimizer=0.1), phases(forward=0.1), (0.25, 0.25))
+    [finding] = evaluate_cases(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings
+    parts = {part.name: part for part in finding.parts}
+    assert set(parts) == {"data", "forward", "rest"}
+    assert parts["rest"].base == pytest.approx(0.14)
 
 
 def test_parts_that_are_more_than_the_step_have_no_rest() -> None:
     """As on a device that is waited for at every mark, in steps of their own."""
-    pairs = of_parts(phases(forward=0.2, backward=0.2), phases(forward=0.2, backward=0.2), (0.25, 0.25))
-    [finding] = said(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings
+    pairs = make_phase_pairs(phases(forward=0.2, backward=0.2), phases(forward=0.2, backward=0.2), (0.25, 0.25))
+    [finding] = evaluate_cases(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings
     assert {part.name for part in finding.parts} == {"data", "forward", "backward"}
     assert all(finding.share(part) is None for part in finding.parts), "of a step that did not change"
 
 
 def test_prediction_waits_for_no_data() -> None:
-    [finding] = said(same(mode="predict")).findings
+    [finding] = evaluate_cases(same(mode="predict")).findings
     assert "data" not in {part.name for part in finding.parts}
 
 
@@ -209,7 +213,7 @@ def test_a_part_without_a_mean_is_left_out() -> None:
     parts = {"forward": Phase([0.1, None, None], "clock"), "backward": Phase([0.1, 0.1, 0.1], "clock")}
     measured = make_measured(steps=steps, phases=parts)
     pairs = [make_pair(base=measured, head=measured)] * 4
-    [finding] = said(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings
+    [finding] = evaluate_cases(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings
     assert {part.name for part in finding.parts} == {"data", "backward", "rest"}
 
 
@@ -228,7 +232,7 @@ def test_a_part_without_a_mean_is_left_out() -> None:
     ],
 )
 def test_memory_has_a_margin_of_its_own(ratios: list[float], verdict: Verdict) -> None:
-    peak = said(remembering(ratios)).findings[0].memory
+    peak = evaluate_cases(remembering(ratios)).findings[0].memory
     assert peak is not None and peak.verdict is verdict
     assert peak.base == pytest.approx(640 * MIB)
     assert peak.head / peak.base == pytest.approx(peak.estimate.ratio, rel=1e-6)
@@ -238,14 +242,16 @@ def test_memory_has_a_margin_of_its_own(ratios: list[float], verdict: Verdict) -
 def test_with_many_cases_more_memory_may_be_by_chance() -> None:
     grown = remembering([1.08, 1.12, 1.16, 1.2])
     for others, verdict in ((0, Verdict.SLOWER), (40, Verdict.INCONCLUSIVE)):
-        peak = said(grown, *(same(batch=number) for number in range(100, 100 + others))).findings[0].memory
+        peak = evaluate_cases(grown, *(same(batch=number) for number in range(100, 100 + others))).findings[0].memory
         assert peak is not None and peak.verdict is verdict
 
 
 def test_the_allocators_figure_goes_before_the_process() -> None:
     memory = {"allocated": Memory(100, "allocator"), "reserved": Memory(9, "x"), "process": Memory(700, "rss")}
     measured = make_measured(memory=memory)
-    [finding] = said(make_compared(base=RUNS, head=RUNS, pairs=[make_pair(base=measured, head=measured)])).findings
+    [finding] = evaluate_cases(
+        make_compared(base=RUNS, head=RUNS, pairs=[make_pair(base=measured, head=measured)])
+    ).findings
     assert finding.memory is not None and finding.memory.figure == "allocated"
     assert finding.memory.base == pytest.approx(100)
 
@@ -253,12 +259,12 @@ def test_the_allocators_figure_goes_before_the_process() -> None:
 def test_a_figure_that_one_side_lacks_does_not_compare() -> None:
     lacking = make_measured(memory={"process": Memory(None, "not told")})
     pairs = [*make_pairs([0.0] * 3), make_pair(head=lacking)]
-    assert said(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings[0].memory is None
+    assert evaluate_cases(make_compared(base=RUNS, head=RUNS, pairs=pairs)).findings[0].memory is None
 
 
 def test_memory_that_is_not_decided_leaves_the_conclusion_as_it_is() -> None:
-    found = said(remembering([1.0, 1.3, 0.9, 1.2]))
-    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.OK)
+    result = evaluate_cases(remembering([1.0, 1.3, 0.9, 1.2]))
+    assert (result.conclusion, exit_code(result)) == (Conclusion.SAME, ExitCode.OK)
 
 
 # Settings
@@ -266,18 +272,18 @@ def test_memory_that_is_not_decided_leaves_the_conclusion_as_it_is() -> None:
 
 def test_settings_that_differ_are_named_with_both_values_and_their_cases() -> None:
     def flipped(batch: int, **changes: Any) -> CaseComparison:
-        one = same(batch=batch)
-        assert one.base is not None
-        return msgspec.structs.replace(one, head=SideOutcome(effective={**one.base.effective, **changes}))
+        case = same(batch=batch)
+        assert case.base is not None
+        return msgspec.structs.replace(case, head=SideOutcome(effective={**case.base.effective, **changes}))
 
-    found = said(flipped(4, mosaic=0.0), flipped(8, mosaic=0.0, optimizer="MuSGD"), same(batch=16))
-    ids = [finding.id for finding in found.findings]
-    assert [(one.key, one.base, one.head) for one in found.settings] == [
+    result = evaluate_cases(flipped(4, mosaic=0.0), flipped(8, mosaic=0.0, optimizer="MuSGD"), same(batch=16))
+    ids = [finding.id for finding in result.findings]
+    assert [(setting.key, setting.base, setting.head) for setting in result.settings] == [
         ("mosaic", 1.0, 0.0),
         ("optimizer", "SGD", "MuSGD"),
     ]
-    assert [one.cases for one in found.settings] == [(ids[0], ids[1]), (ids[1],)]
-    assert found.one_sided_settings == () and exit_code(found) is ExitCode.OK
+    assert [setting.cases for setting in result.settings] == [(ids[0], ids[1]), (ids[1],)]
+    assert result.one_sided_settings == () and exit_code(result) is ExitCode.OK
 
 
 def test_what_one_side_does_not_tell_is_no_difference_of_what_runs() -> None:
@@ -288,8 +294,10 @@ def test_what_one_side_does_not_tell_is_no_difference_of_what_runs() -> None:
         ("old", 3, None, False),
         ("new", None, False, False),
     ]
-    found = said(msgspec.structs.replace(same(), base=SideOutcome(effective=base), head=SideOutcome(effective=head)))
-    assert found.settings == () and [one.key for one in found.one_sided_settings] == ["nnpack", "old", "new"]
+    result = evaluate_cases(
+        msgspec.structs.replace(same(), base=SideOutcome(effective=base), head=SideOutcome(effective=head))
+    )
+    assert result.settings == () and [setting.key for setting in result.one_sided_settings] == ["nnpack", "old", "new"]
 
 
 def test_a_setting_of_several_parts_differs_by_its_parts() -> None:
@@ -321,17 +329,17 @@ def test_numbers_that_are_equal_are_no_difference() -> None:
 def test_a_case_without_pairs(
     base: SideOutcome | None, head: SideOutcome | None, standing: Standing, code: ExitCode
 ) -> None:
-    found = said(make_compared(base=base, head=head), same(batch=4))
-    assert found.findings[0].standing is standing
-    assert exit_code(found) is code
+    result = evaluate_cases(make_compared(base=base, head=head), same(batch=4))
+    assert result.findings[0].standing is standing
+    assert exit_code(result) is code
 
 
 def test_without_any_pair_only_a_one_sided_case_says_something() -> None:
-    assert exit_code(said(one_sided(FULL, FULL))) is ExitCode.NOTHING_MEASURED
-    assert exit_code(said(one_sided(RUNS, RUNS))) is ExitCode.NOTHING_MEASURED
-    assert exit_code(said(one_sided(RUNS, FULL))) is ExitCode.REGRESSION
-    found = said(one_sided(FULL, RUNS))
-    assert (found.conclusion, exit_code(found)) == (Conclusion.RUNS_MORE, ExitCode.OK)
+    assert exit_code(evaluate_cases(one_sided(FULL, FULL))) is ExitCode.NOTHING_MEASURED
+    assert exit_code(evaluate_cases(one_sided(RUNS, RUNS))) is ExitCode.NOTHING_MEASURED
+    assert exit_code(evaluate_cases(one_sided(RUNS, FULL))) is ExitCode.REGRESSION
+    result = evaluate_cases(one_sided(FULL, RUNS))
+    assert (result.conclusion, exit_code(result)) == (Conclusion.RUNS_MORE, ExitCode.OK)
 
 
 # The whole
@@ -354,34 +362,34 @@ def test_without_any_pair_only_a_one_sided_case_says_something() -> None:
 def test_the_conclusion_in_a_word_and_the_exit_code(
     cases: list[CaseComparison], conclusion: Conclusion, code: ExitCode
 ) -> None:
-    found = said(*cases)
-    assert (found.conclusion, exit_code(found)) == (conclusion, code)
+    result = evaluate_cases(*cases)
+    assert (result.conclusion, exit_code(result)) == (conclusion, code)
 
 
 def test_all_cases_together_may_be_slower_though_none_is_by_itself() -> None:
     """Noise of single cases that their mean does not have."""
-    found = said(
+    result = evaluate_cases(
         make_compared([0.035 + by for by in (0.06, -0.06) * 6]),
         make_compared([0.035 + by for by in (-0.06, 0.0601) * 6], batch=4),
     )
-    assert {finding.verdict for finding in found.findings} == {Verdict.INCONCLUSIVE}
-    assert found.overall is not None and found.overall.verdict is Verdict.SLOWER
-    assert exit_code(found) is ExitCode.NOT_COMPARABLE
+    assert {finding.verdict for finding in result.findings} == {Verdict.INCONCLUSIVE}
+    assert result.overall is not None and result.overall.verdict is Verdict.SLOWER
+    assert exit_code(result) is ExitCode.NOT_COMPARABLE
 
 
 def test_all_cases_together_leave_nothing_open_that_each_has_decided() -> None:
     """The overall figure has no more rounds than the case that was decided first."""
     noisy = [0.05, -0.03, 0.05, -0.03, *around(-0.01, 8, 0.0)]
-    found = said(same(), make_compared(noisy, batch=4))
-    assert [finding.verdict for finding in found.findings] == [Verdict.SAME, Verdict.SAME]
-    assert found.overall is not None and found.overall.verdict is Verdict.INCONCLUSIVE
-    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.OK)
+    result = evaluate_cases(same(), make_compared(noisy, batch=4))
+    assert [finding.verdict for finding in result.findings] == [Verdict.SAME, Verdict.SAME]
+    assert result.overall is not None and result.overall.verdict is Verdict.INCONCLUSIVE
+    assert (result.conclusion, exit_code(result)) == (Conclusion.SAME, ExitCode.OK)
 
 
 @pytest.mark.parametrize("case", [slower(), faster(), remembering([1.5] * 4), remembering([0.5] * 4)])
 def test_a_thing_that_differs_from_itself_is_a_false_alarm(case: CaseComparison) -> None:
-    found = itself(case)
-    assert (found.self_comparison, found.conclusion, exit_code(found)) == (
+    result = itself(case)
+    assert (result.self_comparison, result.conclusion, exit_code(result)) == (
         True,
         Conclusion.FALSE_ALARM,
         ExitCode.REGRESSION,
@@ -389,8 +397,8 @@ def test_a_thing_that_differs_from_itself_is_a_false_alarm(case: CaseComparison)
 
 
 def test_a_thing_that_is_as_fast_as_itself_is_fine() -> None:
-    found = itself(same(), same(batch=4))
-    assert (found.conclusion, exit_code(found)) == (Conclusion.SAME, ExitCode.OK)
+    result = itself(same(), same(batch=4))
+    assert (result.conclusion, exit_code(result)) == (Conclusion.SAME, ExitCode.OK)
 
 
 def test_retries_and_interfered_pairs_are_counted() -> None:
@@ -400,22 +408,22 @@ def test_retries_and_interfered_pairs_are_counted() -> None:
         make_pair(retries=1, interference=["a", "b"]),
         make_pair(),
     ]
-    found = said(make_compared(base=RUNS, head=RUNS, pairs=pairs), same(batch=4))
-    assert (found.findings[0].retries, found.findings[0].interfered) == (3, 2)
-    assert (found.retries, found.interfered, found.pairs) == (3, 2, 8)
-    assert found.findings[0].seconds == 48.0
+    result = evaluate_cases(make_compared(base=RUNS, head=RUNS, pairs=pairs), same(batch=4))
+    assert (result.findings[0].retries, result.findings[0].interfered) == (3, 2)
+    assert (result.retries, result.interfered, result.pairs) == (3, 2, 8)
+    assert result.findings[0].seconds == 48.0
 
 
 def test_the_slot_effect_is_over_all_pairs() -> None:
     later = 0.01
     pairs = [make_pair(-later if first else later, head_first=first) for first in (True, False, False, True)]
-    found = said(
+    result = evaluate_cases(
         make_compared(base=RUNS, head=RUNS, pairs=pairs), make_compared(base=RUNS, head=RUNS, pairs=pairs, batch=4)
     )
     assert (
-        found.order_effect is not None
-        and found.order_effect.log == pytest.approx(later)
-        and found.order_effect.pairs == 8
+        result.order_effect is not None
+        and result.order_effect.log == pytest.approx(later)
+        and result.order_effect.pairs == 8
     )
     assert statistics.fmean(pair.log for pair in pairs) == pytest.approx(0)
 

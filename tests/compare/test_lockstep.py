@@ -37,8 +37,8 @@ def block(seconds: float = 1.0, steps: int = 4) -> BlockEnded:
 class Played:
     """A worker that says what is written for it; ``log`` is shared, and has a name for every turn."""
 
-    def __init__(self, said: list[Any], name: str = "a", log: list[str] | None = None) -> None:
-        self.said = list(said)
+    def __init__(self, events: list[Any], name: str = "a", log: list[str] | None = None) -> None:
+        self.events = list(events)
         self.name = name
         self.log = [] if log is None else log
 
@@ -55,42 +55,42 @@ class Played:
 
     def next_event(self, limit: float) -> Event:
         assert limit == LIMIT
-        event = self.said.pop(0)
+        event = self.events.pop(0)
         if isinstance(event, Exception):
             raise event
         return event  # type: ignore[no-any-return]
 
 
-def side(*said: Any, name: str = "a", log: list[str] | None = None) -> LockstepPeer:
-    return LockstepPeer(Played(list(said), name, log))  # type: ignore[arg-type]
+def side(*events: Any, name: str = "a", log: list[str] | None = None) -> LockstepPeer:
+    return LockstepPeer(Played(list(events), name, log))  # type: ignore[arg-type]
 
 
 def test_it_is_warm_where_its_window_begins_and_no_turn_was_given() -> None:
-    one = side(*WARM, block())
-    one.warm_up()
-    assert one.warmup_steps == 18
-    assert one.worker.said == [block()]  # type: ignore[attr-defined]
-    assert one.worker.log == []  # type: ignore[attr-defined]
+    peer = side(*WARM, block())
+    peer.warm_up()
+    assert peer.warmup_steps == 18
+    assert peer.worker.events == [block()]  # type: ignore[attr-defined]
+    assert peer.worker.log == []  # type: ignore[attr-defined]
 
 
 def test_a_turn_is_one_block() -> None:
-    one = side(block(1.5, 6), block(2.0, 6), STEPS, WELL)
-    one.take_turn()
-    one.take_turn()
-    assert (one.seconds, one.steps, one.ended) == (3.5, 12, None)
-    one.take_turn()
-    assert one.measured["steps"] == {"warmup": 1}
-    assert one.ended == WELL
+    peer = side(block(1.5, 6), block(2.0, 6), STEPS, WELL)
+    peer.take_turn()
+    peer.take_turn()
+    assert (peer.seconds, peer.steps, peer.ended) == (3.5, 12, None)
+    peer.take_turn()
+    assert peer.measured["steps"] == {"warmup": 1}
+    assert peer.ended == WELL
     # Who goes on must not have to share the machine with what is left of it.
-    assert one.worker.log == ["a"] * 3 + ["a is gone"]  # type: ignore[attr-defined]
+    assert peer.worker.log == ["a"] * 3 + ["a is gone"]  # type: ignore[attr-defined]
 
 
 def test_other_events_within_a_turn_are_ignored() -> None:
     rest = RestMeasured({"validation": 2.0})
-    one = side(SettingsRead({}), block(1.5, 6), STEPS, PhaseBegan("rest"), rest, WELL)
-    one.take_turn()
-    one.take_turn()
-    assert (one.blocks, one.measured["steps"], one.ended) == ([(1.5, 6)], {"warmup": 1}, WELL)
+    peer = side(SettingsRead({}), block(1.5, 6), STEPS, PhaseBegan("rest"), rest, WELL)
+    peer.take_turn()
+    peer.take_turn()
+    assert (peer.blocks, peer.measured["steps"], peer.ended) == ([(1.5, 6)], {"warmup": 1}, WELL)
 
 
 @pytest.mark.parametrize("status", ["substituted", "failed", "invalid"])
@@ -108,7 +108,7 @@ def test_an_end_before_the_first_turn_raises_however_it_came() -> None:
 
 
 @pytest.mark.parametrize(
-    ("death", "said"),
+    ("death", "message"),
     [
         (WorkerExited(-9), "was killed by SIGKILL"),
         (WorkerExited(3), "exit status 3"),
@@ -116,10 +116,10 @@ def test_an_end_before_the_first_turn_raises_however_it_came() -> None:
         (WorkerOutputOverflow(), "printed"),
     ],
 )
-def test_a_worker_that_dies_is_reported_in_a_sentence(death: Exception, said: str) -> None:
-    with pytest.raises(WorkerFailed, match=said):
+def test_a_worker_that_dies_is_reported_in_a_sentence(death: Exception, message: str) -> None:
+    with pytest.raises(WorkerFailed, match=message):
         side(block(), death).take_turn() or side(death).take_turn()  # type: ignore[func-returns-value]
-    with pytest.raises(WorkerFailed, match=said):
+    with pytest.raises(WorkerFailed, match=message):
         side(WARM[0], death).warm_up()
     assert issubclass(WorkerFailed, BenchError)
 
@@ -155,12 +155,12 @@ PART = TurnEnded(1)
 
 
 def test_a_turn_may_end_within_a_step() -> None:
-    one = side(PART, PART, block(1.5, 1), STEPS, WELL)
+    peer = side(PART, PART, block(1.5, 1), STEPS, WELL)
     for steps in (0, 0, 1):
-        one.take_turn()
-        assert (one.steps, one.ended) == (steps, None)
-    one.take_turn()
-    assert one.ended == WELL
+        peer.take_turn()
+        assert (peer.steps, peer.ended) == (steps, None)
+    peer.take_turn()
+    assert peer.ended == WELL
 
 
 def run_abreast(base: LockstepPeer, head: LockstepPeer, seed: int) -> None:
@@ -187,20 +187,20 @@ class Stepping(Played):
             self.point += 1
             if self.point - began >= self.every if free else self.point >= until:
                 self.ends.append((self.steps, self.point))
-                self.said.append(TurnEnded(self.point))
+                self.events.append(TurnEnded(self.point))
                 return
         self.steps, self.point = self.steps + 1, 0
         self.ends.append((self.steps, 0))
-        self.said.append(block(steps=1) if self.steps < 3 else WELL)
+        self.events.append(block(steps=1) if self.steps < 3 else WELL)
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("every", [(2, 3), (1, 20), (5, 5)])
 def test_both_end_their_turns_at_the_same_points(seed: int, every: tuple[int, int]) -> None:
-    one, other = (Stepping(10, each) for each in every)
-    run_abreast(LockstepPeer(one), LockstepPeer(other), seed)  # type: ignore[arg-type]
-    assert one.ends == other.ends
-    assert one.ends[-1] == (3, 0) and len(one.ends) > 3
+    worker, other = (Stepping(10, each) for each in every)
+    run_abreast(LockstepPeer(worker), LockstepPeer(other), seed)  # type: ignore[arg-type]
+    assert worker.ends == other.ends
+    assert worker.ends[-1] == (3, 0) and len(worker.ends) > 3
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -230,8 +230,8 @@ def test_with_turns_of_whole_steps_both_have_one_in_each_round(seed: int) -> Non
     run_abreast(*sides, seed=seed)
     turns = [name for name in log if len(name) == 1]
     rounds = ["".join(turns[index : index + 2]) for index in range(0, 10, 2)]
-    assert {"".join(sorted(one)) for one in rounds} == {"ab"}
-    assert [one[::-1] for one in rounds[:4:2]] == rounds[1:4:2]
+    assert {"".join(sorted(round_turns)) for round_turns in rounds} == {"ab"}
+    assert [round_turns[::-1] for round_turns in rounds[:4:2]] == rounds[1:4:2]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -253,27 +253,27 @@ def test_the_order_of_two_is_random_and_mirrored() -> None:
 
 def test_how_a_worker_ended_becomes_an_outcome() -> None:
     end = JobEnded("out_of_memory", "There is no memory.")
-    with pytest.raises(WorkerFailed) as told:
+    with pytest.raises(WorkerFailed) as caught:
         side(end).take_turn()
-    assert (told.value.outcome, told.value.died) == (Outcome(Status.OUT_OF_MEMORY, "There is no memory."), False)
-    with pytest.raises(WorkerFailed) as told:
+    assert (caught.value.outcome, caught.value.died) == (Outcome(Status.OUT_OF_MEMORY, "There is no memory."), False)
+    with pytest.raises(WorkerFailed) as caught:
         side(WorkerExited(-9)).take_turn()
-    assert (told.value.outcome.status, told.value.died) == (Status.FAILED, True)
-    assert told.value.outcome.reason == "A worker was killed by SIGKILL while it took turns."
-    with pytest.raises(WorkerFailed) as told:
+    assert (caught.value.outcome.status, caught.value.died) == (Status.FAILED, True)
+    assert caught.value.outcome.reason == "A worker was killed by SIGKILL while it took turns."
+    with pytest.raises(WorkerFailed) as caught:
         side(*WARM[:2], WELL).warm_up()
-    assert told.value.outcome.status is Status.FAILED
+    assert caught.value.outcome.status is Status.FAILED
 
 
 def test_a_known_cause_is_reported_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Played, "printed", "RuntimeError: can't start new thread")
-    with pytest.raises(WorkerFailed) as told:
+    with pytest.raises(WorkerFailed) as caught:
         side(WorkerExited(1)).take_turn()
-    assert str(told.value) == "a worker ended with exit status 1 while it took turns"
-    assert told.value.outcome.reason == f"A worker ended with exit status 1 while it took turns. {PROCESSES}"
+    assert str(caught.value) == "a worker ended with exit status 1 while it took turns"
+    assert caught.value.outcome.reason == f"A worker ended with exit status 1 while it took turns. {PROCESSES}"
 
 
 def test_settings_that_run_are_kept() -> None:
-    one = side(WARM[0], SettingsRead({"mosaic": 1.0}), *WARM[1:])
-    one.warm_up()
-    assert one.effective == {"mosaic": 1.0}
+    peer = side(WARM[0], SettingsRead({"mosaic": 1.0}), *WARM[1:])
+    peer.warm_up()
+    assert peer.effective == {"mosaic": 1.0}

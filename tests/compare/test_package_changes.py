@@ -32,11 +32,15 @@ def test_neither_the_order_nor_what_is_equal_plays_a_part():
         base = {f"p{number}": draw.choice("123") for number in draw.sample(range(20), 12)}
         head = {f"p{number}": draw.choice("123") for number in draw.sample(range(20), 12)}
         lists = [[f"{name}=={version}" for name, version in side.items()] for side in (base, head)]
-        found = package_changes(*lists)
-        assert found == package_changes(*(draw.sample(one, len(one)) for one in lists))
-        assert {change.name for change in found} == {name for name, _ in base.items() ^ head.items()}
-        assert all((base.get(one.name, ""), head.get(one.name, "")) == (one.base, one.head) for one in found)
-        assert [PackageChange(one.name, one.head, one.base) for one in found] == package_changes(*lists[::-1])
+        changes = package_changes(*lists)
+        assert changes == package_changes(*(draw.sample(packages, len(packages)) for packages in lists))
+        assert {change.name for change in changes} == {name for name, _ in base.items() ^ head.items()}
+        assert all(
+            (base.get(change.name, ""), head.get(change.name, "")) == (change.base, change.head) for change in changes
+        )
+        assert [PackageChange(change.name, change.head, change.base) for change in changes] == package_changes(
+            *lists[::-1]
+        )
 
 
 def test_ultralytics_is_one_package_whichever_distribution_brings_it():

@@ -44,12 +44,12 @@ def processes(seconds: list[float], **changes: Any) -> list[Record]:
     return [at(each, process=number, **changes) for number, each in enumerate(seconds, 1)]
 
 
-def only(found: RunComparison) -> CaseMatch:
-    [case] = found.cases
+def only(comparison: RunComparison) -> CaseMatch:
+    [case] = comparison.cases
     return case
 
 
-def one(a: dict[str, Any] | None = None, b: dict[str, Any] | None = None) -> CaseMatch:
+def compare_one_case(a: dict[str, Any] | None = None, b: dict[str, Any] | None = None) -> CaseMatch:
     """One case, with changes on each side."""
     return only(compare_runs([at(0.25, **(a or {}))], [at(0.5, run="b", **(b or {}))]))
 
@@ -58,7 +58,7 @@ def one(a: dict[str, Any] | None = None, b: dict[str, Any] | None = None) -> Cas
 
 
 def test_the_ratio_is_of_seconds_b_over_a() -> None:
-    case = one()
+    case = compare_one_case()
     assert case.standing is Comparability.HISTORICAL
     assert case.ratio is not None and case.ratio.point == pytest.approx(2.0)
     assert case.speed_ratio == pytest.approx(0.5)
@@ -68,14 +68,14 @@ def test_the_ratio_is_of_seconds_b_over_a() -> None:
 
 def test_the_figures_are_those_of_the_table() -> None:
     records = processes([0.25, 0.26, 0.27], mode="predict")
-    seen = only(compare_runs(records, [at(0.5, run="b", mode="predict")])).a
+    side = only(compare_runs(records, [at(0.5, run="b", mode="predict")])).a
     row = frame(records).iloc[0]
-    assert seen is not None and seen.rate is not None
-    assert seen.seconds == row["step_seconds"]
+    assert side is not None and side.rate is not None
+    assert side.seconds == row["step_seconds"]
     ends = [row[f"images_per_second{end}"] for end in ("", "_low", "_high")]
-    assert [seen.rate.point, seen.rate.low, seen.rate.high] == ends
-    assert seen.interval_kind == row["interval_kind"] == "between 3 processes"
-    assert seen.peak is not None and seen.peak.bytes == row["peak_memory_bytes"]
+    assert [side.rate.point, side.rate.low, side.rate.high] == ends
+    assert side.interval_kind == row["interval_kind"] == "between 3 processes"
+    assert side.peak is not None and side.peak.bytes == row["peak_memory_bytes"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -119,7 +119,11 @@ def test_a_calibration_widens_it_and_its_kind_is_the_weaker_one() -> None:
     noise = CalibrationSummary(
         stdev=0.02, processes=8, calibrated="2026-11-20", case="any", torch="2.14.1", ultralytics="8.4.100"
     )
-    plain, half, both = one(), one({"calibration": noise}), one({"calibration": noise}, {"calibration": noise})
+    plain, half, both = (
+        compare_one_case(),
+        compare_one_case({"calibration": noise}),
+        compare_one_case({"calibration": noise}, {"calibration": noise}),
+    )
     widths = [math.log(c.ratio.high / c.ratio.low) for c in (plain, half, both) if c.ratio and c.ratio.high]
     assert widths == sorted(widths) and len(set(widths)) == 3
     assert [c.interval_kind for c in (plain, half, both)] == [
@@ -160,7 +164,7 @@ def test_turning_the_sides_round_turns_the_ratio_round(seed: int) -> None:
 def test_slower_is_beyond_the_limit_with_an_interval_that_excludes_1(
     seconds: float, limit: float, slower: bool
 ) -> None:
-    # The interval of the ratio is about ± 1.6 %, so a ratio of 1.01 is not told from 1.
+    # The interval of the ratio is about ± 1.6 %, so a ratio of 1.01 cannot be distinguished from 1.
     case = only(compare_runs([at(0.25)], [at(seconds, run="b")]))
     assert case.slower(limit) is slower
 
@@ -177,18 +181,18 @@ def test_a_wide_interval_raises_no_alarm_however_large_the_ratio() -> None:
 def test_cases_meet_by_what_they_are_whatever_their_run_is_called() -> None:
     a = [at(0.25), at(0.25, batch=4), at(0.25, mode="predict")]
     b = [at(0.25, run="b", mode="predict"), at(0.25, run="b"), at(0.25, run="b", imgsz=320)]
-    found = compare_runs(a, b)
-    assert [(c.case.id, c.standing) for c in found.cases] == [
+    comparison = compare_runs(a, b)
+    assert [(c.case.id, c.standing) for c in comparison.cases] == [
         ("train-yolov8n-cpu-fp32-b16-i160", Comparability.HISTORICAL),
         ("train-yolov8n-cpu-fp32-b4-i160", Comparability.A_ONLY),
         ("predict-yolov8n-cpu-fp32-b16-i160", Comparability.HISTORICAL),
         ("train-yolov8n-cpu-fp32-b16-i320", Comparability.B_ONLY),
     ]
-    assert len(found.compared) == 2
+    assert len(comparison.compared) == 2
 
 
 def test_a_case_that_ended_otherwise_is_one_sided_and_has_its_reason() -> None:
-    case = one(b={"status": "failed", "reason": "ValueError: no."})
+    case = compare_one_case(b={"status": "failed", "reason": "ValueError: no."})
     assert case.standing is Comparability.A_ONLY
     assert case.b is not None and (case.b.status, case.b.reason) == ("failed", "ValueError: no.")
     assert (case.ratio, case.speed_ratio, case.memory_ratio) == (None, None, None)
@@ -196,9 +200,9 @@ def test_a_case_that_ended_otherwise_is_one_sided_and_has_its_reason() -> None:
 
 def test_what_neither_side_measured() -> None:
     failed = {"status": "failed"}
-    assert one(failed, failed).standing is Comparability.NEITHER
-    found = compare_runs([at(0.25, **failed)], [at(0.25, run="b", batch=4)])
-    assert [case.standing for case in found.cases] == [Comparability.NEITHER, Comparability.B_ONLY]
+    assert compare_one_case(failed, failed).standing is Comparability.NEITHER
+    comparison = compare_runs([at(0.25, **failed)], [at(0.25, run="b", batch=4)])
+    assert [case.standing for case in comparison.cases] == [Comparability.NEITHER, Comparability.B_ONLY]
 
 
 def test_of_several_runs_the_newest_that_was_measured_counts() -> None:
@@ -208,9 +212,9 @@ def test_of_several_runs_the_newest_that_was_measured_counts() -> None:
         at(0.4, run="between", started="2026-11-02T00:00:00+00:00"),
         make_record(run="last", started="2026-11-04T00:00:00+00:00", status="failed"),
     ]
-    found = compare_runs(a, [at(0.25, run="b")])
-    assert found.a.runs == ("new",)
-    case = only(found)
+    comparison = compare_runs(a, [at(0.25, run="b")])
+    assert comparison.a.runs == ("new",)
+    case = only(comparison)
     assert case.ratio is not None and case.ratio.point == pytest.approx(1.0)
 
 
@@ -223,9 +227,9 @@ def test_a_repeat_that_failed_leaves_the_case_its_figure() -> None:
 
 
 def test_the_same_measurement_is_not_compared_with_itself() -> None:
-    found = compare_runs([at(0.25)], [at(0.25), at(0.25, batch=4)])
-    assert [case.standing for case in found.cases] == [Comparability.ITSELF, Comparability.B_ONLY]
-    assert found.compared == []
+    comparison = compare_runs([at(0.25)], [at(0.25), at(0.25, batch=4)])
+    assert [case.standing for case in comparison.cases] == [Comparability.ITSELF, Comparability.B_ONLY]
+    assert comparison.compared == []
 
 
 # Recipes
@@ -246,7 +250,7 @@ def test_the_same_measurement_is_not_compared_with_itself() -> None:
 )
 def test_another_recipe_is_not_comparable_and_says_what_differs(changes: dict, difference: Difference) -> None:
     for machine in (make_machine(), OTHER):
-        case = one(b={"recipe": make_recipe(**changes), "machine": machine})
+        case = compare_one_case(b={"recipe": make_recipe(**changes), "machine": machine})
         assert case.standing is Comparability.NOT_COMPARABLE
         assert case.differences == (difference,)
         assert (case.ratio, case.speed_ratio, case.memory_ratio) == (None, None, None)
@@ -266,9 +270,9 @@ def test_every_field_of_a_recipe_counts() -> None:
     assert values.keys() == set(type(make_recipe()).__struct_fields__)
     for field, value in values.items():
         data = Data("x.yaml", "000000000000", 9) if field == "data" else make_record().data
-        case = one(b={"recipe": make_recipe(**{field: value}), "data": data})
+        case = compare_one_case(b={"recipe": make_recipe(**{field: value}), "data": data})
         assert case.standing is Comparability.NOT_COMPARABLE, field
-        assert {found.key.partition(".")[0] for found in case.differences} == {field}
+        assert {difference.key.partition(".")[0] for difference in case.differences} == {field}
 
 
 def test_other_data_are_not_comparable_wherever_they_lie_under_the_same_name() -> None:
@@ -276,8 +280,8 @@ def test_other_data_are_not_comparable_wherever_they_lie_under_the_same_name() -
     moved = make_recipe(data="/data/mine.yaml")
     before, after = Data("mine.yaml", "111111111111", 10), Data("mine.yaml", "222222222222", 10)
     mine = {"recipe": recipe, "data": before}
-    assert one(mine, {"recipe": moved, "data": before}).standing is Comparability.HISTORICAL
-    changed = one(mine, {"recipe": recipe, "data": after})
+    assert compare_one_case(mine, {"recipe": moved, "data": before}).standing is Comparability.HISTORICAL
+    changed = compare_one_case(mine, {"recipe": recipe, "data": after})
     assert changed.standing is Comparability.NOT_COMPARABLE
     assert changed.differences == (Difference("data", "mine.yaml 111111111111", "mine.yaml 222222222222"),)
 
@@ -285,35 +289,35 @@ def test_other_data_are_not_comparable_wherever_they_lie_under_the_same_name() -
 def test_fingerprints_of_two_schemes_are_not_the_same_even_where_they_read_alike() -> None:
     recipe = make_recipe(data="/home/me/mine.yaml")
     old, new = Data("mine.yaml", "111111111111", 10), Data("mine.yaml", "111111111111", 10, scheme=2)
-    changed = one({"recipe": recipe, "data": old}, {"recipe": recipe, "data": new})
+    changed = compare_one_case({"recipe": recipe, "data": old}, {"recipe": recipe, "data": new})
     assert changed.differences == (Difference("data", "mine.yaml 111111111111", "mine.yaml 111111111111 (scheme 2)"),)
 
 
 def test_made_data_of_other_bits_are_other_data_here_and_the_same_recipe_on_another_machine() -> None:
     other = {"data": Data("coco-like", "222222222222", 1024)}
-    assert one(b=other).standing is Comparability.NOT_COMPARABLE
-    found = compare_runs([at(0.25)], [at(0.25, run="b", machine=OTHER, **other)])
-    assert only(found).standing is Comparability.SIDE_BY_SIDE
-    assert ("data", ("coco-like 9b1f4e0c7a23",), ("coco-like 222222222222",)) in traits(found)
+    assert compare_one_case(b=other).standing is Comparability.NOT_COMPARABLE
+    comparison = compare_runs([at(0.25)], [at(0.25, run="b", machine=OTHER, **other)])
+    assert only(comparison).standing is Comparability.SIDE_BY_SIDE
+    assert ("data", ("coco-like 9b1f4e0c7a23",), ("coco-like 222222222222",)) in traits(comparison)
 
 
 def test_recipes_that_differ_alike_are_said_once_with_their_cases() -> None:
     recipe = make_recipe(window_steps=64)
     a = [at(0.25), at(0.25, batch=4), at(0.25, batch=8)]
     b = [at(0.25, "b", recipe=recipe), at(0.25, "b", batch=4, recipe=recipe), at(0.25, "b", batch=8)]
-    found = compare_runs(a, b)
+    comparison = compare_runs(a, b)
     ids = ("train-yolov8n-cpu-fp32-b16-i160", "train-yolov8n-cpu-fp32-b4-i160")
-    assert found.recipes == [Difference("window_steps", 12, 64, ids)]
-    assert [case.case.batch for case in found.compared] == [8]
+    assert comparison.recipes == [Difference("window_steps", 12, 64, ids)]
+    assert [case.case.batch for case in comparison.compared] == [8]
 
 
 # Machines
 
 
 def test_different_machines_stand_side_by_side_without_an_interval() -> None:
-    found = compare_runs(processes([0.25, 0.26]), processes([0.125, 0.13], run="b", machine=OTHER))
-    case = only(found)
-    assert (found.is_cross_machine, found.label, case.standing) == (
+    comparison = compare_runs(processes([0.25, 0.26]), processes([0.125, 0.13], run="b", machine=OTHER))
+    case = only(comparison)
+    assert (comparison.is_cross_machine, comparison.label, case.standing) == (
         True,
         Comparability.SIDE_BY_SIDE,
         Comparability.SIDE_BY_SIDE,
@@ -327,13 +331,13 @@ def test_different_machines_stand_side_by_side_without_an_interval() -> None:
 # What differs
 
 
-def traits(found: RunComparison) -> list[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
-    return [(trait.key, trait.a, trait.b) for trait in found.traits]
+def traits(comparison: RunComparison) -> list[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
+    return [(trait.key, trait.a, trait.b) for trait in comparison.traits]
 
 
 def test_nothing_differs_between_equal_runs() -> None:
-    found = compare_runs([at(0.25)], [at(0.25, run="b")])
-    assert (found.traits, found.settings, found.one_sided_settings) == ((), [], [])
+    comparison = compare_runs([at(0.25)], [at(0.25, run="b")])
+    assert (comparison.traits, comparison.settings, comparison.one_sided_settings) == ((), [], [])
 
 
 def test_versions_and_packages_that_differ_are_named() -> None:
@@ -388,8 +392,8 @@ def test_conditions_that_differ_are_named(a: dict, b: dict, expected: list) -> N
 
 def test_a_window_on_battery_is_on_battery() -> None:
     window = msgspec.structs.replace(CALM, on_battery=True)
-    found = compare_runs([at(0.25, conditions=Conditions(on_battery=False))], [at(0.25, "b", window=window)])
-    assert ("power source", ("mains",), ("battery",)) in traits(found)
+    comparison = compare_runs([at(0.25, conditions=Conditions(on_battery=False))], [at(0.25, "b", window=window)])
+    assert ("power source", ("mains",), ("battery",)) in traits(comparison)
 
 
 def test_interfered_windows_are_counted_on_both_sides() -> None:
@@ -417,13 +421,15 @@ def test_settings_that_ran_and_differ_are_named_with_their_cases() -> None:
         records = [at(0.25, run, batch=batch) for batch in (16, 4)]
         return [msgspec.structs.replace(r, effective={**r.effective, **changes}) for r in records]
 
-    found = compare_runs(runs("a", variables={"A": "1"}, new=1), runs("b", threads=1, mosaic=0.0, variables={"A": "2"}))
-    assert [(one.key, one.a, one.b, len(one.cases)) for one in found.settings] == [
+    comparison = compare_runs(
+        runs("a", variables={"A": "1"}, new=1), runs("b", threads=1, mosaic=0.0, variables={"A": "2"})
+    )
+    assert [(setting.key, setting.a, setting.b, len(setting.cases)) for setting in comparison.settings] == [
         ("threads", 7, 1, 2),
         ("mosaic", 1.0, 0.0, 2),
         ("variables.A", "1", "2", 2),
     ]
-    assert found.one_sided_settings == ["new"]
+    assert comparison.one_sided_settings == ["new"]
 
 
 # Memory
@@ -438,5 +444,8 @@ def test_settings_that_ran_and_differ_are_named_with_their_cases() -> None:
     ],
 )
 def test_memory_has_a_ratio_where_both_were_got_in_the_same_way(a: Memory, b: Memory, ratio: float | None) -> None:
-    assert one({"memory": {"allocated": a}}, {"memory": {"allocated": b}}).memory_ratio == ratio
-    assert one({"memory": {"allocated": a}}, {"memory": {"allocated": b}, "machine": OTHER}).memory_ratio == ratio
+    assert compare_one_case({"memory": {"allocated": a}}, {"memory": {"allocated": b}}).memory_ratio == ratio
+    assert (
+        compare_one_case({"memory": {"allocated": a}}, {"memory": {"allocated": b}, "machine": OTHER}).memory_ratio
+        == ratio
+    )

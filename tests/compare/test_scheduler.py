@@ -36,13 +36,13 @@ def launchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launchers:
     """Base and head, which is 10 % slower."""
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(BackgroundLoadMonitor, "interference", lambda self, workers: [])
-    found = []
+    sides = []
     for name, factor in (("base", 1.0), ("head", 1.1)):
         python = tmp_path / name
         python.write_text(f'#!/bin/sh\nFAKE_FACTOR={factor} exec {sys.executable} -S {FAKE} "$@"\n')
         python.chmod(python.stat().st_mode | stat.S_IXUSR)
-        found.append(SpawnLauncher(Interpreter(path=str(python), environment=environment())))
-    return found[0], found[1]
+        sides.append(SpawnLauncher(Interpreter(path=str(python), environment=environment())))
+    return sides[0], sides[1]
 
 
 def environment() -> Environment:
@@ -60,14 +60,14 @@ def comparison(*planned: PlannedRun) -> Comparison:
         margin=0.03,
         margin_from="",
         memory_margin=0.02,
-        cases=[CaseComparison(case=one.case, recipe=one.recipe) for one in planned],
+        cases=[CaseComparison(case=planned_run.case, recipe=planned_run.recipe) for planned_run in planned],
     )
 
 
 def until(count: int) -> Callable[[Comparison], dict[str, bool]]:
     """Wants so many pairs of every case that has any."""
-    return lambda found: {
-        one.case.id: False for one in found.cases if one.both and not one.error and len(one.pairs) < count
+    return lambda result: {
+        case.case.id: False for case in result.cases if case.both and not case.error and len(case.pairs) < count
     }
 
 
@@ -77,21 +77,21 @@ Measure = Callable[..., tuple[Comparison, list[str]]]
 @pytest.fixture
 def measure(launchers: Launchers, tmp_path: Path) -> Iterator[Measure]:
     def run(*models: str, count: int = 1, **options: Any) -> tuple[Comparison, list[str]]:
-        found = comparison(*(plan(model) for model in models))
+        result = comparison(*(plan(model) for model in models))
         heard: list[str] = []
         regress = PairScheduler(
-            found, launchers, tmp_path, until(count), lambda compared, said: heard.append(said), **options
+            result, launchers, tmp_path, until(count), lambda compared, message: heard.append(message), **options
         )
         regress.run()
         assert regress.unsaved == ""
-        return found, heard
+        return result, heard
 
     yield run
 
 
 def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(measure: Measure, tmp_path: Path) -> None:
-    found, heard = measure("yolov8n")
-    [compared] = found.cases
+    result, heard = measure("yolov8n")
+    [compared] = result.cases
     [pair] = compared.pairs
     assert pair.log == pytest.approx(math.log(1.1))
     assert (pair.lockstep, pair.retries, pair.interference, pair.confirmation) == (True, 0, [], False)
@@ -99,8 +99,8 @@ def test_a_pair_is_the_ratio_of_two_processes_that_took_turns(measure: Measure, 
     assert compared.base is not None and compared.head is not None
     assert compared.base.effective["threads"] == compared.head.effective["threads"] == 3
     assert heard == [""]
-    assert found.seconds >= pair.seconds
-    assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
+    assert result.seconds >= pair.seconds
+    assert read_comparison(tmp_path) == msgspec.structs.replace(result, run=tmp_path.name)
 
 
 def test_each_side_starts_first_equally_often_and_rounds_hold_every_case(
@@ -114,9 +114,9 @@ def test_each_side_starts_first_equally_often_and_rounds_hold_every_case(
         return before(pairing, *rest, **more)
 
     monkeypatch.setattr(pairs, "run_interleaved", spied)
-    found, _ = measure("yolov8n", "yolo11n", count=BALANCE)
+    result, _ = measure("yolov8n", "yolo11n", count=BALANCE)
     assert [Counter(order[start : start + 2]) for start in range(0, 8, 2)] == [Counter(["yolov8n", "yolo11n"])] * 4
-    for compared in found.cases:
+    for compared in result.cases:
         assert Counter(pair.head_first for pair in compared.pairs) == {True: 2, False: 2}
 
 
@@ -149,8 +149,8 @@ def test_all_processes_do_the_steps_that_the_first_one_settled(
 
 
 def test_a_worker_that_dies_within_a_pair_costs_that_pair_alone(measure: Measure) -> None:
-    found, heard = measure("dies-in-turns", count=2)
-    [compared] = found.cases
+    result, heard = measure("dies-in-turns", count=2)
+    [compared] = result.cases
     assert [pair.retries for pair in compared.pairs] == [1, 0]
     [died] = compared.pairs[0].worker_failures
     assert died.partition(":")[0] in ("base", "head") and "was killed by SIGKILL" in died
@@ -158,8 +158,8 @@ def test_a_worker_that_dies_within_a_pair_costs_that_pair_alone(measure: Measure
 
 
 def test_workers_that_always_die_end_the_case_and_it_says_how(measure: Measure) -> None:
-    found, heard = measure("dies-in-turns-always", "yolov8n", count=2)
-    died, fine = found.cases
+    result, heard = measure("dies-in-turns-always", "yolov8n", count=2)
+    died, fine = result.cases
     assert died.pairs == [] and died.both
     assert "A worker was killed by SIGKILL while it took turns." in died.error
     assert died.error in heard
@@ -167,31 +167,31 @@ def test_workers_that_always_die_end_the_case_and_it_says_how(measure: Measure) 
 
 
 def test_an_interfered_pair_is_measured_again(measure: Measure) -> None:
-    found, _ = measure("interfered-once")
-    [pair] = found.cases[0].pairs
+    result, _ = measure("interfered-once")
+    [pair] = result.cases[0].pairs
     assert (pair.retries, pair.interference) == (1, [])
 
 
 def test_a_pair_that_stays_interfered_is_kept_and_flagged(measure: Measure) -> None:
-    found, _ = measure("always-interfered")
-    [pair] = found.cases[0].pairs
+    result, _ = measure("always-interfered")
+    [pair] = result.cases[0].pairs
     assert (pair.retries, pair.interference) == (MAX_RETRIES, ["background load"])
 
 
 def test_where_the_machine_is_never_calm_no_further_pair_is_measured_again(measure: Measure) -> None:
-    found, _ = measure("always-interfered", count=3)
-    assert [pair.retries for pair in found.cases[0].pairs] == [MAX_RETRIES, 0, 0]
+    result, _ = measure("always-interfered", count=3)
+    assert [pair.retries for pair in result.cases[0].pairs] == [MAX_RETRIES, 0, 0]
 
 
 def test_persistent_interference_is_not_measured_again(measure: Measure) -> None:
-    found, _ = measure("on-battery")
-    [pair] = found.cases[0].pairs
+    result, _ = measure("on-battery")
+    [pair] = result.cases[0].pairs
     assert (pair.retries, pair.interference) == (0, ["the machine ran on its battery"])
 
 
 def test_a_case_that_one_side_cannot_run_says_which_and_why(measure: Measure) -> None:
-    found, heard = measure("runs-on-base-alone")
-    [compared] = found.cases
+    result, heard = measure("runs-on-base-alone")
+    [compared] = result.cases
     assert compared.pairs == [] and not compared.both
     assert compared.base is not None and compared.base.outcome.status is Status.MEASURED
     assert compared.head is not None
@@ -200,15 +200,15 @@ def test_a_case_that_one_side_cannot_run_says_which_and_why(measure: Measure) ->
 
 
 def test_a_case_that_neither_side_can_run(measure: Measure) -> None:
-    found, _ = measure("broken")
-    [compared] = found.cases
+    result, _ = measure("broken")
+    [compared] = result.cases
     for ran in (compared.base, compared.head):
         assert ran is not None and ran.outcome.reason == "ValueError: no."
 
 
 def test_where_memory_ends_processes_run_one_after_the_other(measure: Measure) -> None:
-    found, _ = measure("has-no-room-in-turns", count=2)
-    [compared] = found.cases
+    result, _ = measure("has-no-room-in-turns", count=2)
+    [compared] = result.cases
     assert [pair.lockstep for pair in compared.pairs] == [False, False]
     assert (
         compared.sequential_reason.startswith("both cannot run at once: ")
@@ -221,31 +221,31 @@ def test_memory_is_looked_at_before_the_second_process_starts(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pairs, "footprint", lambda pid: 2**60)
-    found, _ = measure("yolov8n", count=2)
-    [compared] = found.cases
+    result, _ = measure("yolov8n", count=2)
+    [compared] = result.cases
     assert [pair.lockstep for pair in compared.pairs] == [False, False]
     assert compared.sequential_reason.startswith("memory does not hold both processes at once: one process needs 10737")
 
 
 def test_the_time_budget_ends_it_after_a_pair_of_each(launchers: Launchers, tmp_path: Path) -> None:
-    found = comparison(plan("yolov8n"), plan("yolo11n"))
-    regress = PairScheduler(found, launchers, tmp_path, until(8), lambda *_: None, budget=0.01)
+    result = comparison(plan("yolov8n"), plan("yolo11n"))
+    regress = PairScheduler(result, launchers, tmp_path, until(8), lambda *_: None, budget=0.01)
     regress.run()
-    assert [len(one.pairs) for one in found.cases] == [1, 1]
+    assert [len(case.pairs) for case in result.cases] == [1, 1]
     assert regress.over_budget == 2
 
 
 def test_ctrl_c_keeps_what_was_measured_and_it_goes_on_from_there(launchers: Launchers, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    found = comparison(plan("yolov8n"))
+    result = comparison(plan("yolov8n"))
 
-    def stop(compared: CaseComparison, said: str) -> None:
+    def stop(compared: CaseComparison, message: str) -> None:
         if len(compared.pairs) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        PairScheduler(found, launchers, folder, until(4), stop).run()
+        PairScheduler(result, launchers, folder, until(4), stop).run()
     kept = read_comparison(folder)
     assert len(kept.cases[0].pairs) == 2
     PairScheduler(kept, launchers, folder, until(4), lambda *_: None).run()
@@ -254,10 +254,12 @@ def test_ctrl_c_keeps_what_was_measured_and_it_goes_on_from_there(launchers: Lau
 
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_ends(launchers: Launchers, tmp_path: Path) -> None:
     heard: list[str] = []
-    found = comparison(plan("yolov8n"))
-    regress = PairScheduler(found, launchers, tmp_path / "no", until(2), lambda compared, said: heard.append(said))
+    result = comparison(plan("yolov8n"))
+    regress = PairScheduler(
+        result, launchers, tmp_path / "no", until(2), lambda compared, message: heard.append(message)
+    )
     regress.run()
-    assert len(found.cases[0].pairs) == 2
+    assert len(result.cases[0].pairs) == 2
     assert regress.unsaved and heard == [regress.unsaved] * 2
     assert "could not be written" in regress.unsaved
 
@@ -288,9 +290,9 @@ def test_every_pair_has_parents_of_its_own(
     done: list[str] = []
     for name, launcher in zip(("base", "head"), launchers, strict=True):
         for what in ("prepare", "close"):
-            monkeypatch.setattr(launcher, what, lambda *_, said=f"{what} {name}": done.append(said))
-    found = comparison(plan("yolov8n"))
-    PairScheduler(found, launchers, tmp_path, until(3), lambda compared, said: done.append("pair")).run()
+            monkeypatch.setattr(launcher, what, lambda *_, event=f"{what} {name}": done.append(event))
+    result = comparison(plan("yolov8n"))
+    PairScheduler(result, launchers, tmp_path, until(3), lambda compared, message: done.append("pair")).run()
     both = ["prepare base", "prepare head"]
     again = ["close base", "close head", *both, "pair"]
     assert done == [*both, "pair", *again, *again]
@@ -299,8 +301,10 @@ def test_every_pair_has_parents_of_its_own(
 def test_ranks_take_no_turns(launchers: Launchers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.runner.launchers.local.is_distributed", lambda job: False)  # played by one process
     monkeypatch.setattr("bench.runner.measure.is_distributed", lambda job: False)
-    one = plan("yolov8n")
-    found = comparison(msgspec.structs.replace(one, case=msgspec.structs.replace(one.case, device="cpu+cpu", batch=4)))
-    PairScheduler(found, launchers, tmp_path, until(1), lambda compared, said: None).run()
-    assert found.cases[0].sequential_reason == "the ranks of several devices take no turns"
-    assert [pair.lockstep for pair in found.cases[0].pairs] == [False]
+    planned_run = plan("yolov8n")
+    result = comparison(
+        msgspec.structs.replace(planned_run, case=msgspec.structs.replace(planned_run.case, device="cpu+cpu", batch=4))
+    )
+    PairScheduler(result, launchers, tmp_path, until(1), lambda compared, message: None).run()
+    assert result.cases[0].sequential_reason == "the ranks of several devices take no turns"
+    assert [pair.lockstep for pair in result.cases[0].pairs] == [False]

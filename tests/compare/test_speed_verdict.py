@@ -18,7 +18,7 @@ WON = make_compared(base=SideOutcome(outcome=Outcome(Status.FAILED, "No.")), hea
 
 
 @pytest.mark.parametrize(
-    ("cases", "said"),
+    ("cases", "verdict"),
     [
         ([], SpeedVerdict.NOT_COMPARED),
         ([make_compared()], SpeedVerdict.NOT_COMPARED),
@@ -34,20 +34,20 @@ WON = make_compared(base=SideOutcome(outcome=Outcome(Status.FAILED, "No.")), hea
         ([make_compared([0.029, 0.031, 0.03, 0.031] * 3, batch=batch) for batch in (4, 8)], SpeedVerdict.SLOWER),
     ],
 )
-def test_a_comparison_in_a_word(cases: list[CaseComparison], said: SpeedVerdict) -> None:
-    assert speed_verdict(evaluate(make_comparison(cases))) is said
+def test_a_comparison_in_a_word(cases: list[CaseComparison], verdict: SpeedVerdict) -> None:
+    assert speed_verdict(evaluate(make_comparison(cases))) is verdict
 
 
 def test_memory_has_no_part_in_it() -> None:
     heavy = make_measured(memory={"process": Memory(720 * 2**20, "VmHWM, peak resident set since set-up")})
-    found = evaluate(
+    result = evaluate(
         make_comparison([make_compared(base=SideOutcome(), head=SideOutcome(), pairs=[make_pair(head=heavy)] * 4)])
     )
-    assert found.conclusion is Conclusion.MORE_MEMORY
-    assert speed_verdict(found) is SpeedVerdict.SAME
+    assert result.conclusion is Conclusion.MORE_MEMORY
+    assert speed_verdict(result) is SpeedVerdict.SAME
 
 
 def test_what_is_known_and_what_changed() -> None:
-    assert {one for one in SpeedVerdict if one.changed} == {SpeedVerdict.SLOWER, SpeedVerdict.FASTER}
+    assert {verdict for verdict in SpeedVerdict if verdict.changed} == {SpeedVerdict.SLOWER, SpeedVerdict.FASTER}
     known = {verdict for verdict in SpeedVerdict if verdict.is_known}
     assert known == {SpeedVerdict.SLOWER, SpeedVerdict.FASTER, SpeedVerdict.SAME}

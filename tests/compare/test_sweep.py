@@ -32,8 +32,8 @@ def row(*words: str) -> Sweep:
     """A first release, then one of each pace; ``none`` has no comparison."""
     entries = [Entry(release="0")]
     for number, word in enumerate(words, 1):
-        found = None if word == "none" else evaluate(make_comparison([case(word)]))
-        entries.append(Entry(release=str(number), found=found, reason="" if found else "It cannot be built."))
+        result = None if word == "none" else evaluate(make_comparison([case(word)]))
+        entries.append(Entry(release=str(number), found=result, reason="" if result else "It cannot be built."))
     return Sweep(run="sweep-1", package="ultralytics", held=("torch==2.15.0",), base="0", entries=tuple(entries))
 
 
@@ -58,10 +58,10 @@ def row(*words: str) -> Sweep:
     ],
 )
 def test_since_when(words: list[str], since: str, unsure: str, apart: str) -> None:
-    found = row(*words)
-    assert (found.since.release if found.since else "") == since
-    assert "".join(entry.release for entry in found.unsure) == unsure
-    assert "".join(entry.release for entry in found.apart) == apart
+    sweep = row(*words)
+    assert (sweep.since.release if sweep.since else "") == since
+    assert "".join(entry.release for entry in sweep.unsure) == unsure
+    assert "".join(entry.release for entry in sweep.apart) == apart
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_the_newest_release_settles_how_it_ends(words: list[str], code: ExitCode
 
 
 def test_without_a_first_release_there_is_nothing() -> None:
-    found = Sweep(run="r", package="torch", held=(), base="", entries=(Entry(release="1", reason="No."),))
-    assert (found.others, found.latest, found.since, found.series) == ((), None, None, ())
-    assert found.exit_code is ExitCode.NOTHING_MEASURED
+    sweep = Sweep(run="r", package="torch", held=(), base="", entries=(Entry(release="1", reason="No."),))
+    assert (sweep.others, sweep.latest, sweep.since, sweep.series) == ((), None, None, ())
+    assert sweep.exit_code is ExitCode.NOTHING_MEASURED
 
 
 def test_releases_before_the_first_one_that_runs_are_no_part_of_the_row() -> None:
     entries = (Entry(release="a", reason="It cannot be built."), *row("slower").entries)
-    found = Sweep(run="r", package="torch", held=(), base="0", entries=entries)
-    assert [entry.release for entry in found.others] == ["1"]
-    assert found.newest.release == "1"
+    sweep = Sweep(run="r", package="torch", held=(), base="0", entries=entries)
+    assert [entry.release for entry in sweep.others] == ["1"]
+    assert sweep.newest.release == "1"
 
 
 def pairs(base: float, log: float, count: int) -> CaseComparison:
@@ -106,37 +106,44 @@ def pairs(base: float, log: float, count: int) -> CaseComparison:
 
 def test_throughput_is_the_level_of_the_first_release_over_the_ratio() -> None:
     comparisons = [pairs(0.25, 0.0, 4), pairs(0.2, 0.004, 4), pairs(0.5, 0.02, 2)]
-    entries = [Entry(release=str(n), found=evaluate(make_comparison([one]))) for n, one in enumerate(comparisons, 1)]
-    found = Sweep(run="r", package="torch", held=(), base="0", entries=(Entry(release="0"), *entries))
-    [series] = found.series
+    entries = [
+        Entry(release=str(n), found=evaluate(make_comparison([compared]))) for n, compared in enumerate(comparisons, 1)
+    ]
+    sweep = Sweep(run="r", package="torch", held=(), base="0", entries=(Entry(release="0"), *entries))
+    [series] = sweep.series
     level = statistics.geometric_mean([16 / 0.25] * 4 + [16 / 0.2] * 4 + [16 / 0.5] * 2)
     assert (series.level, series.pairs) == (pytest.approx(level), 10)
-    assert [one.rate for one in series.points] == pytest.approx([level * math.exp(-log) for log in (0, 0.004, 0.02)])
-    assert [one.pairs for one in series.points] == [4, 4, 2]
-    assert (found.pairs, found.seconds) == (10, 120.0)
+    assert [release_point.rate for release_point in series.points] == pytest.approx(
+        [level * math.exp(-log) for log in (0, 0.004, 0.02)]
+    )
+    assert [release_point.pairs for release_point in series.points] == [4, 4, 2]
+    assert (sweep.pairs, sweep.seconds) == (10, 120.0)
 
 
 def test_the_interval_of_a_rate_is_that_of_the_ratio_turned_round() -> None:
-    seen = Estimate(0.05, 0.01, 8)
-    one = point("1", Verdict.SLOWER, seen, 100.0)
-    assert one.rate == pytest.approx(100 * math.exp(-0.05))
-    assert (one.low, one.high) == (pytest.approx(100 * math.exp(-0.06)), pytest.approx(100 * math.exp(-0.04)))
-    assert one.low is not None and one.high is not None and one.rate is not None
-    assert one.low < one.rate < one.high
+    estimate = Estimate(0.05, 0.01, 8)
+    release_point = point("1", Verdict.SLOWER, estimate, 100.0)
+    assert release_point.rate == pytest.approx(100 * math.exp(-0.05))
+    assert (release_point.low, release_point.high) == (
+        pytest.approx(100 * math.exp(-0.06)),
+        pytest.approx(100 * math.exp(-0.04)),
+    )
+    assert release_point.low is not None and release_point.high is not None and release_point.rate is not None
+    assert release_point.low < release_point.rate < release_point.high
 
 
 def test_one_pair_has_a_rate_and_no_interval() -> None:
-    one = point("1", Verdict.INCONCLUSIVE, Estimate(0.05, math.inf, 1), 100.0)
-    assert one.rate is not None and (one.low, one.high) == (None, None)
+    release_point = point("1", Verdict.INCONCLUSIVE, Estimate(0.05, math.inf, 1), 100.0)
+    assert release_point.rate is not None and (release_point.low, release_point.high) == (None, None)
 
 
 def test_every_case_has_a_series_and_a_release_may_lack_a_point_in_one() -> None:
     both = evaluate(make_comparison([case("same"), make_compared([0.05] * 4, [0.05] * 8, batch=4)]))
     lost = evaluate(make_comparison([case("same"), make_compared(batch=4)]))
     entries = (Entry(release="0"), Entry(release="1", found=both), Entry(release="2", found=lost), Entry(release="3"))
-    found = Sweep(run="r", package="torch", held=(), base="0", entries=entries)
-    assert [series.case.batch for series in found.series] == [16, 4]
-    assert [[one.verdict for one in series.points] for series in found.series] == [
+    sweep = Sweep(run="r", package="torch", held=(), base="0", entries=entries)
+    assert [series.case.batch for series in sweep.series] == [16, 4]
+    assert [[release_point.verdict for release_point in series.points] for series in sweep.series] == [
         [Verdict.SAME, Verdict.SAME, None],
         [Verdict.SLOWER, None, None],
     ]

@@ -49,19 +49,22 @@ def noise(count: int, seed: int, mean: float = 0.0, sd: float = 0.01) -> list[fl
 
 def test_an_estimate_is_students_interval_of_the_logarithms() -> None:
     logs = noise(8, 1, 0.03)
-    seen = estimate(logs)
+    log_estimate = estimate(logs)
     low, high = stats.t.interval(0.95, 7, np.mean(logs), stats.sem(logs))
-    assert (seen.log - seen.half, seen.log + seen.half) == (pytest.approx(low), pytest.approx(high))
-    assert (seen.low, seen.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
-    assert seen.ratio == pytest.approx(math.exp(np.mean(logs)))
-    assert interim_look(logs).half > seen.half
+    assert (log_estimate.log - log_estimate.half, log_estimate.log + log_estimate.half) == (
+        pytest.approx(low),
+        pytest.approx(high),
+    )
+    assert (log_estimate.low, log_estimate.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
+    assert log_estimate.ratio == pytest.approx(math.exp(np.mean(logs)))
+    assert interim_look(logs).half > log_estimate.half
 
 
 def test_one_pair_says_nothing_and_shows_no_nonsense() -> None:
-    seen = estimate([0.3])
-    assert (seen.half, seen.low) == (math.inf, 0.0)
-    assert math.isfinite(seen.high) and math.isfinite(seen.decidable)
-    assert seen.verdict(0.03) is Verdict.INCONCLUSIVE
+    log_estimate = estimate([0.3])
+    assert (log_estimate.half, log_estimate.low) == (math.inf, 0.0)
+    assert math.isfinite(log_estimate.high) and math.isfinite(log_estimate.decidable)
+    assert log_estimate.verdict(0.03) is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -86,14 +89,14 @@ def test_swapping_base_and_head_swaps_the_verdict() -> None:
     for seed in range(200):
         logs = noise(8, seed, mean=0.03 * (seed % 3 - 1), sd=0.02)
         turned = {Verdict.SLOWER: Verdict.FASTER, Verdict.FASTER: Verdict.SLOWER}
-        said = estimate(logs).verdict(0.02)
-        assert estimate([-log for log in logs]).verdict(0.02) is turned.get(said, said)
+        verdict = estimate(logs).verdict(0.02)
+        assert estimate([-log for log in logs]).verdict(0.02) is turned.get(verdict, verdict)
 
 
 def test_the_margin_that_would_decide_is_the_one_that_does() -> None:
-    seen = estimate(noise(8, 3, 0.01))
-    assert seen.verdict(seen.decidable * 1.001) is Verdict.SAME
-    assert seen.verdict(seen.decidable * 0.999) is not Verdict.SAME
+    log_estimate = estimate(noise(8, 3, 0.01))
+    assert log_estimate.verdict(log_estimate.decidable * 1.001) is Verdict.SAME
+    assert log_estimate.verdict(log_estimate.decidable * 0.999) is not Verdict.SAME
 
 
 # Looks
@@ -227,13 +230,13 @@ def test_an_alarm_that_does_not_stand_decides_nothing_and_the_looks_go_on() -> N
     weak = [0.04, 0.06, 0.045, 0.055]
     others = [make_compared(STILL, batch=batch) for batch in range(1, 61)]
     case = make_compared(weak, batch=64)
-    found = make_comparison(cases=[case, *others], margin=0.03)
-    assert pending_cases(found) == {case.case.id: False}
+    comparison = make_comparison(cases=[case, *others], margin=0.03)
+    assert pending_cases(comparison) == {case.case.id: False}
     judged = judge(weak, [], 0.03, real=False)
     assert judged is not None
     assert (judged.verdict, judged.note) == (Verdict.INCONCLUSIVE, "it ended after 4 pairs, before it was decided")
     case.pairs += [make_pair(log) for log in weak]  # more of the same: now it stands
-    assert pending_cases(found) == {case.case.id: True}
+    assert pending_cases(comparison) == {case.case.id: True}
     # Had they said otherwise, that would count: each interval holds whatever came of the others.
     judged = judge([*weak, *[-0.045, -0.05, -0.055, -0.05]], [], 0.03, real=False)
     assert judged is not None and judged.verdict is Verdict.INCONCLUSIVE
@@ -254,9 +257,9 @@ def test_an_alarm_that_never_stands_says_so_after_all_looks() -> None:
 
 
 def test_all_cases_together_are_their_geometric_mean_in_the_rounds_that_all_had() -> None:
-    seen = overall([[0.1, 0.2, 0.3], [0.0, 0.1, 0.2, 9.0]], 0.03)
-    assert seen is not None
-    assert (seen.estimate.log, seen.estimate.pairs) == (pytest.approx(0.15), 3)
+    judged = overall([[0.1, 0.2, 0.3], [0.0, 0.1, 0.2, 9.0]], 0.03)
+    assert judged is not None
+    assert (judged.estimate.log, judged.estimate.pairs) == (pytest.approx(0.15), 3)
     assert overall([], 0.03) is None
     assert overall([[], [0.1]], 0.03) is None
 
@@ -269,18 +272,18 @@ def test_undecided_cases_want_pairs_and_alarms_want_fresh_ones_when_all_looks_ar
         make_compared(pairs=[make_pair(log) for log in logs], batch=batch)
         for logs, batch in ((STILL[:2], 1), (STILL, 2), (SLOWER, 4))
     )
-    found = make_comparison(cases=[early, still, alarm], margin=0.03)
-    assert pending_cases(found) == {early.case.id: False}
+    comparison = make_comparison(cases=[early, still, alarm], margin=0.03)
+    assert pending_cases(comparison) == {early.case.id: False}
     early.pairs += [make_pair(log) for log in STILL[2:]]
-    assert pending_cases(found) == {alarm.case.id: True}
+    assert pending_cases(comparison) == {alarm.case.id: True}
     alarm.pairs += [make_pair(log, confirmation=True) for log in SLOWER[: FEW - 1]]
-    assert pending_cases(found) == {alarm.case.id: True}
+    assert pending_cases(comparison) == {alarm.case.id: True}
     alarm.pairs.append(make_pair(SLOWER[-1], confirmation=True))
-    assert pending_cases(found) == {}
+    assert pending_cases(comparison) == {}
     alarm.pairs[-1] = make_pair(-0.1, confirmation=True)  # four that do not agree want four more
-    assert pending_cases(found) == {alarm.case.id: True}
+    assert pending_cases(comparison) == {alarm.case.id: True}
     alarm.pairs += [make_pair(log, confirmation=True) for log in SLOWER]
-    assert pending_cases(found) == {}
+    assert pending_cases(comparison) == {}
 
 
 def test_cases_that_cannot_go_on_want_nothing() -> None:
@@ -302,16 +305,16 @@ def pairs_of(real: float, later: float, firsts: list[bool], seed: int, sd: float
 def test_the_order_effect_is_separated_from_real_differences_in_any_order() -> None:
     firsts = [True, True, True, False, True, False, True, True]  # not balanced
     cases = [pairs_of(real, 0.01, firsts, seed) for seed, real in enumerate((0.0, 0.05, -0.2))]
-    seen = order_effect(cases)  # type: ignore[arg-type]
-    assert seen is not None
-    assert seen.log == pytest.approx(0.01, abs=0.001)
-    assert seen.half < 0.002
-    assert seen.pairs == 24
+    effect = order_effect(cases)  # type: ignore[arg-type]
+    assert effect is not None
+    assert effect.log == pytest.approx(0.01, abs=0.001)
+    assert effect.half < 0.002
+    assert effect.pairs == 24
 
 
 def test_an_order_effect_that_cannot_be_estimated() -> None:
     assert order_effect([]) is None
     assert order_effect([[]]) is None
     for case in ([make_pair(0.1)], [make_pair(0.1), make_pair(0.2)], [make_pair(0.1), make_pair(0.2, head_first=True)]):
-        seen = order_effect([case])
-        assert seen is not None and seen.half == math.inf
+        effect = order_effect([case])
+        assert effect is not None and effect.half == math.inf

@@ -29,9 +29,9 @@ def attempt(uv, tmp_path, monkeypatch):
     monkeypatch.setattr(smoke_runs, "open_launcher", SpawnLauncher)
 
     def run(*texts):
-        said = []
+        messages = []
         wanted = [Specification.parse(text) for text in texts]
-        return list(smoke_runs.run(wanted, tmp_path / "runs", said.append)), said
+        return list(smoke_runs.run(wanted, tmp_path / "runs", messages.append)), messages
 
     return run
 
@@ -41,15 +41,20 @@ def statuses(tried):
 
 
 def test_each_environment_is_a_run_of_its_own(attempt, tmp_path):
-    tried, said = attempt("ultralytics==8.3.230,torch==2.6.0", "ultralytics==8.4.0")
-    assert [one.name for one in tried] == ["8.3.230 with torch 2.6.0", "8.4.0 with torch 2.15.0"]
-    assert [statuses(one) for one in tried] == [["measured", "measured", "substituted", "failed"]] * 2
-    assert [one.failure for one in tried] == ["", ""]
+    tried, messages = attempt("ultralytics==8.3.230,torch==2.6.0", "ultralytics==8.4.0")
+    assert [environment_run.name for environment_run in tried] == [
+        "8.3.230 with torch 2.6.0",
+        "8.4.0 with torch 2.15.0",
+    ]
+    assert [statuses(environment_run) for environment_run in tried] == [
+        ["measured", "measured", "substituted", "failed"]
+    ] * 2
+    assert [environment_run.failure for environment_run in tried] == ["", ""]
     assert store.runs(tmp_path / "runs") == ["compat-8.3.230-2.6.0", "compat-8.4.0-2.15.0"]
     records, _ = store.read([tmp_path / "runs"])
     assert {record.environment.ultralytics for record in records} == {"8.3.230", "8.4.0"}
-    assert said[0] == "[1/2] ultralytics==8.3.230,torch==2.6.0"
-    assert "  train-refuses-amp-cpu-amp-b4-i64: substituted" in said
+    assert messages[0] == "[1/2] ultralytics==8.3.230,torch==2.6.0"
+    assert "  train-refuses-amp-cpu-amp-b4-i64: substituted" in messages
 
 
 def test_the_runs_of_several_environments_are_no_run_of_results(attempt, tmp_path):
@@ -66,7 +71,7 @@ def test_what_cannot_be_built_or_inspected_does_not_stop_the_others(attempt, uv,
     script = uv.folder / "python.sh"
     good = script.read_text()
     tried, _ = attempt("ultralytics==8.4.999", "ultralytics==8.4.0")
-    assert [(one.name, len(one.records)) for one in tried] == [
+    assert [(environment_run.name, len(environment_run.records)) for environment_run in tried] == [
         ("ultralytics==8.4.999", 0),
         ("8.4.0 with torch 2.15.0", len(PLANS)),
     ]
@@ -88,12 +93,12 @@ def test_an_environment_that_breaks_while_it_runs_keeps_its_records(attempt, mon
         wait(self, *arguments)
 
     monkeypatch.setattr(SpawnLauncher, "wait", breaks)
-    tried, said = attempt("ultralytics==8.4.0", "ultralytics==8.4.190")
-    assert [(statuses(one)[:2], one.failure) for one in tried] == [
+    tried, messages = attempt("ultralytics==8.4.0", "ultralytics==8.4.190")
+    assert [(statuses(environment_run)[:2], environment_run.failure) for environment_run in tried] == [
         (["measured"], "cannot import torch."),
         (["measured", "measured"], ""),
     ]
-    assert "  cannot import torch." in said
+    assert "  cannot import torch." in messages
 
 
 def test_ctrl_c_still_gives_what_was_seen_of_the_environment_under_way(attempt, monkeypatch, tmp_path):
@@ -107,19 +112,19 @@ def test_ctrl_c_still_gives_what_was_seen_of_the_environment_under_way(attempt, 
 
     monkeypatch.setattr(SpawnLauncher, "wait", stops)
     wanted = [Specification.parse(f"ultralytics=={version}") for version in ("8.4.0", "8.4.190", "8.3.230")]
-    found = smoke_runs.run(wanted, tmp_path / "runs", lambda text: None)
-    first, second = next(found), next(found)
+    runs = smoke_runs.run(wanted, tmp_path / "runs", lambda text: None)
+    first, second = next(runs), next(runs)
     assert (len(first.records), first.failure) == (len(PLANS), "")
     assert (second.name, second.failure) == ("8.4.190 with torch 2.15.0", "It was stopped.")
     assert statuses(second) == ["measured"]
     with pytest.raises(KeyboardInterrupt):
-        next(found)
+        next(runs)
 
 
 def test_the_same_environment_is_tried_once(attempt):
-    tried, said = attempt("ultralytics", "ultralytics==8.4.190,torch==2.15.0")
-    assert [one.name for one in tried] == ["8.4.190 with torch 2.15.0"]
-    assert said[-1] == "  that is the same environment as one before"
+    tried, messages = attempt("ultralytics", "ultralytics==8.4.190,torch==2.15.0")
+    assert [environment_run.name for environment_run in tried] == ["8.4.190 with torch 2.15.0"]
+    assert messages[-1] == "  that is the same environment as one before"
 
 
 def test_results_that_cannot_be_written_end_it(attempt, tmp_path):

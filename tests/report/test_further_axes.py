@@ -69,9 +69,9 @@ def test_cases_that_differ_in_a_further_axis_alone_are_different_cases() -> None
 
 def test_a_ceiling_has_its_further_axes_in_the_table() -> None:
     ceiling = make_ceiling(24)
-    found = with_ceilings(frame(RUN), [ceiling])
-    assert axes_of(found) == (*AXES, "workers")
-    assert found["workers"].iloc[-1] == ""
+    table = with_ceilings(frame(RUN), [ceiling])
+    assert axes_of(table) == (*AXES, "workers")
+    assert table["workers"].iloc[-1] == ""
 
 
 def test_the_main_table_has_a_row_for_each_value_and_all_its_cells_are_filled() -> None:
@@ -127,9 +127,9 @@ def test_words_make_bars() -> None:
 def test_speedups_over_a_value_of_a_further_axis() -> None:
     table = newest_rows(frame(RUN[:3]))
     assert default_baseline(table) == {"workers": 0}
-    found = speedups(table, parse_baseline("workers=0"))
-    assert list(found["workers"]) == [2, 4]
-    assert list(found["speedup"]) == pytest.approx([34 / 14, 54 / 14])
+    ratios = speedups(table, parse_baseline("workers=0"))
+    assert list(ratios["workers"]) == [2, 4]
+    assert list(ratios["speedup"]) == pytest.approx([34 / 14, 54 / 14])
     assert speedups(newest_rows(frame([timed(20.0, 4)])), {"workers": 0}).empty
 
 
@@ -141,8 +141,8 @@ def test_only_cases_of_a_value() -> None:
 def test_what_was_asked_is_compared_with_what_ran() -> None:
     record = make_record(further=(("optimizer", "AdamW"),), effective={"optimizer": "AdamW", "workers": 0})
     assert settings.in_short(record).startswith("ran as asked")
-    [found] = settings.settings([record])
-    assert next(one.asked for one in found.shown if one.key == "optimizer") == "AdamW"
+    [training] = settings.settings([record])
+    assert next(setting.asked for setting in training.shown if setting.key == "optimizer") == "AdamW"
     other = make_record(further=(("workers", 2),), effective={"workers": 0})
     assert settings.in_short(other).startswith("ran otherwise: workers 0")
 

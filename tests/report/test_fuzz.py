@@ -105,13 +105,13 @@ def seeds() -> list[Record]:
 
 def leaves(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The paths of all values of a JSON document, containers too."""
-    found = [path] if path else []
+    paths = [path] if path else []
     if isinstance(content, dict):
         for key in content:
-            found += leaves(content[key], (*path, key))
+            paths += leaves(content[key], (*path, key))
     elif isinstance(content, list) and content:
-        found += leaves(content[0], (*path, 0))
-    return found
+        paths += leaves(content[0], (*path, 0))
+    return paths
 
 
 def mutated(content: dict[str, Any], draw: random.Random) -> bytes:
@@ -165,7 +165,7 @@ def test_no_record_is_fatal_and_none_makes_markup(number: int, tmp_path: Path, m
     draw = random.Random(number)
     if number >= PLOTTED:
         monkeypatch.setattr("bench.report.plots.PLOTS", ())
-    content = [json.loads(encoded(one)) for one in seeds()]
+    content = [json.loads(encoded(record)) for record in seeds()]
     (tmp_path / "run").mkdir()
     for place in range(ON_A_PAGE):
         (tmp_path / "run" / f"r{place:03d}.json").write_bytes(mutated(draw.choice(content), draw))
@@ -180,7 +180,7 @@ def test_no_ceiling_is_fatal_and_none_makes_markup(number: int, tmp_path: Path) 
     draw = random.Random(number)
     good = [make_ceiling(24, **{**MAC, "imgsz": size}) for size in (320, 640)]
     good += [make_ceiling(24, device="0", amp=amp, imgsz=640, limit=24 * 2**30) for amp in ("off", "on")]
-    content = [json.loads(encoded(one)) for one in good]
+    content = [json.loads(encoded(ceiling)) for ceiling in good]
     files = []
     for place in range(ON_A_PAGE):
         files.append(tmp_path / f"ceiling-{place:03d}.json")
@@ -207,7 +207,11 @@ def test_no_comparison_is_fatal_and_none_makes_markup(number: int, tmp_path: Pat
     comparisons, complaints = read_comparisons([tmp_path])
     assert 0 < len(comparisons) + len(complaints) <= ON_A_PAGE
     write(
-        Inputs(records=[], comparisons=[one for one in comparisons if one.has_findings], epoch_images=1000),
+        Inputs(
+            records=[],
+            comparisons=[comparison for comparison in comparisons if comparison.has_findings],
+            epoch_images=1000,
+        ),
         tmp_path / "out",
         FORMATS,
     )

@@ -158,7 +158,7 @@ def test_only_the_kinds_of_interval_that_are_on_the_page_are_explained(tmp_path:
         "widened": "what the calibration of",
         "within": "Another process,",
     }
-    for records, kinds, said in (
+    for records, kinds, sentence in (
         (several, {"between"}, "its 95 % interval between processes"),
         (
             [timed(25.0, 16, calibration=noise)],
@@ -170,7 +170,7 @@ def test_only_the_kinds_of_interval_that_are_on_the_page_are_explained(tmp_path:
     ):
         html = written(records, tmp_path)
         assert {kind for kind, text in texts.items() if text in html} == kinds
-        assert said in html and said in (tmp_path / "report.md").read_text()
+        assert sentence in html and sentence in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.usefixtures("no_plots")

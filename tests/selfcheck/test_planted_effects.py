@@ -31,10 +31,10 @@ class Patched:
     def __init__(self, folder: Path, name: str) -> None:
         self.python = str(folder / name)
         self.factor = folder / f"{name}-factor"
-        self.seen: list[tuple[str, float]] = []
+        self.planted: list[tuple[str, float]] = []
 
     def plant(self, where: str, seconds: float) -> None:
-        self.seen.append((where, seconds))
+        self.planted.append((where, seconds))
         self.factor.write_text(str(1 + seconds / 0.25))
 
 
@@ -43,10 +43,13 @@ def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[in
     """Both patched copies by their numbers; ``base`` is the environment itself, without a patch."""
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("bench.compare.background_load.BackgroundLoadMonitor.interference", lambda self, workers: [])
-    found = {copy: Patched(tmp_path, f"copy-{copy}") for copy in COPIES}
-    factors = {"base": "1", **{Path(one.python).name: f"$(cat {one.factor})" for one in found.values()}}
-    for one in found.values():
-        one.plant("forward", 0.0)
+    copies = {copy: Patched(tmp_path, f"copy-{copy}") for copy in COPIES}
+    factors = {
+        "base": "1",
+        **{Path(environment.python).name: f"$(cat {environment.factor})" for environment in copies.values()},
+    }
+    for environment in copies.values():
+        environment.plant("forward", 0.0)
     for name, factor in factors.items():
         python = tmp_path / name
         python.write_text(f'#!/bin/sh\nFAKE_FACTOR={factor} exec {sys.executable} -S {FAKE} "$@"\n')
@@ -61,50 +64,50 @@ def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[in
 
     monkeypatch.setattr(planted_effects, "provide", provide)
     monkeypatch.setattr(planted_effects, "resolve", lambda specification: specification)
-    monkeypatch.setattr(planted_effects, "prepare", lambda resolved, say, copy: found[copy])
+    monkeypatch.setattr(planted_effects, "prepare", lambda resolved, say, copy: copies[copy])
     monkeypatch.setattr(planted_effects, "inspect", interpreter)
     monkeypatch.setattr(trials, "open_launcher", SpawnLauncher)
-    yield found
-    assert {one.factor.read_text() for one in found.values()} == {"1.0"}  # nothing stays planted
+    yield copies
+    assert {environment.factor.read_text() for environment in copies.values()} == {"1.0"}  # nothing stays planted
 
 
 def checked(names: str, comparisons: int, keep: Path | None = None) -> dict[str, Check]:
     interpreter = Interpreter(path="python", environment=ENVIRONMENT)
-    found = planted_effects.checks(interpreter, effects.chosen(names), comparisons, keep, print)
-    return {check.name: check for check in found}
+    checks = planted_effects.checks(interpreter, effects.chosen(names), comparisons, keep, print)
+    return {check.name: check for check in checks}
 
 
 def test_nothing_is_planted_in_a_copy_and_found_to_be_the_same(patched: dict[int, Patched]) -> None:
-    found = checked("none", 2)
-    assert found["The same against its copy"].figure == "same 2 of 2"
-    assert "median 4 pairs" in found["The same against its copy"].how
-    usual = found["The same against its copy, the usual way"]
+    checks = checked("none", 2)
+    assert checks["The same against its copy"].figure == "same 2 of 2"
+    assert "median 4 pairs" in checks["The same against its copy"].how
+    usual = checks["The same against its copy, the usual way"]
     assert usual.figure == "slower 0 of 2, faster 0 of 2"
     assert "from +0.0 to +0.0 %" in usual.how
 
 
 def test_a_planted_effect_is_found_with_its_error(patched: dict[int, Patched]) -> None:
-    found = checked("+5%", 2)
-    check = found["5 % planted in forward"]
+    checks = checked("+5%", 2)
+    check = checks["5 % planted in forward"]
     assert check.figure.startswith("slower 2 of 2; the interval holds what was planted in ")
     assert "margin 3 %; median 8 pairs" in check.how
     assert "found +0.00 % more than was planted" in check.how
-    base, head = (patched[copy].seen for copy in COPIES)
+    base, head = (patched[copy].planted for copy in COPIES)
     assert ("forward", FLOOR) in base
     assert ("forward", pytest.approx(FLOOR + 0.0127)) in head
-    assert found["5 % planted in forward, the usual way"].figure == "slower 2 of 2, faster 0 of 2"
+    assert checks["5 % planted in forward, the usual way"].figure == "slower 2 of 2, faster 0 of 2"
 
 
 def test_less_than_the_usual_way_can_see(patched: dict[int, Patched]) -> None:
-    found = checked("+2%", 1)
-    assert found["2 % planted in forward"].figure.startswith("slower 1 of 1; ")
-    assert found["2 % planted in forward, the usual way"].figure == "slower 0 of 1, faster 0 of 1"
+    checks = checked("+2%", 1)
+    assert checks["2 % planted in forward"].figure.startswith("slower 1 of 1; ")
+    assert checks["2 % planted in forward, the usual way"].figure == "slower 0 of 1, faster 0 of 1"
 
 
 def test_parts_are_tried_a_few_times_and_it_is_said_how_often_they_were_named(patched: dict[int, Patched]) -> None:
-    found = checked("data", 20)
+    checks = checked("data", 20)
     # The played workers tell of no parts.
-    figure = found["5 % planted in data"].figure
+    figure = checks["5 % planted in data"].figure
     assert figure.startswith("slower 3 of 3; ") and figure.endswith("; that part grew most in 0 of 3")
 
 
@@ -115,13 +118,13 @@ def test_comparisons_are_kept_and_gone_on_with(patched: dict[int, Patched], tmp_
     before = (keep / "+5%-001" / trials.FACTS).read_bytes()
     unfinished = keep / "+5%-002"
     unfinished.mkdir()
-    (unfinished / "comparison.json").write_text("{}")  # one that was stopped begins anew
-    found = checked("+5%", 2, keep)
-    assert found["5 % planted in forward"].figure.startswith("slower 2 of 2")
+    (unfinished / "comparison.json").write_text("{}")  # a comparison that was stopped starts again
+    checks = checked("+5%", 2, keep)
+    assert checks["5 % planted in forward"].figure.startswith("slower 2 of 2")
     assert (keep / "+5%-001" / trials.FACTS).read_bytes() == before
-    seen = len(patched[COPIES[0]].seen)
-    assert checked("+5%", 2, keep)["5 % planted in forward"].figure == found["5 % planted in forward"].figure
-    assert len(patched[COPIES[0]].seen) == seen + 1  # nothing was planted but nothing
+    planted = len(patched[COPIES[0]].planted)
+    assert checked("+5%", 2, keep)["5 % planted in forward"].figure == checks["5 % planted in forward"].figure
+    assert len(patched[COPIES[0]].planted) == planted + 1  # nothing was planted but nothing
     (keep / "+5%-001" / trials.FACTS).write_text("no JSON")
     with pytest.raises(UsageError, match=r"cannot be read: .* Remove its folder to measure that one again"):
         checked("+5%", 2, keep)

@@ -53,10 +53,10 @@ def burnt(environment: Path, where: str) -> float:
 
 
 def test_the_part_that_was_asked_for_burns_as_much_and_no_other_does(environment: Path) -> None:
-    found = prepare(RESOLVED, lambda text: None, 98)
-    assert found == Planted(str(environment / "bin" / "python"), environment)
+    planted = prepare(RESOLVED, lambda text: None, 98)
+    assert planted == Planted(str(environment / "bin" / "python"), environment)
     for chosen in WHERE:
-        found.plant(chosen, 0.002 * CALLS[chosen])  # 2 ms a call
+        planted.plant(chosen, 0.002 * CALLS[chosen])  # 2 ms a call
         for where in WHERE:
             seconds = burnt(environment, where)
             assert (0.2 <= seconds < 0.25) if where == chosen else seconds < 0.001

@@ -33,11 +33,11 @@ from tests.builders import make_record, make_steps
 
 def test_the_mean_has_the_interval_of_student() -> None:
     logs = [0.01, -0.02, 0.005, 0.03, 0.0]
-    found = mean_of(logs)
+    estimate = mean_of(logs)
     low, high = stats.ttest_1samp(logs, 0.0).confidence_interval(0.95)
-    assert found.mean == pytest.approx(statistics.mean(logs))
-    assert (found.mean - found.half, found.mean + found.half) == pytest.approx((low, high))
-    assert found.pairs == 5
+    assert estimate.mean == pytest.approx(statistics.mean(logs))
+    assert (estimate.mean - estimate.half, estimate.mean + estimate.half) == pytest.approx((low, high))
+    assert estimate.pairs == 5
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
@@ -111,7 +111,7 @@ class FakeWorker:
 
     def __init__(self, job: Any, log: list[str], step: float) -> None:
         self.job, self.log, self.name = job, log, "plain" if job.kind == "plain" else "ours"
-        self.said: list[Event] = [PhaseBegan(name) for name in ("setup", "warmup", "window")]
+        self.events: list[Event] = [PhaseBegan(name) for name in ("setup", "warmup", "window")]
         self.turns = 0
         self.step = step
         log.append(f"start {self.name}")
@@ -122,21 +122,21 @@ class FakeWorker:
         block = self.job.block
         if self.name == "plain":
             if self.turns <= self.job.steps // block:
-                self.said.append(BlockEnded(block * self.step, block))
+                self.events.append(BlockEnded(block * self.step, block))
             if self.turns == self.job.steps // block:
                 self.end_well()
         elif self.turns < self.job.window.window_steps // block:
-            self.said.append(BlockEnded(block * self.step, block))
+            self.events.append(BlockEnded(block * self.step, block))
         else:
             steps = make_steps([self.step] * self.job.window.window_steps, accumulation_steps=4)
-            self.said.append(Measured({f: getattr(steps, f) for f in steps.__struct_fields__}, {}, {}))
+            self.events.append(Measured({f: getattr(steps, f) for f in steps.__struct_fields__}, {}, {}))
             self.end_well()
 
     def end_well(self) -> None:
-        self.said.append(JobEnded("measured"))
+        self.events.append(JobEnded("measured"))
 
     def next_event(self, limit: float) -> Event:
-        return self.said.pop(0)
+        return self.events.pop(0)
 
     def end(self, patience: float = 5.0) -> None:
         self.log.append(f"end {self.name}")
@@ -169,10 +169,10 @@ def one_group(launcher: FakeLauncher, seed: int = 0) -> accuracy.Group:
 
 def test_a_group_is_the_ratio_of_processes_that_took_turns(no_data: None) -> None:
     launcher = FakeLauncher(ours=0.505, plain=0.5)
-    found = one_group(launcher)
-    assert found.plain == 0.5
-    assert [steps.step_seconds for steps in found.ours] == [pytest.approx(0.505)] * 3
-    assert found.log == pytest.approx(math.log(1.01))
+    group = one_group(launcher)
+    assert group.plain == 0.5
+    assert [steps.step_seconds for steps in group.ours] == [pytest.approx(0.505)] * 3
+    assert group.log == pytest.approx(math.log(1.01))
     turns = [entry for entry in launcher.log if entry in ("ours", "plain")]
     assert (turns.count("ours"), turns.count("plain")) == (3 * 12, 32 + 1)
     assert turns[-1] == "plain"  # which hears that the last block was the end
@@ -214,13 +214,13 @@ def test_who_starts_first_and_who_goes_first_is_random(no_data: None) -> None:
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(("ours", "turns", "plain"), [(3, 12, 32), (1, 32, 32), (2, 4, 5), (3, 12, 1)])
 def test_every_turn_follows_another_process(ours: int, turns: int, plain: int, seed: int) -> None:
-    found = accuracy.order(ours, turns, plain, random.Random(seed))
-    assert [found.count(number) for number in range(ours + 1)] == [plain] + [turns] * ours
-    assert all(one != other for one, other in pairwise(found))
-    assert found == accuracy.order(ours, turns, plain, random.Random(seed))
-    of_ours = [number for number in found if number != accuracy.PLAIN]
+    turn_order = accuracy.order(ours, turns, plain, random.Random(seed))
+    assert [turn_order.count(number) for number in range(ours + 1)] == [plain] + [turns] * ours
+    assert all(turn != other for turn, other in pairwise(turn_order))
+    assert turn_order == accuracy.order(ours, turns, plain, random.Random(seed))
+    of_ours = [number for number in turn_order if number != accuracy.PLAIN]
     rounds = [of_ours[start : start + ours] for start in range(0, len(of_ours), ours)]
-    assert all(sorted(one) == list(range(1, ours + 1)) for one in rounds)  # so they are spread evenly
+    assert all(sorted(round_turns) == list(range(1, ours + 1)) for round_turns in rounds)  # so they are spread evenly
 
 
 def test_where_turns_lie_is_random() -> None:
@@ -231,9 +231,9 @@ def test_where_turns_lie_is_random() -> None:
 def test_the_turn_of_the_epoch_is_on_both_sides_where_the_window_is_an_epoch() -> None:
     """An epoch of 64 steps of half a second with a turn of a second, the same to both."""
     steps = make_steps([0.5] * 64, accumulation_steps=16, epoch_gaps=[1.0])
-    found = accuracy.Group((steps,), (64 * 0.5 + 1.0) / 64)
-    assert found.log_of_same == pytest.approx(0.0)
-    assert found.log == pytest.approx(math.log(64 * 0.5 / 33.0))  # what the turn costs is missing in a prediction
+    group = accuracy.Group((steps,), (64 * 0.5 + 1.0) / 64)
+    assert group.log_of_same == pytest.approx(0.0)
+    assert group.log == pytest.approx(math.log(64 * 0.5 / 33.0))  # what the turn costs is missing in a prediction
 
 
 # The comparisons
@@ -242,14 +242,14 @@ def test_the_turn_of_the_epoch_is_on_both_sides_where_the_window_is_an_epoch() -
 class Groups:
     """Takes the place of :func:`truth.group`: every group is the same, and notes what was asked for."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, found: accuracy.Group) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, result: accuracy.Group) -> None:
         self.asked: list[tuple[str, dict[str, Any], int, int]] = []
-        self.found = found
+        self.result = result
         monkeypatch.setattr(accuracy, "group", self.group)
 
     def group(self, launcher: Any, planned: Any, window: dict[str, Any], ours: int, seed: int) -> Any:
         self.asked.append((planned.case.id, window, ours, seed))
-        return self.found
+        return self.result
 
 
 @pytest.mark.parametrize(("pairs", "run"), [(2, 8), (8, 8), (9, 9)])
@@ -258,9 +258,9 @@ def test_an_epoch_of_both_is_compared_in_at_least_eight_pairs(
 ) -> None:
     steps = make_steps([0.5] * 64, accumulation_steps=16, epoch_gaps=[1.0])
     fake = Groups(monkeypatch, accuracy.Group((steps,), 33 / 64 / 1.01))
-    said: list[str] = []
-    [check] = accuracy.instrumented(None, pairs, said.append)  # type: ignore[arg-type]
-    assert len(fake.asked) == len(said) == run
+    messages: list[str] = []
+    [check] = accuracy.instrumented(None, pairs, messages.append)  # type: ignore[arg-type]
+    assert len(fake.asked) == len(messages) == run
     assert check.figure == "+1.00 % ± 0.00 %"
     assert {(window.window_steps, ours) for _, window, ours, _ in fake.asked} == {(accuracy.EPOCH, 1)}
     assert [seed for *_, seed in fake.asked] == list(range(run))
@@ -289,7 +289,7 @@ class FakeMarks:
 
     def __init__(self, seconds: list[float]) -> None:
         overhead = OverheadMeasured(seconds, 2000)
-        self.said: list[Event] = [PhaseBegan("setup"), overhead, JobEnded("measured")]
+        self.events: list[Event] = [PhaseBegan("setup"), overhead, JobEnded("measured")]
         self.ended = False
 
     def start(self, job: Any) -> FakeMarks:
@@ -297,7 +297,7 @@ class FakeMarks:
         return self
 
     def next_event(self, limit: float) -> Event:
-        return self.said.pop(0)
+        return self.events.pop(0)
 
     def end(self) -> None:
         self.ended = True
@@ -307,9 +307,9 @@ def test_what_marks_cost_is_a_share_of_the_shortest_step_of_training() -> None:
     predicted = make_record(mode="predict", steps=make_steps([0.001] * 4))
     records = [make_record(steps=make_steps([0.5, 0.125])), make_record(status="failed"), predicted]
     launcher = FakeMarks([1e-5, 1.25e-5, 9.0])
-    found = instrumentation_overhead.cost(launcher, records)  # type: ignore[arg-type]
-    assert found.figure == "12.5 µs, 0.0100 % of the shortest step"
-    assert "median of 3 times 2,000 steps; shortest step 125.0 ms" in found.how
+    check = instrumentation_overhead.cost(launcher, records)  # type: ignore[arg-type]
+    assert check.figure == "12.5 µs, 0.0100 % of the shortest step"
+    assert "median of 3 times 2,000 steps; shortest step 125.0 ms" in check.how
     assert launcher.ended
 
 
@@ -319,7 +319,7 @@ def test_without_a_step_there_is_no_share() -> None:
 
 def test_a_worker_that_cannot_tell_what_marks_cost_ends_the_check() -> None:
     launcher = FakeMarks([1e-5])
-    launcher.said = [JobEnded("failed", "ValueError: no.")]
+    launcher.events = [JobEnded("failed", "ValueError: no.")]
     with pytest.raises(WorkerFailed, match="failed: ValueError: no"):
         instrumentation_overhead.cost(launcher, [])  # type: ignore[arg-type]
     assert launcher.ended
@@ -334,13 +334,13 @@ class Beginning:
     interpreter = None
     requested = 100.0
 
-    def __init__(self, said: list[Event]) -> None:
-        self.said = said
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
         self.left: list[Event] = []
         self.ends = 0
 
     def start(self, job: Any) -> Beginning:
-        self.left = list(self.said)
+        self.left = list(self.events)
         return self
 
     def next_event(self, limit: float) -> Event:
@@ -356,8 +356,8 @@ def phase(name: str, at: float) -> Event:
 
 def test_a_case_costs_what_passes_until_its_first_step(no_data: None) -> None:
     launcher = Beginning([phase("setup", 100.1), SettingsRead({}, at=100.4), phase("warmup", 100.5)])
-    found = costs.first_steps(launcher, accuracy.plan(*accuracy.CASES[1]), {"source": "d.yaml"}, 3)  # type: ignore[arg-type]
-    assert found == [0.5] * 3
+    seconds = costs.first_steps(launcher, accuracy.plan(*accuracy.CASES[1]), {"source": "d.yaml"}, 3)  # type: ignore[arg-type]
+    assert seconds == [0.5] * 3
     assert launcher.ends == 3
 
 
@@ -385,6 +385,6 @@ def test_without_pairs_nothing_is_compared_with_plain_training(monkeypatch: pyte
     monkeypatch.setattr(module, "instrumentation_overhead", SimpleNamespace(cost=lambda launcher, records: "m"))
     truths = {"instrumented": lambda *_: iter(["i"]), "bias": lambda *_: iter(["b"])}
     monkeypatch.setattr(module, "accuracy", SimpleNamespace(**truths))
-    said: list[str] = []
-    assert list(checks(None, 1, 1, said.append)) == ["m", "c"]  # type: ignore[arg-type, comparison-overlap]
-    assert list(checks(None, 1, 2, said.append)) == ["m", "i", "b", "c"]  # type: ignore[arg-type, comparison-overlap]
+    messages: list[str] = []
+    assert list(checks(None, 1, 1, messages.append)) == ["m", "c"]  # type: ignore[arg-type, comparison-overlap]
+    assert list(checks(None, 1, 2, messages.append)) == ["m", "i", "b", "c"]  # type: ignore[arg-type, comparison-overlap]

@@ -47,7 +47,7 @@ def test_what_was_found_and_confirmed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "said"),
+    ("last", "sentence"),
     [
         (make_compared(*SAME), "takes as long (−0.5 to +0.5 %), which is same: that does not confirm it. It may have"),
         (make_compared(*UNSURE), "which is inconclusive, it ended after 2 pairs, before it was decided: that does not"),
@@ -56,27 +56,27 @@ def test_what_was_found_and_confirmed() -> None:
         (None, "8.4.186 and 8.4.188 were not compared with each other, so that is not confirmed."),
     ],
 )
-def test_what_is_not_confirmed_is_said(last: CaseComparison | None, said: str) -> None:
+def test_what_is_not_confirmed_is_said(last: CaseComparison | None, sentence: str) -> None:
     lines = bisect.conclusion(search(last))
     assert lines[:2] == [ENDS, RANGE]
-    assert said in lines[2]
+    assert sentence in lines[2]
 
 
 def test_neighbours_are_reported_as_such() -> None:
-    found = ends(make_compared(*SLOWER))
-    found.search = found.search.with_result("8.4.186", Side.GOOD)
-    assert "It became slower with 8.4.190: 8.4.186, the release before, is good." in bisect.conclusion(found)
+    bisection = ends(make_compared(*SLOWER))
+    bisection.search = bisection.search.with_result("8.4.186", Side.GOOD)
+    assert "It became slower with 8.4.190: 8.4.186, the release before, is good." in bisect.conclusion(bisection)
 
 
 def test_a_search_that_ended_early() -> None:
-    found = ends(make_compared(*SLOWER))
-    assert bisect.conclusion(found)[1] == (
+    bisection = ends(make_compared(*SLOWER))
+    assert bisect.conclusion(bisection)[1] == (
         "The search ended early: 8.4.185 is good and 8.4.190 is bad, and 1 release between them was not probed."
     )
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("bisection", "sentence"),
     [
         (ends(), "The ends were not compared: no pair was measured."),
         (ends(make_compared(error="base: it died.")), "The ends were not compared: base: it died."),
@@ -86,10 +86,10 @@ def test_a_search_that_ended_early() -> None:
         (ends(make_compared(*UNSURE)), "Whether 8.4.190 is slower than 8.4.185 is not decided: it takes as long"),
     ],
 )
-def test_where_there_is_nothing_to_look_for(found: Bisection, said: str) -> None:
-    assert bisect.conclusion(found)[0].startswith(said)
-    assert "\n\n" in as_text(found)
-    assert json.loads(as_json(found))["first_bad"] is None
+def test_where_there_is_nothing_to_look_for(bisection: Bisection, sentence: str) -> None:
+    assert bisect.conclusion(bisection)[0].startswith(sentence)
+    assert "\n\n" in as_text(bisection)
+    assert json.loads(as_json(bisection))["first_bad"] is None
 
 
 def test_the_lines_of_a_search() -> None:
@@ -117,7 +117,7 @@ def test_json_tells_the_search_and_every_comparison() -> None:
     content = json.loads(as_json(search(make_compared(*SLOWER))))
     assert (content["verdict"], content["exit_code"]) == ("found", 1)
     assert (content["last_good"], content["between"], content["first_bad"]) == ("8.4.186", ["8.4.187"], "8.4.188")
-    assert [(one["release"], one["side"], one["close"]) for one in content["probes"]] == [
+    assert [(probe["release"], probe["side"], probe["close"]) for probe in content["probes"]] == [
         ("8.4.188", "bad", False),
         ("8.4.186", "good", True),
         ("8.4.187", "broken", False),
@@ -134,10 +134,10 @@ def test_markdown_says_the_same() -> None:
 
 
 def test_hostile_text_is_text() -> None:
-    found = search(make_compared(*SLOWER))
-    probe = found.probes[2]
-    found.probes = [*found.probes[:2], type(probe)(release="8.4.187", side=Side.BROKEN, reason=HOSTILE)]
-    text = as_text(found)
+    bisection = search(make_compared(*SLOWER))
+    probe = bisection.probes[2]
+    bisection.probes = [*bisection.probes[:2], type(probe)(release="8.4.187", side=Side.BROKEN, reason=HOSTILE)]
+    text = as_text(bisection)
     assert all(line.isprintable() for line in text.splitlines())
-    summary = markdown(found)
+    summary = markdown(bisection)
     assert "<script>" not in summary and "@octocat" not in summary

@@ -41,7 +41,7 @@ def runs(**changes: Any) -> tuple[list[Record], list[Record]]:
 
 
 @pytest.fixture
-def found() -> RunComparison:
+def comparison() -> RunComparison:
     return compare_runs(*runs(environment=make_environment("2.15.0"), conditions=Conditions(governor="powersave")))
 
 
@@ -58,8 +58,8 @@ def section(text: str, start: str) -> list[str]:
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
 
 
-def test_heading_and_every_line_say_that_it_is_historical(found: RunComparison) -> None:
-    text = render(found, "md")
+def test_heading_and_every_line_say_that_it_is_historical(comparison: RunComparison) -> None:
+    text = render(comparison, "md")
     assert text.splitlines()[0] == "# Time per step, B over A: historical, no verdict"
     rows = section(text, "## Cases")
     assert len(rows) == 2
@@ -87,8 +87,8 @@ def test_names_of_machines_and_runs_make_no_html() -> None:
     assert "<b>" not in text and "<i>" not in text
 
 
-def test_what_differs_comes_before_any_speed(found: RunComparison) -> None:
-    text = render(found, "md")
+def test_what_differs_comes_before_any_speed(comparison: RunComparison) -> None:
+    text = render(comparison, "md")
     assert text.index("## What differs") < text.index("images/s")
     assert section(text, "## What differs between A and B") == [
         ["torch", "2.14.1", "2.15.0", "—"],
@@ -123,8 +123,8 @@ def test_settings_name_the_cases_in_which_they_differ(changed: list[int], where:
     assert rows == [["channels_last", "no", "yes", where]]
 
 
-def test_a_line_has_both_figures_the_ratio_and_its_interval(found: RunComparison) -> None:
-    case, a, b, ratio, interval, memory, _ = section(render(found, "md"), "## Cases")[0]
+def test_a_line_has_both_figures_the_ratio_and_its_interval(comparison: RunComparison) -> None:
+    case, a, b, ratio, interval, memory, _ = section(render(comparison, "md"), "## Cases")[0]
     assert case == "train-yolov8n-cpu-fp32-b4-i160"
     assert a.startswith("200 ms<br>20.0 images/s") and b.startswith("400 ms<br>10.0 images/s")
     assert ratio == "2.000×"
@@ -140,8 +140,8 @@ def test_memory_got_in_two_ways_has_no_ratio() -> None:
     assert section(render(compare_runs(a, b), "md"), "## Cases")[0][5] == "1.00 GiB, 2.00 GiB"
 
 
-def test_what_is_not_compared_is_listed_with_why(found: RunComparison) -> None:
-    text = render(found, "md")
+def test_what_is_not_compared_is_listed_with_why(comparison: RunComparison) -> None:
+    text = render(comparison, "md")
     assert section(text, "## Not comparable") == [["train-yolov8n-cpu-fp32-b8-i160", "window_steps 12 vs 64"]]
     [[case, a, b]] = section(text, "## Measured on one side only")
     assert (case, a) == ("train-yolov8n-cpu-fp32-b32-i160", "25.0 images/s")
@@ -158,8 +158,8 @@ def test_a_case_that_a_side_does_not_have() -> None:
     assert "## Cases" not in text and "## What differs" not in text
 
 
-def test_csv_is_a_line_a_case_with_all_digits(found: RunComparison) -> None:
-    rows = list(csv.DictReader(io.StringIO(render(found, "csv"))))
+def test_csv_is_a_line_a_case_with_all_digits(comparison: RunComparison) -> None:
+    rows = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
     assert tuple(rows[0]) == ("case", *fixed_axes(), *COLUMNS[1:])
     assert [row["standing"] for row in rows] == [
         "historical, no verdict",
@@ -168,7 +168,7 @@ def test_csv_is_a_line_a_case_with_all_digits(found: RunComparison) -> None:
         "measured in A only",
         "measured on neither side",
     ]
-    first = found.cases[0]
+    first = comparison.cases[0]
     assert first.ratio is not None and first.a is not None
     assert float(rows[0]["time_ratio"]) == first.ratio.point
     assert float(rows[0]["time_ratio_low"]) == first.ratio.low
@@ -179,8 +179,8 @@ def test_csv_is_a_line_a_case_with_all_digits(found: RunComparison) -> None:
     assert (rows[3]["b_status"], rows[3]["b_reason"]) == ("failed", NASTY)
 
 
-def test_json_says_all_that_the_page_says(found: RunComparison) -> None:
-    content = json.loads(render(found, "json"))
+def test_json_says_all_that_the_page_says(comparison: RunComparison) -> None:
+    content = json.loads(render(comparison, "json"))
     assert (content["label"], content["a"]["runs"], content["b"]["runs"]) == (
         "historical, no verdict",
         ["before"],
@@ -194,9 +194,9 @@ def test_json_says_all_that_the_page_says(found: RunComparison) -> None:
 
 
 @pytest.mark.parametrize("format", ["md", "csv", "json"])
-def test_nothing_missing_is_ever_nan_or_none(found: RunComparison, elsewhere: RunComparison, format: str) -> None:
-    for one in (found, elsewhere):
-        text = render(one, format)
+def test_nothing_missing_is_ever_nan_or_none(comparison: RunComparison, elsewhere: RunComparison, format: str) -> None:
+    for run_comparison in (comparison, elsewhere):
+        text = render(run_comparison, format)
         assert text.endswith("\n")
         assert "nan" not in text.lower() and "None" not in text and "inf" not in text.replace("info", "")
 
@@ -209,14 +209,14 @@ def test_csv_and_json_of_different_machines_have_no_interval_of_a_ratio(elsewher
     assert float(row["speed_ratio"]) == pytest.approx(0.5)
 
 
-def test_how_much_longer_in_words(found: RunComparison) -> None:
-    text = longer(found.cases[0])
+def test_how_much_longer_in_words(comparison: RunComparison) -> None:
+    text = longer(comparison.cases[0])
     assert text.startswith("train-yolov8n-cpu-fp32-b4-i160 takes 100 % longer (9")
     assert text.endswith(" %, within one process)")
 
 
-def test_the_kinds_of_intervals_are_explained(found: RunComparison) -> None:
-    assert "An interval within one process is of the mean over its steps" in render(found, "md")
+def test_the_kinds_of_intervals_are_explained(comparison: RunComparison) -> None:
+    assert "An interval within one process is of the mean over its steps" in render(comparison, "md")
     a, b = ([timed(20.0, 4, run=run, process=number) for number in (1, 2)] for run in "ab")
     text = render(compare_runs(a, b), "md")
     assert "its interval is between them" in text and "An interval within one process" not in text

@@ -18,12 +18,12 @@ def markdown(comparison: Comparison, packages: str = PACKAGES) -> str:
 def table(text: str, heading: str) -> list[list[str]]:
     """Cells of the table that has this heading among its columns."""
     lines = text.splitlines()
-    start = next(n for n, one in enumerate(lines) if one.startswith("|") and heading in one)
+    start = next(n for n, line in enumerate(lines) if line.startswith("|") and heading in line)
     rows = []
-    for one in lines[start:]:
-        if not one.startswith("|"):
+    for line in lines[start:]:
+        if not line.startswith("|"):
             break
-        rows.append([part.strip() for part in re.split(r"(?<!\\)\|", one)[1:-1]])
+        rows.append([part.strip() for part in re.split(r"(?<!\\)\|", line)[1:-1]])
     return rows
 
 

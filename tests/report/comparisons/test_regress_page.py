@@ -34,7 +34,7 @@ def page(folder: Path) -> str:
     return (folder / "index.html").read_text()
 
 
-def shown(comparison: Comparison) -> str:
+def render_without_plots(comparison: Comparison) -> str:
     """The page without its plots: they take most of the time."""
     return render_html("regress", context(evaluate(comparison), PACKAGES), [])
 
@@ -46,12 +46,12 @@ def test_all_files_are_there_and_nothing_else(folder: Path) -> None:
 
 
 def test_the_page_needs_no_other_file_and_no_script(page: str) -> None:
-    seen = Reader(page)
-    assert seen.open == [] and seen.tags.count("svg") == 3
-    assert not {"script", "link", "iframe", "img", "object"} & set(seen.tags)
-    assert all(address.startswith("#") for address in seen.addresses)
+    reader = Reader(page)
+    assert reader.open == [] and reader.tags.count("svg") == 3
+    assert not {"script", "link", "iframe", "img", "object"} & set(reader.tags)
+    assert all(address.startswith("#") for address in reader.addresses)
     assert not re.search(r"@import|url\((?!#)", page)
-    assert len(seen.ids) == len(set(seen.ids))
+    assert len(reader.ids) == len(set(reader.ids))
 
 
 def test_the_page_says_what_it_must_in_order(page: str) -> None:
@@ -89,7 +89,7 @@ def test_every_pair_is_a_row(page: str) -> None:
 
 
 def test_hostile_text_is_text() -> None:
-    text = shown(hostile())
+    text = render_without_plots(hostile())
     assert "<script>" not in text and "&lt;script&gt;" in text
     assert Reader(text).open == []
 
@@ -101,7 +101,7 @@ def test_the_hostile_page_can_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("comparison", "said"),
+    ("comparison", "sentence"),
     [
         (make_comparison(), "Nothing measured."),
         (make_comparison([make_compared()]), "no pair was measured"),
@@ -116,9 +116,9 @@ def test_the_hostile_page_can_be_written(tmp_path: Path) -> None:
         (make_comparison([make_compared([0.0] * 3, error="head: it died")]), "it went no further: head: it died"),
     ],
 )
-def test_whatever_there_is_has_a_page(comparison: Comparison, said: str) -> None:
-    text = shown(comparison)
-    assert said in text and Reader(text).open == []
+def test_whatever_there_is_has_a_page(comparison: Comparison, sentence: str) -> None:
+    text = render_without_plots(comparison)
+    assert sentence in text and Reader(text).open == []
     assert not re.search(r">\s*(nan|inf|None)\b", text)
 
 

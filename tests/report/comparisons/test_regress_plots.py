@@ -78,10 +78,10 @@ def test_an_interval_out_of_all_proportion_is_cut() -> None:
 
 
 def test_colour_and_marker_tell_verdicts_apart() -> None:
-    found = evaluate(eventful())
+    result = evaluate(eventful())
     rows = [Row(str(verdict), verdict, Estimate(0.01, 0.01, 4)) for verdict in Verdict]
     with style.styled():
-        axes = forest(rows, None, found.comparison.margin, "").axes[0]
+        axes = forest(rows, None, result.comparison.margin, "").axes[0]
     marks = {(line.get_color(), line.get_marker()) for line in axes.get_lines() if line.get_marker() in set("><os")}
     assert len({colour for colour, _ in marks}) == len({marker for _, marker in marks}) == 4
 

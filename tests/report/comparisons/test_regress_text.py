@@ -25,7 +25,7 @@ def lines(*cases: object, **changes: object) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("seen", "text"),
+    ("estimate", "text"),
     [
         (Estimate(0.0478, 0.0076, 8), "takes 4.9 % longer (4.1 to 5.7 %)"),
         (Estimate(-0.0325, 0.0071, 8), "takes 3.2 % less time (2.5 to 3.9 %)"),
@@ -36,8 +36,8 @@ def lines(*cases: object, **changes: object) -> list[str]:
         (Estimate(2.5, 5.0, 2), "takes over 1,000 % longer (−91.8 to +over 1,000 %)"),
     ],
 )
-def test_a_change_in_words(seen: Estimate, text: str) -> None:
-    assert format_takes(seen) == text
+def test_a_change_in_words(estimate: Estimate, text: str) -> None:
+    assert format_takes(estimate) == text
 
 
 def test_a_case_is_one_line() -> None:
@@ -70,12 +70,12 @@ def test_settings_come_before_speed_and_the_conclusion_comes_last() -> None:
 
 def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_other() -> None:
     text = text_of(eventful()).splitlines()
-    start = next(number for number, one in enumerate(text) if one.startswith("train-yolov8n-cpu-fp32-b4-"))
+    start = next(number for number, line in enumerate(text) if line.startswith("train-yolov8n-cpu-fp32-b4-"))
     beneath = []
-    for one in text[start + 1 :]:
-        if not one.startswith(" "):
+    for line in text[start + 1 :]:
+        if not line.startswith(" "):
             break
-        beneath.append(one.split())
+        beneath.append(line.split())
     assert [row[0] for row in beneath] == [
         "base:",
         "head:",
@@ -88,7 +88,7 @@ def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_othe
     ]
     assert beneath[2][1:8] == ["100.00", "ms", "→", "104.98", "ms", "+4.98", "ms"]
     plain = lines(make_compared([0.001, -0.001, 0.002, -0.002]))
-    assert not any("forward" in one for one in plain)
+    assert not any("forward" in line for line in plain)
 
 
 def test_memory_is_reported_where_it_differs() -> None:
@@ -107,14 +107,14 @@ def test_what_is_open_says_what_would_close_it() -> None:
 
 def test_no_pair_at_all() -> None:
     text = lines(make_compared())
-    assert any(one.endswith("no pair was measured") for one in text)
+    assert any(line.endswith("no pair was measured") for line in text)
     assert text[-1] == "No pair was measured: nothing is said of speed."
     assert lines()[-1] == text[-1]
 
 
 def test_one_pair() -> None:
     text = lines(make_compared([0.05]))
-    assert any("head takes 5.1 % longer (one pair gives no interval)" in one for one in text)
+    assert any("head takes 5.1 % longer (one pair gives no interval)" in line for line in text)
     assert "inf" not in "\n".join(text) and "nan" not in "\n".join(text)
 
 
@@ -142,13 +142,13 @@ def test_several_slower_cases_are_a_range() -> None:
     ]
     text = lines(*cases)
     assert text[-1].startswith("Head is slower in 3 of 3 cases: it takes 5.2 to 10.6 % longer.")
-    assert any(one.startswith("all cases together: slower: head takes 7.7 % longer (") for one in text)
+    assert any(line.startswith("all cases together: slower: head takes 7.7 % longer (") for line in text)
 
 
 def test_what_was_recorded_cannot_steer_the_terminal() -> None:
     text = text_of(hostile(), "torch \x1b[2J\x07")
     assert "\x1b" not in text and "\x07" not in text
-    assert all(one.isprintable() for one in text.splitlines())
+    assert all(line.isprintable() for line in text.splitlines())
 
 
 def test_order_effect_and_retries_are_reported() -> None:

@@ -55,7 +55,7 @@ def newest(*cases: object) -> Sweep:
 
 
 @pytest.mark.parametrize(
-    ("found", "lines"),
+    ("sweep", "lines"),
     [
         (newest(make_compared(*SAME)), ["8.4.190 is as fast as 8.4.185: any difference is below 3.0 %."]),
         (
@@ -73,8 +73,8 @@ def newest(*cases: object) -> Sweep:
         (row(), ["No release was compared: nothing is said of speed."]),
     ],
 )
-def test_a_row_in_plain_words(found: Sweep, lines: list[str]) -> None:
-    assert conclusion.conclusion(found) == lines
+def test_a_row_in_plain_words(sweep: Sweep, lines: list[str]) -> None:
+    assert conclusion.conclusion(sweep) == lines
 
 
 def test_settings_come_before_speed_and_what_is_not_known_is_said() -> None:
@@ -86,22 +86,22 @@ def test_settings_come_before_speed_and_what_is_not_known_is_said() -> None:
 
 
 def test_a_slower_release_in_between_is_reported() -> None:
-    found = row(
+    sweep = row(
         Entry(release="8.4.186", found=against(make_compared(*SLOWER))),
         Entry(release="8.4.187", found=against(make_compared(*SAME))),
     )
-    assert conclusion.conclusion(found) == [
+    assert conclusion.conclusion(sweep) == [
         "8.4.187 is as fast as 8.4.185: any difference is below 3.0 %.",
         "Before that, of the time per step: 8.4.186 slower (+5.1 %).",
     ]
 
 
 def test_a_newest_release_that_cannot_run_is_reported_first() -> None:
-    found = row(
+    sweep = row(
         Entry(release="8.4.189", found=against(make_compared(*SLOWER, batch=4))),
         Entry(release="8.4.190", found=against(lost())),
     )
-    first, second = conclusion.conclusion(found)
+    first, second = conclusion.conclusion(sweep)
     assert first == f"8.4.190, the newest: it cannot run {CASE} (out of memory: No room)."
     assert second.startswith("Ultralytics is slower since 8.4.189")
 
@@ -113,8 +113,8 @@ def test_slower_only_over_all_cases_is_reported_so() -> None:
 
 
 def test_of_several_cases_each_is_named() -> None:
-    found = newest(flipped(), make_compared(*SLOWER, batch=8), make_compared(*SAME, batch=2))
-    assert "takes 5.1 % longer (5.0 to 5.2 %) in train-yolov8n-cpu-fp32-b4-i160 and takes 5.1 %" in as_text(found)
+    sweep = newest(flipped(), make_compared(*SLOWER, batch=8), make_compared(*SAME, batch=2))
+    assert "takes 5.1 % longer (5.0 to 5.2 %) in train-yolov8n-cpu-fp32-b4-i160 and takes 5.1 %" in as_text(sweep)
 
 
 def test_the_notes_of_a_release() -> None:
@@ -145,7 +145,7 @@ def test_the_lines_of_a_row() -> None:
     lines = as_text(eventful()).splitlines()
     start = lines.index(CASE)
     rows = [re.split(r"\s{2,}", line.strip()) for line in lines[start + 1 : start + 7]]
-    assert [one[:2] for one in rows] == [
+    assert [cells[:2] for cells in rows] == [
         ["8.4.185", "first"],
         ["8.4.186", "same"],
         ["8.4.187", "not compared"],
@@ -184,7 +184,7 @@ def test_hostile_markdown_makes_no_markup() -> None:
 
 def test_json_holds_every_comparison_and_the_plot() -> None:
     content = json.loads(as_json(eventful()))
-    assert [one["verdict"] for one in content["releases"]] == [
+    assert [release["verdict"] for release in content["releases"]] == [
         None,
         "same",
         "not_compared",
@@ -212,7 +212,7 @@ def series(*points: Point) -> Series:
 def test_the_plot_has_every_release_and_its_data() -> None:
     [plot] = plots.draw(eventful())
     assert plot.key == "throughput" and "currentColor" in plot.svg
-    assert [one[:2] for one in plot.rows] == [
+    assert [cells[:2] for cells in plot.rows] == [
         ("8.4.185", "first"),
         ("8.4.186", "same"),
         ("8.4.187", "not compared"),
@@ -250,8 +250,8 @@ def test_all_figures_and_the_margin_are_within_the_axis() -> None:
 
 def test_marks_tell_verdicts_apart_and_point_where_throughput_went() -> None:
     points = [
-        Point(release=one, verdict=one, estimate=Estimate(0.0, 0.01, 4), rate=50.0, low=49.0, high=51.0)
-        for one in Verdict
+        Point(release=verdict, verdict=verdict, estimate=Estimate(0.0, 0.01, 4), rate=50.0, low=49.0, high=51.0)
+        for verdict in Verdict
     ]
     with style.styled():
         axes = plots.figure(series(*points), eventful()).axes[0]
@@ -272,7 +272,7 @@ def test_versions_have_room(count: int) -> None:
     boxes = [text.get_window_extent() for text in figure.axes[0].get_xticklabels()]
     assert figure.axes[0].get_xticklabels()[-1].get_text() == f"8.4.{count - 1}"
     assert len(boxes) <= plots.MOST
-    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
+    assert all(box.x1 < other.x0 for box, other in itertools.pairwise(boxes))
 
 
 # page
@@ -293,12 +293,12 @@ def test_all_files_are_there_and_nothing_else(folder: Path) -> None:
 
 def test_the_page_needs_no_other_file_and_no_script(folder: Path) -> None:
     page = (folder / "index.html").read_text()
-    seen = Reader(page)
-    assert seen.open == [] and seen.tags.count("svg") == 1
-    assert not {"script", "link", "iframe", "img", "object"} & set(seen.tags)
-    assert all(address.startswith("#") for address in seen.addresses)
+    reader = Reader(page)
+    assert reader.open == [] and reader.tags.count("svg") == 1
+    assert not {"script", "link", "iframe", "img", "object"} & set(reader.tags)
+    assert all(address.startswith("#") for address in reader.addresses)
     assert not re.search(r"@import|url\((?!#)", page)
-    assert len(seen.ids) == len(set(seen.ids))
+    assert len(reader.ids) == len(set(reader.ids))
 
 
 def test_the_page_says_what_it_must_in_order(folder: Path) -> None:
@@ -336,7 +336,7 @@ def test_hostile_text_is_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("sweep", "sentence"),
     [
         (row(), "No release was compared"),
         (row(base="", entries=(Entry(release="1", reason="No."), Entry(release="2", reason="No."))), "Not compared."),
@@ -345,11 +345,11 @@ def test_hostile_text_is_text(tmp_path: Path) -> None:
         (newest(flipped(), lost()), "out of memory: No room"),
     ],
 )
-def test_whatever_there_is_has_a_page(found: Sweep, said: str) -> None:
-    page = html(found, ())
-    assert said in page and Reader(page).open == []
+def test_whatever_there_is_has_a_page(sweep: Sweep, sentence: str) -> None:
+    page = html(sweep, ())
+    assert sentence in page and Reader(page).open == []
     assert not re.search(r">\s*(nan|inf|None)\b", page)
-    assert said in f"{as_text(found)} Not compared."
+    assert sentence in f"{as_text(sweep)} Not compared."
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
@@ -360,6 +360,6 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
 
 def test_a_case_that_only_the_first_release_cannot_run_is_reported() -> None:
     won = make_compared(base=SideOutcome(outcome=Outcome(Status.FAILED, HOSTILE)), head=SideOutcome(), batch=8)
-    found = newest(make_compared(*SAME), won)
-    assert found.newest.found and found.newest.found.standing(Standing.HEAD_ONLY)
-    assert "the first release cannot run train-yolov8n-cpu-fp32-b8-i160" in as_text(found)
+    sweep = newest(make_compared(*SAME), won)
+    assert sweep.newest.found and sweep.newest.found.standing(Standing.HEAD_ONLY)
+    assert "the first release cannot run train-yolov8n-cpu-fp32-b8-i160" in as_text(sweep)

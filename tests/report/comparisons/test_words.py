@@ -55,16 +55,16 @@ def test_the_sentence_falls_back_on_prediction_and_on_nothing(records: list[Reco
 
 
 @pytest.mark.parametrize(
-    ("stop_reason", "said"),
+    ("stop_reason", "ending"),
     [
         ("out of memory", "trains up to batch 24 within 4 GiB."),
         ("limit", "trains at batch 24 within 4 GiB, and no larger one was tried."),
         ("predicted", "trains up to batch 24 within 4 GiB; the next one is predicted to need clearly more."),
     ],
 )
-def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], stop_reason: str, said: str) -> None:
-    found = make_ceiling(24, stop_reason=stop_reason)
-    assert headline.sentence(frame(records[:0]), records[0].machine, 1000, [found]).endswith(said)
+def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], stop_reason: str, ending: str) -> None:
+    ceiling = make_ceiling(24, stop_reason=stop_reason)
+    assert headline.sentence(frame(records[:0]), records[0].machine, 1000, [ceiling]).endswith(ending)
 
 
 def test_several_versions_are_named_with_the_figure() -> None:
@@ -92,8 +92,8 @@ def test_several_kinds_of_interval_say_which_stands_where() -> None:
 
 
 def test_conditions_are_ranges_and_what_is_unknown_is_left_out() -> None:
-    seen = [Conditions(load=0.1, on_battery=True), Conditions(load=1.25, on_battery=True)]
-    assert conditions.format_conditions(seen) == "load 0.10 to 1.25, on battery"
+    states = [Conditions(load=0.1, on_battery=True), Conditions(load=1.25, on_battery=True)]
+    assert conditions.format_conditions(states) == "load 0.10 to 1.25, on battery"
     assert conditions.format_conditions([Conditions()]) == ""
     assert "in others" in conditions.format_conditions([Conditions(on_battery=True), Conditions(on_battery=False)])
 
@@ -198,10 +198,10 @@ def test_settings_that_differ_say_where() -> None:
         make_record(batch=b, effective={**effective, "batch": b, "accumulate": a}) for b, a in ((4, 16), (16, 4))
     ]
     [training] = settings(records)
-    found = {setting.key: setting for setting in training.shown}
-    assert found["accumulate"].values == ["16 (batch 4)", "4 (batch 16)"]
-    assert (found["optimizer"].asked, found["optimizer"].values) == ("SGD", ["SGD"])
-    assert found["threads"].asked == "not set"
+    settings_by_key = {setting.key: setting for setting in training.shown}
+    assert settings_by_key["accumulate"].values == ["16 (batch 4)", "4 (batch 16)"]
+    assert (settings_by_key["optimizer"].asked, settings_by_key["optimizer"].values) == ("SGD", ["SGD"])
+    assert settings_by_key["threads"].asked == "not set"
     assert training.kept == "Device, amp, batch and image size ran as asked in 2 measured cases."
 
 

@@ -1,4 +1,4 @@
-"""Panels of the page beside tables and lines: ceilings, mixed precision, upgrades, maps, parts of a step, machines."""
+"""Panels of the page other than tables and lines: ceilings, precision, upgrades, maps, parts of a step, machines."""
 
 from __future__ import annotations
 
@@ -56,23 +56,23 @@ def view(records: list) -> View:
 
 def test_a_map_has_a_number_or_a_word_in_every_cell_and_knows_what_is_unclear() -> None:
     [part] = heatmap.parts(view(grown()).speedups)
-    found = heatmap.grid(part, view(grown()).table)
+    grid = heatmap.grid(part, view(grown()).table)
     assert heatmap.is_map(part)
-    assert (found.rows, found.columns) == (("yolov8n", "yolo11n"), ("batch 8", "batch 16"))
-    assert found.cells[1, 0].ratio == pytest.approx(2.0, rel=0.01) and not found.cells[1, 0].unclear
-    assert found.cells[1, 1].word == "out of memory"
-    assert "from 1.05× (yolov8n · batch 8) to 2.00× (yolo11n · batch 8)" in heatmap.alt(found, "batch 4")
+    assert (grid.rows, grid.columns) == (("yolov8n", "yolo11n"), ("batch 8", "batch 16"))
+    assert grid.cells[1, 0].ratio == pytest.approx(2.0, rel=0.01) and not grid.cells[1, 0].unclear
+    assert grid.cells[1, 1].word == "out of memory"
+    assert "from 1.05× (yolov8n · batch 8) to 2.00× (yolo11n · batch 8)" in heatmap.alt(grid, "batch 4")
     with style.styled():
-        texts = [text.get_text() for text in heatmap.figure(found).axes[0].texts]
+        texts = [text.get_text() for text in heatmap.figure(grid).axes[0].texts]
     assert sorted(texts) == ["1.05×", "1.50×", "2.00×", "out of memory"]
 
 
 def test_cells_without_significance_are_hatched_and_interfered_ones_have_a_sign() -> None:
     cells = heatmap.Cell(1.2, 1.1, 1.3, interfered=True), heatmap.Cell(1.05, 0.9, 1.2), heatmap.Cell(1.4)
-    found = heatmap.Map("x", ("a",), ("b", "c", "d"), {(0, place): cell for place, cell in enumerate(cells)})
+    grid = heatmap.Map("x", ("a",), ("b", "c", "d"), {(0, place): cell for place, cell in enumerate(cells)})
     assert [cell.unclear for cell in cells] == [False, True, True]
     with style.styled():
-        axes = heatmap.figure(found).axes[0]
+        axes = heatmap.figure(grid).axes[0]
     assert [patch.get_hatch() for patch in axes.patches if patch.get_hatch()] == ["///", "///"]
     assert [text.get_text() for text in axes.texts] == ["1.20× †", "1.05×", "1.40×"]
 
@@ -107,23 +107,23 @@ def test_no_parts_no_panel() -> None:
 
 
 def test_a_ceiling_says_what_ended_it_what_it_was_held_to_and_what_fits_a_card() -> None:
-    found = ceilings.section([make_ceiling(24)])
-    assert found is not None
-    [row] = found.rows
+    section = ceilings.section([make_ceiling(24)])
+    assert section is not None
+    [row] = section.rows
     assert row.cells == ("yolov8n", "160 px", "cpu", "off", "4 GiB", "24", "3.50 GiB", "128 MiB")
     assert row.under == "then out of memory"
-    assert found.columns[-4:] == ("In 8 GiB", "In 12 GiB", "In 16 GiB", "In 24 GiB")
+    assert section.columns[-4:] == ("In 8 GiB", "In 12 GiB", "In 16 GiB", "In 24 GiB")
     assert row.cards == ("60", "92", "124", "188")
-    assert "control group" in found.note
-    [plot] = found.plots
+    assert "control group" in section.note
+    [plot] = section.plots
     assert plot.rows[-1][1:] == ("25", "—", "out of memory")
     assert "up to batch 24, 128 MiB an image" in plot.alt
 
 
 def test_a_ceiling_that_was_tried_under_a_card_s_limit_stands_for_the_line() -> None:
-    found = ceilings.section([make_ceiling(24), make_ceiling(57, limit=8 * GIB)])
-    assert found is not None
-    assert [row.cards[0] for row in found.rows] == ["57, tried", "57, tried"]
+    section = ceilings.section([make_ceiling(24), make_ceiling(57, limit=8 * GIB)])
+    assert section is not None
+    assert [row.cards[0] for row in section.rows] == ["57, tried", "57, tried"]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_a_ceiling_that_was_tried_under_a_card_s_limit_stands_for_the_line() -> 
     ],
 )
 def test_no_ceiling_claims_more_than_was_tried(changes: dict, batch: str, why: str) -> None:
-    one = make_ceiling(24, **changes)
-    assert (ceilings.batch(one), ceilings.why(one)) == (batch, why)
+    ceiling = make_ceiling(24, **changes)
+    assert (ceilings.batch(ceiling), ceilings.why(ceiling)) == (batch, why)
 
 
 def test_what_was_recorded_ends_no_block_of_commands() -> None:
@@ -182,19 +182,19 @@ def test_a_ceiling_within_what_was_free_is_one_question_whatever_was_free() -> N
 
 def test_ceilings_of_several_versions_or_steps_are_distinguished(tmp_path: Path) -> None:
     newer = {"environment": make_environment("2.15.0"), "started": "2026-11-23T10:00:00+00:00"}
-    some = [make_ceiling(24), make_ceiling(30, **newer), make_ceiling(16, granularity=8)]
-    found = ceilings.section(some)
-    assert found is not None
-    assert {row.cells[0] for row in found.rows} == {
+    searches = [make_ceiling(24), make_ceiling(30, **newer), make_ceiling(16, granularity=8)]
+    section = ceilings.section(searches)
+    assert section is not None
+    assert {row.cells[0] for row in section.rows} == {
         "yolov8n, torch 2.14.1, Ultralytics 8.4.100, steps of 1",
         "yolov8n, torch 2.15.0, Ultralytics 8.4.100, steps of 1",
         "yolov8n, torch 2.14.1, Ultralytics 8.4.100, steps of 8",
     }
-    assert "torch 2.15.0, Ultralytics 8.4.100 · steps of 1 up to batch 30" in found.plots[0].alt
+    assert "torch 2.15.0, Ultralytics 8.4.100 · steps of 1 up to batch 30" in section.plots[0].alt
     under = make_ceiling(57, limit=8 * GIB, **newer)
     cards = ceilings.section([make_ceiling(24), under])
     assert cards is not None and cards.rows[0].cards[0] == "60", "tried with other versions only"
-    assert "torch 2.15.0" in written([], tmp_path, ceilings=some).split("</h2>")[1].split("</p>")[0]
+    assert "torch 2.15.0" in written([], tmp_path, ceilings=searches).split("</h2>")[1].split("</p>")[0]
 
 
 def test_a_batch_that_did_not_train_is_drawn_though_no_line_says_how_high() -> None:
@@ -215,37 +215,37 @@ def on_card(rate: float, amp: str, gib: float):
 def test_mixed_precision_is_compared_in_time_memory_and_batch(tmp_path: Path) -> None:
     records = [on_card(100.0, "off", 10.0), on_card(160.0, "on", 6.0)]
     pair = [make_ceiling(24, device="0"), make_ceiling(45, device="0", amp="on")]
-    found = mixed_precision.panel([newest_rows(frame(records))], pair)
-    assert found is not None
-    [row] = found.rows
+    panel = mixed_precision.panel([newest_rows(frame(records))], pair)
+    assert panel is not None
+    [row] = panel.rows
     assert row[0] == "Training · yolov8n · cuda:0 · amp on · batch 16 · 160 px"
     assert row[1] == "1.60×" and row[3:] == ("37.5 % less", "10.0 GiB → 6.00 GiB", "40 % less")
-    assert found.columns[3:] == ("Time", "Peak memory", "Memory")
-    newer = [msgspec.structs.replace(one, environment=make_environment("2.15.0")) for one in records]
+    assert panel.columns[3:] == ("Time", "Peak memory", "Memory")
+    newer = [msgspec.structs.replace(record, environment=make_environment("2.15.0")) for record in records]
     both = mixed_precision.panel([newest_rows(frame(records)), newest_rows(frame(newer))], [])
     assert both is not None
     assert [row[0].partition(", ")[2] for row in both.rows] == [
         f"torch {torch}, Ultralytics 8.4.100" for torch in ("2.14.1", "2.15.0")
     ]
-    assert found.batches == [("yolov8n · cuda:0 · amp on · 160 px · within 4 GiB", "24", "45", "1.88×")]
+    assert panel.batches == [("yolov8n · cuda:0 · amp on · 160 px · within 4 GiB", "24", "45", "1.88×")]
     assert "Mixed precision: on against off" in written(records, tmp_path, ceilings=pair)
 
 
 def test_several_devices_are_compared_with_one(tmp_path: Path) -> None:
     records = [timed(100.0, 16, device="0"), timed(110.0, 32, device="0"), timed(180.0, 32, device="0+1")]
-    found = scaling.panel([newest_rows(frame(records))])
-    assert found is not None
+    panel = scaling.panel([newest_rows(frame(records))])
+    assert panel is not None
     case = "Training · yolov8n · cuda:0+1 · amp off · batch 32 · 160 px"
-    assert [row[:4] for row in found.rows] == [
+    assert [row[:4] for row in panel.rows] == [
         (case, "the same batch on each device", "1.80×", "90.0 %"),
         (case, "the same batch over all devices", "1.64×", "81.8 %"),
     ]
-    assert all(" % to " in row[4] for row in found.rows)
-    assert "95 % interval within one process" in found.note
+    assert all(" % to " in row[4] for row in panel.rows)
+    assert "95 % interval within one process" in panel.note
     text = written(records, tmp_path)
     assert "Several devices against one" in text and "81.8 %" in text
     assert "### Several devices against one" in (tmp_path / "report.md").read_text()
-    newer = [msgspec.structs.replace(one, environment=make_environment("2.15.0")) for one in records]
+    newer = [msgspec.structs.replace(record, environment=make_environment("2.15.0")) for record in records]
     both = scaling.panel([newest_rows(frame(records)), newest_rows(frame(newer))])
     assert both is not None and both.rows[2][0].endswith(", torch 2.15.0, Ultralytics 8.4.100")
 
@@ -256,8 +256,8 @@ def test_one_device_alone_has_no_panel() -> None:
 
 def test_memory_that_was_got_in_different_ways_is_not_compared() -> None:
     other = make_record(device="0", amp="on", memory={"process": Memory(GIB, "VmHWM")})
-    found = mixed_precision.panel([newest_rows(frame([on_card(100.0, "off", 10.0), other]))], [])
-    assert found is not None and found.rows[0][-2:] == ("—", "—")
+    panel = mixed_precision.panel([newest_rows(frame([on_card(100.0, "off", 10.0), other]))], [])
+    assert panel is not None and panel.rows[0][-2:] == ("—", "—")
 
 
 def test_without_both_there_is_no_panel() -> None:
@@ -269,12 +269,12 @@ def test_upgrades_have_a_line_each_and_one_plot(tmp_path: Path) -> None:
     same = make_comparison(
         [make_compared([0.002, -0.003, 0.001, -0.001], batch=4)], run="b", started="2026-11-23T00:00:00+00:00"
     )
-    found = live_comparisons.section([same, slower])
-    assert found is not None
-    assert [line.verdict for line in found.lines] == ["slower", "same"]
-    assert found.lines[0].cells[:3] == ("torch==2.14.1", "torch==2.15.0", "slower")
-    assert found.lines[0].cells[3].startswith("+5.") or found.lines[0].cells[3].startswith("+4.")
-    [plot] = found.plots
+    section = live_comparisons.section([same, slower])
+    assert section is not None
+    assert [line.verdict for line in section.lines] == ["slower", "same"]
+    assert section.lines[0].cells[:3] == ("torch==2.14.1", "torch==2.15.0", "slower")
+    assert section.lines[0].cells[3].startswith("+5.") or section.lines[0].cells[3].startswith("+4.")
+    [plot] = section.plots
     assert plot.key == "upgrade-change" and len(plot.rows) == 2
     html = written([], tmp_path, comparisons=[same, slower])
     assert "is-slower" in html and "nothing was timed by itself" in html
@@ -287,29 +287,29 @@ def test_what_one_side_cannot_run_is_shown_without_a_pair(tmp_path: Path) -> Non
     (tmp_path / "a").mkdir()
     Store.at(tmp_path / "a").save(make_comparison([compared], run="a"))
     for source in (tmp_path, tmp_path / "a", tmp_path / "a" / "comparison.json"):
-        found, complaints = read_comparisons([source])
-        assert len(found) == 1 and not complaints
-    section = live_comparisons.section(found)
+        comparisons, complaints = read_comparisons([source])
+        assert len(comparisons) == 1 and not complaints
+    section = live_comparisons.section(comparisons)
     assert section is not None
     [line] = section.lines
     assert line.cells[-1] == "0" and "yolo26n" in line.sentence
-    assert "yolo26n" in written([], tmp_path / "out", comparisons=found)
+    assert "yolo26n" in written([], tmp_path / "out", comparisons=comparisons)
 
 
 def test_other_margins_are_other_plots() -> None:
     strict = make_comparison([make_compared(*SLOWER, batch=4)], margin=0.01, run="c")
-    found = live_comparisons.section([make_comparison([make_compared(*SLOWER, batch=4)]), strict])
-    assert found is not None and [plot.key for plot in found.plots] == ["upgrade-1-change", "upgrade-2-change"]
+    section = live_comparisons.section([make_comparison([make_compared(*SLOWER, batch=4)]), strict])
+    assert section is not None and [plot.key for plot in section.plots] == ["upgrade-1-change", "upgrade-2-change"]
 
 
 def test_other_recipes_are_other_plots() -> None:
     longer = make_recipe(window_steps=96)
-    some = [
+    comparisons = [
         make_comparison([make_compared(*SLOWER, batch=4)]),
         make_comparison([make_compared(*SLOWER, recipe=longer)]),
     ]
-    found = live_comparisons.section(some)
-    assert found is not None and [plot.key for plot in found.plots] == ["upgrade-1-change", "upgrade-2-change"]
+    section = live_comparisons.section(comparisons)
+    assert section is not None and [plot.key for plot in section.plots] == ["upgrade-1-change", "upgrade-2-change"]
 
 
 def other_machine(rate: float, batch: int, **changes: object):
@@ -319,11 +319,11 @@ def other_machine(rate: float, batch: int, **changes: object):
 
 def test_machines_stand_side_by_side_where_they_measured_the_same(tmp_path: Path) -> None:
     records = [timed(20.0, 4), timed(25.0, 16), other_machine(80.0, 4, device="mps")]
-    [found] = cross_machine.shared(newest_rows(frame(records)))
-    [line] = found.lines
+    [shared] = cross_machine.shared(newest_rows(frame(records)))
+    [line] = shared.lines
     assert line.case == "Training · yolov8n · 160 px · batch 4 · amp off"
     assert [best for _, _, best in line.cells] == [False, True]
-    assert found.columns[1].startswith("Apple M4") and "mps" in found.columns[1]
+    assert shared.columns[1].startswith("Apple M4") and "mps" in shared.columns[1]
     assert line.cells[1][1].startswith("80.0 images/s (79.")
     assert "Side by side: training" in written(records, tmp_path)
 
@@ -334,10 +334,10 @@ def test_a_figure_keeps_its_flag_next_to_another_machine() -> None:
     loud = msgspec.structs.replace(
         slow, window=msgspec.structs.replace(slow.window, interference=["the machine swapped"])
     )
-    [found] = cross_machine.shared(newest_rows(frame([timed(20.0, 4), loud])))
-    assert found.lines[0].cells[1][1].endswith(" †")
-    assert [name for _, name, _ in found.legend] == ["interfered"]
-    assert "- † Interfered: " in found.markdown()
+    [shared] = cross_machine.shared(newest_rows(frame([timed(20.0, 4), loud])))
+    assert shared.lines[0].cells[1][1].endswith(" †")
+    assert [name for _, name, _ in shared.legend] == ["interfered"]
+    assert "- † Interfered: " in shared.markdown()
 
 
 def test_other_files_under_one_name_never_stand_side_by_side() -> None:
@@ -376,13 +376,13 @@ def test_formats_are_what_is_written(tmp_path: Path) -> None:
 
 def test_json_for_github_action_benchmark() -> None:
     table = frame([timed(20.0, 4), timed(25.0, 4), make_record(batch=64, status="failed", reason="No.")])
-    [one] = json.loads(gha.render(table))
-    assert one["name"].startswith("train-yolov8n-cpu-fp32-b4-i160 (machine 3f9ac2d41b07, recipe ")
-    assert (one["unit"], round(one["value"])) == ("images/s", 25)
-    assert one["range"].startswith("± ") and "torch 2.14.1" in one["extra"]
+    [entry] = json.loads(gha.render(table))
+    assert entry["name"].startswith("train-yolov8n-cpu-fp32-b4-i160 (machine 3f9ac2d41b07, recipe ")
+    assert (entry["unit"], round(entry["value"])) == ("images/s", 25)
+    assert entry["range"].startswith("± ") and "torch 2.14.1" in entry["extra"]
     newer = timed(30.0, 4, environment=make_environment("2.15.0"), started="2026-11-23T10:00:00+00:00")
     [upgraded] = json.loads(gha.render(frame([timed(20.0, 4), newer])))
-    assert (upgraded["name"], round(upgraded["value"])) == (one["name"], 30), "its history goes over the upgrade"
+    assert (upgraded["name"], round(upgraded["value"])) == (entry["name"], 30), "its history goes over the upgrade"
     elsewhere = json.loads(gha.render(frame([timed(20.0, 4), other_machine(9.0, 4)])))
     assert len({each["name"] for each in elsewhere}) == 2
 
@@ -397,8 +397,8 @@ def test_the_table_is_in_the_page(html: str, folder: Path) -> None:
     import base64
     import re
 
-    found = re.search(r'download="cases.csv" href="data:text/csv;charset=utf-8;base64,([^"]+)"', html)
-    assert found and base64.b64decode(found[1]) == (folder / "cases.csv").read_bytes()
+    link = re.search(r'download="cases.csv" href="data:text/csv;charset=utf-8;base64,([^"]+)"', html)
+    assert link and base64.b64decode(link[1]) == (folder / "cases.csv").read_bytes()
 
 
 def test_a_cell_tells_whoever_points_at_it_how_it_was_measured(html: str) -> None:

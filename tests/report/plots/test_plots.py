@@ -86,17 +86,17 @@ def test_a_series_ends_at_the_first_batch_that_ran_out_of_memory() -> None:
 
 def test_more_lines_than_colours_are_split_into_panels() -> None:
     table = frame([timed(9.0, b, imgsz=32 * i, amp=a) for b in (4, 8) for i in range(1, 5) for a in ("off", "on")])
-    found = parts(table, RATE)[0]
-    assert len(found) == 4
-    assert all(len(series(part, RATE)) <= style.SERIES for part in found)
-    assert sum(len(part) for part in found) == len(table)
+    panels = parts(table, RATE)[0]
+    assert len(panels) == 4
+    assert all(len(series(part, RATE)) <= style.SERIES for part in panels)
+    assert sum(len(part) for part in panels) == len(table)
 
 
 def test_splitting_loses_and_doubles_nothing() -> None:
     table = frame([timed(9.0, b) for b in range(1, 41)])
-    found = split(table, ("imgsz", "device"), ("batch",), 16)
-    assert [len(part) for part in found] == [16, 16, 8]
-    assert sorted(i for part in found for i in part.index) == list(table.index)
+    panels = split(table, ("imgsz", "device"), ("batch",), 16)
+    assert [len(part) for part in panels] == [16, 16, 8]
+    assert sorted(i for part in panels for i in part.index) == list(table.index)
 
 
 def test_names_of_lines_keep_their_distance() -> None:

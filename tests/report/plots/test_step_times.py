@@ -29,8 +29,8 @@ def panels(processes: Sequence[Record]) -> list[Axes]:
 
 
 def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
-    [found] = [one for one in axes.get_lines() if one.get_label() == label]
-    return list(found.get_xdata()), list(found.get_ydata())
+    [curve] = [curve for curve in axes.get_lines() if curve.get_label() == label]
+    return list(curve.get_xdata()), list(curve.get_ydata())
 
 
 def training(**changes: object) -> Record:
@@ -61,7 +61,7 @@ def test_no_step_is_below_the_axis() -> None:
 
 def test_an_optimizer_that_runs_at_every_step_is_not_marked() -> None:
     record = make_record(batch=4, steps=make_steps([0.1] * 4, images=4))
-    assert not [one for one in panels([record])[0].get_lines() if one.get_label() == "with optimizer"]
+    assert not [curve for curve in panels([record])[0].get_lines() if curve.get_label() == "with optimizer"]
 
 
 def test_discarded_windows_are_shown_with_their_mean_and_reason() -> None:

@@ -19,9 +19,9 @@ from tests.builders import make_environment, make_machine
 from tests.report.conftest import timed
 
 
-def beside(records: list[Record]) -> Shared:
-    [found] = cross_machine.shared(newest_rows(frame(records)))
-    return found
+def compare_machines(records: list[Record]) -> Shared:
+    [shared] = cross_machine.shared(newest_rows(frame(records)))
+    return shared
 
 
 def on(cpu: str, fingerprint: str, rate: float, batch: int = 4, **changes: Any) -> Record:
@@ -37,7 +37,7 @@ def mac(rate: float, batch: int = 4, **changes: Any) -> Record:
 
 
 def test_a_row_for_each_case_that_both_have_and_a_mark_for_each_machine() -> None:
-    [plot] = beside([box(20.0), box(25.0, 16), box(30.0, 64), mac(80.0), mac(100.0, 16)]).plots
+    [plot] = compare_machines([box(20.0), box(25.0, 16), box(30.0, 64), mac(80.0), mac(100.0, 16)]).plots
     assert plot.key == "machines-1"
     assert plot.columns == ("Case", "Machine", "Throughput", "95 % interval")
     assert [row[2] for row in plot.rows] == ["20.0 images/s", "80.0 images/s", "25.0 images/s", "100 images/s"]
@@ -50,40 +50,40 @@ def test_a_row_for_each_case_that_both_have_and_a_mark_for_each_machine() -> Non
 
 @pytest.mark.parametrize(("rate", "logarithmic"), [(80.0, False), (2000.0, True)])
 def test_far_faster_machines_get_a_logarithmic_axis(rate: float, logarithmic: bool) -> None:
-    [plot] = beside([box(20.0), mac(rate)]).plots
+    [plot] = compare_machines([box(20.0), mac(rate)]).plots
     assert ("log scale" in plot.svg) is logarithmic
 
 
 def test_machines_of_one_kind_are_distinguished_by_versions_or_fingerprints() -> None:
     twin = on("AMD EPYC", "cccccccccccc", 22.0)
     newer = make_environment(torch="2.16.0")
-    found = beside([box(20.0), msgspec.structs.replace(twin, environment=newer)]).plots[0]
-    assert "torch 2.16.0" in found.rows[1][1] and "torch 2.16.0" not in found.rows[0][1]
-    found = beside([box(20.0), twin]).plots[0]
-    assert [row[1][:6] for row in found.rows] == ["aaaaaa", "cccccc"]
+    plot = compare_machines([box(20.0), msgspec.structs.replace(twin, environment=newer)]).plots[0]
+    assert "torch 2.16.0" in plot.rows[1][1] and "torch 2.16.0" not in plot.rows[0][1]
+    plot = compare_machines([box(20.0), twin]).plots[0]
+    assert [row[1][:6] for row in plot.rows] == ["aaaaaa", "cccccc"]
 
 
 def test_long_names_of_one_chip_are_still_distinguished() -> None:
     long = "NVIDIA GeForce RTX 4090 Laptop Something Edition with a name that never ends"
     twins = [on(long, fingerprint, 20.0) for fingerprint in ("aaaaaaaaaaaa", "aaaaaabbbbbb")]
-    found = beside(twins).plots[0]
-    assert len({row[1] for row in found.rows}) == 2
+    plot = compare_machines(twins).plots[0]
+    assert len({row[1] for row in plot.rows}) == 2
 
 
 def test_many_cases_and_many_machines_are_several_panels() -> None:
     cases = [box(20.0 + size, imgsz=32 * size) for size in range(1, 20)]
     cases += [mac(90.0 + size, imgsz=32 * size) for size in range(1, 20)]
-    plots = beside(cases).plots
+    plots = compare_machines(cases).plots
     assert [plot.key for plot in plots] == ["machines-1-1", "machines-1-2"]
     assert sum(len(plot.rows) for plot in plots) == 2 * 19
     many = [on(f"CPU {n}", f"{n:012x}", 20.0 + n) for n in range(style.SERIES + 2)]
-    plots = beside(many).plots
+    plots = compare_machines(many).plots
     assert [len(plot.rows) for plot in plots] == [style.SERIES, 2]
 
 
 def test_training_and_prediction_stand_in_tables_and_plots_of_their_own() -> None:
     records = [box(20.0), mac(80.0), box(60.0, mode="predict"), mac(200.0, mode="predict")]
-    plots = [plot for found in cross_machine.shared(newest_rows(frame(records))) for plot in found.plots]
+    plots = [plot for shared in cross_machine.shared(newest_rows(frame(records))) for plot in shared.plots]
     assert [plot.key for plot in plots] == ["machines-1", "machines-2"]
     assert [plot.rows[0][0].partition(" · ")[0] for plot in plots] == ["Training", "Prediction"]
 

@@ -7,10 +7,10 @@ from tests.report.conftest import NASTY, SPARED
 
 
 def test_cases_of_one_reason_are_one_group_wherever_it_was_seen(records: list[Record]) -> None:
-    found = {group.status: group for group in groups(records)}
-    assert list(found) == ["failed", "out of memory", "substituted"]
-    assert found["substituted"].reason == SPARED
-    assert [case.remark for case in found["substituted"].cases] == [
+    groups_by_status = {group.status: group for group in groups(records)}
+    assert list(groups_by_status) == ["failed", "out of memory", "substituted"]
+    assert groups_by_status["substituted"].reason == SPARED
+    assert [case.remark for case in groups_by_status["substituted"].cases] == [
         "",
         "not started: train-yolov8n-cpu-amp-b4-i160 showed it",
     ]

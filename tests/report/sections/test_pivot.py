@@ -55,8 +55,8 @@ def test_a_cell_that_was_not_requested_is_empty(records: list[Record]) -> None:
 
 def test_the_forward_pass_is_shown_where_it_was_timed() -> None:
     forward = {"forward": Phase(seconds=[0.1], method="calls of the window")}
-    told = timed(80.0, 16, mode="predict", phases=forward)
-    training, prediction = of([told, timed(20.0, 16)])
+    record = timed(80.0, 16, mode="predict", phases=forward)
+    training, prediction = of([record, timed(20.0, 16)])
     assert prediction.rows[0].cells[0].forward == "forward 160 images/s"
     assert training.rows[0].cells[0].forward == ""
     assert (training.forward, prediction.forward) == (False, True)
