@@ -43,7 +43,8 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     Attributes:
         mode: ``train`` or ``predict``.
         model: a model name, or the absolute path of a ``.pt`` or ``.yaml`` file.
-        device: ``cpu``, ``mps``, ``xpu:1``, a CUDA index, or several joined by ``+``; ``2x0+1``: two machines, two each.
+        device: ``cpu``, ``mps``, ``xpu:1``, a CUDA index, or several joined by ``+``; ``2x0+1``: two machines with two
+            devices each.
         amp: ``off``, ``on`` or ``bf16``.
         batch: images per step, over all devices together.
         imgsz: pixels per side.

@@ -1,4 +1,4 @@
-"""The record of a ceiling: the largest batch that trains, and its probes; a file of its own in the run's folder."""
+"""The record of a ceiling: the largest batch that trains, and its probes; a separate file in the run's folder."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or any(one is not None and not 0 <= one < 2**63 for one in (self.peak, self.baseline_bytes)):
+        if self.batch < 1 or any(
+            size is not None and not 0 <= size < 2**63 for size in (self.peak, self.baseline_bytes)
+        ):
             raise ValueError("probe: batch or bytes out of range")
 
     @property
