@@ -199,7 +199,7 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
             if not ARTEFACTS.fullmatch(name)
             and not (top and name in TOP_LEVEL_OUTPUTS)
             and not os.path.exists(os.path.join(place, name, "pyvenv.cfg"))
-            and not Path(here).is_relative_to(os.path.realpath(os.path.join(place, name)))  # a link to what it is in
+            and not Path(here).is_relative_to(os.path.realpath(os.path.join(place, name)))  # a link to a parent
         ]
         for name in names:
             if not ARTEFACTS.fullmatch(name):

@@ -13,7 +13,7 @@ _reading = 0.0
 
 
 def now() -> float:
-    """The replayed clock, in seconds."""
+    """Return the time of the replayed clock, in seconds."""
     return _reading
 
 
