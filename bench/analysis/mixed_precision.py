@@ -31,9 +31,9 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
         table: latest rows of :func:`bench.analysis.table.frame`.
 
     Returns:
-        Columns: the axes, and :data:`COLUMNS`: ``speedup`` is throughput over that without mixed precision,
-        with its interval; ``memory`` is peak memory over that without it, missing where either is unknown or their
-        methods differ.
+        Columns: the axes, and :data:`COLUMNS`. ``speedup`` is throughput over that without mixed precision, with its
+        interval. ``memory`` is peak memory over that without it, missing where either is unknown or their methods
+        differ.
     """
     ratios = speedups(table, {"amp": "off"})
     axes = axes_of(table)

@@ -17,7 +17,7 @@ EFFICIENCY = Metric("efficiency", "Scaling efficiency", SHARE, "higher")
 """Throughput of n devices over n times that of one: 100 % where nothing is lost."""
 
 KINDS = {"each": "the same batch on each device", "total": "the same batch over all devices"}
-"""What stays constant while devices are added: in the literature, weak and strong scaling."""
+"""The part that stays constant while devices are added: in the literature, weak and strong scaling."""
 
 COLUMNS = (
     "machine",

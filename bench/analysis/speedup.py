@@ -48,8 +48,8 @@ def named(baseline: dict[str, Any], records: Iterable[Record]) -> dict[str, Any]
 def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
     """Return the default baseline of speed-ups.
 
-    The CPU without mixed precision, if another device was measured; else no mixed precision, if some was; else the
-    smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.
+    It is the CPU without mixed precision, if another device was measured; else no mixed precision, if some was. Else
+    it is the smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.
     """
     measured = table[table["status"] == "measured"]
     if measured["device"].nunique() > 1 and HOST in set(measured["device"]):

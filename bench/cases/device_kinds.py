@@ -230,11 +230,11 @@ for _kind in (
         backend="gloo",
         compare_losses="never",
         weighs_steps=True,  # selfcheck: it agrees with all accumulation steps, on a CPU only
-        # As short as can be, since interference comes and goes within parts of a second: on a busy host the step times
+        # As short as can be, since interference comes and goes within parts of a second. On a busy host the step times
         # of one slice correlated by 0.5, and those of one slice and the next by 0.25. Pairs with slices of one step
         # scattered by 1.3 % there (29 comparisons, median), with slices of two by 1.3 and 2.1 % right before. Slices
-        # also end within steps, after some milliseconds: concurrent steps then differed by 2.8 % in place of 6.1
-        # (medians of 8 pairs each in one run; standard deviation), pairs of 48 steps by 0.45 % in place of 1.6.
+        # also end within steps, after some milliseconds. Concurrent steps then differed by 2.8 % in place of 6.1, and
+        # pairs of 48 steps by 0.45 % in place of 1.6 (medians of 8 pairs each in one run; standard deviation).
         turn_steps=1,
         data_steps=64,
         seconds_per_pixel=1.4e-6,

@@ -50,7 +50,7 @@ class Installed(msgspec.Struct, frozen=True):
     Attributes:
         packages: ``name==version``, sorted; of two of one name, that which is imported.
         key: sixteen hexadecimal digits over the packages, the version of Python, the interpreter's path, and the files
-            of Ultralytics and torch: a project that is edited in place keeps its version.
+            of Ultralytics and torch. A project that is edited in place keeps its version.
     """
 
     packages: tuple[str, ...]

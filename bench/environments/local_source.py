@@ -1,6 +1,6 @@
 """Wheels and project folders in place of a release: the distribution of each, and the wheel to install.
 
-A folder is built from a copy of the files that its digest covers: nothing is written into the folder, and the wheel
+A folder is built from a copy of the files that its digest covers. Nothing is written into the folder, and the wheel
 holds nothing else, such as the remains of an earlier build.
 """
 

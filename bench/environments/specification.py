@@ -42,8 +42,8 @@ class Specification(msgspec.Struct, frozen=True):
     def parse(cls, text: str) -> Specification:
         """Read ``python:PATH``, or parts that are separated by commas.
 
-        What has a slash, begins with ``.`` or ``~``, or ends in ``.whl`` is the path of a wheel or of a project folder;
-        all else is a requirement, and without a version the newest one is meant.
+        A part that has a slash, begins with ``.`` or ``~``, or ends in ``.whl`` is the path of a wheel or of a project
+        folder. Any other part is a requirement; without a version it means the newest one.
 
         Raises:
             UsageError: where a part is invalid, or no part is torch or Ultralytics.

@@ -78,9 +78,9 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         case: case of mode ``ceiling``; its batch is the largest that trains, 0 where not even the smallest does.
         recipe: recipe of its probes.
         outcome: ``measured`` where the largest batch is known.
-        stop_reason: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, ``predicted`` where
-            the next batch is predicted to need clearly more than the limit, or ``limit`` where the largest batch that
-            was asked for still trains.
+        stop_reason: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, ``predicted`` or
+            ``limit``. ``predicted``: the next batch is predicted to need clearly more than the limit. ``limit``: the
+            largest batch that was asked for still trains.
         granularity: batches are multiples of it.
         max_batch: the largest batch that would have been tried.
         limit_bytes: memory limit of a probe; ``limit_method`` says what enforced it.
