@@ -87,7 +87,7 @@ def repeat(planned: Sequence[PlannedRun], processes: int, seed: str) -> list[Pla
     """Plan every case in several processes, spread over the run.
 
     Args:
-        planned: the first round, in its order, so that a run that is stopped early tells the most.
+        planned: the first round, in its order, so that a run that is stopped early shows the most.
         processes: number of processes per case.
         seed: the order of every later round is random, and the same for the same seed, such as the name of the run.
     """
