@@ -81,7 +81,7 @@ def regress(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Mend what can be mended by itself, and check the rest."""
+    """Fix what ruff can fix, and check the rest."""
     session.install(*CONSTRAINTS, "ruff")
     session.run("ruff", "check", "--fix", *CHECKED)
     session.run("ruff", "format", *CHECKED)

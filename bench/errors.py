@@ -25,7 +25,7 @@ class BenchError(Exception):
 
 
 class UsageError(BenchError):
-    """The command was asked for something that cannot be."""
+    """The request is impossible."""
 
 
 class NothingMeasured(BenchError):
@@ -35,7 +35,7 @@ class NothingMeasured(BenchError):
 
 
 class NotComparable(BenchError):
-    """There is nothing that could be compared, or too little to answer by."""
+    """There is nothing to compare, or too little for an answer."""
 
     code = ExitCode.NOT_COMPARABLE
 
@@ -54,7 +54,7 @@ def describe_unexpected(error: BaseException) -> str:
 
 
 def save_text(text: str, about: str) -> str:
-    """Save a text for the user to read; the name of its file, or an empty string where none can be written."""
+    """Save a text for the user to read; return the name of its file, or an empty string where none can be written."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=f"yolopace-{about}-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:

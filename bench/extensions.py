@@ -47,7 +47,7 @@ _loaded: dict[str, Extension] = {}
 def named_in(arguments: Sequence[str]) -> list[str]:
     """Return the extensions that a command line and the environment variable name.
 
-    The options of a command follow from what extensions register, so that these are looked for before it is parsed.
+    Extensions may add options, so they are looked for before the command line is parsed.
     """
     own = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
     paths = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
@@ -104,7 +104,7 @@ def _read(path: str, where: str) -> Extension:
     except OSError as error:
         raise UsageError(f"extension {path!r} cannot be read: {error.strerror or error}.") from None
     name = Path(where).stem
-    if other := next((one.path for one in _loaded.values() if one.name == name), ""):
+    if other := next((extension.path for extension in _loaded.values() if extension.name == name), ""):
         raise UsageError(f"extension {path!r} has the same name as {other!r}: rename one of them.")
     return Extension(where, name, hashlib.sha256(content).hexdigest()[:12])
 

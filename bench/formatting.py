@@ -54,7 +54,7 @@ def parse_percent(name: str, text: str) -> float:
 
     Args:
         name: option name, for the error.
-        text: from 0.1 % to 100 %: less is no precision that a machine has, and mostly a share meant as one.
+        text: from 0.1 % to 100 %: no machine is more precise, and less is mostly meant as a share.
 
     Raises:
         UsageError: where it is no percentage in that range.

@@ -19,5 +19,5 @@ def is_shown(text: str) -> bool:
 
 
 def encode(text: Any) -> bytes:
-    """Text as a file has it: UTF-8, without control characters but newline and tab."""
+    """Return text as a file has it: UTF-8, without control characters but newline and tab."""
     return clean(str(text)).encode()

@@ -1,1 +1,1 @@
-"""What the records mean: pure numbers, no torch, no ultralytics, no files."""
+"""Analysis of records: pure numbers, no torch, no ultralytics, no files."""

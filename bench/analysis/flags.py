@@ -1,4 +1,4 @@
-"""Flags: caveats on a figure, as phrases for the column ``marks``."""
+"""Flags: caveats on a figure, as phrases for the column ``flags``."""
 
 from __future__ import annotations
 
@@ -137,6 +137,6 @@ def commonest(records: Iterable[Record]) -> str:
 
 
 def kinds(text: str) -> list[str]:
-    """Return the keys of :data:`LEGEND` in a cell of the column ``marks``."""
+    """Return the keys of :data:`LEGEND` in a cell of the column ``flags``."""
     phrases = text.split("; ")
     return [key for key in LEGEND if any(phrase.startswith(key) for phrase in phrases)]

@@ -63,7 +63,7 @@ def ci_between_processes(figures: Sequence[float]) -> Interval:
     With two processes it has one degree of freedom, and is accordingly wide.
 
     Returns:
-        Their geometric mean; without an interval where there is but one.
+        The geometric mean of the processes; without an interval for a single process.
     """
     if len(figures) == 1:
         return Interval(float(figures[0]))
@@ -76,10 +76,11 @@ def ci_between_processes(figures: Sequence[float]) -> Interval:
 def relative_half_width(steps: Steps) -> float | None:
     """Half the width of the 95 % interval of the mean step time, over the mean; within this one process.
 
-    Steps are compared with others of their own kind (``Steps.kinds``), since optimizer steps are no noise; what is
-    left is correlated from step to step, so the number of independent steps is ``n (1 - r) / (1 + r)`` with the lag-1
-    autocorrelation ``r``; then Student's t. The mean is that of ``Steps.weights``: where few steps stand for many, its
-    error is larger by the sum of their squares. Another process may differ by more: only repeated processes show that.
+    Steps are compared with others of their own kind (``Steps.kinds``), since optimizer steps are no noise. The
+    residuals are correlated from step to step, so the number of independent steps is ``n (1 - r) / (1 + r)`` with the
+    lag-1 autocorrelation ``r``. The interval is that of Student's t. The mean is that of ``Steps.weights``: where few
+    steps stand for many, its error is larger by the sum of their squares. Another process may differ by more: only
+    repeated processes show that.
 
     Returns:
         None with fewer than three steps beyond the kinds of step.
@@ -106,9 +107,9 @@ def relative_half_width(steps: Steps) -> float | None:
     return t_quantile(max(len(times) / lengthened - 1, 1.0)) * error / _product(weights, times)
 
 
-def _product(one: Sequence[float], other: Sequence[float]) -> float:
+def _product(left: Sequence[float], right: Sequence[float]) -> float:
     """The scalar product of two lists."""
-    return float(sum(map(operator.mul, one, other)))
+    return float(sum(map(operator.mul, left, right)))
 
 
 def single_process(noise: CalibrationSummary) -> float:
@@ -122,8 +123,8 @@ def ci_within_process(steps: Steps, noise: CalibrationSummary | None = None) -> 
     Args:
         steps: of the process.
         noise: how far processes differ on this machine, where it was calibrated: it widens the interval, by the sum of
-            the squares. What a calibration finds holds the noise of steps too, which is so counted twice: the interval
-            is rather too wide than too narrow.
+            the squares. The spread of a calibration includes the noise of steps, which is thus counted twice: the
+            interval is too wide rather than too narrow.
     """
     rate = steps.images_per_second
     width = relative_half_width(steps)
@@ -139,7 +140,7 @@ def rate_of(processes: Sequence[Record]) -> tuple[Interval, str | None]:
     """Images per second of a case, from the records of its measured processes (at least one).
 
     Returns:
-        The rate, and what its interval says; None where there is no interval.
+        The rate, and the kind of its interval; None where there is no interval.
     """
     if len(processes) > 1:
         rates = [record.steps.images_per_second for record in processes if record.steps is not None]
@@ -166,8 +167,8 @@ WIDENED = "within one process, widened by calibration"
 BETWEEN = "between processes"
 
 
-def weaker_kind(one: object, other: object) -> str | None:
-    """The kind of the interval of a ratio: the weaker one of its two figures', None where either has no interval."""
-    if not isinstance(one, str) or not isinstance(other, str):
+def weaker_kind(numerator_kind: object, denominator_kind: object) -> str | None:
+    """Return the interval kind of a ratio: the weaker of its two figures; None where either has no interval."""
+    if not isinstance(numerator_kind, str) or not isinstance(denominator_kind, str):
         return None
-    return next((kind for kind in (WITHIN, WIDENED) if kind in (one, other)), BETWEEN)
+    return next((kind for kind in (WITHIN, WIDENED) if kind in (numerator_kind, denominator_kind)), BETWEEN)

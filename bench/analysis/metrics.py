@@ -62,7 +62,7 @@ class Metric(msgspec.Struct, frozen=True):
         key: its column in the table.
         title: heading.
         unit: how it is shown.
-        better: which way is better.
+        better: direction that is better.
         read: reads it from the record of one measured process, None where the record does not have it; the table has
             the mean over processes. None for a column that :mod:`bench.analysis.table` works out in another way.
     """
@@ -108,7 +108,7 @@ PHASES = {
     "backward": "in the backward pass",
     "optimizer": "in the optimizer",
 }
-"""Phases of a training step of which the table has the shares, as :attr:`Record.phases` names them."""
+"""Phases of a training step whose shares are in the table, by their keys in :attr:`Record.phases`."""
 
 for _metric in (
     Metric("images_per_second", "Throughput", RATE, "higher"),

@@ -31,9 +31,9 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
         table: latest rows of :func:`bench.analysis.table.frame`.
 
     Returns:
-        Columns: the axes, and :data:`COLUMNS`: ``speedup`` is throughput over that without, with its interval;
-        ``memory`` is peak memory over that without, missing where either is not known or they were got in different
-        ways.
+        Columns: the axes, and :data:`COLUMNS`. ``speedup`` is throughput over that without mixed precision, with its
+        interval. ``memory`` is peak memory over that without it, missing where either is unknown or their methods
+        differ.
     """
     ratios = speedups(table, {"amp": "off"})
     axes = axes_of(table)
@@ -43,11 +43,11 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
     peaks = _peaks(table)
     keys = [axis for axis in axes if axis != "amp"]
     measured = table[table["status"] == "measured"]
-    found = ratios.merge(measured[[*axes, *COMPARABLE_KEYS]], on=[*axes, "machine"], how="left").drop_duplicates(
+    compared = ratios.merge(measured[[*axes, *COMPARABLE_KEYS]], on=[*axes, "machine"], how="left").drop_duplicates(
         [*axes, *COMPARABLE_KEYS]
     )
     rows = []
-    for row in found.to_dict("records"):
+    for row in compared.to_dict("records"):
         place = tuple(row[name] for name in (*keys, *COMPARABLE_KEYS))
         on, off = peaks.get((place, row["amp"])), peaks.get((place, "off"))
         alike = on is not None and off is not None and on[1] == off[1]
@@ -63,7 +63,7 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _peaks(table: pd.DataFrame) -> dict[tuple[tuple[Any, ...], Any], tuple[int, str]]:
-    """Peak memory and how it was got, by case without its precision, and precision."""
+    """Peak memory and its method, by case (without its precision) and precision."""
     keys = [*(axis for axis in axes_of(table) if axis != "amp"), *COMPARABLE_KEYS]
     known = table[table["peak_memory_bytes"].notna()]
     return {
@@ -73,7 +73,7 @@ def _peaks(table: pd.DataFrame) -> dict[tuple[tuple[Any, ...], Any], tuple[int, 
 
 
 class Place(NamedTuple):
-    """Settings that ceilings share which differ in precision only; see :func:`bench.analysis.ceilings.setting`."""
+    """Settings shared by ceilings that differ only in precision; see :func:`bench.analysis.ceilings.setting`."""
 
     model: str
     device: str

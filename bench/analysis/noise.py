@@ -1,4 +1,4 @@
-"""What a calibration found: how far fresh processes of one and the same thing differ on this machine."""
+"""Noise of a machine: how far fresh processes of the same case differ, from a calibration."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from bench.records.comparison import Comparison
 from bench.records.record import Record
 
 LEAST = 3
-"""Fewest processes that say anything of how far processes differ."""
+"""Minimum number of processes for an estimate of how far processes differ."""
 
 LOOKS = (4, 8, 12)
-"""Pairs of processes after which a comparison of two environments looks at what it has."""
+"""Numbers of pairs at which a comparison of two environments takes an interim look."""
 
 LOOK_CONFIDENCE = 1 - 0.0221
-"""Confidence of one such look, so that all three together are wrong in one of twenty cases."""
+"""Confidence of one interim look, so that all three together are wrong in one of twenty cases."""
 
 DEFAULT_MARGIN = 0.03
 """Default margin of a machine without a calibration."""
 
 LEAST_MARGIN = 0.01
-"""However quiet a machine: two builds of one and the same source differ by as much."""
+"""Smallest margin, however quiet the machine: two builds of the same source differ by as much."""
 
 MARGIN_FACTOR = 1.5
-"""The margin over half the width of the interval of eight pairs: that interval then lies inside it, mostly."""
+"""Margin over half the width of the interval of eight pairs: that interval then mostly lies within the margin."""
 
 
 def half_width_for(pair_stdev: float, pairs: int) -> float:
-    """Half the width of the interval of so many pairs; a true difference of that size is found in half of all cases.
+    """Return half the width of the interval of pairs; a true difference of that size is found in half of all cases.
 
     Args:
         pair_stdev: standard deviation of the logarithm of the ratio within a pair of processes.
-        pairs: how many there are.
+        pairs: number of pairs.
     """
     return t_quantile(pairs - 1, LOOK_CONFIDENCE) * pair_stdev / math.sqrt(pairs)
 
@@ -49,8 +49,8 @@ def half_width_for(pair_stdev: float, pairs: int) -> float:
 def calibrations(records: Sequence[Record]) -> list[Calibration]:
     """Return the noise of every case of a calibration with enough processes without interference."""
     cases = dict.fromkeys(record.case for record in measured_only(records))
-    found = [calibration([record for record in measured_only(records) if record.case == case]) for case in cases]
-    return [one for one in found if one is not None]
+    estimates = [calibration([record for record in measured_only(records) if record.case == case]) for case in cases]
+    return [estimate for estimate in estimates if estimate is not None]
 
 
 def calibration(processes: Sequence[Record]) -> Calibration | None:
@@ -58,7 +58,7 @@ def calibration(processes: Sequence[Record]) -> Calibration | None:
 
     Args:
         processes: its measured records, in the order in which they ran. Those whose window had interference are left
-            out by that alone, never by their speed.
+            out; speed is never a reason.
     """
     calm = [record for record in processes if record.window is None or not record.window.interference]
     if len(calm) < LEAST:
@@ -80,7 +80,7 @@ def calibration(processes: Sequence[Record]) -> Calibration | None:
         stdev=stdev(logs),
         processes=len(logs),
         interfered=len(processes) - len(calm),
-        # Of neighbours alone, so that a drift over the run is not in it, as it is not in a comparison by pairs.
+        # From neighbours only, which leaves out a drift over the run, as a comparison by pairs does.
         pair_stdev=math.sqrt(float(steps @ steps) / len(steps)),
         pairs=len(pairs),
         median_difference=statistics.median(map(abs, pairs)),
@@ -171,5 +171,5 @@ def default_margin(cases: Sequence[Case], known: Sequence[Lockstep]) -> tuple[fl
 
 def margin_of(known: Lockstep) -> float:
     """Return the equivalence margin of a device and a mode, as a share."""
-    seen = math.expm1(MARGIN_FACTOR * half_width_for(known.stdev, LOOKS[1]))
-    return max(math.ceil(seen * 1000) / 1000, LEAST_MARGIN)
+    margin = math.expm1(MARGIN_FACTOR * half_width_for(known.stdev, LOOKS[1]))
+    return max(math.ceil(margin * 1000) / 1000, LEAST_MARGIN)

@@ -17,7 +17,7 @@ EFFICIENCY = Metric("efficiency", "Scaling efficiency", SHARE, "higher")
 """Throughput of n devices over n times that of one: 100 % where nothing is lost."""
 
 KINDS = {"each": "the same batch on each device", "total": "the same batch over all devices"}
-"""What stays as it is while devices are added: in the literature, weak and strong scaling."""
+"""The part that stays constant while devices are added: in the literature, weak and strong scaling."""
 
 COLUMNS = (
     "machine",
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for every training on several devices and every way in which it has a counterpart on one of them.
+    """A row for every training on several devices and every kind of counterpart that it has on one of them.
 
     Args:
         table: latest rows of :func:`bench.analysis.table.frame`.
@@ -66,10 +66,10 @@ def _key(row: dict[str, Any], axes: Iterable[str]) -> tuple[Any, ...]:
     return tuple(row[name] for name in (*axes, *COMPARABLE_KEYS))
 
 
-def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dict[str, Any]:
-    speedup = row["images_per_second"] / one["images_per_second"]
+def _row(row: dict[str, Any], counterpart: dict[str, Any], count: int, kind: str) -> dict[str, Any]:
+    speedup = row["images_per_second"] / counterpart["images_per_second"]
     ends = ("images_per_second_low", "images_per_second_high")
-    half = math.hypot(*(log_half_width(*(side[end] for end in ends)) for side in (row, one)))
+    half = math.hypot(*(log_half_width(*(side[end] for end in ends)) for side in (row, counterpart)))
     efficiency = speedup / count
     return {
         **{name: row[name] for name in ("machine", "status")},
@@ -79,5 +79,5 @@ def _row(row: dict[str, Any], one: dict[str, Any], count: int, kind: str) -> dic
         "efficiency": efficiency,
         "efficiency_low": efficiency / math.exp(half),
         "efficiency_high": efficiency * math.exp(half),
-        "interval_kind": weaker_kind(row["interval_kind"], one["interval_kind"]),
+        "interval_kind": weaker_kind(row["interval_kind"], counterpart["interval_kind"]),
     }

@@ -31,25 +31,25 @@ def parse_baseline(text: str, option: str = "baseline") -> dict[str, Any]:
 
 
 def _model(text: str) -> str:
-    """A model as the user calls it: of a file that is here its path, else a name or the end of a path."""
+    """Return a model as the user names it: the full path of an existing file, else a name or the end of a path."""
     path = Path(text)
     return str(path.resolve()) if path.is_file() else text.removesuffix(".yaml")
 
 
 def named(baseline: dict[str, Any], records: Iterable[Record]) -> dict[str, Any]:
-    """A baseline whose model is called as the table of some records calls it."""
+    """Return a baseline with its model named as in the table of the records."""
     if "model" not in baseline:
         return baseline
     cases = {record.case.model: record.case for record in records}.values()
-    found = (case.model_label for case in cases if is_called(case.model, baseline["model"], case.model_name))
-    return {**baseline, "model": next(found, baseline["model"])}
+    labels = (case.model_label for case in cases if is_called(case.model, baseline["model"], case.model_name))
+    return {**baseline, "model": next(labels, baseline["model"])}
 
 
 def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
     """Return the default baseline of speed-ups.
 
-    The CPU without mixed precision, if another device was measured; else no mixed precision, if some was; else the
-    smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.
+    It is the CPU without mixed precision, if another device was measured; else no mixed precision, if some was. Else
+    it is the smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.
     """
     measured = table[table["status"] == "measured"]
     if measured["device"].nunique() > 1 and HOST in set(measured["device"]):
@@ -71,14 +71,15 @@ def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
 def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:
     """Ratios of throughput, case over counterpart.
 
-    The counterpart has the baseline's value on the baseline's axes, and the case's own on all others, on the same
-    machine with the same versions, data, window and threads, and the same fixed settings unless it is of another mode.
-    Cases without one are left out, and so is the baseline itself.
+    The counterpart has the baseline's value on the baseline's axes, and the case's own on all others. Machine,
+    versions, data, window and threads are the same, and so are the fixed settings unless it is of another mode.
+    Cases without a counterpart are left out, and so is the baseline itself.
 
     Returns:
         Columns: the axes, ``machine``, ``speedup``, ``speedup_low`` and ``speedup_high``. The ends come from both
-        intervals, as independent errors of the logarithms; missing where either is. ``interval`` is the weaker kind of
-        the two. ``interfered`` is whether either figure has that flag: then the ratio may be that of the interference.
+        intervals, as independent errors of the logarithms; missing where either is. ``interval_kind`` is the weaker
+        kind of the two. ``interfered`` is whether either figure has that flag: then the ratio may be that of the
+        interference.
     """
     ends = ["speedup_low", "speedup_high", "interval_kind"]
     names = axes_of(table)

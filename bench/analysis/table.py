@@ -1,4 +1,4 @@
-"""The table: a pandas frame with one row a case of a run. Everything that is shown is derived from it."""
+"""The table: a pandas frame with one row per case of a run. Everything that is shown is derived from it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ COLUMNS = (
     "started",
     "id",
 )
-"""Columns of :func:`frame`, in order. What was not seen is missing (None or NaN), never 0."""
+"""Columns of :func:`frame`, in order. An unavailable value is missing (None or NaN), never 0."""
 
 NUMBERS = (
     "images_per_second",
@@ -116,20 +116,20 @@ WHOLE = (
 )
 
 MADE = "coco-like"
-"""How the names of data sets begin that are made on the spot."""
+"""Prefix of the names of made data sets."""
 
 GROUP_KEYS = ("machine", "torch", "ultralytics", "protocol")
-"""Columns on which all rows agree that stand together, whatever their mode."""
+"""Columns that are equal in all rows of one group, whatever their mode."""
 
 COMPARABLE_KEYS = (*GROUP_KEYS, "overrides_hash")
-"""Columns on which two rows have to agree before one stands for the other, or is divided by it."""
+"""Columns that have to be equal in two rows before one replaces the other or is divided by it."""
 
 MEMORY_ORDER = ("allocated", "process")
-"""Which figure stands for a case's peak memory: the allocator's where there is one, else the process's."""
+"""Figures for a case's peak memory, in order of preference: the allocator's where there is one, else the process's."""
 
 
 def peak_memory(figures: dict[str, Memory]) -> Memory | None:
-    """The figure that stands for a case's peak memory."""
+    """Return the figure that counts as a case's peak memory; None without one."""
     for name in MEMORY_ORDER:
         if name in figures and figures[name].bytes:
             return figures[name]
@@ -137,7 +137,7 @@ def peak_memory(figures: dict[str, Memory]) -> Memory | None:
 
 
 def _once(text: Callable[[Recipe], str]) -> Callable[[Recipe], str]:
-    """The same text of a recipe, worked out once: thousands of records have the same."""
+    """Cache the text of each recipe: thousands of records have the same recipe."""
     known: dict[str, str] = {}
 
     @functools.wraps(text)
@@ -151,9 +151,9 @@ def _once(text: Callable[[Recipe], str]) -> Callable[[Recipe], str]:
 
 @_once
 def protocol(recipe: Recipe) -> str:
-    """What a recipe says that is the same in every mode: data, window, threads, its version.
+    """Return the part of a recipe that is the same in every mode: data, window, threads, its version.
 
-    It is the same on every kind of device too, but for the seconds of a window in profile ``regress``.
+    It is the same on every kind of device too, except for the seconds of a window in profile ``regress``.
     """
     window = f"windows of {recipe.window_steps} steps and {recipe.window_seconds:g} s"
     seed = f" (seed {recipe.data_seed})" if recipe.data_seed else ""
@@ -168,33 +168,33 @@ def overrides_hash(recipe: Recipe) -> str:
 
 
 def measured_only(records: Iterable[Record]) -> list[Record]:
-    """Those that have a figure."""
+    """Return the records that have a figure."""
     return [record for record in records if record.outcome.status.value == "measured" and record.steps is not None]
 
 
 def case_key(record: Record) -> Hashable:
-    """What the processes of one case in one run have in common: recipe, machine and software too; not yet the data."""
+    """Return a key that the processes of one case in one run share: recipe, machine and software too, not the data."""
     software = record.environment.fingerprint
     return record.run, record.case, record.recipe.fingerprint, record.machine.fingerprint, software
 
 
 def by_case(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
-    """Records with their places, gathered by case and run, in the order of the first of each.
+    """Group records, with their places, by case and run, in the order of the first of each.
 
     Of several records of one process (of copies of a file) the last counts. Processes on different data are different
-    rows, also where the data set has kept its name; one that ended before it had any belongs to the first of them.
+    rows, even if the data set has kept its name; one that ended before it had any data belongs to the first of them.
     """
     every = list(records)
     first: dict[Hashable, str] = {}
     for record in every:
         if record.data is not None:
             first.setdefault(case_key(record), record.data.fingerprint)
-    found: dict[Hashable, dict[int, tuple[int, Record]]] = {}
+    groups: dict[Hashable, dict[int, tuple[int, Record]]] = {}
     for place, record in enumerate(every):
         case = case_key(record)
         data = first.get(case) if record.data is None else record.data.fingerprint
-        found.setdefault((case, data), {})[record.process] = place, record
-    return [[processes[number] for number in sorted(processes)] for processes in found.values()]
+        groups.setdefault((case, data), {})[record.process] = place, record
+    return [[processes[number] for number in sorted(processes)] for processes in groups.values()]
 
 
 def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def _threads(effective: Mapping[str, object]) -> int | None:
 
 
 def _repeat(record: Record) -> str:
-    """What became of a process that gave no figure, where others of its case did."""
+    """Describe the outcome of a process that gave no figure, where others of its case did."""
     return f"process {record.process} {record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
 
 
@@ -336,12 +336,12 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
 
 def further_of(cases: Iterable[Case]) -> list[str]:
     """Names of the further axes that some cases have: registered ones in their order, then others by name."""
-    found = {name for case in cases for name, _ in case.further}
-    return [name for name in further_axes() if name in found] + sorted(found - set(further_axes()))
+    names = {name for case in cases for name, _ in case.further}
+    return [name for name in further_axes() if name in names] + sorted(names - set(further_axes()))
 
 
 BEHIND = ("status", "machine", "speedup")
-"""Columns of which one stands right behind the axes, in every frame that is made of :func:`frame`."""
+"""Columns one of which directly follows the axes, in every frame derived from :func:`frame`."""
 
 
 def axes_of(columns: Iterable[Any]) -> tuple[str, ...]:
@@ -354,9 +354,9 @@ def axes_of(columns: Iterable[Any]) -> tuple[str, ...]:
 
 
 def typed_frame(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.DataFrame:
-    """Rows as a table; a case that does not have a further axis has :data:`NOT_ASKED` there, or what ran."""
+    """Rows as a table; a case without a further axis has :data:`NOT_ASKED` there, or its effective value."""
     further = further_of(cases)
-    filled = [{**dict.fromkeys(further, NOT_ASKED), **_known(row)} for row in rows] if further else list(rows)
+    filled = [{**dict.fromkeys(further, NOT_ASKED), **_drop_missing(row)} for row in rows] if further else list(rows)
     table = pd.DataFrame(filled, columns=columns_with(further))
     whole = [name for name in WHOLE if name not in further]
     numbers = [*NUMBERS, *further_metrics()]
@@ -366,7 +366,7 @@ def typed_frame(rows: Sequence[dict[str, Any]], cases: Iterable[Case]) -> pd.Dat
     return table
 
 
-def _known(row: dict[str, Any]) -> dict[str, Any]:
+def _drop_missing(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -410,8 +410,8 @@ def measured_places(case: Sequence[tuple[int, Record]]) -> list[int]:
 def newest_rows(table: pd.DataFrame) -> pd.DataFrame:
     """One row of every case in every setting (:data:`COMPARABLE_KEYS`), for plots and pivots.
 
-    It is the newest measured row of the case, or the newest where none was measured; older rows are not averaged with
-    it, and how well it is known does not matter.
+    It is the newest measured row of the case, or the newest where none was measured. Older rows are not averaged with
+    it, and the width of its interval does not matter.
     """
     keys = [*COMPARABLE_KEYS, *axes_of(table)]
     order = table.assign(measured=table["status"] == "measured").sort_values(["measured", "started"], kind="stable")

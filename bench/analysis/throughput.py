@@ -9,7 +9,7 @@ COCO_TRAIN_IMAGES = 118_287
 
 
 def seconds_per_epoch(rate: Interval, images: int) -> Interval:
-    """Seconds for ``images`` images at a rate, so that seconds x rate = images; validation and checkpoints apart."""
+    """Seconds for ``images`` images at a rate, so that seconds x rate = images; without validation and checkpoints."""
     return Interval(
         images / rate.point,
         images / rate.high if rate.high else None,

@@ -12,7 +12,7 @@ from bench.records.record import Record
 IMAGE, PIXELS = "image", "px"
 
 LARGEST_EPOCH = 2**53
-"""Items of an epoch up to which a record is believed."""
+"""Largest plausible number of items of an epoch in a record."""
 
 
 class Units(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What may be measured: axes, cases, recipes, profiles. Pure: nothing here starts, reads or writes anything else."""
+"""Axes, cases, recipes and profiles: what may be measured. Pure: nothing here starts, reads or writes anything else."""
 
 from . import ultralytics_axes  # noqa: F401 - registers them
 from .case import Case

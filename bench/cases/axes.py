@@ -1,4 +1,4 @@
-"""The axes of a case: what their values are called and which are allowed. A new one is one call of :func:`register`."""
+"""The axes of a case: names and allowed values. A new axis is one call of :func:`register`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.errors import UsageError
 
 MODES = ("train", "predict")
 PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
-"""Values of ``amp`` and what a case's id calls them."""
+"""Values of ``amp``, with their names in a case's id."""
 
 
 def parse_mode(text: str) -> str:
@@ -33,7 +33,7 @@ def parse_amp(text: str) -> str:
 
 
 def whole_number(name: str, least: int, most: int) -> Callable[[str], int]:
-    """A parser of a whole number within bounds."""
+    """Return a parser of whole numbers within bounds."""
 
     def parse(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -65,7 +65,7 @@ class Axis(msgspec.Struct, frozen=True):
         name: of the axis, and of its option.
         title: heading in tables and plots.
         parse: text to value; raises :class:`~bench.errors.UsageError` with one sentence.
-        help: what the option's help says.
+        help: text of the option's help.
         text: value to the text that ``parse`` reads.
         label: value in words, where it stands without a heading, such as ``batch 16``.
         token: value in a case's id; ``text`` if None.
@@ -75,11 +75,11 @@ class Axis(msgspec.Struct, frozen=True):
         across: whether its values are columns of a table of two dimensions, and not rows.
         modes: which modes take it.
         arguments: value to the arguments that Ultralytics is given.
-        job: value to what else of the worker's job changes.
+        job: value to further changes of the worker's job.
         setting: key in the effective settings.
-        expected: value to what ``setting`` has to be.
+        expected: value to the required value of ``setting``.
         extra_seconds: value to the seconds by which set-up and warm-up may take longer.
-        option: whether it has an option of its own, as well as ``--axis``.
+        option: whether it has a separate option, as well as ``--axis``.
     """
 
     name: str
@@ -219,7 +219,7 @@ def order_of(values: Sequence[str]) -> Callable[[Any], int]:
 
 
 def mode_label(value: str) -> str:
-    """``Training``, ``Prediction``; a mode that is new here is shown by its own name."""
+    """``Training``, ``Prediction``; an unknown mode is shown by its own name."""
     return (NOUNS[value] if value in MODES else value).capitalize()
 
 
@@ -253,7 +253,7 @@ for fixed_axis in (
         "batch",
         "Batch",
         whole_number("batch", 1, 65536),
-        "images a step, such as 4,8",
+        "images per step, such as 4,8",
         label=lambda value: f"batch {value}",
         token=lambda value: f"b{value}",
         order=int,
@@ -266,7 +266,7 @@ for fixed_axis in (
         "imgsz",
         "Image size",
         whole_number("imgsz", 1, 16384),
-        "pixels a side, such as 160,320",
+        "pixels per side, such as 160,320",
         label=lambda value: f"{value} px",
         token=lambda value: f"i{value}",
         order=int,

@@ -38,15 +38,16 @@ def model_name(model: str) -> str:
 
 
 class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
-    """What is measured; :class:`~bench.cases.recipe.Recipe` says how.
+    """A case to measure; :class:`~bench.cases.recipe.Recipe` says how.
 
     Attributes:
         mode: ``train`` or ``predict``.
         model: a model name, or the absolute path of a ``.pt`` or ``.yaml`` file.
-        device: ``cpu``, ``mps``, ``xpu:1``, a CUDA index, or several joined by ``+``; ``2x0+1``: two machines with two.
+        device: ``cpu``, ``mps``, ``xpu:1``, a CUDA index, or several joined by ``+``; ``2x0+1``: two machines with two
+            devices each.
         amp: ``off``, ``on`` or ``bf16``.
-        batch: images a step, over all devices together.
-        imgsz: pixels a side.
+        batch: images per step, over all devices together.
+        imgsz: pixels per side.
         further: values of further axes that were asked for, as pairs of name and value by rising name.
     """
 
@@ -81,7 +82,7 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
 
     @property
     def arguments(self) -> dict[str, Value]:
-        """What Ultralytics is given for the further axes."""
+        """Arguments of Ultralytics for the further axes."""
         return {name: given for axis, value in self.asked for name, given in axis.arguments(value).items()}
 
     @property
@@ -131,17 +132,17 @@ def _token(axis: Axis | None, value: Value) -> str:
 
 
 def _parse_tokens(text: str) -> dict[str, Value]:
-    """The further axes of an id, from the part that :func:`tokens` gives; raises :class:`UsageError`."""
-    found: dict[str, Value] = {}
+    """Parse the further axes of an id, from the part that :func:`tokens` gives; raises :class:`UsageError`."""
+    values: dict[str, Value] = {}
     for token in text.split("-")[1:]:
         names = [name for name in further_axes() if token.startswith(name) and TOKEN.fullmatch(token[len(name) :])]
         if not names:
             raise UsageError(f"{token!r} names no axis with a value: use one of {', '.join(further_axes())}.")
         axis = further_axes()[max(names, key=len)]
-        if axis.name in found:
+        if axis.name in values:
             raise UsageError(f"axis {axis.name!r} is named twice.")
-        found[axis.name] = axis.parse(token[len(axis.name) :])
-    return found
+        values[axis.name] = axis.parse(token[len(axis.name) :])
+    return values
 
 
 def check(case: Case) -> None:
@@ -184,11 +185,11 @@ def parse_case(text: str) -> Case:
     Raises:
         UsageError: for a text that is no ID, and for the ID of a model file, which does not contain its folder.
     """
-    found = ID.fullmatch(text.strip())
+    match = ID.fullmatch(text.strip())
     precisions = {precision: amp for amp, precision in PRECISIONS.items()}
-    if not found or found[4] not in precisions:
+    if not match or match[4] not in precisions:
         raise UsageError(f"case {text!r} is no id of a case: write one such as train-yolov8n-cpu-fp32-b4-i160.")
-    mode, model, device, precision, batch, imgsz, further = found.groups()
+    mode, model, device, precision, batch, imgsz, further = match.groups()
     if re.fullmatch(r".+\.(pt|ya?ml)_[0-9a-f]{6}", model):
         raise UsageError(f"case {text!r} is of a model file: name the file with --model, and the rest by options too.")
     texts = (mode, model.replace(FAMILY_MARK, SEPARATOR), device, precisions[precision], batch, imgsz)

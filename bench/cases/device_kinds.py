@@ -19,37 +19,37 @@ HOST = "cpu"
 """The kind that every machine has: its own processors."""
 
 MACHINES = re.compile(r"(?:(?P<machines>[2-9]|[1-9][0-9]{1,2})x)?(?P<devices>.+)")
-"""Devices with the number of machines that have such each."""
+"""Matches devices, with the number of machines that each have these devices."""
 
 NAME = re.compile(r"[a-z]{2,20}")
 """A kind's name; digits in it would look like an index in a case's id."""
 
 
 class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
-    """What the runner and the report have to know of a kind of device.
+    """Facts on a kind of device for the runner and the report.
 
-    The defaults are those of an accelerator with memory of its own of which nothing else is known.
+    The defaults are those of an unknown accelerator with its own memory.
 
     Attributes:
         name: as torch calls it.
-        title: what readers call one.
-        written: how users write one, for messages and help.
+        title: name for readers.
+        written: notation of users, for messages and help.
         indexed: whether there may be several, distinguished by an index.
         bare_index: whether a number alone means one of these.
         on_host: whether it computes on the machine's processors, so that other programs' load slows it down.
-        own_memory: whether its memory is not the machine's.
+        own_memory: whether it has memory apart from the machine's.
         asynchronous: whether the host runs ahead of it.
         backend: of torch.distributed, by which several train together; empty where torch has none.
         visibility: environment variable that selects the devices that a process sees; empty without one.
         compare_losses: when the first losses are compared with the CPU's.
-        weighs_steps: whether a window may weight kinds of steps in place of holding whole accumulation cycles.
+        weighs_steps: whether a window may weight kinds of steps instead of holding all accumulation steps.
         turn_steps: steps of a time slice where two workers take turns; None for a whole window.
         data_steps: length of a made training set in batches; long enough that a window seldom meets an epoch's end.
-        seconds_per_pixel: of training, per unit of work: the first guess before anything was measured.
+        seconds_per_pixel: seconds of training per unit of work; the first guess before anything was measured.
         small_case: batch and image size that keep it busy and are quick, for calibration.
         ceiling_sizes: image sizes of a ceiling where the user names none.
-        collapse: share of the best throughput of smaller batches below which a batch no longer trains in earnest.
-        memory_share: of the machine's memory, the part that it may take; None where that is not how it is limited.
+        collapse: share of the best throughput of smaller batches below which a batch counts as collapsed.
+        memory_share: share of the machine's memory that it may take; None where it is limited in another way.
     """
 
     name: str
@@ -65,7 +65,7 @@ class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
     compare_losses: Literal["always", "on_request", "never"] = "always"
     weighs_steps: bool = False
     # A time slice on a GPU begins with an idle device and ends with waiting for it, and data loader processes go on
-    # working while their worker waits: a window, which leaves out the batches that they had ready, is one slice there.
+    # working while their worker waits. So a slice there is a window, which leaves out the batches that they had ready.
     turn_steps: int | None = None
     data_steps: int = 128
     seconds_per_pixel: float = 1e-7
@@ -83,10 +83,10 @@ class DeviceKind(msgspec.Struct, frozen=True, kw_only=True):
     def read(self, text: str) -> str | None:
         """Return the name that cases give to a device as users write it; None for no device of this kind."""
         prefix = f"(?:{self.name}:)?" if self.bare_index else f"{self.name}:?"
-        found = re.fullmatch(rf"{self.name}|{prefix}(?P<index>[0-9]{{1,4}})", text)
-        if found is None or (found["index"] and not self.indexed):
+        match = re.fullmatch(rf"{self.name}|{prefix}(?P<index>[0-9]{{1,4}})", text)
+        if match is None or (match["index"] and not self.indexed):
             return None
-        return self.device(int(found["index"] or 0)) if self.indexed else self.name
+        return self.device(int(match["index"] or 0)) if self.indexed else self.name
 
 
 _registry: dict[str, DeviceKind] = {}
@@ -161,10 +161,10 @@ def kind_of(device: str) -> DeviceKind:
         UsageError: for a kind that is not registered.
     """
     first = _names(device)[0]
-    found = next((kind for kind in _registry.values() if kind.read(first) is not None), None)
-    if found is None:
+    kind = next((kind for kind in _registry.values() if kind.read(first) is not None), None)
+    if kind is None:
         raise _unknown(device)
-    return found
+    return kind
 
 
 def device_kind(device: str) -> str:
@@ -184,7 +184,7 @@ def ranks(device: str) -> int:
 
 
 def named_twice(device: str) -> str:
-    """Say what is wrong with a case that names a card twice, as ``0+0`` does; empty with others.
+    """Return the error of a case that names a card twice, such as ``0+0``; empty for other cases.
 
     A CPU has room for two processes.
     """
@@ -197,12 +197,12 @@ def named_twice(device: str) -> str:
 
 
 def id_token(device: str) -> str:
-    """Return what a case's id, which is a file's name, calls its devices: ``xpu1`` for ``xpu:1``."""
+    """Return the name of devices in a case's id, which is a file's name: ``xpu1`` for ``xpu:1``."""
     return device.replace(":", "")
 
 
 def label(device: str) -> str:
-    """Return what readers see: ``cpu``, ``xpu:1``, and ``cuda:0+1`` for ``0+1``; recorded text may be any."""
+    """Return the label for readers: ``cpu``, ``xpu:1``, and ``cuda:0+1`` for ``0+1``; recorded text may be any."""
     whole = MACHINES.fullmatch(device)
     times = f"{whole['machines']}x" if whole and whole["machines"] else ""
     bare = next(kind.name for kind in _registry.values() if kind.bare_index)
@@ -210,7 +210,7 @@ def label(device: str) -> str:
 
 
 def sort_key(device: str) -> Any:
-    """Return what orders devices in tables: GPUs first, then those that share the machine's memory, then the CPU."""
+    """Return the sort key of devices in tables: GPUs, then those that share the machine's memory, then the CPU."""
     try:
         kind = kind_of(device)
     except UsageError:
@@ -229,12 +229,12 @@ for _kind in (
         asynchronous=False,
         backend="gloo",
         compare_losses="never",
-        weighs_steps=True,  # shown to agree with whole accumulation cycles by selfcheck, on a CPU alone
-        # As short as can be, since interference comes and goes within parts of a second: on a busy host the step times
+        weighs_steps=True,  # selfcheck: it agrees with all accumulation steps, on a CPU only
+        # As short as can be, since interference comes and goes within parts of a second. On a busy host the step times
         # of one slice correlated by 0.5, and those of one slice and the next by 0.25. Pairs with slices of one step
         # scattered by 1.3 % there (29 comparisons, median), with slices of two by 1.3 and 2.1 % right before. Slices
-        # also end within steps, after some milliseconds: concurrent steps then differed by 2.8 % in place of 6.1
-        # (medians of 8 pairs each in one run; standard deviation), pairs of 48 steps by 0.45 % in place of 1.6.
+        # also end within steps, after some milliseconds. Concurrent steps then differed by 2.8 % in place of 6.1, and
+        # pairs of 48 steps by 0.45 % in place of 1.6 (medians of 8 pairs each in one run; standard deviation).
         turn_steps=1,
         data_steps=64,
         seconds_per_pixel=1.4e-6,

@@ -14,11 +14,11 @@ from bench.text import is_shown
 from bench.worker.workloads.base import canonical_model, split_model, why_no_family
 
 LONGEST_NAME = 100
-"""Characters of a model's name, which becomes part of a file's name."""
+"""Maximum length of a model's name, which becomes part of a file's name."""
 
 
 def nameable(what: str, path: str) -> str:
-    """A path that can stand in a record and on a page.
+    """Return a path that can stand in a record and on a page.
 
     Raises:
         UsageError: for one that is no text, which JSON cannot hold, and for one with control characters.
@@ -81,11 +81,11 @@ def _exists(path: Path) -> bool:
 
 
 def split_files(text: str) -> list[str]:
-    """The parts of a list in which paths may have commas: as many parts together as name a file are one."""
-    parts, found = text.split(","), []
+    """Split a list in which paths may have commas: the most parts that together name a file are one entry."""
+    parts, entries = text.split(","), []
     while parts:
         ends = range(len(parts), 1, -1)
         length = next((end for end in ends if _exists(Path(",".join(parts[:end]).strip()))), 1)
-        found.append(",".join(parts[:length]))
+        entries.append(",".join(parts[:length]))
         parts = parts[length:]
-    return found
+    return entries

@@ -1,4 +1,4 @@
-"""What can be said of a model file before anything is started: its kind by its name and its first bytes."""
+"""Check a model file before anything is started, by its name and its first bytes."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ FOLDERS = {
     "_executorch_model": "ExecuTorch",
     "_axelera_model": "Axelera",
 }
-"""The same for exported models that are folders."""
+"""Endings of exported models that are folders, with the name of their format."""
 
 ZIP, PICKLE = b"PK", b"\x80"
-"""How a checkpoint begins: as torch has written it since 1.6, and before."""
+"""First bytes of a checkpoint: as torch has written it since 1.6, and before."""
 
 
 def check(text: str, path: Path) -> None:
     """Refuse a file that holds no model that could be measured.
 
     Args:
-        text: what the user wrote.
-        path: what is there.
+        text: text of the user.
+        path: path of the file.
 
     Raises:
-        UsageError: with what it is, and what to give in its place.
+        UsageError: with what is wrong, and what to name instead.
     """
     trouble = _trouble(path)
     if trouble:
@@ -60,7 +60,7 @@ def check(text: str, path: Path) -> None:
 
 
 def _trouble(path: Path) -> str:
-    """What is wrong with a file or folder, without a full stop; empty where nothing can be seen."""
+    """Describe what is wrong with a file or folder, without a full stop; empty where no error is found."""
     if path.is_dir():
         return _folder(path)
     ending = path.suffix.lower()
@@ -89,7 +89,7 @@ def _folder(path: Path) -> str:
 
 
 def _weights(path: Path) -> str:
-    """What is wrong with a checkpoint, as far as it shows without running anything in it."""
+    """Describe what is wrong with a checkpoint, without running anything in it."""
     with path.open("rb") as file:
         begins = file.read(64)
     if not begins:

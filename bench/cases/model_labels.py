@@ -21,15 +21,15 @@ def shortest(models: Iterable[str]) -> dict[str, str]:
     """
     distinct = dict.fromkeys(models)
     parts = {model: PurePosixPath(model).parts for model in distinct if "/" in model}
-    found = {model: model for model in distinct if "/" not in model}
+    labels = {model: model for model in distinct if "/" not in model}
     for length in range(1, max(map(len, parts.values()), default=0) + 1):
         ends = {model: "/".join(all_parts[-length:]).replace("//", "/") for model, all_parts in parts.items()}
-        counts = Counter([*ends.values(), *found.values()])
+        counts = Counter([*ends.values(), *labels.values()])
         for model, end in ends.items():
-            if model not in found and (counts[end] == 1 or length >= len(parts[model])):
-                found[model] = end
-        parts = {model: all_parts for model, all_parts in parts.items() if model not in found}
-    return found
+            if model not in labels and (counts[end] == 1 or length >= len(parts[model])):
+                labels[model] = end
+        parts = {model: all_parts for model, all_parts in parts.items() if model not in labels}
+    return labels
 
 
 def show_together(models: Iterable[str]) -> None:
@@ -43,11 +43,11 @@ def label(model: str) -> str | None:
 
 
 def is_called(model: str, text: str, name: str) -> bool:
-    """Whether a user means a model by a text: its name, its path, or the end of that.
+    """Whether a user's text means a model: its name, its path, or the end of its path.
 
     Args:
         model: as a case has it.
-        text: what the user wrote.
+        text: text of the user.
         name: of the model in ids.
     """
     end = f"/{text.removeprefix('./')}"

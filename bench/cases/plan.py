@@ -1,4 +1,4 @@
-"""From a profile and the user's own values to cases with recipes, in the order in which they run."""
+"""Make cases with recipes, in the order in which they run, from a profile and the user's own values."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def profile(name: str) -> Profile:
 
 
 def process_name(case: Case, process: int) -> str:
-    """What a process of a case is called within a run: ``train-yolov8n-cpu-fp32-b4-i160``, then ``...--p2``."""
+    """Return the name of a process of a case within a run: ``train-yolov8n-cpu-fp32-b4-i160``, then ``...--p2``."""
     return case.id if process == 1 else f"{case.id}--p{process}"
 
 
@@ -84,19 +84,19 @@ class PlannedRun(msgspec.Struct, frozen=True):
 
 
 def repeat(planned: Sequence[PlannedRun], processes: int, seed: str) -> list[PlannedRun]:
-    """Every case in so many processes, spread over the run.
+    """Plan every case in several processes, spread over the run.
 
     Args:
-        planned: the first round, in its order: a run that is stopped early has said the most.
-        processes: of each case.
+        planned: the first round, in its order, so that a run that is stopped early shows the most.
+        processes: number of processes per case.
         seed: the order of every later round is random, and the same for the same seed, such as the name of the run.
     """
-    found = list(planned)
+    plans = list(planned)
     for number in range(2, processes + 1):
         again = [msgspec.structs.replace(plan, process=number) for plan in planned]
         random.Random(f"{seed} {number}").shuffle(again)
-        found += again
-    return found
+        plans += again
+    return plans
 
 
 def expand_grid(
@@ -114,18 +114,18 @@ def expand_grid(
 
     Args:
         chosen: the profile.
-        devices: what the machine has; ``values["device"]`` takes its place.
+        devices: devices of the machine; ``values["device"]`` replaces them.
         values: the user's own values by axis; each replaces the profile's list on that axis.
         data: the user's own data set; empty for the one that each workload makes.
         threads: see :class:`Recipe`.
         with_val: see :class:`Recipe`; of training.
         compare_losses: see :class:`Recipe`; of training on devices where it is a choice.
         energy: see :class:`Recipe`.
-        per_device: whether batches are of each device; a case's is that of all of them.
+        per_device: whether batches are per device; a case's batch is that of all its devices.
 
     Returns:
-        Each case once. The order is by the sum of the positions that its values have in their lists: the case of all
-        first values comes first on every device, then those that differ from it in one axis (mode before the others),
+        Each case once. The order is by the sum of the positions that its values have in their lists. On every device
+        the case of all first values comes first, then those that differ from it in one axis (mode before the others),
         and so on.
     """
     further = [name for name in values if not find_axis(name).fixed]

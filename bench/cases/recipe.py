@@ -23,14 +23,14 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
     """How to measure one case.
 
     Attributes:
-        warmup_seconds: warm-up lasts at least this long, and two steps more than an accumulation cycle, real or short.
-        window_steps: least steps of the window, rounded up to whole accumulation cycles.
+        warmup_seconds: warm-up lasts at least this long, and two steps more than the accumulation steps, real or short.
+        window_steps: least steps of the window, rounded up to a multiple of the accumulation steps.
         window_seconds: least seconds of the window.
         threads: CPU threads of torch, set for every case; 0 for the workload's own number, min(8, cores - 1).
         data: name of a set that is made on the spot, such as ``coco-like``, or the path of the user's own.
-        data_steps: length of a made data set, in batches; an epoch's turn within the window is left out of the steps.
+        data_steps: length of a made data set, in batches; an epoch gap within the window belongs to no step.
         data_seed: seed of a made data set.
-        pins: library arguments that are fixed; :func:`overrides_of` has the reasons.
+        overrides: library arguments that are fixed; :func:`overrides_of` has the reasons.
         with_val: whether validation and the saving of a checkpoint are timed too, once, after the window.
         compare_losses: whether the first losses are compared with the CPU's on cuda too; on mps they always are.
         energy: whether joules are counted, over windows of at least :data:`ENERGY_SECONDS`.
@@ -52,7 +52,7 @@ class Recipe(msgspec.Struct, dict=True, frozen=True):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits over everything that a recipe says."""
+        """Twelve hexadecimal digits over all fields of the recipe."""
         return digest(
             {
                 "warmup_seconds": self.warmup_seconds,
@@ -77,13 +77,13 @@ def overrides_for(mode: str, without: Collection[str] = (), model: str = "") -> 
     Args:
         mode: of the case.
         without: arguments that the further axes of the case set.
-        model: of the case, whose workload it is; empty for the first workload.
+        model: of the case, which decides the workload; empty for the first workload.
     """
-    return {one.key: one.value for one in overrides_of(mode, model) if one.key not in without}
+    return {override.key: override.value for override in overrides_of(mode, model) if override.key not in without}
 
 
 def overrides_of(mode: str, model: str = "") -> tuple[Override, ...]:
-    """Return those arguments with their reasons."""
+    """Return the library arguments that the recipe of a mode fixes, with their reasons."""
     return family_of(model).overrides.get(mode, ())
 
 

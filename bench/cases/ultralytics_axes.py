@@ -21,7 +21,7 @@ COMPILE: dict[str, bool | str] = {
     "reduce-overhead": "reduce-overhead",
     "max-autotune-no-cudagraphs": "max-autotune-no-cudagraphs",
 }
-"""Values of ``compile`` and what Ultralytics calls them; ``on`` is torch's mode ``default``."""
+"""Values of ``compile``, with their names in Ultralytics; ``on`` is torch's mode ``default``."""
 
 OPTIMIZERS = ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSProp")
 
@@ -30,7 +30,7 @@ COMPILE_SECONDS = 3600.0
 
 
 def choice(name: str, values: Mapping[str, Any]) -> Callable[[str], str]:
-    """A parser of one of some words."""
+    """Return a parser of a choice of words."""
 
     def parse(text: str) -> str:
         if text not in values:
@@ -46,7 +46,7 @@ def parse_compile(text: str) -> str:
 
 
 def parse_optimizer(text: str) -> str:
-    """An optimizer as Ultralytics spells it, from any spelling of its letters."""
+    """Return an optimizer as Ultralytics spells it, from upper or lower case."""
     known = {name.lower(): name for name in OPTIMIZERS}
     if text.lower() == "auto":
         raise UsageError("optimizer 'auto' depends on the length of the run, which is short here: name an optimizer.")
@@ -56,7 +56,7 @@ def parse_optimizer(text: str) -> str:
 
 
 def switch(name: str, title: str, about: str, setting: str, modes: tuple[str, ...]) -> Axis:
-    """An axis that is off or on."""
+    """Return an axis with the values off and on."""
     return Axis(
         name,
         title,

@@ -1,1 +1,1 @@
-"""Interpreters and virtual environments: what they hold, how they are resolved, built and reused."""
+"""Interpreters and virtual environments: their packages, and how they are resolved, built and reused."""

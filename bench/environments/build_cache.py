@@ -49,7 +49,7 @@ def _lock(file: Path, wait: Callable[[], None]) -> Iterator[None]:
 
     A file system without locks has no exclusion.
     """
-    from filelock import FileLock, Timeout  # takes a tenth of a second, and is needed where something is built alone
+    from filelock import FileLock, Timeout  # takes a tenth of a second, and only a build needs it
 
     lock = FileLock(file)
     try:

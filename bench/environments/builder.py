@@ -93,7 +93,7 @@ def check_path() -> None:
     """Check, before a build, that nothing on PYTHONPATH would be imported in place of it.
 
     Raises:
-        UsageError: where something would be.
+        UsageError: where something on it would be imported.
     """
     value = os.environ.get("PYTHONPATH", "")
     for entry in [part or "." for part in value.split(os.pathsep)] if value else []:  # an empty one: this folder
@@ -127,9 +127,9 @@ def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -
     """Check that an environment imports the packages that were installed in it, unchanged.
 
     Args:
-        interpreter: of the environment.
-        resolved: what was installed.
-        folder: of the environment.
+        interpreter: interpreter of the environment.
+        resolved: installed packages.
+        folder: folder of the environment.
 
     Raises:
         UsageError: where something else would be imported, as by PYTHONPATH, or its files were changed.
@@ -164,14 +164,14 @@ def check_imported(interpreter: Interpreter, resolved: Resolved, folder: Path) -
 
 
 def environments_folder() -> Path:
-    """Where the environments are: one folder each, named by :func:`name_of_folder`."""
+    """Return the folder of all environments, each in a folder named by :func:`name_of_folder`."""
     return cache_folder() / "environments"
 
 
 def name_of_folder(key: str, replica: int) -> str:
     """Return the folder name of packages with this :attr:`bench.environments.resolver.Resolved.key`.
 
-    That of a replica is as long, since the length of paths alone can change how fast a program runs.
+    The name of a replica is as long, since the length of paths alone can change how fast a program runs.
     """
     return hashlib.sha256(f"{key} {replica}".encode()).hexdigest()[: len(key)] if replica else key
 
@@ -216,7 +216,7 @@ def install(resolved: Resolved, say: Say, replica: int = 0) -> BuiltEnvironment:
 
 
 def _build(resolved: Resolved, partial: Path, failure: str) -> Path:
-    """Build an environment in a folder; where in it it is."""
+    """Build an environment below a folder, and return its own folder."""
     place = partial / "environment"
     # Relocatable: it is moved once, and scripts that it brings would name the Python of its first place.
     uv.call(["venv", "--relocatable", "--no-project", "--python", sys.executable, str(place)], partial, failure)
@@ -230,12 +230,12 @@ def _build(resolved: Resolved, partial: Path, failure: str) -> Path:
 
 
 def _python(environment: Path) -> Path:
-    """The interpreter of an environment."""
+    """Return the path of the interpreter of an environment."""
     return environment / "bin" / "python"
 
 
 def _complete(environment: Path, wanted: tuple[str, ...]) -> BuiltEnvironment | None:
-    """An environment, if it was built to its end, lists these packages, and its Python can still be started."""
+    """Return an environment that is complete, lists these packages, and has a Python that can be started; else None."""
     python = _python(environment)
     try:
         packages = (environment / PACKAGES).read_text(encoding="utf-8").split()

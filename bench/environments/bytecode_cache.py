@@ -1,7 +1,7 @@
-"""Compiled Python files in the cache: where they are, and what to do where a full disk left broken ones.
+"""Compiled Python files in the cache: their folder, and the removal of broken ones that a full disk left.
 
-Python writes a compiled file without noticing that the disk took only a part of it, and does not read past the broken
-one later: every import of that module fails from then on.
+Python writes a compiled file without noticing that the disk took only a part of it, and later does not skip the
+broken file. Every import of that module fails from then on.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ PREFIX = "PYTHONPYCACHEPREFIX"
 BROKEN = re.compile(
     r"marshal data|reached EOF while reading|EOF read where|Non-code object in|bad magic number|unmarshallable"
 )
-"""What Python says of a broken compiled file."""
+"""Matches the errors of Python about a broken compiled file."""
 
 
 def folder() -> Path | None:
-    """Where this suite has compiled files written; None where Python writes them to its own places, or to the user's.
+    """Return the folder where this suite has compiled files written; None for Python's own folders, or the user's.
 
     It is used where the user's shell keeps Python from writing compiled files.
     """
@@ -40,7 +40,7 @@ def folder() -> Path | None:
 
 
 def remove_broken_bytecode(output: str, python: str = "") -> bool:
-    """Delete the compiled files of the cache where what an interpreter said points to a broken one.
+    """Delete the compiled files of the cache where an interpreter's output points to a broken one.
 
     Args:
         output: its output, and how it ended.
@@ -60,7 +60,7 @@ def remove_broken_bytecode(output: str, python: str = "") -> bool:
 
 
 def compiled_folders(python: str) -> list[Path]:
-    """Folders of compiled files in the environment of an interpreter, where that was built in the cache."""
+    """Return the folders of compiled files in an interpreter's environment, where that was built in the cache."""
     try:
         environments = cache_folder() / "environments"
     except UsageError:
@@ -72,7 +72,7 @@ def compiled_folders(python: str) -> list[Path]:
 
 
 def advice(output: str) -> str:
-    """A sentence on what to delete, where what an interpreter said points to a broken compiled file; else empty."""
+    """Return what to delete, where an interpreter's output points to a broken compiled file; else empty."""
     if not BROKEN.search(output):
         return ""
     place = folder() or os.environ.get(PREFIX) or "its folders named __pycache__"

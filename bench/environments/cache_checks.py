@@ -137,7 +137,7 @@ def check_calibrations() -> None:
     """Check that a calibration can be saved, before minutes of measuring.
 
     Raises:
-        UsageError: where it cannot be.
+        UsageError: where it cannot be saved.
     """
     folder = calibration_folder()
     there = nearest(folder)

@@ -19,14 +19,14 @@ LIST = """\
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
 import hashlib, importlib.metadata, importlib.util, json, os, pathlib, re
-found = {}
-for one in importlib.metadata.distributions():
+versions = {}
+for distribution in importlib.metadata.distributions():
     try:
-        name, version = one.metadata["Name"], one.version
+        name, version = distribution.metadata["Name"], distribution.version
     except Exception:
         continue
     if name and version:
-        found.setdefault(re.sub("[-_.]+", "-", name).lower(), version)
+        versions.setdefault(re.sub("[-_.]+", "-", name).lower(), version)
 place = [os.path.realpath(sys.prefix), os.path.realpath(sys.executable)]
 inside = []
 for name in ("torch", "ultralytics"):
@@ -38,11 +38,10 @@ for name in ("torch", "ultralytics"):
         own = pathlib.Path(folder)
         files = [*own.glob("lib/*"), *own.glob("_C*"), *own.rglob("*.py")] if name == "torch" else []
         inside += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(files)]
-print(json.dumps({"packages": sorted("==".join(one) for one in found.items()), "place": place, "inside": inside}))
+print(json.dumps({"packages": sorted("==".join(pair) for pair in versions.items()), "place": place, "inside": inside}))
 """
-"""Lists what a worker can import. It is not run in isolation (``-I``), for the workers are not either: what they find
-in the user's own folder of packages or by PYTHONPATH is part of what is measured. What happens to lie in the folder
-that the command is run from is not."""
+"""Lists what a worker can import. It is not run in isolation (``-I``), since workers are not either: packages in the
+user's own folder or on PYTHONPATH are part of what is measured. Packages in the current folder are not."""
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -50,8 +49,8 @@ class Installed(msgspec.Struct, frozen=True):
 
     Attributes:
         packages: ``name==version``, sorted; of two of one name, that which is imported.
-        key: sixteen hexadecimal digits over the packages, the version of Python, where the interpreter is, and what
-            Ultralytics and torch are made of: a project that is edited in place keeps its version.
+        key: sixteen hexadecimal digits over the packages, the version of Python, the interpreter's path, and the files
+            of Ultralytics and torch. A project that is edited in place keeps its version.
     """
 
     packages: tuple[str, ...]
@@ -80,11 +79,11 @@ def as_imported(packages: list[str], interpreter: Interpreter) -> list[str]:
     A package that differs from its distribution has the first digits of a hash over its files in its version.
     """
     by_name = {package.partition("==")[0]: package for package in packages}
-    for module, seen in interpreter.imported.items():
-        if seen.as_installed:
+    for module, package_import in interpreter.imported.items():
+        if package_import.as_installed:
             continue
         for name in ULTRALYTICS if module == "ultralytics" else (RECORDED_AS.get(module, module),):
             by_name.pop(name, None)
         name = RECORDED_AS.get(module, module)
-        by_name[name] = f"{name}=={with_local_version(seen.version, seen.hash)}"
+        by_name[name] = f"{name}=={with_local_version(package_import.version, package_import.hash)}"
     return sorted(by_name.values())

@@ -1,4 +1,4 @@
-"""Why the system refused something, recognised in what a process printed or raised, with the remedy for just that."""
+"""Recognise why the system refused something in the output or the error of a process, and name the remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Cause(NamedTuple):
     """A kind of refusal.
 
     Attributes:
-        signs: what is printed or raised where it happens.
+        signs: matches what is printed or raised where it happens.
         remedy: what it means and what to do, as a whole sentence.
         anywhere: whether it counts in any line of a log. Otherwise only in the last error and the last line, since
             libraries go on after warnings of that kind.
@@ -115,7 +115,7 @@ CAUSES = (
         False,
     ),
 )
-"""Kinds that are recognised; of several in one line the first counts."""
+"""Recognised causes; of several in one line the first counts."""
 
 
 LIBRARY = re.compile(

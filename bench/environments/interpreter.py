@@ -38,7 +38,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         environment: versions.
         offers: what each workload finds in it, by family (``Workload.offers``).
         lacking: why a workload cannot run in it, by family.
-        imported: what it imports under the names of the packages that count. With folders: not for records.
+        imported: imports of the packages that count, by name. With folders: not for records.
         variables: environment variables that change speed, as a worker finds them.
     """
 
@@ -53,10 +53,10 @@ class Interpreter(msgspec.Struct, frozen=True):
 def variables() -> dict[str, str]:
     """Return the environment variables of a worker.
 
-    CUDA devices are numbered as the driver does, so that the same number means the same card to everyone.
+    CUDA devices are numbered as by the driver, so that the same number means the same card to everyone.
 
     Where the user's shell keeps Python from writing compiled files, importing torch and Ultralytics takes four times as
-    long, once a run: they are then compiled into this suite's own cache, and the user's folders stay as they are.
+    long, once per run. So they are compiled into this suite's own cache, and the user's folders stay as they are.
     """
     chosen = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **os.environ, **variables_without_user()}
     chosen.pop("PYTHONINSPECT", None)  # a program would wait for the user's commands at its end
@@ -173,12 +173,12 @@ def printed_by(command: Sequence[str]) -> str:
 
 
 def process_setup(interpreter: Interpreter, workload: str, network: bool) -> ProcessSetup:
-    """Return what a process of an interpreter has to know before it imports anything.
+    """Return the settings that a process of an interpreter needs before it imports anything.
 
     Args:
-        interpreter: that is measured.
+        interpreter: measured interpreter.
         workload: family whose libraries the process imports; empty for the first one.
-        network: whether something was named that may have to be fetched.
+        network: whether a case may have to download something.
     """
     return ProcessSetup(
         workload=workload or next(iter(workloads())),

@@ -1,6 +1,6 @@
 """Wheels and project folders in place of a release: the distribution of each, and the wheel to install.
 
-A folder is built from a copy of the files that its digest covers: nothing is written into the folder, and the wheel
+A folder is built from a copy of the files that its digest covers. Nothing is written into the folder, and the wheel
 holds nothing else, such as the remains of an earlier build.
 """
 
@@ -199,7 +199,7 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
             if not ARTEFACTS.fullmatch(name)
             and not (top and name in TOP_LEVEL_OUTPUTS)
             and not os.path.exists(os.path.join(place, name, "pyvenv.cfg"))
-            and not Path(here).is_relative_to(os.path.realpath(os.path.join(place, name)))  # a link to what it is in
+            and not Path(here).is_relative_to(os.path.realpath(os.path.join(place, name)))  # a link to a parent
         ]
         for name in names:
             if not ARTEFACTS.fullmatch(name):

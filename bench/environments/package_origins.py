@@ -17,7 +17,7 @@ RECORDED_AS = {"cv2": "opencv-python", "PIL": "pillow"}
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What an interpreter imports under a name, as the worker's ``identity`` module finds it."""
+    """An import of an interpreter under a name, as the worker's ``identity`` module finds it."""
 
     file: str
     version: str
@@ -46,7 +46,7 @@ def imported(facts: dict[str, Any]) -> dict[str, Imported]:
 
 
 def replaced(imports: dict[str, Imported]) -> str:
-    """Which packages are not as a distribution installed them, and where they are: sentences; empty where all are."""
+    """Return sentences on packages that are not as a distribution installed them, and where they are; else empty."""
     sentences = []
     for name, package in imports.items():
         if package.source == "distribution" and package.edited:

@@ -69,8 +69,8 @@ def resolve(specification: Specification, exclude_newer: str = "", say: Say = la
     """Resolve a specification; installs nothing, but builds the project folders that it names.
 
     Ultralytics, which brings torch, is always among them. A release is taken from the distribution without libGL where
-    that has the version, since servers lack the library; else, and with a wheel or a folder of Ultralytics, OpenCV's
-    own headless distribution takes the place of the other.
+    that has the version, since servers lack the library. Otherwise, and with a wheel or a folder of Ultralytics,
+    OpenCV's own headless distribution replaces the other.
 
     Args:
         specification: the requested packages.

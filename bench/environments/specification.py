@@ -42,8 +42,8 @@ class Specification(msgspec.Struct, frozen=True):
     def parse(cls, text: str) -> Specification:
         """Read ``python:PATH``, or parts that are separated by commas.
 
-        What has a slash, begins with ``.`` or ``~``, or ends in ``.whl`` is the path of a wheel or of a project folder;
-        all else is a requirement, and without a version the newest one is meant.
+        A part that has a slash, begins with ``.`` or ``~``, or ends in ``.whl`` is the path of a wheel or of a project
+        folder. Any other part is a requirement; without a version it means the newest one.
 
         Raises:
             UsageError: where a part is invalid, or no part is torch or Ultralytics.
@@ -78,7 +78,7 @@ class Specification(msgspec.Struct, frozen=True):
         """Return the specification without folders of this machine; a project folder is ``ultralytics/``."""
         if self.python:
             return f"{PYTHON}{Path(self.python).name}"
-        return ",".join(part if isinstance(part, str) else _shown(part) for part in self.parts)
+        return ",".join(part if isinstance(part, str) else _format_path(part) for part in self.parts)
 
 
 def name_of(requirement: str) -> str:
@@ -116,5 +116,5 @@ def _absolute(text: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(text)))
 
 
-def _shown(path: Path) -> str:
+def _format_path(path: Path) -> str:
     return path.name if path.suffix == ".whl" else f"{path.name}/"

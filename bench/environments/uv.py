@@ -19,12 +19,12 @@ FILE = re.compile(r"file://[^\s`)]*/([^\s`)]+)")
 ADDRESS = re.compile(r"`?\b[a-z][a-z0-9+.-]*://[^\s`)]+`?")
 
 CAUSE = re.compile(r"^\s*(?:error:|cause:|[×├╰]─?▶?|Caused by:)\s*", re.MULTILINE)
-"""What begins a message of uv, in the form of this year's releases and of the last one's."""
+"""Matches the beginning of a message of uv, in the form of this year's releases and of last year's."""
 
 FETCH = re.compile(r"^\W*(?:(?:error|cause|Caused by): )?(?:Request failed|Failed to fetch)", re.MULTILINE)
 
 BACKEND = re.compile(r"Call to `[^`]*` failed \(exit status: \d+\)")
-"""What uv says where a project's own build fails; the build's reason is the last line before it."""
+"""Matches the message of uv where a project's own build fails; the build's reason is the last line before it."""
 
 NO_SOLUTION = "No solution found when resolving dependencies"
 
@@ -38,7 +38,7 @@ class ResolutionError(UsageError):
 
 
 def find_uv() -> list[str]:
-    """The command that runs uv: the one on PATH, else the module of this Python; raises :class:`UsageError` without."""
+    """Return uv's command: the one on PATH, else the module of this Python; raises :class:`UsageError` without."""
     if path := shutil.which("uv"):
         return [path]
     if importlib.util.find_spec("uv") is not None:
@@ -52,7 +52,7 @@ def call(arguments: Sequence[str], where: Path, failure: str, sent: str = "") ->
     Args:
         arguments: without the command itself.
         where: that folder.
-        failure: how the sentence begins that says that it failed: ``no environment can be made of torch==99``.
+        failure: how the sentence on a failure begins: ``no environment can be made of torch==99``.
         sent: text for its standard input.
 
     Returns:
@@ -81,11 +81,11 @@ def call(arguments: Sequence[str], where: Path, failure: str, sent: str = "") ->
     return done.stdout
 
 
-def reason(said: str) -> str:
-    """The last thing that uv gave as the cause of a failure: one line, without addresses of package registries."""
-    if FULL.search(said):
+def reason(output: str) -> str:
+    """Return the last cause that uv gave for a failure, in one line without addresses of package registries."""
+    if FULL.search(output):
         return f"{MAKE_ROOM}."
-    text = ADDRESS.sub("the package index", FILE.sub(r"\1", said.strip()))
+    text = ADDRESS.sub("the package index", FILE.sub(r"\1", output.strip()))
     before, text = text[: max(text.rfind("\nerror:"), 0)], text[max(text.rfind("\nerror:"), 0) :].strip()
     text = re.split(r"\n\s*\n|\n\s*hint:", text)[0]
     last = " ".join(CAUSE.split(text)[-1].split()).rstrip("^ .") or "uv gave no reason"

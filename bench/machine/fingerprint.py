@@ -18,7 +18,7 @@ from bench.machine.try_read import try_read
 
 
 def _sysctl(name: str) -> str:
-    """A value of macOS' sysctl, or an empty string."""
+    """Return a value of macOS' sysctl, or an empty string."""
     try:
         return subprocess.run(
             ["sysctl", "-n", name], capture_output=True, encoding="utf-8", errors="replace", timeout=5
@@ -40,7 +40,7 @@ def cpu_name() -> str:
 
 
 def _slow_cpu_name() -> str:
-    """What py-cpuinfo finds, or nothing; it starts programs, and raises where it does not know the architecture."""
+    """Return the name by py-cpuinfo, or nothing; it starts programs, and raises where it does not know the CPU."""
     import cpuinfo
 
     return str(cpuinfo.get_cpu_info().get("brand_raw") or "")
@@ -66,9 +66,9 @@ def devices() -> list[str]:
 def visible_cards() -> list[int | None]:
     """Cards in the order in which a worker's torch numbers them, each by its place in :func:`nvidia_gpus`.
 
-    ``CUDA_VISIBLE_DEVICES`` numbers cards afresh, and ends at the first number without a card. None stands for
-    a card whose place is not certain: one that is named by its UUID, and where ``CUDA_DEVICE_ORDER`` is not that of the
-    driver, which workers have unless the user chose another.
+    ``CUDA_VISIBLE_DEVICES`` renumbers cards, and ends at the first number without a card. None stands for a card
+    whose place is not certain: a card that is named by its UUID, or any card where ``CUDA_DEVICE_ORDER`` is not that of
+    the driver. Workers have the driver's order unless the user chose another.
     """
     count = len(nvidia_gpus())
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -87,7 +87,7 @@ def visible_cards() -> list[int | None]:
 
 
 def card_bytes(device: str) -> int | None:
-    """Bytes of memory of the card that a case calls by an index; None where that is not certain."""
+    """Return the bytes of memory of the card that a case names by an index; None where that is not certain."""
     places = visible_cards()
     if not device.isdigit() or int(device) >= len(places):
         return None
@@ -99,7 +99,7 @@ def card_bytes(device: str) -> int | None:
 
 @functools.cache
 def machine() -> Machine:
-    """This machine."""
+    """Return this machine."""
     gib = 2**30
     gpus = [f"{name} ({round(size / gib)} GiB)" for name, size in nvidia_gpus()]
     if platform.system() == "Darwin" and platform.machine() == "arm64":

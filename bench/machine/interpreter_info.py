@@ -1,4 +1,4 @@
-"""What a measured interpreter offers, as its worker reports it (``bench/worker/interpreter/doctor.py``)."""
+"""Facts on a measured interpreter, as its worker reports them (``bench/worker/interpreter/doctor.py``)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Packages(msgspec.Struct, frozen=True):
 
 
 class Software(msgspec.Struct, frozen=True):
-    """All of it: see ``facts`` in ``bench/worker/interpreter/doctor.py``."""
+    """All facts on an interpreter: see ``facts`` in ``bench/worker/interpreter/doctor.py``."""
 
     environment: Packages
     import_error: str = ""

@@ -18,7 +18,7 @@ class Card(msgspec.Struct, frozen=True):
     Attributes:
         name: by its maker.
         total, used: bytes of memory.
-        processes: that compute on it now.
+        processes: number of processes that compute on it now.
         held_back: bits of ``nvmlClocksEventReasons`` at this moment.
         energy: whether it counts the energy that it used (Volta and later).
     """
@@ -38,7 +38,7 @@ class Nvidia(msgspec.Struct, frozen=True):
         driver: its version; empty without a driver.
         cuda: the newest CUDA that it serves, such as ``(12, 4)``.
         cards: in its order.
-        trouble: what it says where it, or a card, does not answer.
+        trouble: its error where it, or a card, does not answer.
     """
 
     driver: str = ""

@@ -1,1 +1,1 @@
-"""What pytest sees of the suite: session state, options, progress, the bridge to pytest-benchmark."""
+"""The suite as a plugin of pytest: session state, options, progress, the bridge to pytest-benchmark."""

@@ -1,7 +1,7 @@
 """Give pytest-benchmark durations that were measured elsewhere, by its public options alone.
 
 Its timer may be any function. This one is a clock that only moves when it is set: to 0 before a round, then to the
-duration of that round's step, so that pytest-benchmark reads the very same float back.
+duration of that round's step. So pytest-benchmark reads the very same float back.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _reading = 0.0
 
 
 def now() -> float:
-    """The replayed clock, in seconds."""
+    """Return the time of the replayed clock, in seconds."""
     return _reading
 
 

@@ -16,7 +16,7 @@ from bench.pytest_plugin import other_plugins
 from bench.pytest_plugin.terminal import uncaptured_output
 
 RENAMED = {"--precision": "--target-ci", "--phase-limit": "--phase-timeout", "--granularity": "--multiple-of"}
-"""Options that had another name before; the old ones work until the next release."""
+"""New names of renamed options; the old names work until the next release."""
 
 
 def add_options(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> None:
@@ -45,7 +45,7 @@ def _print_error(manager: pytest.PytestPluginManager, text: str) -> None:
 
 def _add_all(options: other_plugins.Options) -> None:
     add = options.add
-    names = ", ".join(f"{name} ({found.about})" for name, found in profiles().items())
+    names = ", ".join(f"{name} ({profile.about})" for name, profile in profiles().items())
     add("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
     for axis in axes().values():
         if axis.option:

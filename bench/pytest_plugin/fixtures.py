@@ -117,7 +117,7 @@ def _give_up(request: pytest.FixtureRequest, bench: BenchSession, error: BenchEr
 
 
 def _show(config: pytest.Config, bench: BenchSession, run: Run, record: Record) -> None:
-    """Write one line on a case; cases that follow from another one were counted in its line."""
+    """Write one line on a case; cases settled by another one were counted in its line."""
     if "skipped_because_of" in record.extra and not config.getoption("verbose", 0):
         return
     number, total = len(run.records) + run.spared, len(bench.selected)

@@ -1,4 +1,4 @@
-"""Cases and data that a user asked for, checked before anything is started; pytest and commands use it."""
+"""Requested cases and data, checked before anything is started; pytest and commands use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.worker.workloads.base import family_of, own_name
 
 
 class RunOptions(msgspec.Struct, frozen=True):
-    """A run that was asked for: the cases, and whether something may be fetched for them."""
+    """Options of a requested run: its cases, and how they are measured."""
 
     chosen: Profile
     values: dict[str, list[Any]]

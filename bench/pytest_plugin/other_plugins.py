@@ -31,7 +31,7 @@ SIDE_BY_SIDE = {
 
 
 def check_needed(manager: pytest.PytestPluginManager) -> None:
-    """Raise :class:`UsageError` where a plugin is missing without which nothing can be measured or shown."""
+    """Raise :class:`UsageError` where a plugin is missing that measuring or showing results needs."""
     if manager.is_blocked("terminal"):
         raise UsageError("'-p no:terminal' hides the report of the run: drop that option.")
     if any(manager.has_plugin(name) for name in BENCHMARK):
@@ -106,7 +106,7 @@ class Options:
             self._clash(name, self._owner(name), error)
 
     def _owner(self, name: str) -> str:
-        """The plugin that has an option: each is asked again which it adds."""
+        """Return the plugin that has an option: each plugin is asked again for its options."""
         for plugin_name, plugin in self._manager.list_name_plugin():
             add = getattr(plugin, "pytest_addoption", None)
             if add is not None and not plugin_name.startswith("yolopace") and name in _added(add, self._manager):
@@ -142,7 +142,7 @@ class _Until:
 
 
 class _Recorder:
-    """Stands for a parser and its groups, and keeps the names of the options that are added."""
+    """Replacement for a parser and its groups that keeps the names of the options that are added."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -160,7 +160,7 @@ class _Recorder:
 
 
 def _added(add: Callable[..., None], manager: pytest.PytestPluginManager) -> set[str]:
-    """The options that a plugin's ``pytest_addoption`` adds, as far as it comes."""
+    """Return the options that a plugin's ``pytest_addoption`` adds before it fails, if it does."""
     recorder = _Recorder()
     try:
         known = {"parser": recorder, "pluginmanager": manager}

@@ -64,7 +64,7 @@ ASCII = {
     "\u2009": " ",
     "\u202f": " ",
 }
-"""How characters that this suite prints are written where an encoding lacks them."""
+"""ASCII for the characters that this suite prints, where an encoding lacks them."""
 
 
 def _readable(error: UnicodeError) -> tuple[str, int]:
@@ -104,7 +104,7 @@ class Descriptor(io.FileIO):
     """A standard stream's file descriptor.
 
     Attributes:
-        failure: why the first write that failed did so; None while all went well.
+        failure: error of the first write that failed; None without one.
         raising: whether a failure ends the command. Otherwise output is dropped, and the caller looks at ``failure``.
     """
 
@@ -135,7 +135,7 @@ class Streams:
     """Standard output and standard error as they were taken over.
 
     Attributes:
-        replaced: by name, the stream that was there and the one in its place.
+        replaced: by name, the original stream and its replacement.
     """
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ class Streams:
     @property
     def failure(self) -> OSError | None:
         """Why output could not be written; None where all of it was."""
-        return next((one.failure for one in self._descriptors if one.failure is not None), None)
+        return next((descriptor.failure for descriptor in self._descriptors if descriptor.failure is not None), None)
 
     def restore(self) -> None:
         """Write what is in buffers, and put back the streams that were there."""
@@ -186,7 +186,7 @@ def end(streams: Streams, session: Any) -> None:
 
 
 def status(failure: OSError) -> int:
-    """The exit status of a command whose output could not be written."""
+    """Return the exit status of a command whose output could not be written."""
     return BROKEN_PIPE if failure.errno == errno.EPIPE else int(ExitCode.WRONG_USE)
 
 
@@ -200,7 +200,7 @@ def prepare(raising: bool = True) -> Streams:
             :class:`OutputFailed`; both pass through libraries that take a broken pipe for a failure (exit status 1).
 
     Returns:
-        What was taken over.
+        The streams that were taken over.
     """
     _fill_closed()
     streams = Streams()
@@ -210,7 +210,7 @@ def prepare(raising: bool = True) -> Streams:
 
 
 def _text(descriptor: Descriptor, like: io.TextIOWrapper, flushing: bool) -> TextIO:
-    """A text stream over a descriptor, with the encoding and the buffering of another one, or flushed every line."""
+    """Return a text stream over a descriptor, with the encoding and buffering of another, or flushed every line."""
     return io.TextIOWrapper(
         descriptor if like.write_through else io.BufferedWriter(descriptor),
         encoding=like.encoding,
@@ -233,6 +233,6 @@ def _fill_closed() -> None:
 
 
 def data_follow() -> None:
-    """From here on standard output has data: UTF-8, but on a terminal, which can only show its own encoding."""
+    """Switch standard output to data: UTF-8, except on a terminal, which can only show its own encoding."""
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8", errors=READABLE)

@@ -61,27 +61,27 @@ def line(
     """
     speed = rate(record)
     if speed is not None:
-        found = f"{format_number(speed):>8} images/s  in {format_rough_duration(record.durations.total)}"
-        found += " (from before)" if reused else ""
+        text = f"{format_number(speed):>8} images/s  in {format_rough_duration(record.durations.total)}"
+        text += " (from before)" if reused else ""
     else:
-        found = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
+        text = f"{record.outcome.status.value.replace('_', ' ')}: {record.outcome.reason}"
         if other := record.extra.get("skipped_because_of"):
-            found = f"{record.outcome.status.value}, as {other} showed"
+            text = f"{record.outcome.status.value}, as {other} showed"
         elif implied_count:
             more = "1 more case is" if implied_count == 1 else f"{implied_count} more cases are"
-            found += f" ({more} skipped for that.)"
+            text += f" ({more} skipped for that.)"
     if record.process > processes:
-        found += f"  process {record.process}"
+        text += f"  process {record.process}"
     elif record.process > 1:
-        found += f"  process {record.process} of {processes}"
-    found += f": {running_mean}" if running_mean and record.process > 1 else ""
+        text += f"  process {record.process} of {processes}"
+    text += f": {running_mean}" if running_mean and record.process > 1 else ""
     rest = f"  [{format_rough_duration(left)} left]" if number < total and left >= 1 else ""
     place = f"{number:{len(str(total))}}/{total}" if number <= total else f"+{number - total}"
-    return f"[{place}] {record.case.id:<{width}}  {found}{rest}"
+    return f"[{place}] {record.case.id:<{width}}  {text}{rest}"
 
 
 def model_lines(cases: Iterable[Case]) -> list[str]:
-    """Say which file each model is whose cases have six digits in place of its path."""
+    """Format the path of each model file, for which cases have six digits in its place."""
     files = {case.model: case.model_name for case in cases if case.model_name != case.model}
     return [f"{name} is {path}" for path, name in files.items()]
 

@@ -1,4 +1,4 @@
-"""What the options of pytest ask for, checked before anything is started."""
+"""The run that the options of pytest request, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GetOption = Callable[[str], Any]
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that was asked for.
+    """A requested run.
 
     Attributes:
         plan_only: whether the plan is listed and nothing started.
@@ -41,7 +41,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         processes: fresh processes per case.
         resumed: whether the run continues an earlier one.
         name: of the run.
-        interpreter: that is measured.
+        interpreter: measured interpreter.
         cases: the first process of every case, in the order of the plan.
         searches: ceilings by their names.
     """
@@ -69,7 +69,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
             here: the folder to which relative paths refer.
 
         Raises:
-            UsageError: for an option that cannot be as it is.
+            UsageError: for an impossible option.
         """
         results: Path = here / option("results")
         target = parse_percent("target-ci", option("target_ci")) if option("target_ci") else None
@@ -118,7 +118,7 @@ def _run_name(option: GetOption, results: Path) -> tuple[bool, str]:
 
 
 def _run_options(option: GetOption, modes: list[str], interpreter: Interpreter) -> RunOptions:
-    """Check what says which cases are measured, and how."""
+    """Check the options on which cases are measured, and how."""
     others = ",".join(mode for mode in modes if mode != CEILING)
     texts = {axis.name: option(axis.name) for axis in axes().values() if axis.option}
     texts["mode"] = others or None if modes else option("mode")

@@ -1,4 +1,4 @@
-"""``--resume``: which run continues, and which of its records would be measured the same again."""
+"""``--resume``: the run that continues, and its records that need not be measured again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bench.worker.workloads.base import family_of, is_made
 def resumed_run(results: Path, name: str) -> str:
     """Return the name of the run that ``--resume`` names; empty where it names none.
 
-    ``last`` is never a calibration, which has an order of its own.
+    ``last`` is never a calibration, which has its own order.
     """
     if name == "last":
         runs = [run for run in store.runs(results, machine().fingerprint) if not run.startswith(RUN_PREFIX)]

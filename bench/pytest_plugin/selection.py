@@ -1,4 +1,4 @@
-"""Tests of a run: parametrised by the plan, in its order, and what pytest's own selection left of them."""
+"""Tests of a run: parametrised by the plan, in its order, and reduced by pytest's own selection."""
 
 from __future__ import annotations
 

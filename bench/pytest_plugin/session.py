@@ -34,7 +34,7 @@ class BudgetExhausted(Exception):
 
 
 class BenchSession:
-    """One pytest session: what was asked for, and what has become of it.
+    """One pytest session: the request, and its results.
 
     Attributes:
         request: the options.
@@ -45,7 +45,7 @@ class BenchSession:
         run: once it has begun.
         target: adds processes for ``--target-ci``; None without.
         notes: sentences for the end.
-        fatal: why the run could not go on, if it could not.
+        fatal: error for which the run could not go on; None without one.
     """
 
     def __init__(self, request: RunRequest) -> None:
@@ -99,7 +99,7 @@ class BenchSession:
         self._page.start()
 
     def _sort(self, name: str) -> None:
-        """Put what was selected into the order that a run of this name has: ``--resume`` continues in the same one."""
+        """Sort the selected processes into the order of a run of this name: ``--resume`` continues in the same one."""
         order = {name: place for place, name in enumerate(self.request.planned(name))}
         self.selected.sort(key=lambda plan: order[plan.name])
 
@@ -116,7 +116,7 @@ class BenchSession:
             say: receives a line for every batch that is tried.
 
         Raises:
-            KeyboardInterrupt: after what was found so far was written.
+            KeyboardInterrupt: after the results so far were written.
         """
         if name in self._searched:
             return self._searched[name]

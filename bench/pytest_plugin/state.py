@@ -1,4 +1,4 @@
-"""Where the state of a run is kept in pytest's configuration."""
+"""Keys of the state of a run in pytest's configuration."""
 
 from __future__ import annotations
 

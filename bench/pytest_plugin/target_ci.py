@@ -14,8 +14,8 @@ from bench.records.record import Record
 from bench.runner.run import Run
 
 MIN_PROCESSES = 5
-"""Processes of each case with ``--target-ci``, and the fewest that reach a target: an interval that stops as soon as it
-is narrow enough covers too little where it began with fewer (91 to 93 % for 3, 93 to 94 % for 5, in simulations)."""
+"""Processes of each case with ``--target-ci``, and the fewest that reach a target. An interval that stops as soon as it
+is narrow enough covers too little where it began with fewer: 91 to 93 % for 3, 93 to 94 % for 5, in simulations."""
 
 MAX_PROCESSES = 30
 """Processes of a case at which a target is given up where no time budget ends it."""

@@ -1,4 +1,4 @@
-"""What was seen: records, how a case ended, the store under ``results/``, and the migration of old files."""
+"""Records and outcomes of cases, the store under ``results/``, and the migration of old files."""
 
 from .outcome import Outcome, Status
 from .record import Record

@@ -1,7 +1,7 @@
 """Calibrations of machines, stored outside of the results so that they outlive them.
 
 There is one JSON file per machine, ``<folder>/<fingerprint>.json``. The newest calibration of a device and a mode
-replaces older ones, unless it is rough and an older one is complete. Calibrating makes a lost file again.
+replaces older ones, unless it is rough and an older one is complete. Calibrating again replaces a lost file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.records.record import CalibrationSummary, Record
 SCHEMA = migrations.NEWEST[migrations.CALIBRATION]
 
 ENOUGH = 6
-"""Minimum number of processes for a reliable noise estimate; at this number its interval is 0.6 to 2.5 times."""
+"""Minimum number of processes for a reliable noise estimate: its interval is then 0.6 to 2.5 times the estimate."""
 
 
 ENOUGH_PAIRS = 5
@@ -123,21 +123,21 @@ class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
         """Name of its file."""
         return file_name(self.machine)
 
-    def merge(self, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Calibrations:
+    def merge(self, calibrations: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()) -> Calibrations:
         """Add calibrations, in place of older ones of the same devices and modes (:meth:`Calibration.replaces`).
 
         New noise of interleaved pairs replaces the old one, unless only the old one has :data:`ENOUGH_PAIRS` pairs.
         """
-        known = {(one.device, one.mode): one for one in self.calibrations}
-        turns = {(one.device, one.mode): one for one in self.lockstep}
+        known = {(calibration.device, calibration.mode): calibration for calibration in self.calibrations}
+        turns = {(pairs.device, pairs.mode): pairs for pairs in self.lockstep}
         for pairs in lockstep:
             older = turns.get((pairs.device, pairs.mode))
             if older is None or pairs.pairs >= min(ENOUGH_PAIRS, older.pairs):
                 turns[pairs.device, pairs.mode] = pairs
-        for one in found:
-            key = one.device, one.mode
-            if key not in known or one.replaces(known[key]):
-                known[key] = one
+        for calibration in calibrations:
+            key = calibration.device, calibration.mode
+            if key not in known or calibration.replaces(known[key]):
+                known[key] = calibration
         return Calibrations(
             machine=self.machine,
             calibrations=[known[key] for key in sorted(known)],
@@ -152,7 +152,8 @@ def file_name(machine: str) -> str:
 
 def summary_of(case: Case, known: Iterable[Calibration]) -> CalibrationSummary | None:
     """Return the noise of a case's device and mode, or None if they were not calibrated."""
-    return next((one.summary for one in known if (one.device, one.mode) == (case.device, case.mode)), None)
+    key = case.device, case.mode
+    return next((calibration.summary for calibration in known if (calibration.device, calibration.mode) == key), None)
 
 
 def stamped(records: Sequence[Record], known: Sequence[Calibration], machine: str) -> list[Record]:

@@ -1,4 +1,4 @@
-"""The record of a ceiling: the largest batch that trains, and its probes; a file of its own in the run's folder."""
+"""The record of a ceiling: the largest batch that trains, and its probes; a separate file in the run's folder."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or any(one is not None and not 0 <= one < 2**63 for one in (self.peak, self.baseline_bytes)):
+        if self.batch < 1 or any(
+            size is not None and not 0 <= size < 2**63 for size in (self.peak, self.baseline_bytes)
+        ):
             raise ValueError("probe: batch or bytes out of range")
 
     @property
@@ -76,9 +78,9 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         case: case of mode ``ceiling``; its batch is the largest that trains, 0 where not even the smallest does.
         recipe: recipe of its probes.
         outcome: ``measured`` where the largest batch is known.
-        stop_reason: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, ``predicted`` where
-            the next batch is predicted to need clearly more than the limit, or ``limit`` where the largest batch that
-            was asked for still trains.
+        stop_reason: why nothing larger trains: ``out of memory``, ``swap``, ``collapse``, ``time``, ``predicted`` or
+            ``limit``. ``predicted``: the next batch is predicted to need clearly more than the limit. ``limit``: the
+            largest batch that was asked for still trains.
         granularity: batches are multiples of it.
         max_batch: the largest batch that would have been tried.
         limit_bytes: memory limit of a probe; ``limit_method`` says what enforced it.

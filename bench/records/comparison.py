@@ -46,13 +46,13 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.steps.window:
             raise ValueError("measured: no window")
-        if any(one.bytes is not None and one.bytes <= 0 for one in self.memory.values()):
+        if any(memory.bytes is not None and memory.bytes <= 0 for memory in self.memory.values()):
             raise ValueError("measured: memory of no bytes")
 
     @property
     def peak_bytes(self) -> int | None:
         """Peak memory by the first available figure."""
-        return next((one.bytes for one in self.memory.values() if one.bytes is not None), None)
+        return next((memory.bytes for memory in self.memory.values() if memory.bytes is not None), None)
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +96,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def log(self) -> float:
         """``ln(head / base)`` by adjacent steps (:func:`paired_log_ratio`), or else of the mean steps."""
-        found = paired_log_ratio(self.base.steps, self.head.steps) if self.block_steps == 1 else None
-        return self.log_ratio_of_means if found is None else found
+        log_ratio = paired_log_ratio(self.base.steps, self.head.steps) if self.block_steps == 1 else None
+        return self.log_ratio_of_means if log_ratio is None else log_ratio
 
 
 class EnvironmentSide(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,7 +182,7 @@ class Comparison(msgspec.Struct, kw_only=True):
         exclude_newer: date after which releases were left out of both environments.
         margin: equivalence margin of speed, a share; ``margin_from`` says where it comes from.
         memory_margin: equivalence margin of peak memory, a share.
-        seconds: duration up to the last pair over all sittings, without building environments.
+        seconds: duration up to the last pair over all sessions, without building environments.
     """
 
     schema: int = SCHEMA
@@ -228,6 +228,6 @@ class Comparison(msgspec.Struct, kw_only=True):
             and self.conditions.limited_alike(other.conditions)
             and self.base.environment.yolopace == other.base.environment.yolopace
             and (self.base.key, self.head.key) == (other.base.key, other.head.key)
-            and [(one.case, one.recipe.fingerprint) for one in self.cases]
-            == [(one.case, one.recipe.fingerprint) for one in other.cases]
+            and [(case.case, case.recipe.fingerprint) for case in self.cases]
+            == [(case.case, case.recipe.fingerprint) for case in other.cases]
         )

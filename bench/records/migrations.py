@@ -1,6 +1,6 @@
 """Migrate decoded files of older versions to the newest schema, in memory; the files themselves never change.
 
-Each kind of file has a schema number of its own. A step makes a decoded file of one number that of the next; the first
+Each kind of file has its own schema number. A step migrates a decoded file from one number to the next; the first
 line of its docstring is the history of the format. Newer numbers are refused.
 """
 
@@ -23,29 +23,29 @@ class Unreadable(BenchError):
 
 def _means_of_phases(raw: Raw) -> Raw:
     """Record 2: several processes of a case, modelled windows; phases are means; losses are among the checks."""
-    found = dict(raw)
-    found["phases"] = {
+    migrated = dict(raw)
+    migrated["phases"] = {
         name: {**phase, "seconds": [sum(phase["seconds"]) / len(phase["seconds"])]}
         for name, phase in raw.get("phases", {}).items()
         if phase["seconds"]
     }
     extra = dict(raw.get("extra", {}))
     if "loss" in extra:
-        found["checks"] = {"loss": extra.pop("loss")}
-    return {**found, "extra": extra}
+        migrated["checks"] = {"loss": extra.pop("loss")}
+    return {**migrated, "extra": extra}
 
 
 def _renamed(raw: Raw, names: dict[str, str], **changed: Callable[[Any], Any]) -> Raw:
-    """Return an object with other keys, and with some values changed: ``changed`` is by the new keys; None stays."""
-    found = {names.get(key, key): value for key, value in raw.items()}
-    return found | {key: change(found[key]) for key, change in changed.items() if found.get(key) is not None}
+    """Return an object with renamed keys; ``changed`` has a function per new key whose value changes; None stays."""
+    renamed = {names.get(key, key): value for key, value in raw.items()}
+    return renamed | {key: change(renamed[key]) for key, change in changed.items() if renamed.get(key) is not None}
 
 
 def _each(change: Callable[[Raw], Raw]) -> Callable[[Any], Any]:
     """Return a function that changes every object in a list, or every value of an object."""
 
     def changed(raw: Any) -> Any:
-        return [change(one) for one in raw] if isinstance(raw, list) else {key: change(raw[key]) for key in raw}
+        return [change(entry) for entry in raw] if isinstance(raw, list) else {key: change(raw[key]) for key in raw}
 
     return changed
 
@@ -190,7 +190,7 @@ STEPS: dict[str, tuple[Callable[[Raw], Raw], ...]] = {
     COMPARISON: (_comparison_by_terms,),
     CALIBRATION: (_calibration_by_terms,),
 }
-"""By kind: the steps from schema 1 on, each to the next number. A step returns a new object and leaves its own."""
+"""By kind: the steps from schema 1 on, each to the next number. A step does not change the object that it gets."""
 
 NEWEST = {kind: 1 + len(steps) for kind, steps in STEPS.items()}
 """Newest schema number of each kind of file."""
@@ -200,8 +200,8 @@ def migrate(kind: str, raw: Any) -> Raw:
     """Return a decoded file as the newest schema of its kind has it.
 
     Raises:
-        Unreadable: for what is no file of its kind, for one that a newer version wrote, and for one whose fields are
-            not those of its number.
+        Unreadable: for a file that is not of its kind, that a newer version wrote, or whose fields are not those of
+            its number.
     """
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
@@ -210,10 +210,10 @@ def migrate(kind: str, raw: Any) -> Raw:
         raise Unreadable(
             f"a newer yolopace wrote it (schema {schema}, this one knows {NEWEST[kind]}): upgrade yolopace"
         )
-    found = dict(raw)
+    migrated = dict(raw)
     try:
         for step in STEPS[kind][schema - 1 :]:
-            found = step(found)
+            migrated = step(migrated)
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise Unreadable("its fields are not those of its schema number") from error
-    return {**found, "schema": NEWEST[kind]}
+    return {**migrated, "schema": NEWEST[kind]}

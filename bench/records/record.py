@@ -27,14 +27,14 @@ PLAIN, OPTIMIZER, AFTER = range(3)
 
 def kinds_of(count: int, optimizer: list[int], accumulation_steps: int) -> list[int]:
     """Return the kind of each of ``count`` steps; ``optimizer`` has the indices of steps that ran the optimizer."""
-    found = [PLAIN] * count
+    kinds = [PLAIN] * count
     if accumulation_steps > 1:
         for index in optimizer:
-            found[index] = OPTIMIZER
+            kinds[index] = OPTIMIZER
         for index in optimizer:
-            if index + 1 < count and found[index + 1] == PLAIN:
-                found[index + 1] = AFTER
-    return found
+            if index + 1 < count and kinds[index + 1] == PLAIN:
+                kinds[index + 1] = AFTER
+    return kinds
 
 
 class Steps(msgspec.Struct, dict=True, frozen=True):
@@ -49,8 +49,8 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
         optimizer: indices of the steps that ran the optimizer.
         accumulation_steps: batches for one optimizer step in real training (gradient accumulation); 1 in prediction.
         timed_accumulation_steps: accumulation steps in the window; 0 where they are ``accumulation_steps``. Where a
-            window cannot hold a whole real cycle, the optimizer runs more often in it, and every kind of step is
-            weighted by its real frequency (:attr:`weights`).
+            window cannot hold all real accumulation steps, the optimizer runs more often in it, and every kind of step
+            is weighted by its real frequency (:attr:`weights`).
         epoch_gaps: seconds between two epochs in the window, which belong to no step.
     """
 
@@ -108,8 +108,9 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
     def weights(self) -> list[float]:
         """Weight of each step of the window in the mean step; they sum to 1.
 
-        A window of whole cycles is its own mean. In a modelled one the optimizer step and the one after it each have
-        the weight ``1 / accumulation_steps`` together with others of their kind, and the plain steps have the rest.
+        In a window with all accumulation steps, all weights are equal. In a modelled window the optimizer step and the
+        step after it each have the weight ``1 / accumulation_steps``, together with others of their kind. The plain
+        steps have the rest.
         """
         kinds = self.kinds
         if not self.modelled:
@@ -124,10 +125,10 @@ class Steps(msgspec.Struct, dict=True, frozen=True):
     @functools.cached_property
     def shares(self) -> list[float]:
         """Sum of the weights of each kind of step: :data:`PLAIN`, :data:`OPTIMIZER`, :data:`AFTER`."""
-        found = [0.0, 0.0, 0.0]
+        shares = [0.0, 0.0, 0.0]
         for kind, weight in zip(self.kinds, self.weights, strict=True):
-            found[kind] += weight
-        return found
+            shares[kind] += weight
+        return shares
 
     @functools.cached_property
     def step_seconds(self) -> float:
@@ -310,7 +311,7 @@ class CalibrationSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where an imported package comes from, if not from a distribution as it was installed.
+    """Origin of an imported package that is not as a distribution installed it.
 
     Attributes:
         source: ``distribution``, which was edited after it was installed; ``checkout`` of git; or ``path``, another

@@ -1,4 +1,4 @@
-"""Collect what ``doctor`` judges from this machine and a measured interpreter; train a few steps for ``--deep``."""
+"""Collect facts for ``doctor`` from this machine and a measured interpreter; train a few steps for ``--deep``."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def look(python: str) -> tuple[SystemInfo, Software]:
 def read_software(path: str) -> Software:
     """Read an interpreter's software and backends; raise :class:`UsageError` where it does not answer at all."""
     try:
-        found = ask(path, "doctor")
-        if found["import_error"] and (why := replaced(imported(found["environment"]))):
-            found["import_error"] += f"; {why.rstrip('.')}"
-        backends = found.pop("backends", {})
+        answer = ask(path, "doctor")
+        if answer["import_error"] and (why := replaced(imported(answer["environment"]))):
+            answer["import_error"] += f"; {why.rstrip('.')}"
+        backends = answer.pop("backends", {})
         others = {kind: state for kind, state in backends.items() if kind not in Software.__struct_fields__}
-        own = {"environment": labelled(found["environment"]), "accelerators": others}
-        return msgspec.convert({**found, **backends, **own}, Software)
+        own = {"environment": labelled(answer["environment"]), "accelerators": others}
+        return msgspec.convert({**answer, **backends, **own}, Software)
     except (UsageError, msgspec.ValidationError) as error:  # it may crash, or hang, where torch is imported
         facts = ask(path, "facts")
         return msgspec.convert({"environment": labelled(facts), "import_error": str(error)}, Software)
@@ -71,8 +71,8 @@ def read_software(path: str) -> Software:
 
 def labelled(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of an interpreter, with the origin of each package added to its version."""
-    found = origins(imported(facts))
-    environment = Environment(python=facts["python"], packages=facts["packages"], yolopace="", origins=found)
+    package_origins = origins(imported(facts))
+    environment = Environment(python=facts["python"], packages=facts["packages"], yolopace="", origins=package_origins)
     return {**facts, "packages": {name: environment.label(name) for name in environment.packages}}
 
 
@@ -89,8 +89,8 @@ def low_power() -> bool | None:
     """Whether macOS is in its low power mode; None on other systems, and where that is unknown."""
     if platform.system() != "Darwin":
         return None
-    found = re.search(r"^\s*lowpowermode\s+(\d)", command_output(["pmset", "-g"]), re.MULTILINE)
-    return found[1] != "0" if found else None
+    match = re.search(r"^\s*lowpowermode\s+(\d)", command_output(["pmset", "-g"]), re.MULTILINE)
+    return match[1] != "0" if match else None
 
 
 def uv_version() -> str | None:

@@ -39,7 +39,7 @@ class Estimator:
     """Estimates durations of cases, and learns from records."""
 
     def __init__(self, history: Iterable[Record] = ()) -> None:
-        self._seen: dict[tuple[Case, str], float] = {}
+        self._durations: dict[tuple[Case, str], float] = {}
         self._rates: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for record in history:
             self.learn(record)
@@ -49,28 +49,28 @@ class Estimator:
         if record.outcome.status.value == "interrupted" or not record.durations.total:
             return
         case = record.case
-        self._seen[case, record.recipe.fingerprint] = record.durations.total
+        self._durations[case, record.recipe.fingerprint] = record.durations.total
         if record.steps is not None and record.steps.window:
             self._rates[rate_key(case)].append(record.steps.step_seconds / work(case))
 
     def knows(self, planned: PlannedRun) -> bool:
         """Whether this exact case was measured before."""
-        return (planned.case, planned.recipe.fingerprint) in self._seen
+        return (planned.case, planned.recipe.fingerprint) in self._durations
 
     def seconds(self, planned: PlannedRun) -> float:
         """Return the expected duration of a case in seconds."""
         case, recipe = planned.case, planned.recipe
         if self.knows(planned):
-            return self._seen[case, recipe.fingerprint]
+            return self._durations[case, recipe.fingerprint]
         rates = self._rates.get(rate_key(case))
         kind = kind_of(case.device)
         guess = kind.seconds_per_pixel / (1 if case.mode == "train" else 3)  # prediction is a third of training
         step = (statistics.median(rates) if rates else guess) * work(case)
-        cycle = family_of(case.model).accumulation(case.values, recipe.overrides)
-        short = min(cycle, SHORT_ACCUMULATION_STEPS)
+        accumulation_steps = family_of(case.model).accumulation(case.values, recipe.overrides)
+        short = min(accumulation_steps, SHORT_ACCUMULATION_STEPS)
         warmup = max(recipe.warmup_seconds, (short + 2) * step)
         least = max(recipe.window_steps, recipe.window_seconds / step)
-        steps = math.ceil(least / cycle) * cycle
+        steps = math.ceil(least / accumulation_steps) * accumulation_steps
         if kind.weighs_steps and steps > SLACK * least:
             steps = math.ceil(least / short) * short
         return SETUP + warmup + steps * step

@@ -27,8 +27,8 @@ FEW_STEPS = Window(
     settled_after=1,
     only_whole_cycles=False,
 )
-"""Five steps. All run the optimizer where a batch is so large that every step of training does, else two do: so there
-are steps that hold the optimizer's state, and where training has them, steps that hold gradients while they go forward.
+"""Five steps. All run the optimizer where a batch is so large that every step of training does, else two do. So there
+are steps that hold the optimizer's state and, where training has them, steps that hold gradients in the forward pass.
 More steps find a higher peak now and then, by up to 3 % (docs/devices.md)."""
 
 LOSS_SCALE = 1024.0
@@ -41,8 +41,8 @@ def case_job(planned: PlannedRun, data: dict[str, Any], scratch: str, rendezvous
 
     Args:
         planned: the case.
-        data: what :func:`bench.runner.measure.find_data` returned.
-        scratch: a folder of its own.
+        data: result of :func:`bench.runner.measure.find_data`.
+        scratch: folder for files of this job only.
         rendezvous: where the ranks of several machines meet.
     """
     case, recipe = planned.case, planned.recipe

@@ -59,9 +59,9 @@ EXPLAINED = (Status.UNSUPPORTED, Status.OUT_OF_MEMORY)
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with the worker's results so far; kept out of ``args``, which pytest would print at length."""
 
-    def __init__(self, seen: WorkerResult | None = None, record: Record | None = None) -> None:
+    def __init__(self, result: WorkerResult | None = None, record: Record | None = None) -> None:
         super().__init__()
-        self.seen = seen
+        self.result = result
         self.record = record
 
 
@@ -134,14 +134,14 @@ def run_job(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float
     Args and errors: see :func:`run_once`.
     """
     result = run_once(launcher, job, phase_limit, setup_limit)
-    said = f"{result.outcome.reason}\n{result.worker_output}"
-    if result.outcome.status.broken and bytecode_cache.remove_broken_bytecode(said, launcher.interpreter.path):
+    output = f"{result.outcome.reason}\n{result.worker_output}"
+    if result.outcome.status.broken and bytecode_cache.remove_broken_bytecode(output, launcher.interpreter.path):
         result = run_once(launcher, job, phase_limit, setup_limit)
     return result
 
 
 def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None) -> WorkerResult:
-    """Run one job once, to any end.
+    """Run one job once, whatever its outcome.
 
     Args:
         launcher: launcher of the environment.
@@ -150,7 +150,7 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
         setup_limit: seconds that set-up may take; :data:`SETUP_LIMIT` if None.
 
     Raises:
-        Interrupted: with what was seen so far; the worker is ended.
+        Interrupted: with the results so far; the worker is ended.
     """
     case = job if isinstance(job, CaseJob) else None
     distributed = is_distributed(job)
@@ -175,10 +175,10 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
             warmup=_after(worker, reached.get("window")),
             total=round(time.monotonic() - worker.requested, 4),
         )
-        found = events.result(outcome, phase, costs)
-        if found.outcome.status.broken or found.outcome.status in EXPLAINED:
-            found.worker_output = worker.output()
-        return found
+        worker_result = events.result(outcome, phase, costs)
+        if worker_result.outcome.status.broken or worker_result.outcome.status in EXPLAINED:
+            worker_result.worker_output = worker.output()
+        return worker_result
 
     patience = 0.0
     result: WorkerResult | None = None
@@ -203,7 +203,7 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
     except ProtocolError as error:
         result = to_result(Outcome(Status.FAILED, f"What the worker reported cannot be read: {error}."))
     except WorkerExited as error:
-        # Of ranks it is the agent that ends, after it has seen one of them killed.
+        # With ranks the agent ends, after one of them was killed.
         if (error.code == -signal.SIGKILL or distributed) and oom_kills() > kills:
             reason = f"The system ran out of memory while {PHASES[phase]} and killed the worker."
             result = to_result(Outcome(Status.OUT_OF_MEMORY, reason))
@@ -219,7 +219,7 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
     finally:
         try:
             worker.end(patience)
-        except KeyboardInterrupt:  # the case is over: keep what came of it, and stop before the next
+        except KeyboardInterrupt:  # the case is over: keep its result, and stop before the next
             worker.end(0.0)
             raise Interrupted(result) from None
     return result
@@ -280,14 +280,15 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
     job = data_job(planned)
     if lacking := launcher.interpreter.lacking.get(job.workload):
         raise DatasetUnavailable(Outcome(Status.UNSUPPORTED, lacking, ("model",)))
-    seen = run_job(launcher, job, SETUP_LIMIT, setup_limit=DATA_LIMIT)
-    if seen.outcome.status in (Status.UNSUPPORTED, Status.SUBSTITUTED):  # the latter: another package was imported
-        raise UsageError(seen.outcome.reason)
-    if seen.outcome.status is not Status.MEASURED:
+    result = run_job(launcher, job, SETUP_LIMIT, setup_limit=DATA_LIMIT)
+    if result.outcome.status in (Status.UNSUPPORTED, Status.SUBSTITUTED):  # the latter: another package was imported
+        raise UsageError(result.outcome.reason)
+    if result.outcome.status is not Status.MEASURED:
         raise DatasetUnavailable(
-            msgspec.structs.replace(seen.outcome, reason=f"No data set: {seen.outcome.reason}"), seen.worker_output
+            msgspec.structs.replace(result.outcome, reason=f"No data set: {result.outcome.reason}"),
+            result.worker_output,
         )
-    return seen.data
+    return result.data
 
 
 def measure(
@@ -303,7 +304,7 @@ def measure(
     Args:
         launcher: of the environment.
         planned: the case.
-        data: what :func:`find_data` gave.
+        data: result of :func:`find_data`.
         run: name of the run.
         phase_limit: seconds that warm-up and window may take each.
         rendezvous: where the ranks of several machines meet.
@@ -315,8 +316,8 @@ def measure(
     started = datetime.now(UTC)
     before = conditions(launcher.interpreter.variables)
 
-    def record(seen: WorkerResult) -> Record:
-        measured: dict[str, Any] = {key: seen.measured[key] for key in MEASURED if key in seen.measured}
+    def record(result: WorkerResult) -> Record:
+        measured: dict[str, Any] = {key: result.measured[key] for key in MEASURED if key in result.measured}
         calibrated, _ = read_calibrations(calibration_folder(), machine().fingerprint)
         content = {
             "schema": SCHEMA,
@@ -325,21 +326,21 @@ def measure(
             "started": started.isoformat(timespec="seconds"),
             "case": case,
             "recipe": recipe,
-            "outcome": seen.outcome,
+            "outcome": result.outcome,
             "machine": machine(),
             "environment": launcher.interpreter.environment,
             "conditions": before,
             "calibration": calibration.summary_of(case, calibrated.calibrations),
-            "effective": seen.effective,
+            "effective": result.effective,
             "data": Data(Path(recipe.data).name, **{key: data[key] for key in OF_DATA if key in data}),
-            "durations": seen.durations,
-            "worker_output": seen.worker_output,
+            "durations": result.durations,
+            "worker_output": result.worker_output,
         }
         try:
-            if "phases" in seen.measured:
+            if "phases" in result.measured:
                 steps = msgspec.convert(measured["steps"], Steps)
-                measured["phases"] = msgspec.to_builtins(build_phases(seen.measured["phases"], steps))
-                measured["discarded"] = [discarded_window(window) for window in seen.measured["discarded"]]
+                measured["phases"] = msgspec.to_builtins(build_phases(result.measured["phases"], steps))
+                measured["discarded"] = [discarded_window(window) for window in result.measured["discarded"]]
             measured["extra"] = {**measured.get("extra", {}), **workload_facts(case), **extensions.extra()}
             if launcher.interpreter.path != sys.executable:  # to measure it again, it has to be named
                 measured["extra"]["python"] = launcher.interpreter.path
@@ -352,7 +353,7 @@ def measure(
         try:
             return record(run_job(launcher, case_job(planned, data, scratch, rendezvous), phase_limit))
         except Interrupted as stop:
-            raise Interrupted(record=record(stop.seen) if stop.seen else None) from None
+            raise Interrupted(record=record(stop.result) if stop.result else None) from None
 
 
 def discarded_window(window: dict[str, Any]) -> dict[str, Any]:
@@ -361,19 +362,19 @@ def discarded_window(window: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in window.items() if k != "steps"}, "step_seconds": round(steps.step_seconds, 6)}
 
 
-def build_phases(seen: dict[str, Any], steps: Steps) -> dict[str, Phase]:
+def build_phases(event: dict[str, Any], steps: Steps) -> dict[str, Phase]:
     """Build the phases of a record.
 
     Args:
-        seen: the worker's event: ``seconds`` of each phase in each step, ``method``, and ``optimizer``, the optimizer
+        event: the worker's event: ``seconds`` of each phase in each step, ``method``, and ``optimizer``, the optimizer
             steps of a separate pass or None for phases of the window's own steps.
         steps: steps of the window.
     """
     kinds = steps.kinds
-    if seen["optimizer"] is not None:
-        count = max(map(len, seen["seconds"].values()), default=0)
-        kinds = kinds_of(count, seen["optimizer"], steps.accumulation_steps)
-    return {part: Phase.over(seconds, kinds, seen["method"]) for part, seconds in seen["seconds"].items()}
+    if event["optimizer"] is not None:
+        count = max(map(len, event["seconds"].values()), default=0)
+        kinds = kinds_of(count, event["optimizer"], steps.accumulation_steps)
+    return {part: Phase.over(seconds, kinds, event["method"]) for part, seconds in event["seconds"].items()}
 
 
 EPOCH_OVERHEAD = ("validation", "validation_images", "checkpoint", "validation_memory")

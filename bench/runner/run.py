@@ -1,4 +1,4 @@
-"""A run: the cases that are left, those that need no process, and what happens to each record."""
+"""A run: measure the remaining cases, skip those that need no process, and save each record."""
 
 from __future__ import annotations
 
@@ -78,15 +78,15 @@ class Run:
     @property
     def left_out(self) -> list[str]:
         """One sentence for each data set with dropped images."""
-        found = []
+        sentences = []
         for data in self._data.values():
             if reasons := data.get("left_out"):
                 kinds = ", ".join(f"{count:,} {why}" for why, count in reasons.items())
-                found.append(
+                sentences.append(
                     f"{sum(reasons.values()):,} of {data['listed']:,} training images were left out ({kinds}): "
                     f"{data['left_out_file']} lists them"
                 )
-        return found
+        return sentences
 
     def seconds_left(self) -> float:
         """Estimated duration in seconds of the remaining processes, within the time budget."""
@@ -144,8 +144,10 @@ class Run:
 
     def measured(self, case: Case) -> list[Record]:
         """Return the records of a case that have a figure, in order."""
-        found = self.processes[case]
-        return [found[number] for number in sorted(found) if found[number].outcome.status is Status.MEASURED]
+        processes = self.processes[case]
+        return [
+            processes[number] for number in sorted(processes) if processes[number].outcome.status is Status.MEASURED
+        ]
 
     def over(self, planned: PlannedRun) -> Record | None:
         """Return this run's record of a process, if it has one: no name is measured twice."""

@@ -19,7 +19,7 @@ LOG_TAIL = 12_000
 """Characters of a worker's output that are kept for the record of a failure."""
 
 LOG_LIMIT = 64 * 2**20
-"""Maximum output of a worker in bytes; beyond, it is ended."""
+"""Maximum output of a worker in bytes; a worker that prints more is ended."""
 
 LAST = 10.0
 """Seconds that ranks may take to end after their socket is shut down."""

@@ -152,7 +152,7 @@ def test_before_the_rest_begins_nothing_of_it_is_forgiven(end: Any, status: Stat
 def test_ctrl_c_in_the_rest_keeps_what_was_measured() -> None:
     with pytest.raises(Interrupted) as stopped:
         seen_of(*REST, KeyboardInterrupt())
-    seen = stopped.value.seen
+    seen = stopped.value.result
     assert seen is not None
     assert seen.outcome.status is Status.MEASURED
     assert seen.measured["extra"]["rest"] == "Stopped while validating."

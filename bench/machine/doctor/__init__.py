@@ -1,4 +1,4 @@
-"""What can be measured on this machine, and what would have to be done: a row for each backend and each meter.
+"""Checks of what this machine can measure, with remedies: a row for each backend and each meter.
 
 It judges the facts of ``bench/machine/system_info.py`` and ``interpreter_info.py``.
 """
@@ -15,5 +15,5 @@ __all__ = ["Check", "State", "examine"]
 
 
 def examine(machine: SystemInfo, software: Software) -> list[Check]:
-    """All rows: the interpreter, backends, then meters and conditions."""
+    """Return all rows: the interpreter, backends, then meters and conditions."""
     return [*backends(machine, software), *meters(machine, software)]

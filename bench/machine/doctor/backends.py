@@ -1,4 +1,4 @@
-"""The interpreter, and every device that torch knows: usable, or why not and what to do."""
+"""Checks of the interpreter and of every device that torch knows: usable, or why not and what to do."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ OLDEST_MACOS = {(2, 12): (14, 0), (0, 0): (12, 3)}
 """The first macOS for MPS, by the first torch (major, minor) that needs it: wheels of 2.12 are for macOS 14."""
 
 TENSOR_CORES = (7, 0)
-"""The first capability of NVIDIA cards that has them: fp16 without them saves memory and hardly any time."""
+"""The first capability of NVIDIA cards with tensor cores: fp16 without them saves memory and hardly any time."""
 
 BFLOAT16 = (8, 0)
-"""The first that computes in bfloat16, and in TF32; Ultralytics refuses bfloat16 on older ones."""
+"""The first capability that computes in bfloat16, and in TF32; Ultralytics refuses bfloat16 on older ones."""
 
 HELD_BACK = {0x08: "hardware slowdown", 0x20: "heat", 0x40: "heat", 0x80: "power brake"}
-"""Bits of ``nvmlClocksEventReasons`` that make a card slower than it is; a power cap is normal."""
+"""Bits of ``nvmlClocksEventReasons`` that slow a card down; a power cap is normal."""
 
 OCCUPIED = 0.2
-"""Share of a card's memory in use from which it is worth a word."""
+"""Share of a card's memory in use from which ``doctor`` reports it."""
 
 
 def backends(machine: SystemInfo, software: Software) -> Iterator[Check]:
-    """The interpreter, and every device that torch knows."""
+    """Yield the checks of the interpreter and of every device that torch knows."""
     yield interpreter(software)
     if software.import_error:
         return
@@ -41,7 +41,7 @@ def backends(machine: SystemInfo, software: Software) -> Iterator[Check]:
 
 
 def accelerator(name: str, build: AcceleratorBuild, variables: dict[str, str]) -> Iterator[Check]:
-    """Yield a row for a kind of accelerator without rows of its own, or one for each device that torch sees."""
+    """Yield a row for another kind of accelerator that cannot be used, or one for each device that torch sees."""
     if build.reason:
         kind = kinds().get(name)
         hidden = variables.get(kind.visibility) if kind else None
@@ -53,7 +53,7 @@ def accelerator(name: str, build: AcceleratorBuild, variables: dict[str, str]) -
 
 
 def interpreter(software: Software) -> Check:
-    """Python, torch and Ultralytics."""
+    """Return the check of Python, torch and Ultralytics."""
     environment, versions = software.environment, software.environment.packages
     detail = ", ".join(
         [f"Python {environment.python}", *(f"{name} {versions[name]}" for name in NAMED if name in versions)]
@@ -70,7 +70,7 @@ NAMED = ("torch", "ultralytics", "torchvision")
 
 
 def cpu(machine: SystemInfo, software: Software) -> Check:
-    """The CPU, which is always there."""
+    """Return the check of the CPU."""
     counted = f"{machine.processors} processor{'s' if machine.processors > 1 else ''}"
     detail = f"{machine.cpu}, {counted}, {software.cpu.capability or 'no vector instructions that torch uses'}"
     least = min([machine.usable, *([machine.quota] if machine.quota else [])])
@@ -85,14 +85,14 @@ def cpu(machine: SystemInfo, software: Software) -> Check:
 
 
 SLOW_GOVERNORS = {"powersave", "conservative"}
-"""They keep the clock low."""
+"""Frequency governors that keep the clock low."""
 
 OWN_MIND = {"intel_pstate", "amd-pstate-epp"}
 """Drivers that choose the clock by themselves: with them ``powersave`` is the normal one."""
 
 
 def cuda(driver: Nvidia, software: Software) -> Iterator[Check]:
-    """CUDA, and every card that torch sees."""
+    """Yield the checks of CUDA and of every card that torch sees."""
     build, torch = software.cuda, software.environment.packages.get("torch", "?")
     if build.built is None:
         advice = "install a torch that is built for CUDA." if driver.cards else ""
@@ -127,7 +127,7 @@ def cuda(driver: Nvidia, software: Software) -> Iterator[Check]:
 
 
 def _major(version: str) -> int:
-    """``13`` of ``13.2``."""
+    """Return the major version: ``13`` of ``13.2``."""
     match = re.match(r"\d+", version)
     return int(match[0]) if match else 0
 
@@ -146,8 +146,8 @@ def seen_by(driver: Nvidia, variables: dict[str, str], number: int, card: CudaCa
     return None
 
 
-def cuda_card(number: int, card: CudaCard, build: CudaBuild, seen: Card | None) -> Check:
-    """One card: what it is, and whether it is free."""
+def cuda_card(number: int, card: CudaCard, build: CudaBuild, driver_card: Card | None) -> Check:
+    """Return the check of one card: its properties, and whether it is free."""
     what, capability = f"cuda {number}", card.capability
     detail = f"{card.name}, {card.bytes / GIB:.0f} GiB, capability {_dotted(capability)}"
     if not has_kernels(capability, build.architectures):
@@ -159,11 +159,11 @@ def cuda_card(number: int, card: CudaCard, build: CudaBuild, seen: Card | None) 
         limits.append(("no tensor cores, so fp16 saves memory and hardly any time", ""))
     if capability < BFLOAT16:
         limits.append(("no bfloat16", ""))
-    return limited(what, detail, limits + (not_free(seen) if seen else []))
+    return limited(what, detail, limits + (not_free(driver_card) if driver_card else []))
 
 
 def not_free(card: Card) -> Limits:
-    """What else a card is doing."""
+    """Return reservations about a card that is in use or held back."""
     limits: Limits = []
     if card.processes:
         subject = "1 process computes" if card.processes == 1 else f"{card.processes} processes compute"
@@ -185,7 +185,7 @@ def has_kernels(capability: tuple[int, int], architectures: tuple[str, ...]) -> 
     """Whether a torch that was built for these architectures runs on a card.
 
     Machine code (``sm_80``) runs on cards of the same major number and no smaller minor one; code that the driver
-    compiles (``compute_90``) on every later card. Without a list nothing is known, and it is taken to run.
+    compiles (``compute_90``) on every later card. Without a list, torch is assumed to run.
     """
     for text in architectures:
         kind, _, digits = text.partition("_")
@@ -201,7 +201,7 @@ def has_kernels(capability: tuple[int, int], architectures: tuple[str, ...]) -> 
 
 
 def several_gpus(software: Software) -> Check:
-    """Training on several cards at once."""
+    """Return the check of training on several cards at once."""
     count = len(software.cuda.cards)
     backend = "NCCL" if software.cuda.nccl else "gloo" if software.gloo else "no library"
     detail = f"{count} card{'s' if count != 1 else ''}, {backend} for their communication"
@@ -218,7 +218,7 @@ def several_gpus(software: Software) -> Check:
 
 
 def mps(machine: SystemInfo, software: Software) -> Check:
-    """Apple's GPU."""
+    """Return the check of Apple's GPU."""
     build, what = software.mps, "mps"
     if machine.system != "Darwin":
         return Check(what, State.UNUSABLE, "this is no Mac")

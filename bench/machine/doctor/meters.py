@@ -1,4 +1,4 @@
-"""Conditions of the machine, and what can be read of it: whether they let one measure well."""
+"""Checks of the machine's conditions and meters: whether they allow good measurements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SWAPPED = 0.25
 
 
 def meters(machine: SystemInfo, software: Software) -> Iterator[Check]:
-    """Conditions of the machine, and what can be read of it."""
+    """Yield the checks of the machine's conditions and meters."""
     yield memory(machine)
     yield swap(machine)
     yield disk(machine)
@@ -109,7 +109,7 @@ def heat(software: Software) -> Check:
 
 
 def noise(machine: SystemInfo) -> Check:
-    """Return whether the system reports the sources of interference."""
+    """Return the check of the sources of interference that the system reports."""
     reported = {"threads that wait for a processor": machine.has_schedstat, "pressure": machine.has_pressure}
     there = [name for name, known in reported.items() if known]
     lacking = [name for name, known in reported.items() if not known]
@@ -122,7 +122,7 @@ def noise(machine: SystemInfo) -> Check:
 
 
 def card_meter(machine: SystemInfo, software: Software) -> Iterator[Check]:
-    """Clocks, heat and company of NVIDIA cards."""
+    """Yield the check of NVML: clocks, heat and other processes of NVIDIA cards."""
     if not machine.nvidia.cards:
         return
     if "pynvml" in software.meters:
@@ -133,7 +133,7 @@ def card_meter(machine: SystemInfo, software: Software) -> Iterator[Check]:
 
 
 def energy(machine: SystemInfo, software: Software) -> Iterator[Check]:
-    """Counters of energy."""
+    """Yield the checks of energy counters."""
     counting = [card.energy for card in machine.nvidia.cards]
     if counting:
         count = f"{sum(counting)} of {len(counting)} card{'s' if len(counting) > 1 else ''}"
@@ -158,7 +158,7 @@ def energy(machine: SystemInfo, software: Software) -> Iterator[Check]:
 
 
 def weights(software: Software) -> Check:
-    """Weight files that are there without the network."""
+    """Return the check of weight files that are available without the network."""
     if not software.weights:
         return Check("weights", State.USABLE, "none here: models have random weights, which train and run at one speed")
     shown = ", ".join(software.weights[:5])
@@ -167,7 +167,7 @@ def weights(software: Software) -> Check:
 
 
 def upgrades(machine: SystemInfo) -> Check:
-    """What builds the environments of ``regress``."""
+    """Return the check of uv, which builds the environments of ``regress``."""
     if machine.uv is None:
         return Check("uv", State.UNUSABLE, "regress, sweep and bisect build environments by it", "pip install uv")
     return Check("uv", State.USABLE, f"{machine.uv}, for regress, sweep and bisect")

@@ -21,9 +21,9 @@ LOST = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
 def encoded(item: msgspec.Struct) -> bytes:
-    """Return the content of a file: a line a field, and a line a list of numbers; no text has control characters."""
+    """Return the content of a file: a line per field or list of numbers; no text has control characters."""
     text = msgspec.json.format(msgspec.json.encode(cleaned(msgspec.to_builtins(item))), indent=1)
-    return NUMBERS.sub(lambda found: b" ".join(found[0].split()), text) + b"\n"
+    return NUMBERS.sub(lambda match: b" ".join(match[0].split()), text) + b"\n"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -52,7 +52,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _where_supported() -> Iterator[None]:
-    """Let what a file system refuses pass, unless the content of the file may be lost."""
+    """Ignore an error of a file system that lacks a function, unless the content of the file may be lost."""
     try:
         yield
     except OSError as error:

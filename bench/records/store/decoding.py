@@ -18,7 +18,7 @@ PARTS = ("recipe", "effective", "environment", "machine", "device")
 
 
 def _field(field: msgspec.structs.FieldInfo) -> tuple[str, type] | tuple[str, type, Any]:
-    """A field of :class:`Record` for a struct of the same fields, in which parts are not decoded yet."""
+    """Return a field of :class:`Record` for a struct of the same fields, in which parts are not decoded yet."""
     kind = msgspec.Raw if field.name in PARTS else field.type
     if field.required:
         return field.name, kind
@@ -32,7 +32,7 @@ UNDECODED = msgspec.json.Decoder(msgspec.defstruct("Undecoded", map(_field, FIEL
 DECODERS = {field.name: msgspec.json.Decoder(field.type) for field in FIELDS if field.name in PARTS}
 
 Known = dict[tuple[str, bytes], Any]
-"""Parts that were decoded already, by their field and what stands in the file."""
+"""Decoded parts, by their field and their text in the file."""
 
 NEWEST = re.compile(rb'\s*\{\s*"schema"\s*:\s*%d\s*,' % SCHEMA)
 """The beginning of a record of the newest schema, as :func:`bench.records.store.atomic.encoded` writes it."""
@@ -50,8 +50,8 @@ def decoded(content: bytes, known: Known) -> Record:
     """
     if not NEWEST.match(content):
         content = msgspec.json.encode(migrate(RECORD, msgspec.json.decode(content)))
-    found = UNDECODED.decode(content)
-    fields: dict[str, Any] = {name: getattr(found, name) for name in NAMES}
+    undecoded = UNDECODED.decode(content)
+    fields: dict[str, Any] = {name: getattr(undecoded, name) for name in NAMES}
     if fields["schema"] != SCHEMA:
         raise Unreadable("it is no record: it has two schema numbers")
     for name in PARTS:
@@ -65,8 +65,8 @@ def _part(name: str, content: bytes, known: Known) -> Any:
         try:
             known[key] = DECODERS[name].decode(content)
         except msgspec.ValidationError as error:  # its path begins at the part, and at its root there is none
-            said, _, place = str(error).partition(" - at `$")
-            raise msgspec.ValidationError(f"{said} - at `$.{name}{place or '`'}") from None
+            message, _, place = str(error).partition(" - at `$")
+            raise msgspec.ValidationError(f"{message} - at `$.{name}{place or '`'}") from None
     return known[key]
 
 

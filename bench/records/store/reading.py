@@ -37,12 +37,12 @@ class Kind(msgspec.Struct, Generic[Item], frozen=True):
     """One kind of file in the folder of a run.
 
     Attributes:
-        is_one: whether a file of this name is of this kind.
+        matches: whether a file of this name is of this kind.
         decode: decodes a file from its path, its content, and parts of other files that it may share.
         order: sort key.
     """
 
-    is_one: Callable[[str], bool]
+    matches: Callable[[str], bool]
     decode: Callable[[Path, bytes, Known], Item]
     order: Callable[[Item], tuple[str, str]]
 
@@ -58,9 +58,9 @@ def is_record(name: str) -> bool:
 
 
 def _comparison(file: Path, content: bytes, known: Known) -> Comparison:
-    found = msgspec.convert(migrate(migrations.COMPARISON, msgspec.json.decode(content)), Comparison)
-    found.run = file.absolute().parent.name  # whatever it says: it is written to where it is
-    return found
+    comparison = msgspec.convert(migrate(migrations.COMPARISON, msgspec.json.decode(content)), Comparison)
+    comparison.run = file.absolute().parent.name  # whatever the file says: the comparison is written where it is
+    return comparison
 
 
 def _ceiling(file: Path, content: bytes, known: Known) -> Ceiling:
@@ -68,13 +68,13 @@ def _ceiling(file: Path, content: bytes, known: Known) -> Ceiling:
 
 
 RECORDS = Kind[Record](
-    is_one=is_record,
+    matches=is_record,
     decode=lambda file, content, known: decoded(content, known),
     order=lambda record: (record.run, record.started),
 )
-CEILINGS = Kind[Ceiling](is_one=is_ceiling, decode=_ceiling, order=lambda ceiling: (ceiling.run, ceiling.started))
+CEILINGS = Kind[Ceiling](matches=is_ceiling, decode=_ceiling, order=lambda ceiling: (ceiling.run, ceiling.started))
 COMPARISONS = Kind[Comparison](
-    is_one=lambda name: name == COMPARISON,
+    matches=lambda name: name == COMPARISON,
     decode=_comparison,
     order=lambda comparison: (comparison.started, comparison.run),
 )
@@ -132,10 +132,10 @@ def read_calibrations(folder: Path, machine: str) -> tuple[Calibrations, str]:
     file, nothing = folder / calibration.file_name(machine), Calibrations(machine=machine, calibrations=[])
     try:
         content = msgspec.json.decode(file.read_bytes())
-        found = msgspec.convert(migrate(migrations.CALIBRATION, content), Calibrations)
-        if found.machine == machine:
-            return found, ""
-        why = f"they are of another machine, {found.machine}"
+        calibrations = msgspec.convert(migrate(migrations.CALIBRATION, content), Calibrations)
+        if calibrations.machine == machine:
+            return calibrations, ""
+        why = f"they are of another machine, {calibrations.machine}"
     except FileNotFoundError:
         return nothing, ""
     except UNREADABLE as error:
@@ -160,23 +160,23 @@ def _read(sources: Sequence[Path], kind: Kind[Item]) -> tuple[list[Item], list[s
 
 def files(sources: Iterable[Path], kind: Kind[Any] = RECORDS) -> list[Path]:
     """Find the files of one kind in ``sources``: files, folders of runs, and folders that hold runs."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for source in sources:
         if source.is_file():
-            found += [source] if kind.is_one(source.name) else []
+            paths += [source] if kind.matches(source.name) else []
         elif source.is_dir():
             for folder in (source, *_folders(source)):
-                found += [folder / name for name in sorted(_names(folder)) if kind.is_one(name)]
+                paths += [folder / name for name in sorted(_names(folder)) if kind.matches(name)]
         else:
             raise UsageError(f"{source}: there is no such file or folder.")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(paths))
 
 
 def _folders(folder: Path) -> list[Path]:
     """Folders within one; none where it cannot be looked into."""
     try:
-        with os.scandir(folder) as found:
-            return sorted(Path(inner) for inner in found if inner.is_dir())
+        with os.scandir(folder) as entries:
+            return sorted(Path(inner) for inner in entries if inner.is_dir())
     except OSError:
         return []
 

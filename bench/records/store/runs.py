@@ -33,14 +33,14 @@ def runs(results: Path, machine: str = "") -> list[str]:
     """List the names of the runs in a results folder, oldest first; with ``machine`` only the runs of that machine."""
     if not results.is_dir():
         return []
-    found = []
+    entries = []
     for folder in results.iterdir():
         own = [file for file in folder.glob("*.json") if is_record(file.name)] if folder.is_dir() else []
         first = min(own, default=None)
         records = read([first])[0] if first else []
         if records and machine in ("", records[0].machine.fingerprint):
-            found.append((records[0].started, folder.name))
-    return [name for _, name in sorted(found)]
+            entries.append((records[0].started, folder.name))
+    return [name for _, name in sorted(entries)]
 
 
 def resolve_run(results: Path, name: str, machine: str = "") -> str:

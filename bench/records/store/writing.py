@@ -37,7 +37,7 @@ class Store:
         Args:
             results: folder of all runs.
             run: name of the run.
-            new: whether the folder has to be this run's alone: where it is there, a number is added to the name.
+            new: whether the folder has to be new; where it exists, a number is added to the name.
 
         Raises:
             UsageError: where nothing can be written there.
@@ -95,22 +95,22 @@ class Store:
         """
         if not self.flush():
             return ""
-        count, one = _count(self.unsaved), len(self.unsaved) == 1
+        count, single = _count(self.unsaved), len(self.unsaved) == 1
         try:
             folder = Path(tempfile.mkdtemp(prefix=f"yolopace-{self.run}-"))
             for item in self.unsaved:
                 write_whole(folder / item.file_name, encoded(item))
         except OSError as error:
-            lost = "is" if one else "are"
+            lost = "is" if single else "are"
             return f"{count} {lost} lost: there is no room in {self.folder} nor elsewhere ({error.strerror})."
-        place = f"is in {folder}: move it there" if one else f"are in {folder}: move them there"
+        place = f"is in {folder}: move it there" if single else f"are in {folder}: move them there"
         return f"{count} had no room in {self.folder} and {place}."
 
     def discard(self) -> bool:
         """Remove the folder if nothing was written there, and that of all runs if it was made for this one.
 
         Returns:
-            Whether it is gone.
+            Whether the folder is gone.
         """
         try:
             self.folder.rmdir()
@@ -142,7 +142,7 @@ class Store:
 
 
 def keep_calibrations(
-    folder: Path, machine: str, found: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()
+    folder: Path, machine: str, calibrations: Iterable[Calibration], lockstep: Iterable[Lockstep] = ()
 ) -> str:
     """Add calibrations to the file of a machine (:meth:`Calibrations.merge`).
 
@@ -152,7 +152,7 @@ def keep_calibrations(
         An empty string, or one sentence on why they could not be written.
     """
     known, complaint = read_calibrations(folder, machine)
-    store, merged = Store.at(folder), known.merge(found, lockstep)
+    store, merged = Store.at(folder), known.merge(calibrations, lockstep)
     file = store.path(merged)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ def keep_calibrations(
 
 
 def _made(results: Path, run: str, new: bool) -> Path:
-    """The folder of a run, made if it is not there; two runs may begin in the same second."""
+    """Return the folder of a run, made where it is missing; two runs may begin in the same second."""
     for number in itertools.count(1):
         folder = results / (run if number == 1 else f"{run}-{number}")
         try:

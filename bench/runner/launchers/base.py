@@ -1,4 +1,4 @@
-"""What launchers share: limits, the output file of a worker, and the exit code of a process that was started here."""
+"""Shared parts of launchers: limits, the output file of a worker, and the exit code of a process started here."""
 
 from __future__ import annotations
 

@@ -56,9 +56,9 @@ class ForkServer:
     """Process that has imported the libraries of one workload, and forks its workers; a case starts in milliseconds.
 
     Args:
-        interpreter: that is measured.
+        interpreter: measured interpreter.
         workload: family whose libraries it imports; empty for the first one.
-        network: whether something was named that may have to be fetched.
+        network: whether a case may have to download something.
     """
 
     def __init__(self, interpreter: Interpreter, workload: str = "", network: bool = False) -> None:
@@ -75,7 +75,7 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
-        """Number of its process; None before it is started."""
+        """ID of its process; None before it is started."""
         return self._process.pid if self._process is not None else None
 
     @failure_causes.as_usage_error("the parent of the workers cannot be started")
@@ -118,7 +118,7 @@ class ForkServer:
             raise UsageError(trouble)
 
     def _trouble(self) -> str:
-        """Wait until it is ready; say why it cannot fork workers, or nothing."""
+        """Wait until it is ready; return why it cannot fork workers, or an empty string."""
         deadline = time.monotonic() + START_LIMIT
         while not self._ready:
             message = self._next_message(deadline)
@@ -130,7 +130,7 @@ class ForkServer:
         return ""
 
     def _unusable(self, message: ServerUnusable) -> str:
-        """Say why it could not import what it should have."""
+        """Return why it could not import its libraries."""
         reason, printed = message.reason, self._printed()
         if message.differs:
             return f"{self.interpreter.path}: {reason}"
@@ -201,7 +201,7 @@ class ForkServer:
         return kept.decode(errors="replace")
 
     def _how_it_ended(self) -> str:
-        """Say why it ended, as the end of a sentence."""
+        """Return why it ended, as the end of a sentence."""
         if self._process is None or self._log is None:
             return "it was ended"
         try:
@@ -213,7 +213,7 @@ class ForkServer:
         return f"it {failure_causes.describe_exit(code)}. {cause}"
 
     def drain(self, seconds: float) -> bool:
-        """Take in its messages, waiting at most so long; return False once it has ended."""
+        """Read its messages, waiting at most ``seconds``; return False once it has ended."""
         if self._socket is None:
             return False
         self._socket.settimeout(max(seconds, 0.0) or 1e-6)
@@ -234,7 +234,7 @@ class ForkServer:
                 self.exits[message.pid] = message.code
                 continue
             if isinstance(message, WorkerForked):
-                self.exits.pop(message.pid, None)  # of an earlier worker: numbers come again
+                self.exits.pop(message.pid, None)  # of an earlier worker: process IDs are reused
             self._messages.append(message)
         return True
 
@@ -247,7 +247,7 @@ class ForkServer:
 
     @property
     def descriptor(self) -> int | None:
-        """What becomes readable when it sends a message."""
+        """Descriptor that becomes readable when it sends a message; None before it is started."""
         return self._socket.fileno() if self._socket is not None else None
 
 

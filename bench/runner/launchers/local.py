@@ -37,14 +37,14 @@ class Launcher(Protocol):
         """Wait until :meth:`start` can start at once; raise :class:`UsageError` where the environment is broken."""
 
     def start(self, job: Job) -> Worker:
-        """Start one job in a process of its own."""
+        """Start one job in a separate process."""
 
     def close(self) -> None:
         """End everything that was started."""
 
 
 def open_launcher(interpreter: Interpreter, network: bool = False) -> Launcher:
-    """The launcher for this system."""
+    """Return the launcher for this system."""
     return (
         ForkServerLauncher(interpreter, network)
         if platform.system() == "Linux"
@@ -65,9 +65,9 @@ class SpawnLauncher:
         """Start nothing.
 
         Args:
-            interpreter: that is measured.
-            network: whether something was named that may have to be fetched.
-            started: called with each worker's number before the worker has done anything.
+            interpreter: measured interpreter.
+            network: whether a case may have to download something.
+            started: called with each worker's process ID before the worker has done anything.
             fixed_layout: whether workers that do the same get the same memory layout, for peaks that agree.
         """
         self.interpreter = interpreter
@@ -111,7 +111,7 @@ class SpawnLauncher:
             os.close(control_read)
         try:
             self._started(process.pid)
-        except OSError:  # it could not be put where it belongs: it may not run anywhere else
+        except OSError:  # the caller could not place the process, which may not run anywhere else
             process.kill()
             process.wait()
             raise
@@ -124,7 +124,7 @@ class SpawnLauncher:
 
 
 class ForkServerLauncher:
-    """Forks workers from a fork server for each workload: libraries of one family may change what another one does."""
+    """Forks workers from a fork server for each workload: libraries of one family may change another one."""
 
     def __init__(self, interpreter: Interpreter, network: bool = False) -> None:
         self.interpreter = interpreter
@@ -147,7 +147,7 @@ class ForkServerLauncher:
         self.server(workload).wait()
 
     def start(self, job: Job) -> Worker:
-        """Fork one worker; ranks of several devices are started afresh."""
+        """Fork one worker; ranks of several devices are new processes."""
         if is_distributed(job):
             assert isinstance(job, CaseJob)
             return launch_ranks(self.interpreter, job, self._network, lambda pid: None, LocalExitCode, log_file())

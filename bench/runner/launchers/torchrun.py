@@ -122,9 +122,9 @@ def interface(meeting: Rendezvous) -> dict[str, str]:
         own = _leaving_by(meeting.host, meeting.port)
         if own.startswith("127.") and not (meeting.host.startswith("127.") or meeting.host == "localhost"):
             own = _leaving_by(*ELSEWHERE)  # the host's own name: the others come by the way that leads out
-        for found, addresses in psutil.net_if_addrs().items():
+        for interface_name, addresses in psutil.net_if_addrs().items():
             if any(address.address == own for address in addresses):
-                return {name: found}
+                return {name: interface_name}
     return {}
 
 
