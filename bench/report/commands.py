@@ -43,10 +43,10 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
                     *_options(record),
                 )
                 groups.setdefault(key, []).append(record)
-    found: list[str] = []
+    lines: list[str] = []
     for members in groups.values():
         if machines(members[0].case.device) > 1:
-            found += map(_node_command, members)
+            lines += map(_node_command, members)
             continue
         parts = ["pytest", "bench/", "--benchmark-only"]
         profile = _profile(members)
@@ -59,8 +59,8 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
         parts += ["--energy"] * members[0].recipe.energy
         repeats = max((processes or {}).get(record.id, 1) for record in members)
         parts += ["--processes", str(repeats)] if repeats > 1 else []
-        found.append(_command(parts, _variables(members[0])))
-    return found
+        lines.append(_command(parts, _variables(members[0])))
+    return lines
 
 
 HIDDEN = "(not recorded)"
@@ -84,9 +84,9 @@ def _axes(cases: Sequence[Case], without: Sequence[str] = ()) -> list[str]:
     """Options that name every value of the axes of some cases, files by their whole path."""
     parts: list[str] = []
     for axis in cases[0].values:
-        found = ",".join(dict.fromkeys(value_text(axis, case.value(axis)) for case in cases))
+        values = ",".join(dict.fromkeys(value_text(axis, case.value(axis)) for case in cases))
         if axis not in without:
-            parts += [f"--{axis}", found] if axis in FIXED else ["--axis", f"{axis}={found}"]
+            parts += [f"--{axis}", values] if axis in FIXED else ["--axis", f"{axis}={values}"]
     return parts
 
 
@@ -118,36 +118,39 @@ def _command(parts: Sequence[str], variables: str = "") -> str:
 def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
     """The commands that search for some ceilings again, those of one limit and granularity together."""
     groups: dict[tuple[int | None, int, int, str], list[Ceiling]] = {}
-    for one in ceilings:
-        groups.setdefault((one.asked_bytes, one.granularity, one.recipe.threads, _further(one.case)), []).append(one)
-    found = []
+    for ceiling in ceilings:
+        groups.setdefault(
+            (ceiling.asked_bytes, ceiling.granularity, ceiling.recipe.threads, _further(ceiling.case)), []
+        ).append(ceiling)
+    lines = []
     for (limit, granularity, threads, _), members in groups.items():
         parts = ["python", "-m", "bench", "ceiling"]
-        parts += _axes([one.case for one in members], without=("mode", "batch"))
+        parts += _axes([ceiling.case for ceiling in members], without=("mode", "batch"))
         parts += ["--memory-limit", format_exact_bytes(limit)] if limit else []
         parts += ["--multiple-of", str(granularity)] if granularity > 1 else []
         parts += ["--threads", str(threads)] if threads else []
-        found.append(_command(parts))
-    return found
+        lines.append(_command(parts))
+    return lines
 
 
 def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
     """The commands that compare the same environments again."""
-    found = []
-    for one in comparisons:
-        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in (one.base, one.head)]  # kept without path
+    lines = []
+    for comparison in comparisons:
+        sides = (comparison.base, comparison.head)
+        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in sides]  # kept without path
         parts = ["python", "-m", "bench", "regress", "--base", asked[0], "--head", asked[1]]
-        files = any("/" in compared.case.model for compared in one.cases)
+        files = any("/" in compared.case.model for compared in comparison.cases)
         if files:  # an id does not say where a file is
-            parts += _axes([compared.case for compared in one.cases])
+            parts += _axes([compared.case for compared in comparison.cases])
         else:
-            parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
-        own = dict.fromkeys(compared.recipe.data for compared in one.cases if not is_made(compared.recipe.data))
+            parts += [part for compared in comparison.cases for part in ("--case", compared.case.id)]
+        own = dict.fromkeys(compared.recipe.data for compared in comparison.cases if not is_made(compared.recipe.data))
         parts += ["--data", *own] if len(own) == 1 else []
-        threads = {compared.recipe.threads for compared in one.cases}
+        threads = {compared.recipe.threads for compared in comparison.cases}
         parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []
-        found.append(_command(parts))
-    return found
+        lines.append(_command(parts))
+    return lines
 
 
 def _profile(records: Sequence[Record]) -> str:

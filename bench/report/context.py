@@ -87,7 +87,7 @@ class PageView(msgspec.Struct, frozen=True):
     @property
     def plots(self) -> dict[str, Plot]:
         """All plots by the name that their files have."""
-        return {plot.key: plot for one in self.shared for plot in one.plots} | {
+        return {plot.key: plot for table in self.shared for plot in table.plots} | {
             f"{machine.prefix}{plot.key}": plot
             for machine in self.machines
             for built in machine.sections
@@ -98,14 +98,14 @@ class PageView(msgspec.Struct, frozen=True):
 def page(inputs: Inputs) -> PageView:
     """Gather the page; there has to be something to show."""
     records = inputs.records
-    compared = [case.case for one in inputs.comparisons for case in one.cases]
+    compared = [case.case for comparison in inputs.comparisons for case in comparison.cases]
     cases = [record.case for record in records] + [ceiling.case for ceiling in inputs.ceilings] + compared
     show_together(case.model for case in cases)
     table = frame(records, inputs.epoch_images)
     newest = newest_rows(table)
     several = len(divide(newest)) > 1
     others: list[Record | Ceiling | Comparison] = [*inputs.ceilings, *inputs.comparisons]
-    fingerprints = dict.fromkeys([*newest["machine"], *(one.machine.fingerprint for one in others)])
+    fingerprints = dict.fromkeys([*newest["machine"], *(other.machine.fingerprint for other in others)])
     machines = [
         _machine(number, MachineInputs(newest[newest["machine"] == fingerprint], inputs, fingerprint, several))
         for number, fingerprint in enumerate(fingerprints, 1)
@@ -116,7 +116,7 @@ def page(inputs: Inputs) -> PageView:
         table=with_ceilings(table, inputs.ceilings),
         epoch=labels.images(inputs.epoch_images),
         complaints=list(inputs.complaints),
-        runs=list(dict.fromkeys(one.run for one in [*records, *others])),
+        runs=list(dict.fromkeys(measurement.run for measurement in [*records, *others])),
         intervals=[labels.INTERVALS[kind] for kind in labels.interval_kinds(newest)],
         version=__version__,
         live=inputs.live,

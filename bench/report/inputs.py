@@ -85,13 +85,15 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def comparisons(self) -> list[Comparison]:
         """Live comparisons of the machine."""
-        return [one for one in self.page.comparisons if one.machine.fingerprint == self.fingerprint]
+        return [
+            comparison for comparison in self.page.comparisons if comparison.machine.fingerprint == self.fingerprint
+        ]
 
     @property
     def machine(self) -> Machine:
         """The machine."""
-        seen: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
-        return seen[0].machine
+        measurements: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
+        return measurements[0].machine
 
     @property
     def measured(self) -> pd.DataFrame:
@@ -136,9 +138,9 @@ def divide(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     sets = table.groupby([*GROUP_KEYS, "mode"], dropna=False)["overrides_hash"].transform(
         lambda hashes: pd.factorize(hashes)[0]
     )
-    found = []
+    parts = []
     for setting, rows in table.groupby([*GROUP_KEYS, sets.rename("set")], sort=False, dropna=False):
         _, torch, ultralytics, how, number = cast("tuple[Any, ...]", setting)
         other = f", other fixed settings ({', '.join(dict.fromkeys(rows['overrides_hash']))})" if number else ""
-        found.append((f"torch {torch}, Ultralytics {ultralytics}: {how}{other}", rows))
-    return found
+        parts.append((f"torch {torch}, Ultralytics {ultralytics}: {how}{other}", rows))
+    return parts

@@ -55,8 +55,8 @@ SPEEDUP = Metric("speedup", "Speed-up", RATIO, "higher")
 
 def interval_kinds(table: pd.DataFrame) -> list[str]:
     """Which of :data:`INTERVALS` the rows of a table have."""
-    found = set(table["interval_kind"].dropna())
-    return [kind for kind in INTERVALS if any(text == kind or text.startswith(f"{kind} ") for text in found)]
+    texts = set(table["interval_kind"].dropna())
+    return [kind for kind in INTERVALS if any(text == kind or text.startswith(f"{kind} ") for text in texts)]
 
 
 def intervals(kinds: Sequence[str]) -> str:

@@ -42,18 +42,18 @@ def context(search: Bisection) -> dict[str, Any]:
                 "close": probe.close,
                 "reason": why_broken(probe),
                 "comparison": release_context(probe.found, search.package) if probe.found else None,
-                "shown": {"brief": brief(probe), **_shown(probe.found)},
+                "shown": {"brief": brief(probe), **_format_overall(probe.found)},
             }
             for probe in search.probes
         ],
         "last": release_context(search.last, search.package) if search.last else None,
         "title": title(search),
         "lines": lines,
-        "shown": {"verdict": labels.status(search.answer.value), **_shown(search.ends)},
+        "shown": {"verdict": labels.status(search.answer.value), **_format_overall(search.ends)},
     }
 
 
-def _shown(result: ComparisonResult | None) -> dict[str, str]:
+def _format_overall(result: ComparisonResult | None) -> dict[str, str]:
     """The overall figure of a comparison in words; empty without one."""
     if result is None or result.overall is None:
         return dict.fromkeys(("overall", "takes", "pairs", "seconds"), "")
@@ -107,7 +107,7 @@ def conclusion(search: Bisection) -> list[str]:
     """What came of it, a sentence or two a line."""
     good, *_, bad = search.search.releases
     nothing = f"there is nothing to look for between {good} and {bad}"
-    why, takes = _why_no_pair(search.ends), _shown(search.ends)["takes"]
+    why, takes = _why_no_pair(search.ends), _format_overall(search.ends)["takes"]
     answers = {
         Answer.NOTHING_MEASURED: f"The ends were not compared: {why}.",
         Answer.CANNOT_RUN: f"{bad} cannot be compared with {good}, and a search goes by speed: {why}.",

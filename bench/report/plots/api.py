@@ -52,7 +52,7 @@ def metric(table: pd.DataFrame, key: str, panel: int = 0) -> Figure:
     if key not in METRICS:
         raise UsageError(f"metric {key!r} is unknown: use {', '.join(METRICS)}.")
     _alike(table)
-    return _one(_panels(table, METRICS[key]), panel, METRICS[key].title)
+    return _draw_panel(_panels(table, METRICS[key]), panel, METRICS[key].title)
 
 
 def throughput(table: pd.DataFrame, panel: int = 0) -> Figure:
@@ -89,13 +89,13 @@ def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: 
     over = labels.baseline(chosen)
     drawn: list[Panel] = [functools.partial(heatmap.figure, heatmap.grid(part, table)) for part in maps]
     drawn += [functools.partial(bar_by_case.figure, part, labels.SPEEDUP, over) for part in bar_by_case.parts(rest)]
-    return _one(drawn, panel, f"speed-up over {over or 'a baseline'}")
+    return _draw_panel(drawn, panel, f"speed-up over {over or 'a baseline'}")
 
 
 def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
     """Where the time of a training step goes, in milliseconds an image; see :func:`metric`."""
     _alike(table)
-    return _one(
+    return _draw_panel(
         [
             functools.partial(parts_of_steps.figure, part)
             for part in bar_by_case.parts(parts_of_steps.cases_with_phases(table))
@@ -117,33 +117,35 @@ def step_times(processes: Sequence[Record]) -> Figure:
     measured = measured_only(processes)
     if len({record.case for record in measured}) > 1:
         raise UsageError("the records differ in case: take those of one.")
-    return _one([functools.partial(raw_steps.figure, measured)] if measured else [], 0, "step times")
+    return _draw_panel([functools.partial(raw_steps.figure, measured)] if measured else [], 0, "step times")
 
 
 def scaling(table: pd.DataFrame, panel: int = 0) -> Figure:
     """Throughput on several devices over so many times that on one, in percent; see :func:`metric`."""
     _alike(table)
-    found = scalings.efficiencies(table)
-    parts = [part for kind in scalings.KINDS for part in bar_by_case.parts(found[found["scaling"] == kind])]
-    return _one(
+    efficiencies = scalings.efficiencies(table)
+    parts = [
+        part for kind in scalings.KINDS for part in bar_by_case.parts(efficiencies[efficiencies["scaling"] == kind])
+    ]
+    return _draw_panel(
         [functools.partial(bar_by_case.figure, part, scalings.EFFICIENCY) for part in parts],
         panel,
         "scaling",
     )
 
 
-def ceiling(found: Sequence[Ceiling]) -> Figure:
+def ceiling(searches: Sequence[Ceiling]) -> Figure:
     """Peak memory against batch up to where it ended, for at most six ceilings of :mod:`bench.records.ceiling`.
 
     Raises:
         UsageError: where there are more, none with a peak, or some of several machines.
     """
-    if len({one.machine.fingerprint for one in found}) > 1:
+    if len({search.machine.fingerprint for search in searches}) > 1:
         raise UsageError("the ceilings differ in machine: take those of one.")
-    lines = [one for one in map(ceilings.series, found) if one.points]
+    lines = [line for line in map(ceilings.series, searches) if line.points]
     if not 0 < len(lines) <= style.SERIES:
         raise UsageError(f"{len(lines)} ceilings have a peak: one figure holds 1 to {style.SERIES} of them.")
-    return _one([functools.partial(ceilings.figure, lines)], 0, "ceilings")
+    return _draw_panel([functools.partial(ceilings.figure, lines)], 0, "ceilings")
 
 
 def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
@@ -163,7 +165,7 @@ def _alike(table: pd.DataFrame) -> None:
         raise UsageError(f"the rows differ in {labels.listing(differ)}: take those that are alike.")
 
 
-def _one(drawn: Sequence[Panel], panel: int, what: str) -> Figure:
+def _draw_panel(drawn: Sequence[Panel], panel: int, what: str) -> Figure:
     if not drawn:
         raise UsageError(f"there is nothing to draw of {what} in these rows.")
     if not 0 <= panel < len(drawn):

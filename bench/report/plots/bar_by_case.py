@@ -43,11 +43,11 @@ def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
     """The rows of a panel, in the order of the table's own columns: model, device, precision, batch, size."""
     keys = labels.case_axes(part)
     names = facets.varying(part, keys)
-    found = []
+    rows = []
     for row in labels.rows(facets.ordered(part, keys)):
         low, high = (row.get(f"{metric.key}_{end}", float("nan")) for end in ("low", "high"))
         value = float(row[metric.key])
-        found.append(
+        rows.append(
             Bar(
                 name=labels.point(row, names),
                 value=value,
@@ -56,7 +56,7 @@ def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
                 shown=labels.quantity(metric.unit, value),
             )
         )
-    return found
+    return rows
 
 
 def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:

@@ -56,12 +56,12 @@ class Map(msgspec.Struct, frozen=True):
 
 def parts(speedups: pd.DataFrame) -> list[pd.DataFrame]:
     """The panels of some ratios, one mode each."""
-    found = []
+    panels = []
     for mode in facets.divide(speedups, ("mode",)) if len(speedups) else []:
         rows, columns = facets.down(mode), facets.across(mode)
         for tall in facets.split(mode, rows, rows, TALL):
-            found += facets.split(tall, [axis for axis in columns if axis != "batch"], columns, WIDE)
-    return found
+            panels += facets.split(tall, [axis for axis in columns if axis != "batch"], columns, WIDE)
+    return panels
 
 
 def is_map(part: pd.DataFrame) -> bool:
@@ -88,9 +88,9 @@ def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
         places[key] = Cell(float(row["speedup"]), *ends, interfered=bool(row["interfered"]))
     others = table[(table["mode"] == every[0]["mode"]) & (table["status"] != "measured")]
     for row in labels.rows(others):
-        one, other = tuple(row[a] for a in down), tuple(row[a] for a in across)
-        if one in rows and other in columns:
-            places.setdefault((rows.index(one), columns.index(other)), Cell(word=labels.status(row["status"])))
+        row_key, column_key = tuple(row[a] for a in down), tuple(row[a] for a in across)
+        if row_key in rows and column_key in columns:
+            places.setdefault((rows.index(row_key), columns.index(column_key)), Cell(word=labels.status(row["status"])))
     return Map(
         title=facets.title(part),
         rows=tuple(_named(down, row, names, " · ") for row in rows),
@@ -107,21 +107,21 @@ def _named(axes: Sequence[str], values: Sequence[Any], names: Sequence[str], bet
     return between.join(labels.axis_value(a, v) for a, v in zip(axes, values, strict=True) if a in names)
 
 
-def figure(found: Map) -> Figure:
+def figure(panel: Map) -> Figure:
     """The panel; to be called within :func:`style.styled`."""
-    lines = max(name.count("\n") + 1 for name in found.columns)
-    drawn, axes = style.canvas(AROUND + 14 * lines + ROW * len(found.rows))
-    axes.set_title(found.title)
-    axes.set_xlim(0, len(found.columns))
-    axes.set_ylim(len(found.rows), 0)
+    lines = max(name.count("\n") + 1 for name in panel.columns)
+    drawn, axes = style.canvas(AROUND + 14 * lines + ROW * len(panel.rows))
+    axes.set_title(panel.title)
+    axes.set_xlim(0, len(panel.columns))
+    axes.set_ylim(len(panel.rows), 0)
     axes.xaxis.tick_top()
-    scale.set_ticks(axes.xaxis, [place + 0.5 for place in range(len(found.columns))], found.columns)
-    scale.set_ticks(axes.yaxis, [place + 0.5 for place in range(len(found.rows))], found.rows)
+    scale.set_ticks(axes.xaxis, [place + 0.5 for place in range(len(panel.columns))], panel.columns)
+    scale.set_ticks(axes.yaxis, [place + 0.5 for place in range(len(panel.rows))], panel.rows)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    most = max((abs(math.log2(cell.ratio)) for cell in found.cells.values() if not cell.word), default=0.0)
-    for (row, column), cell in found.cells.items():
+    most = max((abs(math.log2(cell.ratio)) for cell in panel.cells.values() if not cell.word), default=0.0)
+    for (row, column), cell in panel.cells.items():
         _draw(axes, row, column, cell, max(most, 1.0))
     return drawn
 
@@ -143,16 +143,16 @@ def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
     axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=11, fontweight="bold")
 
 
-def alt(found: Map, over: str) -> str:
+def alt(panel: Map, over: str) -> str:
     """One sentence: what is drawn, and its smallest and largest value."""
-    known = {place: cell for place, cell in found.cells.items() if not cell.word}
+    known = {place: cell for place, cell in panel.cells.items() if not cell.word}
     ends = sorted(known, key=lambda place: known[place].ratio)
 
     def text_of(place: tuple[int, int]) -> str:
-        name = f"{found.rows[place[0]]} · {found.columns[place[1]]}".replace("\n", " · ")
+        name = f"{panel.rows[place[0]]} · {panel.columns[place[1]]}".replace("\n", " · ")
         return f"{RATIO.show(known[place].ratio)} ({name})"
 
     return (
-        f"Speed-up over {over}, {found.title}: a map of {len(found.rows)} by {len(found.columns)} cells from "
+        f"Speed-up over {over}, {panel.title}: a map of {len(panel.rows)} by {len(panel.columns)} cells from "
         f"{text_of(ends[0])} to {text_of(ends[-1])}."
     )

@@ -54,8 +54,8 @@ def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list
                 rest.append(part[~has & part[metric.key].notna()])
             else:
                 rest.append(part[part[metric.key].notna()])
-        for x, found in several.items():
-            lines += facets.split(pd.concat(found), facets.dividing(mode, x), keys(mode, x), style.SERIES)
+        for x, tables in several.items():
+            lines += facets.split(pd.concat(tables), facets.dividing(mode, x), keys(mode, x), style.SERIES)
         if rest and len(leftover := pd.concat(rest)):
             single.append(leftover)
     return [part for part in lines if part[metric.key].notna().any()], single
@@ -84,12 +84,12 @@ def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
     """The lines of a panel."""
     x = x_axis(part) or "batch"
     names = facets.varying(part, keys(part, x))
-    found = []
+    lines = []
     for rows in facets.divide(part[part[x] != NOT_ASKED], keys(part, x)):
         measured = rows[rows[metric.key].notna()].sort_values(x)
         failed = rows.loc[(rows["status"] == "out_of_memory") & (x == "batch"), x]
         values = [float(value) for value in measured[metric.key]]
-        found.append(
+        lines.append(
             Series(
                 name=labels.point(labels.rows(rows.head(1))[0], names),
                 xs=list(map(_number, measured[x])),
@@ -98,7 +98,7 @@ def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
                 wall=int(failed.min()) if len(failed) else None,
             )
         )
-    return found
+    return lines
 
 
 def _number(value: Any) -> int | float:

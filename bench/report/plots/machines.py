@@ -48,32 +48,37 @@ def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int
         series: at least one.
         number: which table of the page they belong to, from 1.
     """
-    found: list[tuple[list[int], Sequence[Series]]] = []
+    panels: list[tuple[list[int], Sequence[Series]]] = []
     for mode in labels.order("mode", [case["mode"] for case in cases]):
         places = [place for place, case in enumerate(cases) if case["mode"] == mode]
         for start in range(0, len(places), ROWS):
-            some = places[start : start + ROWS]
+            chunk = places[start : start + ROWS]
             for first in range(0, len(series), style.SERIES):
-                few = [one for one in series[first : first + style.SERIES] if any(place in one.rows for place in some)]
+                few = [
+                    machine
+                    for machine in series[first : first + style.SERIES]
+                    if any(place in machine.rows for place in chunk)
+                ]
                 if few:
-                    found.append((some, few))
+                    panels.append((chunk, few))
     return [
         make_plot(
-            key=facets.slug("machines", str(number), *([str(place)] if len(found) > 1 else [])),
+            key=facets.slug("machines", str(number), *([str(place)] if len(panels) > 1 else [])),
             title=METRIC.title,
-            figure=functools.partial(figure, [cases[p] for p in some], taken(few, some)),
-            alt=alt([cases[p] for p in some], taken(few, some)),
-            caption=caption(taken(few, some)),
-            data=data([cases[p] for p in some], taken(few, some)),
+            figure=functools.partial(figure, [cases[p] for p in chunk], taken(few, chunk)),
+            alt=alt([cases[p] for p in chunk], taken(few, chunk)),
+            caption=caption(taken(few, chunk)),
+            data=data([cases[p] for p in chunk], taken(few, chunk)),
         )
-        for place, (some, few) in enumerate(found, 1)
+        for place, (chunk, few) in enumerate(panels, 1)
     ]
 
 
 def taken(series: Sequence[Series], places: Sequence[int]) -> list[Series]:
     """The series with some of their cases only, renumbered from 0."""
     return [
-        Series(one.name, {new: one.rows[old] for new, old in enumerate(places) if old in one.rows}) for one in series
+        Series(machine.name, {new: machine.rows[old] for new, old in enumerate(places) if old in machine.rows})
+        for machine in series
     ]
 
 
@@ -92,10 +97,10 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
         axes.axhline(edge - 0.5, color=style.INK, linewidth=0.8, alpha=0.13, zorder=1)
     _set_limits(axes, within)
     axes.grid(axis="x")
-    for place, one in enumerate(series):
-        _draw(axes, one, place, len(series))
+    for place, machine in enumerate(series):
+        _draw(axes, machine, place, len(series))
     drawn.legend(
-        handles=[_sample(place, one) for place, one in enumerate(series)],
+        handles=[_sample(place, machine) for place, machine in enumerate(series)],
         loc="outside lower left",
         frameon=False,
         fontsize=10,
@@ -124,7 +129,7 @@ ENDS = (f"{METRIC.key}_low", f"{METRIC.key}_high")
 
 def limits(series: Sequence[Series]) -> Limits:
     """An axis that holds all values, and their intervals as far as :data:`REACH`."""
-    rows = [row for one in series for row in one.rows.values()]
+    rows = [row for machine in series for row in machine.rows.values()]
     values = [float(row[METRIC.key]) for row in rows]
     every = values + [float(row[end]) for row in rows for end in ENDS if labels.there(row[end])]
     low, high = max(min(every), min(values) / REACH), min(max(every), max(values) * REACH)
@@ -135,7 +140,7 @@ def limits(series: Sequence[Series]) -> Limits:
 
 def caption(series: Sequence[Series]) -> str:
     """What to know when reading a panel."""
-    bars = any(labels.there(row[end]) for one in series for row in one.rows.values() for end in ENDS)
+    bars = any(labels.there(row[end]) for machine in series for row in machine.rows.values() for end in ENDS)
     return " ".join(
         [
             "Waiting for data is included.",
@@ -146,22 +151,22 @@ def caption(series: Sequence[Series]) -> str:
     )
 
 
-def _set_limits(axes: Axes, found: Limits) -> None:
-    if not found.logarithmic:
-        axes.set_xlim(found.low, found.high)
+def _set_limits(axes: Axes, axis_limits: Limits) -> None:
+    if not axis_limits.logarithmic:
+        axes.set_xlim(axis_limits.low, axis_limits.high)
         scale.round_ticks(axes.xaxis)
         return
     axes.set_xscale("log")
-    axes.set_xlim(found.low, found.high)
-    ticks = scale.decades(found.low, found.high)
+    axes.set_xlim(axis_limits.low, axis_limits.high)
+    ticks = scale.decades(axis_limits.low, axis_limits.high)
     scale.set_ticks(axes.xaxis, ticks, [scale.tick(value) for value in ticks])
 
 
-def _draw(axes: Axes, one: Series, place: int, count: int) -> None:
+def _draw(axes: Axes, machine: Series, place: int, count: int) -> None:
     """The marks of a series, each a little below those of the one before it."""
     offset = (place - (count - 1) / 2) * 0.7 / count
     colour = style.COLOURS[place]
-    for case, row in one.rows.items():
+    for case, row in machine.rows.items():
         value, height = float(row[METRIC.key]), case + offset
         if labels.there(row[ENDS[0]]) and labels.there(row[ENDS[1]]):
             reach = [[value - float(row[ENDS[0]])], [float(row[ENDS[1]]) - value]]
@@ -169,20 +174,20 @@ def _draw(axes: Axes, one: Series, place: int, count: int) -> None:
         axes.plot([value], [height], color=colour, marker=style.MARKERS[place], linestyle="none", zorder=4)
 
 
-def _sample(place: int, one: Series) -> Line2D:
+def _sample(place: int, machine: Series) -> Line2D:
     return Line2D(
         [], [], color=style.COLOURS[place], marker=style.MARKERS[place], linestyle="none",
-        label=labels.to_one_line(one.name, LONGEST),
+        label=labels.to_one_line(machine.name, LONGEST),
     )  # fmt: skip
 
 
 def alt(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> str:
     """One sentence: what is drawn, and the range of each machine."""
     ranges = []
-    for one in series:
-        rates = sorted(float(row[METRIC.key]) for row in one.rows.values())
+    for machine in series:
+        rates = sorted(float(row[METRIC.key]) for row in machine.rows.values())
         ends = " to ".join(labels.rate(rate) for rate in dict.fromkeys((rates[0], rates[-1])))
-        ranges.append(f"{labels.to_one_line(one.name, LONGEST)} {ends}")
+        ranges.append(f"{labels.to_one_line(machine.name, LONGEST)} {ends}")
     return f"{METRIC.title} of {labels.count(len(cases), 'case')} by machine: {'; '.join(ranges)}."
 
 
@@ -190,13 +195,13 @@ def data(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Data:
     """A panel's data as text: case, machine, rate, its interval."""
     rows = []
     for place, case in enumerate(cases):
-        for one in series:
-            if place in one.rows:
-                row = one.rows[place]
+        for machine in series:
+            if place in machine.rows:
+                row = machine.rows[place]
                 rows.append(
                     (
                         labels.point(case, case),
-                        labels.to_one_line(one.name, LONGEST),
+                        labels.to_one_line(machine.name, LONGEST),
                         labels.rate(row[METRIC.key]),
                         labels.ends(METRIC.unit, row[ENDS[0]], row[ENDS[1]]) or labels.NONE,
                     )

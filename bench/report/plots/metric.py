@@ -28,7 +28,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
         caption: what to know when reading them.
     """
     lines, single = line_by_batch.parts(table, metric)
-    found = [
+    panels = [
         finished(
             key=key(name, part, lines),
             figure=functools.partial(line_by_batch.figure, part, metric),
@@ -40,7 +40,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
         for part in lines
     ]
     bars = [part for rows in single for part in bar_by_case.parts(rows)]
-    return found + [
+    return panels + [
         finished(
             key=key(f"{name}-by-case", part, bars),
             figure=functools.partial(bar_by_case.figure, part, metric),

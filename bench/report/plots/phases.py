@@ -59,9 +59,9 @@ def sum_of_phases(row: dict[str, object]) -> float:
 def split(row: dict[str, object]) -> dict[str, float]:
     """Seconds an image of each part of a case, what is left last; parts that are not known are left out."""
     step = sum_of_phases(row)
-    found = {name: float(str(share)) * step for name in PARTS if labels.there(share := row[f"{name}_share"])}
+    times = {name: float(str(share)) * step for name in PARTS if labels.there(share := row[f"{name}_share"])}
     # Parts of a modelled window may add up to a little more than its mean step: nothing is left then.
-    return {**found, REST: max(step - sum(found.values()), 0.0)}
+    return {**times, REST: max(step - sum(times.values()), 0.0)}
 
 
 def rows(part: pd.DataFrame) -> list[dict[str, object]]:
@@ -75,9 +75,9 @@ def figure(part: pd.DataFrame) -> Figure:
     every = rows(part)
     times = [split(row) for row in every]
     layers = [
-        stacked_bars.Layer(NAMES.get(name, name), [one.get(name, 0.0) * 1e3 for one in times], look)
+        stacked_bars.Layer(NAMES.get(name, name), [case_times.get(name, 0.0) * 1e3 for case_times in times], look)
         for look, name in [*enumerate(PARTS), (None, REST)]
-        if any(one.get(name, 0.0) > 0 for one in times)
+        if any(case_times.get(name, 0.0) > 0 for case_times in times)
     ]
     ends = [format_duration(sum_of_phases(row)) for row in every]
     title = facets.title(part)

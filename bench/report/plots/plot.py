@@ -36,8 +36,8 @@ class View(msgspec.Struct, frozen=True):
         Args:
             places: of the rows, by the index of the table.
         """
-        found = {place: [record for _, record in case] for case in by_case(self.records) for place, _ in case}
-        return [found[int(place)] for place in places if place in found]
+        by_place = {place: [record for _, record in case] for case in by_case(self.records) for place, _ in case}
+        return [by_place[int(place)] for place in places if place in by_place]
 
 
 class Plot(msgspec.Struct, frozen=True):

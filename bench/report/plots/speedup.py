@@ -21,15 +21,15 @@ def plots(view: View) -> list[Plot]:
 
 
 def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
-    over, found = labels.baseline(view.baseline), heatmap.grid(part, view.table)
+    over, panel = labels.baseline(view.baseline), heatmap.grid(part, view.table)
     return make_plot(
         key=metric.key("speedup-map", part, others),
         title=labels.SPEEDUP.title,
-        figure=functools.partial(heatmap.figure, found),
-        alt=heatmap.alt(found, over),
+        figure=functools.partial(heatmap.figure, panel),
+        alt=heatmap.alt(panel, over),
         caption=(
             f"Throughput over that of the same case with {over}: blue is faster, red is slower, hatched where the "
-            f"interval holds 1 or is missing: {_kinds(view)}{_interference(found)}"
+            f"interval holds 1 or is missing: {_kinds(view)}{_interference(panel)}"
         ),
         data=metric.data(part, labels.SPEEDUP),
     )
@@ -51,8 +51,8 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     )
 
 
-def _interference(found: heatmap.Map) -> str:
-    if not any(cell.interfered for cell in found.cells.values()):
+def _interference(panel: heatmap.Map) -> str:
+    if not any(cell.interfered for cell in panel.cells.values()):
         return ""
     return f" {labels.SIGNS[INTERFERED]}: either figure was interfered with."
 

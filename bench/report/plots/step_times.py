@@ -49,12 +49,12 @@ COLUMNS = (
 
 def plots(view: View) -> list[Plot]:
     """A figure for the fastest case of each mode, and for cases with interference."""
-    found: dict[str, Plot] = {}
+    figures: dict[str, Plot] = {}
     for case in view.processes(chosen(view.table)):
         plot = plot_of(case)
-        number = f"-{len(found) + 1}" if plot.key in found else ""  # of names that differ in signs that no file has
-        found[plot.key + number] = msgspec.structs.replace(plot, key=plot.key + number)
-    return list(found.values())
+        number = f"-{len(figures) + 1}" if plot.key in figures else ""  # of names that differ in signs that no file has
+        figures[plot.key + number] = msgspec.structs.replace(plot, key=plot.key + number)
+    return list(figures.values())
 
 
 def chosen(table: pd.DataFrame) -> list[int]:
@@ -165,8 +165,8 @@ def _draw_ranges(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> 
     """Draw a long run as the range of every few steps: no extreme is lost."""
     size = -(-len(times) // MAX_POINTS)
     parts = [(numbers[first : first + size], times[first : first + size]) for first in range(0, len(times), size)]
-    middles = [statistics.fmean(some) for some, _ in parts]
-    lows, highs = [min(some) for _, some in parts], [max(some) for _, some in parts]
+    middles = [statistics.fmean(chunk) for chunk, _ in parts]
+    lows, highs = [min(chunk) for _, chunk in parts], [max(chunk) for _, chunk in parts]
     axes.vlines(middles, lows, highs, color=style.COLOURS[0], linewidth=1.1, label=f"range of {size} steps")
 
 
@@ -189,11 +189,11 @@ def _draw_beyond(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> 
 
 def _legend(every: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
     """What is drawn in any panel, each once."""
-    found: dict[str, Artist] = {}
+    artists: dict[str, Artist] = {}
     for axes in every:
         handles, names = axes.get_legend_handles_labels()
-        found |= dict(zip(names, handles, strict=True))
-    return list(found.values()), list(found)
+        artists |= dict(zip(names, handles, strict=True))
+    return list(artists.values()), list(artists)
 
 
 def _steps(record: Record) -> Steps:
@@ -222,11 +222,11 @@ def _caption(shown: Sequence[Record], count: int) -> str:
         "A step is from the end of one batch to the end of the next. Shaded: what went before the window, warm-up and "
         "discarded windows. The axis does not begin at 0."
     ]
-    if any(one.modelled for one in steps):
+    if any(record_steps.modelled for record_steps in steps):
         parts.append(
             "The mean weights each kind of step by how often it comes in training, where the optimizer runs less often."
         )
-    gaps = [gap for one in steps for gap in one.epoch_gaps]
+    gaps = [gap for record_steps in steps for gap in record_steps.epoch_gaps]
     if gaps:
         total = f"{labels.count(len(gaps), 'epoch gap')} of {format_duration(sum(gaps))} in all"
         parts.append(f"{total} between steps of the window {'belongs' if len(gaps) == 1 else 'belong'} to no step.")

@@ -135,7 +135,7 @@ def to_svg(figure: Figure, alt: str) -> str:
 def _without_idle_ids(text: str) -> str:
     """An SVG less the ids that nothing in it refers to; the same ones stand in every figure."""
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
-    return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", text)
+    return re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", text)
 
 
 def _attribute(text: str) -> str:

@@ -43,7 +43,7 @@ def register(section: Section, before: str = "") -> None:
     Raises:
         UsageError: where there is a section of that key, or none of the key ``before``.
     """
-    keys = [one.key for one in SECTIONS]
+    keys = [other.key for other in SECTIONS]
     if section.key in keys:
         raise UsageError(f"section {section.key!r} is registered already: give yours another key.")
     if before and before not in keys:

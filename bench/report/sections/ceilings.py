@@ -78,134 +78,135 @@ class Ceilings(msgspec.Struct, frozen=True):
 
 def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
     """The newest ceiling of each question that is known; where none is, the newest that is not."""
-    found: dict[tuple[object, ...], Ceiling] = {}
-    for one in sorted(ceilings, key=lambda one: (is_known(one), one.started)):
+    by_key: dict[tuple[object, ...], Ceiling] = {}
+    for search in sorted(ceilings, key=lambda search: (is_known(search), search.started)):
         key = (
-            setting(one),
-            msgspec.structs.replace(one.case, batch=0),
-            one.asked_bytes,
+            setting(search),
+            msgspec.structs.replace(search.case, batch=0),
+            search.asked_bytes,
         )
-        found[key] = one
-    kept = set(map(id, found.values()))
-    return [one for one in ceilings if id(one) in kept]
+        by_key[key] = search
+    kept = set(map(id, by_key.values()))
+    return [search for search in ceilings if id(search) in kept]
 
 
-def is_known(found: Ceiling) -> bool:
+def is_known(search: Ceiling) -> bool:
     """Whether the largest batch is known."""
-    return found.outcome.status.value == "measured"
+    return search.outcome.status.value == "measured"
 
 
 def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
     """The section of the ceilings of one machine; None without any."""
-    some = in_order(newest(ceilings))
-    if not some:
+    ordered = in_order(newest(ceilings))
+    if not ordered:
         return None
-    cards = CARDS if any(one.memory_fit is not None for one in some) else ()
-    probes = sum(len(one.probes) for one in some)
-    seconds = sum(probe.seconds for one in some for probe in one.probes)
+    cards = CARDS if any(search.memory_fit is not None for search in ordered) else ()
+    probes = sum(len(search.probes) for search in ordered)
+    seconds = sum(probe.seconds for search in ordered for probe in search.probes)
     return Ceilings(
         columns=(*COLUMNS, *(f"In {ceiling.show_limit(size)}" for size in cards)),
-        rows=[_row(one, some, cards) for one in some],
+        rows=[_row(search, ordered, cards) for search in ordered],
         note=(
             "Each batch was tried in a fresh process that trains a few steps, the optimizer among them, on images full "
-            f"of boxes; {probes:,} of them in {format_duration(seconds)}.{_held(some)}"
+            f"of boxes; {probes:,} of them in {format_duration(seconds)}.{_held(ordered)}"
         ),
-        plots=ceiling.plots(some),
+        plots=ceiling.plots(ordered),
         cards=bool(cards),
     )
 
 
-def within(one: Ceiling) -> str:
+def within(search: Ceiling) -> str:
     """Its memory limit; empty without one."""
-    return ceiling.limit(one)
+    return ceiling.limit(search)
 
 
-def apart(one: Ceiling, others: Sequence[Ceiling]) -> str:
+def apart(search: Ceiling, others: Sequence[Ceiling]) -> str:
     """``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``: what differs from others, except its case and limit."""
-    every = [ceiling.versions_of(other) for other in (one, *others)]
+    every = [ceiling.versions_of(other) for other in (search, *others)]
     return "".join(f", {every[0][key]}" for key in every[0] if len({each[key] for each in every}) > 1)
 
 
 def _held(ceilings: Sequence[Ceiling]) -> str:
-    hows = labels.listing(dict.fromkeys(one.limit_method for one in ceilings if one.limit_method))
+    hows = labels.listing(dict.fromkeys(search.limit_method for search in ceilings if search.limit_method))
     return f" Memory was limited by: {hows}." if hows else ""
 
 
 def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
     """By model, device, precision, size and limit."""
-    models = labels.order("model", (one.case.model_label for one in ceilings))
-    devices = labels.order("device", (one.case.device for one in ceilings))
-    amps = labels.order("amp", (one.case.amp for one in ceilings))
+    models = labels.order("model", (search.case.model_label for search in ceilings))
+    devices = labels.order("device", (search.case.device for search in ceilings))
+    amps = labels.order("amp", (search.case.amp for search in ceilings))
     return sorted(
         ceilings,
-        key=lambda one: (
-            models.index(one.case.model_label),
-            devices.index(one.case.device),
-            amps.index(one.case.amp),
-            one.case.imgsz,
-            tokens(one.case.further),
-            one.asked_bytes or 0,
-            one.started,
+        key=lambda search: (
+            models.index(search.case.model_label),
+            devices.index(search.case.device),
+            amps.index(search.case.amp),
+            search.case.imgsz,
+            tokens(search.case.further),
+            search.asked_bytes or 0,
+            search.started,
         ),
     )
 
 
-def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
-    case, largest = one.case, one.largest
-    line = one.memory_fit
+def _row(search: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
+    case, largest = search.case, search.largest
+    line = search.memory_fit
     return Row(
         cells=(
-            ", ".join([case.model_label, *(labels.axis_value(*one) for one in case.further)]) + apart(one, others),
+            ", ".join([case.model_label, *(labels.axis_value(axis, value) for axis, value in case.further)])
+            + apart(search, others),
             labels.axis_value("imgsz", case.imgsz),
             labels.device(case.device),
             case.amp,
-            within(one) or "what is there",
-            batch(one),
+            within(search) or "what is there",
+            batch(search),
             format_bytes(largest.peak) if largest and largest.peak else labels.NONE,
             format_bytes(line.slope) if line else labels.NONE,
         ),
-        under=why(one),
-        broken=not is_known(one) and one.outcome.status.broken,
-        cards=_cards(one, others, cards),
+        under=why(search),
+        broken=not is_known(search) and search.outcome.status.broken,
+        cards=_cards(search, others, cards),
     )
 
 
-def batch(one: Ceiling) -> str:
+def batch(search: Ceiling) -> str:
     """The largest batch in words: ``24``, ``at least 1,024``, ``none``, or an em dash where it is not known."""
-    if not is_known(one):
-        return f"at least {one.case.batch:,}" if one.case.batch else labels.NONE
-    if not one.case.batch:
+    if not is_known(search):
+        return f"at least {search.case.batch:,}" if search.case.batch else labels.NONE
+    if not search.case.batch:
         return "none"
-    return f"at least {one.case.batch:,}" if one.stop_reason == "limit" else f"{one.case.batch:,}"
+    return f"at least {search.case.batch:,}" if search.stop_reason == "limit" else f"{search.case.batch:,}"
 
 
-def why(one: Ceiling) -> str:
+def why(search: Ceiling) -> str:
     """What ended it, in words."""
-    if not is_known(one):
-        return f"{labels.status(one.outcome.status.value)}: {one.outcome.reason}"
-    steps = f", in steps of {one.granularity}" if one.granularity > 1 else ""
-    if not one.case.batch:
-        return f"not even batch {one.granularity} trains"
-    return format_stop_reason(one) + steps
+    if not is_known(search):
+        return f"{labels.status(search.outcome.status.value)}: {search.outcome.reason}"
+    steps = f", in steps of {search.granularity}" if search.granularity > 1 else ""
+    if not search.case.batch:
+        return f"not even batch {search.granularity} trains"
+    return format_stop_reason(search) + steps
 
 
-def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tuple[str, ...]:
+def _cards(search: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tuple[str, ...]:
     """The largest batch for each size of card: as its memory grows, or as tried under that limit."""
-    if (grows := memory_model(one)) is None:
+    if (grows := memory_model(search)) is None:
         return tuple(labels.NONE for _ in cards)
-    found = []
+    batches = []
     for size in cards:
-        predicted = grows.largest(size, one.granularity)
+        predicted = grows.largest(size, search.granularity)
         tried = [
             other
             for other in others
             if is_known(other)
             and other.asked_bytes == size
-            and setting(other) == setting(one)
-            and msgspec.structs.replace(other.case, batch=one.case.batch) == one.case
+            and setting(other) == setting(search)
+            and msgspec.structs.replace(other.case, batch=search.case.batch) == search.case
         ]
-        found.append(f"{batch(tried[0])}, tried" if tried else f"{predicted:,}" if predicted else "none")
-    return tuple(found)
+        batches.append(f"{batch(tried[0])}, tried" if tried else f"{predicted:,}" if predicted else "none")
+    return tuple(batches)
 
 
 SECTION = Section(

@@ -66,13 +66,13 @@ def shared(table: pd.DataFrame) -> list[Shared]:
         table: latest rows of all machines.
     """
     measured = table[table["status"] == "measured"].assign(files=lambda rows: rows["data"].map(_files))
-    found: list[Shared] = []
+    tables: list[Shared] = []
     for key, rows in measured.groupby(list(ALIKE), sort=False, dropna=False):
         protocol = key[0] if isinstance(key, tuple) else key
         common = rows.groupby(_keys(rows), sort=False)["machine"].transform("nunique") > 1
         if common.any():
-            found.append(_table(str(protocol), rows[common], len(found) + 1))
-    return found
+            tables.append(_table(str(protocol), rows[common], len(tables) + 1))
+    return tables
 
 
 def _keys(rows: Iterable[Any]) -> list[str]:
@@ -97,14 +97,16 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
         cells.setdefault(tuple(row[name] for name in keys), {})[where] = row
     names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
     series = [
-        machines.Series(name, {place: found[where] for place, found in enumerate(cells.values()) if where in found})
+        machines.Series(
+            name, {place: by_column[where] for place, by_column in enumerate(cells.values()) if where in by_column}
+        )
         for where, name in zip(columns, names, strict=True)
     ]
     return Shared(
         labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
         protocol,
         tuple(columns.values()),
-        [_line(dict(zip(keys, key, strict=True)), found, list(columns)) for key, found in cells.items()],
+        [_line(dict(zip(keys, key, strict=True)), by_column, list(columns)) for key, by_column in cells.items()],
         labels.legend(labels.signs(marks) for marks in rows["flags"]),
         machines.plots([dict(zip(keys, key, strict=True)) for key in cells], series, number),
     )
@@ -130,18 +132,20 @@ def _title(row: dict[str, Any]) -> str:
     return f"{row['machine_title']} · {device} · torch {row['torch']}, Ultralytics {row['ultralytics']}"
 
 
-def _line(case: dict[str, Any], found: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]) -> Line:
+def _line(
+    case: dict[str, Any], by_column: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]
+) -> Line:
     time = METRICS["seconds_per_epoch"].unit
-    best = min(found, key=lambda where: float(found[where]["seconds_per_epoch"]))
+    best = min(by_column, key=lambda where: float(by_column[where]["seconds_per_epoch"]))
     return Line(
         case=labels.point(case, case),
         cells=tuple(
             (
-                time.show(found[where]["seconds_per_epoch"]),
-                _rate(found[where]),
+                time.show(by_column[where]["seconds_per_epoch"]),
+                _rate(by_column[where]),
                 where == best,
             )
-            if where in found
+            if where in by_column
             else ("", "", False)
             for where in columns
         ),

@@ -59,27 +59,27 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
             f"{images} take {epoch}."
         )
         return in_units(text, row)
-    if (one := widest(ceilings)) is not None:
-        held = f" within {limit}" if (limit := largest.within(one)) else ""
-        case = f"{point(one)}{largest.apart(one, largest.newest(ceilings))}"
-        if one.stop_reason == "limit":
-            return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and {format_stop_reason(one)}."
-        beyond = f"; {format_stop_reason(one)}" if one.next_untried else ""
-        return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}{beyond}."
+    if (ceiling := widest(ceilings)) is not None:
+        held = f" within {limit}" if (limit := largest.within(ceiling)) else ""
+        case = f"{point(ceiling)}{largest.apart(ceiling, largest.newest(ceilings))}"
+        if ceiling.stop_reason == "limit":
+            return f"On {name}, {case} trains at batch {ceiling.case.batch:,}{held}, and {format_stop_reason(ceiling)}."
+        beyond = f"; {format_stop_reason(ceiling)}" if ceiling.next_untried else ""
+        return f"On {name}, {case} trains up to batch {ceiling.case.batch:,}{held}{beyond}."
     if len(table):
         return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
     return f"On {name}, nothing was timed by itself; what else is known of it stands below."
 
 
-def point(one: Ceiling) -> str:
+def point(ceiling: Ceiling) -> str:
     """A ceiling's case in words: ``yolov8n · cpu · amp off · 160 px``."""
-    return labels.point(labels.case_values(one.case), without=["batch"])
+    return labels.point(labels.case_values(ceiling.case), without=["batch"])
 
 
 def widest(ceilings: Sequence[Ceiling]) -> Ceiling | None:
     """The ceiling of the largest batch that is known, or None."""
-    known = [one for one in largest.newest(ceilings) if largest.is_known(one) and one.case.batch]
-    return max(known, key=lambda one: one.case.batch, default=None)
+    known = [ceiling for ceiling in largest.newest(ceilings) if largest.is_known(ceiling) and ceiling.case.batch]
+    return max(known, key=lambda ceiling: ceiling.case.batch, default=None)
 
 
 def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
@@ -107,14 +107,14 @@ def figures(
         epoch_images: images of the epoch that times are projected to.
         ceilings: of that machine.
     """
-    found = []
+    big_figures = []
     for mode in ("train", "predict"):
         row = fastest(table, mode)
         if row is not None:
             epoch = METRICS["seconds_per_epoch"]
             items = int(row["epoch_images"]) if row["unit"] != IMAGE else epoch_images
             spread = labels.spread(epoch.unit, *(row[f"{epoch.key}{end}"] for end in ("", "_low", "_high")))
-            found.append(
+            big_figures.append(
                 Figure(
                     title=f"Fastest {labels.mode(mode).lower()} case",
                     value=RATE.show(row["images_per_second"]),
@@ -130,7 +130,7 @@ def figures(
     if not clear.empty:
         row = max(labels.rows(clear), key=lambda row: float(row["speedup"]))
         ends = labels.ends(labels.SPEEDUP.unit, row["speedup_low"], row["speedup_high"])
-        found.append(
+        big_figures.append(
             Figure(
                 title=f"Best speed-up over {labels.baseline(baseline)}",
                 value=labels.SPEEDUP.unit.show(row["speedup"]),
@@ -139,19 +139,21 @@ def figures(
                 more=f"95 % interval {ends}, {row['interval_kind']}",
             )
         )
-    if (one := widest(ceilings)) is not None:
-        found.append(
+    if (ceiling := widest(ceilings)) is not None:
+        big_figures.append(
             Figure(
                 title="Largest batch that trains",
-                value=largest.batch(one),
+                value=largest.batch(ceiling),
                 unit="images",
-                case=f"Training · {point(one)}{largest.apart(one, largest.newest(ceilings))}",
-                more=f"within {limit}, {largest.why(one)}" if (limit := largest.within(one)) else largest.why(one),
+                case=f"Training · {point(ceiling)}{largest.apart(ceiling, largest.newest(ceilings))}",
+                more=f"within {limit}, {largest.why(ceiling)}"
+                if (limit := largest.within(ceiling))
+                else largest.why(ceiling),
             )
         )
-    if len(found) > MOST:
-        found.pop(1)
-    return found
+    if len(big_figures) > MOST:
+        big_figures.pop(1)
+    return big_figures
 
 
 class Headline(msgspec.Struct, frozen=True):

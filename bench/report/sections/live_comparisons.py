@@ -42,40 +42,43 @@ class Upgrades(msgspec.Struct, frozen=True):
 
 def section(comparisons: Sequence[Comparison]) -> Upgrades | None:
     """The panel of the comparisons of one machine, oldest first; None without any."""
-    found = [evaluate(one) for one in sorted(comparisons, key=lambda one: (one.started, one.run))]
-    if not found:
+    ordered = sorted(comparisons, key=lambda comparison: (comparison.started, comparison.run))
+    results = [evaluate(comparison) for comparison in ordered]
+    if not results:
         return None
     groups: dict[Hashable, list[ComparisonResult]] = {}
-    for one in found:
-        groups.setdefault(_how(one.comparison), []).append(one)
+    for result in results:
+        groups.setdefault(_how(result.comparison), []).append(result)
     drawn = [
         msgspec.structs.replace(plot, key=facets.slug("upgrade", *([str(number)] * (len(groups) > 1)), plot.key))
         for number, members in enumerate(groups.values(), 1)
         for plot in plots.together(members)
     ]
-    return Upgrades(COLUMNS, [_line(one) for one in found], drawn)
+    return Upgrades(COLUMNS, [_line(result) for result in results], drawn)
 
 
 def _how(comparison: Comparison) -> Hashable:
     """What comparisons on one plot have alike: the margin, and how each mode was measured."""
-    return comparison.margin, frozenset((one.case.mode, one.recipe.fingerprint) for one in comparison.cases)
+    return comparison.margin, frozenset(
+        (compared.case.mode, compared.recipe.fingerprint) for compared in comparison.cases
+    )
 
 
-def _line(found: ComparisonResult) -> Line:
-    comparison = found.comparison
-    seen = found.overall.estimate if found.overall else None
+def _line(result: ComparisonResult) -> Line:
+    comparison = result.comparison
+    estimate = result.overall.estimate if result.overall else None
     return Line(
         cells=(
             labels.to_one_line(comparison.base.asked),
             labels.to_one_line(comparison.head.asked),
-            format_conclusion(found),
-            format_estimate(seen) if seen else labels.NONE,
-            (format_interval(seen) or labels.NONE) if seen else labels.NONE,
+            format_conclusion(result),
+            format_estimate(estimate) if estimate else labels.NONE,
+            (format_interval(estimate) or labels.NONE) if estimate else labels.NONE,
             f"± {format_share(comparison.margin)}",
-            f"{found.pairs:,}",
+            f"{result.pairs:,}",
         ),
-        verdict=str(found.conclusion),
-        sentence=" ".join(conclusion(found)),
+        verdict=str(result.conclusion),
+        sentence=" ".join(conclusion(result)),
     )
 
 

@@ -52,10 +52,10 @@ def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precis
         for table in tables
         for row in labels.rows(compared.precision(table))
     ]
-    some = largest.newest(ceilings)
+    newest = largest.newest(ceilings)
     batches = [
-        _batches(by_precision["off"], other, some)
-        for by_precision in compared.batches(some).values()
+        _batches(by_precision["off"], other, newest)
+        for by_precision in compared.batches(newest).values()
         if "off" in by_precision
         for amp, other in by_precision.items()
         if amp != "off"

@@ -77,7 +77,7 @@ def groups(records: Sequence[Record], repeats: bool = False) -> list[Group]:
     for record in records:
         if record.outcome.status.value != "measured":
             gathered.setdefault((record.outcome.status.value, common_reason(record)), []).append(record)
-    found = []
+    failure_groups = []
     for (status, reason), members in gathered.items():
         broken = members[0].outcome.status.broken
         shown = members[0].outcome.reason if len(members) == 1 else reason
@@ -91,14 +91,14 @@ def groups(records: Sequence[Record], repeats: bool = False) -> list[Group]:
             )
             for record in members
         )
-        found.append(Group(labels.status(status), shown, broken, cases, repeats))
-    return sorted(found, key=lambda group: not group.broken)
+        failure_groups.append(Group(labels.status(status), shown, broken, cases, repeats))
+    return sorted(failure_groups, key=lambda group: not group.broken)
 
 
 def build(machine: MachineInputs) -> list[Group] | None:
     """Cases of a machine without a figure, and processes without one of cases that have it from others."""
-    found = groups(machine.records) + groups(_failed_repeats(machine), repeats=True)
-    return sorted(found, key=lambda group: not group.broken) or None
+    failure_groups = groups(machine.records) + groups(_failed_repeats(machine), repeats=True)
+    return sorted(failure_groups, key=lambda group: not group.broken) or None
 
 
 def _failed_repeats(machine: MachineInputs) -> list[Record]:

@@ -151,7 +151,7 @@ def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) ->
     ]
 
 
-def _about(mode: str, epoch_images: int) -> tuple[str, str]:
+def _describe_times(mode: str, epoch_images: int) -> tuple[str, str]:
     """Title of a mode's table, and what its times stand for."""
     epoch = labels.images(epoch_images)
     if mode == "train":
@@ -182,16 +182,20 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
         for number, place in enumerate(places):
             row = labels.rows(place.head(1))[0]
             cells = [
-                _cell([found for at in batches if (found := member(row, (device, amp, at)))], notes)
+                _cell([case_row for at in batches if (case_row := member(row, (device, amp, at)))], notes)
                 for device, amp, batches in columns
             ]
-            best = _best([found for _, found in cells])
+            best = _best([case_row for _, case_row in cells])
             marked = [msgspec.structs.replace(cell, best=i == best) for i, (cell, _) in enumerate(cells)]
-            said = tuple(labels.to_one_line(value_text(axis, row[axis])) for axis in further)
-            rows.append(Row(row["model"], int(row["imgsz"]), 0 if number else len(places), tuple(marked), said))
+            further_values = tuple(labels.to_one_line(value_text(axis, row[axis])) for axis in further)
+            rows.append(
+                Row(row["model"], int(row["imgsz"]), 0 if number else len(places), tuple(marked), further_values)
+            )
     units = labels.rows(table.head(1))[0]
     own = int(units["epoch_images"])
-    title, about = (in_units(text, units) for text in _about(mode, own if units["unit"] != IMAGE else epoch_images))
+    title, about = (
+        in_units(text, units) for text in _describe_times(mode, own if units["unit"] != IMAGE else epoch_images)
+    )
     everything = [cell for row in rows for cell in row.cells]
     return Pivot(
         mode=mode,
@@ -231,15 +235,15 @@ def _columns(cases: dict[tuple[Any, ...], dict[str, Any]]) -> tuple[tuple[tuple[
             measured = any(labels.there(row["seconds_per_epoch"]) for row in members)
             below = [[batch] for batch in batches] if measured else [batches]
             groups.append((labels.point({"device": device, "amp": amp}, ("device", "amp")), len(below)))
-            columns += [(device, amp, some) for some in below]
+            columns += [(device, amp, column_batches) for column_batches in below]
     return tuple(groups), columns
 
 
-def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell, dict[str, Any] | None]:
+def _cell(rows: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell, dict[str, Any] | None]:
     """The cell of the cases in one place, and the row with its figure; new notes are added."""
-    if not found:
+    if not rows:
         return Cell(), None
-    row = found[0]
+    row = rows[0]
     if labels.there(row["seconds_per_epoch"]):
         epoch = [row[f"seconds_per_epoch{end}"] for end in ("", "_low", "_high")]
         time = METRICS["seconds_per_epoch"].unit
@@ -259,11 +263,11 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
         )
         return cell, row
     numbers = []
-    for member in found:
+    for member in rows:
         note = Note(labels.status(member["status"]), not_measured.common_reason(member["record"]))
         numbers.append(notes.setdefault(note, len(notes) + 1))
-    words = dict.fromkeys(labels.status(member["status"]) for member in found)
-    broken = any(member["record"].outcome.status.broken for member in found)
+    words = dict.fromkeys(labels.status(member["status"]) for member in rows)
+    broken = any(member["record"].outcome.status.broken for member in rows)
     return Cell(status=", ".join(words), broken=broken, notes=tuple(dict.fromkeys(numbers))), None
 
 
@@ -274,10 +278,10 @@ def seen_at(record: Record, row: dict[str, Any]) -> str:
     return "; ".join(filter(None, [*parts, format_conditions([record.conditions])]))
 
 
-def _best(found: Sequence[dict[str, Any] | None]) -> int | None:
+def _best(rows: Sequence[dict[str, Any] | None]) -> int | None:
     """Which cell of a row is best; None where there are not two figures to choose from."""
     metric = METRICS["seconds_per_epoch"]
-    figures = {index: row[metric.key] for index, row in enumerate(found) if row is not None}
+    figures = {index: row[metric.key] for index, row in enumerate(rows) if row is not None}
     if len(figures) < 2:
         return None
     choose = min if metric.better == "lower" else max

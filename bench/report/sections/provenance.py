@@ -50,13 +50,13 @@ def details(records: Sequence[Seen]) -> Facts:
 
 def software(records: Sequence[Seen]) -> str:
     """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``; several versions of one in a list."""
-    found = (
+    parts = (
         ("Python", _list(record.environment.python for record in records)),
         ("torch", _list(record.environment.label("torch") for record in records)),
         ("Ultralytics", _list(record.environment.label("ultralytics") for record in records)),
         ("yolopace", _list(record.environment.yolopace for record in records)),
     )
-    return " · ".join(f"{name} {versions}" for name, versions in found if versions)
+    return " · ".join(f"{name} {versions}" for name, versions in parts if versions)
 
 
 def _list(values: Iterable[str]) -> str:
@@ -82,12 +82,12 @@ def _days(records: Sequence[Record]) -> str:
 
 def _devices(records: Sequence[Record]) -> Facts:
     """What each device says of itself."""
-    found: dict[str, dict[str, None]] = {}
+    by_device: dict[str, dict[str, None]] = {}
     for record in records:
         if record.device:
             text = " · ".join(f"{key.replace('_', ' ')} {_fact(key, value)}" for key, value in record.device.items())
-            found.setdefault(labels.device(record.case.device), {})[text] = None
-    return [(f"Device {device}", "; ".join(texts)) for device, texts in found.items()]
+            by_device.setdefault(labels.device(record.case.device), {})[text] = None
+    return [(f"Device {device}", "; ".join(texts)) for device, texts in by_device.items()]
 
 
 def _fact(key: str, value: Any) -> str:
@@ -105,9 +105,9 @@ class Provenance(msgspec.Struct, frozen=True):
 
 def build(machine: MachineInputs) -> Provenance:
     """The facts of a machine."""
-    seen: list[Seen] = [*machine.records, *machine.ceilings]
-    if seen:
-        return Provenance(machine_facts(seen), details(seen))
+    records: list[Seen] = [*machine.records, *machine.ceilings]
+    if records:
+        return Provenance(machine_facts(records), details(records))
     return Provenance([("Machine", machine.machine.title)], [("Fingerprint", machine.fingerprint)])
 
 

@@ -38,7 +38,7 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
     by_fingerprint: dict[str, list[Record]] = {}
     for record in records:
         by_fingerprint.setdefault(record.recipe.fingerprint, []).append(record)
-    found = [
+    descriptions = [
         HowMeasured(
             where=", ".join(map(labels.device, labels.order("device", (record.case.device for record in members)))),
             rule=rule(members[0].recipe, members[0].case.mode),
@@ -49,7 +49,7 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
         )
         for fingerprint, members in by_fingerprint.items()
     ]
-    return sorted(found, key=lambda how: -how.cases)
+    return sorted(descriptions, key=lambda how: -how.cases)
 
 
 def rule(recipe: Recipe, mode: str) -> str:
@@ -91,5 +91,5 @@ def data(records: Sequence[Record]) -> str:
 
 def overrides(recipe: Recipe, case: Case) -> tuple[tuple[str, str, str], ...]:
     """Return the arguments that the recipe fixes, with the reasons that the case's workload has for them."""
-    why = {one.key: one.why for one in overrides_of(case.mode, case.model)}
+    why = {override.key: override.why for override in overrides_of(case.mode, case.model)}
     return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.overrides.items())

@@ -21,14 +21,14 @@ def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
     Args:
         tables: latest rows of one machine, each of one setting.
     """
-    found = [(table, efficiencies(table)) for table in tables]
+    scalings = [(table, efficiencies(table)) for table in tables]
     rows = [
         _row(row, labels.versions(table) if len(tables) > 1 else "")
-        for table, shared in found
+        for table, shared in scalings
         for row in labels.rows(shared)
     ]
     intervals = labels.intervals(
-        list(dict.fromkeys(kind for _, shared in found for kind in labels.interval_kinds(shared)))
+        list(dict.fromkeys(kind for _, shared in scalings for kind in labels.interval_kinds(shared)))
     )
     note = (
         "Speed-up is the throughput of all devices together over that of one; scaling efficiency is that per device, "

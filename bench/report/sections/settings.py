@@ -81,14 +81,14 @@ class Settings(msgspec.Struct, frozen=True):
 def settings(records: Sequence[Record]) -> list[Settings]:
     """Settings of each mode that has measured cases which read theirs back."""
     measured = [r for r in records if r.outcome.status.value == "measured" and r.effective]
-    found = []
+    by_mode = []
     for mode in labels.order("mode", (record.case.mode for record in measured)):
         members = [record for record in measured if record.case.mode == mode]
         present = {key for record in members for key in record.effective} - READ_BACK
         keys = [key for key in TITLES if key in present] + sorted(present - set(TITLES))
         shown = tuple(Setting(key, TITLES.get(key, key), _asked(key, members), _ran(key, members)) for key in keys)
-        found.append(Settings(labels.mode(mode), len(members), _kept(members), shown))
-    return found
+        by_mode.append(Settings(labels.mode(mode), len(members), _kept(members), shown))
+    return by_mode
 
 
 def in_short(record: Record) -> str:
@@ -101,7 +101,7 @@ def in_short(record: Record) -> str:
 
 def _kept(records: Sequence[Record]) -> str:
     """Whether device, precision, batch and size ran as the cases say; anything else would be a false label."""
-    changed = [f"{record.case.id} ({said})" for record in records for said in _changed(record)]
+    changed = [f"{record.case.id} ({change})" for record in records for change in _changed(record)]
     if changed:
         return f"Not as asked: {labels.listing(changed)}."
     return f"Device, amp, batch and image size ran as asked in {labels.count(len(records), 'measured case')}."

@@ -73,7 +73,7 @@ def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[s
 
 def figures(result: ComparisonResult) -> list[dict[str, Any]]:
     """The big figures: speed, memory where it changed most, and cases that head cannot run."""
-    found = []
+    big_figures = []
     if result.overall:
         estimate = result.overall.estimate
         more = [format_interval(estimate) or NO_INTERVAL]
@@ -82,18 +82,18 @@ def figures(result: ComparisonResult) -> list[dict[str, Any]]:
             name += f", {len(result.together)} cases together"
             counts = [(verdict.value, len(result.having(verdict))) for verdict in Verdict]
             more.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count))
-        found.append(_figure(name, format_estimate(estimate), result.overall.verdict.value, more))
+        big_figures.append(_figure(name, format_estimate(estimate), result.overall.verdict.value, more))
     known = [(finding.memory, finding.id) for finding in result.findings if finding.memory]
     if known:
         peak, case = max(known, key=lambda item: (item[0].verdict.alarm, abs(item[0].estimate.log)))
         name = "Peak memory, greatest change" if len(known) > 1 else "Peak memory"
         more = [format_peaks(peak), *([case] if len(known) > 1 else [])]
         verdict = MEMORY.get(peak.verdict, peak.verdict.value)
-        found.append(_figure(name, format_estimate(peak.estimate), verdict, more))
+        big_figures.append(_figure(name, format_estimate(peak.estimate), verdict, more))
     if lost := result.standing(Standing.BASE_ONLY):
         names = format_some([finding.id for finding in lost])
-        found.append(_figure("Cases that head cannot run", str(len(lost)), "", [names]))
-    return found
+        big_figures.append(_figure("Cases that head cannot run", str(len(lost)), "", [names]))
+    return big_figures
 
 
 def _figure(name: str, value: str, verdict: str, more: Sequence[str]) -> dict[str, Any]:

@@ -151,7 +151,11 @@ def _since(sweep: Sweep) -> str:
 
 def _by(result: ComparisonResult) -> str:
     """``takes 4.9 % longer (4.1 to 5.7 %)``; of several cases, in which; or all of them together."""
-    alarms = [(one.judged.estimate, one.id) for one in result.judged if one.judged and one.judged.verdict.alarm]
+    alarms = [
+        (finding.judged.estimate, finding.id)
+        for finding in result.judged
+        if finding.judged and finding.judged.verdict.alarm
+    ]
     if not alarms and result.overall:
         return f"{format_takes(result.overall.estimate)} over all cases together"
     where = " in {}" if result.covers_several_cases else ""

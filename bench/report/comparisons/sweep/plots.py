@@ -100,7 +100,9 @@ def figure(series: Series, sweep: Sweep) -> Figure:
     axes.set_xlim(-0.5, len(names) - 0.5)
     _versions(axes, names, upright)
     margin = math.log1p(sweep.comparisons[0].comparison.margin)
-    rows = [Row(one.release, one.verdict, one.estimate) for one in series.points if one.verdict and one.estimate]
+    rows = [
+        Row(point.release, point.verdict, point.estimate) for point in series.points if point.verdict and point.estimate
+    ]
     longest, shortest = limits(rows, margin)[::-1]
     axes.set_ylim(series.level * math.exp(-longest), series.level * math.exp(-shortest))
     scale.round_ticks(axes.yaxis)
