@@ -20,15 +20,15 @@ from bench.text import clean, is_shown
 from bench.worker.workloads.base import is_made
 
 LONGEST_COMMAND = 20_000
-"""Characters of a command: names of many cases may stand in one."""
+"""Maximum length of a command in characters; a command may name many cases."""
 
 
 def commands(records: Sequence[Record], processes: Mapping[str, int] | None = None) -> list[str]:
-    """The commands that measure the cases of some records again: one for all that have the same options.
+    """Return the commands that measure the cases of some records again: one for all with the same options.
 
     Args:
-        records: one a case.
-        processes: how many processes gave the figure of a case, by the id of its record; 1 where nothing is said.
+        records: one per case.
+        processes: number of processes behind the figure of a case, by the id of its record; 1 by default.
     """
     groups: dict[tuple[str, ...], list[Record]] = {}
     for device in labels.order("device", (record.case.device for record in records)):
@@ -64,7 +64,7 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
 
 
 HIDDEN = "(not recorded)"
-"""What a record has in place of a value that may be a secret (``bench/worker/interpreter/variables.py``)."""
+"""Placeholder in a record for a value that may be a secret (``bench/worker/interpreter/variables.py``)."""
 
 
 def _variables(record: Record) -> str:
@@ -74,7 +74,7 @@ def _variables(record: Record) -> str:
 
 
 def _node_command(record: Record) -> str:
-    """The command that starts a case of several machines on the first of them; others have another ``--node-rank``."""
+    """Return the command that starts a case on the first of its machines; ``--node-rank`` differs on the others."""
     parts = ["python", "-m", "bench", "node", "--node-rank", "0", "--rdzv-endpoint", "HOST:29500"]
     parts += ["--profile", profile] if (profile := _profile([record])) else []
     return _command([*parts, *_axes([record.case], without=("mode",)), *_options(record)])
@@ -96,7 +96,7 @@ def _further(case: Case) -> str:
 
 
 def _options(record: Record) -> tuple[str, ...]:
-    """Options of a record that hold for a whole command: data, threads, and the measured interpreter."""
+    """Options of a record that apply to a whole command: data, threads, and the measured interpreter."""
     recipe, python = record.recipe, record.extra.get("python")
     return (
         *(("--data", recipe.data) if not is_made(recipe.data) else ()),
@@ -106,9 +106,9 @@ def _options(record: Record) -> tuple[str, ...]:
 
 
 def _command(parts: Sequence[str], variables: str = "") -> str:
-    """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end.
+    """Return a shell command on one line, whatever was recorded: a line break could end the block around it.
 
-    Spaces of all kinds stay, since the name of a file may have them.
+    Spaces of all kinds stay, since a file name may contain them.
     """
     text = f"{variables} {shlex.join(parts)}".strip()
     short = text if len(text) <= LONGEST_COMMAND else f"{text[: LONGEST_COMMAND - 1]}…"
@@ -116,7 +116,7 @@ def _command(parts: Sequence[str], variables: str = "") -> str:
 
 
 def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
-    """The commands that search for some ceilings again, those of one limit and granularity together."""
+    """Return the commands that search for some ceilings again, one per limit and granularity."""
     groups: dict[tuple[int | None, int, int, str], list[Ceiling]] = {}
     for ceiling in ceilings:
         groups.setdefault(
@@ -138,10 +138,10 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
     lines = []
     for comparison in comparisons:
         sides = (comparison.base, comparison.head)
-        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in sides]  # kept without path
+        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in sides]  # a record keeps no path
         parts = ["python", "-m", "bench", "regress", "--base", asked[0], "--head", asked[1]]
         files = any("/" in compared.case.model for compared in comparison.cases)
-        if files:  # an id does not say where a file is
+        if files:  # an id does not name the path of a file
             parts += _axes([compared.case for compared in comparison.cases])
         else:
             parts += [part for compared in comparison.cases for part in ("--case", compared.case.id)]
@@ -154,7 +154,7 @@ def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def _profile(records: Sequence[Record]) -> str:
-    """The profile whose timing all recipes have, or an empty string."""
+    """Return the name of the profile whose timing all recipes have, or an empty string."""
     for name, profile in profiles().items():
         if all(_timed(record, profile.recipe) for record in records):
             return name

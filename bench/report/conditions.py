@@ -1,4 +1,4 @@
-"""Conditions and variables under which something was measured, in words."""
+"""Conditions and variables of measurements, as texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.report import labels
 
 
 def format_conditions(conditions: Sequence[Conditions]) -> str:
-    """What the machine was like when its cases began, and what limited them; what is not known is left out."""
+    """Format the state of the machine at the start of its cases, and their limits; unknown values are left out."""
     swap = [value for value in _read_values(conditions, "swap_used_bytes") if value > 0]
     battery = set(_read_values(conditions, "on_battery"))
     parts = [
@@ -33,7 +33,7 @@ def format_conditions(conditions: Sequence[Conditions]) -> str:
 
 
 def format_limits(conditions: Sequence[Conditions]) -> list[str]:
-    """What held processes to less than the machine has, a phrase each, with how many cases where it is not all."""
+    """Return one phrase per limit on processes, with the number of cases unless it applies to all."""
     counts = Counter(
         phrase for condition in conditions if condition.limits is not None for phrase in limit_phrases(condition.limits)
     )
@@ -44,7 +44,7 @@ def format_limits(conditions: Sequence[Conditions]) -> list[str]:
 
 
 def format_variables(conditions: Sequence[Conditions]) -> str:
-    """Variables of the environment that change speed, as they were set; with how many cases where it is not all."""
+    """Format the environment variables that change speed, with the number of cases unless all have them."""
     counts = Counter(
         f"{name}={value}" for condition in conditions for name, value in (condition.variables or {}).items()
     )

@@ -1,4 +1,4 @@
-"""What runs with which versions, as Markdown."""
+"""The compatibility table as Markdown: cases that run, by versions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bench.report.tables import escaped, markdown
 
 
 def to_md(compatibility: Compatibility) -> str:
-    """The table, what its numbers in brackets stand for, and whether the keys of the records agree."""
+    """Render the table, the reasons behind its numbers in brackets, and differences between keys of records."""
     parts = [f"All cases: {escaped(compatibility.shared)}.\n"] if compatibility.shared else []
     parts.append(markdown(compatibility.columns, compatibility.rows))
     if compatibility.reasons:

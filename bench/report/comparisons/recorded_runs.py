@@ -1,4 +1,4 @@
-"""The context of two recorded runs: all that is said of them, as plain data, and its three renderings."""
+"""The context of two recorded runs, as plain data, and its three renderings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from bench.report.tables import Own
 from bench.text import cleaned
 
 SCHEMA = 2
-"""Of the JSON: raise it when a key goes or changes its meaning."""
+"""Version of the JSON; raise it when a key is removed or changes its meaning."""
 
 RATIO = Unit("×", lambda ratio: f"{ratio:.3f}×" if 0.1 <= ratio < 10 else f"{format_number(ratio)}×")
-"""Of two runs, which differ by less than two cases do; below each other, ends of intervals have the same decimals."""
+"""Ratio of two runs, which differ by less than two cases do; three decimals align the ends of intervals."""
 
 NAMED = 3
-"""Cases that are named; of more it says how many there are."""
+"""Maximum number of cases that are named; above it, their number is given."""
 
 MEANING = {
     Comparability.HISTORICAL: Own(
@@ -39,12 +39,12 @@ MEANING = {
         "Different machines are shown side by side and never tested: the ratio of their speeds has no interval."
     ),
 }
-"""What the label of the whole means."""
+"""Meaning of each label of a comparison."""
 
 METHOD = (
     "The ratio is that of the seconds of a mean step: above 1, B is slower. Its 95 % interval takes the errors of both "
-    "sides as independent: Welch's t on the logarithm where both have several processes, else the root of the sum of "
-    "the squares of their own intervals. What changed between the two runs is not in it."
+    "sides as independent. Where both have several processes it is Welch's t on the logarithm, else the root of the "
+    "sum of the squares of their own intervals. It does not cover what changed between the two runs."
 )
 
 FIGURES = (
@@ -65,7 +65,7 @@ FIGURES = (
     "peak_memory_bytes",
     "peak_memory_method",
 )
-"""Columns of each side, with ``a_`` and ``b_`` before them."""
+"""Columns of each side, with the prefix ``a_`` or ``b_``."""
 
 COLUMNS = (
     "case",
@@ -80,16 +80,16 @@ COLUMNS = (
     "settings",
     *(f"{side}_{name}" for side in ("a", "b") for name in FIGURES),
 )
-"""Columns of csv, and keys of the cases of json. Ratios are B over A; what is missing is empty, or null."""
+"""Columns of csv, and keys of the cases of json. Ratios are B over A; a missing value is empty, or null."""
 
 
 def _columns(comparison: RunComparison) -> list[str]:
-    """:data:`COLUMNS` with the axes of the cases behind the first one."""
+    """Return :data:`COLUMNS` with the axes of the cases after the first column."""
     return [COLUMNS[0], *AXES, *further_of([match.case for match in comparison.cases]), *COLUMNS[1:]]
 
 
 def render(comparison: RunComparison, format: str) -> str:
-    """Two runs as text that ends with a newline; ``format`` is ``csv``, ``md`` or ``json``."""
+    """Render two runs as text that ends with a newline; ``format`` is ``csv``, ``md`` or ``json``."""
     if format == "csv":
         return to_csv(comparison)
     content = context(comparison)
@@ -97,7 +97,7 @@ def render(comparison: RunComparison, format: str) -> str:
 
 
 def context(comparison: RunComparison) -> dict[str, Any]:
-    """All that is said of both sides and of each case."""
+    """Return the context of a comparison: both sides and each case."""
     return {
         "schema": SCHEMA,
         "label": comparison.label.value,
@@ -115,7 +115,7 @@ def context(comparison: RunComparison) -> dict[str, Any]:
 
 
 def to_csv(comparison: RunComparison) -> str:
-    """A line a case, with a header; numbers have all their digits."""
+    """Render a header and one line per case; numbers have all their digits."""
     text = io.StringIO()
     columns = _columns(comparison)
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -125,7 +125,7 @@ def to_csv(comparison: RunComparison) -> str:
 
 
 def _format_texts(comparison: RunComparison) -> dict[str, Any]:
-    """The words of both sides and of each case."""
+    """Format both sides and each case as texts."""
     sides = [side for match in comparison.compared for side in (match.a, match.b) if side is not None]
     kinds = labels.interval_kinds(pd.DataFrame({"interval_kind": [side.interval_kind for side in sides]}))
     ends = Counter(_ends(match) for match in comparison.standing(Comparability.NEITHER))
@@ -170,7 +170,7 @@ def _side(side: Side) -> dict[str, Any]:
 
 
 def _row(match: CaseMatch, columns: Sequence[str]) -> dict[str, Any]:
-    """A case with the keys :func:`_columns`; None for what is missing."""
+    """Return a case by the keys of :func:`_columns`; None for a missing value."""
     cells: dict[str, Any] = dict.fromkeys(columns)
     cells |= {"case": match.case.id, **match.case.values, "model": match.case.model_label}
     cells |= {"standing": match.standing.value, "interval_kind": match.interval_kind}
@@ -189,7 +189,7 @@ def _row(match: CaseMatch, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _figures(side: Seen) -> dict[str, Any]:
-    """One side of a case with the keys :data:`FIGURES`, less those that it lacks."""
+    """Return one side of a case by the keys :data:`FIGURES`, without those that it lacks."""
     first = side.records[0]
     cells: dict[str, Any] = {
         "status": side.status,
@@ -216,17 +216,17 @@ def _figures(side: Seen) -> dict[str, Any]:
 
 
 def difference(setting: Difference) -> str:
-    """``window_steps 32 vs 64``."""
+    """Format a difference: ``window_steps 32 vs 64``."""
     return f"{setting.key} {format_value(setting.a)} vs {format_value(setting.b)}"
 
 
 def differences(settings: Sequence[Difference]) -> str:
-    """``window_steps 32 vs 64, data_seed 0 vs 1``."""
+    """Format several differences: ``window_steps 32 vs 64, data_seed 0 vs 1``."""
     return ", ".join(map(difference, settings))
 
 
 def longer(match: CaseMatch) -> str:
-    """``train-… takes 12.3 % longer (8.1 to 16.0 %, between processes)``; of a case that became slower."""
+    """Format a case that became slower: ``train-… takes 12.3 % longer (8.1 to 16.0 %, between processes)``."""
     ratio = match.ratio
     assert ratio is not None and ratio.low is not None and ratio.high is not None, "a slower case has an interval"
     share, low, high = (format_number((value - 1) * 100) for value in (ratio.point, ratio.low, ratio.high))
@@ -252,7 +252,7 @@ def _describe_sides(comparison: RunComparison) -> list[str]:
 
 
 def _differing(comparison: RunComparison) -> list[dict[str, str]]:
-    """What differs between the two sides over the cases that are compared."""
+    """Return the differences between the two sides over the compared cases."""
     if not comparison.compared:
         return []
     traits = [
@@ -274,7 +274,7 @@ def _values(values: Sequence[Any]) -> str:
 
 
 def _where(setting: Difference, comparison: RunComparison) -> str:
-    """The cases in which a setting differs: ``all cases``, ``all of training``, a few ids, or ``5 of 14 cases``."""
+    """Name the cases where a setting differs: ``all cases``, ``all of training``, a few ids, or ``5 of 14 cases``."""
     cases = [matched.case for matched in comparison.compared]
     if len(setting.cases) == len(cases):
         return "all cases"
@@ -287,8 +287,8 @@ def _where(setting: Difference, comparison: RunComparison) -> str:
 
 
 def _compared(match: CaseMatch) -> dict[str, Any]:
-    """A line of the table of figures."""
-    assert match.ratio is not None, "what is compared has a ratio"
+    """Return a row of the table of figures."""
+    assert match.ratio is not None, "a compared case has a ratio"
     interval = (
         [labels.ends(RATIO, match.ratio.low, match.ratio.high), match.interval_kind]
         if match.interval_kind
@@ -308,8 +308,8 @@ def _compared(match: CaseMatch) -> dict[str, Any]:
 
 
 def _figure(side: Seen | None) -> list[str]:
-    """A side of a case that is compared: time of a step, throughput with its interval, number of processes."""
-    assert side is not None and side.seconds is not None and side.rate is not None, "what is compared was measured"
+    """Format a side of a compared case: time per step, throughput with its interval, number of processes."""
+    assert side is not None and side.seconds is not None and side.rate is not None, "a compared case was measured"
     rate = side.rate
     lines = [
         f"{SECONDS.show(side.seconds)}{labels.signs(side.flags)}",
@@ -323,7 +323,7 @@ def _value(unit: Unit, value: float | None) -> str:
 
 
 def _ended(side: Seen | None) -> str:
-    """``51.6 images/s``, ``failed: ValueError: no.``, ``no record``."""
+    """Format the outcome of a side: ``51.6 images/s``, ``failed: ValueError: no.``, ``no record``."""
     if side is None:
         return "no record"
     if side.rate is not None:
@@ -332,6 +332,6 @@ def _ended(side: Seen | None) -> str:
 
 
 def _ends(match: CaseMatch) -> str:
-    """``substituted`` where both sides ended so, else ``failed in A, no record in B``."""
+    """Format both outcomes: ``substituted`` where they are equal, else ``failed in A, no record in B``."""
     a, b = ("no record" if side is None else labels.status(side.status) for side in (match.a, match.b))
     return a if a == b else f"{a} in A, {b} in B"

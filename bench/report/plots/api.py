@@ -8,9 +8,8 @@
     table = newest_rows(frame(read([Path("results")])[0]))
     api.throughput(table[table["model"] == "yolov8n"]).savefig("throughput.svg")
 
-A frame may have more to show than one figure holds: ``panel`` chooses which of its panels is drawn, from 0. Lines of
-one machine and one pair of versions belong into one frame;
-:func:`bench.analysis.table.newest_rows` takes older rows out.
+A frame may need several panels: ``panel`` chooses the one to draw, from 0. A frame holds rows of one machine and one
+pair of versions; :func:`bench.analysis.table.newest_rows` takes older rows out.
 """
 
 from __future__ import annotations
@@ -39,15 +38,15 @@ Panel = Callable[[], Figure]
 
 
 def metric(table: pd.DataFrame, key: str, panel: int = 0) -> Figure:
-    """Any metric of :data:`bench.analysis.metrics.METRICS`: against batch where there are several, else by case.
+    """Plot any metric of :data:`bench.analysis.metrics.METRICS`: against batch if there are several, else by case.
 
     Args:
         table: rows of :func:`bench.analysis.table.frame` of one machine and one pair of versions.
-        key: of the metric, which is its column.
+        key: of the metric: the name of its column.
         panel: which panel, from 0.
 
     Raises:
-        UsageError: for a metric that there is not, a panel that there is not, or rows of several machines or versions.
+        UsageError: for an unknown metric or panel, or rows of several machines or versions.
     """
     if key not in METRICS:
         raise UsageError(f"metric {key!r} is unknown: use {', '.join(METRICS)}.")
@@ -56,17 +55,17 @@ def metric(table: pd.DataFrame, key: str, panel: int = 0) -> Figure:
 
 
 def throughput(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Images per second against batch, with 95 % intervals and a wall where memory ended; see :func:`metric`."""
+    """Plot images per second against batch, with 95 % intervals and a wall where memory ran out; see :func:`metric`."""
     return metric(table, "images_per_second", panel)
 
 
 def memory(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Peak memory against batch; see :func:`metric`."""
+    """Plot peak memory against batch; see :func:`metric`."""
     return metric(table, "peak_memory_bytes", panel)
 
 
 def energy(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Images for each joule against batch, where joules were counted; see :func:`metric`."""
+    """Plot images per joule against batch, where energy was measured; see :func:`metric`."""
     return metric(table, "images_per_joule", panel)
 
 
@@ -79,7 +78,7 @@ def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: 
         panel: which panel, from 0.
 
     Raises:
-        UsageError: as :func:`metric` does.
+        UsageError: as for :func:`metric`.
     """
     _alike(table)
     chosen = default_baseline(table) if baseline is None else baseline
@@ -93,7 +92,7 @@ def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: 
 
 
 def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Where the time of a training step goes, in milliseconds an image; see :func:`metric`."""
+    """Plot the parts of a training step, in milliseconds per image; see :func:`metric`."""
     _alike(table)
     return _draw_panel(
         [
@@ -106,13 +105,13 @@ def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
 
 
 def step_times(processes: Sequence[Record]) -> Figure:
-    """Raw step times of one case, a panel for each of its processes.
+    """Plot raw step times of one case, one panel per process.
 
     Args:
         processes: records of one case.
 
     Raises:
-        UsageError: where none of them was measured, or they are of several cases.
+        UsageError: if none of them was measured, or they are of several cases.
     """
     measured = measured_only(processes)
     if len({record.case for record in measured}) > 1:
@@ -121,7 +120,7 @@ def step_times(processes: Sequence[Record]) -> Figure:
 
 
 def scaling(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Throughput on several devices over so many times that on one, in percent; see :func:`metric`."""
+    """Plot scaling efficiency in percent: throughput per device over that of one device; see :func:`metric`."""
     _alike(table)
     efficiencies = scalings.efficiencies(table)
     parts = [
@@ -135,10 +134,10 @@ def scaling(table: pd.DataFrame, panel: int = 0) -> Figure:
 
 
 def ceiling(searches: Sequence[Ceiling]) -> Figure:
-    """Peak memory against batch up to where it ended, for at most six ceilings of :mod:`bench.records.ceiling`.
+    """Plot peak memory against batch, for at most six ceilings of :mod:`bench.records.ceiling`.
 
     Raises:
-        UsageError: where there are more, none with a peak, or some of several machines.
+        UsageError: for more than six, for none with a peak, or for ceilings of several machines.
     """
     if len({search.machine.fingerprint for search in searches}) > 1:
         raise UsageError("the ceilings differ in machine: take those of one.")
@@ -157,9 +156,9 @@ def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
 
 
 def _alike(table: pd.DataFrame) -> None:
-    """Raise :class:`UsageError` where rows of a frame may not stand on one axis."""
+    """Raise :class:`UsageError` if the rows of a frame may not share one axis."""
     differ = [name for name in GROUP_KEYS if table[name].nunique(dropna=False) > 1]
-    if (table.groupby("mode")["overrides_hash"].nunique() > 1).any():  # each mode fixes settings of its own
+    if (table.groupby("mode")["overrides_hash"].nunique() > 1).any():  # each mode fixes its own settings
         differ.append("overrides_hash")
     if differ:
         raise UsageError(f"the rows differ in {labels.listing(differ)}: take those that are alike.")

@@ -1,4 +1,4 @@
-"""Peak memory against batch up to where it ended: what was tried, how memory grows by it, and the limit."""
+"""Peak memory against batch: the probes, the memory model and the limit."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from bench.report.plots.plot import Plot, make_plot
 
 HEIGHT = 320
 CURVE = 40
-"""Parts that a line is drawn in; it is bent a little."""
+"""Number of segments of a curve, which is slightly bent."""
 
 TITLE = "Memory against batch, up to where it ends"
-"""What a title may say of all lines; what :func:`versions_of` adds stands with the lines, where it differs."""
+"""Title of all panels. Values of :func:`versions_of` are added to the names of lines if they differ."""
 
 MARKS = (
-    "A point is a batch that trained a few steps, the curve is fitted to the points (on a CPU also to what there was "
-    "before the first step, and apart for batches whose gradients wait for the optimizer), a cross is a batch that did "
-    "not train (at the height that the curve predicted, else at the top), and the line across is the limit."
+    "A point is a batch that trained a few steps. The curve is fitted to the points (on a CPU also to the memory "
+    "before the first step, and separately for batches whose gradients wait for the optimizer). A cross is a batch "
+    "that did not train (at the height that the curve predicted, else at the top). The horizontal line is the limit."
 )
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One line: its axes in words, and its ceiling."""
+    """One line: its axes as texts, and its ceiling."""
 
     words: dict[str, str]
     ceiling: Ceiling
 
     @property
     def points(self) -> list[tuple[int, int]]:
-        """Batch and peak of what trained, by rising batch."""
+        """Batch and peak of each probe that trained, by rising batch."""
         return sorted((probe.batch, probe.peak) for probe in self.ceiling.probes if probe.fits and probe.peak)
 
     @property
     def crosses(self) -> list[int]:
-        """Batches that did not."""
+        """Batches that did not train."""
         return sorted({probe.batch for probe in self.ceiling.probes if not probe.fits})
 
 
 def series(ceiling: Ceiling) -> Series:
-    """The line of a ceiling."""
+    """Return the line of a ceiling."""
     return Series(words(ceiling), ceiling)
 
 
 def words(ceiling: Ceiling) -> dict[str, str]:
-    """The axes of a ceiling in words, by their names."""
+    """Return the axes of a ceiling as texts, by name."""
     case = ceiling.case
     values = labels.case_values(case)
     values_of = {axis: labels.axis_value(axis, values[axis]) for axis in FIXED if axis not in ("mode", "batch")}
@@ -65,7 +65,7 @@ def words(ceiling: Ceiling) -> dict[str, str]:
 
 
 def versions_of(ceiling: Ceiling) -> dict[str, str]:
-    """What else may differ between two ceilings, in words: versions, granularity, and the recipe."""
+    """Return the other differences that two ceilings may have, as texts: versions, granularity, and the recipe."""
     software = ceiling.environment
     return {
         "software": labels.to_one_line(
@@ -77,20 +77,20 @@ def versions_of(ceiling: Ceiling) -> dict[str, str]:
 
 
 def limit(ceiling: Ceiling) -> str:
-    """``8 GiB``; ``15.3 GiB, what was free`` where no limit was asked for; empty without a limit."""
+    """Format a limit: ``8 GiB``; ``15.3 GiB, what was free`` if none was requested; empty without a limit."""
     if not ceiling.limit_bytes:
         return ""
     return show_limit(ceiling.limit_bytes) + ("" if ceiling.limit_requested else ", what was free")
 
 
 def show_limit(size: int) -> str:
-    """``8 GiB``: a limit as people say it, without digits that say nothing."""
+    """Format a limit without needless digits: ``8 GiB``."""
     gib = size / 2**30
     return f"{gib:g} GiB" if gib == round(gib, 1) else format_bytes(size)
 
 
 def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
-    """A panel for each model and device that has peaks to show; further ones where there are too many lines."""
+    """Return one panel per model and device with known peaks; more panels if there are too many lines."""
     groups: dict[tuple[str, str], list[Series]] = {}
     for ceiling in ceilings:
         line = series(ceiling)
@@ -136,14 +136,14 @@ def _rows(line: Series) -> list[tuple[str, ...]]:
 
 
 def figure(lines: Sequence[Series]) -> Figure:
-    """The panel of some ceilings; to be called within :func:`style.styled`."""
+    """Draw the panel of some ceilings; call it within :func:`style.styled`."""
     peaks = [peak for line in lines for _, peak in line.points]
     limits = [line.ceiling.limit_bytes for line in lines if line.ceiling.limit_bytes]
     metric = METRICS["peak_memory_bytes"]
     divisor, symbol = scale.unit(metric, [*peaks, *limits])
     drawn, axes = style.canvas(HEIGHT)
     axes.set_title(" · ".join(_shared(lines)))
-    axes.set_xlabel("Batch (images a step)")
+    axes.set_xlabel("Batch (images per step)")
     axes.set_ylabel(scale.title(metric, symbol))
     widest = max(batch for line in lines for batch in [*(b for b, _ in line.points), *line.crosses])
     axes.set_xlim(0, widest * 1.06)
@@ -190,11 +190,11 @@ def _varying(lines: Sequence[Series]) -> list[str]:
 
 
 def alt(lines: Sequence[Series]) -> str:
-    """One sentence: of each line the largest batch that trains, and what an image takes."""
+    """Return one sentence: for each line the largest batch that trains, and the memory per image."""
     texts = []
     for line in lines:
         name = " · ".join(filter(None, (line.words[key] for key in _varying(lines))))
-        grows = f", {BYTES.show(line.ceiling.memory_fit.slope)} an image" if line.ceiling.memory_fit else ""
+        grows = f", {BYTES.show(line.ceiling.memory_fit.slope)} per image" if line.ceiling.memory_fit else ""
         ended = line.ceiling.stop_reason
         least = "at least " if ended in ("", "limit") else ""
         texts.append(f"{name} up to {least}batch {line.ceiling.case.batch}{grows}".strip())

@@ -1,4 +1,4 @@
-"""Ratios as a map: rows model and size, columns device, precision and batch; the number stands in every cell."""
+"""Ratios as a heat map: rows model and size, columns device, precision and batch, a number in each cell."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bench.report import labels
 from bench.report.plots import facets, scale, style
 
 WIDE, TALL = 7, 14
-"""Columns and rows that a panel may hold; with more it is split."""
+"""Maximum number of columns and rows per panel; a panel with more is split."""
 
 ROW, AROUND = 34, 86
 FAINT, STRONG = 0.10, 0.55
-"""How much of its colour a cell has: where nothing changed, and where most did. Text stays readable on both grounds."""
+"""Opacity of a cell for no change, and for the largest one. Text stays readable on both backgrounds."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """What stands in it."""
+        """Text of the cell."""
         return self.word or RATIO.show(self.ratio) + (f" {labels.SIGNS[INTERFERED]}" if self.interfered else "")
 
 
@@ -55,7 +55,7 @@ class Map(msgspec.Struct, frozen=True):
 
 
 def parts(speedups: pd.DataFrame) -> list[pd.DataFrame]:
-    """The panels of some ratios, one mode each."""
+    """Divide ratios into panels of one mode each."""
     panels = []
     for mode in facets.divide(speedups, ("mode",)) if len(speedups) else []:
         rows, columns = facets.down(mode), facets.across(mode)
@@ -65,16 +65,16 @@ def parts(speedups: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def is_map(part: pd.DataFrame) -> bool:
-    """Whether a panel has two dimensions; with one, bars say more."""
+    """Whether a panel has two dimensions; with one, bars are clearer."""
     return all(part[list(axes)].drop_duplicates().shape[0] > 1 for axes in (facets.down(part), facets.across(part)))
 
 
 def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
-    """A panel's cells.
+    """Return the cells of a panel.
 
     Args:
         part: rows of :func:`bench.analysis.speedup.speedups`.
-        table: all latest rows, for what became of cases that have no ratio.
+        table: all latest rows, for the outcomes of cases without a ratio.
     """
     down, across = facets.down(part), facets.across(part)
     names = facets.varying(part, (*down, *across))
@@ -108,7 +108,7 @@ def _named(axes: Sequence[str], values: Sequence[Any], names: Sequence[str], bet
 
 
 def figure(panel: Map) -> Figure:
-    """The panel; to be called within :func:`style.styled`."""
+    """Draw the panel; call it within :func:`style.styled`."""
     lines = max(name.count("\n") + 1 for name in panel.columns)
     drawn, axes = style.canvas(AROUND + 14 * lines + ROW * len(panel.rows))
     axes.set_title(panel.title)
@@ -144,7 +144,7 @@ def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
 
 
 def alt(panel: Map, over: str) -> str:
-    """One sentence: what is drawn, and its smallest and largest value."""
+    """Return one sentence: the content of the panel, and its smallest and largest value."""
     known = {place: cell for place, cell in panel.cells.items() if not cell.word}
     ends = sorted(known, key=lambda place: known[place].ratio)
 

@@ -1,4 +1,4 @@
-"""Throughput of several machines side by side: a row for each case, and in it a mark for each machine."""
+"""Throughput of several machines side by side: one row per case, with one point per machine."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ from bench.report.plots.plot import Data, Plot, make_plot
 
 METRIC = METRICS["images_per_second"]
 ROWS, ROW, NAME, AROUND = 12, 34, 20, 92
-"""Rows that a panel may hold; heights of a row, of a machine's name, and of what else stands around."""
+"""Maximum number of rows per panel; heights of a row, of a machine's name, and of the surroundings."""
 
 LONGEST = 64
-"""Characters of a machine's name that have room."""
+"""Maximum length of a machine's name, in characters."""
 
 REACH = 1.5
-"""How far bars may reach beyond the greatest value, and below the smallest on a logarithmic axis: one that is very wide
-would leave no room for all others."""
+"""Factor by which bars may exceed the greatest value, or undercut the smallest on a logarithmic axis.
+
+A very wide bar would leave no room for the others.
+"""
 
 
 class Series(msgspec.Struct, frozen=True):
-    """What one machine measured on one device, by place of the case; places that it has not are missing.
+    """The results of one machine on one device, by place of the case; cases without a result are missing.
 
     Attributes:
         name: unique among the series.
-        rows: of :func:`bench.analysis.table.frame`, by place of their case.
+        rows: rows of :func:`bench.analysis.table.frame`, by place of their case.
     """
 
     name: str
@@ -41,12 +43,12 @@ class Series(msgspec.Struct, frozen=True):
 
 
 def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int) -> list[Plot]:
-    """The panels of some cases: for each mode, more where there are too many rows or machines.
+    """Return the panels of some cases: one per mode, more if there are too many rows or machines.
 
     Args:
-        cases: values of the axes of each, the mode first; the device is that of a series.
+        cases: values of the axes of each, the mode first; the device belongs to a series.
         series: at least one.
-        number: which table of the page they belong to, from 1.
+        number: of the table of the page that they belong to, from 1.
     """
     panels: list[tuple[list[int], Sequence[Series]]] = []
     for mode in labels.order("mode", [case["mode"] for case in cases]):
@@ -75,7 +77,7 @@ def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int
 
 
 def taken(series: Sequence[Series], places: Sequence[int]) -> list[Series]:
-    """The series with some of their cases only, renumbered from 0."""
+    """Return the series with only the cases at some places, renumbered from 0."""
     return [
         Series(machine.name, {new: machine.rows[old] for new, old in enumerate(places) if old in machine.rows})
         for machine in series
@@ -83,7 +85,7 @@ def taken(series: Sequence[Series], places: Sequence[int]) -> list[Series]:
 
 
 def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
-    """One panel; to be called within :func:`style.styled`."""
+    """Draw one panel; call it within :func:`style.styled`."""
     within = limits(series)
     drawn, axes = style.canvas(AROUND + ROW * len(cases) + NAME * len(series))
     varying = [key for key in cases[0] if key != "mode" and len({case[key] for case in cases}) > 1]
@@ -110,12 +112,12 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
 
 
 class Limits(NamedTuple):
-    """Of the axis.
+    """Limits of the axis.
 
     Attributes:
-        logarithmic: whether it is; a linear one begins at 0.
-        low, high: ends of it.
-        cut: whether a bar runs out of it.
+        logarithmic: whether the axis is logarithmic; a linear one begins at 0.
+        low, high: ends of the axis.
+        cut: whether a bar exceeds it.
     """
 
     logarithmic: bool
@@ -128,7 +130,7 @@ ENDS = (f"{METRIC.key}_low", f"{METRIC.key}_high")
 
 
 def limits(series: Sequence[Series]) -> Limits:
-    """An axis that holds all values, and their intervals as far as :data:`REACH`."""
+    """Return limits that hold all values, and their intervals up to :data:`REACH`."""
     rows = [row for machine in series for row in machine.rows.values()]
     values = [float(row[METRIC.key]) for row in rows]
     every = values + [float(row[end]) for row in rows for end in ENDS if labels.there(row[end])]
@@ -139,7 +141,7 @@ def limits(series: Sequence[Series]) -> Limits:
 
 
 def caption(series: Sequence[Series]) -> str:
-    """What to know when reading a panel."""
+    """Explain how to read a panel."""
     bars = any(labels.there(row[end]) for machine in series for row in machine.rows.values() for end in ENDS)
     return " ".join(
         [
@@ -163,7 +165,7 @@ def _set_limits(axes: Axes, axis_limits: Limits) -> None:
 
 
 def _draw(axes: Axes, machine: Series, place: int, count: int) -> None:
-    """The marks of a series, each a little below those of the one before it."""
+    """Draw the points of a series, a little below those of the series before it."""
     offset = (place - (count - 1) / 2) * 0.7 / count
     colour = style.COLOURS[place]
     for case, row in machine.rows.items():
@@ -182,7 +184,7 @@ def _sample(place: int, machine: Series) -> Line2D:
 
 
 def alt(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> str:
-    """One sentence: what is drawn, and the range of each machine."""
+    """Return one sentence: the content of the panel, and the range of each machine."""
     ranges = []
     for machine in series:
         rates = sorted(float(row[METRIC.key]) for row in machine.rows.values())
@@ -192,7 +194,7 @@ def alt(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> str:
 
 
 def data(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Data:
-    """A panel's data as text: case, machine, rate, its interval."""
+    """Return the data of a panel as text: case, machine, rate, interval."""
     rows = []
     for place, case in enumerate(cases):
         for machine in series:

@@ -1,4 +1,4 @@
-"""How well several devices share a training."""
+"""Scaling efficiency of training on several devices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.report.plots.plot import Plot, View
 
 
 def plots(view: View) -> list[Plot]:
-    """A panel for each way of adding devices: with the same batch on each, and with the same over all of them."""
+    """Return one panel per kind of scaling: the same batch on each device, or the same batch over all devices."""
     table = efficiencies(view.table)
     panels = []
     for kind, description in KINDS.items():

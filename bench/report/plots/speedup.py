@@ -1,4 +1,4 @@
-"""How many times as fast each case is as its counterpart in the baseline: a map where there are two dimensions."""
+"""Speed-up of each case over its counterpart in the baseline: a heat map if there are two dimensions, else bars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.report.plots.plot import Plot, View, make_plot
 
 
 def plots(view: View) -> list[Plot]:
-    """Panels for each mode, more where there are too many cases."""
+    """Return the panels of each mode, more if there are too many cases."""
     maps = [part for part in heatmap.parts(view.speedups) if heatmap.is_map(part)]
     mapped = pd.concat(maps).index if maps else view.speedups.index[:0]
     bars = bar_by_case.parts(view.speedups.drop(mapped))

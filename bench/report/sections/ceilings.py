@@ -1,4 +1,4 @@
-"""The largest batch that trains, as a table: by device, precision, model and size, and by the size of a card."""
+"""The table of the largest batches that train: by device, precision, model and size, and by card memory."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from bench.report.sections.section import Section
 from bench.report.tables import markdown
 
 CARDS = tuple(number * 2**30 for number in (8, 12, 16, 24))
-"""Bytes of the cards that most users have."""
+"""Memory, in bytes, of the cards that most users have."""
 
 CARDS_NOTE = (
-    "The last columns are the largest batch for so much memory by how memory grew with the batches that were tried, "
-    "unless it says that it was tried. What the driver keeps of a card for itself is not in it."
+    "The last columns are the largest batch for a card of that memory, as the memory model of the tried batches "
+    "predicts it, unless marked as tried. Memory that the driver keeps for itself is not subtracted."
 )
 
 COLUMNS = ("Model", "Size", "Device", "AMP", "Limit", "Largest batch", "Its peak", "Per image")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One ceiling in words.
+    """One ceiling as texts.
 
     Attributes:
         cells: as in :data:`COLUMNS`.
-        under: what else there is to say of the largest batch: what ended it, or why it is not known.
-        broken: whether that is something to look into.
-        cards: the largest batch by size of card; as tried where that was tried.
+        under: remark on the largest batch: why the search stopped, or why the batch is unknown.
+        broken: whether the user should look into it.
+        cards: the largest batch per card size; as tried if it was tried.
     """
 
     cells: tuple[str, ...]
@@ -47,11 +47,11 @@ class Ceilings(msgspec.Struct, frozen=True):
     """The section of one machine.
 
     Attributes:
-        columns: headings, those of the cards among them.
-        rows: one for each ceiling.
-        note: what the figures are.
+        columns: headings, including those of the cards.
+        rows: one per ceiling.
+        note: how the figures were measured.
         plots: memory against batch.
-        cards: whether a line says what fits a card.
+        cards: whether the table has columns for cards.
     """
 
     columns: tuple[str, ...]
@@ -62,11 +62,11 @@ class Ceilings(msgspec.Struct, frozen=True):
 
     @property
     def cards_note(self) -> str:
-        """What the last columns are."""
+        """Explanation of the last columns."""
         return CARDS_NOTE
 
     def markdown(self) -> str:
-        """As a Markdown table."""
+        """Render as a Markdown table."""
         place = COLUMNS.index("Largest batch")
         lines = [
             [f"{cell}\n{row.under}" if number == place else cell for number, cell in enumerate(row.cells)]
@@ -77,7 +77,7 @@ class Ceilings(msgspec.Struct, frozen=True):
 
 
 def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
-    """The newest ceiling of each question that is known; where none is, the newest that is not."""
+    """Return the newest known ceiling of each case, setting and limit; if none is known, the newest."""
     by_key: dict[tuple[object, ...], Ceiling] = {}
     for search in sorted(ceilings, key=lambda search: (is_known(search), search.started)):
         key = (
@@ -96,7 +96,7 @@ def is_known(search: Ceiling) -> bool:
 
 
 def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
-    """The section of the ceilings of one machine; None without any."""
+    """Return the section of the ceilings of one machine; None without ceilings."""
     ordered = in_order(newest(ceilings))
     if not ordered:
         return None
@@ -116,12 +116,12 @@ def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
 
 
 def within(search: Ceiling) -> str:
-    """Its memory limit; empty without one."""
+    """Format the memory limit of a ceiling; empty without one."""
     return ceiling.limit(search)
 
 
 def apart(search: Ceiling, others: Sequence[Ceiling]) -> str:
-    """``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``: what differs from others, except its case and limit."""
+    """Format differences from others, except case and limit: ``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``."""
     every = [ceiling.versions_of(other) for other in (search, *others)]
     return "".join(f", {every[0][key]}" for key in every[0] if len({each[key] for each in every}) > 1)
 
@@ -132,7 +132,7 @@ def _held(ceilings: Sequence[Ceiling]) -> str:
 
 
 def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
-    """By model, device, precision, size and limit."""
+    """Sort by model, device, precision, size and limit."""
     models = labels.order("model", (search.case.model_label for search in ceilings))
     devices = labels.order("device", (search.case.device for search in ceilings))
     amps = labels.order("amp", (search.case.amp for search in ceilings))
@@ -172,7 +172,7 @@ def _row(search: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Ro
 
 
 def batch(search: Ceiling) -> str:
-    """The largest batch in words: ``24``, ``at least 1,024``, ``none``, or an em dash where it is not known."""
+    """Format the largest batch: ``24``, ``at least 1,024``, ``none``, or an em dash if it is unknown."""
     if not is_known(search):
         return f"at least {search.case.batch:,}" if search.case.batch else labels.NONE
     if not search.case.batch:
@@ -181,7 +181,7 @@ def batch(search: Ceiling) -> str:
 
 
 def why(search: Ceiling) -> str:
-    """What ended it, in words."""
+    """Format the reason why the search stopped."""
     if not is_known(search):
         return f"{labels.status(search.outcome.status.value)}: {search.outcome.reason}"
     steps = f", in steps of {search.granularity}" if search.granularity > 1 else ""
@@ -191,7 +191,7 @@ def why(search: Ceiling) -> str:
 
 
 def _cards(search: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tuple[str, ...]:
-    """The largest batch for each size of card: as its memory grows, or as tried under that limit."""
+    """Format the largest batch per card size: as the memory model predicts it, or as tried under that limit."""
     if (grows := memory_model(search)) is None:
         return tuple(labels.NONE for _ in cards)
     batches = []

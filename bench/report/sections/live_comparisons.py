@@ -1,4 +1,4 @@
-"""Live comparisons among what is reported: a line for each, and one forest plot of them all."""
+"""The live comparisons of a report: one line each, and forest plots of all of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("Base", "Head", "Verdict", "Time", "Interval", "Margin", "Pairs")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A comparison: its cells as in :data:`COLUMNS`, its verdict as the style sheet knows it, and a sentence."""
+    """A comparison: its cells as in :data:`COLUMNS`, its verdict as in the style sheet, and a sentence."""
 
     cells: tuple[str, ...]
     verdict: str
@@ -29,19 +29,19 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Upgrades(msgspec.Struct, frozen=True):
-    """The panel of one machine."""
+    """The section of one machine."""
 
     columns: tuple[str, ...]
     lines: list[Line]
     plots: list[Plot]
 
     def markdown(self) -> str:
-        """As a Markdown table."""
+        """Render as a Markdown table."""
         return markdown(self.columns, [list(line.cells) for line in self.lines])
 
 
 def section(comparisons: Sequence[Comparison]) -> Upgrades | None:
-    """The panel of the comparisons of one machine, oldest first; None without any."""
+    """Return the section of the comparisons of one machine, oldest first; None without comparisons."""
     ordered = sorted(comparisons, key=lambda comparison: (comparison.started, comparison.run))
     results = [evaluate(comparison) for comparison in ordered]
     if not results:
@@ -58,7 +58,7 @@ def section(comparisons: Sequence[Comparison]) -> Upgrades | None:
 
 
 def _how(comparison: Comparison) -> Hashable:
-    """What comparisons on one plot have alike: the margin, and how each mode was measured."""
+    """Return the key that comparisons on one plot share: the margin, and the recipe of each mode."""
     return comparison.margin, frozenset(
         (compared.case.mode, compared.recipe.fingerprint) for compared in comparison.cases
     )

@@ -13,7 +13,7 @@ from bench.report.sections.section import Section
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A pivot with the recipes that its figures were measured by."""
+    """A pivot with the recipes of its figures."""
 
     pivot: pivot.Pivot
     recipes: list[recipes.HowMeasured]
@@ -25,7 +25,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Plots(msgspec.Struct, frozen=True):
-    """Plots of one kind, with the caption that they share; each has its own where that is empty."""
+    """Plots of one kind, with their shared caption; if it is empty, each plot has its own."""
 
     title: str
     caption: str
@@ -41,7 +41,7 @@ class Software(msgspec.Struct, frozen=True):
 
 
 def build(machine: MachineInputs) -> list[Software] | None:
-    """A part for each pair of versions."""
+    """Return one part per pair of versions."""
     software = []
     for number, part in enumerate(machine.parts, 1):
         view = plots.View(part.table, part.speedups, machine.baseline, machine.page.records)

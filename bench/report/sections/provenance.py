@@ -1,4 +1,4 @@
-"""The machine, its software and its conditions, in words."""
+"""The machine, its software and its conditions, as texts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Facts = list[tuple[str, str]]
 """Headings with their text."""
 
 Seen = Record | Ceiling
-"""What knows its machine, its software and its conditions."""
+"""Results that contain their machine, software and conditions."""
 
 
 def machine_facts(records: Sequence[Seen]) -> Facts:
-    """What all records of one machine say of it first; what differs from case to case is a range or a list."""
+    """Return the main facts of one machine; values that differ between cases become a range or a list."""
     cases = [record for record in records if isinstance(record, Record)]
     measured = sum(record.outcome.status.value == "measured" for record in cases)
     facts = [
@@ -38,7 +38,7 @@ def machine_facts(records: Sequence[Seen]) -> Facts:
 
 
 def details(records: Sequence[Seen]) -> Facts:
-    """What is there to know of a machine beyond that."""
+    """Return the further facts of a machine."""
     facts = [
         *_devices([record for record in records if isinstance(record, Record)]),
         ("Other packages", _list(_packages(record) for record in records)),
@@ -49,7 +49,7 @@ def details(records: Sequence[Seen]) -> Facts:
 
 
 def software(records: Sequence[Seen]) -> str:
-    """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``; several versions of one in a list."""
+    """Format all versions of the software: ``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``."""
     parts = (
         ("Python", _list(record.environment.python for record in records)),
         ("torch", _list(record.environment.label("torch") for record in records)),
@@ -81,7 +81,7 @@ def _days(records: Sequence[Record]) -> str:
 
 
 def _devices(records: Sequence[Record]) -> Facts:
-    """What each device says of itself."""
+    """Return the recorded facts of each device."""
     by_device: dict[str, dict[str, None]] = {}
     for record in records:
         if record.device:
@@ -97,14 +97,14 @@ def _fact(key: str, value: Any) -> str:
 
 
 class Provenance(msgspec.Struct, frozen=True):
-    """Facts of a machine that are shown, and those that are folded away."""
+    """Facts of a machine that are visible, and details that are collapsed."""
 
     facts: Facts
     details: Facts
 
 
 def build(machine: MachineInputs) -> Provenance:
-    """The facts of a machine."""
+    """Return the facts of a machine."""
     records: list[Seen] = [*machine.records, *machine.ceilings]
     if records:
         return Provenance(machine_facts(records), details(records))

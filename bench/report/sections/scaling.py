@@ -1,4 +1,4 @@
-"""The panel on several devices: how much faster they train than one, and what sharing costs."""
+"""The section on several devices: speed-up and scaling efficiency against one device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ("Case", "Against one device with", "Speed-up", "Scaling efficiency", 
 
 
 def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
-    """The table; None where no training on several devices has a counterpart on one.
+    """Return the table; None if no training on several devices has a counterpart on one.
 
     Args:
         tables: latest rows of one machine, each of one setting.
@@ -48,7 +48,7 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
 
 
 def build(machine: MachineInputs) -> Table | None:
-    """The table of a machine."""
+    """Return the table of a machine."""
     return panel([part.table for part in machine.parts])
 
 

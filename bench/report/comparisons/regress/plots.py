@@ -1,4 +1,4 @@
-"""The plots of a live comparison: how much each case changed, and where the time of a step went."""
+"""The plots of a live comparison: the change of each case, and the parts of a step."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ SIGNS = {
     Verdict.SAME: (style.COLOURS[5], "o"),
     Verdict.INCONCLUSIVE: (style.COLOURS[3], "s"),
 }
-"""Colour and marker of each verdict; the marker is hollow where nothing was decided."""
+"""Colour and marker of each verdict; the marker is hollow for an inconclusive verdict."""
 
 ROWS = 16
-"""Cases that a panel may hold; with more there are several."""
+"""Maximum number of cases per panel; more cases take several panels."""
 
 ROW, AROUND = 32, 78
 SHORT = 40
-"""Characters of a title that fits in the usual size."""
+"""Maximum length, in characters, of a title in the usual font size."""
 
 NAME, WORD = 20, 32
-"""Characters of a line of a case's name, and of a part that is on no line with others."""
+"""Maximum length, in characters, of a line of a case's name, and of a part on a line by itself."""
 
 REACH = 2.5
-"""How far an interval is drawn, in multiples of what matters most: the margin, or the largest change."""
+"""Length to which an interval is drawn, in multiples of the margin or of the largest change."""
 
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Distances of ticks, in percent."""
@@ -50,7 +50,7 @@ STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 TICKS = 7
 
 ORDER = (DATA, "preprocess", "forward", "backward", "optimizer", "postprocess")
-"""Parts as they pass in a step; others come after them."""
+"""Parts in the order in which they run in a step; others come after them."""
 
 FOREST = "Change of the time per step"
 PARTS = "Where the time went"
@@ -58,7 +58,7 @@ FOREST_COLUMNS = ("Case", "Verdict", "Change", "Interval", "Pairs")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One line of the forest plot: its name, its verdict, the figure that counts, and the one that does not."""
+    """One line of the forest plot: its name, its verdict, the estimate that counts, and the other estimate."""
 
     name: str
     verdict: Verdict
@@ -67,12 +67,12 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def draw(result: ComparisonResult) -> list[Plot]:
-    """All plots that have something to show: the forest, and the parts of each case that became slower or faster."""
+    """Return the forest plot, and the parts of each case that became slower or faster."""
     return [*forests(result), *parts(result)]
 
 
 def forests(result: ComparisonResult) -> list[Plot]:
-    """The change of each case with its interval; more than one panel where there are many cases."""
+    """Plot the change of each case with its interval; many cases take several panels."""
     cases = result.judged
     if not cases:
         return []
@@ -104,7 +104,7 @@ def forests(result: ComparisonResult) -> list[Plot]:
 
 
 def together(results: Sequence[ComparisonResult]) -> list[Plot]:
-    """The cases of several comparisons of one margin in one forest plot; more panels where there are many."""
+    """Plot the cases of several comparisons with the same margin in one forest plot; many take several panels."""
     judged = [(result, finding) for result in results for finding in result.judged]
     if not judged:
         return []
@@ -178,7 +178,7 @@ def _caption(rows: Sequence[Row], result: ComparisonResult) -> str:
 
 
 def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) -> Figure:
-    """The forest plot; to be called within :func:`style.styled`."""
+    """Draw the forest plot; call it within :func:`style.styled`."""
     every = [*rows, *([whole] if whole else [])]
     drawn, axes = style.canvas(AROUND + ROW * len(every))
     axes.set_title(title, fontsize=12.5 if len(title) <= SHORT else 11)
@@ -210,7 +210,7 @@ def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) ->
 
 
 def _folded(name: str) -> str:
-    """A name on as many lines as it needs."""
+    """Break a name into as many lines as it needs."""
     lines: list[str] = []
     for word in labels.to_one_line(name).split(" · "):
         part = word if len(word) <= WORD else f"{word[: WORD - 1]}…"
@@ -222,7 +222,7 @@ def _folded(name: str) -> str:
 
 
 def limits(rows: Sequence[Row], margin: float) -> tuple[float, float]:
-    """Ends of the axis: all figures and the margin are within; an interval that is out of all proportion is cut."""
+    """Return the ends of an axis that holds all estimates and the margin; a very wide interval is cut."""
     estimates = [estimate for row in rows for estimate in (row.estimate, row.other) if estimate is not None]
     most = REACH * max(margin, *(abs(estimate.log) for estimate in estimates))
     ends = [end for estimate in estimates for end in (estimate.log - estimate.half, estimate.log + estimate.half)]
@@ -233,7 +233,7 @@ def limits(rows: Sequence[Row], margin: float) -> tuple[float, float]:
 
 
 def percent_ticks(low: float, high: float) -> list[float]:
-    """Round percentages between two logarithms of ratios, 0 among them."""
+    """Return round percentages between two logarithms of ratios, including 0."""
     first, last = math.expm1(low) * 100, math.expm1(high) * 100
     for step in STEPS:
         ticks = [step * number for number in range(math.ceil(first / step), math.floor(last / step) + 1)]
@@ -243,7 +243,7 @@ def percent_ticks(low: float, high: float) -> list[float]:
 
 
 def _bar(axes: Axes, estimate: Estimate, place: float, verdict: Verdict, thin: bool = False) -> None:
-    """An interval with its figure; an arrow where it goes beyond the axis."""
+    """Draw an interval with its estimate, and an arrow where it goes beyond the axis."""
     colour, marker = SIGNS[verdict]
     low, high = axes.get_xlim()
     ends = max(estimate.log - estimate.half, low), min(estimate.log + estimate.half, high)
@@ -280,7 +280,7 @@ def _diamond(axes: Axes, estimate: Estimate, place: float, verdict: Verdict) -> 
 
 
 def parts(result: ComparisonResult) -> list[Plot]:
-    """The parts of a step on both sides, for each case that became slower or faster."""
+    """Plot the parts of a step on both sides, for each case that became slower or faster."""
     cases = [finding for finding in result.findings if shows_parts(finding)]
     return [
         _finished(
@@ -317,7 +317,7 @@ def _parts_caption(finding: Finding) -> str:
 
 
 def stacked(finding: Finding) -> Figure:
-    """Both steps as bars of their parts, in the order in which they pass; to be called within :func:`style.styled`."""
+    """Draw both steps as bars of their parts, in the order of a step; call it within :func:`style.styled`."""
     layers = []
     for place, part in enumerate(in_order(finding)):
         number = ORDER.index(part.name) if part.name in ORDER else place
@@ -328,7 +328,7 @@ def stacked(finding: Finding) -> Figure:
 
 
 def in_order(finding: Finding) -> list[Part]:
-    """Parts as they pass in a step, the rest last."""
+    """Return the parts in the order in which they run in a step, the rest last."""
     places = {name: place for place, name in enumerate((*ORDER, "", REST))}
     return sorted(finding.parts, key=lambda part: places.get(part.name, len(ORDER)))
 
