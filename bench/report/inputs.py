@@ -64,7 +64,7 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
         table: its latest rows; their index counts the records of the page.
         page: the inputs of the whole page; its records are those of all machines.
         fingerprint: of the machine.
-        several: whether the page has several parts, so that file names must tell them apart.
+        several: whether the page has several parts, so that file names contain the number of the part.
     """
 
     table: pd.DataFrame

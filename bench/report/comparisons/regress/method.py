@@ -116,7 +116,7 @@ def _order_effect(result: ComparisonResult) -> str:
 
 
 def _retries(result: ComparisonResult) -> str:
-    """Count the pairs that were started again, or kept with interference; empty if there are none."""
+    """Count the pairs that were started again, or kept with interference; empty if the count is 0."""
     parts = []
     died = [text for finding in result.findings for pair in finding.compared.pairs for text in pair.worker_failures]
     if died:
