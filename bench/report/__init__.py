@@ -1,1 +1,1 @@
-"""How it is shown: tables, plots, the page. Frames and records come in, text and files go out; nothing is measured."""
+"""Reports: tables, plots and the page. Frames and records become text and files; nothing is measured here."""

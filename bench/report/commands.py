@@ -20,15 +20,15 @@ from bench.text import clean, is_shown
 from bench.worker.workloads.base import is_made
 
 LONGEST_COMMAND = 20_000
-"""Characters of a command: names of many cases may stand in one."""
+"""Maximum length of a command in characters; a command may name many cases."""
 
 
 def commands(records: Sequence[Record], processes: Mapping[str, int] | None = None) -> list[str]:
-    """The commands that measure the cases of some records again: one for all that have the same options.
+    """Return the commands that measure the cases of some records again: one for all with the same options.
 
     Args:
-        records: one a case.
-        processes: how many processes gave the figure of a case, by the id of its record; 1 where nothing is said.
+        records: one per case.
+        processes: number of processes behind the figure of a case, by the id of its record; 1 by default.
     """
     groups: dict[tuple[str, ...], list[Record]] = {}
     for device in labels.order("device", (record.case.device for record in records)):
@@ -43,10 +43,10 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
                     *_options(record),
                 )
                 groups.setdefault(key, []).append(record)
-    found: list[str] = []
+    lines: list[str] = []
     for members in groups.values():
         if machines(members[0].case.device) > 1:
-            found += map(_node_command, members)
+            lines += map(_node_command, members)
             continue
         parts = ["pytest", "bench/", "--benchmark-only"]
         profile = _profile(members)
@@ -59,12 +59,12 @@ def commands(records: Sequence[Record], processes: Mapping[str, int] | None = No
         parts += ["--energy"] * members[0].recipe.energy
         repeats = max((processes or {}).get(record.id, 1) for record in members)
         parts += ["--processes", str(repeats)] if repeats > 1 else []
-        found.append(_command(parts, _variables(members[0])))
-    return found
+        lines.append(_command(parts, _variables(members[0])))
+    return lines
 
 
 HIDDEN = "(not recorded)"
-"""What a record has in place of a value that may be a secret (``bench/worker/interpreter/variables.py``)."""
+"""Placeholder in a record for a value that may be a secret (``bench/worker/interpreter/variables.py``)."""
 
 
 def _variables(record: Record) -> str:
@@ -74,7 +74,7 @@ def _variables(record: Record) -> str:
 
 
 def _node_command(record: Record) -> str:
-    """The command that starts a case of several machines on the first of them; others have another ``--node-rank``."""
+    """Return the command that starts a case on the first of its machines; ``--node-rank`` differs on the others."""
     parts = ["python", "-m", "bench", "node", "--node-rank", "0", "--rdzv-endpoint", "HOST:29500"]
     parts += ["--profile", profile] if (profile := _profile([record])) else []
     return _command([*parts, *_axes([record.case], without=("mode",)), *_options(record)])
@@ -84,9 +84,9 @@ def _axes(cases: Sequence[Case], without: Sequence[str] = ()) -> list[str]:
     """Options that name every value of the axes of some cases, files by their whole path."""
     parts: list[str] = []
     for axis in cases[0].values:
-        found = ",".join(dict.fromkeys(value_text(axis, case.value(axis)) for case in cases))
+        values = ",".join(dict.fromkeys(value_text(axis, case.value(axis)) for case in cases))
         if axis not in without:
-            parts += [f"--{axis}", found] if axis in FIXED else ["--axis", f"{axis}={found}"]
+            parts += [f"--{axis}", values] if axis in FIXED else ["--axis", f"{axis}={values}"]
     return parts
 
 
@@ -96,7 +96,7 @@ def _further(case: Case) -> str:
 
 
 def _options(record: Record) -> tuple[str, ...]:
-    """Options of a record that hold for a whole command: data, threads, and the measured interpreter."""
+    """Options of a record that apply to a whole command: data, threads, and the measured interpreter."""
     recipe, python = record.recipe, record.extra.get("python")
     return (
         *(("--data", recipe.data) if not is_made(recipe.data) else ()),
@@ -106,9 +106,9 @@ def _options(record: Record) -> tuple[str, ...]:
 
 
 def _command(parts: Sequence[str], variables: str = "") -> str:
-    """For a shell, on one line whatever was recorded: it stands in a block that a line of its own could end.
+    """Return a shell command on one line, whatever was recorded: a line break could end the block around it.
 
-    Spaces of all kinds stay, since the name of a file may have them.
+    Spaces of all kinds stay, since a file name may contain them.
     """
     text = f"{variables} {shlex.join(parts)}".strip()
     short = text if len(text) <= LONGEST_COMMAND else f"{text[: LONGEST_COMMAND - 1]}…"
@@ -116,42 +116,45 @@ def _command(parts: Sequence[str], variables: str = "") -> str:
 
 
 def ceiling_commands(ceilings: Sequence[Ceiling]) -> list[str]:
-    """The commands that search for some ceilings again, those of one limit and granularity together."""
+    """Return the commands that search for some ceilings again, one per limit and granularity."""
     groups: dict[tuple[int | None, int, int, str], list[Ceiling]] = {}
-    for one in ceilings:
-        groups.setdefault((one.asked_bytes, one.granularity, one.recipe.threads, _further(one.case)), []).append(one)
-    found = []
+    for ceiling in ceilings:
+        groups.setdefault(
+            (ceiling.asked_bytes, ceiling.granularity, ceiling.recipe.threads, _further(ceiling.case)), []
+        ).append(ceiling)
+    lines = []
     for (limit, granularity, threads, _), members in groups.items():
         parts = ["python", "-m", "bench", "ceiling"]
-        parts += _axes([one.case for one in members], without=("mode", "batch"))
+        parts += _axes([ceiling.case for ceiling in members], without=("mode", "batch"))
         parts += ["--memory-limit", format_exact_bytes(limit)] if limit else []
         parts += ["--multiple-of", str(granularity)] if granularity > 1 else []
         parts += ["--threads", str(threads)] if threads else []
-        found.append(_command(parts))
-    return found
+        lines.append(_command(parts))
+    return lines
 
 
 def regress_commands(comparisons: Sequence[Comparison]) -> list[str]:
     """The commands that compare the same environments again."""
-    found = []
-    for one in comparisons:
-        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in (one.base, one.head)]  # kept without path
+    lines = []
+    for comparison in comparisons:
+        sides = (comparison.base, comparison.head)
+        asked = [re.sub("^python:.*", "python:PATH", side.asked) for side in sides]  # a record keeps no path
         parts = ["python", "-m", "bench", "regress", "--base", asked[0], "--head", asked[1]]
-        files = any("/" in compared.case.model for compared in one.cases)
-        if files:  # an id does not say where a file is
-            parts += _axes([compared.case for compared in one.cases])
+        files = any("/" in compared.case.model for compared in comparison.cases)
+        if files:  # an id does not name the path of a file
+            parts += _axes([compared.case for compared in comparison.cases])
         else:
-            parts += [part for compared in one.cases for part in ("--case", compared.case.id)]
-        own = dict.fromkeys(compared.recipe.data for compared in one.cases if not is_made(compared.recipe.data))
+            parts += [part for compared in comparison.cases for part in ("--case", compared.case.id)]
+        own = dict.fromkeys(compared.recipe.data for compared in comparison.cases if not is_made(compared.recipe.data))
         parts += ["--data", *own] if len(own) == 1 else []
-        threads = {compared.recipe.threads for compared in one.cases}
+        threads = {compared.recipe.threads for compared in comparison.cases}
         parts += ["--threads", str(*threads)] if len(threads) == 1 and threads != {0} else []
-        found.append(_command(parts))
-    return found
+        lines.append(_command(parts))
+    return lines
 
 
 def _profile(records: Sequence[Record]) -> str:
-    """The profile whose timing all recipes have, or an empty string."""
+    """Return the name of the profile whose timing all recipes have, or an empty string."""
     for name, profile in profiles().items():
         if all(_timed(record, profile.recipe) for record in records):
             return name

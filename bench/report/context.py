@@ -1,4 +1,4 @@
-"""Everything that the page says, gathered: templates only lay it out."""
+"""The content of the page; templates only lay it out."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class BuiltSection(msgspec.Struct, frozen=True):
 
     @property
     def plots(self) -> list[Plot]:
-        """Plots of its data."""
+        """Plots of the data."""
         return list(self.section.plots(self.data))
 
 
 class MachineView(msgspec.Struct, frozen=True):
-    """What the page has of one machine.
+    """The part of the page on one machine.
 
     Attributes:
-        id: of its place on the page.
+        id: anchor on the page.
         prefix: first part of the file names of its plots.
-        name, sentence: what it is called, and its headline.
+        name, sentence: its name and its headline.
         sections: those that have something to show, in the order of the page.
         compared: whether it has speed-ups over a baseline.
-        commands: that measure it again.
+        commands: shell commands that measure its cases again.
     """
 
     id: str
@@ -58,15 +58,15 @@ class PageView(msgspec.Struct, frozen=True):
     """The whole page.
 
     Attributes:
-        machines: in the order in which they were first seen.
-        shared: cases of several machines side by side.
-        table: all rows, older ones of a case too, and ceilings.
-        epoch: the epoch that times are projected to, in words.
-        complaints: one sentence for every file that is left out.
-        runs: names.
-        intervals: a paragraph on each kind of interval that the page has.
+        machines: in the order of their first record.
+        shared: tables of cases of several machines side by side.
+        table: all rows, including older rows of a case, and ceilings.
+        epoch: the epoch that times are projected to, as text.
+        complaints: one sentence per file that is left out.
+        runs: names of the runs.
+        intervals: one paragraph per kind of interval on the page.
         version: of this suite.
-        live: how far a run has come that still goes on, in words; empty where it is over.
+        live: progress of a run that is not finished, as text; empty if it is finished.
     """
 
     machines: list[MachineView]
@@ -81,13 +81,13 @@ class PageView(msgspec.Struct, frozen=True):
 
     @property
     def compared(self) -> bool:
-        """Whether it has speed-ups over a baseline."""
+        """Whether any machine has speed-ups over a baseline."""
         return any(machine.compared for machine in self.machines)
 
     @property
     def plots(self) -> dict[str, Plot]:
-        """All plots by the name that their files have."""
-        return {plot.key: plot for one in self.shared for plot in one.plots} | {
+        """All plots by their file name."""
+        return {plot.key: plot for table in self.shared for plot in table.plots} | {
             f"{machine.prefix}{plot.key}": plot
             for machine in self.machines
             for built in machine.sections
@@ -96,16 +96,16 @@ class PageView(msgspec.Struct, frozen=True):
 
 
 def page(inputs: Inputs) -> PageView:
-    """Gather the page; there has to be something to show."""
+    """Gather the page; the inputs must not be empty."""
     records = inputs.records
-    compared = [case.case for one in inputs.comparisons for case in one.cases]
+    compared = [case.case for comparison in inputs.comparisons for case in comparison.cases]
     cases = [record.case for record in records] + [ceiling.case for ceiling in inputs.ceilings] + compared
     show_together(case.model for case in cases)
     table = frame(records, inputs.epoch_images)
     newest = newest_rows(table)
     several = len(divide(newest)) > 1
     others: list[Record | Ceiling | Comparison] = [*inputs.ceilings, *inputs.comparisons]
-    fingerprints = dict.fromkeys([*newest["machine"], *(one.machine.fingerprint for one in others)])
+    fingerprints = dict.fromkeys([*newest["machine"], *(other.machine.fingerprint for other in others)])
     machines = [
         _machine(number, MachineInputs(newest[newest["machine"] == fingerprint], inputs, fingerprint, several))
         for number, fingerprint in enumerate(fingerprints, 1)
@@ -116,7 +116,7 @@ def page(inputs: Inputs) -> PageView:
         table=with_ceilings(table, inputs.ceilings),
         epoch=labels.images(inputs.epoch_images),
         complaints=list(inputs.complaints),
-        runs=list(dict.fromkeys(one.run for one in [*records, *others])),
+        runs=list(dict.fromkeys(measurement.run for measurement in [*records, *others])),
         intervals=[labels.INTERVALS[kind] for kind in labels.interval_kinds(newest)],
         version=__version__,
         live=inputs.live,
@@ -124,7 +124,7 @@ def page(inputs: Inputs) -> PageView:
 
 
 def _machine(number: int, machine: MachineInputs) -> MachineView:
-    """What the page has of one machine."""
+    """Gather the part of the page on one machine."""
     gathered = [BuiltSection(section, section.build(machine)) for section in sections.SECTIONS]
     processes = {row["id"]: int(row["processes"]) for row in labels.rows(machine.measured)}
     return MachineView(

@@ -1,4 +1,4 @@
-"""What ``doctor`` found, as text and as JSON."""
+"""The checks of ``doctor``, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def table(rows: Sequence[Check]) -> Table:
     """Return a line per check, with the remedy below the detail."""
     shown = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for row in rows:
-        said = row.detail if not row.remedy else f"{row.detail}\n→ {row.remedy}"
-        # As Text: what a driver says may have brackets, which are no markup.
-        shown.add_row(Text(row.name), Text(row.status, style=COLOURS[row.status]), Text(said))
+        text = row.detail if not row.remedy else f"{row.detail}\n→ {row.remedy}"
+        # As Text: brackets in the message of a driver are not markup.
+        shown.add_row(Text(row.name), Text(row.status, style=COLOURS[row.status]), Text(text))
     return shown
 
 

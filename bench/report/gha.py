@@ -1,6 +1,6 @@
 """The newest figures as JSON for github-action-benchmark, which keeps a history of them.
 
-Its tool is to be ``customBiggerIsBetter``: a list of objects with ``name``, ``unit``, ``value``,
+Set its tool to ``customBiggerIsBetter``: a list of objects with ``name``, ``unit``, ``value``,
 ``range`` and ``extra``.
 """
 
@@ -16,10 +16,10 @@ from bench.report import labels
 
 
 def render(table: pd.DataFrame) -> str:
-    """Images per second of the newest row of every measured case, with half its interval, and what it was run by.
+    """Render images per second of the newest row of every measured case, with half its interval and its versions.
 
-    A case has one entry for each machine and recipe, whatever versions measured it: its name stays the same over
-    upgrades, since that is what a history is of.
+    A case has one entry per machine and recipe, whatever versions measured it. Its name stays the same over upgrades,
+    so that the history covers them.
     """
     measured = newest_rows(table[table["mode"] != "ceiling"])
     newest = measured[measured["status"] == "measured"].sort_values("started", kind="stable")
@@ -44,8 +44,8 @@ def render(table: pd.DataFrame) -> str:
 
 
 def _name(row: dict[str, object]) -> str:
-    """``train-yolov8n-cpu-fp32-b4-i160 (machine 3f9ac2d41b07, recipe 0a1b2c3d4e5f)``."""
-    case = str(row["id"]).rpartition("/")[2].partition("--p")[0]  # a stable name, whatever the name of the file adds
+    """Format the name of an entry: ``train-yolov8n-cpu-fp32-b4-i160 (machine 3f9ac2d41b07, recipe 0a1b2c3d4e5f)``."""
+    case = str(row["id"]).rpartition("/")[2].partition("--p")[0]  # stable, whatever the file name adds
     return labels.to_one_line(f"{case} (machine {row['machine']}, recipe {row['recipe']})", 300)
 
 

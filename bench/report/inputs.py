@@ -1,4 +1,4 @@
-"""What a page is made of: its records, and what sections see of one machine."""
+"""The inputs of a page: its records, and those of one machine for its sections."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from bench.records.record import Record
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page is made of.
+    """The inputs of a page.
 
     Attributes:
         records: in the order in which they were measured.
-        ceilings, comparisons: what else the runs hold.
+        ceilings, comparisons: the other results of the runs.
         epoch_images: images of the epoch that times are projected to.
-        baseline: values by axis that speed-ups compare with; None for what suggests itself.
-        complaints: one sentence for every file that could not be read.
-        live: how far a run has come that still goes on, in words; empty where it is over.
+        baseline: values by axis that speed-ups compare with; None for the default baseline.
+        complaints: one sentence per file that could not be read.
+        live: progress of a run that is not finished, as text; empty if it is finished.
     """
 
     records: Sequence[Record]
@@ -44,10 +44,10 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Rows that may stand in one table and on one axis.
+    """Rows that may share one table and one axis.
 
     Attributes:
-        title: what they have in common: the versions, and how they were measured.
+        title: the versions and the recipe that the rows have in common.
         table: the rows; their index counts the records of the page.
         speedups: over the baseline of the machine.
     """
@@ -58,13 +58,13 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class MachineInputs(msgspec.Struct, frozen=True, dict=True):
-    """What sections see of one machine.
+    """The inputs of the sections of one machine.
 
     Attributes:
         table: its latest rows; their index counts the records of the page.
-        page: all that the page is made of; the records are those of all machines.
+        page: the inputs of the whole page; its records are those of all machines.
         fingerprint: of the machine.
-        several: whether the page has several parts, so that the names of files say which one.
+        several: whether the page has several parts, so that file names contain the number of the part.
     """
 
     table: pd.DataFrame
@@ -74,7 +74,7 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def records(self) -> list[Record]:
-        """One record of each row."""
+        """One record per row."""
         return records_of(self.table, self.page.records)
 
     @functools.cached_property
@@ -85,13 +85,15 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def comparisons(self) -> list[Comparison]:
         """Live comparisons of the machine."""
-        return [one for one in self.page.comparisons if one.machine.fingerprint == self.fingerprint]
+        return [
+            comparison for comparison in self.page.comparisons if comparison.machine.fingerprint == self.fingerprint
+        ]
 
     @property
     def machine(self) -> Machine:
-        """The machine."""
-        seen: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
-        return seen[0].machine
+        """Description of the machine."""
+        measurements: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
+        return measurements[0].machine
 
     @property
     def measured(self) -> pd.DataFrame:
@@ -100,12 +102,12 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def baseline(self) -> dict[str, Any]:
-        """What speed-ups compare with."""
+        """Baseline that speed-ups compare with."""
         return default_baseline(self.table) if self.page.baseline is None else self.page.baseline
 
     @functools.cached_property
     def parts(self) -> list[Part]:
-        """The rows in parts that may each stand in one table."""
+        """The rows in parts, one per table."""
         return [Part(title, rows, speedups(rows, self.baseline)) for title, rows in divide(self.table)]
 
     @functools.cached_property
@@ -121,24 +123,24 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
 
 
 def records_of(table: pd.DataFrame, records: Sequence[Record]) -> list[Record]:
-    """One record of each row of a table."""
+    """Return one record per row of a table."""
     return [records[int(index)] for index in table.index]
 
 
 def divide(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows that may stand in one table, with what they have in common in words.
+    """Divide rows into groups that may share one table, each with a title of its versions and recipe.
 
-    Each mode fixes settings of its own (``overrides_hash``), so modes stand together; but not two sets of settings of
-    one mode.
+    Each mode fixes its own settings (``overrides_hash``), so different modes may share a table. Two sets of settings
+    of one mode may not.
     """
     if table.empty:
         return []
     sets = table.groupby([*GROUP_KEYS, "mode"], dropna=False)["overrides_hash"].transform(
         lambda hashes: pd.factorize(hashes)[0]
     )
-    found = []
+    parts = []
     for setting, rows in table.groupby([*GROUP_KEYS, sets.rename("set")], sort=False, dropna=False):
         _, torch, ultralytics, how, number = cast("tuple[Any, ...]", setting)
         other = f", other fixed settings ({', '.join(dict.fromkeys(rows['overrides_hash']))})" if number else ""
-        found.append((f"torch {torch}, Ultralytics {ultralytics}: {how}{other}", rows))
-    return found
+        parts.append((f"torch {torch}, Ultralytics {ultralytics}: {how}{other}", rows))
+    return parts

@@ -1,4 +1,4 @@
-"""The words that tables, plots and the page use for cases, machines and figures: each in one place."""
+"""The texts that tables, plots and the page use for cases, machines and figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.machine.description import Machine
 from bench.text import clean
 
 NONE = "—"
-"""Stands where there is nothing to show; never 0, never nan."""
+"""Text for a missing value; never 0, never nan."""
 
 DOES = {"train": ("Training", "trains"), "predict": ("Prediction", "predicts")}
 """A mode as a noun and as a verb."""
@@ -29,13 +29,13 @@ BEST = "★"
 INTERVALS = {
     "between": (
         "Where a case ran in several fresh processes, its interval is between them: Student's t on the logarithm, one "
-        "figure a process, never over steps. It says how far the mean of more such processes would lie from this one, "
-        "in the hour of that run: another hour or a warmer machine is not in it."
+        "figure per process, never over steps. It says how far the mean of more such processes would lie from this "
+        "one, in the hour of that run. It does not cover another hour or a warmer machine."
     ),
     WIDENED: (
         "An interval of one process is of the mean over its steps: Student's t, with the number of steps lowered for "
-        "their autocorrelation. It is widened by what the calibration of that machine found: how far fresh processes "
-        "of the same thing differ there, on that device, in that mode and with those versions."
+        "their autocorrelation. It is widened by the noise floor from the calibration of that machine. That is "
+        "how far fresh processes of the same thing differ there, on that device, in that mode and with those versions."
     ),
     WITHIN: (
         "An interval within one process is of the mean over its steps: Student's t, with the number of steps lowered "
@@ -44,23 +44,23 @@ INTERVALS = {
         "it (--processes 5), and so does a calibration (python -m bench calibrate)."
     ),
 }
-"""What a reader has to know of each kind of interval."""
+"""Explanation of each kind of interval, for readers."""
 
 SIGNS = dict(zip(LEGEND, "†‡§¶‖#※", strict=True))
-"""The sign after a figure for each of its marks."""
+"""The sign after a figure for each of its flags."""
 
 SPEEDUP = Metric("speedup", "Speed-up", RATIO, "higher")
-"""Of two rows of the table, so it is no column there and has no entry in the registry."""
+"""Ratio of two rows of the table; it is not a column, so it has no entry in the registry."""
 
 
 def interval_kinds(table: pd.DataFrame) -> list[str]:
-    """Which of :data:`INTERVALS` the rows of a table have."""
-    found = set(table["interval_kind"].dropna())
-    return [kind for kind in INTERVALS if any(text == kind or text.startswith(f"{kind} ") for text in found)]
+    """Return the keys of :data:`INTERVALS` that occur in a table."""
+    texts = set(table["interval_kind"].dropna())
+    return [kind for kind in INTERVALS if any(text == kind or text.startswith(f"{kind} ") for text in texts)]
 
 
 def intervals(kinds: Sequence[str]) -> str:
-    """``95 % interval within one process``; where there are several kinds, which of them stands where."""
+    """Describe the intervals: ``95 % interval within one process``; with several kinds, also where each applies."""
     alone = WITHIN if WITHIN in kinds else WIDENED
     if WITHIN in kinds and WIDENED in kinds:
         alone = f"{WITHIN}, widened where a calibration fits"
@@ -72,23 +72,23 @@ def intervals(kinds: Sequence[str]) -> str:
 
 
 def signs(marks: Any) -> str:
-    """The signs of a cell of the column ``marks``."""
+    """Return the signs of a cell of the column ``flags``."""
     return "".join(SIGNS[kind] for kind in kinds(marks)) if there(marks) else ""
 
 
 def legend(signs: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Sign, name and meaning of the marks that have been used."""
+    """Return sign, name and meaning of each flag that was used."""
     used = "".join(signs)
     return [(sign, kind, LEGEND[kind]) for kind, sign in SIGNS.items() if sign in used]
 
 
 def there(value: Any) -> bool:
-    """Whether a cell of a frame holds something: not None, NaN or NA."""
+    """Whether a cell of a frame has a value: not None, NaN or NA."""
     return bool(pd.notna(value))
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame, each by its columns' names."""
+    """Return the rows of a frame as dictionaries by column name."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -97,22 +97,22 @@ device = device_kinds.label
 
 
 LONGEST = 2_000
-"""Characters of one text that are shown; recorded text may be any."""
+"""Maximum length of a shown text, in characters; recorded text may have any length."""
 
 
 def to_one_line(text: str, most: int = LONGEST) -> str:
-    """Recorded text on one line without control characters: it steers neither a terminal nor a picture."""
+    """Return recorded text on one line, without control characters that a terminal or an SVG would obey."""
     short = text if len(text) <= most else f"{text[: most - 1]}…"
     return "".join(sign if sign.isprintable() else " " for sign in clean(short))
 
 
 def axis_value(axis: str, value: Any) -> str:
-    """A value on an axis, such as ``batch 16``, ``640 px`` or ``workers 2``."""
+    """Format a value on an axis, such as ``batch 16``, ``640 px`` or ``workers 2``."""
     return to_one_line(value_label(axis, value), 200)
 
 
 def case_axes(columns: Iterable[Any]) -> tuple[str, ...]:
-    """Axes in the order in which a case is spelled out; its mode is said before them or in a heading.
+    """Return the axes in the order of a case's name, without mode, which is written before them or in a heading.
 
     Args:
         columns: of a frame, or the keys of one of its rows.
@@ -121,35 +121,35 @@ def case_axes(columns: Iterable[Any]) -> tuple[str, ...]:
 
 
 def point(row: Mapping[str, Any], axes: Iterable[str] | None = None, without: Sequence[str] = ()) -> str:
-    """A case or a part of one: ``yolov8n · cpu · amp off · batch 16 · 160 px``; by default all that it has but mode."""
+    """Format a case on some axes, by default all but mode: ``yolov8n · cpu · amp off · batch 16 · 160 px``."""
     names = [axis for axis in case_axes(row) if row[axis] != NOT_ASKED] if axes is None else axes
     names = [axis for axis in names if axis not in without]
     return " · ".join(axis_value(axis, row[axis]) for axis in names)
 
 
 def case(row: Mapping[str, Any]) -> str:
-    """A whole case, mode first."""
+    """Format a whole case, mode first."""
     return f"{axis_value('mode', row['mode'])} · {point(row)}"
 
 
 def case_values(case: Case) -> dict[str, Any]:
-    """Values of a case by axis, with its model as a reader sees it."""
+    """Return the values of a case by axis, with the label of its model."""
     return {**case.values, "model": case.model_label}
 
 
 def whole_case(case: Case) -> str:
-    """A whole case, mode first, with all its axes."""
+    """Format a whole case, mode first, with all its axes."""
     values = case_values(case)
     return point(values, values)
 
 
 def baseline(values: Mapping[str, Any]) -> str:
-    """A baseline such as ``cpu, amp off``."""
+    """Format a baseline such as ``cpu, amp off``."""
     return ", ".join(axis_value(axis, value) for axis, value in values.items())
 
 
 def status(value: str) -> str:
-    """``out_of_memory`` as ``out of memory``."""
+    """Format a status: ``out_of_memory`` as ``out of memory``."""
     return value.replace("_", " ")
 
 
@@ -157,27 +157,27 @@ order = sort_values
 
 
 def axis_title(axis: str) -> str:
-    """Heading of an axis."""
+    """Return the heading of an axis."""
     return known.title if (known := axes().get(axis)) else axis
 
 
 def machine_name(machine: Machine) -> str:
-    """A short name: the first GPU without its memory, else the CPU."""
+    """Return a short name: the first GPU without its memory, else the CPU."""
     return machine.gpus[0].partition(" (")[0] if machine.gpus else machine.cpu
 
 
 def images(number: int) -> str:
-    """``118,287 images (COCO train2017)``."""
+    """Format a number of images: ``118,287 images (COCO train2017)``."""
     return f"{number:,} images" + (" (COCO train2017)" if number == COCO_TRAIN_IMAGES else "")
 
 
 def versions(table: pd.DataFrame) -> str:
-    """``, torch 2.15.0, Ultralytics 8.4.190``: those of the rows of one setting, for the end of a case's name."""
+    """Format the versions of rows of one setting, to append to a case: ``, torch 2.15.0, Ultralytics 8.4.190``."""
     return f", torch {table['torch'].iloc[0]}, Ultralytics {table['ultralytics'].iloc[0]}"
 
 
 def spread(unit: Unit, point: Any, low: Any, high: Any) -> str:
-    """An interval in a few characters: ``± 2.6 %`` where it is symmetric, else its two ends; empty without one."""
+    """Format an interval briefly: ``± 2.6 %`` if it is symmetric, else its two ends; empty without one."""
     if not (there(low) and there(high)):
         return ""
     if abs(high + low - 2 * point) <= 0.01 * (high - low):
@@ -186,9 +186,9 @@ def spread(unit: Unit, point: Any, low: Any, high: Any) -> str:
 
 
 def ends(unit: Unit, low: Any, high: Any) -> str:
-    """The two ends of an interval: ``22.9 to 23.3``; empty without one.
+    """Format the two ends of an interval: ``22.9 to 23.3``; empty without one.
 
-    Where both ends would look the same it is ``± 0.04 %``.
+    If both ends would look the same, return ``± 0.04 %``.
     """
     if not (there(low) and there(high)):
         return ""
@@ -198,17 +198,17 @@ def ends(unit: Unit, low: Any, high: Any) -> str:
 
 
 def quantity(unit: Unit, value: float) -> str:
-    """A value with its unit: ``23.1 images/s``, ``640 MiB``."""
+    """Format a value with its unit: ``23.1 images/s``, ``640 MiB``."""
     return f"{unit.show(value)} {unit.symbol}" if unit == RATE else unit.show(value)
 
 
 def rate(value: float) -> str:
-    """``23.1 images/s``."""
+    """Format a throughput: ``23.1 images/s``."""
     return quantity(RATE, value)
 
 
 def setting(value: Any) -> str:
-    """A setting's value: ``yes`` and ``no`` for booleans, thousands separated, an em dash for None, '' for no text."""
+    """Format a setting: ``yes`` or ``no``, thousands separated, an em dash for None, '' for an empty text."""
     if value is None:
         return NONE
     if isinstance(value, bool):
@@ -221,11 +221,11 @@ def setting(value: Any) -> str:
 
 
 def listing(parts: Iterable[str]) -> str:
-    """``a, b and c``."""
+    """Join texts: ``a, b and c``."""
     every = list(parts)
     return " and ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
 
 
 def count(number: int, noun: str) -> str:
-    """``1 case``, ``20 cases``."""
+    """Format a number with its noun: ``1 case``, ``20 cases``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -22,24 +22,24 @@ __all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "gather", 
 TEMPLATES = Path(__file__).with_name("templates")
 
 LIVE_SECONDS = 10
-"""Seconds between two reloads of the page of a run that goes on, and the least between two writes of it."""
+"""Seconds between two reloads of the page of an unfinished run, and the minimum between two writes of it."""
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 MOST_TEXT = 20_000
-"""Characters of one text on the page: lists and commands may be joined of many."""
+"""Maximum length of a text on the page, in characters; lists and commands may join many parts."""
 
 FORMATS = ("html", "md", "csv", "svg", "png", "gha")
-"""What a report may be: the page, Markdown, the table, plots of two kinds, and JSON for github-action-benchmark."""
+"""Formats of a report: the page, Markdown, the table, plots of two kinds, and JSON for github-action-benchmark."""
 
 USUAL = FORMATS[:-1]
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
-    """``html,csv`` as formats; the usual ones where nothing is said.
+    """Parse formats such as ``html,csv``; an empty text gives the usual ones.
 
     Raises:
-        UsageError: for one that there is not.
+        UsageError: for an unknown format.
     """
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
@@ -54,13 +54,13 @@ def write(inputs: Inputs, output: Path, formats: Sequence[str] = USUAL) -> Path:
 
 
 def gather(inputs: Inputs) -> context.PageView:
-    """What the page shows.
+    """Gather the content of the page.
 
     Args:
-        inputs: what was measured, and how it is looked at.
+        inputs: the results, with the epoch and the baseline to report them by.
 
     Raises:
-        NothingMeasured: without anything to show. Where there are records and none has a figure, the page says why.
+        NothingMeasured: if there is nothing to show. If there are records but no figures, the page says why.
     """
     if inputs.empty:
         raise NothingMeasured(
@@ -70,20 +70,20 @@ def gather(inputs: Inputs) -> context.PageView:
 
 
 def save(page: context.PageView, output: Path, formats: Sequence[str] = USUAL) -> Path:
-    """Write the report into a folder, which is made where it does not exist.
+    """Write the report into a folder, which is created if missing.
 
-    ``index.html`` is one file that needs no other. It is written last, so that where it is new, all of the report is.
+    ``index.html`` needs no other file. It is written last, so that a new ``index.html`` means a complete report.
 
     Args:
-        page: what it shows.
+        page: the content.
         output: the folder.
-        formats: some of :data:`FORMATS`; Markdown brings the pictures that it shows.
+        formats: some of :data:`FORMATS`; Markdown includes the pictures that it shows.
 
     Returns:
-        The path of the file that was written last: ``index.html``, where there is one.
+        The path of the file that was written last: ``index.html``, if it is among the formats.
 
     Raises:
-        UsageError: where the folder cannot be written to.
+        UsageError: if the folder cannot be written to.
     """
     files = _files(page, formats)
     try:
@@ -97,7 +97,7 @@ def save(page: context.PageView, output: Path, formats: Sequence[str] = USUAL) -
 
 
 def _files(page: context.PageView, formats: Sequence[str]) -> dict[str, bytes]:
-    """All files of the report by their path within its folder, in the order in which they are written."""
+    """Return all files of the report by their path within its folder, in the order of writing."""
     kinds = [kind for kind in ("svg", "png") if kind in formats or (kind == "png" and "md" in formats)]
     files: dict[str, Callable[[], bytes]] = {
         f"plots/{name}.{kind}": functools.partial(_picture, plot, kind)
@@ -119,7 +119,7 @@ def _picture(plot: Plot, kind: str) -> bytes:
 
 
 def html(page: context.PageView) -> str:
-    """The page as one HTML file."""
+    """Render the page as one HTML file."""
     environment = templates(autoescape=True)
     style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
     csv = Markup(base64.b64encode(encode(tables.render(page.table, "csv"))).decode())
@@ -129,14 +129,14 @@ def html(page: context.PageView) -> str:
 
 
 def markdown(page: context.PageView) -> str:
-    """The page as Markdown, with pictures from ``plots/``."""
+    """Render the page as Markdown, with pictures from ``plots/``."""
     environment = templates(autoescape=False)
     environment.filters["md"] = tables.escaped
     return environment.get_template("report.md.jinja").render(page=page, labels=labels, markdown=tables.markdown)
 
 
 def templates(autoescape: bool) -> jinja2.Environment:
-    """All templates, HTML or Markdown: a name that they are not given is an error."""
+    """Return the environment of all templates, HTML or Markdown; an undefined name is an error."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
@@ -149,7 +149,7 @@ def templates(autoescape: bool) -> jinja2.Environment:
 
 
 def clean_text(value: object) -> object:
-    """Recorded text as a page has it, line by line: no control characters, and no more of it than anyone reads."""
+    """Clean recorded text for a page, line by line: cut it to a maximum length and remove control characters."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     cut = value if len(value) <= MOST_TEXT else f"{value[:MOST_TEXT]}…"
@@ -157,15 +157,15 @@ def clean_text(value: object) -> object:
 
 
 def unbroken(case: str) -> Markup:
-    """What a case is called, for a narrow place: a line ends after a part of it, and not within one."""
+    """Format the name of a case for a narrow place: lines break between its parts, and not within one."""
     parts = [part.replace(" ", NO_BREAK) for part in str(clean_text(case)).split(" · ")]
     return Markup(f"{NO_BREAK}· ").join(parts)
 
 
 def inline(svg: str, prefix: str) -> Markup:
-    """An SVG within a page: its ids get a prefix, since those of another one may be the same.
+    """Embed an SVG in a page: its ids get a prefix, since another SVG may have the same ids.
 
-    It was made by matplotlib, which escapes the text in it.
+    Matplotlib made the SVG and escaped the text in it.
     """
     text = (
         svg.replace('id="', f'id="{prefix}').replace("url(#", f"url(#{prefix}").replace('href="#', f'href="#{prefix}')

@@ -38,7 +38,7 @@ TITLES = {
     "nms": "Whose NMS",
     "conf": "Least confidence",
     "iou": "Overlap that NMS allows",
-    "max_det": "Most detections an image",
+    "max_det": "Most detections per image",
     "head_max_det": "Most detections of the head",
     "format": "Format of the model",
     "warmed_up": "Warm before the clock",
@@ -70,11 +70,11 @@ TITLES = {
     "images": "Images in the data set",
     "images_dropped": "Images that could not be read",
 }
-"""Known settings in the order in which they are shown. Others come after them, under their own names."""
+"""Titles of known settings, in the order of display. Others follow, under their own names."""
 
 
 def format_value(value: Any) -> str:
-    """The value of a setting, with all its parts."""
+    """Format the value of a setting, with all its parts."""
     if isinstance(value, dict):
         value = [f"{name}={part}" for name, part in value.items()]
     return labels.setting(", ".join(map(str, value)) or "none" if isinstance(value, list) else value)

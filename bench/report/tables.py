@@ -20,17 +20,17 @@ from bench.text import clean, cleaned
 
 
 def render(frame: pd.DataFrame, format: str) -> str:
-    """A frame from :func:`bench.analysis.table.frame`, or some of its columns, as text that ends with a newline.
+    """Render a frame from :func:`bench.analysis.table.frame`, or some of its columns, as text with a final newline.
 
-    ``csv`` and ``json`` hold raw numbers with full precision; what is missing is empty, or null. ``md`` shows numbers
-    with the units of :data:`bench.analysis.metrics.METRICS`; what is missing is an em dash.
+    ``csv`` and ``json`` hold raw numbers with full precision; a missing value is empty, or null. ``md`` shows numbers
+    with the units of :data:`bench.analysis.metrics.METRICS`; a missing value is an em dash.
 
     Args:
-        frame: one row a case of a run.
+        frame: one row per case of a run.
         format: ``csv``, ``md`` or ``json``.
 
     Raises:
-        UsageError: for another format.
+        UsageError: for an unknown format.
     """
     if format not in FORMATS:
         raise UsageError(f"format {format!r} is unknown: use {', '.join(FORMATS)}.")
@@ -39,12 +39,12 @@ def render(frame: pd.DataFrame, format: str) -> str:
 
 
 def _asked(column: pd.Series) -> pd.Series:
-    """The values of a further axis, None where a case does not have it."""
+    """Return the values of a further axis, None if a case does not have it."""
     return column.astype("object").where(column != NOT_ASKED, None)
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Comma-separated, with a header; a missing value is an empty field.
+    """Render comma-separated values with a header; a missing value is an empty field.
 
     Text that a spreadsheet would take for a formula begins with an apostrophe: records come from anywhere.
     """
@@ -55,11 +55,11 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What text begins with that spreadsheets take for a formula."""
+"""Prefixes of text that spreadsheets take for a formula."""
 
 
 def harmless(value: Any) -> Any:
-    """A cell without control characters, and with an apostrophe before what would pass for a formula."""
+    """Return a cell without control characters, and with an apostrophe before text that looks like a formula."""
     if not isinstance(value, str):
         return value
     text = clean(value)
@@ -67,13 +67,13 @@ def harmless(value: Any) -> Any:
 
 
 def to_json(frame: pd.DataFrame) -> str:
-    """A list of one object a row; a missing value is null."""
+    """Render a list with one object per row; a missing value is null."""
     rows = [{key: to_json_value(value) for key, value in row.items()} for row in labels.rows(frame)]
     return json.dumps(cleaned(rows), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_md(frame: pd.DataFrame) -> str:
-    """A Markdown table, one line a row."""
+    """Render a Markdown table, one line per row."""
     rows = [[format_cell(key, value) for key, value in row.items()] for row in labels.rows(frame)]
     right = [pd.api.types.is_numeric_dtype(frame[key]) for key in frame.columns]
     return markdown(list(frame.columns), rows, right)
@@ -83,14 +83,14 @@ FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {"csv": to_csv, "md": to_md,
 
 
 def to_json_value(value: Any) -> Any:
-    """A cell as JSON has it."""
+    """Convert a cell to a JSON value."""
     if not there(value):
         return None
     return value.item() if hasattr(value, "item") else value
 
 
 def format_cell(column: str, value: Any) -> str:
-    """A cell for reading: in the unit of its column's metric, which the ends of an interval share."""
+    """Format a cell for readers, in the unit of its column's metric, which the ends of an interval share."""
     if not there(value):
         return NONE
     metric = METRICS.get(column.removesuffix("_low").removesuffix("_high"))
@@ -98,32 +98,30 @@ def format_cell(column: str, value: Any) -> str:
 
 
 SIGNS = re.compile(r"[\\`*\[\]~$|]|(?<![^\W_])_|_(?![^\W_])|^#")
-"""What Markdown reads as more than itself: code, emphasis, links and images, formulas, columns, headings."""
+"""Characters that Markdown interprets: code, emphasis, links and images, formulas, columns, headings."""
 
 CALL = re.compile(r"@(?=\w)")
-"""What GitHub takes for a mention of a user."""
+"""Text that GitHub takes for a mention of a user."""
 
 
 def escaped(text: str) -> str:
-    """Text for Markdown, on one line and within one cell: it makes neither columns nor Markdown nor HTML, and
-    mentions no user.
-    """
+    """Escape text for one cell of Markdown: one line, without columns, Markdown, HTML or mentions of users."""
     line = SIGNS.sub(r"\\\g<0>", labels.to_one_line(" ".join(text.split())))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return CALL.sub("@\N{ZERO WIDTH SPACE}", line)
 
 
 class Own(str):
-    """Markdown of our own, for a cell: nothing in it is escaped."""
+    """Trusted Markdown for a cell, which is not escaped."""
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool] = ()) -> str:
-    """A Markdown table of plain text.
+    """Render plain text as a Markdown table.
 
     Args:
         columns: headings.
-        rows: cells, which are escaped but for an :class:`Own`; a line break in one stays one.
-        right: for each column whether it is aligned to the right; left where nothing is said.
+        rows: cells, which are escaped unless they are an :class:`Own`; line breaks are kept.
+        right: whether each column is aligned to the right; all are aligned to the left by default.
     """
     lines = [
         [

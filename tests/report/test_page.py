@@ -154,8 +154,8 @@ def test_only_the_kinds_of_interval_that_are_on_the_page_are_explained(tmp_path:
         stdev=0.02, processes=9, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100"
     )
     texts = {
-        "between": "another hour or a warmer machine is not in it",
-        "widened": "what the calibration of",
+        "between": "does not cover another hour or a warmer machine",
+        "widened": "noise floor from the calibration",
         "within": "Another process,",
     }
     for records, kinds, sentence in (

@@ -1,4 +1,4 @@
-"""The context of a search for the release that made it slower: all that is said of it, as plain data."""
+"""The context of a search for the release that became slower: its whole content, as plain data."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bench.report.comparisons.regress.cases import format_outcome
 from bench.report.comparisons.sweep.context import release_context
 
 SCHEMA = 2
-"""Raise it when a key goes or changes its meaning."""
+"""Version of the JSON; raise it when a key is removed or changes its meaning."""
 
 
 def context(search: Bisection) -> dict[str, Any]:
-    """All that is said of a search; each comparison as ``regress`` has it."""
+    """Return the context of a search; each comparison has the keys of ``regress``."""
     releases = search.search
     lines = conclusion(search)
     return {
@@ -42,19 +42,19 @@ def context(search: Bisection) -> dict[str, Any]:
                 "close": probe.close,
                 "reason": why_broken(probe),
                 "comparison": release_context(probe.found, search.package) if probe.found else None,
-                "shown": {"brief": brief(probe), **_shown(probe.found)},
+                "shown": {"brief": brief(probe), **_format_overall(probe.found)},
             }
             for probe in search.probes
         ],
         "last": release_context(search.last, search.package) if search.last else None,
         "title": title(search),
         "lines": lines,
-        "shown": {"verdict": labels.status(search.answer.value), **_shown(search.ends)},
+        "shown": {"verdict": labels.status(search.answer.value), **_format_overall(search.ends)},
     }
 
 
-def _shown(result: ComparisonResult | None) -> dict[str, str]:
-    """The overall figure of a comparison in words; empty without one."""
+def _format_overall(result: ComparisonResult | None) -> dict[str, str]:
+    """Format the overall figure of a comparison as texts; empty without such a figure."""
     if result is None or result.overall is None:
         return dict.fromkeys(("overall", "takes", "pairs", "seconds"), "")
     return {
@@ -72,7 +72,7 @@ def title(search: Bisection) -> str:
 
 
 def brief(probe: Probe) -> str:
-    """A probe in one line: ``8.4.145 is bad: it takes 5.0 % longer (4.8 to 5.1 %)``."""
+    """Format a probe as one line: ``8.4.145 is bad: it takes 5.0 % longer (4.8 to 5.1 %)``."""
     if probe.found is None or probe.found.overall is None:
         return f"{probe.release} is skipped: {why_broken(probe)}"
     close = "; that is not decided, and it is put on the nearer side" if probe.close else ""
@@ -80,20 +80,20 @@ def brief(probe: Probe) -> str:
 
 
 def why_broken(probe: Probe) -> str:
-    """Why a release could not be measured, without a full stop; empty where it was."""
+    """Return why a release could not be measured, without a full stop; empty if it was measured."""
     if probe.side is not Side.BROKEN:
         return ""
     return probe.reason.rstrip(".") or _why_no_pair(probe.found)
 
 
 def _why_no_pair(result: ComparisonResult | None) -> str:
-    """Why a comparison has no pair, without a full stop."""
+    """Return why a comparison has no pair, without a full stop."""
     clauses = [clause for finding in (result.findings if result else ()) for clause in _why_no_pair_of(finding)]
     return "; ".join(dict.fromkeys(clauses)) or "no pair was measured"
 
 
 def _why_no_pair_of(finding: Finding) -> list[str]:
-    """How a case without a pair ended on each side that could not run it, or what went wrong between them."""
+    """Return the outcome of a case on each side that could not run it, or else the error of the comparison."""
     ends = [(side, getattr(finding.compared, side)) for side in SIDES]
     clauses = [
         f"{side} cannot run {finding.id}: {format_outcome(outcome).rstrip('.')}"
@@ -104,10 +104,10 @@ def _why_no_pair_of(finding: Finding) -> list[str]:
 
 
 def conclusion(search: Bisection) -> list[str]:
-    """What came of it, a sentence or two a line."""
+    """Return the conclusion of a search, one or two sentences per line."""
     good, *_, bad = search.search.releases
     nothing = f"there is nothing to look for between {good} and {bad}"
-    why, takes = _why_no_pair(search.ends), _shown(search.ends)["takes"]
+    why, takes = _why_no_pair(search.ends), _format_overall(search.ends)["takes"]
     answers = {
         Answer.NOTHING_MEASURED: f"The ends were not compared: {why}.",
         Answer.CANNOT_RUN: f"{bad} cannot be compared with {good}, and a search goes by speed: {why}.",
@@ -124,7 +124,7 @@ def conclusion(search: Bisection) -> list[str]:
 
 
 def _range(search: Bisection) -> str:
-    """Where it happened, as far as the search came."""
+    """Return the release, or the range of releases, in which the package became slower."""
     releases = search.search
     if releases.open:
         left = labels.count(len(releases.open), "release")
@@ -146,7 +146,7 @@ def _either(parts: Sequence[str]) -> str:
 
 
 def _last(search: Bisection) -> str:
-    """What the comparison of the two neighbours says."""
+    """Describe the comparison of the last good release with the first bad one."""
     releases, last = search.search, search.last
     if releases.open:
         return ""

@@ -1,4 +1,4 @@
-"""Changes in words: ratios, intervals and shares, as every comparison shows them."""
+"""Changes as texts: ratios, intervals and shares, for all comparisons."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ NO_INTERVAL = "one pair gives no interval"
 
 
 def format_tick(percent: float) -> str:
-    """``+2.5 %`` on an axis, with all its digits."""
+    """Format the label of a tick, with all its digits: ``+2.5 %``."""
     return f"{MINUS if percent < 0 else '+' if percent else ''}{abs(percent):,.10g} %"
 
 
 def format_estimate(estimate: Estimate) -> str:
-    """``+4.9 %``: of the time, or of memory."""
+    """Format the change of time or memory: ``+4.9 %``."""
     return format_change(estimate.ratio - 1)
 
 
 def format_interval(estimate: Estimate) -> str:
-    """``+4.1 to +5.7 %``; empty for one pair, and words where all pairs are alike, as memory can be."""
+    """Format an interval: ``+4.1 to +5.7 %``; empty for one pair, and words where all pairs are equal (memory)."""
     if round(estimate.half, 6) == 0:
         return "alike in all pairs"
     if not math.isfinite(estimate.half):
@@ -49,7 +49,7 @@ def without_sign(percent: str) -> str:
 
 
 def format_milliseconds(seconds: float, sign: bool = False) -> str:
-    """``+4.82 ms``: two decimals, so that figures of one step stand below each other."""
+    """Format milliseconds with two decimals, so that the parts of a step align: ``+4.82 ms``."""
     text = f"{abs(seconds) * 1e3:,.2f} ms"
     if not sign:
         return text

@@ -1,4 +1,4 @@
-"""The context of two recorded runs: all that is said of them, as plain data, and its three renderings."""
+"""The context of two recorded runs, as plain data, and its three renderings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from bench.report.tables import Own
 from bench.text import cleaned
 
 SCHEMA = 2
-"""Of the JSON: raise it when a key goes or changes its meaning."""
+"""Version of the JSON; raise it when a key is removed or changes its meaning."""
 
 RATIO = Unit("×", lambda ratio: f"{ratio:.3f}×" if 0.1 <= ratio < 10 else f"{format_number(ratio)}×")
-"""Of two runs, which differ by less than two cases do; below each other, ends of intervals have the same decimals."""
+"""Ratio of two runs, which differ by less than two cases do; three decimals align the ends of intervals."""
 
 NAMED = 3
-"""Cases that are named; of more it says how many there are."""
+"""Maximum number of cases that are named; above it, their number is given."""
 
 MEANING = {
     Comparability.HISTORICAL: Own(
@@ -39,12 +39,12 @@ MEANING = {
         "Different machines are shown side by side and never tested: the ratio of their speeds has no interval."
     ),
 }
-"""What the label of the whole means."""
+"""Meaning of each label of a comparison."""
 
 METHOD = (
     "The ratio is that of the seconds of a mean step: above 1, B is slower. Its 95 % interval takes the errors of both "
-    "sides as independent: Welch's t on the logarithm where both have several processes, else the root of the sum of "
-    "the squares of their own intervals. What changed between the two runs is not in it."
+    "sides as independent. Where both have several processes it is Welch's t on the logarithm, else the root of the "
+    "sum of the squares of their own intervals. It does not cover what changed between the two runs."
 )
 
 FIGURES = (
@@ -65,7 +65,7 @@ FIGURES = (
     "peak_memory_bytes",
     "peak_memory_method",
 )
-"""Columns of each side, with ``a_`` and ``b_`` before them."""
+"""Columns of each side, with the prefix ``a_`` or ``b_``."""
 
 COLUMNS = (
     "case",
@@ -80,74 +80,78 @@ COLUMNS = (
     "settings",
     *(f"{side}_{name}" for side in ("a", "b") for name in FIGURES),
 )
-"""Columns of csv, and keys of the cases of json. Ratios are B over A; what is missing is empty, or null."""
+"""Columns of csv, and keys of the cases of json. Ratios are B over A; a missing value is empty, or null."""
 
 
-def _columns(found: RunComparison) -> list[str]:
-    """:data:`COLUMNS` with the axes of the cases behind the first one."""
-    return [COLUMNS[0], *AXES, *further_of([one.case for one in found.cases]), *COLUMNS[1:]]
+def _columns(comparison: RunComparison) -> list[str]:
+    """Return :data:`COLUMNS` with the axes of the cases after the first column."""
+    return [COLUMNS[0], *AXES, *further_of([match.case for match in comparison.cases]), *COLUMNS[1:]]
 
 
-def render(found: RunComparison, format: str) -> str:
-    """Two runs as text that ends with a newline; ``format`` is ``csv``, ``md`` or ``json``."""
+def render(comparison: RunComparison, format: str) -> str:
+    """Render two runs as text that ends with a newline; ``format`` is ``csv``, ``md`` or ``json``."""
     if format == "csv":
-        return to_csv(found)
-    content = context(found)
+        return to_csv(comparison)
+    content = context(comparison)
     return render_json(content) if format == "json" else render_markdown("recorded_runs", content)
 
 
-def context(found: RunComparison) -> dict[str, Any]:
-    """All that is said of both sides and of each case."""
+def context(comparison: RunComparison) -> dict[str, Any]:
+    """Return the context of a comparison: both sides and each case."""
     return {
         "schema": SCHEMA,
-        "label": found.label.value,
-        "a": _side(found.a),
-        "b": _side(found.b),
-        "differs": [{"what": one.key, "a": list(one.a), "b": list(one.b)} for one in found.traits],
-        "settings": [{"key": one.key, "a": one.a, "b": one.b, "cases": list(one.cases)} for one in found.settings],
-        "settings_of_one_side": found.one_sided_settings,
-        "cases": [_row(one, _columns(found)) for one in found.cases],
-        "shown": _shown(found),
+        "label": comparison.label.value,
+        "a": _side(comparison.a),
+        "b": _side(comparison.b),
+        "differs": [{"what": trait.key, "a": list(trait.a), "b": list(trait.b)} for trait in comparison.traits],
+        "settings": [
+            {"key": setting.key, "a": setting.a, "b": setting.b, "cases": list(setting.cases)}
+            for setting in comparison.settings
+        ],
+        "settings_of_one_side": comparison.one_sided_settings,
+        "cases": [_row(match, _columns(comparison)) for match in comparison.cases],
+        "shown": _format_texts(comparison),
     }
 
 
-def to_csv(found: RunComparison) -> str:
-    """A line a case, with a header; numbers have all their digits."""
+def to_csv(comparison: RunComparison) -> str:
+    """Render a header and one line per case; numbers have all their digits."""
     text = io.StringIO()
-    columns = _columns(found)
+    columns = _columns(comparison)
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(cleaned(_row(one, columns)) for one in found.cases)
+    writer.writerows(cleaned(_row(match, columns)) for match in comparison.cases)
     return text.getvalue()
 
 
-def _shown(found: RunComparison) -> dict[str, Any]:
-    """The words of both sides and of each case."""
-    seen = [side for one in found.compared for side in (one.a, one.b) if side is not None]
-    kinds = labels.interval_kinds(pd.DataFrame({"interval_kind": [side.interval_kind for side in seen]}))
-    ends = Counter(_ends(one) for one in found.standing(Comparability.NEITHER))
+def _format_texts(comparison: RunComparison) -> dict[str, Any]:
+    """Format both sides and each case as texts."""
+    sides = [side for match in comparison.compared for side in (match.a, match.b) if side is not None]
+    kinds = labels.interval_kinds(pd.DataFrame({"interval_kind": [side.interval_kind for side in sides]}))
+    ends = Counter(_ends(match) for match in comparison.standing(Comparability.NEITHER))
     return {
-        "heading": _heading(found),
-        "about": _about(found),
-        "meaning": MEANING[found.label],
-        "differing": _differing(found),
-        "is_cross_machine": found.is_cross_machine,
-        "compared": [_compared(one) for one in found.compared],
+        "heading": _heading(comparison),
+        "about": _describe_sides(comparison),
+        "meaning": MEANING[comparison.label],
+        "differing": _differing(comparison),
+        "is_cross_machine": comparison.is_cross_machine,
+        "compared": [_compared(match) for match in comparison.compared],
         "legend": [
             {"sign": sign, "name": kind.capitalize(), "meaning": meaning}
-            for sign, kind, meaning in labels.legend(sign for side in seen for sign in labels.signs(side.flags))
+            for sign, kind, meaning in labels.legend(sign for side in sides for sign in labels.signs(side.flags))
         ],
         "notes": []
-        if not seen
-        else [*([] if found.is_cross_machine else [METHOD]), *(INTERVALS[kind] for kind in kinds)],
+        if not sides
+        else [*([] if comparison.is_cross_machine else [METHOD]), *(INTERVALS[kind] for kind in kinds)],
         "not_comparable": [
-            {"case": one.case.id, "differences": differences(one.differences)}
-            for one in found.standing(Comparability.NOT_COMPARABLE)
+            {"case": match.case.id, "differences": differences(match.differences)}
+            for match in comparison.standing(Comparability.NOT_COMPARABLE)
         ],
         "one_sided": [
-            {"case": one.case.id, "a": _ended(one.a), "b": _ended(one.b)} for one in found.standing(*ONE_SIDED)
+            {"case": match.case.id, "a": _ended(match.a), "b": _ended(match.b)}
+            for match in comparison.standing(*ONE_SIDED)
         ],
-        "same": [one.case.id for one in found.standing(Comparability.ITSELF)],
+        "same": [match.case.id for match in comparison.standing(Comparability.ITSELF)],
         "neither": labels.count(ends.total(), "case"),
         "neither_ends": labels.listing(f"{number} {how}" for how, number in ends.items()),
     }
@@ -165,92 +169,103 @@ def _side(side: Side) -> dict[str, Any]:
     }
 
 
-def _row(one: CaseMatch, columns: Sequence[str]) -> dict[str, Any]:
-    """A case with the keys :func:`_columns`; None for what is missing."""
+def _row(match: CaseMatch, columns: Sequence[str]) -> dict[str, Any]:
+    """Return a case by the keys of :func:`_columns`; None for a missing value."""
     cells: dict[str, Any] = dict.fromkeys(columns)
-    cells |= {"case": one.case.id, **one.case.values, "model": one.case.model_label}
-    cells |= {"standing": one.standing.value, "interval_kind": one.interval_kind}
-    if one.ratio is not None:
-        cells |= {"time_ratio": one.ratio.point, "time_ratio_low": one.ratio.low, "time_ratio_high": one.ratio.high}
-    cells |= {"speed_ratio": one.speed_ratio, "peak_memory_ratio": one.memory_ratio}
-    cells |= {"differences": differences(one.differences) or None, "settings": differences(one.settings) or None}
-    for name, seen in (("a", one.a), ("b", one.b)):
-        if seen is not None:
-            cells |= {f"{name}_{key}": value for key, value in _figures(seen).items()}
+    cells |= {"case": match.case.id, **match.case.values, "model": match.case.model_label}
+    cells |= {"standing": match.standing.value, "interval_kind": match.interval_kind}
+    if match.ratio is not None:
+        cells |= {
+            "time_ratio": match.ratio.point,
+            "time_ratio_low": match.ratio.low,
+            "time_ratio_high": match.ratio.high,
+        }
+    cells |= {"speed_ratio": match.speed_ratio, "peak_memory_ratio": match.memory_ratio}
+    cells |= {"differences": differences(match.differences) or None, "settings": differences(match.settings) or None}
+    for name, side in (("a", match.a), ("b", match.b)):
+        if side is not None:
+            cells |= {f"{name}_{key}": value for key, value in _figures(side).items()}
     return cells
 
 
-def _figures(seen: Seen) -> dict[str, Any]:
-    """One side of a case with the keys :data:`FIGURES`, less those that it lacks."""
-    first = seen.records[0]
+def _figures(side: Seen) -> dict[str, Any]:
+    """Return one side of a case by the keys :data:`FIGURES`, without those that it lacks."""
+    first = side.records[0]
     cells: dict[str, Any] = {
-        "status": seen.status,
-        "reason": seen.reason or None,
-        "run": seen.run,
-        "started": seen.started,
+        "status": side.status,
+        "reason": side.reason or None,
+        "run": side.run,
+        "started": side.started,
         "torch": first.environment.label("torch"),
         "ultralytics": first.environment.label("ultralytics"),
         "machine": first.machine.fingerprint,
     }
-    if seen.rate is None:
+    if side.rate is None:
         return cells
     return cells | {
-        "processes": len(seen.records),
-        "seconds_per_step": seen.seconds,
-        "images_per_second": seen.rate.point,
-        "images_per_second_low": seen.rate.low,
-        "images_per_second_high": seen.rate.high,
-        "interval_kind": seen.interval_kind,
-        "flags": seen.flags or None,
-        "peak_memory_bytes": seen.peak.bytes if seen.peak else None,
-        "peak_memory_method": seen.peak.method if seen.peak else None,
+        "processes": len(side.records),
+        "seconds_per_step": side.seconds,
+        "images_per_second": side.rate.point,
+        "images_per_second_low": side.rate.low,
+        "images_per_second_high": side.rate.high,
+        "interval_kind": side.interval_kind,
+        "flags": side.flags or None,
+        "peak_memory_bytes": side.peak.bytes if side.peak else None,
+        "peak_memory_method": side.peak.method if side.peak else None,
     }
 
 
-def difference(one: Difference) -> str:
-    """``window_steps 32 vs 64``."""
-    return f"{one.key} {format_value(one.a)} vs {format_value(one.b)}"
+def difference(setting: Difference) -> str:
+    """Format a difference: ``window_steps 32 vs 64``."""
+    return f"{setting.key} {format_value(setting.a)} vs {format_value(setting.b)}"
 
 
-def differences(found: Sequence[Difference]) -> str:
-    """``window_steps 32 vs 64, data_seed 0 vs 1``."""
-    return ", ".join(map(difference, found))
+def differences(settings: Sequence[Difference]) -> str:
+    """Format several differences: ``window_steps 32 vs 64, data_seed 0 vs 1``."""
+    return ", ".join(map(difference, settings))
 
 
-def longer(one: CaseMatch) -> str:
-    """``train-… takes 12.3 % longer (8.1 to 16.0 %, between processes)``; of a case that became slower."""
-    ratio = one.ratio
+def longer(match: CaseMatch) -> str:
+    """Format a case that became slower: ``train-… takes 12.3 % longer (8.1 to 16.0 %, between processes)``."""
+    ratio = match.ratio
     assert ratio is not None and ratio.low is not None and ratio.high is not None, "a slower case has an interval"
     share, low, high = (format_number((value - 1) * 100) for value in (ratio.point, ratio.low, ratio.high))
-    return f"{one.case.id} takes {share} % longer ({low} to {high} %, {one.interval_kind})"
+    return f"{match.case.id} takes {share} % longer ({low} to {high} %, {match.interval_kind})"
 
 
-def _heading(found: RunComparison) -> str:
-    if found.is_cross_machine:
-        return f"{found.a.machine.title} and {found.b.machine.title}: {found.label}"
-    return f"Time per step, B over A: {found.label}"
+def _heading(comparison: RunComparison) -> str:
+    if comparison.is_cross_machine:
+        return f"{comparison.a.machine.title} and {comparison.b.machine.title}: {comparison.label}"
+    return f"Time per step, B over A: {comparison.label}"
 
 
-def _about(found: RunComparison) -> list[str]:
+def _describe_sides(comparison: RunComparison) -> list[str]:
     lines = []
-    for name, side in (("A", found.a), ("B", found.b)):
+    for name, side in (("A", comparison.a), ("B", comparison.b)):
         days = " to ".join(dict.fromkeys((side.first[:10], side.last[:10])))
-        machine = f", on {labels.machine_name(side.machine)}" if found.is_cross_machine else ""
+        machine = f", on {labels.machine_name(side.machine)}" if comparison.is_cross_machine else ""
         runs = ", ".join(side.runs)
         lines.append(
             f"{name}: {runs} ({days}){machine}, {side.measured} of {labels.count(side.cases, 'case')} measured"
         )
-    return lines if found.is_cross_machine else [*lines, f"Machine: {found.a.machine.title}"]
+    return lines if comparison.is_cross_machine else [*lines, f"Machine: {comparison.a.machine.title}"]
 
 
-def _differing(found: RunComparison) -> list[dict[str, str]]:
-    """What differs between the two sides over the cases that are compared."""
-    if not found.compared:
+def _differing(comparison: RunComparison) -> list[dict[str, str]]:
+    """Return the differences between the two sides over the compared cases."""
+    if not comparison.compared:
         return []
-    traits = [{"what": one.key, "a": _values(one.a), "b": _values(one.b), "in": NONE} for one in found.traits]
+    traits = [
+        {"what": trait.key, "a": _values(trait.a), "b": _values(trait.b), "in": NONE} for trait in comparison.traits
+    ]
     return traits + [
-        {"what": one.key, "a": format_value(one.a), "b": format_value(one.b), "in": _where(one, found)}
-        for one in found.settings
+        {
+            "what": setting.key,
+            "a": format_value(setting.a),
+            "b": format_value(setting.b),
+            "in": _where(setting, comparison),
+        }
+        for setting in comparison.settings
     ]
 
 
@@ -258,65 +273,65 @@ def _values(values: Sequence[Any]) -> str:
     return ", ".join(NONE if value == "" else format_value(value) for value in values)
 
 
-def _where(one: Difference, found: RunComparison) -> str:
-    """The cases in which a setting differs: ``all cases``, ``all of training``, a few ids, or ``5 of 14 cases``."""
-    cases = [matched.case for matched in found.compared]
-    if len(one.cases) == len(cases):
+def _where(setting: Difference, comparison: RunComparison) -> str:
+    """Name the cases where a setting differs: ``all cases``, ``all of training``, a few ids, or ``5 of 14 cases``."""
+    cases = [matched.case for matched in comparison.compared]
+    if len(setting.cases) == len(cases):
         return "all cases"
     for mode in dict.fromkeys(case.mode for case in cases):
-        if set(one.cases) == {case.id for case in cases if case.mode == mode}:
+        if set(setting.cases) == {case.id for case in cases if case.mode == mode}:
             return f"all of {labels.mode(mode).lower()}"
-    if len(one.cases) > NAMED:
-        return f"{len(one.cases)} of {labels.count(len(cases), 'case')}"
-    return ", ".join(one.cases)
+    if len(setting.cases) > NAMED:
+        return f"{len(setting.cases)} of {labels.count(len(cases), 'case')}"
+    return ", ".join(setting.cases)
 
 
-def _compared(one: CaseMatch) -> dict[str, Any]:
-    """A line of the table of figures."""
-    assert one.ratio is not None, "what is compared has a ratio"
+def _compared(match: CaseMatch) -> dict[str, Any]:
+    """Return a row of the table of figures."""
+    assert match.ratio is not None, "a compared case has a ratio"
     interval = (
-        [labels.ends(RATIO, one.ratio.low, one.ratio.high), one.interval_kind]
-        if one.interval_kind
+        [labels.ends(RATIO, match.ratio.low, match.ratio.high), match.interval_kind]
+        if match.interval_kind
         else ["too few steps"]
     )
-    peaks = [_value(BYTES, side.peak.bytes if side and side.peak else None) for side in (one.a, one.b)]
+    peaks = [_value(BYTES, side.peak.bytes if side and side.peak else None) for side in (match.a, match.b)]
     return {
-        "case": one.case.id,
-        "a": _figure(one.a),
-        "b": _figure(one.b),
-        "time_ratio": RATIO.show(one.ratio.point),
+        "case": match.case.id,
+        "a": _figure(match.a),
+        "b": _figure(match.b),
+        "time_ratio": RATIO.show(match.ratio.point),
         "range": interval,
-        "speed_ratio": _value(RATIO, one.speed_ratio),
-        "memory": [", ".join(peaks), *([_value(RATIO, one.memory_ratio)] if one.memory_ratio else [])],
-        "standing": one.standing.value,
+        "speed_ratio": _value(RATIO, match.speed_ratio),
+        "memory": [", ".join(peaks), *([_value(RATIO, match.memory_ratio)] if match.memory_ratio else [])],
+        "standing": match.standing.value,
     }
 
 
-def _figure(seen: Seen | None) -> list[str]:
-    """A side of a case that is compared: time of a step, throughput with its interval, number of processes."""
-    assert seen is not None and seen.seconds is not None and seen.rate is not None, "what is compared was measured"
-    rate = seen.rate
+def _figure(side: Seen | None) -> list[str]:
+    """Format a side of a compared case: time per step, throughput with its interval, number of processes."""
+    assert side is not None and side.seconds is not None and side.rate is not None, "a compared case was measured"
+    rate = side.rate
     lines = [
-        f"{SECONDS.show(seen.seconds)}{labels.signs(seen.flags)}",
+        f"{SECONDS.show(side.seconds)}{labels.signs(side.flags)}",
         f"{labels.rate(rate.point)} {labels.spread(RATE, rate.point, rate.low, rate.high)}".rstrip(),
     ]
-    return [*lines, *([f"{len(seen.records)} processes"] if len(seen.records) > 1 else [])]
+    return [*lines, *([f"{len(side.records)} processes"] if len(side.records) > 1 else [])]
 
 
 def _value(unit: Unit, value: float | None) -> str:
     return NONE if value is None else unit.show(value)
 
 
-def _ended(seen: Seen | None) -> str:
-    """``51.6 images/s``, ``failed: ValueError: no.``, ``no record``."""
-    if seen is None:
+def _ended(side: Seen | None) -> str:
+    """Format the outcome of a side: ``51.6 images/s``, ``failed: ValueError: no.``, ``no record``."""
+    if side is None:
         return "no record"
-    if seen.rate is not None:
-        return labels.rate(seen.rate.point)
-    return f"{labels.status(seen.status)}: {seen.reason}"
+    if side.rate is not None:
+        return labels.rate(side.rate.point)
+    return f"{labels.status(side.status)}: {side.reason}"
 
 
-def _ends(one: CaseMatch) -> str:
-    """``substituted`` where both sides ended so, else ``failed in A, no record in B``."""
-    a, b = ("no record" if seen is None else labels.status(seen.status) for seen in (one.a, one.b))
+def _ends(match: CaseMatch) -> str:
+    """Format both outcomes: ``substituted`` where they are equal, else ``failed in A, no record in B``."""
+    a, b = ("no record" if side is None else labels.status(side.status) for side in (match.a, match.b))
     return a if a == b else f"{a} in A, {b} in B"

@@ -19,32 +19,32 @@ from bench.report.plots import Plot
 from bench.text import cleaned, encode
 
 Context = dict[str, Any]
-"""What is said of a comparison: numbers as they are, and below each ``shown`` how they are shown."""
+"""Content of a comparison: numbers as they are, and their texts below each ``shown``."""
 
 SUMMARY = {"regress": "summary.md", "sweep": "sweep.md"}
 """Name of the Markdown file of a page."""
 
 SEPARATOR = "│"
-"""What stands between the cells of a row in a text template, within ``{% filter columns %}``."""
+"""Separator of the cells of a row in a text template, within ``{% filter columns %}``."""
 
 
 def render_json(context: Mapping[str, Any]) -> str:
-    """The context itself, as text that ends with a newline; what is missing is null."""
+    """Render the context as JSON that ends with a newline; a missing value is null."""
     return json.dumps(cleaned(context), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def render_text(kind: str, context: Mapping[str, Any]) -> str:
-    """Lines for the terminal without a newline at the end; recorded text has lost its control characters."""
+    """Render lines for the terminal, without a final newline and without control characters of recorded text."""
     return _environment(_shown_in_text).get_template(f"{kind}.txt.jinja").render({kind: context}).rstrip("\n")
 
 
 def render_markdown(kind: str, context: Mapping[str, Any], plots: Sequence[Plot] = ()) -> str:
-    """Markdown for a pull request, and for the summary of a step of GitHub Actions.
+    """Render Markdown for a pull request, and for the summary of a step of GitHub Actions.
 
     Args:
         kind: of the comparison: ``regress``, ``sweep``, ``bisect`` or ``recorded_runs``.
         context: the comparison.
-        plots: pictures in ``plots/`` next to the text; none where it is shown elsewhere.
+        plots: pictures in ``plots/`` next to the text; empty if the text is shown elsewhere.
     """
     template = _environment(_shown_in_markdown).get_template(f"{kind}.md.jinja")
     parts = template.render({kind: context}, plots=plots).split("\n\n")
@@ -52,22 +52,22 @@ def render_markdown(kind: str, context: Mapping[str, Any], plots: Sequence[Plot]
 
 
 def render_html(kind: str, context: Mapping[str, Any], plots: Sequence[Plot]) -> str:
-    """The page as one HTML file."""
+    """Render the page as one HTML file."""
     style = "".join((page.TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "comparison.css"))
     template = page.templates(autoescape=True).get_template(f"{kind}.html.jinja")
     return template.render({kind: context}, plots=plots, svg=page.inline, style=Markup(style), version=__version__)
 
 
 def write_page(kind: str, context: Mapping[str, Any], plots: Sequence[Plot], folder: Path) -> Path:
-    """Write ``index.html``, a summary in Markdown and ``plots/`` into a folder, which is made where it does not exist.
+    """Write ``index.html``, a summary in Markdown and ``plots/`` into a folder, which is created if missing.
 
-    ``index.html`` is one file that needs no other. It is written last, so that where it is new, all of the page is.
+    ``index.html`` needs no other file. It is written last, so that a new ``index.html`` means a complete page.
 
     Returns:
         The path of ``index.html``.
 
     Raises:
-        UsageError: where the folder cannot be written to.
+        UsageError: if the folder cannot be written to.
     """
     files = {
         f"plots/{plot.key}.{suffix}": content
@@ -86,7 +86,7 @@ def write_page(kind: str, context: Mapping[str, Any], plots: Sequence[Plot], fol
 
 
 def _environment(shown: Any) -> jinja2.Environment:
-    """Templates whose every value passes through a function, so that no template has to think of it."""
+    """Return an environment that passes every value through a function, so that no template has to call it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(page.TEMPLATES),
         finalize=shown,
@@ -108,7 +108,7 @@ def _shown_in_markdown(value: Any) -> str:
 
 
 def align_columns(text: str) -> str:
-    """Lines of cells as indented lines whose columns stand below each other."""
+    """Indent lines of cells and align their columns."""
     rows = [[cell.strip() for cell in line.split(SEPARATOR)] for line in text.splitlines() if line.strip()]
     widths = [max(map(len, column)) for column in itertools.zip_longest(*rows, fillvalue="")]
     lines = ["  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)) for row in rows]

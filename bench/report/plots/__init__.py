@@ -11,7 +11,7 @@ from bench.report.plots.plot import Plot, View, make_plot
 __all__ = ["PLOTS", "Plot", "PlotKind", "View", "draw", "make_plot", "register", "unregister"]
 
 PlotKind = Callable[[View], list[Plot]]
-"""Draws all plots of one kind; none where there is nothing to draw."""
+"""Function that draws all plots of one kind; an empty list if there is nothing to draw."""
 
 PLOTS: list[PlotKind] = [
     THROUGHPUT,
@@ -22,7 +22,7 @@ PLOTS: list[PlotKind] = [
     ENERGY,
     step_times.plots,
 ]
-"""In the order in which the page shows them."""
+"""Kinds of plots in the order of the page."""
 
 
 def register(kind: PlotKind) -> None:
@@ -36,5 +36,5 @@ def unregister(kind: PlotKind) -> None:
 
 
 def draw(view: View) -> list[Plot]:
-    """All plots of a view that have something to show."""
+    """Draw all plots of a view that have something to show."""
     return [plot for kind in PLOTS for plot in kind(view)]

@@ -8,9 +8,8 @@
     table = newest_rows(frame(read([Path("results")])[0]))
     api.throughput(table[table["model"] == "yolov8n"]).savefig("throughput.svg")
 
-A frame may have more to show than one figure holds: ``panel`` chooses which of its panels is drawn, from 0. Lines of
-one machine and one pair of versions belong into one frame;
-:func:`bench.analysis.table.newest_rows` takes older rows out.
+A frame may need several panels: ``panel`` chooses the one to draw, from 0. A frame holds rows of one machine and one
+pair of versions; :func:`bench.analysis.table.newest_rows` takes older rows out.
 """
 
 from __future__ import annotations
@@ -39,34 +38,34 @@ Panel = Callable[[], Figure]
 
 
 def metric(table: pd.DataFrame, key: str, panel: int = 0) -> Figure:
-    """Any metric of :data:`bench.analysis.metrics.METRICS`: against batch where there are several, else by case.
+    """Plot any metric of :data:`bench.analysis.metrics.METRICS`: against batch if there are several, else by case.
 
     Args:
         table: rows of :func:`bench.analysis.table.frame` of one machine and one pair of versions.
-        key: of the metric, which is its column.
+        key: of the metric: the name of its column.
         panel: which panel, from 0.
 
     Raises:
-        UsageError: for a metric that there is not, a panel that there is not, or rows of several machines or versions.
+        UsageError: for an unknown metric or panel, or rows of several machines or versions.
     """
     if key not in METRICS:
         raise UsageError(f"metric {key!r} is unknown: use {', '.join(METRICS)}.")
     _alike(table)
-    return _one(_panels(table, METRICS[key]), panel, METRICS[key].title)
+    return _draw_panel(_panels(table, METRICS[key]), panel, METRICS[key].title)
 
 
 def throughput(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Images per second against batch, with 95 % intervals and a wall where memory ended; see :func:`metric`."""
+    """Plot images per second against batch, with 95 % intervals and a wall where memory ran out; see :func:`metric`."""
     return metric(table, "images_per_second", panel)
 
 
 def memory(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Peak memory against batch; see :func:`metric`."""
+    """Plot peak memory against batch; see :func:`metric`."""
     return metric(table, "peak_memory_bytes", panel)
 
 
 def energy(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Images for each joule against batch, where joules were counted; see :func:`metric`."""
+    """Plot images per joule against batch, where energy was measured; see :func:`metric`."""
     return metric(table, "images_per_joule", panel)
 
 
@@ -79,7 +78,7 @@ def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: 
         panel: which panel, from 0.
 
     Raises:
-        UsageError: as :func:`metric` does.
+        UsageError: as for :func:`metric`.
     """
     _alike(table)
     chosen = default_baseline(table) if baseline is None else baseline
@@ -89,13 +88,13 @@ def speedup(table: pd.DataFrame, baseline: dict[str, Any] | None = None, panel: 
     over = labels.baseline(chosen)
     drawn: list[Panel] = [functools.partial(heatmap.figure, heatmap.grid(part, table)) for part in maps]
     drawn += [functools.partial(bar_by_case.figure, part, labels.SPEEDUP, over) for part in bar_by_case.parts(rest)]
-    return _one(drawn, panel, f"speed-up over {over or 'a baseline'}")
+    return _draw_panel(drawn, panel, f"speed-up over {over or 'a baseline'}")
 
 
 def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Where the time of a training step goes, in milliseconds an image; see :func:`metric`."""
+    """Plot the parts of a training step, in milliseconds per image; see :func:`metric`."""
     _alike(table)
-    return _one(
+    return _draw_panel(
         [
             functools.partial(parts_of_steps.figure, part)
             for part in bar_by_case.parts(parts_of_steps.cases_with_phases(table))
@@ -106,44 +105,46 @@ def steps(table: pd.DataFrame, panel: int = 0) -> Figure:
 
 
 def step_times(processes: Sequence[Record]) -> Figure:
-    """Raw step times of one case, a panel for each of its processes.
+    """Plot raw step times of one case, one panel per process.
 
     Args:
         processes: records of one case.
 
     Raises:
-        UsageError: where none of them was measured, or they are of several cases.
+        UsageError: if none of them was measured, or they are of several cases.
     """
     measured = measured_only(processes)
     if len({record.case for record in measured}) > 1:
         raise UsageError("the records differ in case: take those of one.")
-    return _one([functools.partial(raw_steps.figure, measured)] if measured else [], 0, "step times")
+    return _draw_panel([functools.partial(raw_steps.figure, measured)] if measured else [], 0, "step times")
 
 
 def scaling(table: pd.DataFrame, panel: int = 0) -> Figure:
-    """Throughput on several devices over so many times that on one, in percent; see :func:`metric`."""
+    """Plot scaling efficiency in percent: throughput per device over that of one device; see :func:`metric`."""
     _alike(table)
-    found = scalings.efficiencies(table)
-    parts = [part for kind in scalings.KINDS for part in bar_by_case.parts(found[found["scaling"] == kind])]
-    return _one(
+    efficiencies = scalings.efficiencies(table)
+    parts = [
+        part for kind in scalings.KINDS for part in bar_by_case.parts(efficiencies[efficiencies["scaling"] == kind])
+    ]
+    return _draw_panel(
         [functools.partial(bar_by_case.figure, part, scalings.EFFICIENCY) for part in parts],
         panel,
         "scaling",
     )
 
 
-def ceiling(found: Sequence[Ceiling]) -> Figure:
-    """Peak memory against batch up to where it ended, for at most six ceilings of :mod:`bench.records.ceiling`.
+def ceiling(searches: Sequence[Ceiling]) -> Figure:
+    """Plot peak memory against batch, for at most six ceilings of :mod:`bench.records.ceiling`.
 
     Raises:
-        UsageError: where there are more, none with a peak, or some of several machines.
+        UsageError: for more than six, for none with a peak, or for ceilings of several machines.
     """
-    if len({one.machine.fingerprint for one in found}) > 1:
+    if len({search.machine.fingerprint for search in searches}) > 1:
         raise UsageError("the ceilings differ in machine: take those of one.")
-    lines = [one for one in map(ceilings.series, found) if one.points]
+    lines = [line for line in map(ceilings.series, searches) if line.points]
     if not 0 < len(lines) <= style.SERIES:
         raise UsageError(f"{len(lines)} ceilings have a peak: one figure holds 1 to {style.SERIES} of them.")
-    return _one([functools.partial(ceilings.figure, lines)], 0, "ceilings")
+    return _draw_panel([functools.partial(ceilings.figure, lines)], 0, "ceilings")
 
 
 def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
@@ -155,15 +156,15 @@ def _panels(table: pd.DataFrame, wanted: Metric) -> list[Panel]:
 
 
 def _alike(table: pd.DataFrame) -> None:
-    """Raise :class:`UsageError` where rows of a frame may not stand on one axis."""
+    """Raise :class:`UsageError` if the rows of a frame may not share one axis."""
     differ = [name for name in GROUP_KEYS if table[name].nunique(dropna=False) > 1]
-    if (table.groupby("mode")["overrides_hash"].nunique() > 1).any():  # each mode fixes settings of its own
+    if (table.groupby("mode")["overrides_hash"].nunique() > 1).any():  # each mode fixes its own settings
         differ.append("overrides_hash")
     if differ:
         raise UsageError(f"the rows differ in {labels.listing(differ)}: take those that are alike.")
 
 
-def _one(drawn: Sequence[Panel], panel: int, what: str) -> Figure:
+def _draw_panel(drawn: Sequence[Panel], panel: int, what: str) -> Figure:
     if not drawn:
         raise UsageError(f"there is nothing to draw of {what} in these rows.")
     if not 0 <= panel < len(drawn):

@@ -1,4 +1,4 @@
-"""A metric by case: a row for each, for tables without a batch axis to draw against, and for ratios."""
+"""A metric as one bar per case, for tables without a batch axis to draw against, and for ratios."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.report import labels
 from bench.report.plots import facets, scale, style
 
 ROWS = 16
-"""Rows that a panel may hold; with more it is split."""
+"""Maximum number of rows per panel; a panel with more is split."""
 
 ROW = 26
 AROUND = 78
@@ -31,7 +31,7 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 def parts(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """A table's panels."""
+    """Divide a table into panels."""
     return [
         part
         for mode in facets.divide(table, ("mode",))
@@ -40,14 +40,14 @@ def parts(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
-    """The rows of a panel, in the order of the table's own columns: model, device, precision, batch, size."""
+    """Return the bars of a panel, in the order of the table's axes: model, device, precision, batch, size."""
     keys = labels.case_axes(part)
     names = facets.varying(part, keys)
-    found = []
+    rows = []
     for row in labels.rows(facets.ordered(part, keys)):
         low, high = (row.get(f"{metric.key}_{end}", float("nan")) for end in ("low", "high"))
         value = float(row[metric.key])
-        found.append(
+        rows.append(
             Bar(
                 name=labels.point(row, names),
                 value=value,
@@ -56,14 +56,14 @@ def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
                 shown=labels.quantity(metric.unit, value),
             )
         )
-    return found
+    return rows
 
 
 def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:
-    """The panel of some rows; to be called within :func:`style.styled`.
+    """Draw the panel of some rows; call it within :func:`style.styled`.
 
-    Ratios start at a line at 1, named by ``baseline``, on a logarithmic axis, so that half as fast is as long as twice
-    as fast; everything else starts at 0.
+    Bars of ratios start at 1, the ``baseline``, on a logarithmic axis, so that half as fast is as long as twice as
+    fast. Bars of other metrics start at 0.
     """
     rows = bars(part, metric)
     drawn, axes = style.canvas(AROUND + (ROW if baseline else 0) + ROW * len(rows))
@@ -124,7 +124,7 @@ def _plain_axis(axes: Axes, rows: Sequence[Bar], metric: Metric) -> float:
 
 
 def alt(part: pd.DataFrame, metric: Metric, over: str = "") -> str:
-    """One sentence: what is drawn, and its smallest and largest value."""
+    """Return one sentence: the content of the panel, and its smallest and largest value."""
     rows = bars(part, metric)
     low, high = min(rows, key=lambda row: row.value), max(rows, key=lambda row: row.value)
     what = f"{metric.title}{over} by case, {facets.title(part)}"

@@ -1,4 +1,4 @@
-"""Peak memory against batch up to where it ended: what was tried, how memory grows by it, and the limit."""
+"""Peak memory against batch: the probes, the memory model and the limit."""
 
 from __future__ import annotations
 
@@ -20,105 +20,105 @@ from bench.report.plots.plot import Plot, make_plot
 
 HEIGHT = 320
 CURVE = 40
-"""Parts that a line is drawn in; it is bent a little."""
+"""Number of segments of a curve, which is slightly bent."""
 
 TITLE = "Memory against batch, up to where it ends"
-"""What a title may say of all lines; what :func:`versions_of` adds stands with the lines, where it differs."""
+"""Title of all panels. Values of :func:`versions_of` are added to the names of lines if they differ."""
 
 MARKS = (
-    "A point is a batch that trained a few steps, the curve is fitted to the points (on a CPU also to what there was "
-    "before the first step, and apart for batches whose gradients wait for the optimizer), a cross is a batch that did "
-    "not train (at the height that the curve predicted, else at the top), and the line across is the limit."
+    "A point is a batch that trained a few steps. The curve is fitted to the points (on a CPU also to the memory "
+    "before the first step, and separately for batches whose gradients wait for the optimizer). A cross is a batch "
+    "that did not train (at the height that the curve predicted, else at the top). The horizontal line is the limit."
 )
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One line: its axes in words, and its ceiling."""
+    """One line: its axes as texts, and its ceiling."""
 
     words: dict[str, str]
-    found: Ceiling
+    ceiling: Ceiling
 
     @property
     def points(self) -> list[tuple[int, int]]:
-        """Batch and peak of what trained, by rising batch."""
-        return sorted((probe.batch, probe.peak) for probe in self.found.probes if probe.fits and probe.peak)
+        """Batch and peak of each probe that trained, by rising batch."""
+        return sorted((probe.batch, probe.peak) for probe in self.ceiling.probes if probe.fits and probe.peak)
 
     @property
     def crosses(self) -> list[int]:
-        """Batches that did not."""
-        return sorted({probe.batch for probe in self.found.probes if not probe.fits})
+        """Batches that did not train."""
+        return sorted({probe.batch for probe in self.ceiling.probes if not probe.fits})
 
 
-def series(found: Ceiling) -> Series:
-    """The line of a ceiling."""
-    return Series(words(found), found)
+def series(ceiling: Ceiling) -> Series:
+    """Return the line of a ceiling."""
+    return Series(words(ceiling), ceiling)
 
 
-def words(found: Ceiling) -> dict[str, str]:
-    """The axes of a ceiling in words, by their names."""
-    case = found.case
+def words(ceiling: Ceiling) -> dict[str, str]:
+    """Return the axes of a ceiling as texts, by name."""
+    case = ceiling.case
     values = labels.case_values(case)
     values_of = {axis: labels.axis_value(axis, values[axis]) for axis in FIXED if axis not in ("mode", "batch")}
-    within = f"within {limit(found)}" if found.limit_bytes else "within what is there"
-    further = " · ".join(labels.axis_value(*one) for one in case.further)
-    return {**values_of, "further": further, "within": within, **versions_of(found)}
+    within = f"within {limit(ceiling)}" if ceiling.limit_bytes else "within what is there"
+    further = " · ".join(labels.axis_value(axis, value) for axis, value in case.further)
+    return {**values_of, "further": further, "within": within, **versions_of(ceiling)}
 
 
-def versions_of(found: Ceiling) -> dict[str, str]:
-    """What else may differ between two ceilings, in words: versions, granularity, and the recipe."""
-    software = found.environment
+def versions_of(ceiling: Ceiling) -> dict[str, str]:
+    """Return the other differences that two ceilings may have, as texts: versions, granularity, and the recipe."""
+    software = ceiling.environment
     return {
         "software": labels.to_one_line(
             f"torch {software.label('torch')}, Ultralytics {software.label('ultralytics')}", 200
         ),
-        "granularity": f"steps of {found.granularity}",
-        "recipe": f"recipe {found.recipe.fingerprint[:8]}",
+        "granularity": f"steps of {ceiling.granularity}",
+        "recipe": f"recipe {ceiling.recipe.fingerprint[:8]}",
     }
 
 
-def limit(found: Ceiling) -> str:
-    """``8 GiB``; ``15.3 GiB, what was free`` where no limit was asked for; empty without a limit."""
-    if not found.limit_bytes:
+def limit(ceiling: Ceiling) -> str:
+    """Format a limit: ``8 GiB``; ``15.3 GiB, what was free`` if none was requested; empty without a limit."""
+    if not ceiling.limit_bytes:
         return ""
-    return show_limit(found.limit_bytes) + ("" if found.limit_requested else ", what was free")
+    return show_limit(ceiling.limit_bytes) + ("" if ceiling.limit_requested else ", what was free")
 
 
 def show_limit(size: int) -> str:
-    """``8 GiB``: a limit as people say it, without digits that say nothing."""
+    """Format a limit without needless digits: ``8 GiB``."""
     gib = size / 2**30
     return f"{gib:g} GiB" if gib == round(gib, 1) else format_bytes(size)
 
 
 def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
-    """A panel for each model and device that has peaks to show; further ones where there are too many lines."""
+    """Return one panel per model and device with known peaks; more panels if there are too many lines."""
     groups: dict[tuple[str, str], list[Series]] = {}
-    for found in ceilings:
-        one = series(found)
-        if one.points:
-            groups.setdefault((one.words["model"], one.words["device"]), []).append(one)
-    found_plots = []
+    for ceiling in ceilings:
+        line = series(ceiling)
+        if line.points:
+            groups.setdefault((line.words["model"], line.words["device"]), []).append(line)
+    panels = []
     for (model, device), lines in groups.items():
         for start in range(0, len(lines), style.SERIES):
-            some = lines[start : start + style.SERIES]
+            chunk = lines[start : start + style.SERIES]
             number = [str(start // style.SERIES + 1)] * (len(lines) > style.SERIES)
-            found_plots.append(
+            panels.append(
                 make_plot(
                     key=facets.slug("ceiling", model, device, *number),
                     title=TITLE,
-                    figure=functools.partial(figure, some),
-                    alt=alt(some),
-                    caption=f"{MARKS} {_how(some)}",
+                    figure=functools.partial(figure, chunk),
+                    alt=alt(chunk),
+                    caption=f"{MARKS} {_how(chunk)}",
                     data=(
                         ("Case", "Batch", "Peak memory", "How it ended"),
-                        tuple(row for line in some for row in _rows(line)),
+                        tuple(row for line in chunk for row in _rows(line)),
                     ),
                 )
             )
-    return found_plots
+    return panels
 
 
 def _how(lines: Sequence[Series]) -> str:
-    held = labels.listing(dict.fromkeys(line.found.limit_method for line in lines if line.found.limit_method))
+    held = labels.listing(dict.fromkeys(line.ceiling.limit_method for line in lines if line.ceiling.limit_method))
     return f"Memory was limited by: {held}." if held else ""
 
 
@@ -131,19 +131,19 @@ def _rows(line: Series) -> list[tuple[str, ...]]:
             format_bytes(probe.peak) if probe.peak else labels.NONE,
             "trained" if probe.fits else probe.stop_reason or labels.status(probe.outcome.status.value),
         )
-        for probe in sorted(line.found.probes, key=lambda probe: probe.batch)
+        for probe in sorted(line.ceiling.probes, key=lambda probe: probe.batch)
     ]
 
 
 def figure(lines: Sequence[Series]) -> Figure:
-    """The panel of some ceilings; to be called within :func:`style.styled`."""
+    """Draw the panel of some ceilings; call it within :func:`style.styled`."""
     peaks = [peak for line in lines for _, peak in line.points]
-    limits = [line.found.limit_bytes for line in lines if line.found.limit_bytes]
+    limits = [line.ceiling.limit_bytes for line in lines if line.ceiling.limit_bytes]
     metric = METRICS["peak_memory_bytes"]
     divisor, symbol = scale.unit(metric, [*peaks, *limits])
     drawn, axes = style.canvas(HEIGHT)
     axes.set_title(" · ".join(_shared(lines)))
-    axes.set_xlabel("Batch (images a step)")
+    axes.set_xlabel("Batch (images per step)")
     axes.set_ylabel(scale.title(metric, symbol))
     widest = max(batch for line in lines for batch in [*(b for b, _ in line.points), *line.crosses])
     axes.set_xlim(0, widest * 1.06)
@@ -169,7 +169,7 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
     axes.plot(
         batches, [peak / divisor for _, peak in line.points], color=colour, marker=marker, linestyle="none", zorder=3
     )
-    fit = memory_model(line.found)
+    fit = memory_model(line.ceiling)
     if fit is not None:
         end = max([*batches, *line.crosses])
         reach = [end * step / CURVE for step in range(CURVE + 1)]
@@ -181,7 +181,7 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
 
 
 def _shared(lines: Sequence[Series]) -> list[str]:
-    apart = {*_varying(lines), *versions_of(lines[0].found)}
+    apart = {*_varying(lines), *versions_of(lines[0].ceiling)}
     return [word for key, word in lines[0].words.items() if word and key not in apart]
 
 
@@ -190,12 +190,12 @@ def _varying(lines: Sequence[Series]) -> list[str]:
 
 
 def alt(lines: Sequence[Series]) -> str:
-    """One sentence: of each line the largest batch that trains, and what an image takes."""
+    """Return one sentence: for each line the largest batch that trains, and the memory per image."""
     texts = []
     for line in lines:
         name = " · ".join(filter(None, (line.words[key] for key in _varying(lines))))
-        grows = f", {BYTES.show(line.found.memory_fit.slope)} an image" if line.found.memory_fit else ""
-        ended = line.found.stop_reason
+        grows = f", {BYTES.show(line.ceiling.memory_fit.slope)} per image" if line.ceiling.memory_fit else ""
+        ended = line.ceiling.stop_reason
         least = "at least " if ended in ("", "limit") else ""
-        texts.append(f"{name} up to {least}batch {line.found.case.batch}{grows}".strip())
+        texts.append(f"{name} up to {least}batch {line.ceiling.case.batch}{grows}".strip())
     return f"{TITLE}, {' · '.join(_shared(lines))}: {'; '.join(texts)}."

@@ -1,4 +1,4 @@
-"""From a table to panels: the rows of each, the names of its series, and its title."""
+"""Division of a table into panels: the rows of each, the names of its series, and its title."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bench.report import labels
 
 
 def split(table: pd.DataFrame, by: Sequence[str], keys: Sequence[str], most: int) -> list[pd.DataFrame]:
-    """Parts of a table that have at most so many different ``keys`` each.
+    """Split a table into parts with at most ``most`` different ``keys`` each.
 
-    The table is divided by the axes ``by``, one after another, as long as it must be; where that is not enough, by the
-    order of its keys.
+    The table is divided by the axes ``by``, one after another, as long as needed. If that is not enough, it is divided
+    by the order of its keys.
     """
     several = [axis for axis in by if table[axis].nunique() > 1]
     distinct = list(dict.fromkeys(zip(*(table[axis] for axis in keys), strict=True)))
@@ -38,7 +38,7 @@ def split(table: pd.DataFrame, by: Sequence[str], keys: Sequence[str], most: int
 
 
 def divide(table: pd.DataFrame, names: Sequence[str]) -> list[pd.DataFrame]:
-    """One part for each combination of values on the axes."""
+    """Return one part per combination of values on the axes."""
     return [table.iloc[places] for places in _places(table, names)]
 
 
@@ -48,7 +48,7 @@ def ordered(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def _places(table: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
-    """Places of the rows of each part; frames are cut once, since cutting them is slow."""
+    """Return the places of the rows of each part; the frame itself is cut only once, since that is slow."""
     columns = {axis: table[axis].tolist() for axis in names}
 
     def parted(places: list[int], rest: Sequence[str]) -> list[list[int]]:
@@ -63,12 +63,12 @@ def _places(table: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
 
 
 def varying(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """The axes on which the rows differ."""
+    """Return the axes on which the rows differ."""
     return [axis for axis in names if table[axis].nunique() > 1]
 
 
 def title(table: pd.DataFrame, names: Sequence[str] | None = None) -> str:
-    """What all rows have in common: ``Training · yolov8n · cpu``; of all axes where none are named."""
+    """Format the values that all rows share: ``Training · yolov8n · cpu``; on all axes unless some are named."""
     first = labels.rows(table.head(1))[0]
     wanted = axes_of(table) if names is None else names
     same = [axis for axis in wanted if table[axis].nunique() == 1 and first[axis] != NOT_ASKED]
@@ -76,21 +76,21 @@ def title(table: pd.DataFrame, names: Sequence[str] | None = None) -> str:
 
 
 def down(columns: Iterable[Any]) -> tuple[str, ...]:
-    """Axes whose values are rows of a table of two dimensions: model, size and the further ones."""
+    """Return the axes on the rows of a two-dimensional table: model, size and the further axes."""
     known = axes()
     return tuple(name for name in labels.case_axes(columns) if name not in known or not known[name].across)
 
 
 def across(columns: Iterable[Any]) -> tuple[str, ...]:
-    """Axes whose values are its columns: device, precision and batch."""
+    """Return the axes on the columns of a two-dimensional table: device, precision and batch."""
     return tuple(name for name in labels.case_axes(columns) if name not in down(columns))
 
 
 def dividing(columns: Iterable[Any], x: str = "batch") -> tuple[str, ...]:
-    """Axes by which a table is divided that has too much for one panel, in turn; ``x`` is not among them."""
+    """Return the axes, without ``x``, that divide a table too large for one panel, in order."""
     return tuple(name for name in (*down(columns), *across(columns)) if name not in (x, "batch"))
 
 
 def slug(*parts: str) -> str:
-    """Parts of a file name, joined."""
+    """Join the parts of a file name."""
     return "-".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-") for part in parts if part)

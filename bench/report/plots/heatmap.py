@@ -1,4 +1,4 @@
-"""Ratios as a map: rows model and size, columns device, precision and batch; the number stands in every cell."""
+"""Ratios as a heat map: rows model and size, columns device, precision and batch, a number in each cell."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bench.report import labels
 from bench.report.plots import facets, scale, style
 
 WIDE, TALL = 7, 14
-"""Columns and rows that a panel may hold; with more it is split."""
+"""Maximum number of columns and rows per panel; a panel with more is split."""
 
 ROW, AROUND = 34, 86
 FAINT, STRONG = 0.10, 0.55
-"""How much of its colour a cell has: where nothing changed, and where most did. Text stays readable on both grounds."""
+"""Opacity of a cell for no change, and for the largest one. Text stays readable on both backgrounds."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """What stands in it."""
+        """Text of the cell."""
         return self.word or RATIO.show(self.ratio) + (f" {labels.SIGNS[INTERFERED]}" if self.interfered else "")
 
 
@@ -55,26 +55,26 @@ class Map(msgspec.Struct, frozen=True):
 
 
 def parts(speedups: pd.DataFrame) -> list[pd.DataFrame]:
-    """The panels of some ratios, one mode each."""
-    found = []
+    """Divide ratios into panels of one mode each."""
+    panels = []
     for mode in facets.divide(speedups, ("mode",)) if len(speedups) else []:
         rows, columns = facets.down(mode), facets.across(mode)
         for tall in facets.split(mode, rows, rows, TALL):
-            found += facets.split(tall, [axis for axis in columns if axis != "batch"], columns, WIDE)
-    return found
+            panels += facets.split(tall, [axis for axis in columns if axis != "batch"], columns, WIDE)
+    return panels
 
 
 def is_map(part: pd.DataFrame) -> bool:
-    """Whether a panel has two dimensions; with one, bars say more."""
+    """Whether a panel has two dimensions; with one, bars are clearer."""
     return all(part[list(axes)].drop_duplicates().shape[0] > 1 for axes in (facets.down(part), facets.across(part)))
 
 
 def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
-    """A panel's cells.
+    """Return the cells of a panel.
 
     Args:
         part: rows of :func:`bench.analysis.speedup.speedups`.
-        table: all latest rows, for what became of cases that have no ratio.
+        table: all latest rows, for the outcomes of cases without a ratio.
     """
     down, across = facets.down(part), facets.across(part)
     names = facets.varying(part, (*down, *across))
@@ -88,9 +88,9 @@ def grid(part: pd.DataFrame, table: pd.DataFrame) -> Map:
         places[key] = Cell(float(row["speedup"]), *ends, interfered=bool(row["interfered"]))
     others = table[(table["mode"] == every[0]["mode"]) & (table["status"] != "measured")]
     for row in labels.rows(others):
-        one, other = tuple(row[a] for a in down), tuple(row[a] for a in across)
-        if one in rows and other in columns:
-            places.setdefault((rows.index(one), columns.index(other)), Cell(word=labels.status(row["status"])))
+        row_key, column_key = tuple(row[a] for a in down), tuple(row[a] for a in across)
+        if row_key in rows and column_key in columns:
+            places.setdefault((rows.index(row_key), columns.index(column_key)), Cell(word=labels.status(row["status"])))
     return Map(
         title=facets.title(part),
         rows=tuple(_named(down, row, names, " · ") for row in rows),
@@ -107,21 +107,21 @@ def _named(axes: Sequence[str], values: Sequence[Any], names: Sequence[str], bet
     return between.join(labels.axis_value(a, v) for a, v in zip(axes, values, strict=True) if a in names)
 
 
-def figure(found: Map) -> Figure:
-    """The panel; to be called within :func:`style.styled`."""
-    lines = max(name.count("\n") + 1 for name in found.columns)
-    drawn, axes = style.canvas(AROUND + 14 * lines + ROW * len(found.rows))
-    axes.set_title(found.title)
-    axes.set_xlim(0, len(found.columns))
-    axes.set_ylim(len(found.rows), 0)
+def figure(panel: Map) -> Figure:
+    """Draw the panel; call it within :func:`style.styled`."""
+    lines = max(name.count("\n") + 1 for name in panel.columns)
+    drawn, axes = style.canvas(AROUND + 14 * lines + ROW * len(panel.rows))
+    axes.set_title(panel.title)
+    axes.set_xlim(0, len(panel.columns))
+    axes.set_ylim(len(panel.rows), 0)
     axes.xaxis.tick_top()
-    scale.set_ticks(axes.xaxis, [place + 0.5 for place in range(len(found.columns))], found.columns)
-    scale.set_ticks(axes.yaxis, [place + 0.5 for place in range(len(found.rows))], found.rows)
+    scale.set_ticks(axes.xaxis, [place + 0.5 for place in range(len(panel.columns))], panel.columns)
+    scale.set_ticks(axes.yaxis, [place + 0.5 for place in range(len(panel.rows))], panel.rows)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    most = max((abs(math.log2(cell.ratio)) for cell in found.cells.values() if not cell.word), default=0.0)
-    for (row, column), cell in found.cells.items():
+    most = max((abs(math.log2(cell.ratio)) for cell in panel.cells.values() if not cell.word), default=0.0)
+    for (row, column), cell in panel.cells.items():
         _draw(axes, row, column, cell, max(most, 1.0))
     return drawn
 
@@ -143,16 +143,16 @@ def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
     axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=11, fontweight="bold")
 
 
-def alt(found: Map, over: str) -> str:
-    """One sentence: what is drawn, and its smallest and largest value."""
-    known = {place: cell for place, cell in found.cells.items() if not cell.word}
+def alt(panel: Map, over: str) -> str:
+    """Return one sentence: the content of the panel, and its smallest and largest value."""
+    known = {place: cell for place, cell in panel.cells.items() if not cell.word}
     ends = sorted(known, key=lambda place: known[place].ratio)
 
     def text_of(place: tuple[int, int]) -> str:
-        name = f"{found.rows[place[0]]} · {found.columns[place[1]]}".replace("\n", " · ")
+        name = f"{panel.rows[place[0]]} · {panel.columns[place[1]]}".replace("\n", " · ")
         return f"{RATIO.show(known[place].ratio)} ({name})"
 
     return (
-        f"Speed-up over {over}, {found.title}: a map of {len(found.rows)} by {len(found.columns)} cells from "
+        f"Speed-up over {over}, {panel.title}: a map of {len(panel.rows)} by {len(panel.columns)} cells from "
         f"{text_of(ends[0])} to {text_of(ends[-1])}."
     )

@@ -1,4 +1,4 @@
-"""A metric against batch, or another axis of numbers: a line for each combination of the other axes."""
+"""A metric against batch, or another numeric axis: one line per combination of the other axes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from bench.report.plots import facets, scale, style
 HEIGHT = 300
 WALL = "A cross marks the first batch that ran out of memory."
 LABEL_GAP = 0.075
-"""Least distance of two series' names, in parts of the height of the axes."""
+"""Minimum distance of the names of two series, as a fraction of the height of the axes."""
 
 
 class Series(msgspec.Struct, frozen=True):
     """One line.
 
     Attributes:
-        name: what differs between it and the others of its panel.
-        xs, values: of its measured cases, by rising batch, or by the axis that is drawn along.
-        errors: below and above each value; nan where there is no interval.
+        name: its values on the axes that differ within its panel.
+        xs, values: of its measured cases, by rising batch or other x-axis.
+        errors: below and above each value; nan without an interval.
         wall: the smallest batch that ran out of memory, if any.
     """
 
@@ -41,7 +41,7 @@ class Series(msgspec.Struct, frozen=True):
 
 
 def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-    """A table's panels: those that have an x-axis to draw, and, for each mode, the rows of those that have not."""
+    """Divide a table into panels with an x-axis and, per mode, the remaining rows."""
     drawable = table[table[metric.key].notna() | (table["status"] == "out_of_memory")]
     lines, single = [], []
     for mode in facets.divide(drawable, ("mode",)):
@@ -54,8 +54,8 @@ def parts(table: pd.DataFrame, metric: Metric) -> tuple[list[pd.DataFrame], list
                 rest.append(part[~has & part[metric.key].notna()])
             else:
                 rest.append(part[part[metric.key].notna()])
-        for x, found in several.items():
-            lines += facets.split(pd.concat(found), facets.dividing(mode, x), keys(mode, x), style.SERIES)
+        for x, tables in several.items():
+            lines += facets.split(pd.concat(tables), facets.dividing(mode, x), keys(mode, x), style.SERIES)
         if rest and len(leftover := pd.concat(rest)):
             single.append(leftover)
     return [part for part in lines if part[metric.key].notna().any()], single
@@ -71,7 +71,7 @@ def x_axis(table: pd.DataFrame) -> str:
 
 
 def keys(columns: Iterable[Any], x: str) -> tuple[str, ...]:
-    """The axes on which lines differ."""
+    """Return the axes on which lines differ."""
     return tuple(name for name in labels.case_axes(columns) if name != x)
 
 
@@ -81,15 +81,15 @@ def has_wall(table: pd.DataFrame) -> bool:
 
 
 def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
-    """The lines of a panel."""
+    """Return the lines of a panel."""
     x = x_axis(part) or "batch"
     names = facets.varying(part, keys(part, x))
-    found = []
+    lines = []
     for rows in facets.divide(part[part[x] != NOT_ASKED], keys(part, x)):
         measured = rows[rows[metric.key].notna()].sort_values(x)
         failed = rows.loc[(rows["status"] == "out_of_memory") & (x == "batch"), x]
         values = [float(value) for value in measured[metric.key]]
-        found.append(
+        lines.append(
             Series(
                 name=labels.point(labels.rows(rows.head(1))[0], names),
                 xs=list(map(_number, measured[x])),
@@ -98,7 +98,7 @@ def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
                 wall=int(failed.min()) if len(failed) else None,
             )
         )
-    return found
+    return lines
 
 
 def _number(value: Any) -> int | float:
@@ -117,7 +117,7 @@ def _errors(rows: pd.DataFrame, metric: Metric, values: Sequence[float]) -> tupl
 
 
 def figure(part: pd.DataFrame, metric: Metric) -> Figure:
-    """The panel of some rows; to be called within :func:`style.styled`."""
+    """Draw the panel of some rows; call it within :func:`style.styled`."""
     lines = series(part, metric)
     values = [value for line in lines for value in line.values]
     divisor, symbol = scale.unit(metric, values)
@@ -128,11 +128,11 @@ def figure(part: pd.DataFrame, metric: Metric) -> Figure:
     axes.set_ylabel(scale.title(metric, symbol, logarithmic))
     xs = sorted({place for line in lines for place in [*line.xs, *([line.wall] if line.wall else [])]})
     if x == "batch":
-        axes.set_xlabel("Batch (images a step, log scale)")
+        axes.set_xlabel("Batch (images per step, log scale)")
         axes.set_xscale("log", base=2)
         axes.set_xlim(xs[0] / 1.3, xs[-1] * 1.3)
         scale.set_ticks(axes.xaxis, kept := scale.thinned(list(map(int, xs))), [str(place) for place in kept])
-    else:  # some of which begin at 0
+    else:  # a numeric axis that may begin at 0, which a log scale cannot show
         axes.set_xlabel(labels.axis_title(x))
         room = (xs[-1] - xs[0]) * 0.04
         axes.set_xlim(xs[0] - room, xs[-1] + room)
@@ -160,7 +160,7 @@ def figure(part: pd.DataFrame, metric: Metric) -> Figure:
 
 
 def _limits(axes: Axes, lines: Sequence[Series], divisor: float, logarithmic: bool) -> None:
-    """A linear axis begins at 0; a logarithmic one holds all values and intervals."""
+    """Set the limits: a linear axis begins at 0, a logarithmic one holds all values and intervals."""
     tops = [v + (e if e == e else 0) for line in lines for v, e in zip(line.values, line.errors[1], strict=True)]
     feet = [v - (e if e == e else 0) for line in lines for v, e in zip(line.values, line.errors[0], strict=True)]
     high = max(tops) / divisor
@@ -192,7 +192,7 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
 
 
 def _names(axes: Axes, lines: Sequence[Series], divisor: float) -> None:
-    """Each line's name with a piece of it, right of the axes and as near to its end as the others allow."""
+    """Draw the name and a sample of each line, right of the axes and as near to its end as the others allow."""
     wanted = []
     for line in lines:
         if line.values:
@@ -204,12 +204,12 @@ def _names(axes: Axes, lines: Sequence[Series], divisor: float) -> None:
 
 
 def name_lines(axes: Axes, names: Sequence[str], wanted: Sequence[float]) -> None:
-    """Names of series with a piece of each, right of the axes.
+    """Draw the names of series with a sample of each, right of the axes.
 
     Args:
-        axes: that they belong to.
-        names: in the order of the series' looks.
-        wanted: where each should stand, in parts of the height of the axes; they keep their distance.
+        axes: the axes of the series.
+        names: in the order of the colours and markers of the series.
+        wanted: preferred height of each, as a fraction of the height of the axes; names keep their distance.
     """
     for place, (name, height) in enumerate(zip(names, spread_out(wanted, LABEL_GAP), strict=True)):
         sample = Line2D(
@@ -227,7 +227,7 @@ def name_lines(axes: Axes, names: Sequence[str], wanted: Sequence[float]) -> Non
 
 
 def spread_out(wanted: Sequence[float], gap: float, low: float = 0.0, high: float = 1.0) -> list[float]:
-    """Places as near as may be to the wanted ones, at least ``gap`` apart, within bounds while there is room.
+    """Return places near the wanted ones, at least ``gap`` apart, within the bounds if there is room.
 
     >>> spread_out([0.5, 0.5], 0.1)
     [0.45, 0.55]
@@ -258,7 +258,7 @@ def _top(cluster: tuple[float, list[int]], gap: float) -> float:
 
 
 def alt(part: pd.DataFrame, metric: Metric) -> str:
-    """One sentence: what is drawn, its smallest and largest value, and where memory ran out."""
+    """Return one sentence: the content of the panel, its smallest and largest value, and where memory ran out."""
     lines = series(part, metric)
     x = x_axis(part) or "batch"
     names = facets.varying(part, (*keys(part, x), x))

@@ -1,4 +1,4 @@
-"""Throughput of several machines side by side: a row for each case, and in it a mark for each machine."""
+"""Throughput of several machines side by side: one row per case, with one point per machine."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ from bench.report.plots.plot import Data, Plot, make_plot
 
 METRIC = METRICS["images_per_second"]
 ROWS, ROW, NAME, AROUND = 12, 34, 20, 92
-"""Rows that a panel may hold; heights of a row, of a machine's name, and of what else stands around."""
+"""Maximum number of rows per panel; heights of a row, of a machine's name, and of the surroundings."""
 
 LONGEST = 64
-"""Characters of a machine's name that have room."""
+"""Maximum length of a machine's name, in characters."""
 
 REACH = 1.5
-"""How far bars may reach beyond the greatest value, and below the smallest on a logarithmic axis: one that is very wide
-would leave no room for all others."""
+"""Factor by which bars may exceed the greatest value, or undercut the smallest on a logarithmic axis.
+
+A very wide bar would leave no room for the others.
+"""
 
 
 class Series(msgspec.Struct, frozen=True):
-    """What one machine measured on one device, by place of the case; places that it has not are missing.
+    """The results of one machine on one device, by place of the case; cases without a result are missing.
 
     Attributes:
         name: unique among the series.
-        rows: of :func:`bench.analysis.table.frame`, by place of their case.
+        rows: rows of :func:`bench.analysis.table.frame`, by place of their case.
     """
 
     name: str
@@ -41,44 +43,49 @@ class Series(msgspec.Struct, frozen=True):
 
 
 def plots(cases: Sequence[dict[str, Any]], series: Sequence[Series], number: int) -> list[Plot]:
-    """The panels of some cases: for each mode, more where there are too many rows or machines.
+    """Return the panels of some cases: one per mode, more if there are too many rows or machines.
 
     Args:
-        cases: values of the axes of each, the mode first; the device is that of a series.
+        cases: values of the axes of each, the mode first; the device belongs to a series.
         series: at least one.
-        number: which table of the page they belong to, from 1.
+        number: of the table of the page that they belong to, from 1.
     """
-    found: list[tuple[list[int], Sequence[Series]]] = []
+    panels: list[tuple[list[int], Sequence[Series]]] = []
     for mode in labels.order("mode", [case["mode"] for case in cases]):
         places = [place for place, case in enumerate(cases) if case["mode"] == mode]
         for start in range(0, len(places), ROWS):
-            some = places[start : start + ROWS]
+            chunk = places[start : start + ROWS]
             for first in range(0, len(series), style.SERIES):
-                few = [one for one in series[first : first + style.SERIES] if any(place in one.rows for place in some)]
+                few = [
+                    machine
+                    for machine in series[first : first + style.SERIES]
+                    if any(place in machine.rows for place in chunk)
+                ]
                 if few:
-                    found.append((some, few))
+                    panels.append((chunk, few))
     return [
         make_plot(
-            key=facets.slug("machines", str(number), *([str(place)] if len(found) > 1 else [])),
+            key=facets.slug("machines", str(number), *([str(place)] if len(panels) > 1 else [])),
             title=METRIC.title,
-            figure=functools.partial(figure, [cases[p] for p in some], taken(few, some)),
-            alt=alt([cases[p] for p in some], taken(few, some)),
-            caption=caption(taken(few, some)),
-            data=data([cases[p] for p in some], taken(few, some)),
+            figure=functools.partial(figure, [cases[p] for p in chunk], taken(few, chunk)),
+            alt=alt([cases[p] for p in chunk], taken(few, chunk)),
+            caption=caption(taken(few, chunk)),
+            data=data([cases[p] for p in chunk], taken(few, chunk)),
         )
-        for place, (some, few) in enumerate(found, 1)
+        for place, (chunk, few) in enumerate(panels, 1)
     ]
 
 
 def taken(series: Sequence[Series], places: Sequence[int]) -> list[Series]:
-    """The series with some of their cases only, renumbered from 0."""
+    """Return the series with only the cases at some places, renumbered from 0."""
     return [
-        Series(one.name, {new: one.rows[old] for new, old in enumerate(places) if old in one.rows}) for one in series
+        Series(machine.name, {new: machine.rows[old] for new, old in enumerate(places) if old in machine.rows})
+        for machine in series
     ]
 
 
 def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
-    """One panel; to be called within :func:`style.styled`."""
+    """Draw one panel; call it within :func:`style.styled`."""
     within = limits(series)
     drawn, axes = style.canvas(AROUND + ROW * len(cases) + NAME * len(series))
     varying = [key for key in cases[0] if key != "mode" and len({case[key] for case in cases}) > 1]
@@ -92,10 +99,10 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
         axes.axhline(edge - 0.5, color=style.INK, linewidth=0.8, alpha=0.13, zorder=1)
     _set_limits(axes, within)
     axes.grid(axis="x")
-    for place, one in enumerate(series):
-        _draw(axes, one, place, len(series))
+    for place, machine in enumerate(series):
+        _draw(axes, machine, place, len(series))
     drawn.legend(
-        handles=[_sample(place, one) for place, one in enumerate(series)],
+        handles=[_sample(place, machine) for place, machine in enumerate(series)],
         loc="outside lower left",
         frameon=False,
         fontsize=10,
@@ -105,12 +112,12 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
 
 
 class Limits(NamedTuple):
-    """Of the axis.
+    """Limits of the axis.
 
     Attributes:
-        logarithmic: whether it is; a linear one begins at 0.
-        low, high: ends of it.
-        cut: whether a bar runs out of it.
+        logarithmic: whether the axis is logarithmic; a linear one begins at 0.
+        low, high: ends of the axis.
+        cut: whether a bar exceeds it.
     """
 
     logarithmic: bool
@@ -123,8 +130,8 @@ ENDS = (f"{METRIC.key}_low", f"{METRIC.key}_high")
 
 
 def limits(series: Sequence[Series]) -> Limits:
-    """An axis that holds all values, and their intervals as far as :data:`REACH`."""
-    rows = [row for one in series for row in one.rows.values()]
+    """Return limits that hold all values, and their intervals up to :data:`REACH`."""
+    rows = [row for machine in series for row in machine.rows.values()]
     values = [float(row[METRIC.key]) for row in rows]
     every = values + [float(row[end]) for row in rows for end in ENDS if labels.there(row[end])]
     low, high = max(min(every), min(values) / REACH), min(max(every), max(values) * REACH)
@@ -134,8 +141,8 @@ def limits(series: Sequence[Series]) -> Limits:
 
 
 def caption(series: Sequence[Series]) -> str:
-    """What to know when reading a panel."""
-    bars = any(labels.there(row[end]) for one in series for row in one.rows.values() for end in ENDS)
+    """Explain how to read a panel."""
+    bars = any(labels.there(row[end]) for machine in series for row in machine.rows.values() for end in ENDS)
     return " ".join(
         [
             "Waiting for data is included.",
@@ -146,22 +153,22 @@ def caption(series: Sequence[Series]) -> str:
     )
 
 
-def _set_limits(axes: Axes, found: Limits) -> None:
-    if not found.logarithmic:
-        axes.set_xlim(found.low, found.high)
+def _set_limits(axes: Axes, axis_limits: Limits) -> None:
+    if not axis_limits.logarithmic:
+        axes.set_xlim(axis_limits.low, axis_limits.high)
         scale.round_ticks(axes.xaxis)
         return
     axes.set_xscale("log")
-    axes.set_xlim(found.low, found.high)
-    ticks = scale.decades(found.low, found.high)
+    axes.set_xlim(axis_limits.low, axis_limits.high)
+    ticks = scale.decades(axis_limits.low, axis_limits.high)
     scale.set_ticks(axes.xaxis, ticks, [scale.tick(value) for value in ticks])
 
 
-def _draw(axes: Axes, one: Series, place: int, count: int) -> None:
-    """The marks of a series, each a little below those of the one before it."""
+def _draw(axes: Axes, machine: Series, place: int, count: int) -> None:
+    """Draw the points of a series, a little below those of the series before it."""
     offset = (place - (count - 1) / 2) * 0.7 / count
     colour = style.COLOURS[place]
-    for case, row in one.rows.items():
+    for case, row in machine.rows.items():
         value, height = float(row[METRIC.key]), case + offset
         if labels.there(row[ENDS[0]]) and labels.there(row[ENDS[1]]):
             reach = [[value - float(row[ENDS[0]])], [float(row[ENDS[1]]) - value]]
@@ -169,34 +176,34 @@ def _draw(axes: Axes, one: Series, place: int, count: int) -> None:
         axes.plot([value], [height], color=colour, marker=style.MARKERS[place], linestyle="none", zorder=4)
 
 
-def _sample(place: int, one: Series) -> Line2D:
+def _sample(place: int, machine: Series) -> Line2D:
     return Line2D(
         [], [], color=style.COLOURS[place], marker=style.MARKERS[place], linestyle="none",
-        label=labels.to_one_line(one.name, LONGEST),
+        label=labels.to_one_line(machine.name, LONGEST),
     )  # fmt: skip
 
 
 def alt(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> str:
-    """One sentence: what is drawn, and the range of each machine."""
+    """Return one sentence: the content of the panel, and the range of each machine."""
     ranges = []
-    for one in series:
-        rates = sorted(float(row[METRIC.key]) for row in one.rows.values())
+    for machine in series:
+        rates = sorted(float(row[METRIC.key]) for row in machine.rows.values())
         ends = " to ".join(labels.rate(rate) for rate in dict.fromkeys((rates[0], rates[-1])))
-        ranges.append(f"{labels.to_one_line(one.name, LONGEST)} {ends}")
+        ranges.append(f"{labels.to_one_line(machine.name, LONGEST)} {ends}")
     return f"{METRIC.title} of {labels.count(len(cases), 'case')} by machine: {'; '.join(ranges)}."
 
 
 def data(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Data:
-    """A panel's data as text: case, machine, rate, its interval."""
+    """Return the data of a panel as text: case, machine, rate, interval."""
     rows = []
     for place, case in enumerate(cases):
-        for one in series:
-            if place in one.rows:
-                row = one.rows[place]
+        for machine in series:
+            if place in machine.rows:
+                row = machine.rows[place]
                 rows.append(
                     (
                         labels.point(case, case),
-                        labels.to_one_line(one.name, LONGEST),
+                        labels.to_one_line(machine.name, LONGEST),
                         labels.rate(row[METRIC.key]),
                         labels.ends(METRIC.unit, row[ENDS[0]], row[ENDS[1]]) or labels.NONE,
                     )

@@ -1,4 +1,4 @@
-"""All panels of one metric: against batch where there are several, else by case."""
+"""All panels of one metric: against batch if there are several, else by case."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from bench.report.plots.plot import make_plot as drawn
 
 
 def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[Plot]:
-    """The plots of a metric.
+    """Return the plots of a metric.
 
     Args:
         table: latest rows of one machine and one pair of versions.
         metric: one of :data:`bench.analysis.metrics.METRICS`.
         name: first part of the keys.
-        caption: what to know when reading them.
+        caption: how to read them.
     """
     lines, single = line_by_batch.parts(table, metric)
-    found = [
+    panels = [
         finished(
             key=key(name, part, lines),
             figure=functools.partial(line_by_batch.figure, part, metric),
@@ -40,7 +40,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
         for part in lines
     ]
     bars = [part for rows in single for part in bar_by_case.parts(rows)]
-    return found + [
+    return panels + [
         finished(
             key=key(f"{name}-by-case", part, bars),
             figure=functools.partial(bar_by_case.figure, part, metric),
@@ -54,7 +54,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
 
 
 def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
-    """The key of a panel, unique within its plot: what its rows have in common, or else its number."""
+    """Return the unique key of a panel: the values that its rows share, with its number if that is ambiguous."""
     axes = facets.varying(pd.concat(others), axes_of(part)) if len(others) > 1 else []
     axes = [axis for axis in axes if axis != "mode"]
     keys = [
@@ -72,18 +72,18 @@ def _slug_word(axis: str, value: Any) -> str:
 def finished(
     key: str, figure: Callable[[], Figure], alt: str, caption: str, part: pd.DataFrame, metric: Metric
 ) -> Plot:
-    """Draw a figure and put it together with its data."""
+    """Draw a figure and combine it with its data."""
     return drawn(key, metric.title, figure, alt, caption, data(part, metric))
 
 
 def axis_cells(row: Mapping[str, Any]) -> list[str]:
-    """The axes of a row but its mode, below headings that name them."""
+    """Return the cells for the axes of a row, without mode."""
     named = {**row, "device": labels.device(str(row["device"]))}
     return [labels.NONE if named[axis] == NOT_ASKED else str(named[axis]) for axis in labels.case_axes(row)]
 
 
 def data(part: pd.DataFrame, metric: Metric) -> Data:
-    """A panel's data as text: the axes, the value, its interval."""
+    """Return the data of a panel as text: the axes, the value, its interval."""
     unit, keys = metric.unit, labels.case_axes(part)
     has_ends = f"{metric.key}_low" in part
     columns = (*(labels.axis_title(axis) for axis in keys), metric.title, *(["95 % interval"] * has_ends))

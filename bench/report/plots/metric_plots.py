@@ -1,4 +1,4 @@
-"""Plots of one metric each: a row of :data:`THROUGHPUT` and the like is all that one takes."""
+"""Plots of one metric each: a new one needs only a :class:`MetricPlot`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bench.report.plots.plot import Plot, View
 
 
 class MetricPlot(msgspec.Struct, frozen=True):
-    """A metric against batch where there are several, else by case: a panel for each mode and model, or more.
+    """A metric against batch if there are several, else by case: one or more panels per mode and model.
 
     Attributes:
         key: of the metric.
         name: first part of the names of its files.
-        caption: what to know when reading it, from the rows that it shows.
-        required: whether rows without the metric are left out; they are walls where memory ended otherwise.
+        caption: how to read it, from the rows that it shows.
+        required: whether rows without the metric are left out; otherwise they show where memory ran out.
     """
 
     key: str
@@ -29,7 +29,7 @@ class MetricPlot(msgspec.Struct, frozen=True):
     required: bool = False
 
     def __call__(self, view: View) -> list[Plot]:
-        """The panels of a view; none where no row has the metric."""
+        """Return the panels of a view; empty if no row has the metric."""
         table = view.table[view.table[self.key].notna()] if self.required else view.table
         return metric.plots(table, METRICS[self.key], self.name, self.caption(table)) if len(table) else []
 
@@ -40,7 +40,7 @@ def _throughput(table: pd.DataFrame) -> str:
 
 
 def _memory(table: pd.DataFrame) -> str:
-    """How each device's figure was got: figures of different kinds are no comparison."""
+    """Name the method of each device's figure: figures of different methods do not compare."""
     known = table[table["peak_memory_method"].notna()]
     how = "; ".join(
         f"{labels.device(rows['device'].iloc[0])}: {', '.join(rows['peak_memory_method'].unique())}"

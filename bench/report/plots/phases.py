@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, for each image of it."""
+"""The parts of a training step, in time per image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.report.plots import bar_by_case, facets, metric, stacked_bars
 from bench.report.plots.plot import Data, Plot, View, make_plot
 
 PARTS = ("data_wait", "preprocess", "forward", "backward", "optimizer")
-"""Parts of a step in the order in which they pass: columns of the table without their ``_share``."""
+"""Parts in the order in which they run in a step: columns of the table without the suffix ``_share``."""
 
 NAMES = {
     "data_wait": "waiting for data",
@@ -27,7 +27,7 @@ TITLE = "Where the time of a step goes"
 
 
 def plots(view: View) -> list[Plot]:
-    """A panel for each model of which parts are known, more where there are too many cases."""
+    """Return one panel per model with known parts, more if there are too many cases."""
     parts = bar_by_case.parts(cases_with_phases(view.table))
     return [
         make_plot(
@@ -37,8 +37,8 @@ def plots(view: View) -> list[Plot]:
             alt=alt(part),
             caption=(
                 "Time per image: a step divided by its batch, so that batches compare; the time at the right is that "
-                "of the whole step. Parts are means over the steps of the window; a part that the worker did not time "
-                "is in what is left, and parts that overlap may add up to more than the step."
+                "of the whole step. Parts are means over the steps of the window. Everything else includes parts that "
+                "the worker did not time. Parts that overlap may add up to more than the step."
             ),
             data=data(part),
         )
@@ -47,37 +47,37 @@ def plots(view: View) -> list[Plot]:
 
 
 def cases_with_phases(table: pd.DataFrame) -> pd.DataFrame:
-    """The training cases whose parts were timed."""
+    """Return the training cases whose parts were timed."""
     return table[(table["mode"] == "train") & (table["status"] == "measured") & table["forward_share"].notna()]
 
 
 def sum_of_phases(row: dict[str, object]) -> float:
-    """Seconds an image of the whole step."""
+    """Return the seconds per image of the whole step."""
     return float(str(row["step_seconds"])) / int(str(row["batch"]))
 
 
 def split(row: dict[str, object]) -> dict[str, float]:
-    """Seconds an image of each part of a case, what is left last; parts that are not known are left out."""
+    """Return the seconds per image of each known part of a case, and the remainder last."""
     step = sum_of_phases(row)
-    found = {name: float(str(share)) * step for name in PARTS if labels.there(share := row[f"{name}_share"])}
-    # Parts of a modelled window may add up to a little more than its mean step: nothing is left then.
-    return {**found, REST: max(step - sum(found.values()), 0.0)}
+    times = {name: float(str(share)) * step for name in PARTS if labels.there(share := row[f"{name}_share"])}
+    # Parts of a modelled window may add up to a little more than its mean step: the remainder is then 0.
+    return {**times, REST: max(step - sum(times.values()), 0.0)}
 
 
 def rows(part: pd.DataFrame) -> list[dict[str, object]]:
-    """The cases of a panel in the order in which they are drawn."""
+    """Return the cases of a panel in the order of drawing."""
     return labels.rows(facets.ordered(part, labels.case_axes(part)))
 
 
 def figure(part: pd.DataFrame) -> Figure:
-    """The panel of some rows; to be called within :func:`style.styled`."""
+    """Draw the panel of some rows; call it within :func:`style.styled`."""
     names = facets.varying(part, labels.case_axes(part))
     every = rows(part)
     times = [split(row) for row in every]
     layers = [
-        stacked_bars.Layer(NAMES.get(name, name), [one.get(name, 0.0) * 1e3 for one in times], look)
+        stacked_bars.Layer(NAMES.get(name, name), [case_times.get(name, 0.0) * 1e3 for case_times in times], look)
         for look, name in [*enumerate(PARTS), (None, REST)]
-        if any(one.get(name, 0.0) > 0 for one in times)
+        if any(case_times.get(name, 0.0) > 0 for case_times in times)
     ]
     ends = [format_duration(sum_of_phases(row)) for row in every]
     title = facets.title(part)
@@ -85,7 +85,7 @@ def figure(part: pd.DataFrame) -> Figure:
 
 
 def alt(part: pd.DataFrame) -> str:
-    """One sentence: what is drawn, and the largest part of the first and the last case."""
+    """Return one sentence: the content of the panel, and the largest part of the first and the last case."""
     names = facets.varying(part, labels.case_axes(part))
     every = rows(part)
     texts = []
@@ -102,7 +102,7 @@ def _word(name: str) -> str:
 
 
 def data(part: pd.DataFrame) -> Data:
-    """A panel's data as text: the axes, the time per image, and each part of it."""
+    """Return the data of a panel as text: the axes, the time per image, and each part of it."""
     columns = (
         *(labels.axis_title(axis) for axis in labels.case_axes(part)),
         "Time per step",

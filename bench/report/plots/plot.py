@@ -1,4 +1,4 @@
-"""What a plot is made from, and what it is once it is drawn."""
+"""The input of plots, and a drawn plot."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bench.report.plots.rendering import Pictures
 
 
 class View(msgspec.Struct, frozen=True):
-    """What plots may draw on: one machine and one pair of versions.
+    """The input of plots: rows of one machine and one pair of versions.
 
     Attributes:
         table: latest rows of :func:`bench.analysis.table.frame`.
-        speedups: of :func:`bench.analysis.speedup.speedups` over that table.
-        baseline: what the speed-ups compare with; empty where there is nothing to compare.
-        records: all records of the page, which the index of the table counts; none where only the table is known.
+        speedups: result of :func:`bench.analysis.speedup.speedups` for that table.
+        baseline: values that the speed-ups compare with; empty if there is nothing to compare.
+        records: all records of the page, which the index of the table counts; empty if only the table is known.
     """
 
     table: pd.DataFrame
@@ -31,26 +31,26 @@ class View(msgspec.Struct, frozen=True):
     records: Sequence[Record] = ()
 
     def processes(self, places: Iterable[int]) -> list[list[Record]]:
-        """The records of the processes of some rows of the table.
+        """Return the records of the processes of some rows of the table.
 
         Args:
             places: of the rows, by the index of the table.
         """
-        found = {place: [record for _, record in case] for case in by_case(self.records) for place, _ in case}
-        return [found[int(place)] for place in places if place in found]
+        by_place = {place: [record for _, record in case] for case in by_case(self.records) for place, _ in case}
+        return [by_place[int(place)] for place in places if place in by_place]
 
 
 class Plot(msgspec.Struct, frozen=True):
     """A drawn plot.
 
     Attributes:
-        title: what it shows; plots of one title stand together.
+        title: heading; plots with the same title are grouped.
         key: unique within a view, and fit for a file name.
         alt: one sentence for readers who do not see it.
-        caption: what to know when reading it.
+        caption: how to read it.
         columns: headings of its data.
         rows: its data as text, for readers who do not see the picture.
-        pictures: gives the plot as SVG and PNG.
+        pictures: function that returns the plot as SVG and PNG.
     """
 
     title: str
@@ -63,26 +63,26 @@ class Plot(msgspec.Struct, frozen=True):
 
     @property
     def svg(self) -> str:
-        """A whole SVG document; its ink is ``currentColor``."""
+        """The plot as an SVG document; its ink is ``currentColor``."""
         return self.pictures()[0]
 
     @property
     def png(self) -> bytes:
-        """For where SVG cannot be shown; dark ink on white."""
+        """The plot as PNG, with dark ink on white, for places that cannot show SVG."""
         return self.pictures()[1]
 
 
 Data = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
-"""Headings of a plot's data, and its rows, as text."""
+"""Headings and rows of a plot's data, as text."""
 
 
 def make_plot(key: str, title: str, figure: Callable[[], Figure], alt: str, caption: str, data: Data) -> Plot:
-    """Have a figure drawn (:func:`bench.report.plots.rendering.start`), and put it together with its data."""
+    """Have a figure drawn (:func:`bench.report.plots.rendering.start`), and combine it with its data."""
     columns, rows = data
     drawn = rendering.start(figure, alt)
     return Plot(title=title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, pictures=drawn)
 
 
 def index_of(parts: Sequence[pd.DataFrame], part: pd.DataFrame) -> int:
-    """The place of a panel among those of its plot."""
+    """Return the place of a panel among those of its plot."""
     return next(place for place, other in enumerate(parts) if other is part)

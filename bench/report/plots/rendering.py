@@ -1,7 +1,7 @@
-"""Pictures of figures, drawn here or by a pool of processes.
+"""Pictures of figures, drawn in this process or by a pool of processes.
 
-Only a command that measures nothing may have a pool (:func:`in_parallel`): where something is measured, no other
-process may run.
+Only a command that measures nothing may have a pool (:func:`in_parallel`): no other process may run during a
+measurement.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Pictures = tuple[str, bytes]
 """A figure as SVG and as PNG."""
 
 MAX_PROCESSES = 8
-"""Processes of a pool: the machine may not be ours alone, and more of them gain little."""
+"""Maximum number of processes in a pool: the machine may be shared, and more processes gain little."""
 
 _pool: ProcessPoolExecutor | None = None
 
@@ -34,7 +34,7 @@ def pictures(figure: Callable[[], Figure], alt: str) -> Pictures:
     """Draw a figure.
 
     Args:
-        figure: makes it; is called within :func:`style.styled`.
+        figure: function that makes the figure; it is called within :func:`style.styled`.
         alt: one sentence for readers who do not see it.
     """
     with style.styled():
@@ -45,10 +45,10 @@ def pictures(figure: Callable[[], Figure], alt: str) -> Pictures:
 
 @contextlib.contextmanager
 def in_parallel() -> Iterator[None]:
-    """Draw figures in as many processes as there are processors, within this context.
+    """Draw figures in up to one process per CPU within this context.
 
-    On Linux alone: elsewhere a forked process cannot draw, and a spawned one imports longer than it draws. No process
-    is forked while other threads run.
+    Only on Linux: on other systems a forked process cannot draw, and a spawned one imports longer than it draws. No
+    process is forked while other threads run.
     """
     global _pool
     count = min(len(os.sched_getaffinity(0)), MAX_PROCESSES) if platform.system() == "Linux" else 1
@@ -64,15 +64,14 @@ def in_parallel() -> Iterator[None]:
 
 
 def start(figure: Callable[[], Figure], alt: str) -> Callable[[], Pictures]:
-    """Have a figure drawn, as :func:`pictures` does: by the pool where there is one, else when its pictures are asked
-    for.
+    """Draw a figure as :func:`pictures` does: in the pool if there is one, else when its pictures are requested.
 
     Args:
-        figure: for the pool a :class:`functools.partial` of a function of a module, with arguments that can be pickled.
+        figure: for the pool, a :class:`functools.partial` of a module-level function with picklable arguments.
         alt: one sentence for readers who do not see it.
 
     Returns:
-        A function that returns the pictures; it draws them itself where the pool could not.
+        A function that returns the pictures; it draws them itself if the pool could not.
     """
     draw = functools.partial(pictures, figure, alt)
     future = _submit(draw)
@@ -84,12 +83,12 @@ def _submit(draw: Callable[[], Pictures]) -> Future[Pictures] | None:
     global _pool
     if _pool is None:
         return None
-    # Ctrl-C is for this process, which stops the others: they inherit a mask that keeps it from them.
+    # Only this process handles Ctrl-C and stops the others: they inherit a mask that blocks the signal.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     others = multiprocessing.active_children()
     try:
         with warnings.catch_warnings():
-            # Python warns since numpy has threads of its own; they have nothing to do here, and know of forks.
+            # Python warns because numpy has threads; they are idle here and handle forks.
             warnings.simplefilter("ignore", DeprecationWarning)
             return _pool.submit(draw)
     except (OSError, BrokenExecutor):  # no room for a process, or one died
@@ -102,7 +101,7 @@ def _submit(draw: Callable[[], Pictures]) -> Future[Pictures] | None:
 
 
 def _result(future: Future[Pictures], draw: Callable[[], Pictures]) -> Pictures:
-    """The pictures of the pool; drawn here where that failed, so that an error shows where it belongs."""
+    """Return the pictures of the pool; draw them here if that failed, so that an error shows its true traceback."""
     try:
         return future.result()
     except Exception:

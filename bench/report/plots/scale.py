@@ -1,4 +1,4 @@
-"""Axes of numbers: units, ticks, and whether a scale is logarithmic."""
+"""Numeric axes: units, ticks, and the choice of a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from bench.analysis.metrics import BYTES, SHARE, Metric
 
 WIDE = 15.0
-"""Ratio of largest to smallest from which on small values would look alike on a linear scale."""
+"""Minimum ratio of largest to smallest value for a logarithmic scale: small values would look alike on a linear one."""
 
 
 def unit(metric: Metric, values: Sequence[float]) -> tuple[float, str]:
-    """What to divide values by for an axis, and the symbol that stands there."""
+    """Return the divisor of values on an axis, and the symbol of their unit."""
     if metric.unit == BYTES:
         return (2.0**30, "GiB") if max(values) >= 2**30 else (2.0**20, "MiB")
     if metric.unit == SHARE:
@@ -24,7 +24,7 @@ def unit(metric: Metric, values: Sequence[float]) -> tuple[float, str]:
 
 
 def title(metric: Metric, symbol: str, logarithmic: bool = False) -> str:
-    """``Throughput (images/s)``."""
+    """Format the title of an axis: ``Throughput (images/s)``."""
     return f"{metric.title} ({symbol}{', log scale' if logarithmic else ''})"
 
 
@@ -34,14 +34,14 @@ def is_wide(values: Sequence[float]) -> bool:
 
 
 def set_ticks(axis: Axis, places: Sequence[float], texts: Sequence[str]) -> None:
-    """Exactly these ticks."""
+    """Set exactly these ticks."""
     axis.set_major_locator(FixedLocator(list(places)))
     axis.set_major_formatter(FixedFormatter(list(texts)))
     axis.set_minor_locator(NullLocator())
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Ticks 1, 2, 5, 10 ... around a range; 1, 10, 100 ... where those would be many."""
+    """Return ticks 1, 2, 5, 10 ... within a range; 1, 10, 100 ... if those would be too many."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [factor * 10.0**exponent for exponent in exponents for factor in (1, 2, 5)]
     inside = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
@@ -49,7 +49,7 @@ def decades(low: float, high: float) -> list[float]:
 
 
 def ratios(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis of ratios, 1 among them."""
+    """Return ticks of a logarithmic axis of ratios, including 1."""
     if high / low < 3:
         return sorted({1.0, *(t for t in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if t > 0)})
     doublings = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
@@ -58,7 +58,7 @@ def ratios(low: float, high: float) -> list[float]:
 
 
 def thinned(values: Sequence[int], most: int = 8) -> list[int]:
-    """Values whose labels do not touch on a logarithmic axis: as many as keep their distance, the ends among them."""
+    """Thin out values so that their labels do not touch on a logarithmic axis; the largest value stays."""
     ordered = sorted(set(values))
     gap = math.log2(ordered[-1] / ordered[0]) / most if len(ordered) > 1 else 0.0
     kept = [ordered[-1]]
@@ -69,11 +69,11 @@ def thinned(values: Sequence[int], most: int = 8) -> list[int]:
 
 
 def tick(value: float) -> str:
-    """A tick's text, with all its digits: ``0.5``, ``1.05``, ``2,000``."""
+    """Format a tick with all its digits: ``0.5``, ``1.05``, ``2,000``."""
     return f"{value:,.10g}"
 
 
 def round_ticks(axis: Axis) -> None:
-    """About six round ticks on a linear axis, thousands separated."""
+    """Set about six round ticks on a linear axis, with thousands separated."""
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))

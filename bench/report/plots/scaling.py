@@ -1,4 +1,4 @@
-"""How well several devices share a training."""
+"""Scaling efficiency of training on several devices."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from bench.report.plots.plot import Plot, View
 
 
 def plots(view: View) -> list[Plot]:
-    """A panel for each way of adding devices: with the same batch on each, and with the same over all of them."""
+    """Return one panel per kind of scaling: the same batch on each device, or the same batch over all devices."""
     table = efficiencies(view.table)
-    found = []
-    for kind, said in KINDS.items():
+    panels = []
+    for kind, description in KINDS.items():
         parts = bar_by_case.parts(table[table["scaling"] == kind])
         for part in parts:
-            found.append(
+            panels.append(
                 metric.finished(
                     key=metric.key(f"scaling-{kind}", part, parts),
                     figure=functools.partial(bar_by_case.figure, part, EFFICIENCY),
-                    alt=bar_by_case.alt(part, EFFICIENCY, f" with {said}"),
+                    alt=bar_by_case.alt(part, EFFICIENCY, f" with {description}"),
                     caption=(
-                        f"Throughput over that of one device, per device, with {said}: 100 % where nothing is lost by "
-                        f"sharing. Batch is that of all devices together. Error bars: "
+                        f"Throughput over that of one device, per device, with {description}: 100 % where nothing is "
+                        f"lost by sharing. Batch is that of all devices together. Error bars: "
                         f"{labels.intervals(labels.interval_kinds(part))}, from those of both cases."
                     ),
                     part=part,
                     metric=EFFICIENCY,
                 )
             )
-    return found
+    return panels

@@ -1,4 +1,4 @@
-"""How many times as fast each case is as its counterpart in the baseline: a map where there are two dimensions."""
+"""Speed-up of each case over its counterpart in the baseline: a heat map if there are two dimensions, else bars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.report.plots.plot import Plot, View, make_plot
 
 
 def plots(view: View) -> list[Plot]:
-    """Panels for each mode, more where there are too many cases."""
+    """Return the panels of each mode, more if there are too many cases."""
     maps = [part for part in heatmap.parts(view.speedups) if heatmap.is_map(part)]
     mapped = pd.concat(maps).index if maps else view.speedups.index[:0]
     bars = bar_by_case.parts(view.speedups.drop(mapped))
@@ -21,15 +21,15 @@ def plots(view: View) -> list[Plot]:
 
 
 def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
-    over, found = labels.baseline(view.baseline), heatmap.grid(part, view.table)
+    over, panel = labels.baseline(view.baseline), heatmap.grid(part, view.table)
     return make_plot(
         key=metric.key("speedup-map", part, others),
         title=labels.SPEEDUP.title,
-        figure=functools.partial(heatmap.figure, found),
-        alt=heatmap.alt(found, over),
+        figure=functools.partial(heatmap.figure, panel),
+        alt=heatmap.alt(panel, over),
         caption=(
             f"Throughput over that of the same case with {over}: blue is faster, red is slower, hatched where the "
-            f"interval holds 1 or is missing: {_kinds(view)}{_interference(found)}"
+            f"interval holds 1 or is missing: {_kinds(view)}{_interference(panel)}"
         ),
         data=metric.data(part, labels.SPEEDUP),
     )
@@ -51,8 +51,8 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     )
 
 
-def _interference(found: heatmap.Map) -> str:
-    if not any(cell.interfered for cell in found.cells.values()):
+def _interference(panel: heatmap.Map) -> str:
+    if not any(cell.interfered for cell in panel.cells.values()):
         return ""
     return f" {labels.SIGNS[INTERFERED]}: either figure was interfered with."
 

@@ -1,4 +1,4 @@
-"""Bars of parts: a row for each thing, its parts one after another, distinguished by colour and hatch."""
+"""Stacked bars: one bar per row, with parts that differ in colour and hatch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.report.plots import scale, style
 
 ROW, AROUND = 30, 128
 HATCHES = ("", "///", "|||", "xxx", "\\\\\\", "---")
-"""No dots: each is eight curves, which makes a picture of 25 kB one of 175."""
+"""No dots: each dot is eight curves, which increases a picture from 25 kB to 175 kB."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -20,7 +20,7 @@ class Layer(msgspec.Struct, frozen=True):
     Attributes:
         name: for the legend.
         widths: of each row.
-        look: number of its colour and hatch; None for what is left over, which is hollow.
+        look: number of its colour and hatch; None for the remainder, which is hollow.
     """
 
     name: str
@@ -31,14 +31,14 @@ class Layer(msgspec.Struct, frozen=True):
 def figure(
     title: str, names: Sequence[str], layers: Sequence[Layer], axis: str, ends: Sequence[str] = (), size: float = 12.5
 ) -> Figure:
-    """The bars; to be called within :func:`bench.report.plots.style.styled`.
+    """Draw the bars; call it within :func:`bench.report.plots.style.styled`.
 
     Args:
         title: of the panel.
         names: of the rows, from the top.
         layers: in the order in which they stand from the left.
-        axis: what is measured along the rows, with its unit.
-        ends: text right of each row; none where it is empty.
+        axis: label of the x-axis, with its unit.
+        ends: text to the right of each row; empty for none.
         size: of the title, in pixels.
     """
     drawn, axes = style.canvas(AROUND + ROW * len(names))

@@ -1,4 +1,4 @@
-"""Raw step times over a run: what went before the window, the window and its mean, and what the mean is made of."""
+"""Raw step times over a run: steps before the window, the window, and its mean."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from bench.report.plots.plot import Data, Plot, View, make_plot
 TITLE = "Step times"
 
 MAX_CASES = 4
-"""Cases of a page: the fastest of each mode, and those with interference."""
+"""Maximum number of cases on a page: the fastest of each mode, and those with interference."""
 
 MAX_PROCESSES = 4
-"""Processes of a case that a figure holds, one below the other."""
+"""Maximum number of processes of a case in a figure, one below the other."""
 
 MAX_POINTS = 320
-"""Steps of a process that are drawn one by one; of more, each point is the range of several."""
+"""Maximum number of steps drawn one by one; above it, each bar is the range of several steps."""
 
 FIRST, FURTHER = 260, 130
-"""Height of the first panel, and of each further one."""
+"""Height of the first panel, and of each further panel."""
 
 COLUMNS = (
     "Process",
@@ -48,17 +48,17 @@ COLUMNS = (
 
 
 def plots(view: View) -> list[Plot]:
-    """A figure for the fastest case of each mode, and for cases with interference."""
-    found: dict[str, Plot] = {}
+    """Return one figure per case: the fastest of each mode, and those with interference."""
+    figures: dict[str, Plot] = {}
     for case in view.processes(chosen(view.table)):
         plot = plot_of(case)
-        number = f"-{len(found) + 1}" if plot.key in found else ""  # of names that differ in signs that no file has
-        found[plot.key + number] = msgspec.structs.replace(plot, key=plot.key + number)
-    return list(found.values())
+        number = f"-{len(figures) + 1}" if plot.key in figures else ""  # file names drop characters of ids
+        figures[plot.key + number] = msgspec.structs.replace(plot, key=plot.key + number)
+    return list(figures.values())
 
 
 def chosen(table: pd.DataFrame) -> list[int]:
-    """The rows of the page, by the index of the table."""
+    """Choose the rows of the page, by the index of the table."""
     measured = table[table["status"] == "measured"]
     fastest = measured.groupby("mode", sort=False)["images_per_second"].idxmax()
     interfered = measured.index[[INTERFERED in kinds(str(text)) for text in measured["flags"]]]
@@ -67,7 +67,7 @@ def chosen(table: pd.DataFrame) -> list[int]:
 
 
 def plot_of(processes: Sequence[Record]) -> Plot:
-    """The figure of one case.
+    """Return the figure of one case.
 
     Args:
         processes: its records; those that were measured are drawn.
@@ -85,7 +85,7 @@ def plot_of(processes: Sequence[Record]) -> Plot:
 
 
 def figure(processes: Sequence[Record]) -> Figure:
-    """A panel for each process of a case; to be called within :func:`style.styled`."""
+    """Draw one panel per process of a case; call it within :func:`style.styled`."""
     drawn, every = style.panels(len(processes), FIRST + FURTHER * (len(processes) - 1))
     every[0].set_title(labels.to_one_line(labels.whole_case(processes[0].case))[:70], fontsize=11)
     low, high = _limits(processes)
@@ -103,7 +103,7 @@ def figure(processes: Sequence[Record]) -> Figure:
 
 
 def _limits(processes: Sequence[Record]) -> tuple[float, float]:
-    """Ends of the axis in milliseconds: from the shortest step to the longest of the windows and discarded means."""
+    """Return the ends of the axis in ms: the shortest step, and the longest of windows and discarded means."""
     low = min(seconds for record in processes for seconds in _steps(record).seconds) * 1e3
     tops = [seconds for record in processes for seconds in [*_steps(record).window, *_discarded(record)]]
     high = max(tops) * 1e3
@@ -162,11 +162,11 @@ def _draw_optimizer(axes: Axes, steps: Steps, numbers: Sequence[int], times: Seq
 
 
 def _draw_ranges(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> None:
-    """Draw a long run as the range of every few steps: no extreme is lost."""
+    """Draw a long run as ranges of several steps, so that no extreme is lost."""
     size = -(-len(times) // MAX_POINTS)
     parts = [(numbers[first : first + size], times[first : first + size]) for first in range(0, len(times), size)]
-    middles = [statistics.fmean(some) for some, _ in parts]
-    lows, highs = [min(some) for _, some in parts], [max(some) for _, some in parts]
+    middles = [statistics.fmean(chunk) for chunk, _ in parts]
+    lows, highs = [min(chunk) for _, chunk in parts], [max(chunk) for _, chunk in parts]
     axes.vlines(middles, lows, highs, color=style.COLOURS[0], linewidth=1.1, label=f"range of {size} steps")
 
 
@@ -188,12 +188,12 @@ def _draw_beyond(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> 
 
 
 def _legend(every: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
-    """What is drawn in any panel, each once."""
-    found: dict[str, Artist] = {}
+    """Return the handles and labels of all panels, each label once."""
+    artists: dict[str, Artist] = {}
     for axes in every:
         handles, names = axes.get_legend_handles_labels()
-        found |= dict(zip(names, handles, strict=True))
-    return list(found.values()), list(found)
+        artists |= dict(zip(names, handles, strict=True))
+    return list(artists.values()), list(artists)
 
 
 def _steps(record: Record) -> Steps:
@@ -202,7 +202,7 @@ def _steps(record: Record) -> Steps:
 
 
 def _discarded(record: Record) -> list[float]:
-    """Mean steps of the windows that were measured again, in seconds."""
+    """Return the mean steps of discarded windows, in seconds."""
     return [window.step_seconds for window in record.discarded if window.step_seconds is not None]
 
 
@@ -219,14 +219,14 @@ def _alt(processes: Sequence[Record]) -> str:
 def _caption(shown: Sequence[Record], count: int) -> str:
     steps = [_steps(record) for record in shown]
     parts = [
-        "A step is from the end of one batch to the end of the next. Shaded: what went before the window, warm-up and "
-        "discarded windows. The axis does not begin at 0."
+        "A step is from the end of one batch to the end of the next. Shaded: the steps before the window, of warm-up "
+        "and discarded windows. The axis does not begin at 0."
     ]
-    if any(one.modelled for one in steps):
+    if any(record_steps.modelled for record_steps in steps):
         parts.append(
             "The mean weights each kind of step by how often it comes in training, where the optimizer runs less often."
         )
-    gaps = [gap for one in steps for gap in one.epoch_gaps]
+    gaps = [gap for record_steps in steps for gap in record_steps.epoch_gaps]
     if gaps:
         total = f"{labels.count(len(gaps), 'epoch gap')} of {format_duration(sum(gaps))} in all"
         parts.append(f"{total} between steps of the window {'belongs' if len(gaps) == 1 else 'belong'} to no step.")
@@ -239,7 +239,7 @@ def _caption(shown: Sequence[Record], count: int) -> str:
 
 
 def _data(processes: Sequence[Record]) -> Data:
-    """A row for each process."""
+    """Return one row per process."""
     rows = []
     for record in processes:
         steps = _steps(record)

@@ -1,6 +1,6 @@
-"""How every plot looks, and how a figure becomes SVG and PNG. Nothing here knows what is drawn.
+"""The style of all plots, and the conversion of a figure to SVG and PNG, independent of its content.
 
-All sizes are CSS pixels: a figure is drawn at 72 dots an inch, so that a point is a pixel.
+All sizes are CSS pixels: a figure is drawn at 72 dots per inch, so that a point is a pixel.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INK = "#1b2128"
 """Text, axes and grid. In SVG it becomes ``currentColor``, so that a plot follows the page from light to dark."""
 
 COLOURS = ("#5790fc", "#e42536", "#964a8b", "#f89c20", "#7a21dd", "#9c9ca1")
-"""The six of Petroff's that keep a contrast on white and on dark, those of most contrast on both first."""
+"""The six of Petroff's colours with contrast on both white and dark, those of most contrast first."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[Any, ...] = (
@@ -33,14 +33,14 @@ DASHES: tuple[Any, ...] = (
     (0, (9, 2.5)),
     (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)),
 )
-"""A series differs from another by colour, marker and dash, never by colour alone."""
+"""Series differ by colour, marker and dash, never by colour alone."""
 
 SERIES = len(COLOURS)
-"""Series that a panel may hold; with more it is split."""
+"""Maximum number of series per panel; a panel with more is split."""
 
 WIDTH = 480
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
-"""What a browser shows; text is measured in DejaVu Sans, which is wider than any of them."""
+"""Fonts for browsers; text is measured in DejaVu Sans, which is wider than any of the others."""
 
 RC: dict[str, Any] = {
     "svg.hashsalt": "yolopace",
@@ -78,12 +78,12 @@ STANDALONE = (
     f"<style>svg:root{{color:{INK};background:#fff}}"
     "@media(prefers-color-scheme:dark){svg:root{color:#e4e7ea;background:#15181c}}</style>"
 )
-"""Colours of an SVG file of its own. Within a page ``:root`` is the page, so that this says nothing there."""
+"""Colours of a standalone SVG file. Within a page ``:root`` is the page, so that they have no effect there."""
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Settings of matplotlib while drawing, whatever the user's own are; they are put back afterwards."""
+    """Apply the settings of matplotlib for drawing; the user's settings are restored afterwards."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
@@ -91,13 +91,13 @@ def styled() -> Iterator[None]:
 
 
 def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
-    """A figure of one panel that makes room for whatever stands around its axes."""
+    """Return a figure of one panel, with room for the texts around its axes."""
     figure, [axes] = panels(1, height, width)
     return figure, axes
 
 
 def panels(count: int, height: float, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
-    """A figure of several panels one below the other, on the same axes."""
+    """Return a figure of several panels one below the other, with shared axes."""
     figure = Figure(
         figsize=(width / 72, height / 72), dpi=72, layout=ConstrainedLayoutEngine(w_pad=6 / 72, h_pad=6 / 72)
     )
@@ -106,17 +106,17 @@ def panels(count: int, height: float, width: float = WIDTH) -> tuple[Figure, lis
 
 
 def settle(figure: Figure) -> None:
-    """Lay a figure out once and for all, so that SVG and PNG are alike and drawing them takes half the time."""
+    """Compute the layout of a figure once, so that SVG and PNG are equal and take half the time."""
     engine = figure.get_layout_engine()
     if engine is not None:
-        with warnings.catch_warnings():  # of labels so long that nothing is left for the axes, as a spoilt record has
+        with warnings.catch_warnings():  # for labels that leave no room for the axes, as in a spoilt record
             warnings.filterwarnings("ignore", message="constrained_layout not applied")
-            engine.execute(figure)  # without the draft that figure.draw_without_rendering() makes
+            engine.execute(figure)  # without the extra drawing of figure.draw_without_rendering()
     figure.set_layout_engine(None)  # with a placeholder, each picture would be drawn twice
 
 
 def to_svg(figure: Figure, alt: str) -> str:
-    """A figure as an SVG document: the same bytes each time, ink in ``currentColor``."""
+    """Return a figure as an SVG document: the same bytes each time, ink in ``currentColor``."""
     file = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(file, format="svg", transparent=True, metadata=nothing)
@@ -133,9 +133,9 @@ def to_svg(figure: Figure, alt: str) -> str:
 
 
 def _without_idle_ids(text: str) -> str:
-    """An SVG less the ids that nothing in it refers to; the same ones stand in every figure."""
+    """Remove the ids that nothing in an SVG refers to, since every figure has the same ones."""
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
-    return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", text)
+    return re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", text)
 
 
 def _attribute(text: str) -> str:
@@ -143,7 +143,7 @@ def _attribute(text: str) -> str:
 
 
 def to_png(figure: Figure) -> bytes:
-    """A figure as PNG, two dots a pixel, on white."""
+    """Return a figure as PNG on white, with two dots per pixel."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=144, facecolor="white", metadata={"Software": None})
     return file.getvalue()

@@ -34,16 +34,16 @@ SECTIONS: list[Section] = [
 
 
 def register(section: Section, before: str = "") -> None:
-    """Add a section, at the end or before another one.
+    """Add a section, at the end or before another section.
 
     Args:
-        section: the new one.
-        before: key of the other one.
+        section: the new section.
+        before: key of the section that follows it.
 
     Raises:
-        UsageError: where there is a section of that key, or none of the key ``before``.
+        UsageError: if the key of the section is taken, or the key ``before`` is unknown.
     """
-    keys = [one.key for one in SECTIONS]
+    keys = [other.key for other in SECTIONS]
     if section.key in keys:
         raise UsageError(f"section {section.key!r} is registered already: give yours another key.")
     if before and before not in keys:

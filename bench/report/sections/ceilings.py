@@ -1,4 +1,4 @@
-"""The largest batch that trains, as a table: by device, precision, model and size, and by the size of a card."""
+"""The table of the largest batches that train: by device, precision, model and size, and by card memory."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from bench.report.sections.section import Section
 from bench.report.tables import markdown
 
 CARDS = tuple(number * 2**30 for number in (8, 12, 16, 24))
-"""Bytes of the cards that most users have."""
+"""Memory, in bytes, of the cards that most users have."""
 
 CARDS_NOTE = (
-    "The last columns are the largest batch for so much memory by how memory grew with the batches that were tried, "
-    "unless it says that it was tried. What the driver keeps of a card for itself is not in it."
+    "The last columns are the largest batch for a card of that memory, as the memory model of the tried batches "
+    "predicts it, unless marked as tried. Memory that the driver keeps for itself is not subtracted."
 )
 
 COLUMNS = ("Model", "Size", "Device", "AMP", "Limit", "Largest batch", "Its peak", "Per image")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One ceiling in words.
+    """One ceiling as texts.
 
     Attributes:
         cells: as in :data:`COLUMNS`.
-        under: what else there is to say of the largest batch: what ended it, or why it is not known.
-        broken: whether that is something to look into.
-        cards: the largest batch by size of card; as tried where that was tried.
+        under: remark on the largest batch: why the search stopped, or why the batch is unknown.
+        broken: whether the user should look into it.
+        cards: the largest batch per card size; as tried if it was tried.
     """
 
     cells: tuple[str, ...]
@@ -47,11 +47,11 @@ class Ceilings(msgspec.Struct, frozen=True):
     """The section of one machine.
 
     Attributes:
-        columns: headings, those of the cards among them.
-        rows: one for each ceiling.
-        note: what the figures are.
+        columns: headings, including those of the cards.
+        rows: one per ceiling.
+        note: how the figures were measured.
         plots: memory against batch.
-        cards: whether a line says what fits a card.
+        cards: whether the table has columns for cards.
     """
 
     columns: tuple[str, ...]
@@ -62,11 +62,11 @@ class Ceilings(msgspec.Struct, frozen=True):
 
     @property
     def cards_note(self) -> str:
-        """What the last columns are."""
+        """Explanation of the last columns."""
         return CARDS_NOTE
 
     def markdown(self) -> str:
-        """As a Markdown table."""
+        """Render as a Markdown table."""
         place = COLUMNS.index("Largest batch")
         lines = [
             [f"{cell}\n{row.under}" if number == place else cell for number, cell in enumerate(row.cells)]
@@ -77,135 +77,136 @@ class Ceilings(msgspec.Struct, frozen=True):
 
 
 def newest(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
-    """The newest ceiling of each question that is known; where none is, the newest that is not."""
-    found: dict[tuple[object, ...], Ceiling] = {}
-    for one in sorted(ceilings, key=lambda one: (is_known(one), one.started)):
+    """Return the newest known ceiling of each case, setting and limit; if none is known, the newest."""
+    by_key: dict[tuple[object, ...], Ceiling] = {}
+    for search in sorted(ceilings, key=lambda search: (is_known(search), search.started)):
         key = (
-            setting(one),
-            msgspec.structs.replace(one.case, batch=0),
-            one.asked_bytes,
+            setting(search),
+            msgspec.structs.replace(search.case, batch=0),
+            search.asked_bytes,
         )
-        found[key] = one
-    kept = set(map(id, found.values()))
-    return [one for one in ceilings if id(one) in kept]
+        by_key[key] = search
+    kept = set(map(id, by_key.values()))
+    return [search for search in ceilings if id(search) in kept]
 
 
-def is_known(found: Ceiling) -> bool:
+def is_known(search: Ceiling) -> bool:
     """Whether the largest batch is known."""
-    return found.outcome.status.value == "measured"
+    return search.outcome.status.value == "measured"
 
 
 def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
-    """The section of the ceilings of one machine; None without any."""
-    some = in_order(newest(ceilings))
-    if not some:
+    """Return the section of the ceilings of one machine; None without ceilings."""
+    ordered = in_order(newest(ceilings))
+    if not ordered:
         return None
-    cards = CARDS if any(one.memory_fit is not None for one in some) else ()
-    probes = sum(len(one.probes) for one in some)
-    seconds = sum(probe.seconds for one in some for probe in one.probes)
+    cards = CARDS if any(search.memory_fit is not None for search in ordered) else ()
+    probes = sum(len(search.probes) for search in ordered)
+    seconds = sum(probe.seconds for search in ordered for probe in search.probes)
     return Ceilings(
         columns=(*COLUMNS, *(f"In {ceiling.show_limit(size)}" for size in cards)),
-        rows=[_row(one, some, cards) for one in some],
+        rows=[_row(search, ordered, cards) for search in ordered],
         note=(
             "Each batch was tried in a fresh process that trains a few steps, the optimizer among them, on images full "
-            f"of boxes; {probes:,} of them in {format_duration(seconds)}.{_held(some)}"
+            f"of boxes; {probes:,} of them in {format_duration(seconds)}.{_held(ordered)}"
         ),
-        plots=ceiling.plots(some),
+        plots=ceiling.plots(ordered),
         cards=bool(cards),
     )
 
 
-def within(one: Ceiling) -> str:
-    """Its memory limit; empty without one."""
-    return ceiling.limit(one)
+def within(search: Ceiling) -> str:
+    """Format the memory limit of a ceiling; empty without one."""
+    return ceiling.limit(search)
 
 
-def apart(one: Ceiling, others: Sequence[Ceiling]) -> str:
-    """``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``: what differs from others, except its case and limit."""
-    every = [ceiling.versions_of(other) for other in (one, *others)]
+def apart(search: Ceiling, others: Sequence[Ceiling]) -> str:
+    """Format differences from others, except case and limit: ``, torch 2.14.1, Ultralytics 8.4.100, steps of 8``."""
+    every = [ceiling.versions_of(other) for other in (search, *others)]
     return "".join(f", {every[0][key]}" for key in every[0] if len({each[key] for each in every}) > 1)
 
 
 def _held(ceilings: Sequence[Ceiling]) -> str:
-    hows = labels.listing(dict.fromkeys(one.limit_method for one in ceilings if one.limit_method))
+    hows = labels.listing(dict.fromkeys(search.limit_method for search in ceilings if search.limit_method))
     return f" Memory was limited by: {hows}." if hows else ""
 
 
 def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
-    """By model, device, precision, size and limit."""
-    models = labels.order("model", (one.case.model_label for one in ceilings))
-    devices = labels.order("device", (one.case.device for one in ceilings))
-    amps = labels.order("amp", (one.case.amp for one in ceilings))
+    """Sort by model, device, precision, size and limit."""
+    models = labels.order("model", (search.case.model_label for search in ceilings))
+    devices = labels.order("device", (search.case.device for search in ceilings))
+    amps = labels.order("amp", (search.case.amp for search in ceilings))
     return sorted(
         ceilings,
-        key=lambda one: (
-            models.index(one.case.model_label),
-            devices.index(one.case.device),
-            amps.index(one.case.amp),
-            one.case.imgsz,
-            tokens(one.case.further),
-            one.asked_bytes or 0,
-            one.started,
+        key=lambda search: (
+            models.index(search.case.model_label),
+            devices.index(search.case.device),
+            amps.index(search.case.amp),
+            search.case.imgsz,
+            tokens(search.case.further),
+            search.asked_bytes or 0,
+            search.started,
         ),
     )
 
 
-def _row(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
-    case, largest = one.case, one.largest
-    line = one.memory_fit
+def _row(search: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
+    case, largest = search.case, search.largest
+    line = search.memory_fit
     return Row(
         cells=(
-            ", ".join([case.model_label, *(labels.axis_value(*one) for one in case.further)]) + apart(one, others),
+            ", ".join([case.model_label, *(labels.axis_value(axis, value) for axis, value in case.further)])
+            + apart(search, others),
             labels.axis_value("imgsz", case.imgsz),
             labels.device(case.device),
             case.amp,
-            within(one) or "what is there",
-            batch(one),
+            within(search) or "what is there",
+            batch(search),
             format_bytes(largest.peak) if largest and largest.peak else labels.NONE,
             format_bytes(line.slope) if line else labels.NONE,
         ),
-        under=why(one),
-        broken=not is_known(one) and one.outcome.status.broken,
-        cards=_cards(one, others, cards),
+        under=why(search),
+        broken=not is_known(search) and search.outcome.status.broken,
+        cards=_cards(search, others, cards),
     )
 
 
-def batch(one: Ceiling) -> str:
-    """The largest batch in words: ``24``, ``at least 1,024``, ``none``, or an em dash where it is not known."""
-    if not is_known(one):
-        return f"at least {one.case.batch:,}" if one.case.batch else labels.NONE
-    if not one.case.batch:
+def batch(search: Ceiling) -> str:
+    """Format the largest batch: ``24``, ``at least 1,024``, ``none``, or an em dash if it is unknown."""
+    if not is_known(search):
+        return f"at least {search.case.batch:,}" if search.case.batch else labels.NONE
+    if not search.case.batch:
         return "none"
-    return f"at least {one.case.batch:,}" if one.stop_reason == "limit" else f"{one.case.batch:,}"
+    return f"at least {search.case.batch:,}" if search.stop_reason == "limit" else f"{search.case.batch:,}"
 
 
-def why(one: Ceiling) -> str:
-    """What ended it, in words."""
-    if not is_known(one):
-        return f"{labels.status(one.outcome.status.value)}: {one.outcome.reason}"
-    steps = f", in steps of {one.granularity}" if one.granularity > 1 else ""
-    if not one.case.batch:
-        return f"not even batch {one.granularity} trains"
-    return format_stop_reason(one) + steps
+def why(search: Ceiling) -> str:
+    """Format the reason why the search stopped."""
+    if not is_known(search):
+        return f"{labels.status(search.outcome.status.value)}: {search.outcome.reason}"
+    steps = f", in steps of {search.granularity}" if search.granularity > 1 else ""
+    if not search.case.batch:
+        return f"not even batch {search.granularity} trains"
+    return format_stop_reason(search) + steps
 
 
-def _cards(one: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tuple[str, ...]:
-    """The largest batch for each size of card: as its memory grows, or as tried under that limit."""
-    if (grows := memory_model(one)) is None:
+def _cards(search: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> tuple[str, ...]:
+    """Format the largest batch per card size: as the memory model predicts it, or as tried under that limit."""
+    if (grows := memory_model(search)) is None:
         return tuple(labels.NONE for _ in cards)
-    found = []
+    batches = []
     for size in cards:
-        predicted = grows.largest(size, one.granularity)
+        predicted = grows.largest(size, search.granularity)
         tried = [
             other
             for other in others
             if is_known(other)
             and other.asked_bytes == size
-            and setting(other) == setting(one)
-            and msgspec.structs.replace(other.case, batch=one.case.batch) == one.case
+            and setting(other) == setting(search)
+            and msgspec.structs.replace(other.case, batch=search.case.batch) == search.case
         ]
-        found.append(f"{batch(tried[0])}, tried" if tried else f"{predicted:,}" if predicted else "none")
-    return tuple(found)
+        batches.append(f"{batch(tried[0])}, tried" if tried else f"{predicted:,}" if predicted else "none")
+    return tuple(batches)
 
 
 SECTION = Section(

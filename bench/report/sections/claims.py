@@ -1,4 +1,4 @@
-"""Claims of guides, and what was measured here of them."""
+"""Claims of guides, and their verdicts on one machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.report.sections.section import Section
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """All claims: those that have a verdict here, and those that have none."""
+    """All claims: those with a verdict on this machine, and those without."""
 
     judged: list[ClaimResult]
     unjudged: list[ClaimResult]

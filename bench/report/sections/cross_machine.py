@@ -1,4 +1,4 @@
-"""Cases of several machines side by side. They are shown, never tested; other recipes stand in another table."""
+"""Cases of several machines side by side. They are shown, never tested; each recipe has its own table."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from bench.report.plots import Plot, facets, machines
 from bench.report.tables import escaped, markdown
 
 NAME = 44
-"""Characters of a chip that have room in a short name."""
+"""Maximum length of the name of a chip in a short name, in characters."""
 
 ALIKE = ("protocol", "overrides_hash", "files")
-"""Columns that figures have to agree on before they may stand side by side."""
+"""Columns that must be equal for figures to be shown side by side."""
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One case; each cell is a time, the rate below it with its interval and its marks, and whether it is the best."""
+    """One case; each cell is a time, the rate with its interval and its flags, and whether it is the best."""
 
     case: str
     cells: tuple[tuple[str, str, bool], ...]
 
 
 class Shared(msgspec.Struct, frozen=True):
-    """A table of cases that several machines measured in the same way.
+    """A table of cases that several machines measured with the same recipe.
 
     Attributes:
-        mode: of all of them; several where they fix the same settings.
-        how: how they were measured.
+        mode: of all cases; several modes if they fix the same settings.
+        how: how the cases were measured.
         columns: machine and device, with the versions.
-        lines: one a case.
-        legend: sign, name and meaning of the marks that figures have.
-        plots: their throughput.
+        lines: one per case.
+        legend: sign, name and meaning of the flags of the figures.
+        plots: throughput of the cases.
     """
 
     mode: str
@@ -48,7 +48,7 @@ class Shared(msgspec.Struct, frozen=True):
     plots: list[Plot]
 
     def markdown(self) -> str:
-        """As a Markdown table."""
+        """Render as a Markdown table."""
         rows = [
             [line.case, *(f"{time} {labels.BEST * best}\n{rate}" if time else "" for time, rate, best in line.cells)]
             for line in self.lines
@@ -60,29 +60,33 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 def shared(table: pd.DataFrame) -> list[Shared]:
-    """A table for every way of measuring in which several machines have a case in common.
+    """Return one table per way of measuring in which several machines have a case in common.
 
     Args:
         table: latest rows of all machines.
     """
     measured = table[table["status"] == "measured"].assign(files=lambda rows: rows["data"].map(_files))
-    found: list[Shared] = []
+    tables: list[Shared] = []
     for key, rows in measured.groupby(list(ALIKE), sort=False, dropna=False):
         protocol = key[0] if isinstance(key, tuple) else key
         common = rows.groupby(_keys(rows), sort=False)["machine"].transform("nunique") > 1
         if common.any():
-            found.append(_table(str(protocol), rows[common], len(found) + 1))
-    return found
+            tables.append(_table(str(protocol), rows[common], len(tables) + 1))
+    return tables
 
 
 def _keys(rows: Iterable[Any]) -> list[str]:
-    """Axes that a case has on every machine alike: all but the device; ``rows`` is a frame, or the keys of a row."""
+    """Return the axes that identify a case on every machine: all but the device.
+
+    Args:
+        rows: a frame, or the keys of a row.
+    """
     across = [axis for axis in facets.across(rows) if axis != "device"]
     return ["mode", *facets.down(rows), *reversed(across)]
 
 
 def _files(data: object) -> str:
-    """A data set by its files; one that is made on the spot is what its recipe says, whatever encoded its images."""
+    """Identify a data set by its files; synthetic data is defined by its recipe, whatever encoded its images."""
     return "" if str(data).startswith(f"{MADE} ") else str(data)
 
 
@@ -97,21 +101,23 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
         cells.setdefault(tuple(row[name] for name in keys), {})[where] = row
     names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
     series = [
-        machines.Series(name, {place: found[where] for place, found in enumerate(cells.values()) if where in found})
+        machines.Series(
+            name, {place: by_column[where] for place, by_column in enumerate(cells.values()) if where in by_column}
+        )
         for where, name in zip(columns, names, strict=True)
     ]
     return Shared(
         labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
         protocol,
         tuple(columns.values()),
-        [_line(dict(zip(keys, key, strict=True)), found, list(columns)) for key, found in cells.items()],
+        [_line(dict(zip(keys, key, strict=True)), by_column, list(columns)) for key, by_column in cells.items()],
         labels.legend(labels.signs(marks) for marks in rows["flags"]),
         machines.plots([dict(zip(keys, key, strict=True)) for key in cells], series, number),
     )
 
 
 def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[str]:
-    """A short name for each column: its first GPU or its CPU and the device, and what else makes it unique."""
+    """Return a short name per column: the first GPU or the CPU, the device, and more if needed to be unique."""
     short = [f"{labels.to_one_line(titles[w[0]].partition(' · ')[0], NAME)} · {labels.device(w[1])}" for w in columns]
     longer = [f"torch {w[2]} · Ultralytics {w[3]} · {name}" for w, name in zip(columns, short, strict=True)]
     full = [f"{w[0][:6]} · {name}" for w, name in zip(columns, longer, strict=True)]
@@ -130,18 +136,20 @@ def _title(row: dict[str, Any]) -> str:
     return f"{row['machine_title']} · {device} · torch {row['torch']}, Ultralytics {row['ultralytics']}"
 
 
-def _line(case: dict[str, Any], found: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]) -> Line:
+def _line(
+    case: dict[str, Any], by_column: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]
+) -> Line:
     time = METRICS["seconds_per_epoch"].unit
-    best = min(found, key=lambda where: float(found[where]["seconds_per_epoch"]))
+    best = min(by_column, key=lambda where: float(by_column[where]["seconds_per_epoch"]))
     return Line(
         case=labels.point(case, case),
         cells=tuple(
             (
-                time.show(found[where]["seconds_per_epoch"]),
-                _rate(found[where]),
+                time.show(by_column[where]["seconds_per_epoch"]),
+                _rate(by_column[where]),
                 where == best,
             )
-            if where in found
+            if where in by_column
             else ("", "", False)
             for where in columns
         ),
@@ -149,7 +157,7 @@ def _line(case: dict[str, Any], found: dict[tuple[Any, ...], dict[str, Any]], co
 
 
 def _rate(row: dict[str, Any]) -> str:
-    """``23.1 images/s (± 2.6 %) †``."""
+    """Format a throughput with its interval and flags: ``23.1 images/s (± 2.6 %) †``."""
     point, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
     interval = labels.spread(RATE, point, low, high)
     return " ".join(filter(None, (labels.rate(point), f"({interval})" if interval else "", labels.signs(row["flags"]))))

@@ -1,4 +1,4 @@
-"""What is said first: one sentence, and up to three big figures."""
+"""The headline: one sentence, and up to three big figures."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bench.report.sections import ceilings as largest
 from bench.report.sections.section import Section
 
 MOST = 3
-"""Big figures of a machine."""
+"""Maximum number of big figures of a machine."""
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A big figure: what it is, its value with its unit, the case that it belongs to, and what else to know."""
+    """A big figure: its title, its value with its unit, its case, and further details."""
 
     title: str
     value: str
@@ -33,15 +33,15 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 def versions(table: pd.DataFrame, row: dict[str, Any]) -> str:
-    """``, torch 2.14.1, Ultralytics 8.4.100`` where the table has rows of several versions, else nothing."""
+    """Format the versions of a row if its table has several: ``, torch 2.14.1, Ultralytics 8.4.100``, else empty."""
     several = table[["torch", "ultralytics"]].drop_duplicates().shape[0] > 1
     return f", torch {row['torch']}, Ultralytics {row['ultralytics']}" if several else ""
 
 
 def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings: Sequence[Ceiling] = ()) -> str:
-    """The fastest training case in one sentence; the fastest prediction case where nothing was trained.
+    """Describe the fastest training case in one sentence, or else the fastest prediction case.
 
-    Where nothing was timed, the largest batch, or that there is nothing.
+    If nothing was timed, describe the largest batch, or say that nothing was measured.
     """
     name = labels.machine_name(machine)
     for mode in ("train", "predict"):
@@ -59,31 +59,31 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
             f"{images} take {epoch}."
         )
         return in_units(text, row)
-    if (one := widest(ceilings)) is not None:
-        held = f" within {limit}" if (limit := largest.within(one)) else ""
-        case = f"{point(one)}{largest.apart(one, largest.newest(ceilings))}"
-        if one.stop_reason == "limit":
-            return f"On {name}, {case} trains at batch {one.case.batch:,}{held}, and {format_stop_reason(one)}."
-        beyond = f"; {format_stop_reason(one)}" if one.next_untried else ""
-        return f"On {name}, {case} trains up to batch {one.case.batch:,}{held}{beyond}."
+    if (ceiling := widest(ceilings)) is not None:
+        held = f" within {limit}" if (limit := largest.within(ceiling)) else ""
+        case = f"{point(ceiling)}{largest.apart(ceiling, largest.newest(ceilings))}"
+        if ceiling.stop_reason == "limit":
+            return f"On {name}, {case} trains at batch {ceiling.case.batch:,}{held}, and {format_stop_reason(ceiling)}."
+        beyond = f"; {format_stop_reason(ceiling)}" if ceiling.next_untried else ""
+        return f"On {name}, {case} trains up to batch {ceiling.case.batch:,}{held}{beyond}."
     if len(table):
         return f"Nothing was measured on {name}: {labels.count(len(table), 'case')}, each with its reason below."
     return f"On {name}, nothing was timed by itself; what else is known of it stands below."
 
 
-def point(one: Ceiling) -> str:
-    """A ceiling's case in words: ``yolov8n · cpu · amp off · 160 px``."""
-    return labels.point(labels.case_values(one.case), without=["batch"])
+def point(ceiling: Ceiling) -> str:
+    """Format the case of a ceiling: ``yolov8n · cpu · amp off · 160 px``."""
+    return labels.point(labels.case_values(ceiling.case), without=["batch"])
 
 
 def widest(ceilings: Sequence[Ceiling]) -> Ceiling | None:
-    """The ceiling of the largest batch that is known, or None."""
-    known = [one for one in largest.newest(ceilings) if largest.is_known(one) and one.case.batch]
-    return max(known, key=lambda one: one.case.batch, default=None)
+    """Return the ceiling with the largest known batch, or None."""
+    known = [ceiling for ceiling in largest.newest(ceilings) if largest.is_known(ceiling) and ceiling.case.batch]
+    return max(known, key=lambda ceiling: ceiling.case.batch, default=None)
 
 
 def fastest(table: pd.DataFrame, mode: str) -> dict[str, Any] | None:
-    """Return the measured row of a mode with the highest rate, or None; of several workloads those of the first."""
+    """Return the measured row of a mode with the highest rate, or None; only the first workload counts."""
     rows = labels.rows(table[(table["mode"] == mode) & (table["status"] == "measured")])
     rows = [row for row in rows if row["workload"] == rows[0]["workload"]]
     return max(rows, key=lambda row: float(row["images_per_second"]), default=None)
@@ -96,25 +96,25 @@ def figures(
     epoch_images: int,
     ceilings: Sequence[Ceiling] = (),
 ) -> list[Figure]:
-    """Fastest training and prediction case, best speed-up (no interference, interval above 1), largest batch.
+    """Return fastest training and prediction case, best speed-up (no interference, interval above 1), largest batch.
 
-    Those that there are, though at most :data:`MOST`: prediction is left out first.
+    Return at most :data:`MOST` of those that exist: prediction is left out first.
 
     Args:
         table: latest rows of one machine.
-        speedups: over that table, with the columns ``torch`` and ``ultralytics`` too.
-        baseline: what they compare with.
+        speedups: for that table, with the additional columns ``torch`` and ``ultralytics``.
+        baseline: values that the speed-ups compare with.
         epoch_images: images of the epoch that times are projected to.
         ceilings: of that machine.
     """
-    found = []
+    big_figures = []
     for mode in ("train", "predict"):
         row = fastest(table, mode)
         if row is not None:
             epoch = METRICS["seconds_per_epoch"]
             items = int(row["epoch_images"]) if row["unit"] != IMAGE else epoch_images
             spread = labels.spread(epoch.unit, *(row[f"{epoch.key}{end}"] for end in ("", "_low", "_high")))
-            found.append(
+            big_figures.append(
                 Figure(
                     title=f"Fastest {labels.mode(mode).lower()} case",
                     value=RATE.show(row["images_per_second"]),
@@ -125,12 +125,12 @@ def figures(
                     + (f"; {row['flags']}" if row["flags"] else ""),
                 )
             )
-    # The best of many whose intervals hold 1 is the luckiest, and so is one over a baseline with interference.
+    # The best of many whose intervals include 1 is merely the luckiest, as is one over a baseline with interference.
     clear = speedups[(speedups["speedup_low"] > 1) & ~speedups["interfered"].astype(bool)]
     if not clear.empty:
         row = max(labels.rows(clear), key=lambda row: float(row["speedup"]))
         ends = labels.ends(labels.SPEEDUP.unit, row["speedup_low"], row["speedup_high"])
-        found.append(
+        big_figures.append(
             Figure(
                 title=f"Best speed-up over {labels.baseline(baseline)}",
                 value=labels.SPEEDUP.unit.show(row["speedup"]),
@@ -139,19 +139,21 @@ def figures(
                 more=f"95 % interval {ends}, {row['interval_kind']}",
             )
         )
-    if (one := widest(ceilings)) is not None:
-        found.append(
+    if (ceiling := widest(ceilings)) is not None:
+        big_figures.append(
             Figure(
                 title="Largest batch that trains",
-                value=largest.batch(one),
+                value=largest.batch(ceiling),
                 unit="images",
-                case=f"Training · {point(one)}{largest.apart(one, largest.newest(ceilings))}",
-                more=f"within {limit}, {largest.why(one)}" if (limit := largest.within(one)) else largest.why(one),
+                case=f"Training · {point(ceiling)}{largest.apart(ceiling, largest.newest(ceilings))}",
+                more=f"within {limit}, {largest.why(ceiling)}"
+                if (limit := largest.within(ceiling))
+                else largest.why(ceiling),
             )
         )
-    if len(found) > MOST:
-        found.pop(1)
-    return found
+    if len(big_figures) > MOST:
+        big_figures.pop(1)
+    return big_figures
 
 
 class Headline(msgspec.Struct, frozen=True):
@@ -162,7 +164,7 @@ class Headline(msgspec.Struct, frozen=True):
 
 
 def build(machine: MachineInputs) -> Headline:
-    """The headline of a machine."""
+    """Return the headline of a machine."""
     table, epoch_images, ceilings = machine.table, machine.page.epoch_images, machine.ceilings
     return Headline(
         sentence(table, machine.machine, epoch_images, ceilings),

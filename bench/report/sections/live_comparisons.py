@@ -1,4 +1,4 @@
-"""Live comparisons among what is reported: a line for each, and one forest plot of them all."""
+"""The live comparisons of a report: one line each, and forest plots of all of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("Base", "Head", "Verdict", "Time", "Interval", "Margin", "Pairs")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A comparison: its cells as in :data:`COLUMNS`, its verdict as the style sheet knows it, and a sentence."""
+    """A comparison: its cells as in :data:`COLUMNS`, its verdict as in the style sheet, and a sentence."""
 
     cells: tuple[str, ...]
     verdict: str
@@ -29,53 +29,56 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Upgrades(msgspec.Struct, frozen=True):
-    """The panel of one machine."""
+    """The section of one machine."""
 
     columns: tuple[str, ...]
     lines: list[Line]
     plots: list[Plot]
 
     def markdown(self) -> str:
-        """As a Markdown table."""
+        """Render as a Markdown table."""
         return markdown(self.columns, [list(line.cells) for line in self.lines])
 
 
 def section(comparisons: Sequence[Comparison]) -> Upgrades | None:
-    """The panel of the comparisons of one machine, oldest first; None without any."""
-    found = [evaluate(one) for one in sorted(comparisons, key=lambda one: (one.started, one.run))]
-    if not found:
+    """Return the section of the comparisons of one machine, oldest first; None without comparisons."""
+    ordered = sorted(comparisons, key=lambda comparison: (comparison.started, comparison.run))
+    results = [evaluate(comparison) for comparison in ordered]
+    if not results:
         return None
     groups: dict[Hashable, list[ComparisonResult]] = {}
-    for one in found:
-        groups.setdefault(_how(one.comparison), []).append(one)
+    for result in results:
+        groups.setdefault(_how(result.comparison), []).append(result)
     drawn = [
         msgspec.structs.replace(plot, key=facets.slug("upgrade", *([str(number)] * (len(groups) > 1)), plot.key))
         for number, members in enumerate(groups.values(), 1)
         for plot in plots.together(members)
     ]
-    return Upgrades(COLUMNS, [_line(one) for one in found], drawn)
+    return Upgrades(COLUMNS, [_line(result) for result in results], drawn)
 
 
 def _how(comparison: Comparison) -> Hashable:
-    """What comparisons on one plot have alike: the margin, and how each mode was measured."""
-    return comparison.margin, frozenset((one.case.mode, one.recipe.fingerprint) for one in comparison.cases)
+    """Return the key that comparisons on one plot share: the margin, and the recipe of each mode."""
+    return comparison.margin, frozenset(
+        (compared.case.mode, compared.recipe.fingerprint) for compared in comparison.cases
+    )
 
 
-def _line(found: ComparisonResult) -> Line:
-    comparison = found.comparison
-    seen = found.overall.estimate if found.overall else None
+def _line(result: ComparisonResult) -> Line:
+    comparison = result.comparison
+    estimate = result.overall.estimate if result.overall else None
     return Line(
         cells=(
             labels.to_one_line(comparison.base.asked),
             labels.to_one_line(comparison.head.asked),
-            format_conclusion(found),
-            format_estimate(seen) if seen else labels.NONE,
-            (format_interval(seen) or labels.NONE) if seen else labels.NONE,
+            format_conclusion(result),
+            format_estimate(estimate) if estimate else labels.NONE,
+            (format_interval(estimate) or labels.NONE) if estimate else labels.NONE,
             f"± {format_share(comparison.margin)}",
-            f"{found.pairs:,}",
+            f"{result.pairs:,}",
         ),
-        verdict=str(found.conclusion),
-        sentence=" ".join(conclusion(found)),
+        verdict=str(result.conclusion),
+        sentence=" ".join(conclusion(result)),
     )
 
 

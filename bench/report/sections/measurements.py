@@ -13,7 +13,7 @@ from bench.report.sections.section import Section
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A pivot with the recipes that its figures were measured by."""
+    """A pivot with the recipes of its figures."""
 
     pivot: pivot.Pivot
     recipes: list[recipes.HowMeasured]
@@ -25,7 +25,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Plots(msgspec.Struct, frozen=True):
-    """Plots of one kind, with the caption that they share; each has its own where that is empty."""
+    """Plots of one kind, with their shared caption; if it is empty, each plot has its own."""
 
     title: str
     caption: str
@@ -41,31 +41,31 @@ class Software(msgspec.Struct, frozen=True):
 
 
 def build(machine: MachineInputs) -> list[Software] | None:
-    """A part for each pair of versions."""
-    found = []
+    """Return one part per pair of versions."""
+    software = []
     for number, part in enumerate(machine.parts, 1):
         view = plots.View(part.table, part.speedups, machine.baseline, machine.page.records)
         prefix = f"v{number}-" if machine.several else ""
         drawn = [msgspec.structs.replace(plot, key=f"{prefix}{plot.key}") for plot in plots.draw(view)]
-        found.append(Software(part.title, _tables(part, machine.page), _plots(drawn)))
-    return found or None
+        software.append(Software(part.title, _tables(part, machine.page), _plots(drawn)))
+    return software or None
 
 
 def _tables(part: Part, page: Inputs) -> list[Table]:
     measured = records_of(part.table[part.table["status"] == "measured"], page.records)
     return [
-        Table(one, recipes.recipes([record for record in measured if record.case.mode == one.mode]))
-        for one in pivot.pivots(part.table, page.records, page.epoch_images)
+        Table(table, recipes.recipes([record for record in measured if record.case.mode == table.mode]))
+        for table in pivot.pivots(part.table, page.records, page.epoch_images)
     ]
 
 
 def _plots(drawn: Sequence[plots.Plot]) -> list[Plots]:
-    found = []
+    groups = []
     for title in dict.fromkeys(plot.title for plot in drawn):
         panels = [plot for plot in drawn if plot.title == title]
         captions = {plot.caption for plot in panels}
-        found.append(Plots(title, captions.pop() if len(captions) == 1 else "", panels))
-    return found
+        groups.append(Plots(title, captions.pop() if len(captions) == 1 else "", panels))
+    return groups
 
 
 def _drawn(parts: list[Software]) -> list[plots.Plot]:

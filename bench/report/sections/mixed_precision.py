@@ -1,4 +1,4 @@
-"""The panel on mixed precision: time, memory and the largest batch, on against off."""
+"""The section on mixed precision: time, memory and the largest batch, on against off."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCHES = ("Case", "Largest batch off", "Largest batch on", "Ratio")
 
 
 class Precision(msgspec.Struct, frozen=True):
-    """The panel of one machine.
+    """The section of one machine.
 
     Attributes:
         columns, rows: time and memory.
@@ -35,13 +35,13 @@ class Precision(msgspec.Struct, frozen=True):
     batches: list[tuple[str, ...]]
 
     def markdown(self) -> str:
-        """As one or two Markdown tables."""
+        """Render as one or two Markdown tables."""
         tables = [(self.columns, self.rows), (self.batch_columns, self.batches)]
         return "\n".join(markdown(columns, rows) for columns, rows in tables if rows)
 
 
 def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precision | None:
-    """The panel; None where nothing was measured both ways.
+    """Return the section; None if nothing was measured with mixed precision both on and off.
 
     Args:
         tables: latest rows of one machine, each of one setting.
@@ -52,10 +52,10 @@ def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precis
         for table in tables
         for row in labels.rows(compared.precision(table))
     ]
-    some = largest.newest(ceilings)
+    newest = largest.newest(ceilings)
     batches = [
-        _batches(by_precision["off"], other, some)
-        for by_precision in compared.batches(some).values()
+        _batches(by_precision["off"], other, newest)
+        for by_precision in compared.batches(newest).values()
         if "off" in by_precision
         for amp, other in by_precision.items()
         if amp != "off"
@@ -92,13 +92,13 @@ def _batches(off: Ceiling, on: Ceiling, others: Sequence[Ceiling]) -> tuple[str,
 
 
 def saved(ratio: float) -> str:
-    """``38 % less`` of a ratio of 0.62; ``12 % more`` of 1.12."""
+    """Format a ratio as a change: ``38 % less`` for 0.62; ``12 % more`` for 1.12."""
     change = round(abs(1 - ratio) * 100, 1)
     return f"{change:g} % {'less' if ratio < 1 else 'more'}" if change else "the same"
 
 
 def build(machine: MachineInputs) -> Precision | None:
-    """The panel of a machine."""
+    """Return the section of a machine."""
     return panel([part.table for part in machine.parts], machine.ceilings)
 
 

@@ -1,4 +1,4 @@
-"""Cases without a figure, gathered by what kept them from one."""
+"""Cases without a figure, grouped by status and reason."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bench.report.inputs import MachineInputs
 from bench.report.sections.section import Section
 
 LOG_SHOWN = 2000
-"""Characters of a log that are shown: its end, where the error stands."""
+"""Maximum length of a shown log, in characters: its end, which contains the error."""
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A case without a figure; ``remark`` is what its own reason says beyond that of its group."""
+    """A case without a figure; ``remark`` is its own reason if it differs from that of its group."""
 
     label: str
     id: str
@@ -28,14 +28,14 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Cases that ended the same way for the same reason, or processes of measured cases that did.
+    """Cases, or processes of measured cases, with the same status and reason.
 
     Attributes:
-        status: in words.
+        status: as text.
         reason: one sentence.
         broken: whether something is wrong that the user should look into.
         cases: at least one.
-        repeats: whether they are processes of cases that have a figure from others.
+        repeats: whether they are processes of cases that have a figure from other processes.
     """
 
     status: str
@@ -46,7 +46,7 @@ class Group(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> str:
-        """``2 cases``, ``1 process of a measured case``."""
+        """Number of cases: ``2 cases``, ``1 process of a measured case``."""
         number = len(self.cases)
         if not self.repeats:
             return labels.count(number, "case")
@@ -54,30 +54,30 @@ class Group(msgspec.Struct, frozen=True):
 
 
 def common_reason(record: Record) -> str:
-    """The reason, less what differs between cases that have it in common: the seconds that were left."""
+    """Return the reason without the details that differ between cases: the remaining seconds."""
     reason = record.outcome.reason
     return re.sub(r"\d[\d.,]*", "…", reason) if record.outcome.status.value == "interrupted" else reason
 
 
 def _remark(record: Record, shown: str) -> str:
-    """What there is to say of a record beyond the reason of its group."""
+    """Return a remark on a record that the reason of its group does not contain."""
     if other := record.extra.get("skipped_because_of"):
         return f"not started: {other} showed it"
     return "" if record.outcome.reason == shown else record.outcome.reason
 
 
 def groups(records: Sequence[Record], repeats: bool = False) -> list[Group]:
-    """All records that are not measured, gathered; groups that need looking into come first.
+    """Group all records that are not measured; groups that need attention come first.
 
     Args:
-        records: one a case.
-        repeats: whether they are processes of cases that have a figure from others.
+        records: one per case.
+        repeats: whether they are processes of cases that have a figure from other processes.
     """
     gathered: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.outcome.status.value != "measured":
             gathered.setdefault((record.outcome.status.value, common_reason(record)), []).append(record)
-    found = []
+    failure_groups = []
     for (status, reason), members in gathered.items():
         broken = members[0].outcome.status.broken
         shown = members[0].outcome.reason if len(members) == 1 else reason
@@ -91,18 +91,18 @@ def groups(records: Sequence[Record], repeats: bool = False) -> list[Group]:
             )
             for record in members
         )
-        found.append(Group(labels.status(status), shown, broken, cases, repeats))
-    return sorted(found, key=lambda group: not group.broken)
+        failure_groups.append(Group(labels.status(status), shown, broken, cases, repeats))
+    return sorted(failure_groups, key=lambda group: not group.broken)
 
 
 def build(machine: MachineInputs) -> list[Group] | None:
-    """Cases of a machine without a figure, and processes without one of cases that have it from others."""
-    found = groups(machine.records) + groups(_failed_repeats(machine), repeats=True)
-    return sorted(found, key=lambda group: not group.broken) or None
+    """Group the cases of a machine without a figure, and failed processes of measured cases."""
+    failure_groups = groups(machine.records) + groups(_failed_repeats(machine), repeats=True)
+    return sorted(failure_groups, key=lambda group: not group.broken) or None
 
 
 def _failed_repeats(machine: MachineInputs) -> list[Record]:
-    """Processes that ended without a figure, of cases that have one from another process."""
+    """Return failed processes of cases that have a figure from another process."""
     shown = set(machine.measured.index)
     cases = [case for case in by_case(machine.page.records) if any(place in shown for place, _ in case)]
     return [record for case in cases for _, record in case if failed(record)]

@@ -23,19 +23,19 @@ NO_INTERVAL = "no interval: too few steps"
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One cell: a figure, or words on why it is missing; empty where no such case was asked for.
+    """One cell: a figure, or the status of a case without one; empty if no such case was requested.
 
     Attributes:
-        time: time per epoch, shown; empty without a figure.
+        time: time per epoch, as text; empty without a figure.
         signs: flags of the figure (``labels.SIGNS``).
-        spread: its interval, and the number of processes where there are several; empty without one.
-        rate: images per second, shown.
-        forward: images per second of the model's forward pass alone, where it was measured.
-        exact: both intervals by their ends, their kind, and the marks, for whoever points at the cell.
+        spread: its interval, and the number of processes if there are several; empty without an interval.
+        rate: images per second, as text.
+        forward: images per second of the model's forward pass alone, if it was measured.
+        exact: tooltip with the ends of both intervals, their kind, and the flags.
         best: whether it is the best of its row.
-        status: how the case ended, in words, where there is no figure.
-        broken: whether that is something to look into.
-        notes: numbers of the notes that say why, counted from 1.
+        status: of the case, as text, if there is no figure.
+        broken: whether the user should look into it.
+        notes: numbers of the notes with its reasons, from 1.
     """
 
     time: str = ""
@@ -55,9 +55,9 @@ class Row(msgspec.Struct, frozen=True):
 
     Attributes:
         model, imgsz: of its cases.
-        span: how many rows the model has from here on, 0 below its first.
-        cells: one for each column.
-        further: values of the further axes in words, in their order.
+        span: number of rows of the model from its first row on; 0 in the rows below.
+        cells: one per column.
+        further: values of the further axes as texts, in their order.
     """
 
     model: str
@@ -68,7 +68,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Why cells have no figure."""
+    """The reason why cells have no figure."""
 
     status: str
     reason: str
@@ -80,17 +80,17 @@ class Pivot(msgspec.Struct, frozen=True):
     Attributes:
         mode: as in a case.
         title: heading.
-        about: what the times stand for.
+        about: meaning of the times.
         groups: device and precision, with the number of columns below each.
-        batches: heading of each column: ``batch 4``, or ``any batch`` where no batch of the group has a figure.
-        rows: one for each model and size.
+        batches: heading of each column: ``batch 4``, or ``any batch`` if no batch of the group has a figure.
+        rows: one per model and size.
         notes: in the order of their numbers, from 1.
-        marked: whether a best cell is marked anywhere.
-        forward: whether a cell has the forward pass alone.
-        gaps: whether there are cells that no case stands for.
-        intervals: what the intervals are, in words.
-        legend: sign, name and meaning of the marks that its cells have.
-        further: titles of the further axes that its rows name.
+        marked: whether any cell is marked as the best.
+        forward: whether any cell has the forward pass alone.
+        gaps: whether any cell has no case.
+        intervals: kinds of the intervals, as text.
+        legend: sign, name and meaning of the flags of its cells.
+        further: titles of the further axes of its rows.
     """
 
     mode: str
@@ -110,11 +110,11 @@ class Pivot(msgspec.Struct, frozen=True):
 
     @property
     def starts(self) -> set[int]:
-        """Which columns are the first of their group."""
+        """Columns that are the first of their group."""
         return {sum(span for _, span in self.groups[:place]) for place in range(len(self.groups))}
 
     def markdown(self) -> str:
-        """As a Markdown table, without heading and notes."""
+        """Render as a Markdown table, without heading and notes."""
         tops = [top for top, span in self.groups for _ in range(span)]
         heads = [f"{top} · {batch}" for top, batch in zip(tops, self.batches, strict=True)]
         lines = [
@@ -135,7 +135,7 @@ def _as_text(cell: Cell) -> str:
 
 
 def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> list[Pivot]:
-    """One table for each mode and workload that has a figure.
+    """Return one table per mode and workload that has a figure.
 
     Args:
         table: latest rows of one machine and one pair of versions; its index counts ``records``.
@@ -151,8 +151,8 @@ def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) ->
     ]
 
 
-def _about(mode: str, epoch_images: int) -> tuple[str, str]:
-    """Title of a mode's table, and what its times stand for."""
+def _describe_times(mode: str, epoch_images: int) -> tuple[str, str]:
+    """Return the title of a mode's table, and the meaning of its times."""
     epoch = labels.images(epoch_images)
     if mode == "train":
         what = f"Projected to {epoch.replace(' images', ' images an epoch', 1)}, validation and checkpoints apart."
@@ -182,16 +182,20 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
         for number, place in enumerate(places):
             row = labels.rows(place.head(1))[0]
             cells = [
-                _cell([found for at in batches if (found := member(row, (device, amp, at)))], notes)
+                _cell([case_row for at in batches if (case_row := member(row, (device, amp, at)))], notes)
                 for device, amp, batches in columns
             ]
-            best = _best([found for _, found in cells])
+            best = _best([case_row for _, case_row in cells])
             marked = [msgspec.structs.replace(cell, best=i == best) for i, (cell, _) in enumerate(cells)]
-            said = tuple(labels.to_one_line(value_text(axis, row[axis])) for axis in further)
-            rows.append(Row(row["model"], int(row["imgsz"]), 0 if number else len(places), tuple(marked), said))
+            further_values = tuple(labels.to_one_line(value_text(axis, row[axis])) for axis in further)
+            rows.append(
+                Row(row["model"], int(row["imgsz"]), 0 if number else len(places), tuple(marked), further_values)
+            )
     units = labels.rows(table.head(1))[0]
     own = int(units["epoch_images"])
-    title, about = (in_units(text, units) for text in _about(mode, own if units["unit"] != IMAGE else epoch_images))
+    title, about = (
+        in_units(text, units) for text in _describe_times(mode, own if units["unit"] != IMAGE else epoch_images)
+    )
     everything = [cell for row in rows for cell in row.cells]
     return Pivot(
         mode=mode,
@@ -217,9 +221,9 @@ Columns = list[tuple[str, str, list[int]]]
 
 
 def _columns(cases: dict[tuple[Any, ...], dict[str, Any]]) -> tuple[tuple[tuple[str, int], ...], Columns]:
-    """Headings of device and precision, and the columns below: device, precision and the batches in the column.
+    """Return the headings of device and precision, and the columns below: device, precision and batches.
 
-    A device and precision without any figure takes one column, whatever the batches: it has but reasons to show.
+    A device and precision without any figure takes one column for all batches: it only shows reasons.
     """
     groups: list[tuple[str, int]] = []
     columns: Columns = []
@@ -231,15 +235,15 @@ def _columns(cases: dict[tuple[Any, ...], dict[str, Any]]) -> tuple[tuple[tuple[
             measured = any(labels.there(row["seconds_per_epoch"]) for row in members)
             below = [[batch] for batch in batches] if measured else [batches]
             groups.append((labels.point({"device": device, "amp": amp}, ("device", "amp")), len(below)))
-            columns += [(device, amp, some) for some in below]
+            columns += [(device, amp, column_batches) for column_batches in below]
     return tuple(groups), columns
 
 
-def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell, dict[str, Any] | None]:
-    """The cell of the cases in one place, and the row with its figure; new notes are added."""
-    if not found:
+def _cell(rows: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell, dict[str, Any] | None]:
+    """Return the cell for the cases in one place, and the row with its figure; add new notes to ``notes``."""
+    if not rows:
         return Cell(), None
-    row = found[0]
+    row = rows[0]
     if labels.there(row["seconds_per_epoch"]):
         epoch = [row[f"seconds_per_epoch{end}"] for end in ("", "_low", "_high")]
         time = METRICS["seconds_per_epoch"].unit
@@ -259,25 +263,25 @@ def _cell(found: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell
         )
         return cell, row
     numbers = []
-    for member in found:
+    for member in rows:
         note = Note(labels.status(member["status"]), not_measured.common_reason(member["record"]))
         numbers.append(notes.setdefault(note, len(notes) + 1))
-    words = dict.fromkeys(labels.status(member["status"]) for member in found)
-    broken = any(member["record"].outcome.status.broken for member in found)
+    words = dict.fromkeys(labels.status(member["status"]) for member in rows)
+    broken = any(member["record"].outcome.status.broken for member in rows)
     return Cell(status=", ".join(words), broken=broken, notes=tuple(dict.fromkeys(numbers))), None
 
 
 def seen_at(record: Record, row: dict[str, Any]) -> str:
-    """How much was measured, what was asked and ran, and what the machine was like."""
+    """Format the number of processes and steps, the requested and effective settings, and the conditions."""
     processes = labels.count(int(row["processes"]), "process").replace("processs", "processes")
     parts = [f"{processes}, {labels.count(int(row['steps']), 'step')}", settings.in_short(record)]
     return "; ".join(filter(None, [*parts, format_conditions([record.conditions])]))
 
 
-def _best(found: Sequence[dict[str, Any] | None]) -> int | None:
-    """Which cell of a row is best; None where there are not two figures to choose from."""
+def _best(rows: Sequence[dict[str, Any] | None]) -> int | None:
+    """Return the index of the best cell of a row; None with fewer than two figures."""
     metric = METRICS["seconds_per_epoch"]
-    figures = {index: row[metric.key] for index, row in enumerate(found) if row is not None}
+    figures = {index: row[metric.key] for index, row in enumerate(rows) if row is not None}
     if len(figures) < 2:
         return None
     choose = min if metric.better == "lower" else max

@@ -1,4 +1,4 @@
-"""The machine, its software and its conditions, in words."""
+"""The machine, its software and its conditions, as texts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Facts = list[tuple[str, str]]
 """Headings with their text."""
 
 Seen = Record | Ceiling
-"""What knows its machine, its software and its conditions."""
+"""Results that contain their machine, software and conditions."""
 
 
 def machine_facts(records: Sequence[Seen]) -> Facts:
-    """What all records of one machine say of it first; what differs from case to case is a range or a list."""
+    """Return the main facts of one machine; values that differ between cases become a range or a list."""
     cases = [record for record in records if isinstance(record, Record)]
     measured = sum(record.outcome.status.value == "measured" for record in cases)
     facts = [
@@ -38,7 +38,7 @@ def machine_facts(records: Sequence[Seen]) -> Facts:
 
 
 def details(records: Sequence[Seen]) -> Facts:
-    """What is there to know of a machine beyond that."""
+    """Return the further facts of a machine."""
     facts = [
         *_devices([record for record in records if isinstance(record, Record)]),
         ("Other packages", _list(_packages(record) for record in records)),
@@ -49,14 +49,14 @@ def details(records: Sequence[Seen]) -> Facts:
 
 
 def software(records: Sequence[Seen]) -> str:
-    """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``; several versions of one in a list."""
-    found = (
+    """Format all versions of the software: ``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``."""
+    parts = (
         ("Python", _list(record.environment.python for record in records)),
         ("torch", _list(record.environment.label("torch") for record in records)),
         ("Ultralytics", _list(record.environment.label("ultralytics") for record in records)),
         ("yolopace", _list(record.environment.yolopace for record in records)),
     )
-    return " · ".join(f"{name} {versions}" for name, versions in found if versions)
+    return " · ".join(f"{name} {versions}" for name, versions in parts if versions)
 
 
 def _list(values: Iterable[str]) -> str:
@@ -81,13 +81,13 @@ def _days(records: Sequence[Record]) -> str:
 
 
 def _devices(records: Sequence[Record]) -> Facts:
-    """What each device says of itself."""
-    found: dict[str, dict[str, None]] = {}
+    """Return the recorded facts of each device."""
+    by_device: dict[str, dict[str, None]] = {}
     for record in records:
         if record.device:
             text = " · ".join(f"{key.replace('_', ' ')} {_fact(key, value)}" for key, value in record.device.items())
-            found.setdefault(labels.device(record.case.device), {})[text] = None
-    return [(f"Device {device}", "; ".join(texts)) for device, texts in found.items()]
+            by_device.setdefault(labels.device(record.case.device), {})[text] = None
+    return [(f"Device {device}", "; ".join(texts)) for device, texts in by_device.items()]
 
 
 def _fact(key: str, value: Any) -> str:
@@ -97,17 +97,17 @@ def _fact(key: str, value: Any) -> str:
 
 
 class Provenance(msgspec.Struct, frozen=True):
-    """Facts of a machine that are shown, and those that are folded away."""
+    """Facts of a machine that are visible, and details that are collapsed."""
 
     facts: Facts
     details: Facts
 
 
 def build(machine: MachineInputs) -> Provenance:
-    """The facts of a machine."""
-    seen: list[Seen] = [*machine.records, *machine.ceilings]
-    if seen:
-        return Provenance(machine_facts(seen), details(seen))
+    """Return the facts of a machine."""
+    records: list[Seen] = [*machine.records, *machine.ceilings]
+    if records:
+        return Provenance(machine_facts(records), details(records))
     return Provenance([("Machine", machine.machine.title)], [("Fingerprint", machine.fingerprint)])
 
 

@@ -1,4 +1,4 @@
-"""Recipes in words: how the cases of a mode were measured, and what was fixed for it."""
+"""Recipes as texts: how the cases of a mode were measured, and the settings that were fixed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bench.report import labels
 
 
 class HowMeasured(msgspec.Struct, frozen=True):
-    """A recipe in words, with what it fixes and why.
+    """A recipe as texts, with its overrides and their reasons.
 
     Attributes:
-        where: the devices that it was used on.
+        where: devices on which it was used.
         rule: warm-up and window.
-        cases: how many cases it was used for.
-        data: name of the data, with a fingerprint and a length for each set that was used.
+        cases: number of cases for which it was used.
+        data: name of the data, with a fingerprint and a length per set that was used.
         overrides: setting, value and reason.
         fingerprint: of the recipe.
     """
@@ -34,11 +34,11 @@ class HowMeasured(msgspec.Struct, frozen=True):
 
 
 def recipes(records: Sequence[Record]) -> list[HowMeasured]:
-    """The recipes of some records of one mode, those of most cases first."""
+    """Describe the recipes of records of one mode, those with most cases first."""
     by_fingerprint: dict[str, list[Record]] = {}
     for record in records:
         by_fingerprint.setdefault(record.recipe.fingerprint, []).append(record)
-    found = [
+    descriptions = [
         HowMeasured(
             where=", ".join(map(labels.device, labels.order("device", (record.case.device for record in members)))),
             rule=rule(members[0].recipe, members[0].case.mode),
@@ -49,32 +49,32 @@ def recipes(records: Sequence[Record]) -> list[HowMeasured]:
         )
         for fingerprint, members in by_fingerprint.items()
     ]
-    return sorted(found, key=lambda how: -how.cases)
+    return sorted(descriptions, key=lambda how: -how.cases)
 
 
 def rule(recipe: Recipe, mode: str) -> str:
-    """Warm-up and window in one sentence."""
+    """Describe warm-up and window."""
     least = f"{recipe.warmup_seconds:g} s"
     window = f"{recipe.window_steps} steps and {recipe.window_seconds:g} s"
     if mode == "train" and recipe.energy:
         return (
-            f"Warm-up of at least {least}, and two steps more than an accumulation cycle, real or short; then a window "
-            f"of at least {window}, in whole accumulation cycles, over which joules are counted."
+            f"Warm-up of at least {least}, and two steps more than the accumulation steps, real or reduced. Then a "
+            f"window of at least {window}, in whole multiples of the accumulation steps, over which joules are counted."
         )
     if mode == "train":
         return (
-            f"Warm-up of at least {least}, and two steps more than an accumulation cycle, real or short; then a window "
-            f"of at least {window}, in whole accumulation cycles. Where those would take much longer, the optimizer "
-            "runs in short cycles, and each kind of step is weighted by how often it really comes: such a figure is "
-            "marked as modelled."
+            f"Warm-up of at least {least}, and two steps more than the accumulation steps, real or reduced. Then a "
+            f"window of at least {window}, in whole multiples of the accumulation steps. Where those would take much "
+            "longer, the accumulation steps are reduced, and each kind of step is weighted by how often it really "
+            "comes. Such a figure is marked as modelled."
         )
     return f"Warm-up of at least {least} and two calls; then a window of at least {window}, a step being one call."
 
 
 def data(records: Sequence[Record]) -> str:
-    """``coco-like 0ced1a548774 (1,024 images)``; sets that cases of one name used are listed after it.
+    """Format the data: ``coco-like 0ced1a548774 (1,024 images)``; all sets with one name are listed after it.
 
-    Of a set of which images were left out it also says how many, why, and what is wrong with the first.
+    If images were left out, add their number, the reasons, and the error of the first.
     """
     names: dict[str, dict[str, None]] = {}
     for record in records:
@@ -91,5 +91,5 @@ def data(records: Sequence[Record]) -> str:
 
 def overrides(recipe: Recipe, case: Case) -> tuple[tuple[str, str, str], ...]:
     """Return the arguments that the recipe fixes, with the reasons that the case's workload has for them."""
-    why = {one.key: one.why for one in overrides_of(case.mode, case.model)}
+    why = {override.key: override.why for override in overrides_of(case.mode, case.model)}
     return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.overrides.items())

@@ -1,4 +1,4 @@
-"""The panel on several devices: how much faster they train than one, and what sharing costs."""
+"""The section on several devices: speed-up and scaling efficiency against one device."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ COLUMNS = ("Case", "Against one device with", "Speed-up", "Scaling efficiency", 
 
 
 def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
-    """The table; None where no training on several devices has a counterpart on one.
+    """Return the table; None if no training on several devices has a counterpart on one.
 
     Args:
         tables: latest rows of one machine, each of one setting.
     """
-    found = [(table, efficiencies(table)) for table in tables]
+    scalings = [(table, efficiencies(table)) for table in tables]
     rows = [
         _row(row, labels.versions(table) if len(tables) > 1 else "")
-        for table, shared in found
+        for table, shared in scalings
         for row in labels.rows(shared)
     ]
     intervals = labels.intervals(
-        list(dict.fromkeys(kind for _, shared in found for kind in labels.interval_kinds(shared)))
+        list(dict.fromkeys(kind for _, shared in scalings for kind in labels.interval_kinds(shared)))
     )
     note = (
         "Speed-up is the throughput of all devices together over that of one; scaling efficiency is that per device, "
@@ -48,7 +48,7 @@ def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
 
 
 def build(machine: MachineInputs) -> Table | None:
-    """The table of a machine."""
+    """Return the table of a machine."""
     return panel([part.table for part in machine.parts])
 
 

@@ -1,4 +1,4 @@
-"""What a section of the page is."""
+"""The interface of a section of the page."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Section(msgspec.Struct, frozen=True):
 
     Attributes:
         key: unique among sections.
-        title: heading; none where it is empty.
-        build: gathers its data; None where there is nothing to show, and the page leaves the section out.
+        title: heading; empty for none.
+        build: gathers its data; None if there is nothing to show, so that the page omits the section.
         template: first part of the names of its two templates, for HTML and Markdown, below
             ``templates/sections``. ``table`` shows a :class:`Table`.
-        plots: the plots that its data has; their files bear the prefix of the machine.
+        plots: returns the plots of its data; their file names have the prefix of the machine.
     """
 
     key: str
@@ -37,8 +37,8 @@ class Table(msgspec.Struct, frozen=True):
     Attributes:
         columns: headings.
         rows: cells as text.
-        note: what to know when reading it.
-        labels: how many columns at the left hold text; the others hold numbers.
+        note: how to read it.
+        labels: number of columns at the left that hold text; the others hold numbers.
         plots: plots below it.
     """
 
@@ -49,5 +49,5 @@ class Table(msgspec.Struct, frozen=True):
     plots: Sequence[Plot] = ()
 
     def markdown(self) -> str:
-        """As a Markdown table."""
+        """Render as a Markdown table."""
         return markdown(self.columns, [list(row) for row in self.rows])

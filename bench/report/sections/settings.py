@@ -1,4 +1,4 @@
-"""What was asked against what ran, over the measured cases of one mode."""
+"""Requested and effective settings of the measured cases of one mode."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from bench.report.sections.section import Section
 from bench.report.setting_names import TITLES, format_value
 
 READ_BACK = {axis.setting for axis in fixed_axes().values() if axis.setting}
-"""Settings that are fixed axes of a case too."""
+"""Settings that are also fixed axes of a case."""
 
 BRIEF = ("threads", "workers", "optimizer", "accumulate", "mosaic", "channels_last", "nms", "cudnn_tf32", "matmul_tf32")
-"""Those that change speed most: they stand in a line of their own."""
+"""Settings that change speed most; they are shown in a separate line."""
 
 NOT_SET = "not set"
-"""Asked: nothing, so that Ultralytics and torch decide."""
+"""Text for a setting that was not requested, so that Ultralytics and torch decide."""
 
 PINNED_AS = {"compiled": "compile"}
-"""Settings that are read back under another name than the argument that fixes them."""
+"""Arguments that fix a setting which is read back under a different name."""
 
 GIVEN = (
     *("architecture", "weights", "scale", "parameters", "frozen", "classes", "channels", "head", "reg_max", "strides"),
     *("images", "images_dropped"),
 )
-"""Settings that model and data bring along, and that no recipe asks for."""
+"""Settings that come from the model and the data, which no recipe requests."""
 
 
 class Setting(msgspec.Struct, frozen=True):
     """One setting.
 
     Attributes:
-        key: as the worker read it back.
+        key: name under which the worker read it back.
         title: heading.
-        asked: what the recipe fixed.
-        ran: each value that ran with the cases that it ran in; the cases are empty where all ran alike.
+        asked: requested value, fixed by the recipe.
+        ran: each effective value with its cases; the cases are empty if all have the same value.
     """
 
     key: str
@@ -49,7 +49,7 @@ class Setting(msgspec.Struct, frozen=True):
 
     @property
     def values(self) -> list[str]:
-        """Each value that ran, with its cases."""
+        """Each effective value, with its cases."""
         return [f"{value} ({cases})" if cases else value for value, cases in self.ran]
 
 
@@ -58,8 +58,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     Attributes:
         mode: heading.
-        cases: how many measured cases there are.
-        kept: one sentence on whether the axes ran as asked.
+        cases: number of measured cases.
+        kept: one sentence on whether the effective values of the axes are the requested ones.
         shown: all settings.
     """
 
@@ -69,30 +69,30 @@ class Settings(msgspec.Struct, frozen=True):
     shown: tuple[Setting, ...]
 
     def rows(self) -> list[list[str]]:
-        """All settings as rows of text: setting, asked, ran."""
+        """Return all settings as rows of text: setting, requested, effective."""
         return [[f"{s.title} ({s.key})", s.asked, "\n".join(s.values)] for s in self.shown]
 
     @property
     def brief(self) -> str:
-        """Those that change speed most, in one line."""
+        """Settings that change speed most, in one line."""
         return " · ".join(f"{s.key} {', '.join(s.values)}" for s in self.shown if s.key in BRIEF)
 
 
 def settings(records: Sequence[Record]) -> list[Settings]:
-    """Settings of each mode that has measured cases which read theirs back."""
+    """Return the settings of each mode that has measured cases with effective settings."""
     measured = [r for r in records if r.outcome.status.value == "measured" and r.effective]
-    found = []
+    by_mode = []
     for mode in labels.order("mode", (record.case.mode for record in measured)):
         members = [record for record in measured if record.case.mode == mode]
         present = {key for record in members for key in record.effective} - READ_BACK
         keys = [key for key in TITLES if key in present] + sorted(present - set(TITLES))
         shown = tuple(Setting(key, TITLES.get(key, key), _asked(key, members), _ran(key, members)) for key in keys)
-        found.append(Settings(labels.mode(mode), len(members), _kept(members), shown))
-    return found
+        by_mode.append(Settings(labels.mode(mode), len(members), _kept(members), shown))
+    return by_mode
 
 
 def in_short(record: Record) -> str:
-    """What was asked and what ran of a case, on its axes, and the settings that change speed most."""
+    """Compare the requested and effective axes of a case, and format the settings that change speed most."""
     ran = record.effective
     changed = _changed(record)
     brief = [f"{key} {format_value(ran[key])}" for key in BRIEF if key in ran]
@@ -100,15 +100,15 @@ def in_short(record: Record) -> str:
 
 
 def _kept(records: Sequence[Record]) -> str:
-    """Whether device, precision, batch and size ran as the cases say; anything else would be a false label."""
-    changed = [f"{record.case.id} ({said})" for record in records for said in _changed(record)]
+    """Say whether device, precision, batch and size ran as the cases say; otherwise the labels would be false."""
+    changed = [f"{record.case.id} ({change})" for record in records for change in _changed(record)]
     if changed:
         return f"Not as asked: {labels.listing(changed)}."
     return f"Device, amp, batch and image size ran as asked in {labels.count(len(records), 'measured case')}."
 
 
 def _changed(record: Record) -> list[str]:
-    """Axes on which something else ran than the case says, with what ran."""
+    """Return the axes whose effective value differs from the case, with that value."""
     ran, values = record.effective, record.case.values
     compared = [(axis, axis.expected(values[name])) for name, axis in axes().items() if axis.setting and name in values]
     return [
@@ -136,7 +136,7 @@ def _fixed(key: str, record: Record) -> str:
 
 
 def _ran(key: str, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
-    """Each value, and in which cases; said by the one axis that decides it where there is one."""
+    """Return each value with its cases, named by the single axis that decides the value if there is one."""
     by_value: dict[str, list[Record]] = {}
     for record in records:
         if key in record.effective:

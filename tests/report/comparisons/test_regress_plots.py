@@ -66,7 +66,7 @@ def test_figures_and_margin_lie_within_the_axis_whatever_they_are() -> None:
         low, high = limits(rows, margin)
         assert math.isfinite(low) and math.isfinite(high)
         assert low < -margin and high > margin
-        assert all(low < row.seen.log < high for row in rows)
+        assert all(low < row.estimate.log < high for row in rows)
         ticks = percent_ticks(low, high)
         assert 0 in ticks and len(ticks) <= 7
         assert all(low <= math.log1p(tick / 100) <= high for tick in ticks)

@@ -59,7 +59,7 @@ def test_settings_come_before_speed_and_the_conclusion_comes_last() -> None:
         "optimizer SGD → MuSGD",
         "mosaic 1 → 0",
         "slower ",
-        "\nWhat runs is not the same: optimizer SGD → MuSGD and mosaic 1 → 0.\nHead is slower in "
+        "\nThe effective settings differ: optimizer SGD → MuSGD and mosaic 1 → 0.\nHead is slower in "
         "train-yolov8n-cpu-fp32-b4-i160: it takes 5.0 % longer (4.8 to 5.1 %).",
         "\nHead cannot run train-yolov8n-cpu-fp32-b128-i160 (out of memory).",
         "\nNot decided: train-yolov8n-cpu-fp32-b64-i160 and predict-yolov8n-cpu-fp32-b16-i160.",

@@ -79,9 +79,9 @@ def test_a_row_in_plain_words(sweep: Sweep, lines: list[str]) -> None:
 
 def test_settings_come_before_speed_and_what_is_not_known_is_said() -> None:
     assert conclusion.conclusion(eventful()) == [
-        "What runs is not the same in 8.4.190 as in 8.4.185: optimizer SGD → MuSGD.",
+        "The effective settings differ between 8.4.185 and 8.4.190: optimizer SGD → MuSGD.",
         "Ultralytics is slower since 8.4.190, the last of these releases: against 8.4.185, 8.4.190 takes 5.1 % longer "
-        "(5.0 to 5.2 %). Of 8.4.187, 8.4.188 and 8.4.189 right before it nothing is decided: it may have begun there.",
+        "(5.0 to 5.2 %). Not decided right before it: 8.4.187, 8.4.188 and 8.4.189. The change may have begun there.",
     ]
 
 
@@ -123,8 +123,8 @@ def test_the_notes_of_a_release() -> None:
     assert conclusion.notes(entries[2], eventful()) == ["The environment of 8.4.187 cannot be built: no space"]
     assert conclusion.notes(entries[4], eventful()) == [f"it cannot run {CASE} (out of memory: No room)"]
     assert conclusion.notes(entries[5], eventful()) == [
-        "what runs is not the same: optimizer SGD → MuSGD",
-        "most of it in backward (+5.10 ms a step, 40 % of the change)",
+        "the effective settings differ: optimizer SGD → MuSGD",
+        "most of it in backward (+5.10 ms per step, 40 % of the change)",
     ]
 
 
@@ -171,7 +171,7 @@ def test_hostile_text_steers_no_terminal() -> None:
 
 def test_markdown_says_the_same() -> None:
     text = markdown(eventful())
-    assert text.startswith("### ultralytics 8.4.185 to 8.4.190\n\n**slower**: What runs is not the same")
+    assert text.startswith("### ultralytics 8.4.185 to 8.4.190\n\n**slower**: The effective settings differ")
     assert "| 8.4.190 " in text and "**slower**" in text and "+5.1 %" in text
     assert "- 8.4.187: The environment of 8.4.187 cannot be built: no space" in text
     assert "![" not in text
@@ -305,7 +305,7 @@ def test_the_page_says_what_it_must_in_order(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     order = [
         "ultralytics 8.4.185 to 8.4.190</h2>",
-        '<span class="verdict is-slower">Slower.</span> What runs is not the same',
+        '<span class="verdict is-slower">Slower.</span> The effective settings differ',
         "Ultralytics is slower since 8.4.190",
         "Throughput over releases</h3>",
         "carries no bar",

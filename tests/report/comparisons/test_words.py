@@ -212,7 +212,7 @@ def test_an_axis_that_did_not_run_as_asked_is_said_aloud() -> None:
 
 def test_a_recipe_says_window_data_and_pins(records: list[Record]) -> None:
     [how] = recipes.recipes(records[:2])
-    assert "12 steps and 2 s, in whole accumulation cycles" in how.rule
+    assert "12 steps and 2 s, in whole multiples of the accumulation steps" in how.rule
     assert how.data == "coco-like 9b1f4e0c7a23 (1,024 images)"
     assert ("optimizer", "SGD") in [(key, value) for key, value, _ in how.overrides]
     assert all(why for _, _, why in how.overrides)

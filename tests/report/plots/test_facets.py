@@ -117,7 +117,7 @@ def test_a_ceiling_says_what_ended_it_what_it_was_held_to_and_what_fits_a_card()
     assert "control group" in section.note
     [plot] = section.plots
     assert plot.rows[-1][1:] == ("25", "—", "out of memory")
-    assert "up to batch 24, 128 MiB an image" in plot.alt
+    assert "up to batch 24, 128 MiB per image" in plot.alt
 
 
 def test_a_ceiling_that_was_tried_under_a_card_s_limit_stands_for_the_line() -> None:

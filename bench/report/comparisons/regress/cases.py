@@ -1,4 +1,4 @@
-"""One case of a live comparison: its numbers, and the words for them."""
+"""One case of a live comparison: its numbers and their texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.report.comparisons.changes import ARROW, format_estimate, format_inte
 from bench.report.setting_names import format_value
 
 MEMORY = {Verdict.SLOWER: "more", Verdict.FASTER: "less"}
-"""Verdicts on memory."""
+"""Words for the verdicts on memory."""
 
 STANDING = {
     Standing.BASE_ONLY: "base alone can run it",
@@ -26,7 +26,7 @@ STANDING = {
 
 
 def figure(estimate: Estimate | None) -> dict[str, Any]:
-    """A ratio, its interval and the number of its pairs; all null without a pair."""
+    """Return a ratio, its interval and the number of its pairs; all null without a pair."""
     if estimate is None:
         return dict.fromkeys(("ratio", "low", "high", "confidence", "pairs"))
     known = math.isfinite(estimate.half)
@@ -51,7 +51,7 @@ def shown_figure(estimate: Estimate | None) -> dict[str, Any]:
 
 
 def context(finding: Finding) -> dict[str, Any]:
-    """All that is said of one case."""
+    """Return the context of one case."""
     judged = finding.judged
     compared = finding.compared
     return {
@@ -111,7 +111,7 @@ def _memory(peak: Peak | None) -> dict[str, Any] | None:
         "figure": peak.figure,
         "method": peak.method,
         "shown": {
-            # Worth a word where it is not the same, and more than one pair says so.
+            # Shown where memory differs and more than one pair supports it.
             "verdict": peak.verdict is not Verdict.SAME and math.isfinite(peak.estimate.half),
             "peaks": format_peaks(peak),
             **shown_figure(peak.estimate),
@@ -153,50 +153,50 @@ def _pair(finding: Finding, pair: Pair) -> dict[str, Any]:
 
 
 def format_pairs(finding: Finding) -> str:
-    """``4 + 8 pairs``: those of the interim looks, and of the confirmation where there is one."""
+    """Format the pairs of the interim looks, and of a confirmation: ``4 + 8 pairs``."""
     looks, fresh = finding.pairs
     return f"{looks} + {fresh} pairs" if fresh else labels.count(looks, "pair")
 
 
 def format_counts(finding: Finding) -> str:
-    """``4 + 8``: numbers of pairs for a column."""
+    """Format the numbers of pairs for a column: ``4 + 8``."""
     return format_pairs(finding).rpartition(" ")[0]
 
 
 def format_verdict(finding: Finding) -> str:
-    """``slower``, or why a case has no verdict."""
+    """Format a verdict, such as ``slower``, or the reason why a case has none."""
     return finding.verdict.value if finding.verdict else STANDING[finding.standing]
 
 
 def format_peaks(peak: Peak) -> str:
-    """``640 MiB → 720 MiB``."""
+    """Format both peaks: ``640 MiB → 720 MiB``."""
     return f"{format_bytes(peak.base)} {ARROW} {format_bytes(peak.head)}"
 
 
 def format_step(speed: Speed) -> str:
-    """``131 ms a step, 30.5 images/s``."""
-    return f"{format_duration(speed.seconds)} a step, {labels.rate(speed.images_per_second)}"
+    """Format a speed: ``131 ms per step, 30.5 images/s``."""
+    return f"{format_duration(speed.seconds)} per step, {labels.rate(speed.images_per_second)}"
 
 
 def format_steps(finding: Finding) -> str:
-    """``base 131 ms a step, 30.5 images/s, head ...``: both sides, as far as they are known."""
+    """Format each side with a known speed: ``base 131 ms per step, 30.5 images/s, head ...``."""
     speeds = zip(SIDES, (finding.base, finding.head), strict=True)
     return ", ".join(f"{side} {format_step(speed)}" for side, speed in speeds if speed)
 
 
 def format_share_of_change(finding: Finding, part: Part) -> str:
-    """``82 %``, where a part changed the way the step did; else nothing."""
+    """Format the share of a part in the change, such as ``82 %``; empty if it did not change as the step did."""
     share = finding.share(part)
     return format_fixed_percent(share) if share is not None and share >= 0.005 else ""
 
 
 def shows_parts(finding: Finding) -> bool:
-    """Whether the parts of a step are worth showing: where it became slower or faster."""
+    """Whether to show the parts of a step: it became slower or faster."""
     return bool(finding.parts) and finding.verdict is not None and finding.verdict.alarm
 
 
 def notes(finding: Finding) -> list[str]:
-    """Clauses on how to read the figures of a case."""
+    """Return clauses on how to read the figures of a case."""
     compared = finding.compared
     clauses = [finding.judged.note] if finding.judged and finding.judged.note else []
     if finding.counts_every_step:
@@ -211,7 +211,7 @@ def notes(finding: Finding) -> list[str]:
 
 
 def format_outcome(outcome: SideOutcome | None) -> str:
-    """How a case ended on one side: ``out of memory: tried to allocate 9 GiB``."""
+    """Format the outcome of a case on one side: ``out of memory: tried to allocate 9 GiB``."""
     if outcome is None:
         return "not known"
     if outcome.outcome.status is Status.MEASURED:
@@ -220,5 +220,5 @@ def format_outcome(outcome: SideOutcome | None) -> str:
 
 
 def format_setting(difference: Difference) -> str:
-    """``mosaic 1.0 → 0.0``."""
+    """Format a setting that differs: ``mosaic 1.0 → 0.0``."""
     return f"{difference.key} {format_value(difference.base)} {ARROW} {format_value(difference.head)}"

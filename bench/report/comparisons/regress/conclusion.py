@@ -1,4 +1,4 @@
-"""The conclusion of a live comparison in plain words, and what was compared, where and when."""
+"""The conclusion of a live comparison in plain words, and its environments, machine and date."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from bench.report.comparisons.regress.cases import MEMORY, format_peaks, format_
 from bench.report.conditions import format_conditions, format_variables
 
 NAMED = 3
-"""Things that a sentence names; of more it gives the number."""
+"""Maximum number of names in a sentence; above it, the rest is counted."""
 
 
 def title(result: ComparisonResult) -> str:
-    """``torch==2.14.1 → torch==2.15.0``, ``torch==2.14.1 against itself``."""
+    """Format the title: ``torch==2.14.1 → torch==2.15.0``, ``torch==2.14.1 against itself``."""
     comparison = result.comparison
     if result.self_comparison and comparison.base.asked == comparison.head.asked:
         return f"{comparison.base.asked} against itself"
@@ -36,7 +36,7 @@ def title(result: ComparisonResult) -> str:
 
 
 def _software(side: EnvironmentSide) -> str:
-    """``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100``."""
+    """Format the versions of an environment: ``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100``."""
     environment = side.environment
     versions = {
         "Python": environment.python,
@@ -47,11 +47,11 @@ def _software(side: EnvironmentSide) -> str:
 
 
 def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[str, str]]:
-    """What was compared, where and when: headings with their text.
+    """Describe the environments, the machine and the date of a comparison, as headings with texts.
 
     Args:
         result: the comparison.
-        packages: what differs between the environments, in one line.
+        packages: differences between the environments, in one line.
     """
     comparison = result.comparison
     spent = f" in {format_duration(comparison.seconds)}" if comparison.seconds else ""
@@ -72,8 +72,8 @@ def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[s
 
 
 def figures(result: ComparisonResult) -> list[dict[str, Any]]:
-    """The big figures: speed, memory where it changed most, and cases that head cannot run."""
-    found = []
+    """Return the big figures: speed, the greatest change of memory, and cases that head cannot run."""
+    big_figures = []
     if result.overall:
         estimate = result.overall.estimate
         more = [format_interval(estimate) or NO_INTERVAL]
@@ -82,18 +82,18 @@ def figures(result: ComparisonResult) -> list[dict[str, Any]]:
             name += f", {len(result.together)} cases together"
             counts = [(verdict.value, len(result.having(verdict))) for verdict in Verdict]
             more.append(", ".join(f"{count} {verdict}" for verdict, count in counts if count))
-        found.append(_figure(name, format_estimate(estimate), result.overall.verdict.value, more))
+        big_figures.append(_figure(name, format_estimate(estimate), result.overall.verdict.value, more))
     known = [(finding.memory, finding.id) for finding in result.findings if finding.memory]
     if known:
         peak, case = max(known, key=lambda item: (item[0].verdict.alarm, abs(item[0].estimate.log)))
         name = "Peak memory, greatest change" if len(known) > 1 else "Peak memory"
         more = [format_peaks(peak), *([case] if len(known) > 1 else [])]
         verdict = MEMORY.get(peak.verdict, peak.verdict.value)
-        found.append(_figure(name, format_estimate(peak.estimate), verdict, more))
+        big_figures.append(_figure(name, format_estimate(peak.estimate), verdict, more))
     if lost := result.standing(Standing.BASE_ONLY):
         names = format_some([finding.id for finding in lost])
-        found.append(_figure("Cases that head cannot run", str(len(lost)), "", [names]))
-    return found
+        big_figures.append(_figure("Cases that head cannot run", str(len(lost)), "", [names]))
+    return big_figures
 
 
 def _figure(name: str, value: str, verdict: str, more: Sequence[str]) -> dict[str, Any]:
@@ -101,12 +101,12 @@ def _figure(name: str, value: str, verdict: str, more: Sequence[str]) -> dict[st
 
 
 def format_conclusion(result: ComparisonResult) -> str:
-    """``slower``, ``cannot run``, ``more memory``, ``same``: see :class:`bench.compare.findings.Conclusion`."""
+    """Format a :class:`bench.compare.findings.Conclusion`: ``slower``, ``cannot run``, ``more memory``, ``same``."""
     return labels.status(result.conclusion.value)
 
 
 def conclusion(result: ComparisonResult) -> list[str]:
-    """The comparison in plain words, a line each: what runs, speed, memory, what cannot run, what is not decided."""
+    """Return one line each on settings, speed, memory, cases that cannot run, and undecided cases."""
     lines = [_settings(result), _speed(result), _memory(result), _one_sided(result), _undecided(result)]
     return [line for line in lines if line]
 
@@ -114,11 +114,12 @@ def conclusion(result: ComparisonResult) -> list[str]:
 def _settings(result: ComparisonResult) -> str:
     if not result.settings:
         return ""
-    return f"What runs is not the same: {format_some([format_setting(difference) for difference in result.settings])}."
+    differing = format_some([format_setting(difference) for difference in result.settings])
+    return f"The effective settings differ: {differing}."
 
 
 def _speed(result: ComparisonResult) -> str:
-    """A sentence or two on speed."""
+    """Describe speed in one or two sentences."""
     judged = result.judged
     if not judged:
         return "No pair was measured: nothing is said of speed."
@@ -140,7 +141,7 @@ def _speed(result: ComparisonResult) -> str:
 
 
 def _alarm(verdict: Verdict, result: ComparisonResult) -> str:
-    """Which cases became slower, or faster, and by how much."""
+    """Name the cases that became slower, or faster, with their change."""
     cases = result.having(verdict)
     estimates = [finding.judged.estimate for finding in cases if finding.judged]
     if not estimates:
@@ -154,7 +155,7 @@ def _alarm(verdict: Verdict, result: ComparisonResult) -> str:
 
 
 def _same(result: ComparisonResult) -> str:
-    """Which cases are as fast as before."""
+    """Name the cases that are as fast as before."""
     same, margin = result.having(Verdict.SAME), format_share(result.comparison.margin)
     if not same:
         return ""
@@ -167,7 +168,7 @@ def _same(result: ComparisonResult) -> str:
 
 
 def _count(cases: Sequence[Finding], result: ComparisonResult) -> str:
-    """``2 of 3 cases``."""
+    """Format a number of cases: ``2 of 3 cases``."""
     return f"{len(cases)} of {labels.count(len(result.judged), 'case')}"
 
 
@@ -193,13 +194,13 @@ def _one_sided(result: ComparisonResult) -> str:
 
 
 def _why(finding: Finding) -> str:
-    """How a case ended on the side that cannot run it, in a word."""
+    """Format the status of a case on the side that cannot run it."""
     ends = [side.outcome.status for side in (finding.compared.base, finding.compared.head) if side]
     return labels.listing(labels.status(end.value) for end in ends if end is not Status.MEASURED)
 
 
 def _undecided(result: ComparisonResult) -> str:
-    """Which cases are not decided, and what would decide them."""
+    """Name the undecided cases, and for one case the margin that would decide it."""
     cases = result.undecided
     if not cases or result.conclusion is Conclusion.NOTHING_MEASURED:
         return ""
@@ -211,6 +212,6 @@ def _undecided(result: ComparisonResult) -> str:
 
 
 def format_some(parts: Sequence[str]) -> str:
-    """``a, b and c``; ``a, b and 7 more``."""
+    """Join up to :data:`NAMED` texts: ``a, b and c``; ``a, b and 7 more``."""
     shown = list(parts) if len(parts) <= NAMED else [*parts[: NAMED - 1], f"{len(parts) - NAMED + 1} more"]
     return labels.listing(shown)

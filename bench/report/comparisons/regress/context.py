@@ -1,4 +1,4 @@
-"""The context of a live comparison: all that is said of it, as plain data; ``--json`` is this."""
+"""The context of a live comparison, as plain data: the content of ``--json``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from bench.report.comparisons.regress.conclusion import (
 from bench.report.setting_names import TITLES, format_value
 
 SCHEMA = 2
-"""Raise it when a key goes or changes its meaning."""
+"""Version of the JSON; raise it when a key is removed or changes its meaning."""
 
 
 def context(result: ComparisonResult, packages: str) -> dict[str, Any]:
-    """All that is said of a comparison.
+    """Return the context of a comparison.
 
-    Ratios are head over base: of seconds, so that above 1 head is slower, and of bytes.
+    Ratios are head over base, of seconds and of bytes: above 1, head is slower or needs more.
 
     Args:
         result: the comparison.
-        packages: what differs between the environments, in one line.
+        packages: differences between the environments, in one line.
     """
     comparison = result.comparison
     lines = conclusion(result)
@@ -71,7 +71,7 @@ def context(result: ComparisonResult, packages: str) -> dict[str, Any]:
 
 
 def _overall(result: ComparisonResult) -> dict[str, Any] | None:
-    """The figure over several cases; None for one."""
+    """Return the figure over several cases; None for a single case."""
     if not result.covers_several_cases or result.overall is None:
         return None
     estimate = result.overall.estimate

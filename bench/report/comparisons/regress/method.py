@@ -1,4 +1,4 @@
-"""How a live comparison was judged, a paragraph each."""
+"""The method of a live comparison, one paragraph per topic."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ PAIRED_STEPS = (
 
 
 def format_estimator(pairs: Iterable[Pair]) -> str:
-    """What number a pair gives."""
+    """Describe the ratio that a pair gives."""
     return PAIRED_STEPS if any(pair.block_steps == 1 for pair in pairs) else RATIO_OF_MEANS
 
 
 def method(result: ComparisonResult) -> list[str]:
-    """How it was judged."""
+    """Return the paragraphs on the method of a comparison."""
     paragraphs = [_pairs(result), _looks(result), _alarms(result), _memory(result), _overall(result)]
     return [text for text in [*paragraphs, *remarks(result)] if text]
 
 
 def remarks(result: ComparisonResult) -> list[str]:
-    """What being started second costs, and which pairs were measured again."""
+    """Return the remarks on the order effect and on pairs that were measured again."""
     return [text for text in (_order_effect(result), _retries(result)) if text]
 
 
@@ -64,10 +64,10 @@ def _looks(result: ComparisonResult) -> str:
     comparison = result.comparison
     return (
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
-        f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs: all three together miss the truth "
+        f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. All three together miss the truth "
         f"in one of twenty cases. A case is the same if its interval lies within ± {format_share(comparison.margin)} "
-        f"(margin: {comparison.margin_from}); it is slower or faster if the interval leaves out 0 and the change is at "
-        "least the margin, so that a true change of just the margin is found in about a third of all cases. All else "
+        f"(margin: {comparison.margin_from}). It is slower or faster if the interval leaves out 0 and the change is at "
+        "least the margin. A true change of just the margin is therefore found in about a third of all cases. All else "
         "is inconclusive."
     )
 
@@ -75,7 +75,7 @@ def _looks(result: ComparisonResult) -> str:
 def _alarms(result: ComparisonResult) -> str:
     return (
         f"An alarm has to stand against the number of cases ({labels.count(len(result.judged), 'case')} with pairs; "
-        f"Holm's rule at {format_fixed_percent(LEVEL)}), and fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or "
+        f"Holm's rule at {format_fixed_percent(LEVEL)}). Fresh pairs have to confirm it: {FRESH_LOOKS[0]}, or "
         f"{FRESH_LOOKS[1]} where those do not decide. Their figure alone is then reported, with an interval of "
         f"{format_fixed_percent(FRESH_CONFIDENCE, 2)} ({format_fixed_percent(CONFIDENCE)} over both looks): "
         "pairs that raise an alarm tend to overstate it."
@@ -94,20 +94,21 @@ def _overall(result: ComparisonResult) -> str:
     if not result.covers_several_cases:
         return ""
     return (
-        "All cases together are the geometric mean of their ratios: the mean over the cases in each round of pairs "
-        "that all of them have, and an interval over the rounds. A case that ended before its first look is left out."
+        "All cases together are the geometric mean of their ratios. The mean over the cases is taken in each round of "
+        "pairs that all of them have, and the interval over the rounds. A case that ended before its first look is "
+        "left out."
     )
 
 
 def _order_effect(result: ComparisonResult) -> str:
-    """What it costs a process to be started second; empty without a pair."""
+    """Describe the order effect, the cost of being started second; empty without a pair."""
     estimate = result.order_effect
     if estimate is None:
         return ""
     first = sum(pair.head_first for finding in result.findings for pair in finding.compared.pairs)
     balance = f"head was started first in {first} of {labels.count(result.pairs, 'pair')}"
     if not math.isfinite(estimate.half):
-        return f"What it costs to be started second is unknown from so few; {balance}."
+        return f"The cost of being started second is unknown from so few pairs; {balance}."
     text = f"To be started second costs {format_estimate(estimate)} ({format_interval(estimate)}); {balance}."
     if estimate.includes_zero:
         return text
@@ -115,7 +116,7 @@ def _order_effect(result: ComparisonResult) -> str:
 
 
 def _retries(result: ComparisonResult) -> str:
-    """How many pairs were started again, or kept with interference; empty where it is 0."""
+    """Count the pairs that were started again, or kept with interference; empty if the count is 0."""
     parts = []
     died = [text for finding in result.findings for pair in finding.compared.pairs for text in pair.worker_failures]
     if died:

@@ -1,4 +1,4 @@
-"""The plots of a live comparison: how much each case changed, and where the time of a step went."""
+"""The plots of a live comparison: the change of each case, and the parts of a step."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ SIGNS = {
     Verdict.SAME: (style.COLOURS[5], "o"),
     Verdict.INCONCLUSIVE: (style.COLOURS[3], "s"),
 }
-"""Colour and marker of each verdict; the marker is hollow where nothing was decided."""
+"""Colour and marker of each verdict; the marker is hollow for an inconclusive verdict."""
 
 ROWS = 16
-"""Cases that a panel may hold; with more there are several."""
+"""Maximum number of cases per panel; more cases take several panels."""
 
 ROW, AROUND = 32, 78
 SHORT = 40
-"""Characters of a title that fits in the usual size."""
+"""Maximum length, in characters, of a title in the usual font size."""
 
 NAME, WORD = 20, 32
-"""Characters of a line of a case's name, and of a part that is on no line with others."""
+"""Maximum length, in characters, of a line of a case's name, and of a part on a line by itself."""
 
 REACH = 2.5
-"""How far an interval is drawn, in multiples of what matters most: the margin, or the largest change."""
+"""Length to which an interval is drawn, in multiples of the margin or of the largest change."""
 
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Distances of ticks, in percent."""
@@ -50,7 +50,7 @@ STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 TICKS = 7
 
 ORDER = (DATA, "preprocess", "forward", "backward", "optimizer", "postprocess")
-"""Parts as they pass in a step; others come after them."""
+"""Parts in the order in which they run in a step; others come after them."""
 
 FOREST = "Change of the time per step"
 PARTS = "Where the time went"
@@ -58,22 +58,22 @@ FOREST_COLUMNS = ("Case", "Verdict", "Change", "Interval", "Pairs")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One line of the forest plot: its name, its verdict, the figure that counts, and the one that does not."""
+    """One line of the forest plot: its name, its verdict, the estimate that counts, and the other estimate."""
 
     name: str
     verdict: Verdict
-    seen: Estimate
+    estimate: Estimate
     other: Estimate | None = None
 
 
-def draw(found: ComparisonResult) -> list[Plot]:
-    """All plots that have something to show: the forest, and the parts of each case that became slower or faster."""
-    return [*forests(found), *parts(found)]
+def draw(result: ComparisonResult) -> list[Plot]:
+    """Return the forest plot, and the parts of each case that became slower or faster."""
+    return [*forests(result), *parts(result)]
 
 
-def forests(found: ComparisonResult) -> list[Plot]:
-    """The change of each case with its interval; more than one panel where there are many cases."""
-    cases = found.judged
+def forests(result: ComparisonResult) -> list[Plot]:
+    """Plot the change of each case with its interval; many cases take several panels."""
+    cases = result.judged
     if not cases:
         return []
     table = case_frame([finding.compared.case for finding in cases])
@@ -81,8 +81,8 @@ def forests(found: ComparisonResult) -> list[Plot]:
     every = [_row(finding, labels.point(row, names)) for finding, row in zip(cases, labels.rows(table), strict=True)]
     chunks = [every[start : start + ROWS] for start in range(0, len(every), ROWS)]
     whole = (
-        Row("all together", found.overall.verdict, found.overall.estimate)
-        if found.covers_several_cases and found.overall
+        Row("all together", result.overall.verdict, result.overall.estimate)
+        if result.covers_several_cases and result.overall
         else None
     )
     plots = []
@@ -93,9 +93,9 @@ def forests(found: ComparisonResult) -> list[Plot]:
             _finished(
                 key="change" if len(chunks) == 1 else f"change-{number}",
                 title=FOREST,
-                figure=functools.partial(forest, rows, last, found.comparison.margin, title),
+                figure=functools.partial(forest, rows, last, result.comparison.margin, title),
                 alt=_alt(rows, last),
-                caption=_caption(rows, found),
+                caption=_caption(rows, result),
                 columns=FOREST_COLUMNS,
                 rows=_forest_rows([*rows, *([last] if last else [])]),
             )
@@ -103,37 +103,37 @@ def forests(found: ComparisonResult) -> list[Plot]:
     return plots
 
 
-def together(found: Sequence[ComparisonResult]) -> list[Plot]:
-    """The cases of several comparisons of one margin in one forest plot; more panels where there are many."""
-    judged = [(one, finding) for one in found for finding in one.judged]
+def together(results: Sequence[ComparisonResult]) -> list[Plot]:
+    """Plot the cases of several comparisons with the same margin in one forest plot; many take several panels."""
+    judged = [(result, finding) for result in results for finding in result.judged]
     if not judged:
         return []
     table = case_frame([finding.compared.case for _, finding in judged])
     names = facets.varying(table, axes_of(table))
     every = []
-    for (one, finding), row in zip(judged, labels.rows(table), strict=True):
-        versions = f"{one.comparison.base.asked} · to {one.comparison.head.asked}"
+    for (result, finding), row in zip(judged, labels.rows(table), strict=True):
+        versions = f"{result.comparison.base.asked} · to {result.comparison.head.asked}"
         every.append(_row(finding, " · ".join(filter(None, [versions, labels.point(row, names)]))))
     title = (
         labels.to_one_line(facets.title(table))
         if len(table) > 1 or names
         else labels.to_one_line(labels.case(labels.rows(table)[0]))
     )
-    found_plots = []
+    plots = []
     for number, start in enumerate(range(0, len(every), ROWS), 1):
         rows = every[start : start + ROWS]
-        found_plots.append(
+        plots.append(
             _finished(
                 key="change" if len(every) <= ROWS else f"change-{number}",
                 title=FOREST,
-                figure=functools.partial(forest, rows, None, found[0].comparison.margin, title),
+                figure=functools.partial(forest, rows, None, results[0].comparison.margin, title),
                 alt=_alt(rows, None),
-                caption=_caption(rows, found[0]),
+                caption=_caption(rows, results[0]),
                 columns=FOREST_COLUMNS,
                 rows=_forest_rows(rows),
             )
         )
-    return found_plots
+    return plots
 
 
 def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -141,9 +141,9 @@ def _forest_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         (
             labels.to_one_line(row.name),
             row.verdict.value,
-            format_estimate(row.seen),
-            format_interval(row.seen) or labels.NONE,
-            str(row.seen.pairs),
+            format_estimate(row.estimate),
+            format_interval(row.estimate) or labels.NONE,
+            str(row.estimate.pairs),
         )
         for row in rows
     ]
@@ -156,18 +156,18 @@ def _row(finding: Finding, name: str) -> Row:
 
 
 def _alt(rows: Sequence[Row], whole: Row | None) -> str:
-    said = [
-        f"{row.name} {format_estimate(row.seen)}, {row.verdict.value}".strip()
+    clauses = [
+        f"{row.name} {format_estimate(row.estimate)}, {row.verdict.value}".strip()
         for row in (*rows, *([whole] if whole else []))
     ]
-    return f"{FOREST} from base to head: {'; '.join(said)}."
+    return f"{FOREST} from base to head: {'; '.join(clauses)}."
 
 
-def _caption(rows: Sequence[Row], found: ComparisonResult) -> str:
+def _caption(rows: Sequence[Row], result: ComparisonResult) -> str:
     text = (
         "Right of 0 head takes longer. A bar is the interval; shaded is the margin, "
-        f"± {format_share(found.comparison.margin)}. A triangle points to where a change was found, a dot is the same, "
-        "a hollow square is not decided."
+        f"± {format_share(result.comparison.margin)}. A triangle points to where a change was found, a dot is the "
+        "same, a hollow square is not decided."
     )
     if any(row.other for row in rows):
         text += (
@@ -178,7 +178,7 @@ def _caption(rows: Sequence[Row], found: ComparisonResult) -> str:
 
 
 def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) -> Figure:
-    """The forest plot; to be called within :func:`style.styled`."""
+    """Draw the forest plot; call it within :func:`style.styled`."""
     every = [*rows, *([whole] if whole else [])]
     drawn, axes = style.canvas(AROUND + ROW * len(every))
     axes.set_title(title, fontsize=12.5 if len(title) <= SHORT else 11)
@@ -198,19 +198,19 @@ def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) ->
     for place, row in enumerate(rows):
         if row.other is not None:
             _bar(axes, row.other, place - 0.27, row.verdict, thin=True)
-        _bar(axes, row.seen, place, row.verdict)
+        _bar(axes, row.estimate, place, row.verdict)
     if whole is not None:
         axes.axhline(len(rows) - 0.5, color=style.INK, linewidth=0.8, alpha=0.4)
-        _diamond(axes, whole.seen, len(rows), whole.verdict)
+        _diamond(axes, whole.estimate, len(rows), whole.verdict)
     for place, row in enumerate(every):
         axes.text(
-            1.015, place, format_estimate(row.seen), transform=axes.get_yaxis_transform(), va="center", fontsize=10
+            1.015, place, format_estimate(row.estimate), transform=axes.get_yaxis_transform(), va="center", fontsize=10
         )
     return drawn
 
 
 def _folded(name: str) -> str:
-    """A name on as many lines as it needs."""
+    """Break a name into as many lines as it needs."""
     lines: list[str] = []
     for word in labels.to_one_line(name).split(" · "):
         part = word if len(word) <= WORD else f"{word[: WORD - 1]}…"
@@ -222,10 +222,10 @@ def _folded(name: str) -> str:
 
 
 def limits(rows: Sequence[Row], margin: float) -> tuple[float, float]:
-    """Ends of the axis: all figures and the margin are within; an interval that is out of all proportion is cut."""
-    seen = [one for row in rows for one in (row.seen, row.other) if one is not None]
-    most = REACH * max(margin, *(abs(one.log) for one in seen))
-    ends = [end for one in seen for end in (one.log - one.half, one.log + one.half)]
+    """Return the ends of an axis that holds all estimates and the margin; a very wide interval is cut."""
+    estimates = [estimate for row in rows for estimate in (row.estimate, row.other) if estimate is not None]
+    most = REACH * max(margin, *(abs(estimate.log) for estimate in estimates))
+    ends = [end for estimate in estimates for end in (estimate.log - estimate.half, estimate.log + estimate.half)]
     low = max(min(-margin, *ends), -most)
     high = min(max(margin, *ends), most)
     room = 0.05 * (high - low)
@@ -233,30 +233,30 @@ def limits(rows: Sequence[Row], margin: float) -> tuple[float, float]:
 
 
 def percent_ticks(low: float, high: float) -> list[float]:
-    """Round percentages between two logarithms of ratios, 0 among them."""
+    """Return round percentages between two logarithms of ratios, including 0."""
     first, last = math.expm1(low) * 100, math.expm1(high) * 100
     for step in STEPS:
-        found = [step * number for number in range(math.ceil(first / step), math.floor(last / step) + 1)]
-        if len(found) <= TICKS:
-            return found
+        ticks = [step * number for number in range(math.ceil(first / step), math.floor(last / step) + 1)]
+        if len(ticks) <= TICKS:
+            return ticks
     return [0.0]
 
 
-def _bar(axes: Axes, seen: Estimate, place: float, verdict: Verdict, thin: bool = False) -> None:
-    """An interval with its figure; an arrow where it goes beyond the axis."""
+def _bar(axes: Axes, estimate: Estimate, place: float, verdict: Verdict, thin: bool = False) -> None:
+    """Draw an interval with its estimate, and an arrow where it goes beyond the axis."""
     colour, marker = SIGNS[verdict]
     low, high = axes.get_xlim()
-    ends = max(seen.log - seen.half, low), min(seen.log + seen.half, high)
+    ends = max(estimate.log - estimate.half, low), min(estimate.log + estimate.half, high)
     alpha, width = (0.55, 1.0) if thin else (1.0, 2.2)
     axes.plot(ends, [place] * 2, color=colour, linewidth=width, alpha=alpha, solid_capstyle="butt", zorder=3)
-    for end, edge, sign in ((seen.log - seen.half, low, 4), (seen.log + seen.half, high, 5)):
+    for end, edge, sign in ((estimate.log - estimate.half, low, 4), (estimate.log + estimate.half, high, 5)):
         if not low <= end <= high:
             axes.plot(
                 [edge], [place], marker=sign, markersize=4 if thin else 6, color=colour, alpha=alpha, clip_on=False
             )
     hollow = thin or verdict is Verdict.INCONCLUSIVE
     axes.plot(
-        [seen.log],
+        [estimate.log],
         [place],
         marker=marker,
         markersize=4.5 if thin else 8.5,
@@ -268,17 +268,20 @@ def _bar(axes: Axes, seen: Estimate, place: float, verdict: Verdict, thin: bool 
     )
 
 
-def _diamond(axes: Axes, seen: Estimate, place: float, verdict: Verdict) -> None:
+def _diamond(axes: Axes, estimate: Estimate, place: float, verdict: Verdict) -> None:
     colour, _ = SIGNS[verdict]
-    ends = [max(seen.log - seen.half, axes.get_xlim()[0]), min(seen.log + seen.half, axes.get_xlim()[1])]
-    corners = [(ends[0], place), (seen.log, place - 0.26), (ends[1], place), (seen.log, place + 0.26)]
+    ends = [
+        max(estimate.log - estimate.half, axes.get_xlim()[0]),
+        min(estimate.log + estimate.half, axes.get_xlim()[1]),
+    ]
+    corners = [(ends[0], place), (estimate.log, place - 0.26), (ends[1], place), (estimate.log, place + 0.26)]
     face = "none" if verdict is Verdict.INCONCLUSIVE else colour
     axes.add_patch(Polygon(corners, closed=True, facecolor=face, edgecolor=colour, linewidth=1.6, zorder=4))
 
 
-def parts(found: ComparisonResult) -> list[Plot]:
-    """The parts of a step on both sides, for each case that became slower or faster."""
-    cases = [finding for finding in found.findings if shows_parts(finding)]
+def parts(result: ComparisonResult) -> list[Plot]:
+    """Plot the parts of a step on both sides, for each case that became slower or faster."""
+    cases = [finding for finding in result.findings if shows_parts(finding)]
     return [
         _finished(
             key=f"parts-{number}",
@@ -314,7 +317,7 @@ def _parts_caption(finding: Finding) -> str:
 
 
 def stacked(finding: Finding) -> Figure:
-    """Both steps as bars of their parts, in the order in which they pass; to be called within :func:`style.styled`."""
+    """Draw both steps as bars of their parts, in the order of a step; call it within :func:`style.styled`."""
     layers = []
     for place, part in enumerate(in_order(finding)):
         number = ORDER.index(part.name) if part.name in ORDER else place
@@ -325,7 +328,7 @@ def stacked(finding: Finding) -> Figure:
 
 
 def in_order(finding: Finding) -> list[Part]:
-    """Parts as they pass in a step, the rest last."""
+    """Return the parts in the order in which they run in a step, the rest last."""
     places = {name: place for place, name in enumerate((*ORDER, "", REST))}
     return sorted(finding.parts, key=lambda part: places.get(part.name, len(ORDER)))
 

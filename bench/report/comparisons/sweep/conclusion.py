@@ -1,4 +1,4 @@
-"""The conclusion of a sweep in plain words, notes on each release, and how it was judged."""
+"""The conclusion of a sweep in plain words, notes on each release, and the method."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from bench.report.comparisons.regress.method import format_estimator
 from bench.report.conditions import format_conditions, format_variables
 
 FIRST = "first"
-"""What stands in place of a verdict for the release that the others are compared with."""
+"""Text in place of a verdict for the release that the others are compared with."""
 
 NAMES = {"torch": "torch", "ultralytics": "Ultralytics"}
 
 
 def package_name(sweep: Sweep) -> str:
-    """The package as it writes itself."""
+    """Return the official spelling of the package."""
     return NAMES.get(sweep.package, sweep.package)
 
 
 def title(sweep: Sweep) -> str:
-    """``ultralytics 8.4.185 to 8.4.190``."""
+    """Format the title: ``ultralytics 8.4.185 to 8.4.190``."""
     return f"{sweep.package} {sweep.entries[0].release} to {sweep.newest.release}"
 
 
 def format_verdict(entry: Entry, sweep: Sweep) -> str:
-    """``slower``, ``cannot run``, ``not compared``; ``first`` for the release that the others are compared with."""
+    """Format a verdict: ``slower``, ``cannot run``, ``not compared``; ``first`` for the reference release."""
     return FIRST if entry.release == sweep.base else labels.status(entry.speed_verdict.value)
 
 
 def brief(entry: Entry) -> str:
-    """A release in one line, as soon as it is known: ``8.4.189 is slower: it takes 4.9 % longer (4.1 to 5.7 %)``."""
+    """Format a release as one line for progress: ``8.4.189 is slower: it takes 4.9 % longer (4.1 to 5.7 %)``."""
     if entry.found is None or entry.found.overall is None:
         return f"{entry.release} is not compared: {why_not(entry)}"
     verdict = (
@@ -51,7 +51,7 @@ def brief(entry: Entry) -> str:
 
 
 def why_not(entry: Entry) -> str:
-    """Why a release has no figure, without a full stop."""
+    """Return why a release has no figure, without a full stop."""
     clauses = [entry.reason] if entry.reason else []
     for finding in entry.found.findings if entry.found else []:
         clauses += [clause for clause in _why_not(finding) if clause not in clauses]
@@ -59,7 +59,7 @@ def why_not(entry: Entry) -> str:
 
 
 def _why_not(finding: Finding) -> list[str]:
-    """Why a case has no figure; empty where it has one."""
+    """Return why a case has no figure; empty if it has one."""
     if finding.judged:
         return []
     if finding.standing is Standing.UNFINISHED:
@@ -70,13 +70,13 @@ def _why_not(finding: Finding) -> list[str]:
 
 
 def notes(entry: Entry, sweep: Sweep) -> list[str]:
-    """Clauses on how to read the figures of a release: what runs differently comes first."""
+    """Return clauses on how to read the figures of a release, differences in settings first."""
     result = entry.found
     if result is None or not result.judged:
         return [] if entry.release == sweep.base else [why_not(entry)]
     clauses = []
     if result.settings:
-        clauses.append(f"what runs is not the same: {labels.listing(map(cases.format_setting, result.settings))}")
+        clauses.append(f"the effective settings differ: {labels.listing(map(cases.format_setting, result.settings))}")
     changes = package_changes(result.comparison.base.packages, result.comparison.head.packages)
     if len(changes) > 1:
         clauses.append(format_changes(changes, {sweep.package}))
@@ -88,23 +88,23 @@ def notes(entry: Entry, sweep: Sweep) -> list[str]:
 
 
 def _largest_part(finding: Finding) -> list[str]:
-    """The part of the step that changed most, where the step became slower or faster."""
+    """Name the part that changed most, if the step became slower or faster."""
     if not cases.shows_parts(finding):
         return []
     part = finding.parts[0]
     share = cases.format_share_of_change(finding, part)
     of_change = f", {share} of the change" if share else ""
-    return [f"most of it in {part.name} ({format_milliseconds(part.change, sign=True)} a step{of_change})"]
+    return [f"most of it in {part.name} ({format_milliseconds(part.change, sign=True)} per step{of_change})"]
 
 
 def conclusion(sweep: Sweep) -> list[str]:
-    """The row in plain words, a line each: what can be compared, what runs, and since when it is slower or faster."""
+    """Return one line each on missing comparisons, settings, the latest release, and earlier changes."""
     lines = [_uncompared(sweep), _settings(sweep), _since(sweep), _earlier(sweep)]
     return [line for line in lines if line]
 
 
 def _uncompared(sweep: Sweep) -> str:
-    """Why there is no row, or why it does not reach the newest release."""
+    """Explain why no release was compared, or why the newest was not."""
     newest = sweep.newest
     if sweep.latest is None:
         return "No release was compared: nothing is said of speed."
@@ -121,24 +121,24 @@ def _settings(sweep: Sweep) -> str:
     if latest is None or latest.found is None or not latest.found.settings:
         return ""
     differing = labels.listing(map(cases.format_setting, latest.found.settings))
-    return f"What runs is not the same in {latest.release} as in {sweep.base}: {differing}."
+    return f"The effective settings differ between {sweep.base} and {latest.release}: {differing}."
 
 
 def _since(sweep: Sweep) -> str:
-    """How fast the latest release is, and since when."""
+    """Describe the speed of the latest release, and the release since which it holds."""
     latest = sweep.latest
     if latest is None or latest.found is None:
         return ""
     result = latest.found
     if latest.speed_verdict.changed:
-        assert sweep.since, "it is one of a row of at least one"
+        assert sweep.since, "a changed release has a first changed release"
         since = sweep.since.release
         here = since if since != latest.release else f"{since}, the last of these releases"
         against = f"against {sweep.base}, {latest.release} {_by(result)}."
         text = f"{package_name(sweep)} is {latest.speed_verdict} since {here}: {against}"
         if sweep.unsure:
             before = labels.listing(entry.release for entry in sweep.unsure)
-            text += f" Of {before} right before it nothing is decided: it may have begun there."
+            text += f" Not decided right before it: {before}. The change may have begun there."
         return text
     if latest.speed_verdict is SpeedVerdict.SAME:
         margin = format_share(result.comparison.margin)
@@ -150,8 +150,12 @@ def _since(sweep: Sweep) -> str:
 
 
 def _by(result: ComparisonResult) -> str:
-    """``takes 4.9 % longer (4.1 to 5.7 %)``; of several cases, in which; or all of them together."""
-    alarms = [(one.judged.estimate, one.id) for one in result.judged if one.judged and one.judged.verdict.alarm]
+    """Format the changes: ``takes 4.9 % longer (4.1 to 5.7 %)``, with the case if there are several, or overall."""
+    alarms = [
+        (finding.judged.estimate, finding.id)
+        for finding in result.judged
+        if finding.judged and finding.judged.verdict.alarm
+    ]
     if not alarms and result.overall:
         return f"{format_takes(result.overall.estimate)} over all cases together"
     where = " in {}" if result.covers_several_cases else ""
@@ -159,7 +163,7 @@ def _by(result: ComparisonResult) -> str:
 
 
 def _earlier(sweep: Sweep) -> str:
-    """Releases before that were slower or faster."""
+    """Name the earlier releases that were slower or faster."""
     changes = [
         f"{entry.release} {entry.speed_verdict} ({format_estimate(entry.found.overall.estimate)})"
         for entry in sweep.apart
@@ -169,7 +173,7 @@ def _earlier(sweep: Sweep) -> str:
 
 
 def describe_sweep(sweep: Sweep) -> list[tuple[str, str]]:
-    """What was compared, where and when: headings with their text."""
+    """Describe the releases, the machine and the date of a sweep, as headings with texts."""
     results = sweep.comparisons
     lines = [("Releases", ", ".join(entry.release for entry in sweep.entries)), ("Held", ", ".join(sweep.held))]
     if results:
@@ -191,7 +195,7 @@ def describe_sweep(sweep: Sweep) -> list[tuple[str, str]]:
 
 
 def method(sweep: Sweep) -> list[str]:
-    """How it was judged, a paragraph each."""
+    """Return the paragraphs on the method of a sweep."""
     pairs = (pair for result in sweep.comparisons for case in result.comparison.cases for pair in case.pairs)
     turns = (
         "Each release is compared with the first one by itself: pairs of fresh processes, one of each, that take "
@@ -202,8 +206,8 @@ def method(sweep: Sweep) -> list[str]:
     looks = (
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "
         f"{format_fixed_percent(LOOK_CONFIDENCE, 2)} by Student's t over the pairs. A release is the same if its "
-        "interval lies within the margin; it is slower or faster if the interval leaves out 0 and the change is at "
-        f"least the margin, and fresh pairs, {FRESH_LOOKS[0]} or {FRESH_LOOKS[1]}, have to confirm that: their figure "
+        "interval lies within the margin. It is slower or faster if the interval leaves out 0 and the change is at "
+        f"least the margin, and fresh pairs, {FRESH_LOOKS[0]} or {FRESH_LOOKS[1]}, have to confirm that. Their figure "
         f"alone is then reported, with an interval of {format_fixed_percent(FRESH_CONFIDENCE, 2)}. All else is "
         "inconclusive."
     )

@@ -1,4 +1,4 @@
-"""The context of a sweep: all that is said of a row of releases, as plain data; ``--json`` is this."""
+"""The context of a sweep over releases, as plain data: the content of ``--json``."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from bench.report.comparisons.sweep.conclusion import (
 )
 
 SCHEMA = 2
-"""Raise it when a key goes or changes its meaning."""
+"""Version of the JSON; raise it when a key is removed or changes its meaning."""
 
 
 def context(sweep: Sweep) -> dict[str, Any]:
-    """All that is said of a row; each comparison as ``regress`` has it."""
+    """Return the context of a sweep; each comparison has the keys of ``regress``."""
     lines = conclusion(sweep)
     return {
         "schema": SCHEMA,
@@ -50,7 +50,7 @@ def context(sweep: Sweep) -> dict[str, Any]:
 
 
 def release_context(result: ComparisonResult, package: str) -> dict[str, Any]:
-    """The context of a comparison of two releases of a package."""
+    """Return the context of a comparison of two releases of a package."""
     changes = package_changes(result.comparison.base.packages, result.comparison.head.packages)
     return comparison_context(result, format_changes(changes, {package}))
 
@@ -67,7 +67,7 @@ def _release(entry: Entry, sweep: Sweep) -> dict[str, Any]:
 
 
 def _throughput(series: Series, sweep: Sweep) -> dict[str, Any]:
-    """Images per second; of the first release without an interval, since the others' are of the ratio to it."""
+    """Return images per second; the first release has no interval, since the others' are of the ratio to it."""
     return {
         "case": series.case.id,
         "first": {
@@ -93,14 +93,17 @@ def _point(point: Point, series: Series, sweep: Sweep) -> dict[str, Any]:
 
 
 def _finding(point: Point, series: Series, sweep: Sweep) -> Finding | None:
-    """The finding of a release in a case; None without a pair."""
+    """Return the finding of a release in a case; None without a pair."""
     entry = next(entry for entry in sweep.others if entry.release == point.release)
     findings = entry.found.judged if entry.found else []
     return next((finding for finding in findings if finding.compared.case == series.case), None)
 
 
 def point_verdict(point: Point, sweep: Sweep) -> str:
-    """``slower``; ``cannot run`` or ``not compared`` without any figure, and an em dash without one in this case."""
+    """Format the verdict of a release in a case, such as ``slower``.
+
+    It is ``cannot run`` or ``not compared`` if the release has no figure, and an em dash if only this case has none.
+    """
     if point.verdict:
         return point.verdict.value
     entry = next(entry for entry in sweep.others if entry.release == point.release)
@@ -108,7 +111,7 @@ def point_verdict(point: Point, sweep: Sweep) -> str:
 
 
 def shown_point(point: Point, finding: Finding | None = None) -> dict[str, str]:
-    """Change, throughput and pairs of a release in a case in words; an em dash for what is missing."""
+    """Format change, throughput and pairs of a release in a case; an em dash stands for a missing value."""
     change = cases.shown_figure(point.estimate)
     if point.estimate:
         change["range"] = change["range"] or "no interval"

@@ -1,4 +1,4 @@
-"""The plot of a row of releases: throughput over releases with error bars, one a case."""
+"""The plots of a sweep: throughput over releases with error bars, one plot per case."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ RATE = METRICS["images_per_second"]
 
 HEIGHT = 300
 TURNED = 66
-"""Room for versions that stand upright."""
+"""Additional height for versions that are written upright."""
 
 LEVEL = 7
-"""Releases whose versions have room side by side; of more they stand upright."""
+"""Maximum number of releases with horizontal versions; above it, versions are written upright."""
 
 MOST = 28
-"""Versions that have room upright; of more, some are left out."""
+"""Maximum number of upright versions; above it, some are left out."""
 
 UP = {Verdict.SLOWER: "v", Verdict.FASTER: "^"}
-"""Markers that point where throughput went; the others are those of a single comparison."""
+"""Markers that point in the direction of throughput; other verdicts keep the markers of a comparison."""
 
 
 def draw(sweep: Sweep) -> list[Plot]:
-    """One plot a case that has any pair."""
+    """Return one plot per case that has any pair."""
     every = sweep.series
     return [
         _drawn(series, sweep, "throughput" if len(every) == 1 else f"throughput-{number}")
@@ -74,7 +74,7 @@ def _alt(series: Series, sweep: Sweep) -> str:
 
 
 def _caption(series: Series, sweep: Sweep) -> str:
-    """What to know when reading the plot of a case."""
+    """Explain how to read the plot of a case."""
     margin = format_share(sweep.comparisons[0].comparison.margin)
     text = (
         f"Bars are the intervals of the ratio to {sweep.base}, times its own level: the geometric mean over its "
@@ -90,7 +90,7 @@ def _caption(series: Series, sweep: Sweep) -> str:
 
 
 def figure(series: Series, sweep: Sweep) -> Figure:
-    """The plot of a case; to be called within :func:`style.styled`."""
+    """Draw the plot of a case; call it within :func:`style.styled`."""
     names = [sweep.base, *(point.release for point in series.points)]
     upright = len(names) > LEVEL
     drawn, axes = style.canvas(HEIGHT + TURNED * upright)
@@ -100,7 +100,9 @@ def figure(series: Series, sweep: Sweep) -> Figure:
     axes.set_xlim(-0.5, len(names) - 0.5)
     _versions(axes, names, upright)
     margin = math.log1p(sweep.comparisons[0].comparison.margin)
-    rows = [Row(one.release, one.verdict, one.estimate) for one in series.points if one.verdict and one.estimate]
+    rows = [
+        Row(point.release, point.verdict, point.estimate) for point in series.points if point.verdict and point.estimate
+    ]
     longest, shortest = limits(rows, margin)[::-1]
     axes.set_ylim(series.level * math.exp(-longest), series.level * math.exp(-shortest))
     scale.round_ticks(axes.yaxis)
@@ -117,12 +119,12 @@ def figure(series: Series, sweep: Sweep) -> Figure:
 
 
 def _placed(series: Series) -> list[tuple[int, Point]]:
-    """Points with their places on the axis; the first release is at 0."""
+    """Return the points with their places on the axis; the first release is at 0."""
     return list(enumerate(series.points, 1))
 
 
 def _versions(axes: Axes, names: Sequence[str], upright: bool) -> None:
-    """The versions below the axis; where there are too many, the last one and every second, every third and so on."""
+    """Label the axis with versions; if there are too many, with the last and every second, third and so on."""
     every = math.ceil(len(names) / MOST)
     places = [place for place in range(len(names)) if (len(names) - 1 - place) % every == 0]
     scale.set_ticks(axes.xaxis, places, [to_one_line(names[place]) for place in places])
@@ -131,7 +133,7 @@ def _versions(axes: Axes, names: Sequence[str], upright: bool) -> None:
 
 
 def _mark(axes: Axes, place: int, point: Point) -> None:
-    """A release with its interval, an arrow where that goes beyond the axis; a cross where there is no figure."""
+    """Draw a release with its interval, and an arrow where it goes beyond the axis; a cross without a figure."""
     low, high = axes.get_ylim()
     if point.rate is None or point.verdict is None:
         axes.plot(
