@@ -36,7 +36,7 @@ class Attempt(NamedTuple):
     """A batch that was tried.
 
     Attributes:
-        batch: images a step.
+        batch: images per step.
         fits: whether it trained.
         peak: bytes at its peak; None where unknown, as where it was killed.
         base: bytes before its first step; None where unknown.

@@ -38,7 +38,7 @@ def test_a_row_a_case() -> None:
     rows = table(markdown(eventful()), "Verdict")
     assert rows[0] == ["Case", "Verdict", "Time", "Interval", "Pairs", "Base", "Head", "Peak memory"]
     assert rows[2][:5] == ["train-yolov8n-cpu-fp32-b4-i160", "**slower**", "+5.0 %", "+4.8 to +5.1 %", "4 + 8 pairs"]
-    assert rows[2][5] == "250 ms a step<br>64.0 images/s"
+    assert rows[2][5] == "250 ms per step<br>64.0 images/s"
     assert [row[1] for row in rows[2:]] == ["**slower**", "**faster**", "same", "inconclusive", "inconclusive"]
     assert rows[5][7] == "640 MiB → 720 MiB, +12.5 % (more)"
 
