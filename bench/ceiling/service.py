@@ -207,7 +207,7 @@ def to_record(
 
 def title(case: Case) -> str:
     """``yolov8n on cpu, AMP off, 160 px``, and the further axes."""
-    further = [value_label(*one) for one in case.further]
+    further = [value_label(*axis_value) for axis_value in case.further]
     return ", ".join([f"{case.model_label} on {case.device}, AMP {case.amp}, {case.imgsz} px", *further])
 
 

@@ -62,12 +62,12 @@ def replace_parameter(
 ) -> Callable[..., None]:
     """Give ``run`` the name, help and parameters of a command, with others in place of one of them."""
     hints = get_type_hints(command, include_extras=True)
-    found: list[inspect.Parameter] = []
+    all_parameters: list[inspect.Parameter] = []
     for own in inspect.signature(command).parameters.values():
-        found += parameters if own.name == name else [own.replace(annotation=hints[own.name], kind=KEYWORD)]
+        all_parameters += parameters if own.name == name else [own.replace(annotation=hints[own.name], kind=KEYWORD)]
     run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in found}
-    setattr(run, "__signature__", inspect.Signature(found))  # noqa: B010 - typer reads it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in all_parameters}
+    setattr(run, "__signature__", inspect.Signature(all_parameters))  # noqa: B010 - typer reads it
     return run
 
 

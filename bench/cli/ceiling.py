@@ -93,8 +93,10 @@ def ceiling(
     check_usable()
     store = Store(results, new_run_name(machine().fingerprint), new=True)
     network = needs_network([PlannedRun(case, recipe(SearchRequest(case))) for case in cases])
-    found, stopped = _search_all(requests, open_launcher(interpreter, network), store, sizes)
-    if not any(probe.fits for one in found for probe in one.probes) and not any(is_known(one) for one in found):
+    ceilings, stopped = _search_all(requests, open_launcher(interpreter, network), store, sizes)
+    if not any(probe.fits for record in ceilings for probe in record.probes) and not any(
+        is_known(record) for record in ceilings
+    ):
         raise NothingMeasured("no ceiling was found: what is printed above says why.")
     say(f"what was found: {store.folder}")
     if stopped:
@@ -126,18 +128,18 @@ def _search_all(
     requests: list[SearchRequest], launcher: Launcher, store: Store, sizes: list[int]
 ) -> tuple[list[Ceiling], bool]:
     """Search one after another, and print what was found; return it, and whether Ctrl-C stopped the searches."""
-    found: list[Ceiling] = []
+    ceilings: list[Ceiling] = []
     stopped = False
     try:
         for request in requests:
-            search_one(request, launcher, store, found, say)
+            search_one(request, launcher, store, ceilings, say)
     except KeyboardInterrupt:
         stopped = True
     finally:
         launcher.close()
-        for one in found:
-            print(clean("\n".join(describe(one, sizes))))
+        for record in ceilings:
+            print(clean("\n".join(describe(record, sizes))))
         if problem := store.rescue():
             say(problem)
         store.discard()
-    return found, stopped
+    return ceilings, stopped

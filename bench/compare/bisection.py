@@ -73,8 +73,8 @@ class Search(msgspec.Struct, frozen=True):
     def _ends(self) -> tuple[int, int]:
         """Places of the last good release and of the first bad one."""
         last = len(self.releases) - 1
-        good = [place for place, one in enumerate(self.releases) if self.sides.get(one) is Side.GOOD]
-        bad = [place for place, one in enumerate(self.releases) if self.sides.get(one) is Side.BAD]
+        good = [place for place, release in enumerate(self.releases) if self.sides.get(release) is Side.GOOD]
+        bad = [place for place, release in enumerate(self.releases) if self.sides.get(release) is Side.BAD]
         return max(good, default=0), min(bad, default=last)
 
     @property
@@ -90,14 +90,14 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         release: version.
         side: side of the change that the release is on.
         close: whether the verdict was inconclusive, so that only the estimate decides the side.
-        found: the comparison; None where it is missing.
+        result: the comparison; None where it is missing.
         reason: why the comparison is missing, in a sentence.
     """
 
     release: str
     side: Side
     close: bool = False
-    found: ComparisonResult | None = None
+    result: ComparisonResult | None = None
     reason: str = ""
 
 
@@ -168,13 +168,13 @@ class Bisection(msgspec.Struct, kw_only=True):
     @property
     def comparisons(self) -> list[ComparisonResult]:
         """All of them, in the order in which they were made."""
-        found = [self.ends, *(probe.found for probe in self.probes), self.last]
-        return [one for one in found if one is not None]
+        results = [self.ends, *(probe.result for probe in self.probes), self.last]
+        return [result for result in results if result is not None]
 
     @property
     def seconds(self) -> float:
         """That all comparisons took."""
-        return sum(one.comparison.seconds for one in self.comparisons)
+        return sum(result.comparison.seconds for result in self.comparisons)
 
     @property
     def close(self) -> list[Probe]:
@@ -187,20 +187,20 @@ def culprits(ends: ComparisonResult) -> list[Finding]:
     return [finding for finding in ends.together if finding.verdict is Verdict.SLOWER] or ends.together
 
 
-def probed(release: str, found: ComparisonResult, ends: ComparisonResult) -> Probe:
+def probed(release: str, result: ComparisonResult, ends: ComparisonResult) -> Probe:
     """On which side a release is.
 
     Args:
         release: its version.
-        found: the release against the good end, in the cases of :func:`culprits`.
+        result: the release against the good end, in the cases of :func:`culprits`.
         ends: the bad end against the good one.
     """
-    if found.overall is None:
-        return Probe(release=release, side=Side.BROKEN, found=found)
+    if result.overall is None:
+        return Probe(release=release, side=Side.BROKEN, result=result)
     logs = [finding.judged.estimate.log for finding in culprits(ends) if finding.judged]
-    judged = found.overall
+    judged = result.overall
     side, close = side_of(judged.verdict, judged.estimate.log, statistics.fmean(logs))
-    return Probe(release=release, side=side, close=close, found=found)
+    return Probe(release=release, side=side, close=close, result=result)
 
 
 def side_of(verdict: Verdict, log: float, whole: float) -> tuple[Side, bool]:

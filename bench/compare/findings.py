@@ -316,27 +316,27 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
         where each case is decided: it is no case of its own, and has no more pairs than the case that has fewest. Where
         it alone is slower, no fresh pairs have confirmed that, and it is open.
         """
-        said = {finding.verdict for finding in self.findings}
+        verdicts = {finding.verdict for finding in self.findings}
         together = self.overall is not None and self.overall.verdict is Verdict.SLOWER
         lighter = {finding.memory.verdict for finding in self.findings if finding.memory}
-        if self.self_comparison and any(one is not None and one.alarm for one in said | lighter):
+        if self.self_comparison and any(verdict is not None and verdict.alarm for verdict in verdicts | lighter):
             return Conclusion.FALSE_ALARM
         one_sided = self.standing(Standing.BASE_ONLY, Standing.HEAD_ONLY)
         holds = {
-            Conclusion.SLOWER: Verdict.SLOWER in said,
+            Conclusion.SLOWER: Verdict.SLOWER in verdicts,
             Conclusion.CANNOT_RUN: bool(self.standing(Standing.BASE_ONLY)),
             Conclusion.MORE_MEMORY: bool(self.heavier),
             Conclusion.NOTHING_MEASURED: not self.judged and not one_sided,
             Conclusion.INCONCLUSIVE: bool(self.undecided) or together,
-            Conclusion.FASTER: Verdict.FASTER in said,
+            Conclusion.FASTER: Verdict.FASTER in verdicts,
             Conclusion.RUNS_MORE: bool(one_sided),
         }
-        return next((one for one, true in holds.items() if true), Conclusion.SAME)
+        return next((conclusion for conclusion, true in holds.items() if true), Conclusion.SAME)
 
 
-def exit_code(found: ComparisonResult) -> ExitCode:
+def exit_code(result: ComparisonResult) -> ExitCode:
     """What the command ends with."""
-    return EXITS.get(found.conclusion, ExitCode.OK)
+    return EXITS.get(result.conclusion, ExitCode.OK)
 
 
 def evaluate(comparison: Comparison) -> ComparisonResult:
@@ -369,13 +369,13 @@ def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown
     again = confirm(judged.alarm, fresh, comparison.margin) if judged.alarm and real else None
     confirming = again is not None and judged.estimate == again
     counted = tuple(pair for pair in compared.pairs if pair.confirmation is confirming)[: judged.estimate.pairs]
-    seen = interim_decision(logs, comparison.margin, real)
+    interim = interim_decision(logs, comparison.margin, real)
     base, head = _speed([pair.base for pair in counted]), _speed([pair.head for pair in counted])
     return Finding(
         compared=compared,
         standing=Standing.COMPARED,
         judged=judged,
-        interim=seen[1] if seen else interim_look(logs),
+        interim=interim[1] if interim else interim_look(logs),
         confirmation=again or (estimate(fresh, FRESH_CONFIDENCE) if fresh else None),
         counted=counted,
         counts_every_step=figures.counts_every_step,
@@ -415,8 +415,8 @@ def _overall(findings: Sequence[Finding], margin: float) -> Decision | None:
 
 def _speed(measured: Sequence[Measurement]) -> Speed:
     return Speed(
-        statistics.geometric_mean(one.steps.step_seconds for one in measured),
-        statistics.geometric_mean(one.steps.images_per_second for one in measured),
+        statistics.geometric_mean(measurement.steps.step_seconds for measurement in measured),
+        statistics.geometric_mean(measurement.steps.images_per_second for measurement in measured),
     )
 
 
@@ -424,31 +424,31 @@ def _parts(case: Case, pairs: Sequence[Pair], base: Speed, head: Speed) -> tuple
     """Return the phases that both sides have in every pair, and the rest of the step from :data:`LEAST_REST` on."""
     sides = [[_differences(case, getattr(pair, side)) for pair in pairs] for side in SIDES]
     every = [phases for side in sides for phases in side]
-    found = []
+    parts = []
     for name in every[0]:
         if all(name in phases for phases in every):
             before, after = (statistics.fmean(phases[name][0] for phases in side) for side in sides)
-            found.append(Part(name, before, after, "; ".join(dict.fromkeys(phases[name][1] for phases in every))))
-    rest = base.seconds - sum(part.base for part in found), head.seconds - sum(part.head for part in found)
-    if found and min(rest) >= 0 and max(rest[0] / base.seconds, rest[1] / head.seconds) >= LEAST_REST:
-        found.append(Part(REST, rest[0], rest[1], ""))
+            parts.append(Part(name, before, after, "; ".join(dict.fromkeys(phases[name][1] for phases in every))))
+    rest = base.seconds - sum(part.base for part in parts), head.seconds - sum(part.head for part in parts)
+    if parts and min(rest) >= 0 and max(rest[0] / base.seconds, rest[1] / head.seconds) >= LEAST_REST:
+        parts.append(Part(REST, rest[0], rest[1], ""))
     way = 1 if head.seconds >= base.seconds else -1
-    return tuple(sorted(found, key=lambda part: -way * round(part.change, 9)))
+    return tuple(sorted(parts, key=lambda part: -way * round(part.change, 9)))
 
 
 def _differences(case: Case, measured: Measurement) -> dict[str, tuple[float, str]]:
     """Return the seconds of each phase in the mean step of one process, and the method of their measurement."""
     steps = measured.steps
-    found: dict[str, tuple[float, str]] = {}
+    phases: dict[str, tuple[float, str]] = {}
     if case.mode == "train" and DATA not in measured.phases:
         waits = steps.data_wait[steps.warmup :]
         seconds = sum(weight * wait for weight, wait in zip(steps.weights, waits, strict=True))
-        found[DATA] = seconds, "host clock, until the batch was there"
+        phases[DATA] = seconds, "host clock, until the batch was there"
     for name, phase in measured.phases.items():
         mean = phase.mean(steps)
         if mean is not None:
-            found[name] = mean, phase.method
-    return found
+            phases[name] = mean, phase.method
+    return phases
 
 
 def _memory(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
@@ -459,7 +459,7 @@ def _memory(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
     """
     for name in MEMORY_ORDER:
         bytes_ = [[_bytes(getattr(pair, side), name) for pair in pairs] for side in SIDES]
-        if pairs and all(one for side in bytes_ for one in side):
+        if pairs and all(size for side in bytes_ for size in side):
             return name, [round(math.log(head / base), 9) for base, head in zip(*bytes_, strict=True)]
     return "", []
 
@@ -480,8 +480,8 @@ def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
     name, logs = _memory(pairs)
     if not logs:
         return None
-    seen = interim_look(logs)
-    said = seen.verdict(margin)
+    look = interim_look(logs)
+    verdict = look.verdict(margin)
     hows = dict.fromkeys(getattr(pair, side).memory[name].method for pair in pairs for side in SIDES)
     base, head = (statistics.geometric_mean(_bytes(getattr(pair, side), name) for pair in pairs) for side in SIDES)
     return Peak(
@@ -489,8 +489,8 @@ def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
         method="; ".join(hows),
         base=base,
         head=head,
-        estimate=seen,
-        verdict=Verdict.INCONCLUSIVE if said.alarm and not real else said,
+        estimate=look,
+        verdict=Verdict.INCONCLUSIVE if verdict.alarm and not real else verdict,
     )
 
 
@@ -501,16 +501,16 @@ def _gathered(cases: Iterable[CaseComparison], shared: bool) -> tuple[Difference
         cases: compared cases.
         shared: True for settings that both sides report, False for those of only one side.
     """
-    found: dict[tuple[str, bytes], Difference] = {}
+    differences: dict[tuple[str, bytes], Difference] = {}
     for compared in cases:
         if compared.base is None or compared.head is None:
             continue
         for key, base, head, both in differing(compared.base.effective, compared.head.effective):
             if both is shared:
                 alike = key, msgspec.json.encode([base, head])
-                known = found.get(alike, Difference(key, base, head, ()))
-                found[alike] = msgspec.structs.replace(known, cases=(*known.cases, compared.case.id))
-    return tuple(found.values())
+                known = differences.get(alike, Difference(key, base, head, ()))
+                differences[alike] = msgspec.structs.replace(known, cases=(*known.cases, compared.case.id))
+    return tuple(differences.values())
 
 
 def differing(base: dict[str, Any], head: dict[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
@@ -520,12 +520,12 @@ def differing(base: dict[str, Any], head: dict[str, Any]) -> Iterator[tuple[str,
     that is there on one side alone was not set on the other, and that is a difference.
     """
     for key in dict.fromkeys([*base, *head]):
-        one, other = base.get(key), head.get(key)
-        if key in NO_SETTING or one == other:
+        value, other = base.get(key), head.get(key)
+        if key in NO_SETTING or value == other:
             continue
-        if isinstance(one, dict) and isinstance(other, dict):
-            for part in dict.fromkeys([*one, *other]):
-                if one.get(part) != other.get(part):
-                    yield f"{key}.{part}", one.get(part), other.get(part), True
+        if isinstance(value, dict) and isinstance(other, dict):
+            for part in dict.fromkeys([*value, *other]):
+                if value.get(part) != other.get(part):
+                    yield f"{key}.{part}", value.get(part), other.get(part), True
         else:
-            yield key, one, other, one is not None and other is not None
+            yield key, value, other, value is not None and other is not None

@@ -77,11 +77,11 @@ def _relevance(change: PackageChange) -> tuple[int, bool]:
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
     """Versions by name."""
-    found = dict(package.split("==", 1) for package in packages if "==" in package)
+    versions = dict(package.split("==", 1) for package in packages if "==" in package)
     for other, name in SAME_CODE.items():
-        if other in found:
-            found.setdefault(name, found.pop(other))
-    return found
+        if other in versions:
+            versions.setdefault(name, versions.pop(other))
+    return versions
 
 
 def _listed(changes: Sequence[PackageChange], most: int) -> str:

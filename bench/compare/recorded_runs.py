@@ -221,17 +221,17 @@ class RunComparison(msgspec.Struct, frozen=True):
     @property
     def settings(self) -> list[Difference]:
         """Effective settings that differ, each once with its cases."""
-        return _gathered((one.case.id, one.settings) for one in self.compared)
+        return _gathered((match.case.id, match.settings) for match in self.compared)
 
     @property
     def one_sided_settings(self) -> list[str]:
         """Effective settings that only one run reports."""
-        return list(dict.fromkeys(key for one in self.compared for key in one.one_sided_settings))
+        return list(dict.fromkeys(key for match in self.compared for key in match.one_sided_settings))
 
     @property
     def recipes(self) -> list[Difference]:
         """Fields of the recipe that differ in cases that are not comparable, each once with its cases."""
-        return _gathered((one.case.id, one.differences) for one in self.standing(Comparability.NOT_COMPARABLE))
+        return _gathered((match.case.id, match.differences) for match in self.standing(Comparability.NOT_COMPARABLE))
 
 
 def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
@@ -242,27 +242,30 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
             the newest where none was.
         b: the same of the other side.
     """
-    one, other = newest(a), newest(b)
+    results_a, results_b = newest(a), newest(b)
     elsewhere = a[0].machine.fingerprint != b[0].machine.fingerprint
-    cases = tuple(matched(case, one.get(case), other.get(case), elsewhere) for case in dict.fromkeys([*one, *other]))
+    cases = tuple(
+        matched(case, results_a.get(case), results_b.get(case), elsewhere)
+        for case in dict.fromkeys([*results_a, *results_b])
+    )
     return RunComparison(
-        _side(one), _side(other), cases, _traits([case for case in cases if case.standing in COMPARED])
+        _side(results_a), _side(results_b), cases, _traits([case for case in cases if case.standing in COMPARED])
     )
 
 
 def newest(records: Iterable[Record]) -> dict[Case, Seen]:
     """What was seen last of every case, as :func:`bench.analysis.table.newest_rows` has it, but over all settings."""
-    found: dict[Case, Seen] = {}
+    results: dict[Case, Seen] = {}
     for gathered in by_case(records):
-        seen = _seen([record for _, record in gathered])
-        case = seen.records[0].case
-        known = found.get(case)
-        if known is None or (seen.measured, seen.started) >= (known.measured, known.started):
-            found[case] = seen
-    return found
+        result = _summarize_processes([record for _, record in gathered])
+        case = result.records[0].case
+        known = results.get(case)
+        if known is None or (result.measured, result.started) >= (known.measured, known.started):
+            results[case] = result
+    return results
 
 
-def _seen(processes: Sequence[Record]) -> Seen:
+def _summarize_processes(processes: Sequence[Record]) -> Seen:
     cells = row(processes, COCO_TRAIN_IMAGES)
     measured = tuple(measured_only(processes))
     ended = {name: cells[name] for name in ("status", "reason", "run", "started")}
@@ -291,18 +294,18 @@ def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> Case
         return CaseMatch(case=case, standing=standing, a=a, b=b)
     if a.records == b.records:
         return CaseMatch(case=case, standing=Comparability.ITSELF, a=a, b=b)
-    one, other = a.records[0], b.records[0]
-    if differences := recipe_differences(one, other, elsewhere):
+    record_a, record_b = a.records[0], b.records[0]
+    if differences := recipe_differences(record_a, record_b, elsewhere):
         return CaseMatch(case=case, standing=Comparability.NOT_COMPARABLE, a=a, b=b, differences=differences)
-    found = list(differing(one.effective, other.effective))
+    settings = list(differing(record_a.effective, record_b.effective))
     ratio, interval = ratio_of(a.records, b.records)
     return CaseMatch(
         case=case,
         standing=Comparability.SIDE_BY_SIDE if elsewhere else Comparability.HISTORICAL,
         a=a,
         b=b,
-        settings=tuple(Difference(key, own, others) for key, own, others, both in found if both),
-        one_sided_settings=tuple(key for key, _, _, both in found if not both),
+        settings=tuple(Difference(key, own, others) for key, own, others, both in settings if both),
+        one_sided_settings=tuple(key for key, _, _, both in settings if not both),
         ratio=Interval(ratio.point) if elsewhere else ratio,
         interval_kind=None if elsewhere else interval,
     )
@@ -328,7 +331,7 @@ def ratio_of(a: Sequence[Record], b: Sequence[Record]) -> tuple[Interval, str | 
     if math.isnan(half):
         return Interval(point), None
     if len(a) > 1 and len(b) > 1:
-        half = welch(*([math.log(one) for one in side] for side in seconds))
+        half = welch(*([math.log(mean) for mean in side] for side in seconds))
     return Interval(point, point * math.exp(-half), point * math.exp(half)), weaker_kind(kind, other_kind)
 
 
@@ -348,19 +351,19 @@ def recipe_differences(a: Record, b: Record, elsewhere: bool = False) -> tuple[D
     Where a data set lies does not matter, only what is in it. On another machine a set that is made on the spot may
     differ in a few bits of its pictures, as the libraries that make it do, and is the same set all the same.
     """
-    found = []
+    differences = []
     for field in Recipe.__struct_fields__:
-        one, other = getattr(a.recipe, field), getattr(b.recipe, field)
+        own, other = getattr(a.recipe, field), getattr(b.recipe, field)
         if field == "overrides":
-            keys = dict.fromkeys([*one, *other])
-            found += [
-                Difference(f"overrides.{k}", one.get(k), other.get(k)) for k in keys if one.get(k) != other.get(k)
+            keys = dict.fromkeys([*own, *other])
+            differences += [
+                Difference(f"overrides.{k}", own.get(k), other.get(k)) for k in keys if own.get(k) != other.get(k)
             ]
         elif field == "data":
-            found += _data_difference(a, b, elsewhere)
-        elif one != other:
-            found.append(Difference(field, one, other))
-    return tuple(found)
+            differences += _data_difference(a, b, elsewhere)
+        elif own != other:
+            differences.append(Difference(field, own, other))
+    return tuple(differences)
 
 
 def _data_difference(a: Record, b: Record, elsewhere: bool) -> list[Difference]:
@@ -377,42 +380,42 @@ def _data_name(data: Data) -> str:
     return f"{data.name} {data.fingerprint}" + (f" (scheme {data.scheme})" if data.scheme > 1 else "")
 
 
-def _gathered(found: Iterable[tuple[str, Iterable[Difference]]]) -> list[Difference]:
+def _gathered(cases: Iterable[tuple[str, Iterable[Difference]]]) -> list[Difference]:
     """Differences of several cases, those that are alike together."""
     known: dict[tuple[str, bytes], Difference] = {}
-    for case, differences in found:
-        for one in differences:
-            alike = one.key, msgspec.json.encode([one.a, one.b])
-            before = known.get(alike, one)
+    for case, differences in cases:
+        for difference in differences:
+            alike = difference.key, msgspec.json.encode([difference.a, difference.b])
+            before = known.get(alike, difference)
             known[alike] = msgspec.structs.replace(before, cases=(*before.cases, case))
     return list(known.values())
 
 
-def _side(seen: Mapping[Case, Seen]) -> Side:
-    every = list(seen.values())
-    started = sorted(one.started for one in every)
+def _side(results: Mapping[Case, Seen]) -> Side:
+    every = list(results.values())
+    started = sorted(result.started for result in every)
     return Side(
-        runs=tuple(dict.fromkeys(one.run for one in every)),
+        runs=tuple(dict.fromkeys(result.run for result in every)),
         machine=every[0].records[0].machine,
         first=started[0],
         last=started[-1],
-        measured=sum(one.measured for one in every),
+        measured=sum(result.measured for result in every),
         cases=len(every),
     )
 
 
 def _traits(compared: Sequence[CaseMatch]) -> tuple[FactDifference, ...]:
     """List facts that differ over the compared cases; a fact that a side does not know is no difference."""
-    a = [record for one in compared if one.a for record in one.a.records]
-    b = [record for one in compared if one.b for record in one.b.records]
+    a = [record for match in compared if match.a for record in match.a.records]
+    b = [record for match in compared if match.b for record in match.b.records]
     packages = dict.fromkeys(name for record in (*a, *b) for name in record.environment.packages)
     facts = [[_facts(record, packages) for record in side] for side in (a, b)]
-    found = []
+    traits = []
     for key in dict.fromkeys(key for side in facts for known in side for key in known):
         values = [_distinct(known[key] for known in side if known.get(key) is not None) for side in facts]
         if all(values) and (any(v not in values[1] for v in values[0]) or any(v not in values[0] for v in values[1])):
-            found.append(FactDifference(key, *map(tuple, values)))
-    return (*found, *_load(a, b), *_interference(a, b))
+            traits.append(FactDifference(key, *map(tuple, values)))
+    return (*traits, *_load(a, b), *_interference(a, b))
 
 
 def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
@@ -434,11 +437,11 @@ def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
     """Return each value once, in order; values need not be hashable."""
-    found: list[Any] = []
+    distinct: list[Any] = []
     for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+        if value not in distinct:
+            distinct.append(value)
+    return distinct
 
 
 def _load(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
@@ -446,8 +449,8 @@ def _load(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
     loads = [[r.conditions.load for r in side if r.conditions.load is not None] for side in (a, b)]
     if not all(loads):
         return []
-    one, other = map(statistics.median, loads)
-    return [FactDifference("load (median)", (one,), (other,))] if abs(one - other) >= LOAD else []
+    load_a, load_b = map(statistics.median, loads)
+    return [FactDifference("load (median)", (load_a,), (load_b,))] if abs(load_a - load_b) >= LOAD else []
 
 
 def _interference(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:

@@ -29,14 +29,16 @@ class SpeedVerdict(StrEnum):
         return self.changed or self is SpeedVerdict.SAME
 
 
-def speed_verdict(found: ComparisonResult) -> SpeedVerdict:
+def speed_verdict(result: ComparisonResult) -> SpeedVerdict:
     """A comparison in a word, whatever memory says."""
-    said = {finding.verdict for finding in found.findings} | ({found.overall.verdict} if found.overall else set())
+    verdicts = {finding.verdict for finding in result.findings} | (
+        {result.overall.verdict} if result.overall else set()
+    )
     holds = {
-        SpeedVerdict.SLOWER: Verdict.SLOWER in said,
-        SpeedVerdict.CANNOT_RUN: bool(found.standing(Standing.BASE_ONLY)),
-        SpeedVerdict.NOT_COMPARED: not found.judged,
-        SpeedVerdict.INCONCLUSIVE: bool(found.undecided),
-        SpeedVerdict.FASTER: Verdict.FASTER in said,
+        SpeedVerdict.SLOWER: Verdict.SLOWER in verdicts,
+        SpeedVerdict.CANNOT_RUN: bool(result.standing(Standing.BASE_ONLY)),
+        SpeedVerdict.NOT_COMPARED: not result.judged,
+        SpeedVerdict.INCONCLUSIVE: bool(result.undecided),
+        SpeedVerdict.FASTER: Verdict.FASTER in verdicts,
     }
-    return next((one for one, true in holds.items() if true), SpeedVerdict.SAME)
+    return next((verdict for verdict, true in holds.items() if true), SpeedVerdict.SAME)

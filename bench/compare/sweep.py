@@ -26,18 +26,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         release: version.
-        found: comparison with the first release; None for the first release itself and for a missing comparison.
+        result: comparison with the first release; None for the first release itself and for a missing comparison.
         reason: why the comparison is missing, in a sentence.
     """
 
     release: str
-    found: ComparisonResult | None = None
+    result: ComparisonResult | None = None
     reason: str = ""
 
     @property
     def speed_verdict(self) -> SpeedVerdict:
         """Verdict on the release's speed, compared with the first release."""
-        return speed_verdict(self.found) if self.found else SpeedVerdict.NOT_COMPARED
+        return speed_verdict(self.result) if self.result else SpeedVerdict.NOT_COMPARED
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,12 +107,12 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def latest(self) -> Entry | None:
         """The last release that has a figure."""
-        return next((entry for entry in reversed(self.others) if entry.found and entry.found.judged), None)
+        return next((entry for entry in reversed(self.others) if entry.result and entry.result.judged), None)
 
     @property
     def comparisons(self) -> list[ComparisonResult]:
         """All of them, in the order of the releases."""
-        return [entry.found for entry in self.others if entry.found]
+        return [entry.result for entry in self.others if entry.result]
 
     @property
     def since(self) -> Entry | None:
@@ -161,28 +161,28 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def seconds(self) -> float:
         """That all comparisons took."""
-        return sum(found.comparison.seconds for found in self.comparisons)
+        return sum(result.comparison.seconds for result in self.comparisons)
 
     @property
     def pairs(self) -> int:
         """Of all comparisons."""
-        return sum(found.pairs for found in self.comparisons)
+        return sum(result.pairs for result in self.comparisons)
 
     @property
     def series(self) -> tuple[Series, ...]:
         """Throughput over releases, one a case that has any pair."""
-        cases = dict.fromkeys(finding.compared.case for found in self.comparisons for finding in found.judged)
+        cases = dict.fromkeys(finding.compared.case for result in self.comparisons for finding in result.judged)
         return tuple(self._series(case) for case in cases)
 
     def _series(self, case: Case) -> Series:
         findings = {
             entry.release: finding
             for entry in self.others
-            if entry.found
-            for finding in entry.found.judged
+            if entry.result
+            for finding in entry.result.judged
             if finding.compared.case == case
         }
-        rates = [pair.base.steps.images_per_second for one in findings.values() for pair in one.compared.pairs]
+        rates = [pair.base.steps.images_per_second for finding in findings.values() for pair in finding.compared.pairs]
         level = statistics.geometric_mean(rates)
         points = []
         for entry in self.others:
@@ -194,15 +194,15 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         return Series(case, level, len(rates), tuple(points))
 
 
-def point(release: str, verdict: Verdict, seen: Estimate, level: float) -> Point:
+def point(release: str, verdict: Verdict, estimate: Estimate, level: float) -> Point:
     """Throughput of a release that takes so much longer than one of ``level`` images per second."""
-    known = seen.low > 0  # the interval of two pairs may be so wide that its end is 0
+    known = estimate.low > 0  # the interval of two pairs may be so wide that its end is 0
     return Point(
         release=release,
         verdict=verdict,
-        estimate=seen,
-        rate=level / seen.ratio,
-        low=level / seen.high if known else None,
-        high=level / seen.low if known else None,
-        pairs=seen.pairs,
+        estimate=estimate,
+        rate=level / estimate.ratio,
+        low=level / estimate.high if known else None,
+        high=level / estimate.low if known else None,
+        pairs=estimate.pairs,
     )

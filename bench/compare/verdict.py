@@ -110,25 +110,25 @@ def interim_look(logs: Sequence[float]) -> Estimate:
     return estimate(logs, LOOK_CONFIDENCE)
 
 
-def confirm(said: Verdict, fresh: Sequence[float], margin: float) -> Estimate | None:
+def confirm(alarm: Verdict, fresh: Sequence[float], margin: float) -> Estimate | None:
     """What fresh pairs say of an alarm, at the first look that confirms it or finds nothing, else at the last.
 
     Args:
-        said: the alarm.
+        alarm: the alarm.
         fresh: logs of the fresh pairs so far, in the order in which they were measured.
         margin: a share.
 
     Returns:
         None while another look is to come.
     """
-    seen = None
+    look = None
     for count in FRESH_LOOKS:
         if count > len(fresh):
             return None
-        seen = estimate(fresh[:count], FRESH_CONFIDENCE)
-        if seen.verdict(margin) in (said, Verdict.SAME):
+        look = estimate(fresh[:count], FRESH_CONFIDENCE)
+        if look.verdict(margin) in (alarm, Verdict.SAME):
             break
-    return seen
+    return look
 
 
 def p_value(logs: Sequence[float]) -> float:
@@ -159,12 +159,12 @@ def holm(chances: Mapping[str, float], level: float = LEVEL) -> set[str]:
         chances: the p value of each.
         level: chance that any of those returned is a chance find.
     """
-    found: set[str] = set()
+    significant: set[str] = set()
     for rank, (name, chance) in enumerate(sorted(chances.items(), key=lambda item: item[1])):
         if chance > level / (len(chances) - rank):
             break
-        found.add(name)
-    return found
+        significant.add(name)
+    return significant
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -192,15 +192,15 @@ def interim_decision(logs: Sequence[float], margin: float, real: bool = True) ->
         real: whether an alarm of its would stand against the number of cases. One that would not decides nothing: the
             looks go on, as each of them holds whatever came of the others.
     """
-    seen = None
+    look = None
     for count in LOOKS:
         if count > len(logs):
             return None
-        seen = interim_look(logs[:count])
-        said = seen.verdict(margin)
-        if said is Verdict.SAME or (said.alarm and real):
-            return said, seen
-    return (Verdict.INCONCLUSIVE, seen) if seen else None
+        look = interim_look(logs[:count])
+        verdict = look.verdict(margin)
+        if verdict is Verdict.SAME or (verdict.alarm and real):
+            return verdict, look
+    return (Verdict.INCONCLUSIVE, look) if look else None
 
 
 def significant_cases(cases: Mapping[str, Sequence[float]], margin: float) -> set[str]:
@@ -231,25 +231,25 @@ def judge(logs: Sequence[float], fresh: Sequence[float], margin: float, real: bo
         return Decision(
             Verdict.INCONCLUSIVE, interim_look(logs), note=f"it ended after {count(logs)}, before it was decided"
         )
-    said, seen = word
-    if not said.alarm:
+    verdict, look = word
+    if not verdict.alarm:
         alarm = interim_decision(logs, margin)
-        if said is Verdict.SAME or alarm is None or not alarm[0].alarm:
-            return Decision(said, seen)
+        if verdict is Verdict.SAME or alarm is None or not alarm[0].alarm:
+            return Decision(verdict, look)
         return Decision(
-            said, seen, alarm[0], f"{alarm[0]} by itself, but among so many looks and cases perhaps by chance"
+            verdict, look, alarm[0], f"{alarm[0]} by itself, but among so many looks and cases perhaps by chance"
         )
-    again = confirm(said, fresh, margin)
+    again = confirm(verdict, fresh, margin)
     if again is None:
         return Decision(
-            Verdict.INCONCLUSIVE, seen, said, f"{said} at first, and it ended before fresh pairs confirmed it"
+            Verdict.INCONCLUSIVE, look, verdict, f"{verdict} at first, and it ended before fresh pairs confirmed it"
         )
     confirmed = again.verdict(margin)
-    if confirmed is said:
-        return Decision(said, again, said)
+    if confirmed is verdict:
+        return Decision(verdict, again, verdict)
     if confirmed.alarm:
         confirmed = Verdict.INCONCLUSIVE
-    return Decision(confirmed, again, said, f"{said} at first, which fresh pairs did not confirm")
+    return Decision(confirmed, again, verdict, f"{verdict} at first, which fresh pairs did not confirm")
 
 
 def count(logs: Sequence[float]) -> str:
@@ -270,8 +270,8 @@ def overall(cases: Sequence[Sequence[float]], margin: float) -> Decision | None:
     if not rounds:
         return None
     means = [statistics.fmean(logs[number] for logs in cases) for number in range(rounds)]
-    seen = interim_look(means)
-    return Decision(seen.verdict(margin), seen)
+    look = interim_look(means)
+    return Decision(look.verdict(margin), look)
 
 
 def order_effect(cases: Sequence[Sequence[Pair]]) -> Estimate | None:

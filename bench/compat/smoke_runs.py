@@ -71,16 +71,16 @@ def run(
     """
     find_uv()
     check_path()
-    seen: set[str] = set()
+    visited: set[str] = set()
     planned = expand_grid(profile("smoke"), devices(), values or {})
     for number, specification in enumerate(wanted, 1):
         say(f"[{number}/{len(wanted)}] {specification}")
         try:
             resolved = resolve(specification, exclude_newer, say)
-            if resolved.key in seen:
+            if resolved.key in visited:
                 say("  that is the same environment as one before")
                 continue
-            seen.add(resolved.key)
+            visited.add(resolved.key)
             launcher = open_launcher(open_built(install(resolved, say), resolved))
         except BenchError as error:
             say(f"  {error}")

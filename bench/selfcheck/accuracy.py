@@ -151,7 +151,7 @@ def order(ours: int, turns: int, plain: int, draw: random.Random) -> list[int]:
         if rounds and following[0] == rounds[-1]:
             following.reverse()
         rounds += following
-    apart = {gap for gap, (one, other) in enumerate(pairwise(rounds), 1) if one == other}
+    apart = {gap for gap, (earlier, later) in enumerate(pairwise(rounds), 1) if earlier == later}
     free = [gap for gap in range(len(rounds) + 1) if gap not in apart]
     taken = {*apart, *draw.sample(free, plain - len(apart))}
     return [number for gap in range(len(rounds) + 1) for number in [PLAIN] * (gap in taken) + rounds[gap : gap + 1]]
@@ -182,13 +182,13 @@ def bias(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator
         name = planned.case.id + ("" if deterministic else ", not deterministic")
         cycle = NBS // batch
         window = Window(WARMUP_SECONDS, window_steps=FEW_STEPS, window_seconds=0.0)
-        seen = []
+        groups = []
         for number in range(pairs):
             say(f"prediction against plain training, {name}, epoch {number + 1} of {pairs} ...")
-            seen.append(group(launcher, planned, window, OURS, seed=number))
-        logs += [one.log for one in seen]
-        means.append(mean_of([one.log for one in seen]))
-        timed = seen[0].ours[0]
+            groups.append(group(launcher, planned, window, OURS, seed=number))
+        logs += [result.log for result in groups]
+        means.append(mean_of([result.log for result in groups]))
+        timed = groups[0].ours[0]
         way = f"steps by kind, weighted for {cycle}" if timed.modelled else f"whole cycles of {cycle}"
         yield Check(
             f"Predicted over plain epoch, ln ratio, {name}",

@@ -101,11 +101,11 @@ def prepare(resolved: Resolved, say: Say, copy: int) -> Planted:
     """
     built = install(resolved, say, copy)
     folder = Path(built.python).parent.parent
-    found = Planted(built.python, folder)
-    found.plant("forward", 0.0)
+    planted = Planted(built.python, folder)
+    planted.plant("forward", 0.0)
     for where in WHERE:
         _patch(built, folder, where)
-    return found
+    return planted
 
 
 def _patch(built: BuiltEnvironment, folder: Path, where: str) -> None:

@@ -118,7 +118,7 @@ class ReleaseSweep:
             self._reasons[release] = str(error)
             trouble = self.releases.why_unusable(self.base)
         trouble = trouble or cannot_run(evaluate(comparison))
-        if trouble and not any(one.pairs for known in self._comparisons.values() for one in known.cases):
+        if trouble and not any(compared.pairs for known in self._comparisons.values() for compared in known.cases):
             self._replace_base(release, trouble)
         else:
             say(brief(self._entry(release)))
@@ -135,7 +135,7 @@ class ReleaseSweep:
         comparison = self._comparisons.get(release)
         if comparison is None:
             return Entry(release=release, reason=self._reasons.get(release, "it was not reached"))
-        return Entry(release=release, found=evaluate(comparison), reason=self._reasons.get(release, ""))
+        return Entry(release=release, result=evaluate(comparison), reason=self._reasons.get(release, ""))
 
     def result(self) -> Sweep:
         """Return what is known of the row, however far it came."""
@@ -148,10 +148,10 @@ class ReleaseSweep:
         )
 
 
-def cannot_run(found: ComparisonResult) -> str:
+def cannot_run(result: ComparisonResult) -> str:
     """Say how every case ended on the first release; empty where it runs any of them, or that is not known."""
     endings = []
-    for finding in found.findings:
+    for finding in result.findings:
         ran = finding.compared.base
         if ran is None or ran.outcome.status is Status.MEASURED:
             return ""

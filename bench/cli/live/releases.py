@@ -116,7 +116,7 @@ class Releases:
         """
         sides, end = (self.provide(base), self.provide(head)), f"-{name}".replace("+", "-")
         comparison = begin(sides, planned, "", self.series.exclude_newer, self._request.margin, MEMORY_MARGIN, say)
-        known = self._known(comparison, end) if self._request.resume else None
+        known = self._find_stopped(comparison, end) if self._request.resume else None
         if known is not None:
             reopen(known, comparison, self._request.margin)
             comparison = known
@@ -128,26 +128,35 @@ class Releases:
         self.comparisons.append(comparison)
         return comparison
 
-    def _known(self, question: Comparison, end: str) -> Comparison | None:
+    def _find_stopped(self, question: Comparison, end: str) -> Comparison | None:
         """Return the comparison that was stopped; the first one decides which run this one continues."""
         results, first = self._request.results, not self.comparisons
         every = store.comparisons_of(results)
         run = rf"{self._command}-\d{{8}}-\d{{6}}-[0-9a-f]+" if first else re.escape(self.run)
-        kept = [one for one in every if re.fullmatch(run + re.escape(end), one.run) and one.same_question(question)]
+        kept = [
+            comparison
+            for comparison in every
+            if re.fullmatch(run + re.escape(end), comparison.run) and comparison.same_question(question)
+        ]
         if first:  # a run that compared other releases too is a different one
-            kept = [one for one in kept if self._is_ours(one.run.removesuffix(end), every)]
-        found = kept[-1] if kept else None
-        if found:
-            self.run = found.run.removesuffix(end)
+            kept = [comparison for comparison in kept if self._is_ours(comparison.run.removesuffix(end), every)]
+        newest = kept[-1] if kept else None
+        if newest:
+            self.run = newest.run.removesuffix(end)
         elif first:
             raise UsageError(
                 f"{results} holds no {self._command} of these releases and cases on this machine: leave --resume out."
             )
-        return found
+        return newest
 
     def _is_ours(self, run: str, kept: list[Comparison]) -> bool:
         """Whether all comparisons of a run are of releases of this row."""
-        asked = {side for one in kept if one.run.startswith(f"{run}-") for side in (one.base.asked, one.head.asked)}
+        asked = {
+            side
+            for comparison in kept
+            if comparison.run.startswith(f"{run}-")
+            for side in (comparison.base.asked, comparison.head.asked)
+        }
         return asked <= {f"{self.series.package}=={release}" for release in self.row}
 
     def measure(self, base: str, head: str, comparison: Comparison, left: int) -> None:
@@ -166,7 +175,7 @@ class Releases:
         sides = self.provide(base), self.provide(head)
         budget = self._request.budget
         if budget is not None:
-            spent = sum(one.seconds for one in self.comparisons) - self._before
+            spent = sum(begun.seconds for begun in self.comparisons) - self._before
             budget = max(budget - spent, 0.0) / max(left, 1)
         try:
             if pairs.take_pairs(comparison, sides, self._request.results / comparison.run, budget):
