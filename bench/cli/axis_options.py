@@ -33,7 +33,7 @@ def axis_options(
     The command has a parameter ``axes``: the values that were asked for, by axis. The options stand in its place.
 
     Args:
-        without: axes that have no option of their own in this command.
+        without: axes without a separate option in this command.
         defaults: text of the default values of an axis.
         notes: what to add to the help of an axis.
     """
@@ -72,7 +72,7 @@ def replace_parameter(
 
 
 def _parameter(axis: Axis, default: str | None, note: str) -> inspect.Parameter:
-    """The option of an axis."""
+    """Return the option of an axis."""
     option = typer.Option(f"--{axis.name.replace('_', '-')}", metavar="VALUES", help=f"{axis.help}{note}")
     annotation = Annotated[Optional[str], option]  # noqa: UP045 - typer reads it
     return inspect.Parameter(axis.name, KEYWORD, default=default, annotation=annotation)

@@ -1,4 +1,4 @@
-"""The course of a calibration: processes of the same case, then interleaved pairs; what they show; what is kept."""
+"""Run a calibration: measure processes of the same case, then interleaved pairs; print and keep the results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bench.text import clean
 
 
 class CalibrationRun(msgspec.Struct, frozen=True):
-    """What a calibration measured.
+    """Results of a calibration.
 
     Attributes:
         records: of all processes.
@@ -79,7 +79,7 @@ def _say_pair(compared: CaseComparison, problem: str) -> None:
 
 
 def show(run: CalibrationRun) -> None:
-    """Print what was found of each device and mode, and which cases say nothing."""
+    """Print the results of each device and mode, and the cases without a result."""
     pairs = {(lockstep.device, lockstep.mode): lockstep for lockstep in run.pairs}
     for calibration in run.calibrations:
         widths = {count: noise.half_width_for(calibration.pair_stdev, count) for count in noise.LOOKS}
@@ -100,10 +100,10 @@ def show(run: CalibrationRun) -> None:
 
 
 def keep(run: CalibrationRun) -> None:
-    """Keep what was found for later comparisons on this machine.
+    """Keep the results for later comparisons on this machine.
 
     Raises:
-        NothingMeasured: where nothing was found.
+        NothingMeasured: where there is no result.
         UsageError: where it cannot be written.
     """
     if not run.calibrations:
@@ -123,7 +123,7 @@ def keep(run: CalibrationRun) -> None:
 
 
 def nothing(records: list[Record]) -> NothingMeasured:
-    """Return the error that says why nothing is known, and what may help."""
+    """Return the error that says why there is no result, and what may help."""
     measured = [record for record in records if record.outcome.status is Status.MEASURED]
     if records and not measured and all(record.outcome.status is not Status.INTERRUPTED for record in records):
         remedy = "the reasons are above"

@@ -105,7 +105,7 @@ def ceiling(
 
 
 def _check_range(multiple_of: int, largest: int) -> None:
-    """Refuse numbers between which no batch lies."""
+    """Refuse a range that contains no batch."""
     if multiple_of < 1:
         raise UsageError(f"multiple-of '{multiple_of}' is not allowed: use a whole number from 1.")
     if not 1 <= largest <= LARGEST:
@@ -115,7 +115,7 @@ def _check_range(multiple_of: int, largest: int) -> None:
 
 
 def _check_case(case: Case, multiple_of: int, largest: int, limit: int | None) -> None:
-    """Refuse a case of which no batch could be tried."""
+    """Refuse a case without any batch to try."""
     if largest < (least := granularity_for(multiple_of, case)):
         raise UsageError(
             f"max '{largest}' is below {least}, the smallest batch of {case.device}: no batch is left to try."
@@ -127,7 +127,7 @@ def _check_case(case: Case, multiple_of: int, largest: int, limit: int | None) -
 def _search_all(
     requests: list[SearchRequest], launcher: Launcher, store: Store, sizes: list[int]
 ) -> tuple[list[Ceiling], bool]:
-    """Search one after another, and print what was found; return it, and whether Ctrl-C stopped the searches."""
+    """Run one search after another, and print the results; return them, and whether Ctrl-C stopped the searches."""
     ceilings: list[Ceiling] = []
     stopped = False
     try:

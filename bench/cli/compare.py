@@ -35,8 +35,8 @@ def compare(
 ) -> None:
     """Two recorded runs case by case: historical, no verdict. Different machines stand side by side, never tested.
 
-    Cases measured by different recipes are not compared: it is said what
-    differs. Of several runs of a case the newest that was measured counts.
+    Cases measured by different recipes are not compared: their differences
+    are listed. Of several runs of a case the newest that was measured counts.
 
     Exit status: 1 by --fail-on-slower alone; 3 where no case can be compared,
     and where --fail-on-slower has no answer for any case: on different

@@ -76,11 +76,11 @@ def is_localized(looks: Sequence[Pair], margin: float) -> bool:
 
 
 def pending_cases(comparison: Comparison) -> dict[str, bool]:
-    """Which cases want one more pair, by their id, and whether that is to confirm an alarm; empty: all is decided.
+    """Return the ids of cases that need another pair, and whether it confirms an alarm; empty once all is decided.
 
-    Cases that one side cannot run, or whose processes died, want none. Alarms are put to the test when the looks of
-    every case are over: which of them stand depends on all. One that stands goes on standing: chances of the others
-    only become smaller, and with them the bar lower.
+    Cases that one side cannot run, or whose processes died, need none. Alarms are confirmed once the looks of every
+    case are over, because which of them stand depends on all cases. An alarm that stands remains so: p values of the
+    other cases only become smaller, which lowers the bar.
     """
     margin = comparison.margin
     logs = {compared.case.id: pair_ratios(compared, margin) for compared in comparison.cases}
@@ -99,6 +99,6 @@ def pending_cases(comparison: Comparison) -> dict[str, bool]:
 
 
 def _unconfirmed(ratios: PairRatios, margin: float) -> bool:
-    """Whether an alarm that stands wants more fresh pairs."""
+    """Whether an alarm that stands needs more fresh pairs."""
     word = interim_decision(ratios.interim, margin)
     return word is not None and confirm(word[0], ratios.confirmation, margin) is None

@@ -1,6 +1,6 @@
-"""What a live comparison says: which settings differ, how speed and memory changed, and what only one side can run.
+"""Findings of a live comparison: settings that differ, changes of speed and memory, cases that only one side can run.
 
-Derived from the record alone (:mod:`bench.records.comparison`); whoever shows it computes nothing.
+They derive from the record alone (:mod:`bench.records.comparison`); the code that shows them computes nothing.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ EXITS = {
     Conclusion.NOTHING_MEASURED: ExitCode.NOTHING_MEASURED,
     Conclusion.INCONCLUSIVE: ExitCode.NOT_COMPARABLE,
 }
-"""Exit codes of those that are not fine."""
+"""Exit codes by conclusion; all other conclusions exit with success."""
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A setting that ran with another value on each side.
+    """An effective setting that differs between the sides.
 
     Attributes:
         key: as the worker read it back; of a setting that has parts, one part (``variables.OMP_NUM_THREADS``).
@@ -112,9 +112,9 @@ class Part(msgspec.Struct, frozen=True):
     """One part of a step on both sides, in seconds of the mean step; means over pairs.
 
     Attributes:
-        name: as the workload calls it; :data:`DATA` and :data:`REST` besides.
+        name: name that the workload gives it, or :data:`DATA` or :data:`REST`.
         base, head: seconds.
-        method: by which clock, and from which steps; empty for the rest.
+        method: the clock, and the steps that it timed; empty for the rest.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def change(self) -> float:
-        """By how many seconds it grew."""
+        """Seconds by which it grew."""
         return self.head - self.base
 
 
@@ -132,7 +132,7 @@ class Peak(msgspec.Struct, frozen=True):
     """Peak memory of a case on both sides.
 
     Attributes:
-        figure, method: which of a record's figures it is, and the way it was got.
+        figure, method: name of the figure in a record, and how it was measured.
         base, head: bytes, geometric means over pairs.
         estimate: of the ratio head / base.
         verdict: at the margin of memory; ``slower`` stands for more.
@@ -230,7 +230,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def undecided(self) -> bool:
         """Whether the case needs more measurements for a verdict."""
         if self.standing is Standing.NEITHER:
-            # What cannot run on either side is the same on both, but what broke on both says nothing.
+            # A case that cannot run on either side is the same on both; a case that broke on both says nothing.
             return any(ran.outcome.status.broken for ran in (self.compared.base, self.compared.head) if ran)
         return self.standing is Standing.UNFINISHED or self.verdict is Verdict.INCONCLUSIVE
 
@@ -311,10 +311,10 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
     def conclusion(self) -> Conclusion:
         """The comparison in a word.
 
-        More memory counts as a regression, and so does a case that head cannot run and base can. Memory that is not
-        decided does not leave it open: how many pairs there are is settled by speed. Neither does the overall figure
-        where each case is decided: it is no case of its own, and has no more pairs than the case that has fewest. Where
-        it alone is slower, no fresh pairs have confirmed that, and it is open.
+        More memory counts as a regression, and so does a case that head cannot run and base can. Undecided memory does
+        not make the comparison inconclusive, because speed decides the number of pairs. Neither does the overall figure
+        where each case is decided: it is not a separate case, and has no more pairs than the case with the fewest.
+        Where only the overall figure is slower, no fresh pairs have confirmed it, and the comparison is inconclusive.
         """
         verdicts = {finding.verdict for finding in self.findings}
         together = self.overall is not None and self.overall.verdict is Verdict.SLOWER
@@ -335,12 +335,12 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def exit_code(result: ComparisonResult) -> ExitCode:
-    """What the command ends with."""
+    """Return the exit code of the command."""
     return EXITS.get(result.conclusion, ExitCode.OK)
 
 
 def evaluate(comparison: Comparison) -> ComparisonResult:
-    """All that is to be said of a comparison, however far it came."""
+    """Evaluate a comparison, whether or not it is complete."""
     cases = comparison.cases
     margin = comparison.margin
     logs = {compared.case.id: pair_ratios(compared, margin).interim for compared in cases if compared.pairs}
@@ -360,7 +360,7 @@ def evaluate(comparison: Comparison) -> ComparisonResult:
 
 
 def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown: bool) -> Finding:
-    """What is said of one case; ``real`` and ``grown``: whether its speed and its memory are no chance finds."""
+    """Evaluate one case; ``real`` and ``grown``: whether its speed and its memory differ significantly."""
     figures = pair_ratios(compared, comparison.margin)
     logs, fresh = figures.interim, figures.confirmation
     judged = judge(logs, fresh, comparison.margin, real)
@@ -387,7 +387,7 @@ def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown
 
 
 def _standing(compared: CaseComparison) -> Standing:
-    """How a case without a pair stands."""
+    """Return the standing of a case without a pair."""
     ends = [ran.outcome.status if ran else None for ran in (compared.base, compared.head)]
     if None in ends or Status.INTERRUPTED in ends:
         return Standing.UNFINISHED
@@ -398,15 +398,15 @@ def _standing(compared: CaseComparison) -> Standing:
 
 
 def _together(findings: Iterable[Finding]) -> list[Finding]:
-    """Cases in the overall figure: one that ended early would leave the others no more rounds than it has."""
+    """Return the cases in the overall figure: one that ended early would limit the others to its number of rounds."""
     judged = [finding for finding in findings if finding.judged]
     return [finding for finding in judged if len(finding.counted) >= LOOKS[0]] or judged
 
 
 def _overall(findings: Sequence[Finding], margin: float) -> Decision | None:
-    """All cases as one, from the pairs that each one's own figure comes from.
+    """Judge all cases as one, by the pairs that each case's own figure comes from.
 
-    An alarm that fresh pairs did not confirm is so not raised again by the pairs that raised it.
+    So an alarm that fresh pairs did not confirm is not raised again by the pairs that raised it.
     """
     if len(findings) == 1:
         return findings[0].judged
@@ -514,10 +514,10 @@ def _gathered(cases: Iterable[CaseComparison], shared: bool) -> tuple[Difference
 
 
 def differing(base: dict[str, Any], head: dict[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
-    """Settings that are not the same: key, both values, and whether both sides know the setting at all.
+    """Yield the settings that differ: key, both values, and whether both sides report the setting at all.
 
-    Of a setting that has parts, such as the variables of the environment, each part that differs stands for itself; one
-    that is there on one side alone was not set on the other, and that is a difference.
+    Parts of a setting, such as the variables of the environment, are yielded separately where they differ. A part that
+    only one side has was not set on the other, and that is a difference.
     """
     for key in dict.fromkeys([*base, *head]):
         value, other = base.get(key), head.get(key)

@@ -34,14 +34,14 @@ from bench.machine.description import Machine
 from bench.records.record import Data, Memory, Record
 
 MADE = "coco-like"
-"""The data set that is made on the spot; :attr:`Recipe.data` calls it so."""
+"""Name of the generated data set in :attr:`Recipe.data`."""
 
 LOAD = 0.5
-"""Difference of the median load, in processors, from which on it is named: the suite itself makes smaller ones."""
+"""Smallest difference of the median load that is named, in processors: the suite itself causes smaller ones."""
 
 
 class Comparability(StrEnum):
-    """How the two sides of a case stand to each other; what is said of it in every line."""
+    """Comparability of the two sides of a case, in the words of every line."""
 
     HISTORICAL = "historical, no verdict"
     SIDE_BY_SIDE = "different machines, never tested"
@@ -53,18 +53,18 @@ class Comparability(StrEnum):
 
 
 COMPARED = (Comparability.HISTORICAL, Comparability.SIDE_BY_SIDE)
-"""Those of which both figures stand in one line."""
+"""Comparabilities of cases whose two figures stand in one line."""
 
 ONE_SIDED = (Comparability.A_ONLY, Comparability.B_ONLY)
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A field of the recipe, or a setting that ran, whose values differ.
+    """A field of the recipe, or an effective setting, whose values differ.
 
     Attributes:
         key: its name; ``overrides.optimizer`` for a part.
         a, b: the values; None where a side has none.
-        cases: ids of the cases in which it differs in just this way, where several are looked at.
+        cases: ids of the cases in which it differs in just this way, where several are compared.
     """
 
     key: str
@@ -74,11 +74,11 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class FactDifference(msgspec.Struct, frozen=True):
-    """A fact of software, machine or its conditions that is not the same on both sides.
+    """A fact of software, machine or its conditions that differs between the sides.
 
     Attributes:
-        key: what it is.
-        a, b: the distinct values of the cases that are compared; an empty text stands for a package that is not there.
+        key: name of the fact.
+        a, b: distinct values over the compared cases; an empty text stands for a missing package.
     """
 
     key: str
@@ -95,9 +95,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         run, started: of the first of those records.
         seconds: of the mean step; None where it was not measured.
         rate: images per second, with the interval that the table has.
-        interval_kind: what that interval says; None without one.
-        flags: what else to know of the figure.
-        peak: memory; its bytes are the most of all processes.
+        interval_kind: kind of that interval; None without one.
+        flags: caveats on the figure.
+        peak: peak memory; its bytes are the most of all processes.
     """
 
     records: tuple[Record, ...]
@@ -169,13 +169,13 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One of the two.
+    """One side of the comparison.
 
     Attributes:
         runs: names of the runs that the cases come from.
         machine: where they ran.
-        first, last: when the first and the last of them began, UTC.
-        measured, cases: how many cases have a figure, and how many there are.
+        first, last: when the first and the last case began, UTC.
+        measured, cases: number of cases with a figure, and of all cases.
     """
 
     runs: tuple[str, ...]
@@ -187,10 +187,10 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class RunComparison(msgspec.Struct, frozen=True):
-    """All that is said of two recorded runs.
+    """The comparison of two recorded runs.
 
     Attributes:
-        cases: in the order in which A has them, then those of B alone.
+        cases: in the order of A, then those of B alone.
         traits: software, machine and conditions, as far as they differ over the cases that are compared.
     """
 
@@ -206,16 +206,16 @@ class RunComparison(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> Comparability:
-        """What is said of the whole."""
+        """Comparability of the two runs as a whole."""
         return Comparability.SIDE_BY_SIDE if self.is_cross_machine else Comparability.HISTORICAL
 
     def standing(self, *which: Comparability) -> list[CaseMatch]:
-        """Cases that stand in one of these ways."""
+        """Return the cases with one of these comparabilities."""
         return [case for case in self.cases if case.standing in which]
 
     @property
     def compared(self) -> list[CaseMatch]:
-        """Cases of which both figures stand in one line."""
+        """Cases whose two figures stand in one line."""
         return self.standing(*COMPARED)
 
     @property
@@ -235,12 +235,12 @@ class RunComparison(msgspec.Struct, frozen=True):
 
 
 def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
-    """What two recorded runs say.
+    """Compare two recorded runs.
 
     Args:
         a: at least one record, all of one machine. Of several runs of a case the newest that was measured counts, or
             the newest where none was.
-        b: the same of the other side.
+        b: records of the other side, likewise.
     """
     results_a, results_b = newest(a), newest(b)
     elsewhere = a[0].machine.fingerprint != b[0].machine.fingerprint
@@ -254,7 +254,7 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
 
 
 def newest(records: Iterable[Record]) -> dict[Case, Seen]:
-    """What was seen last of every case, as :func:`bench.analysis.table.newest_rows` has it, but over all settings."""
+    """Return the newest result of every case, like :func:`bench.analysis.table.newest_rows`, but over all settings."""
     results: dict[Case, Seen] = {}
     for gathered in by_case(records):
         result = _summarize_processes([record for _, record in gathered])
@@ -285,7 +285,7 @@ def _summarize_processes(processes: Sequence[Record]) -> Seen:
 
 
 def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> CaseMatch:
-    """A case on both sides; ``elsewhere`` says whether these are different machines."""
+    """Match the two sides of a case; ``elsewhere`` says whether they are different machines."""
     if a is None or b is None or not (a.measured and b.measured):
         ends = a is not None and a.measured, b is not None and b.measured
         standing = {(True, False): Comparability.A_ONLY, (False, True): Comparability.B_ONLY}.get(
@@ -312,17 +312,17 @@ def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> Case
 
 
 def ratio_of(a: Sequence[Record], b: Sequence[Record]) -> tuple[Interval, str | None]:
-    """Seconds of the mean step, B over A, with the 95 % interval that both sides' own errors make.
+    """Return the ratio of mean steps in seconds, B over A, with the 95 % interval from both sides' own errors.
 
-    With several processes on either side that is Welch's t on the logarithms of theirs. Else the sides' own intervals,
-    as the table has them, are errors of independent logarithms, as those of a speed-up are.
+    With several processes on each side, the interval is Welch's t on the logarithms of their mean steps. Else the
+    sides' own intervals, as in the table, are errors of independent logarithms, like those of a speed-up.
 
     Args:
         a: records of the measured processes of a case, at least one.
-        b: the same of the other side.
+        b: records of the other side, likewise.
 
     Returns:
-        The ratio, and what its interval says; without one, where a single process has too few steps for one.
+        The ratio and the kind of its interval; no interval where a single process has too few steps for one.
     """
     seconds = [[record.steps.step_seconds for record in side if record.steps is not None] for side in (a, b)]
     point = ci_between_processes(seconds[1]).point / ci_between_processes(seconds[0]).point
@@ -336,7 +336,7 @@ def ratio_of(a: Sequence[Record], b: Sequence[Record]) -> tuple[Interval, str | 
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> float:
-    """Half the width of the 95 % interval of the difference of two means, of at least two values each: Welch's t."""
+    """Return half the 95 % interval of the difference of two means, of at least two values each: Welch's t."""
     errors = [(stdev(values) ** 2 / len(values), len(values) - 1) for values in (a, b)]
     total = sum(error for error, _ in errors)
     if total == 0:
@@ -346,10 +346,10 @@ def welch(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def recipe_differences(a: Record, b: Record, elsewhere: bool = False) -> tuple[Difference, ...]:
-    """Fields in which the recipes of two records differ, and their data sets.
+    """Return the fields in which the recipes of two records differ, and their data sets.
 
-    Where a data set lies does not matter, only what is in it. On another machine a set that is made on the spot may
-    differ in a few bits of its pictures, as the libraries that make it do, and is the same set all the same.
+    Only the content of a data set matters, not its folder. On another machine a generated data set counts as the same,
+    although it may differ in a few bits of its pictures, as the libraries that make it do.
     """
     differences = []
     for field in Recipe.__struct_fields__:
@@ -376,12 +376,12 @@ def _data_difference(a: Record, b: Record, elsewhere: bool) -> list[Difference]:
 
 
 def _data_name(data: Data) -> str:
-    """Name and fingerprint; of a scheme that counts less, it may be the same data set all the same."""
+    """Return name and fingerprint, and a later scheme: fingerprints of two schemes may differ for the same data set."""
     return f"{data.name} {data.fingerprint}" + (f" (scheme {data.scheme})" if data.scheme > 1 else "")
 
 
 def _gathered(cases: Iterable[tuple[str, Iterable[Difference]]]) -> list[Difference]:
-    """Differences of several cases, those that are alike together."""
+    """Merge equal differences of several cases into one each."""
     known: dict[tuple[str, bytes], Difference] = {}
     for case, differences in cases:
         for difference in differences:

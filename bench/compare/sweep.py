@@ -111,14 +111,14 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def comparisons(self) -> list[ComparisonResult]:
-        """All of them, in the order of the releases."""
+        """All comparisons, in the order of the releases."""
         return [entry.result for entry in self.others if entry.result]
 
     @property
     def since(self) -> Entry | None:
         """The first of the releases up to the latest one that are all slower, or all faster; None where it is neither.
 
-        Releases of which nothing is known are passed over.
+        Releases without a known speed verdict are passed over.
         """
         start = None
         for entry in reversed(self._until_latest):
@@ -131,7 +131,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unsure(self) -> list[Entry]:
-        """Releases right before :attr:`since` of which nothing is known: it may have begun with one of them."""
+        """Releases right before :attr:`since` without a known verdict: the change may have begun with one of them."""
         names = [entry.release for entry in self._until_latest]
         if self.since is None:
             return []
@@ -141,7 +141,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def apart(self) -> list[Entry]:
-        """Releases before all these that were slower or faster too."""
+        """Releases before :attr:`since` that were slower or faster too; without it, all such up to the latest."""
         names = [entry.release for entry in self._until_latest]
         end = names.index(self.since.release) if self.since else len(names)
         return [entry for entry in self._until_latest[:end] if entry.speed_verdict.changed]
@@ -152,7 +152,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command ends with: by the newest release, where anything was found out at all."""
+        """Exit code of the command: by the newest release, unless no release was compared."""
         paces = {entry.speed_verdict for entry in self.others}
         if paces <= {SpeedVerdict.NOT_COMPARED}:
             return ExitCode.NOTHING_MEASURED
@@ -160,17 +160,17 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float:
-        """That all comparisons took."""
+        """Seconds of all comparisons."""
         return sum(result.comparison.seconds for result in self.comparisons)
 
     @property
     def pairs(self) -> int:
-        """Of all comparisons."""
+        """Number of pairs of all comparisons."""
         return sum(result.pairs for result in self.comparisons)
 
     @property
     def series(self) -> tuple[Series, ...]:
-        """Throughput over releases, one a case that has any pair."""
+        """Throughput over releases, one series per case that has any pair."""
         cases = dict.fromkeys(finding.compared.case for result in self.comparisons for finding in result.judged)
         return tuple(self._series(case) for case in cases)
 
@@ -195,7 +195,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def point(release: str, verdict: Verdict, estimate: Estimate, level: float) -> Point:
-    """Throughput of a release that takes so much longer than one of ``level`` images per second."""
+    """Return the throughput of a release, by its estimated ratio to a release of ``level`` images per second."""
     known = estimate.low > 0  # the interval of two pairs may be so wide that its end is 0
     return Point(
         release=release,

@@ -1,4 +1,4 @@
-"""What runs with which versions: the records of several environments as one table, and whether their keys agree."""
+"""Compatibility table: the records of several environments, and whether their keys agree."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ APART = ("environment", "calibration")
 
 
 class Compatibility(msgspec.Struct, frozen=True):
-    """The table.
+    """The compatibility table.
 
     Attributes:
         columns: headings.
-        rows: one an environment, as text; empty cells where there is nothing.
+        rows: one per environment, as text; empty cells where there is no result.
         shared: what all cases have in common, such as ``yolov8n, cpu``.
         reasons: sentences that cells refer to by their number, from 1.
         keys: how many keys the measured records of a case have, by the case's heading; only where several
             environments measured it and agree.
         differences: one sentence for keys that some environments have and others lack.
-        fine: whether every environment measured both modes in fp32, each on every device on which another one did,
+        fine: whether every environment measured both modes in fp32, each on every device that another one measured on,
             broke nowhere, and has the keys of the others.
         measured: how many cases were measured.
     """
@@ -63,7 +63,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def keys(record: Record) -> frozenset[str]:
-    """The keys of a record, and those one level deeper: ``effective.batch``, ``memory.process``, ``log``."""
+    """Return the keys of a record, and those one level deeper: ``effective.batch``, ``memory.process``, ``log``."""
     names = set()
     for part, value in msgspec.to_builtins(record).items():
         if part not in APART:
@@ -72,7 +72,7 @@ def keys(record: Record) -> frozenset[str]:
 
 
 def differences(sets: dict[str, frozenset[str]]) -> list[Difference]:
-    """Where sets of keys differ, by environment; keys that the same environments have are named together."""
+    """Return the differences between sets of keys, by environment; keys of the same environments are grouped."""
     by_owners: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for key in sorted(frozenset().union(*sets.values())):
         by_owners[tuple(name for name, there in sets.items() if key in there)].append(key)
@@ -84,7 +84,7 @@ def differences(sets: dict[str, frozenset[str]]) -> list[Difference]:
 
 
 def compatibility(tried: Sequence[EnvironmentRun]) -> Compatibility:
-    """The table of some environments, in their order."""
+    """Return the table of several environments, in their order."""
     cases = list(dict.fromkeys(record.case for run in tried for record in run.records))
     headings = _headings(cases)
     reasons: list[str] = []
@@ -124,12 +124,12 @@ def compatibility(tried: Sequence[EnvironmentRun]) -> Compatibility:
 
 
 def _fp32(run: EnvironmentRun) -> set[tuple[str, str]]:
-    """Modes and devices that an environment measured in fp32."""
+    """Return the modes and devices that an environment measured in fp32."""
     return {(case.mode, case.device) for case in run.measured if case.amp == "off"}
 
 
 def _result(run: EnvironmentRun, cases: Iterable[Case], expected: set[tuple[str, str]], deviant: bool) -> str:
-    """An environment in a word or two; ``expected`` is what any of them measured in fp32."""
+    """Describe an environment in a word or two; ``expected``: modes and devices that any measured in fp32."""
     if run.failure:
         return "failed"
     modes = {case.mode for case in cases if case.amp == "off"}
@@ -141,7 +141,7 @@ def _result(run: EnvironmentRun, cases: Iterable[Case], expected: set[tuple[str,
 
 
 def _versions(run: EnvironmentRun) -> list[str]:
-    """The first cells of a row; the name stands for the versions of an environment that has no record."""
+    """Return the first cells of a row: versions, or the name of an environment without a record."""
     if not run.records:
         return [run.name, "", ""]
     environment = run.records[0].environment
@@ -149,7 +149,7 @@ def _versions(run: EnvironmentRun) -> list[str]:
 
 
 def _endings(run: EnvironmentRun, cases: Iterable[Case], reasons: list[str]) -> list[str]:
-    """How each case ended in an environment."""
+    """Describe how each case ended in an environment."""
     ended = {record.case: record.outcome for record in run.records}
     cells = []
     for case in cases:
@@ -160,26 +160,26 @@ def _endings(run: EnvironmentRun, cases: Iterable[Case], reasons: list[str]) -> 
 
 
 def _note(reason: str, reasons: list[str]) -> str:
-    """The number by which a cell refers to a reason."""
+    """Return the number by which a cell refers to a reason."""
     if reason not in reasons:
         reasons.append(reason)
     return f"[{reasons.index(reason) + 1}]"
 
 
 def _varying(cases: Sequence[Case]) -> list[str]:
-    """Axes on which cases differ; the mode counts as one."""
+    """Return the axes on which cases differ; the mode counts as one."""
     names = dict.fromkeys(axis for case in cases for axis in case.values)
     return [axis for axis in names if axis == "mode" or len({case.value(axis) for case in cases}) > 1]
 
 
 def _headings(cases: Sequence[Case]) -> dict[Case, str]:
-    """A column's heading for each case: the axes on which it differs from others."""
+    """Return a column's heading for each case: its values on the axes on which cases differ."""
     axes = _varying(cases)
     return {case: " ".join(_word(case, axis) for axis in axes) for case in cases}
 
 
 def _word(case: Case, axis: str) -> str:
-    """A case's value on an axis, for reading."""
+    """Format a case's value on an axis."""
     value = case.value(axis)
     if axis == "amp":
         return PRECISIONS[value]

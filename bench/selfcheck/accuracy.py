@@ -25,7 +25,7 @@ from bench.worker.protocol import Job, PlainJob, Window
 
 WARMUP_SECONDS = 3.0
 FEW_STEPS = 23
-"""Steps of the window that predicts: rounded up to cycles, short or whole, that is 24 at most."""
+"""Steps of the window that predicts: rounded up to accumulation steps, shortened or full, that is 24 at most."""
 
 CASES: tuple[tuple[str, int, int, bool], ...] = (
     ("yolov8n", 2, 160, True),
@@ -40,8 +40,8 @@ CASES: tuple[tuple[str, int, int, bool], ...] = (
 NBS = 64
 
 EPOCH = 64
-"""Batches of the data set, and so steps of plain training between a step of one epoch and the same of the next: they
-hold the turn of the epoch exactly once."""
+"""Batches of the data set, and so steps of plain training from a step of one epoch to the same step of the next. They
+include the epoch gap exactly once."""
 
 TURN = 2
 """Steps per turn: interference comes and goes within seconds.
@@ -57,7 +57,7 @@ OURS = 3
 
 
 def plan(model: str, batch: int, imgsz: int, deterministic: bool) -> PlannedRun:
-    """A training case on the CPU."""
+    """Return a training case on the CPU."""
     values: dict[str, list[Any]] = {
         "mode": ["train"],
         "model": [model],
@@ -71,7 +71,7 @@ def plan(model: str, batch: int, imgsz: int, deterministic: bool) -> PlannedRun:
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Processes that took turns: what we measured in each of ours, and the mean step of plain training.
+    """Processes that took turns: the measured steps of each of ours, and the mean step of plain training.
 
     Attributes:
         ours: steps of each process of ours.
@@ -94,14 +94,14 @@ class Group(msgspec.Struct, frozen=True):
 
 
 def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, seed: int) -> Group:
-    """One process of plain training and some of ours; who starts first, and when each has its turns, is random.
+    """Measure one process of plain training and some of ours; the order of their starts and turns is random.
 
     Args:
         launcher: of the environment.
         planned: the case.
         window: of our processes.
-        ours: how many of ours.
-        seed: of what is random.
+        ours: number of our processes.
+        seed: seed of the random order.
     """
     draw = random.Random(seed)
     data = find_data(launcher, planned)
@@ -140,7 +140,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
 
 
 def order(ours: int, turns: int, plain: int, draw: random.Random) -> list[int]:
-    """Return who has each turn, none two in a row: each of ours ``turns`` in rounds, plain training between them.
+    """Return who has each turn, none twice in a row: each of ours ``turns`` in rounds, plain training between them.
 
     Raises:
         ValueError: for more turns of plain training than fit between.
@@ -180,7 +180,7 @@ def bias(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator
     for model, batch, imgsz, deterministic in CASES:
         planned = plan(model, batch, imgsz, deterministic)
         name = planned.case.id + ("" if deterministic else ", not deterministic")
-        cycle = NBS // batch
+        accumulation_steps = NBS // batch
         window = Window(WARMUP_SECONDS, window_steps=FEW_STEPS, window_seconds=0.0)
         groups = []
         for number in range(pairs):
@@ -189,7 +189,11 @@ def bias(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator
         logs += [result.log for result in groups]
         means.append(mean_of([result.log for result in groups]))
         timed = groups[0].ours[0]
-        way = f"steps by kind, weighted for {cycle}" if timed.modelled else f"whole cycles of {cycle}"
+        way = (
+            f"steps by kind, weighted for {accumulation_steps}"
+            if timed.modelled
+            else f"a multiple of {accumulation_steps} accumulation steps"
+        )
         yield Check(
             f"Predicted over plain epoch, ln ratio, {name}",
             str(means[-1]),

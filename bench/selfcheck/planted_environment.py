@@ -21,8 +21,8 @@ COPIES = (98, 99)
 FLOOR = 0.004
 """Seconds of a mean step that base burns too.
 
-A pause in the midst of a step costs more than itself: threads that had waited for their next work spin no longer and
-have to be woken, and caches are cold. With a pause on both sides, a longer one in head, what is planted is their
+A pause within a step costs more than itself: threads that waited for their next work no longer spin and have to be
+woken, and caches are cold. With a pause on both sides, a longer one in head, what is planted is their
 difference alone."""
 
 WHERE = {
@@ -92,7 +92,7 @@ def prepare(resolved: Resolved, say: Say, copy: int) -> Planted:
     """Build a copy of an environment that can be made slower.
 
     Args:
-        resolved: what is in it.
+        resolved: the packages of the environment.
         say: receives lines of progress.
         copy: one of :data:`COPIES`.
 

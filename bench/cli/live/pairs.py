@@ -34,7 +34,7 @@ def provide_both(
 
 
 def own_folder(comparison: Comparison, results: Path, name: str) -> Path:
-    """Make a folder for a comparison alone, after which its run is named."""
+    """Make a separate folder for a comparison, and name its run after the folder."""
     store = Store(results, name, new=True)
     comparison.run = store.run
     return store.folder
@@ -76,7 +76,7 @@ def take_pairs(
     """Measure pairs as :func:`measure` does; return how many cases the time budget left undecided.
 
     Raises:
-        KeyboardInterrupt: after what is known was written.
+        KeyboardInterrupt: after the results so far were written.
         UsageError: for an environment or data that cannot be used at all.
     """
     network = needs_network([PlannedRun(compared.case, compared.recipe) for compared in comparison.cases])

@@ -15,11 +15,11 @@ from bench.records.comparison import Comparison
 from bench.records.store import Store, new_run_name
 
 RUN_PREFIX = "regress-"
-"""The name of a comparison's folder begins with it, before the time and the machine."""
+"""Prefix of the name of a comparison's folder, before the time and the machine."""
 
 
 def started(comparison: Comparison, results: Path, name: str) -> tuple[Comparison, Path]:
-    """Give a comparison a folder of its own, by the name that was asked for or by the time."""
+    """Give a comparison a separate folder, named as requested or by the time."""
     chosen = name or RUN_PREFIX + new_run_name(comparison.machine.fingerprint)
     return comparison, own_folder(comparison, results, chosen)
 

@@ -38,8 +38,8 @@ def search(bisection: Bisection, releases: Releases) -> None:
     """Compare the ends, search between them, and compare the neighbours; ``bisection`` always holds what is known.
 
     Raises:
-        KeyboardInterrupt: after what is known was written.
-        UsageError: for an end without a usable environment, or cases that cannot be.
+        KeyboardInterrupt: after the results so far were written.
+        UsageError: for an end without a usable environment, or cases that are not possible.
     """
     good, *_, bad = bisection.search.releases
     releases.hold(bad)

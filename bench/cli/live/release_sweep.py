@@ -73,8 +73,8 @@ class ReleaseSweep:
         """Provide all environments, then compare one release after another.
 
         Raises:
-            KeyboardInterrupt: after what is known was written.
-            UsageError: where none of the releases has an environment, or the cases cannot be.
+            KeyboardInterrupt: after the results so far were written.
+            UsageError: where none of the releases has an environment, or the cases are not possible.
         """
         self._hold()
         ready = [release for release in self.row if self._provided(release)]
@@ -88,14 +88,14 @@ class ReleaseSweep:
             self._compare(release, planned, len(ready) - number)
 
     def _hold(self) -> None:
-        """Pin the other packages to what the newest release that has an environment is installed with."""
+        """Pin the other packages to the versions that the newest release with an environment is installed with."""
         for release in reversed(self.row):
             try:
                 return self.releases.hold(release)
             except UsageError as error:
                 if release == self.row[0]:
                     raise
-                say(f"{release} says nothing of what to hold: {error}")
+                say(f"{release} cannot decide which versions to pin: {error}")
 
     def _provided(self, release: str) -> bool:
         """Whether a release has an environment; say why where it cannot be built."""
@@ -149,7 +149,7 @@ class ReleaseSweep:
 
 
 def cannot_run(result: ComparisonResult) -> str:
-    """Say how every case ended on the first release; empty where it runs any of them, or that is not known."""
+    """Say how every case ended on the first release; empty where it runs any of them, or where that is unknown."""
     endings = []
     for finding in result.findings:
         ran = finding.compared.base

@@ -24,10 +24,10 @@ MEMORY_MARGIN = 0.05
 
 
 def series_of(package: str, pinned: str, exclude_newer: str) -> ReleaseSeries:
-    """Check which package is compared, and what stays as it is.
+    """Check which package is compared, and which requirements stay fixed.
 
     Raises:
-        UsageError: for a package or requirement that cannot be, or a cache that no environment can be built in.
+        UsageError: for an invalid package or requirement, or a cache that no environment can be built in.
     """
     check_path()
     return ReleaseSeries.parse(package, pinned, exclude_newer)
@@ -37,20 +37,20 @@ class Releases:
     """Compares releases of one package within one time budget.
 
     Attributes:
-        run: what the names of all its comparisons begin with; with ``--resume`` the one of the run that was stopped,
-            once the first comparison is begun.
+        run: prefix of the names of all its comparisons; with ``--resume`` that of the stopped run, once the first
+            comparison is begun.
         series: the package, and what all its releases are measured with.
         row: all releases that it may compare.
-        comparisons: that were begun.
+        comparisons: comparisons that were begun.
     """
 
     def __init__(self, request: ComparisonRequest, series: ReleaseSeries, command: str, row: Sequence[str]) -> None:
         """Start nothing yet.
 
         Args:
-            request: what all comparisons are asked for.
+            request: options of all comparisons.
             series: the package, and what all its releases are measured with.
-            command: the name of the run begins with it.
+            command: prefix of the name of the run.
             row: all releases that may be compared.
         """
         self.run = f"{command}-{store.new_run_name(machine().fingerprint)}"
@@ -63,7 +63,7 @@ class Releases:
         self._sides: dict[str, PreparedEnvironment] = {}
 
     def hold(self, release: str) -> None:
-        """Pin the other packages to what one release is installed with, and say so.
+        """Pin the other packages to the versions that one release is installed with, and say so.
 
         Raises:
             UsageError: where that release has no environment.
@@ -103,7 +103,7 @@ class Releases:
         return self._request.choice.planned([self.provide(release).interpreter for release in releases])
 
     def begin(self, base: str, head: str, planned: list[PlannedRun], name: str) -> Comparison:
-        """Begin a comparison of two releases in a folder of its own, or continue the one that was stopped.
+        """Begin a comparison of two releases in a separate folder, or continue the one that was stopped.
 
         Args:
             base: the release to compare with.
@@ -169,7 +169,7 @@ class Releases:
             left: comparisons that share the rest of the budget, this one included.
 
         Raises:
-            KeyboardInterrupt: after what is known was written.
+            KeyboardInterrupt: after the results so far were written.
             UsageError: for an environment or data that cannot be used at all.
         """
         sides = self.provide(base), self.provide(head)
