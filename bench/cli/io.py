@@ -1,4 +1,4 @@
-"""Arguments that several commands share, reading what was recorded, and remarks on standard error."""
+"""Arguments that several commands share, reading of recorded results, and remarks on standard error."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def selfcheck(
 
 
 def show(checks: Iterable[Check]) -> None:
-    """Print checks as a table; Ctrl-C ends them early, and what was found is shown."""
+    """Print checks as a table; Ctrl-C ends them early, and the finished ones are shown."""
     from rich.console import Console
     from rich.table import Table
 

@@ -209,7 +209,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def retries(self) -> int:
-        """How often a pair of the case was measured again."""
+        """Number of times that a pair of the case was measured again."""
         return sum(pair.retries for pair in self.compared.pairs)
 
     @property
@@ -294,7 +294,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def retries(self) -> int:
-        """How often a pair of any case was measured again."""
+        """Number of times that a pair of any case was measured again."""
         return sum(finding.retries for finding in self.findings)
 
     @property

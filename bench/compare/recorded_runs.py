@@ -113,7 +113,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def measured(self) -> bool:
-        """Whether it has a figure."""
+        """Whether the case has a figure on this side."""
         return self.seconds is not None
 
 

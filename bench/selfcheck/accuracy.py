@@ -25,7 +25,8 @@ from bench.worker.protocol import Job, PlainJob, Window
 
 WARMUP_SECONDS = 3.0
 FEW_STEPS = 23
-"""Steps of the window that predicts: rounded up to accumulation steps, shortened or full, that is 24 at most."""
+"""Steps of the window that predicts. Rounded up to a multiple of the accumulation steps, shortened or full, it has 24
+at most."""
 
 CASES: tuple[tuple[str, int, int, bool], ...] = (
     ("yolov8n", 2, 160, True),

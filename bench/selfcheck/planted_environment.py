@@ -22,18 +22,18 @@ FLOOR = 0.004
 """Seconds of a mean step that base burns too.
 
 A pause within a step costs more than itself: threads that waited for their next work no longer spin and have to be
-woken, and caches are cold. With a pause on both sides, a longer one in head, what is planted is their
-difference alone."""
+woken, and caches are cold. With a pause on both sides, a longer one in head, only their
+difference is planted."""
 
 WHERE = {
     "forward": ("nn/tasks.py", "BaseModel", "loss"),
     "optimizer": ("engine/trainer.py", "BaseTrainer", "optimizer_step"),
     "data": ("data/base.py", "BaseDataset", "__getitem__"),
 }
-"""What can be made slower: a file of Ultralytics, a class in it, and the method that then burns time."""
+"""Methods that can be made slower, by phase: a file of Ultralytics, a class in it, and the method that burns time."""
 
 CALLS = {"forward": 1.0, "optimizer": 1 / 16, "data": 4.0}
-"""How often each is called in a step of batch 4: the optimizer runs every 16th, and data are loaded image by image."""
+"""Calls of each method per step of batch 4: the optimizer runs every 16th, and data are loaded image by image."""
 
 FILE = "planted.json"
 

@@ -39,7 +39,7 @@ def search(bisection: Bisection, releases: Releases) -> None:
 
     Raises:
         KeyboardInterrupt: after the results so far were written.
-        UsageError: for an end without a usable environment, or cases that are not possible.
+        UsageError: for an end without a usable environment, or invalid cases.
     """
     good, *_, bad = bisection.search.releases
     releases.hold(bad)

@@ -74,7 +74,7 @@ class ReleaseSweep:
 
         Raises:
             KeyboardInterrupt: after the results so far were written.
-            UsageError: where none of the releases has an environment, or the cases are not possible.
+            UsageError: where none of the releases has an environment, or the cases are invalid.
         """
         self._hold()
         ready = [release for release in self.row if self._provided(release)]
@@ -138,7 +138,7 @@ class ReleaseSweep:
         return Entry(release=release, result=evaluate(comparison), reason=self._reasons.get(release, ""))
 
     def result(self) -> Sweep:
-        """Return what is known of the row, however far it came."""
+        """Return the result of the row, complete or not."""
         return Sweep(
             run=self.releases.run,
             package=self.releases.series.package,
