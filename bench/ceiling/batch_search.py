@@ -16,7 +16,7 @@ FIRST_BATCH = 8
 
 CAUTIOUS_SHARE = 0.6
 """Share of the way to the predicted edge that the second try goes, where the prediction rests on one batch and the
-memory before it: a batch that fits is more informative than one that does not."""
+memory before it. A batch that fits is more informative than one that does not."""
 
 
 FIT_TOLERANCE = 0.02
@@ -39,7 +39,7 @@ class Attempt(NamedTuple):
         batch: images per step.
         fits: whether it trained.
         peak: bytes at its peak; None where unknown, as where it was killed.
-        base: bytes before its first step; None where unknown.
+        baseline_bytes: bytes before its first step; None where unknown.
     """
 
     batch: int

@@ -1,4 +1,4 @@
-"""From probes to a ceiling: the largest batch, what ended it, and the line of peak memory."""
+"""Derive a ceiling from probes: the largest batch, the stop reason, and the line of peak memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bench.records.ceiling import PREDICTED, Ceiling, MemoryFit, Probe
 
 
 def attempts(probes: Sequence[Probe]) -> list[Attempt]:
-    """Probes as the search takes them."""
+    """Return probes in the form that the search takes."""
     return [Attempt(probe.batch, probe.fits, probe.peak, probe.baseline_bytes) for probe in probes]
 
 
 def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
-    """The largest batch that trains, and what ended it, as :class:`bench.records.ceiling.Ceiling` has it."""
+    """Return the largest batch that trains, and the stop reason of :class:`bench.records.ceiling.Ceiling`."""
     low, high = search.edges(attempts(probes))
     if low < search.rounded(search.max_batch) and (high is None or high - low > search.granularity):
         return low, PREDICTED
@@ -24,7 +24,7 @@ def edge(search: Search, probes: Sequence[Probe]) -> tuple[int, str]:
 
 
 def fit_memory_line(probes: Sequence[Probe]) -> MemoryFit | None:
-    """The fit as records have it, in whole bytes."""
+    """Return the memory fit of a record, in whole bytes; None without a rising line."""
     line = fit(attempts(probes))
     if line is None or line.slope < 1:
         return None
@@ -32,10 +32,10 @@ def fit_memory_line(probes: Sequence[Probe]) -> MemoryFit | None:
 
 
 def memory_model(ceiling: Ceiling) -> MemoryModel | None:
-    """How its memory grows; None where too little is known.
+    """Return the memory model of a ceiling; None where too little is known.
 
-    On a GPU by the line: what a first step adds to what there was before it (gradients, momentum, workspaces) is no
-    matter of images, and only on a CPU was the bend seen.
+    On a GPU the model is the line. What a first step adds there (gradients, momentum, workspaces) does not depend on
+    the number of images, and the bend was seen only on a CPU.
     """
     nominal = ceiling.recipe.overrides.get("nbs")
     bent = kind_of(ceiling.case.device).on_host

@@ -37,7 +37,7 @@ class Limit(Protocol):
 
     Attributes:
         figure: the memory figure of the worker that it limits.
-        how: the method, in words.
+        method: the method, in words.
     """
 
     figure: str
@@ -47,7 +47,7 @@ class Limit(Protocol):
         """Limit a process, before it has done anything."""
 
     def job(self) -> dict[str, Any]:
-        """Return what the worker's job says of the limit."""
+        """Return the fields of the worker's job that set the limit."""
 
     def killed(self) -> bool:
         """Whether the system killed a process for it."""
@@ -94,7 +94,7 @@ class CgroupLimit:
         (self._folder / "cgroup.procs").write_text(str(pid), encoding="utf-8")
 
     def job(self) -> dict[str, Any]:
-        """Nothing: the system enforces the limit."""
+        """Return no fields: the system enforces the limit."""
         return {}
 
     def killed(self) -> bool:
@@ -106,7 +106,7 @@ class CgroupLimit:
         return False
 
     def close(self) -> None:
-        """Remove the group; the kernel lets go of a process that has ended a moment later."""
+        """Remove the group; the kernel releases a process a moment after it has ended."""
         for _ in range(50):
             try:
                 self._folder.rmdir()
@@ -131,7 +131,7 @@ class RlimitDataLimit:
         set_oom_score(pid)
 
     def job(self) -> dict[str, Any]:
-        """The worker sets it before it imports anything."""
+        """Return the limit, which the worker sets before it imports anything."""
         return {"data_limit": self._limit}
 
     def killed(self) -> bool:
@@ -156,7 +156,7 @@ class AllocatorLimit:
         """Nothing to do."""
 
     def job(self) -> dict[str, Any]:
-        """The worker sets the fraction of the allocator."""
+        """Return the limit, from which the worker sets the fraction of the allocator."""
         return {"memory_limit": self._limit}
 
     def killed(self) -> bool:
@@ -177,7 +177,7 @@ class NoLimit:
         """Nothing to do."""
 
     def job(self) -> dict[str, Any]:
-        """Nothing to do."""
+        """Return no fields."""
         return {}
 
     def killed(self) -> bool:

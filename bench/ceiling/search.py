@@ -58,7 +58,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
 
 
 def recipe(request: SearchRequest) -> Recipe:
-    """Return the recipe of its probes."""
+    """Return the recipe of the probes of a request."""
     workload = family_of(request.case.model)
     return Recipe(
         warmup_seconds=0.0,
@@ -160,7 +160,7 @@ def most_allowed(case: Case) -> int | None:
     total = memory_bytes() or None
     if kind.memory_share is not None:  # what Metal recommends is known to the worker alone, which refuses more
         return total
-    # Not what is free now, which files that were read may fill: the probe goes first where that is too little.
+    # Not the memory that is free now, which cached files may fill: the system kills the probe first where it runs out.
     known = [size for size in (total, try_read(memory_limit)) if size is not None]
     return min(known, default=None)
 
@@ -226,7 +226,7 @@ def stop_reason(
     smaller = [probe for probe in before if probe.fits and probe.batch < case.batch]
     if result.outcome.status is Status.OUT_OF_MEMORY or limit.killed():
         return "out of memory"
-    # Not every library asks whether it got what it asked for. Without the limit they load, as making the data showed.
+    # Not every library checks whether an allocation failed. Without the limit they load, as making the data showed.
     if result.outcome.status is Status.FAILED and limit.figure == "data" and (smaller or result.died == "setup"):
         return "out of memory"
     if result.outcome.status is Status.TIMED_OUT and smaller:

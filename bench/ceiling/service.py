@@ -92,7 +92,7 @@ def check_limit(limit: int, case: Case) -> None:
 def hard_limit(case: Case) -> bool:
     """Whether a batch whose peak would lie above the limit cannot train.
 
-    Of a GPU the peak holds what the allocator keeps, which it gives back where memory runs out.
+    The peak of a GPU includes memory that the allocator caches, and releases where memory runs out.
     """
     from bench.ceiling import probe_limits
 
@@ -207,7 +207,7 @@ def to_record(
 
 def title(case: Case) -> str:
     """``yolov8n on cpu, AMP off, 160 px``, and the further axes."""
-    further = [value_label(*one) for one in case.further]
+    further = [value_label(*axis_value) for axis_value in case.further]
     return ", ".join([f"{case.model_label} on {case.device}, AMP {case.amp}, {case.imgsz} px", *further])
 
 
@@ -246,7 +246,7 @@ def describe(ceiling: Ceiling, sizes: Sequence[int]) -> list[str]:
     if ceiling.memory_fit:
         memory = ceiling.memory_fit
         base, slope, residual = map(format_rough_bytes, (memory.base, memory.slope, memory.residual))
-        lines.append(f"  memory of training itself: {base} and {slope} an image, within {residual}")
+        lines.append(f"  memory of training itself: {base} and {slope} per image, within {residual}")
     if (model := memory_model(ceiling)) is not None:
         others = [size for size in sizes if size != ceiling.limit_bytes]
         fits = [f"{model.largest(size, ceiling.granularity)} in {format_rough_bytes(size)}" for size in others]

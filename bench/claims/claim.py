@@ -1,4 +1,4 @@
-"""Claims of web guides, as ``claims.toml`` has them, and what a verdict on one is."""
+"""Claims of web guides from ``claims.toml``, and the types of their verdicts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_NAMED = 3
 
 
 class ClaimVerdict(StrEnum):
-    """How a claim stands."""
+    """Verdict on a claim."""
 
     HOLDS = "holds"
     FAILS = "does not hold"
@@ -80,7 +80,7 @@ class Evidence(NamedTuple):
 
     Attributes:
         table: its latest rows.
-        records: behind them.
+        records: records behind the table.
         ceilings: of that machine.
     """
 
@@ -95,13 +95,13 @@ Answer = tuple[ClaimVerdict, str] | None
 
 @functools.cache
 def claims() -> tuple[Claim, ...]:
-    """All claims, in the order of the file."""
+    """Return all claims, in the order of the file."""
     content = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
     return tuple(msgspec.convert(content["claim"], list[Claim]))
 
 
 def combine(answers: Iterable[tuple[ClaimVerdict, str]]) -> Answer:
-    """Combine several answers into one: the claim has to hold everywhere, and what speaks against it is named."""
+    """Combine several answers into one: the claim has to hold everywhere, and counter-evidence is named."""
     known = list(answers)
     if not known:
         return None

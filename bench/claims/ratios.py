@@ -25,7 +25,7 @@ to 2.3 % within 50 sets of 4 to 20 processes on a CPU."""
 
 
 class Ratio(NamedTuple):
-    """A ratio with its interval (nan without one), and the case that it is of."""
+    """A ratio with its interval (nan without one), and the name of its case."""
 
     name: str
     point: float
@@ -63,7 +63,7 @@ def _matches(settings: Mapping[str, Any], wanted: Mapping[str, object]) -> bool:
 
 
 def _by_versions(evidence: Evidence) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each pair of versions, with words for the versions where there are several pairs."""
+    """Yield the rows of each pair of versions, with words for the versions where there are several pairs."""
     groups = evidence.table.groupby(["torch", "ultralytics"], sort=False)
     for (torch, ultralytics), rows in groups:
         yield f", torch {torch}, Ultralytics {ultralytics}" if len(groups) > 1 else "", rows
@@ -134,7 +134,7 @@ def _max_batches(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
 def _over(name: str, larger: Ceiling, smaller: Ceiling) -> Ratio | None:
     """Divide one largest batch by another; None where it is not known.
 
-    The lower end is the batch that trained over the largest that may train in the smaller ceiling; the upper end lies
+    The lower end is the batch that trained over the largest that may train in the smaller ceiling. The upper end lies
     a step above the batch that trained, and is infinite where that step was not tried.
     """
     if not smaller.case.batch or not larger.case.batch or smaller.next_untried:

@@ -28,7 +28,7 @@ from bench.records.outcome import Status
 from bench.records.record import Record
 
 CARD_24 = (22.0, 25.0)
-"""GiB of what is sold as a card of 24 GB."""
+"""Memory of cards that are sold as 24 GB, in GiB."""
 
 
 def judge_claims(evidence: Evidence) -> list[ClaimResult]:
@@ -43,7 +43,7 @@ def judge_claims(evidence: Evidence) -> list[ClaimResult]:
 
 
 def _fits(ceiling: Ceiling, batch: int) -> bool | None:
-    """Whether a batch trains; None where it was not found out."""
+    """Whether a batch trains; None where that is unknown."""
     if ceiling.case.batch >= batch:
         return True
     if ceiling.stop_reason == "out of memory" and ceiling.case.batch + ceiling.granularity <= batch:
@@ -132,9 +132,7 @@ def mac_amp_error(evidence: Evidence) -> Answer:
     for record in _asked_for_amp(evidence, "mps"):
         which = f" ({software(record)})"
         if record.outcome.status is Status.FAILED:
-            answers.append(
-                (ClaimVerdict.OPEN, f"a case with AMP failed: its reason says whether it was for that{which}")
-            )
+            answers.append((ClaimVerdict.OPEN, f"a case with AMP failed: its reason says whether AMP caused it{which}"))
         elif _lost_amp(record):
             answers.append(
                 (ClaimVerdict.FAILS, f"no error: Ultralytics trains without AMP, and says nothing of it{which}")

@@ -1,4 +1,4 @@
-"""The commands: on what was recorded, and on the suite itself. To measure the cases of a profile, use pytest."""
+"""Commands on recorded results and on the suite itself. To measure the cases of a profile, use pytest."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ def current_spelling(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with the present names of options that were renamed; a remark says which were."""
     command = next((argument for argument in arguments if not argument.startswith("-")), "")
     renamed = RENAMED.get(command, {})
-    found = []
+    spelled = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if name in renamed:
             say(f"{name} is now {renamed[name]}: the old name works until the next release.")
-        found.append(f"{renamed.get(name, name)}{equals}{value}")
-    return found
+        spelled.append(f"{renamed.get(name, name)}{equals}{value}")
+    return spelled

@@ -33,7 +33,7 @@ def axis_options(
     The command has a parameter ``axes``: the values that were asked for, by axis. The options stand in its place.
 
     Args:
-        without: axes that have no option of their own in this command.
+        without: axes without a separate option in this command.
         defaults: text of the default values of an axis.
         notes: what to add to the help of an axis.
     """
@@ -62,17 +62,17 @@ def replace_parameter(
 ) -> Callable[..., None]:
     """Give ``run`` the name, help and parameters of a command, with others in place of one of them."""
     hints = get_type_hints(command, include_extras=True)
-    found: list[inspect.Parameter] = []
+    all_parameters: list[inspect.Parameter] = []
     for own in inspect.signature(command).parameters.values():
-        found += parameters if own.name == name else [own.replace(annotation=hints[own.name], kind=KEYWORD)]
+        all_parameters += parameters if own.name == name else [own.replace(annotation=hints[own.name], kind=KEYWORD)]
     run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in found}
-    setattr(run, "__signature__", inspect.Signature(found))  # noqa: B010 - typer reads it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in all_parameters}
+    setattr(run, "__signature__", inspect.Signature(all_parameters))  # noqa: B010 - typer reads it
     return run
 
 
 def _parameter(axis: Axis, default: str | None, note: str) -> inspect.Parameter:
-    """The option of an axis."""
+    """Return the option of an axis."""
     option = typer.Option(f"--{axis.name.replace('_', '-')}", metavar="VALUES", help=f"{axis.help}{note}")
     annotation = Annotated[Optional[str], option]  # noqa: UP045 - typer reads it
     return inspect.Parameter(axis.name, KEYWORD, default=default, annotation=annotation)

@@ -41,17 +41,17 @@ def bisect(
     series = series_of(package, pin, shared.exclude_newer)
     row = Search(tuple(releases_between(series, good.strip(), bad.strip())))
     releases = Releases(request, series, "bisect", row.releases)
-    found = Bisection(package=series.package, search=row)
+    bisection = Bisection(package=series.package, search=row)
     say(
-        f"{title(found)}: up to {row.most + 2} comparisons, which are the ends, {row.most} probes, and "
+        f"{title(bisection)}: up to {row.most + 2} comparisons, which are the ends, {row.most} probes, and "
         "the two neighbours"
     )
     try:
-        search(found, releases)
+        search(bisection, releases)
     except KeyboardInterrupt:
         say(releases.stopped)
-    content = context(found)
-    last, result = content["last"] or content["ends"], found.last or found.ends
+    content = context(bisection)
+    last, result = content["last"] or content["ends"], bisection.last or bisection.ends
     if last:
         print(f"{render_text('regress', last)}\n")
     print(render_text("bisect", content))
@@ -61,4 +61,4 @@ def bisect(
     if last and result:
         page = write_page("regress", last, plots.draw(result), shared.reports / result.comparison.run)
         say(f"page of the last comparison: {page}")
-    raise typer.Exit(found.exit_code)
+    raise typer.Exit(bisection.exit_code)

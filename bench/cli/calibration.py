@@ -1,4 +1,4 @@
-"""The course of a calibration: processes of the same case, then interleaved pairs; what they show; what is kept."""
+"""Run a calibration: measure processes of the same case, then interleaved pairs; print and keep the results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bench.text import clean
 
 
 class CalibrationRun(msgspec.Struct, frozen=True):
-    """What a calibration measured.
+    """Results of a calibration.
 
     Attributes:
         records: of all processes.
@@ -57,12 +57,12 @@ def measure(interpreter: Interpreter, devices: list[str], results: Path, budget:
         launcher.prepare()
         share = budget * (1 - runner.PAIRS_SHARE)
         records, folder, problem, stopped = runner.calibrate(launcher, devices, results, share, _say_process)
-        found = noise.calibrations(records)
+        calibrations = noise.calibrations(records)
         pairs: Sequence[Lockstep] = []
-        if found and not stopped:
+        if calibrations and not stopped:
             rest = budget - (time.monotonic() - began)
             pairs = noise.lockstep(runner.calibrate_interleaved(launcher, devices, folder, rest, _say_pair))
-    return CalibrationRun(records, folder, problem, found, pairs)
+    return CalibrationRun(records, folder, problem, calibrations, pairs)
 
 
 def _say_process(record: Record, run: Run) -> None:
@@ -79,20 +79,20 @@ def _say_pair(compared: CaseComparison, problem: str) -> None:
 
 
 def show(run: CalibrationRun) -> None:
-    """Print what was found of each device and mode, and which cases say nothing."""
-    pairs = {(one.device, one.mode): one for one in run.pairs}
-    for one in run.calibrations:
-        widths = {count: noise.half_width_for(one.pair_stdev, count) for count in noise.LOOKS}
-        print("\n".join(calibration_lines(one, widths, single_process(one.summary))))
-        if one.processes < ENOUGH:
-            print(f"  {one.processes} processes give a rough estimate only: give it more time (--time-budget)")
-        if together := pairs.get((one.device, one.mode)):
+    """Print the results of each device and mode, and the cases without a result."""
+    pairs = {(lockstep.device, lockstep.mode): lockstep for lockstep in run.pairs}
+    for calibration in run.calibrations:
+        widths = {count: noise.half_width_for(calibration.pair_stdev, count) for count in noise.LOOKS}
+        print("\n".join(calibration_lines(calibration, widths, single_process(calibration.summary))))
+        if calibration.processes < ENOUGH:
+            print(f"  {calibration.processes} processes give a rough estimate only: give it more time (--time-budget)")
+        if together := pairs.get((calibration.device, calibration.mode)):
             widths = {count: noise.half_width_for(together.stdev, count) for count in noise.LOOKS}
             print(f"  {lockstep_line(together, widths, noise.margin_of(together))}")
-    known = {one.case for one in run.calibrations}
+    known = {calibration.case for calibration in run.calibrations}
     first = {record.case: record for record in reversed(run.records) if record.case.id not in known}
     for case, record in first.items():
-        count = sum(one.case == case and one.outcome.status is Status.MEASURED for one in run.records)
+        count = sum(record.case == case and record.outcome.status is Status.MEASURED for record in run.records)
         few = f"measured {count} times, fewer than {noise.LEAST} of them without interference: no estimate is possible"
         print(clean(f"{case.device}, {case.id}: {few if count else record.outcome.reason}"))
     if run.problem:
@@ -100,10 +100,10 @@ def show(run: CalibrationRun) -> None:
 
 
 def keep(run: CalibrationRun) -> None:
-    """Keep what was found for later comparisons on this machine.
+    """Keep the results for later comparisons on this machine.
 
     Raises:
-        NothingMeasured: where nothing was found.
+        NothingMeasured: where there is no result.
         UsageError: where it cannot be written.
     """
     if not run.calibrations:
@@ -114,14 +114,16 @@ def keep(run: CalibrationRun) -> None:
     if problem := store.keep_calibrations(place, here, run.calibrations, run.pairs):
         raise UsageError(problem)
     kept, _ = store.read_calibrations(place, here)
-    for one in run.calibrations:
-        if one not in kept.calibrations:
-            print(f"{one.device}, {one.mode}: an earlier calibration of more processes stays in its place")
+    for calibration in run.calibrations:
+        if calibration not in kept.calibrations:
+            print(
+                f"{calibration.device}, {calibration.mode}: an earlier calibration of more processes stays in its place"
+            )
     print(f"kept in {place / kept.file_name}; records: {run.folder}")
 
 
 def nothing(records: list[Record]) -> NothingMeasured:
-    """Return the error that says why nothing is known, and what may help."""
+    """Return the error that says why there is no result, and what may help."""
     measured = [record for record in records if record.outcome.status is Status.MEASURED]
     if records and not measured and all(record.outcome.status is not Status.INTERRUPTED for record in records):
         remedy = "the reasons are above"

@@ -93,8 +93,10 @@ def ceiling(
     check_usable()
     store = Store(results, new_run_name(machine().fingerprint), new=True)
     network = needs_network([PlannedRun(case, recipe(SearchRequest(case))) for case in cases])
-    found, stopped = _search_all(requests, open_launcher(interpreter, network), store, sizes)
-    if not any(probe.fits for one in found for probe in one.probes) and not any(is_known(one) for one in found):
+    ceilings, stopped = _search_all(requests, open_launcher(interpreter, network), store, sizes)
+    if not any(probe.fits for record in ceilings for probe in record.probes) and not any(
+        is_known(record) for record in ceilings
+    ):
         raise NothingMeasured("no ceiling was found: what is printed above says why.")
     say(f"what was found: {store.folder}")
     if stopped:
@@ -103,7 +105,7 @@ def ceiling(
 
 
 def _check_range(multiple_of: int, largest: int) -> None:
-    """Refuse numbers between which no batch lies."""
+    """Refuse a range that contains no batch."""
     if multiple_of < 1:
         raise UsageError(f"multiple-of '{multiple_of}' is not allowed: use a whole number from 1.")
     if not 1 <= largest <= LARGEST:
@@ -113,7 +115,7 @@ def _check_range(multiple_of: int, largest: int) -> None:
 
 
 def _check_case(case: Case, multiple_of: int, largest: int, limit: int | None) -> None:
-    """Refuse a case of which no batch could be tried."""
+    """Refuse a case without any batch to try."""
     if largest < (least := granularity_for(multiple_of, case)):
         raise UsageError(
             f"max '{largest}' is below {least}, the smallest batch of {case.device}: no batch is left to try."
@@ -125,19 +127,19 @@ def _check_case(case: Case, multiple_of: int, largest: int, limit: int | None) -
 def _search_all(
     requests: list[SearchRequest], launcher: Launcher, store: Store, sizes: list[int]
 ) -> tuple[list[Ceiling], bool]:
-    """Search one after another, and print what was found; return it, and whether Ctrl-C stopped the searches."""
-    found: list[Ceiling] = []
+    """Run one search after another, and print the results; return them, and whether Ctrl-C stopped the searches."""
+    ceilings: list[Ceiling] = []
     stopped = False
     try:
         for request in requests:
-            search_one(request, launcher, store, found, say)
+            search_one(request, launcher, store, ceilings, say)
     except KeyboardInterrupt:
         stopped = True
     finally:
         launcher.close()
-        for one in found:
-            print(clean("\n".join(describe(one, sizes))))
+        for record in ceilings:
+            print(clean("\n".join(describe(record, sizes))))
         if problem := store.rescue():
             say(problem)
         store.discard()
-    return found, stopped
+    return ceilings, stopped

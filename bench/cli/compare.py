@@ -35,8 +35,8 @@ def compare(
 ) -> None:
     """Two recorded runs case by case: historical, no verdict. Different machines stand side by side, never tested.
 
-    Cases measured by different recipes are not compared: it is said what
-    differs. Of several runs of a case the newest that was measured counts.
+    Cases measured by different recipes are not compared: their differences
+    are listed. Of several runs of a case the newest that was measured counts.
 
     Exit status: 1 by --fail-on-slower alone; 3 where no case can be compared,
     and where --fail-on-slower has no answer for any case: on different
@@ -49,15 +49,15 @@ def compare(
     limit = None if fail_on_slower is None else _limit(fail_on_slower)
     if a.exists() and a.resolve() == b.resolve():
         raise UsageError(f"A and B are the same run, {a}: name two.")
-    sides = _of_one_machine(a), _of_one_machine(b)
+    sides = _read_side(a), _read_side(b)
     show_together(record.case.model for side in sides for record in side)
-    found = compare_runs(*sides)
+    comparison = compare_runs(*sides)
     output_streams.data_follow()
-    print(clean(render(found, format.value)).rstrip("\n"))
-    if not found.compared:
-        raise _nothing(found, a, b)
+    print(clean(render(comparison, format.value)).rstrip("\n"))
+    if not comparison.compared:
+        raise _nothing(comparison, a, b)
     if limit is not None:
-        _judge(found, limit)
+        _judge(comparison, limit)
 
 
 def _limit(text: str) -> float:
@@ -67,7 +67,7 @@ def _limit(text: str) -> float:
     return parse_percent(OPTION, text)
 
 
-def _of_one_machine(side: Path) -> list[Record]:
+def _read_side(side: Path) -> list[Record]:
     """Read the records of one side.
 
     Raises:
@@ -82,40 +82,40 @@ def _of_one_machine(side: Path) -> list[Record]:
     return records
 
 
-def _nothing(found: RunComparison, a: Path, b: Path) -> BenchError:
+def _nothing(comparison: RunComparison, a: Path, b: Path) -> BenchError:
     """Return the error that says why no case is compared."""
     from bench.compare.recorded_runs import Comparability
     from bench.report.comparisons.recorded_runs import differences
 
-    if found.recipes:
-        return NotComparable(f"{a} and {b} were measured by different recipes: {differences(found.recipes)}.")
-    if found.standing(Comparability.ITSELF):
+    if comparison.recipes:
+        return NotComparable(f"{a} and {b} were measured by different recipes: {differences(comparison.recipes)}.")
+    if comparison.standing(Comparability.ITSELF):
         return UsageError(f"{a} and {b} hold the same measurements: name two runs.")
-    unmeasured = [str(path) for path, side in ((a, found.a), (b, found.b)) if not side.measured]
+    unmeasured = [str(path) for path, side in ((a, comparison.a), (b, comparison.b)) if not side.measured]
     if unmeasured:
         return NothingMeasured(f"no case was measured in {' nor in '.join(unmeasured)}: the list says why.")
     return NotComparable(f"{a} and {b} have no measured case in common: the list says what each of them has.")
 
 
-def _judge(found: RunComparison, limit: float) -> None:
+def _judge(comparison: RunComparison, limit: float) -> None:
     """Say which cases became slower by more than a share, and exit with 1 if any did."""
     from bench.analysis.intervals import WITHIN
     from bench.report.comparisons.recorded_runs import longer
 
-    if found.is_cross_machine:
+    if comparison.is_cross_machine:
         raise NotComparable(f"different machines are never tested: --{OPTION} needs two runs of one machine.")
-    unknown = [one.case.id for one in found.compared if not one.decidable]
-    if len(unknown) == len(found.compared):
+    unknown = [match.case.id for match in comparison.compared if not match.decidable]
+    if len(unknown) == len(comparison.compared):
         raise NotComparable(
             f"no case has an interval, so --{OPTION} has no answer: measure a longer window, or several processes "
             "(--processes 5)."
         )
     if unknown:
         say(f"without an interval, so --{OPTION} has no answer: {', '.join(unknown)}")
-    slower = [one for one in found.compared if one.slower(limit)]
-    for one in slower:
-        say(f"slower by more than {limit * 100:g} %: {longer(one)}")
-    if any(one.interval_kind == WITHIN for one in slower):
+    slower = [match for match in comparison.compared if match.slower(limit)]
+    for match in slower:
+        say(f"slower by more than {limit * 100:g} %: {longer(match)}")
+    if any(match.interval_kind == WITHIN for match in slower):
         say("an interval within one process leaves out how far processes differ: --processes 5 or calibrate shows it")
     if slower:
         raise typer.Exit(ExitCode.REGRESSION)

@@ -42,15 +42,15 @@ def compat(
     folder = results or Path("results") / f"compat-{new_run_name(machine().fingerprint)}"
     tried: list[EnvironmentRun] = []
     try:
-        for one in runner.run(wanted, folder, say, exclude_newer, axes):
-            tried.append(one)
+        for environment_run in runner.run(wanted, folder, say, exclude_newer, axes):
+            tried.append(environment_run)
     finally:  # Ctrl-C shows what was measured until then, also of the environment that it stopped
-        found = compatibility(tried)
+        table = compatibility(tried)
         if tried:
             output_streams.data_follow()
-            print(to_md(found).rstrip("\n"))
-    if not found.measured:
+            print(to_md(table).rstrip("\n"))
+    if not table.measured:
         raise NothingMeasured("no case was measured in any environment: the table says why.")
     say(f"the records are in {folder}")
-    if not found.fine:
+    if not table.fine:
         raise typer.Exit(ExitCode.REGRESSION)

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, reading what was recorded, and remarks on standard error."""
+"""Arguments that several commands share, reading of recorded results, and remarks on standard error."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ def read_ceilings(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Ceil
     """Read the ceilings that are asked for; return them, and one sentence for each file that cannot be read."""
     from bench.records.store import read_ceilings as read
 
-    found, complaints = read(_places(sources))
+    ceilings, complaints = read(_places(sources))
     for complaint in complaints:
         say(complaint)
-    return [one for one in found if wanted(one.case, True)], complaints
+    return [ceiling for ceiling in ceilings if wanted(ceiling.case, True)], complaints
 
 
 def read_comparisons(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Comparison], list[str]]:
@@ -92,10 +92,14 @@ def read_comparisons(sources: list[Path] | None, wanted: Wanted) -> tuple[list[C
     """
     from bench.records.store import read_comparisons as read
 
-    found, complaints = read(_places(sources))
+    comparisons, complaints = read(_places(sources))
     for complaint in complaints:
         say(complaint)
-    shown = [one for one in found if one.has_findings and any(wanted(compared.case) for compared in one.cases)]
+    shown = [
+        comparison
+        for comparison in comparisons
+        if comparison.has_findings and any(wanted(compared.case) for compared in comparison.cases)
+    ]
     return shown, complaints
 
 

@@ -62,7 +62,7 @@ def node(
     values = {"mode": ["train"], **axes}
     if "batch" not in values:
         raise UsageError("there is no batch: name the images of a step over all devices together, as in --batch 64.")
-    if several := next((name for name, found in values.items() if len(found) > 1), ""):
+    if several := next((name for name, axis_values in values.items() if len(axis_values) > 1), ""):
         raise UsageError(f"{several} has several values: a case over several machines has one of each axis.")
     limit = parse_duration(phase_timeout)
     meeting = Rendezvous.parse(rdzv_endpoint, node_rank, machines(where))

@@ -50,7 +50,11 @@ def regress(
         raise UsageError("--run names a new comparison, and --resume goes on with one: leave one of them out.")
     name = check_new_run(results, run)
     request = ComparisonRequest.parse(shared)
-    known = [one for one in comparisons_of(results) if resume and regression.asked_alike(one, specifications)]
+    known = [
+        candidate
+        for candidate in comparisons_of(results)
+        if resume and regression.asked_alike(candidate, specifications)
+    ]
     sides, exclude_newer = regression.provide_dated(
         specifications, shared.exclude_newer, known[-1].exclude_newer if known else ""
     )
@@ -60,7 +64,9 @@ def regress(
         comparison, folder = regression.continued(comparison, known, results, request.margin)
     else:
         comparison, folder = regression.started(comparison, results, name)
-    asked = {package for one in specifications if not one.python for package in one.names()}
+    asked = {
+        package for specification in specifications if not specification.python for package in specification.names()
+    }
     packages = format_changes(package_changes(comparison.base.packages, comparison.head.packages), asked)
     say(packages)
     if trouble := Store.at(folder).save(comparison):

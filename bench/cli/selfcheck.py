@@ -48,13 +48,13 @@ def selfcheck(
         show(checks(interpreter, cases, pairs, say))
 
 
-def show(found: Iterable[Check]) -> None:
-    """Print checks as a table; Ctrl-C ends them early, and what was found is shown."""
+def show(checks: Iterable[Check]) -> None:
+    """Print checks as a table; Ctrl-C ends them early, and the finished ones are shown."""
     from rich.console import Console
     from rich.table import Table
 
     shown = Table("Check", "Figure", "Goal", "How")
     with contextlib.suppress(KeyboardInterrupt):
-        for check in found:
+        for check in checks:
             shown.add_row(check.name, check.figure, check.goal, check.how)
     Console(width=None if sys.stdout.isatty() else 140).print(shown)

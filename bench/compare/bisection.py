@@ -1,4 +1,4 @@
-"""Between which two releases it became slower: a binary search that skips what is broken, and what came of it."""
+"""Binary search for the two releases between which it became slower; broken releases are skipped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.errors import ExitCode
 
 
 class Side(StrEnum):
-    """Where a release belongs."""
+    """Side of the change that a release is on."""
 
     GOOD = "good"
     BAD = "bad"
@@ -22,11 +22,11 @@ class Side(StrEnum):
 
 
 class Search(msgspec.Struct, frozen=True):
-    """How far a search has come.
+    """State of a search.
 
     Attributes:
         releases: oldest first; the first one is known to be good, and the last one to be bad.
-        sides: of those between that were probed, in the order in which they were.
+        sides: side of each probed release between them, in the order of the probes.
     """
 
     releases: tuple[str, ...]
@@ -49,32 +49,32 @@ class Search(msgspec.Struct, frozen=True):
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """Releases between the two that are broken: each of them may be the first bad one, for all that is known."""
+        """Broken releases between the two; any of them may be the first bad one."""
         return tuple(release for release in self._between if release in self.sides)
 
     @property
     def next(self) -> str | None:
-        """What to probe: the one in the middle of those that are open; None where the search is over.
+        """The release to probe next: the middle one of those that are open; None once the search is over.
 
-        Where that one turns out to be broken, its neighbours come next, on one side and then on the other.
+        If that release is broken, its neighbours come next, on one side and then on the other.
         """
         return self.open[len(self.open) // 2] if self.open else None
 
     @property
     def most(self) -> int:
-        """How many more probes it takes at most, broken ones left out."""
+        """Largest number of further probes, broken ones left out."""
         return len(self.open).bit_length()
 
     def with_result(self, release: str, side: Side) -> Search:
-        """The search with one more answer."""
+        """Return the search with one more result."""
         return Search(self.releases, {**self.sides, release: side})
 
     @property
     def _ends(self) -> tuple[int, int]:
-        """Places of the last good release and of the first bad one."""
+        """Indices of the last good release and of the first bad one."""
         last = len(self.releases) - 1
-        good = [place for place, one in enumerate(self.releases) if self.sides.get(one) is Side.GOOD]
-        bad = [place for place, one in enumerate(self.releases) if self.sides.get(one) is Side.BAD]
+        good = [place for place, release in enumerate(self.releases) if self.sides.get(release) is Side.GOOD]
+        bad = [place for place, release in enumerate(self.releases) if self.sides.get(release) is Side.BAD]
         return max(good, default=0), min(bad, default=last)
 
     @property
@@ -90,19 +90,19 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         release: version.
         side: side of the change that the release is on.
         close: whether the verdict was inconclusive, so that only the estimate decides the side.
-        found: the comparison; None where it is missing.
+        result: the comparison; None where it is missing.
         reason: why the comparison is missing, in a sentence.
     """
 
     release: str
     side: Side
     close: bool = False
-    found: ComparisonResult | None = None
+    result: ComparisonResult | None = None
     reason: str = ""
 
 
 class Answer(StrEnum):
-    """What came of a search."""
+    """Result of a search."""
 
     FOUND = "found"
     NOT_CONFIRMED = "not_confirmed"
@@ -115,7 +115,7 @@ class Answer(StrEnum):
 
 
 EXITS = {Answer.FOUND: ExitCode.REGRESSION, Answer.NOTHING_MEASURED: ExitCode.NOTHING_MEASURED}
-"""Exit codes; all else is not comparable."""
+"""Exit codes by answer; all other answers are not comparable."""
 
 ENDS = {
     SpeedVerdict.SAME: Answer.SAME,
@@ -124,18 +124,18 @@ ENDS = {
     SpeedVerdict.CANNOT_RUN: Answer.CANNOT_RUN,
     SpeedVerdict.NOT_COMPARED: Answer.NOTHING_MEASURED,
 }
-"""What it means where the bad end is not slower than the good one."""
+"""Answers where the bad end is not slower than the good one, by its speed verdict."""
 
 
 class Bisection(msgspec.Struct, kw_only=True):
-    """A search and its comparisons; is added to as it goes on.
+    """A search and its comparisons, extended during the search.
 
     Attributes:
-        package: whose releases they are.
-        search: how far it has come.
-        ends: the bad end against the good one; None before that.
-        probes: in the order in which they were made.
-        last: the first bad release against the last good one; None before that.
+        package: package of the releases.
+        search: state of the search.
+        ends: the bad end against the good one; None before that comparison.
+        probes: in the order of measurement.
+        last: the first bad release against the last good one; None before that comparison.
     """
 
     package: str
@@ -162,19 +162,19 @@ class Bisection(msgspec.Struct, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command ends with."""
+        """Exit code of the command."""
         return EXITS.get(self.answer, ExitCode.NOT_COMPARABLE)
 
     @property
     def comparisons(self) -> list[ComparisonResult]:
-        """All of them, in the order in which they were made."""
-        found = [self.ends, *(probe.found for probe in self.probes), self.last]
-        return [one for one in found if one is not None]
+        """All comparisons, in the order of measurement."""
+        results = [self.ends, *(probe.result for probe in self.probes), self.last]
+        return [result for result in results if result is not None]
 
     @property
     def seconds(self) -> float:
-        """That all comparisons took."""
-        return sum(one.comparison.seconds for one in self.comparisons)
+        """Seconds of all comparisons."""
+        return sum(result.comparison.seconds for result in self.comparisons)
 
     @property
     def close(self) -> list[Probe]:
@@ -183,33 +183,33 @@ class Bisection(msgspec.Struct, kw_only=True):
 
 
 def culprits(ends: ComparisonResult) -> list[Finding]:
-    """Cases that a search is about: those that are slower by themselves, or all where they are so only together."""
+    """Return the cases to search by: those that are slower by themselves, or all where only the overall figure is."""
     return [finding for finding in ends.together if finding.verdict is Verdict.SLOWER] or ends.together
 
 
-def probed(release: str, found: ComparisonResult, ends: ComparisonResult) -> Probe:
-    """On which side a release is.
+def probed(release: str, result: ComparisonResult, ends: ComparisonResult) -> Probe:
+    """Return the probe of a release, with the side that the release is on.
 
     Args:
         release: its version.
-        found: the release against the good end, in the cases of :func:`culprits`.
+        result: the release against the good end, in the cases of :func:`culprits`.
         ends: the bad end against the good one.
     """
-    if found.overall is None:
-        return Probe(release=release, side=Side.BROKEN, found=found)
+    if result.overall is None:
+        return Probe(release=release, side=Side.BROKEN, result=result)
     logs = [finding.judged.estimate.log for finding in culprits(ends) if finding.judged]
-    judged = found.overall
+    judged = result.overall
     side, close = side_of(judged.verdict, judged.estimate.log, statistics.fmean(logs))
-    return Probe(release=release, side=side, close=close, found=found)
+    return Probe(release=release, side=side, close=close, result=result)
 
 
 def side_of(verdict: Verdict, log: float, whole: float) -> tuple[Side, bool]:
-    """On which side a release is, and whether that was close.
+    """Return the side that a release is on, and whether that was close.
 
     Args:
         verdict: on the release against the good end.
         log: its ``ln(release / good)``.
-        whole: the same of the bad end; half of it divides the sides where the verdict does not.
+        whole: ``ln(bad / good)`` of the ends; half of it separates the sides where the verdict does not.
     """
     if verdict is Verdict.INCONCLUSIVE:
         return Side.BAD if log > whole / 2 else Side.GOOD, True

@@ -128,8 +128,8 @@ def calibrate(
         say: called with every record and its run.
 
     Returns:
-        The records, in the order in which they were measured; the folder that they are in; and one sentence on those
-        that had no room there, or nothing; and whether Ctrl-C ended it early.
+        The records, in the order of measurement; their folder; one sentence on records that had no room there, or an
+        empty string; and whether Ctrl-C ended it early.
 
     Raises:
         UsageError: where the environment cannot be used or the folder not written to.

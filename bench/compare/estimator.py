@@ -61,38 +61,44 @@ def is_localized(looks: Sequence[Pair], margin: float) -> bool:
         steady, rest = interim_look(paired[:count]), interim_look(differences[:count])
         if rest.verdict(margin).alarm:
             return True
-        said, every = steady.verdict(margin), interim_decision(by_means[:count], margin)
+        verdict, every = steady.verdict(margin), interim_decision(by_means[:count], margin)
         if (
             every is not None
             and every[0].alarm
-            and every[0] is not said
+            and every[0] is not verdict
             and not rest.includes_zero
             and rest.log * every[1].log > 0
         ):
             return True
-        if said is Verdict.SAME:
+        if verdict is Verdict.SAME:
             break
     return False
 
 
 def pending_cases(comparison: Comparison) -> dict[str, bool]:
-    """Which cases want one more pair, by their id, and whether that is to confirm an alarm; empty: all is decided.
+    """Return the ids of cases that need another pair, and whether it confirms an alarm; empty once all is decided.
 
-    Cases that one side cannot run, or whose processes died, want none. Alarms are put to the test when the looks of
-    every case are over: which of them stand depends on all. One that stands goes on standing: chances of the others
-    only become smaller, and with them the bar lower.
+    Cases that one side cannot run, or whose processes died, need none. Alarms are confirmed once the looks of every
+    case are over, because which of them stand depends on all cases. An alarm that stands remains so: p values of the
+    other cases only become smaller, which lowers the bar.
     """
     margin = comparison.margin
-    logs = {one.case.id: pair_ratios(one, margin) for one in comparison.cases}
-    live = {one.case.id: logs[one.case.id] for one in comparison.cases if one.both and not one.error}
-    raised = significant_cases({name: one.interim for name, one in logs.items() if one.interim}, margin)
-    undecided = {name for name, one in live.items() if interim_decision(one.interim, margin, name in raised) is None}
+    logs = {compared.case.id: pair_ratios(compared, margin) for compared in comparison.cases}
+    live = {
+        compared.case.id: logs[compared.case.id]
+        for compared in comparison.cases
+        if compared.both and not compared.error
+    }
+    raised = significant_cases({name: ratios.interim for name, ratios in logs.items() if ratios.interim}, margin)
+    undecided = {
+        name for name, ratios in live.items() if interim_decision(ratios.interim, margin, name in raised) is None
+    }
     if undecided:
         return dict.fromkeys(sorted(undecided), False)
     return {name: True for name in sorted(raised & live.keys()) if _unconfirmed(live[name], margin)}
 
 
-def _unconfirmed(one: PairRatios, margin: float) -> bool:
-    """Whether an alarm that stands wants more fresh pairs."""
-    word = interim_decision(one.interim, margin)
-    return word is not None and confirm(word[0], one.confirmation, margin) is None
+def _unconfirmed(ratios: PairRatios, margin: float) -> bool:
+    """Whether an alarm that stands needs more fresh pairs."""
+    word = interim_decision(ratios.interim, margin)
+    return word is not None and confirm(word[0], ratios.confirmation, margin) is None

@@ -1,6 +1,6 @@
-"""What a live comparison says: which settings differ, how speed and memory changed, and what only one side can run.
+"""Findings of a live comparison: settings that differ, changes of speed and memory, cases that only one side can run.
 
-Derived from the record alone (:mod:`bench.records.comparison`); whoever shows it computes nothing.
+They derive from the record alone (:mod:`bench.records.comparison`); the code that shows them computes nothing.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ EXITS = {
     Conclusion.NOTHING_MEASURED: ExitCode.NOTHING_MEASURED,
     Conclusion.INCONCLUSIVE: ExitCode.NOT_COMPARABLE,
 }
-"""Exit codes of those that are not fine."""
+"""Exit codes by conclusion; all other conclusions exit with success."""
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A setting that ran with another value on each side.
+    """An effective setting that differs between the sides.
 
     Attributes:
         key: as the worker read it back; of a setting that has parts, one part (``variables.OMP_NUM_THREADS``).
@@ -112,9 +112,9 @@ class Part(msgspec.Struct, frozen=True):
     """One part of a step on both sides, in seconds of the mean step; means over pairs.
 
     Attributes:
-        name: as the workload calls it; :data:`DATA` and :data:`REST` besides.
+        name: name that the workload gives it, or :data:`DATA` or :data:`REST`.
         base, head: seconds.
-        method: by which clock, and from which steps; empty for the rest.
+        method: the clock, and the steps that it timed; empty for the rest.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def change(self) -> float:
-        """By how many seconds it grew."""
+        """Seconds by which it grew."""
         return self.head - self.base
 
 
@@ -132,7 +132,7 @@ class Peak(msgspec.Struct, frozen=True):
     """Peak memory of a case on both sides.
 
     Attributes:
-        figure, method: which of a record's figures it is, and the way it was got.
+        figure, method: name of the figure in a record, and how it was measured.
         base, head: bytes, geometric means over pairs.
         estimate: of the ratio head / base.
         verdict: at the margin of memory; ``slower`` stands for more.
@@ -209,7 +209,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def retries(self) -> int:
-        """How often a pair of the case was measured again."""
+        """Number of times that a pair of the case was measured again."""
         return sum(pair.retries for pair in self.compared.pairs)
 
     @property
@@ -230,7 +230,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def undecided(self) -> bool:
         """Whether the case needs more measurements for a verdict."""
         if self.standing is Standing.NEITHER:
-            # What cannot run on either side is the same on both, but what broke on both says nothing.
+            # A case that cannot run on either side is the same on both; a case that broke on both says nothing.
             return any(ran.outcome.status.broken for ran in (self.compared.base, self.compared.head) if ran)
         return self.standing is Standing.UNFINISHED or self.verdict is Verdict.INCONCLUSIVE
 
@@ -294,7 +294,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def retries(self) -> int:
-        """How often a pair of any case was measured again."""
+        """Number of times that a pair of any case was measured again."""
         return sum(finding.retries for finding in self.findings)
 
     @property
@@ -311,36 +311,36 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
     def conclusion(self) -> Conclusion:
         """The comparison in a word.
 
-        More memory counts as a regression, and so does a case that head cannot run and base can. Memory that is not
-        decided does not leave it open: how many pairs there are is settled by speed. Neither does the overall figure
-        where each case is decided: it is no case of its own, and has no more pairs than the case that has fewest. Where
-        it alone is slower, no fresh pairs have confirmed that, and it is open.
+        More memory counts as a regression, and so does a case that head cannot run and base can. Undecided memory does
+        not make the comparison inconclusive, because speed decides the number of pairs. Neither does the overall figure
+        where each case is decided: it is not a separate case, and has no more pairs than the case with the fewest.
+        Where only the overall figure is slower, no fresh pairs have confirmed it, and the comparison is inconclusive.
         """
-        said = {finding.verdict for finding in self.findings}
+        verdicts = {finding.verdict for finding in self.findings}
         together = self.overall is not None and self.overall.verdict is Verdict.SLOWER
         lighter = {finding.memory.verdict for finding in self.findings if finding.memory}
-        if self.self_comparison and any(one is not None and one.alarm for one in said | lighter):
+        if self.self_comparison and any(verdict is not None and verdict.alarm for verdict in verdicts | lighter):
             return Conclusion.FALSE_ALARM
         one_sided = self.standing(Standing.BASE_ONLY, Standing.HEAD_ONLY)
         holds = {
-            Conclusion.SLOWER: Verdict.SLOWER in said,
+            Conclusion.SLOWER: Verdict.SLOWER in verdicts,
             Conclusion.CANNOT_RUN: bool(self.standing(Standing.BASE_ONLY)),
             Conclusion.MORE_MEMORY: bool(self.heavier),
             Conclusion.NOTHING_MEASURED: not self.judged and not one_sided,
             Conclusion.INCONCLUSIVE: bool(self.undecided) or together,
-            Conclusion.FASTER: Verdict.FASTER in said,
+            Conclusion.FASTER: Verdict.FASTER in verdicts,
             Conclusion.RUNS_MORE: bool(one_sided),
         }
-        return next((one for one, true in holds.items() if true), Conclusion.SAME)
+        return next((conclusion for conclusion, true in holds.items() if true), Conclusion.SAME)
 
 
-def exit_code(found: ComparisonResult) -> ExitCode:
-    """What the command ends with."""
-    return EXITS.get(found.conclusion, ExitCode.OK)
+def exit_code(result: ComparisonResult) -> ExitCode:
+    """Return the exit code of the command."""
+    return EXITS.get(result.conclusion, ExitCode.OK)
 
 
 def evaluate(comparison: Comparison) -> ComparisonResult:
-    """All that is to be said of a comparison, however far it came."""
+    """Evaluate a comparison, whether or not it is complete."""
     cases = comparison.cases
     margin = comparison.margin
     logs = {compared.case.id: pair_ratios(compared, margin).interim for compared in cases if compared.pairs}
@@ -360,7 +360,7 @@ def evaluate(comparison: Comparison) -> ComparisonResult:
 
 
 def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown: bool) -> Finding:
-    """What is said of one case; ``real`` and ``grown``: whether its speed and its memory are no chance finds."""
+    """Evaluate one case; ``real`` and ``grown``: whether its speed and its memory differ significantly."""
     figures = pair_ratios(compared, comparison.margin)
     logs, fresh = figures.interim, figures.confirmation
     judged = judge(logs, fresh, comparison.margin, real)
@@ -369,13 +369,13 @@ def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown
     again = confirm(judged.alarm, fresh, comparison.margin) if judged.alarm and real else None
     confirming = again is not None and judged.estimate == again
     counted = tuple(pair for pair in compared.pairs if pair.confirmation is confirming)[: judged.estimate.pairs]
-    seen = interim_decision(logs, comparison.margin, real)
+    interim = interim_decision(logs, comparison.margin, real)
     base, head = _speed([pair.base for pair in counted]), _speed([pair.head for pair in counted])
     return Finding(
         compared=compared,
         standing=Standing.COMPARED,
         judged=judged,
-        interim=seen[1] if seen else interim_look(logs),
+        interim=interim[1] if interim else interim_look(logs),
         confirmation=again or (estimate(fresh, FRESH_CONFIDENCE) if fresh else None),
         counted=counted,
         counts_every_step=figures.counts_every_step,
@@ -387,7 +387,7 @@ def _finding(compared: CaseComparison, comparison: Comparison, real: bool, grown
 
 
 def _standing(compared: CaseComparison) -> Standing:
-    """How a case without a pair stands."""
+    """Return the standing of a case without a pair."""
     ends = [ran.outcome.status if ran else None for ran in (compared.base, compared.head)]
     if None in ends or Status.INTERRUPTED in ends:
         return Standing.UNFINISHED
@@ -398,15 +398,15 @@ def _standing(compared: CaseComparison) -> Standing:
 
 
 def _together(findings: Iterable[Finding]) -> list[Finding]:
-    """Cases in the overall figure: one that ended early would leave the others no more rounds than it has."""
+    """Return the cases in the overall figure: one that ended early would limit the others to its number of rounds."""
     judged = [finding for finding in findings if finding.judged]
     return [finding for finding in judged if len(finding.counted) >= LOOKS[0]] or judged
 
 
 def _overall(findings: Sequence[Finding], margin: float) -> Decision | None:
-    """All cases as one, from the pairs that each one's own figure comes from.
+    """Judge all cases as one, by the pairs that each case's own figure comes from.
 
-    An alarm that fresh pairs did not confirm is so not raised again by the pairs that raised it.
+    So an alarm that fresh pairs did not confirm is not raised again by the pairs that raised it.
     """
     if len(findings) == 1:
         return findings[0].judged
@@ -415,8 +415,8 @@ def _overall(findings: Sequence[Finding], margin: float) -> Decision | None:
 
 def _speed(measured: Sequence[Measurement]) -> Speed:
     return Speed(
-        statistics.geometric_mean(one.steps.step_seconds for one in measured),
-        statistics.geometric_mean(one.steps.images_per_second for one in measured),
+        statistics.geometric_mean(measurement.steps.step_seconds for measurement in measured),
+        statistics.geometric_mean(measurement.steps.images_per_second for measurement in measured),
     )
 
 
@@ -424,31 +424,31 @@ def _parts(case: Case, pairs: Sequence[Pair], base: Speed, head: Speed) -> tuple
     """Return the phases that both sides have in every pair, and the rest of the step from :data:`LEAST_REST` on."""
     sides = [[_differences(case, getattr(pair, side)) for pair in pairs] for side in SIDES]
     every = [phases for side in sides for phases in side]
-    found = []
+    parts = []
     for name in every[0]:
         if all(name in phases for phases in every):
             before, after = (statistics.fmean(phases[name][0] for phases in side) for side in sides)
-            found.append(Part(name, before, after, "; ".join(dict.fromkeys(phases[name][1] for phases in every))))
-    rest = base.seconds - sum(part.base for part in found), head.seconds - sum(part.head for part in found)
-    if found and min(rest) >= 0 and max(rest[0] / base.seconds, rest[1] / head.seconds) >= LEAST_REST:
-        found.append(Part(REST, rest[0], rest[1], ""))
+            parts.append(Part(name, before, after, "; ".join(dict.fromkeys(phases[name][1] for phases in every))))
+    rest = base.seconds - sum(part.base for part in parts), head.seconds - sum(part.head for part in parts)
+    if parts and min(rest) >= 0 and max(rest[0] / base.seconds, rest[1] / head.seconds) >= LEAST_REST:
+        parts.append(Part(REST, rest[0], rest[1], ""))
     way = 1 if head.seconds >= base.seconds else -1
-    return tuple(sorted(found, key=lambda part: -way * round(part.change, 9)))
+    return tuple(sorted(parts, key=lambda part: -way * round(part.change, 9)))
 
 
 def _differences(case: Case, measured: Measurement) -> dict[str, tuple[float, str]]:
     """Return the seconds of each phase in the mean step of one process, and the method of their measurement."""
     steps = measured.steps
-    found: dict[str, tuple[float, str]] = {}
+    phases: dict[str, tuple[float, str]] = {}
     if case.mode == "train" and DATA not in measured.phases:
         waits = steps.data_wait[steps.warmup :]
         seconds = sum(weight * wait for weight, wait in zip(steps.weights, waits, strict=True))
-        found[DATA] = seconds, "host clock, until the batch was there"
+        phases[DATA] = seconds, "host clock, until the batch was there"
     for name, phase in measured.phases.items():
         mean = phase.mean(steps)
         if mean is not None:
-            found[name] = mean, phase.method
-    return found
+            phases[name] = mean, phase.method
+    return phases
 
 
 def _memory(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
@@ -459,7 +459,7 @@ def _memory(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
     """
     for name in MEMORY_ORDER:
         bytes_ = [[_bytes(getattr(pair, side), name) for pair in pairs] for side in SIDES]
-        if pairs and all(one for side in bytes_ for one in side):
+        if pairs and all(size for side in bytes_ for size in side):
             return name, [round(math.log(head / base), 9) for base, head in zip(*bytes_, strict=True)]
     return "", []
 
@@ -480,8 +480,8 @@ def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
     name, logs = _memory(pairs)
     if not logs:
         return None
-    seen = interim_look(logs)
-    said = seen.verdict(margin)
+    look = interim_look(logs)
+    verdict = look.verdict(margin)
     hows = dict.fromkeys(getattr(pair, side).memory[name].method for pair in pairs for side in SIDES)
     base, head = (statistics.geometric_mean(_bytes(getattr(pair, side), name) for pair in pairs) for side in SIDES)
     return Peak(
@@ -489,8 +489,8 @@ def _peak(pairs: Sequence[Pair], margin: float, real: bool) -> Peak | None:
         method="; ".join(hows),
         base=base,
         head=head,
-        estimate=seen,
-        verdict=Verdict.INCONCLUSIVE if said.alarm and not real else said,
+        estimate=look,
+        verdict=Verdict.INCONCLUSIVE if verdict.alarm and not real else verdict,
     )
 
 
@@ -501,31 +501,31 @@ def _gathered(cases: Iterable[CaseComparison], shared: bool) -> tuple[Difference
         cases: compared cases.
         shared: True for settings that both sides report, False for those of only one side.
     """
-    found: dict[tuple[str, bytes], Difference] = {}
+    differences: dict[tuple[str, bytes], Difference] = {}
     for compared in cases:
         if compared.base is None or compared.head is None:
             continue
         for key, base, head, both in differing(compared.base.effective, compared.head.effective):
             if both is shared:
                 alike = key, msgspec.json.encode([base, head])
-                known = found.get(alike, Difference(key, base, head, ()))
-                found[alike] = msgspec.structs.replace(known, cases=(*known.cases, compared.case.id))
-    return tuple(found.values())
+                known = differences.get(alike, Difference(key, base, head, ()))
+                differences[alike] = msgspec.structs.replace(known, cases=(*known.cases, compared.case.id))
+    return tuple(differences.values())
 
 
 def differing(base: dict[str, Any], head: dict[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
-    """Settings that are not the same: key, both values, and whether both sides know the setting at all.
+    """Yield the settings that differ: key, both values, and whether both sides report the setting at all.
 
-    Of a setting that has parts, such as the variables of the environment, each part that differs stands for itself; one
-    that is there on one side alone was not set on the other, and that is a difference.
+    Parts of a setting, such as the variables of the environment, are yielded separately where they differ. A part that
+    only one side has was not set on the other, and that is a difference.
     """
     for key in dict.fromkeys([*base, *head]):
-        one, other = base.get(key), head.get(key)
-        if key in NO_SETTING or one == other:
+        value, other = base.get(key), head.get(key)
+        if key in NO_SETTING or value == other:
             continue
-        if isinstance(one, dict) and isinstance(other, dict):
-            for part in dict.fromkeys([*one, *other]):
-                if one.get(part) != other.get(part):
-                    yield f"{key}.{part}", one.get(part), other.get(part), True
+        if isinstance(value, dict) and isinstance(other, dict):
+            for part in dict.fromkeys([*value, *other]):
+                if value.get(part) != other.get(part):
+                    yield f"{key}.{part}", value.get(part), other.get(part), True
         else:
-            yield key, one, other, one is not None and other is not None
+            yield key, value, other, value is not None and other is not None

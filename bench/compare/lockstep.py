@@ -1,7 +1,7 @@
 """Take turns between two live workers: one runs a block of steps while the other sleeps.
 
-Interference then affects both alike, so their ratio is known several times better than that of two runs in sequence,
-and each worker still has the machine alone while it runs.
+Interference then affects both alike, so their ratio is known several times better than that of two runs in sequence.
+Each worker still has the machine alone while it runs.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def balanced_turns(sides: tuple[LockstepPeer, LockstepPeer], draw: random.Random
 def abba_order(draw: random.Random) -> Iterator[tuple[int, int]]:
     """Yield the order of two sides in each round, without end: random, and reversed in every second round.
 
-    A steady change, such as a clock that falls as the machine warms, then affects both alike; and both run equally
+    A steady change, such as a clock that falls as the machine warms, then affects both alike. Both also run equally
     often right after the other, with caches that the other one has filled.
     """
     while True:

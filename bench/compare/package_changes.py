@@ -37,7 +37,7 @@ class PackageChange(msgspec.Struct, frozen=True):
 
 
 def package_changes(base: Sequence[str], head: Sequence[str]) -> list[PackageChange]:
-    """The packages that differ between two lists of ``name==version``, by name.
+    """Return the packages that differ between two lists of ``name==version``, by name.
 
     Ultralytics is one package, whichever of its two distributions brings it.
     """
@@ -49,10 +49,10 @@ def package_changes(base: Sequence[str], head: Sequence[str]) -> list[PackageCha
 
 
 def format_changes(changes: Sequence[PackageChange], asked_names: Collection[str]) -> str:
-    """A difference in one line: ``torch 2.14.1 → 2.15.0; it also brought triton 3.5 → 3.6 and 7 more``.
+    """Describe package changes in one line: ``torch 2.14.1 → 2.15.0; it also brought triton 3.5 → 3.6 and 7 more``.
 
     Args:
-        changes: the difference.
+        changes: changes of packages.
         asked_names: the distributions that were asked for; these come first, and all of them are spelled out.
     """
     if not changes:
@@ -76,16 +76,16 @@ def _relevance(change: PackageChange) -> tuple[int, bool]:
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
-    """Versions by name."""
-    found = dict(package.split("==", 1) for package in packages if "==" in package)
+    """Return the versions by name."""
+    versions = dict(package.split("==", 1) for package in packages if "==" in package)
     for other, name in SAME_CODE.items():
-        if other in found:
-            found.setdefault(name, found.pop(other))
-    return found
+        if other in versions:
+            versions.setdefault(name, versions.pop(other))
+    return versions
 
 
 def _listed(changes: Sequence[PackageChange], most: int) -> str:
-    """Some differences, and how many more there are; a last one is spelled out rather than counted."""
+    """List the first differences, and count the others; a single remaining one is spelled out too."""
     if len(changes) <= most + 1:
         most = len(changes)
     parts = [*map(str, changes[:most]), *([f"{len(changes) - most} more"] if len(changes) > most else [])]

@@ -158,8 +158,8 @@ def run_interleaved(inputs: PairInputs, head_first: bool, draw: random.Random, p
         live.start_and_warm_up(first, second)
         cpus = live.share_cpus(draw) if kind.on_host else []
         background = BackgroundLoadMonitor()
-        # A turn that is a whole window is the only one: the side that was started first has it first, in half of the
-        # pairs each.
+        # Where a turn is a whole window, each side has one turn. The side that was started first takes it first:
+        # each side in half of the pairs.
         order = balanced_turns((live.peers[0], live.peers[1]), draw) if kind.turn_steps else (first, second)
         for number in order:
             live.take_turn(number)
@@ -270,7 +270,7 @@ def private_bytes(process: psutil.Process) -> int:
 
 
 def measured(event: dict[str, Any]) -> Measurement:
-    """What a worker's ``measured`` event says.
+    """Return the measurement in a worker's ``measured`` event.
 
     Raises:
         WorkerFailed: where it cannot be read.
@@ -288,7 +288,7 @@ def measured(event: dict[str, Any]) -> Measurement:
 
 
 def trimmed(steps: Steps) -> Steps:
-    """Steps without their warm-up but for its last one, which settles of what kind the first step of the window is."""
+    """Return the steps without their warm-up, except its last one: it decides the kind of the window's first step."""
     start = max(steps.warmup - 1, 0)
     images: int | Sequence[int] = steps.images
     return msgspec.structs.replace(
@@ -303,5 +303,5 @@ def trimmed(steps: Steps) -> Steps:
 
 
 def now() -> str:
-    """This moment, as records have it."""
+    """Return the current time in the format of records."""
     return datetime.now(UTC).isoformat(timespec="seconds")

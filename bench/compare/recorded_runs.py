@@ -34,14 +34,14 @@ from bench.machine.description import Machine
 from bench.records.record import Data, Memory, Record
 
 MADE = "coco-like"
-"""The data set that is made on the spot; :attr:`Recipe.data` calls it so."""
+"""Name of the generated data set in :attr:`Recipe.data`."""
 
 LOAD = 0.5
-"""Difference of the median load, in processors, from which on it is named: the suite itself makes smaller ones."""
+"""Smallest difference of the median load that is named, in processors: the suite itself causes smaller ones."""
 
 
 class Comparability(StrEnum):
-    """How the two sides of a case stand to each other; what is said of it in every line."""
+    """Comparability of the two sides of a case, in the words of every line."""
 
     HISTORICAL = "historical, no verdict"
     SIDE_BY_SIDE = "different machines, never tested"
@@ -53,18 +53,18 @@ class Comparability(StrEnum):
 
 
 COMPARED = (Comparability.HISTORICAL, Comparability.SIDE_BY_SIDE)
-"""Those of which both figures stand in one line."""
+"""Comparabilities of cases whose two figures stand in one line."""
 
 ONE_SIDED = (Comparability.A_ONLY, Comparability.B_ONLY)
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A field of the recipe, or a setting that ran, whose values differ.
+    """A field of the recipe, or an effective setting, whose values differ.
 
     Attributes:
         key: its name; ``overrides.optimizer`` for a part.
         a, b: the values; None where a side has none.
-        cases: ids of the cases in which it differs in just this way, where several are looked at.
+        cases: ids of the cases in which it differs in just this way, where several are compared.
     """
 
     key: str
@@ -74,11 +74,11 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class FactDifference(msgspec.Struct, frozen=True):
-    """A fact of software, machine or its conditions that is not the same on both sides.
+    """A fact of software, machine or its conditions that differs between the sides.
 
     Attributes:
-        key: what it is.
-        a, b: the distinct values of the cases that are compared; an empty text stands for a package that is not there.
+        key: name of the fact.
+        a, b: distinct values over the compared cases; an empty text stands for a missing package.
     """
 
     key: str
@@ -95,9 +95,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         run, started: of the first of those records.
         seconds: of the mean step; None where it was not measured.
         rate: images per second, with the interval that the table has.
-        interval_kind: what that interval says; None without one.
-        flags: what else to know of the figure.
-        peak: memory; its bytes are the most of all processes.
+        interval_kind: kind of that interval; None without one.
+        flags: caveats on the figure.
+        peak: peak memory; its bytes are the most of all processes.
     """
 
     records: tuple[Record, ...]
@@ -113,7 +113,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def measured(self) -> bool:
-        """Whether it has a figure."""
+        """Whether the case has a figure on this side."""
         return self.seconds is not None
 
 
@@ -169,13 +169,13 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One of the two.
+    """One side of the comparison.
 
     Attributes:
         runs: names of the runs that the cases come from.
         machine: where they ran.
-        first, last: when the first and the last of them began, UTC.
-        measured, cases: how many cases have a figure, and how many there are.
+        first, last: when the first and the last case began, UTC.
+        measured, cases: number of cases with a figure, and of all cases.
     """
 
     runs: tuple[str, ...]
@@ -187,10 +187,10 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class RunComparison(msgspec.Struct, frozen=True):
-    """All that is said of two recorded runs.
+    """The comparison of two recorded runs.
 
     Attributes:
-        cases: in the order in which A has them, then those of B alone.
+        cases: in the order of A, then those of B alone.
         traits: software, machine and conditions, as far as they differ over the cases that are compared.
     """
 
@@ -206,63 +206,66 @@ class RunComparison(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> Comparability:
-        """What is said of the whole."""
+        """Comparability of the two runs as a whole."""
         return Comparability.SIDE_BY_SIDE if self.is_cross_machine else Comparability.HISTORICAL
 
     def standing(self, *which: Comparability) -> list[CaseMatch]:
-        """Cases that stand in one of these ways."""
+        """Return the cases with one of these comparabilities."""
         return [case for case in self.cases if case.standing in which]
 
     @property
     def compared(self) -> list[CaseMatch]:
-        """Cases of which both figures stand in one line."""
+        """Cases whose two figures stand in one line."""
         return self.standing(*COMPARED)
 
     @property
     def settings(self) -> list[Difference]:
         """Effective settings that differ, each once with its cases."""
-        return _gathered((one.case.id, one.settings) for one in self.compared)
+        return _gathered((match.case.id, match.settings) for match in self.compared)
 
     @property
     def one_sided_settings(self) -> list[str]:
         """Effective settings that only one run reports."""
-        return list(dict.fromkeys(key for one in self.compared for key in one.one_sided_settings))
+        return list(dict.fromkeys(key for match in self.compared for key in match.one_sided_settings))
 
     @property
     def recipes(self) -> list[Difference]:
         """Fields of the recipe that differ in cases that are not comparable, each once with its cases."""
-        return _gathered((one.case.id, one.differences) for one in self.standing(Comparability.NOT_COMPARABLE))
+        return _gathered((match.case.id, match.differences) for match in self.standing(Comparability.NOT_COMPARABLE))
 
 
 def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
-    """What two recorded runs say.
+    """Compare two recorded runs.
 
     Args:
         a: at least one record, all of one machine. Of several runs of a case the newest that was measured counts, or
             the newest where none was.
-        b: the same of the other side.
+        b: records of the other side, likewise.
     """
-    one, other = newest(a), newest(b)
+    results_a, results_b = newest(a), newest(b)
     elsewhere = a[0].machine.fingerprint != b[0].machine.fingerprint
-    cases = tuple(matched(case, one.get(case), other.get(case), elsewhere) for case in dict.fromkeys([*one, *other]))
+    cases = tuple(
+        matched(case, results_a.get(case), results_b.get(case), elsewhere)
+        for case in dict.fromkeys([*results_a, *results_b])
+    )
     return RunComparison(
-        _side(one), _side(other), cases, _traits([case for case in cases if case.standing in COMPARED])
+        _side(results_a), _side(results_b), cases, _traits([case for case in cases if case.standing in COMPARED])
     )
 
 
 def newest(records: Iterable[Record]) -> dict[Case, Seen]:
-    """What was seen last of every case, as :func:`bench.analysis.table.newest_rows` has it, but over all settings."""
-    found: dict[Case, Seen] = {}
+    """Return the newest result of every case, like :func:`bench.analysis.table.newest_rows`, but over all settings."""
+    results: dict[Case, Seen] = {}
     for gathered in by_case(records):
-        seen = _seen([record for _, record in gathered])
-        case = seen.records[0].case
-        known = found.get(case)
-        if known is None or (seen.measured, seen.started) >= (known.measured, known.started):
-            found[case] = seen
-    return found
+        result = _summarize_processes([record for _, record in gathered])
+        case = result.records[0].case
+        known = results.get(case)
+        if known is None or (result.measured, result.started) >= (known.measured, known.started):
+            results[case] = result
+    return results
 
 
-def _seen(processes: Sequence[Record]) -> Seen:
+def _summarize_processes(processes: Sequence[Record]) -> Seen:
     cells = row(processes, COCO_TRAIN_IMAGES)
     measured = tuple(measured_only(processes))
     ended = {name: cells[name] for name in ("status", "reason", "run", "started")}
@@ -282,7 +285,7 @@ def _seen(processes: Sequence[Record]) -> Seen:
 
 
 def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> CaseMatch:
-    """A case on both sides; ``elsewhere`` says whether these are different machines."""
+    """Match the two sides of a case; ``elsewhere`` says whether they are different machines."""
     if a is None or b is None or not (a.measured and b.measured):
         ends = a is not None and a.measured, b is not None and b.measured
         standing = {(True, False): Comparability.A_ONLY, (False, True): Comparability.B_ONLY}.get(
@@ -291,35 +294,35 @@ def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> Case
         return CaseMatch(case=case, standing=standing, a=a, b=b)
     if a.records == b.records:
         return CaseMatch(case=case, standing=Comparability.ITSELF, a=a, b=b)
-    one, other = a.records[0], b.records[0]
-    if differences := recipe_differences(one, other, elsewhere):
+    record_a, record_b = a.records[0], b.records[0]
+    if differences := recipe_differences(record_a, record_b, elsewhere):
         return CaseMatch(case=case, standing=Comparability.NOT_COMPARABLE, a=a, b=b, differences=differences)
-    found = list(differing(one.effective, other.effective))
+    settings = list(differing(record_a.effective, record_b.effective))
     ratio, interval = ratio_of(a.records, b.records)
     return CaseMatch(
         case=case,
         standing=Comparability.SIDE_BY_SIDE if elsewhere else Comparability.HISTORICAL,
         a=a,
         b=b,
-        settings=tuple(Difference(key, own, others) for key, own, others, both in found if both),
-        one_sided_settings=tuple(key for key, _, _, both in found if not both),
+        settings=tuple(Difference(key, own, others) for key, own, others, both in settings if both),
+        one_sided_settings=tuple(key for key, _, _, both in settings if not both),
         ratio=Interval(ratio.point) if elsewhere else ratio,
         interval_kind=None if elsewhere else interval,
     )
 
 
 def ratio_of(a: Sequence[Record], b: Sequence[Record]) -> tuple[Interval, str | None]:
-    """Seconds of the mean step, B over A, with the 95 % interval that both sides' own errors make.
+    """Return the ratio of mean steps in seconds, B over A, with the 95 % interval from both sides' own errors.
 
-    With several processes on either side that is Welch's t on the logarithms of theirs. Else the sides' own intervals,
-    as the table has them, are errors of independent logarithms, as those of a speed-up are.
+    With several processes on each side, the interval is Welch's t on the logarithms of their mean steps. Else the
+    sides' own intervals, as in the table, are errors of independent logarithms, like those of a speed-up.
 
     Args:
         a: records of the measured processes of a case, at least one.
-        b: the same of the other side.
+        b: records of the other side, likewise.
 
     Returns:
-        The ratio, and what its interval says; without one, where a single process has too few steps for one.
+        The ratio and the kind of its interval; no interval where a single process has too few steps for one.
     """
     seconds = [[record.steps.step_seconds for record in side if record.steps is not None] for side in (a, b)]
     point = ci_between_processes(seconds[1]).point / ci_between_processes(seconds[0]).point
@@ -328,12 +331,12 @@ def ratio_of(a: Sequence[Record], b: Sequence[Record]) -> tuple[Interval, str | 
     if math.isnan(half):
         return Interval(point), None
     if len(a) > 1 and len(b) > 1:
-        half = welch(*([math.log(one) for one in side] for side in seconds))
+        half = welch(*([math.log(mean) for mean in side] for side in seconds))
     return Interval(point, point * math.exp(-half), point * math.exp(half)), weaker_kind(kind, other_kind)
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> float:
-    """Half the width of the 95 % interval of the difference of two means, of at least two values each: Welch's t."""
+    """Return half the 95 % interval of the difference of two means, of at least two values each: Welch's t."""
     errors = [(stdev(values) ** 2 / len(values), len(values) - 1) for values in (a, b)]
     total = sum(error for error, _ in errors)
     if total == 0:
@@ -343,24 +346,24 @@ def welch(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def recipe_differences(a: Record, b: Record, elsewhere: bool = False) -> tuple[Difference, ...]:
-    """Fields in which the recipes of two records differ, and their data sets.
+    """Return the fields in which the recipes of two records differ, and their data sets.
 
-    Where a data set lies does not matter, only what is in it. On another machine a set that is made on the spot may
-    differ in a few bits of its pictures, as the libraries that make it do, and is the same set all the same.
+    Only the content of a data set matters, not its folder. On another machine a generated data set counts as the same,
+    although it may differ in a few bits of its pictures, as the libraries that make it do.
     """
-    found = []
+    differences = []
     for field in Recipe.__struct_fields__:
-        one, other = getattr(a.recipe, field), getattr(b.recipe, field)
+        own, other = getattr(a.recipe, field), getattr(b.recipe, field)
         if field == "overrides":
-            keys = dict.fromkeys([*one, *other])
-            found += [
-                Difference(f"overrides.{k}", one.get(k), other.get(k)) for k in keys if one.get(k) != other.get(k)
+            keys = dict.fromkeys([*own, *other])
+            differences += [
+                Difference(f"overrides.{k}", own.get(k), other.get(k)) for k in keys if own.get(k) != other.get(k)
             ]
         elif field == "data":
-            found += _data_difference(a, b, elsewhere)
-        elif one != other:
-            found.append(Difference(field, one, other))
-    return tuple(found)
+            differences += _data_difference(a, b, elsewhere)
+        elif own != other:
+            differences.append(Difference(field, own, other))
+    return tuple(differences)
 
 
 def _data_difference(a: Record, b: Record, elsewhere: bool) -> list[Difference]:
@@ -373,46 +376,46 @@ def _data_difference(a: Record, b: Record, elsewhere: bool) -> list[Difference]:
 
 
 def _data_name(data: Data) -> str:
-    """Name and fingerprint; of a scheme that counts less, it may be the same data set all the same."""
+    """Return name and fingerprint, and a later scheme: fingerprints of two schemes may differ for the same data set."""
     return f"{data.name} {data.fingerprint}" + (f" (scheme {data.scheme})" if data.scheme > 1 else "")
 
 
-def _gathered(found: Iterable[tuple[str, Iterable[Difference]]]) -> list[Difference]:
-    """Differences of several cases, those that are alike together."""
+def _gathered(cases: Iterable[tuple[str, Iterable[Difference]]]) -> list[Difference]:
+    """Merge equal differences of several cases into one each."""
     known: dict[tuple[str, bytes], Difference] = {}
-    for case, differences in found:
-        for one in differences:
-            alike = one.key, msgspec.json.encode([one.a, one.b])
-            before = known.get(alike, one)
+    for case, differences in cases:
+        for difference in differences:
+            alike = difference.key, msgspec.json.encode([difference.a, difference.b])
+            before = known.get(alike, difference)
             known[alike] = msgspec.structs.replace(before, cases=(*before.cases, case))
     return list(known.values())
 
 
-def _side(seen: Mapping[Case, Seen]) -> Side:
-    every = list(seen.values())
-    started = sorted(one.started for one in every)
+def _side(results: Mapping[Case, Seen]) -> Side:
+    every = list(results.values())
+    started = sorted(result.started for result in every)
     return Side(
-        runs=tuple(dict.fromkeys(one.run for one in every)),
+        runs=tuple(dict.fromkeys(result.run for result in every)),
         machine=every[0].records[0].machine,
         first=started[0],
         last=started[-1],
-        measured=sum(one.measured for one in every),
+        measured=sum(result.measured for result in every),
         cases=len(every),
     )
 
 
 def _traits(compared: Sequence[CaseMatch]) -> tuple[FactDifference, ...]:
     """List facts that differ over the compared cases; a fact that a side does not know is no difference."""
-    a = [record for one in compared if one.a for record in one.a.records]
-    b = [record for one in compared if one.b for record in one.b.records]
+    a = [record for match in compared if match.a for record in match.a.records]
+    b = [record for match in compared if match.b for record in match.b.records]
     packages = dict.fromkeys(name for record in (*a, *b) for name in record.environment.packages)
     facts = [[_facts(record, packages) for record in side] for side in (a, b)]
-    found = []
+    traits = []
     for key in dict.fromkeys(key for side in facts for known in side for key in known):
         values = [_distinct(known[key] for known in side if known.get(key) is not None) for side in facts]
         if all(values) and (any(v not in values[1] for v in values[0]) or any(v not in values[0] for v in values[1])):
-            found.append(FactDifference(key, *map(tuple, values)))
-    return (*found, *_load(a, b), *_interference(a, b))
+            traits.append(FactDifference(key, *map(tuple, values)))
+    return (*traits, *_load(a, b), *_interference(a, b))
 
 
 def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
@@ -434,11 +437,11 @@ def _facts(record: Record, packages: Iterable[str]) -> dict[str, Any]:
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
     """Return each value once, in order; values need not be hashable."""
-    found: list[Any] = []
+    distinct: list[Any] = []
     for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+        if value not in distinct:
+            distinct.append(value)
+    return distinct
 
 
 def _load(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
@@ -446,8 +449,8 @@ def _load(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:
     loads = [[r.conditions.load for r in side if r.conditions.load is not None] for side in (a, b)]
     if not all(loads):
         return []
-    one, other = map(statistics.median, loads)
-    return [FactDifference("load (median)", (one,), (other,))] if abs(one - other) >= LOAD else []
+    load_a, load_b = map(statistics.median, loads)
+    return [FactDifference("load (median)", (load_a,), (load_b,))] if abs(load_a - load_b) >= LOAD else []
 
 
 def _interference(a: Sequence[Record], b: Sequence[Record]) -> list[FactDifference]:

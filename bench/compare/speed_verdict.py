@@ -1,4 +1,4 @@
-"""What a live comparison says of speed alone: the word that a row of releases is judged by."""
+"""Verdict of a live comparison on speed alone, by which a row of releases is judged."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ class SpeedVerdict(StrEnum):
 
     @property
     def changed(self) -> bool:
-        """Whether it says that there is a difference."""
+        """Whether the verdict is a difference."""
         return self in (SpeedVerdict.SLOWER, SpeedVerdict.FASTER)
 
     @property
     def is_known(self) -> bool:
-        """Whether it says anything of how fast head is."""
+        """Whether the verdict says how fast head is."""
         return self.changed or self is SpeedVerdict.SAME
 
 
-def speed_verdict(found: ComparisonResult) -> SpeedVerdict:
-    """A comparison in a word, whatever memory says."""
-    said = {finding.verdict for finding in found.findings} | ({found.overall.verdict} if found.overall else set())
+def speed_verdict(result: ComparisonResult) -> SpeedVerdict:
+    """Return the verdict of a comparison on speed, regardless of memory."""
+    verdicts = {finding.verdict for finding in result.findings} | (
+        {result.overall.verdict} if result.overall else set()
+    )
     holds = {
-        SpeedVerdict.SLOWER: Verdict.SLOWER in said,
-        SpeedVerdict.CANNOT_RUN: bool(found.standing(Standing.BASE_ONLY)),
-        SpeedVerdict.NOT_COMPARED: not found.judged,
-        SpeedVerdict.INCONCLUSIVE: bool(found.undecided),
-        SpeedVerdict.FASTER: Verdict.FASTER in said,
+        SpeedVerdict.SLOWER: Verdict.SLOWER in verdicts,
+        SpeedVerdict.CANNOT_RUN: bool(result.standing(Standing.BASE_ONLY)),
+        SpeedVerdict.NOT_COMPARED: not result.judged,
+        SpeedVerdict.INCONCLUSIVE: bool(result.undecided),
+        SpeedVerdict.FASTER: Verdict.FASTER in verdicts,
     }
-    return next((one for one, true in holds.items() if true), SpeedVerdict.SAME)
+    return next((verdict for verdict, true in holds.items() if true), SpeedVerdict.SAME)

@@ -1,4 +1,4 @@
-"""Start a live comparison, or make one that was stopped ready to go on."""
+"""Start a live comparison, or prepare a stopped one to continue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def begin(
     memory_margin: float,
     say: Callable[[str], None],
 ) -> Comparison:
-    """Return a comparison that has no pairs yet; ``say`` gets what is wrong with a calibration."""
+    """Return a comparison that has no pairs yet; ``say`` gets a sentence on an unusable calibration."""
     share, origin = margin or 0.0, "as asked"
     if margin is None:
         known, wrong = read_calibrations(calibration_folder(), machine().fingerprint)
@@ -53,9 +53,9 @@ def begin(
 
 
 def reopen(known: Comparison, question: Comparison, margin: float | None) -> None:
-    """Make a comparison that was stopped ready to go on.
+    """Prepare a stopped comparison to continue.
 
-    What failed for want of room or of a living process is tried again.
+    Sides that failed for lack of room, or because a process died, are tried again.
 
     Args:
         known: the comparison that was stopped.

@@ -26,18 +26,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         release: version.
-        found: comparison with the first release; None for the first release itself and for a missing comparison.
+        result: comparison with the first release; None for the first release itself and for a missing comparison.
         reason: why the comparison is missing, in a sentence.
     """
 
     release: str
-    found: ComparisonResult | None = None
+    result: ComparisonResult | None = None
     reason: str = ""
 
     @property
     def speed_verdict(self) -> SpeedVerdict:
         """Verdict on the release's speed, compared with the first release."""
-        return speed_verdict(self.found) if self.found else SpeedVerdict.NOT_COMPARED
+        return speed_verdict(self.result) if self.result else SpeedVerdict.NOT_COMPARED
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,18 +107,18 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def latest(self) -> Entry | None:
         """The last release that has a figure."""
-        return next((entry for entry in reversed(self.others) if entry.found and entry.found.judged), None)
+        return next((entry for entry in reversed(self.others) if entry.result and entry.result.judged), None)
 
     @property
     def comparisons(self) -> list[ComparisonResult]:
-        """All of them, in the order of the releases."""
-        return [entry.found for entry in self.others if entry.found]
+        """All comparisons, in the order of the releases."""
+        return [entry.result for entry in self.others if entry.result]
 
     @property
     def since(self) -> Entry | None:
         """The first of the releases up to the latest one that are all slower, or all faster; None where it is neither.
 
-        Releases of which nothing is known are passed over.
+        Releases without a known speed verdict are passed over.
         """
         start = None
         for entry in reversed(self._until_latest):
@@ -131,7 +131,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unsure(self) -> list[Entry]:
-        """Releases right before :attr:`since` of which nothing is known: it may have begun with one of them."""
+        """Releases right before :attr:`since` without a known verdict: the change may have begun with one of them."""
         names = [entry.release for entry in self._until_latest]
         if self.since is None:
             return []
@@ -141,7 +141,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def apart(self) -> list[Entry]:
-        """Releases before all these that were slower or faster too."""
+        """Releases before :attr:`since` that were slower or faster too; without it, all such up to the latest."""
         names = [entry.release for entry in self._until_latest]
         end = names.index(self.since.release) if self.since else len(names)
         return [entry for entry in self._until_latest[:end] if entry.speed_verdict.changed]
@@ -152,7 +152,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command ends with: by the newest release, where anything was found out at all."""
+        """Exit code of the command: by the newest release, unless no release was compared."""
         paces = {entry.speed_verdict for entry in self.others}
         if paces <= {SpeedVerdict.NOT_COMPARED}:
             return ExitCode.NOTHING_MEASURED
@@ -160,29 +160,29 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float:
-        """That all comparisons took."""
-        return sum(found.comparison.seconds for found in self.comparisons)
+        """Seconds of all comparisons."""
+        return sum(result.comparison.seconds for result in self.comparisons)
 
     @property
     def pairs(self) -> int:
-        """Of all comparisons."""
-        return sum(found.pairs for found in self.comparisons)
+        """Number of pairs of all comparisons."""
+        return sum(result.pairs for result in self.comparisons)
 
     @property
     def series(self) -> tuple[Series, ...]:
-        """Throughput over releases, one a case that has any pair."""
-        cases = dict.fromkeys(finding.compared.case for found in self.comparisons for finding in found.judged)
+        """Throughput over releases, one series per case that has any pair."""
+        cases = dict.fromkeys(finding.compared.case for result in self.comparisons for finding in result.judged)
         return tuple(self._series(case) for case in cases)
 
     def _series(self, case: Case) -> Series:
         findings = {
             entry.release: finding
             for entry in self.others
-            if entry.found
-            for finding in entry.found.judged
+            if entry.result
+            for finding in entry.result.judged
             if finding.compared.case == case
         }
-        rates = [pair.base.steps.images_per_second for one in findings.values() for pair in one.compared.pairs]
+        rates = [pair.base.steps.images_per_second for finding in findings.values() for pair in finding.compared.pairs]
         level = statistics.geometric_mean(rates)
         points = []
         for entry in self.others:
@@ -194,15 +194,15 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         return Series(case, level, len(rates), tuple(points))
 
 
-def point(release: str, verdict: Verdict, seen: Estimate, level: float) -> Point:
-    """Throughput of a release that takes so much longer than one of ``level`` images per second."""
-    known = seen.low > 0  # the interval of two pairs may be so wide that its end is 0
+def point(release: str, verdict: Verdict, estimate: Estimate, level: float) -> Point:
+    """Return the throughput of a release, by its estimated ratio to a release of ``level`` images per second."""
+    known = estimate.low > 0  # the interval of two pairs may be so wide that its end is 0
     return Point(
         release=release,
         verdict=verdict,
-        estimate=seen,
-        rate=level / seen.ratio,
-        low=level / seen.high if known else None,
-        high=level / seen.low if known else None,
-        pairs=seen.pairs,
+        estimate=estimate,
+        rate=level / estimate.ratio,
+        low=level / estimate.high if known else None,
+        high=level / estimate.low if known else None,
+        pairs=estimate.pairs,
     )

@@ -1,10 +1,10 @@
-"""Whether one environment is slower than another: pairs of processes, planned looks, an interval, a verdict.
+"""Judge whether one environment is slower than another: pairs of processes, interim looks, an interval, a verdict.
 
 A pair is one number: ``ln(head / base)`` of the steps of two processes that took turns. The interval comes from
-pairs alone (Student's t), never from steps. There are three planned looks, each at a level at which all of them
-together are wrong in one of twenty cases (Pocock, 1977); an alarm is confirmed by fresh pairs, so that the figure that
-is reported is not the one that raised it; and where there are many cases, Holm's rule (1979) keeps the chance that any
-alarm at all is false.
+pairs alone (Student's t), never from steps. There are three interim looks, each at a level at which all of them
+together are wrong in one of twenty cases (Pocock, 1977). An alarm is confirmed by fresh pairs, so that the reported
+figure is not the one that raised it. Where there are many cases, Holm's rule (1979) keeps the chance that any alarm at
+all is false.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from bench.analysis.noise import LOOK_CONFIDENCE, LOOKS
 from bench.records.comparison import Pair
 
 FRESH_LOOKS = (4, 8)
-"""Fresh pairs, none of which raised the alarm, after which it is looked whether they confirm it."""
+"""Numbers of fresh pairs, none of which raised the alarm, after which a look checks whether they confirm it."""
 
 FRESH_CONFIDENCE = 1 - 0.0275
-"""Confidence of one such look, so that both together are wrong in one of twenty cases: of 2,000,000 simulated times
-eight pairs of nothing, one look or the other left out 0 in 5.0 %."""
+"""Confidence of one such look, so that both together are wrong in one of twenty cases. In 2,000,000 simulations of
+eight pairs without a difference, the interval of one look or the other excluded 0 in 5.0 %."""
 
 MOST = 700.0
-"""Of a logarithm, for what is shown: with two pairs an interval may reach beyond any number."""
+"""Largest logarithm that is shown: with two pairs an interval may reach beyond any number."""
 
 LEVEL = 1 - CONFIDENCE
 """Chance that any of the cases of a comparison raises a false alarm."""
 
 
 class Verdict(StrEnum):
-    """What a comparison says of head against base."""
+    """Verdict of a comparison on head against base."""
 
     SLOWER = "slower"
     FASTER = "faster"
@@ -45,7 +45,7 @@ class Verdict(StrEnum):
 
     @property
     def alarm(self) -> bool:
-        """Whether it says that there is a difference."""
+        """Whether the verdict is a difference."""
         return self in (Verdict.SLOWER, Verdict.FASTER)
 
 
@@ -81,7 +81,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
     @property
     def includes_zero(self) -> bool:
-        """Whether no difference at all is within the interval."""
+        """Whether the interval includes no difference at all."""
         return abs(self.log) <= self.half
 
     @property
@@ -90,7 +90,7 @@ class Estimate(msgspec.Struct, frozen=True):
         return math.expm1(min(abs(self.log) + self.half, MOST))
 
     def verdict(self, margin: float) -> Verdict:
-        """What it says at a margin, a share such as 0.03: a difference below that counts as none."""
+        """Return the verdict at a margin, a share such as 0.03: a difference below that counts as none."""
         least = math.log1p(margin)
         if abs(self.log) + self.half < least:
             return Verdict.SAME
@@ -100,50 +100,50 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 def estimate(logs: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
-    """From the pairs of a case, at least one."""
+    """Estimate the ratio from the pairs of a case, at least one."""
     half = half_width(logs, confidence) if len(logs) > 1 else math.inf
     return Estimate(statistics.fmean(logs), half, len(logs), confidence)
 
 
 def interim_look(logs: Sequence[float]) -> Estimate:
-    """What a planned look sees; its interval holds the truth in 95 of 100 cases over all looks together."""
+    """Estimate at an interim look; the interval holds the truth in 95 of 100 cases over all looks together."""
     return estimate(logs, LOOK_CONFIDENCE)
 
 
-def confirm(said: Verdict, fresh: Sequence[float], margin: float) -> Estimate | None:
-    """What fresh pairs say of an alarm, at the first look that confirms it or finds nothing, else at the last.
+def confirm(alarm: Verdict, fresh: Sequence[float], margin: float) -> Estimate | None:
+    """Estimate by fresh pairs, at the first look that confirms the alarm or finds no difference, else at the last.
 
     Args:
-        said: the alarm.
+        alarm: the alarm.
         fresh: logs of the fresh pairs so far, in the order in which they were measured.
         margin: a share.
 
     Returns:
         None while another look is to come.
     """
-    seen = None
+    look = None
     for count in FRESH_LOOKS:
         if count > len(fresh):
             return None
-        seen = estimate(fresh[:count], FRESH_CONFIDENCE)
-        if seen.verdict(margin) in (said, Verdict.SAME):
+        look = estimate(fresh[:count], FRESH_CONFIDENCE)
+        if look.verdict(margin) in (alarm, Verdict.SAME):
             break
-    return seen
+    return look
 
 
 def p_value(logs: Sequence[float]) -> float:
-    """Chance of a mean as far from nothing where nothing differs, by Student's t; 1 with fewer than two pairs."""
+    """Return the chance of a mean as far from 0 without a difference, by Student's t; 1 with fewer than two pairs."""
     if len(logs) < 2:
         return 1.0
     mean, spread = statistics.fmean(logs), statistics.stdev(logs)
-    if not spread:  # as only made pairs have it
+    if not spread:  # as only simulated pairs have none
         return 0.0 if mean else 1.0
     t = mean / spread * math.sqrt(len(logs))
     return float(2 * stdtr(len(logs) - 1, -abs(t)))
 
 
 def p_over_looks(logs: Sequence[float]) -> float:
-    """The same over the looks that were taken: the smallest times their number (Bonferroni), at most 1.
+    """Return the smallest p value of the looks taken, times the number of planned looks (Bonferroni), at most 1.
 
     Args:
         logs: all pairs of the looks of a case, in the order in which they were measured.
@@ -153,28 +153,28 @@ def p_over_looks(logs: Sequence[float]) -> float:
 
 
 def holm(chances: Mapping[str, float], level: float = LEVEL) -> set[str]:
-    """Which of several are no chance finds, by Holm's rule.
+    """Return the names whose p values are significant, by Holm's rule.
 
     Args:
         chances: the p value of each.
-        level: chance that any of those returned is a chance find.
+        level: chance that any returned name is a false alarm.
     """
-    found: set[str] = set()
+    significant: set[str] = set()
     for rank, (name, chance) in enumerate(sorted(chances.items(), key=lambda item: item[1])):
         if chance > level / (len(chances) - rank):
             break
-        found.add(name)
-    return found
+        significant.add(name)
+    return significant
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What is said of a case.
+    """Decision on a case.
 
     Attributes:
         verdict: at the margin.
-        estimate: the figure that is reported: of the fresh pairs where an alarm was put to the test.
-        alarm: what the planned looks said, where they raised an alarm.
-        note: why it is what it is, where that needs a word.
+        estimate: the reported figure: of the fresh pairs where they tested an alarm.
+        alarm: verdict of the interim looks, where they raised an alarm.
+        note: reason for the verdict, where it needs one.
     """
 
     verdict: Verdict
@@ -184,27 +184,27 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def interim_decision(logs: Sequence[float], margin: float, real: bool = True) -> tuple[Verdict, Estimate] | None:
-    """What the planned looks say of a case, at the first of them that decides; None while another one is to come.
+    """Return verdict and estimate of the first interim look that decides; None while another look is to come.
 
     Args:
         logs: of its pairs so far, in the order in which they were measured.
         margin: a share; see :meth:`Estimate.verdict`.
-        real: whether an alarm of its would stand against the number of cases. One that would not decides nothing: the
-            looks go on, as each of them holds whatever came of the others.
+        real: whether an alarm of the case would stand against the number of cases. One that would not decides nothing:
+            the looks go on, because each of them is valid whatever the others found.
     """
-    seen = None
+    look = None
     for count in LOOKS:
         if count > len(logs):
             return None
-        seen = interim_look(logs[:count])
-        said = seen.verdict(margin)
-        if said is Verdict.SAME or (said.alarm and real):
-            return said, seen
-    return (Verdict.INCONCLUSIVE, seen) if seen else None
+        look = interim_look(logs[:count])
+        verdict = look.verdict(margin)
+        if verdict is Verdict.SAME or (verdict.alarm and real):
+            return verdict, look
+    return (Verdict.INCONCLUSIVE, look) if look else None
 
 
 def significant_cases(cases: Mapping[str, Sequence[float]], margin: float) -> set[str]:
-    """Cases whose looks raised an alarm that also stands against the number of cases; these want fresh pairs.
+    """Return the cases whose alarm at a look also stands against the number of cases; these need fresh pairs.
 
     Args:
         cases: logs of the pairs of the looks, by case.
@@ -216,7 +216,7 @@ def significant_cases(cases: Mapping[str, Sequence[float]], margin: float) -> se
 
 
 def judge(logs: Sequence[float], fresh: Sequence[float], margin: float, real: bool) -> Decision | None:
-    """The verdict on a case; None where there is no pair.
+    """Judge a case; None where there is no pair.
 
     Args:
         logs: of the pairs of its looks, in the order in which they were measured.
@@ -231,25 +231,25 @@ def judge(logs: Sequence[float], fresh: Sequence[float], margin: float, real: bo
         return Decision(
             Verdict.INCONCLUSIVE, interim_look(logs), note=f"it ended after {count(logs)}, before it was decided"
         )
-    said, seen = word
-    if not said.alarm:
+    verdict, look = word
+    if not verdict.alarm:
         alarm = interim_decision(logs, margin)
-        if said is Verdict.SAME or alarm is None or not alarm[0].alarm:
-            return Decision(said, seen)
+        if verdict is Verdict.SAME or alarm is None or not alarm[0].alarm:
+            return Decision(verdict, look)
         return Decision(
-            said, seen, alarm[0], f"{alarm[0]} by itself, but among so many looks and cases perhaps by chance"
+            verdict, look, alarm[0], f"{alarm[0]} by itself, but among so many looks and cases perhaps by chance"
         )
-    again = confirm(said, fresh, margin)
+    again = confirm(verdict, fresh, margin)
     if again is None:
         return Decision(
-            Verdict.INCONCLUSIVE, seen, said, f"{said} at first, and it ended before fresh pairs confirmed it"
+            Verdict.INCONCLUSIVE, look, verdict, f"{verdict} at first, and it ended before fresh pairs confirmed it"
         )
     confirmed = again.verdict(margin)
-    if confirmed is said:
-        return Decision(said, again, said)
+    if confirmed is verdict:
+        return Decision(verdict, again, verdict)
     if confirmed.alarm:
         confirmed = Verdict.INCONCLUSIVE
-    return Decision(confirmed, again, said, f"{said} at first, which fresh pairs did not confirm")
+    return Decision(confirmed, again, verdict, f"{verdict} at first, which fresh pairs did not confirm")
 
 
 def count(logs: Sequence[float]) -> str:
@@ -258,9 +258,9 @@ def count(logs: Sequence[float]) -> str:
 
 
 def overall(cases: Sequence[Sequence[float]], margin: float) -> Decision | None:
-    """All cases as one: the mean over the cases in every round of pairs that all of them had; None without a round.
+    """Judge all cases as one, by their mean in every round of pairs that all of them had; None without a round.
 
-    It is the geometric mean of their ratios, and its interval keeps what the cases have in common.
+    The figure is the geometric mean of their ratios, and its interval keeps the noise that the cases have in common.
 
     Args:
         cases: logs of the pairs of the looks of each case, in the order in which they were measured.
@@ -270,8 +270,8 @@ def overall(cases: Sequence[Sequence[float]], margin: float) -> Decision | None:
     if not rounds:
         return None
     means = [statistics.fmean(logs[number] for logs in cases) for number in range(rounds)]
-    seen = interim_look(means)
-    return Decision(seen.verdict(margin), seen)
+    look = interim_look(means)
+    return Decision(look.verdict(margin), look)
 
 
 def order_effect(cases: Sequence[Sequence[Pair]]) -> Estimate | None:

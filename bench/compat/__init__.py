@@ -1,1 +1,1 @@
-"""Which versions run: the smoke profile in several environments, as one table."""
+"""Compatibility of versions: the smoke profile in several environments, as one table."""

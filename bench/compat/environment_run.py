@@ -1,4 +1,4 @@
-"""What was seen of an environment that was tried."""
+"""Result of running the smoke profile in one environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.records.record import Record
 
 
 class EnvironmentRun(msgspec.Struct, frozen=True):
-    """What came of one environment.
+    """Result of one environment.
 
     Attributes:
         name: unique among those of a table: its versions where they are known, else its specification.

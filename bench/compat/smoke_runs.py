@@ -1,4 +1,4 @@
-"""The smoke profile in one environment after another: what runs with which Ultralytics and torch."""
+"""Run the smoke profile in one environment after another, to see what runs with which Ultralytics and torch."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ULTRALYTICS = (workloads()["ultralytics"].requires[0].version, "8.4.0", "8.4.60"
 """Releases besides the newest one: the oldest that can be measured, and four on the way, months apart."""
 
 TORCH = f"torch>={'.'.join(map(str, TORCH_FLOOR))}"
-"""Requirement of which the oldest version that installs is tried."""
+"""Requirement whose oldest version that installs is tried."""
 
 Say = Callable[[str], None]
 
 
 def specifications(exclude_newer: str = "") -> list[Specification]:
-    """The environments of the default table: every release with the newest torch, both ends with the oldest too.
+    """Return the environments of the default table: each release with the newest torch, both ends with the oldest too.
 
     Args:
         exclude_newer: see :func:`bench.environments.resolver.resolve`.
@@ -54,9 +54,9 @@ def run(
     exclude_newer: str = "",
     values: dict[str, list[Any]] | None = None,
 ) -> Iterator[EnvironmentRun]:
-    """Measure the smoke profile in every environment, each as a run of its own; one that is named twice, once.
+    """Measure the smoke profile in every environment, each as a separate run; a repeated one only once.
 
-    An environment that breaks costs its own row; the others go on.
+    An environment that breaks loses only its own row; the others go on.
 
     Args:
         wanted: the environments.
@@ -67,20 +67,20 @@ def run(
 
     Raises:
         UsageError: where there is no uv, or results cannot be written.
-        KeyboardInterrupt: after what was seen of the environment under way was given.
+        KeyboardInterrupt: after the results of the current environment were yielded.
     """
     find_uv()
     check_path()
-    seen: set[str] = set()
+    visited: set[str] = set()
     planned = expand_grid(profile("smoke"), devices(), values or {})
     for number, specification in enumerate(wanted, 1):
         say(f"[{number}/{len(wanted)}] {specification}")
         try:
             resolved = resolve(specification, exclude_newer, say)
-            if resolved.key in seen:
+            if resolved.key in visited:
                 say("  that is the same environment as one before")
                 continue
-            seen.add(resolved.key)
+            visited.add(resolved.key)
             launcher = open_launcher(open_built(install(resolved, say), resolved))
         except BenchError as error:
             say(f"  {error}")
@@ -105,7 +105,7 @@ def run(
 
 
 def measure(cases: Run, say: Say) -> str:
-    """Measure cases in one environment, up to where that turns out to be unusable: one sentence on why, or nothing."""
+    """Measure cases in one environment until it proves unusable; return one sentence on why, or an empty string."""
     try:
         for plan in cases.planned:
             outcome = cases.measure(plan).outcome

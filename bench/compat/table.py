@@ -1,4 +1,4 @@
-"""What runs with which versions: the records of several environments as one table, and whether their keys agree."""
+"""Compatibility table: the records of several environments, and whether their keys agree."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ APART = ("environment", "calibration")
 
 
 class Compatibility(msgspec.Struct, frozen=True):
-    """The table.
+    """The compatibility table.
 
     Attributes:
         columns: headings.
-        rows: one an environment, as text; empty cells where there is nothing.
+        rows: one per environment, as text; empty cells where there is no result.
         shared: what all cases have in common, such as ``yolov8n, cpu``.
         reasons: sentences that cells refer to by their number, from 1.
         keys: how many keys the measured records of a case have, by the case's heading; only where several
             environments measured it and agree.
         differences: one sentence for keys that some environments have and others lack.
-        fine: whether every environment measured both modes in fp32, each on every device on which another one did,
+        fine: whether every environment measured both modes in fp32, each on every device that another one measured on,
             broke nowhere, and has the keys of the others.
         measured: how many cases were measured.
     """
@@ -63,47 +63,51 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def keys(record: Record) -> frozenset[str]:
-    """The keys of a record, and those one level deeper: ``effective.batch``, ``memory.process``, ``log``."""
-    found = set()
+    """Return the keys of a record, and those one level deeper: ``effective.batch``, ``memory.process``, ``log``."""
+    names = set()
     for part, value in msgspec.to_builtins(record).items():
         if part not in APART:
-            found |= {f"{part}.{key}" for key in value} if isinstance(value, dict) else {part}
-    return frozenset(found)
+            names |= {f"{part}.{key}" for key in value} if isinstance(value, dict) else {part}
+    return frozenset(names)
 
 
 def differences(sets: dict[str, frozenset[str]]) -> list[Difference]:
-    """Where sets of keys differ, by environment; keys that the same environments have are named together."""
+    """Return the differences between sets of keys, by environment; keys of the same environments are grouped."""
     by_owners: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for key in sorted(frozenset().union(*sets.values())):
         by_owners[tuple(name for name, there in sets.items() if key in there)].append(key)
     return [
-        Difference(tuple(found), there, tuple(name for name in sets if name not in there))
-        for there, found in by_owners.items()
+        Difference(tuple(key_names), there, tuple(name for name in sets if name not in there))
+        for there, key_names in by_owners.items()
         if len(there) < len(sets)
     ]
 
 
 def compatibility(tried: Sequence[EnvironmentRun]) -> Compatibility:
-    """The table of some environments, in their order."""
-    cases = list(dict.fromkeys(record.case for one in tried for record in one.records))
+    """Return the table of several environments, in their order."""
+    cases = list(dict.fromkeys(record.case for run in tried for record in run.records))
     headings = _headings(cases)
-    said: list[str] = []
+    reasons: list[str] = []
     deviant: set[str] = set()
     counts: dict[str, int] = {}
     # Where several cases differ in the same way, that is said once.
-    found: dict[Difference, list[str]] = defaultdict(list)
+    by_difference: dict[Difference, list[str]] = defaultdict(list)
     for case in cases:
-        sets = {one.name: keys(one.measured[case]) for one in tried if case in one.measured}
+        sets = {run.name: keys(run.measured[case]) for run in tried if case in run.measured}
         for difference in differences(sets):
-            found[difference].append(headings[case])
+            by_difference[difference].append(headings[case])
             deviant |= {*difference.fewer}
         if len(sets) > 1 and len(set(sets.values())) == 1:
             counts[headings[case]] = len(next(iter(sets.values())))
     expected = set().union(*map(_fp32, tried))
-    results = {one.name: _result(one, cases, expected, one.name in deviant) for one in tried}
+    results = {run.name: _result(run, cases, expected, run.name in deviant) for run in tried}
     rows = [
-        [*_versions(one), *_endings(one, cases, said), f"failed {_note(one.failure, said)}" if one.failure else result]
-        for one, result in zip(tried, results.values(), strict=True)
+        [
+            *_versions(run),
+            *_endings(run, cases, reasons),
+            f"failed {_note(run.failure, reasons)}" if run.failure else result,
+        ]
+        for run, result in zip(tried, results.values(), strict=True)
     ]
     return Compatibility(
         columns=["Ultralytics", "torch", "Python", *headings.values(), "result"],
@@ -111,71 +115,71 @@ def compatibility(tried: Sequence[EnvironmentRun]) -> Compatibility:
         shared=", ".join(_word(cases[0], axis) for axis in cases[0].values if axis not in _varying(cases))
         if cases
         else "",
-        reasons=said,
+        reasons=reasons,
         keys=counts,
-        differences=[f"{', '.join(where)}: {difference}" for difference, where in found.items()],
+        differences=[f"{', '.join(where)}: {difference}" for difference, where in by_difference.items()],
         fine=all(result == "fine" for result in results.values()) and bool(results),
-        measured=sum(len(one.measured) for one in tried),
+        measured=sum(len(run.measured) for run in tried),
     )
 
 
-def _fp32(one: EnvironmentRun) -> set[tuple[str, str]]:
-    """Modes and devices that an environment measured in fp32."""
-    return {(case.mode, case.device) for case in one.measured if case.amp == "off"}
+def _fp32(run: EnvironmentRun) -> set[tuple[str, str]]:
+    """Return the modes and devices that an environment measured in fp32."""
+    return {(case.mode, case.device) for case in run.measured if case.amp == "off"}
 
 
-def _result(one: EnvironmentRun, cases: Iterable[Case], expected: set[tuple[str, str]], deviant: bool) -> str:
-    """An environment in a word or two; ``expected`` is what any of them measured in fp32."""
-    if one.failure:
+def _result(run: EnvironmentRun, cases: Iterable[Case], expected: set[tuple[str, str]], deviant: bool) -> str:
+    """Describe an environment in a word or two; ``expected``: modes and devices that any measured in fp32."""
+    if run.failure:
         return "failed"
     modes = {case.mode for case in cases if case.amp == "off"}
-    if any(record.outcome.status.broken for record in one.records):
+    if any(record.outcome.status.broken for record in run.records):
         return "broken"
-    if not modes or expected - _fp32(one) or modes - {mode for mode, _ in _fp32(one)}:
+    if not modes or expected - _fp32(run) or modes - {mode for mode, _ in _fp32(run)}:
         return "incomplete"
     return "keys differ" if deviant else "fine"
 
 
-def _versions(one: EnvironmentRun) -> list[str]:
-    """The first cells of a row; the name stands for the versions of an environment that has no record."""
-    if not one.records:
-        return [one.name, "", ""]
-    environment = one.records[0].environment
+def _versions(run: EnvironmentRun) -> list[str]:
+    """Return the first cells of a row: versions, or the name of an environment without a record."""
+    if not run.records:
+        return [run.name, "", ""]
+    environment = run.records[0].environment
     return [environment.label("ultralytics"), environment.label("torch"), environment.python]
 
 
-def _endings(one: EnvironmentRun, cases: Iterable[Case], said: list[str]) -> list[str]:
-    """How each case ended in an environment."""
-    ended = {record.case: record.outcome for record in one.records}
+def _endings(run: EnvironmentRun, cases: Iterable[Case], reasons: list[str]) -> list[str]:
+    """Describe how each case ended in an environment."""
+    ended = {record.case: record.outcome for record in run.records}
     cells = []
     for case in cases:
         outcome = ended.get(case)
         word = outcome.status.value.replace("_", " ") if outcome else ""
-        cells.append(f"{word} {_note(outcome.reason, said)}" if outcome and outcome.reason else word)
+        cells.append(f"{word} {_note(outcome.reason, reasons)}" if outcome and outcome.reason else word)
     return cells
 
 
-def _note(reason: str, said: list[str]) -> str:
-    """The number by which a cell refers to a reason."""
-    if reason not in said:
-        said.append(reason)
-    return f"[{said.index(reason) + 1}]"
+def _note(reason: str, reasons: list[str]) -> str:
+    """Return the number by which a cell refers to a reason."""
+    if reason not in reasons:
+        reasons.append(reason)
+    return f"[{reasons.index(reason) + 1}]"
 
 
 def _varying(cases: Sequence[Case]) -> list[str]:
-    """Axes on which cases differ; the mode counts as one."""
+    """Return the axes on which cases differ; the mode counts as one."""
     names = dict.fromkeys(axis for case in cases for axis in case.values)
     return [axis for axis in names if axis == "mode" or len({case.value(axis) for case in cases}) > 1]
 
 
 def _headings(cases: Sequence[Case]) -> dict[Case, str]:
-    """A column's heading for each case: the axes on which it differs from others."""
+    """Return a column's heading for each case: its values on the axes on which cases differ."""
     axes = _varying(cases)
     return {case: " ".join(_word(case, axis) for axis in axes) for case in cases}
 
 
 def _word(case: Case, axis: str) -> str:
-    """A case's value on an axis, for reading."""
+    """Format a case's value on an axis."""
     value = case.value(axis)
     if axis == "amp":
         return PRECISIONS[value]

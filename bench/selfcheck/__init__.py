@@ -28,8 +28,8 @@ def checks(interpreter: Interpreter, cases: int, pairs: int, say: Callable[[str]
         say(f"starting {cases} training cases ...")
         yield from costs.fixed_cost(launcher, cases)
         say("running the smoke profile ...")
-        records, found = costs.smoke(launcher)
-        yield from found
+        records, smoke_checks = costs.smoke(launcher)
+        yield from smoke_checks
         say("looking at one case of the quick profile ...")
         yield from costs.one_case(launcher)
         yield instrumentation_overhead.cost(launcher, records)

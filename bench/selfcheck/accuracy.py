@@ -25,7 +25,8 @@ from bench.worker.protocol import Job, PlainJob, Window
 
 WARMUP_SECONDS = 3.0
 FEW_STEPS = 23
-"""Steps of the window that predicts: rounded up to cycles, short or whole, that is 24 at most."""
+"""Steps of the window that predicts. Rounded up to a multiple of the accumulation steps, shortened or full, it has 24
+at most."""
 
 CASES: tuple[tuple[str, int, int, bool], ...] = (
     ("yolov8n", 2, 160, True),
@@ -40,8 +41,8 @@ CASES: tuple[tuple[str, int, int, bool], ...] = (
 NBS = 64
 
 EPOCH = 64
-"""Batches of the data set, and so steps of plain training between a step of one epoch and the same of the next: they
-hold the turn of the epoch exactly once."""
+"""Batches of the data set, and so steps of plain training from a step of one epoch to the same step of the next. They
+include the epoch gap exactly once."""
 
 TURN = 2
 """Steps per turn: interference comes and goes within seconds.
@@ -57,7 +58,7 @@ OURS = 3
 
 
 def plan(model: str, batch: int, imgsz: int, deterministic: bool) -> PlannedRun:
-    """A training case on the CPU."""
+    """Return a training case on the CPU."""
     values: dict[str, list[Any]] = {
         "mode": ["train"],
         "model": [model],
@@ -71,7 +72,7 @@ def plan(model: str, batch: int, imgsz: int, deterministic: bool) -> PlannedRun:
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Processes that took turns: what we measured in each of ours, and the mean step of plain training.
+    """Processes that took turns: the measured steps of each of ours, and the mean step of plain training.
 
     Attributes:
         ours: steps of each process of ours.
@@ -94,14 +95,14 @@ class Group(msgspec.Struct, frozen=True):
 
 
 def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, seed: int) -> Group:
-    """One process of plain training and some of ours; who starts first, and when each has its turns, is random.
+    """Measure one process of plain training and some of ours; the order of their starts and turns is random.
 
     Args:
         launcher: of the environment.
         planned: the case.
         window: of our processes.
-        ours: how many of ours.
-        seed: of what is random.
+        ours: number of our processes.
+        seed: seed of the random order.
     """
     draw = random.Random(seed)
     data = find_data(launcher, planned)
@@ -140,7 +141,7 @@ def group(launcher: Launcher, planned: PlannedRun, window: Window, ours: int, se
 
 
 def order(ours: int, turns: int, plain: int, draw: random.Random) -> list[int]:
-    """Return who has each turn, none two in a row: each of ours ``turns`` in rounds, plain training between them.
+    """Return who has each turn, none twice in a row: each of ours ``turns`` in rounds, plain training between them.
 
     Raises:
         ValueError: for more turns of plain training than fit between.
@@ -151,7 +152,7 @@ def order(ours: int, turns: int, plain: int, draw: random.Random) -> list[int]:
         if rounds and following[0] == rounds[-1]:
             following.reverse()
         rounds += following
-    apart = {gap for gap, (one, other) in enumerate(pairwise(rounds), 1) if one == other}
+    apart = {gap for gap, (earlier, later) in enumerate(pairwise(rounds), 1) if earlier == later}
     free = [gap for gap in range(len(rounds) + 1) if gap not in apart]
     taken = {*apart, *draw.sample(free, plain - len(apart))}
     return [number for gap in range(len(rounds) + 1) for number in [PLAIN] * (gap in taken) + rounds[gap : gap + 1]]
@@ -180,16 +181,20 @@ def bias(launcher: Launcher, pairs: int, say: Callable[[str], None]) -> Iterator
     for model, batch, imgsz, deterministic in CASES:
         planned = plan(model, batch, imgsz, deterministic)
         name = planned.case.id + ("" if deterministic else ", not deterministic")
-        cycle = NBS // batch
+        accumulation_steps = NBS // batch
         window = Window(WARMUP_SECONDS, window_steps=FEW_STEPS, window_seconds=0.0)
-        seen = []
+        groups = []
         for number in range(pairs):
             say(f"prediction against plain training, {name}, epoch {number + 1} of {pairs} ...")
-            seen.append(group(launcher, planned, window, OURS, seed=number))
-        logs += [one.log for one in seen]
-        means.append(mean_of([one.log for one in seen]))
-        timed = seen[0].ours[0]
-        way = f"steps by kind, weighted for {cycle}" if timed.modelled else f"whole cycles of {cycle}"
+            groups.append(group(launcher, planned, window, OURS, seed=number))
+        logs += [result.log for result in groups]
+        means.append(mean_of([result.log for result in groups]))
+        timed = groups[0].ours[0]
+        way = (
+            f"steps by kind, weighted for {accumulation_steps}"
+            if timed.modelled
+            else f"a multiple of {accumulation_steps} accumulation steps"
+        )
         yield Check(
             f"Predicted over plain epoch, ln ratio, {name}",
             str(means[-1]),

@@ -58,7 +58,7 @@ def fixed_cost(launcher: Launcher, cases: int) -> Iterator[Check]:
 
 def first_steps(launcher: Launcher, planned: PlannedRun, data: dict[str, Any], cases: int) -> list[float]:
     """Return the seconds from request to first step of so many workers, which are ended there."""
-    found = []
+    seconds = []
     for _ in range(cases):
         with scratch_folder() as scratch:
             worker = launcher.start(case_job(planned, data, scratch))
@@ -66,11 +66,11 @@ def first_steps(launcher: Launcher, planned: PlannedRun, data: dict[str, Any], c
                 while True:
                     event = checked(worker.next_event(SETUP_LIMIT))
                     if isinstance(event, PhaseBegan) and event.name == "warmup":
-                        found.append(event.at - worker.requested)
+                        seconds.append(event.at - worker.requested)
                         break
             finally:
                 worker.end(patience=0.0)
-    return found
+    return seconds
 
 
 def smoke(launcher: Launcher) -> tuple[list[Record], list[Check]]:
@@ -143,7 +143,7 @@ def collecting() -> Check:
         command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", env=dict(os.environ), check=False
     )
     seconds = time.monotonic() - began
-    found = sum("::" in line for line in done.stdout.splitlines())
+    collected = sum("::" in line for line in done.stdout.splitlines())
     return Check(
-        f"Collecting {COLLECTED:,} cases", f"{seconds:.1f} s", "<= 3 s", f"{found:,} cases, pytest --collect-only"
+        f"Collecting {COLLECTED:,} cases", f"{seconds:.1f} s", "<= 3 s", f"{collected:,} cases, pytest --collect-only"
     )

@@ -21,19 +21,19 @@ COPIES = (98, 99)
 FLOOR = 0.004
 """Seconds of a mean step that base burns too.
 
-A pause in the midst of a step costs more than itself: threads that had waited for their next work spin no longer and
-have to be woken, and caches are cold. With a pause on both sides, a longer one in head, what is planted is their
-difference alone."""
+A pause within a step costs more than itself: threads that waited for their next work no longer spin and have to be
+woken, and caches are cold. With a pause on both sides, a longer one in head, only their
+difference is planted."""
 
 WHERE = {
     "forward": ("nn/tasks.py", "BaseModel", "loss"),
     "optimizer": ("engine/trainer.py", "BaseTrainer", "optimizer_step"),
     "data": ("data/base.py", "BaseDataset", "__getitem__"),
 }
-"""What can be made slower: a file of Ultralytics, a class in it, and the method that then burns time."""
+"""Methods that can be made slower, by phase: a file of Ultralytics, a class in it, and the method that burns time."""
 
 CALLS = {"forward": 1.0, "optimizer": 1 / 16, "data": 4.0}
-"""How often each is called in a step of batch 4: the optimizer runs every 16th, and data are loaded image by image."""
+"""Calls of each method per step of batch 4: the optimizer runs every 16th, and data are loaded image by image."""
 
 FILE = "planted.json"
 
@@ -92,7 +92,7 @@ def prepare(resolved: Resolved, say: Say, copy: int) -> Planted:
     """Build a copy of an environment that can be made slower.
 
     Args:
-        resolved: what is in it.
+        resolved: the packages of the environment.
         say: receives lines of progress.
         copy: one of :data:`COPIES`.
 
@@ -101,11 +101,11 @@ def prepare(resolved: Resolved, say: Say, copy: int) -> Planted:
     """
     built = install(resolved, say, copy)
     folder = Path(built.python).parent.parent
-    found = Planted(built.python, folder)
-    found.plant("forward", 0.0)
+    planted = Planted(built.python, folder)
+    planted.plant("forward", 0.0)
     for where in WHERE:
         _patch(built, folder, where)
-    return found
+    return planted
 
 
 def _patch(built: BuiltEnvironment, folder: Path, where: str) -> None:

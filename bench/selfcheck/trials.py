@@ -39,7 +39,7 @@ FACTS = "trial.json"
 """The file of a trial's facts; it is written last, so that a folder without it is of a trial that was stopped."""
 
 ROUNDING = 1e-9
-"""Of logarithms: pairs that are all equal, as only simulated ones are, have an interval of no width."""
+"""Rounding error of logarithms: pairs that are all equal, as only simulated ones are, have an interval of no width."""
 
 
 class TrialFacts(msgspec.Struct, frozen=True):

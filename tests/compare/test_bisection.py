@@ -135,7 +135,7 @@ def test_the_cases_that_are_slower_are_searched_by() -> None:
 def test_a_probe_is_judged_by_its_comparison() -> None:
     ends = compared(make_compared(*SLOWER))
     assert probed("a", compared(make_compared(*SAME)), ends) == Probe(
-        release="a", side=Side.GOOD, found=compared(make_compared(*SAME))
+        release="a", side=Side.GOOD, result=compared(make_compared(*SAME))
     )
     unsure = probed("a", compared(make_compared(*UNSURE)), ends)
     assert (unsure.side, unsure.close) == (Side.GOOD, True)
@@ -180,7 +180,7 @@ def test_what_came_of_it(
 
 def test_the_cost_is_that_of_all_comparisons() -> None:
     result = compared(make_compared(*SAME))
-    probes = [Probe(release="a", side=Side.GOOD, found=result), Probe(release="b", side=Side.BROKEN, reason="No.")]
+    probes = [Probe(release="a", side=Side.GOOD, result=result), Probe(release="b", side=Side.BROKEN, reason="No.")]
     bisection = Bisection(package="torch", search=Search(names(4)), ends=result, probes=probes, last=result)
     assert len(bisection.comparisons) == 3
     assert bisection.seconds == 3 * result.comparison.seconds == 144.0

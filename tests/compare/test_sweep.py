@@ -33,7 +33,7 @@ def row(*words: str) -> Sweep:
     entries = [Entry(release="0")]
     for number, word in enumerate(words, 1):
         result = None if word == "none" else evaluate(make_comparison([case(word)]))
-        entries.append(Entry(release=str(number), found=result, reason="" if result else "It cannot be built."))
+        entries.append(Entry(release=str(number), result=result, reason="" if result else "It cannot be built."))
     return Sweep(run="sweep-1", package="ultralytics", held=("torch==2.15.0",), base="0", entries=tuple(entries))
 
 
@@ -107,7 +107,7 @@ def pairs(base: float, log: float, count: int) -> CaseComparison:
 def test_throughput_is_the_level_of_the_first_release_over_the_ratio() -> None:
     comparisons = [pairs(0.25, 0.0, 4), pairs(0.2, 0.004, 4), pairs(0.5, 0.02, 2)]
     entries = [
-        Entry(release=str(n), found=evaluate(make_comparison([compared]))) for n, compared in enumerate(comparisons, 1)
+        Entry(release=str(n), result=evaluate(make_comparison([compared]))) for n, compared in enumerate(comparisons, 1)
     ]
     sweep = Sweep(run="r", package="torch", held=(), base="0", entries=(Entry(release="0"), *entries))
     [series] = sweep.series
@@ -140,7 +140,7 @@ def test_one_pair_has_a_rate_and_no_interval() -> None:
 def test_every_case_has_a_series_and_a_release_may_lack_a_point_in_one() -> None:
     both = evaluate(make_comparison([case("same"), make_compared([0.05] * 4, [0.05] * 8, batch=4)]))
     lost = evaluate(make_comparison([case("same"), make_compared(batch=4)]))
-    entries = (Entry(release="0"), Entry(release="1", found=both), Entry(release="2", found=lost), Entry(release="3"))
+    entries = (Entry(release="0"), Entry(release="1", result=both), Entry(release="2", result=lost), Entry(release="3"))
     sweep = Sweep(run="r", package="torch", held=(), base="0", entries=entries)
     assert [series.case.batch for series in sweep.series] == [16, 4]
     assert [[release_point.verdict for release_point in series.points] for series in sweep.series] == [

@@ -54,11 +54,11 @@ def row(*entries: Entry, **changes: object) -> Sweep:
 def eventful() -> Sweep:
     """The same, one that cannot be built, an undecided one, one that cannot run, and one that is slower."""
     return row(
-        Entry(release="8.4.186", found=against(make_compared(*SAME, batch=4), head="8.4.186")),
+        Entry(release="8.4.186", result=against(make_compared(*SAME, batch=4), head="8.4.186")),
         Entry(release="8.4.187", reason="The environment of 8.4.187 cannot be built: no space."),
-        Entry(release="8.4.188", found=against(make_compared(*UNSURE, batch=4), head="8.4.188")),
-        Entry(release="8.4.189", found=against(lost(), head="8.4.189")),
-        Entry(release="8.4.190", found=against(flipped())),
+        Entry(release="8.4.188", result=against(make_compared(*UNSURE, batch=4), head="8.4.188")),
+        Entry(release="8.4.189", result=against(lost(), head="8.4.189")),
+        Entry(release="8.4.190", result=against(flipped())),
     )
 
 
@@ -67,7 +67,7 @@ def hostile() -> Sweep:
     case = make_compared(*SLOWER, model=HOSTILE_MODEL)
     case.base, case.head = SideOutcome(effective={"optimizer": "SGD"}), SideOutcome(effective={"optimizer": HOSTILE})
     broken = Entry(release=f"1 {HOSTILE}", reason=HOSTILE)
-    return row(broken, Entry(release=HOSTILE, found=against(case)), held=(HOSTILE,), run=HOSTILE)
+    return row(broken, Entry(release=HOSTILE, result=against(case)), held=(HOSTILE,), run=HOSTILE)
 
 
 def search(last: CaseComparison | None) -> Bisection:
@@ -79,8 +79,10 @@ def search(last: CaseComparison | None) -> Bisection:
         search=Search(releases, sides),
         ends=against(make_compared(*SLOWER)),
         probes=[
-            Probe(release="8.4.188", side=Half.BAD, found=against(make_compared(*SLOWER), head="8.4.188")),
-            Probe(release="8.4.186", side=Half.GOOD, close=True, found=against(make_compared(*UNSURE), head="8.4.186")),
+            Probe(release="8.4.188", side=Half.BAD, result=against(make_compared(*SLOWER), head="8.4.188")),
+            Probe(
+                release="8.4.186", side=Half.GOOD, close=True, result=against(make_compared(*UNSURE), head="8.4.186")
+            ),
             Probe(release="8.4.187", side=Half.BROKEN, reason="It cannot be built: no space."),
         ],
         last=against(last, head="8.4.188") if last else None,

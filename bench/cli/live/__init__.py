@@ -1,1 +1,1 @@
-"""What ``regress``, ``sweep`` and ``bisect`` share, and the course of each."""
+"""Code that ``regress``, ``sweep`` and ``bisect`` share, and the course of each."""

@@ -34,7 +34,7 @@ def provide_both(
 
 
 def own_folder(comparison: Comparison, results: Path, name: str) -> Path:
-    """Make a folder for a comparison alone, after which its run is named."""
+    """Make a separate folder for a comparison, and name its run after the folder."""
     store = Store(results, name, new=True)
     comparison.run = store.run
     return store.folder
@@ -76,10 +76,10 @@ def take_pairs(
     """Measure pairs as :func:`measure` does; return how many cases the time budget left undecided.
 
     Raises:
-        KeyboardInterrupt: after what is known was written.
+        KeyboardInterrupt: after the results so far were written.
         UsageError: for an environment or data that cannot be used at all.
     """
-    network = needs_network([PlannedRun(one.case, one.recipe) for one in comparison.cases])
+    network = needs_network([PlannedRun(compared.case, compared.recipe) for compared in comparison.cases])
     with contextlib.ExitStack() as stack:
         launchers = [local.open_launcher(side.interpreter, network) for side in sides]
         for launcher in launchers:
@@ -102,7 +102,7 @@ def take_pairs(
 
 def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:
     """Return a function that says a line for every pair."""
-    width = max(len(one.case.id) for one in comparison.cases)
+    width = max(len(compared.case.id) for compared in comparison.cases)
 
     def say_pair(compared: CaseComparison, problem: str) -> None:
         name = f"{compared.case.id:<{width}}"
@@ -122,8 +122,8 @@ def pair_line(compared: CaseComparison, margin: float) -> str:
     logs = figures.confirmation if pair.confirmation else figures.interim
     line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
     if len(logs) > 1:
-        seen = estimate(logs)
-        line += f"; so far {format_log_ratio(seen.log)} ± {seen.half * 100:.1f} %"
+        running_estimate = estimate(logs)
+        line += f"; so far {format_log_ratio(running_estimate.log)} ± {running_estimate.half * 100:.1f} %"
     marks = [*(["one after the other"] if not pair.lockstep else []), *pair.interference]
     if pair.retries:
         marks.insert(0, f"repeated {pair.retries} time{'s' if pair.retries > 1 else ''}")

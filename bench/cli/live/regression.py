@@ -15,11 +15,11 @@ from bench.records.comparison import Comparison
 from bench.records.store import Store, new_run_name
 
 RUN_PREFIX = "regress-"
-"""The name of a comparison's folder begins with it, before the time and the machine."""
+"""Prefix of the name of a comparison's folder, before the time and the machine."""
 
 
 def started(comparison: Comparison, results: Path, name: str) -> tuple[Comparison, Path]:
-    """Give a comparison a folder of its own, by the name that was asked for or by the time."""
+    """Give a comparison a separate folder, named as requested or by the time."""
     chosen = name or RUN_PREFIX + new_run_name(comparison.machine.fingerprint)
     return comparison, own_folder(comparison, results, chosen)
 
@@ -27,7 +27,10 @@ def started(comparison: Comparison, results: Path, name: str) -> tuple[Compariso
 def asked_alike(known: Comparison, specifications: tuple[Specification, Specification]) -> bool:
     """Whether a comparison was asked for in the same words; an interpreter is called by its version in the record."""
     asked = known.base.asked, known.head.asked
-    return all(one.python or str(one) == text for one, text in zip(specifications, asked, strict=True))
+    return all(
+        specification.python or str(specification) == text
+        for specification, text in zip(specifications, asked, strict=True)
+    )
 
 
 def provide_dated(
@@ -56,18 +59,18 @@ def continued(
     question: Comparison, known: list[Comparison], results: Path, margin: float | None
 ) -> tuple[Comparison, Path]:
     """Return the newest comparison of the same question, and its folder; an undecided one before others."""
-    same = [one for one in known if one.same_question(question)]
+    same = [comparison for comparison in known if comparison.same_question(question)]
     if not same:
         raise UsageError(
             f"{results} holds no comparison of these environments and cases on this machine: leave --resume out."
         )
-    for one in same:
-        reopen(one, question, margin)
-    chosen = next((one for one in reversed(same) if pending_cases(one)), same[-1])
+    for comparison in same:
+        reopen(comparison, question, margin)
+    chosen = next((comparison for comparison in reversed(same) if pending_cases(comparison)), same[-1])
     return chosen, results / chosen.run
 
 
 def forget_empty(comparison: Comparison, folder: Path) -> None:
     """Remove the folder of a comparison that ended before its first pair."""
-    if not any(one.pairs for one in comparison.cases):
+    if not any(compared.pairs for compared in comparison.cases):
         Store.at(folder).remove(comparison)

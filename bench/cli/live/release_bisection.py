@@ -34,37 +34,37 @@ def releases_between(series: ReleaseSeries, good: str, bad: str) -> list[str]:
     return [first, *(release for release in between if release not in (first, last)), last]
 
 
-def search(found: Bisection, releases: Releases) -> None:
-    """Compare the ends, search between them, and compare the neighbours; what is known is in ``found`` at any time.
+def search(bisection: Bisection, releases: Releases) -> None:
+    """Compare the ends, search between them, and compare the neighbours; ``bisection`` always holds what is known.
 
     Raises:
-        KeyboardInterrupt: after what is known was written.
-        UsageError: for an end without a usable environment, or cases that cannot be.
+        KeyboardInterrupt: after the results so far were written.
+        UsageError: for an end without a usable environment, or invalid cases.
     """
-    good, *_, bad = found.search.releases
+    good, *_, bad = bisection.search.releases
     releases.hold(bad)
     planned = releases.planned(good, bad)
     comparison = releases.begin(good, bad, planned, bad)
     try:
-        releases.measure(good, bad, comparison, found.search.most + 2)
+        releases.measure(good, bad, comparison, bisection.search.most + 2)
     finally:
-        found.ends = evaluate(comparison)
-    if not found.worth_it:
+        bisection.ends = evaluate(comparison)
+    if not bisection.worth_it:
         return
-    cases = {finding.id for finding in culprits(found.ends)}
+    cases = {finding.id for finding in culprits(bisection.ends)}
     planned = [plan for plan in planned if plan.case.id in cases]
-    rest = (found.search.most + 1) * comparison.seconds
+    rest = (bisection.search.most + 1) * comparison.seconds
     say(
-        f"{bad} is slower: up to {found.search.most + 1} more comparisons, {format_rough_duration(rest)} if each "
+        f"{bad} is slower: up to {bisection.search.most + 1} more comparisons, {format_rough_duration(rest)} if each "
         "takes as long"
     )
-    while release := found.search.next:
-        say(f"probe {len(found.probes) + 1}: {release}, up to {found.search.most} to go")
-        seen = probe(found, releases, release, planned)
-        found.probes = [*found.probes, seen]
-        found.search = found.search.with_result(release, seen.side)
-        say(brief(seen))
-    good, bad = found.search.good, found.search.bad
+    while release := bisection.search.next:
+        say(f"probe {len(bisection.probes) + 1}: {release}, up to {bisection.search.most} to go")
+        result = probe(bisection, releases, release, planned)
+        bisection.probes = [*bisection.probes, result]
+        bisection.search = bisection.search.with_result(release, result.side)
+        say(brief(result))
+    good, bad = bisection.search.good, bisection.search.bad
     say(f"{bad} against {good} once more")
     comparison = releases.begin(good, bad, planned, f"{good}-{bad}")
     try:
@@ -72,26 +72,26 @@ def search(found: Bisection, releases: Releases) -> None:
     except UsageError as error:
         say(str(error))
     finally:
-        found.last = evaluate(comparison)
+        bisection.last = evaluate(comparison)
 
 
-def probe(found: Bisection, releases: Releases, release: str, planned: list[PlannedRun]) -> Probe:
+def probe(bisection: Bisection, releases: Releases, release: str, planned: list[PlannedRun]) -> Probe:
     """Compare a release with the good end; a release that cannot be measured is broken.
 
     Raises:
         UsageError: where the good end cannot be used any more.
     """
-    assert found.ends, "the ends are compared first"
-    good = found.search.releases[0]
+    assert bisection.ends, "the ends are compared first"
+    good = bisection.search.releases[0]
     try:
         releases.provide(release)
     except UsageError as error:
         return Probe(release=release, side=Side.BROKEN, reason=str(error))
     comparison = releases.begin(good, release, planned, release)
     try:
-        releases.measure(good, release, comparison, found.search.most + 1)
+        releases.measure(good, release, comparison, bisection.search.most + 1)
     except UsageError as error:
         if releases.why_unusable(good):
             raise
-        return Probe(release=release, side=Side.BROKEN, found=evaluate(comparison), reason=str(error))
-    return probed(release, evaluate(comparison), found.ends)
+        return Probe(release=release, side=Side.BROKEN, result=evaluate(comparison), reason=str(error))
+    return probed(release, evaluate(comparison), bisection.ends)

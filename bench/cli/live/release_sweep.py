@@ -73,8 +73,8 @@ class ReleaseSweep:
         """Provide all environments, then compare one release after another.
 
         Raises:
-            KeyboardInterrupt: after what is known was written.
-            UsageError: where none of the releases has an environment, or the cases cannot be.
+            KeyboardInterrupt: after the results so far were written.
+            UsageError: where none of the releases has an environment, or the cases are invalid.
         """
         self._hold()
         ready = [release for release in self.row if self._provided(release)]
@@ -88,14 +88,14 @@ class ReleaseSweep:
             self._compare(release, planned, len(ready) - number)
 
     def _hold(self) -> None:
-        """Pin the other packages to what the newest release that has an environment is installed with."""
+        """Pin the other packages to the versions that the newest release with an environment is installed with."""
         for release in reversed(self.row):
             try:
                 return self.releases.hold(release)
             except UsageError as error:
                 if release == self.row[0]:
                     raise
-                say(f"{release} says nothing of what to hold: {error}")
+                say(f"{release} cannot decide which versions to pin: {error}")
 
     def _provided(self, release: str) -> bool:
         """Whether a release has an environment; say why where it cannot be built."""
@@ -118,7 +118,7 @@ class ReleaseSweep:
             self._reasons[release] = str(error)
             trouble = self.releases.why_unusable(self.base)
         trouble = trouble or cannot_run(evaluate(comparison))
-        if trouble and not any(one.pairs for known in self._comparisons.values() for one in known.cases):
+        if trouble and not any(compared.pairs for known in self._comparisons.values() for compared in known.cases):
             self._replace_base(release, trouble)
         else:
             say(brief(self._entry(release)))
@@ -135,10 +135,10 @@ class ReleaseSweep:
         comparison = self._comparisons.get(release)
         if comparison is None:
             return Entry(release=release, reason=self._reasons.get(release, "it was not reached"))
-        return Entry(release=release, found=evaluate(comparison), reason=self._reasons.get(release, ""))
+        return Entry(release=release, result=evaluate(comparison), reason=self._reasons.get(release, ""))
 
     def result(self) -> Sweep:
-        """Return what is known of the row, however far it came."""
+        """Return the result of the row, complete or not."""
         return Sweep(
             run=self.releases.run,
             package=self.releases.series.package,
@@ -148,10 +148,10 @@ class ReleaseSweep:
         )
 
 
-def cannot_run(found: ComparisonResult) -> str:
-    """Say how every case ended on the first release; empty where it runs any of them, or that is not known."""
+def cannot_run(result: ComparisonResult) -> str:
+    """Say how every case ended on the first release; empty where it runs any of them, or where that is unknown."""
     endings = []
-    for finding in found.findings:
+    for finding in result.findings:
         ran = finding.compared.base
         if ran is None or ran.outcome.status is Status.MEASURED:
             return ""

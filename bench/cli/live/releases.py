@@ -24,10 +24,10 @@ MEMORY_MARGIN = 0.05
 
 
 def series_of(package: str, pinned: str, exclude_newer: str) -> ReleaseSeries:
-    """Check which package is compared, and what stays as it is.
+    """Check which package is compared, and which requirements stay fixed.
 
     Raises:
-        UsageError: for a package or requirement that cannot be, or a cache that no environment can be built in.
+        UsageError: for an invalid package or requirement, or a cache that no environment can be built in.
     """
     check_path()
     return ReleaseSeries.parse(package, pinned, exclude_newer)
@@ -37,20 +37,20 @@ class Releases:
     """Compares releases of one package within one time budget.
 
     Attributes:
-        run: what the names of all its comparisons begin with; with ``--resume`` the one of the run that was stopped,
-            once the first comparison is begun.
+        run: prefix of the names of all its comparisons; with ``--resume`` that of the stopped run, once the first
+            comparison is begun.
         series: the package, and what all its releases are measured with.
         row: all releases that it may compare.
-        comparisons: that were begun.
+        comparisons: comparisons that were begun.
     """
 
     def __init__(self, request: ComparisonRequest, series: ReleaseSeries, command: str, row: Sequence[str]) -> None:
         """Start nothing yet.
 
         Args:
-            request: what all comparisons are asked for.
+            request: options of all comparisons.
             series: the package, and what all its releases are measured with.
-            command: the name of the run begins with it.
+            command: prefix of the name of the run.
             row: all releases that may be compared.
         """
         self.run = f"{command}-{store.new_run_name(machine().fingerprint)}"
@@ -63,7 +63,7 @@ class Releases:
         self._sides: dict[str, PreparedEnvironment] = {}
 
     def hold(self, release: str) -> None:
-        """Pin the other packages to what one release is installed with, and say so.
+        """Pin the other packages to the versions that one release is installed with, and say so.
 
         Raises:
             UsageError: where that release has no environment.
@@ -103,7 +103,7 @@ class Releases:
         return self._request.choice.planned([self.provide(release).interpreter for release in releases])
 
     def begin(self, base: str, head: str, planned: list[PlannedRun], name: str) -> Comparison:
-        """Begin a comparison of two releases in a folder of its own, or continue the one that was stopped.
+        """Begin a comparison of two releases in a separate folder, or continue the one that was stopped.
 
         Args:
             base: the release to compare with.
@@ -116,7 +116,7 @@ class Releases:
         """
         sides, end = (self.provide(base), self.provide(head)), f"-{name}".replace("+", "-")
         comparison = begin(sides, planned, "", self.series.exclude_newer, self._request.margin, MEMORY_MARGIN, say)
-        known = self._known(comparison, end) if self._request.resume else None
+        known = self._find_stopped(comparison, end) if self._request.resume else None
         if known is not None:
             reopen(known, comparison, self._request.margin)
             comparison = known
@@ -128,26 +128,35 @@ class Releases:
         self.comparisons.append(comparison)
         return comparison
 
-    def _known(self, question: Comparison, end: str) -> Comparison | None:
+    def _find_stopped(self, question: Comparison, end: str) -> Comparison | None:
         """Return the comparison that was stopped; the first one decides which run this one continues."""
         results, first = self._request.results, not self.comparisons
         every = store.comparisons_of(results)
         run = rf"{self._command}-\d{{8}}-\d{{6}}-[0-9a-f]+" if first else re.escape(self.run)
-        kept = [one for one in every if re.fullmatch(run + re.escape(end), one.run) and one.same_question(question)]
+        kept = [
+            comparison
+            for comparison in every
+            if re.fullmatch(run + re.escape(end), comparison.run) and comparison.same_question(question)
+        ]
         if first:  # a run that compared other releases too is a different one
-            kept = [one for one in kept if self._is_ours(one.run.removesuffix(end), every)]
-        found = kept[-1] if kept else None
-        if found:
-            self.run = found.run.removesuffix(end)
+            kept = [comparison for comparison in kept if self._is_ours(comparison.run.removesuffix(end), every)]
+        newest = kept[-1] if kept else None
+        if newest:
+            self.run = newest.run.removesuffix(end)
         elif first:
             raise UsageError(
                 f"{results} holds no {self._command} of these releases and cases on this machine: leave --resume out."
             )
-        return found
+        return newest
 
     def _is_ours(self, run: str, kept: list[Comparison]) -> bool:
         """Whether all comparisons of a run are of releases of this row."""
-        asked = {side for one in kept if one.run.startswith(f"{run}-") for side in (one.base.asked, one.head.asked)}
+        asked = {
+            side
+            for comparison in kept
+            if comparison.run.startswith(f"{run}-")
+            for side in (comparison.base.asked, comparison.head.asked)
+        }
         return asked <= {f"{self.series.package}=={release}" for release in self.row}
 
     def measure(self, base: str, head: str, comparison: Comparison, left: int) -> None:
@@ -160,13 +169,13 @@ class Releases:
             left: comparisons that share the rest of the budget, this one included.
 
         Raises:
-            KeyboardInterrupt: after what is known was written.
+            KeyboardInterrupt: after the results so far were written.
             UsageError: for an environment or data that cannot be used at all.
         """
         sides = self.provide(base), self.provide(head)
         budget = self._request.budget
         if budget is not None:
-            spent = sum(one.seconds for one in self.comparisons) - self._before
+            spent = sum(begun.seconds for begun in self.comparisons) - self._before
             budget = max(budget - spent, 0.0) / max(left, 1)
         try:
             if pairs.take_pairs(comparison, sides, self._request.results / comparison.run, budget):

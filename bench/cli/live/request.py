@@ -14,7 +14,7 @@ from bench.formatting import parse_duration, parse_percent
 
 
 class ComparisonRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What all live comparisons are asked for.
+    """Checked options that all live comparisons share.
 
     Attributes:
         choice: the cases.
@@ -41,7 +41,7 @@ class ComparisonRequest(msgspec.Struct, frozen=True, kw_only=True):
             single: whether an axis that is not named has only the first of its values.
 
         Raises:
-            UsageError: for an option that cannot be as it is, or a cache that cannot be used.
+            UsageError: for an invalid option, or a cache that cannot be used.
         """
         check_file(shared.json)
         check_usable()

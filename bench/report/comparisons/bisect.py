@@ -41,8 +41,8 @@ def context(search: Bisection) -> dict[str, Any]:
                 "side": probe.side.value,
                 "close": probe.close,
                 "reason": why_broken(probe),
-                "comparison": release_context(probe.found, search.package) if probe.found else None,
-                "shown": {"brief": brief(probe), **_format_overall(probe.found)},
+                "comparison": release_context(probe.result, search.package) if probe.result else None,
+                "shown": {"brief": brief(probe), **_format_overall(probe.result)},
             }
             for probe in search.probes
         ],
@@ -73,17 +73,17 @@ def title(search: Bisection) -> str:
 
 def brief(probe: Probe) -> str:
     """Format a probe as one line: ``8.4.145 is bad: it takes 5.0 % longer (4.8 to 5.1 %)``."""
-    if probe.found is None or probe.found.overall is None:
+    if probe.result is None or probe.result.overall is None:
         return f"{probe.release} is skipped: {why_broken(probe)}"
     close = "; that is not decided, and it is put on the nearer side" if probe.close else ""
-    return f"{probe.release} is {probe.side}: it {format_takes(probe.found.overall.estimate)}{close}"
+    return f"{probe.release} is {probe.side}: it {format_takes(probe.result.overall.estimate)}{close}"
 
 
 def why_broken(probe: Probe) -> str:
     """Return why a release could not be measured, without a full stop; empty if it was measured."""
     if probe.side is not Side.BROKEN:
         return ""
-    return probe.reason.rstrip(".") or _why_no_pair(probe.found)
+    return probe.reason.rstrip(".") or _why_no_pair(probe.result)
 
 
 def _why_no_pair(result: ComparisonResult | None) -> str:

@@ -48,7 +48,7 @@ def write(sweep: Sweep, folder: Path) -> Path:
 
 def newest(*cases: object) -> Sweep:
     """A row of two."""
-    return row(Entry(release="8.4.190", found=against(*cases)))  # type: ignore[arg-type]
+    return row(Entry(release="8.4.190", result=against(*cases)))  # type: ignore[arg-type]
 
 
 # words
@@ -87,8 +87,8 @@ def test_settings_come_before_speed_and_what_is_not_known_is_said() -> None:
 
 def test_a_slower_release_in_between_is_reported() -> None:
     sweep = row(
-        Entry(release="8.4.186", found=against(make_compared(*SLOWER))),
-        Entry(release="8.4.187", found=against(make_compared(*SAME))),
+        Entry(release="8.4.186", result=against(make_compared(*SLOWER))),
+        Entry(release="8.4.187", result=against(make_compared(*SAME))),
     )
     assert conclusion.conclusion(sweep) == [
         "8.4.187 is as fast as 8.4.185: any difference is below 3.0 %.",
@@ -98,8 +98,8 @@ def test_a_slower_release_in_between_is_reported() -> None:
 
 def test_a_newest_release_that_cannot_run_is_reported_first() -> None:
     sweep = row(
-        Entry(release="8.4.189", found=against(make_compared(*SLOWER, batch=4))),
-        Entry(release="8.4.190", found=against(lost())),
+        Entry(release="8.4.189", result=against(make_compared(*SLOWER, batch=4))),
+        Entry(release="8.4.190", result=against(lost())),
     )
     first, second = conclusion.conclusion(sweep)
     assert first == f"8.4.190, the newest: it cannot run {CASE} (out of memory: No room)."
@@ -361,5 +361,5 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
 def test_a_case_that_only_the_first_release_cannot_run_is_reported() -> None:
     won = make_compared(base=SideOutcome(outcome=Outcome(Status.FAILED, HOSTILE)), head=SideOutcome(), batch=8)
     sweep = newest(make_compared(*SAME), won)
-    assert sweep.newest.found and sweep.newest.found.standing(Standing.HEAD_ONLY)
+    assert sweep.newest.result and sweep.newest.result.standing(Standing.HEAD_ONLY)
     assert "the first release cannot run train-yolov8n-cpu-fp32-b8-i160" in as_text(sweep)

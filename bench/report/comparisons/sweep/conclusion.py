@@ -38,7 +38,7 @@ def format_verdict(entry: Entry, sweep: Sweep) -> str:
 
 def brief(entry: Entry) -> str:
     """Format a release as one line for progress: ``8.4.189 is slower: it takes 4.9 % longer (4.1 to 5.7 %)``."""
-    if entry.found is None or entry.found.overall is None:
+    if entry.result is None or entry.result.overall is None:
         return f"{entry.release} is not compared: {why_not(entry)}"
     verdict = (
         "is not decided"
@@ -47,13 +47,13 @@ def brief(entry: Entry) -> str:
     )
     if entry.speed_verdict is SpeedVerdict.CANNOT_RUN:
         verdict = "cannot run every case"
-    return f"{entry.release} {verdict}: it {format_takes(entry.found.overall.estimate)}"
+    return f"{entry.release} {verdict}: it {format_takes(entry.result.overall.estimate)}"
 
 
 def why_not(entry: Entry) -> str:
     """Return why a release has no figure, without a full stop."""
     clauses = [entry.reason] if entry.reason else []
-    for finding in entry.found.findings if entry.found else []:
+    for finding in entry.result.findings if entry.result else []:
         clauses += [clause for clause in _why_not(finding) if clause not in clauses]
     return "; ".join(clauses).rstrip(".") or "no pair was measured"
 
@@ -71,7 +71,7 @@ def _why_not(finding: Finding) -> list[str]:
 
 def notes(entry: Entry, sweep: Sweep) -> list[str]:
     """Return clauses on how to read the figures of a release, differences in settings first."""
-    result = entry.found
+    result = entry.result
     if result is None or not result.judged:
         return [] if entry.release == sweep.base else [why_not(entry)]
     clauses = []
@@ -109,7 +109,7 @@ def _uncompared(sweep: Sweep) -> str:
     if sweep.latest is None:
         return "No release was compared: nothing is said of speed."
     if newest.speed_verdict is SpeedVerdict.CANNOT_RUN:
-        lost = [clause for finding in (newest.found.findings if newest.found else []) for clause in _why_not(finding)]
+        lost = [clause for finding in (newest.result.findings if newest.result else []) for clause in _why_not(finding)]
         return f"{newest.release}, the newest: {labels.listing(lost)}."
     if newest.speed_verdict is SpeedVerdict.NOT_COMPARED:
         return f"{newest.release}, the newest, is not compared: {why_not(newest)}."
@@ -118,18 +118,18 @@ def _uncompared(sweep: Sweep) -> str:
 
 def _settings(sweep: Sweep) -> str:
     latest = sweep.latest
-    if latest is None or latest.found is None or not latest.found.settings:
+    if latest is None or latest.result is None or not latest.result.settings:
         return ""
-    differing = labels.listing(map(cases.format_setting, latest.found.settings))
+    differing = labels.listing(map(cases.format_setting, latest.result.settings))
     return f"The effective settings differ between {sweep.base} and {latest.release}: {differing}."
 
 
 def _since(sweep: Sweep) -> str:
     """Describe the speed of the latest release, and the release since which it holds."""
     latest = sweep.latest
-    if latest is None or latest.found is None:
+    if latest is None or latest.result is None:
         return ""
-    result = latest.found
+    result = latest.result
     if latest.speed_verdict.changed:
         assert sweep.since, "a changed release has a first changed release"
         since = sweep.since.release
@@ -165,9 +165,9 @@ def _by(result: ComparisonResult) -> str:
 def _earlier(sweep: Sweep) -> str:
     """Name the earlier releases that were slower or faster."""
     changes = [
-        f"{entry.release} {entry.speed_verdict} ({format_estimate(entry.found.overall.estimate)})"
+        f"{entry.release} {entry.speed_verdict} ({format_estimate(entry.result.overall.estimate)})"
         for entry in sweep.apart
-        if entry.found and entry.found.overall
+        if entry.result and entry.result.overall
     ]
     return f"Before that, of the time per step: {labels.listing(changes)}." if changes else ""
 

@@ -61,7 +61,7 @@ def _release(entry: Entry, sweep: Sweep) -> dict[str, Any]:
         "release": entry.release,
         "verdict": None if first else entry.speed_verdict.value,
         "notes": notes(entry, sweep),
-        "comparison": release_context(entry.found, sweep.package) if entry.found else None,
+        "comparison": release_context(entry.result, sweep.package) if entry.result else None,
         "shown": {"verdict": format_verdict(entry, sweep)},
     }
 
@@ -95,7 +95,7 @@ def _point(point: Point, series: Series, sweep: Sweep) -> dict[str, Any]:
 def _finding(point: Point, series: Series, sweep: Sweep) -> Finding | None:
     """Return the finding of a release in a case; None without a pair."""
     entry = next(entry for entry in sweep.others if entry.release == point.release)
-    findings = entry.found.judged if entry.found else []
+    findings = entry.result.judged if entry.result else []
     return next((finding for finding in findings if finding.compared.case == series.case), None)
 
 
@@ -107,7 +107,7 @@ def point_verdict(point: Point, sweep: Sweep) -> str:
     if point.verdict:
         return point.verdict.value
     entry = next(entry for entry in sweep.others if entry.release == point.release)
-    return labels.NONE if entry.found and entry.found.judged else format_verdict(entry, sweep)
+    return labels.NONE if entry.result and entry.result.judged else format_verdict(entry, sweep)
 
 
 def shown_point(point: Point, finding: Finding | None = None) -> dict[str, str]:
