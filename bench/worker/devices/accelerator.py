@@ -28,7 +28,7 @@ class NotReported(Exception):
 
 
 class Accelerator(Device):
-    """A device that torch drives asynchronously, with memory of its own and an allocator that keeps freed memory.
+    """A device that torch drives asynchronously, with separate memory and an allocator that keeps freed memory.
 
     Attributes:
         title: name of the kind in messages.
@@ -115,7 +115,7 @@ class Accelerator(Device):
 
         return getattr(torch, self.kind, None)
 
-    # Whether it can be used
+    # Availability
 
     def why_unusable(self) -> str:
         """Check that torch was built for the kind and sees the device; return one sentence, or an empty string."""
@@ -309,7 +309,7 @@ class Accelerator(Device):
                 continue
             return
 
-    # What it is and does
+    # Properties and state
 
     def facts(self) -> dict[str, Any]:
         """Return name, memory, and allocator retries (above 0: at the edge of memory), as far as torch reports them."""

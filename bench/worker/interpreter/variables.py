@@ -26,8 +26,9 @@ TORCH = (
     *("PYTORCH_", "TORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "ATEN_", "TRITON_"),
     *("LRU_CACHE_CAPACITY", "THP_MEM_ALLOC_ENABLE", "DISABLE_ADDMM_CUDA_LT"),
 )
-"""Prefixes of torch's variables. ``ATEN_CPU_CAPABILITY`` takes vector instructions away; ``PYTORCH_`` has the allocators
-and MPS. The last ones keep kernels of oneDNN, ask for huge pages, and choose another library for matrices."""
+"""Prefixes of torch's variables. ``ATEN_CPU_CAPABILITY`` takes vector instructions away; ``PYTORCH_`` has the
+allocators and MPS. The last ones keep kernels of oneDNN, ask for huge pages, and choose another library for matrices.
+"""
 
 GPUS = (
     *("CUDA_", "CUDNN_", "CUBLAS_", "CUBLASLT_", "NVIDIA_TF32", "NCCL_", "GLOO_"),

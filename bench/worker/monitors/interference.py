@@ -13,7 +13,7 @@ from .nvml import POWER_CAP
 
 WAIT = 0.02
 """Maximum share of time that a runnable thread may wait for a CPU. Of 39 fresh processes of one case on a shared
-machine, those within 2 % of wall over CPU time had a standard deviation of 1.95 %; all of them had one of 15.5 %."""
+machine, those within 2 % of wall over CPU time had a standard deviation of 1.95 %. All 39 had one of 15.5 %."""
 
 OTHERS = 0.02
 """Maximum number of CPUs that other processes may use while a thread waits. They cannot delay it for longer than they

@@ -14,7 +14,7 @@ from ..rejection import CaseRejected
 
 LOSS_TOLERANCE = 0.02
 """Maximum relative difference of a loss item. Float32 on two devices differs in the fifth digit, in the fourth where
-cuDNN uses TF32; the assignment of boxes to predictions may flip on such a digit and move an item by half a percent."""
+cuDNN uses TF32. The assignment of boxes to predictions may flip on such a digit and move an item by half a percent."""
 
 GRADIENT_TOLERANCE = 0.1
 """Maximum relative difference of the gradients' norm, which sums over all assignments that may flip."""
