@@ -167,7 +167,7 @@ class Accelerator(Device):
         return "synchronized_pass" if self._events_trouble else "events"
 
     def _find_events(self) -> tuple[Callable[[], Any] | None, str]:
-        """Return a function that makes events that measure time, or the reason why there is none."""
+        """Return a function that makes events that measure time, or the reason for its absence."""
         import torch
 
         if major_minor(torch.__version__) < self.events_since:

@@ -114,7 +114,7 @@ def _listed(images: Any, count: int) -> list[int]:
 
 
 def aggregate_memory_figure(name: str, figures: list[dict[str, Any]], count: str) -> dict[str, Any]:
-    """Return a memory figure of all ranks; its bytes are None where one rank has no value."""
+    """Return a memory figure of all ranks; without a value (None) where one rank has no value."""
     sizes = [figure["bytes"] for figure in figures]
     if None in sizes:
         return figures[sizes.index(None)]

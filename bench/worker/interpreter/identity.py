@@ -74,8 +74,8 @@ def identify(name: str) -> dict[str, Any] | None:
     Returns:
         - ``file``: imported file.
         - ``version``: version of the imported package.
-        - ``installed``: version in the metadata of the distribution that installed the file. Where there is none, of a
-          distribution that is installed and not imported; empty without any.
+        - ``installed``: version in the metadata of the distribution that installed the file, otherwise of one that is
+          installed and not imported; empty without any.
         - ``source``: ``distribution`` where a distribution installed that file, else ``path``.
         - ``edited``: whether the files differ from those that the distribution installed.
         - ``hash``: twelve digits over the files, empty where they are as installed.

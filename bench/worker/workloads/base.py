@@ -216,7 +216,7 @@ def register(workload: Workload) -> None:
 
 
 def unregister(name: str) -> None:
-    """Forget a family."""
+    """Remove a family."""
     _registry.pop(name, None)
 
 
@@ -226,7 +226,7 @@ def workloads() -> dict[str, Workload]:
 
 
 def split_model(model: str) -> tuple[str, str]:
-    """Split the text of a model into the family that it names (or an empty text) and the rest."""
+    """Split the text of a model into the family that it names, or an empty text, and the rest."""
     family, separator, rest = model.partition(SEPARATOR)
     return (family, rest) if separator and "/" not in family else ("", model)
 

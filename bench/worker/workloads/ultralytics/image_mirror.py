@@ -37,7 +37,7 @@ def mirror(yaml: str, folder: Path) -> str:
 
 
 def _linked(images: Iterable[str], folder: Path) -> list[str]:
-    """Link images into a folder; return the links in the order of the images, one per distinct image."""
+    """Link images into a folder; return their links in the same order. An image that is listed twice has one link."""
     for kind in ("images", "labels"):
         (folder / kind).mkdir(parents=True)
     links: dict[str, str] = {}

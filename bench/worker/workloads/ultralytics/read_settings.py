@@ -308,7 +308,7 @@ def _augmentation(transforms: Any) -> dict[str, Any]:
 
 
 def _transforms(transform: Any) -> list[Any]:
-    """Iterate over a transform and all transforms nested in it."""
+    """Return a transform and all transforms nested in it."""
     inner = getattr(transform, "transforms", None)
     return [transform, *(t for child in (inner if isinstance(inner, list) else ()) for t in _transforms(child))]
 
