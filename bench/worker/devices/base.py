@@ -100,7 +100,7 @@ class Device:
     def memory(self) -> dict[str, dict[str, Any]]:
         """Return peaks since :meth:`reset_peaks`: ``allocated``, ``reserved``, ``process``, ``device``.
 
-        Each is ``{bytes, method}``. Where a figure is unavailable, ``bytes`` has no value (None) and ``method`` says why.
+        Each is ``{bytes, method}``. Without a figure, ``bytes`` has no value (None) and ``method`` says why.
         """
         raise NotImplementedError
 

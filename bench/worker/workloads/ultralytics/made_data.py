@@ -2,8 +2,9 @@
 
 One pool of photographs is made once; a case's set lists pool images until it is as long as the case wants. The
 photographs are crops of the two in Ultralytics' own assets, scaled, mirrored and re-lit, so that decoding, mosaic and
-augmentation work on real image content. Sizes, boxes per image and box sizes follow COCO train2017: 118,287 images,
-mostly 640 x 480; a mean of 7.3 boxes per image with a long tail; four boxes in ten smaller than 32 x 32 pixels.
+augmentation work on real image content. Sizes, boxes per image and box sizes follow COCO train2017. It
+has 118,287 images, mostly 640 x 480, and a mean of 7.3 boxes per image with a long tail. Four boxes in ten are smaller
+than 32 x 32 pixels.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
     """Make the data set where it is missing or damaged; return its place and identity.
 
     Args:
-        wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``seed``, ``val_images``
-            (length of its validation set, by default :data:`VAL_IMAGES`), and ``dense``: whether every image has
+        wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
+            its validation set, by default :data:`VAL_IMAGES`), ``seed`` and ``dense``. With ``dense``, every image has
             :data:`MOST_BOXES` boxes, for the most memory that training may take.
 
     Returns:
