@@ -1,4 +1,4 @@
-"""Events of a worker, as JSON lines over a file descriptor of their own: libraries print to standard output."""
+"""Send events of a worker as JSON lines over a separate file descriptor, since libraries print to standard output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .protocol import Event, as_dict
 
 
 def finite(value: Any) -> Any:
-    """``value`` with every float that JSON cannot carry (nan, inf) as null."""
+    """Return ``value`` with None for every float that JSON lacks (nan, inf)."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -23,7 +23,7 @@ def finite(value: Any) -> Any:
 
 
 class Channel:
-    """Writes events, one JSON object a line; every event carries ``at``, seconds of ``time.monotonic``.
+    """Writes events, one JSON object per line; every event carries ``at``, seconds of ``time.monotonic``.
 
     On Linux and macOS that clock is common to all processes, so the runner can subtract its own readings.
     """

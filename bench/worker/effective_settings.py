@@ -1,9 +1,9 @@
-"""Effective settings against requested ones: the one mechanism that keeps a number from wearing a false label.
+"""Compare effective settings with requested ones, the one mechanism that keeps false labels off figures.
 
-There is no table of library versions here. A workload reads its settings off the live trainer or predictor; what
-differs from the case, from an override of the recipe or from what follows from them ends the case. Settings that were
-not requested (TF32, memory format, threads of a library) are recorded and compared with nothing. ``docs/effective.md``
-lists them all.
+There is no table of library versions here. A workload reads its settings back from the live trainer or predictor. A
+setting that differs from the case, from an override of the recipe or from their consequences ends the case. Settings
+that were not requested (TF32, memory format, threads of a library) are recorded and not compared.
+``docs/effective.md`` lists them all.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def explain(hints: Mapping[tuple[str, str | None], str], name: str, requested: A
     """Return a sentence on a substitution.
 
     Args:
-        hints: of the workload.
-        name: of the axis or setting.
+        hints: hints of the workload.
+        name: name of the axis or setting.
         requested: value that was asked for.
         effective: value that would run.
     """
@@ -48,7 +48,7 @@ def _text(value: Any) -> str:
 
 
 def expected(workload: Workload, case: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return what each setting has to be for a case: the overrides themselves, and what follows from them."""
+    """Return the required settings of a case: the overrides, and the settings that follow from case and overrides."""
     derived = {
         name: rule(case, overrides)
         for name, (needs, rule) in workload.derived.items()
@@ -82,7 +82,7 @@ def compare(
         text = " ".join(explain(workload.hints, axis, case[axis], effective[axis]) for axis in changed)
         raise CaseRejected("substituted", text, axes)
     _compare_further(workload, asked, effective)
-    decided = {name for one in asked for name in (one.axis, one.setting)}
+    decided = {name for requested in asked for name in (requested.axis, requested.setting)}
     wanted = {name: value for name, value in expected(workload, case, overrides).items() if name not in decided}
     changed = [name for name in wanted if effective.get(name) is not None and effective[name] != wanted[name]]
     if changed:
@@ -92,13 +92,16 @@ def compare(
 
 def _compare_further(workload: Workload, asked: Sequence[RequestedAxis], effective: dict[str, Any]) -> None:
     """Raise :class:`CaseRejected` where a further axis differs from what runs, or cannot be read back."""
-    for one in asked:
-        if effective.get(one.setting) is None:
-            reason = f"{one.axis} {one.text} was asked, and what runs cannot be read back."
-            raise CaseRejected("unsupported", reason, ("mode", one.axis))
-    changed = [one for one in asked if effective[one.setting] != one.value]
+    for requested in asked:
+        if effective.get(requested.setting) is None:
+            reason = f"{requested.axis} {requested.text} was asked, and what runs cannot be read back."
+            raise CaseRejected("unsupported", reason, ("mode", requested.axis))
+    changed = [requested for requested in asked if effective[requested.setting] != requested.value]
     if changed:
-        texts = (explain(workload.hints, one.axis, one.text, _as_axis(effective[one.setting])) for one in changed)
+        texts = (
+            explain(workload.hints, requested.axis, requested.text, _as_axis(effective[requested.setting]))
+            for requested in changed
+        )
         raise CaseRejected("substituted", " ".join(texts))
 
 
@@ -126,19 +129,19 @@ def device_name(device: Any, wanted: Device) -> str:
     """Return a ``torch.device`` the way a case names it: ``cpu``, ``xpu:1``, and for cuda the index alone.
 
     Args:
-        device: read off the live trainer or predictor.
-        wanted: the device of the case, or this process's of several; what it is asked for by is translated back to the
-            name.
+        device: device of the live trainer or predictor.
+        wanted: device of the case, as this process has it; its name in this process is translated back to its name in
+            the case.
     """
-    found = case_name(device)
-    return wanted.name if found == wanted.own else found
+    name = case_name(device)
+    return wanted.name if name == wanted.own else name
 
 
 def torch_settings(loggers: Sequence[str] = ()) -> dict[str, Any]:
     """Return settings of the process that change speed; the keys are the same on every machine, None where unknown.
 
     Args:
-        loggers: whose warnings are recorded, from the first call on.
+        loggers: names of loggers whose warnings are recorded, from the first call on.
     """
     import torch
     from torch.utils import deterministic
@@ -166,14 +169,14 @@ def torch_settings(loggers: Sequence[str] = ()) -> dict[str, Any]:
 
 
 class _WarningRecorder(logging.Handler):
-    """First warnings that a library logs: a substitution that shows nowhere else is often mentioned there."""
+    """Handler that keeps the first warnings of a library: they often mention a substitution that shows nowhere else."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the first few, one line each."""
+        """Keep the first :data:`MOST_WARNINGS` warnings, one line each."""
         if len(self.texts) < MOST_WARNINGS:
             text = one_line(record.getMessage(), 10_000)
             text = text.removeprefix("WARNING").lstrip(" \N{WARNING SIGN}\N{VARIATION SELECTOR-16}")
@@ -181,13 +184,13 @@ class _WarningRecorder(logging.Handler):
 
 
 def _recorder(name: str) -> _WarningRecorder:
-    """Return the recorder of a logger, which it gets when this is called for the first time."""
+    """Return the recorder of a logger; the first call adds it."""
     logger = logging.getLogger(name)
-    found = next((handler for handler in logger.handlers if isinstance(handler, _WarningRecorder)), None)
-    if found is None:
-        found = _WarningRecorder()
-        logger.addHandler(found)
-    return found
+    recorder = next((handler for handler in logger.handlers if isinstance(handler, _WarningRecorder)), None)
+    if recorder is None:
+        recorder = _WarningRecorder()
+        logger.addHandler(recorder)
+    return recorder
 
 
 def channels_last(model: Any) -> bool:

@@ -1,12 +1,12 @@
 """Entry point of a measured interpreter.
 
-``PYTHON entry.py facts FILE...``      prints what this environment is, as one JSON object, importing nothing heavy.
-``PYTHON entry.py doctor FILE...``     prints the same with what its torch says of every backend.
+``PYTHON entry.py facts FILE...``      prints facts about this environment as one JSON object, importing nothing heavy.
+``PYTHON entry.py doctor FILE...``     prints the same and what its torch reports about every backend.
 ``PYTHON entry.py fork-server FD``     preloads libraries, then forks one worker per request (Linux).
 ``PYTHON entry.py job FD FD``          runs the one job on standard input (everywhere else).
 ``PYTHON entry.py launch ...``         starts several ranks by torch.distributed.run, whose options follow.
-``PYTHON entry.py rank``               is one of them.
-``PYTHON entry.py --fixed-layout ...`` does what follows with the memory layout of the last process that did the same.
+``PYTHON entry.py rank``               runs one of these ranks.
+``PYTHON entry.py --fixed-layout ...`` runs the command that follows with the same memory layout in every process.
 
 FILE is an extension that adds workloads and device kinds.
 """
@@ -22,7 +22,7 @@ PACKAGE = "yolopace_worker"
 
 
 def load_package() -> None:
-    """Make this folder importable under a name of its own.
+    """Make this folder importable under a separate package name.
 
     Neither ``bench`` nor the folder it was installed into may come onto ``sys.path``: another environment's torch
     could then be imported in place of the one that is to be measured.
@@ -37,7 +37,7 @@ def load_package() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the first argument says; return the exit status of the process."""
+    """Run the command in the first argument; return the exit status of the process."""
     load_package()
     word, *rest = arguments
     if word in ("facts", "doctor"):

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from .text import one_line
 
 trouble = ""
-"""Why an extension could not be loaded in this process, as one sentence; each job of it then ends with that."""
+"""Reason why an extension could not be loaded in this process, as one sentence; each job here then ends with it."""
 
 
 def load(paths: Sequence[str]) -> None:
     """Load extension files and call their ``register_worker`` with this package; a failure is kept in ``trouble``.
 
     An extension adds to ``worker.workloads`` and ``worker.devices`` by ``register``. It is loaded before torch, so that
-    its file imports nothing but the standard library at its top. One without ``register_worker`` is for the runner
-    alone, and is not imported here.
+    its file imports nothing but the standard library at its top. An extension without ``register_worker`` is for the
+    runner alone, and is not imported here.
     """
     global trouble
     if not paths:

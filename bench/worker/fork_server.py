@@ -1,7 +1,7 @@
 """Fork server: imports the libraries of a workload once, then forks a worker for every request (Linux).
 
-Nothing is initialised here: no tensor is made and no device is asked, so that a child starts as a fresh process would,
-less the seconds of importing.
+Nothing is initialised here: no tensor is made and no device is queried. So a forked worker starts as a fresh process
+would, without the seconds of importing.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def preload(names: Sequence[str], required: Collection[str]) -> None:
-    """Import modules; one that an older version of the library lacks is left out.
+    """Import modules; a module that an older version of the library lacks is left out.
 
     Args:
-        names: of the modules, in order.
-        required: those that have to be there.
+        names: names of the modules, in order.
+        required: names of the modules that must exist.
     """
-    gc.disable()  # importing makes hardly any garbage, and to look for it took a fifth of the time
+    gc.disable()  # importing makes hardly any garbage, and collecting it took a fifth of the time
     try:
         for name in names:
             try:
@@ -62,15 +62,15 @@ def import_libraries(workload: Workload, config: str, network: bool) -> None:
     preload(workload.preload, {"torch", workload.library})
     workload.after_import()
     gc.collect()
-    gc.freeze()  # else the first collection in a child would touch, and so copy, every page of the heap
+    gc.freeze()  # otherwise the first collection in a child would touch, and so copy, every page of the heap
 
 
 def serve(descriptor: int) -> None:
     """Answer requests on a socket until its other end closes; then end every worker that still runs.
 
     The first line is a :class:`~.protocol.ProcessSetup`. Each request is a line that holds a job, with three
-    descriptors: the worker's channel, the file for its output, and the pipe by which it is granted its turns.
-    The next one comes after the answer to this one, so no two of them meet in the socket.
+    descriptors: the worker's channel, the file for its output, and the pipe that grants its turns.
+    The runner sends the next request after the answer to this one, so the socket never holds two of them.
     """
     server = socket.socket(fileno=descriptor)
     channel = Channel(descriptor)
@@ -80,11 +80,11 @@ def serve(descriptor: int) -> None:
     setup = setup_from_json(first[0])
     extensions.load(setup.extensions)
     workload = find(setup.workload)
-    if workload is not None and not info.why_missing(workload):  # else each job reports that
+    if workload is not None and not info.why_missing(workload):  # otherwise each job reports what is missing
         try:
             import_libraries(workload, setup.config, setup.network)
         except BaseException as error:
-            traceback.print_exc()  # into the server's log, in which the runner looks for the cause
+            traceback.print_exc()  # into the server's log, where the runner looks for the cause
             channel.send(ServerUnusable(f"{type(error).__name__}: {one_line(str(error))}"))
             return
     if why := identity.differs(setup.imported):
@@ -120,7 +120,7 @@ def serve(descriptor: int) -> None:
 def _receive(server: socket.socket) -> tuple[bytes, list[int]] | None:
     """Return the next line and its descriptors; None once the other end is closed.
 
-    A stream socket gives what has arrived, which may be a part of a line.
+    A stream socket may return only a part of a line.
     """
     line, descriptors = b"", []
     while not line.endswith(b"\n"):
@@ -143,7 +143,7 @@ def _reap(children: set[int], channel: Channel) -> None:
 
 
 def _fork(job: Job, descriptors: list[int], keep_from: tuple[Any, ...]) -> int:
-    """Fork one worker in a process group of its own; return its number."""
+    """Fork one worker in a separate process group; return its process ID."""
     report, output, control = descriptors
     parent = os.getpid()
     child = os.fork()

@@ -56,9 +56,9 @@ KNOWN: tuple[Known, ...] = (
         ("model",),
     ),
     Known(
-        re.compile(r"(?P<said>Invalid [A-Z]+ 'device=[^']*')"),
+        re.compile(r"(?P<error>Invalid [A-Z]+ 'device=[^']*')"),
         "unsupported",
-        "This Ultralytics does not run on that device here: {said}.",
+        "This Ultralytics does not run on that device here: {error}.",
         ("device",),
     ),
 )
@@ -70,15 +70,17 @@ def describe_error(error: BaseException | str) -> str:
 
     An exception without a message is described by its type.
     """
-    message = error.args[0] if isinstance(error, KeyError) and error.args else error  # whose text is in quotes
+    message = (
+        error.args[0] if isinstance(error, KeyError) and error.args else error
+    )  # a KeyError puts its text in quotes
     text = PREFIX.sub("", SIGNS.sub("", clean(str(message))).strip())
     sentences = [one_line(part) for part in SENTENCE.split(text) if part.strip()]
     kept = [part for part in sentences if not WRONG_ADVICE.search(part)]
-    if not kept and sentences:  # all in one sentence: what comes before the advice
+    if not kept and sentences:  # one sentence with advice: keep the part before the advice
         kept = [WRONG_ADVICE.split(sentences[0])[0].rstrip(" ,;:('\"")]
     whole = ""
     for part in kept:
-        ended = not whole or whole.endswith((".", "!", "?", ":", ",")) or not part[:1].isupper()  # a line goes on
+        ended = not whole or whole.endswith((".", "!", "?", ":", ",")) or not part[:1].isupper()  # a sentence goes on
         whole += f"{'' if ended else '.'} {part}"
     return one_line(whole) or type(error).__name__
 
@@ -87,6 +89,6 @@ def explained(error: BaseException) -> CaseRejected | None:
     """Return the rejection that a known message means; None for an unknown message, which is a crash."""
     text = one_line(str(error))
     for known in KNOWN:
-        if (found := known.message.search(text)) is not None:
-            return CaseRejected(known.status, one_line(known.reason.format(**found.groupdict())), known.scope)
+        if (match := known.message.search(text)) is not None:
+            return CaseRejected(known.status, one_line(known.reason.format(**match.groupdict())), known.scope)
     return None

@@ -24,29 +24,30 @@ TORCH_FLOOR = (2, 6)
 """Oldest torch that can be measured."""
 
 JOB_VARIABLE = "YOLOPACE_JOB"
-"""Environment variable that holds the assignment of a rank of several."""
+"""Environment variable that holds the assignment of a rank, where several ranks train together."""
 
 GRANT = struct.Struct("<H")
-"""What the runner writes to a worker that takes turns: the point within the step at which its turn ends, counted from
-1, or one of the values below."""
+"""Message that grants a worker its turn: the point within the step at which the turn ends, counted from 1, or one of
+the values below."""
 
 FREE, WITH_STEP, ALONE = 0, 0xFFFE, 0xFFFF
 """End of a turn: at the first point after a time slice; with the step; with the step, because the peer has ended."""
 
 SHORT_ACCUMULATION_STEPS = 6
-"""Steps from one optimizer step to the next during warm-up, and in a window that cannot hold whole cycles.
+"""Steps from one optimizer step to the next during warm-up, and in a window too short for the real accumulation steps.
 
-Two thirds of the steps are then plain ones, as most of an epoch is, and a dozen steps hold every kind twice."""
+Two thirds of the steps are then plain ones, like most steps of an epoch, and a dozen steps hold every kind twice."""
 
 SLACK = 4 / 3
-"""Maximum ratio of a window of whole accumulation cycles to the requested window."""
+"""Maximum ratio of a window that is a multiple of the real accumulation steps to the requested window."""
 
 MAX_STEAL = 0.01
 """Maximum share of the machine's CPU time that a hypervisor may take during a window."""
 
 MAX_OTHER_LOAD = 0.05
 """Maximum share of the machine's CPUs that other processes may use while a case runs on the CPU. They share its caches,
-its memory and its clocks, and in a virtual machine often its cores, which shows in no wait: see ``docs/noise.md``."""
+its memory and its clocks. In a virtual machine they often share its cores too, which no wait shows: see
+``docs/noise.md``."""
 
 
 class ProtocolError(ValueError):
@@ -65,10 +66,11 @@ class Window:
         window_steps: minimum number of steps of the window.
         window_seconds: minimum duration of the window.
         warmup_steps: minimum number of steps of warm-up, where two processes have to see the same images.
-        shared_accumulation_steps: accumulation steps of the window, where the peer has settled them; 0: chosen here.
-        short_accumulation_steps: accumulation steps during warm-up, at most.
-        settled_after: steps of warm-up after an accumulation cycle.
-        only_whole_cycles: whether a window has to hold whole cycles of real accumulation; None: as the device needs.
+        shared_accumulation_steps: accumulation steps of the window that the peer has chosen; 0: chosen here.
+        short_accumulation_steps: maximum accumulation steps during warm-up.
+        settled_after: steps of warm-up after its first optimizer step.
+        only_whole_cycles: whether a window has to be a multiple of the real accumulation steps; None: the device's
+            default.
     """
 
     warmup_seconds: float
@@ -83,14 +85,14 @@ class Window:
 
 @dataclass(frozen=True)
 class RequestedAxis:
-    """A further axis of a case, and how a worker sees that its value runs.
+    """A further axis of a case, and the setting by which a worker checks that its value is effective.
 
     Attributes:
         axis: its name.
         text: its value, as the user writes it.
         arguments: names of the library's arguments that it sets.
         setting: key in the effective settings.
-        value: what that setting has to be.
+        value: required value of that setting.
     """
 
     axis: str
@@ -114,19 +116,19 @@ class CaseJob:
         scratch: an empty folder that disappears with the case.
         asked: further axes of the case.
         with_val: whether validation and checkpoint are timed too, after the window.
-        compare_losses: whether the first losses are compared with the CPU's where that is a choice.
+        compare_losses: whether the first losses are compared with the CPU's, on a device that leaves the choice.
         energy: whether joules are counted.
-        block: steps of a turn, where two workers take turns; 0: none.
+        block: steps of a turn, where two workers take turns; 0: no turns.
         within: whether turns end within a step too.
-        separate_pass: whether phases may be timed in steps of their own after the window.
+        separate_pass: whether phases may be timed in separate steps after the window.
         memory_before: whether memory is read before the first step too.
         loss_scale: initial loss scale of mixed precision; None for the library's own.
         retry_noisy: whether a window with interference is measured again.
         memory_limit: bytes of the device's memory that may be taken; 0: as many as are safe; None: no limit.
-        data_limit: RLIMIT_DATA of the process in bytes; 0: none.
-        rendezvous: where ranks of several machines meet; for the runner.
-        oom_kills: processes that the kernel had killed for want of memory before; for the runner.
-        extra_seconds: by how much set-up and warm-up may take longer; for the runner.
+        data_limit: RLIMIT_DATA of the process in bytes; 0: no limit.
+        rendezvous: rendezvous of the ranks of several machines; for the runner.
+        oom_kills: number of processes that the kernel had killed for lack of memory before; for the runner.
+        extra_seconds: seconds by which set-up and warm-up may take longer; for the runner.
     """
 
     kind: ClassVar[str] = "case"
@@ -186,12 +188,12 @@ class DataJob:
 
     Attributes:
         workload: family whose data it is.
-        name: of a set that is made, or the user's own file.
+        name: name of a made set, or the user's own data set.
         root: folder of the cache for data sets.
-        made: whether it is one that is made.
+        made: whether this suite makes the set.
         images: length of a made set.
         val_images: length of its validation set; 0 for the maker's minimum.
-        seed: of a made set.
+        seed: random seed of a made set.
     """
 
     kind: ClassVar[str] = "data"
@@ -218,13 +220,13 @@ JOBS: dict[str, type[Any]] = {job.kind: job for job in (CaseJob, PlainJob, DataJ
 
 @dataclass(frozen=True)
 class ProcessSetup:
-    """What a process has to know before it imports anything.
+    """Settings that a process needs before it imports anything.
 
     Attributes:
         workload: family whose libraries are imported.
         config: folder for settings of libraries, in place of the user's own.
         network: whether the user named something that may have to be fetched.
-        imported: by module, what it has to be imported from (``worker/interpreter/identity.py``).
+        imported: required identity of each module (``worker/interpreter/identity.py``).
         extensions: files that add device kinds and workloads.
     """
 
@@ -248,7 +250,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker reports; ``at`` is its ``time.monotonic``, which all processes of a machine share."""
+    """A report of a worker; ``at`` is its ``time.monotonic``, which all processes of a machine share."""
 
     event: ClassVar[str] = ""
 
@@ -257,13 +259,13 @@ class Event:
 
 @dataclass(frozen=True)
 class PhaseBegan(Event):
-    """Set-up, warm-up, window or what follows it began.
+    """Set-up, warm-up, the window or the epoch overhead after it began.
 
     Attributes:
         name: ``setup``, ``warmup``, ``window`` or ``rest``.
         steps: steps of warm-up, where the window begins.
         accumulation_steps: accumulation steps in the window.
-        planned: steps of the window, where that is settled already.
+        planned: steps of the window, where their number is fixed already.
     """
 
     event: ClassVar[str] = "phase"
@@ -328,9 +330,9 @@ class DataProvided(Event):
 
     Attributes:
         source: how the library names it: a file, or the name of a set that is made.
-        fingerprint: twelve hexadecimal digits over what it is.
-        images: items of training that are used.
-        details: what else is known of a user's own set.
+        fingerprint: twelve hexadecimal digits that identify its content.
+        images: number of training images that are used.
+        details: further facts about a user's own set.
     """
 
     event: ClassVar[str] = "data"
@@ -424,7 +426,7 @@ class WorkerReaped(Event):
 
 
 def _event_types() -> dict[str, type[Event]]:
-    return {one.event: one for one in Event.__subclasses__()}
+    return {event_type.event: event_type for event_type in Event.__subclasses__()}
 
 
 # JSON
@@ -437,18 +439,18 @@ def to_json(message: Any) -> str:
 
 def as_dict(message: Any) -> dict[str, Any]:
     """Return the JSON object of a message; a job begins with ``kind`` and an event with ``event``."""
-    content = {item.name: _plain(getattr(message, item.name)) for item in dataclasses.fields(message)}
+    content = {item.name: _encode_value(getattr(message, item.name)) for item in dataclasses.fields(message)}
     for tag in ("kind", "event"):
         if getattr(message, tag, ""):
             return {tag: getattr(message, tag), **content}
     return content
 
 
-def _plain(value: Any) -> Any:
+def _encode_value(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return as_dict(value)
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_encode_value(item) for item in value]
     return value
 
 

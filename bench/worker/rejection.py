@@ -1,4 +1,4 @@
-"""How a case ends without a figure: a status, a sentence, and the axes of the case that decided it."""
+"""Outcome of a case without a figure: a status, a sentence, and the axes of the case that decided it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class CaseRejected(Exception):
     Args:
         status: ``substituted``, ``unsupported``, ``out_of_memory``, ``invalid`` or ``failed``.
         reason: one sentence for the user.
-        scope: names of the case's fields that decide the matter: every other case that agrees on them ends the same
-            way, so the runner need not start it. Empty: it holds for this case alone.
+        scope: names of the case's fields that decide the outcome. Every other case with the same values ends the same
+            way, so the runner need not start it. Empty: the outcome holds for this case alone.
     """
 
     def __init__(self, status: str, reason: str, scope: tuple[str, ...] = ()) -> None:
@@ -36,9 +36,9 @@ OUT_OF_MEMORY = (
     "unable to find an engine",
     "std::bad_alloc",
 )
-"""What an allocator that gave up says: torch on cuda and mps, cuBLAS, cuDNN, torch on the CPU, the kernel, OpenCV, C++.
+"""Messages of a failed allocation: torch on cuda and mps, cuBLAS, cuDNN, torch on the CPU, the kernel, OpenCV, C++.
 
-Those of cuDNN and of its engines are what Ultralytics itself takes for it."""
+Ultralytics itself also treats those of cuDNN and of its engines as out of memory."""
 
 
 LOST = re.compile(
@@ -46,16 +46,16 @@ LOST = re.compile(
     r"uncorrectable .*(ECC|NVLink)|hardware stack error|the launch timed out).*|GPU is lost.*",
     re.IGNORECASE,
 )
-"""What torch, NCCL and NVML say of a card that does not answer any more, or whose memory is not to be trusted."""
+"""Messages of torch, NCCL and NVML about a card that no longer answers, or whose memory cannot be trusted."""
 
 ADVICE = re.compile(
     r"\s*(CUDA kernel errors might be|Search for `cuda|For debugging consider|Compile with `TORCH_USE).*"
 )
-"""What torch adds to every error of CUDA, for those who debug it."""
+"""Advice on debugging that torch adds to every error of CUDA."""
 
 
 def from_exception(error: BaseException) -> CaseRejected:
-    """What an exception that came out of a workload means for the case."""
+    """Return the rejection of the case that an exception of a workload means."""
     from .input_errors import describe_error, explained
 
     if isinstance(error, CaseRejected):
@@ -67,8 +67,8 @@ def from_exception(error: BaseException) -> CaseRejected:
         return CaseRejected("out_of_memory", f"Out of memory: {shorten(text)}")
     text = ADVICE.sub("", text)
     if (lost := LOST.search(text)) is not None:
-        said = shorten(lost[0]).rstrip(".")
+        message = shorten(lost[0]).rstrip(".")
         return CaseRejected(
-            "failed", f"The card stopped: {said}. A Xid in the system's log says whether it or a program failed."
+            "failed", f"The card stopped: {message}. A Xid in the system's log says whether it or a program failed."
         )
     return CaseRejected("failed", f"{type(error).__name__}: {describe_error(text)}")

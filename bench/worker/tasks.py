@@ -1,4 +1,4 @@
-"""Runs one job, of whatever kind, and reports how it ended."""
+"""Run one job of any kind, and report how it ended."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, team: 
     why = device.why_unusable()
     if why:
         raise CaseRejected("unsupported", why, scope=("device",))
-    if job.memory_limit is not None or not device.own_memory:  # which would swap rather than fail
+    if job.memory_limit is not None or not device.own_memory:  # which would swap instead of failing
         device.limit_memory(job.memory_limit or 0)
     session = Session(job, workload, channel, device, turns, team)
     try:
@@ -75,7 +75,7 @@ def find_data(job: DataJob, channel: Channel, turns: LockstepClient | None, team
 
 
 def measure_overhead(job: OverheadJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
-    """Measure what the marks of a step cost."""
+    """Measure the cost of the marks of a step."""
     from .timing import instrumentation_overhead
 
     instrumentation_overhead.report(channel)
@@ -94,7 +94,8 @@ def run(
         channel: where events go.
         control: descriptor by which the runner grants turns.
         team: process group of the case; None for this process alone.
-        setup: of a process that was started for this job alone; a fork server has checked that of its workers.
+        setup: setup of a process that was started for this job alone; None in a forked worker, since the fork server
+            has checked it.
     """
     channel.send(PhaseBegan("setup"))
     block = getattr(job, "block", 0)
@@ -107,7 +108,7 @@ def run(
         TASKS[type(job)](job, channel, turns, team or SingleProcess())  # type: ignore[operator]
     except BaseException as error:
         if not isinstance(error, CaseRejected) or error.__cause__ is not None:
-            traceback.print_exc()  # the output has the whole of it; the reason is one sentence
+            traceback.print_exc()  # the output has the whole traceback; the reason is one sentence
         rejected = rejection.from_exception(error)
         channel.send(JobEnded(rejected.status, rejected.reason, list(rejected.scope)))
     else:
@@ -132,14 +133,14 @@ def prepare_process(setup: ProcessSetup, alone: bool = True) -> None:
 
 
 def leave() -> None:
-    """End this process at once: what libraries would still tidy up dies with it."""
+    """End this process at once, without the clean-up of libraries."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
 def _die_with_runner() -> None:
-    """End when the runner does: it holds the other end of standard input and never writes to it again."""
+    """End when the runner ends, which holds the other end of standard input and never writes to it again."""
     sys.stdin.read()
     os._exit(1)
 
@@ -147,7 +148,7 @@ def _die_with_runner() -> None:
 def run_spawned(descriptor: int, control: int) -> None:
     """Run the assignment on the first line of standard input, in a process started for it alone."""
     assignment: Assignment = assignment_from_json(sys.stdin.readline())
-    if limit := getattr(assignment.job, "data_limit", 0):  # before anything is imported, so that nothing is spared
+    if limit := getattr(assignment.job, "data_limit", 0):  # before any import, so that the limit covers everything
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     threading.Thread(target=_die_with_runner, daemon=True).start()
     prepare_process(assignment.setup)

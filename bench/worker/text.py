@@ -1,4 +1,4 @@
-"""Text that comes from elsewhere (messages, logs, names of files), made fit for a terminal, a file and a page."""
+"""Clean text from outside (messages, logs, names of files) for a terminal, a file and a page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 LONGEST_REASON = 1500
-"""Characters of a reason: a page of text at most. The whole of it stands in the log."""
+"""Maximum characters of a reason, about a page of text. The log has the whole text."""
 
 ESCAPE = re.compile(
     "(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # title of the window, link, ...
@@ -24,23 +24,23 @@ SENTENCE_END = re.compile(r"[.!?](?=\s)")
 
 
 def clean(text: str) -> str:
-    """Text without control characters but newline and tab, and without what UTF-8 cannot carry.
+    """Return a text without control characters except newline and tab, and without characters that UTF-8 cannot encode.
 
-    Escape sequences go as a whole, so that no ``[34m`` is left of a colour.
+    Escape sequences are removed as a whole, so that a colour leaves no ``[34m``.
     """
     if not SUSPECT.search(text):
         return text
     text = CONTROL.sub("", LINE_END.sub("\n", ESCAPE.sub("", text)))
-    return SURROGATE.sub(lambda found: _written_out(ord(found[0])), text)
+    return SURROGATE.sub(lambda match: _written_out(ord(match[0])), text)
 
 
 def _written_out(surrogate: int) -> str:
-    """``\\xe9`` for a byte of a file name that Python could not decode, and ``\\ud800`` for another surrogate."""
+    """Return ``\\xe9`` for a byte of a file name that Python could not decode, ``\\ud800`` for any other surrogate."""
     return f"\\x{surrogate - 0xDC00:02x}" if 0xDC80 <= surrogate <= 0xDCFF else f"\\u{surrogate:04x}"
 
 
 def cleaned(value: Any) -> Any:
-    """The same of every text in a value such as JSON has, keys included."""
+    """Return a JSON value with every text in it cleaned by :func:`clean`, keys included."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
@@ -51,16 +51,16 @@ def cleaned(value: Any) -> Any:
 
 
 def last_shown(text: str) -> str:
-    """Output of a process as a terminal shows it at the end: of a progress bar that redraws its line, the last one."""
+    """Return the output of a process as a terminal shows it at the end: only the last state of a progress bar."""
     return clean(re.sub(r"[^\n]*\r(?=[^\r\n])", "", text))
 
 
 def shorten(text: str, most: int = LONGEST_REASON) -> str:
-    """Text of at most ``most`` characters; a longer one ends after a sentence, else after a word, with an ellipsis."""
+    """Return a text of at most ``most`` characters, cut after a sentence or else a word, with an ellipsis."""
     if len(text) <= most:
         return text
     kept = text[: most - 2]
-    sentences = [found.end() for found in SENTENCE_END.finditer(text[: most - 1])]
+    sentences = [match.end() for match in SENTENCE_END.finditer(text[: most - 1])]
     if sentences and sentences[-1] > most // 2:
         return f"{text[: sentences[-1]]} …"
     words, space, _ = kept.rpartition(" ")
@@ -68,5 +68,5 @@ def shorten(text: str, most: int = LONGEST_REASON) -> str:
 
 
 def one_line(text: str, most: int = LONGEST_REASON) -> str:
-    """Clean text on one line, single spaces between its words, of at most ``most`` characters."""
+    """Return clean text on one line, single spaces between its words, of at most ``most`` characters."""
     return shorten(" ".join(clean(text).split()), most)

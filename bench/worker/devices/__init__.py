@@ -18,8 +18,8 @@ def register(name: str, factory: type[Device]) -> None:
     """Add a kind; the runner learns of it by ``bench.cases.device_kinds.register``.
 
     Args:
-        name: of the kind, as torch calls it.
-        factory: its class, which is made with the case's device and the rank.
+        name: name of the kind in torch.
+        factory: class of the kind, which takes the case's device and the rank.
     """
     _registry[name] = factory
 
@@ -33,15 +33,15 @@ def kinds() -> dict[str, type[Device]]:
     return dict(_registry)
 
 
-# A worker imports nothing of the rest, so these two stand in ``bench/cases/device_kinds.py`` too; a test holds them
-# alike.
+# A worker imports nothing of the rest of bench, so ``bench/cases/device_kinds.py`` has these two functions too; a test
+# compares both.
 def on_one_machine(name: str) -> list[str]:
     """Return the devices of a case on one machine: ``["0", "1"]`` of ``0+1`` and of ``2x0+1``."""
     return devices_of_node(name)
 
 
 def ranks(name: str) -> int:
-    """Return how many processes train together: 2 of ``0+1``, and 4 of ``2x0+1``."""
+    """Return the number of processes that train together: 2 of ``0+1``, and 4 of ``2x0+1``."""
     several = MACHINES.match(name)
     return int(several[0][:-1] if several else 1) * len(devices_of_node(name))
 
@@ -63,11 +63,11 @@ def open_device(name: str, rank: int | None = None) -> Device:
     """Return the device that a case names; nothing is taken yet.
 
     Args:
-        name: of one device, or of several joined by ``+``, with ``2x`` before them where there are two such machines.
-        rank: which of several is this process's; None for one that is alone.
+        name: one device, or several joined by ``+``, with ``2x`` before them for two such machines.
+        rank: rank of this process, which selects one of several devices; None for a single process.
 
     Raises:
-        CaseRejected: for several in a process that is alone, and for a kind that is not registered.
+        CaseRejected: for several devices in a single process, and for a kind that is not registered.
     """
     own = devices_of_node(name)
     if rank is None and (len(own) > 1 or own != [name]):
@@ -76,6 +76,6 @@ def open_device(name: str, rank: int | None = None) -> Device:
 
 
 def case_name(device: Any) -> str:
-    """Return what cases call a ``torch.device``; of an unregistered kind, its type."""
+    """Return the name of a ``torch.device`` in cases; for an unregistered kind, its type."""
     known = _registry.get(str(device.type))
     return known.called(device.index or 0) if known else str(device.type)

@@ -1,7 +1,7 @@
-"""An accelerator by ``torch.accelerator``, and by the kind's own module where the measured torch lacks a call.
+"""Drive an accelerator by ``torch.accelerator``, or the kind's own module where the measured torch lacks a call.
 
 ``torch.accelerator`` has availability, ``synchronize`` and events since 2.6, memory statistics since 2.9, and
-``get_memory_info`` since 2.10. Each figure says by which call it was got.
+``get_memory_info`` since 2.10. Each figure names the call that returned it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from . import events
 from .base import Device, device_status, devices_of_node, index_of, memory_value, process_peak, share_of
 
 WITHOUT_INDEX = ("is_available", "device_count", "empty_cache")
-"""Calls that are about all devices of a kind."""
+"""Calls that concern all devices of a kind, and so take no index."""
 
 MISSING = (AttributeError, RuntimeError, AssertionError)
-"""What a call raises that this torch does not have, or has not for this kind (NotImplementedError among them)."""
+"""Errors of a call that this torch lacks, or lacks for this kind (NotImplementedError among them)."""
 
 
 class NotReported(Exception):
-    """This torch has no call that answers; the text says what was tried."""
+    """Error where no call of this torch answers; the text says what was tried."""
 
 
 class Accelerator(Device):
-    """A device that torch drives asynchronously, with memory of its own and an allocator that keeps freed memory.
+    """A device that torch drives asynchronously, with separate memory and an allocator that keeps freed memory.
 
     Attributes:
-        title: as messages call the kind.
-        install: what to do where torch is built without it.
+        title: name of the kind in messages.
+        install: instruction for a torch that is built without it.
         events_since: the first torch (major, minor) whose events of this kind may be tried.
     """
 
@@ -48,7 +48,7 @@ class Accelerator(Device):
     events_since = (2, 6)
 
     def __init__(self, name: str, rank: int = 0) -> None:
-        """Take nothing yet; see :class:`~.base.Device`."""
+        """Take no device yet; see :class:`~.base.Device`."""
         super().__init__(name, rank)
         if self.indexed:
             self.asked = f"{self.kind}:{','.join(str(index_of(part)) for part in devices_of_node(name))}"
@@ -73,15 +73,15 @@ class Accelerator(Device):
         """
         import torch
 
-        found: list[tuple[Callable[[], Any], str]] = []
+        calls: list[tuple[Callable[[], Any], str]] = []
         places = [("accelerator", function)] if self._is_current() else []
         for place, name in [*places, *((self.kind, name) for name in of_module or (function,))]:
             call = getattr(getattr(torch, place, None), name, None)
             if call is not None:
-                one = name not in WITHOUT_INDEX and (self.indexed or place == "accelerator")
-                arguments = (self.index,) if one else ()
-                found.append((functools.partial(call, *arguments), f"torch.{place}.{name}"))
-        return found
+                takes_index = name not in WITHOUT_INDEX and (self.indexed or place == "accelerator")
+                arguments = (self.index,) if takes_index else ()
+                calls.append((functools.partial(call, *arguments), f"torch.{place}.{name}"))
+        return calls
 
     def ask(self, function: str, *of_module: str) -> tuple[Any, str]:
         """Return the answer of the first call that has one, and the name of that call.
@@ -115,10 +115,10 @@ class Accelerator(Device):
 
         return getattr(torch, self.kind, None)
 
-    # Whether it can be used
+    # Availability
 
     def why_unusable(self) -> str:
-        """Return what torch was built for, against the devices that it sees."""
+        """Check that torch was built for the kind and sees the device; return one sentence, or an empty string."""
         import torch
 
         count, reason = self.count()
@@ -133,11 +133,11 @@ class Accelerator(Device):
         )
 
     def is_built(self) -> bool:
-        """Whether this torch was built for the kind; asked where it sees no device."""
+        """Whether this torch was built for the kind; called where torch sees no device."""
         return self._module() is not None
 
     def count(self) -> tuple[int, str]:
-        """Return how many devices torch sees, and what went wrong where it sees none."""
+        """Return the number of devices that torch sees, and the error where it sees none."""
         try:
             available, _ = self.ask("is_available")
             return (int(self.ask("device_count")[0]), "") if available else (0, "")
@@ -151,11 +151,11 @@ class Accelerator(Device):
         """Return ``reason`` (why it cannot be used, or empty), and ``devices``: ``name`` and ``bytes`` of each."""
         first = cls(cls.called(0))
         reason = first.why_unusable()
-        found = []
+        devices = []
         for index in range(0 if reason else first.count()[0]):
             facts = cls(cls.called(index)).facts()
-            found.append({"name": facts.get("name") or cls.title, "bytes": facts.get("total_memory")})
-        return {"reason": reason, "devices": found}
+            devices.append({"name": facts.get("name") or cls.title, "bytes": facts.get("total_memory")})
+        return {"reason": reason, "devices": devices}
 
     # Time
 
@@ -167,7 +167,7 @@ class Accelerator(Device):
         return "synchronized_pass" if self._events_trouble else "events"
 
     def _find_events(self) -> tuple[Callable[[], Any] | None, str]:
-        """Return what makes events that measure time, or why nothing does."""
+        """Return a function that makes events that measure time, or the reason for its absence."""
         import torch
 
         if major_minor(torch.__version__) < self.events_since:
@@ -176,7 +176,7 @@ class Accelerator(Device):
         trouble = f"torch {torch.__version__} has no events of {self.kind}"
         of_kind = getattr(self._module(), "Event", None)
         makers: list[Callable[[], Any]] = []
-        if of_kind is not None:  # first, since that of cuda has been in use for longest
+        if of_kind is not None:  # first, since CUDA's has been in use for longest
             makers.append(lambda: of_kind(enable_timing=True))
         if (general := getattr(torch, "Event", None)) is not None:
             makers.append(lambda: general(self.kind, enable_timing=True))
@@ -209,12 +209,12 @@ class Accelerator(Device):
         if self._wait is not None:
             self._wait()
             return
-        found = self.calls("synchronize")
-        for number, (call, _) in enumerate(found, 1):  # the first that works is used from then on
+        calls = self.calls("synchronize")
+        for number, (call, _) in enumerate(calls, 1):  # the first that works is used from then on
             try:
                 call()
             except MISSING:
-                if number == len(found):
+                if number == len(calls):
                     raise
             else:
                 self._wait = call
@@ -256,17 +256,17 @@ class Accelerator(Device):
             self._keeps_peaks = False
 
     def sample_memory(self) -> None:
-        """Remember how much is allocated now, where no peak is kept: the host counts it, so nothing is waited for."""
+        """Sample the allocated memory where torch keeps no peak; the host counts it, so this does not synchronise."""
         if self._keeps_peaks:
             return
         if self._allocated_now is None:
-            found = self.calls("memory_allocated", "memory_allocated", "current_allocated_memory")
-            self._allocated_now = next(((call, name) for call, name in found if _answers(call)), (lambda: None, ""))
+            calls = self.calls("memory_allocated", "memory_allocated", "current_allocated_memory")
+            self._allocated_now = next(((call, name) for call, name in calls if _answers(call)), (lambda: None, ""))
         if (size := self._allocated_now[0]()) is not None:
             self._allocated.append(int(size))
 
     def memory(self) -> dict[str, dict[str, Any]]:
-        """Return the allocator's peaks; the device figure is what all processes have on it now."""
+        """Return the allocator's peaks; the device figure is the present memory of all processes on it."""
         return {
             "allocated": self._peak("max_memory_allocated") or self._sampled_peak(),
             "reserved": self._peak("max_memory_reserved")
@@ -276,7 +276,7 @@ class Accelerator(Device):
         }
 
     def _peak(self, function: str) -> dict[str, Any] | None:
-        """Return a peak that torch keeps; None without: 0 is what it says where it counts nothing."""
+        """Return a peak that torch keeps; None without one. Torch returns 0 where it counts nothing."""
         try:
             size, how = self.ask(function)
         except NotReported:
@@ -300,7 +300,7 @@ class Accelerator(Device):
         return memory_value(int(total) - int(free), f"{how}, whole card at the end of the window")
 
     def release(self) -> None:
-        """Collect garbage, and give back what the caching allocator holds."""
+        """Collect garbage, and give back the memory that the caching allocator holds."""
         super().release()
         for call, _ in self.calls("empty_cache"):
             try:
@@ -309,19 +309,19 @@ class Accelerator(Device):
                 continue
             return
 
-    # What it is and does
+    # Properties and state
 
     def facts(self) -> dict[str, Any]:
         """Return name, memory, and allocator retries (above 0: at the edge of memory), as far as torch reports them."""
-        found: dict[str, Any] = {"name": self._named(), "total_memory": self.total_memory()}
+        description: dict[str, Any] = {"name": self._named(), "total_memory": self.total_memory()}
         try:
             retries = self.ask("memory_stats")[0].get("num_alloc_retries")
         except NotReported:
             retries = None
-        return {**found, "allocator_retries": retries, **self.why_no_events()}
+        return {**description, "allocator_retries": retries, **self.why_no_events()}
 
     def why_no_events(self) -> dict[str, Any]:
-        """Return why phases are not timed by events, where that was looked at."""
+        """Return the reason why phases are not timed by events, where events were tested and failed."""
         return {"events": self._events_trouble} if self._events_trouble else {}
 
     def _named(self) -> str | None:
@@ -351,5 +351,5 @@ def _answers(call: Callable[[], Any]) -> bool:
 
 def major_minor(version: str) -> tuple[int, int]:
     """Return major and minor number of a version such as ``2.15.0+cu132``."""
-    found = re.match(r"(\d+)\.(\d+)", version)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -1,4 +1,4 @@
-"""What the worker may ask of a device, and the memory of this process."""
+"""Interface of a device in a worker, and the memory of this process."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ..rejection import CaseRejected
 
 
 class Device:
-    """A device of a case, as one process has it; the defaults are those of a device that computes on the host.
+    """A device of a case in one process; the defaults are those of a device that computes on the host.
 
     Only the file of a kind calls ``torch.<kind>``. The rest of the worker asks these properties, never the kind's name;
-    ``bench/cases/device_kinds.py`` says the same to the runner, and a test compares both.
+    ``bench/cases/device_kinds.py`` has the same properties for the runner, and a test compares both.
 
     Attributes:
-        kind: as torch calls it.
-        indexed: whether there may be several, distinguished by an index.
+        kind: name of the kind in torch.
+        indexed: whether there may be several devices, distinguished by an index.
         on_host: whether it computes on the machine's processors, so that other programs' load slows it down.
-        own_memory: whether its memory is not the machine's: then it runs out of it, and never makes the machine swap.
+        own_memory: whether its memory is separate from the machine's: it then runs out without making the machine swap.
         caches_memory: whether its allocator keeps freed memory, which peaks then include.
         asynchronous: whether the host runs ahead of it.
-        weighs_steps: whether a window may weight kinds of steps in place of holding whole accumulation cycles.
+        weighs_steps: whether a window may weight kinds of steps, in place of a multiple of the real accumulation steps.
         compare_losses: when the first losses are compared with the CPU's: ``always``, ``on_request``, ``never``.
-        name: as the case has it.
-        asked: what Ultralytics is asked for; differs from ``name`` where only the case's cards are left visible.
-        own: what this process's device is called there, in the words of :meth:`called`.
-        index: of this process's device among those that it sees.
+        name: name of the device in the case.
+        asked: device argument for Ultralytics; differs from ``name`` where only the case's cards are left visible.
+        own: name of this process's device under that numbering, as :meth:`called` gives it.
+        index: index of this process's device among those that it sees.
     """
 
     kind: str
@@ -49,11 +49,11 @@ class Device:
     own: str
 
     def __init__(self, name: str, rank: int = 0) -> None:
-        """Take nothing yet.
+        """Take no device yet.
 
         Args:
-            name: of the case: one device, or several joined by ``+``.
-            rank: which of them is this process's.
+            name: device of the case, or several joined by ``+``.
+            rank: rank of this process, which selects one of them.
         """
         self.name = name
         parts = devices_of_node(name)
@@ -66,7 +66,7 @@ class Device:
 
     @classmethod
     def probe_backend(cls) -> dict[str, Any]:
-        """Return what torch says of this kind, for :mod:`bench.machine.doctor`."""
+        """Return torch's facts about this kind, for :mod:`bench.machine.doctor`."""
         return {}
 
     @property
@@ -76,7 +76,7 @@ class Device:
 
     @property
     def separate_pass(self) -> bool:
-        """Whether phases are timed in steps of their own after the window, waiting for the device at each mark."""
+        """Whether phases are timed in separate steps after the window, with the device synchronised at each mark."""
         return self.timer == "synchronized_pass"
 
     def why_unusable(self) -> str:
@@ -87,7 +87,7 @@ class Device:
         """Wait until everything that was enqueued has run."""
 
     def limit_memory(self, size: int) -> None:
-        """Let this process have so many bytes of the device's memory; 0 for as many as are safe.
+        """Limit this process to ``size`` bytes of the device's memory; 0 for as many as are safe.
 
         Raises:
             CaseRejected: where the device has less, so that the limit would have no effect.
@@ -100,19 +100,19 @@ class Device:
     def memory(self) -> dict[str, dict[str, Any]]:
         """Return peaks since :meth:`reset_peaks`: ``allocated``, ``reserved``, ``process``, ``device``.
 
-        Each is ``{bytes, how}``. Where a figure is unavailable, ``bytes`` has no value (None) and ``how`` says why.
+        Each is ``{bytes, method}``. Without a figure, ``bytes`` has no value (None) and ``method`` says why.
         """
         raise NotImplementedError
 
     def sample_memory(self) -> None:
-        """Look how much is allocated where a phase ends and no allocator keeps the peak; takes microseconds."""
+        """Sample the allocated memory at the end of a phase, where no allocator keeps the peak; takes microseconds."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what the device is and how it is set."""
+        """Return the properties and settings of the device."""
         return {}
 
     def release(self) -> None:
-        """Collect garbage, and give back memory that is kept for later use, so that it counts in no peak."""
+        """Collect garbage, and give back memory that is kept for later use, so that no peak includes it."""
         gc.collect()
 
     def event(self) -> Any:
@@ -124,7 +124,7 @@ class Device:
         raise EnergyUnavailable(f"nothing counts the energy of {self.kind}")
 
     def warming(self, begins: bool) -> None:
-        """Warm-up begins, or is over: some things may be looked for in untimed steps alone."""
+        """Note that warm-up begins, or is over: some checks may run only in untimed steps."""
 
     def sample(self) -> dict[str, Any]:
         """Return clocks, temperature and load (:func:`device_status`) at an edge of a window; never raises."""
@@ -138,28 +138,32 @@ def devices_of_node(name: str) -> list[str]:
 
 def index_of(part: str) -> int:
     """Return the index of one device as cases name it: 1 of ``1`` and ``xpu:1``, 0 of ``cpu`` and ``xpu``."""
-    found = re.search(r"[0-9]+$", part)
-    return int(found[0]) if found else 0
+    match = re.search(r"[0-9]+$", part)
+    return int(match[0]) if match else 0
 
 
 MACHINES = re.compile(r"^[0-9]+x(?=.)")
 """Number of machines before the devices of a case."""
 
 CAPACITY_TOLERANCE = 1.05
-"""How much larger than the memory that torch reports a limit may be: a card of 24 GiB keeps some of them for itself."""
+"""Maximum ratio of a limit to the memory that torch reports: a card of 24 GiB keeps some of it for itself."""
 
 
 def share_of(name: str, size: int, there: int) -> float:
-    """The share of a device's bytes that a limit is, at most 1; :class:`~..refusal.CaseRejected` where it has less."""
+    """Return a memory limit as a share of the device's memory, at most 1.
+
+    Raises:
+        CaseRejected: where the device has less memory than the limit.
+    """
     if size > CAPACITY_TOLERANCE * there:
-        asked, has = (f"{round(one / 2**30, 1):,g} GiB" for one in (size, there))
+        asked, has = (f"{round(amount / 2**30, 1):,g} GiB" for amount in (size, there))
         reason = f"device {name}: a memory limit of {asked} is more than it has, {has}."
         raise CaseRejected("unsupported", reason)
     return min(size / there, 1.0)
 
 
 def memory_value(value: int | None, method: str) -> dict[str, Any]:
-    """A memory figure with the way it was got."""
+    """Return a memory figure with the method by which it was read."""
     return {"bytes": value, "method": method}
 
 
@@ -185,12 +189,12 @@ def device_status(
     throttle: list[str] | None = None,
     others: int | None = None,
 ) -> dict[str, Any]:
-    """A device at one moment; None for what it does not report.
+    """Return the state of a device at one moment; None for values that it does not report.
 
     Args:
         clock: in MHz.
         temperature: in degrees Celsius.
-        throttle: reasons for which it holds its clocks back; empty for none.
+        throttle: reasons for which it holds its clocks back; empty without throttling.
         others: other processes that compute on it.
     """
     return {
@@ -202,7 +206,7 @@ def device_status(
 
 
 forked_from: int | None = None
-"""The preloaded parent of this process, if it has one."""
+"""Process ID of the preloaded parent of this process, if it has one."""
 
 _peak_is_reset = False
 
@@ -219,7 +223,7 @@ def reset_process_peak() -> None:
 
 
 def _status(process: int | str) -> dict[str, int]:
-    """Sizes of a process in bytes, by their names in ``/proc``; nothing where there is no such thing."""
+    """Return the sizes of a process in bytes, by their names in ``/proc``; empty where that is unavailable."""
     try:
         with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as status:
             fields = [line.split() for line in status]
@@ -230,7 +234,7 @@ def _status(process: int | str) -> dict[str, int]:
 
 @recorded
 def private_peak() -> dict[str, Any]:
-    """Peak of the memory of this process that no file backs: what a control group cannot take back from it."""
+    """Return the peak of this process's memory that no file backs, which a control group cannot reclaim."""
     own = _status("self")
     if "VmHWM" not in own:
         return memory_value(None, "this system does not report it separately")
@@ -240,7 +244,7 @@ def private_peak() -> dict[str, Any]:
 
 @recorded
 def data_peak() -> dict[str, Any]:
-    """Peak of the private memory that this process may write to, touched or not: what RLIMIT_DATA holds down."""
+    """Return the peak of this process's private writable memory, touched or not, which RLIMIT_DATA limits."""
     own = _status("self")
     if "VmPeak" not in own:
         return memory_value(None, "this system does not report it separately")
@@ -250,7 +254,7 @@ def data_peak() -> dict[str, Any]:
 
 @recorded
 def loaders_memory() -> dict[str, Any]:
-    """What data loader processes have for themselves at this moment: private pages that no file backs."""
+    """Return the present private memory of data loader processes: private pages that no file backs."""
     loaders = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
     if not loaders:
         return memory_value(None, "there were no data loader processes")
@@ -264,7 +268,7 @@ def loaders_memory() -> dict[str, Any]:
 
 
 def _private(process: int) -> int | None:
-    """Bytes of a process that are its own: of a forked one that is what it has not left as its parent had it."""
+    """Return the private bytes of a process; for a forked one, the pages that are no longer shared with its parent."""
     try:
         with open(f"/proc/{process}/smaps_rollup", encoding="utf-8") as rollup:
             fields = [line.split() for line in rollup]
@@ -275,10 +279,10 @@ def _private(process: int) -> int | None:
 
 @recorded
 def process_peak() -> dict[str, Any]:
-    """Peak resident set of this process, data loader processes apart.
+    """Return the peak resident set of this process, without data loader processes.
 
-    A forked worker has not touched all library pages that its preloaded parent has read; a fresh process would have, so
-    they are added.
+    A forked worker has not touched all library pages that its preloaded parent has read. A fresh process would have
+    touched them, so they are added.
     """
     own = _status("self")
     if "VmHWM" in own:

@@ -9,19 +9,19 @@ from .base import Device, data_peak, memory_value, private_peak, process_peak
 
 
 class Cpu(Device):
-    """Runs synchronously; its memory is the process's, which the runner holds to a limit from outside."""
+    """The CPU: it runs synchronously, and its memory is the process's, which the runner limits from outside."""
 
     kind = "cpu"
     asked = "cpu"
     own = "cpu"
 
     def __init__(self, name: str = "cpu", rank: int = 0) -> None:
-        """Take nothing; a case's name has several where ranks share the CPU."""
+        """Describe the CPU; a case names several where ranks share it."""
         super().__init__(name, rank)
 
     @classmethod
     def probe_backend(cls) -> dict[str, Any]:
-        """Return what torch says of the CPU: ``capability``, ``mkldnn``."""
+        """Return torch's facts about the CPU: ``capability``, ``mkldnn``."""
         return cls().facts()
 
     def memory(self) -> dict[str, dict[str, Any]]:

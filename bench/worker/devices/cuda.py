@@ -13,40 +13,46 @@ from .base import device_status, devices_of_node
 
 
 def probe_backend() -> dict[str, Any]:
-    """What torch says of CUDA, for :mod:`bench.machine.doctor`.
+    """Return torch's facts about CUDA, for :mod:`bench.machine.doctor`.
 
     Returns:
-        ``built``: the CUDA that torch was built for, None without. ``error``: what it says where CUDA does not start.
-        ``architectures``: that it has kernels for, such as ``sm_80``. ``cards``: ``name``, ``capability`` (two numbers)
-        and ``bytes`` of each visible one. ``nccl``: whether it has NCCL. ``tf32``: whether convolutions take TF32 in
-        float32.
+        - ``built``: CUDA version that torch was built for; None without CUDA.
+        - ``error``: torch's message where CUDA does not start.
+        - ``architectures``: architectures that torch has kernels for, such as ``sm_80``.
+        - ``cards``: ``name``, ``capability`` (two numbers) and ``bytes`` of each visible card.
+        - ``nccl``: whether torch has NCCL.
+        - ``tf32``: whether convolutions use TF32 in float32.
     """
     import torch
 
-    found: dict[str, Any] = {"built": torch.version.cuda, "error": "", "architectures": [], "cards": []}
+    facts: dict[str, Any] = {"built": torch.version.cuda, "error": "", "architectures": [], "cards": []}
     if not torch.backends.cuda.is_built():
-        return {**found, "built": None, "nccl": False, "tf32": False}
-    found["nccl"] = bool(torch.distributed.is_available() and torch.distributed.is_nccl_available())
-    found["tf32"] = bool(torch.backends.cudnn.allow_tf32)
+        return {**facts, "built": None, "nccl": False, "tf32": False}
+    facts["nccl"] = bool(torch.distributed.is_available() and torch.distributed.is_nccl_available())
+    facts["tf32"] = bool(torch.backends.cudnn.allow_tf32)
     try:
         count = torch.cuda.device_count()
         if count:
             torch.cuda.init()
-            found["architectures"] = torch.cuda.get_arch_list()
+            facts["architectures"] = torch.cuda.get_arch_list()
         for index in range(count):
-            one = torch.cuda.get_device_properties(index)
-            card = {"name": one.name, "capability": [one.major, one.minor], "bytes": one.total_memory}
-            found["cards"].append(card)
+            properties = torch.cuda.get_device_properties(index)
+            card = {
+                "name": properties.name,
+                "capability": [properties.major, properties.minor],
+                "bytes": properties.total_memory,
+            }
+            facts["cards"].append(card)
     except Exception as error:  # a driver that is too old, or a card that fell off the bus: DeferredCudaCallError too
-        found["error"] = one_line(str(error))
-    return found
+        facts["error"] = one_line(str(error))
+    return facts
 
 
 class Cuda(Accelerator):
     """A CUDA device by its index among those that are visible to the user, or one of several.
 
     The process is narrowed to the case's cards before CUDA starts in it. Ultralytics before 8.4.120 rewrites
-    CUDA_VISIBLE_DEVICES by itself: it would make card 1 the first, or leave the card that the user had chosen.
+    CUDA_VISIBLE_DEVICES by itself: card 1 would then be the first card, or a different one from the user's choice.
     """
 
     kind = "cuda"
@@ -54,7 +60,7 @@ class Cuda(Accelerator):
     compare_losses = "on_request"
 
     def __init__(self, name: str, rank: int = 0) -> None:
-        """Take nothing yet; the index is that among the cards that are left visible."""
+        """Take no card yet; the index counts the cards that are left visible."""
         super().__init__(name, rank)
         self._wanted = devices_of_node(name)
         self.index = rank
@@ -74,7 +80,7 @@ class Cuda(Accelerator):
         return probe_backend()
 
     def why_unusable(self) -> str:
-        """Compare what torch was built for with the devices that it sees; also takes the card."""
+        """Check that torch was built with CUDA and sees the case's cards; also takes the card."""
         import torch
 
         if not torch.backends.cuda.is_built():
@@ -85,10 +91,10 @@ class Cuda(Accelerator):
         if max(map(int, self._wanted)) >= count:
             return f"device {self.name}: this machine has {count} CUDA device(s), numbered from 0."
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        names = [visible.split(",")[int(one)] for one in self._wanted] if visible else self._wanted
+        names = [visible.split(",")[int(index)] for index in self._wanted] if visible else self._wanted
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
         try:
-            torch.cuda.init()  # from here on, what anyone writes into the variable means nothing
+            torch.cuda.init()  # from here on, writing the variable has no effect
         except (RuntimeError, AssertionError) as error:
             return f"device {self.name}: CUDA does not start: {one_line(str(error))}"
         if torch.cuda.device_count() != len(self._wanted):

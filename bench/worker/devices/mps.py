@@ -16,7 +16,7 @@ Probe = Callable[[Any], Any]
 
 
 def operators() -> dict[str, Probe]:
-    """What guides call unsupported on mps, and YOLO or its losses use: each is given an array of 1 x 3 x 8 x 8."""
+    """Return operators that guides call unsupported on mps and YOLO or its losses use; each takes 1 x 3 x 8 x 8."""
     import torch
 
     functional = torch.nn.functional
@@ -42,49 +42,49 @@ def _nms(boxes: Any, scores: Any) -> None:
 
 
 def probe_backend() -> dict[str, Any]:
-    """What torch says of MPS, for :mod:`bench.machine.doctor`.
+    """Return torch's facts about MPS, for :mod:`bench.machine.doctor`.
 
     Returns:
-        ``built``, ``available``; where it is available also ``bytes`` (the working set that Metal recommends) and
+        ``built``, ``available``; where MPS is available also ``bytes`` (the working set that Metal recommends) and
         ``operators``: for each of :func:`operators` ``native``, ``falls back``, or the error.
     """
     import torch
 
     backend = torch.backends.mps
-    found: dict[str, Any] = {"built": backend.is_built(), "available": backend.is_available()}
-    if found["available"]:
-        found["bytes"] = int(torch.mps.recommended_max_memory())
-        found["operators"] = {name: _tried(probe) for name, probe in operators().items()}
-    return found
+    facts: dict[str, Any] = {"built": backend.is_built(), "available": backend.is_available()}
+    if facts["available"]:
+        facts["bytes"] = int(torch.mps.recommended_max_memory())
+        facts["operators"] = {name: _tried(probe) for name, probe in operators().items()}
+    return facts
 
 
 def _tried(probe: Probe) -> str:
-    """Run one operator; torch warns where it computes it on the CPU instead (``PYTORCH_ENABLE_MPS_FALLBACK``)."""
+    """Run one operator; torch warns where the CPU computes it instead (``PYTORCH_ENABLE_MPS_FALLBACK``)."""
     import torch
 
     before = torch.is_warn_always_enabled()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        torch.set_warn_always(True)  # else torch warns of the first operator that falls back alone
+        torch.set_warn_always(True)  # otherwise torch warns only of the first operator that falls back
         try:
             probe(torch.linspace(0.0, 1.0, 192, device="mps").reshape(1, 3, 8, 8))
             torch.mps.synchronize()
-        except Exception as error:  # NotImplementedError, or whatever Metal says
+        except Exception as error:  # NotImplementedError, or an error of Metal
             return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         finally:
             torch.set_warn_always(before)
-    return "falls back" if any("fall back" in str(one.message) for one in caught) else "native"
+    return "falls back" if any("fall back" in str(warning.message) for warning in caught) else "native"
 
 
 FELL_BACK = re.compile(r"operator '([^']+)'.*fall back", re.DOTALL)
-"""What torch warns of, with the operator's name."""
+"""Pattern of torch's warning of a fallback, with the operator's name."""
 
 
 class Fallbacks:
     """Operators that torch computes on the CPU, by its warnings where ``PYTORCH_ENABLE_MPS_FALLBACK`` is set.
 
     Attributes:
-        names: of them, in the order in which they were met.
+        names: names of these operators, in the order of their first use.
     """
 
     def __init__(self) -> None:
@@ -99,9 +99,9 @@ class Fallbacks:
         show = warnings.showwarning
 
         def collect(message: Any, *rest: Any, **more: Any) -> None:
-            if found := FELL_BACK.search(str(message)):
-                if found[1] not in self.names:
-                    self.names.append(found[1])
+            if match := FELL_BACK.search(str(message)):
+                if match[1] not in self.names:
+                    self.names.append(match[1])
             else:
                 show(message, *rest, **more)
 
@@ -110,7 +110,7 @@ class Fallbacks:
         torch.set_warn_always(True)
 
     def stop(self) -> None:
-        """Warn as before."""
+        """Restore the handling of warnings before :meth:`listen`."""
         import torch
 
         if self._before is not None:
@@ -129,7 +129,7 @@ class Mps(Accelerator):
     events_since = (2, 15)  # before, they do not wait for what they time (pytorch#196395)
 
     def __init__(self, name: str = "mps", rank: int = 0) -> None:
-        """Take nothing yet; it is always alone: the runner starts no ranks on it."""
+        """Take no device yet; the process is always alone, since the runner starts no ranks on MPS."""
         super().__init__(name, rank)
         self._fallbacks = Fallbacks()
 
@@ -161,7 +161,7 @@ class Mps(Accelerator):
         torch.mps.set_per_process_memory_fraction(share_of(self.name, size, recommended) if size else 1.0)
 
     def memory(self) -> dict[str, dict[str, Any]]:
-        """Return the allocator's peak, kept by torch or sampled, and what the driver and the process have."""
+        """Return the allocator's peak, kept by torch or sampled, and the memory of the driver and the process."""
         import torch
 
         driver = memory_value(
@@ -173,7 +173,7 @@ class Mps(Accelerator):
         return {"allocated": allocated, "reserved": driver, "process": process_peak(), "device": own}
 
     def facts(self) -> dict[str, Any]:
-        """The working set that Metal recommends, and the macOS version."""
+        """Return the working set that Metal recommends, the macOS version, and operators that fell back to the CPU."""
         import torch
 
         return {
@@ -184,7 +184,7 @@ class Mps(Accelerator):
         }
 
     def energy(self) -> EnergyMeter:
-        """Apple's estimate of GPU, CPU and memory: they share one chip, and training works them all."""
+        """Return Apple's estimate of GPU, CPU and memory, which share one chip and all work in training."""
         return machine_meter(("gpu", "cpu_total", "dram"))
 
     def warming(self, begins: bool) -> None:

@@ -16,7 +16,7 @@ class Npu(Accelerator):
     install = "install torch_npu in the measured environment"
 
     def why_unusable(self) -> str:
-        """Load ``torch_npu``, which makes ``torch.npu``; then as any accelerator."""
+        """Load ``torch_npu``, which makes ``torch.npu``; then check it as any accelerator."""
         try:
             importlib.import_module("torch_npu")
         except ModuleNotFoundError:

@@ -14,11 +14,11 @@ class Xpu(Accelerator):
     install = "install a build of torch for Intel GPUs"
 
     def is_built(self) -> bool:
-        """Whether this torch was built with XPU: ``torch.xpu`` is there without it too."""
+        """Whether this torch was built with XPU: ``torch.xpu`` exists without it too."""
         import torch
 
         return bool(torch.xpu._is_compiled())
 
     def energy(self) -> EnergyMeter:
-        """Raise: ``torch.xpu`` has power alone, averaged over 100 ms for which it holds up the caller."""
+        """Raise: ``torch.xpu`` has only power, averaged over 100 ms for which it blocks the caller."""
         raise EnergyUnavailable("torch counts no joules of an Intel GPU")

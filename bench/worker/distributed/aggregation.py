@@ -1,4 +1,4 @@
-"""Results of all ranks as one: a step lasts until the slowest rank has ended it."""
+"""Aggregate the results of all ranks: a step lasts until the slowest rank has ended it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..protocol import Measured
 from .process_group import ProcessGroup
 
 SUMMED = ("process", "private", "data", "loaders")
-"""Memory figures of the machine, of which all ranks take their part; the others are of one card each."""
+"""Memory figures of which each rank has its part on the machine; the other figures are per card."""
 
 
 def groups(team: ProcessGroup, own: int) -> set[int]:
@@ -24,59 +24,61 @@ def aggregate_ranks(ranks: list[Measured], kind: str) -> Measured:
     """Return the results of all ranks as one.
 
     Args:
-        ranks: result of each, rank 0 first; their windows began at one moment and have the same steps.
-        kind: of device.
+        ranks: results of all ranks, rank 0 first; their windows began at one moment and have the same steps.
+        kind: kind of device.
 
     Returns:
-        Steps as :func:`steps` makes them; memory of the machine summed, that of cards as the fullest one has it; losses
-        averaged; the phases of a step of rank 0; ``extra["ranks"]`` with what each rank had.
+        Steps by :func:`steps`; summed memory of the machine; memory of the fullest card; mean losses; phases of rank 0;
+        and ``extra["ranks"]`` with the figures of each rank.
     """
     first = ranks[0]
     count = f"{len(ranks)} ranks"
     memory = {
-        name: aggregate_memory_figure(name, [one.memory.get(name, figure) for one in ranks], count)
+        name: aggregate_memory_figure(name, [rank.memory.get(name, figure) for rank in ranks], count)
         for name, figure in first.memory.items()
     }
     before = {
-        name: aggregate_memory_figure(name, [one.memory_before.get(name, figure) for one in ranks], count)
+        name: aggregate_memory_figure(name, [rank.memory_before.get(name, figure) for rank in ranks], count)
         for name, figure in first.memory_before.items()
     }
-    phrases = [phrase for one in ranks for phrase in one.window["interference"]]
+    phrases = [phrase for rank in ranks for phrase in rank.window["interference"]]
     epoch_overhead = dict(first.epoch_overhead)
     if "epoch_gap_seconds" in epoch_overhead:
-        epoch_overhead["epoch_gap_seconds"] = max(one.epoch_overhead.get("epoch_gap_seconds", 0.0) for one in ranks)
+        epoch_overhead["epoch_gap_seconds"] = max(rank.epoch_overhead.get("epoch_gap_seconds", 0.0) for rank in ranks)
     return dataclasses.replace(
         first,
-        steps=steps([one.steps for one in ranks]),
+        steps=steps([rank.steps for rank in ranks]),
         phases={**first.phases, "method": f"{first.phases['method']}, rank 0"},
         memory=memory,
         memory_before=before,
-        checks={**first.checks, **averaged([one.checks for one in ranks])},
+        checks={**first.checks, **averaged([rank.checks for rank in ranks])},
         epoch_overhead=epoch_overhead,
         window={
             **first.window,
-            "cpu_seconds": round(sum(one.window["cpu_seconds"] for one in ranks), 6),
+            "cpu_seconds": round(sum(rank.window["cpu_seconds"] for rank in ranks), 6),
             "interference": list(dict.fromkeys(phrases)),
         },
-        energy=joules([one.energy for one in ranks]),
-        worth_retrying=any(one.worth_retrying for one in ranks),
-        extra={**first.extra, "ranks": [summarize_rank(number, one) for number, one in enumerate(ranks)]},
+        energy=joules([rank.energy for rank in ranks]),
+        worth_retrying=any(rank.worth_retrying for rank in ranks),
+        extra={**first.extra, "ranks": [summarize_rank(number, rank) for number, rank in enumerate(ranks)]},
     )
 
 
 def steps(ranks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Readings of several ranks as one: a step lasts from when the last rank had ended the one before until the last
-    one has ended it, and its images are those of all ranks.
+    """Combine the readings of several ranks.
+
+    A step begins when the last rank has ended the previous step, and ends when the last rank has ended it. Its images
+    are those of all ranks.
     """
     first = ranks[0]
     start, count = first["warmup"], len(first["seconds"])
-    warming = [max(one["seconds"][index] for one in ranks) for index in range(start)]
-    ends = [list(itertools.accumulate(one["seconds"][start:])) for one in ranks]
+    warming = [max(rank["seconds"][index] for rank in ranks) for index in range(start)]
+    ends = [list(itertools.accumulate(rank["seconds"][start:])) for rank in ranks]
     last = [max(moments) for moments in zip(*ends)]
     window = [round(end - before, 6) for before, end in zip([0.0, *last], last)]
-    images = [sum(each) for each in zip(*(_listed(one["images"], count) for one in ranks))]
+    images = [sum(each) for each in zip(*(_listed(rank["images"], count) for rank in ranks))]
     seconds = [*warming, *window]
-    waits = [max(one["data_wait"][index] for one in ranks) for index in range(count)]
+    waits = [max(rank["data_wait"][index] for rank in ranks) for index in range(count)]
     return {
         **first,
         "seconds": seconds,
@@ -90,17 +92,17 @@ def joules(ranks: list[dict[str, Any] | None]) -> dict[str, Any] | None:
     first = ranks[0]
     if first is None or first["joules"] is None:
         return first
-    counted = [one for one in ranks if one is not None and one["joules"] is not None]
-    images = sum(one["images"] for one in counted)
+    counted = [rank for rank in ranks if rank is not None and rank["joules"] is not None]
+    images = sum(rank["images"] for rank in counted)
     if len(counted) < len(ranks):
-        why = next(one["method"] for one in ranks if one is not None and one["joules"] is None)
+        why = next(rank["method"] for rank in ranks if rank is not None and rank["joules"] is None)
         return {**first, "joules": None, "idle_watts": None, "method": f"one rank could not count: {why}"}
     if first["scope"] == "machine":
         return {**first, "images": images}
-    idle = [one["idle_watts"] for one in counted]
+    idle = [rank["idle_watts"] for rank in counted]
     return {
         **first,
-        "joules": round(sum(one["joules"] for one in counted), 3),
+        "joules": round(sum(rank["joules"] for rank in counted), 3),
         "images": images,
         "idle_watts": None if None in idle else round(sum(idle), 3),
         "method": f"{first['method']}; sum of {len(counted)} ranks",
@@ -112,7 +114,7 @@ def _listed(images: Any, count: int) -> list[int]:
 
 
 def aggregate_memory_figure(name: str, figures: list[dict[str, Any]], count: str) -> dict[str, Any]:
-    """A memory figure of all ranks; None where one of them has none."""
+    """Return a memory figure of all ranks; without a value (None) where one rank has no value."""
     sizes = [figure["bytes"] for figure in figures]
     if None in sizes:
         return figures[sizes.index(None)]
@@ -121,24 +123,24 @@ def aggregate_memory_figure(name: str, figures: list[dict[str, Any]], count: str
 
 
 def averaged(checks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean losses over ranks, each of which has seen its own part of a batch."""
-    found = {}
+    """Return losses averaged over ranks, because each rank trains on its own part of a batch."""
+    means = {}
     for name in ("loss", "mean_loss"):
-        every = [one.get(name) or {} for one in checks]
-        found[name] = {item: round(sum(one[item] for one in every) / len(every), 4) for item in every[0]}
-    return found
+        every = [rank_checks.get(name) or {} for rank_checks in checks]
+        means[name] = {item: round(sum(losses[item] for losses in every) / len(every), 4) for item in every[0]}
+    return means
 
 
 def summarize_rank(number: int, measured: Measured) -> dict[str, Any]:
-    """Return what is kept of one rank: mean seconds of a step and of its data wait, images, memory, losses."""
-    one = measured.steps
-    start, count = one["warmup"], len(one["seconds"])
+    """Return the figures of one rank: mean seconds of a step and of its data wait, images, memory, losses."""
+    reading = measured.steps
+    start, count = reading["warmup"], len(reading["seconds"])
     length = count - start
     return {
         "rank": number,
-        "step_seconds": round(sum(one["seconds"][start:]) / length, 6),
-        "data_wait": round(sum(one["data_wait"][start:]) / length, 6),
-        "images": sum(_listed(one["images"], count)[start:]),
+        "step_seconds": round(sum(reading["seconds"][start:]) / length, 6),
+        "data_wait": round(sum(reading["data_wait"][start:]) / length, 6),
+        "images": sum(_listed(reading["images"], count)[start:]),
         "memory": {name: figure["bytes"] for name, figure in measured.memory.items() if figure["bytes"] is not None},
         "loss": measured.checks.get("loss"),
     }

@@ -1,4 +1,4 @@
-"""Process group of a case: what ranks settle with each other, outside of what is timed."""
+"""Process group of a case, by which ranks communicate outside timed steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ProcessGroup(Protocol):
     """Processes of one case.
 
     Attributes:
-        rank: of this process, 0 for the one that reports.
+        rank: rank of this process; rank 0 reports.
         size: number of ranks.
     """
 
@@ -42,7 +42,7 @@ class SingleProcess:
     size = 1
 
     def init(self) -> None:
-        """Make nothing."""
+        """Do nothing."""
 
     def broadcast(self, value: Value) -> Value:
         """Return the value."""
@@ -53,11 +53,11 @@ class SingleProcess:
         return [value]
 
     def barrier(self) -> None:
-        """Wait for nothing."""
+        """Return at once."""
 
 
 class TorchProcessGroup:
-    """Ranks of ``torch.distributed``, which talk over gloo: that costs no device anything and orders no stream."""
+    """Ranks of ``torch.distributed``, which communicate over gloo: it uses no device and synchronises no stream."""
 
     def __init__(self) -> None:
         self.rank = int(os.environ["RANK"])
@@ -65,7 +65,7 @@ class TorchProcessGroup:
         self._group: Any = None
 
     def init(self) -> None:
-        """Make a group apart from the one in which gradients are reduced."""
+        """Make a separate group from the one that reduces gradients."""
         from datetime import timedelta
 
         import torch.distributed as dist
@@ -84,9 +84,9 @@ class TorchProcessGroup:
         """Return the values of all ranks, in their order, on every rank."""
         import torch.distributed as dist
 
-        found: list[Any] = [None] * self.size
-        dist.all_gather_object(found, value, group=self._group)
-        return found
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value, group=self._group)
+        return values
 
     def barrier(self) -> None:
         """Wait until every rank is here."""

@@ -1,7 +1,7 @@
-"""Ranks that ``torch.distributed.run`` starts, and the start of it.
+"""Start ranks by ``torch.distributed.run``, and run the job in each of them.
 
 Its agent closes every descriptor of the ranks but the first three, so standard input is the line to the runner: a
-socket that all ranks share. Rank 0 reports what happens; another rank reports only that it cannot go on.
+socket that all ranks share. Rank 0 reports all events; any other rank reports only a failure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def launch(options: list[str]) -> int:
     """Start the ranks by ``torch.distributed.run`` and wait for them.
 
     Args:
-        options: of it.
+        options: command-line options of ``torch.distributed.run``.
     """
     entry = str(Path(__file__).parents[1] / "entry.py")
     importlib.import_module("torch.distributed.run").main([*options, entry, "rank"])
@@ -43,10 +43,10 @@ class SilentRankChannel(Channel):
 
 
 class NodeLeaderChannel(Channel):
-    """Channel of the first rank on a machine without rank 0: it passes on progress, and not what was measured."""
+    """Channel of the first rank on a machine without rank 0: it passes on progress, but no results."""
 
     def send(self, event: Event) -> None:
-        """Write phases and the end."""
+        """Write the beginning of a phase or the end of the job; nothing else."""
         if isinstance(event, (PhaseBegan, JobEnded)):
             super().send(event)
 
@@ -61,7 +61,7 @@ def channel_for(rank: int, local: int) -> Channel:
 def run() -> None:
     """Run the assignment in this rank."""
     assignment = assignment_from_json(os.environ.pop(JOB_VARIABLE))
-    if limit := getattr(assignment.job, "data_limit", 0):  # of all ranks together
+    if limit := getattr(assignment.job, "data_limit", 0):  # the limit of all ranks together
         share = limit // int(os.environ["LOCAL_WORLD_SIZE"])
         resource.setrlimit(resource.RLIMIT_DATA, (share, share))
     team, local = TorchProcessGroup(), int(os.environ["LOCAL_RANK"])
@@ -75,6 +75,6 @@ def _die_with_runner() -> None:
     """End, with the data loader processes, when the runner closes the line; it never writes to it."""
     while os.read(LINE, 1):
         pass
-    if os.getpgrp() == os.getpid():  # the agent gives every rank a session of its own
+    if os.getpgrp() == os.getpid():  # the agent gives every rank a separate session
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)

@@ -33,13 +33,16 @@ def facts() -> dict[str, Any]:
     """Return everything that ``doctor`` judges; takes as long as importing torch.
 
     Returns:
-        ``environment``: what :func:`.info.facts` returns. ``import_error``: why torch, or what a workload needs, cannot
-        be imported, else empty, and then ``backends``: by kind what each device's ``probe_backend`` returns, and
-        ``gloo``. ``meters``: those of :data:`METERS` that are installed. ``variables``: those of :data:`VARIABLES`
-        that are set. ``weights``: names of weight files that are found without the network. ``thermal``: macOS' word
-        for thermal pressure.
+        - ``environment``: result of :func:`.info.facts`.
+        - ``import_error``: error of an import of torch or of a workload's packages, or empty.
+        - ``backends``, without such an error: result of each device's ``probe_backend``, by kind.
+        - ``gloo``, without such an error: whether torch has gloo.
+        - ``meters``: those of :data:`METERS` that are installed.
+        - ``variables``: those of :data:`VARIABLES` that are set.
+        - ``weights``: names of weight files that are found without the network.
+        - ``thermal``: level of thermal pressure on macOS.
     """
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "environment": info.facts(),
         "import_error": "",
         "meters": [name for name in METERS if importlib.util.find_spec(name) is not None],
@@ -54,6 +57,6 @@ def facts() -> dict[str, Any]:
             if not info.why_missing(workload):
                 workload.check_imports()
     except Exception as error:  # a library that is missing, or was built for another system
-        return {**found, "import_error": one_line(str(error)) or type(error).__name__}
+        return {**report, "import_error": one_line(str(error)) or type(error).__name__}
     gloo = bool(torch.distributed.is_available() and torch.distributed.is_gloo_available())
-    return {**found, "backends": {kind: device.probe_backend() for kind, device in kinds().items()}, "gloo": gloo}
+    return {**report, "backends": {kind: device.probe_backend() for kind, device in kinds().items()}, "gloo": gloo}

@@ -37,7 +37,7 @@ WHOLE = ("ultralytics",)
 """Packages whose files are all read to see whether they are as installed: some 400 files, in 0.03 s."""
 
 GLANCED = ("torch", "torchvision")
-"""Packages of which a file is read only if its size, or its time, says that it may not be as installed."""
+"""Packages whose files are read only where size or time suggests a change since installation."""
 
 TEXTS = (".py", ".yaml")
 LIBRARIES = (".so", ".dylib", ".pyd")
@@ -51,7 +51,7 @@ SITES = ("site-packages", "dist-packages")
 """Names of folders that installers fill."""
 
 SLACK = 2 * 10**9
-"""Nanoseconds by which a file may be newer than the list of what was installed, since that is written last."""
+"""Nanoseconds by which a file may be newer than the list of installed files, since that is written last."""
 
 
 class Unidentified(Exception):
@@ -72,15 +72,19 @@ def identify(name: str) -> dict[str, Any] | None:
     """Identify what ``import name`` would load, without importing it; None where there is no such module.
 
     Returns:
-        ``file``: that is imported. ``version``. ``installed``: version by the metadata of the distribution that
-        installed it or, where none did, of one that is installed and not imported; empty without any. ``source``:
-        ``distribution`` where a distribution installed that file, else ``path``. ``edited``: whether its files are
-        other ones than the distribution installed. ``hash``: twelve digits over its files, empty where they are as
-        installed. ``stated``: the version that its source states, ``git``: the commit that torch was built from.
-        ``by``: the entry of PYTHONPATH that leads to it, or empty.
+        - ``file``: imported file.
+        - ``version``: version of the imported package.
+        - ``installed``: version in the metadata of the distribution that installed the file, otherwise of one that is
+          installed and not imported; empty without any.
+        - ``source``: ``distribution`` where a distribution installed that file, else ``path``.
+        - ``edited``: whether the files differ from those that the distribution installed.
+        - ``hash``: twelve digits over the files, empty where they are as installed.
+        - ``stated``: version that the source states.
+        - ``git``: commit that torch was built from.
+        - ``by``: entry of PYTHONPATH that leads to the file, or empty.
 
     Raises:
-        Unidentified: where what would be imported is no package, or says no version.
+        Unidentified: where the name would import no package, or a package without a version.
     """
     try:
         spec = importlib.util.find_spec(name)
@@ -103,7 +107,7 @@ def identify(name: str) -> dict[str, Any] | None:
     package = Path(file).parent if spec.submodule_search_locations else None
     stated = _stated(package) if package else ""
     owner = _owner(name, file, package, stated)
-    found: dict[str, Any] = {
+    identity: dict[str, Any] = {
         "file": file,
         "installed": owner.version if owner else _installed(name),
         "source": "distribution" if owner else "path",
@@ -113,19 +117,19 @@ def identify(name: str) -> dict[str, Any] | None:
         "git": _git(package) if package else "",
         "by": entry_of(file),
     }
-    found["version"] = owner.version if owner else stated
+    identity["version"] = owner.version if owner else stated
     if owner and stated and release(stated) != release(owner.version):
-        found["version"] = stated
-    if not found["version"]:
+        identity["version"] = stated
+    if not identity["version"]:
         raise Unidentified(
             f"{name} would be imported from {file}, which states no version and is not part of an installed {name}: "
             f"{_way_out(file)}."
         )
     record = _record(owner, name) if owner else None
     if package and (owner is None or (record is not None and not _as_installed(name, package, record, owner))):
-        found["edited"] = owner is not None
-        found["hash"] = digest(package)
-    return found
+        identity["edited"] = owner is not None
+        identity["hash"] = digest(package)
+    return identity
 
 
 def entry_of(file: str) -> str:
@@ -145,16 +149,16 @@ def _way_out(place: str) -> str:
 def _stated(package: Path) -> str:
     """Return the version that a package states in its source as plain text; the last one of several."""
     for name in ("__init__.py", "version.py", "_version.py"):
-        found = STATED.findall(_text(package / name))
-        values = [value for variable, value in found if variable == "__version__" or name != "__init__.py"]
+        statements = STATED.findall(_text(package / name))
+        values = [value for variable, value in statements if variable == "__version__" or name != "__init__.py"]
         if values:
             return str(values[-1])
     return ""
 
 
 def _git(package: Path) -> str:
-    found = GIT.findall(_text(package / "version.py"))
-    return str(found[-1]) if found else ""
+    commits = GIT.findall(_text(package / "version.py"))
+    return str(commits[-1]) if commits else ""
 
 
 def _text(file: Path) -> str:
@@ -165,9 +169,11 @@ def _text(file: Path) -> str:
 
 
 def _candidates(name: str) -> list[importlib.metadata.Distribution]:
-    """Distributions that may have installed a module, those first that Python finds first."""
-    every = [one for named in DISTRIBUTIONS[name] for one in importlib.metadata.distributions(name=named)]
-    return [one for one in every if _version(one)]
+    """Return the distributions that may have installed a module, in the order in which Python finds them."""
+    every = [
+        distribution for named in DISTRIBUTIONS[name] for distribution in importlib.metadata.distributions(name=named)
+    ]
+    return [distribution for distribution in every if _version(distribution)]
 
 
 def _version(distribution: importlib.metadata.Distribution) -> str:
@@ -182,12 +188,14 @@ def _installed(name: str) -> str:
 
 
 def _owner(name: str, file: str, package: Path | None, stated: str) -> importlib.metadata.Distribution | None:
-    """The distribution that installed a file; of two that both did, the one whose files are there now."""
+    """Return the distribution that installed a file; of several, the one whose files are there now."""
     inside = f"{name}/{os.path.basename(file)}" if package else os.path.basename(file)
-    owners = [one for one in _candidates(name) if _owns(one, name, file, inside)]
+    owners = [candidate for candidate in _candidates(name) if _owns(candidate, name, file, inside)]
     if len(owners) > 1 and package:
-        intact = [one for one in owners if (lines := _record(one, name)) and _as_installed(name, package, lines, one)]
-        alike = [one for one in owners if release(_version(one)) == release(stated)]
+        intact = [
+            owner for owner in owners if (lines := _record(owner, name)) and _as_installed(name, package, lines, owner)
+        ]
+        alike = [owner for owner in owners if release(_version(owner)) == release(stated)]
         return [*intact, *alike, *owners][0]
     return owners[0] if owners else None
 
@@ -199,23 +207,23 @@ def _owns(distribution: importlib.metadata.Distribution, name: str, file: str, i
     except OSError:
         return False
     record = _record(distribution, name)
-    if record is None:  # a system's package manager leaves the list out, and so do the metadata in a checkout
+    if record is None:  # a system's package manager writes no list, and the metadata in a checkout have none
         return there and Path(str(distribution.locate_file(""))).name in SITES
     return there and (inside in record or not inside.endswith(".py"))
 
 
 def _record(distribution: importlib.metadata.Distribution, name: str) -> dict[str, tuple[str, str]] | None:
-    """What a distribution installed below a package: SHA-256 and size by path; None where it keeps no list."""
+    """Return the files of a distribution below a package: SHA-256 and size by path; None where it has no list."""
     text = distribution.read_text("RECORD")
     if text is None:
         return None
-    found = {}
+    files = {}
     for line in text.splitlines():
         if line.startswith((f"{name}/", f"{name}.py,")):
             path, _, rest = line.partition(",")
             sha, _, size = rest.partition(",")
-            found[path] = (sha.partition("=")[2], size)
-    return found
+            files[path] = (sha.partition("=")[2], size)
+    return files
 
 
 def _as_installed(
@@ -232,10 +240,10 @@ def _as_installed(
         written = os.stat(str(distribution.locate_file(_list_of(distribution)))).st_mtime_ns + SLACK
         for path, (sha, size) in record.items():
             if path.endswith((*TEXTS, *LIBRARIES)):
-                seen = os.stat(root / path)
-                if size and int(size) != seen.st_size:
+                status = os.stat(root / path)
+                if size and int(size) != status.st_size:
                     return False
-                if seen.st_mtime_ns > written and path.endswith(TEXTS) and sha != _sha(root / path):
+                if status.st_mtime_ns > written and path.endswith(TEXTS) and sha != _sha(root / path):
                     return False
     except (OSError, ValueError):  # a file is gone
         return False
@@ -243,20 +251,20 @@ def _as_installed(
 
 
 def _list_of(distribution: importlib.metadata.Distribution) -> str:
-    """The folder of a distribution's metadata, next to the package."""
+    """Return the name of the folder of a distribution's metadata, next to the package."""
     return os.path.basename(str(getattr(distribution, "_path", "")))
 
 
 def _hashes(package: Path) -> dict[str, str]:
-    """SHA-256 of a package's Python and yaml files, as lists of installed files have them, by path below it."""
-    found = {}
+    """Return SHA-256 of a package's Python and yaml files, as lists of installed files have it, by relative path."""
+    hashes = {}
     for folder, folders, names in os.walk(package):
-        folders[:] = [one for one in folders if one != "__pycache__"]
+        folders[:] = [subfolder for subfolder in folders if subfolder != "__pycache__"]
         for name in names:
             if name.endswith(TEXTS):
                 file = Path(folder, name)
-                found[file.relative_to(package).as_posix()] = _sha(file)
-    return found
+                hashes[file.relative_to(package).as_posix()] = _sha(file)
+    return hashes
 
 
 def _sha(file: Path) -> str:

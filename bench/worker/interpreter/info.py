@@ -1,4 +1,4 @@
-"""Facts about this interpreter, without importing what is measured: versions, and what each workload has there."""
+"""Facts about this interpreter, without importing measured packages: versions, and the offers of each workload."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def why_unusable(versions: Mapping[str, str | None]) -> str:
     """Say why nothing can be measured here, as one sentence; empty where some family can.
 
     Args:
-        versions: by module, of what is imported; None without it.
+        versions: version of each imported module, by its name; None for a missing module.
     """
     lacking = why_lacking(versions)
     none = next(iter(lacking.values())) if len(lacking) == len(workloads()) else ""
@@ -58,16 +58,21 @@ def why_unusable(versions: Mapping[str, str | None]) -> str:
 
 
 def why_lacking(versions: Mapping[str, str | None]) -> dict[str, str]:
-    """Say for each family whose packages are missing or too old, by its name, which one; as one sentence."""
+    """Return a sentence on the missing or outdated package of each family that lacks one, by its name."""
     reasons = {
-        name: next(filter(None, (why_unmet(one, versions.get(one.module)) for one in workload.requires)), "")
+        name: next(
+            filter(
+                None, (why_unmet(requirement, versions.get(requirement.module)) for requirement in workload.requires)
+            ),
+            "",
+        )
         for name, workload in workloads().items()
     }
     return {name: reason for name, reason in reasons.items() if reason}
 
 
 def why_unmet(requirement: Requirement, version: str | None) -> str:
-    """Say why an installed version of a package, or its absence, does not do; empty where it does."""
+    """Say why a package is missing or its version does not suffice; empty where it does."""
     package, wanted = requirement.module, requirement.version
     if version is None:
         return f"{package} is not installed for {sys.executable}: install {requirement.text} there."
@@ -87,32 +92,32 @@ def why_missing(workload: Workload) -> str:
 
 
 def facts() -> dict[str, Any]:
-    """Return everything about the environment that can be known without importing what is measured.
+    """Return all facts about the environment that need no import of measured packages.
 
     Returns:
-        ``unusable`` says why nothing at all can be measured, ``lacking`` why a family cannot, by its name; ``offers``
-        has what each family finds here.
+        ``unusable`` says why nothing at all can be measured, and ``lacking`` why a family cannot, by its name.
+        ``offers`` has the result of each family's ``offers``.
     """
-    found: dict[str, dict[str, Any]] = {}
+    identities: dict[str, dict[str, Any]] = {}
     unusable = ""
     for name in modules():
         try:
-            one = identify(name)
+            identity = identify(name)
         except Unidentified as error:
             unusable = unusable or str(error)
             continue
-        if one is not None:
-            found[name] = one
-    seen = {name: str(one["version"]) for name, one in found.items()}
+        if identity is not None:
+            identities[name] = identity
+    imported_versions = {name: str(identity["version"]) for name, identity in identities.items()}
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "executable": sys.executable,
-        "packages": versions(found),
-        "imported": found,
-        "offers": {name: workload.offers(found) for name, workload in workloads().items()},
-        "lacking": why_lacking(seen),
-        "unusable": unusable or why_unusable(seen),
+        "packages": versions(identities),
+        "imported": identities,
+        "offers": {name: workload.offers(identities) for name, workload in workloads().items()},
+        "lacking": why_lacking(imported_versions),
+        "unusable": unusable or why_unusable(imported_versions),
         "variables": chosen(os.environ),
     }
 
@@ -126,18 +131,18 @@ def modules() -> dict[str, tuple[str, ...]]:
     return named
 
 
-def versions(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return versions by distribution, of what is imported; one name per module whichever distribution brought it.
+def versions(identities: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the versions of imported packages by distribution, with one name per module, whatever installed it.
 
     Args:
-        found: by module, what :func:`.identity.identify` gave.
+        identities: results of :func:`.identity.identify`, by module.
     """
     known = {name: version_of(name) for name in RECORDED}
     for module, names in modules().items():
         certain = module not in DISTRIBUTIONS or module in ("ultralytics", "torch", "torchvision")
-        if module in found and (certain or found[module]["source"] == "path"):
+        if module in identities and (certain or identities[module]["source"] == "path"):
             known.update(dict.fromkeys(names))
-            known[names[0]] = found[module]["version"]
+            known[names[0]] = identities[module]["version"]
         elif module in ("torch", "torchvision"):
             known[module] = None
     order = ("ultralytics", *RECORDED, *(name for name in known if name != "ultralytics" and name not in RECORDED))

@@ -12,7 +12,7 @@ import os
 import sys
 
 NO_RANDOM_ADDRESSES = 0x0040000
-"""``ADDR_NO_RANDOMIZE`` of Linux's ``personality(2)``; kept by what the process executes afterwards."""
+"""``ADDR_NO_RANDOMIZE`` of Linux's ``personality(2)``; kept by programs that the process executes."""
 
 ASK = 0xFFFFFFFF
 """Argument of ``personality`` that reads the current value and sets nothing."""

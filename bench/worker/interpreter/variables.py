@@ -13,28 +13,30 @@ ALLOCATORS = (
     *("_RJEM_", "JE_MALLOC", "HEAPPROFILE", "HEAPCHECK"),
     *("Malloc", "DYLD_INSERT_LIBRARIES"),
 )
-"""How those begin that set the allocator, or load another: of Python and Linux, of jemalloc and gperftools, of macOS.
+"""Prefixes of variables that set or replace the allocator: of Python and Linux, jemalloc and gperftools, macOS.
 glibc reads ``MALLOC_ARENA_MAX`` and ``GLIBC_TUNABLES``, jemalloc ``MALLOC_CONF``."""
 
 THREADS = ("OMP_", "GOMP_", "KMP_", "LIBOMP", "TBB_", "VECLIB_", "NUMEXPR_")
-"""OpenMP's own, GNU's, LLVM's and Intel's, then of other libraries that start threads."""
+"""Prefixes of OpenMP's own variables, GNU's, LLVM's and Intel's, then of other libraries that start threads."""
 
 MATHS = ("MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "ONEDNN_", "DNNL_", "FBGEMM_", "XNNPACK_", "OPENCV_")
-"""Kernels on the CPU: which instruction set they may use, how they split work, how much they log."""
+"""Prefixes of variables for CPU kernels: the instruction set they may use, how they split work, how much they log."""
 
 TORCH = (
     *("PYTORCH_", "TORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "ATEN_", "TRITON_"),
     *("LRU_CACHE_CAPACITY", "THP_MEM_ALLOC_ENABLE", "DISABLE_ADDMM_CUDA_LT"),
 )
-"""``ATEN_CPU_CAPABILITY`` takes vector instructions away; ``PYTORCH_`` has the allocators and MPS. The last ones keep
-kernels of oneDNN, ask for huge pages, and choose another library for matrices."""
+"""Prefixes of torch's variables. ``ATEN_CPU_CAPABILITY`` takes vector instructions away; ``PYTORCH_`` has the
+allocators and MPS. The last ones keep kernels of oneDNN, ask for huge pages, and choose another library for matrices.
+"""
 
 GPUS = (
     *("CUDA_", "CUDNN_", "CUBLAS_", "CUBLASLT_", "NVIDIA_TF32", "NCCL_", "GLOO_"),
     *("HIP_", "HSA_", "ROCR_", "ROCBLAS_", "HIPBLAS", "MIOPEN_", "GPU_MAX_HW_QUEUES", "AMD_LOG"),
     *("MTL_", "METAL_"),
 )
-"""CUDA and its libraries, ROCm, Metal; ``CUDA_LAUNCH_BLOCKING`` and ``MTL_SHADER_VALIDATION`` slow every kernel."""
+"""Prefixes for CUDA and its libraries, ROCm, Metal. ``CUDA_LAUNCH_BLOCKING`` and ``MTL_SHADER_VALIDATION`` slow every
+kernel."""
 
 PYTHON = (
     *("PYTHONDEVMODE", "PYTHONTRACEMALLOC", "PYTHONASYNCIODEBUG", "PYTHONOPTIMIZE", "PYTHONPERFSUPPORT"),
@@ -47,7 +49,7 @@ VARIABLES = (*ALLOCATORS, *THREADS, *MATHS, *TORCH, *GPUS, *PYTHON)
 """Prefixes of all recorded variables."""
 
 PLACES = ("_HOME", "_PATH", "_ROOT", "_DIR", "_VERSION", "_ARCH_LIST", "_SDK")
-"""How those end that say where something lies or how it was built: they change no speed, and images set many."""
+"""Suffixes of variables on places and builds: they do not change speed, and container images set many."""
 
 SILENT = {("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("TORCH_CPP_LOG_LEVEL", "ERROR")}
 """Variables that yolopace and Ultralytics set in every worker."""
@@ -61,13 +63,13 @@ SECRET_WITHIN = re.compile(rf"({SECRET.pattern.replace('$', '')})[\w-]*[\"']?\s*
 HIDDEN = "(not recorded)"
 
 LONGEST = 500
-"""Characters of a value that are kept."""
+"""Maximum number of characters of a value that are kept."""
 
 
 def chosen(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of an environment that change speed, sorted by name, without secrets.
 
-    Where a name or a value speaks of a secret the value is replaced by :data:`HIDDEN`; a user and password in an
+    Where a name or a value hints at a secret, the value is replaced by :data:`HIDDEN`; a user and password in an
     address are left out.
     """
     return {

@@ -1,1 +1,1 @@
-"""What else happened on the machine during a window: load, memory, energy, interference."""
+"""Monitor the machine during a window: load, memory, energy, interference."""

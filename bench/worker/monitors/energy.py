@@ -102,12 +102,14 @@ class Apple:
 
     def end(self) -> float:
         """Close the window; return the joules of the parts that this chip reports, which is at least one."""
-        seen = self._monitor.end_window(self.WINDOW)
-        found = {part: value for part in self._parts if (value := getattr(seen, f"{part}_mj", None)) is not None}
-        if not found:
+        measurement = self._monitor.end_window(self.WINDOW)
+        millijoules = {
+            part: value for part in self._parts if (value := getattr(measurement, f"{part}_mj", None)) is not None
+        }
+        if not millijoules:
             raise EnergyUnavailable("this chip reports no energy of the parts that were requested")
-        self.method = self._says(found)
-        return sum(map(float, found.values())) / 1e3
+        self.method = self._says(millijoules)
+        return sum(map(float, millijoules.values())) / 1e3
 
 
 class Rapl:
@@ -216,11 +218,11 @@ class Energy:
             self._windows.append(counted)
 
     def report(self, window: int, images: int) -> dict[str, Any]:
-        """What is kept of a window, by the names of ``bench.records.record.Energy``.
+        """Return the energy of a window by the field names of ``bench.records.record.Energy``.
 
         Args:
-            window: its number.
-            images: that went through it.
+            window: number of the window.
+            images: number of images in the window.
         """
         kept = self._windows[window]
         idle = None if kept["joules"] is None or self._idle is None else round(self._idle, 3)

@@ -13,7 +13,7 @@ from .nvml import POWER_CAP
 
 WAIT = 0.02
 """Maximum share of time that a runnable thread may wait for a CPU. Of 39 fresh processes of one case on a shared
-machine, those within 2 % of wall over CPU time had a standard deviation of 1.95 %; all of them had one of 15.5 %."""
+machine, those within 2 % of wall over CPU time had a standard deviation of 1.95 %. All 39 had one of 15.5 %."""
 
 OTHERS = 0.02
 """Maximum number of CPUs that other processes may use while a thread waits. They cannot delay it for longer than they
@@ -88,61 +88,67 @@ def severity(reading: dict[str, Any], threads: int | None = None, on_cpu: bool =
     The score is the greatest ratio of a covariate to its limit, plus 1 for every covariate without a ratio. So windows
     that share such a covariate, such as the battery, are ranked by the others.
     """
-    found = indicators(reading, threads, on_cpu)
-    without_ratio = sum(indicator.ratio is None for indicator in found)
-    return without_ratio + max((indicator.ratio for indicator in found if indicator.ratio is not None), default=0.0)
+    covariates = indicators(reading, threads, on_cpu)
+    without_ratio = sum(indicator.ratio is None for indicator in covariates)
+    return without_ratio + max(
+        (indicator.ratio for indicator in covariates if indicator.ratio is not None), default=0.0
+    )
 
 
 def indicators(reading: dict[str, Any], threads: int | None = None, on_cpu: bool = False) -> list[Indicator]:
     """List every covariate that a reading has, relative to its limit."""
-    found = []
+    covariates = []
     names = ("steal_share", "run_delay_share", "other_processes_cpus")
     steal, waited, others = (reading.get(name) for name in names)
     if steal is not None:
-        found.append(Indicator(steal / MAX_STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
+        covariates.append(Indicator(steal / MAX_STEAL, f"the hypervisor took {_percent(steal)} of the machine's time"))
     held = reading.get("throttled_share")
     if waited is not None and others is not None:
         waited = max(waited - (held or 0.0), 0.0)  # other processes are not blamed for the process's own quota
         phrase = f"a thread waited {_percent(waited)} of the time for a processor; others used {others:.2f} processors"
-        found.append(Indicator(min(waited / WAIT, others / OTHERS), phrase))
+        covariates.append(Indicator(min(waited / WAIT, others / OTHERS), phrase))
     elif waited is not None and threads == 1:  # load of others is unknown; without helpers, only others can delay it
         waited = max(waited - (held or 0.0), 0.0)
-        found.append(Indicator(waited / WAIT, f"its one thread waited {_percent(waited)} of the time for a processor"))
+        covariates.append(
+            Indicator(waited / WAIT, f"its one thread waited {_percent(waited)} of the time for a processor")
+        )
     # A share of all CPUs of the machine, because other processes are counted on all of them. Where they take the CPUs
     # that this process may use, its threads wait, which the run delay above shows.
     count = reading.get("machine_processors")
     if on_cpu and others is not None and count:
-        found.append(
+        covariates.append(
             Indicator(others / count / MAX_OTHER_LOAD, f"others used {others:.2f} of the machine's {count} processors")
         )
     if held is not None:
-        found.append(Indicator(held / QUOTA, f"{THROTTLED} for {_percent(min(held, 1.0))} of the time"))
+        covariates.append(Indicator(held / QUOTA, f"{THROTTLED} for {_percent(min(held, 1.0))} of the time"))
     if reading.get("stopped_seconds") is not None:
         seconds = reading["stopped_seconds"]
         ratio = seconds / max(reading["wall_seconds"], 1e-3) / STOPPED
-        found.append(Indicator(ratio, f"the process was stopped for {seconds:.1f} s"))
+        covariates.append(Indicator(ratio, f"the process was stopped for {seconds:.1f} s"))
     if (reading.get("suspended_seconds") or 0.0) >= SUSPENDED:
-        found.append(Indicator(None, f"the machine was suspended for {reading['suspended_seconds']:.1f} s"))
+        covariates.append(Indicator(None, f"the machine was suspended for {reading['suspended_seconds']:.1f} s"))
     if waited is None and threads == 1 and reading.get("cpu_seconds"):
         idle = reading["wall_seconds"] / reading["cpu_seconds"] - 1
-        found.append(Indicator(idle / IDLE, f"its one thread took {_percent(idle)} longer than it ran"))
+        covariates.append(Indicator(idle / IDLE, f"its one thread took {_percent(idle)} longer than it ran"))
     memory = (reading.get("pressure") or {}).get("memory")
     if memory is not None:
-        found.append(Indicator(memory / MEMORY_PRESSURE, f"some task waited {_percent(memory)} of the time for memory"))
+        covariates.append(
+            Indicator(memory / MEMORY_PRESSURE, f"some task waited {_percent(memory)} of the time for memory")
+        )
     if reading.get("swap_bytes") is not None:
         grown = reading["swap_bytes"]
-        found.append(Indicator(grown / SWAPPED, f"swap grew by {grown / 2**20:.0f} MiB"))
+        covariates.append(Indicator(grown / SWAPPED, f"swap grew by {grown / 2**20:.0f} MiB"))
     if reading.get("device_others"):
         count = reading["device_others"]
-        found.append(Indicator(None, f"{count} other process{'es' if count > 1 else ''} computed on the device"))
+        covariates.append(Indicator(None, f"{count} other process{'es' if count > 1 else ''} computed on the device"))
     heat = [reason for reason in reading.get("device_throttle") or [] if reason != POWER_CAP]
     if heat:
-        found.append(Indicator(None, f"{HELD_BACK}: {', '.join(heat)}"))
+        covariates.append(Indicator(None, f"{HELD_BACK}: {', '.join(heat)}"))
     if reading.get("thermal") in THERMAL_LEVELS[THERMAL_LEVELS.index(THERMAL) + 1 :]:
-        found.append(Indicator(None, f"{HOT}: {reading['thermal']}"))
+        covariates.append(Indicator(None, f"{HOT}: {reading['thermal']}"))
     if reading.get("on_battery"):
-        found.append(Indicator(None, BATTERY))
-    return found
+        covariates.append(Indicator(None, BATTERY))
+    return covariates
 
 
 def _percent(share: float) -> str:

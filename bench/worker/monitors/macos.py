@@ -18,7 +18,7 @@ UTF8 = 0x08000100  # kCFStringEncodingUTF8
 
 
 def thermal() -> str | None:
-    """The system's word for thermal pressure; None on other systems, and where it does not answer."""
+    """Return the system's level of thermal pressure; None on other systems, and where it does not answer."""
     if sys.platform != "darwin":
         return None
     library = ctypes.CDLL(SYSTEM)
@@ -50,16 +50,16 @@ class _Swap(ctypes.Structure):
 
 
 def swap_used() -> int | None:
-    """Bytes of memory that lie in swap; None on other systems, and where it does not answer."""
+    """Return the bytes of swap in use; None on other systems, and where the system does not answer."""
     if sys.platform != "darwin":
         return None
     ask = ctypes.CDLL(SYSTEM).sysctlbyname
     ask.argtypes = (ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
     ask.restype = ctypes.c_int
-    found, size = _Swap(), ctypes.c_size_t(ctypes.sizeof(_Swap))
-    if ask(b"vm.swapusage", ctypes.byref(found), ctypes.byref(size), None, 0) != 0:
+    usage, size = _Swap(), ctypes.c_size_t(ctypes.sizeof(_Swap))
+    if ask(b"vm.swapusage", ctypes.byref(usage), ctypes.byref(size), None, 0) != 0:
         return None
-    return int(found.used)
+    return int(usage.used)
 
 
 def on_battery() -> bool | None:

@@ -105,14 +105,14 @@ class Card:
         bits = self._ask("nvmlDeviceGetCurrentClocksEventReasons")
         if bits is None:  # its name before driver 535
             bits = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons")
-        found = None if bits is None else [reason for bit, reason in REASONS.items() if bits & bit]
+        reasons = None if bits is None else [reason for bit, reason in REASONS.items() if bits & bit]
         for policy, reason in POLICIES.items():
             held = self._held_back(policy)
             if held is not None:
-                found = found or []
-                if held > HELD_BACK and reason not in found:
-                    found.append(reason)
-        return found
+                reasons = reasons or []
+                if held > HELD_BACK and reason not in reasons:
+                    reasons.append(reason)
+        return reasons
 
     def _held_back(self, policy: str) -> float | None:
         """Return the share of time since the last sample in which a policy throttled the clocks."""

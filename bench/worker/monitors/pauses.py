@@ -115,7 +115,7 @@ class Watch:
         self._over.release()
         self._thread.join()
         self._thread = None
-        self._seen(0.0)
+        self._add_stop(0.0)
         return round(self._seconds, 3), round(max(suspended() - self._suspended, 0.0), 3)
 
     def _tick(self, throttled: Callable[[], float | None] | None) -> None:
@@ -130,9 +130,9 @@ class Watch:
                 now, now_waited, now_own = time.perf_counter(), kept_waiting(), _own()
                 gap = Gap(now - began - PERIOD, now_waited - waited, now_own[0] - own[0], now_own[1] - own[1])
                 began, waited, own = now, now_waited, now_own
-                self._seen(stopped(gap))
+                self._add_stop(stopped(gap))
 
-    def _seen(self, seconds: float) -> None:
+    def _add_stop(self, seconds: float) -> None:
         """Add the seconds of a gap that looks like a stop; without thread counters, only once ``SIGCONT`` proves it."""
         if HAS_THREAD_USAGE:
             self._seconds += seconds
@@ -148,7 +148,7 @@ HAS_THREAD_USAGE = hasattr(resource, "RUSAGE_THREAD")
 
 
 def _own() -> tuple[int, int]:
-    """Voluntary context switches and major page faults of the calling thread."""
+    """Return voluntary context switches and major page faults of the calling thread."""
     if not HAS_THREAD_USAGE:
         return 0, 0
     usage = resource.getrusage(resource.RUSAGE_THREAD)

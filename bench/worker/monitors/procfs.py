@@ -64,17 +64,17 @@ def read(path: str) -> bytes | None:
 
 def swap_used(root: str) -> int | None:
     """Return the bytes of swap in use."""
-    found = {}
+    sizes = {}
     for line in (read(f"{root}/meminfo") or b"").splitlines():
         name, _, rest = line.partition(b":")
         if name in (b"SwapTotal", b"SwapFree") and (fields := rest.split()):
-            found[name] = int(fields[0]) * 1024
-    return found[b"SwapTotal"] - found[b"SwapFree"] if len(found) == 2 else None
+            sizes[name] = int(fields[0]) * 1024
+    return sizes[b"SwapTotal"] - sizes[b"SwapFree"] if len(sizes) == 2 else None
 
 
 def waits(root: str) -> dict[str, int] | None:
-    """Nanoseconds that each thread of this process stood ready without a processor, since it began."""
-    found = {}
+    """Return the run delay of each thread of this process since it began, in nanoseconds."""
+    delays = {}
     try:
         threads = os.listdir(f"{root}/self/task")
     except OSError:
@@ -82,16 +82,16 @@ def waits(root: str) -> dict[str, int] | None:
     for thread in threads:
         fields = (read(f"{root}/self/task/{thread}/schedstat") or b"").split()
         if len(fields) >= 2 and fields[1].isdigit():
-            found[thread] = int(fields[1])
-    return found or None
+            delays[thread] = int(fields[1])
+    return delays or None
 
 
 def ticks(root: str) -> Ticks | None:
-    """Time of all processors since boot."""
+    """Return the CPU time of all CPUs since boot."""
     fields = (read(f"{root}/stat") or b"").partition(b"\n")[0].split()
     if len(fields) < 9 or fields[0] != b"cpu":
         return None
-    try:  # the guests' time, which follows, stands in ``user`` and ``nice`` already
+    try:  # the guests' time, which follows, is part of ``user`` and ``nice``
         user, nice, system, idle, wait, irq, softirq, steal = (int(field) for field in fields[1:9])
     except ValueError:
         return None
@@ -100,56 +100,56 @@ def ticks(root: str) -> Ticks | None:
 
 
 def online(root: str) -> int | None:
-    """How many processors the time of :func:`ticks` is that of."""
+    """Return the number of CPUs that :func:`ticks` covers."""
     lines = (read(f"{root}/stat") or b"").splitlines()
     return sum(line[:3] == b"cpu" and line[3:4].isdigit() for line in lines) or None
 
 
 def throttled(root: str, system: str) -> float | None:
-    """Seconds for which a CPU quota held this process's control groups back, summed over processors.
+    """Return the seconds for which a CPU quota throttled this process's control groups, summed over CPUs.
 
-    Of nested groups that of the one that was held back most: what holds an outer one back holds the inner one too.
+    Of nested groups, the most throttled one counts, because throttling an outer group also throttles the inner one.
     """
-    found = []
+    seconds = []
     for folder in _groups(root, f"{system}/fs/cgroup"):
         for line in (read(f"{folder}/cpu.stat") or b"").splitlines():
             name, _, value = line.partition(b" ")
             if name in THROTTLED and value.strip().isdigit():
-                found.append(int(value) / THROTTLED[name])
-    return max(found, default=None)
+                seconds.append(int(value) / THROTTLED[name])
+    return max(seconds, default=None)
 
 
 THROTTLED = {b"throttled_usec": 1e6, b"throttled_time": 1e9}
-"""How many make a second, of versions 2 and 1 of control groups."""
+"""Counters of throttled time by name, and their units per second, of versions 2 and 1 of control groups."""
 
 
 def _groups(root: str, top: str) -> list[str]:
-    """Folders of the control groups of this process that may have a CPU quota, and of those above them."""
-    found = [top, f"{top}/cpu"]  # a container may show its own group as the root
+    """Return the folders of this process's control groups that may have a CPU quota, and of their parents."""
+    folders = [top, f"{top}/cpu"]  # a container may show its own group as the root
     for line in (read(f"{root}/self/cgroup") or b"").decode(errors="replace").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "cpu" not in controllers.split(","):
             continue
         trees = [f"{top}/cpu", f"{top}/{controllers}"] if controllers else [top, f"{top}/unified"]
         parts = [part for part in path.split("/") if part]
-        found += [f"{tree}/{'/'.join(parts[:depth])}" for tree in trees for depth in range(1, len(parts) + 1)]
-    return list(dict.fromkeys(found))
+        folders += [f"{tree}/{'/'.join(parts[:depth])}" for tree in trees for depth in range(1, len(parts) + 1)]
+    return list(dict.fromkeys(folders))
 
 
 def processes(root: str) -> Processes:
-    """Every process that can be seen."""
-    found: Processes = {}
+    """Return all visible processes."""
+    snapshot: Processes = {}
     try:
         names = os.listdir(root)
     except OSError:
-        return found
+        return snapshot
     for name in names:
         if not name.isdigit():
             continue
-        # The name of the program stands in brackets, and may itself hold brackets, spaces and line ends.
+        # The name of the program is in brackets, and may itself contain brackets, spaces and line ends.
         fields = (read(f"{root}/{name}/stat") or b"").rpartition(b")")[2].split()
         try:
-            found[int(name), int(fields[19])] = Process(
+            snapshot[int(name), int(fields[19])] = Process(
                 parent=int(fields[1]),
                 group=int(fields[2]),
                 kernel=bool(int(fields[6]) & KERNEL_THREAD),
@@ -158,7 +158,7 @@ def processes(root: str) -> Processes:
             )
         except (IndexError, ValueError):
             continue  # it ended in the meantime
-    return found
+    return snapshot
 
 
 def used(before: Processes, after: Processes, groups: Container[int]) -> Used:
@@ -182,17 +182,17 @@ def _handed_on(before: Processes, after: Processes) -> dict[int, int]:
     """Return the ticks of ended processes before the first snapshot, by ID of the process that reaped them."""
     alive = {number for number, _ in after}
     parents = {number: process.parent for (number, _), process in before.items()}
-    found: dict[int, int] = {}
+    handed: dict[int, int] = {}
     for key, process in before.items():
         if key in after:
             continue
         heir = process.parent
-        for _ in parents:  # not without end: what was read while processes came and went may run in a circle
+        for _ in parents:  # bounded: parents that were read while processes came and went may form a loop
             if heir in alive or heir not in parents:
                 break
-            heir = parents[heir]  # it ended too, and handed on what it had been handed
-        found[heir] = found.get(heir, 0) + process.used + process.reaped
-    return found
+            heir = parents[heir]  # it ended too, and passed on the ticks that it had reaped
+        handed[heir] = handed.get(heir, 0) + process.used + process.reaped
+    return handed
 
 
 def others(machine: Ticks, own: float, kernel: float, visible: float) -> float:
@@ -217,14 +217,14 @@ def others(machine: Ticks, own: float, kernel: float, visible: float) -> float:
 
 def pressure(root: str) -> dict[str, int]:
     """Return microseconds since boot in which some task waited, by resource (pressure-stall information)."""
-    found = {}
+    stalls = {}
     for name in PRESSURES:
         for line in (read(f"{root}/pressure/{name}") or b"").splitlines():
             words = line.split()
             total = words[-1].partition(b"=") if words else (b"", b"", b"")
             if words and words[0] == b"some" and total[0] == b"total" and total[2].isdigit():
-                found[name] = int(total[2])
-    return found
+                stalls[name] = int(total[2])
+    return stalls
 
 
 def clock(root: str, system: str, processors: Iterable[int]) -> float | None:
@@ -234,28 +234,28 @@ def clock(root: str, system: str, processors: Iterable[int]) -> float | None:
     virtual machines, it is a constant, and the result is unknown (None).
     """
     wanted = set(processors)
-    found = []
+    clocks = []
     for processor in wanted:
         text = (read(f"{system}/devices/system/cpu/cpu{processor}/cpufreq/scaling_cur_freq") or b"").strip()
         if text.isdigit():
-            found.append(int(text) / 1000)
-    if not found:
-        found = _measured_clocks(read(f"{root}/cpuinfo") or b"", wanted)
-    return sum(found) / len(found) if found else None
+            clocks.append(int(text) / 1000)
+    if not clocks:
+        clocks = _measured_clocks(read(f"{root}/cpuinfo") or b"", wanted)
+    return sum(clocks) / len(clocks) if clocks else None
 
 
 def _measured_clocks(cpuinfo: bytes, wanted: set[int]) -> list[float]:
-    found = []
+    clocks = []
     for block in cpuinfo.split(b"\n\n"):
         facts = dict(_fact(line) for line in block.splitlines())
         if b"aperfmperf" not in facts.get(b"flags", b"").split():
             continue
         try:
             if int(facts[b"processor"]) in wanted:
-                found.append(float(facts[b"cpu MHz"]))
+                clocks.append(float(facts[b"cpu MHz"]))
         except (KeyError, ValueError):
             continue
-    return found
+    return clocks
 
 
 def _fact(line: bytes) -> tuple[bytes, bytes]:

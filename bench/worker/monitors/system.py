@@ -29,7 +29,7 @@ class _Process:
 
 @dataclass(frozen=True)
 class _Machine:
-    """What this process's threads and everyone else have had, and when that was read."""
+    """Usage by this process's threads and by the machine so far, and the time of the reading."""
 
     wall: float
     cpu: float
@@ -42,7 +42,7 @@ class _Machine:
 
 
 def try_read(question: Callable[..., Value], *arguments: Any) -> Value | None:
-    """The answer, or None: whatever a system gets wrong about itself, no measurement may fail of it."""
+    """Return the answer, or None on any error: a wrong answer of the system must not fail a measurement."""
     try:
         return question(*arguments)
     except Exception:
@@ -56,7 +56,7 @@ class SystemMonitor:
     """
 
     def __init__(self, device: Device, root: str = "/proc", system: str = "/sys") -> None:
-        """Read nothing yet: the device may not be taken.
+        """Read nothing yet, because the device may not be taken yet.
 
         Args:
             device: device of the case.
@@ -166,18 +166,18 @@ class SystemMonitor:
         return None if clock is None else float(round(clock))
 
     def _read_swap(self) -> int | None:
-        found = try_read(procfs.swap_used, self._root)
-        return try_read(macos.swap_used) if found is None else found
+        size = try_read(procfs.swap_used, self._root)
+        return try_read(macos.swap_used) if size is None else size
 
     def _read_battery(self) -> bool | None:
-        found = procfs.on_battery(self._system)
-        return macos.on_battery() if found is None else found
+        state = procfs.on_battery(self._system)
+        return macos.on_battery() if state is None else state
 
 
 def _processors() -> set[int]:
     """Return the CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity") and (found := try_read(os.sched_getaffinity, 0)):
-        return found
+    if hasattr(os, "sched_getaffinity") and (affinity := try_read(os.sched_getaffinity, 0)):
+        return affinity
     return set(range(try_read(_online) or 1))
 
 
@@ -246,9 +246,9 @@ def _swapped(before: _Machine, after: _Machine) -> int | None:
 
 
 def _pressure(before: _Machine, after: _Machine) -> dict[str, float] | None:
-    found = {
+    shares = {
         name: round(max(total - before.pressure[name], 0) / 1e6 / (after.wall - before.wall), 4)
         for name, total in after.pressure.items()
         if name in before.pressure
     }
-    return found or None
+    return shares or None

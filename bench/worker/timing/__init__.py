@@ -1,1 +1,1 @@
-"""When steps begin and end: session, stopwatch, phases, lockstep."""
+"""Time steps: session, stopwatch, phases, lockstep."""

@@ -1,4 +1,4 @@
-"""Cost of taking the time: a session's marks of training steps that do nothing in between."""
+"""Measure the cost of timing: a session's marks of training steps without any work between the marks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Lockstep: workers take turns, a block of steps each, and whoever waits is blocked and costs nothing.
+"""Lockstep: workers take turns of a block of steps each; a waiting worker is blocked and uses no CPU.
 
-A turn may end within a step too, at one of its points. Who goes first ends its turn where that has been long enough,
-and the other one at the same point, so that both have as many turns, and as many pauses, after which caches are cold.
+A turn may also end within a step, at one of its yield points. The worker that goes first ends its turn at the first
+point after a minimum time, and the other worker at the same point. So both have the same number of turns and of pauses,
+after which caches are cold.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ class LockstepClient:
     Attributes:
         block: steps of a turn.
         within: whether turns end within a step too.
-        point: of the step under way that was passed last, counted from 1; 0 before the first.
-        peers: how many workers sleep while this one has its turn.
-        threads: that compute in this process, as far as is known.
+        point: last passed yield point of the current step, counted from 1; 0 before the first.
+        peers: number of workers that sleep while this one has its turn.
+        threads: number of threads that compute in this process; 0 while unknown.
     """
 
     def __init__(self, descriptor: int, block: int, channel: Channel, within: bool = False) -> None:
         """Take no turn yet.
 
         Args:
-            descriptor: what the runner writes a number per turn to: see ``GRANT`` of the protocol.
+            descriptor: pipe to which the runner writes a number per turn: see ``GRANT`` of the protocol.
             block: steps of a turn.
             channel: where blocks are reported.
             within: whether turns end within a step too.
@@ -45,7 +46,7 @@ class LockstepClient:
         self._began = time.monotonic()
 
     def wait(self) -> None:
-        """Sleep until it is this worker's turn; end the process where the runner has gone."""
+        """Sleep until it is this worker's turn; end the process if the runner has exited."""
         grant = os.read(self._descriptor, GRANT.size)
         if not grant:
             os._exit(1)
@@ -88,14 +89,14 @@ TIME_SLICE = 0.008
 """Minimum seconds of a turn that ends within a step, of the worker that goes first."""
 
 LONG_TIME_SLICE = 0.1
-"""Minimum seconds of such a turn where several threads compute: they have to come to rest first (:func:`settle`)."""
+"""Minimum seconds of such a turn where several threads compute: they have to become idle first (:func:`settle`)."""
 
 
 def settle() -> None:
-    """Wait until this process is still: OpenMP's threads spin for a while after the last work that they had.
+    """Wait until this process is idle, because OpenMP's threads spin for a while after their last work.
 
-    They would do so on the CPUs of the worker that has the next turn, for a time that the library chooses: some
-    milliseconds by GNU's, up to 200 by others'.
+    They would spin on the CPUs of the worker that has the next turn. The library chooses how long: some milliseconds in
+    GNU's, up to 200 in others.
     """
     deadline = time.monotonic() + LONGEST
     while time.monotonic() < deadline:
@@ -106,4 +107,4 @@ def settle() -> None:
 
 
 NAP, STILL, LONGEST = 0.002, 0.25, 0.4
-"""Seconds of a nap, share of it that a still process may use of a processor, and seconds at most."""
+"""Seconds of one sleep, share of a CPU below which the process is idle, and maximum seconds of waiting."""

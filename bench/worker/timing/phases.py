@@ -15,7 +15,7 @@ from typing import Any
 from ..devices import Device
 
 SEPARATE_STEPS = 8
-"""Steps of the separate pass on a device that needs synchronisation: a short accumulation cycle, and two more."""
+"""Steps of the separate pass on a device that needs synchronisation: the short accumulation steps, and two more."""
 
 PAUSE = "pause"
 """Name of the time between two marks that belongs to no phase: another worker had its turn."""
@@ -159,8 +159,8 @@ class PhaseTimer:
         """
         if self._separate is None:
             return {"method": self._window.method, "seconds": self._window.seconds(start, end), "optimizer": None}
-        # The first step may follow the optimizer step of the window: of what kind it is, cannot be known. Where it runs
-        # the optimizer itself, the second is the one that allocates gradients again, which nothing would show.
+        # The first step may follow an optimizer step of the window, so its kind is unknown. Where it runs the optimizer
+        # itself, the second step allocates gradients again, which no mark would show.
         count, first = len(self._optimizer), 2 if self._optimizer[0] else 1
         return {
             "method": self._separate.method,

@@ -1,4 +1,4 @@
-"""Session of one case: a workload reports what runs, marks its steps, and is stopped when enough was timed."""
+"""Session of one case: a workload reports its effective settings and marks its steps, until enough were timed."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ first."""
 
 
 class WindowComplete(Exception):
-    """Raised out of :meth:`Session.step_ended` when there is nothing more to measure; ends the workload."""
+    """Raised by :meth:`Session.step_ended` when the measurement is complete; ends the workload."""
 
 
 class Session:
-    """One case in one process, whatever the workload.
+    """Measurement of one case in one process, for any workload.
 
     Attributes:
-        job: what the runner asked for.
-        case: its axes by name.
+        job: job that the runner sent.
+        case: axes of the case, by name.
         overrides: library arguments that the recipe fixes.
         asked: further axes of the case.
         workload: family that runs the case.
-        device: that the case runs on.
+        device: device of the case.
         threads: CPU threads of torch; 0 for the workload's own number.
         data: data set, as the workload's data maker or inspector named it.
         scratch: an empty folder that disappears with the case.
@@ -51,9 +51,9 @@ class Session:
         compare_losses: whether the first losses are to be compared with the CPU's.
         loss_scale: initial loss scale of mixed precision; None for the library's own.
         epoch_overhead: seconds of an epoch outside its steps, by the names of the record.
-        checks: what the workload was checked for, and what was found.
-        extra: what else is worth keeping about what ran.
-        team: the process group of the case; mostly this process alone.
+        checks: results of the workload's sanity checks, by name.
+        extra: further facts for the record, by name.
+        team: process group of the case; usually this process alone.
     """
 
     def __init__(
@@ -86,15 +86,15 @@ class Session:
     # Set-up
 
     def set_threads(self) -> None:
-        """Give torch the recipe's number of CPU threads, on every device alike.
+        """Give torch the recipe's number of CPU threads, on every kind of device.
 
-        Call this after the library selected its device: that is when it may override what OMP_NUM_THREADS says.
+        Call this after the library selected its device, because it may override OMP_NUM_THREADS there.
         """
         import torch
 
         torch.set_num_threads(self.threads or self.workload.default_threads())
-        if self._turns.taken:  # the runner binds it to fewer CPUs, from which torch would derive another number
-            with contextlib.suppress(RuntimeError):  # its threads between operators run already: their number stays
+        if self._turns.taken:  # the runner binds it to fewer CPUs, from which torch would derive a different number
+            with contextlib.suppress(RuntimeError):  # raised once these threads run: their number then stays
                 torch.set_num_interop_threads(torch.get_num_interop_threads())
 
     def ready(self, settings: dict[str, Any], accumulation_steps: int) -> None:
@@ -121,7 +121,7 @@ class Session:
         self._windows.prepare(
             runs["threads"] == 1 and not loaders, not self._turns.taken, groups, self.job.memory_before
         )
-        # Joules are not weighted: they count in the proportion in which the steps ran.
+        # Joules cannot be weighted by kind of step, so the window needs the real proportion of optimizer steps.
         whole = not self.device.weighs_steps or self._windows.counts_energy
         self._stopwatch = Stopwatch(
             MeasurementPlan.of(self.job.window, accumulation_steps, whole),
@@ -151,64 +151,64 @@ class Session:
 
     @property
     def stopwatch(self) -> Stopwatch:
-        """The stopwatch, once :meth:`ready` was called."""
+        """The stopwatch; available once :meth:`ready` was called."""
         assert self._stopwatch is not None, "ready() comes first"
         return self._stopwatch
 
     @property
     def accumulation(self) -> int:
-        """How many steps the optimizer is to wait for, in the step that begins."""
+        """Accumulation steps that the optimizer has to use from the current step on."""
         return self.stopwatch.accumulation
 
     @property
     def warm(self) -> bool:
-        """Whether warm-up is over: from here on nothing may be done that costs time."""
+        """Whether warm-up is over; from then on, the workload must do nothing else that costs time."""
         return self.stopwatch.warm
 
     @property
     def turns_within(self) -> bool:
-        """Whether another worker may have its turn in the midst of a step, so that :meth:`layer_ended` is of use."""
+        """Whether a turn may end within a step, so that the workload has to call :meth:`layer_ended`."""
         return self._turns.within
 
     def epoch_boundary(self) -> None:
-        """Note an epoch boundary: the time since the last step belongs to no step."""
-        if not self._phases.in_separate_pass:  # the stopwatch stands still there: steps would count as a gap
+        """Exclude the time since the last step (an epoch boundary) from step times."""
+        if not self._phases.in_separate_pass:  # which the stopwatch does not time: its steps would count as a gap
             self.stopwatch.epoch_boundary()
 
     def batch_arrived(self) -> None:
-        """Note that the data of the step under way are there."""
+        """Note that the batch of the current step has arrived."""
         self.stopwatch.batch_arrived()
         if self.warm:
             self._phases.step_began()
 
     def phase_ended(self, part: str) -> None:
-        """End a phase of the step under way: ``preprocess``, ``forward``, ``backward``, ``optimizer``, ..."""
+        """End a phase of the current step: ``preprocess``, ``forward``, ``backward``, ``optimizer``, ..."""
         self._phases.phase_ended(part)
         self.device.sample_memory()
         if self._turns.ends_here(self._stopwatch):
             self._pause_within()
 
     def layer_ended(self, part: str) -> None:
-        """Note that a layer has done its share of a phase that goes on: another worker may have its turn here."""
+        """Note the end of a layer within a phase; another worker may take its turn here."""
         if self._turns.ends_here(self._stopwatch):
             self._phases.phase_ended(part)
             self._pause_within()
 
     def _pause_within(self) -> None:
-        """Let the other worker have its turn; the time until then belongs to no step."""
+        """Let the other worker take its turn, and exclude the pause from step times."""
         self.device.synchronize()
         self._turns.pause(self.stopwatch)
         self._phases.resumed()
 
     def optimizer_stepped(self) -> None:
-        """Note that the step under way runs the optimizer."""
+        """Note that the current step runs the optimizer."""
         if self._phases.in_separate_pass:
             self._phases.optimizer_stepped()
         else:
             self.stopwatch.optimizer_stepped()
 
     def step_ended(self, images: int) -> None:
-        """End a step of ``images`` items; raises :class:`WindowComplete` when that was the last."""
+        """End a step of ``images`` images; raise :class:`WindowComplete` if it was the last one."""
         if self._phases.in_separate_pass:
             if self._phases.separate_step_ended():
                 raise WindowComplete
@@ -232,7 +232,7 @@ class Session:
         self._windows.open()
 
     def _window_begins(self) -> None:
-        """Wait for all ranks and begin to count joules, after the steps that pass untimed."""
+        """Wait for all ranks and begin to count joules, after the settling steps."""
         self.team.barrier()
         self._windows.begin()
 
@@ -254,7 +254,7 @@ class Session:
     # Report
 
     def report(self) -> None:
-        """Send what was measured; call when :class:`WindowComplete` was raised and the workload was found to work."""
+        """Send the result; call this after :class:`WindowComplete` was raised and the sanity checks passed."""
         watch, windows = self.stopwatch, self._windows
         kept = self.team.broadcast(windows.least_noisy())
         start, end = watch.span(kept)
@@ -285,10 +285,10 @@ class Session:
             self._channel.send(measured)
 
     def report_epoch_overhead(self, measure: Callable[[], dict[str, Any]]) -> None:
-        """Time what an epoch has outside its steps, and send it; a failure there costs the case nothing.
+        """Time the epoch overhead (validation, checkpoint) and send it; an error there does not fail the case.
 
         Args:
-            measure: returns fields of the record's epoch overhead, by name.
+            measure: measures the epoch overhead; returns its fields in the record, by name.
         """
         self._channel.send(PhaseBegan("rest"))
         try:

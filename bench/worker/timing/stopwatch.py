@@ -14,7 +14,7 @@ from typing import Any
 from ..protocol import SHORT_ACCUMULATION_STEPS, SLACK, Window
 
 KEPT_WARMUP = 64
-"""Number of last warm-up steps that a reading keeps; on a CPU these are mostly all of them."""
+"""Maximum number of warm-up steps that a reading keeps, counted from the last; on a CPU usually all of them."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MeasurementPlan:
     kinds of steps are weighted by their real proportion afterwards.
 
     Attributes:
-        accumulation_steps: real accumulation, in steps.
+        accumulation_steps: real accumulation steps.
         warmup_seconds: minimum duration of the warm-up.
         window_steps, window_seconds: minimum length and duration of a window.
         only_whole_cycles: whether a window is always a multiple of the real accumulation steps.
@@ -55,8 +55,8 @@ class MeasurementPlan:
 
         Args:
             window: window settings of the job.
-            accumulation_steps: real accumulation, in steps.
-            only_whole_cycles: the device's default.
+            accumulation_steps: real accumulation steps.
+            only_whole_cycles: default of the device, where the window does not set it.
         """
         asked = {item.name: getattr(window, item.name) for item in fields(window)}
         whole = only_whole_cycles if window.only_whole_cycles is None else window.only_whole_cycles
@@ -109,7 +109,7 @@ class Stopwatch:
         on_begin: called where a window begins, after its settling steps.
         planned_steps: fixed length of a window; 0 where its duration decides.
         epoch_gaps: number of steps at the end of each epoch, and the seconds until the next epoch began.
-        settle_steps: untimed steps between the opening and the begin of a window, which consume the batches that
+        settle_steps: untimed steps between the opening and the beginning of a window, which consume the batches that
             data loaders prefetched while the machine was read.
         block: steps of a time slice, after which another worker may have its turn; 0 without another worker.
     """
@@ -159,11 +159,11 @@ class Stopwatch:
         return sum(index >= self.windows[0][0] for index in self.optimizer) if self.windows else 0
 
     def batch_arrived(self) -> None:
-        """Note that the data of the step under way are there."""
+        """Note that the batch of the current step has arrived."""
         self._began = self.clock()
 
     def optimizer_stepped(self) -> None:
-        """Note that the step under way ran the optimizer."""
+        """Note that the current step ran the optimizer."""
         self.optimizer.append(len(self.seconds))
 
     def epoch_boundary(self) -> None:
@@ -174,7 +174,7 @@ class Stopwatch:
             self._last_boundary = now
 
     def exclude(self, seconds: float) -> None:
-        """Exclude a pause from the step under way; it began after the data of the step were there."""
+        """Exclude a pause from the current step; it must have begun after the batch arrived."""
         self._last_boundary += seconds
         self._began += seconds
 
@@ -185,8 +185,8 @@ class Stopwatch:
     def step_ended(self, images: int) -> bool:
         """End the current step, which had ``images`` images; return whether that completes a window.
 
-        The device is synchronised only at the edges of a window and before another worker's turn, because work that is
-        still queued there would not be timed.
+        The device is synchronised only at the edges of a window and before another worker's turn. Work that is still
+        queued at these points would not be timed.
         """
         now = self.clock()
         if self._completes(now - self._last_boundary) or self._ends_block():
@@ -233,16 +233,16 @@ class Stopwatch:
         return (self.timed_steps + 1) % self.block == 0
 
     def _choose_accumulation_steps(self) -> None:
-        """Choose the accumulation of windows, and their length where it has to be fixed before timing."""
+        """Choose the accumulation steps of windows, and their length where it has to be fixed before timing."""
         last = self.seconds[-self.rule.warmup_accumulation_steps :]
         mean = sum(last) / len(last)
-        cycle = self.rule.timed_accumulation_steps(mean)
-        planned = math.ceil(self.rule.asked(mean) / cycle) * cycle if self.block or self.shared else 0
-        self.timed_accumulation_steps, self.planned_steps = self.broadcast((cycle, planned))
+        timed = self.rule.timed_accumulation_steps(mean)
+        planned = math.ceil(self.rule.asked(mean) / timed) * timed if self.block or self.shared else 0
+        self.timed_accumulation_steps, self.planned_steps = self.broadcast((timed, planned))
         self.accumulation = self.timed_accumulation_steps
 
     def open(self) -> None:
-        """Open a window. The first one opens itself after warm-up; call this to measure another one."""
+        """Open a window. The first one opens itself after warm-up; call this to measure another window."""
         self.on_window()
         self._left = self.settle_steps
         if not self._left:
@@ -251,7 +251,7 @@ class Stopwatch:
             self._last_boundary = self.clock()
 
     def _begin(self) -> None:
-        """Begin the window: its first step begins now."""
+        """Begin the timing of the window: its first step begins now."""
         self.windows.append([len(self.seconds)])
         self._total = 0.0
         self.synchronize()

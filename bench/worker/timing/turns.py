@@ -7,10 +7,10 @@ from .stopwatch import Stopwatch
 
 
 class Turns:
-    """Turns of one worker, as its stopwatch sees them; without a client it has the machine to itself.
+    """Turns of one worker; without a lockstep client, the worker has the machine to itself.
 
     Args:
-        client: of the lockstep; None for none.
+        client: client of the lockstep; None without one.
     """
 
     def __init__(self, client: LockstepClient | None) -> None:
@@ -19,7 +19,7 @@ class Turns:
 
     @property
     def taken(self) -> bool:
-        """Whether another worker has its turns between those of this one."""
+        """Whether this worker takes turns with another one."""
         return self._client is not None
 
     @property
@@ -29,12 +29,12 @@ class Turns:
 
     @property
     def block(self) -> int:
-        """Steps of a block; 0 for none."""
+        """Steps of a block; 0 without turns."""
         return self._client.block if self._client is not None else 0
 
     @property
     def peers(self) -> int:
-        """How many workers sleep while this one runs."""
+        """Number of workers that sleep while this one runs."""
         return self._client.peers if self._client is not None else 0
 
     def set_threads(self, threads: int) -> None:
@@ -49,7 +49,7 @@ class Turns:
             self._client.wait()
 
     def step_ended(self, watch: Stopwatch) -> None:
-        """A step of a window ended; at the end of a block report it, and wait for the next turn."""
+        """Note the end of a step; at the end of a block, report the block and wait for the next turn."""
         if self._client is None or not watch.timed_steps or not self._client.step_ended():
             return
         first, gaps = self._block
@@ -63,12 +63,12 @@ class Turns:
         """Return whether the turn ends at this point within a step of a window."""
         if self._client is None or not self._client.within or watch is None:
             return False
-        if not watch.windows or len(watch.windows[-1]) != 1:  # it has not begun, or is complete
+        if not watch.windows or len(watch.windows[-1]) != 1:  # the window has not begun, or is complete
             return False
         return self._client.yield_point()
 
     def pause(self, watch: Stopwatch) -> None:
-        """Wait for the next turn; the time until then belongs to no step. The device has nothing left to do."""
+        """Wait for the next turn, and exclude the pause from step times; call this with the device synchronised."""
         assert self._client is not None
         began = watch.clock()
         self._client.end_turn()

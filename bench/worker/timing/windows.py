@@ -11,21 +11,21 @@ from ..monitors.interference import severity, worth_retrying
 from ..monitors.system import SystemMonitor, try_read
 
 RETRIES = 2
-"""How often a window with interference is measured again."""
+"""Maximum number of times that a window with interference is measured again."""
 
 
 class WindowMonitors:
     """Monitors of all windows of a case.
 
     Args:
-        device: that the case runs on.
+        device: device of the case.
         energy: whether joules are counted.
         retry_noisy: whether a window with interference may be measured again.
 
     Attributes:
-        readings: what was seen of each window.
+        readings: readings of the system monitor, one per window.
         memory: peaks, once the last window is over.
-        memory_before: memory before the first step, where it was asked for.
+        memory_before: memory before the first step, where it was requested.
     """
 
     def __init__(self, device: Device, energy: bool, retry_noisy: bool) -> None:
@@ -55,7 +55,7 @@ class WindowMonitors:
         self._threads = 1 if single_thread else None
         self._system.prepare(self._threads, alone, groups, watch=self._retry_noisy)
         if self._device.caches_memory:
-            self._device.release()  # what set-up left there, such as a check of AMP, counts in no peak
+            self._device.release()  # so that no peak contains memory that set-up left there, such as of a check of AMP
         self._device.reset_peaks()
         if memory_before:
             self.memory_before = try_read(self._device.memory) or {}
@@ -71,7 +71,7 @@ class WindowMonitors:
         self._system.open()
 
     def begin(self) -> None:
-        """Begin to count joules: the first step of the window begins."""
+        """Begin to count joules, at the beginning of the first step of the window."""
         if self._energy is not None:
             self._energy.open()
 
@@ -79,7 +79,7 @@ class WindowMonitors:
         """End a window.
 
         Args:
-            peers: workers that wait for their turn, and interfere with nothing.
+            peers: number of workers that wait for their turn, and so do not interfere.
         """
         if self._energy is not None:
             self._energy.close()
@@ -100,7 +100,7 @@ class WindowMonitors:
         return self._retry_noisy and len(self.readings) <= RETRIES
 
     def read_memory(self) -> None:
-        """Read peak memory: the last window is over."""
+        """Read peak memory, after the last window."""
         self.memory = {**(try_read(self._device.memory) or {}), "loaders": loaders_memory()}
 
     def least_noisy(self) -> int:

@@ -1,4 +1,4 @@
-"""The seam for workloads: what a family of models says of itself, what it does in a worker, and the registry.
+"""Interface of workloads: description of a family of models, its methods in a worker, and the registry.
 
 Needs the standard library alone: the runner, the commands and the page read descriptions from here. Methods below the
 line "In a worker" run in a measured process, and import the family's library within themselves.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..timing.session import Session
 
 SEPARATOR = ":"
-"""Between a family and a model where a user names both, as in ``ultralytics:yolov8n``."""
+"""Separator between a family and a model where a user names both, as in ``ultralytics:yolov8n``."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Requirement:
     """A package that a family needs.
 
     Attributes:
-        module: as it is imported.
+        module: name by which it is imported.
         floor: oldest version that can be measured.
-        distribution: as the package index calls it; empty where that is the module's name.
+        distribution: name in the package index; empty where that is the module's name.
     """
 
     module: str
@@ -46,7 +46,7 @@ class Requirement:
 
     @property
     def version(self) -> str:
-        """The floor as a text."""
+        """The oldest version that can be measured, as a text."""
         return ".".join(map(str, self.floor))
 
     @property
@@ -56,32 +56,32 @@ class Requirement:
 
 
 Derived = Callable[[dict[str, Any], dict[str, Any]], Any]
-"""Gives what a setting has to be for a case and its overrides; None for anything."""
+"""Function that returns the required value of a setting for a case and its overrides; None allows any value."""
 
 
 class Workload:
     """A family of models and how it trains and predicts; a subclass describes one, in one file or folder.
 
     Attributes:
-        name: of the family; a model may be named as ``NAME:MODEL``.
-        title: its library, in messages and headings.
-        modes: ways of running that it has.
-        unit: what a batch consists of, in the singular.
-        size_unit: what an image size counts.
-        epoch_items: items of the epoch that times are projected to.
-        data: name of the data set that is made on the spot.
-        dense_data: name of the one on which training takes the most memory; empty where it is the same.
+        name: name of the family; a model may be named as ``NAME:MODEL``.
+        title: name of its library in messages and headings.
+        modes: its modes, such as ``train``.
+        unit: singular noun for the elements of a batch.
+        size_unit: unit of an image size.
+        epoch_items: number of items in the epoch for which times are projected.
+        data: name of the made data set.
+        dense_data: name of the made data set on which training takes the most memory; empty where that is ``data``.
         takes_data: whether a user may name an own data set.
         library: module of its library; empty for torch alone.
-        requires: what has to be installed besides torch.
-        distributions: by module, the distributions that may bring it; their versions are recorded.
+        requires: packages that have to be installed besides torch.
+        distributions: by module, the distributions that may install it; their versions are recorded.
         preload: modules that a fork server imports before it forks.
         loggers: names of the loggers whose warnings are recorded.
         overrides: by mode, the library arguments that the recipe fixes.
         further_axes: further axes that it takes; None for all that its library has an argument for.
         derived: settings that follow from a case: the overrides that a rule needs, and the rule.
-        may_change: settings that it changes itself while it measures.
-        hints: what to say of a substitution, by setting and requested value; None stands for any.
+        may_change: settings that the library may change while it is measured.
+        hints: explanation of a substitution, by setting and requested value; None stands for any value.
         scope: axes of the case that decide whether an axis is honoured.
     """
 
@@ -115,16 +115,16 @@ class Workload:
         """Return whether a model without the family's name before it is meant for this family."""
         raise NotImplementedError
 
-    def offers(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def offers(self, identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Return what an interpreter has for this family, without importing its library.
 
         Args:
-            found: by module, what is imported under its name (``worker/interpreter/identity.py``).
+            identities: identity of each imported module, by its name (``worker/interpreter/identity.py``).
         """
         return {}
 
     def makes(self, data: str) -> bool:
-        """Return whether a data set is one that is made on the spot."""
+        """Return whether a data set is one that this family makes."""
         return data in (self.data, self.dense_data or self.data)
 
     def why_unknown(self, model: str, offers: Mapping[str, Any], version: str) -> str:
@@ -132,13 +132,13 @@ class Workload:
 
         Args:
             model: without the family's name.
-            offers: what :meth:`offers` gave for the measured interpreter; empty where that is not known.
-            version: of the family's library there.
+            offers: result of :meth:`offers` in the measured interpreter; empty where that is unknown.
+            version: version of the family's library there.
         """
         return "" if self.claims(model) else f"model {model!r} is unknown to the workload {self.name}."
 
     def refuses_axis(self, axis: str) -> str:
-        """Say why it does not take a further axis, as one sentence; empty where it does."""
+        """Say why this family does not take a further axis, as one sentence; empty where it does."""
         if self.further_axes is None or axis in self.further_axes:
             return ""
         takes = f"it takes {', '.join(self.further_axes)}" if self.further_axes else "it takes no further axis"
@@ -149,7 +149,7 @@ class Workload:
         return float(case["batch"] * case["imgsz"])
 
     def accumulation(self, case: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
-        """Return the accumulation steps of training, for that estimate."""
+        """Return the accumulation steps of training, for the estimate of a case's duration."""
         return 1
 
     # In a worker
@@ -160,14 +160,14 @@ class Workload:
         Args:
             config: folder for settings of libraries, in place of the user's own.
             network: whether the user named something that may have to be fetched.
-            alone: False for a rank of several.
+            alone: False for one of several ranks.
         """
 
     def after_import(self) -> None:
         """Import the library and make it ready; a fork server does that once for all its workers."""
 
     def check_imports(self) -> None:
-        """Load what the library needs, for ``doctor``; raises what the first failing import raises."""
+        """Load the packages that the library needs, for ``doctor``; raise the error of the first failing import."""
 
     def weights(self) -> list[str]:
         """Return names of weight files that are found without the network, for ``doctor``."""
@@ -178,11 +178,11 @@ class Workload:
         return min(8, max(1, (os.cpu_count() or 1) - 1))
 
     def provide_data(self, job: DataJob) -> dict[str, Any]:
-        """Make a data set that is not there yet; return the fields of :class:`~..protocol.DataProvided`."""
+        """Make a data set that does not exist yet; return the fields of :class:`~..protocol.DataProvided`."""
         return {"source": job.name, "fingerprint": "", "images": job.images}
 
     def inspect_data(self, job: DataJob) -> dict[str, Any]:
-        """Look at the user's own data set; return the fields of :class:`~..protocol.DataProvided`."""
+        """Inspect the user's own data set; return the fields of :class:`~..protocol.DataProvided`."""
         raise NotImplementedError
 
     def run(self, session: Session) -> None:
@@ -204,10 +204,10 @@ _registry: dict[str, Workload] = {}
 
 
 def register(workload: Workload) -> None:
-    """Add a family; of several that claim one name the last that was added has it.
+    """Add a family. It replaces a family of the same name, and goes before earlier ones that claim the same models.
 
     Raises:
-        ValueError: for a name that cannot stand before a model.
+        ValueError: for a name that is no lower-case identifier.
     """
     if not workload.name.isidentifier() or not workload.name.islower():
         raise ValueError(f"workload {workload.name!r}: use lower-case letters, digits and _")
@@ -216,7 +216,7 @@ def register(workload: Workload) -> None:
 
 
 def unregister(name: str) -> None:
-    """Forget a family."""
+    """Remove a family."""
     _registry.pop(name, None)
 
 
@@ -226,7 +226,7 @@ def workloads() -> dict[str, Workload]:
 
 
 def split_model(model: str) -> tuple[str, str]:
-    """Return the family that a model's text names outright, or an empty text, and the rest."""
+    """Split the text of a model into the family that it names, or an empty text, and the rest."""
     family, separator, rest = model.partition(SEPARATOR)
     return (family, rest) if separator and "/" not in family else ("", model)
 
@@ -237,9 +237,10 @@ def find(name: str) -> Workload | None:
 
 
 def family_of(model: str) -> Workload:
-    """Return the family of a model: the one that it names, else the last that claims it, else the first of all.
+    """Return the family of a model: the one that it names, else the last that claims it, else the first one.
 
-    The first of all also stands for one that is not registered, as a record may have: see :func:`why_no_family`.
+    The first one also stands for a named family that is not registered, as a record may have: see
+    :func:`why_no_family`.
     """
     named, rest = split_model(model)
     families = list(_registry.values())
@@ -257,7 +258,7 @@ def why_no_family(model: str) -> str:
 
 
 def canonical_model(model: str) -> str:
-    """Return a model without its family's name where it means the same without: cases have one spelling."""
+    """Return a model without its family's name where that is not needed, so that cases have one spelling."""
     named, rest = split_model(model)
     return rest if named and family_of(rest).name == named else model
 

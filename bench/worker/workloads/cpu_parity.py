@@ -1,7 +1,7 @@
 """Comparison of the first losses and gradients on a device with the CPU's: same weights, same data, same seed.
 
 On mps wrong numbers have come without an error in torch (pytorch#175189, #180984, #143196) and in Ultralytics
-(ultralytics#22181): a speed is worth nothing where the loss is not the loss.
+(ultralytics#22181): the speed of a wrong computation is worth nothing.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from typing import Any
 from ..rejection import CaseRejected
 
 LOSS_TOLERANCE = 0.02
-"""Greatest relative difference of a loss item. Float32 on two devices differs in the fifth digit, in the fourth where
-cuDNN uses TF32; the assignment of boxes to predictions may flip on such a digit and move an item by half a percent."""
+"""Maximum relative difference of a loss item. Float32 on two devices differs in the fifth digit, in the fourth where
+cuDNN uses TF32. The assignment of boxes to predictions may flip on such a digit and move an item by half a percent."""
 
 GRADIENT_TOLERANCE = 0.1
-"""Greatest relative difference of the gradients' norm, which sums over everything that may flip."""
+"""Maximum relative difference of the gradients' norm, which sums over all assignments that may flip."""
 
 
-def compare(here: Mapping[str, float], there: Mapping[str, float], device: str, found: dict[str, Any]) -> None:
-    """Compare losses and ``gradient_norm`` of one step, and put them into ``found["cpu_agreement"]``.
+def compare(here: Mapping[str, float], there: Mapping[str, float], device: str, checks: dict[str, Any]) -> None:
+    """Compare losses and ``gradient_norm`` of one step, and put them into ``checks["cpu_agreement"]``.
 
     Args:
-        here: by name, on the device.
-        there: the same on the CPU.
-        device: as the case names it.
-        found: the checks of the session.
+        here: losses by name, on the device.
+        there: losses by name, on the CPU.
+        device: name of the device in the case.
+        checks: checks of the session.
 
     Raises:
-        CaseRejected: with status ``invalid`` where the device computes something else than the CPU.
+        CaseRejected: with status ``invalid`` where the results of the device and the CPU differ.
     """
-    found["cpu_agreement"] = {"device": here, "cpu": there}
+    checks["cpu_agreement"] = {"device": here, "cpu": there}
     differing = [
         f"{name} is {here[name]:.5g} and on the CPU {there[name]:.5g}"
         for name in there

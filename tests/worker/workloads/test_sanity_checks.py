@@ -368,6 +368,6 @@ def test_loss_items_have_their_names_in_every_ultralytics(items: Any) -> None:
 
 
 def test_memory_that_is_read_after_validation_is_called_so() -> None:
-    assert train._of_validation("VmHWM, peak resident set since set-up").endswith("since validation began")
+    assert train._describe_validation("VmHWM, peak resident set since set-up").endswith("since validation began")
     whole = "torch.cuda.mem_get_info, whole card at the end of the window"
-    assert train._of_validation(whole).endswith("whole card at the end of validation")
+    assert train._describe_validation(whole).endswith("whole card at the end of validation")

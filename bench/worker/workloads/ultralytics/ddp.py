@@ -27,14 +27,14 @@ def as_rank(trainer: type, session: Session) -> type:
 
     Args:
         trainer: trainer class of a task.
-        session: with more than one process in its team.
+        session: session with more than one process in its team.
     """
     team, on_cpu = session.team, session.device.on_host
 
     class RankTrainer(trainer):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self.world_size = team.size  # it counts the cards of this machine, and none on the CPU
+            self.world_size = team.size  # Ultralytics counts the cards of this machine, and none on the CPU
             self.ddp = False
 
         def _setup_ddp(self, *args: Any) -> None:
@@ -54,7 +54,7 @@ def as_rank(trainer: type, session: Session) -> type:
 
 
 def check_card(setup: Any, rank: int) -> None:
-    """Refuse an older Ultralytics that takes the card by the rank over all machines, which a machine may not have.
+    """Refuse an older Ultralytics that uses the rank over all machines as the index of the card, which may not exist.
 
     Raises:
         CaseRejected: on all machines but the first.
@@ -67,7 +67,7 @@ def check_card(setup: Any, rank: int) -> None:
 
 @contextlib.contextmanager
 def without_device_ids() -> Iterator[None]:
-    """DistributedDataParallel takes no device on the CPU; Ultralytics names one always."""
+    """Ignore the device that Ultralytics gives to DistributedDataParallel, which takes no device on the CPU."""
     import torch.nn.parallel as parallel
 
     stock = parallel.DistributedDataParallel
@@ -84,22 +84,25 @@ def without_device_ids() -> Iterator[None]:
 
 
 def agree(trainer: Any, session: Session) -> None:
-    """After the window: the parameters of all ranks are the same, since they took the same gradients.
+    """Check after the window that the parameters of all ranks agree, since they took the same gradients.
 
-    To the bit on devices that are alike; unlike ones add up a gradient's norm, which clips it, in another order.
+    They agree to the bit on devices of one model. Different devices sum up a gradient's norm, which clips the gradient,
+    in different orders.
 
     Raises:
-        CaseRejected: with status ``invalid`` where they are not: nothing was trained together.
+        CaseRejected: with status ``invalid`` where they differ: the ranks did not train together.
     """
     import torch
 
-    some = [
+    own_sums = [
         parameter.detach().reshape(-1)[:LOOKED_AT].double().sum()
         for _, parameter in trainer.model.named_parameters()
         if parameter.requires_grad
     ]
-    sums = session.team.all_gather(torch.stack(some).cpu().tolist())
-    same = all(math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE) for one in sums for a, b in zip(one, sums[0]))
+    sums = session.team.all_gather(torch.stack(own_sums).cpu().tolist())
+    same = all(
+        math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE) for rank_sums in sums for a, b in zip(rank_sums, sums[0])
+    )
     session.checks["ranks_agree"] = same
     if not same:
         reason = f"The parameters of the {len(sums)} ranks differ: their gradients were not put together."

@@ -1,4 +1,4 @@
-"""Settings that Ultralytics has to run for a case besides the overrides, and what to say where they differ."""
+"""Required settings of Ultralytics for a case besides the overrides, and explanations where they differ."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HINTS: dict[tuple[str, str | None], str] = {
     ("channels_last", "on"): "Ultralytics trains with channels_last on CUDA alone",
     ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
 }
-"""What to say of a substitution, by setting and requested value; None stands for any."""
+"""Explanation of a substitution, by setting and requested value; None stands for any value."""
 
 
 def ranks(device: str) -> int:
@@ -50,20 +50,20 @@ def architecture(model: str) -> str | None:
 
 
 DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
-    # Once the ramp of the warm-up is over; Ultralytics lowers it for a run that has fewer batches than one cycle.
+    # After the ramp of the warm-up; Ultralytics lowers it for a run of fewer batches than one optimizer step needs.
     "accumulate": (("nbs",), lambda case, overrides: max(round(overrides["nbs"] / case["batch"]), 1)),
-    # fp16 without it would be another training; bf16 needs none.
+    # Without loss scaling, fp16 would train differently; bf16 needs none.
     "loss_scaling": ((), lambda case, overrides: case["amp"] == "on"),
     # An epoch without the moving average of the weights is cheaper than what users get.
     "ema": ((), lambda case, overrides: True),
-    # Rectangular batches come in one order; it is shuffling that makes reading images cost what it costs.
+    # Rectangular batches come in one order. Shuffling is part of the cost of reading images.
     "shuffle": (("rect",), lambda case, overrides: not overrides["rect"]),
-    # Where it compiles, Ultralytics drops the last batch of an epoch if it is smaller, which is then no other shape.
+    # Where it compiles, Ultralytics drops a smaller last batch of an epoch, so that all batches have one shape.
     "drop_last": (("compile",), lambda case, overrides: None if overrides["compile"] else False),
     "compiled": (("compile",), lambda case, overrides: bool(overrides["compile"])),
-    # A first call compiles, allocates and chooses kernels: it may not be one that is timed.
+    # A first call compiles, allocates and chooses kernels: it must not be timed.
     "warmed_up": ((), lambda case, overrides: True),
-    # Each rank would train by itself, at the speed of one.
+    # Otherwise each rank would train by itself, at the speed of one.
     "ranks": ((), lambda case, overrides: ranks(case["device"])),
     # The size of a yaml file with sizes, as the name asks for it; a file may be called anything.
     "scale": ((), lambda case, overrides: size_read(case["model"]) or None),
@@ -74,4 +74,4 @@ DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
 """Settings that follow from a case: by name, the overrides that the rule needs, and the rule (None: anything)."""
 
 MAY_CHANGE = ("accumulate",)
-"""Settings that training itself lowers while it is measured, where the real cycle is too long for the window."""
+"""Settings that a measurement lowers, where the real accumulation steps are too many for the window."""

@@ -13,18 +13,18 @@ IMAGES = 2
 """Images that both sides see; a CPU needs a second for them even at 640 px."""
 
 
-def check(trainer: Any, device: Device, found: dict[str, Any]) -> None:
-    """Compare one step on the device with one on the CPU; raises what :func:`..cpu_parity.compare` raises.
+def check(trainer: Any, device: Device, checks: dict[str, Any]) -> None:
+    """Compare one step on the device with one on the CPU; raises the error of :func:`..cpu_parity.compare`.
 
     Args:
-        trainer: a trainer whose set-up is over; its model stays as it is. Reading two images moves the random numbers
-            on, and puts them into the buffer that mosaic draws from.
-        device: that of the trainer.
-        found: the checks of the session.
+        trainer: a trainer whose set-up is over; its model stays unchanged. Reading two images advances the random
+            numbers, and puts the images into the buffer that mosaic draws from.
+        device: device of the trainer.
+        checks: checks of the session.
     """
     batch = first_batch(trainer)
     here = losses_and_gradient(trainer, trainer.device, batch)
-    cpu_parity.compare(here, losses_and_gradient(trainer, "cpu", batch), device.name, found)
+    cpu_parity.compare(here, losses_and_gradient(trainer, "cpu", batch), device.name, checks)
 
 
 def first_batch(trainer: Any) -> dict[str, Any]:
@@ -38,7 +38,9 @@ def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dic
     import torch
 
     model = copy.deepcopy(trainer.model).to(device).float().train()
-    model.criterion = None  # made anew where the model now is: it keeps tensors of the device
+    model.criterion = (
+        None  # the model makes a new one on its present device: the old one keeps tensors of the earlier device
+    )
     moved = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
     moved["img"] = moved["img"].float() / 255
     loss, items = model(moved)

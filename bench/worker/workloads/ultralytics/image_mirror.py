@@ -1,7 +1,7 @@
-"""A data set's mirror in a case's own folder: links to its images and labels, next to which Ultralytics may write.
+"""Mirror a data set in a case's own folder: links to images and labels, next to which Ultralytics may write.
 
-``cache=disk`` writes an array next to every image path. There it would change the user's data, and in the pool of the
-made sets every later case would read it in place of the image.
+``cache=disk`` writes an array next to every image path. Next to the images themselves, that would change the user's
+data. In the pool of the made sets, every later case would read the array in place of the image.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def mirror(yaml: str, folder: Path) -> str:
     """Make the mirror of a data set; return its data yaml.
 
     Args:
-        yaml: of a made set, or the copy of a user's in the cache.
-        folder: where the mirror goes; it must not exist.
+        yaml: data yaml of a made set, or the cached copy of a user's data yaml.
+        folder: folder for the mirror; it must not exist.
     """
     from ultralytics.data.utils import check_det_dataset
 
@@ -37,7 +37,7 @@ def mirror(yaml: str, folder: Path) -> str:
 
 
 def _linked(images: Iterable[str], folder: Path) -> list[str]:
-    """The images by links in a folder, in their order; one that is listed several times has one link."""
+    """Link images into a folder; return their links in the same order. An image that is listed twice has one link."""
     for kind in ("images", "labels"):
         (folder / kind).mkdir(parents=True)
     links: dict[str, str] = {}

@@ -11,13 +11,16 @@ from . import isolation
 
 
 def check() -> None:
-    """Load what Ultralytics needs besides torch; raises what the first failing library raises."""
+    """Load the libraries that Ultralytics needs besides torch; raise the error of the first that fails."""
     load_torchvision()
     importlib.import_module("cv2")  # on servers it lacks libGL
 
 
 def load_torchvision() -> None:
-    """Load its library, which fails where it was built for another torch; to import all of it takes a second more."""
+    """Load torchvision's library, which fails where it was built for another torch.
+
+    Importing all of torchvision would take a second more.
+    """
     import torch
 
     spec = importlib.util.find_spec("torchvision")
@@ -30,8 +33,8 @@ def load_torchvision() -> None:
     for library in libraries:
         torch.ops.load_library(str(library))
     operators = torch.ops.torchvision
-    operators.nms  # noqa: B018 - what Ultralytics needs of it; raises where it is not there
-    # Its own check at import, which the library alone does not make.
+    operators.nms  # noqa: B018 - the operator that Ultralytics needs; raises where it is missing
+    # torchvision's own check at import, which loading the library alone does not make.
     built, cuda = int(operators._cuda_version()), torch.version.cuda
     if built != -1 and cuda is not None and built // 1000 != int(cuda.split(".")[0]):
         raise RuntimeError(
@@ -40,7 +43,7 @@ def load_torchvision() -> None:
 
 
 def weights() -> list[str]:
-    """Return the names of weight files in the working folder and in the folder of weights that the user set for it."""
+    """Return the names of weight files in the working folder and in the user's own folder of weights of Ultralytics."""
     places = [Path.cwd()]
     if "YOLO_CONFIG_DIR" in os.environ:
         os.environ.setdefault("YOLOPACE_USER_CONFIG", os.environ["YOLO_CONFIG_DIR"])

@@ -29,16 +29,16 @@ INTEGRATIONS = (
 """Settings of Ultralytics that switch on integrations; versions differ in which they have."""
 
 KEPT = ("datasets_dir", "weights_dir")
-"""Settings of the user that matter: where relative data sets and named weights are looked for."""
+"""Settings of the user that are kept: the folders of relative data sets and of named weights."""
 
 
 RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 """Environment variables that give the rank of this process."""
 
 FOREIGN = (*RANK, "ULTRALYTICS_API_KEY")
-"""Variables that would make a case another one: the rank that a launcher or a batch system sets (older Ultralytics,
-8.4.0 among them, takes any for a part of distributed training), and the key with which training reports to
-Ultralytics' platform."""
+"""Variables that would change a case: the rank that a launcher or a batch system sets, and the key with which training
+reports to Ultralytics' platform. Older Ultralytics, 8.4.0 among them, takes any rank for a part of distributed
+training."""
 
 
 def before_import(config: str, network: bool, alone: bool = True) -> None:
@@ -47,7 +47,7 @@ def before_import(config: str, network: bool, alone: bool = True) -> None:
     Args:
         config: folder for Ultralytics' settings, in place of the user's own.
         network: whether the user named weights or a data set that may have to be fetched.
-        alone: False for a rank of several, whose number is meant.
+        alone: False for one of several ranks, which keeps the variables of its rank.
     """
     user = os.environ.pop("YOLO_CONFIG_DIR", None)
     if user:
@@ -76,11 +76,11 @@ def user_settings() -> dict[str, Any]:
     folder = Path(chosen or default)
     for file in (folder / "Ultralytics" / "settings.json", folder / "settings.json"):
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            settings = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(found, dict):
-            return found
+        if isinstance(settings, dict):
+            return settings
     return {}
 
 
@@ -134,7 +134,7 @@ def keep_label_caches(folder: Path) -> None:
             raise FileNotFoundError(f"{place(path)} cannot be read: {error}") from error
 
     def save_ours(prefix: str, path: Any, x: Any, version: str) -> None:
-        with contextlib.suppress(OSError):  # it saves time later, and a full disk costs no case
+        with contextlib.suppress(OSError):  # the cache only saves time later, so a full disk must not fail a case
             folder.mkdir(parents=True, exist_ok=True)
             part = place(path).with_suffix(f".{os.getpid()}.cache")
             try:
@@ -150,8 +150,8 @@ def keep_label_caches(folder: Path) -> None:
 def leave_images_alone() -> None:
     """Keep Ultralytics from rewriting a JPEG that has bytes after its end, or lacks its end.
 
-    It still decodes and encodes such a file, in memory: one that cannot be decoded is still left out of the data set.
-    Versions before 8.4.156 save it through Pillow at once, later ones through a function of their own.
+    It still decodes and encodes such a file, in memory: a file that cannot be decoded is left out of the data set.
+    Versions before 8.4.156 save it through Pillow at once, later ones through a separate function.
     """
     import ultralytics.data.utils as utils
 
@@ -182,5 +182,5 @@ def _provide_font(folder: Path) -> None:
     source = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     for name in ("Arial.ttf", "Arial.Unicode.ttf"):
         if not (folder / name).exists() and source.exists():
-            with contextlib.suppress(OSError):  # a full disk costs no case
+            with contextlib.suppress(OSError):  # a full disk must not fail a case
                 shutil.copyfile(source, folder / name)

@@ -1,4 +1,4 @@
-"""Why Ultralytics leaves an image of a data set out: a kind to count by, and a sentence with file and line."""
+"""Find out why Ultralytics leaves an image of a data set out: a kind to count by, and a sentence with file and line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ ROW = "a row is 'class x y width height', from 0 to 1 as shares of the image"
 
 
 class LeftOut(NamedTuple):
-    """Why an image is left out.
+    """Reason why an image is left out.
 
     Attributes:
-        kind: a few words, the same for every image of the same trouble.
-        sentence: what is wrong with this one, and what to do.
+        kind: a few words, the same for every image with the same kind of error.
+        sentence: error of this image, and what to do.
     """
 
     kind: str
@@ -25,8 +25,8 @@ def why_left_out(image: str, label: str, data: dict[str, Any]) -> LeftOut:
     """Ask the measured Ultralytics why it leaves an image out.
 
     Args:
-        image: its file.
-        label: the file of its labels, which need not exist.
+        image: file of the image.
+        label: file of its labels, which need not exist.
         data: the data set, with ``names`` and, for poses, ``kpt_shape``.
     """
     from ultralytics.data.utils import verify_image_label
@@ -34,13 +34,13 @@ def why_left_out(image: str, label: str, data: dict[str, Any]) -> LeftOut:
     points, dimensions = data.get("kpt_shape") or (0, 0)
     try:
         message = str(verify_image_label((image, label, "", False, len(data["names"]), points, dimensions, False))[-1])
-    except Exception as error:  # it handles what it expects
+    except Exception as error:  # Ultralytics handles only the errors that it expects
         message = str(error)
-    found = check_image_file(image, message)
-    if found is None and os.path.isfile(label):
-        found = check_label_file(label, len(data["names"]))
+    problem = check_image_file(image, message)
+    if problem is None and os.path.isfile(label):
+        problem = check_label_file(label, len(data["names"]))
     words = " ".join(message.rpartition("ignoring corrupt image/label: ")[2].split())
-    return found or LeftOut("refused by Ultralytics", words or "it gave no reason")
+    return problem or LeftOut("refused by Ultralytics", words or "it gave no reason")
 
 
 IMAGE_TROUBLES = (
@@ -53,11 +53,11 @@ IMAGE_TROUBLES = (
     ("truncated", "damaged image", "it ends too early: fetch it again"),
     ("broken", "damaged image", "it is damaged: fetch it again"),
 )
-"""What Pillow and Ultralytics say of an image, the kind that this is, and what to do."""
+"""Words in a message of Pillow or Ultralytics on an image, the kind of error, and what to do."""
 
 
 def check_image_file(image: str, message: str) -> LeftOut | None:
-    """What is wrong with an image file; None where the message is about its labels."""
+    """Return the error of an image file; None where the message is about its labels."""
     try:
         if not os.stat(image).st_size:
             return LeftOut("empty file", "it is empty: remove it, or fetch it again")
@@ -77,7 +77,7 @@ def check_image_file(image: str, message: str) -> LeftOut | None:
 
 
 def check_label_file(label: str, classes: int) -> LeftOut | None:
-    """The first wrong row of a label file of a detection data set with so many classes; None if all are right."""
+    """Return the first error of a label file of a detection data set with so many classes; None without an error."""
     place = os.path.basename(label)
     try:
         with open(label, encoding="utf-8-sig") as opened:
@@ -95,11 +95,11 @@ def check_label_file(label: str, classes: int) -> LeftOut | None:
 
 
 def _row_error(row: list[str], classes: int, widths: set[int]) -> LeftOut | None:
-    """What is wrong with one row of a label file.
+    """Return the error of one row of a label file; None without an error.
 
     Args:
         row: the class, then coordinates.
-        classes: how many the data set has.
+        classes: number of classes of the data set.
         widths: numbers of fields that rows of this file have.
     """
     values = []

@@ -1,9 +1,10 @@
-"""The data set of a case: made on the spot, seeded, like COCO in what costs time.
+"""Make the data set of a case, seeded, and like COCO in everything that costs time.
 
 One pool of photographs is made once; a case's set lists pool images until it is as long as the case wants. The
 photographs are crops of the two in Ultralytics' own assets, scaled, mirrored and re-lit, so that decoding, mosaic and
-augmentation work on real image content; sizes, boxes an image and box sizes follow COCO train2017 (118,287 images,
-mostly 640 x 480; a mean of 7.3 boxes an image with a long tail; four boxes in ten smaller than 32 x 32 pixels).
+augmentation work on real image content. Sizes, boxes per image and box sizes follow COCO train2017. It
+has 118,287 images, mostly 640 x 480, and a mean of 7.3 boxes per image with a long tail. Four boxes in ten are smaller
+than 32 x 32 pixels.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ JPEG_QUALITY = 96
 COMMON = ((640, 480), (640, 480), (480, 640), (640, 480), (640, 480), (480, 640), (640, 480))
 RARE = ((640, 427), (427, 640), (500, 375), (640, 640))
 """(width, height), in turn: seven common ones, then a rare one. The first few images have nearly as many pixels each as
-the whole pool has, so that a prediction's time an image does not depend on how many there are."""
+the whole pool has, so that a prediction's time per image does not depend on their number."""
 
 
 def provide(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -37,8 +38,8 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
-            its validation set, by default :data:`VAL_IMAGES`), ``seed``, and ``dense`` (whether every image has
-            :data:`MOST_BOXES` boxes, for the most memory that training may take).
+            its validation set, by default :data:`VAL_IMAGES`), ``seed`` and ``dense``. With ``dense``, every image has
+            :data:`MOST_BOXES` boxes, for the most memory that training may take.
 
     Returns:
         ``yaml`` (path for Ultralytics), ``fingerprint`` (of all pool files), ``images``.
@@ -59,13 +60,13 @@ def unwritable(what: str, place: str, error: OSError) -> CaseRejected:
 
 
 def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
-    """See :func:`provide`."""
+    """Make the data set of :func:`provide`; an error of the cache passes as it is."""
     from ultralytics.utils import ASSETS
 
     photos = [Path(ASSETS) / name for name in ("bus.jpg", "zidane.jpg")]
     dense = bool(wanted.get("dense"))
     recipe = hashlib.sha256(f"{POOL_IMAGES} {wanted['seed']}{' dense' if dense else ''}".encode())
-    for photo in (Path(__file__), *photos):  # a change of this file may change what it makes
+    for photo in (Path(__file__), *photos):  # a change of this file may change the data set
         recipe.update(photo.read_bytes())
     base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
     pool = base / "pool"
@@ -85,7 +86,7 @@ def training_images(yaml: str) -> list[str]:
     """Return the training images that Ultralytics uses, in its order.
 
     Args:
-        yaml: of a set that was made here, or the copy of a user's that :mod:`.user_data` made.
+        yaml: data yaml of a made set, or the copy of a user's data yaml that :mod:`.user_data` made.
     """
     listing = Path(yaml).with_name("images.json")
     if listing.exists():
@@ -113,7 +114,7 @@ def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
     folder = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         make(folder)
-        if target.exists() and not (target / mark).exists():  # something took files out of the cache
+        if target.exists() and not (target / mark).exists():  # its files were deleted from the cache
             shutil.rmtree(target)
         os.replace(folder, target)
     except OSError:
@@ -152,7 +153,7 @@ def _size(index: int) -> tuple[int, int]:
 
 
 def _photograph(source: Any, size: tuple[int, int], draw: random.Random) -> Any:
-    """One image, uint8 of shape (height, width, 3): a part of a source, mirrored or not, scaled, in another light."""
+    """Return an image, uint8 of shape (height, width, 3): a crop of a source, maybe mirrored, scaled and re-lit."""
     import cv2
     import numpy as np
 
@@ -173,7 +174,7 @@ def _photograph(source: Any, size: tuple[int, int], draw: random.Random) -> Any:
 
 
 def _labels(draw: random.Random, certain: list[int], dense: bool = False) -> str:
-    """Lines ``class x y width height``, normalised; holds each class of ``certain`` so that none is missing."""
+    """Return lines ``class x y width height``, normalised, with each class of ``certain``, so that none is missing."""
     boxes = MOST_BOXES if dense else min(max(len(certain), round(draw.lognormvariate(1.55, 0.95))), MOST_BOXES)
     common = [1.0 / (rank + 1) ** 0.9 for rank in range(CLASSES)]  # COCO's classes: person 30 %, then a long tail
     lines = []
@@ -188,7 +189,7 @@ def _labels(draw: random.Random, certain: list[int], dense: bool = False) -> str
 
 
 def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int]) -> None:
-    """Write splits of ``counts`` lines over the pool. Links give each length a label cache of its own."""
+    """Write splits of ``counts`` lines over the pool. Links give each length a separate label cache."""
     for name in counts:
         (folder / name).mkdir()
         for kind in ("images", "labels"):
@@ -199,10 +200,10 @@ def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int])
 
 def _listing_texts(place: Path, counts: dict[str, int]) -> dict[str, str]:
     """Return the text files of a listing, by name."""
-    found = {}
+    texts = {}
     for name, count in counts.items():
         lines = [str(place / name / "images" / f"{i % POOL_IMAGES:04d}.jpg") for i in range(count)]
-        found[f"{name}.txt"] = "\n".join(lines) + "\n"
+        texts[f"{name}.txt"] = "\n".join(lines) + "\n"
     names = "".join(f"  {i}: class{i}\n" for i in range(CLASSES))
-    path = json.dumps(str(place), ensure_ascii=False)  # the path of a cache may have what means something in YAML
-    return {**found, "data.yaml": f"path: {path}\ntrain: train.txt\nval: val.txt\nnames:\n{names}"}
+    path = json.dumps(str(place), ensure_ascii=False)  # the path of a cache may have characters with a meaning in YAML
+    return {**texts, "data.yaml": f"path: {path}\ntrain: train.txt\nval: val.txt\nnames:\n{names}"}

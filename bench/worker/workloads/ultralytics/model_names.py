@@ -1,7 +1,7 @@
-"""Which model a name means, and whether Ultralytics has it in the size that the name asks for.
+"""Find the model that a name means, and whether Ultralytics has it in the size that the name asks for.
 
-Ultralytics takes a size letter out of the name wherever a number is before it, and looks for the file of the rest; but
-it reads the size right behind the first number alone, and ignores one that the file does not have. So ``yolov8-p2x``
+Ultralytics takes a size letter out of the name wherever a number is before it, and looks for the file of the rest. But
+it reads the size only right behind the first number, and ignores a size that the file does not have. So ``yolov8-p2x``
 would run at size n, and ``yolov3n`` as the whole yolov3.
 """
 
@@ -12,34 +12,34 @@ import re
 from pathlib import Path
 
 LETTER = re.compile(r"(\d+)([nslmx])(.+)?$")
-"""Where Ultralytics takes a size letter out of a name."""
+"""Pattern of the size letter that Ultralytics takes out of a name."""
 
 SIZE = re.compile(r"yolo(?:e-)?v?\d+([nslmx])")
-"""Where Ultralytics reads the size."""
+"""Pattern of the size that Ultralytics reads in a name."""
 
 SCALES = re.compile(r"^scales:[^\n]*\n((?:[ \t]+[^\n]*\n|[ \t]*(?:#[^\n]*)?\n)*)", re.MULTILINE)
 SCALE = re.compile(r"^[ \t]+[\"']?(\w+)[\"']?[ \t]*:", re.MULTILINE)
 
 
 def family(name: str) -> str:
-    """The model file that a name means: ``yolov8n-seg`` is size n of ``yolov8-seg``, as Ultralytics reads it."""
+    """Return the model file that a name means: ``yolov8n-seg`` is size n of ``yolov8-seg``, as Ultralytics reads it."""
     return LETTER.sub(r"\1\3", name)
 
 
 def size_asked(name: str) -> str:
-    """The size letter that is taken out of a name: ``x`` of ``yolov8x-p2`` and of ``yolov8-p2x``; empty without one."""
-    found = LETTER.search(Path(name).stem)
-    return found[2] if found else ""
+    """Return the size letter that is taken out of a name: ``x`` of ``yolov8x-p2`` and of ``yolov8-p2x``, or empty."""
+    match = LETTER.search(Path(name).stem)
+    return match[2] if match else ""
 
 
 def size_read(name: str) -> str:
-    """The size letter that Ultralytics reads in a name: ``x`` of ``yolov8x-p2``, none in ``yolov8-p2x``."""
-    found = SIZE.search(Path(name).stem)
-    return found[1] if found else ""
+    """Return the size letter that Ultralytics reads in a name: ``x`` in ``yolov8x-p2``, empty in ``yolov8-p2x``."""
+    match = SIZE.search(Path(name).stem)
+    return match[1] if match else ""
 
 
 def sizes_in(folder: Path) -> dict[str, str]:
-    """Letters of the sizes of each model that Ultralytics brings, by its name; empty where it has one size.
+    """Return the letters of the sizes of each model that Ultralytics brings, by its name; empty for a single size.
 
     Args:
         folder: ``cfg/models`` of Ultralytics.
@@ -48,9 +48,9 @@ def sizes_in(folder: Path) -> dict[str, str]:
 
 
 def sizes_of(yaml: str) -> list[str]:
-    """Keys of ``scales`` in the text of a model yaml, in their order."""
-    found = SCALES.search(yaml)
-    return SCALE.findall(found[1]) if found else []
+    """Return the keys of ``scales`` in the text of a model yaml, in their order."""
+    match = SCALES.search(yaml)
+    return SCALE.findall(match[1]) if match else []
 
 
 def is_known(name: str, sizes: dict[str, str]) -> bool:
@@ -67,13 +67,13 @@ def is_known(name: str, sizes: dict[str, str]) -> bool:
 
 
 def has_weights(name: str, sizes: dict[str, str]) -> bool:
-    """The same of weights that Ultralytics may fetch; those of yolov3 and yolov5 carry a ``u``, as yolov5nu does."""
+    """Whether a name means weights that Ultralytics may fetch; those of yolov3 and yolov5 carry a ``u``: yolov5nu."""
     old = re.fullmatch(r"(yolov[35].*?)(6)?u", name)
     return is_known(name, sizes) or bool(old and is_known(old[1] + ("-p6" if old[2] else ""), sizes))
 
 
 def why_unknown(name: str, sizes: dict[str, str]) -> str:
-    """What is wrong with a name that :func:`is_known` does not know, and which names are right."""
+    """Say what is wrong with a name that :func:`is_known` does not know, and which names are right."""
     base, letter = family(name), size_asked(name)
     right = alternatives(name, sizes)
     use = f"use {' or '.join(right)}" if right else "use one of its models, or a .pt or .yaml file"
@@ -86,7 +86,7 @@ def why_unknown(name: str, sizes: dict[str, str]) -> str:
 
 
 def alternatives(name: str, sizes: dict[str, str]) -> list[str]:
-    """Names that may have been meant, at most three, best first."""
+    """Return at most three names that may have been meant, best first."""
     base, letter = family(name), size_asked(name)
     guesses = [base] if base in sizes and letter not in sizes[base] else []
     low = name.lower()
@@ -100,6 +100,6 @@ def alternatives(name: str, sizes: dict[str, str]) -> list[str]:
     guesses += [text for text in spelled if text != name and is_known(text, sizes)]
     if not guesses:
         close = difflib.get_close_matches(base, sizes, n=3, cutoff=0.5)
-        smallest = [re.sub(r"(\d+)", r"\g<1>n", one, count=1) for one in close]
-        guesses = [small if is_known(small, sizes) else one for small, one in zip(smallest, close)]
+        smallest = [re.sub(r"(\d+)", r"\g<1>n", candidate, count=1) for candidate in close]
+        guesses = [small if is_known(small, sizes) else candidate for small, candidate in zip(smallest, close)]
     return list(dict.fromkeys(guesses))[:3]

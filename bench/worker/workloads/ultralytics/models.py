@@ -22,11 +22,11 @@ from . import tasks
 from .model_names import family, is_known, size_read, sizes_in, sizes_of, why_unknown
 
 LETTER_AT_END = re.compile(r"\d([nslmx])(?![a-zA-Z])")
-"""A size letter as a person reads it in the name of a file."""
+"""Pattern of a size letter as a person reads it in the name of a file."""
 
 
 def unsupported(name: str, what: str) -> CaseRejected:
-    """The refusal of a model, which holds for all cases of it."""
+    """Return the rejection of a model, which holds for all its cases."""
     return CaseRejected("unsupported", one_line(f"model {name}: {what}."), scope=("model",))
 
 
@@ -38,12 +38,12 @@ class Model(NamedTuple):
 
 
 def find_model(name: str, mode: str = "", data: str = "") -> Model:
-    """Find the model of a name: ``yolov8n`` is its yaml file, so random weights; a file stays itself.
+    """Find the model of a name: ``yolov8n`` means its yaml file, with random weights; a file is used as it is.
 
     Args:
-        name: as the case has it.
-        mode: of the case.
-        data: a data yaml whose images a checkpoint has to fit; empty for any.
+        name: name of the model in the case.
+        mode: mode of the case.
+        data: a data yaml whose images a checkpoint has to fit; empty for any images.
 
     Raises:
         CaseRejected: where there is no such model in that size, or it cannot be measured.
@@ -83,7 +83,7 @@ def installed_version() -> str:
 
 
 def check_head(name: str, head: str) -> tasks.Task:
-    """Return the task of a model; run as another one, it would give a speed of something else.
+    """Return the task of a model by its last layer; run as a different task, it would have a different speed.
 
     Raises:
         CaseRejected: for a model of a task that is not in the table, such as segmentation, pose or RT-DETR.
@@ -101,11 +101,11 @@ def load(name: str, file: str) -> Any:
     """Load the model of a checkpoint with Ultralytics, which executes the pickles in it, as it always does.
 
     Raises:
-        CaseRejected: where it holds none that this Ultralytics can load.
+        CaseRejected: where the checkpoint holds no model that this Ultralytics can load.
     """
     from ultralytics import YOLO
 
-    if "'" in file:  # it would find no file, or another one
+    if "'" in file:  # Ultralytics would find no file, or a different one
         raise unsupported(name, "Ultralytics takes apostrophes out of the path of a .pt: rename the file or its folder")
     try:
         model = YOLO(file).model
@@ -164,15 +164,15 @@ def _content(file: str) -> str:
     import torch
 
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError):
         return ""
-    if isinstance(found, dict) and found and all(isinstance(value, torch.Tensor) for value in found.values()):
-        return f"a state dict of {len(found)} tensors"
-    if isinstance(found, dict):
-        names = ", ".join(map(repr, list(found)[:4]))
+    if isinstance(content, dict) and content and all(isinstance(value, torch.Tensor) for value in content.values()):
+        return f"a state dict of {len(content)} tensors"
+    if isinstance(content, dict):
+        names = ", ".join(map(repr, list(content)[:4]))
         return f"a dictionary of {names}" if names else "an empty dictionary"
-    return f"a {type(found).__name__}"
+    return f"a {type(content).__name__}"
 
 
 def channels(model: Any) -> int:
@@ -185,14 +185,14 @@ def shape_of(data: str) -> dict[str, Any]:
     """Return the keys of a data yaml that shape the network: ``channels``, ``nc`` and ``names``."""
     from ultralytics.data.utils import check_det_dataset
 
-    found = check_det_dataset(data)
-    return {"channels": int(found.get("channels", 3)), "nc": int(found["nc"]), "names": found["names"]}
+    dataset = check_det_dataset(data)
+    return {"channels": int(dataset.get("channels", 3)), "nc": int(dataset["nc"]), "names": dataset["names"]}
 
 
 def check_channels(name: str, own: int, mode: str, data: str) -> None:
-    """Refuse a checkpoint that takes other images than the data set has.
+    """Refuse a checkpoint that takes images with a different number of channels than the data set has.
 
-    Training would build another network with the checkpoint's name, and prediction would read other images.
+    Training would build a different network under the checkpoint's name, and prediction would read different images.
 
     Raises:
         CaseRejected: ``substituted`` in training, ``unsupported`` in prediction.
@@ -213,27 +213,27 @@ def check_channels(name: str, own: int, mode: str, data: str) -> None:
 
 
 def described(name: str, file: str) -> dict[str, Any]:
-    """The description of a model in its yaml file.
+    """Return the description of a model in its yaml file.
 
     Raises:
-        CaseRejected: where it is no description of a model, or not in the size that its name asks for.
+        CaseRejected: where the file describes no model, or not in the size that its name asks for.
     """
     from ultralytics.nn.tasks import yaml_model_load
 
     check_place(name, file)
     try:
-        found = yaml_model_load(file)
+        description = yaml_model_load(file)
     except Exception as error:
-        if (mark := getattr(error, "problem_mark", None)) is not None:  # of the reader of yaml
+        if (mark := getattr(error, "problem_mark", None)) is not None:  # an error of the yaml parser
             what = getattr(error, "problem", None) or describe_error(error)
             raise unsupported(name, f"it cannot be read as yaml: {what} in line {mark.line + 1}") from error
         raise unsupported(
             name, f"it is no model yaml, which has backbone and head ({describe_error(error)})"
         ) from error
-    check_description(name, found)
+    check_description(name, description)
     if os.path.exists(file):
         check_size(name, file)
-    return dict(found)
+    return dict(description)
 
 
 def check_place(name: str, file: str) -> None:
@@ -250,17 +250,19 @@ def check_place(name: str, file: str) -> None:
         raise CaseRejected("substituted", f"{reason} path: rename the file or its folder.", scope=("model",))
 
 
-def check_description(name: str, found: Any) -> None:
-    """Refuse a yaml file that is not of a model, or names layers that this Ultralytics does not have."""
-    if not isinstance(found, dict) or not all(isinstance(found.get(part), list) for part in ("backbone", "head")):
-        if isinstance(found, dict) and "train" in found:
+def check_description(name: str, description: Any) -> None:
+    """Refuse a yaml file that describes no model, or names layers that this Ultralytics does not have."""
+    if not isinstance(description, dict) or not all(
+        isinstance(description.get(part), list) for part in ("backbone", "head")
+    ):
+        if isinstance(description, dict) and "train" in description:
             raise unsupported(name, "it is a data yaml: give it to --data; a model yaml has backbone and head")
         raise unsupported(name, "it is no model yaml: that has the lists backbone and head")
-    if not found["head"] or not found["backbone"]:
+    if not description["head"] or not description["backbone"]:
         raise unsupported(name, "its backbone or its head has no layers")
-    if not isinstance(found.get("nc"), int):
-        raise unsupported(name, f"its nc, the number of classes, is {found.get('nc')!r}: write a whole number")
-    for index, layer in enumerate([*found["backbone"], *found["head"]]):
+    if not isinstance(description.get("nc"), int):
+        raise unsupported(name, f"its nc, the number of classes, is {description.get('nc')!r}: write a whole number")
+    for index, layer in enumerate([*description["backbone"], *description["head"]]):
         if not isinstance(layer, list) or len(layer) != 4 or not isinstance(layer[2], str):
             form = "[from, number, module, arguments]"
             raise unsupported(name, f"layer {index} is {one_line(str(layer), 100)!r}: a layer is written {form}")
@@ -271,7 +273,7 @@ def check_description(name: str, found: Any) -> None:
 
 
 def _layers() -> list[str]:
-    """Names of the layers that a model yaml may have."""
+    """Return the names of the layers that a model yaml may have."""
     import torch
     from ultralytics.nn import tasks
 
@@ -293,7 +295,7 @@ def check_size(name: str, file: str) -> None:
     """Refuse a user's yaml file whose name asks for a size that would not be built.
 
     Raises:
-        CaseRejected: ``unsupported`` where the file lacks the size, ``substituted`` where Ultralytics would not see it.
+        CaseRejected: ``unsupported`` where the file lacks the size, ``substituted`` where Ultralytics would ignore it.
     """
     sizes = sizes_of(Path(file).read_text("utf-8", "replace"))
     if not sizes:
@@ -301,10 +303,10 @@ def check_size(name: str, file: str) -> None:
     read = size_read(file)
     if read and read not in sizes:
         raise unsupported(name, f"its name asks for size {read}, and it has the sizes {', '.join(sizes)}: rename it")
-    seen = LETTER_AT_END.findall(Path(file).stem)
-    if not read and seen and seen[-1] in sizes and seen[-1] != sizes[0]:
+    letters = LETTER_AT_END.findall(Path(file).stem)
+    if not read and letters and letters[-1] in sizes and letters[-1] != sizes[0]:
         reason = f"model {name}: Ultralytics would build size {sizes[0]}, since it reads a size only right behind the"
-        reason += f" number of a name that begins as yolov8 does: rename it, such as to yolov8{seen[-1]}.yaml."
+        reason += f" number of a name that begins as yolov8 does: rename it, such as to yolov8{letters[-1]}.yaml."
         raise CaseRejected("substituted", reason, scope=("model",))
 
 
@@ -323,33 +325,33 @@ def building(name: str, file: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, CaseRejected) or _is_ours(error) or not os.path.exists(file):
             raise
-        said = f"{type(error).__name__}: {describe_error(error)}".rstrip(".")
-        raise unsupported(name, f"{_where(error)} ({said})") from error
+        message = f"{type(error).__name__}: {describe_error(error)}".rstrip(".")
+        raise unsupported(name, f"{_where(error)} ({message})") from error
 
 
 def _where(error: BaseException) -> str:
     """Name the layer that could not be built, which Ultralytics shows in the traceback only."""
     trace = error.__traceback__
     while trace is not None:
-        seen = trace.tb_frame.f_locals
-        if trace.tb_frame.f_code.co_name == "parse_model" and isinstance(seen.get("i"), int):
-            layer = getattr(seen.get("m"), "__name__", seen.get("m"))
-            return f"layer {seen['i']}, {layer}, cannot be built with its arguments"
+        variables = trace.tb_frame.f_locals
+        if trace.tb_frame.f_code.co_name == "parse_model" and isinstance(variables.get("i"), int):
+            layer = getattr(variables.get("m"), "__name__", variables.get("m"))
+            return f"layer {variables['i']}, {layer}, cannot be built with its arguments"
         trace = trace.tb_next
     return "its layers do not fit together"
 
 
-def built(name: str, found: Model, data: str) -> Any:
-    """Return the network that predicts: a checkpoint's own; of a yaml file the one that a data set would train.
+def built(name: str, source: Model, data: str) -> Any:
+    """Return the network that predicts: that of a checkpoint, or the one that training would build from a yaml file.
 
     Args:
-        name: as the case has it.
-        found: what :func:`find_model` returned.
+        name: name of the model in the case.
+        source: result of :func:`find_model`.
         data: a data yaml; its channels and classes shape the network as they do in training.
     """
     from ultralytics import YOLO
 
-    file = found.file
+    file = source.file
     with building(name, file):
         model = YOLO(file).model
         if file.endswith(".pt"):
@@ -357,7 +359,7 @@ def built(name: str, found: Model, data: str) -> Any:
         shape = shape_of(data)
         if (channels(model), model.model[-1].nc) != (shape["channels"], shape["nc"]):
             args, task = model.args, model.task
-            model = tasks.load(found.task.model)(file, ch=shape["channels"], nc=shape["nc"], verbose=False)
+            model = tasks.load(source.task.model)(file, ch=shape["channels"], nc=shape["nc"], verbose=False)
             model.args, model.task = args, task
         model.names = shape["names"]
     return model
@@ -367,12 +369,12 @@ def check_arguments(asked: Sequence[RequestedAxis]) -> None:
     """Refuse a further axis whose argument the Ultralytics that is measured does not know.
 
     Args:
-        asked: as :func:`.effective.compare` takes it, with the names of the axis' ``arguments``.
+        asked: further axes of the case, with the names of their ``arguments``.
     """
     from ultralytics.utils import DEFAULT_CFG_DICT
 
-    for one in asked:
-        unknown = [name for name in one.arguments if name not in DEFAULT_CFG_DICT]
+    for requested in asked:
+        unknown = [name for name in requested.arguments if name not in DEFAULT_CFG_DICT]
         if unknown:
-            reason = f"{one.axis} {one.text} was asked: this Ultralytics has no argument {unknown[0]!r}."
-            raise CaseRejected("unsupported", reason, ("mode", one.axis))
+            reason = f"{requested.axis} {requested.text} was asked: this Ultralytics has no argument {unknown[0]!r}."
+            raise CaseRejected("unsupported", reason, ("mode", requested.axis))

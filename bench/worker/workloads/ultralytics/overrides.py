@@ -11,7 +11,7 @@ TRAIN = (
     Override("mosaic", 1.0, "the default, written down: it makes one image of four, and a short run may lose it"),
     Override("close_mosaic", 0, "versions disagree on whether a short run has mosaic at all (ultralytics#26226)"),
     Override("warmup_epochs", 0, "the ramp of accumulation at the start of training is not what an epoch costs"),
-    Override("multi_scale", False, "the default, which became 0.0 in 8.4; another size every step is another step"),
+    Override("multi_scale", False, "the default, which became 0.0 in 8.4; a varying size changes the cost of a step"),
     Override("rect", False, "rectangular batches have fewer pixels than the size says, and take mosaic away"),
     Override("cache", False, "a cache is left out without an error where memory or disk is short"),
     Override("fraction", 1.0, "a part of the data set would shorten the epoch that is predicted"),
@@ -34,7 +34,7 @@ PREDICT = (
     Override("augment", False, "augmentation at test time runs the model on several sizes of one image"),
     Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
     Override("visualize", False, "pictures of what a layer sees are no inference"),
-    Override("verbose", False, "one line of log an image is not inference"),
+    Override("verbose", False, "one line of log per image is not inference"),
     Override("save", False, "nor is writing pictures"),
 )
 

@@ -1,7 +1,7 @@
-"""Plain Ultralytics training, the way a user types it, to which :mod:`bench.selfcheck` compares our figures.
+"""Plain Ultralytics training, as a user types it; :mod:`bench.selfcheck` compares our figures with it.
 
-``YOLO(...).train(...)`` with its own trainer and its own loop; the one thing added is a callback at the end of a batch
-that counts, and waits for its turn where the runner lets two workers take turns.
+``YOLO(...).train(...)`` with its own trainer and its own loop. The only addition is a callback at the end of a batch,
+which counts, and waits for its turn where two workers take turns.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class StopTraining(Exception):
 
 
 def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
-    """Train, and report the seconds of every block of steps, whatever lies between two steps included.
+    """Train, and report the seconds of every block of steps, including the time between steps.
 
     Args:
-        job: what to train.
-        channel: where each block is reported.
+        job: training to run.
+        channel: channel on which each block is reported.
         turns: grants the next block; None lets blocks follow each other.
     """
     import torch

@@ -1,8 +1,8 @@
 """Real Ultralytics prediction on a batch of images: the whole call, and the model's forward pass within it.
 
 A call is what a user waits for: reading the files, letterboxing, the forward pass, non-maximum suppression and the
-building of results. Its source is a text file that lists exactly one batch of images: a list of arrays would be one
-batch whatever its length, and a tensor ignores batch and size alike.
+building of results. Its source is a text file that lists exactly one batch of images. Ultralytics would take a list of
+arrays as one batch whatever its length, and would ignore batch and size for a tensor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .models import built, check_arguments, find_model, shape_of
 
 
 def precision(amp: str) -> dict[str, Any]:
-    """Arguments that ask for a precision: ``quantize=16`` replaced ``half=True`` in 8.4."""
+    """Return the arguments that request a precision: ``quantize=16`` replaced ``half=True`` in 8.4."""
     from ultralytics.utils import DEFAULT_CFG_DICT
 
     if amp == "bf16":
@@ -31,9 +31,10 @@ def precision(amp: str) -> dict[str, Any]:
 
 
 def one_batch(session: Session) -> Path:
-    """A text file that lists as many training images as the case has in a batch: the first ones that training uses.
+    """Write a text file that lists one batch of images, the first ones that training uses; return its path.
 
-    It lists links to them, since a name may hold what Ultralytics takes for a pattern, or what a text file cannot hold.
+    It lists links to the images, since the name of an image may contain characters that Ultralytics takes for a
+    pattern, or that a text file cannot hold.
     """
     folder = Path(session.scratch) / "batch"
     folder.mkdir()
@@ -47,29 +48,29 @@ def one_batch(session: Session) -> Path:
 
 
 def first_call(predictor: Any, source: Path) -> Any:
-    """The results of the first call, which shows shape and batch and is the coldest of all.
+    """Return the results of the first call, which shows shape and batch, and is the slowest because nothing is warm.
 
     Raises:
-        CaseRejected: where an image of the batch cannot be decoded, although it passed Ultralytics' check of the data
-            set: Ultralytics would drop it, and the timed batch would be smaller.
+        CaseRejected: where an image of the batch passed Ultralytics' check of the data set but cannot be decoded.
+            Ultralytics would drop it, and the timed batch would be smaller.
     """
     from ultralytics.utils.patches import imread
 
     links = [Path(line) for line in source.read_text(encoding="utf-8").splitlines()]
     try:
-        found = list(predictor(source))
-    except (IndexError, ZeroDivisionError, StopIteration):  # versions differ in what they do with an empty batch
-        found = []
-    if len(found) < len(links):
+        results = list(predictor(source))
+    except (IndexError, ZeroDivisionError, StopIteration):  # raised for an empty batch; versions differ in which
+        results = []
+    if len(results) < len(links):
         for link in links:
             if imread(str(link)) is None:
                 reason = f"image {os.readlink(link)} passes Ultralytics' check and cannot be decoded: remove it."
                 raise CaseRejected("unsupported", reason)
-    return found
+    return results
 
 
 def predictor_class(session: Session, task: tasks.Task = tasks.DETECT) -> type:
-    """Return a task's predictor that marks its phases; made here because importing Ultralytics takes seconds."""
+    """Return a task's predictor that marks its phases; defined here, since importing Ultralytics takes seconds."""
     base: Any = tasks.load(task.predictor)
 
     class BenchPredictor(base):  # type: ignore[misc]
@@ -89,7 +90,7 @@ def predictor_class(session: Session, task: tasks.Task = tasks.DETECT) -> type:
 
 
 def run(session: Session) -> None:
-    """Predict until the session has seen enough."""
+    """Predict until the session ends the prediction."""
     case = session.case
     check_arguments(session.asked)
     model = find_model(case["model"], "predict", session.data)
@@ -125,9 +126,9 @@ def run(session: Session) -> None:
     try:
         while True:
             session.batch_arrived()
-            found = predictor(source)
+            results = predictor(source)
             session.phase_ended("postprocess")
-            session.step_ended(len(found))
+            session.step_ended(len(results))
     except WindowComplete:
         session.still_runs(settings())
         if read_settings.is_compiled(predictor.model):

@@ -49,7 +49,7 @@ PREDICT_ARGUMENTS = (
 
 
 def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
-    """Settings read back from a trainer whose set-up is over, or whose window is.
+    """Read the settings back from a trainer, after its set-up or after its window.
 
     ``imgsz`` is that of the last batch of images where the trainer keeps its shape as ``shape`` (N, C, H, W).
     """
@@ -100,9 +100,9 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
 
 
 def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
-    """Settings read back from a predictor that has made one call of ``images`` results.
+    """Read the settings back from a predictor that has made one call of ``images`` results.
 
-    The predictor keeps the shape (N, C, H, W) of what it put through the model as ``shape``.
+    The predictor keeps the shape (N, C, H, W) of the model's input as ``shape``.
     """
     args, model, torch_model = predictor.args, _inner(predictor.model), network(predictor)
     end2end = bool(getattr(model, "end2end", False))
@@ -128,12 +128,12 @@ def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any
 
 
 def fits_data(runs: dict[str, Any], data: dict[str, Any], classes: bool = True) -> None:
-    """Check that the network is the one for a data set: else its speed is that of another one.
+    """Check that the network fits a data set; otherwise its speed is that of a different network.
 
     Args:
-        runs: settings that were read back.
+        runs: effective settings.
         data: ``channels`` and ``nc`` of the data set, as Ultralytics read its yaml.
-        classes: whether the classes count too; those of a checkpoint that predicts are its own.
+        classes: whether the classes have to fit too; a checkpoint that predicts has its own.
 
     Raises:
         CaseRejected: with status ``substituted``.
@@ -206,8 +206,8 @@ def compile_cache() -> str:
     """Return whether torch's cache of compiled graphs was ``warm`` or ``cold`` for a model, or warm in part."""
     from torch._dynamo.utils import counters
 
-    seen = counters["inductor"]
-    hits, misses = seen["fxgraph_cache_hit"], seen["fxgraph_cache_miss"]
+    counts = counters["inductor"]
+    hits, misses = counts["fxgraph_cache_hit"], counts["fxgraph_cache_miss"]
     return "warm" if hits and not misses else "cold" if not hits else f"{hits} of {hits + misses} graphs warm"
 
 
@@ -254,7 +254,8 @@ def _network(model: Any) -> dict[str, Any]:
 def _own_ranks() -> bool | None:
     """Whether Ultralytics itself starts a process for each of several devices; None where that is unknown.
 
-    It cannot be seen here, where the ranks are started by us: its ``train`` makes a command for them or does not.
+    The trainer does not show it here, where yolopace starts the ranks. So the code of ``train`` is searched for the
+    call that makes a command for them.
     """
     from ultralytics.engine.trainer import BaseTrainer
 
@@ -263,9 +264,10 @@ def _own_ranks() -> bool | None:
 
 
 def _autobatch(model: Any, imgsz: int, device: Device) -> int | str | None:
-    """Return what Ultralytics would take for ``batch=-1``, or its error; None where it tries, or if unknown.
+    """Return the batch that Ultralytics would use for ``batch=-1``, or its error; None where it tries, or if unknown.
 
-    Ours is fixed, and this is but asked: it takes no time, since batches are tried out only in a device's own memory.
+    The batch of the case is fixed, and this one is only recorded. The call takes no time, since Ultralytics tries
+    batches only in a device's own memory.
     """
     if device.own_memory:
         return None
@@ -306,7 +308,7 @@ def _augmentation(transforms: Any) -> dict[str, Any]:
 
 
 def _transforms(transform: Any) -> list[Any]:
-    """Iterate over a transform and all transforms nested in it."""
+    """Return a transform and all transforms nested in it."""
     inner = getattr(transform, "transforms", None)
     return [transform, *(t for child in (inner if isinstance(inner, list) else ()) for t in _transforms(child))]
 
@@ -321,7 +323,7 @@ def _kernel(optimizer: Any) -> str | None:
     if group["foreach"] is not None:
         return "foreach" if group["foreach"] else "loop"
     try:
-        from torch.optim.optimizer import _default_to_fused_or_foreach  # what torch itself asks at every step
+        from torch.optim.optimizer import _default_to_fused_or_foreach  # torch itself calls it at every step
     except ImportError:
         return None
     foreach = _default_to_fused_or_foreach(group["params"], differentiable=False, use_fused=False)[1]
@@ -334,9 +336,9 @@ def _assigner_fallback(model: Any) -> bool | None:
 
     criterion = getattr(model, "criterion", None)
     parts = [criterion, *(getattr(criterion, name, None) for name in ("one2many", "one2one"))]
-    found = [assigner for part in parts if (assigner := getattr(part, "assigner", None)) is not None]
-    said = [getattr(assigner, "_oom_warned", None) for assigner in found or [TaskAlignedAssigner()]]
-    return None if None in said else any(said)
+    assigners = [assigner for part in parts if (assigner := getattr(part, "assigner", None)) is not None]
+    warned = [getattr(assigner, "_oom_warned", None) for assigner in assigners or [TaskAlignedAssigner()]]
+    return None if None in warned else any(warned)
 
 
 def _integrations(callbacks: Any) -> list[str]:
@@ -347,6 +349,6 @@ def _integrations(callbacks: Any) -> list[str]:
 
 
 def _asleep(module: Any) -> bool:
-    """Whether an always registered integration is active: usage events by their switch, the platform by its key."""
+    """Whether an always registered integration is inactive: usage events by their switch, the platform by its key."""
     events = getattr(module, "events", None)
     return getattr(events, "enabled", True) is False or not getattr(module, "_api_key", True)

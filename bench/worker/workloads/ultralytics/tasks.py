@@ -1,6 +1,6 @@
-"""Ultralytics' tasks: what differs between them is an entry of this table, behind one trainer and one predictor class.
+"""Table of Ultralytics' tasks, which share one trainer class and one predictor class.
 
-A new task is an entry, with a maker of its data.
+A new task is a new entry, with a module that makes its data.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ class Task:
     """A task of Ultralytics.
 
     Attributes:
-        name: as Ultralytics' argument ``task`` has it.
+        name: value of Ultralytics' argument ``task``.
         trainer: module and class of its trainer.
         predictor: module and class of its predictor.
         model: module and class of its network.
         heads: names of the last layers of its models.
         data: names of the data sets that are made for it, the one with the most memory last.
-        maker: module here that makes them, by ``provide``.
+        maker: module in this folder whose ``provide`` makes them.
         may_be_zero: loss items that stay 0 in training that works.
-        zero_means: what a loss that stays 0 may come from.
+        zero_means: cause of a loss that stays 0.
     """
 
     name: str
@@ -56,7 +56,7 @@ DETECT = TASKS["detect"]
 
 
 def task_of(head: str) -> Task | None:
-    """Return the task whose models end with a layer; None where none of the table does."""
+    """Return the task whose models end with a layer; None for a layer that is not in the table."""
     return next((task for task in TASKS.values() if head in task.heads), None)
 
 

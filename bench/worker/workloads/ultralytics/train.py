@@ -1,7 +1,7 @@
 """Real Ultralytics training, ended as soon as enough steps were timed.
 
-The trainer is a subclass that is run directly. It leaves the loop as it is: it takes the time where the loop calls
-back, and it neither validates nor saves.
+The trainer is a subclass that is run directly. It leaves the training loop unchanged, takes the time in the loop's
+callbacks, and neither validates nor saves.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from .made_data import training_images
 from .models import Model, building, check_arguments, find_model
 
 AMP = {"off": False, "on": True, "bf16": "bf16"}
-"""What a case's ``amp`` is to Ultralytics; ``'bf16'`` came with 8.4.137."""
+"""Ultralytics' argument ``amp``, by the ``amp`` of a case; ``'bf16'`` came with 8.4.137."""
 
 NO_MORE_RETRIES = 3
-"""Ultralytics halves a batch that does not fit up to three times (``trainer._oom_retries``); all are spent at once."""
+"""Value of ``trainer._oom_retries`` that leaves no retry: Ultralytics halves a batch that does not fit up to three
+times."""
 
 
 def arguments_of(session: Session, model: Model) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def arguments_of(session: Session, model: Model) -> dict[str, Any]:
 
 
 def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Task = tasks.DETECT) -> type:
-    """Return a task's trainer that marks the session's steps; made here because importing Ultralytics takes seconds."""
+    """Return a task's trainer that marks the session's steps; defined here, since its import takes seconds."""
     base: Any = tasks.load(task.trainer)
 
     class BenchTrainer(base):  # type: ignore[misc]
@@ -60,7 +61,7 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
         in_backward = False
 
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
-            # The model's summary profiles it, for a tenth of a second and nothing that is measured.
+            # The model's summary profiles the model, which takes a tenth of a second and is not measured.
             with building(session.case["model"], str(self.args.model)):
                 return super().get_model(cfg, weights, verbose=False)
 
@@ -86,7 +87,7 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
             session.phase_ended("optimizer")
 
         def _get_memory(self, fraction: bool = False) -> float:
-            self.backward_ended()  # the loop's own log line asks for it in every step, after backward and optimizer
+            self.backward_ended()  # the loop's log line asks for the memory in every step, after backward and optimizer
             return super()._get_memory(fraction)  # type: ignore[no-any-return]
 
         def backward_ended(self) -> None:
@@ -107,15 +108,15 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
 
 
 def run(session: Session) -> None:
-    """Train until the session has seen enough."""
+    """Train until the session ends the training."""
     check_arguments(session.asked)
     model = find_model(session.case["model"], "train", session.data)
     try:
         train(session, arguments_of(session, model), model.task)
     except FileNotFoundError as error:
-        if (found := re.search(r"Image Not Found (.+)", str(error))) is None:
+        if (match := re.search(r"Image Not Found (.+)", str(error))) is None:
             raise
-        reason = f"image {found[1].strip()} passes Ultralytics' check and cannot be decoded: remove it."
+        reason = f"image {match[1].strip()} passes Ultralytics' check and cannot be decoded: remove it."
         raise CaseRejected("unsupported", reason, scope=("mode",)) from error
     except NotImplementedError as error:
         optimizer = session.overrides.get("optimizer")
@@ -124,11 +125,11 @@ def run(session: Session) -> None:
         reason = f"optimizer {optimizer} was asked: this Ultralytics has no such optimizer."
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
-        said = str(error)
-        if session.overrides.get("compile") and "does not support len()" in said:
-            reason = f"compile was asked: this Ultralytics cannot train a model that this torch compiled: {said}."
+        message = str(error)
+        if session.overrides.get("compile") and "does not support len()" in message:
+            reason = f"compile was asked: this Ultralytics cannot train a model that this torch compiled: {message}."
             raise CaseRejected("unsupported", one_line(reason), scope=("mode", "compile")) from error
-        if session.case["amp"] == "bf16" and ("amp" in said or "invalid data type 'str'" in said):
+        if session.case["amp"] == "bf16" and ("amp" in message or "invalid data type 'str'" in message):
             reason = "amp bf16 was asked: this Ultralytics knows no such value (it came with 8.4.137)."
             raise CaseRejected("unsupported", reason, scope=("mode", "amp")) from error
         raise
@@ -201,10 +202,10 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
 
 
 def check_images(settings: dict[str, Any], yaml: str) -> None:
-    """The data set that is trained on has as many images as were found to be used.
+    """Check that training has as many images as the inspection of the data set counted.
 
     Raises:
-        CaseRejected: with status ``substituted`` where it changed since.
+        CaseRejected: with status ``substituted`` where the data set has changed since.
     """
     expected = len(training_images(yaml))
     if settings["images"] != expected and settings["fraction"] == 1.0:
@@ -213,7 +214,7 @@ def check_images(settings: dict[str, Any], yaml: str) -> None:
 
 
 def mark_backward(trainer: Any) -> None:
-    """Let the trainer know when backward begins: the loop scales the loss right before it."""
+    """Notify the trainer when backward begins: the loop scales the loss right before it."""
     scale = trainer.scaler.scale
 
     def scale_and_mark(loss: Any) -> Any:
@@ -224,7 +225,7 @@ def mark_backward(trainer: Any) -> None:
 
 
 def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
-    """Ask for bfloat16 the way the loop will, so that the answer comes before the clock starts."""
+    """Enter bfloat16 autocast as the loop will, so that an error comes before the clock starts."""
     if case["amp"] != "bf16":
         return
     import torch
@@ -238,8 +239,8 @@ def _probe_autocast(case: dict[str, Any], trainer: Any) -> None:
         raise CaseRejected("unsupported", reason, scope=("mode", "device", "amp")) from error
 
 
-def _of_validation(how: str) -> str:
-    """How a memory figure was got, for one that was read at the end of validation."""
+def _describe_validation(how: str) -> str:
+    """Return the method of a memory figure as it reads for validation in place of the window."""
     return how.replace("since set-up", "since validation began").replace("end of the window", "end of validation")
 
 
@@ -262,7 +263,8 @@ def time_the_rest(trainer: Any, device: Device, task: tasks.Task = tasks.DETECT)
     return {
         "validation": seconds(validate),
         "validation_memory": {
-            name: {**figure, "method": _of_validation(figure["method"])} for name, figure in device.memory().items()
+            name: {**figure, "method": _describe_validation(figure["method"])}
+            for name, figure in device.memory().items()
         },
         "validation_images": len(trainer.test_loader.dataset),
         "checkpoint": seconds(lambda: own.save_model(trainer)),

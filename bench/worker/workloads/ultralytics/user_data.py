@@ -1,8 +1,8 @@
-"""A data set of the user: looked at read-only, by the rules of the Ultralytics that is measured.
+"""Inspect a data set of the user by the rules of the measured Ultralytics, without changing it.
 
-Ultralytics fetches what a data yaml names under ``download:``, runs a script that stands there, and rewrites a damaged
-JPEG. Here nothing is fetched, run or written: training and prediction get a copy of the yaml without
-``download:`` and with absolute paths, in this suite's own cache.
+Ultralytics fetches the address under ``download:`` of a data yaml, or runs the script there, and rewrites a damaged
+JPEG. This module does none of that. Training and prediction get a copy of the yaml in this suite's own cache, with
+absolute paths and without ``download:``.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from . import label_errors, made_data_checks
 from .made_data import into_place, unwritable
 
 SCHEME = 2
-"""Number of the rule by which :func:`fingerprint` works; raise it with every change, so that old ones are not compared
-with new ones. Scheme 1 was of the names and sizes of the training images alone."""
+"""Version of :func:`fingerprint`; raise it with every change there, so that old fingerprints are not compared with new
+ones. Scheme 1 covered only the names and sizes of the training images."""
 
 SMALL = 2**14
-"""Bytes up to which an image is read for the fingerprint; of a larger one size and name count."""
+"""Maximum bytes of an image whose content is in the fingerprint; of a larger image, only size and name are."""
 
 MOST = 1_000_000
-"""Classes or channels up to which a data yaml is believed: Ultralytics makes a name for every class at once."""
+"""Maximum number of classes or channels in a data yaml: Ultralytics makes a name for every class at once."""
 
 NO_SETTINGS = "it holds no settings: a data yaml has 'train:', 'val:' and 'names:'"
 
 LISTING = "images.json"
-"""The file next to a copied yaml that lists the training images which Ultralytics uses, in its order."""
+"""File next to a copied yaml that lists the training images that Ultralytics uses, in its order."""
 
 LEFT_OUT = "left_out.txt"
-"""The file next to it with a line for every training image that Ultralytics leaves out."""
+"""File next to a copied yaml with a line for every training image that Ultralytics leaves out."""
 
 NOT_MEANT = ("path", "train", "val", "test", "minival", "yaml_file", "download")
-"""Keys of a data yaml that say where a set is, not what it is."""
+"""Keys of a data yaml that give the location of a set, not its content."""
 
 
 class Split(NamedTuple):
     """Images of one split.
 
     Attributes:
-        listed: all that Ultralytics finds, by its own rules and in its order.
-        used: those that it keeps after it has looked at images and labels.
+        listed: all images that Ultralytics finds, by its own rules and in its order.
+        used: images that Ultralytics keeps after its check of images and labels.
     """
 
     listed: list[str]
@@ -57,21 +57,25 @@ class Split(NamedTuple):
 
 
 def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Look at a data set of the user.
+    """Inspect a data set of the user.
 
     Args:
-        wanted: ``yaml`` (absolute path of the user's file, or the name of one that Ultralytics brings, which may be
-            fetched) and ``root`` (folder of the cache).
+        wanted: ``yaml`` (absolute path of the user's file, or the name of a data set that Ultralytics brings and may
+            fetch) and ``root`` (folder of the cache).
 
     Returns:
-        ``yaml`` (copy for Ultralytics), ``fingerprint`` with its ``scheme``, ``images`` (that are used for training),
-        ``listed`` (that were found), ``left_out`` (how many others, by reason), ``left_out_first`` (a sentence on the
-        first of them), ``left_out_file`` (a file with a line for each of them, or empty), ``no_training`` (why the set
-        cannot be trained on, or empty) and ``newest`` (seconds since the epoch at which the last of its files was
-        changed).
+        - ``yaml``: copy for Ultralytics.
+        - ``fingerprint`` and its ``scheme``.
+        - ``images``: number of images that are used for training.
+        - ``listed``: number of training images that Ultralytics finds.
+        - ``left_out``: number of images that it leaves out, by reason.
+        - ``left_out_first``: a sentence on the first image that is left out, or empty.
+        - ``left_out_file``: a file with a line for each image that is left out, or empty.
+        - ``no_training``: reason why the set cannot be trained on, or empty.
+        - ``newest``: time of the last change of any of its files, in seconds since the epoch.
 
     Raises:
-        CaseRejected: with status ``unsupported`` where it cannot be used at all.
+        CaseRejected: with status ``unsupported`` where the data set cannot be used at all.
     """
     yaml = wanted["yaml"]
     root = Path(wanted["root"])
@@ -112,38 +116,38 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def refused(yaml: str, sentence: str) -> CaseRejected:
-    """The outcome of a data set that cannot be used."""
+    """Return the rejection of a data set that cannot be used."""
     return CaseRejected("unsupported", f"data {yaml}: {sentence.rstrip('.')}.")
 
 
 def format_source(source: Any) -> str:
-    """One path, or several with commas between."""
+    """Return one path, or several joined by commas."""
     return ", ".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
 def relative(file: str, root: Path) -> str:
-    """A path from the folder of the data set, where it lies in there."""
+    """Return a path relative to the folder of the data set; unchanged where it lies elsewhere."""
     return os.path.relpath(file, root) if Path(file).is_relative_to(root) else file
 
 
 def parts_of(source: Any) -> list[str]:
-    """The paths of a split: one or several."""
+    """Return the paths of a split as a list."""
     return [str(part) for part in (source if isinstance(source, list) else [source] if source else [])]
 
 
 def resolve(yaml: str, root: Path) -> dict[str, Any]:
-    """What Ultralytics makes of a data yaml: names, channels, absolute paths of the splits.
+    """Resolve a data yaml as Ultralytics does: names, channels, absolute paths of the splits.
 
     Args:
         yaml: see :func:`inspect`.
         root: folder of the cache.
 
     Raises:
-        CaseRejected: with one sentence on what is wrong in it, or on what is missing and how to get it.
+        CaseRejected: with one sentence on the error in the yaml, or on a missing part and how to get it.
     """
     from ultralytics.data.utils import check_det_dataset
 
-    if not os.path.isabs(yaml):  # Ultralytics' own, which the user named: it may fetch it
+    if not os.path.isabs(yaml):  # a data set of Ultralytics, which may fetch it because the user named it
         try:
             return dict(check_det_dataset(yaml))
         except Exception as error:
@@ -155,8 +159,8 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
     if "val" not in data and "validation" in data:
         data["val"] = data.pop("validation")
     if data.get("nc") is not None:
-        data["nc"] = int(float(data["nc"]))  # older versions cannot count to 2.0
-    # A split is resolved under the name minival as well, and it alone may be missing without an error.
+        data["nc"] = int(float(data["nc"]))  # older versions do not take 2.0
+    # Ultralytics also resolves a split named minival, the only one that may be missing without an error.
     asked = {**data, "path": str(data.get("path") or Path(yaml).parent), "val": None, "minival": data.get("val")}
     with contextlib.ExitStack() as stack:
         try:
@@ -167,25 +171,25 @@ def resolve(yaml: str, root: Path) -> dict[str, Any]:
         except OSError as error:
             raise unwritable("a copy of the data yaml", str(root), error) from error
         try:
-            found = dict(check_det_dataset(str(copy), autodownload=False))
+            resolved = dict(check_det_dataset(str(copy), autodownload=False))
         except Exception as error:
             raise refused(yaml, describe_error(error).replace(str(copy), "its")) from error
-    found["val"], found["yaml_file"] = found.pop("minival"), yaml
-    for part in parts_of(found["train"]):
+    resolved["val"], resolved["yaml_file"] = resolved.pop("minival"), yaml
+    for part in parts_of(resolved["train"]):
         if not os.path.exists(part):
             raise refused(yaml, missing_path("train", part, data, download))
-    if any(not os.path.exists(part) for part in parts_of(found["val"])):
-        found["missing_val"] = missing_path(
-            "val", next(part for part in parts_of(found["val"]) if not os.path.exists(part)), data, download
+    if any(not os.path.exists(part) for part in parts_of(resolved["val"])):
+        resolved["missing_val"] = missing_path(
+            "val", next(part for part in parts_of(resolved["val"]) if not os.path.exists(part)), data, download
         )
-    return found
+    return resolved
 
 
 def read_yaml(yaml: str) -> dict[str, Any]:
-    """The user's data yaml.
+    """Read the user's data yaml.
 
     Raises:
-        CaseRejected: where it cannot be read, or is no data yaml.
+        CaseRejected: where the file cannot be read, or is no data yaml.
     """
     from ultralytics.utils import YAML
 
@@ -207,7 +211,7 @@ def read_yaml(yaml: str) -> dict[str, Any]:
 
 
 def yaml_problem(error: BaseException) -> str:
-    """Line and error of a file that is no YAML; Ultralytics wraps what the parser says in an error of its own."""
+    """Return line and error of a file that is no YAML; Ultralytics wraps the parser's error in its own."""
     cause: BaseException | None = error
     while cause is not None:
         if (mark := getattr(cause, "problem_mark", None)) is not None:
@@ -217,7 +221,7 @@ def yaml_problem(error: BaseException) -> str:
 
 
 def what_is_wrong(data: Any) -> str | None:
-    """The first thing in a data yaml that is not as it has to be; None where all is."""
+    """Return a sentence on the first error in a data yaml; None without an error."""
     if not isinstance(data, dict) or not data:
         return NO_SETTINGS
     if "backbone" in data and "head" in data:
@@ -249,7 +253,7 @@ def what_is_wrong(data: Any) -> str | None:
 
 
 def _is_count(value: Any) -> bool:
-    """Whether a value is a whole number from 1, as a number or as a text (which newer versions take, such as 2.0)."""
+    """Whether a value is a whole number from 1, as a number or as a text such as 2.0, which newer versions take."""
     try:
         return not isinstance(value, bool) and 1 <= float(value) <= MOST and float(value) == int(float(value))
     except (TypeError, ValueError, OverflowError):
@@ -261,7 +265,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def missing_path(key: str, path: str, data: dict[str, Any], download: Any) -> str:
-    """A sentence on a path that does not exist, and how to get what belongs there."""
+    """Return a sentence on a path that does not exist, and on how to get its content."""
     from ultralytics.data.utils import DATASETS_DIR
 
     text = f"its '{key}:' names {path!r}, which does not exist"
@@ -278,9 +282,9 @@ def missing_path(key: str, path: str, data: dict[str, Any], download: Any) -> st
 
 
 def split_of(source: Any, data: dict[str, Any]) -> Split:
-    """Images of a split as Ultralytics' own data set class lists and keeps them; empty where it finds none.
+    """Return the images of a split as Ultralytics' own data set class lists and keeps them; empty where it finds none.
 
-    What it read of the labels is cached, and training reads it from there.
+    Ultralytics caches the labels that it reads here, and training reads them from the cache.
     """
     from ultralytics.data.dataset import YOLODataset
 
@@ -297,30 +301,30 @@ def split_of(source: Any, data: dict[str, Any]) -> Split:
 
     listed: list[str] = []
     try:
-        found = Listing(img_path=source, data=data, task="detect", augment=False)
-    except FileNotFoundError:  # no images, or a list that is no text
+        dataset = Listing(img_path=source, data=data, task="detect", augment=False)
+    except FileNotFoundError:  # there are no images, or the list of images is no text file
         return Split([], [])
-    except UnicodeEncodeError as error:  # of older versions alone
+    except UnicodeEncodeError as error:  # only in older versions
         name = ascii(next((image for image in listed if not image.isprintable()), format_source(source)))
         sentence = f"the name of image {name} is no UTF-8 text, and this Ultralytics cannot use it: rename the file"
         raise refused(str(data.get("yaml_file") or ""), sentence) from error
-    return Split(listed, [str(image) for image in found.im_files])
+    return Split(listed, [str(image) for image in dataset.im_files])
 
 
 def validation_of(data: dict[str, Any]) -> tuple[Split, str]:
-    """The validation split, and why training cannot be set up with it (or an empty string)."""
+    """Return the validation split, and the reason why training cannot be set up with it (or an empty string)."""
     if data.get("missing_val"):
         return Split([], []), str(data["missing_val"])
     if not data.get("val"):
         return Split([], []), "it has no 'val:': write a folder of validation images there; that of 'train:' will do"
-    found = split_of(data["val"], data)
-    if not found.used:
-        return found, f"its 'val:' ({format_source(data['val'])}) has no images that Ultralytics can use"
-    return found, ""
+    split = split_of(data["val"], data)
+    if not split.used:
+        return split, f"its 'val:' ({format_source(data['val'])}) has no images that Ultralytics can use"
+    return split, ""
 
 
 def why_no_training(yaml: str, train: Split, no_validation: str) -> str:
-    """Why a set whose images can be read cannot be trained on; empty where it can."""
+    """Return the reason why a set with readable images cannot be trained on; empty where it can."""
     labels = [label_of(image) for image in train.used]
     if not any(os.path.isfile(label) and os.path.getsize(label) for label in labels):
         sentence = f"none of its {len(train.used)} training images has a box: label files are missing or empty"
@@ -335,17 +339,17 @@ def why_no_training(yaml: str, train: Split, no_validation: str) -> str:
 
 
 def label_of(image: str) -> str:
-    """The label file of an image, by Ultralytics' rule."""
+    """Return the label file of an image, by Ultralytics' rule."""
     from ultralytics.data.utils import img2label_paths
 
     return str(img2label_paths([image])[0])
 
 
 def fingerprint(data: dict[str, Any], splits: dict[str, list[str]]) -> tuple[str, float]:
-    """What a data set is, wherever it lies: twelve hexadecimal digits, and when its files were last changed.
+    """Return twelve hexadecimal digits that identify a data set wherever it lies, and the time of its last change.
 
-    Over the yaml's meaning; of every image its place in the set and its size, and its content up to :data:`SMALL`
-    bytes; of every label file its content.
+    The digits are a hash over the meaning of the yaml, and over the path in the set, the size and the content of every
+    image and label file. The content of an image of more than :data:`SMALL` bytes is left out.
     """
     root = Path(str(data["path"]))
     meaning = {key: value for key, value in data.items() if key not in (*NOT_MEANT, "missing_val")}
@@ -363,7 +367,10 @@ def fingerprint(data: dict[str, Any], splits: dict[str, list[str]]) -> tuple[str
 
 
 def as_text(value: Any) -> str:
-    """What a yaml holds as one text, the same for the same content; JSON lacks keys of several types and circles."""
+    """Return the content of a yaml as one text, the same for the same content.
+
+    The text is JSON or, where JSON cannot express the content (keys of several types, circular references), ``repr``.
+    """
     try:
         return json.dumps(value, sort_keys=True, default=lambda other: str(_sorted(other)))
     except (TypeError, ValueError):
@@ -371,12 +378,12 @@ def as_text(value: Any) -> str:
 
 
 def _sorted(value: Any) -> Any:
-    """A set in an order that does not change from process to process; anything else as it is."""
+    """Return a set as a list in an order that is the same in every process; any other value unchanged."""
     return sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
 
 
 def _read(file: str, limit: int | None) -> tuple[int, float, bytes]:
-    """Size in bytes (-1 where there is no such file), time of the last change, and content where it is not larger."""
+    """Return size in bytes (-1 for a missing file), time of last change, and content (empty above ``limit`` bytes)."""
     try:
         facts = os.stat(file)
         if limit is not None and facts.st_size > limit:
@@ -395,7 +402,7 @@ def write_yaml(file: Path, data: dict[str, Any]) -> None:
 
 
 def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
-    """The copy of a yaml in the cache, next to :data:`LISTING`; made if it is not there yet."""
+    """Return the copy of a yaml in the cache, next to :data:`LISTING`; make the copy if it is missing."""
     content = (as_text(data) + listing).encode("utf-8", "surrogatepass")
     target = root / f"user-{hashlib.sha256(content).hexdigest()[:12]}"
 
@@ -417,12 +424,12 @@ def copy_of(data: dict[str, Any], listing: str, root: Path) -> Path:
 
 
 def lines_of(listing: str) -> str:
-    """A line for every image that is left out."""
+    """Return a line for every image that is left out."""
     return "".join(f"{clean(sentence)}\n" for sentence in json.loads(listing)["left_out"])
 
 
 def _is_intact(target: Path, listing: str, data: dict[str, Any]) -> bool:
-    """Whether a copy is there, and nothing of it was cut off, as by a full disk."""
+    """Whether a copy exists and is complete; a full disk may have cut it off."""
     from ultralytics.utils import YAML
 
     try:

@@ -1,4 +1,4 @@
-"""The family of Ultralytics: everything about it that the runner and the page have to know, and the way to the rest."""
+"""Workload of Ultralytics: its description for the runner and the page, and its methods in a worker."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ...timing.session import Session
 
 WORK = {"n": 1.0, "t": 0.9, "s": 3.3, "m": 9.1, "l": 19.0, "x": 30.0}
-"""Operations of a YOLO scale over those of scale n (8.7 GFLOPs at 640 for yolov8n, 28.6, 78.9, 165, 258)."""
+"""Operations of a YOLO scale relative to scale n (8.7 GFLOPs at 640 for yolov8n, 28.6, 78.9, 165, 258)."""
 
 
 NBS = 64
-"""Ultralytics' nominal batch: gradients are accumulated until so many images have been seen."""
+"""Ultralytics' nominal batch: the number of images over which gradients are accumulated."""
 
 
 class Ultralytics(Workload):
@@ -36,12 +36,12 @@ class Ultralytics(Workload):
     data, dense_data = DETECT.data
     takes_data = True
     library = "ultralytics"
-    # before it training on mps could be silently wrong (ultralytics#22181)
+    # in older versions, training on mps could be silently wrong (ultralytics#22181)
     requires = (Requirement("ultralytics", (8, 3, 230)),)
     preload = (
         "torch",
         "torch._inductor.config",
-        "torch._inductor.utils",  # it comes in through init_seeds (1.2 s)
+        "torch._inductor.utils",  # init_seeds imports it (1.2 s)
         "torch.optim.lr_scheduler",
         "ultralytics",
         "ultralytics.engine.trainer",
@@ -67,21 +67,21 @@ class Ultralytics(Workload):
         """Return whether a model is a file, or named as Ultralytics' models are."""
         return model.endswith((".pt", ".yaml", ".yml")) or re.match(r"yolo|rtdetr", model) is not None
 
-    def offers(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def offers(self, identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Return the names of models and data sets that an installed Ultralytics brings, without ``.yaml``.
 
         ``models`` maps each to the letters of its sizes, such as ``nsmlx``, empty for a model of one size.
         """
-        if "ultralytics" not in found:
+        if "ultralytics" not in identities:
             return {}
-        folder = Path(found["ultralytics"]["file"]).parent / "cfg"
+        folder = Path(identities["ultralytics"]["file"]).parent / "cfg"
         return {
             "models": sizes_in(folder / "models"),
             "datasets": sorted(path.stem for path in (folder / "datasets").glob("*.yaml")),
         }
 
     def why_unknown(self, model: str, offers: Mapping[str, Any], version: str) -> str:
-        """Say what is wrong with a name that this Ultralytics does not have in that size; files are left to it."""
+        """Say what is wrong with a name that this Ultralytics lacks in that size; empty for a file."""
         sizes = offers.get("models")
         if Path(model).is_absolute() or not sizes:
             return ""
@@ -101,12 +101,12 @@ class Ultralytics(Workload):
         return float(case["batch"] * case["imgsz"] ** 2 * WORK.get(scale[1] if scale else "n", 1.0))
 
     def accumulation(self, case: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
-        """Return how many batches make up Ultralytics' nominal batch."""
+        """Return the number of batches in Ultralytics' nominal batch."""
         nominal = overrides.get("nbs", NBS)
         return max(round(nominal / case["batch"]), 1) if case["mode"] == "train" else 1
 
     def before_import(self, config: str, network: bool, alone: bool = True) -> None:
-        """Keep Ultralytics' settings in a folder of their own, and a case from reaching beyond its machine."""
+        """Keep Ultralytics' settings in a separate folder, and a case off the network."""
         from . import isolation
 
         isolation.before_import(config, network, alone)
@@ -130,7 +130,7 @@ class Ultralytics(Workload):
         return installation.weights()
 
     def default_threads(self) -> int:
-        """Return Ultralytics' own number, which it sets on cpu and mps only."""
+        """Return Ultralytics' own number of threads, which it sets on cpu and mps only."""
         from ultralytics.utils import NUM_THREADS
 
         return int(NUM_THREADS)
@@ -144,12 +144,16 @@ class Ultralytics(Workload):
         return {"source": made["yaml"], "fingerprint": made["fingerprint"], "images": made["images"]}
 
     def inspect_data(self, job: DataJob) -> dict[str, Any]:
-        """Look at a data yaml of the user."""
+        """Inspect a data yaml of the user."""
         from . import user_data
 
-        found = user_data.inspect({"yaml": job.name, "root": job.root})
-        named = {"source": found.pop("yaml"), "fingerprint": found.pop("fingerprint"), "images": found.pop("images")}
-        return {**named, "details": found}
+        details = user_data.inspect({"yaml": job.name, "root": job.root})
+        named = {
+            "source": details.pop("yaml"),
+            "fingerprint": details.pop("fingerprint"),
+            "images": details.pop("images"),
+        }
+        return {**named, "details": details}
 
     def run(self, session: Session) -> None:
         """Train or predict."""

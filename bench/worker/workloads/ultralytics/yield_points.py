@@ -25,7 +25,7 @@ def install_hooks(model: Any, session: Session) -> None:
 
     def forward_passed(layer: Any, arguments: Any, output: Any) -> None:
         session.layer_ended("forward")
-        if getattr(output, "requires_grad", False):  # not the last layer's, which gives several
+        if getattr(output, "requires_grad", False):  # not that of the last layer, which returns several
             output.register_hook(backward_passed)
 
     for layer in layers:
