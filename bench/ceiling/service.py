@@ -68,7 +68,7 @@ def granularity_for(granularity: int, case: Case) -> int:
         return count
     if granularity % count:
         raise UsageError(
-            f"granularity {granularity} cannot be shared alike by the {count} devices of {case.device}: "
+            f"--multiple-of {granularity} cannot be shared equally by the {count} devices of {case.device}: "
             f"use a multiple of {count}."
         )
     return granularity

@@ -41,7 +41,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
         (("--device", "cpu+cpu", "--max", 1), "max '1' is below 2, the smallest batch of cpu+cpu"),
         (
             ("--multiple-of", 3, "--device", "cpu+cpu"),
-            "granularity 3 cannot be shared alike by the 2 devices of cpu+cpu",
+            "--multiple-of 3 cannot be shared equally by the 2 devices of cpu+cpu",
         ),
         (("--max", 10**9), "use a whole number from 1 to 65536"),
         (("--threads", -1), "threads -1 is not allowed"),

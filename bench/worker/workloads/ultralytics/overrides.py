@@ -21,8 +21,8 @@ TRAIN = (
     Override("seed", 0, "the default, written down: it settles which images each batch has"),
     Override("patience", 100_000, "nothing is validated, so nothing may stop training for want of progress"),
     Override("val", False, "validation is not part of a step"),
-    Override("save", False, "nor is saving a checkpoint"),
-    Override("plots", False, "nor are pictures of batches, drawn on threads of their own"),
+    Override("save", False, "saving a checkpoint is not part of a step"),
+    Override("plots", False, "pictures of batches are not part of a step, and are drawn by separate threads"),
 )
 
 PREDICT = (
@@ -33,9 +33,9 @@ PREDICT = (
     Override("agnostic_nms", False, "the default, written down: suppression across classes lets fewer boxes pass"),
     Override("augment", False, "augmentation at test time runs the model on several sizes of one image"),
     Override("compile", False, "a model goes on uncompiled, with a line of log, where no compiler is found"),
-    Override("visualize", False, "pictures of what a layer sees are no inference"),
+    Override("visualize", False, "pictures of feature maps are not inference"),
     Override("verbose", False, "one line of log per image is not inference"),
-    Override("save", False, "nor is writing pictures"),
+    Override("save", False, "writing pictures is not inference"),
 )
 
 OVERRIDES = {"train": TRAIN, "predict": PREDICT}
