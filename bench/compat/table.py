@@ -63,7 +63,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def keys(record: Record) -> frozenset[str]:
-    """Return the keys of a record, and those one level deeper: ``effective.batch``, ``memory.process``, ``worker_output``."""
+    """Return the keys of a record, and those one level deeper: ``effective.batch``, ``worker_output``."""
     names = set()
     for part, value in msgspec.to_builtins(record).items():
         if part not in APART:
