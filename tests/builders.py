@@ -91,7 +91,7 @@ def make_environment(torch: str = "2.14.1", ultralytics: str = "8.4.100") -> Env
 def make_record(**changes: Any) -> Record:
     """A measured training case with every field filled in, but for the changes.
 
-    Fields of the case (``device``, ``batch``, ...) may be given beside those of the record. A ``status`` other than
+    Fields of the case (``device``, ``batch``, ...) may be given with those of the record. A ``status`` other than
     ``measured`` takes the steps away; ``reason`` goes with it.
     """
     axes = {name: changes.pop(name) for name in Case.__struct_fields__ if name in changes and name != "device"}
@@ -203,7 +203,7 @@ def make_pairs(logs: Sequence[float], **changes: Any) -> list[Pair]:
 
 
 def make_compared(looks: Sequence[float] = (), fresh: Sequence[float] = (), **changes: Any) -> CaseComparison:
-    """A case with pairs of these logarithms; fields of the case may be given beside its own."""
+    """A case with pairs of these logarithms; fields of the case may be given with its own."""
     own = {name: changes.pop(name) for name in Case.__struct_fields__ if name in changes}
     case = make_case(**own)
     ran = SideOutcome(effective=make_effective(case)) if looks else None
@@ -237,7 +237,7 @@ def make_comparison(cases: Sequence[CaseComparison] = (), **changes: Any) -> Com
         "margin_from": "calibrated 2026-11-20",
         "memory_margin": 0.05,
         "cases": list(cases),
-        "seconds": sum(pair.seconds for one in cases for pair in one.pairs),
+        "seconds": sum(pair.seconds for case in cases for pair in case.pairs),
     }
     return Comparison(**(fields | changes))
 
@@ -249,13 +249,17 @@ def make_ceiling(
     axes = {name: changes.pop(name) for name in ("model", "device", "amp", "imgsz") if name in changes}
     slope, base = 128 * 2**20, GIB // 2
 
-    def probe(one: int) -> Probe:
-        if one <= batch:
+    def probe(tried_batch: int) -> Probe:
+        if tried_batch <= batch:
             return Probe(
-                batch=one, outcome=Outcome(Status.MEASURED), peak=base + slope * one, baseline_bytes=base, seconds=4.0
+                batch=tried_batch,
+                outcome=Outcome(Status.MEASURED),
+                peak=base + slope * tried_batch,
+                baseline_bytes=base,
+                seconds=4.0,
             )
         outcome = Outcome(Status.OUT_OF_MEMORY, "Out of memory.")
-        return Probe(batch=one, outcome=outcome, stop_reason="out of memory", seconds=3.0)
+        return Probe(batch=tried_batch, outcome=outcome, stop_reason="out of memory", seconds=3.0)
 
     fields: dict[str, Any] = {
         "run": "20261122-184512-3f9ac2",
@@ -271,6 +275,6 @@ def make_ceiling(
         "limit_bytes": limit,
         "limit_method": "control group" if limit else "",
         "memory_fit": MemoryFit(base, slope, 0.0, 3),
-        "probes": [probe(one) for one in (8, batch - 1, batch, batch + 1) if one > 0],
+        "probes": [probe(tried_batch) for tried_batch in (8, batch - 1, batch, batch + 1) if tried_batch > 0],
     }
     return Ceiling(**(fields | changes))

@@ -3,7 +3,7 @@
 For each size and limit every multiple of the granularity is tried in a fresh process under a control group, from the
 smallest on until two in a row do not fit; what fits into less memory is known to fit into more, and is not tried again.
 Then the search of ``python -m bench ceiling`` does the same from nothing. Last, every batch that fits is tried again,
-with random addresses, which says how near a peak can be foretold at all. ``tests/analysis/exhaustive.json`` is what
+with random addresses, which says how well a peak can be predicted at all. ``tests/analysis/exhaustive.json`` is what
 came out on the machine that it names, and ``tests/ceiling/test_batch_search.py`` holds the search against it.
 """
 
@@ -65,14 +65,14 @@ def step_by_step(question: SearchRequest, data: dict[str, Any], first: int) -> l
 
 def once_more(question: SearchRequest, data: dict[str, Any], batches: list[int]) -> list[dict[str, Any]]:
     """The peak of each batch in a process of random addresses."""
-    found, interpreter = [], inspect()
+    peaks, interpreter = [], inspect()
     for batch in batches:
         planned = PlannedRun(replace(question.case, mode="train", batch=batch), recipe(question))
         with memory_limit_of(kind_of("cpu"), AMPLE * GIB) as hold:
             probe, _ = run_probe(planned, data, SpawnLauncher(interpreter, False, hold.apply), hold, [])
         print(f"  {batch}, random addresses: {probe.peak}", flush=True)
-        found.append({"batch": batch, "peak": probe.peak})
-    return found
+        peaks.append({"batch": batch, "peak": probe.peak})
+    return peaks
 
 
 def kept(probes: list[Probe]) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def kept(probes: list[Probe]) -> list[dict[str, Any]]:
 def main(file: Path) -> None:
     """Try all of it, and write the figures after every ceiling."""
     interpreter = inspect()
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "how": "python -m tests.exhaustive, each batch in a fresh process under a control group",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"fingerprint": machine().fingerprint, "title": machine().title},
@@ -103,10 +103,12 @@ def main(file: Path) -> None:
             steps = step_by_step(question, data, known + granularity)
             fitting += [probe.batch for probe in steps if probe.fits]
             known = max(fitting, default=0)
-            search, seen = Search(granularity, MOST, float(limit * GIB)), SearchResult()
-            search_largest_batch(question, search, data, interpreter, seen, lambda probe: None)
-            print(f"  step by step {known}, search {edge(search, seen.probes)}, {len(seen.probes)} probes", flush=True)
-            found["ceilings"].append(
+            search, result = Search(granularity, MOST, float(limit * GIB)), SearchResult()
+            search_largest_batch(question, search, data, interpreter, result, lambda probe: None)
+            print(
+                f"  step by step {known}, search {edge(search, result.probes)}, {len(result.probes)} probes", flush=True
+            )
+            results["ceilings"].append(
                 {
                     "model": model,
                     "imgsz": imgsz,
@@ -114,13 +116,13 @@ def main(file: Path) -> None:
                     "granularity": granularity,
                     "largest": known,
                     "steps": kept(steps),
-                    "search": kept(seen.probes),
+                    "search": kept(result.probes),
                 }
             )
-            file.write_text(json.dumps(found, indent=1) + "\n")
+            file.write_text(json.dumps(results, indent=1) + "\n")
         again = once_more(question, data, fitting)
-        found["again"].append({"model": model, "imgsz": imgsz, "steps": again})
-        file.write_text(json.dumps(found, indent=1) + "\n")
+        results["again"].append({"model": model, "imgsz": imgsz, "steps": again})
+        file.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def mode_of(call, place):
 
 def unnamed(tree):
     """Lines of calls that open text and do not name its encoding."""
-    found = []
+    lines = []
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name, owner = name_of(call), owner_of(call)
         keywords = {keyword.arg for keyword in call.keywords}
@@ -58,8 +58,8 @@ def unnamed(tree):
         else:
             opens = name in {"TextIOWrapper", "getoutput", "getstatusoutput"}
         if opens:
-            found.append(call.lineno)
-    return found
+            lines.append(call.lineno)
+    return lines
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(BENCH).as_posix())

@@ -37,10 +37,10 @@ def test_an_extension_is_registered_once_however_often_it_is_named(tmp_path: Pat
 
 
 def test_workers_load_what_an_environment_variable_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = (write(tmp_path / name, "") for name in ("one.py", "other.py"))
+    first, other = (write(tmp_path / name, "") for name in ("one.py", "other.py"))
     monkeypatch.chdir(tmp_path)
     extensions.load(["one.py", other])
-    assert os.environ[extensions.VARIABLE].split(os.pathsep) == [one, other]
+    assert os.environ[extensions.VARIABLE].split(os.pathsep) == [first, other]
 
 
 def test_a_record_says_which_extensions_made_it(tmp_path: Path) -> None:

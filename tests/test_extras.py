@@ -20,7 +20,7 @@ FILES = [
 
 
 def named(text: str) -> set[str]:
-    return {extra.strip() for found in NAMED.findall(text) for extra in found.split(",")}
+    return {extra.strip() for extras in NAMED.findall(text) for extra in extras.split(",")}
 
 
 def test_extras_are_found_where_they_are_named() -> None:

@@ -107,16 +107,16 @@ def parsed(path: Path) -> ast.Module:
 
 def imports(tree: ast.Module, package: str) -> set[str]:
     """Everything that is imported anywhere in a file, as absolute names; ``package`` is where the file stands."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package.split(".")
             parts = base[: len(base) - node.level + 1] if node.level else []
             start = ".".join([*parts, *([node.module] if node.module else [])])
-            found |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
-    return found
+            names |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
+    return names
 
 
 def imports_of(path: Path) -> set[str]:
@@ -148,13 +148,15 @@ def prints(tree: ast.Module) -> bool:
 def opens_for_writing(call: ast.Call) -> bool:
     """Whether a call of ``open`` or ``fdopen`` has a mode that writes."""
     given = [*call.args[:2], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
-    modes = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    modes = [
+        argument.value for argument in given if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
     return any(set(mode) <= set("rwaxbt+") and set(mode) & set("wax+") for mode in modes)
 
 
 def changes_files(tree: ast.Module) -> set[str]:
     """The calls of a file that write, move or delete in a file system."""
-    found = set()
+    names = set()
     for call in ast.walk(tree):
         if not isinstance(call, ast.Call):
             continue
@@ -163,10 +165,10 @@ def changes_files(tree: ast.Module) -> set[str]:
         owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
         moves = name == "replace" and bool(owner or isinstance(function, ast.Attribute)) and len(call.args) == 1
         if name in CHANGES | CHANGES_OF.get(owner, set()) or (moves and not call.keywords):
-            found.add(name)
+            names.add(name)
         if name in ("open", "fdopen") and opens_for_writing(call):
-            found.add(name)
-    return found
+            names.add(name)
+    return names
 
 
 def in_folders(*names: str) -> list[Path]:
@@ -188,8 +190,8 @@ def test_imports_are_found_wherever_they_hide() -> None:
     source = (
         "import a.b\ndef f():\n    from c import d\n    from . import e\n    from .. import g\n    from ..h import i\n"
     )
-    found = imports(ast.parse(source), "bench.worker.devices")
-    assert {"a.b", "c.d", "bench.worker.devices.e", "bench.worker.g", "bench.worker.h.i"} <= found
+    names = imports(ast.parse(source), "bench.worker.devices")
+    assert {"a.b", "c.d", "bench.worker.devices.e", "bench.worker.g", "bench.worker.h.i"} <= names
 
 
 def test_process_starts_and_prints_are_found_wherever_they_hide() -> None:
@@ -241,7 +243,11 @@ def test_imports_go_down_the_house(path: Path) -> None:
 def test_of_the_worker_others_import_what_is_open_to_all(path: Path) -> None:
     inside = [name for name in imports_of(path) if name != "bench.worker" and within(name, "bench.worker")]
     packages = {name.rpartition(".")[0] for name in OPEN_TO_ALL}
-    assert [name for name in inside if name not in packages and not any(within(name, one) for one in OPEN_TO_ALL)] == []
+    assert [
+        name
+        for name in inside
+        if name not in packages and not any(within(name, open_name) for open_name in OPEN_TO_ALL)
+    ] == []
 
 
 @pytest.mark.parametrize("path", WORKER, ids=name_of)
@@ -285,13 +291,13 @@ AXES = {"mode", "model", "device", "amp", "batch", "imgsz"}
 
 def lists_of_axes(tree: ast.Module) -> list[int]:
     """Lines at which three or more axes stand in a literal: a list by hand, which a new axis would not be in."""
-    found = []
+    lines = []
     for node in ast.walk(tree):
         if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-            texts = {one.value for one in node.elts if isinstance(one, ast.Constant)}
+            texts = {element.value for element in node.elts if isinstance(element, ast.Constant)}
             if len(texts & AXES) > 2:
-                found.append(node.lineno)
-    return found
+                lines.append(node.lineno)
+    return lines
 
 
 def test_lists_of_axes_are_found() -> None:

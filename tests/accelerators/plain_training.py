@@ -19,11 +19,11 @@ def losses(device, amp, data, scratch):
     from bench.cases.recipe import overrides_for
 
     engine.check_amp = lambda model: True  # it would fetch weights to try mixed precision with
-    seen = []
+    losses_by_step = []
 
     def note(trainer):
-        seen.append({name: float(value) for name, value in trainer.loss_items.items()})
-        if len(seen) == STEPS:
+        losses_by_step.append({name: float(value) for name, value in trainer.loss_items.items()})
+        if len(losses_by_step) == STEPS:
             raise Done
 
     fixed = {**overrides_for("train"), "nbs": 4, "batch": 2, "imgsz": 64, "workers": 0, "verbose": False}
@@ -35,7 +35,7 @@ def losses(device, amp, data, scratch):
     except Done:
         pass
     weights = next(trainer.model.parameters())
-    return {"device": weights.device.type, "amp": trainer.amp, "losses": seen}
+    return {"device": weights.device.type, "amp": trainer.amp, "losses": losses_by_step}
 
 
 def main():

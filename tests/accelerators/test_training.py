@@ -10,12 +10,12 @@ KINDS = ("mps", "cuda", "xpu", "npu")
 @pytest.fixture(scope="module")
 def trained(ask, tmp_path_factory):
     """Losses of a kind, trained once."""
-    seen = {}
+    reports = {}
 
     def train(kind):
-        if kind not in seen:
-            seen[kind] = ask(kind, "plain_training", tmp_path_factory.mktemp(kind))
-        return seen[kind]
+        if kind not in reports:
+            reports[kind] = ask(kind, "plain_training", tmp_path_factory.mktemp(kind))
+        return reports[kind]
 
     return train
 

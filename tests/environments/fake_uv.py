@@ -1,4 +1,4 @@
-"""Stands for uv: the four calls that environments are built with, against the small package index that is beside it.
+"""Stands for uv: the four calls that environments are built with, against the small package index that is next to it.
 
 Options that uv does not have end it with status 2, as they do uv. Every call is noted in ``calls.jsonl``.
 """
@@ -87,11 +87,11 @@ def numbers(version):
 
 def allowed(name, clauses):
     """Versions of a distribution that satisfy ``==2.6.0``, ``>=2.6,<3``."""
-    found = INDEX[name]["versions"] if name in INDEX else []
+    versions = INDEX[name]["versions"] if name in INDEX else []
     tests = {"==": tuple.__eq__, ">=": tuple.__ge__, "<=": tuple.__le__, "<": tuple.__lt__}
     for operator, wanted in re.findall(r"(==|>=|<=|<)([0-9.]+)", clauses):
-        found = [version for version in found if tests[operator](numbers(version), numbers(wanted))]
-    return found
+        versions = [version for version in versions if tests[operator](numbers(version), numbers(wanted))]
+    return versions
 
 
 def on_disk(requirement):
@@ -112,10 +112,10 @@ def compiled(options):
             assert zipfile.is_zipfile(wheel)
             chosen[name] = direct
             continue
-        found = allowed(name, direct[len(name) :])
-        if not found:
+        versions = allowed(name, direct[len(name) :])
+        if not versions:
             fail(NO_SOLUTION.format(direct))
-        chosen[name] = f"{name}=={found[0 if options.resolution == 'lowest-direct' else -1]}"
+        chosen[name] = f"{name}=={versions[0 if options.resolution == 'lowest-direct' else -1]}"
     names = list(chosen)
     while names and not options.no_deps:
         for needed in INDEX.get(names.pop(), {"needs": []})["needs"]:
@@ -161,10 +161,10 @@ def build(options):
     assert options.wheel and options.python == sys.executable
     source, place = Path(options.source), Path(options.out_dir)
     files = sorted(path for path in source.rglob("*") if path.is_file())
-    told = "".join(path.read_text() for path in files if path.name in ("pyproject.toml", "setup.py"))
-    if "broken" in told:
+    metadata = "".join(path.read_text() for path in files if path.name in ("pyproject.toml", "setup.py"))
+    if "broken" in metadata:
         fail(BUILD_FAILS.format(source), 2)
-    name, version = (re.search(rf'{key} ?= ?"([^"]+)"', told)[1] for key in ("name", "version"))
+    name, version = (re.search(rf'{key} ?= ?"([^"]+)"', metadata)[1] for key in ("name", "version"))
     place.mkdir()
     with zipfile.ZipFile(place / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
         for path in files:

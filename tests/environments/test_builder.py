@@ -55,16 +55,16 @@ def build(specification, say):
 
 
 def test_ultralytics_comes_without_libgl_where_there_is_such_a_release(uv):
-    found = resolve(parse("ultralytics==8.4.0"))
-    assert found.packages == ("opencv-python-headless==5.0.0", "torch==2.15.0", "ultralytics-opencv-headless==8.4.0")
-    assert (found.ultralytics, found.torch) == ("8.4.0", "2.15.0")
+    resolved = resolve(parse("ultralytics==8.4.0"))
+    assert resolved.packages == ("opencv-python-headless==5.0.0", "torch==2.15.0", "ultralytics-opencv-headless==8.4.0")
+    assert (resolved.ultralytics, resolved.torch) == ("8.4.0", "2.15.0")
     assert len(uv.calls()) == 1
 
 
 def test_older_releases_get_the_headless_opencv_by_an_override(uv):
-    found = resolve(parse("ultralytics==8.3.230,torch==2.6.0"))
-    assert found.packages == ("opencv-python-headless==5.0.0", "torch==2.6.0", "ultralytics==8.3.230")
-    assert found.ultralytics == "8.3.230"
+    resolved = resolve(parse("ultralytics==8.3.230,torch==2.6.0"))
+    assert resolved.packages == ("opencv-python-headless==5.0.0", "torch==2.6.0", "ultralytics==8.3.230")
+    assert resolved.ultralytics == "8.3.230"
 
 
 def test_ultralytics_is_always_among_what_is_installed(uv):
@@ -116,16 +116,16 @@ def test_an_interpreter_is_not_resolved(uv):
 
 def test_a_folder_of_ultralytics_gets_the_headless_opencv_and_no_path_is_stored(uv, project):
     folder = project()
-    found = provide(parse(folder), "", quietly)
+    prepared = provide(parse(folder), "", quietly)
     local, *_ = resolve(parse(folder)).local
-    assert found.packages == ("opencv-python-headless==5.0.0", "torch==2.15.0", local.package)
+    assert prepared.packages == ("opencv-python-headless==5.0.0", "torch==2.15.0", local.package)
     assert local.package == f"ultralytics==8.4.190+{local.digest[:8]}"
-    assert found.requested == "checkout/"
-    assert found.interpreter.environment.ultralytics == "8.4.190"
-    assert provide(parse(folder), "", quietly) == found
+    assert prepared.requested == "checkout/"
+    assert prepared.interpreter.environment.ultralytics == "8.4.190"
+    assert provide(parse(folder), "", quietly) == prepared
     assert (len(uv.calls("build")), len(uv.calls("pip install"))) == (1, 1)
-    stored = (Path(found.interpreter.path).parents[1] / "packages.txt").read_text()
-    for text in (found.requested, found.key, *found.packages, stored):
+    stored = (Path(prepared.interpreter.path).parents[1] / "packages.txt").read_text()
+    for text in (prepared.requested, prepared.key, *prepared.packages, stored):
         assert "secret-place" not in text
         assert "://" not in text
 
@@ -144,10 +144,10 @@ def test_a_wheel_next_to_a_requirement(uv, tmp_path):
     wheel = tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("METADATA", "")
-    found = provide(parse(f"{wheel},ultralytics==8.4.100"), "", quietly)
-    assert found.packages[1].startswith("torch==2.13.0+cpu.")
-    assert found.packages[2] == "ultralytics-opencv-headless==8.4.100"
-    assert found.requested == f"{wheel.name},ultralytics==8.4.100"
+    prepared = provide(parse(f"{wheel},ultralytics==8.4.100"), "", quietly)
+    assert prepared.packages[1].startswith("torch==2.13.0+cpu.")
+    assert prepared.packages[2] == "ultralytics-opencv-headless==8.4.100"
+    assert prepared.requested == f"{wheel.name},ultralytics==8.4.100"
 
 
 @pytest.mark.parametrize(("name", "fine"), [("ultralytics", True), ("torch", True), ("numpy", False)])
@@ -163,15 +163,15 @@ def test_what_a_folder_is_may_be_known_only_when_it_is_built(uv, project, name, 
 
 
 def test_an_environment_is_built_once_and_used_again(uv):
-    said = []
-    first = build(parse("ultralytics==8.4.0,torch==2.6.0"), said.append)
-    again = build(parse("torch==2.6.0,ultralytics==8.4.0"), said.append)
+    messages = []
+    first = build(parse("ultralytics==8.4.0,torch==2.6.0"), messages.append)
+    again = build(parse("torch==2.6.0,ultralytics==8.4.0"), messages.append)
     assert first == again
     assert first.packages == ("opencv-python-headless==5.0.0", "torch==2.6.0", "ultralytics-opencv-headless==8.4.0")
     assert inspect(first.python).environment.torch == "2.6.0"
     assert len(uv.calls("venv")) == len(uv.calls("pip install")) == 1
-    assert len(said) == 1
-    assert "building the environment of Ultralytics 8.4.0 and torch 2.6.0: 3 packages" in said[0]
+    assert len(messages) == 1
+    assert "building the environment of Ultralytics 8.4.0 and torch 2.6.0: 3 packages" in messages[0]
 
 
 def test_it_is_found_by_what_it_holds(uv):
@@ -189,22 +189,22 @@ def test_the_python_is_part_of_what_it_is_found_by(uv, monkeypatch):
 
 def test_the_whole_digest_is_part_of_what_it_is_found_by():
     first, second = (LocalDistribution("torch", "2.15.0+3f2a91c0", f"3f2a91c0{end}", "/x.whl") for end in ("aa", "bb"))
-    keys = {Resolved((one.package,), (one,)).key for one in (first, second)}
+    keys = {Resolved((local.package,), (local,)).key for local in (first, second)}
     assert len(keys) == 2
 
 
 def test_copies_hold_the_same_and_were_installed_separately(uv):
-    said = []
-    copies = [provide(parse("ultralytics"), "", said.append, copy) for copy in (0, 1, 2)]
+    messages = []
+    copies = [provide(parse("ultralytics"), "", messages.append, copy) for copy in (0, 1, 2)]
     for first, second in itertools.combinations(copies, 2):
         assert (first.key, first.packages, first.requested) == (second.key, second.packages, second.requested)
         assert first.interpreter.path != second.interpreter.path
         assert len(first.interpreter.path) == len(second.interpreter.path)
         assert first.interpreter.environment == second.interpreter.environment
     assert (len(uv.calls("venv")), len(uv.calls("pip install"))) == (3, 3)
-    assert said[1].startswith("building a copy of the environment of Ultralytics 8.4.190 and torch 2.15.0")
-    assert [provide(parse("ultralytics"), "", said.append, copy) for copy in (0, 1, 2)] == copies
-    assert len(said) == 3
+    assert messages[1].startswith("building a copy of the environment of Ultralytics 8.4.190 and torch 2.15.0")
+    assert [provide(parse("ultralytics"), "", messages.append, copy) for copy in (0, 1, 2)] == copies
+    assert len(messages) == 3
 
 
 def test_a_failed_installation_leaves_nothing_and_is_built_again(uv):
@@ -271,18 +271,20 @@ def test_a_second_run_waits_for_the_first_and_uses_what_it_built(uv):
     resolved = resolve(parse("ultralytics"))
     place = Path(install(resolved, quietly).python).parents[1]
     aside = place.rename(place.with_name("aside"))
-    said, built = [], []
+    messages, built = [], []
     with (environments_folder() / f".{resolved.key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the first run, about to build
-        second = threading.Thread(target=lambda: built.append(install(resolved, said.append)))
+        second = threading.Thread(target=lambda: built.append(install(resolved, messages.append)))
         second.start()
         deadline = time.monotonic() + 30
-        while not said and time.monotonic() < deadline:
+        while not messages and time.monotonic() < deadline:
             time.sleep(0.01)
         aside.rename(place)
     second.join(30)
-    assert said == ["waiting for another run that builds the environment of Ultralytics 8.4.190 and torch 2.15.0 ..."]
-    assert [Path(one.python).parents[1].name for one in built] == [resolved.key]
+    assert messages == [
+        "waiting for another run that builds the environment of Ultralytics 8.4.190 and torch 2.15.0 ..."
+    ]
+    assert [Path(interpreter.python).parents[1].name for interpreter in built] == [resolved.key]
     assert len(uv.calls("venv")) == 1
 
 
@@ -297,13 +299,13 @@ SITE = "lib/python3.11/site-packages"
 
 def checked(folder, **changes):
     """What is said of an environment, one of whose packages is imported otherwise than it was installed."""
-    seen = {}
+    imported = {}
     for name, version in (("torch", "2.9.0"), ("ultralytics", "8.4.100"), ("numpy", "2.0")):
         known = {"file": f"{folder}/{SITE}/{name}/__init__.py", "version": version, "installed": version}
-        seen[name] = Imported(**{"source": "distribution", **known, **changes.get(name, {})})
-    versions = {name: one.version for name, one in seen.items()}
+        imported[name] = Imported(**{"source": "distribution", **known, **changes.get(name, {})})
+    versions = {name: package.version for name, package in imported.items()}
     environment = Environment(python="3.11.0", packages=versions, yolopace="0")
-    interpreter = Interpreter(path="python", environment=environment, imported=seen)
+    interpreter = Interpreter(path="python", environment=environment, imported=imported)
     check_imported(interpreter, Resolved(("torch==2.9.0", "ultralytics-opencv-headless==8.4.100")), folder)
 
 
@@ -313,7 +315,7 @@ def test_an_environment_that_imports_what_was_installed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "said"),
+    ("name", "change", "sentence"),
     [
         (
             "ultralytics",
@@ -335,10 +337,10 @@ def test_an_environment_that_imports_what_was_installed(tmp_path):
         ("ultralytics", {"version": "8.4.101"}, "would import Ultralytics 8.4.101, and 8.4.100 was installed"),
     ],
 )
-def test_what_would_be_imported_has_to_be_what_was_installed(tmp_path, name, change, said):
-    with pytest.raises(UsageError) as told:
+def test_what_would_be_imported_has_to_be_what_was_installed(tmp_path, name, change, sentence):
+    with pytest.raises(UsageError) as raised:
         checked(tmp_path, **{name: change})
-    assert said.replace("FOLDER", str(tmp_path)) in str(told.value)
+    assert sentence.replace("FOLDER", str(tmp_path)) in str(raised.value)
 
 
 @pytest.mark.parametrize("file", ["ultralytics/__init__.py", "torch.py"])

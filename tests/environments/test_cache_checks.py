@@ -1,4 +1,4 @@
-"""A cache, or a folder for temporary files, that cannot be used is told in one sentence, and nothing is made."""
+"""A cache, or a folder for temporary files, that cannot be used is reported in one sentence, and nothing is made."""
 
 import os
 import platform
@@ -89,9 +89,9 @@ def test_a_worker_of_an_unknown_user_gets_a_home_and_a_name(monkeypatch, tmp_pat
     assert variables_without_user() == {}  # nobody knows where: the cache is not known either
     monkeypatch.setenv("YOLOPACE_CACHE", str(tmp_path))
     place = tmp_path.resolve()
-    told = {"HOME": f"{place}/home", "MPLCONFIGDIR": f"{place}/matplotlib", "LOGNAME": str(os.getuid())}
-    assert variables_without_user() == told
-    assert told.items() <= variables().items()
+    home_variables = {"HOME": f"{place}/home", "MPLCONFIGDIR": f"{place}/matplotlib", "LOGNAME": str(os.getuid())}
+    assert variables_without_user() == home_variables
+    assert home_variables.items() <= variables().items()
 
 
 def test_a_worker_of_another_runner_is_not_warned(cache, tmp_path, monkeypatch):
@@ -324,8 +324,8 @@ def test_broken_compiled_files_of_an_environment_in_the_cache_are_made_again(cac
     for file in files:
         file.parent.mkdir(parents=True)
         file.touch()
-    said = "EOFError: marshal data too short"
-    assert not bytecode_cache.remove_broken_bytecode(said, "/usr/bin/python3") and files[0].exists()
-    assert bytecode_cache.remove_broken_bytecode(said, str(environment / "bin" / "python"))
+    error = "EOFError: marshal data too short"
+    assert not bytecode_cache.remove_broken_bytecode(error, "/usr/bin/python3") and files[0].exists()
+    assert bytecode_cache.remove_broken_bytecode(error, str(environment / "bin" / "python"))
     assert not any(file.exists() for file in files)
     assert (environment / "lib" / "torch").is_dir()

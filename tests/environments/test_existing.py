@@ -35,12 +35,12 @@ def taken(python):
 
 def test_an_interpreter_is_taken_as_it_is(python):
     path = python("env", torch="2.15.0", ultralytics="8.4.190", Some_Thing="1.0+cpu")
-    found = taken(path)
-    assert found.packages == ("some-thing==1.0+cpu", "torch==2.15.0", "ultralytics==8.4.190")
-    assert found.interpreter.path == str(path)
-    assert found.requested == f"python:{found.interpreter.environment.python}"
-    assert taken(path) == found
-    assert "secret-place" not in f"{found.requested}{found.packages}{found.key}"
+    prepared = taken(path)
+    assert prepared.packages == ("some-thing==1.0+cpu", "torch==2.15.0", "ultralytics==8.4.190")
+    assert prepared.interpreter.path == str(path)
+    assert prepared.requested == f"python:{prepared.interpreter.environment.python}"
+    assert taken(path) == prepared
+    assert "secret-place" not in f"{prepared.requested}{prepared.packages}{prepared.key}"
 
 
 def test_two_with_the_same_packages_are_not_the_same(python):
@@ -73,27 +73,27 @@ def test_a_project_that_is_edited_in_place_is_another_and_says_so(python):
     path = python("env", torch="2.15.0", ultralytics="8.4.190")
     [packages] = path.parents[1].glob("lib/python*/site-packages")
     before = taken(path)
-    seen = {before.key}
+    keys = {before.key}
     for text in ("a = 2", "a = 33"):
         (packages / "ultralytics" / "engine" / "trainer.py").write_text(text)
         after = taken(path)
-        seen.add(after.key)
+        keys.add(after.key)
         origin = after.interpreter.environment.origins["ultralytics"]
         assert (origin.source, origin.edited) == ("distribution", True)
         assert after.packages == ("torch==2.15.0", f"ultralytics==8.4.190+{origin.hash[:8]}")
-    assert len(seen) == 3
+    assert len(keys) == 3
 
 
 def test_a_clone_is_what_the_list_of_packages_names(python, tmp_path, monkeypatch):
     path = python("env", torch="2.15.0", ultralytics_opencv_headless="8.4.190")
     module(tmp_path / "clone", "ultralytics", "8.3.999")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "clone"))
-    found = taken(path)
-    environment = found.interpreter.environment
+    prepared = taken(path)
+    environment = prepared.interpreter.environment
     assert environment.ultralytics == "8.3.999"
     assert environment.origins["ultralytics"].source == "path"
-    assert found.packages == ("torch==2.15.0", f"ultralytics==8.3.999+{environment.origins['ultralytics'].hash[:8]}")
-    assert str(tmp_path) not in f"{environment}{found.packages}"
+    assert prepared.packages == ("torch==2.15.0", f"ultralytics==8.3.999+{environment.origins['ultralytics'].hash[:8]}")
+    assert str(tmp_path) not in f"{environment}{prepared.packages}"
 
 
 def test_what_a_worker_can_import_counts_and_where_the_command_is_run_from_does_not(python, tmp_path, monkeypatch):

@@ -148,9 +148,9 @@ def test_how_a_process_ended(code, text, sentence):
 
 def test_an_unknown_cause_says_where_the_log_is(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    said = failure_causes.unknown("what\nit printed\n")
+    sentence = failure_causes.unknown("what\nit printed\n")
     [file] = tmp_path.iterdir()
-    assert said == f"The cause is not known; its output is in {file}."
+    assert sentence == f"The cause is not known; its output is in {file}."
     assert file.read_text() == "what\nit printed\n"
     assert failure_causes.unknown(" \n") == "The cause is not known: it printed nothing."
 

@@ -53,17 +53,17 @@ def git(folder, *arguments):
 
 
 def test_a_folder_is_built_once_for_each_content(uv, project):
-    said = []
-    first = find_local(project, said.append)
-    assert first == find_local(project, said.append)
-    assert said == ["building a wheel of ultralytics ..."]
+    messages = []
+    first = find_local(project, messages.append)
+    assert first == find_local(project, messages.append)
+    assert messages == ["building a wheel of ultralytics ..."]
     assert (first.name, first.version) == ("ultralytics", f"8.4.190+{first.digest[:8]}")
     assert Path(first.wheel).parent.parent == cache_folder() / "wheels"
     write(project, {"ultralytics/__init__.py": "slow = True"})
-    second = find_local(project, said.append)
+    second = find_local(project, messages.append)
     assert (second.digest != first.digest, second.wheel != first.wheel, len(uv.calls("build"))) == (True, True, 2)
     write(project, {"ultralytics/__init__.py": ""})
-    assert find_local(project, said.append) == first
+    assert find_local(project, messages.append) == first
     assert len(uv.calls("build")) == 2
 
 
@@ -85,18 +85,18 @@ def test_where_a_folder_is_and_when_it_was_written_play_no_part(uv, project, tmp
 
 def test_every_change_of_a_file_is_another_content(project):
     draw = random.Random(4)
-    seen = [digest(project)]
+    digests = [digest(project)]
     for number in range(30):
         name = draw.choice(["ultralytics/__init__.py", "ultralytics/engine/build/x.py", f"data/{number}.yaml"])
         write(project, {name: str(number)})
-        seen.append(digest(project))
+        digests.append(digest(project))
     (project / "ultralytics" / "__init__.py").rename(project / "ultralytics" / "init.py")
-    seen.append(digest(project))
+    digests.append(digest(project))
     (project / "ultralytics" / "init.py").unlink()
-    seen.append(digest(project))
+    digests.append(digest(project))
     (project / "pyproject.toml").chmod(0o755)
-    seen.append(digest(project))
-    assert len(set(seen)) == len(seen)
+    digests.append(digest(project))
+    assert len(set(digests)) == len(digests)
 
 
 ARTEFACTS = [
@@ -187,14 +187,14 @@ def test_a_wheel_is_known_by_its_content(uv, tmp_path):
 
 
 def test_a_local_part_of_a_version_is_kept(uv, tmp_path):
-    found = find_local(wheel(tmp_path, "torch-2.15.0+cu130_x-1-cp311-cp311-linux_x86_64.whl"), quietly)
-    assert found.version == f"2.15.0+cu130.x.{found.digest[:8]}"
+    package = find_local(wheel(tmp_path, "torch-2.15.0+cu130_x-1-cp311-cp311-linux_x86_64.whl"), quietly)
+    assert package.version == f"2.15.0+cu130.x.{package.digest[:8]}"
     assert with_local_version("8.4.190", "3f2a91c0ffee") == "8.4.190+3f2a91c0"
 
 
 def test_how_uv_takes_one(uv, tmp_path):
-    found = find_local(wheel(tmp_path / "with blank", "torch-2.15.0-py3-none-any.whl"), quietly)
-    assert found.requirement == f"torch @ file://{tmp_path}/with%20blank/torch-2.15.0-py3-none-any.whl"
+    package = find_local(wheel(tmp_path / "with blank", "torch-2.15.0-py3-none-any.whl"), quietly)
+    assert package.requirement == f"torch @ file://{tmp_path}/with%20blank/torch-2.15.0-py3-none-any.whl"
 
 
 def test_a_build_that_fails_ends_with_its_own_reason(uv, project):

@@ -34,7 +34,7 @@ def checkout(tmp_path, monkeypatch):
     return place, git
 
 
-def seen(file, **more):
+def make_imported(file, **more):
     return Imported(**{"file": str(file), "version": "8.3.999", "source": "path", "hash": HASH, **more})
 
 
@@ -42,44 +42,46 @@ def test_a_checkout(checkout):
     place, git = checkout
     file = place / "ultralytics" / "__init__.py"
     commit = git("rev-parse", "HEAD")[:12]
-    assert origin_of(seen(file)) == Origin(source="checkout", hash=HASH, commit=commit)
-    (place / "README.md").write_text("beside the package")
-    assert origin_of(seen(file)).edited is False
+    assert origin_of(make_imported(file)) == Origin(source="checkout", hash=HASH, commit=commit)
+    (place / "README.md").write_text("next to the package")
+    assert origin_of(make_imported(file)).edited is False
     (place / "ultralytics" / "new.py").write_text("a = 1")
-    assert origin_of(seen(file)) == Origin(source="checkout", hash=HASH, commit=commit, edited=True)
+    assert origin_of(make_imported(file)) == Origin(source="checkout", hash=HASH, commit=commit, edited=True)
 
 
 def test_a_folder_in_a_checkout_of_something_else(checkout):
     place, _ = checkout
     module(place / "copies", "ultralytics", "8.3.998")
-    assert origin_of(seen(place / "copies" / "ultralytics" / "__init__.py")) == Origin(source="path", hash=HASH)
+    assert origin_of(make_imported(place / "copies" / "ultralytics" / "__init__.py")) == Origin(
+        source="path", hash=HASH
+    )
 
 
 def test_without_git(checkout, monkeypatch):
     place, _ = checkout
     monkeypatch.setenv("PATH", "")
-    assert origin_of(seen(place / "ultralytics" / "__init__.py")) == Origin(source="path", hash=HASH)
+    assert origin_of(make_imported(place / "ultralytics" / "__init__.py")) == Origin(source="path", hash=HASH)
 
 
 def test_only_what_is_not_as_installed_has_an_origin(tmp_path):
-    found = {
-        "torch": seen("/a/torch/__init__.py", source="distribution", hash=""),
-        "ultralytics": seen("/a/ultralytics/__init__.py", source="distribution", edited=True),
-        "cv2": seen(tmp_path / "cv2" / "__init__.py"),
+    imported = {
+        "torch": make_imported("/a/torch/__init__.py", source="distribution", hash=""),
+        "ultralytics": make_imported("/a/ultralytics/__init__.py", source="distribution", edited=True),
+        "cv2": make_imported(tmp_path / "cv2" / "__init__.py"),
     }
-    assert origins(found) == {
+    assert origins(imported) == {
         "ultralytics": Origin(source="distribution", hash=HASH, edited=True),
         "opencv-python": Origin(source="path", hash=HASH),
     }
 
 
 def test_what_is_not_as_installed_is_named_with_what_to_do():
-    found = {
-        "numpy": seen("/a/numpy/__init__.py", source="distribution", hash=""),
-        "torch": seen("/a/torch/__init__.py", source="distribution", edited=True),
-        "ultralytics": seen("/b/ultralytics/__init__.py", by="/b"),
+    imported = {
+        "numpy": make_imported("/a/numpy/__init__.py", source="distribution", hash=""),
+        "torch": make_imported("/a/torch/__init__.py", source="distribution", edited=True),
+        "ultralytics": make_imported("/b/ultralytics/__init__.py", by="/b"),
     }
-    assert replaced(found) == (
+    assert replaced(imported) == (
         "The files of torch in /a/torch were changed: install torch again. ultralytics is imported from "
         "/b/ultralytics/__init__.py: take '/b' out of PYTHONPATH to use the installed one."
     )
@@ -114,7 +116,7 @@ def test_a_record_of_what_was_installed_is_as_it_always_was():
 
 
 def test_two_edits_are_two_environments():
-    found = {
+    fingerprints = {
         Environment(
             python="3.11.0",
             packages={"ultralytics": "8.4"},
@@ -123,7 +125,7 @@ def test_two_edits_are_two_environments():
         ).fingerprint
         for text in ("", "a" * 12, "b" * 12)
     }
-    assert len(found) == 3
+    assert len(fingerprints) == 3
 
 
 def test_a_file_below_a_folder_that_is_a_link(tmp_path):

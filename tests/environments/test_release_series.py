@@ -35,10 +35,10 @@ def test_what_is_named_is_held_as_it_was_named(uv: Uv) -> None:
 def test_for_torch_ultralytics_is_pinned_whichever_its_distribution(uv: Uv) -> None:
     held = ReleaseSeries.parse(" Torch ", "", "").pinned_to("2.15.0", quiet)
     assert (held.package, held.pin_labels) == ("torch", ("ultralytics==8.4.190",))
-    found = held.provide("2.6.0", quiet)
-    environment = found.interpreter.environment
+    prepared = held.provide("2.6.0", quiet)
+    environment = prepared.interpreter.environment
     assert (environment.torch, environment.ultralytics) == ("2.6.0", "8.4.190")
-    assert found.requested == "torch==2.6.0"
+    assert prepared.requested == "torch==2.6.0"
 
 
 def test_a_release_without_a_solution_is_one_sentence(uv: Uv) -> None:

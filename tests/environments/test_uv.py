@@ -1,4 +1,4 @@
-"""How uv is found, and what is told of its failures."""
+"""How uv is found, and how its failures are reported."""
 
 import errno
 
@@ -12,7 +12,7 @@ FULL = "the disk is full, so make room on it or set YOLOPACE_CACHE to a folder o
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("output", "shown"),
     [
         ("", "uv gave no reason."),
         ("thread 'main' panicked\nnote: x", "thread 'main' panicked note: x."),
@@ -44,8 +44,8 @@ FULL = "the disk is full, so make room on it or set YOLOPACE_CACHE to a folder o
         ),
     ],
 )
-def test_the_reason_is_the_last_cause_on_one_line(said, shown):
-    assert reason(said) == shown
+def test_the_reason_is_the_last_cause_on_one_line(output, shown):
+    assert reason(output) == shown
 
 
 def test_the_reason_of_the_system():
@@ -69,15 +69,15 @@ def test_uv_may_be_a_module_of_this_python(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("said", "unsolvable"),
+    ("output", "unsolvable"),
     [
         ("error: No solution found when resolving dependencies\n  cause: no\n", True),
         ("error: Failed to fetch: `https://index.example/simple/a/`\n  cause: no\n", False),
         ("error: unexpected argument\n", False),
     ],
 )
-def test_a_missing_solution_is_distinguished_from_other_failures(said, unsolvable, tmp_path, monkeypatch):
-    (tmp_path / "uv").write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}END\nexit 1\n")
+def test_a_missing_solution_is_distinguished_from_other_failures(output, unsolvable, tmp_path, monkeypatch):
+    (tmp_path / "uv").write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{output}END\nexit 1\n")
     (tmp_path / "uv").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(UsageError, match="it cannot be: ") as error:

@@ -25,8 +25,8 @@ CASE = "train-yolov8n-cpu-fp32-b4-i160"
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    found, _ = read([EXAMPLE / f"{CASE}.json", EXAMPLE / "train-yolo11n-cpu-amp-b4-i160.json"])
-    return found
+    example_records, _ = read([EXAMPLE / f"{CASE}.json", EXAMPLE / "train-yolo11n-cpu-amp-b4-i160.json"])
+    return example_records
 
 
 @pytest.fixture

@@ -21,14 +21,14 @@ from bench.machine.system_info import system_info
 
 
 def test_this_machine() -> None:
-    found = conditions()
-    assert found.load is not None
-    assert found.load >= 0
-    assert found.memory_available_bytes is not None
-    assert 0 < found.memory_available_bytes <= psutil.virtual_memory().total
-    assert found.swap_used_bytes is not None
-    assert found.swap_used_bytes >= 0
-    assert found.on_battery in (None, True, False)
+    state = conditions()
+    assert state.load is not None
+    assert state.load >= 0
+    assert state.memory_available_bytes is not None
+    assert 0 < state.memory_available_bytes <= psutil.virtual_memory().total
+    assert state.swap_used_bytes is not None
+    assert state.swap_used_bytes >= 0
+    assert state.on_battery in (None, True, False)
 
 
 @pytest.mark.parametrize(("plugged", "expected"), [(True, False), (False, True), (None, None)])
@@ -92,10 +92,10 @@ def test_a_source_that_fails_costs_its_own_field_alone(
 ) -> None:
     before = conditions()
     monkeypatch.setattr(owner, name, refuse, raising=False)
-    found = conditions()
-    assert getattr(found, field) is None
+    state = conditions()
+    assert getattr(state, field) is None
     known = [other for _, _, other in SOURCES if getattr(before, other) is not None]
-    assert [other for other in known if getattr(found, other) is None] == [field] * (field in known)
+    assert [other for other in known if getattr(state, other) is None] == [field] * (field in known)
 
 
 @pytest.fixture
@@ -130,10 +130,10 @@ def test_all_that_fails_together_leaves_nothing_and_raises_nothing() -> None:
 
 @pytest.mark.usefixtures("silent")
 def test_doctor_says_what_it_cannot_know(tmp_path: Path) -> None:
-    found = system_info(tmp_path)
-    assert (found.load, found.memory, found.available, found.swap, found.on_battery) == (None,) * 5
-    assert (found.processors, found.usable, found.nvidia) == (1, 1, Nvidia())
-    rows = {row.name: row.detail for row in examine(found, Software(environment=Packages(python="3.11.0")))}
+    info = system_info(tmp_path)
+    assert (info.load, info.memory, info.available, info.swap, info.on_battery) == (None,) * 5
+    assert (info.processors, info.usable, info.nvidia) == (1, 1, Nvidia())
+    rows = {row.name: row.detail for row in examine(info, Software(environment=Packages(python="3.11.0")))}
     assert rows["memory"] == "the system does not report available memory"
     assert rows["swap"] == "the system does not report it"
     assert rows["load"] == "the system does not report its load"

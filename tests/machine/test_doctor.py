@@ -60,10 +60,10 @@ def software(**fields: Any) -> Software:
 
 
 def boxed(
-    capability: tuple[int, int] = (9, 0), cuda: tuple[int, int] = (13, 2), **seen: Any
+    capability: tuple[int, int] = (9, 0), cuda: tuple[int, int] = (13, 2), **properties: Any
 ) -> tuple[SystemInfo, Software]:
     """A box with one card."""
-    card = Card(**{"name": "NVIDIA H100", "total": 80 * GIB, "used": GIB, "processes": 0, "energy": True, **seen})
+    card = Card(**{"name": "NVIDIA H100", "total": 80 * GIB, "used": GIB, "processes": 0, "energy": True, **properties})
     build = CudaBuild("13.2", "", ARCHITECTURES, (CudaCard("NVIDIA H100", capability, 80 * GIB),), True, True)
     there = machine(nvidia=Nvidia("580.1", cuda, (card,)))
     return there, software(cuda=build, meters=("pynvml",))
@@ -78,46 +78,46 @@ def mac(operators: dict[str, str] | None = None, **fields: Any) -> tuple[SystemI
 
 
 def rows(there: SystemInfo, offered: Software | None = None) -> dict[str, Check]:
-    found = examine(there, offered or software())
-    assert len({row.name for row in found}) == len(found)
-    for row in found:
+    checks = examine(there, offered or software())
+    assert len({row.name for row in checks}) == len(checks)
+    for row in checks:
         assert row.detail and row.remedy == row.remedy.strip()
-    return {row.name: row for row in found}
+    return {row.name: row for row in checks}
 
 
 def test_a_linux_box_without_a_gpu() -> None:
-    found = rows(machine())
-    assert found["cpu"] == Check("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
-    assert found["cuda"].status is State.UNUSABLE
-    assert found["cuda"].detail == "torch is built for CUDA 13.2; this machine has no NVIDIA driver"
-    assert found["mps"] == Check("mps", State.UNUSABLE, "this is no Mac")
-    assert found["interpreter"].detail == "Python 3.11.7, torch 2.15.0, ultralytics 8.4.190"
+    checks = rows(machine())
+    assert checks["cpu"] == Check("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
+    assert checks["cuda"].status is State.UNUSABLE
+    assert checks["cuda"].detail == "torch is built for CUDA 13.2; this machine has no NVIDIA driver"
+    assert checks["mps"] == Check("mps", State.UNUSABLE, "this is no Mac")
+    assert checks["interpreter"].detail == "Python 3.11.7, torch 2.15.0, ultralytics 8.4.190"
     usable = {"interpreter", "cpu", "memory", "swap", "disk", "load", "power", "noise", "weights", "uv"}
-    assert {what for what, row in found.items() if row.status is State.USABLE} == usable
+    assert {what for what, row in checks.items() if row.status is State.USABLE} == usable
 
 
 def test_a_calm_gpu_box() -> None:
-    found = rows(*boxed())
-    assert {found[what].status for what in ("cuda", "cuda 0", "NVML", "energy of cards")} == {State.USABLE}
-    assert found["cuda 0"].detail == "NVIDIA H100, 80 GiB, capability 9.0"
-    assert "TF32" in found["cuda"].detail and "serves CUDA 13.2" in found["cuda"].detail
-    assert found["several GPUs"].status is State.UNUSABLE and "it takes two" in found["several GPUs"].detail
+    checks = rows(*boxed())
+    assert {checks[what].status for what in ("cuda", "cuda 0", "NVML", "energy of cards")} == {State.USABLE}
+    assert checks["cuda 0"].detail == "NVIDIA H100, 80 GiB, capability 9.0"
+    assert "TF32" in checks["cuda"].detail and "serves CUDA 13.2" in checks["cuda"].detail
+    assert checks["several GPUs"].status is State.UNUSABLE and "it takes two" in checks["several GPUs"].detail
 
 
 @pytest.mark.parametrize(
-    ("nccl", "gloo", "state", "said"),
+    ("nccl", "gloo", "state", "detail"),
     [
         (True, True, State.USABLE, "2 cards, NCCL for their communication"),
         (False, True, State.LIMITED, "2 cards, gloo for their communication, by way of the host's memory"),
         (False, False, State.UNUSABLE, "2 cards, no library for their communication"),
     ],
 )
-def test_two_cards(nccl: bool, gloo: bool, state: State, said: str) -> None:
+def test_two_cards(nccl: bool, gloo: bool, state: State, detail: str) -> None:
     there, offered = boxed()
     build = msgspec.structs.replace(offered.cuda, cards=offered.cuda.cards * 2, nccl=nccl)
     two = msgspec.structs.replace(there, nvidia=msgspec.structs.replace(there.nvidia, cards=there.nvidia.cards * 2))
     row = rows(two, msgspec.structs.replace(offered, cuda=build, gloo=gloo))["several GPUs"]
-    assert (row.status, row.detail) == (state, said)
+    assert (row.status, row.detail) == (state, detail)
     assert row.remedy == ("name them in one case: --device 0+1" if nccl else "install a torch with NCCL.")
 
 
@@ -128,14 +128,14 @@ def test_a_lost_card_next_to_a_working_one(by: str) -> None:
         there = msgspec.structs.replace(there, nvidia=msgspec.structs.replace(there.nvidia, trouble="GPU is lost"))
     else:
         offered = msgspec.structs.replace(offered, cuda=msgspec.structs.replace(offered.cuda, error="GPU is lost"))
-    found = rows(there, offered)
-    assert found["cuda"].status is State.LIMITED and "GPU is lost" in found["cuda"].detail
-    assert found["cuda"].remedy == "restart the machine, or repair its driver."
-    assert found["cuda 0"].status is State.USABLE
+    checks = rows(there, offered)
+    assert checks["cuda"].status is State.LIMITED and "GPU is lost" in checks["cuda"].detail
+    assert checks["cuda"].remedy == "restart the machine, or repair its driver."
+    assert checks["cuda 0"].status is State.USABLE
 
 
 @pytest.mark.parametrize(
-    ("driver", "offered", "found", "advice"),
+    ("driver", "offered", "detail", "advice"),
     [
         (
             Nvidia("535.2", (12, 2), (Card("NVIDIA A100"),)),
@@ -153,10 +153,10 @@ def test_a_lost_card_next_to_a_working_one(by: str) -> None:
         ),
     ],
 )
-def test_a_card_that_torch_cannot_use(driver: Nvidia, offered: CudaBuild, found: str, advice: str) -> None:
+def test_a_card_that_torch_cannot_use(driver: Nvidia, offered: CudaBuild, detail: str, advice: str) -> None:
     row = rows(machine(nvidia=driver), software(cuda=offered))["cuda"]
     assert row.status is State.UNUSABLE
-    assert found in row.detail and row.remedy.startswith(advice)
+    assert detail in row.detail and row.remedy.startswith(advice)
 
 
 def test_a_driver_of_the_same_major_cuda_serves_a_newer_minor_one() -> None:
@@ -172,7 +172,7 @@ def test_cards_that_a_variable_hides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("capability", "state", "said"),
+    ("capability", "state", "detail"),
     [
         ((6, 1), State.UNUSABLE, "this torch has kernels for sm_75"),
         ((7, 5), State.LIMITED, "no bfloat16"),
@@ -180,9 +180,9 @@ def test_cards_that_a_variable_hides() -> None:
         ((12, 1), State.USABLE, ""),
     ],
 )
-def test_the_capability_of_a_card(capability: tuple[int, int], state: State, said: str) -> None:
+def test_the_capability_of_a_card(capability: tuple[int, int], state: State, detail: str) -> None:
     row = rows(*boxed(capability))["cuda 0"]
-    assert row.status is state and said in row.detail
+    assert row.status is state and detail in row.detail
 
 
 def test_a_card_without_tensor_cores_that_torch_serves() -> None:
@@ -194,7 +194,7 @@ def test_a_card_without_tensor_cores_that_torch_serves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "said", "advice"),
+    ("properties", "detail", "advice"),
     [
         ({"processes": 1}, "1 process computes on it", "wait until it is free."),
         ({"processes": 3}, "3 processes compute on it", "wait until it is free."),
@@ -203,10 +203,10 @@ def test_a_card_without_tensor_cores_that_torch_serves() -> None:
         ({"held_back": 0xE8}, "(hardware slowdown, heat, power brake)", "let it cool"),
     ],
 )
-def test_a_card_that_is_not_free(seen: dict[str, Any], said: str, advice: str) -> None:
-    row = rows(*boxed(**seen))["cuda 0"]
+def test_a_card_that_is_not_free(properties: dict[str, Any], detail: str, advice: str) -> None:
+    row = rows(*boxed(**properties))["cuda 0"]
     assert row.status is State.LIMITED
-    assert said in row.detail and row.remedy.startswith(advice)
+    assert detail in row.detail and row.remedy.startswith(advice)
 
 
 def test_a_power_cap_is_normal() -> None:
@@ -233,16 +233,16 @@ def test_without_pynvml_cards_tell_nothing() -> None:
 
 
 def test_a_mac() -> None:
-    found = rows(*mac())
-    assert found["mps"].status is State.USABLE
-    assert found["mps"].detail == (
+    checks = rows(*mac())
+    assert checks["mps"].status is State.USABLE
+    assert checks["mps"].detail == (
         "macOS 14.5 on arm64; Metal recommends at most 24.0 GiB; all 2 operators that were tried run on the GPU"
     )
-    assert found["cuda"] == Check("cuda", State.UNUSABLE, "torch 2.15.0 is built without CUDA")
-    assert found["heat"].status is State.USABLE
-    assert found["noise"].status is State.LIMITED
-    assert found["energy of the Mac"].status is State.USABLE
-    assert found["energy of the Mac"].detail == "zeus-apple-silicon estimates it by a model, with --energy"
+    assert checks["cuda"] == Check("cuda", State.UNUSABLE, "torch 2.15.0 is built without CUDA")
+    assert checks["heat"].status is State.USABLE
+    assert checks["noise"].status is State.LIMITED
+    assert checks["energy of the Mac"].status is State.USABLE
+    assert checks["energy of the Mac"].detail == "zeus-apple-silicon estimates it by a model, with --energy"
 
 
 def test_energy_of_a_mac_by_its_chip() -> None:
@@ -272,7 +272,7 @@ def test_an_old_macos() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "operators", "said"),
+    ("variables", "operators", "detail"),
     [
         ({"PYTORCH_ENABLE_MPS_FALLBACK": "1"}, None, "PYTORCH_ENABLE_MPS_FALLBACK is set"),
         ({"PYTORCH_MPS_HIGH_WATERMARK_RATIO": "0.0"}, None, "memory has no limit"),
@@ -280,11 +280,11 @@ def test_an_old_macos() -> None:
     ],
 )
 def test_a_mac_that_runs_with_reservations(
-    variables: dict[str, str], operators: dict[str, str] | None, said: str
+    variables: dict[str, str], operators: dict[str, str] | None, detail: str
 ) -> None:
     there, offered = mac(operators)
     row = rows(there, msgspec.structs.replace(offered, variables=variables))["mps"]
-    assert row.status is State.LIMITED and said in row.detail
+    assert row.status is State.LIMITED and detail in row.detail
 
 
 def test_a_mac_is_not_set_to_fall_back_by_0() -> None:
@@ -294,7 +294,7 @@ def test_a_mac_is_not_set_to_fall_back_by_0() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "what", "said"),
+    ("fields", "what", "detail"),
     [
         ({"on_battery": True}, "power", "the machine runs on its battery"),
         ({"low_power": True, "on_battery": False}, "power", "low power mode is on"),
@@ -311,10 +311,10 @@ def test_a_mac_is_not_set_to_fall_back_by_0() -> None:
         ({"has_pressure": False, "has_schedstat": False}, "noise", "neither"),
     ],
 )
-def test_conditions_that_speak_against_measuring_now(fields: dict[str, Any], what: str, said: str) -> None:
+def test_conditions_that_speak_against_measuring_now(fields: dict[str, Any], what: str, detail: str) -> None:
     row = rows(machine(**fields))[what]
     assert row.status is State.LIMITED
-    assert said in row.detail
+    assert detail in row.detail
 
 
 @pytest.mark.parametrize(
@@ -346,10 +346,10 @@ def test_energy_of_the_cpu(rapl: str | None, state: State) -> None:
 
 def test_an_interpreter_that_cannot_be_used_has_no_backends() -> None:
     broken = software(import_error="libtorch_cuda.so: cannot open shared object file")
-    found = rows(machine(), broken)
-    assert found["interpreter"].status is State.UNUSABLE
-    assert "libtorch_cuda.so" in found["interpreter"].remedy
-    assert not {"cpu", "cuda", "mps"} & found.keys() and "memory" in found
+    checks = rows(machine(), broken)
+    assert checks["interpreter"].status is State.UNUSABLE
+    assert "libtorch_cuda.so" in checks["interpreter"].remedy
+    assert not {"cpu", "cuda", "mps"} & checks.keys() and "memory" in checks
     lacks = Packages(python="3.11.7", unusable="torch is not installed for python: install torch>=2.6 there.")
     row = rows(machine(), software(environment=lacks, import_error="No module named 'torch'"))["interpreter"]
     assert row.remedy == lacks.unusable
@@ -385,9 +385,9 @@ def test_which_cards_a_torch_has_kernels_for(
 
 def test_kinds_that_have_no_rows_of_their_own() -> None:
     cards = (AcceleratorDevice("Arc B580", 12 * GIB), AcceleratorDevice("Arc A380"))
-    found = rows(machine(), software(accelerators={"xpu": AcceleratorBuild("", cards)}))
-    assert found["xpu 0"] == Check("xpu 0", State.USABLE, "Arc B580, 12 GiB")
-    assert found["xpu 1"] == Check("xpu 1", State.USABLE, "Arc A380")
+    checks = rows(machine(), software(accelerators={"xpu": AcceleratorBuild("", cards)}))
+    assert checks["xpu 0"] == Check("xpu 0", State.USABLE, "Arc B580, 12 GiB")
+    assert checks["xpu 1"] == Check("xpu 1", State.USABLE, "Arc A380")
     blind = {"xpu": AcceleratorBuild("device xpu: torch 2.15.0 sees no XPU device on this machine.")}
     row = rows(machine(), software(accelerators=blind))["xpu"]
     assert row == Check("xpu", State.UNUSABLE, "torch 2.15.0 sees no XPU device on this machine")

@@ -72,13 +72,13 @@ def test_this_machine_is_stable() -> None:
 
 
 def test_the_name_of_the_host_is_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(*arguments: object) -> str:
+    def fail(*arguments: object) -> str:
         raise AssertionError("nobody needs the name of the host")
 
     first = machine()
     forget()
     for module, name in ((platform, "node"), (socket, "gethostname"), (socket, "getfqdn")):
-        monkeypatch.setattr(module, name, told)
+        monkeypatch.setattr(module, name, fail)
     assert machine() == first
 
 

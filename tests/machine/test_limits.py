@@ -93,9 +93,11 @@ def test_a_limit_above_what_the_machine_has_is_none(groups: tuple[Path, Path], m
     assert (limits().memory_bytes, limits().cpu_quota) == (GIB, 0.2)
 
 
-@pytest.mark.parametrize(("text", "found"), [("0-2,8", [0, 1, 2, 8]), ("3\n", [3]), ("", []), ("all", []), ("1-x", [])])
-def test_a_list_of_numbers_as_linux_writes_it(text: str, found: list[int]) -> None:
-    assert numbers(text) == found
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0-2,8", [0, 1, 2, 8]), ("3\n", [3]), ("", []), ("all", []), ("1-x", [])]
+)
+def test_a_list_of_numbers_as_linux_writes_it(text: str, expected: list[int]) -> None:
+    assert numbers(text) == expected
 
 
 def test_memory_of_some_nodes_alone(tmp_path: Path) -> None:

@@ -23,13 +23,13 @@ def write(file: Path, text: str) -> None:
 
 
 def test_this_machine(tmp_path: Path) -> None:
-    found = system_info(tmp_path / "not" / "there" / "yet", uv="uv 1", low_power=None)
-    assert found.memory == psutil.virtual_memory().total
-    assert 0 < found.available <= found.memory
-    assert 1 <= found.usable <= found.processors == psutil.cpu_count()
-    assert found.free and found.free > 0
-    assert (found.uv, found.low_power) == ("uv 1", None)
-    assert (found.macos is None) == (found.system != "Darwin")
+    info = system_info(tmp_path / "not" / "there" / "yet", uv="uv 1", low_power=None)
+    assert info.memory == psutil.virtual_memory().total
+    assert 0 < info.available <= info.memory
+    assert 1 <= info.usable <= info.processors == psutil.cpu_count()
+    assert info.free and info.free > 0
+    assert (info.uv, info.low_power) == ("uv 1", None)
+    assert (info.macos is None) == (info.system != "Darwin")
 
 
 def test_free_bytes_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ class FakeNvml(ModuleType):
         self._silent, self._fails, self._error = silent, fails, error
 
     def __getattr__(self, name: str) -> Any:
-        told = {
+        answers = {
             "nvmlInit": None,
             "nvmlSystemGetDriverVersion": "580.65.06",
             "nvmlSystemGetCudaDriverVersion": 13000,
@@ -71,13 +71,13 @@ class FakeNvml(ModuleType):
         }
         if name == "nvmlShutdown":
             return self._close
-        if name not in told:
+        if name not in answers:
             raise AttributeError(name)
 
         def call(*arguments: Any) -> Any:
             if name == self._fails or name in self._silent:
                 raise self._error or RuntimeError("not supported")
-            return told[name]
+            return answers[name]
 
         return call
 
@@ -113,10 +113,10 @@ def test_without_a_driver_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("fails", ["nvmlInit", "nvmlDeviceGetCount"])
 def test_a_driver_in_trouble_says_so(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    found = played(monkeypatch, FakeNvml(fails=fails, error=RuntimeError("GPU is lost")))
-    assert found == Nvidia(trouble="GPU is lost")
+    driver = played(monkeypatch, FakeNvml(fails=fails, error=RuntimeError("GPU is lost")))
+    assert driver == Nvidia(trouble="GPU is lost")
 
 
 def test_a_card_that_is_lost_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = played(monkeypatch, FakeNvml(fails="nvmlDeviceGetHandleByIndex", error=RuntimeError("GPU is lost")))
-    assert found == Nvidia("580.65.06", (13, 0), (Card(""),), "card 0: GPU is lost")
+    driver = played(monkeypatch, FakeNvml(fails="nvmlDeviceGetHandleByIndex", error=RuntimeError("GPU is lost")))
+    assert driver == Nvidia("580.65.06", (13, 0), (Card(""),), "card 0: GPU is lost")

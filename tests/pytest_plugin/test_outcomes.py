@@ -36,19 +36,19 @@ def settled():
 
 
 def test_every_step_of_the_window_is_a_round_and_their_mean_is_the_step(settled):
-    found = settled(make_steps([0.25, 0.5, 0.25, 1.0]))
-    assert found.data == [0.25, 0.5, 0.25, 1.0]
-    assert found.group == "train, batch 16, 160 px: time of a step"
-    assert (found.extra_info["step_seconds"], found.extra_info["modelled"]) == (0.5, False)
+    benchmark = settled(make_steps([0.25, 0.5, 0.25, 1.0]))
+    assert benchmark.data == [0.25, 0.5, 0.25, 1.0]
+    assert benchmark.group == "train, batch 16, 160 px: time of a step"
+    assert (benchmark.extra_info["step_seconds"], benchmark.extra_info["modelled"]) == (0.5, False)
 
 
 def test_a_modelled_window_says_that_the_mean_of_its_rounds_is_not_the_step(settled):
     steps = make_steps([0.3, 0.2, 0.2, 0.3] * 2, warmup=[0.5] * 4, accumulation_steps=16, timed_accumulation_steps=4)
-    found = settled(steps)
-    assert found.group == "train, batch 16, 160 px: time of a step, modelled: see step_seconds"
-    assert found.extra_info["modelled"] is True
-    assert found.extra_info["step_seconds"] == pytest.approx((14 * 0.2 + 2 * 0.3) / 16)
-    assert found.extra_info["step_seconds"] < sum(found.data) / len(found.data)
+    benchmark = settled(steps)
+    assert benchmark.group == "train, batch 16, 160 px: time of a step, modelled: see step_seconds"
+    assert benchmark.extra_info["modelled"] is True
+    assert benchmark.extra_info["step_seconds"] == pytest.approx((14 * 0.2 + 2 * 0.3) / 16)
+    assert benchmark.extra_info["step_seconds"] < sum(benchmark.data) / len(benchmark.data)
 
 
 TRACE = "Traceback (most recent call last):\n  File 'a.py', line 1\n    raise ValueError\nValueError: no"

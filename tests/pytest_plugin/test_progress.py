@@ -10,10 +10,10 @@ from tests.builders import make_case, make_recipe, make_record, make_steps
 
 
 def test_a_plan_says_which_file_a_model_is():
-    one, other = planned(model="/a/run1/best.pt"), planned(model="/a/run2/best.pt")
-    lines = plan_lines([one, other, planned()], Estimator())
+    first, other = planned(model="/a/run1/best.pt"), planned(model="/a/run2/best.pt")
+    lines = plan_lines([first, other, planned()], Estimator())
     assert lines[-2:] == [
-        f"{one.case.model_name} is /a/run1/best.pt",
+        f"{first.case.model_name} is /a/run1/best.pt",
         f"{other.case.model_name} is /a/run2/best.pt",
     ]
 

@@ -42,8 +42,8 @@ NOISE = CalibrationSummary(
 )
 
 
-def keep(folder: Path, found: list[Calibration], lockstep: list[Lockstep] | None = None) -> None:
-    assert keep_calibrations(folder, HERE, found, lockstep or []) == ""
+def keep(folder: Path, calibrations: list[Calibration], lockstep: list[Lockstep] | None = None) -> None:
+    assert keep_calibrations(folder, HERE, calibrations, lockstep or []) == ""
 
 
 def read(folder: Path, machine: str = HERE) -> list[Calibration]:
@@ -66,7 +66,7 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
 def test_a_newer_calibration_replaces_that_of_its_device_and_mode_alone(tmp_path: Path) -> None:
     keep(tmp_path, [FOUND, other(mode="predict"), other(device="0")])
     keep(tmp_path, [other(stdev=0.5)])
-    assert {(one.device, one.mode): one.stdev for one in read(tmp_path)} == {
+    assert {(calibration.device, calibration.mode): calibration.stdev for calibration in read(tmp_path)} == {
         ("cpu", "train"): 0.5,
         ("cpu", "predict"): 0.019,
         ("0", "train"): 0.019,
@@ -87,13 +87,13 @@ def test_a_rough_calibration_does_not_replace_a_fuller_one_of_the_same_versions(
 ) -> None:
     keep(tmp_path, [FOUND])
     keep(tmp_path, [other(**newer)])
-    assert [one.processes for one in read(tmp_path)] == [kept]
+    assert [calibration.processes for calibration in read(tmp_path)] == [kept]
 
 
 def test_of_two_rough_calibrations_the_newer_stays_unless_it_is_rougher(tmp_path: Path) -> None:
     for processes, kept in ((4, 4), (4, 4), (5, 5), (3, 5)):
         keep(tmp_path, [other(processes=processes, calibrated=f"2026-11-2{processes}")])
-        assert [one.processes for one in read(tmp_path)] == [kept]
+        assert [calibration.processes for calibration in read(tmp_path)] == [kept]
 
 
 def test_another_machine_has_none(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_an_unreadable_file_counts_as_missing_and_is_replaced(content: bytes, tm
 
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
-    said = keep_calibrations(tmp_path / "taken", HERE, [FOUND])
-    assert said == f"the calibration cannot be kept in {tmp_path / 'taken'}: File exists."
+    message = keep_calibrations(tmp_path / "taken", HERE, [FOUND])
+    assert message == f"the calibration cannot be kept in {tmp_path / 'taken'}: File exists."
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_interleaved_pairs_are_kept_too_and_the_newest_count(tmp_path: Path) -> 
     keep(tmp_path, [], [newer])
     keep(tmp_path, [], [msgspec.structs.replace(TOGETHER, stdev=0.03, pairs=4)])  # too few to take its place
     assert read_calibrations(tmp_path, HERE)[0].lockstep == [msgspec.structs.replace(TOGETHER, mode="predict"), newer]
-    assert [one.stdev for one in read(tmp_path)] == [0.5]
+    assert [calibration.stdev for calibration in read(tmp_path)] == [0.5]
 
 
 def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
@@ -191,9 +191,9 @@ def test_a_file_from_before_there_were_such_pairs(tmp_path: Path) -> None:
 def test_calibrations_that_are_left_out_are_reported_and_not_lost(content: bytes, why: str, tmp_path: Path) -> None:
     assert read_calibrations(tmp_path, HERE)[1] == ""
     path(tmp_path).write_bytes(content)
-    said = read_calibrations(tmp_path, HERE)[1]
-    assert said.startswith(f"calibrations in {path(tmp_path)} are left out: {why}")
-    assert said.endswith("; to have new ones, run python -m bench calibrate.")
+    message = read_calibrations(tmp_path, HERE)[1]
+    assert message.startswith(f"calibrations in {path(tmp_path)} are left out: {why}")
+    assert message.endswith("; to have new ones, run python -m bench calibrate.")
     keep(tmp_path, [FOUND])
     assert read_calibrations(tmp_path, HERE)[1] == ""
     assert path(tmp_path).with_suffix(".json.old").read_bytes() == content

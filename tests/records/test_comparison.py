@@ -19,9 +19,9 @@ from tests.builders import make_compared, make_comparison, make_machine, make_pa
 
 
 def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
-    found = make_comparison([make_compared([0.01, -0.02], [0.03]), make_compared(batch=4, error="head: it died")])
-    assert Store.at(tmp_path).save(found) == ""
-    assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
+    comparison = make_comparison([make_compared([0.01, -0.02], [0.03]), make_compared(batch=4, error="head: it died")])
+    assert Store.at(tmp_path).save(comparison) == ""
+    assert read_comparison(tmp_path) == msgspec.structs.replace(comparison, run=tmp_path.name)
     assert [path.name for path in tmp_path.iterdir()] == [COMPARISON]
 
 
@@ -46,12 +46,12 @@ def test_two_sides_with_one_key_are_the_same_thing() -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
-    said = Store.at(tmp_path / "none").save(make_comparison())
-    assert "could not be written" in said and "No such file" in said
+    message = Store.at(tmp_path / "none").save(make_comparison())
+    assert "could not be written" in message and "No such file" in message
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "sentence"),
     [
         (None, "holds no comparison"),
         (b"", "cannot be read"),
@@ -63,10 +63,10 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         (json.dumps({"schema": SCHEMA + 1}).encode(), "newer yolopace"),
     ],
 )
-def test_what_is_no_comparison_says_so(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_what_is_no_comparison_says_so(tmp_path: Path, content: bytes | None, sentence: str) -> None:
     if content is not None:
         (tmp_path / COMPARISON).write_bytes(content)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=sentence):
         read_comparison(tmp_path)
 
 
@@ -85,8 +85,11 @@ def test_comparisons_of_a_folder_by_time_and_damaged_ones_left_out(tmp_path: Pat
     for name, text in (("f", "{"), ("g", "[" * 100_000)):
         (tmp_path / name).mkdir()
         (tmp_path / name / COMPARISON).write_text(text)
-    assert [one.run for one in comparisons_of(tmp_path)] == ["z-older", "b", "a", "c", "d-newer"]
-    assert [one.run for one in comparisons_of(tmp_path) if question.same_question(one)] == ["z-older", "d-newer"]
+    assert [comparison.run for comparison in comparisons_of(tmp_path)] == ["z-older", "b", "a", "c", "d-newer"]
+    assert [comparison.run for comparison in comparisons_of(tmp_path) if question.same_question(comparison)] == [
+        "z-older",
+        "d-newer",
+    ]
     assert comparisons_of(tmp_path / "nowhere") == []
 
 
@@ -119,17 +122,19 @@ def test_numbers_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, o
 def test_what_has_no_room_is_written_elsewhere_and_it_says_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = make_comparison([make_compared([0.1])])
+    comparison = make_comparison([make_compared([0.1])])
     store_here = Store.at(tmp_path)
-    assert (store_here.save(found), store_here.rescue()) == ("", "") and read_comparison(tmp_path).cases == found.cases
+    assert (store_here.save(comparison), store_here.rescue()) == ("", "") and read_comparison(
+        tmp_path
+    ).cases == comparison.cases
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     store_there = Store.at(tmp_path / "none")
-    assert "could not be written" in store_there.save(found)
-    said = store_there.rescue()
+    assert "could not be written" in store_there.save(comparison)
+    message = store_there.rescue()
     [place] = tmp_path.glob("yolopace-*")
-    assert said == f"1 file had no room in {tmp_path / 'none'} and is in {place}: move it there."
-    assert read_comparison(place).cases == found.cases
+    assert message == f"1 file had no room in {tmp_path / 'none'} and is in {place}: move it there."
+    assert read_comparison(place).cases == comparison.cases
 
 
 def test_records_in_the_same_folder_are_read_and_it_is_no_record(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_an_old_record_of_schema_2_keeps_every_value_under_its_new_key() -> None
     assert (record.energy.method, record.energy.scope) == (raw["energy"]["how"], raw["energy"]["of"])
     assert (record.window.other_processes_cpus, record.window.run_delay_share) == (0.49, 0.077)
     assert record.window.interference == raw["window"]["disturbed"]
-    assert [one.interference for one in record.discarded] == [one["disturbed"] for one in raw["discarded"]]
+    assert [window.interference for window in record.discarded] == [window["disturbed"] for window in raw["discarded"]]
     assert (record.durations.total, record.worker_output) == (raw["costs"]["total"], raw["log"])
     keys = ("interop_threads", "opencv_threads", "fill_uninitialized_memory", "optimizer_impl", "spawns_ddp")
     assert [record.effective[key] for key in keys] == [2, 1, False, "loop", True]
@@ -147,31 +147,31 @@ def test_an_old_record_of_schema_2_keeps_every_value_under_its_new_key() -> None
 
 def test_an_old_ceiling_keeps_every_value_under_its_new_key() -> None:
     raw = raw_of("ceiling-1")
-    found = msgspec.convert(migrate("ceiling", raw), ceiling.Ceiling)
-    assert (found.case.batch, found.stop_reason, found.max_batch) == (
+    migrated = msgspec.convert(migrate("ceiling", raw), ceiling.Ceiling)
+    assert (migrated.case.batch, migrated.stop_reason, migrated.max_batch) == (
         raw["case"]["batch"],
         raw["ended_by"],
         raw["most"],
     )
-    assert (found.limit_method, found.limit_requested) == (raw["limit_how"], raw["limit_asked"])
-    assert found.memory_fit is not None and found.memory_fit.slope == raw["line"]["slope"]
-    probes = [(one.stop_reason, one.peak, one.baseline_bytes) for one in found.probes]
-    assert probes == [(one["ended_by"], one["peak"], one["base"]) for one in raw["probes"]]
-    assert found.probes[0].memory["process"].method == raw["probes"][0]["memory"]["process"]["how"]
-    foretold = migrate("ceiling", {**raw, "ended_by": "foretold"})
-    assert msgspec.convert(foretold, ceiling.Ceiling).next_untried
+    assert (migrated.limit_method, migrated.limit_requested) == (raw["limit_how"], raw["limit_asked"])
+    assert migrated.memory_fit is not None and migrated.memory_fit.slope == raw["line"]["slope"]
+    probes = [(probe.stop_reason, probe.peak, probe.baseline_bytes) for probe in migrated.probes]
+    assert probes == [(probe["ended_by"], probe["peak"], probe["base"]) for probe in raw["probes"]]
+    assert migrated.probes[0].memory["process"].method == raw["probes"][0]["memory"]["process"]["how"]
+    predicted = migrate("ceiling", {**raw, "ended_by": "foretold"})
+    assert msgspec.convert(predicted, ceiling.Ceiling).next_untried
 
 
 def test_an_old_comparison_keeps_every_value_under_its_new_key() -> None:
     raw = raw_of("comparison-1")
-    found = msgspec.convert(migrate("comparison", raw), comparison.Comparison)
-    assert found.exclude_newer == raw["newer"]
-    [case], [old] = found.cases, raw["cases"]
+    migrated = msgspec.convert(migrate("comparison", raw), comparison.Comparison)
+    assert migrated.exclude_newer == raw["newer"]
+    [case], [old] = migrated.cases, raw["cases"]
     assert (case.sequential_reason, case.error) == (old["alone"], old["trouble"])
     assert case.plan is not None and case.plan.timed_accumulation_steps == old["plan"]["timed_cycle"]
-    pairs = [(one.block_steps, one.interleaved_within_steps, one.retries, one.confirmation) for one in case.pairs]
-    assert pairs == [(one["turn"], one["within"], one["redone"], one["fresh"]) for one in old["pairs"]]
-    assert [one.interference for one in case.pairs] == [one["disturbed"] for one in old["pairs"]]
+    pairs = [(pair.block_steps, pair.interleaved_within_steps, pair.retries, pair.confirmation) for pair in case.pairs]
+    assert pairs == [(pair["turn"], pair["within"], pair["redone"], pair["fresh"]) for pair in old["pairs"]]
+    assert [pair.interference for pair in case.pairs] == [pair["disturbed"] for pair in old["pairs"]]
     assert case.pairs[0].base.steps.accumulation_steps == old["pairs"][0]["base"]["steps"]["cycle"]
     assert case.base is not None and "fill_uninitialized_memory" in case.base.effective
 
@@ -180,11 +180,13 @@ def test_old_calibrations_keep_every_value_under_its_new_key(tmp_path: Path) -> 
     raw = raw_of("calibration-1")
     file = tmp_path / f"{raw['machine']}.json"
     file.write_bytes((OLD / "calibration-1.json").read_bytes())
-    found, complaint = store.read_calibrations(tmp_path, raw["machine"])
+    migrated, complaint = store.read_calibrations(tmp_path, raw["machine"])
     assert complaint == ""
-    spread = [(one.stdev, one.pair_stdev, one.interfered) for one in found.calibrations]
-    assert spread == [(one["sd"], one["pair_sd"], one["disturbed"]) for one in raw["calibrations"]]
-    [pairs], [old] = found.lockstep, raw["lockstep"]
+    spread = [(case_noise.stdev, case_noise.pair_stdev, case_noise.interfered) for case_noise in migrated.calibrations]
+    assert spread == [
+        (old_noise["sd"], old_noise["pair_sd"], old_noise["disturbed"]) for old_noise in raw["calibrations"]
+    ]
+    [pairs], [old] = migrated.lockstep, raw["lockstep"]
     assert (pairs.stdev, pairs.order_effect, pairs.order_effect_half_width) == (
         old["sd"],
         old["slot"],

@@ -29,31 +29,31 @@ def ran(seconds: list[float], accumulation_steps: int = CYCLE) -> Steps:
 def noisy(draw: random.Random, spikes: float = 0.0) -> list[float]:
     """Steps of 100 ms, every eighth one of 150 ms; some are disturbed, and take up to twice as long."""
     plain = [0.15 if index % CYCLE == CYCLE - 1 else 0.1 for index in range(COUNT)]
-    return [one * draw.gauss(1, 0.01) * (1 + draw.random() * (draw.random() < spikes)) for one in plain]
+    return [step * draw.gauss(1, 0.01) * (1 + draw.random() * (draw.random() < spikes)) for step in plain]
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.98, 1.0, 1.02, 1.05, 3.0])
 def test_all_steps_longer_by_a_factor_are_that_factor(factor: float) -> None:
     seconds = noisy(random.Random(1))
-    found = paired_log_ratio(ran(seconds), ran([factor * one for one in seconds]))
-    assert found == pytest.approx(math.log(factor))
+    log_ratio = paired_log_ratio(ran(seconds), ran([factor * step for step in seconds]))
+    assert log_ratio == pytest.approx(math.log(factor))
 
 
 @pytest.mark.parametrize("added", [0.001, 0.05, 0.4])
 def test_a_longer_optimizer_step_counts_by_its_share(added: float) -> None:
     seconds = noisy(random.Random(2))
-    longer = [one + added * (index % CYCLE == CYCLE - 1) for index, one in enumerate(seconds)]
-    found = paired_log_ratio(ran(seconds), ran(longer))
+    longer = [step + added * (index % CYCLE == CYCLE - 1) for index, step in enumerate(seconds)]
+    log_ratio = paired_log_ratio(ran(seconds), ran(longer))
     # The level of plain steps is that of their middle half, which is not quite their mean.
-    assert found == pytest.approx(math.log(statistics.fmean(longer) / statistics.fmean(seconds)), rel=0.01)
+    assert log_ratio == pytest.approx(math.log(statistics.fmean(longer) / statistics.fmean(seconds)), rel=0.01)
 
 
 @pytest.mark.parametrize("added", [0.001, 0.05, 0.4])
 def test_a_longer_step_after_the_optimizers_counts_by_its_share(added: float) -> None:
     seconds = [0.1] * COUNT
     longer = [0.1 + added * (index % CYCLE == 0 and index > 0) for index in range(COUNT)]
-    found = paired_log_ratio(ran(seconds), ran(longer))
-    assert found == pytest.approx(math.log(statistics.fmean(longer) / 0.1))
+    log_ratio = paired_log_ratio(ran(seconds), ran(longer))
+    assert log_ratio == pytest.approx(math.log(statistics.fmean(longer) / 0.1))
 
 
 def test_single_slow_steps_affect_it_less_than_the_ratio_of_means() -> None:
@@ -70,8 +70,8 @@ def test_single_slow_steps_affect_it_less_than_the_ratio_of_means() -> None:
 def test_interference_with_both_sides_cancels() -> None:
     draw = random.Random(3)
     slow = [1 + 0.5 * draw.random() for _ in range(COUNT)]
-    base = [0.1 * one for one in slow]
-    assert paired_log_ratio(ran(base), ran([1.02 * one for one in base])) == pytest.approx(math.log(1.02))
+    base = [0.1 * load for load in slow]
+    assert paired_log_ratio(ran(base), ran([1.02 * step for step in base])) == pytest.approx(math.log(1.02))
 
 
 def test_the_sides_exchanged_change_its_sign_alone() -> None:
@@ -112,8 +112,8 @@ def test_windows_of_other_steps_have_no_neighbours(other: Steps) -> None:
 
 def test_extremes_are_no_error() -> None:
     for base, head in ((1e-9, 1e7), (1e7, 1e-9)):
-        found = paired_log_ratio(make_steps([base] * 4), make_steps([head] * 4))
-        assert found is None or math.isfinite(found)
+        log_ratio = paired_log_ratio(make_steps([base] * 4), make_steps([head] * 4))
+        assert log_ratio is None or math.isfinite(log_ratio)
 
 
 @pytest.mark.parametrize(

@@ -162,8 +162,8 @@ def test_the_fingerprint_of_an_environment_changes_with_every_field_of_an_origin
     origin = Origin("path")
     changes = {"source": "checkout", "hash": "abcdef012345", "commit": "0123456789ab", "edited": True}
     prints = {
-        msgspec.structs.replace(make_environment(), origins={"torch": one}).fingerprint
-        for one in (origin, msgspec.structs.replace(origin, **{name: changes[name]}))
+        msgspec.structs.replace(make_environment(), origins={"torch": installed}).fingerprint
+        for installed in (origin, msgspec.structs.replace(origin, **{name: changes[name]}))
     }
     assert len(prints) == 2
 

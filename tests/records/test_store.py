@@ -135,8 +135,8 @@ def test_the_content_is_on_the_disk_before_it_takes_the_old_ones_place(
 def test_what_cannot_be_written_is_kept_and_said(store: Store) -> None:
     first, second = make_record(batch=4), make_record(batch=8)
     with full_disk():
-        said = store.save(first)
-        assert said.startswith(f"1 file could not be written to {store.folder}: No space left on device.")
+        message = store.save(first)
+        assert message.startswith(f"1 file could not be written to {store.folder}: No space left on device.")
         assert store.save(second).startswith("2 files")
     assert store.unsaved == [first, second]
     assert names(store.folder) == []
@@ -318,9 +318,9 @@ def test_junk_is_a_complaint_and_the_rest_is_read(name: str, tmp_path: Path) -> 
 
 def test_records_share_the_parts_that_they_have_alike(tmp_path: Path) -> None:
     save(tmp_path, make_record(batch=2), make_record(batch=4))
-    (one, other), _ = read([tmp_path])
-    assert one.case != other.case
-    assert one.machine is other.machine and one.environment is other.environment and one.recipe is other.recipe
+    (first, other), _ = read([tmp_path])
+    assert first.case != other.case
+    assert first.machine is other.machine and first.environment is other.environment and first.recipe is other.recipe
 
 
 def test_a_record_that_contradicts_itself_is_a_complaint(tmp_path: Path) -> None:
@@ -418,9 +418,9 @@ def test_a_record_that_is_written_has_no_control_characters_whatever_was_read(tm
     record = make_record(status="failed", reason=hostile, extra={hostile: [hostile]}, worker_output=hostile * 10)
     content = json.loads(msgspec.json.encode(record))
     (tmp_path / "r.json").write_text(json.dumps(content), encoding="utf-8")
-    [found], _ = read([tmp_path])
-    assert found.outcome.reason == hostile
-    written = encoded(found).decode()
+    [stored_record], _ = read([tmp_path])
+    assert stored_record.outcome.reason == hostile
+    written = encoded(stored_record).decode()
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\\u00|\\[bfr]|\[34m", written)
     again = msgspec.json.decode(written, type=type(record))
     assert (again.outcome.reason, again.extra) == ("a\nb\n", {"a\nb\n": ["a\nb\n"]})
@@ -512,6 +512,6 @@ def test_a_newer_file_of_any_kind_is_refused_by_name_and_skipped(kind: str, tmp_
     Store.at(tmp_path / "a").save(items[kind])
     newer = tmp_path / "b" / items[kind].file_name
     newer.write_text('{"schema": 1000}')
-    found, [complaint] = readers[kind]([tmp_path])
-    assert len(found) == 1
+    records, [complaint] = readers[kind]([tmp_path])
+    assert len(records) == 1
     assert complaint.startswith(f"{newer} is left out: a newer yolopace wrote it (schema 1000, this one knows ")

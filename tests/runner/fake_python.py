@@ -50,7 +50,7 @@ BATTERY["interference"] = ["the machine ran on its battery"]
 
 CALM = {"wall_seconds": 2.0, "cpu_seconds": 2.0, "involuntary_switches": 0, "processors": 2, "interference": []}
 NO_PARTS = {"method": "clock", "seconds": {}, "optimizer": None}
-TOLD = {"phases": NO_PARTS, "window": CALM, "epoch_overhead": {"epoch_gap_seconds": 0.125}}
+REPORTED = {"phases": NO_PARTS, "window": CALM, "epoch_overhead": {"epoch_gap_seconds": 0.125}}
 TURNS = 4
 
 
@@ -69,13 +69,13 @@ def measured(case, step=STEP, **more):
     send(PhaseBegan("window", steps=18, accumulation_steps=6, planned=24))
     if job.block:
         take_turns(case, step)
-    send(Measured(steps=reading(case, step), extra={"pid": os.getpid()}, **{**TOLD, **more}))
+    send(Measured(steps=reading(case, step), extra={"pid": os.getpid()}, **{**REPORTED, **more}))
     rest(case["model"])
     send(JobEnded("measured"))
 
 
 def take_turns(case, step):
-    """Sleep until told to go on, two bytes a turn; the window ends within the last of them."""
+    """Sleep until the runner lets it go on, two bytes per turn; the window ends within the last of them."""
     for turn in range(TURNS):
         if not os.read(int(sys.argv[4]), 2):
             os._exit(1)
@@ -90,7 +90,7 @@ def take_turns(case, step):
 
 
 def rest(part):
-    """What an epoch has beside its steps, after them."""
+    """Report the time of an epoch outside its steps, after them."""
     if not part.endswith("-in-rest"):
         return
     send(PhaseBegan("rest"))

@@ -79,7 +79,7 @@ def test_endless_output_ends_the_case(launcher, monkeypatch):
     monkeypatch.setattr(worker_process, "GLANCE", 0.1)
     status, reason, record = outcome_of(launcher, "endless")
     assert status == "failed"
-    # Both phases are told before it prints, and may still stand in the channel when the runner looks.
+    # Both phases are reported before it prints, and may still stand in the channel when the runner looks.
     assert reason in {f"The worker printed without end while {phase}." for phase in ("setting up", "warming up")}
     assert len(record.worker_output) <= worker_process.LOG_TAIL
 

@@ -38,7 +38,7 @@ def test_a_run_that_was_stopped_for_an_hour_has_not_waited_for_an_hour(
     monkeypatch: pytest.MonkeyPatch, speaks: bool
 ) -> None:
     read, write = os.pipe()
-    told, tell = os.pipe()
+    grants, tell = os.pipe()
     moments = itertools.chain([0.0, 3600.0], itertools.count(3600.0, 0.02))
     monkeypatch.setattr(module, "GLANCE", 0.02)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(moments)))
@@ -51,5 +51,5 @@ def test_a_run_that_was_stopped_for_an_hour_has_not_waited_for_an_hour(
             with pytest.raises(WorkerTimeout):
                 worker.next_event(0.2)
             assert exit_code.looks > 2
-    for descriptor in (read, write, told, tell):
+    for descriptor in (read, write, grants, tell):
         os.close(descriptor)

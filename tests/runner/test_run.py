@@ -17,16 +17,16 @@ from tests.fake_workers import plan
 @pytest.fixture
 def jobs(launcher, monkeypatch):
     """Models of the training cases that were started, in order."""
-    seen = []
+    started = []
     start = launcher.start
 
     def recorded(job):
         if isinstance(job, CaseJob):
-            seen.append((job.case["model"], job.case["amp"]))
+            started.append((job.case["model"], job.case["amp"]))
         return start(job)
 
     monkeypatch.setattr(launcher, "start", recorded)
-    return seen
+    return started
 
 
 def run_all(launcher, tmp_path, plans, **options):

@@ -1,4 +1,4 @@
-"""Where machines meet, and what torch.distributed.run is told."""
+"""The rendezvous of machines, and the options of torch.distributed.run."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_on_several_machines_all_meet_at_one_place() -> None:
 
 def test_gloo_takes_the_interface_that_leads_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
-    [(name, found)] = interface(Rendezvous("127.0.0.1", 29500, 0)).items()
-    assert (name, found[:2]) == ("GLOO_SOCKET_IFNAME", "lo")
+    [(name, interfaces)] = interface(Rendezvous("127.0.0.1", 29500, 0)).items()
+    assert (name, interfaces[:2]) == ("GLOO_SOCKET_IFNAME", "lo")
     assert interface(Rendezvous("no such host", 29500, 0)) == {}
     own = {"lo": [SimpleNamespace(address="127.0.0.1")], "eth3": [SimpleNamespace(address="10.0.0.5")]}
     monkeypatch.setattr("bench.runner.launchers.torchrun._leaving_by", lambda *place: leaving[place])

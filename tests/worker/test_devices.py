@@ -423,12 +423,12 @@ def test_memory_of_data_loader_processes(monkeypatch: pytest.MonkeyPatch) -> Non
         assert child.stdout is not None
         child.stdout.readline()
         monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
-        found = base.loaders_memory()
+        memory = base.loaders_memory()
         if not sys.platform.startswith("linux"):
-            assert found == {"bytes": None, "method": "this system does not report it for other processes"}
+            assert memory == {"bytes": None, "method": "this system does not report it for other processes"}
         else:
-            assert 32 << 20 <= found["bytes"] < 128 << 20
-            assert found["method"] == "private memory of 1 data loader process at the end of the window"
+            assert 32 << 20 <= memory["bytes"] < 128 << 20
+            assert memory["method"] == "private memory of 1 data loader process at the end of the window"
     finally:
         child.communicate()
 

@@ -51,20 +51,20 @@ def line():
 
 
 def received_in_a_thread(theirs):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(fork_server._receive(theirs)))
+    requests = []
+    thread = threading.Thread(target=lambda: requests.append(fork_server._receive(theirs)))
     thread.start()
-    return thread, found
+    return thread, requests
 
 
 def test_a_request_larger_than_the_socket_arrives_whole_with_its_descriptors(line):
     ours, theirs = line
     job = case_job(overrides={"files": ["x" * 1000] * 2000})
-    thread, found = received_in_a_thread(theirs)
+    thread, requests = received_in_a_thread(theirs)
     read, write = os.pipe()
     launcher.send_line(ours, job, [write])
     thread.join(30)
-    message, [descriptor] = found[0]
+    message, [descriptor] = requests[0]
     assert job_from_json(message) == job
     os.write(descriptor, b"same")
     assert os.read(read, 4) == b"same"
@@ -74,14 +74,14 @@ def test_a_request_larger_than_the_socket_arrives_whole_with_its_descriptors(lin
 
 def test_a_request_that_comes_in_pieces(line):
     ours, theirs = line
-    thread, found = received_in_a_thread(theirs)
+    thread, requests = received_in_a_thread(theirs)
     job = case_job(scratch="/é")
     content = to_json(job).encode() + b"\n"
     with open(os.devnull) as file:
         for place in range(len(content)):  # the descriptor comes with the third part
             socket.send_fds(ours, [content[place : place + 1]], [file.fileno()] if place == 2 else [])
         thread.join(30)
-    message, descriptors = found[0]
+    message, descriptors = requests[0]
     assert job_from_json(message) == job
     assert len(descriptors) == 1
     os.close(descriptors[0])
@@ -89,11 +89,11 @@ def test_a_request_that_comes_in_pieces(line):
 
 def test_a_line_that_is_closed_within_a_request_is_its_end(line):
     ours, theirs = line
-    thread, found = received_in_a_thread(theirs)
+    thread, requests = received_in_a_thread(theirs)
     ours.sendall(b'{"kind": ')
     ours.shutdown(socket.SHUT_WR)
     thread.join(30)
-    assert found == [None]
+    assert requests == [None]
 
 
 def test_answers_that_come_in_pieces_or_together(line):

@@ -75,7 +75,7 @@ DEBUGGING = (
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "CUDA error: unspecified launch failure",
         "CUDA error: an illegal memory access was encountered",
@@ -87,13 +87,13 @@ DEBUGGING = (
         "GPU is lost",
     ],
 )
-def test_a_card_that_is_lost(said: str) -> None:
-    refused = from_exception(RuntimeError(said + DEBUGGING))
+def test_a_card_that_is_lost(message: str) -> None:
+    refused = from_exception(RuntimeError(message + DEBUGGING))
     assert (refused.status, refused.scope) == ("failed", ())
-    reason = f"The card stopped: {said}. A Xid in the system's log says whether it or a program failed."
+    reason = f"The card stopped: {message}. A Xid in the system's log says whether it or a program failed."
     assert refused.reason == reason
     thread = RuntimeError(
-        "Caught RuntimeError in override memory thread.\n" + "Traceback\n" * 100 + f"{said}{DEBUGGING}"
+        "Caught RuntimeError in override memory thread.\n" + "Traceback\n" * 100 + f"{message}{DEBUGGING}"
     )
     assert from_exception(thread).reason == reason
 

@@ -89,15 +89,15 @@ class Shop:
 
     def newest(self, requirement: str, exclude_newer: str = "") -> str:
         name = re.match(r"[a-z]+", requirement)[0]  # type: ignore[index]
-        found = self.versions[name]
+        versions = self.versions[name]
         if "==" not in requirement:
-            found = [version for version in found if version not in self.yanked]
+            versions = [version for version in versions if version not in self.yanked]
         tests: dict[str, Any] = {"==": tuple.__eq__, ">=": tuple.__ge__, "<=": tuple.__le__, "<": tuple.__lt__}
         for sign, wanted in re.findall(r"(==|>=|<=|<)([0-9.]+)", requirement):
-            found = [version for version in found if tests[sign](numbers(version), numbers(wanted))]
-        if not found:
+            versions = [version for version in versions if tests[sign](numbers(version), numbers(wanted))]
+        if not versions:
             raise ResolutionError(f"no environment can be made of {requirement}: there is none.")
-        return found[-1]
+        return versions[-1]
 
     def resolve(self, specification: Specification, exclude_newer: str = "", say: Any = None) -> Resolved:
         asked = dict(re.findall(r"^([a-z-]+)==(.+)$", "\n".join(specification.requirements), re.MULTILINE))
@@ -115,7 +115,7 @@ class Shop:
         resolved = self.resolve(specification)
         version = specification.requirements[0].split("==")[1]
         environment = Environment(
-            python="3.11.0", packages=dict(one.split("==") for one in resolved.packages), yolopace="0"
+            python="3.11.0", packages=dict(package.split("==") for package in resolved.packages), yolopace="0"
         )
         return PreparedEnvironment(
             Interpreter(path=str(self._python(version)), environment=environment),
@@ -152,20 +152,22 @@ class Shop:
         for side in sides:
             self.open_launcher(side.interpreter).wait()
         log = math.log(self.factors.get(head, 1.0) / self.factors.get(base, 1.0))
-        cases = {one.case.id: one for one in comparison.cases}
+        cases = {case.case.id: case for case in comparison.cases}
         while wanted := pending_cases(comparison):
             for name, fresh in wanted.items():
-                one = cases[name]
-                one.base, one.head = self._ran(base), self._ran(head)
-                if not one.both:
+                case = cases[name]
+                case.base, case.head = self._ran(base), self._ran(head)
+                if not case.both:
                     continue
-                if budget is not None and one.pairs and (len(one.pairs) + 1) * PAIR > budget:
+                if budget is not None and case.pairs and (len(case.pairs) + 1) * PAIR > budget:
                     return len(wanted)
                 if self.stops and self._pairs >= self.stops:
                     raise KeyboardInterrupt
                 self._pairs += 1
-                seen = self._draw.gauss(0.0 if name in self.spared else log, self.noise)
-                one.pairs.append(make_pair(seen, confirmation=fresh, head_first=bool(len(one.pairs) % 2), seconds=PAIR))
+                log_ratio = self._draw.gauss(0.0 if name in self.spared else log, self.noise)
+                case.pairs.append(
+                    make_pair(log_ratio, confirmation=fresh, head_first=bool(len(case.pairs) % 2), seconds=PAIR)
+                )
                 comparison.seconds += PAIR
                 assert not Store.at(folder).save(comparison)
         return 0

@@ -25,10 +25,10 @@ def start_session(launcher, tmp_path, monkeypatch):
 
     def made(model, **options):
         case = {"model": model, "device": "cpu", "amp": "off", "mode": "train"}
-        found = BenchSession(RunRequest.parse({**OPTIONS, **case, **options}.__getitem__, tmp_path))
-        found.selected = list(found.planned.values())
-        found.begin()
-        return found
+        session = BenchSession(RunRequest.parse({**OPTIONS, **case, **options}.__getitem__, tmp_path))
+        session.selected = list(session.planned.values())
+        session.begin()
+        return session
 
     return made
 

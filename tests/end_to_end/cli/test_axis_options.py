@@ -19,8 +19,8 @@ OPTIONS = {name for name, axis in further_axes().items() if axis.option}
 
 @pytest.mark.parametrize("command", ["plan", "regress", "sweep", "bisect", "ceiling", "node", "compat"])
 def test_every_command_that_chooses_cases_has_an_option_for_each_axis(command: str) -> None:
-    found: Any = typer.main.get_command(build([command]))
-    options = {parameter.name: parameter for parameter in found.commands[command].params}
+    group: Any = typer.main.get_command(build([command]))
+    options = {parameter.name: parameter for parameter in group.commands[command].params}
     assert set(options) & FIXED == FIXED - WITHOUT.get(command, set())
     assert set(options) >= {*OPTIONS, "axis"}
     assert options["channels_last"].opts == ["--channels-last"]

@@ -19,7 +19,7 @@ ALL = [f"8.4.{number}" for number in range(180, 191)]
 
 
 def slower_from(version: str, factor: float = 1.06) -> dict[str, float]:
-    return {one: factor for one in ALL if int(one[4:]) >= int(version[4:])}
+    return {release: factor for release in ALL if int(release[4:]) >= int(version[4:])}
 
 
 @pytest.mark.parametrize("first", ALL[1:])
@@ -93,8 +93,8 @@ def test_broken_releases_are_skipped_and_all_that_may_be_the_first_are_named(
     )
     assert "8.4.185 is skipped: " in ended.err
     [line] = [line for line in ended.out.splitlines() if line.startswith("8.4.185: ")]
-    said = {"unbuildable": "no environment can be made", "unusable": "cannot import", "cannot": "ValueError: no"}
-    assert said[how] in line
+    reasons = {"unbuildable": "no environment can be made", "unusable": "cannot import", "cannot": "ValueError: no"}
+    assert reasons[how] in line
 
 
 def test_where_all_between_is_broken_the_ends_are_what_is_known(shop: Shop, bench: Commands) -> None:
@@ -189,7 +189,7 @@ def test_of_several_cases_those_that_are_slower_are_searched_by(shop: Shop, benc
 
 
 @pytest.mark.parametrize(
-    ("pairs", "code", "said"),
+    ("pairs", "code", "sentence"),
     [
         (0, 4, "The ends were not compared"),
         (3, 3, "Whether 8.4.190 is slower than 8.4.180 is not decided"),
@@ -197,14 +197,16 @@ def test_of_several_cases_those_that_are_slower_are_searched_by(shop: Shop, benc
         (22, 3, "The search ended early: 8.4.185 is good and 8.4.188 is bad, and 2 releases between them were"),
     ],
 )
-def test_ctrl_c_at_any_time_says_what_is_known(shop: Shop, bench: Commands, pairs: int, code: int, said: str) -> None:
+def test_ctrl_c_at_any_time_says_what_is_known(
+    shop: Shop, bench: Commands, pairs: int, code: int, sentence: str
+) -> None:
     shop.factors = slower_from("8.4.186")
     shop.stops = pairs or 1
     if not pairs:
         shop.interrupts_building = True
     ended = bench(*BISECT, *ENDS)
     assert ended.code == code
-    assert said in ended.out
+    assert sentence in ended.out
     assert ("stopped: --resume goes on with" if pairs else "stopped before anything was measured") in ended.err
 
 

@@ -55,16 +55,19 @@ def test_what_was_found_is_said_in_plain_words_and_kept(calibrate, capsys, tmp_p
     file = calibration_folder() / f"{machine().fingerprint}.json"
     assert out.rstrip().endswith(f"kept in {file}; records: {folder}")
     assert len([line for line in err.splitlines() if "images/s" in line]) == 16
-    found = {one.mode: one for one in kept()}
-    assert found["train"].stdev == pytest.approx(0.02138, rel=1e-3)
-    assert (found["train"].processes, found["train"].run) == (8, folder.name)
+    by_mode = {calibration.mode: calibration for calibration in kept()}
+    assert by_mode["train"].stdev == pytest.approx(0.02138, rel=1e-3)
+    assert (by_mode["train"].processes, by_mode["train"].run) == (8, folder.name)
 
 
 def test_a_newer_calibration_takes_the_place_of_the_older(calibrate):
     calibrate("swings")
     calibrate("wobbles")
-    found = kept()
-    assert [one.case for one in found] == ["predict-wobbles-cpu-fp32-b4-i160", "train-wobbles-cpu-fp32-b4-i160"]
+    calibrations = kept()
+    assert [calibration.case for calibration in calibrations] == [
+        "predict-wobbles-cpu-fp32-b4-i160",
+        "train-wobbles-cpu-fp32-b4-i160",
+    ]
 
 
 def test_what_was_not_measured_says_why_and_nothing_is_kept(calibrate, capsys):
@@ -88,7 +91,7 @@ def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibr
     out, _ = capsys.readouterr()
     assert "  4 processes give a rough estimate only" in out
     assert "cpu, train: an earlier calibration of more processes stays in its place" in out
-    assert {one.processes for one in kept()} == {8}
+    assert {calibration.processes for calibration in kept()} == {8}
 
 
 def test_without_a_time_it_takes_that_of_the_runner(calibrate, monkeypatch):

@@ -69,8 +69,8 @@ def test_a_card_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert typed(monkeypatch, "ceiling", "--device", 7, "--imgsz", 64, "--results", tmp_path) == 4
-    told = capsys.readouterr()
-    assert "unsupported: device 7" in told.out and "no ceiling was found" in told.err
+    output = capsys.readouterr()
+    assert "unsupported: device 7" in output.out and "no ceiling was found" in output.err
 
 
 def test_a_real_search_under_a_limit(
@@ -79,20 +79,20 @@ def test_a_real_search_under_a_limit(
     """The machine survives, the result is the edge, and the table has it as a row."""
     limit, asked = "900MiB", ("--device", "cpu", "--imgsz", 64, "--multiple-of", 16, "--max", 512)
     assert typed(monkeypatch, "ceiling", *asked, "--memory-limit", limit, "--results", tmp_path) == 0
-    told = capsys.readouterr()
-    [found], complaints = read_ceilings([tmp_path])
-    assert complaints == [] and found.outcome.status.value == "measured"
-    assert found.case.batch % 16 == 0 and found.limit_bytes == 900 * 2**20
-    by_batch = {probe.batch: probe for probe in found.probes}
-    if found.stop_reason == "limit":
-        assert found.case.batch == 512
-    elif found.stop_reason != "predicted":
-        assert not by_batch[found.case.batch + 16].fits
-    assert found.case.batch > 0 and by_batch[found.case.batch].fits
-    assert f"batch {found.case.batch} trains" in told.out
+    output = capsys.readouterr()
+    [ceiling], complaints = read_ceilings([tmp_path])
+    assert complaints == [] and ceiling.outcome.status.value == "measured"
+    assert ceiling.case.batch % 16 == 0 and ceiling.limit_bytes == 900 * 2**20
+    by_batch = {probe.batch: probe for probe in ceiling.probes}
+    if ceiling.stop_reason == "limit":
+        assert ceiling.case.batch == 512
+    elif ceiling.stop_reason != "predicted":
+        assert not by_batch[ceiling.case.batch + 16].fits
+    assert ceiling.case.batch > 0 and by_batch[ceiling.case.batch].fits
+    assert f"batch {ceiling.case.batch} trains" in output.out
     assert typed(monkeypatch, "table", tmp_path, "--format", "csv") == 0
     [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    assert (row["mode"], row["status"], row["batch"]) == ("ceiling", "measured", str(found.case.batch))
+    assert (row["mode"], row["status"], row["batch"]) == ("ceiling", "measured", str(ceiling.case.batch))
     assert row["images_per_second"] == ""
 
 
@@ -102,13 +102,13 @@ def test_what_fits_a_card_is_verified_by_a_search_under_its_limit(
     asked = ("--device", "cpu", "--imgsz", 32, "--multiple-of", 16, "--max", 16, "--memory-limit", "900MiB")
     cards = ("--memory-sizes", "900MiB,1GiB,9999GiB", "--verify")
     assert typed(monkeypatch, "ceiling", *asked, *cards, "--results", tmp_path) == 0
-    found, complaints = read_ceilings([tmp_path])
+    ceilings, complaints = read_ceilings([tmp_path])
     assert complaints == []
-    limits = sorted(one.limit_bytes or 0 for one in found)
+    limits = sorted(ceiling.limit_bytes or 0 for ceiling in ceilings)
     assert limits == [900 * 2**20, 2**30], "each once, and none that the machine has not"
-    assert all(one.limit_requested and one.case.batch == 16 for one in found)
-    said = capsys.readouterr().out
-    assert "batch 16 trains within 900 MiB" in said and "batch 16 trains within 1 GiB" in said
+    assert all(ceiling.limit_requested and ceiling.case.batch == 16 for ceiling in ceilings)
+    output = capsys.readouterr().out
+    assert "batch 16 trains within 900 MiB" in output and "batch 16 trains within 1 GiB" in output
 
 
 @pytest.mark.parametrize("with_groups", [True, False], ids=["as-it-is-here", "RLIMIT_DATA"])
@@ -153,8 +153,8 @@ def test_a_limit_above_what_there_is(
 
 
 def test_several_devices_share_every_batch_that_they_can() -> None:
-    [one, two] = search_cases({"device": ["cpu", "cpu+cpu"], "model": ["yolov8n"], "amp": ["off"], "imgsz": [64]})
-    assert [granularity_for(1, one), granularity_for(1, two), granularity_for(6, two)] == [1, 2, 6]
+    [single, double] = search_cases({"device": ["cpu", "cpu+cpu"], "model": ["yolov8n"], "amp": ["off"], "imgsz": [64]})
+    assert [granularity_for(1, single), granularity_for(1, double), granularity_for(6, double)] == [1, 2, 6]
     [twice] = search_cases({"device": ["0+0"], "model": ["yolov8n"], "amp": ["off"], "imgsz": [64]})
     assert granularity_for(3, twice) == 3, "refused for its own reason, when its turn comes"
     assert default_sizes("cpu+cpu") == default_sizes("2xcpu") == default_sizes("cpu") != default_sizes("0+1")
@@ -173,7 +173,7 @@ def test_ctrl_c_keeps_what_was_tried(
 ) -> None:
     tried = []
 
-    def one(planned: Any, *arguments: Any) -> Any:
+    def fake_probe(planned: Any, *arguments: Any) -> Any:
         if tried:
             raise KeyboardInterrupt
         tried.append(planned.case.batch)
@@ -181,12 +181,12 @@ def test_ctrl_c_keeps_what_was_tried(
             batch=planned.case.batch, outcome=Outcome(Status.MEASURED), peak=2**29, baseline_bytes=2**28
         ), {}
 
-    monkeypatch.setattr("bench.ceiling.search.run_probe", one)
+    monkeypatch.setattr("bench.ceiling.search.run_probe", fake_probe)
     monkeypatch.setattr("bench.ceiling.search.provide_data", lambda question, launcher: {})
     asked = ("ceiling", "--device", "cpu", "--memory-limit", "1GiB", "--imgsz", "64,96", "--results", tmp_path)
     assert typed(monkeypatch, *asked) == 3
-    [found], _ = read_ceilings([tmp_path])
-    assert (found.outcome.status, found.case.batch, len(found.probes)) == (Status.INTERRUPTED, 8, 1)
+    [ceiling], _ = read_ceilings([tmp_path])
+    assert (ceiling.outcome.status, ceiling.case.batch, len(ceiling.probes)) == (Status.INTERRUPTED, 8, 1)
     assert "batch 8 trains within 1 GiB" in capsys.readouterr().out
 
 
@@ -211,9 +211,9 @@ def made(*probes: records.Probe) -> records.Ceiling:
 
 
 def test_limits_that_are_alike_to_a_mib_have_files_of_their_own() -> None:
-    found = made()
-    close = msgspec.structs.replace(found, limit_bytes=2**30 + 1)
-    assert found.name.endswith("-1024MiB") and close.name.endswith("-1073741825B")
+    ceiling = made()
+    close = msgspec.structs.replace(ceiling, limit_bytes=2**30 + 1)
+    assert ceiling.name.endswith("-1024MiB") and close.name.endswith("-1073741825B")
 
 
 def test_a_limit_that_was_searched_is_not_predicted() -> None:

@@ -1,4 +1,4 @@
-"""``pytest bench/ --mode ceiling``: opt-in, beside or without cases."""
+"""``pytest bench/ --mode ceiling``: opt-in, with or without cases."""
 
 import json
 
@@ -58,5 +58,5 @@ def test_a_search_by_pytest(bench, command, tmp_path):
     assert row["extra_info"]["largest_batch"] > 0
     assert row["extra_info"]["stop_reason"] == "out of memory"
     code, out, _ = command("-m", "bench", "table", tmp_path / "results", "--format", "json")
-    [found] = json.loads(out)
-    assert (found["mode"], found["batch"]) == ("ceiling", row["extra_info"]["largest_batch"])
+    [ceiling] = json.loads(out)
+    assert (ceiling["mode"], ceiling["batch"]) == ("ceiling", row["extra_info"]["largest_batch"])

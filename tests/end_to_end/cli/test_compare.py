@@ -113,8 +113,8 @@ def test_sides_may_be_files_and_folders_of_runs(compare, run, tmp_path):
     [(0.2625, "4%", 1), (0.2625, "4 %", 1), (0.2625, "6%", 0), (0.2525, "0.5%", 0), (0.2, "5%", 0)],
 )
 def test_fails_beyond_the_limit_where_the_interval_excludes_1(compare, run, seconds, limit, code):
-    found, out, err = compare(run("a", at(0.25)), run("b", at(seconds)), "--fail-on-slower", limit)
-    assert found == code
+    exit_code, out, err = compare(run("a", at(0.25)), run("b", at(seconds)), "--fail-on-slower", limit)
+    assert exit_code == code
     assert ("slower by more than" in err) is bool(code)
     assert "historical, no verdict" in out, "the table is there whatever it ends with"
 

@@ -42,7 +42,7 @@ def test_resume_measures_again_what_was_measured_with_other_variables(start_sess
     first = start_session("yolov8n", run="mine")
     measure_all(first)
     assert list(start_session("yolov8n", resume="mine").finished)
-    # The very process that measures: its variables are told by the interpreter, once.
+    # The very process that measures: its interpreter reports its variables, once.
     launcher.interpreter = msgspec.structs.replace(launcher.interpreter, variables={"OMP_NUM_THREADS": "4"})
     again = start_session("yolov8n", resume="mine")
     assert again.finished == {}
@@ -93,7 +93,7 @@ def test_a_case_has_its_record_on_a_system_that_tells_nothing(start_session):
     session.end()
     [record] = store.read([session.store.folder])[0]
     assert record.outcome.status.value == "measured"
-    told = msgspec.structs.asdict(record.conditions)
-    assert {name: value for name, value in told.items() if value is not None} == {"variables": {}}
+    conditions = msgspec.structs.asdict(record.conditions)
+    assert {name: value for name, value in conditions.items() if value is not None} == {"variables": {}}
     assert session.report_path is not None, session.notes
     assert not [note for note in session.notes if "no report" in note]

@@ -21,7 +21,7 @@ def test_a_long_run_has_a_page_between_its_cases_which_ends_as_the_report(start_
     assert session.refresh_page() is None, "not again within the time that a page takes"
     session._page._next = 0.0
     session.run.measure(session.selected[1])
-    assert session.refresh_page() is None, "its place is told once"
+    assert session.refresh_page() is None, "its place is reported once"
     assert "2 of 2 so far" in page.read_text()
     session.end()
     assert session.report_path == page

@@ -63,8 +63,8 @@ def test_an_unforeseen_error_keeps_its_traceback(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert ended(monkeypatch, ZeroDivisionError("division by zero")) == 2
     [file] = tmp_path.iterdir()
-    said = "an error in yolopace itself (ZeroDivisionError: division by zero): please report it; its traceback is in"
-    assert capsys.readouterr().err == f"yolopace: {said} {file}.\n"
+    message = "an error in yolopace itself (ZeroDivisionError: division by zero): please report it; its traceback is in"
+    assert capsys.readouterr().err == f"yolopace: {message} {file}.\n"
     assert "ZeroDivisionError: division by zero" in file.read_text()
 
 

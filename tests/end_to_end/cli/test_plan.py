@@ -61,8 +61,8 @@ def test_ten_thousand_cases_are_collected_without_torch(command, tmp_path):
         PYTHONPATH=str(tmp_path),
     )
     assert code == 0, err
-    [found] = [json.loads(line) for line in out.splitlines() if line.startswith('{"items"')]
-    assert found == {"items": 10_000, "heavy": []}
+    [collection] = [json.loads(line) for line in out.splitlines() if line.startswith('{"items"')]
+    assert collection == {"items": 10_000, "heavy": []}
 
 
 AXES = ("--profile", "smoke", "--device", "cpu", "--amp", "off")
@@ -81,13 +81,13 @@ def test_a_plan_of_several_processes_has_a_line_a_case(bench):
 
 
 def test_every_process_is_an_item_and_the_first_keeps_its_id(bench):
-    found = collected(bench, "--processes", "3", "--run", "mine")
-    assert found[:2] == ["test_train[train-yolov8n-cpu-fp32-b16-i64]", "test_predict[predict-yolov8n-cpu-fp32-b16-i64]"]
-    assert sorted(found[2:4]) == [
+    ids = collected(bench, "--processes", "3", "--run", "mine")
+    assert ids[:2] == ["test_train[train-yolov8n-cpu-fp32-b16-i64]", "test_predict[predict-yolov8n-cpu-fp32-b16-i64]"]
+    assert sorted(ids[2:4]) == [
         "test_predict[predict-yolov8n-cpu-fp32-b16-i64--p2]",
         "test_train[train-yolov8n-cpu-fp32-b16-i64--p2]",
     ]
-    assert {name[-4:] for name in found[4:]} == {"-p3]"}
+    assert {name[-4:] for name in ids[4:]} == {"-p3]"}
 
 
 def test_selecting_by_process(bench):

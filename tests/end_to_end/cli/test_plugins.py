@@ -46,7 +46,7 @@ def pytest_collection_finish(session):
 
 @pytest.fixture
 def planned(bench, tmp_path):
-    """Plans a run beside a plugin that has the given source: exit status, standard output, standard error."""
+    """Plans a run with a plugin of the given source: exit status, standard output, standard error."""
 
     def run(source, *arguments, **variables):
         (tmp_path / "standin.py").write_text(source, encoding="utf-8")

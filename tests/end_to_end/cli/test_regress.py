@@ -79,69 +79,69 @@ def kept(folder: Path = Path("results")) -> Comparison:
 
 
 def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Command, tmp_path: Path) -> None:
-    code, said = command("--json", "found.json")
+    code, output = command("--json", "found.json")
     assert code == 1
-    assert "ultralytics 8.4.0 → 8.4.0+10; nothing else differs" in said
-    assert f"{CASE}  slower        head takes 10.0 % longer" in said
-    assert "4 + 4 pairs" in said
-    found = kept()
-    assert [len(one.interim) for one in found.cases] == [4]
-    assert [len(one.confirmation) for one in found.cases] == [4]
+    assert "ultralytics 8.4.0 → 8.4.0+10; nothing else differs" in output
+    assert f"{CASE}  slower        head takes 10.0 % longer" in output
+    assert "4 + 4 pairs" in output
+    comparison = kept()
+    assert [len(case.interim) for case in comparison.cases] == [4]
+    assert [len(case.confirmation) for case in comparison.cases] == [4]
     content = json.loads(Path("found.json").read_text())
     assert (content["verdict"], content["exit_code"]) == ("slower", 1)
     [page] = Path("reports").glob("regress-*/index.html")
     assert "10.0 % longer" in page.read_text()
-    assert f"page: {page}" in said and f"what was measured: {Path('results') / found.run}" in said
+    assert f"page: {page}" in output and f"what was measured: {Path('results') / comparison.run}" in output
 
 
 def test_a_faster_head_is_fine(command: Command) -> None:
-    code, said = command(base="8.4.0+10", head="8.4.0")
+    code, output = command(base="8.4.0+10", head="8.4.0")
     assert code == 0
-    assert f"{CASE}  faster        head takes 9.1 % less time" in said
+    assert f"{CASE}  faster        head takes 9.1 % less time" in output
 
 
 def test_the_same_twice_is_a_check_of_yolopace_itself_and_says_so(command: Command) -> None:
-    code, said = command(head="8.4.0")
+    code, output = command(head="8.4.0")
     assert code == 0
-    assert "base and head are the same: whatever differs between them is noise, or an error of yolopace" in said
-    assert f"{CASE}  same" in said
-    found = kept()
-    assert found.self_comparison
+    assert "base and head are the same: whatever differs between them is noise, or an error of yolopace" in output
+    assert f"{CASE}  same" in output
+    comparison = kept()
+    assert comparison.self_comparison
     assert Path("python-8.4.0-1").exists()  # a copy, which was installed separately
 
 
 def test_a_margin_that_was_asked_for_is_used(command: Command) -> None:
-    code, said = command("--margin", "20%")
+    code, output = command("--margin", "20%")
     assert code == 0
-    assert f"{CASE}  same" in said
+    assert f"{CASE}  same" in output
     assert (kept().margin, kept().margin_from) == (0.2, "as asked")
 
 
 def test_without_a_case_it_takes_the_small_one_of_its_profile(command: Command) -> None:
     command("--time-budget", "0.001s", case="")
-    assert [one.case.id for one in kept().cases] == [CASE]
+    assert [case.case.id for case in kept().cases] == [CASE]
 
 
 def test_cases_can_be_named_by_their_axes(command: Command) -> None:
     command("--mode", "predict", "--batch", "1,2", "--device", "cpu", "--time-budget", "0.001s", case="")
-    assert [one.case.id for one in kept().cases] == [
+    assert [case.case.id for case in kept().cases] == [
         "predict-yolov8n-cpu-fp32-b1-i160",
         "predict-yolov8n-cpu-fp32-b2-i160",
     ]
 
 
 def test_a_budget_leaves_it_undecided_and_resume_goes_on(command: Command) -> None:
-    code, said = command("--time-budget", "0.001s")
+    code, output = command("--time-budget", "0.001s")
     assert code == 3
-    assert "the time budget is over with 1 case(s) undecided: --resume goes on" in said
+    assert "the time budget is over with 1 case(s) undecided: --resume goes on" in output
     before = kept()
     assert len(before.cases[0].pairs) < 4
-    code, said = command("--resume")
+    code, output = command("--resume")
     assert code == 1
     after = kept()
     assert (after.run, len(after.cases[0].pairs)) == (before.run, 8)
     assert after.cases[0].pairs[: len(before.cases[0].pairs)] == before.cases[0].pairs
-    code, said = command("--resume")  # all is decided: it is shown again
+    code, output = command("--resume")  # all is decided: it is shown again
     assert code == 1 and kept() == after
 
 
@@ -150,13 +150,13 @@ def test_a_run_can_be_named_and_a_name_is_given_once(command: Command) -> None:
     assert code == 1
     assert read_comparison(Path("results/torch-upgrade")).run == "torch-upgrade"
     assert Path("reports/torch-upgrade/index.html").exists()
-    for arguments, said in (
+    for arguments, sentence in (
         (["--run", "torch-upgrade"], "run 'torch-upgrade' is in results already"),
         (["--run", "../away"], "cannot be the name of a folder"),
         (["--run", "other", "--resume"], "leave one of them out"),
     ):
         code, output = command(*arguments)
-        assert code == 2 and said in output
+        assert code == 2 and sentence in output
 
 
 def test_resume_judges_again_by_another_margin(command: Command) -> None:
@@ -173,8 +173,8 @@ def test_resume_takes_the_newest_that_is_not_decided_and_its_date(command: Comma
     assert dated.startswith("20") and dated.endswith("Z")
     code, _ = command("--resume")
     assert code == 1
-    found = read_comparison(Path("results/a-first"))
-    assert (len(found.cases[0].pairs), found.exclude_newer) == (8, dated)
+    comparison = read_comparison(Path("results/a-first"))
+    assert (len(comparison.cases[0].pairs), comparison.exclude_newer) == (8, dated)
 
 
 def test_what_failed_is_tried_again_by_resume(command: Command) -> None:
@@ -189,10 +189,10 @@ def test_what_failed_is_tried_again_by_resume(command: Command) -> None:
 
 def test_a_page_that_cannot_be_written_hides_no_regression(command: Command) -> None:
     Path("reports").write_text("a file")
-    code, said = command()
+    code, output = command()
     assert code == 1
-    assert "the page cannot be written" in said
-    code, said = command("--resume", "--margin", "50%")
+    assert "the page cannot be written" in output
+    code, output = command("--resume", "--margin", "50%")
     assert code == 2
 
 
@@ -209,8 +209,8 @@ def test_an_index_that_knows_no_dates_is_asked_without(command: Command, monkeyp
     monkeypatch.setattr(builder, "provide", provide)
     code, _ = command()
     assert code == 1 and kept().exclude_newer == ""
-    code, said = command("--exclude-newer", "2026-01-01")
-    assert code == 2 and "no release has a date" in said
+    code, output = command("--exclude-newer", "2026-01-01")
+    assert code == 2 and "no release has a date" in output
 
 
 def test_nothing_is_left_of_one_that_could_not_begin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,33 +218,33 @@ def test_nothing_is_left_of_one_that_could_not_begin(command: Command, monkeypat
         raise UsageError("python cannot import torch and ultralytics: no.")
 
     monkeypatch.setattr(SpawnLauncher, "wait", broken)
-    code, said = command()
-    assert code == 2 and "cannot import torch" in said
+    code, output = command()
+    assert code == 2 and "cannot import torch" in output
     assert list(Path("results").iterdir()) == []
 
 
 def test_nothing_to_resume(command: Command) -> None:
-    code, said = command("--resume")
+    code, output = command("--resume")
     assert code == 2
-    assert "results holds no comparison of these environments and cases on this machine: leave --resume out." in said
+    assert "results holds no comparison of these environments and cases on this machine: leave --resume out." in output
 
 
 def test_ctrl_c_keeps_what_was_measured_and_says_what_is_known(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(comparison: Comparison) -> Any:
-        def told(compared: Any, trouble: str) -> None:
+        def stop_after_two_pairs(compared: Any, trouble: str) -> None:
             if len(compared.pairs) == 2:
                 raise KeyboardInterrupt
 
-        return told
+        return stop_after_two_pairs
 
     monkeypatch.setattr(pairs, "progress", stopped)
-    code, said = command()
+    code, output = command()
     assert code == 3
-    assert "stopped: --resume goes on with what was measured" in said
-    assert "what was measured: results/regress-" in said
-    assert f"{CASE}  inconclusive" in said and "2 pairs" in said
+    assert "stopped: --resume goes on with what was measured" in output
+    assert "what was measured: results/regress-" in output
+    assert f"{CASE}  inconclusive" in output and "2 pairs" in output
     assert len(kept().cases[0].pairs) == 2
 
 
@@ -258,20 +258,20 @@ def test_the_summary_of_a_step_is_written_where_github_wants_it(
     text = (tmp_path / "summary.md").read_text()
     assert text.startswith("before\n") and "inconclusive" in text
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
-    code, said = command("--time-budget", "0.001s")
-    assert code == 3 and "the summary of this step cannot be written" in said
+    code, output = command("--time-budget", "0.001s")
+    assert code == 3 and "the summary of this step cannot be written" in output
 
 
 def test_a_case_that_only_base_can_run_is_a_regression(command: Command) -> None:
-    code, said = command("--model", "runs-on-base-alone", case="")
+    code, output = command("--model", "runs-on-base-alone", case="")
     assert code == 1
-    assert "No such thing." in said
+    assert "No such thing." in output
     [compared] = kept().cases
     assert not compared.both
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         ({"base": "9.0"}, "no environment can be made of ultralytics==9.0: there is no such version."),
         ({"case": "yolov8n"}, "case 'yolov8n' is no id of a case"),
@@ -286,15 +286,17 @@ def test_a_case_that_only_base_can_run_is_a_regression(command: Command) -> None
         ({"arguments": ["--device", "tpu"], "case": ""}, "device 'tpu' is unknown"),
     ],
 )
-def test_wrong_use_is_a_sentence_and_measures_nothing(command: Command, arguments: dict[str, Any], said: str) -> None:
+def test_wrong_use_is_a_sentence_and_measures_nothing(
+    command: Command, arguments: dict[str, Any], sentence: str
+) -> None:
     code, output = command(*arguments.pop("arguments", []), **arguments)
     assert code == 2
-    assert said in output
+    assert sentence in output
     assert not Path("results").exists()
 
 
 @pytest.mark.parametrize(
-    ("specification", "said"),
+    ("specification", "sentence"),
     [
         ("numpy==2.0", "names neither torch nor ultralytics"),
         ("torch = 2", "is no requirement"),
@@ -303,7 +305,7 @@ def test_wrong_use_is_a_sentence_and_measures_nothing(command: Command, argument
         ("python:/nowhere/python", "there is no such executable"),
     ],
 )
-def test_a_specification_that_is_none(tmp_path: Path, specification: str, said: str) -> None:
+def test_a_specification_that_is_none(tmp_path: Path, specification: str, sentence: str) -> None:
     done = CliRunner().invoke(app.build(["regress"]), ["regress", "--base", specification, "--head", "torch"])
     assert isinstance(done.exception, UsageError)
-    assert said in str(done.exception)
+    assert sentence in str(done.exception)

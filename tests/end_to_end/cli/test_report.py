@@ -27,8 +27,8 @@ def results(tmp_path):
 
 
 def test_everything_that_the_runs_hold_is_on_the_page(command, results, tmp_path):
-    code, said, wrong = command("-m", "bench", "report", results, "--output", tmp_path / "out")
-    assert (code, said.strip(), wrong) == (0, str(tmp_path / "out" / "index.html"), "")
+    code, output, wrong = command("-m", "bench", "report", results, "--output", tmp_path / "out")
+    assert (code, output.strip(), wrong) == (0, str(tmp_path / "out" / "index.html"), "")
     html = (tmp_path / "out" / "index.html").read_text()
     for heading in ("Training: time per epoch", "Largest batch that trains", "Upgrades", "What guides claim"):
         assert heading in html, heading
@@ -43,11 +43,11 @@ def test_a_folder_with_nothing_but_a_comparison_is_a_report(command, results, tm
 
 
 def test_only_chooses_cases(command, results):
-    code, said, _ = command(
+    code, output, _ = command(
         "-m", "bench", "table", results, "--format", "csv", "--only", "model=yolov8n,batch=4", "--only", "batch=16"
     )
     assert code == 0
-    rows = said.splitlines()[1:]
+    rows = output.splitlines()[1:]
     assert len(rows) == 2, "one case, and the ceiling, whose batch is nobody's choice"
     assert ",train,yolov8n,cpu,off,4," in rows[0] and ",ceiling," in rows[1]
 

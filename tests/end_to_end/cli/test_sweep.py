@@ -30,7 +30,7 @@ def test_the_newest_releases_against_the_first_of_them(shop: Shop, bench: Comman
     assert "held the same with every release: torch==2.15.0, torchvision==0.30.0" in ended.err
     content = json.loads(bench.json.read_text())
     assert (content["verdict"], content["exit_code"], content["since"]) == ("slower", 1, "8.4.189")
-    assert [one["comparison"] and len(one["comparison"]["cases"]) for one in content["releases"]] == [None, 1, 1, 1]
+    assert [row["comparison"] and len(row["comparison"]["cases"]) for row in content["releases"]] == [None, 1, 1, 1]
     [page] = bench.reports.glob("sweep-*/index.html")
     assert {path.name for path in page.parent.rglob("*.*")} == {
         "index.html",
@@ -47,7 +47,7 @@ def test_every_comparison_is_kept_by_itself(shop: Shop, bench: Commands) -> None
     kept = read_comparison(folders[0])
     assert kept.run == folders[0].name
     assert (kept.base.asked, kept.head.asked) == ("ultralytics==8.4.188", "ultralytics==8.4.189")
-    assert [one.case.id for one in kept.cases] == [CASE]
+    assert [case.case.id for case in kept.cases] == [CASE]
 
 
 def test_six_releases_by_default(shop: Shop, bench: Commands) -> None:
@@ -235,7 +235,7 @@ def test_github_gets_a_summary(shop: Shop, bench: Commands, tmp_path: Path, monk
     bench(*SWEEP, "--last", 2)
     text = (tmp_path / "summary.md").read_text()
     assert text.startswith("### ultralytics 8.4.189 to 8.4.190\n\n**same**: ")
-    assert "![" not in text, "no picture lies beside it"
+    assert "![" not in text, "no picture lies next to it"
 
 
 def test_pairs_are_measured_by_workers(shop: Shop, bench: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

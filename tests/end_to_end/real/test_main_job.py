@@ -50,9 +50,9 @@ def main_job(cache, folder):
 
 @pytest.fixture(scope="module")
 def records(main_job, folder):
-    found, complaints = store.read([folder / "results"])
+    run_records, complaints = store.read([folder / "results"])
     assert not complaints
-    return {record.case.id: record for record in found}
+    return {record.case.id: record for record in run_records}
 
 
 def test_the_main_job_measures_and_says_where_the_report_is(main_job, folder):
@@ -83,19 +83,19 @@ def test_what_was_not_run_stands_in_the_records_with_its_reason(records):
 
 
 def test_rounds_of_pytest_benchmark_are_the_steps_of_the_record(records, folder):
-    found = json.loads((folder / "b.json").read_text())
-    assert {row["group"] for row in found["benchmarks"]} == {
+    report = json.loads((folder / "b.json").read_text())
+    assert {row["group"] for row in report["benchmarks"]} == {
         "train, batch 16, 64 px: time of a step",
         "predict, batch 16, 64 px: time of a step",
     }
-    for row in found["benchmarks"]:
+    for row in report["benchmarks"]:
         record = next(r for r in records.values() if r.id == row["extra_info"]["record"])
         assert row["stats"]["data"] == record.steps.window
         assert row["extra_info"]["images_per_second"] == record.steps.images_per_second
         assert row["extra_info"]["process"] == 1
         assert row["extra_info"]["process_bytes"] == record.memory["process"].bytes
-    assert found["machine_info"]["fingerprint"] == next(iter(records.values())).machine.fingerprint
-    assert "node" not in found["machine_info"]
+    assert report["machine_info"]["fingerprint"] == next(iter(records.values())).machine.fingerprint
+    assert "node" not in report["machine_info"]
 
 
 def test_pytest_benchmark_compares_what_it_saved(main_job, folder):
@@ -148,8 +148,8 @@ def test_resuming_in_another_way_measures_again(main_job, cache, folder, records
     done = bench(cache, tmp_path, *only, "--resume", name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "(from before)" not in done.stdout
-    found = {r.case.id: r for r in store.read([tmp_path / "results"])[0]}
-    assert found["train-yolov8n-cpu-fp32-b16-i64"].effective["threads"] == 2
+    by_case = {r.case.id: r for r in store.read([tmp_path / "results"])[0]}
+    assert by_case["train-yolov8n-cpu-fp32-b16-i64"].effective["threads"] == 2
 
 
 def test_data_that_cannot_be_used_is_one_sentence_and_leaves_nothing(cache, tmp_path):
@@ -180,7 +180,7 @@ def _amid_the_second_case(process, folder, seconds=120):
     before = set()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
-        living = {one.pid for one in psutil.Process(process.pid).children(recursive=True)}
+        living = {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
         if not list(folder.glob("results/*/*.json")):
             before |= living
         elif living - before:

@@ -77,7 +77,7 @@ def spied(data):
         yield run
 
 
-class Told:
+class RecordedChannel:
     """A channel that keeps what is sent."""
 
     def __init__(self):
@@ -101,34 +101,34 @@ def fields(data, folder, nbs):
     return {**own, "data": data, "scratch": str(scratch)}
 
 
-def ours(spied, data, folder, nbs, window, monkeypatch, told=None, **more):
-    """Steps of a measured case, and what it told."""
+def ours(spied, data, folder, nbs, window, monkeypatch, channel=None, **more):
+    """Steps of a measured case, and what it sent."""
     from bench.worker.devices.cpu import Cpu
     from bench.worker.timing import session, windows
     from bench.worker.workloads.ultralytics import train
 
     monkeypatch.setattr(windows, "RETRIES", 0)  # other people's work may disturb, and nothing here is a speed
     rule = Window(warmup_seconds=0.0, window_steps=window, window_seconds=0.0)
-    told = told or Told()
+    channel = channel or RecordedChannel()
     job = CaseJob(**fields(data, folder, nbs), window=rule, **more)
-    measured = session.Session(job, workloads()["ultralytics"], told, Cpu())
+    measured = session.Session(job, workloads()["ultralytics"], channel, Cpu())
 
     def work():
         with pytest.raises(session.WindowComplete):
             train.run(measured)
 
     steps = spied(work)
-    [reading] = told.of(Measured)
+    [reading] = channel.of(Measured)
     return steps, msgspec.convert(reading.steps, Steps), reading
 
 
-def plain(spied, data, folder, nbs, steps):
-    """Steps of plain training, and what it told."""
+def run_plain(spied, data, folder, nbs, steps):
+    """Steps of plain training, and what it sent."""
     from bench.worker.workloads.ultralytics import plain_train
 
-    told = Told()
+    channel = RecordedChannel()
     asked = PlainJob(**fields(data, folder, nbs), warmup_steps=2, warmup_seconds=0.0, steps=steps, block=4)
-    return spied(lambda: plain_train.run(asked, told, None)), told
+    return spied(lambda: plain_train.run(asked, channel, None)), channel
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +136,13 @@ def both(spied, data, tmp_path_factory):
     """Ten steps of each, where the optimizer runs every fourth."""
     from bench.worker.workloads.sanity_checks import TrainingSanityChecks, loss_items
 
-    seen = []
+    calls = []
 
     def noting(name):
         look = getattr(TrainingSanityChecks, name)
 
         def note(works, trainer, *others):
-            seen.append((name, trainer, trainer.tloss))  # read later: reading is counted
+            calls.append((name, trainer, trainer.tloss))  # read later: reading is counted
             return look(works, trainer, *others)
 
         return note
@@ -154,16 +154,16 @@ def both(spied, data, tmp_path_factory):
         measured, steps, reading = ours(spied, data, tmp_path_factory.mktemp("ours"), 8, 4, patch)
         frozen = [gc.get_freeze_count()]
     gc.freeze()
-    seen = [(name, list(loss_items(trainer, means).values())) for name, trainer, means in seen]
-    unmeasured, told = plain(spied, data, tmp_path_factory.mktemp("plain"), 8, 12)
+    calls = [(name, list(loss_items(trainer, means).values())) for name, trainer, means in calls]
+    unmeasured, channel = run_plain(spied, data, tmp_path_factory.mktemp("plain"), 8, 12)
     frozen.append(gc.get_freeze_count())
     return {
         "ours": measured,
         "plain": unmeasured,
         "steps": steps,
         "reading": reading,
-        "seen": seen,
-        "told": told,
+        "calls": calls,
+        "channel": channel,
         "frozen": frozen,
     }
 
@@ -222,12 +222,12 @@ def test_while_warming_up_only_the_first_optimizer_step_does_more(both):
 
 def test_training_is_looked_at_outside_of_the_window(both):
     """The optimizer runs in step 3, which warms up, and in step 7, which is timed; an epoch has eight steps."""
-    looks = [name for name, _ in both["seen"]]
+    looks = [name for name, _ in both["calls"]]
     assert looks == ["remember", "epoch_ended", "record_gradients", "record_scale", "epoch_ended", "finish"]
 
 
 def test_an_epoch_turns_with_the_mean_losses_that_it_had(both):
-    first, second = (means for name, means in both["seen"] if name == "epoch_ended")
+    first, second = (means for name, means in both["calls"] if name == "epoch_ended")
     losses = [step["loss"] for step in both["plain"][:8]]
     assert first == []
     assert second == pytest.approx([sum(items) / 8 for items in zip(*losses, strict=True)], rel=1e-5)
@@ -240,9 +240,9 @@ def test_a_checkpoint_that_cannot_be_saved_costs_nothing_that_was_measured(spied
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(DetectionTrainer, "save_model", save_model)
-    told = Told()
-    ours(spied, data, tmp_path, 8, 4, monkeypatch, told, with_val=True)
-    *_, reading, rest, epoch_overhead = told.events
+    channel = RecordedChannel()
+    ours(spied, data, tmp_path, 8, 4, monkeypatch, channel, with_val=True)
+    *_, reading, rest, epoch_overhead = channel.events
     assert (type(reading), rest) == (Measured, PhaseBegan("rest"))
     assert epoch_overhead == RestMeasured(failed="OSError: [Errno 28] No space left on device")
 
@@ -258,10 +258,10 @@ def test_both_collect_garbage_at_the_cost_of_a_fresh_process(both):
 
 
 def test_plain_training_is_reported_in_blocks_after_its_warm_up(both):
-    blocks = both["told"].of(BlockEnded)
+    blocks = both["channel"].of(BlockEnded)
     assert [block.steps for block in blocks] == [4, 4, 4]
     assert all(block.seconds > 0 for block in blocks)
-    assert [phase.name for phase in both["told"].of(PhaseBegan)] == ["warmup", "window"]
+    assert [phase.name for phase in both["channel"].of(PhaseBegan)] == ["warmup", "window"]
 
 
 def test_real_accumulation_is_that_of_plain_training_wherever_a_window_has_whole_cycles(
@@ -273,7 +273,7 @@ def test_real_accumulation_is_that_of_plain_training_wherever_a_window_has_whole
     assert ran == steps.optimizer == [5, 13]  # every sixth step while it warms up
     assert steps.kinds.count(1) == 1
     (tmp_path / "plain").mkdir()
-    unmeasured, _ = plain(spied, data, tmp_path / "plain", 16, 14)
+    unmeasured, _ = run_plain(spied, data, tmp_path / "plain", 16, 14)
     ran = [number for number, step in enumerate(unmeasured) if step["optimizer"]]
     assert {late - early for early, late in pairwise(ran)} == {8}
 
@@ -285,13 +285,13 @@ class Noted:
         self.marks = []
 
     def __getattr__(self, name):
-        return lambda *said: self.marks.append((name, *said))
+        return lambda *arguments: self.marks.append((name, *arguments))
 
 
 def test_marks_by_themselves_are_those_of_a_training_step(both):
     noted = Noted()
     worker_marks.step(noted)
-    assert [said for name, *said in noted.marks if name == "phase_ended"] == [
+    assert [arguments for name, *arguments in noted.marks if name == "phase_ended"] == [
         [p] for p in both["reading"].phases["seconds"]
     ]
     assert {"batch_arrived", "optimizer_stepped", "step_ended"} < {name for name, *_ in noted.marks}
@@ -299,13 +299,13 @@ def test_marks_by_themselves_are_those_of_a_training_step(both):
 
 def test_and_are_taken_by_a_session_whose_window_is_open(monkeypatch, ultralytics):  # noqa: F811
     monkeypatch.setattr(worker_marks, "STEPS", 20)
-    told = Told()
-    assert 0 < worker_marks.one_step(told) < 1
-    assert [phase.name for phase in told.of(PhaseBegan)] == ["warmup", "window"]
-    assert not told.of(Measured)
+    channel = RecordedChannel()
+    assert 0 < worker_marks.one_step(channel) < 1
+    assert [phase.name for phase in channel.of(PhaseBegan)] == ["warmup", "window"]
+    assert not channel.of(Measured)
 
 
 def test_a_worker_reports_the_cost_of_marks(forking):
-    found = instrumentation_overhead.cost(forking, [make_record()])
-    assert "% of the shortest step" in found.figure
-    assert float(found.figure.split()[0]) > 0
+    overhead = instrumentation_overhead.cost(forking, [make_record()])
+    assert "% of the shortest step" in overhead.figure
+    assert float(overhead.figure.split()[0]) > 0

@@ -35,10 +35,10 @@ def test_both_windows_hold_the_same_steps(pairing, mode, monkeypatch):
     two = pairs.run_interleaved(pairing(mode=mode, batch=4), True, random.Random(0), None)
     base, head = two.pair.base, two.pair.head
     assert math.isfinite(two.pair.log) and abs(two.pair.log) < 1
-    for one in (base, head):
-        assert one.cpu_seconds > 0
-        assert one.peak_bytes > 2**26
-        assert set(one.phases) >= {"forward"}
+    for side in (base, head):
+        assert side.cpu_seconds > 0
+        assert side.peak_bytes > 2**26
+        assert set(side.phases) >= {"forward"}
     # The second process warmed up by as many steps as the first: the same images, and the optimizer at the same steps.
     assert (base.steps.warmup_discarded, base.steps.warmup) == (head.steps.warmup_discarded, head.steps.warmup)
     assert (base.steps.optimizer, len(base.steps.window)) == (head.steps.optimizer, len(head.steps.window))
@@ -48,18 +48,18 @@ def test_both_windows_hold_the_same_steps(pairing, mode, monkeypatch):
     assert len(two.pair.processors) == (1 if len(usable) > 1 and two.effective[0]["threads"] == 1 else 0)
     assert two.plan.window_steps == len(base.steps.window)
     assert (two.pair.block_steps, two.pair.interleaved_within_steps) == (1, True)
-    for one in (base, head):  # what passes while the other one has its turn is in no step and in no part
-        parts = sum(one.phases[name].seconds[0] for name in one.phases)
-        assert parts < max(one.steps.window)
+    for side in (base, head):  # what passes while the other one has its turn is in no step and in no part
+        parts = sum(side.phases[name].seconds[0] for name in side.phases)
+        assert parts < max(side.steps.window)
     assert sum(base.steps.window) + sum(head.steps.window) < two.pair.seconds
     again = pairs.run_interleaved(pairing(mode=mode, batch=4), False, random.Random(1), two.plan)
     assert again.pair.base.steps.optimizer == base.steps.optimizer
 
 
 def test_a_case_that_is_substituted_says_which_side_and_why(pairing):
-    with pytest.raises(WorkerFailed, match=r"head: .*amp on was asked") as told:
+    with pytest.raises(WorkerFailed, match=r"head: .*amp on was asked") as raised:
         pairs.run_interleaved(pairing(amp="on"), True, random.Random(0), None)
-    assert told.value.outcome.status.value == "substituted"
+    assert raised.value.outcome.status.value == "substituted"
 
 
 def test_one_after_the_other_where_they_may_not_live_at_once(pairing):
@@ -71,7 +71,7 @@ def test_one_after_the_other_where_they_may_not_live_at_once(pairing):
 def test_a_comparison_leaves_nothing_behind(forking, tmp_path):
     planned = tiny(batch=4)
     side = EnvironmentSide(asked="torch", key="0", packages=[], environment=forking.interpreter.environment)
-    found = Comparison(
+    result = Comparison(
         run="run",
         started="2026-11-25T10:10:10+00:00",
         machine=make_machine(),
@@ -87,9 +87,9 @@ def test_a_comparison_leaves_nothing_behind(forking, tmp_path):
     def two_pairs(comparison):
         return {planned.case.id: False} if len(comparison.cases[0].pairs) < 2 else {}
 
-    PairScheduler(found, (forking, forking), tmp_path, two_pairs, lambda *_: None).run()
-    assert read_comparison(tmp_path) == msgspec.structs.replace(found, run=tmp_path.name)
-    assert [pair.head_first for pair in found.cases[0].pairs].count(True) in (0, 1, 2)
+    PairScheduler(result, (forking, forking), tmp_path, two_pairs, lambda *_: None).run()
+    assert read_comparison(tmp_path) == msgspec.structs.replace(result, run=tmp_path.name)
+    assert [pair.head_first for pair in result.cases[0].pairs].count(True) in (0, 1, 2)
     assert descriptors() <= before + 1  # the parent's own socket, where it was not open yet
     place = Path(os.environ["YOLOPACE_CACHE"]) / "scratch"
     assert not [entry for entry in place.iterdir() if entry.name.startswith(f"{os.getpid()}-")]

@@ -83,11 +83,11 @@ def test_the_table_has_one_row_a_case_with_the_interval_between_processes(job, r
         row = rows[case]
         assert row["interval_kind"] == f"between {len(rates)} processes"
         assert int(row["processes"]) == len(rates) >= 2
-        found = [float(row[f"images_per_second{end}"]) for end in ("_low", "", "_high")]
-        assert found == pytest.approx([expected.low, expected.point, expected.high])
+        row_interval = [float(row[f"images_per_second{end}"]) for end in ("_low", "", "_high")]
+        assert row_interval == pytest.approx([expected.low, expected.point, expected.high])
 
 
 def test_pytest_benchmark_has_a_row_a_process_that_was_planned(job, folder):
-    found = json.loads((folder / "b.json").read_text())["benchmarks"]
-    names = sorted((row["params"]["case_id"], row["extra_info"]["process"]) for row in found)
+    benchmarks = json.loads((folder / "b.json").read_text())["benchmarks"]
+    names = sorted((row["params"]["case_id"], row["extra_info"]["process"]) for row in benchmarks)
     assert names == [(PREDICT, 1), (f"{PREDICT}--p2", 2), (TRAIN, 1), (f"{TRAIN}--p2", 2)]

@@ -80,7 +80,7 @@ def small_model(tmp_path_factory):
 
 
 def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, one_image, small_model):
-    """Rank 0 begins with seed 1, and its weights are those of all; a process by itself has the seed that it is told.
+    """Rank 0 begins with seed 1, and its weights are those of all; a single process has the seed that it is given.
 
     That gradients are exchanged at all is what ``ranks_agree`` shows above: here both ranks would have the same.
     """
@@ -91,9 +91,9 @@ def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, 
         planned = replace(planned, recipe=replace(planned.recipe, overrides=overrides))
         with scratch_folder() as scratch:  # and no window is taken again, so that all train the same steps
             job = dataclasses.replace(case_job(planned, find_data(forking, planned), scratch), retry_noisy=False)
-            seen = run_job(forking, job, 120.0)
-        assert seen.outcome.status is Status.MEASURED, seen.outcome.reason
-        return seen.measured
+            result = run_job(forking, job, 120.0)
+        assert result.outcome.status is Status.MEASURED, result.outcome.reason
+        return result.measured
 
     both, alone = trained("cpu+cpu", 0), trained("cpu", 1)
     assert len(both["steps"]["seconds"]) == len(alone["steps"]["seconds"]) == 8
@@ -101,7 +101,7 @@ def test_two_ranks_train_as_one_process_does_with_the_same_total_batch(forking, 
     assert all(math.isfinite(loss) and loss > 0 for loss in first.values())
     assert first == pytest.approx(second, abs=2e-4)
     assert first == pytest.approx(alone["checks"]["loss"], rel=1e-3)
-    norms = [one["checks"]["gradient_norm"] for one in (both, alone)]  # before they are clipped
+    norms = [run["checks"]["gradient_norm"] for run in (both, alone)]  # before they are clipped
     assert norms[0] == pytest.approx(norms[1], rel=1e-2)
     assert first != pytest.approx(trained("cpu", 2)["checks"]["loss"], rel=1e-3), "any training would do"
 
@@ -126,7 +126,7 @@ def test_memory_of_the_machine_is_that_of_both(record):
 
 
 @pytest.mark.parametrize(
-    ("axes", "said"),
+    ("axes", "sentence"),
     [
         ({"mode": "predict", "device": "cpu+cpu"}, "prediction runs on one device"),
         ({"device": "mps+mps"}, "mps has no distributed backend"),
@@ -136,10 +136,10 @@ def test_memory_of_the_machine_is_that_of_both(record):
         ({"device": "2xcpu"}, "start it on each by `python -m bench node`"),
     ],
 )
-def test_what_several_devices_cannot_do_is_said_before_anything_starts(forking, tmp_path, axes, said):
+def test_what_several_devices_cannot_do_is_said_before_anything_starts(forking, tmp_path, axes, sentence):
     record = run_one(forking, tmp_path, tiny(**axes))
     assert record.outcome.status is Status.UNSUPPORTED
-    assert said in record.outcome.reason
+    assert sentence in record.outcome.reason
     assert (record.durations.setup, record.durations.total) == (None, 0.0)
 
 
@@ -174,7 +174,7 @@ def test_a_rank_that_dies_ends_the_case_and_leaves_nothing_behind(forking, cache
                     worker.next_event(120)
         finally:
             worker.end(0.0)
-    alive = [one for one in ranks if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    alive = [rank for rank in ranks if rank.is_running() and rank.status() != psutil.STATUS_ZOMBIE]
     assert not alive, "a rank outlived its case"
 
 
@@ -200,12 +200,12 @@ def test_two_machines_meet(cache, tmp_path):
 
     both = [start(0), start(1)]
     try:
-        told = [one.communicate(timeout=180)[0] for one in both]
+        outputs = [process.communicate(timeout=180)[0] for process in both]
     finally:
-        for one in both:
-            one.kill()
-    assert [one.returncode for one in both] == [0, 0], told
-    assert "took part: the record is on node 0" in told[1]
+        for process in both:
+            process.kill()
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert "took part: the record is on node 0" in outputs[1]
     [record], complaints = store.read([tmp_path / "results"])
     assert not complaints
     assert record.case.device == "2xcpu"

@@ -120,7 +120,7 @@ def test_a_long_accumulation_is_modelled_and_the_settings_say_what_training_does
     assert modelled.effective["accumulate"] == 32
 
 
-# What an epoch has beside its steps
+# Time of an epoch outside its steps
 
 
 def test_validation_and_checkpoint_are_timed_where_they_are_asked_for(modelled):

@@ -31,13 +31,13 @@ def sides(forking):
         ours = dataclasses.replace(case_job(planned, data, first), window=WINDOW, block=4)
         same = {name: getattr(ours, name) for name in ("workload", "case", "overrides", "threads", "data")}
         plain = PlainJob(**same, scratch=second, block=3, steps=9, warmup_steps=2, warmup_seconds=0.0)
-        found = {}
+        peers = {}
         for name, job in (("ours", ours), ("plain", plain)):
-            found[name] = LockstepPeer(forking.start(job))
-            stack.callback(found[name].worker.end, 1.0)
-            found[name].warm_up()
-        yield found
-    assert all(gone(side.worker.pid) for side in found.values())
+            peers[name] = LockstepPeer(forking.start(job))
+            stack.callback(peers[name].worker.end, 1.0)
+            peers[name].warm_up()
+        yield peers
+    assert all(gone(side.worker.pid) for side in peers.values())
 
 
 def gone(pid):
@@ -68,8 +68,8 @@ def test_both_run_their_blocks_and_end(sides):
     assert (steps.accumulation_steps, steps.timed_accumulation_steps, steps.optimizer) == (32, 6, [5, 11, 17])
     assert ours.measured["discarded"] == []
     # A block is its steps and the turns of epochs among them, and no waiting.
-    told = sum(steps.window[:8])
-    assert told - 1e-4 < ours.seconds < told + sum(steps.epoch_gaps) + 1e-4
+    window_seconds = sum(steps.window[:8])
+    assert window_seconds - 1e-4 < ours.seconds < window_seconds + sum(steps.epoch_gaps) + 1e-4
     assert ours.seconds + plain.seconds < took
 
 
@@ -96,28 +96,28 @@ def test_turns_end_between_the_layers_of_a_model(forking, mode):
     data = find_data(forking, planned)
     window = Window(warmup_seconds=0.0, window_steps=4, window_seconds=0.0)
     with contextlib.ExitStack() as stack:
-        found = []
+        peers = []
         for within in (True, True, False):
             scratch = stack.enter_context(scratch_folder())
             job = dataclasses.replace(case_job(planned, data, scratch), window=window, block=1, within=within)
-            found.append(LockstepPeer(forking.start(job)))
-            stack.callback(found[-1].worker.end, 1.0)
-            found[-1].warm_up()
-        base, head, whole = found
+            peers.append(LockstepPeer(forking.start(job)))
+            stack.callback(peers[-1].worker.end, 1.0)
+            peers[-1].warm_up()
+        base, head, whole = peers
         turns = {0: 0, 1: 0}
         for number in balanced_turns((base, head), random.Random(0)):
-            found[number].take_turn(found[1 - number])
+            peers[number].take_turn(peers[1 - number])
             turns[number] += 1
         while not whole.ended:
             whole.take_turn()
-    steps = [msgspec.convert(side.measured["steps"], Steps) for side in found]
-    assert {len(one.window) for one in steps} == {4}
+    steps = [msgspec.convert(side.measured["steps"], Steps) for side in peers]
+    assert {len(side_steps.window) for side_steps in steps} == {4}
     # A step takes over 8 ms anywhere: two turns at least, each of them at the end of a layer or a part.
     assert min(turns.values()) >= 8
     assert turns[0] == turns[1]  # and both end them at the same points
     assert len(base.blocks) == len(whole.blocks) == 3
-    for side, one in zip(found, steps, strict=True):
+    for side, side_steps in zip(peers, steps, strict=True):
         parts = side.measured["phases"]["seconds"]
         assert set(parts) == set(whole.measured["phases"]["seconds"])
-        for number, took in enumerate(one.window):
+        for number, took in enumerate(side_steps.window):
             assert sum(seconds[number] for seconds in parts.values()) < took + 1e-4

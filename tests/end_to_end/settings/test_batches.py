@@ -208,8 +208,12 @@ def test_the_head_keeps_as_many_boxes_as_the_fullest_image_has(set_up, look, own
 
 def test_rectangular_batches_lose_order_and_mosaic_and_are_noticed(set_up):
     why = refused(training(set_up(rect=True, batch=2, imgsz=128)), batch=2, imgsz=128)
-    for said in ("rect False was asked, rect True", "shuffle True was asked, shuffle False", "mosaic 1.0 was asked"):
-        assert said in why
+    for sentence in (
+        "rect False was asked, rect True",
+        "shuffle True was asked, shuffle False",
+        "mosaic 1.0 was asked",
+    ):
+        assert sentence in why
     assert overrides_for("train")["rect"] is False
 
 

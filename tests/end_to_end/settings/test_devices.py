@@ -53,10 +53,10 @@ def test_a_device_that_ultralytics_does_not_have_is_unsupported(device):
     asked = open_device(device).asked
     with pytest.raises(ValueError, match="Invalid") as raised:
         select_device(asked, verbose=False)
-    found = explained(raised.value)
-    assert found is not None and (found.status, found.scope) == ("unsupported", ("device",))
-    assert found.reason.startswith("This Ultralytics does not run on that device here: Invalid ")
-    assert f"'device={asked}'." in found.reason
+    rejection = explained(raised.value)
+    assert rejection is not None and (rejection.status, rejection.scope) == ("unsupported", ("device",))
+    assert rejection.reason.startswith("This Ultralytics does not run on that device here: Invalid ")
+    assert f"'device={asked}'." in rejection.reason
 
 
 @pytest.mark.parametrize("text", ["-1", "-1,-1", "", "none", "auto"])

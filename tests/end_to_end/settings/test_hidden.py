@@ -164,7 +164,7 @@ def test_what_ultralytics_only_logs_spoils_the_window(trainer):
 
 
 def test_the_version_stands_in_every_record(trained):
-    """What a version does by itself, such as padding boxes on mps (ultralytics#26742), is told apart by it alone."""
+    """What a version does by itself, such as padding boxes on mps (ultralytics#26742), shows in it alone."""
     from ultralytics import __version__
 
     assert trained.environment.packages["ultralytics"] == __version__
@@ -198,12 +198,12 @@ def test_usage_events_and_platform_count_only_while_they_are_on(monkeypatch):
     asleep = SimpleNamespace(events=SimpleNamespace(enabled=False))
     awake = SimpleNamespace(events=SimpleNamespace(enabled=True))
     listen.__module__ = "ultralytics.utils.events"
-    for module, found in ((asleep, []), (awake, ["events"])):
+    for module, integrations in ((asleep, []), (awake, ["events"])):
         monkeypatch.setitem(read_settings.sys.modules, "ultralytics.utils.events", module)
-        assert read_settings._integrations({"on_train_start": [listen]}) == found
-    for key, found in ((None, []), ("ul_0", ["events"])):
+        assert read_settings._integrations({"on_train_start": [listen]}) == integrations
+    for key, integrations in ((None, []), ("ul_0", ["events"])):
         monkeypatch.setitem(read_settings.sys.modules, "ultralytics.utils.events", SimpleNamespace(_api_key=key))
-        assert read_settings._integrations({"on_train_start": [listen]}) == found
+        assert read_settings._integrations({"on_train_start": [listen]}) == integrations
 
 
 def test_what_was_imported_before_settings_were_off_is_silenced(monkeypatch):
@@ -250,25 +250,25 @@ def test_ultralytics_reads_at_its_import_that_it_must_not_install(tmp_path):
 
 
 def test_every_case_has_an_empty_folder_of_its_own(cache, data):
-    with scratch_folder() as one, scratch_folder() as other:
-        assert one != other
-        assert not list(Path(one).iterdir())
-        session = Session(case_job(tiny(), {"source": data}, one), ULTRALYTICS, SimpleNamespace(), Cpu())
-        assert train.arguments_of(session, find_model("yolov8n"))["project"] == one
-    assert not Path(one).exists()
+    with scratch_folder() as folder, scratch_folder() as other:
+        assert folder != other
+        assert not list(Path(folder).iterdir())
+        session = Session(case_job(tiny(), {"source": data}, folder), ULTRALYTICS, SimpleNamespace(), Cpu())
+        assert train.arguments_of(session, find_model("yolov8n"))["project"] == folder
+    assert not Path(folder).exists()
 
 
 def test_memory_peaks_are_reset_after_set_up(trainer, data, tmp_path):
     """On CUDA the check of amp and Ultralytics' own set-up would be in them; see the order of what happens."""
-    told = []
+    events = []
 
     class Noted(Cpu):
         def reset_peaks(self):
-            told.append("peaks")
+            events.append("peaks")
             super().reset_peaks()
 
-    channel = SimpleNamespace(send=lambda event: told.append(getattr(event, "name", event.event)))
+    channel = SimpleNamespace(send=lambda event: events.append(getattr(event, "name", event.event)))
     job = case_job(tiny(batch=8), {"source": data}, str(tmp_path))
     settings = read_settings.read_trainer(trainer, Cpu())
     Session(job, ULTRALYTICS, channel, Noted()).ready(settings, accumulation_steps=8)
-    assert told[:3] == ["effective", "peaks", "warmup"]
+    assert events[:3] == ["effective", "peaks", "warmup"]

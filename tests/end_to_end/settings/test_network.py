@@ -16,10 +16,10 @@ from tests.end_to_end.settings.seen import accepted, prediction, refused, traini
 def test_the_size_in_a_name_is_that_of_the_network(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = training(trainer)
     assert runs["scale"] == "n"
-    said = "scale x was asked, scale n would run: the size in the name is not that of the model: rename the file."
-    assert refused(runs, model="yolov8x") == said
+    reason = "scale x was asked, scale n would run: the size in the name is not that of the model: rename the file."
+    assert refused(runs, model="yolov8x") == reason
     weights = {**runs, "weights": "from file", "architecture": "from weights"}
-    assert refused(weights, model="/a/yolov8x.pt") == said
+    assert refused(weights, model="/a/yolov8x.pt") == reason
     accepted(weights, model="/a/yolov8n.pt")
     accepted(weights, model="/a/best.pt")
     monkeypatch.setitem(trainer.model.yaml, "scales", {})

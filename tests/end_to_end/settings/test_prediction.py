@@ -104,9 +104,9 @@ def test_fusing_layout_and_format_are_read_back(set_up_predictor):
     runs = prediction(predictor)
     assert (runs["fused"], runs["format"]) == (True, "pt")
     inner = getattr(predictor.model, "backend", predictor.model).model
-    for layout, said in ((torch.channels_last, True), (torch.contiguous_format, False)):
+    for layout, expected in ((torch.channels_last, True), (torch.contiguous_format, False)):
         inner.to(memory_format=layout)
-        assert prediction(predictor)["channels_last"] is said
+        assert prediction(predictor)["channels_last"] is expected
 
 
 def test_the_workspace_of_cublas_is_read_back(predicted, monkeypatch):
@@ -152,8 +152,8 @@ def test_suppression_that_runs_out_of_time_spoils_the_window(warm, monkeypatch):
     clock = iter(range(0, 10**6, 1000))
     monkeypatch.setattr(nms, "time", SimpleNamespace(time=lambda: next(clock)))
     boxes = torch.rand(2, 84, 50)
-    found = nms.non_max_suppression(boxes, 0.1)
-    assert len(found[0]) and not len(found[1])
+    kept_boxes = nms.non_max_suppression(boxes, 0.1)
+    assert len(kept_boxes[0]) and not len(kept_boxes[1])
     with pytest.raises(CaseRejected, match="NMS time limit"):
         effective_settings.check_unchanged(before, prediction(warm))
 

@@ -154,9 +154,9 @@ def test_a_family_without_a_letter_is_its_first_size(model, scale, architecture)
 
     from ultralytics.nn.tasks import DetectionModel
 
-    said = read_settings._model(DetectionModel(model, verbose=False), SimpleNamespace(model=model))
-    assert said["scale"] == scale
-    assert architecture in (None, said["architecture"])
+    settings = read_settings._model(DetectionModel(model, verbose=False), SimpleNamespace(model=model))
+    assert settings["scale"] == scale
+    assert architecture in (None, settings["architecture"])
 
 
 def test_a_yaml_file_in_the_working_folder_goes_first_and_is_noticed(set_up, trainer, monkeypatch, tmp_path):
@@ -166,19 +166,19 @@ def test_a_yaml_file_in_the_working_folder_goes_first_and_is_noticed(set_up, tra
     (tmp_path / "yolov8.yaml").write_text(lines.replace("n: [0.33, 0.25, 1024]", "n: [0.33, 0.125, 1024]"))
     usual = training(trainer)
     monkeypatch.chdir(tmp_path)
-    found = training(set_up())
-    assert found["parameters"] < usual["parameters"]
-    assert "architecture of Ultralytics was asked, architecture from file would run" in refused(found)
+    settings = training(set_up())
+    assert settings["parameters"] < usual["parameters"]
+    assert "architecture of Ultralytics was asked, architecture from file would run" in refused(settings)
 
 
 def test_a_renamed_file_of_weights_is_noticed():
     from types import SimpleNamespace
 
-    said = read_settings._model(SimpleNamespace(parameters=lambda: []), SimpleNamespace(model="yolov5s.pt"))
-    assert said["weights"] == "from yolov5su.pt"
+    settings = read_settings._model(SimpleNamespace(parameters=lambda: []), SimpleNamespace(model="yolov5s.pt"))
+    assert settings["weights"] == "from yolov5su.pt"
     case = {"mode": "predict", "model": "yolov5s.pt", "device": "cpu", "amp": "off", "batch": 1, "imgsz": 64}
     with pytest.raises(CaseRejected, match=r"weights from file was asked, weights from yolov5su\.pt would run"):
-        effective_settings.compare(ULTRALYTICS, case, {}, {**case, **said})
+        effective_settings.compare(ULTRALYTICS, case, {}, {**case, **settings})
 
 
 def test_read_back_changes_nothing(trainer):

@@ -63,7 +63,7 @@ def driven(fake: FakeTorch, **calls: Any) -> None:
 
 def test_an_xpu_is_asked_for_in_ultralytics_words(xpu: FakeTorch) -> None:
     first, second, rank = open_device("xpu"), open_device("xpu:1"), open_device("xpu+xpu:1", 1)
-    assert [(one.why_unusable(), one.asked, one.own) for one in (first, second, rank)] == [
+    assert [(device.why_unusable(), device.asked, device.own) for device in (first, second, rank)] == [
         ("", "xpu:0", "xpu"),
         ("", "xpu:1", "xpu:1"),
         ("", "xpu:0,1", "xpu:1"),

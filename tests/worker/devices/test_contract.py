@@ -56,18 +56,20 @@ def chain(node: ast.AST) -> list[str]:
 
 def aliases(tree: ast.Module) -> dict[str, list[str]]:
     """Names that stand for a real module or a part of one: by import, or by ``x = torch.y``."""
-    found: dict[str, list[str]] = {}
+    chains: dict[str, list[str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {one.asname: one.name.split(".") for one in node.names if one.asname}
-            found |= {name: [name] for one in node.names if not one.asname and (name := one.name.split(".")[0]) in REAL}
+            chains |= {alias.asname: alias.name.split(".") for alias in node.names if alias.asname}
+            chains |= {
+                name: [name] for alias in node.names if not alias.asname and (name := alias.name.split(".")[0]) in REAL
+            }
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            found |= {one.asname or one.name: [*str(node.module).split("."), one.name] for one in node.names}
+            chains |= {alias.asname or alias.name: [*str(node.module).split("."), alias.name] for alias in node.names}
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             parts = chain(node.value)
             if len(parts) > 1 and parts[0] in REAL:
-                found[node.targets[0].id] = parts
-    return found
+                chains[node.targets[0].id] = parts
+    return chains
 
 
 def uses(path: Path) -> Iterator[Use]:
@@ -90,17 +92,17 @@ def uses(path: Path) -> Iterator[Use]:
 def resolve(name: str) -> Any:
     """Return the real object of a name; raises AttributeError where there is none."""
     head, *rest = name.split(".")
-    found, place = importlib.import_module(head), head
+    resolved, place = importlib.import_module(head), head
     for part in rest:
         place = f"{place}.{part}"
-        if hasattr(found, part) or not inspect.ismodule(found):
-            found = getattr(found, part)
+        if hasattr(resolved, part) or not inspect.ismodule(resolved):
+            resolved = getattr(resolved, part)
             continue
         try:
-            found = importlib.import_module(place)  # a module that nobody has imported yet
+            resolved = importlib.import_module(place)  # a module that nobody has imported yet
         except ImportError:
             raise AttributeError(place) from None
-    return found
+    return resolved
 
 
 def mismatch(use: Use) -> str:
@@ -109,9 +111,9 @@ def mismatch(use: Use) -> str:
         real = resolve(use.name)
     except AttributeError:
         return f"{use.where}: {use.name} does not exist"
-    if use.call is None or any(isinstance(one, ast.Starred) for one in use.call.args):
+    if use.call is None or any(isinstance(argument, ast.Starred) for argument in use.call.args):
         return ""
-    keywords = [one.arg for one in use.call.keywords]
+    keywords = [keyword.arg for keyword in use.call.keywords]
     return "" if None in keywords else unbound(use, real, len(use.call.args), [name for name in keywords if name])
 
 
@@ -159,14 +161,14 @@ def test_a_use_that_does_not_fit_is_seen(tmp_path: Path, source: str, wrong: str
 
 def asked() -> dict[str, list[str]]:
     """Names that ``ask`` and ``calls`` are given in device files, and those that they have in a kind's own module."""
-    found: dict[str, list[str]] = {}
+    own_names: dict[str, list[str]] = {}
     for path in DEVICES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-                words = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                words = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
                 if node.func.attr in ("ask", "calls", "_peak") and words:
-                    found[str(words[0])] = [str(word) for word in words[1:] or words]
-    return found
+                    own_names[str(words[0])] = [str(word) for word in words[1:] or words]
+    return own_names
 
 
 @pytest.mark.parametrize("name", asked())
@@ -175,8 +177,8 @@ def test_what_is_asked_by_name_takes_an_index_or_nothing(name: str) -> None:
     here = Use(f"torch.accelerator.{name}", "accelerator.py", None)
     assert mismatch(here) == "" and unbound(here, resolve(here.name), count, []) == ""
     for kind, arguments in (("cuda", count), ("xpu", count), ("mps", 0)):
-        there = [f"torch.{kind}.{one}" for one in asked()[name]]
-        uses_there = [Use(one, "accelerator.py", None) for one in there]
+        there = [f"torch.{kind}.{own_name}" for own_name in asked()[name]]
+        uses_there = [Use(full_name, "accelerator.py", None) for full_name in there]
         real = [(use, resolve(use.name)) for use in uses_there if not mismatch(use)]
         assert real or kind == "mps", f"{kind} has none of {there}"
         assert [wrong for use, call in real if (wrong := unbound(use, call, arguments, []))] == []
@@ -227,9 +229,9 @@ def offered(path: Path) -> Iterator[str]:
 
 
 def test_fakes_of_torch_offer_nothing_that_torch_lacks() -> None:
-    found = {name for path in TESTS for name in offered(path) if not name.startswith(ELSEWHERE)}
-    assert [name for name in sorted(found) if mismatch(Use(name, "fake", None))] == []
-    assert {"torch.cuda.mem_get_info", "torch.mps.driver_allocated_memory"} <= found
+    names = {name for path in TESTS for name in offered(path) if not name.startswith(ELSEWHERE)}
+    assert [name for name in sorted(names) if mismatch(Use(name, "fake", None))] == []
+    assert {"torch.cuda.mem_get_info", "torch.mps.driver_allocated_memory"} <= names
 
 
 def fakes_of_nvml() -> Iterator[tuple[str, int]]:
@@ -237,14 +239,14 @@ def fakes_of_nvml() -> Iterator[tuple[str, int]]:
     for path in TESTS:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("nvml"):
-                yield node.name, sum(one.arg != "self" for one in node.args.args)
+                yield node.name, sum(argument.arg != "self" for argument in node.args.args)
 
 
 def test_names_of_nvml_that_tests_play_exist() -> None:
     places = [path for path in TESTS if path != Path(__file__)]
-    found = {use.name for path in places for use in uses(path) if use.name.startswith("pynvml.")}
-    missing = {name for name in found if mismatch(Use(name, "fake", None))}
-    assert len(found) > 15
+    names = {use.name for path in places for use in uses(path) if use.name.startswith("pynvml.")}
+    missing = {name for name in names if mismatch(Use(name, "fake", None))}
+    assert len(names) > 15
     assert missing == {"pynvml.nvmlDeviceGet", "pynvml.nvmlClocksEventReason"}  # how names begin that tests look for
 
 
@@ -254,9 +256,9 @@ def test_the_fake_of_a_kinds_module_offers_nothing_that_torch_xpu_lacks() -> Non
 
 
 def test_fakes_of_nvml_are_called_as_nvml_is() -> None:
-    found = set(fakes_of_nvml())
-    assert len(found) >= 10
-    for name, count in sorted(found):
+    fakes = set(fakes_of_nvml())
+    assert len(fakes) >= 10
+    for name, count in sorted(fakes):
         use = Use(f"pynvml.{name}", "fake", None)
         assert mismatch(use) == ""
         assert unbound(use, resolve(use.name), count, []) == ""

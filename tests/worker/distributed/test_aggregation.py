@@ -11,7 +11,7 @@ from bench.worker.protocol import Measured
 
 
 def steps(seconds: list[float], **changes: Any) -> dict[str, Any]:
-    found = {
+    values = {
         "warmup": 1,
         "warmup_discarded": 0,
         "seconds": seconds,
@@ -22,7 +22,7 @@ def steps(seconds: list[float], **changes: Any) -> dict[str, Any]:
         "timed_accumulation_steps": 2,
         "epoch_gaps": [],
     }
-    return {**found, **changes}
+    return {**values, **changes}
 
 
 def rank(seconds: list[float], **changes: Any) -> Measured:
@@ -47,24 +47,24 @@ def figure(size: int | None, how: str = "counted") -> dict[str, Any]:
 
 def test_a_step_ends_when_the_last_rank_has_ended_it() -> None:
     # The first rank is ahead after its first step of the window, and waits in the second.
-    found = aggregation.steps([steps([9.0, 1.0, 3.0]), steps([8.0, 2.0, 2.0])])
-    assert found["seconds"] == [9.0, 2.0, 2.0]
-    assert sum(found["seconds"][1:]) == 4.0
+    aggregated = aggregation.steps([steps([9.0, 1.0, 3.0]), steps([8.0, 2.0, 2.0])])
+    assert aggregated["seconds"] == [9.0, 2.0, 2.0]
+    assert sum(aggregated["seconds"][1:]) == 4.0
 
 
 def test_images_are_those_of_all_and_waiting_is_that_of_the_slowest() -> None:
     ragged = steps([1.0, 1.0, 1.0], images=[4, 4, 2], data_wait=[0.0, 0.5, 0.1])
-    found = aggregation.steps([ragged, steps([1.0, 1.0, 1.0], data_wait=[0.2, 0.1, 3.0])])
-    assert found["images"] == [8, 8, 6]
-    assert found["data_wait"] == [0.2, 0.5, 1.0]  # no longer than the step
+    aggregated = aggregation.steps([ragged, steps([1.0, 1.0, 1.0], data_wait=[0.2, 0.1, 3.0])])
+    assert aggregated["images"] == [8, 8, 6]
+    assert aggregated["data_wait"] == [0.2, 0.5, 1.0]  # no longer than the step
     assert aggregation.steps([steps([1.0, 1.0])] * 2)["images"] == 8
 
 
 def test_cards_count_by_the_fullest_and_the_machine_by_all() -> None:
     other = rank([1.0, 1.0], memory={"process": figure(300), "allocated": figure(7)})
-    found = aggregation.aggregate_ranks([rank([1.0, 1.0]), other], "cuda").memory
-    assert found["process"] == figure(400, "counted; sum of 2 ranks")
-    assert found["allocated"] == figure(10, "counted; largest of 2 ranks")
+    memory = aggregation.aggregate_ranks([rank([1.0, 1.0]), other], "cuda").memory
+    assert memory["process"] == figure(400, "counted; sum of 2 ranks")
+    assert memory["allocated"] == figure(10, "counted; largest of 2 ranks")
 
 
 def test_a_figure_that_one_rank_lacks_is_missing_with_its_reason() -> None:
@@ -78,11 +78,11 @@ def test_losses_are_averaged_and_ranks_are_kept() -> None:
     checks = {"loss": {"box": 2.0}, "mean_loss": {"box": 4.0}, "moved": 5}
     window = {"cpu_seconds": 2.0, "interference": ["hot"]}
     other = rank([1.0, 3.0], checks=checks, window=window, worth_retrying=True)
-    found = aggregation.aggregate_ranks([rank([1.0, 1.0]), other], "cpu")
-    assert found.checks == {"loss": {"box": 1.5}, "mean_loss": {"box": 3.5}, "moved": 5}
-    assert (found.window, found.worth_retrying) == ({"cpu_seconds": 3.0, "interference": ["hot"]}, True)
-    assert [(rank["rank"], rank["step_seconds"]) for rank in found.extra["ranks"]] == [(0, 1.0), (1, 3.0)]
-    assert found.phases["method"] == "clock, rank 0"
+    aggregated = aggregation.aggregate_ranks([rank([1.0, 1.0]), other], "cpu")
+    assert aggregated.checks == {"loss": {"box": 1.5}, "mean_loss": {"box": 3.5}, "moved": 5}
+    assert (aggregated.window, aggregated.worth_retrying) == ({"cpu_seconds": 3.0, "interference": ["hot"]}, True)
+    assert [(rank["rank"], rank["step_seconds"]) for rank in aggregated.extra["ranks"]] == [(0, 1.0), (1, 3.0)]
+    assert aggregated.phases["method"] == "clock, rank 0"
 
 
 def joules(amount: float | None, of: str, idle: float | None = 1.0) -> dict[str, Any]:
@@ -98,16 +98,16 @@ def joules(amount: float | None, of: str, idle: float | None = 1.0) -> dict[str,
     ],
 )
 def test_cards_add_up_and_a_machine_counts_once(ranks: list[Any], amount: float, idle: float | None) -> None:
-    found = aggregation.joules(ranks)
-    assert found is not None
-    assert (found["joules"], found["idle_watts"], found["images"]) == (amount, idle, 16)
+    energy = aggregation.joules(ranks)
+    assert energy is not None
+    assert (energy["joules"], energy["idle_watts"], energy["images"]) == (amount, idle, 16)
 
 
 def test_a_card_that_does_not_count_leaves_no_sum() -> None:
     silent = {**joules(None, ""), "method": "no counter"}
-    found = aggregation.joules([joules(5.0, "card"), silent])
-    assert found is not None
-    assert (found["joules"], found["method"]) == (None, "one rank could not count: no counter")
+    energy = aggregation.joules([joules(5.0, "card"), silent])
+    assert energy is not None
+    assert (energy["joules"], energy["method"]) == (None, "one rank could not count: no counter")
 
 
 def test_energy_that_was_not_counted() -> None:

@@ -113,7 +113,7 @@ def test_ranks_whose_parameters_differ_trained_nothing_together() -> None:
     alike = session("cpu", all_gather=lambda value: [value, value])
     ddp.agree(trainer, alike)
     assert alike.checks == {"ranks_agree": True}
-    apart = session("cpu", all_gather=lambda value: [value, [one + 1e-2 for one in value]])
+    apart = session("cpu", all_gather=lambda value: [value, [parameter + 1e-2 for parameter in value]])
     with pytest.raises(CaseRejected, match="The parameters of the 2 ranks differ"):
         ddp.agree(trainer, apart)
     assert apart.checks == {"ranks_agree": False}
@@ -136,13 +136,13 @@ def test_an_older_ultralytics_that_counts_cards_over_all_machines(monkeypatch: p
 def test_ranks_time_the_same_steps() -> None:
     """Rank 0 says when warm-up is over and how long a window is; by its own clock this one would do otherwise."""
     moments = iter(range(1000))
-    said = iter([False, False, True, (3, 6)])
+    broadcasts = iter([False, False, True, (3, 6)])
     met: list[int] = []
     watch = Stopwatch(
         MeasurementPlan(accumulation_steps=3, warmup_seconds=0.0, window_steps=1, window_seconds=0.0, settled_after=0),
         clock=lambda: float(next(moments)),
         shared=True,
-        broadcast=lambda mine: next(said),
+        broadcast=lambda mine: next(broadcasts),
         on_begin=lambda: met.append(1),
     )
     watch.start()

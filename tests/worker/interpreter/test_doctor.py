@@ -116,13 +116,13 @@ def test_operators_on_mps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     there = mps.operators()
     monkeypatch.setattr(mps, "operators", lambda: {**there, "x": missing, "y": falls_back})
-    found = mps.probe_backend()
-    assert found["bytes"] == 24 * GIB and set(asked) == {"mps"}
-    assert {name: found["operators"].pop(name) for name in ("x", "y")} == {
+    backend = mps.probe_backend()
+    assert backend["bytes"] == 24 * GIB and set(asked) == {"mps"}
+    assert {name: backend["operators"].pop(name) for name in ("x", "y")} == {
         "x": "NotImplementedError: The operator 'aten::x' is not currently implemented for the MPS device. More",
         "y": "falls back",
     }
-    assert set(found["operators"].values()) == {"native"}
+    assert set(backend["operators"].values()) == {"native"}
 
 
 def test_weights_of_the_folder_and_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +142,6 @@ def test_a_torch_that_cannot_be_imported_is_reported(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     entry = Path(doctor.__file__).parents[1] / "entry.py"
     answer = subprocess.run([sys.executable, entry, "doctor"], capture_output=True, text=True, check=True)
-    told = json.loads(answer.stdout)
-    assert told["import_error"] == "libcudart.so.13: cannot open shared object"
-    assert "cuda" not in told and told["environment"]["python"]
+    report = json.loads(answer.stdout)
+    assert report["import_error"] == "libcudart.so.13: cannot open shared object"
+    assert "cuda" not in report and report["environment"]["python"]

@@ -28,12 +28,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of packages of a Python that has no other; what its modules were is forgotten afterwards."""
     place = tmp_path / "site-packages"
     place.mkdir()
-    kept = {name: one for name, one in sys.modules.items() if name.partition(".")[0] in NAMES}
+    kept = {name: loaded for name, loaded in sys.modules.items() if name.partition(".")[0] in NAMES}
     for name in kept:
         monkeypatch.delitem(sys.modules, name)
     standard = [entry for entry in sys.path if entry and "site-packages" not in entry]
     monkeypatch.setattr(sys, "path", [str(place), *standard])
-    monkeypatch.setattr(sys, "meta_path", [one for one in sys.meta_path if isinstance(one, type)])  # no editable ones
+    monkeypatch.setattr(
+        sys, "meta_path", [finder for finder in sys.meta_path if isinstance(finder, type)]
+    )  # no editable ones
     monkeypatch.delenv("PYTHONPATH", raising=False)
     importlib.invalidate_caches()
     yield place
@@ -57,22 +59,22 @@ def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Path) -> Callab
     return put
 
 
-def found(name: str) -> dict[str, Any]:
-    seen = identify(name)
-    assert seen is not None
-    return seen
+def read_identity(name: str) -> dict[str, Any]:
+    package = identify(name)
+    assert package is not None
+    return package
 
 
 def identified(name: str) -> tuple[str, str, str, bool, bool]:
     """Version, the installed one, source, whether edited, whether there is a hash."""
-    seen = found(name)
-    return seen["version"], seen["installed"], seen["source"], seen["edited"], bool(seen["hash"])
+    package = read_identity(name)
+    return package["version"], package["installed"], package["source"], package["edited"], bool(package["hash"])
 
 
 def test_what_is_installed(site: Path) -> None:
     install(site, "ultralytics", "8.4.190")
     assert identified("ultralytics") == ("8.4.190", "8.4.190", "distribution", False, False)
-    assert found("ultralytics")["file"] == str(site / "ultralytics" / "__init__.py")
+    assert read_identity("ultralytics")["file"] == str(site / "ultralytics" / "__init__.py")
     assert identify("torch") is None
 
 
@@ -80,7 +82,7 @@ def test_the_build_of_torch_is_no_other_version(site: Path) -> None:
     folder = module(site, "torch", "2.15.0+cu132")
     metadata(site, "torch", "2.15.0", folder)
     assert identified("torch") == ("2.15.0", "2.15.0", "distribution", False, False)
-    assert (found("torch")["stated"], len(found("torch")["git"])) == ("2.15.0+cu132", 40)
+    assert (read_identity("torch")["stated"], len(read_identity("torch")["git"])) == ("2.15.0+cu132", 40)
 
 
 def test_a_clone_on_pythonpath(site: Path, first: Callable[[str], Path]) -> None:
@@ -88,7 +90,7 @@ def test_a_clone_on_pythonpath(site: Path, first: Callable[[str], Path]) -> None
     clone = first("clone")
     module(clone, "ultralytics", "8.3.999")
     assert identified("ultralytics") == ("8.3.999", "8.4.190", "path", False, True)
-    assert found("ultralytics")["by"] == str(clone)
+    assert read_identity("ultralytics")["by"] == str(clone)
 
 
 def test_a_clone_with_nothing_installed(site: Path, first: Callable[[str], Path]) -> None:
@@ -111,7 +113,7 @@ def test_an_editable_install(site: Path, tmp_path: Path, monkeypatch: pytest.Mon
     (listed / "RECORD").write_text("__editable__.ultralytics-8.4.100.pth,,\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "checkout")])
     assert identified("ultralytics") == ("8.4.200", "8.4.100", "path", False, True)
-    assert found("ultralytics")["by"] == ""
+    assert read_identity("ultralytics")["by"] == ""
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_two_edits_are_not_the_same(site: Path) -> None:
     hashes = set()
     for text in ("a = 2\n", "a = 3\n"):
         (folder / "engine" / "trainer.py").write_text(text)
-        hashes.add(found("ultralytics")["hash"])
+        hashes.add(read_identity("ultralytics")["hash"])
     assert len(hashes) == 2
 
 
@@ -205,7 +207,7 @@ def test_a_version_that_is_computed_is_none_that_is_stated(site: Path) -> None:
     with pytest.raises(Unidentified, match="states no version"):
         identify("ultralytics")
     (folder / "__init__.py").write_text('__version__ = "8.4.7"  # of today\n')
-    assert found("ultralytics")["version"] == "8.4.7"
+    assert read_identity("ultralytics")["version"] == "8.4.7"
 
 
 def test_a_finder_that_raises(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,16 +252,28 @@ def test_what_is_imported_counts_in_the_facts(site: Path, first: Callable[[str],
     clone = first("clone")
     for name, version in (("ultralytics", "8.3.999"), ("numpy", "1.26"), ("cv2", "4.9")):
         module(clone, name, version)
-    seen = facts()
-    assert seen["packages"] == {"ultralytics": "8.3.999", "torch": "2.15.0", "numpy": "1.26", "opencv-python": "4.9"}
-    assert (list(seen["offers"]["ultralytics"]["models"]), seen["unusable"]) == (["yolov8"], "")
+    interpreter_facts = facts()
+    assert interpreter_facts["packages"] == {
+        "ultralytics": "8.3.999",
+        "torch": "2.15.0",
+        "numpy": "1.26",
+        "opencv-python": "4.9",
+    }
+    assert (list(interpreter_facts["offers"]["ultralytics"]["models"]), interpreter_facts["unusable"]) == (
+        ["yolov8"],
+        "",
+    )
 
 
 @pytest.mark.usefixtures("site")
 def test_an_interpreter_with_nothing_in_it() -> None:
-    seen = facts()
-    assert (seen["packages"], seen["imported"], seen["offers"]) == ({}, {}, {"ultralytics": {}})
-    assert seen["unusable"].startswith("ultralytics is not installed")
+    interpreter_facts = facts()
+    assert (interpreter_facts["packages"], interpreter_facts["imported"], interpreter_facts["offers"]) == (
+        {},
+        {},
+        {"ultralytics": {}},
+    )
+    assert interpreter_facts["unusable"].startswith("ultralytics is not installed")
 
 
 # What a process has imported is what was identified before

@@ -80,8 +80,8 @@ def test_missing_or_too_old(versions: dict[str, str | None], reason: str) -> Non
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.worker.interpreter.info.PYTHON_FLOOR", (99, 0))
-    told = why_unusable({"ultralytics": "8.4.100", "torch": "2.14.1"})
-    assert told.startswith("Python ") and told.endswith(
+    reason = why_unusable({"ultralytics": "8.4.100", "torch": "2.14.1"})
+    assert reason.startswith("Python ") and reason.endswith(
         "is older than 99.0, the oldest that can be measured: use another."
     )
 
@@ -107,12 +107,12 @@ def test_a_workload_that_lacks_its_library_leaves_the_others_usable(monkeypatch:
 
 
 def test_facts_of_this_interpreter() -> None:
-    found = facts()
-    assert found["python"] == platform.python_version()
-    assert found["executable"] == sys.executable
-    assert {"yolov8", "yolo11"} <= set(found["offers"]["ultralytics"]["models"])
-    assert {"coco8", "coco"} <= set(found["offers"]["ultralytics"]["datasets"])
-    assert found["packages"]["torch"] == version_of("torch")
+    interpreter_facts = facts()
+    assert interpreter_facts["python"] == platform.python_version()
+    assert interpreter_facts["executable"] == sys.executable
+    assert {"yolov8", "yolo11"} <= set(interpreter_facts["offers"]["ultralytics"]["models"])
+    assert {"coco8", "coco"} <= set(interpreter_facts["offers"]["ultralytics"]["datasets"])
+    assert interpreter_facts["packages"]["torch"] == version_of("torch")
 
 
 def test_facts_import_neither_torch_nor_ultralytics() -> None:

@@ -22,10 +22,10 @@ import ctypes, json, os, sys
 sys.path.insert(0, sys.argv[1])
 from bench.worker.interpreter import memory_layout
 if sys.argv[2] == "again":
-    memory_layout.run_again([sys.argv[0], sys.argv[1], "told", str(os.getpid())])
+    memory_layout.run_again([sys.argv[0], sys.argv[1], "once", str(os.getpid())])
 malloc = ctypes.cast(ctypes.CDLL(None).malloc, ctypes.c_void_p).value
-told = {"addresses": memory_layout.addresses(), "malloc": malloc, "hash": hash("a"), "before": sys.argv[3]}
-print(json.dumps({**told, "pid": str(os.getpid())}))
+layout = {"addresses": memory_layout.addresses(), "malloc": malloc, "hash": hash("a"), "before": sys.argv[3]}
+print(json.dumps({**layout, "pid": str(os.getpid())}))
 """
 
 
@@ -34,8 +34,10 @@ def run(tmp_path: Path, word: str) -> dict[str, Any]:
     script.write_text(TELLS)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
     command = [sys.executable, str(script), str(ROOT), word, "0"]
-    told: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True, env=environment).stdout)
-    return told
+    layout: dict[str, Any] = json.loads(
+        subprocess.run(command, capture_output=True, check=True, env=environment).stdout
+    )
+    return layout
 
 
 def test_addresses_and_the_order_of_sets_are_those_of_the_process_before(tmp_path: Path) -> None:
@@ -48,10 +50,10 @@ def test_addresses_and_the_order_of_sets_are_those_of_the_process_before(tmp_pat
 
 
 def test_without_it_neither_is(tmp_path: Path) -> None:
-    told = [run(tmp_path, "told") for _ in range(3)]
-    assert len({one["hash"] for one in told}) > 1
-    if told[0]["addresses"] == "random":  # a system may have them fixed for all
-        assert {one["addresses"] for one in told} == {"random"}
+    layouts = [run(tmp_path, "once") for _ in range(3)]
+    assert len({layout["hash"] for layout in layouts}) > 1
+    if layouts[0]["addresses"] == "random":  # a system may have them fixed for all
+        assert {layout["addresses"] for layout in layouts} == {"random"}
 
 
 class Personality:

@@ -30,9 +30,9 @@ def test_a_card_counts_by_itself() -> None:
     assert meter.scope == "card"
 
 
-@pytest.mark.parametrize(("card", "said"), [(None, "NVML does not answer"), (FakeCard(None), "no counter")])
-def test_a_card_that_does_not_count(card: FakeCard | None, said: str) -> None:
-    with pytest.raises(EnergyUnavailable, match=said):
+@pytest.mark.parametrize(("card", "reason"), [(None, "NVML does not answer"), (FakeCard(None), "no counter")])
+def test_a_card_that_does_not_count(card: FakeCard | None, reason: str) -> None:
+    with pytest.raises(EnergyUnavailable, match=reason):
         Nvml(card)
 
 
@@ -86,20 +86,20 @@ def test_counters_that_only_root_may_read(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.fixture
 def apple(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """zeus-apple-silicon on a chip that does not tell its memory apart."""
-    seen = SimpleNamespace(windows=[], metrics=SimpleNamespace(cpu_total_mj=1500, gpu_mj=2500, dram_mj=None))
+    chip = SimpleNamespace(windows=[], metrics=SimpleNamespace(cpu_total_mj=1500, gpu_mj=2500, dram_mj=None))
 
     class AppleEnergyMonitor:
         def begin_window(self, key: str) -> None:
-            seen.windows.append(key)
+            chip.windows.append(key)
 
         def end_window(self, key: str) -> Any:
-            seen.windows.remove(key)
-            return seen.metrics
+            chip.windows.remove(key)
+            return chip.metrics
 
     module = ModuleType("zeus_apple_silicon")
     module.AppleEnergyMonitor = AppleEnergyMonitor  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "zeus_apple_silicon", module)
-    return seen
+    return chip
 
 
 def test_apples_estimate_is_called_one(apple: SimpleNamespace) -> None:
@@ -153,12 +153,12 @@ def no_idling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_idle_power_first_then_each_window(no_idling: None) -> None:
-    seen = Energy(lambda: Counter(10.0, 300.0, 200.0))
-    seen.idle()
+    monitor = Energy(lambda: Counter(10.0, 300.0, 200.0))
+    monitor.idle()
     for _ in range(2):
-        seen.open()
-        seen.close()
-    assert seen.report(1, 400) == {
+        monitor.open()
+        monitor.close()
+    assert monitor.report(1, 400) == {
         "joules": 200.0,
         "seconds": 2.0,
         "images": 400,
@@ -169,28 +169,28 @@ def test_idle_power_first_then_each_window(no_idling: None) -> None:
 
 
 def test_a_meter_that_breaks_costs_the_case_nothing(no_idling: None) -> None:
-    seen = Energy(lambda: Counter(10.0))
-    seen.idle()
-    seen.open()
-    seen.close()
-    found = seen.report(0, 400)
-    assert (found["joules"], found["method"]) == (None, "RuntimeError: the card fell off the bus")
+    monitor = Energy(lambda: Counter(10.0))
+    monitor.idle()
+    monitor.open()
+    monitor.close()
+    report = monitor.report(0, 400)
+    assert (report["joules"], report["method"]) == (None, "RuntimeError: the card fell off the bus")
 
 
 def test_where_nothing_counts_the_reason_stands(tmp_path: Path) -> None:
-    seen = Energy(lambda: Rapl(tmp_path))
-    seen.idle()
-    seen.open()
-    seen.close()
-    assert seen.report(0, 4)["method"].startswith("this machine shows no RAPL counters")
+    monitor = Energy(lambda: Rapl(tmp_path))
+    monitor.idle()
+    monitor.open()
+    monitor.close()
+    assert monitor.report(0, 4)["method"].startswith("this machine shows no RAPL counters")
 
 
 def test_a_window_that_was_counted_stays_so_where_a_later_one_is_not(no_idling: None) -> None:
-    seen = Energy(lambda: Counter(10.0, 300.0))
-    seen.idle()
+    monitor = Energy(lambda: Counter(10.0, 300.0))
+    monitor.idle()
     for _ in range(2):
-        seen.open()
-        seen.close()
-    first, second = seen.report(0, 400), seen.report(1, 400)
+        monitor.open()
+        monitor.close()
+    first, second = monitor.report(0, 400), monitor.report(1, 400)
     assert (first["joules"], first["idle_watts"], first["method"], first["scope"]) == (300.0, 5.0, "a counter", "card")
     assert (second["joules"], second["idle_watts"]) == (None, None)

@@ -58,9 +58,9 @@ INTERFERENCE: list[tuple[dict[str, Any], str, bool]] = [
 
 @pytest.mark.parametrize(("change", "phrase", "helps"), INTERFERENCE)
 def test_what_interferes_and_whether_a_retry_helps(change: dict[str, Any], phrase: str, helps: bool) -> None:
-    found = describe_interference({**CALM, **change})
-    assert found == [phrase]
-    assert worth_retrying(found) is helps
+    reasons = describe_interference({**CALM, **change})
+    assert reasons == [phrase]
+    assert worth_retrying(reasons) is helps
     assert severity({**CALM, **change}) >= 1 > severity(CALM)
 
 
@@ -117,11 +117,11 @@ def test_a_system_that_tells_nothing_is_not_judged() -> None:
     assert not worth_retrying([])
 
 
-@pytest.mark.parametrize(("cpu_seconds", "found"), [(2.99, 0), (2.95, 0), (2.90, 1), (1.0, 1)])
-def test_a_single_thread_should_never_idle_where_run_delay_is_unknown(cpu_seconds: float, found: int) -> None:
+@pytest.mark.parametrize(("cpu_seconds", "count"), [(2.99, 0), (2.95, 0), (2.90, 1), (1.0, 1)])
+def test_a_single_thread_should_never_idle_where_run_delay_is_unknown(cpu_seconds: float, count: int) -> None:
     reading = {**CALM, "cpu_seconds": cpu_seconds, "run_delay_share": None, "other_processes_cpus": None}
-    assert len(describe_interference(reading, threads=1)) == found
-    assert worth_retrying(describe_interference(reading, threads=1)) is bool(found)
+    assert len(describe_interference(reading, threads=1)) == count
+    assert worth_retrying(describe_interference(reading, threads=1)) is bool(count)
     assert describe_interference(reading) == describe_interference(reading, threads=2) == []
     assert describe_interference({**reading, "run_delay_share": 0.0, "other_processes_cpus": 0.0}, threads=1) == []
 
@@ -137,9 +137,9 @@ def test_run_delay_of_a_single_thread_counts_where_other_load_is_unknown() -> No
 
 
 def test_battery_together_with_something_else_is_worth_another_try() -> None:
-    found = describe_interference({**CALM, "on_battery": True, "steal_share": 0.5})
-    assert len(found) == 2
-    assert worth_retrying(found)
+    reasons = describe_interference({**CALM, "on_battery": True, "steal_share": 0.5})
+    assert len(reasons) == 2
+    assert worth_retrying(reasons)
 
 
 def test_the_calmest_window_has_the_smallest_greatest_ratio() -> None:

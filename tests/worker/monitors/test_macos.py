@@ -84,10 +84,10 @@ class FakeMac:
         self.tokens.remove(token.value)
         return 0
 
-    def sysctl(self, name: bytes, found: Any, size: Any, new: None, length: int) -> int:
+    def sysctl(self, name: bytes, buffer: Any, size: Any, new: None, length: int) -> int:
         assert (name, new, length) == (b"vm.swapusage", None, 0)
-        assert target(size).value == ctypes.sizeof(target(found)) == 32
-        target(found).total, target(found).used = 4 << 30, self.swap
+        assert target(size).value == ctypes.sizeof(target(buffer)) == 32
+        target(buffer).total, target(buffer).used = 4 << 30, self.swap
         return self.swap_status
 
     def copy(self) -> int:

@@ -25,8 +25,8 @@ SILENT = {"device_clock_mhz": None, "device_temperature": None, "device_throttle
 class NVMLError(Exception):
     """What ``pynvml`` raises."""
 
-    def __init__(self, said: str, value: int = 0) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, value: int = 0) -> None:
+        super().__init__(message)
         self.value = value
 
 
@@ -165,15 +165,15 @@ def test_without_a_driver_nothing_is_reported(nvidia: FakeNvml) -> None:
 @pytest.mark.parametrize("function", [name for name in vars(FakeNvml) if name.startswith("nvmlDeviceGet")])
 def test_what_a_card_does_not_support_is_missing_by_itself(nvidia: FakeNvml, function: str) -> None:
     nvidia.unsupported = {function}
-    told = Cuda("0").sample()
-    assert set(told) == set(SILENT)
+    sample = Cuda("0").sample()
+    assert set(sample) == set(SILENT)
     missing = {
         "nvmlDeviceGetHandleByUUID": set(SILENT),
         "nvmlDeviceGetClockInfo": {"device_clock_mhz"},
         "nvmlDeviceGetTemperature": {"device_temperature"},
         "nvmlDeviceGetComputeRunningProcesses": {"device_others"},
     }
-    assert {name for name, value in told.items() if value is None} == missing.get(function, set())
+    assert {name for name, value in sample.items() if value is None} == missing.get(function, set())
 
 
 @pytest.mark.parametrize(
@@ -258,8 +258,8 @@ def test_a_card_that_is_lost_in_the_middle_is_not_called_one_without_a_counter(
     energy.open()
     nvidia.lost = True
     energy.close()
-    found = energy.report(0, 16)
-    assert (found["joules"], found["method"]) == (None, "the card's counter does not answer: GPU is lost")
+    report = energy.report(0, 16)
+    assert (report["joules"], report["method"]) == (None, "the card's counter does not answer: GPU is lost")
     assert Cuda("0").sample() == SILENT
 
 

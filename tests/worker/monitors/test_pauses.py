@@ -25,7 +25,7 @@ def gap(seconds: float, waited: float = 0.0, switches: int = 1, faults: int = 0)
 
 
 @pytest.mark.parametrize(
-    ("seen", "seconds"),
+    ("measured_gap", "seconds"),
     [
         (gap(2.0), 2.0),
         (gap(LEAST * 0.9), 0.0),  # threads wake late
@@ -38,8 +38,8 @@ def gap(seconds: float, waited: float = 0.0, switches: int = 1, faults: int = 0)
         (gap(-0.2), 0.0),
     ],
 )
-def test_which_gaps_are_stops(seen: Gap, seconds: float) -> None:
-    assert stopped(seen) == pytest.approx(seconds)
+def test_which_gaps_are_stops(measured_gap: Gap, seconds: float) -> None:
+    assert stopped(measured_gap) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(("signals", "seconds"), [(1, 1.0), (0, 0.0)])
@@ -50,15 +50,15 @@ def test_without_thread_counters_it_takes_a_signal(
     monkeypatch.setattr(pauses, "HAS_THREAD_USAGE", False)
     gaps = iter([1.0])
     monkeypatch.setattr(pauses, "stopped", lambda gap: next(gaps, 0.0))
-    seen = Watch()
+    watch = Watch()
     before = signal.getsignal(signal.SIGCONT)
     try:
-        seen.hear_continue()
-        seen.begin()
+        watch.hear_continue()
+        watch.begin()
         time.sleep(2 * pauses.PERIOD)
         for _ in range(signals):
             os.kill(os.getpid(), signal.SIGCONT)
-        ended = seen.end()
+        ended = watch.end()
     finally:
         signal.signal(signal.SIGCONT, before)
     assert ended is not None
@@ -101,47 +101,47 @@ def test_a_process_that_is_stopped_knows_it(how: str) -> None:
 def test_what_a_quota_held_back_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each gap what the quota took in it, and no more: not what it took elsewhere in the window."""
     monkeypatch.setattr(pauses, "PERIOD", 0.02)
-    seen, gaps = Watch(), []
+    watch, gaps = Watch(), []
     monkeypatch.setattr(pauses, "stopped", lambda gap: gaps.append(gap) or 0.0)
-    told = iter([1.0, 5.0])
-    seen.begin(lambda: next(told, 5.0))
+    throttled_seconds = iter([1.0, 5.0])
+    watch.begin(lambda: next(throttled_seconds, 5.0))
     time.sleep(0.2)
-    seen.end()
+    watch.end()
     assert [round(gap.waited) for gap in gaps] == [4] + [0] * (len(gaps) - 1)
 
 
 def test_code_that_keeps_pythons_lock_is_no_stop() -> None:
     import ctypes
 
-    seen = Watch()
-    seen.begin()
+    watch = Watch()
+    watch.begin()
     ctypes.PyDLL(None).usleep(500_000)  # with the lock held, and without using a processor
-    ended = seen.end()
+    ended = watch.end()
     assert ended is not None
     assert ended[0] < 0.2
 
 
 def test_a_watch_serves_several_windows_and_leaves_no_thread() -> None:
     before = threading.active_count()
-    seen = Watch()
-    assert seen.end() is None
+    watch = Watch()
+    assert watch.end() is None
     for _ in range(3):
-        seen.begin()
+        watch.begin()
         assert threading.active_count() == before + 1
-        assert seen.end() is not None
-    seen.begin()
-    seen.begin()  # the workload ended in the midst of a window
-    seen.end()
+        assert watch.end() is not None
+    watch.begin()
+    watch.begin()  # the workload ended in the midst of a window
+    watch.end()
     assert threading.active_count() == before
 
 
 def test_a_suspended_machine_shows_in_its_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert suspended() >= 0
     moments = iter([100.0, 100.0, 190.0, 110.0])  # with and without sleep, at the beginning and at the end
-    seen = Watch()
+    watch = Watch()
     monkeypatch.setattr(pauses.time, "clock_gettime", lambda clock: next(moments))
-    seen.begin()
-    ended = seen.end()
+    watch.begin()
+    ended = watch.end()
     assert ended is not None
     assert ended[1] == 80.0
 

@@ -61,8 +61,8 @@ def test_ticks_that_cannot_be_read(linux: FakeProc, text: str) -> None:
 @pytest.mark.parametrize("name", [b"python", b"a (b) c", b") S 1 2 3 (", b"(sd-pam)", b"two\nlines", b"\xff\xfe", b""])
 def test_the_name_of_a_process_may_hold_anything(linux: FakeProc, name: bytes) -> None:
     linux.process(7, used=2, group=5, parent=3, reaped=1, name=name, start=44)
-    found = procfs.processes(str(linux.root))
-    assert found == {(7, 44): Process(parent=3, group=5, kernel=False, used=2 * TICK, reaped=TICK)}
+    processes = procfs.processes(str(linux.root))
+    assert processes == {(7, 44): Process(parent=3, group=5, kernel=False, used=2 * TICK, reaped=TICK)}
 
 
 def test_processes_that_cannot_be_read_are_left_out(linux: FakeProc) -> None:
@@ -72,9 +72,9 @@ def test_processes_that_cannot_be_read_are_left_out(linux: FakeProc) -> None:
     linux.file("proc/10/stat", "10 (odd) " + "x " * 40)
     linux.file("proc/11/status", "ended between two looks")
     linux.file("proc/sys/kernel/hostname", "a folder that is no process")
-    found = procfs.processes(str(linux.root))
-    assert {number for number, _ in found} == {7, 8}
-    assert [process.kernel for process in found.values()].count(True) == 1
+    processes = procfs.processes(str(linux.root))
+    assert {number for number, _ in processes} == {7, 8}
+    assert [process.kernel for process in processes.values()].count(True) == 1
 
 
 def test_no_processes_where_there_is_no_proc(tmp_path: Path) -> None:
@@ -177,14 +177,14 @@ def test_samples_that_miss_a_little_do_not_make_others() -> None:
 
 
 def test_others_that_are_out_of_sight_are_seen_by_the_machines_time() -> None:
-    found = procfs.others(interval(6.0, 6.0), own=3.0 * TICK, kernel=0, visible=0)
-    assert found == pytest.approx(3.0 * TICK, abs=2)
+    ticks = procfs.others(interval(6.0, 6.0), own=3.0 * TICK, kernel=0, visible=0)
+    assert ticks == pytest.approx(3.0 * TICK, abs=2)
     assert procfs.others(interval(6.0, 6.0), own=3.0 * TICK, kernel=3.0 * TICK, visible=0) == 0
 
 
 def test_others_cannot_have_used_more_than_the_machine_did() -> None:
-    found = procfs.others(interval(3.0, 3.0), own=3.0 * TICK, kernel=0, visible=3600 * TICK)
-    assert found == pytest.approx(0, abs=2)
+    ticks = procfs.others(interval(3.0, 3.0), own=3.0 * TICK, kernel=0, visible=3600 * TICK)
+    assert ticks == pytest.approx(0, abs=2)
 
 
 def test_time_that_was_stolen_may_stand_among_that_of_processes() -> None:

@@ -196,16 +196,16 @@ def test_a_hypervisor_that_steals_interferes(linux: FakeProc, clocks: Clocks) ->
 
 
 @pytest.mark.parametrize(
-    ("used", "grown", "said"),
+    ("used", "grown", "reasons"),
     [
         ((1 << 30) + (63 << 20), 63 << 20, []),
         ((1 << 30) + (65 << 20), 65 << 20, ["swap grew by 65 MiB"]),
         (0, 0, []),
     ],
 )
-def test_swap_that_grows_interferes(linux: FakeProc, clocks: Clocks, used: int, grown: int, said: list[str]) -> None:
+def test_swap_that_grows_interferes(linux: FakeProc, clocks: Clocks, used: int, grown: int, reasons: list[str]) -> None:
     reading = measured(linux, clocks, lambda: linux.swap(used=used))
-    assert (reading["swap_bytes"], reading["interference"]) == (grown, said)
+    assert (reading["swap_bytes"], reading["interference"]) == (grown, reasons)
 
 
 @pytest.mark.parametrize(
@@ -331,15 +331,15 @@ def test_without_proc_only_the_process_is_reported(
     assert reading["interference"] == []
 
 
-@pytest.mark.parametrize(("kind", "threads", "found"), [("cpu", 1, 1), ("cpu", None, 0), ("cpu", 4, 0), ("mps", 1, 0)])
+@pytest.mark.parametrize(("kind", "threads", "count"), [("cpu", 1, 1), ("cpu", None, 0), ("cpu", 4, 0), ("mps", 1, 0)])
 def test_a_single_thread_that_idles_counts_where_run_delay_is_unknown(
-    tmp_path: Path, clocks: Clocks, kind: str, threads: int | None, found: int
+    tmp_path: Path, clocks: Clocks, kind: str, threads: int | None, count: int
 ) -> None:
     reader = SystemMonitor(FakeDevice(kind), str(tmp_path / "none"), str(tmp_path / "nowhere"))
     reader.prepare(threads)
     reader.open()
     clocks.move(wall=2.0, cpu=1.5)
-    assert len(reader.close()["interference"]) == found
+    assert len(reader.close()["interference"]) == count
 
 
 def test_an_interleaved_worker_does_not_interfere(linux: FakeProc, clocks: Clocks) -> None:
@@ -353,7 +353,7 @@ def test_an_interleaved_worker_does_not_interfere(linux: FakeProc, clocks: Clock
         linux.machine(user=1000 + 4 * 100, idle=1000)
 
     device = Shared()
-    found = {}
+    readings = {}
     for alone in (True, False):
         reader = SystemMonitor(device, str(linux.root), str(linux.system))
         reader.prepare(1, alone=alone)
@@ -361,9 +361,9 @@ def test_an_interleaved_worker_does_not_interfere(linux: FakeProc, clocks: Clock
         reader.open()
         clocks.move(wall=4.0, cpu=0.0)
         load()
-        found[alone] = reader.close(0 if alone else 1)
-    assert [len(found[alone]["interference"]) for alone in (True, False)] == [2, 0]
-    assert (found[True]["device_others"], found[False]["device_others"]) == (1, 0)
+        readings[alone] = reader.close(0 if alone else 1)
+    assert [len(readings[alone]["interference"]) for alone in (True, False)] == [2, 0]
+    assert (readings[True]["device_others"], readings[False]["device_others"]) == (1, 0)
     # One stranger: waiting the worker that waits, and after that one is gone.
     for computing, waiting in ((2, 1), (1, 0)):
         device.computing = computing
@@ -633,8 +633,8 @@ def test_a_real_quota_is_seen_and_is_no_stop(quota: Path) -> None:
     command = [sys.executable, "-c", THROTTLED]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         (quota / "cgroup.procs").write_text(str(process.pid))
-        said, _ = process.communicate("\n")
-    reading = json.loads(said)
+        output, _ = process.communicate("\n")
+    reading = json.loads(output)
     assert reading["throttled_share"] > 0.2
     assert [reason for reason in reading["interference"] if reason.startswith("a CPU quota held the process back")]
     assert not [reason for reason in reading["interference"] if "stopped" in reason]

@@ -23,12 +23,12 @@ class Ends:
     """The pipes between a worker and its runner."""
 
     def __init__(self) -> None:
-        self.told, self.tell = os.pipe()
+        self.grants, self.tell = os.pipe()
         self.heard, self.say = os.pipe()
 
     def turn(self, *until: int) -> None:
-        for one in until:
-            os.write(self.tell, lockstep.GRANT.pack(one))
+        for grant in until:
+            os.write(self.tell, lockstep.GRANT.pack(grant))
 
     def events(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in os.read(self.heard, 1 << 16).splitlines()]
@@ -38,7 +38,7 @@ class Ends:
 def ends() -> Iterator[Ends]:
     pipes = Ends()
     yield pipes
-    for descriptor in (pipes.told, pipes.tell, pipes.heard, pipes.say):
+    for descriptor in (pipes.grants, pipes.tell, pipes.heard, pipes.say):
         try:
             os.close(descriptor)
         except OSError:
@@ -46,16 +46,16 @@ def ends() -> Iterator[Ends]:
 
 
 def test_a_block_ends_after_its_steps(ends: Ends) -> None:
-    one = LockstepClient(ends.told, 3, Channel(ends.say))
+    client = LockstepClient(ends.grants, 3, Channel(ends.say))
     ends.turn(lockstep.FREE, lockstep.FREE)
-    seen = []
+    block_ends = []
     for _ in range(7):
-        seen.append(one.step_ended())
-        if seen[-1]:
-            one.block_ended(seconds=0.5, steps=3)
-    assert seen == [False, False, True] * 2 + [False]
-    told = [{key: event[key] for key in ("event", "seconds", "steps")} for event in ends.events()]
-    assert told == [{"event": "block", "seconds": 0.5, "steps": 3}] * 2
+        block_ends.append(client.step_ended())
+        if block_ends[-1]:
+            client.block_ended(seconds=0.5, steps=3)
+    assert block_ends == [False, False, True] * 2 + [False]
+    blocks = [{key: event[key] for key in ("event", "seconds", "steps")} for event in ends.events()]
+    assert blocks == [{"event": "block", "seconds": 0.5, "steps": 3}] * 2
 
 
 def test_a_turn_ends_within_a_step_where_it_may_and_has_been_long_enough(
@@ -63,39 +63,39 @@ def test_a_turn_ends_within_a_step_where_it_may_and_has_been_long_enough(
 ) -> None:
     now = [10.0]
     monkeypatch.setattr(lockstep.time, "monotonic", lambda: now[0])
-    one, other = (
-        LockstepClient(ends.told, 1, Channel(ends.say), within=True),
-        LockstepClient(ends.told, 1, Channel(ends.say)),
+    client, other = (
+        LockstepClient(ends.grants, 1, Channel(ends.say), within=True),
+        LockstepClient(ends.grants, 1, Channel(ends.say)),
     )
-    one.threads = other.threads = 1
+    client.threads = other.threads = 1
     now[0] += 0.0079
-    assert not one.yield_point()
+    assert not client.yield_point()
     now[0] += 0.0002
-    assert one.yield_point() and not other.yield_point()
+    assert client.yield_point() and not other.yield_point()
     ends.turn(lockstep.FREE)
-    one.end_turn()
-    assert not one.yield_point()  # the next turn has begun
-    one.threads = 2  # whose end has to be waited for, so that turns are longer
+    client.end_turn()
+    assert not client.yield_point()  # the next turn has begun
+    client.threads = 2  # whose end has to be waited for, so that turns are longer
     now[0] += 0.09
-    assert not one.yield_point()
+    assert not client.yield_point()
     now[0] += 0.011
-    assert one.yield_point()
+    assert client.yield_point()
     assert [(event["event"], event["point"]) for event in ends.events()] == [("part", 2)]
 
 
 def test_who_comes_second_ends_its_turn_at_the_point_of_the_first_or_with_the_step(ends: Ends) -> None:
-    one = LockstepClient(ends.told, 1, Channel(ends.say), within=True)
-    one.threads = 1
+    client = LockstepClient(ends.grants, 1, Channel(ends.say), within=True)
+    client.threads = 1
     ends.turn(3, lockstep.ALONE, 1, 0xFFFE)
-    one.wait()
-    assert [one.yield_point() for _ in range(3)] == [False, False, True]
-    one.end_turn()
-    assert [one.yield_point() for _ in range(300)] == [False] * 300
-    assert one.step_ended()
-    one.block_ended(1.0, 1)
-    assert one.yield_point()  # the first of the next step
-    one.end_turn()
-    assert [one.yield_point() for _ in range(300)] == [False] * 300
+    client.wait()
+    assert [client.yield_point() for _ in range(3)] == [False, False, True]
+    client.end_turn()
+    assert [client.yield_point() for _ in range(300)] == [False] * 300
+    assert client.step_ended()
+    client.block_ended(1.0, 1)
+    assert client.yield_point()  # the first of the next step
+    client.end_turn()
+    assert [client.yield_point() for _ in range(300)] == [False] * 300
     assert [event.get("point") for event in ends.events()] == [3, None, 1]
 
 
@@ -105,11 +105,11 @@ def test_only_where_threads_may_spin_are_they_waited_for(
 ) -> None:
     waited: list[bool] = []
     monkeypatch.setattr(lockstep, "settle", lambda: waited.append(True))
-    one = LockstepClient(ends.told, 1, Channel(ends.say), within=True)
-    one.threads = threads
+    client = LockstepClient(ends.grants, 1, Channel(ends.say), within=True)
+    client.threads = threads
     ends.turn(lockstep.FREE, lockstep.FREE)
-    one.end_turn()
-    one.block_ended(1.0, 1)
+    client.end_turn()
+    client.block_ended(1.0, 1)
     assert len(waited) == waits
     assert [event["event"] for event in ends.events()] == ["part", "block"]
 
@@ -144,9 +144,9 @@ def exit_status(child: int) -> int | None:
 def waiting(ends: Ends) -> Callable[[], None]:
     def work() -> None:
         channel = Channel(ends.say)
-        one = LockstepClient(ends.told, 1, channel)
+        client = LockstepClient(ends.grants, 1, channel)
         before, began = time.process_time(), time.monotonic()
-        one.wait()
+        client.wait()
         channel.send(SettingsRead({"cpu": time.process_time() - before, "wall": time.monotonic() - began}))
 
     return work
@@ -175,13 +175,13 @@ def test_who_waits_ends_with_the_runner(ends: Ends) -> None:
 def test_a_grant_says_whether_the_peer_has_ended(ends: Ends) -> None:
     with tempfile.TemporaryFile() as log:
         worker = Worker(os.getpid(), ends.heard, ends.tell, log, 0.0, exit_code=None)  # type: ignore[arg-type]
-        one = LockstepClient(ends.told, 1, Channel(ends.say))
-        seen = []
+        client = LockstepClient(ends.grants, 1, Channel(ends.say))
+        peers = []
         for until in (FREE, ALONE, 3, WITH_STEP):
             worker.take_turn(until)
-            one.wait()
-            seen.append(one.peers)
-    assert seen == [1, 0, 1, 1]
+            client.wait()
+            peers.append(client.peers)
+    assert peers == [1, 0, 1, 1]
 
 
 def test_who_ends_a_block_is_still_before_it_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:

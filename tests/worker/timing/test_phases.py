@@ -1,4 +1,4 @@
-"""Parts of steps, by a clock that moves only when told and by events of a device that is not there."""
+"""Phases of steps, by a clock that only the test moves and by fake device events."""
 
 from __future__ import annotations
 

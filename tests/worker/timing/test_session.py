@@ -46,8 +46,8 @@ CALM: dict[str, Any] = {
 
 def reading(**changes: Any) -> dict[str, Any]:
     """Of a meter, with what disturbed it said by the real rule."""
-    found = {**CALM, **changes}
-    return {**found, "interference": describe_interference(found, None, on_cpu=True)}
+    values = {**CALM, **changes}
+    return {**values, "interference": describe_interference(values, None, on_cpu=True)}
 
 
 class FakeDevice(Cpu):
@@ -120,7 +120,7 @@ class FakeTurns:
 
 
 class Bench:
-    """Everything around a session. ``log`` is what was called, in order; ``told`` what went over the channel."""
+    """Everything around a session. ``log`` lists the calls in order, ``events`` what went over the channel."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, readings: list[dict[str, Any]] | None = None) -> None:
         self.now = 100.0
@@ -236,9 +236,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 def test_a_calm_window_is_measured_once(bench: Bench) -> None:
     bench.start()
     assert bench.run() == 3 + 3
-    found = bench.measured()
-    assert (found["discarded"], found["window"]) == ([], reading())
-    assert (found["steps"]["warmup"], len(found["steps"]["seconds"])) == (3, 6)
+    measured = bench.measured()
+    assert (measured["discarded"], measured["window"]) == ([], reading())
+    assert (measured["steps"]["warmup"], len(measured["steps"]["seconds"])) == (3, 6)
     assert [event for event, _ in bench.events] == ["effective", "phase", "phase", "measured"]
 
 
@@ -301,16 +301,16 @@ def test_a_single_thread_is_expected_not_to_idle_where_it_loads_the_data_too(
 def test_the_window_with_least_interference_is_kept_whatever_its_speed(
     monkeypatch: pytest.MonkeyPatch, shares: list[float], kept: int, seconds: list[float]
 ) -> None:
-    seen = [reading(run_delay_share=share, other_processes_cpus=share) for share in shares]
-    bench = Bench(monkeypatch, seen)
+    readings = [reading(run_delay_share=share, other_processes_cpus=share) for share in shares]
+    bench = Bench(monkeypatch, readings)
     bench.start()
     assert bench.run(seconds) == 3 + 3 * len(shares)
-    found = bench.measured()
-    assert found["window"] == seen[kept]
+    measured = bench.measured()
+    assert measured["window"] == readings[kept]
     others = [number for number in range(len(shares)) if number != kept]
-    given = [{**seen[number], "step_seconds": seconds[number]} for number in others]
-    assert [discarded_window(window) for window in found["discarded"]] == given
-    steps = msgspec.convert(found["steps"], Steps)
+    given = [{**readings[number], "step_seconds": seconds[number]} for number in others]
+    assert [discarded_window(window) for window in measured["discarded"]] == given
+    steps = msgspec.convert(measured["steps"], Steps)
     assert steps.window == [seconds[kept]] * 3
     assert steps.warmup == 3 + 3 * kept
     assert len(steps.seconds) == 3 + 3 * (kept + 1)
@@ -320,9 +320,9 @@ def test_it_is_measured_again_at_most_twice(monkeypatch: pytest.MonkeyPatch) -> 
     bench = Bench(monkeypatch, [reading(**CROWDED)] * 9)
     bench.start()
     bench.run()
-    found = bench.measured()
-    assert len(found["discarded"]) == RETRIES == 2
-    assert found["window"]["interference"]
+    measured = bench.measured()
+    assert len(measured["discarded"]) == RETRIES == 2
+    assert measured["window"]["interference"]
 
 
 def test_nothing_is_measured_again_where_only_memory_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,29 +336,29 @@ def test_parts_are_those_of_the_window_that_is_kept(monkeypatch: pytest.MonkeyPa
     bench = Bench(monkeypatch, [reading(**CROWDED), reading()])
     bench.start()
     bench.run([8.0, 2.0])
-    found = bench.measured()["phases"]
-    assert found["seconds"]["forward"] == [1.25] * 3
-    assert found["optimizer"] is None
+    measured_phases = bench.measured()["phases"]
+    assert measured_phases["seconds"]["forward"] == [1.25] * 3
+    assert measured_phases["optimizer"] is None
 
 
 @pytest.mark.parametrize(
     "lasting", [{"on_battery": True}, {"thermal": "heavy"}, {"device_throttle": ["hardware thermal slowdown"]}]
 )
 def test_what_lasts_is_not_measured_again(monkeypatch: pytest.MonkeyPatch, lasting: dict[str, Any]) -> None:
-    seen = reading(**lasting)
-    assert seen["interference"]
-    bench = Bench(monkeypatch, [seen])
+    noisy = reading(**lasting)
+    assert noisy["interference"]
+    bench = Bench(monkeypatch, [noisy])
     bench.start()
     assert bench.run() == 3 + 3
-    assert bench.measured()["window"] == seen
+    assert bench.measured()["window"] == noisy
 
 
 def test_what_lasts_does_not_settle_which_window_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = [reading(on_battery=True, **CROWDED), reading(on_battery=True)]
-    bench = Bench(monkeypatch, seen)
+    readings = [reading(on_battery=True, **CROWDED), reading(on_battery=True)]
+    bench = Bench(monkeypatch, readings)
     bench.start()
     bench.run()
-    assert bench.measured()["window"] == seen[1]
+    assert bench.measured()["window"] == readings[1]
 
 
 def test_a_slow_window_is_never_measured_again_for_being_slow(bench: Bench) -> None:
@@ -380,12 +380,12 @@ def test_a_discarded_window_is_reported_with_its_steps(monkeypatch: pytest.Monke
 
 
 def test_who_takes_turns_never_measures_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = reading(**CROWDED)
-    bench = Bench(monkeypatch, [seen])
+    noisy = reading(**CROWDED)
+    bench = Bench(monkeypatch, [noisy])
     bench.start(block=2)
     assert bench.run() == 3 + 3
-    found = bench.measured()
-    assert (found["window"], found["discarded"]) == (seen, [])
+    measured = bench.measured()
+    assert (measured["window"], measured["discarded"]) == (noisy, [])
     assert bench.log[0] == "prepare 1 in turns"
 
 
@@ -449,13 +449,13 @@ def test_turns_end_within_the_steps_of_a_window_and_waiting_belongs_to_no_step_o
     bench.step(2.0)
     with pytest.raises(WindowComplete):
         bench.step(4.0)
-    found = bench.measured()
-    steps = msgspec.convert(found["steps"], Steps)
+    measured = bench.measured()
+    steps = msgspec.convert(measured["steps"], Steps)
     assert steps.window == [2.0, 4.0]
-    assert found["phases"]["seconds"]["forward"] == [1.25, 2.5]
-    assert found["phases"]["seconds"]["backward"] == [0.5, 1.0]
+    assert measured["phases"]["seconds"]["forward"] == [1.25, 2.5]
+    assert measured["phases"]["seconds"]["backward"] == [0.5, 1.0]
     # A layer, forward, backward and the optimizer: four points in each step.
-    turns = [said.get("point", event) for event, said in bench.events if event in ("part", "block")]
+    turns = [fields.get("point", event) for event, fields in bench.events if event in ("part", "block")]
     assert turns == [1, 2, 3, 4, "block", 1, 2, 3, 4]
 
 
@@ -485,10 +485,10 @@ def test_on_cuda_parts_come_from_events_that_are_read_after_the_window(bench: Be
     # None while it warms up: where a step of the window begins, and at the end of each of its parts.
     assert len(bench.session.device.events) == 4 * 3 + 1  # type: ignore[attr-defined]
     assert bench.log.count("synchronize") == 3
-    found = bench.measured()["phases"]
-    assert found["method"] == "device events, steps of the window"
-    assert found["optimizer"] is None
-    assert found["seconds"] == {
+    measured_phases = bench.measured()["phases"]
+    assert measured_phases["method"] == "device events, steps of the window"
+    assert measured_phases["optimizer"] is None
+    assert measured_phases["seconds"] == {
         "forward": [0.625] * 4,
         "backward": [0.25] * 4,
         "optimizer": [0.0, 0.125, 0.0, 0.0],
@@ -511,15 +511,15 @@ def test_on_mps_parts_come_from_a_pass_of_their_own(bench: Bench) -> None:
     # Once where a step begins, and once a part: forward and backward in all of nine, and the optimizer in two.
     assert after.count("synchronize") == (1 + SEPARATE_STEPS) * 3 + 2
     assert after.count("step") == 1 + SEPARATE_STEPS
-    found = bench.measured()
-    assert len(found["steps"]["seconds"]) == 10
-    assert found["phases"]["method"].startswith("host clock after waiting for the device")
-    assert {part: len(seconds) for part, seconds in found["phases"]["seconds"].items()} == {
+    measured = bench.measured()
+    assert len(measured["steps"]["seconds"]) == 10
+    assert measured["phases"]["method"].startswith("host clock after waiting for the device")
+    assert {part: len(seconds) for part, seconds in measured["phases"]["seconds"].items()} == {
         "forward": 8,
         "backward": 8,
         "optimizer": 8,
     }
-    assert found["phases"]["optimizer"] == [0, 4]  # the last one of the window was two steps before its end
+    assert measured["phases"]["optimizer"] == [0, 4]  # the last one of the window was two steps before its end
 
 
 def test_the_first_step_of_the_pass_of_its_own_is_not_used(bench: Bench) -> None:
@@ -538,21 +538,21 @@ def test_nor_the_second_where_it_follows_an_optimizer_step_that_is_not_used(benc
     """Of what kind it is, the steps that are used would not tell."""
     bench.start("mps", accumulation_steps=16, window=4, warmup=9.7)  # of 0.875 s and, with the optimizer, 1 s
     assert bench.run() == 11 + 16 + 1 + SEPARATE_STEPS
-    found = bench.measured()
-    assert found["steps"]["optimizer"] == [5, 21]  # the window ends after step 26, and six steps are enough again
-    assert found["phases"]["optimizer"] == [6 - 2]
-    assert len(found["phases"]["seconds"]["forward"]) == SEPARATE_STEPS - 1
+    measured = bench.measured()
+    assert measured["steps"]["optimizer"] == [5, 21]  # the window ends after step 26, and six steps are enough again
+    assert measured["phases"]["optimizer"] == [6 - 2]
+    assert len(measured["phases"]["seconds"]["forward"]) == SEPARATE_STEPS - 1
 
 
 @pytest.mark.parametrize("accumulation_steps", [1, 4, 16, 32])
 def test_parts_of_the_pass_of_their_own_are_weighted_like_the_window(bench: Bench, accumulation_steps: int) -> None:
     bench.start("mps", accumulation_steps=accumulation_steps)
     bench.run()
-    found = bench.measured()
-    steps = msgspec.convert(found["steps"], Steps)
+    measured = bench.measured()
+    steps = msgspec.convert(measured["steps"], Steps)
     assert not steps.modelled  # elsewhere than on the CPU whole cycles are timed
     assert len(steps.window) == max(accumulation_steps, 3)
-    parts = as_phases(found["phases"], steps)
+    parts = as_phases(measured["phases"], steps)
     assert parts["forward"].mean(steps) == pytest.approx(0.625)
     assert parts["optimizer"].mean(steps) == pytest.approx(0.125 / accumulation_steps)
     assert sum(part.mean(steps) or 0.0 for part in parts.values()) == pytest.approx(steps.step_seconds)
@@ -569,7 +569,7 @@ def test_a_turn_during_the_pass_of_its_own_is_none_of_the_epochs(bench: Bench) -
     assert bench.measured()["epoch_overhead"] == {"epoch_gap_seconds": 0.5}
 
 
-# What an epoch has beside its steps
+# Time of an epoch outside its steps
 
 
 def test_the_mean_epoch_gap_is_reported_where_there_is_one(bench: Bench) -> None:
@@ -580,9 +580,9 @@ def test_the_mean_epoch_gap_is_reported_where_there_is_one(bench: Bench) -> None
                 bench.now += turn
                 bench.session.epoch_boundary()
             bench.step()
-    found = bench.measured()
-    assert found["epoch_overhead"] == {"epoch_gap_seconds": 1.5}
-    assert found["steps"]["epoch_gaps"] == [2.0]
+    measured = bench.measured()
+    assert measured["epoch_overhead"] == {"epoch_gap_seconds": 1.5}
+    assert measured["steps"]["epoch_gaps"] == [2.0]
 
 
 def test_without_a_turn_nothing_is_said_of_one(bench: Bench) -> None:
@@ -596,10 +596,10 @@ def test_the_epoch_overhead_is_reported_after_the_steps_in_a_phase_of_its_own(be
     bench.start()
     bench.run()
     bench.measured()
-    said: list[int] = []
+    events_before: list[int] = []
 
     def measure() -> dict[str, Any]:
-        said.append(len(bench.events))
+        events_before.append(len(bench.events))
         return {"validation": 2.5, "checkpoint": 0.5}
 
     bench.session.report_epoch_overhead(measure)
@@ -608,7 +608,7 @@ def test_the_epoch_overhead_is_reported_after_the_steps_in_a_phase_of_its_own(be
         ("phase", {"name": "rest"}),
         ("rest", {"values": {"validation": 2.5, "checkpoint": 0.5}}),
     )
-    assert said == [len(bench.events) - 1]  # the phase was reported before
+    assert events_before == [len(bench.events) - 1]  # the phase was reported before
 
 
 def test_an_error_in_the_epoch_overhead_is_reported_and_costs_nothing(bench: Bench) -> None:
@@ -666,10 +666,10 @@ def test_nor_where_a_window_is_measured_again(monkeypatch: pytest.MonkeyPatch) -
         bench.step(seconds)
     with pytest.raises(WindowComplete):
         bench.step(2.0)
-    found = bench.measured()
-    assert msgspec.convert(found["steps"], Steps).window == [2.0] * 3
-    assert [discarded_window(window)["step_seconds"] for window in found["discarded"]] == [1.0]
-    assert found["phases"]["seconds"]["forward"] == [1.25] * 3
+    measured = bench.measured()
+    assert msgspec.convert(measured["steps"], Steps).window == [2.0] * 3
+    assert [discarded_window(window)["step_seconds"] for window in measured["discarded"]] == [1.0]
+    assert measured["phases"]["seconds"]["forward"] == [1.25] * 3
 
 
 def test_the_first_block_begins_where_the_window_does(bench: Bench) -> None:
@@ -737,14 +737,14 @@ def test_a_workload_that_ends_by_itself_was_not_measured(monkeypatch: pytest.Mon
 
 
 def test_a_workload_ends_where_its_window_is_complete(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
-    seen = []
+    sessions = []
 
     def run(session: Session) -> None:
-        seen.append(session)
+        sessions.append(session)
         raise WindowComplete
 
     played(monkeypatch, bench, run)
-    assert [type(session) for session in seen] == [Session]
+    assert [type(session) for session in sessions] == [Session]
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), CaseRejected("invalid", "The loss is not finite.")])

@@ -13,7 +13,7 @@ from bench.worker.timing.stopwatch import SHORT_ACCUMULATION_STEPS, MeasurementP
 
 @dataclass
 class Bench:
-    """A stopwatch on a clock that moves only when told. ``calls`` says after how many steps each thing was called."""
+    """A stopwatch on a clock that only the test moves. ``calls`` says after how many steps each thing was called."""
 
     rule: MeasurementPlan
     now: float = 1000.0
@@ -79,9 +79,9 @@ def rule(
     return MeasurementPlan(accumulation_steps, warmup_seconds, window_steps, window_seconds)
 
 
-def gaps(found: list[int]) -> list[int]:
+def gaps(step_numbers: list[int]) -> list[int]:
     """Steps from one to the next."""
-    return [late - early for early, late in itertools.pairwise(found)]
+    return [late - early for early, late in itertools.pairwise(step_numbers)]
 
 
 # How long it takes
@@ -419,13 +419,13 @@ def test_the_first_steps_of_all_say_nothing_of_how_many_fit() -> None:
 
 def test_accumulation_is_chosen_before_the_window_is_reported_and_stays() -> None:
     bench = Bench(rule(16, window_steps=12))
-    seen: list[tuple[bool, int]] = []
-    bench.watch.on_window = lambda: seen.append((bench.watch.timed_steps == 0, bench.watch.accumulation))
+    at_window: list[tuple[bool, int]] = []
+    bench.watch.on_window = lambda: at_window.append((bench.watch.timed_steps == 0, bench.watch.accumulation))
     bench.watch.start()
     during = []
     while not bench.train(seconds=0.25 if bench.watch.warm else 99.0):
         during.append(bench.watch.accumulation)
-    assert seen == [(True, 16)]
+    assert at_window == [(True, 16)]
     assert during == [6] * 7 + [16] * 16
 
 
@@ -525,11 +525,11 @@ def test_the_window_is_reported_before_settling_and_begins_after_a_wait() -> Non
 def test_it_is_warm_once_the_window_is_reported() -> None:
     bench = Bench(rule(window_steps=2), settle_steps=2)
     bench.watch.start()
-    seen = []
+    states = []
     for _ in range(7):
         bench.step()
-        seen.append((bench.watch.warm, bench.watch.timed_steps))
-    assert seen == [(False, 0), (False, 0), (True, 0), (True, 0), (True, 0), (True, 1), (True, 2)]
+        states.append((bench.watch.warm, bench.watch.timed_steps))
+    assert states == [(False, 0), (False, 0), (True, 0), (True, 0), (True, 0), (True, 1), (True, 2)]
 
 
 def test_seconds_of_steps_that_settle_do_not_count_in_the_window() -> None:
@@ -606,11 +606,11 @@ def test_a_pause_between_two_steps_belongs_to_none_and_is_no_turn_of_an_epoch() 
 def test_timed_steps_are_those_since_warm_up() -> None:
     bench = Bench(rule())
     bench.watch.start()
-    seen = []
+    counts = []
     for _ in range(5):
         bench.step()
-        seen.append(bench.watch.timed_steps)
-    assert seen == [0, 0, 0, 1, 2]
+        counts.append(bench.watch.timed_steps)
+    assert counts == [0, 0, 0, 1, 2]
 
 
 # Two that do the same steps

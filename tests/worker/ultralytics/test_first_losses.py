@@ -64,13 +64,13 @@ def broken(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_cpu_agrees_with_itself_to_the_last_digit(trainer: Any) -> None:
-    found: dict[str, Any] = {"other": 1}
-    first_losses.check(trainer, Cpu(), found)
-    here, there = found["cpu_agreement"]["device"], found["cpu_agreement"]["cpu"]
+    checks: dict[str, Any] = {"other": 1}
+    first_losses.check(trainer, Cpu(), checks)
+    here, there = checks["cpu_agreement"]["device"], checks["cpu_agreement"]["cpu"]
     assert here == there
     assert set(here) == {*ITEMS, "gradient_norm"}
     assert all(math.isfinite(value) and value > 0 for value in here.values())
-    assert found["other"] == 1
+    assert checks["other"] == 1
 
 
 def test_the_trainers_own_model_is_untouched(trainer: Any) -> None:
@@ -88,19 +88,23 @@ def test_the_trainers_own_model_is_untouched(trainer: Any) -> None:
     assert trainer.model.training is mode
 
 
-@pytest.mark.parametrize(("factor", "said"), [(1.05, ""), (0.0, "is 0 "), (math.nan, "is nan "), (math.inf, "is inf ")])
-def test_losses_that_are_off_are_refused_with_both_numbers(trainer: Any, broken: Any, factor: float, said: str) -> None:
+@pytest.mark.parametrize(
+    ("factor", "sentence"), [(1.05, ""), (0.0, "is 0 "), (math.nan, "is nan "), (math.inf, "is inf ")]
+)
+def test_losses_that_are_off_are_refused_with_both_numbers(
+    trainer: Any, broken: Any, factor: float, sentence: str
+) -> None:
     broken.items = factor
-    found: dict[str, Any] = {}
+    checks: dict[str, Any] = {}
     with pytest.raises(CaseRejected) as refused:
-        first_losses.check(trainer, Cpu(), found)
+        first_losses.check(trainer, Cpu(), checks)
     assert refused.value.status == "invalid"
     reason = refused.value.reason
     assert reason.startswith("Training on cpu computes something else than on the CPU: ")
-    here, there = found["cpu_agreement"]["device"], found["cpu_agreement"]["cpu"]
+    here, there = checks["cpu_agreement"]["device"], checks["cpu_agreement"]["cpu"]
     for name in ITEMS:
         assert f"{name} is {here[name]:.5g} and on the CPU {there[name]:.5g}" in reason
-        assert said in reason
+        assert sentence in reason
     assert "gradient_norm" not in reason
 
 
@@ -121,9 +125,9 @@ def test_weights_that_are_lost_on_the_way_are_seen(trainer: Any, broken: Any, fa
 
 def test_a_difference_in_the_third_digit_is_none(trainer: Any, broken: Any) -> None:
     broken.items, broken.loss = 1.005, 1.005
-    found: dict[str, Any] = {}
-    first_losses.check(trainer, Cpu(), found)
-    assert found["cpu_agreement"]["device"] != found["cpu_agreement"]["cpu"]
+    checks: dict[str, Any] = {}
+    first_losses.check(trainer, Cpu(), checks)
+    assert checks["cpu_agreement"]["device"] != checks["cpu_agreement"]["cpu"]
 
 
 @pytest.mark.parametrize(

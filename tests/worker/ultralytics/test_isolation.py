@@ -1,4 +1,4 @@
-"""What Ultralytics would write beside the user's data goes to the suite's own cache."""
+"""Files that Ultralytics would write next to the user's data go to the suite's own cache."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_labels_are_cached_per_interpreter_and_never_next_to_the_users_data(
         assert json.loads(answer.stdout.splitlines()[-1]) == 3, answer.stderr
     assert sorted((tmp_path / "data").rglob("*")) == before
     places = {config: sorted((tmp_path / config).rglob("labels/*.cache")) for config in ("one", "other")}
-    assert [len(found) for found in places.values()] == [1, 1]
+    assert [len(caches) for caches in places.values()] == [1, 1]
 
 
 def test_label_caches_and_settings_that_are_damaged_are_made_again(

@@ -145,8 +145,8 @@ def test_the_path_of_the_cache_may_have_what_means_something_in_yaml(provide: Ca
     from ultralytics.data.utils import check_det_dataset
 
     made = provide(root="a b: ü,#[1]")
-    found = check_det_dataset(made["yaml"])
-    assert str(found["train"]) == str(Path(made["yaml"]).with_name("train.txt"))
+    dataset = check_det_dataset(made["yaml"])
+    assert str(dataset["train"]) == str(Path(made["yaml"]).with_name("train.txt"))
     assert made_data.training_images(made["yaml"]) == listing(made)
 
 
@@ -188,10 +188,10 @@ def test_a_pool_of_the_real_size_holds_every_class() -> None:
 
 def test_labels_are_in_the_image() -> None:
     draw = random.Random(1)
-    found = [box for _ in range(200) for box in boxes(made_data._labels(draw, [0]))]
-    assert len(found) > 1000
+    drawn_boxes = [box for _ in range(200) for box in boxes(made_data._labels(draw, [0]))]
+    assert len(drawn_boxes) > 1000
     slack = 1e-6  # of six digits
-    for kind, x, y, width, height in found:
+    for kind, x, y, width, height in drawn_boxes:
         assert 0 <= kind < 80
         assert 0 < width <= 0.98
         assert 0 < height <= 0.98

@@ -116,12 +116,12 @@ def test_weights_have_names_of_their_own(sizes: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("nc: 80\nscales: # a comment\n  # another\n  n: [1, 1, 1]\n\n  x: [1, 1, 2]\nbackbone:\n  s: 1\n", ["n", "x"]),
         ("nc: 80\nbackbone:\n  n: 1\n", []),
         ("", []),
     ],
 )
-def test_sizes_of_a_text(text: str, found: list[str]) -> None:
-    assert sizes_of(text) == found
+def test_sizes_of_a_text(text: str, expected: list[str]) -> None:
+    assert sizes_of(text) == expected

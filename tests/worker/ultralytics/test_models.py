@@ -52,12 +52,12 @@ def foreign() -> Iterator[Callable[[str, str], type]]:
     made: list[str] = []
 
     def make(module: str, name: str) -> type:
-        found = sys.modules.get(module)
-        if found is None:
-            found = sys.modules[module] = types.ModuleType(module)
+        fake = sys.modules.get(module)
+        if fake is None:
+            fake = sys.modules[module] = types.ModuleType(module)
             made.append(module)
         kind = type(name, (torch.nn.Module,), {"__module__": module})
-        setattr(found, name, kind)
+        setattr(fake, name, kind)
         return kind
 
     yield make
@@ -145,10 +145,10 @@ def test_a_yaml_file_that_describes_no_network(
 ) -> None:
     assert changes[0] in shipped
     (tmp_path / "mine.yaml").write_text(shipped.replace(*changes, 1))
-    found = why(tmp_path / "mine.yaml", data="coco8.yaml")
-    assert found.startswith(reason)
+    message = why(tmp_path / "mine.yaml", data="coco8.yaml")
+    assert message.startswith(reason)
     if "Ultralytics " in reason:
-        assert "does not have (close: " in found or "Upsampel" in found
+        assert "does not have (close: " in message or "Upsampel" in message
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def test_a_yaml_file_that_describes_no_network(
 )
 def test_a_yaml_file_of_something_else(text: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text)
-    found = why(tmp_path / "mine.yaml")
-    assert found.startswith(reason) or "cannot be read as yaml" in found
-    assert "http" not in found
+    message = why(tmp_path / "mine.yaml")
+    assert message.startswith(reason) or "cannot be read as yaml" in message
+    assert "http" not in message
 
 
 def test_a_path_with_an_apostrophe(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_the_copy_of_the_yaml_says_the_same_to_ultralytics(look: Callable[[], Fa
 
 
 def test_hidden_files_are_no_images(look: Callable[[], Facts], root: Path) -> None:
-    """macOS leaves ``._name`` beside every file that it copies; Ultralytics' glob does not see them."""
+    """macOS leaves ``._name`` next to every file that it copies; Ultralytics' glob does not see them."""
     for file in list((root / "images" / "train").iterdir()):
         file.with_name(f"._{file.name}").write_bytes(b"\0\5\26\7Mac OS X")
     facts = look()
@@ -294,9 +294,11 @@ def test_what_would_be_fetched_is_named_and_left(
 ) -> None:
     write(root, download=download.format(root=root))
     shutil.rmtree(root / "images" / gone)
-    told = refusal() if gone == "train" else look()["no_training"]
-    assert f"its '{gone}:' names '{root}/images/{gone}', which does not exist; its 'download:' ({what}) is not" in told
-    assert told.endswith("nothing is fetched: do that yourself first.")
+    message = refusal() if gone == "train" else look()["no_training"]
+    assert (
+        f"its '{gone}:' names '{root}/images/{gone}', which does not exist; its 'download:' ({what}) is not" in message
+    )
+    assert message.endswith("nothing is fetched: do that yourself first.")
     assert not (root / "RAN").exists()
 
 
@@ -342,8 +344,8 @@ def test_a_yaml_that_is_wrong(changes: dict[str, Any], sentence: str, refusal: C
 @pytest.mark.parametrize("content", [b"", b"just words", b"\xff\xfe\x00", b"- a\n- b\n"])
 def test_a_yaml_that_is_none(content: bytes, refusal: Callable[[], str], root: Path) -> None:
     (root / "data.yaml").write_bytes(content)
-    told = refusal()
-    assert told.startswith("it holds no settings") or content.startswith(b"\xff")
+    message = refusal()
+    assert message.startswith("it holds no settings") or content.startswith(b"\xff")
 
 
 @pytest.mark.parametrize(
@@ -379,10 +381,10 @@ def test_a_name_that_older_versions_cannot_take(
 
 def test_a_relative_path_is_named_with_its_folder(refusal: Callable[[], str], root: Path) -> None:
     write(root, path="elsewhere")
-    told = refusal()
-    assert "its 'path: elsewhere' is looked for in the current folder, then in " in told
-    assert told.endswith("write an absolute path there.")
-    assert "settings" not in told.partition(" then in ")[2].replace("datasets", "")
+    message = refusal()
+    assert "its 'path: elsewhere' is looked for in the current folder, then in " in message
+    assert message.endswith("write an absolute path there.")
+    assert "settings" not in message.partition(" then in ")[2].replace("datasets", "")
 
 
 # Identity

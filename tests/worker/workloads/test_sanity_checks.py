@@ -52,8 +52,8 @@ class Training:
     def __init__(self, scale: float | None = None) -> None:
         torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Linear(3, 200), torch.nn.Tanh(), torch.nn.Linear(200, 3))
-        self.found: dict[str, Any] = {"other": 1}
-        self.works = TrainingSanityChecks(self.found, zero_means="the labels have no boxes")
+        self.checks: dict[str, Any] = {"other": 1}
+        self.works = TrainingSanityChecks(self.checks, zero_means="the labels have no boxes")
         self.trainer = SimpleNamespace(
             model=model,
             optimizer=Descent(model.parameters()),
@@ -91,11 +91,11 @@ class Training:
                 trainer.scaler.scale /= 2
             self.works.record_scale(trainer)
             trainer.model.zero_grad()
-            said = items.detach().clone()
+            losses = items.detach().clone()
             for index, value in self.broken_items.items():
-                said[index] = value
-            trainer.loss_items = said
-            trainer.tloss = said if trainer.tloss is None else (trainer.tloss * step + said) / (step + 1)
+                losses[index] = value
+            trainer.loss_items = losses
+            trainer.tloss = losses if trainer.tloss is None else (trainer.tloss * step + losses) / (step + 1)
         self.works.finish(trainer, optimizer_steps)
         return self
 
@@ -109,17 +109,17 @@ class Training:
 def test_training_that_works_passes_and_says_what_was_seen() -> None:
     training = Training().run()
     training.works.verdict(3)
-    found = training.found
-    assert set(found) == KEYS | {"other"}
-    assert set(found["loss"]) == set(found["mean_loss"]) == set(NAMES)
-    assert found["loss"]["box_loss"] < found["mean_loss"]["box_loss"]  # it learns
-    assert (found["parameters"], found["with_gradient"], found["moved"]) == (4, 4, 4)
-    assert found["gradient_norm"] > 0
-    assert found["loss_scale"] is None
+    checks = training.checks
+    assert set(checks) == KEYS | {"other"}
+    assert set(checks["loss"]) == set(checks["mean_loss"]) == set(NAMES)
+    assert checks["loss"]["box_loss"] < checks["mean_loss"]["box_loss"]  # it learns
+    assert (checks["parameters"], checks["with_gradient"], checks["moved"]) == (4, 4, 4)
+    assert checks["gradient_norm"] > 0
+    assert checks["loss_scale"] is None
 
 
 def test_nothing_is_seen_before_it_is_looked_for() -> None:
-    assert Training().found == {"other": 1, **dict.fromkeys(KEYS)}
+    assert Training().checks == {"other": 1, **dict.fromkeys(KEYS)}
 
 
 def test_the_norm_is_that_of_all_gradients_together() -> None:
@@ -128,7 +128,7 @@ def test_the_norm_is_that_of_all_gradients_together() -> None:
         parameter.grad = torch.full_like(parameter, 0.5)
     training.works.record_gradients(training.trainer)
     count = sum(parameter.numel() for parameter in training.trainer.model.parameters())
-    assert training.found["gradient_norm"] == pytest.approx(0.5 * math.sqrt(count), rel=1e-5)
+    assert training.checks["gradient_norm"] == pytest.approx(0.5 * math.sqrt(count), rel=1e-5)
 
 
 def test_only_the_first_optimizer_step_is_looked_at() -> None:
@@ -138,14 +138,14 @@ def test_only_the_first_optimizer_step_is_looked_at() -> None:
             parameter.grad = torch.full_like(parameter, factor)
         training.works.record_gradients(training.trainer)
     count = sum(parameter.numel() for parameter in training.trainer.model.parameters())
-    assert training.found["gradient_norm"] == pytest.approx(math.sqrt(count), rel=1e-5)
+    assert training.checks["gradient_norm"] == pytest.approx(math.sqrt(count), rel=1e-5)
 
 
 @pytest.mark.parametrize("scale", [2.0, 65536.0])
 def test_scaling_of_the_loss_is_taken_out_of_the_gradients_and_recorded(scale: float) -> None:
     plain, scaled = Training().run(), Training(scale).run()
-    assert scaled.found["gradient_norm"] == pytest.approx(plain.found["gradient_norm"], rel=1e-4)
-    assert scaled.found["loss_scale"] == [scale, scale]
+    assert scaled.checks["gradient_norm"] == pytest.approx(plain.checks["gradient_norm"], rel=1e-4)
+    assert scaled.checks["loss_scale"] == [scale, scale]
     scaled.works.verdict(3)
 
 
@@ -153,9 +153,9 @@ def test_a_first_step_that_overflows_is_passed_over() -> None:
     training = Training(scale=65536.0)
     training.wild_gradients = 1
     training.run()
-    assert training.found["gradient_norm"] == pytest.approx(Training().run().found["gradient_norm"], rel=1e-4)
-    assert training.found["with_gradient"] == 4
-    assert training.found["loss_scale"] == [32768.0, 32768.0]  # halved before the window, not in it
+    assert training.checks["gradient_norm"] == pytest.approx(Training().run().checks["gradient_norm"], rel=1e-4)
+    assert training.checks["with_gradient"] == 4
+    assert training.checks["loss_scale"] == [32768.0, 32768.0]  # halved before the window, not in it
     training.works.verdict(3)
 
 
@@ -170,7 +170,7 @@ def overflowing() -> Training:
     training = Training(scale=65536.0)
     training.wild_gradients = 3
     training.run()
-    assert not math.isfinite(training.found["gradient_norm"])
+    assert not math.isfinite(training.checks["gradient_norm"])
     return training
 
 
@@ -180,8 +180,8 @@ def test_under_a_scaler_what_moved_after_such_a_warm_up_tells() -> None:
         parameter.data += 0.5
     training.works.finish(training.trainer, 20)
     training.works.verdict(3)
-    assert training.found["with_gradient"] == 4  # what is not finite is not 0
-    assert training.found["loss_scale"] == [8192.0, 8192.0]
+    assert training.checks["with_gradient"] == 4  # what is not finite is not 0
+    assert training.checks["loss_scale"] == [8192.0, 8192.0]
 
 
 def test_and_what_did_not() -> None:
@@ -193,12 +193,12 @@ def test_optimizer_steps_that_the_scaler_skipped_in_the_window(skipped: int, of:
     training = Training(scale=65536.0).run()
     training.trainer.scaler.scale /= 2**skipped
     training.works.finish(training.trainer, of)
-    assert training.found["loss_scale"] == [65536.0, 65536.0 / 2**skipped]
+    assert training.checks["loss_scale"] == [65536.0, 65536.0 / 2**skipped]
     if fine:
         training.works.verdict(40)
     else:
-        said = f"The scaler of fp16 skipped {skipped} of {of} optimizer steps that were timed: "
-        assert training.refused(40).startswith(said)
+        sentence = f"The scaler of fp16 skipped {skipped} of {of} optimizer steps that were timed: "
+        assert training.refused(40).startswith(sentence)
 
 
 def test_a_loss_scale_that_grew_is_nothing_that_was_skipped() -> None:
@@ -206,7 +206,7 @@ def test_a_loss_scale_that_grew_is_nothing_that_was_skipped() -> None:
     training.trainer.scaler.scale *= 2
     training.works.finish(training.trainer, 1)
     training.works.verdict(40)
-    assert training.found["loss_scale"] == [1024.0, 2048.0]
+    assert training.checks["loss_scale"] == [1024.0, 2048.0]
 
 
 def test_a_backward_pass_that_is_lost_on_the_way_though_weight_decay_moves_everything() -> None:
@@ -214,7 +214,7 @@ def test_a_backward_pass_that_is_lost_on_the_way_though_weight_decay_moves_every
     training.lost = {"0.weight", "0.bias", "2.weight"}
     training.trainer.optimizer.decay = 0.99
     assert training.run().refused() == "Only 1 of 4 parameters have a gradient that is not 0."
-    assert training.found["moved"] == 4
+    assert training.checks["moved"] == 4
 
 
 def test_half_of_the_parameters_may_be_without_a_gradient() -> None:
@@ -222,14 +222,14 @@ def test_half_of_the_parameters_may_be_without_a_gradient() -> None:
     training.lost = {"0.weight", "0.bias"}
     training.trainer.optimizer.decay = 0.99
     training.run().works.verdict(3)
-    assert training.found["with_gradient"] == 2
+    assert training.checks["with_gradient"] == 2
 
 
 def test_gradients_of_nothing() -> None:
     training = Training()
     training.gradient_factor = 0.0
     assert training.run().refused(7) == "The gradients are all 0 after 7 steps: nothing is trained."
-    assert training.found["gradient_norm"] == 0
+    assert training.checks["gradient_norm"] == 0
 
 
 def test_gradients_that_are_not_there() -> None:
@@ -241,11 +241,11 @@ def test_gradients_that_are_not_there() -> None:
     assert "The gradients are all 0" in training.refused()
 
 
-@pytest.mark.parametrize(("value", "said"), [(math.nan, "nan"), (math.inf, "inf")])
-def test_a_loss_that_is_not_finite(value: float, said: str) -> None:
+@pytest.mark.parametrize(("value", "text"), [(math.nan, "nan"), (math.inf, "inf")])
+def test_a_loss_that_is_not_finite(value: float, text: str) -> None:
     training = Training()
     training.broken_items = {1: value}
-    assert training.run().refused(5) == f"The loss is not finite after 5 steps: cls_loss {said}."
+    assert training.run().refused(5) == f"The loss is not finite after 5 steps: cls_loss {text}."
 
 
 def test_a_loss_that_was_not_finite_for_one_step_only() -> None:
@@ -267,7 +267,7 @@ def test_a_loss_that_was_not_finite_in_an_epoch_that_is_over() -> None:
     training = Training()
     turn(training, 1.0, math.nan, 1.0)
     assert training.run().refused() == "The loss is not finite after 3 steps: cls_loss nan."
-    assert math.isfinite(training.found["mean_loss"]["cls_loss"])  # that of the last epoch
+    assert math.isfinite(training.checks["mean_loss"]["cls_loss"])  # that of the last epoch
 
 
 def test_means_of_epochs_are_those_at_their_turns() -> None:
@@ -315,7 +315,7 @@ def test_parameters_that_do_not_move() -> None:
     training.trains = False
     expected = "Only 0 of 4 parameters moved in 3 steps: the model is hardly trained."
     assert training.run().refused() == expected
-    assert training.found["gradient_norm"] > 0
+    assert training.checks["gradient_norm"] > 0
 
 
 def test_a_part_of_the_model_that_does_not_move() -> None:
@@ -328,7 +328,7 @@ def test_parameters_that_are_not_trained_need_not_move() -> None:
     training = Training()
     training.trainer.model[0].requires_grad_(False)
     training.run().works.verdict(3)
-    assert (training.found["parameters"], training.found["moved"]) == (2, 2)
+    assert (training.checks["parameters"], training.checks["moved"]) == (2, 2)
 
 
 def test_parameters_that_are_not_finite() -> None:

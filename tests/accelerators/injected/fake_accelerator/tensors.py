@@ -132,8 +132,8 @@ def fill(operator, outputs, results):
         # The CPU leaves out statistics that batch normalisation has in training alone.
         if isinstance(output, torch.Tensor) and (result.numel() or not output.numel()):
             if (output.size(), output.dtype) != (result.size(), result.dtype):
-                expected, found = (f"{one.dtype} {tuple(one.size())}" for one in (output, result))
-                raise RuntimeError(f"{operator}: its meta kernel says {expected}, and the CPU computes {found}")
+                expected, computed = (f"{tensor.dtype} {tuple(tensor.size())}" for tensor in (output, result))
+                raise RuntimeError(f"{operator}: its meta kernel says {expected}, and the CPU computes {computed}")
             output.copy_(result)
 
 
