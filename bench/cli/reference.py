@@ -49,12 +49,8 @@ class Row:
 
 def reference() -> str:
     """Return the page: each command with its help, arguments and options."""
-    application = typer.main.get_command(app.build(list(app.COMMANDS)))
-    commands: dict[str, Any] = {
-        name: command
-        for name, command in getattr(application, "commands").items()
-        if not command.hidden  # noqa: B009
-    }
+    application: Any = typer.main.get_command(app.build(list(app.COMMANDS)))
+    commands = {name: command for name, command in application.commands.items() if not command.hidden}
     parts = [INTRODUCTION, *_tables(_parameters(application)), "| command | what it does |\n|---|---|"]
     parts[-1] += "".join(f"\n| [`{name}`](#{name}) | {_cell(app.COMMANDS[name])} |" for name in commands)
     if "run" not in commands:
@@ -118,7 +114,7 @@ def _value_name(parameter: Any) -> str:
 
 
 def _default(value: Any) -> str:
-    """A default as a user would write it; empty where there is none to write."""
+    """A default as a user would write it; empty where it says nothing."""
     if value is None or value is False or value in ("", ()) or callable(value):
         return ""
     return str(value.value if isinstance(value, enum.Enum) else value)

@@ -2,8 +2,8 @@
 
 There is no table of library versions here. A workload reads its settings off the live trainer or predictor; what
 differs from the case, from an override of the recipe or from what follows from them ends the case. Settings that were
-not requested (TF32, memory format, threads of a library) are recorded and compared with nothing. ``docs/effective.md``
-lists them all.
+not requested (TF32, memory format, threads of a library) are recorded and compared with nothing.
+``docs/reference/effective.md`` lists them all.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ MAX_STEAL = 0.01
 
 MAX_OTHER_LOAD = 0.05
 """Maximum share of the machine's CPUs that other processes may use while a case runs on the CPU. They share its caches,
-its memory and its clocks, and in a virtual machine often its cores, which shows in no wait: see ``docs/noise.md``."""
+its memory and its clocks, and in a virtual machine often its cores, which shows in no wait:
+see ``docs/explanation/noise.md``."""
 
 
 class ProtocolError(ValueError):
