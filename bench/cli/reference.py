@@ -52,11 +52,16 @@ def reference() -> str:
     application: Any = typer.main.get_command(app.build(list(app.COMMANDS)))
     commands = {name: command for name, command in application.commands.items() if not command.hidden}
     parts = [INTRODUCTION, *_tables(_parameters(application)), "| command | what it does |\n|---|---|"]
-    parts[-1] += "".join(f"\n| [`{name}`](#{name}) | {_cell(app.COMMANDS[name])} |" for name in commands)
+    parts[-1] += "".join(
+        f"\n| [`{name}`](#{name}) | {_cell(next(_paragraphs(command.help), ''))} |"
+        for name, command in commands.items()
+    )
     if "run" not in commands:
         parts += ["## run", RUN, *_tables(_pytest_options())]
     for name, command in commands.items():
-        options = _pytest_options() if name == "run" else _parameters(command)
+        options = list(_parameters(command))
+        if name == "run" and not any(row.names.startswith("`-") for row in options):
+            options = _pytest_options()  # it hands all its arguments to pytest
         parts += [f"## {name}", *_paragraphs(command.help), *([RUN] if name == "run" else []), *_tables(options)]
     return "\n\n".join(parts) + "\n"
 
