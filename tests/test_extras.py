@@ -13,7 +13,7 @@ NAMED = re.compile(r"(?:yolopace|(?<=install )'?\.|-e '?\.)\[([a-z, ]+)\]")
 FILES = [
     *sorted((ROOT / "bench").rglob("*.py")),
     *sorted((ROOT / "bench").rglob("*.jinja")),
-    *sorted((ROOT / "docs").iterdir()),
+    *sorted(path for path in (ROOT / "docs").rglob("*") if path.is_file()),
     ROOT / "README.md",
     ROOT / "noxfile.py",
 ]

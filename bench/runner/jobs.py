@@ -29,7 +29,7 @@ FEW_STEPS = Window(
 )
 """Five steps. All run the optimizer where a batch is so large that every step of training does, else two do. So there
 are steps that hold the optimizer's state and, where training has them, steps that hold gradients in the forward pass.
-More steps find a higher peak now and then, by up to 3 % (docs/devices.md)."""
+More steps find a higher peak now and then, by up to 3 % (docs/how-to/max-batch.md)."""
 
 LOSS_SCALE = 1024.0
 """Initial loss scale of a probe: from the usual one the first steps overflow, and a step that is skipped allocates

@@ -3,7 +3,7 @@
 There is no table of library versions here. A workload reads its settings back from the live trainer or predictor. A
 setting that differs from the case, from an override of the recipe or from their consequences ends the case. Settings
 that were not requested (TF32, memory format, threads of a library) are recorded and not compared.
-``docs/effective.md`` lists them all.
+``docs/reference/effective.md`` lists them all.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ MAX_STEAL = 0.01
 MAX_OTHER_LOAD = 0.05
 """Maximum share of the machine's CPUs that other processes may use while a case runs on the CPU. They share its caches,
 its memory and its clocks. In a virtual machine they often share its cores too, which no wait shows: see
-``docs/noise.md``."""
+``docs/explanation/noise.md``."""
 
 
 class ProtocolError(ValueError):

@@ -2,7 +2,7 @@
 
 The address of a block decides what fits next to it later. Address randomisation and Python's hash seed differ between
 processes, so the memory peak of one batch differs by some percent. With both fixed, most peaks agree to 2 MiB
-(docs/devices.md has the figures).
+(docs/validation.md has the figures).
 """
 
 from __future__ import annotations
