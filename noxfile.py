@@ -28,8 +28,8 @@ FAST = tuple(f"--ignore=tests/{folder}" for folder in SLOW)
 """Leaves out the tests that run real Ultralytics for minutes."""
 
 DOWNLOADS = {
-    "linux": "about 80 packages: 3.2 GB to download and 6 GB on disk, mostly the CUDA libraries of torch",
-    "darwin": "about 70 packages: 0.3 GB to download",
+    "linux": "about 80 packages: up to 3.2 GB to download and 6 GB on disk, mostly the CUDA libraries of torch",
+    "darwin": "about 60 packages: up to 0.3 GB to download",
 }
 """Size of the first installation, summed over the wheels of constraints.txt."""
 
