@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["bench"]
+os.environ.setdefault("UV_PYTHON_INSTALL_BIN", "0")  # A Python that uv downloads stays off the user's PATH.
 
 PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 """Python versions that the tests run with and that every version in constraints.txt has wheels for; oldest first."""
