@@ -70,14 +70,25 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "bench/", "--benchmark-only", *session.posargs)
 
 
-@nox.session(python=PYTHON)
-def tests(session: nox.Session) -> None:
-    """Lint, types and tests; arguments go to pytest: nox -s tests -- -n 0 tests/report runs some, one after another."""
+def check(session: nox.Session, *selection: str) -> None:
+    """Run lint, types and the selected tests."""
     install(session, *CONSTRAINTS, "--editable", ".[headless]", "--group", "tests")
     session.run("ruff", "check", *CHECKED)
     session.run("ruff", "format", "--check", *CHECKED)
     session.run("mypy")
-    session.run("python", "-m", "pytest", *SIDE_BY_SIDE, *session.posargs)
+    session.run("python", "-m", "pytest", *SIDE_BY_SIDE, *selection)
+
+
+@nox.session(python=PYTHON)
+def tests(session: nox.Session) -> None:
+    """Lint, types and tests; arguments go to pytest: nox -s tests -- -n 0 tests/report runs some, one after another."""
+    check(session, *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def fast(session: nox.Session) -> None:
+    """Lint, types and the tests that do not run real Ultralytics for minutes; arguments go to pytest."""
+    check(session, *FAST, *session.posargs)
 
 
 @nox.session(python=PYTHON)
