@@ -18,7 +18,7 @@ nox.options.sessions = ["bench"]
 os.environ.setdefault("UV_PYTHON_INSTALL_BIN", "0")  # A Python that uv downloads stays off the user's PATH.
 
 PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
-"""Python versions that the tests run with and that every version in constraints.txt has wheels for; oldest first."""
+"""Python versions of the environments, oldest first: all packages in constraints.txt have wheels for them."""
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
 CHECKED = ("bench", "tests", "noxfile.py")
@@ -132,7 +132,7 @@ def regress(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
-    """Mend what can be mended by itself, and check the rest."""
+    """Repair what ruff can repair, and report the rest."""
     session.install(*CONSTRAINTS, "ruff")
     session.run("ruff", "check", "--fix", *CHECKED)
     session.run("ruff", "format", *CHECKED)
