@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from bench import __version__, extensions
+from bench import __version__, extensions, signals
 from bench.cli import dependencies
 from bench.cli.arguments import current_spelling, without_extensions
 from bench.cli.io import say
@@ -73,6 +73,7 @@ def options(
 def main() -> None:
     """Run a command; every error is one sentence and an exit code."""
     output_streams.prepare()
+    signals.interrupt_on_signals()
     try:
         try:
             _guarded(sys.argv[1:])

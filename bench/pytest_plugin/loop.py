@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from bench import signals
 from bench.environments import failure_causes
 from bench.errors import BenchError, UsageError, describe_unexpected
 from bench.pytest_plugin import selection
 from bench.pytest_plugin.fixtures import is_unread
 from bench.pytest_plugin.progress import model_lines, plan_lines
 from bench.pytest_plugin.session import BenchSession
-from bench.pytest_plugin.signals import stop_on_signals
 from bench.pytest_plugin.terminal import reporter, write
 from bench.runner.estimate import from_history
 
@@ -28,7 +28,7 @@ def start(session: pytest.Session, bench: BenchSession) -> bool | None:
         return True
     reporter(config).showfspath = False  # one line per case takes the place of pytest's dots
     try:
-        stop_on_signals(config)
+        config.add_cleanup(signals.interrupt_on_signals())
         bench.begin()
     except BenchError as error:
         bench.fatal = error
