@@ -108,7 +108,7 @@ def page(inputs: Inputs) -> PageView:
     others: list[Record | Ceiling | Comparison] = [*inputs.ceilings, *inputs.comparisons]
     keys = dict.fromkeys([*newest["machine"], *(other.machine.key for other in others)])
     machines = [
-        _machine(number, MachineInputs(newest[newest["machine"] == key], inputs, key, several))
+        _machine(number, MachineInputs(newest[newest["machine"] == key], inputs, key, several, table))
         for number, key in enumerate(keys, 1)
     ]
     return PageView(

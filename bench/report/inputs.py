@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 import pandas as pd
 
+from bench.analysis.history import Change, change_since
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import GROUP_KEYS
 from bench.machine.description import Machine
@@ -83,12 +84,14 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
         page: the inputs of the whole page; its records are those of all machines.
         key: identity of the machine (:attr:`Machine.key`).
         several: whether the page has several parts, so that file names contain the number of the part.
+        history: all rows of the page, older rows of a case included; None without them.
     """
 
     table: pd.DataFrame
     page: Inputs
     key: str
     several: bool = False
+    history: pd.DataFrame | None = None
 
     @functools.cached_property
     def records(self) -> list[Record]:
@@ -115,6 +118,10 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     def name(self) -> str:
         """Short name of the machine, which no other machine of the page has."""
         return labels.distinct_names(self.page.machines)[self.key]
+
+    def change_since(self, row: Mapping[str, Any]) -> Change | None:
+        """Return the change of a row since an earlier run of this machine; None without one on the page."""
+        return None if self.history is None else change_since(self.history, row)
 
     @property
     def measured(self) -> pd.DataFrame:
