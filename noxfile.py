@@ -21,7 +21,7 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 """Python versions of the environments, oldest first: all packages in constraints.txt have wheels for them."""
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
-CHECKED = ("bench", "tests", "noxfile.py")
+CHECKED = ("bench", "tests", "noxfile.py", "reports/examples/make.py")
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """Two processes: most tests of the real thing wait for one core. Fixtures of a file that cost seconds are shared."""
 
@@ -112,6 +112,13 @@ def report(session: nox.Session) -> None:
     """Make the report of recorded runs again; arguments go to python -m bench report."""
     install(session, *CONSTRAINTS, "--editable", ".[headless]")
     session.run("python", "-m", "bench", "report", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def examples(session: nox.Session) -> None:
+    """Make all pages in reports/examples again from the records in results/examples."""
+    install(session, *CONSTRAINTS, "--editable", ".[headless]")
+    session.run("python", "reports/examples/make.py")
 
 
 @nox.session(python=PYTHON)

@@ -15,11 +15,9 @@ from bench.cli.io import (
     Results,
     chosen_by,
     epoch,
-    read_ceilings,
-    read_comparisons,
-    read_records,
     say,
 )
+from bench.cli.recorded import read_results
 from bench.errors import NothingMeasured
 from bench.text import clean
 
@@ -41,9 +39,8 @@ def report(
 
     images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
     chosen = parse_baseline(baseline) if baseline else None
-    ceilings, about_ceilings = read_ceilings(results, wanted)
-    comparisons, about_comparisons = read_comparisons(results, wanted)
-    records, complaints = read_records(results, needed=not (ceilings or comparisons), wanted=wanted)
+    recorded = read_results(results, wanted)
+    records, ceilings, comparisons = recorded.records, recorded.ceilings, recorded.comparisons
     show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
     inputs = Inputs(
         records=records,
@@ -51,7 +48,7 @@ def report(
         comparisons=comparisons,
         epoch_images=images,
         baseline=named(chosen, records) if chosen else None,
-        complaints=[*complaints, *about_ceilings, *about_comparisons],
+        complaints=recorded.complaints,
     )
     pictures = any(name in formats for name in ("html", "md", "svg", "png"))
     with rendering.in_parallel() if pictures else contextlib.nullcontext():

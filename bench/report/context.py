@@ -97,6 +97,7 @@ class PageView(msgspec.Struct, frozen=True):
 
 def page(inputs: Inputs) -> PageView:
     """Gather the page; the inputs must not be empty."""
+    inputs = inputs.with_ids()
     records = inputs.records
     compared = [case.case for comparison in inputs.comparisons for case in comparison.cases]
     cases = [record.case for record in records] + [ceiling.case for ceiling in inputs.ceilings] + compared
@@ -105,10 +106,10 @@ def page(inputs: Inputs) -> PageView:
     newest = newest_rows(table)
     several = len(divide(newest)) > 1
     others: list[Record | Ceiling | Comparison] = [*inputs.ceilings, *inputs.comparisons]
-    fingerprints = dict.fromkeys([*newest["machine"], *(other.machine.fingerprint for other in others)])
+    keys = dict.fromkeys([*newest["machine"], *(other.machine.key for other in others)])
     machines = [
-        _machine(number, MachineInputs(newest[newest["machine"] == fingerprint], inputs, fingerprint, several))
-        for number, fingerprint in enumerate(fingerprints, 1)
+        _machine(number, MachineInputs(newest[newest["machine"] == key], inputs, key, several, table))
+        for number, key in enumerate(keys, 1)
     ]
     return PageView(
         machines=machines,
@@ -130,7 +131,7 @@ def _machine(number: int, machine: MachineInputs) -> MachineView:
     return MachineView(
         id=f"machine-{number}",
         prefix=f"m{number}-" if machine.several or number > 1 else "",
-        name=labels.machine_name(machine.machine),
+        name=machine.name,
         sentence=headline.sentence(machine.table, machine.machine, machine.page.epoch_images, machine.ceilings),
         sections=[built for built in gathered if built.data is not None],
         compared=any(len(part.speedups) for part in machine.parts),
