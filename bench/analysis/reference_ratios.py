@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import msgspec
 import pandas as pd
@@ -13,8 +14,14 @@ from bench.analysis.table import COMPARABLE_KEYS, axes_of
 from bench.cases.device_kinds import HOST, device_kind, ranks
 from bench.errors import UsageError
 
-Question = Literal["device", "devices", "amp", "batch"]
-"""What is compared: a device with the CPU, several devices with one, AMP with no AMP, a batch with another one."""
+
+class Question(StrEnum):
+    """What a case and its counterpart differ in."""
+
+    DEVICE = "device"  # from the CPU
+    DEVICES = "devices"  # several from one
+    AMP = "amp"
+    BATCH = "batch"
 
 
 class Ratio(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +31,7 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
         question: what the two differ in.
         row: axes of the case, as a row of the table has them.
         baseline: values of the counterpart that differ, by axis.
-        point, low, high: the ratio with its interval; the ends are None where either case has none.
+        point, low, high: the ratio with its interval; the ends are missing where either case has no interval.
         interval_kind: kind of the interval; None without one.
         interfered: whether either figure is flagged for interference.
     """
@@ -54,12 +61,12 @@ def reference_ratios(table: pd.DataFrame, reference: ReferenceCase) -> list[Rati
     same = same[same["workload"] == row["workload"]]
     kind = _kind(row["device"])
     single = next((device for device in same["device"] if _kind(device) == kind and ranks(device) == 1), None)
-    baselines: dict[Question, dict[str, Any]] = {"amp": {"amp": "off"}}
+    baselines: dict[Question, dict[str, Any]] = {Question.AMP: {"amp": "off"}}
     if kind != HOST:
-        baselines["device"] = {"device": HOST}
+        baselines[Question.DEVICE] = {"device": HOST}
     if ranks(row["device"]) > 1 and single is not None:
-        baselines["devices"] = {"device": single}
-    questions: tuple[Question, ...] = ("device", "devices", "amp")
+        baselines[Question.DEVICES] = {"device": single}
+    questions = (Question.DEVICE, Question.DEVICES, Question.AMP)
     ratios = (_most_alike(same, row, question, baselines.get(question, {})) for question in questions)
     return [ratio for ratio in ratios if ratio is not None]
 
@@ -74,7 +81,7 @@ def batch_ratio(table: pd.DataFrame, reference: ReferenceCase) -> Ratio | None:
     others = sorted(
         {int(batch) for batch in same["batch"]} - {row["batch"]}, key=lambda batch: abs(batch - row["batch"])
     )
-    return _most_alike(same, row, "batch", {"batch": others[-1]}) if others else None
+    return _most_alike(same, row, Question.BATCH, {"batch": others[-1]}) if others else None
 
 
 def _most_alike(table: pd.DataFrame, row: dict[str, Any], question: Question, baseline: dict[str, Any]) -> Ratio | None:
