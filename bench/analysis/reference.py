@@ -50,7 +50,7 @@ def doubts(row: dict[str, Any]) -> tuple[Doubt, ...]:
         reasons.append(Doubt.INTERFERED)
     if share is None:
         reasons.append(Doubt.NO_INTERVAL)
-    elif share > WIDEST:
+    elif round(share, 3) > WIDEST:
         reasons.append(Doubt.WIDE)
     return tuple(reasons)
 

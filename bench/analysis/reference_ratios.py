@@ -36,7 +36,7 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
         interfered: whether either figure is flagged for interference.
     """
 
-    question: str
+    question: Question
     row: dict[str, Any]
     baseline: dict[str, Any]
     point: float
