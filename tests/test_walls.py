@@ -85,7 +85,7 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("extensions", "formatting", "errors", "text", ""),
+    ("extensions", "signals", "formatting", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 

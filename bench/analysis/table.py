@@ -65,6 +65,8 @@ COLUMNS = (
     "energy_method",
     "steps",
     "threads",
+    "parameters",
+    "gflops",
     "torch",
     "ultralytics",
     "python",
@@ -103,6 +105,7 @@ NUMBERS = (
     "images_per_joule",
     "joules_per_image",
     "idle_watts",
+    "gflops",
 )
 WHOLE = (
     "batch",
@@ -115,6 +118,7 @@ WHOLE = (
     "loaders_memory_bytes",
     "steps",
     "threads",
+    "parameters",
 )
 
 MADE = "coco-like"
@@ -215,6 +219,8 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
         "reason": "; ".join(map(_repeat, filter(failed, others))) if measured else record.outcome.reason,
         "epoch_images": epoch_images,
         "threads": _threads(record.effective),
+        "parameters": _parameters(record.effective),
+        "gflops": _gflops(record),
         "torch": record.environment.label("torch"),
         "ultralytics": record.environment.label("ultralytics"),
         "python": record.environment.python,
@@ -238,6 +244,18 @@ def _threads(effective: Mapping[str, object]) -> int | None:
     """CPU threads as they were read back; None where that is no number of threads."""
     threads = effective.get("threads")
     return threads if isinstance(threads, int) and 0 < threads < 2**31 else None
+
+
+def _parameters(effective: Mapping[str, object]) -> int | None:
+    """Return the number of parameters as it was read back; None where it is unknown."""
+    parameters = effective.get("parameters")
+    return parameters if isinstance(parameters, int) and 0 < parameters < 2**53 else None
+
+
+def _gflops(record: Record) -> float | None:
+    """Return the GFLOPs of a forward pass over one image, as the library counts them; None where it did not."""
+    gflops = record.extra.get("gflops")
+    return float(gflops) if isinstance(gflops, int | float) and 0 < gflops < 2**53 else None
 
 
 def _repeat(record: Record) -> str:

@@ -33,6 +33,7 @@ Results = Annotated[
     ),
 ]
 EpochImages = Annotated[int, typer.Option(help="Images per epoch; 0 stands for COCO's 118,287.")]
+Epochs = Annotated[int, typer.Option(min=0, help="Epochs of your training, for its time in the report; 0 for none.")]
 
 
 def say(text: str) -> None:

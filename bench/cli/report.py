@@ -11,6 +11,7 @@ import typer
 from bench.cases.model_labels import show_together
 from bench.cli.io import (
     EpochImages,
+    Epochs,
     Only,
     Results,
     chosen_by,
@@ -28,6 +29,7 @@ def report(
         "reports"
     ),
     epoch_images: EpochImages = 0,
+    epochs: Epochs = 0,
     baseline: Annotated[str, typer.Option(help="What speed-ups refer to, such as device=cpu,amp=off.")] = "",
     only: Only = None,
     format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
@@ -47,6 +49,7 @@ def report(
         ceilings=ceilings,
         comparisons=comparisons,
         epoch_images=images,
+        epochs=epochs,
         baseline=named(chosen, records) if chosen else None,
         complaints=recorded.complaints,
     )

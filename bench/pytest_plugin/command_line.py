@@ -64,6 +64,7 @@ def _add_all(options: other_plugins.Options) -> None:
     add("--results", default="results", metavar="DIR", help="folder of the records; default results")
     add("--reports", default="reports", metavar="DIR", help="folder of the report; default reports")
     add("--epoch-images", default="0", metavar="N", help="images per epoch in the report; default COCO's")
+    add("--epochs", default="0", metavar="N", help="epochs of your training, for its time in the report")
     add("--processes", default="", metavar="N", help="measure each case in N fresh processes; default 1")
     add("--target-ci", default="", metavar="PERCENT", help="add processes until every interval is as narrow as this")
     add("--time-budget", default="", metavar="TIME", help="start no case that would end later, such as 10m")

@@ -35,6 +35,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         results: folder of all runs.
         reports: folder of all reports.
         epoch_images: images per epoch in the report; 0 for COCO's.
+        epochs: epochs of the user's own training in the report; 0 if not named.
         budget: seconds, or None.
         phase_timeout: seconds that warm-up and window may take each.
         target_ci: half-width that the interval of every case shall reach, as a share; None without.
@@ -50,6 +51,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     results: Path
     reports: Path
     epoch_images: int
+    epochs: int
     budget: float | None
     phase_timeout: float
     target_ci: float | None
@@ -74,6 +76,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         results: Path = here / option("results")
         target = parse_percent("target-ci", option("target_ci")) if option("target_ci") else None
         epoch_images = _whole_number("epoch-images", option("epoch_images"))
+        epochs = _whole_number("epochs", option("epochs"))
         budget = parse_duration(option("time_budget")) if option("time_budget") else None
         phase_timeout = parse_duration(option("phase_timeout"))
         processes = _processes(option("processes"), target)
@@ -88,6 +91,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
             results=results,
             reports=here / option("reports"),
             epoch_images=epoch_images,
+            epochs=epochs,
             budget=budget,
             phase_timeout=phase_timeout,
             target_ci=target,

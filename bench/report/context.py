@@ -10,14 +10,16 @@ import pandas as pd
 from bench import __version__
 from bench.analysis.ceilings import with_ceilings
 from bench.analysis.table import frame, newest_rows
+from bench.analysis.units import in_units
 from bench.cases.model_labels import show_together
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
 from bench.report import commands, labels, sections
+from bench.report.headline import names, share
 from bench.report.inputs import Inputs, MachineInputs, divide
 from bench.report.plots import Plot
-from bench.report.sections import ceilings, cross_machine, headline
+from bench.report.sections import ceilings, cross_machine
 from bench.report.sections.section import Section
 
 
@@ -40,6 +42,9 @@ class MachineView(msgspec.Struct, frozen=True):
         id: anchor on the page.
         prefix: first part of the file names of its plots.
         name, sentence: its name and its headline.
+        facts: description of the machine and its versions in one line.
+        heading, title: machine and result in one line, for the first heading and for the title of a page.
+        share: its part of the picture for shared links.
         sections: those that have something to show, in the order of the page.
         compared: whether it has speed-ups over a baseline.
         commands: shell commands that measure its cases again.
@@ -49,6 +54,10 @@ class MachineView(msgspec.Struct, frozen=True):
     prefix: str
     name: str
     sentence: str
+    facts: str
+    heading: str
+    title: str
+    share: share.Figures
     sections: list[BuiltSection]
     compared: bool
     commands: list[str]
@@ -78,6 +87,30 @@ class PageView(msgspec.Struct, frozen=True):
     intervals: list[str]
     version: str
     live: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The first heading: machine and result, or the names of several machines."""
+        if len(self.machines) == 1:
+            return self.machines[0].heading
+        return f"{len(self.machines)} machines: {labels.listing(machine.name for machine in self.machines)}"
+
+    @property
+    def title(self) -> str:
+        """The title of the page, for a tab of a browser and for links."""
+        return self.machines[0].title if len(self.machines) == 1 else f"{self.heading} · yolopace"
+
+    @property
+    def share(self) -> share.SharePicture:
+        """The picture for shared links."""
+        software = self.table[["torch", "ultralytics"]].drop_duplicates()
+        versions = [
+            f"torch {row.torch} · Ultralytics {row.ultralytics} · "
+            for row in software.itertuples()
+            if len(software) == 1
+        ]
+        footer = f"{''.join(versions)}yolopace {self.version}"
+        return share.SharePicture([machine.share for machine in self.machines], footer)
 
     @property
     def compared(self) -> bool:
@@ -132,7 +165,11 @@ def _machine(number: int, machine: MachineInputs) -> MachineView:
         id=f"machine-{number}",
         prefix=f"m{number}-" if machine.several or number > 1 else "",
         name=machine.name,
-        sentence=headline.sentence(machine.table, machine.machine, machine.page.epoch_images, machine.ceilings),
+        sentence=names.sentence(machine.table, machine.machine, machine.page.epoch_images, machine.ceilings),
+        facts=names.facts(machine.table, machine.machine),
+        heading=names.heading(machine.table, machine.machine, machine.ceilings),
+        title=names.title(machine.table, machine.machine),
+        share=_share(machine),
         sections=[built for built in gathered if built.data is not None],
         compared=any(len(part.speedups) for part in machine.parts),
         commands=[
@@ -141,3 +178,18 @@ def _machine(number: int, machine: MachineInputs) -> MachineView:
             *commands.regress_commands(machine.comparisons),
         ],
     )
+
+
+def _share(machine: MachineInputs) -> share.Figures:
+    """Gather the part of the picture for shared links on one machine: a line per mode with a reference case."""
+    references = names.references(machine.table)
+    lines = []
+    for mode, reference in references.items():
+        row = reference.row
+        case = f"{labels.DOES[mode][0]} {labels.point(row)}"
+        lines.append((" ".join(filter(None, (names.speed(row), names.precision(row)))), in_units(case, row)))
+    if not lines and (ceiling := names.widest(machine.ceilings)) is not None:
+        lines.append((f"batch {ceiling.case.batch:,}", f"Largest batch that trains: {names.point(ceiling)}"))
+    rows = [reference.row for reference in references.values()]
+    name = names.machine_of(machine.machine, rows[0]) if rows else labels.machine_name(machine.machine)
+    return share.Figures(name, tuple(lines), noisy=any(reference.doubts for reference in references.values()))

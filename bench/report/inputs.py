@@ -27,6 +27,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
         records: in the order in which they were measured.
         ceilings, comparisons: the other results of the runs.
         epoch_images: images of the epoch that times are projected to.
+        epochs: epochs of the user's own training; 0 if they were not named.
         baseline: values by axis that speed-ups compare with; None for the default baseline.
         complaints: one sentence per file that could not be read.
         live: progress of a run that is not finished, as text; empty if it is finished.
@@ -36,6 +37,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     ceilings: Sequence[Ceiling] = ()
     comparisons: Sequence[Comparison] = ()
     epoch_images: int
+    epochs: int = 0
     baseline: dict[str, Any] | None = None
     complaints: Sequence[str] = ()
     live: str = ""

@@ -1,4 +1,4 @@
-"""The report on disk: ``index.html``, ``report.md``, ``cases.csv`` and ``plots/``."""
+"""The report on disk: ``index.html``, ``share.png``, ``report.md``, ``cases.csv`` and ``plots/``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 LIVE_SECONDS = 10
 """Seconds between two reloads of the page of an unfinished run, and the minimum between two writes of it."""
+
+STYLES = ("page.css", "headline.css")
+"""Style sheets of the page, which has them inline."""
+
+SHARE = "share.png"
+"""File name of the picture for shared links, which the page names but does not need."""
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -110,6 +116,8 @@ def _files(page: context.PageView, formats: Sequence[str]) -> dict[str, bytes]:
         "md": ("report.md", lambda: markdown(page)),
         "html": ("index.html", lambda: html(page)),
     }
+    if "html" in formats and not page.live:
+        files[SHARE] = lambda: page.share.png
     written = {name: make() for name, make in files.items()}
     return written | {name: encode(make()) for kind, (name, make) in texts.items() if kind in formats}
 
@@ -121,10 +129,17 @@ def _picture(plot: Plot, kind: str) -> bytes:
 def html(page: context.PageView) -> str:
     """Render the page as one HTML file."""
     environment = templates(autoescape=True)
-    style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
+    style = Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in STYLES))
     csv = Markup(base64.b64encode(encode(tables.render(page.table, "csv"))).decode())
     return environment.get_template("page.html.jinja").render(
-        page=page, style=style, labels=labels, svg=inline, unbroken=unbroken, csv=csv, seconds=LIVE_SECONDS
+        page=page,
+        style=style,
+        labels=labels,
+        svg=inline,
+        unbroken=unbroken,
+        csv=csv,
+        seconds=LIVE_SECONDS,
+        picture=SHARE,
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pandas as pd
 import pytest
@@ -360,3 +362,14 @@ def test_train_and_predict_have_pins_of_their_own_and_one_setup() -> None:
 
 def test_latest_of_nothing() -> None:
     assert newest_rows(frame([])).empty
+
+
+def test_size_of_the_model() -> None:
+    row = frame([make_record(extra={"gflops": 8.7})]).iloc[0]
+    assert (row["parameters"], row["gflops"]) == (3_157_200, 8.7)
+
+
+@pytest.mark.parametrize("extra", [{}, {"gflops": None}, {"gflops": "many"}, {"gflops": -1}])
+def test_an_unknown_size_of_the_model_is_missing(extra: dict[str, Any]) -> None:
+    row = frame([make_record(extra=extra, effective={"parameters": "many"})]).iloc[0]
+    assert row[["parameters", "gflops"]].isna().all()
