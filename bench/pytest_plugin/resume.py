@@ -25,6 +25,7 @@ from bench.records.record import Record
 from bench.records.requested_options import RequestedOptions
 from bench.runner.launchers.local import Launcher
 from bench.runner.measure import DatasetUnavailable, look_for_data
+from bench.runner.run import is_unusable_device
 from bench.worker.workloads.base import family_of, is_made
 
 GetOption = Callable[[str], Any]
@@ -155,6 +156,7 @@ def _is_current(record: Record, planned: Mapping[str, PlannedRun], interpreter: 
     plan = planned.get(record.case.id)  # how many processes are asked for does not matter
     return (
         plan is not None
+        and not is_unusable_device(record)  # a driver may have been mended since
         and (plan.case, plan.recipe) == (record.case, record.recipe)
         and record.machine.fingerprint == machine().fingerprint
         and record.environment == interpreter.environment

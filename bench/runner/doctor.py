@@ -56,7 +56,7 @@ def look(python: str) -> tuple[SystemInfo, Software]:
 
 
 def device_remedy(python: str, device: str) -> str:
-    """Return what to do where torch cannot use a device, as one sentence; empty where nothing is known.
+    """Return why torch cannot use a device, and what to do, as sentences; empty where nothing can be done.
 
     Args:
         python: the measured interpreter, which imports torch for this.
@@ -67,9 +67,14 @@ def device_remedy(python: str, device: str) -> str:
         checks = examine(*look(python))
     except UsageError:
         return ""
-    of_kind = [check for check in checks if check.name.split()[0] == kind and check.status is State.UNUSABLE]
-    remedy = next((check.remedy for check in of_kind if check.remedy), "")
-    return remedy[:1].upper() + remedy[1:]
+    for check in checks:
+        if check.name.split()[0] == kind and check.status is State.UNUSABLE and check.remedy:
+            return f"{_sentence(check.detail)} {_sentence(check.remedy)}"
+    return ""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def read_software(path: str) -> Software:
