@@ -45,9 +45,9 @@ def choose_python(running: str) -> str | None:
         return None
     for version in reversed(PYTHONS):
         command = [sys.executable, "-m", "uv", "python", "find", "--system", "--no-python-downloads", version]
-        found = subprocess.run(command, capture_output=True, check=False, encoding="utf-8")
-        if found.returncode == 0:
-            return found.stdout.strip()
+        answer = subprocess.run(command, capture_output=True, check=False, encoding="utf-8")
+        if answer.returncode == 0:
+            return answer.stdout.strip()
     return PYTHONS[-1]
 
 

@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what is left after -k and the like: that will run."""
     try:
-        selection.note_selected(session.items, session.config.stash[BENCH])
+        selection.note_selected(session.items, session.config.stash[BENCH], session.config.option.keyword)
     except UsageError as error:
         terminal.stop(error)
 
@@ -93,7 +93,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Show the plan, or start the run."""
-    return loop.start(session, session.config.stash[BENCH])
+    return loop.begin(session, session.config.stash[BENCH])
 
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:

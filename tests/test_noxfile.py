@@ -32,9 +32,9 @@ def fake_nox() -> types.ModuleType:
 def noxfile(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     monkeypatch.setitem(sys.modules, "nox", fake_nox())
     monkeypatch.setenv("UV_PYTHON_INSTALL_BIN", "0")
-    found: dict[str, Any] = {"__name__": "noxfile"}
-    exec(compile(NOXFILE.read_text(encoding="utf-8"), str(NOXFILE), "exec"), found)
-    yield found
+    namespace: dict[str, Any] = {"__name__": "noxfile"}
+    exec(compile(NOXFILE.read_text(encoding="utf-8"), str(NOXFILE), "exec"), namespace)
+    yield namespace
 
 
 def machine_with(*versions: str) -> Callable[..., subprocess.CompletedProcess[str]]:
@@ -77,17 +77,17 @@ def test_the_first_installation_says_how_much_it_is(
 ) -> None:
     if there:
         (tmp_path / "lib/python3.13/site-packages/torch").mkdir(parents=True)
-    said: list[str] = []
+    messages: list[str] = []
     installed: list[tuple[tuple[str, ...], bool]] = []
     session = types.SimpleNamespace(
         virtualenv=types.SimpleNamespace(location=str(tmp_path)),
-        log=said.append,
+        log=messages.append,
         install=lambda *arguments, silent: installed.append((arguments, silent)),
     )
     noxfile["install"](session, "--editable", ".")
     assert installed == [(("--editable", "."), False)]
-    assert len(said) == remarks
-    assert all("download" in line and "GB" in line for line in said)
+    assert len(messages) == remarks
+    assert all("download" in line and "GB" in line for line in messages)
 
 
 def test_the_oldest_python_that_starts_nox_can_read_the_noxfile() -> None:

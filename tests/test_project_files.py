@@ -90,11 +90,11 @@ def test_a_workflow_on_somebodys_own_mac_is_not_started_by_pull_requests() -> No
 
 
 def test_the_mac_is_measured_on_cpu_and_gpu_and_its_records_are_kept() -> None:
-    found = list(steps(load(ROOT / ".github/workflows/apple-silicon.yml")))
-    commands = " ".join(step.get("run", "") for step in found)
+    listed = list(steps(load(ROOT / ".github/workflows/apple-silicon.yml")))
+    commands = " ".join(step.get("run", "") for step in listed)
     assert "--profile smoke --device cpu" in commands
     assert "--profile smoke --device mps" in commands
-    kept = found[-1]
+    kept = listed[-1]
     assert kept["uses"].startswith("actions/upload-artifact@")
     assert kept["if"] == "always()"
     folders = re.findall(r"--(?:results|reports|output) (\S+)", commands)

@@ -46,7 +46,7 @@ def _print_error(manager: pytest.PytestPluginManager, text: str) -> None:
 def _add_all(options: other_plugins.Options) -> None:
     add = options.add
     names = ", ".join(f"{name} ({profile.about})" for name, profile in profiles().items())
-    add("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
+    add("--profile", default=None, metavar="NAME", help=f"{names}; default quick")
     for axis in axes().values():
         if axis.option:
             about = f"instead of the profile's: {axis.help}" if axis.fixed else axis.help
@@ -54,9 +54,9 @@ def _add_all(options: other_plugins.Options) -> None:
     add("--axis", action="append", default=[], metavar="NAME=VALUES", help="a further axis; again for another")
     add("--per-device", action="store_true", help="batches are per device, where a case has several")
     add("--memory-limit", default="", metavar="SIZE", help="with --mode ceiling: the memory that a process may use")
-    add("--multiple-of", default="1", metavar="N", help="with --mode ceiling: try only multiples of this batch")
+    add("--multiple-of", default="", metavar="N", help="with --mode ceiling: try only multiples of this batch")
     add("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: a generated data set")
-    add("--threads", default="0", metavar="N", help="CPU threads; default: Ultralytics' own choice")
+    add("--threads", default="", metavar="N", help="CPU threads; default: Ultralytics' own choice")
     add("--with-val", action="store_true", help="time validation and saving a checkpoint too")
     add("--energy", action="store_true", help="measure energy too, over windows of 10 s and more")
     add("--compare-losses", action="store_true", help="compare the first losses with the CPU's on cuda too")
@@ -71,8 +71,13 @@ def _add_all(options: other_plugins.Options) -> None:
     add("--phase-timeout", default="10m", metavar="TIME", help="end a case whose warm-up or window takes longer")
     add(extensions.OPTION, action="append", metavar="FILE", help=extensions.HELP)
     add("--run", default="", metavar="NAME", help="name of the run's folder; default: time and machine")
-    add("--resume", default="", metavar="RUN", help="continue a run by its name, or the last one")
+    add(
+        "--resume",
+        default="",
+        metavar="RUN",
+        help="continue a run by its name, or the last one, with the options that it was started with",
+    )
     add("--plan", action="store_true", help="list the cases with time estimates and start nothing")
     add("--precision", default="", alias_of="--target-ci", help=argparse.SUPPRESS)
     add("--phase-limit", default="10m", alias_of="--phase-timeout", help=argparse.SUPPRESS)
-    add("--granularity", default="1", alias_of="--multiple-of", help=argparse.SUPPRESS)
+    add("--granularity", default="", alias_of="--multiple-of", help=argparse.SUPPRESS)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from bench.analysis.availability import answer_lines, is_answer
 from bench.ceiling.service import describe
 from bench.environments import failure_causes
 from bench.errors import BenchError, UsageError
@@ -44,7 +45,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[str], N
         if reason := bench.run.spare(plan):
             pytest.skip(reason)
         with _ending_the_run(request, bench):
-            record = bench.run.measure(plan)
+            record = bench.measure(plan)
         _show(request.config, bench, bench.run, record)
         report_case(record, benchmark, bench.run.place(record))
 
@@ -120,7 +121,12 @@ def _show(config: pytest.Config, bench: BenchSession, run: Run, record: Record) 
     """Write one line on a case; cases settled by another one were counted in its line."""
     if "skipped_because_of" in record.extra and not config.getoption("verbose", 0):
         return
-    number, total = len(run.records) + run.spared, len(bench.selected)
+    if is_answer(record) and not config.getoption("verbose", 0):
+        if record.case not in [plan.case for plan in bench.request.questions]:  # else the start said it
+            for text in answer_lines([record]):
+                write(config, text)
+        return
+    number, total = bench.place()
     text = line(
         record,
         number,

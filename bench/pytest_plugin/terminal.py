@@ -55,7 +55,7 @@ def write_summary(bench: BenchSession, terminal: Any) -> None:
     assert bench.store is not None
     terminal.section("yolopace")
     several = f" in {bench.measured_processes} processes" if bench.measured_processes > bench.measured else ""
-    cases = len({plan.case for plan in bench.selected})
+    cases = len({plan.case for plan in bench.cases})
     lines = []
     if bench.selected_searches:
         count = sum(map(is_known, bench.ceilings))

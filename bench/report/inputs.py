@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 import pandas as pd
 
+from bench.analysis.availability import answer_lines
 from bench.analysis.history import Change, change_since
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import GROUP_KEYS
@@ -124,6 +125,11 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     def change_since(self, row: Mapping[str, Any]) -> Change | None:
         """Return the change of a row since an earlier run of this machine; None without one on the page."""
         return None if self.history is None else change_since(self.history, row)
+
+    @property
+    def unavailable(self) -> list[str]:
+        """Lines on precisions that devices of the machine do not offer."""
+        return answer_lines(record for record in self.page.records if record.machine.key == self.key)
 
     @property
     def measured(self) -> pd.DataFrame:
