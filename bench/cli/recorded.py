@@ -132,7 +132,7 @@ def _read_own(comparisons: bool) -> Recorded:
     own, elsewhere = everything.of(here), everything.runs_elsewhere(here)
     if own.empty:
         others = f", and {RESULTS} has runs of other machines alone" if elsewhere else ""
-        see = f", or name a run such as {RESULTS / elsewhere[0]}" if elsewhere else ""
+        see = f", or name folders, such as {RESULTS}" if elsewhere else ""
         raise NothingMeasured(f"nothing was measured on this machine yet{others}: {HOW_TO_MEASURE}{see}.")
     if elsewhere:
         runs = f"{len(elsewhere)} run{'' if len(elsewhere) == 1 else 's'}"

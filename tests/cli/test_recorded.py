@@ -94,7 +94,7 @@ def test_runs_of_other_machines_alone_are_not_shown_unless_they_are_named(
     save("twin", TWIN)
     assert typed(monkeypatch, "table") == 4
     _, err = capsys.readouterr()
-    assert "name a run such as results/twin" in err
+    assert "results has runs of other machines alone" in err and "or name folders, such as results." in err
     assert typed(monkeypatch, "table", "results", "--format", "csv") == 0
     assert runs_of(capsys.readouterr().out) == ["twin"]
 
