@@ -245,4 +245,4 @@ def test_damaged_and_newer_records_are_named_and_left_out(compare, run):
 def test_too_few_arguments(command, run):
     code, out, err = command("-m", "bench", "compare", run("a", at(0.25)))
     assert code == 2
-    assert "Missing argument" in err and "Traceback" not in out + err
+    assert err == "yolopace: missing argument 'B'; see yolopace compare --help.\n" and "Traceback" not in out + err
