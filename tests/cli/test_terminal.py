@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, text: str, **variables: str) -> str:
+def printed(monkeypatch: pytest.MonkeyPatch, text: str, **variables: str) -> str:
     """What a terminal of 40 columns gets of a text."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stdout", stream)
@@ -49,7 +49,7 @@ def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
 
 def test_a_verdict_is_coloured_at_the_start_of_a_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "SLOWER  a → b\n    SAME  c\nHead is SLOWER.\nSAMENESS"
-    assert shown(monkeypatch, text).splitlines() == [
+    assert printed(monkeypatch, text).splitlines() == [
         "\x1b[1;31mSLOWER\x1b[0m  a → b",
         "    \x1b[1;32mSAME\x1b[0m  c",
         "Head is SLOWER.",
@@ -59,7 +59,7 @@ def test_a_verdict_is_coloured_at_the_start_of_a_line_alone(monkeypatch: pytest.
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_no_colour_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    assert shown(monkeypatch, "SLOWER", **{name: value}) == "SLOWER\n"
+    assert printed(monkeypatch, "SLOWER", **{name: value}) == "SLOWER\n"
 
 
 def test_a_pipe_gets_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
