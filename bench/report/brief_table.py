@@ -90,7 +90,7 @@ def render(table: pd.DataFrame, width: int) -> str:
     for _, group in table.groupby(GROUP, sort=False, dropna=False):
         blocks.append("\n".join(_describe_run(group)))
         for mode, rows in group.groupby("mode", sort=False):
-            measured = _sorted(rows[rows["status"] == "measured"])
+            measured = in_order(rows[rows["status"] == "measured"])
             if len(measured):
                 lines = _ceilings(measured, width) if mode == CEILING else _cases(measured, width)
                 blocks.append("\n".join(lines))
@@ -112,14 +112,14 @@ def _describe_run(group: pd.DataFrame) -> list[str]:
     ]
 
 
-def _varying(rows: pd.DataFrame, without: Sequence[str] = ()) -> list[str]:
+def varying_axes(rows: pd.DataFrame, without: Sequence[str] = ()) -> list[str]:
     """Return the axes whose values differ over some rows, in the order of a case's name."""
     axes = [axis for axis in labels.case_axes(rows.columns) if axis not in without]
     varying = [axis for axis in axes if rows[axis].nunique(dropna=False) > 1]
     return varying or axes[:1]
 
 
-def _title(rows: pd.DataFrame, varying: Sequence[str], without: Sequence[str] = ()) -> str:
+def shared_title(rows: pd.DataFrame, varying: Sequence[str], without: Sequence[str] = ()) -> str:
     """Format the mode and the axes that are the same in all rows: ``Training: cpu · amp off · 160 px``."""
     first = labels.rows(rows)[0]
     shared = labels.point(first, without=[*varying, *without])
@@ -127,7 +127,8 @@ def _title(rows: pd.DataFrame, varying: Sequence[str], without: Sequence[str] = 
     return f"{title}: {shared}" if shared else title
 
 
-def _axis_columns(rows: pd.DataFrame, axes: Iterable[str]) -> list[Column]:
+def axis_columns(rows: pd.DataFrame, axes: Iterable[str]) -> list[Column]:
+    """Return a column per axis."""
     return [
         Column(
             labels.axis_title(axis), [_axis_cell(axis, value) for value in rows[axis]], left=axis in ("model", "device")
@@ -155,7 +156,7 @@ def _memory(rows: pd.DataFrame) -> list[str]:
     return [f"{float(size) / 2**power:,.{decimals}f} {unit}" if there(size) else NONE for size in sizes]
 
 
-def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows in the order of their values on each axis, batch last."""
     axes = sorted(labels.case_axes(rows.columns), key=lambda axis: axis == "batch")
     places = {axis: {value: place for place, value in enumerate(labels.order(axis, rows[axis]))} for axis in axes}
@@ -165,31 +166,31 @@ def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _cases(rows: pd.DataFrame, width: int) -> list[str]:
     """Return the lines of the measured cases of a mode."""
-    varying = _varying(rows)
+    varying = varying_axes(rows)
     rates = rows[["images_per_second", "images_per_second_low", "images_per_second_high"]].itertuples(index=False)
     epochs = _cells(rows, "seconds_per_epoch") if (rows["mode"] == "train").all() else [NONE] * len(rows)
     unit = rows["unit"].iloc[0] if rows["unit"].nunique() == 1 else "image"
     columns = [
-        *_axis_columns(rows, varying),
+        *axis_columns(rows, varying),
         Column(f"{unit}s/s", _cells(rows, "images_per_second")),
         Column("Interval", [labels.spread(RATE, *rate) for rate in rates], droppable=1),
         Column("Epoch", epochs, droppable=2),
         Column("Memory", _memory(rows), droppable=3),
     ]
     notes = [", ".join(kinds(flags)) if there(flags) else "" for flags in rows["flags"]]
-    return [_title(rows, varying), *align(columns, notes, width)]
+    return [shared_title(rows, varying), *align(columns, notes, width)]
 
 
 def _ceilings(rows: pd.DataFrame, width: int) -> list[str]:
     """Return the lines of the ceilings."""
-    varying = _varying(rows, without=["batch"])
+    varying = varying_axes(rows, without=["batch"])
     columns = [
-        *_axis_columns(rows, varying),
+        *axis_columns(rows, varying),
         Column("Batch", [str(batch) for batch in rows["batch"]]),
         Column("Memory", _memory(rows), droppable=1),
     ]
     notes = [_format_limit(flags) if there(flags) else "" for flags in rows["flags"]]
-    return [_title(rows, varying, without=["batch"]), *align(columns, notes, width)]
+    return [shared_title(rows, varying, without=["batch"]), *align(columns, notes, width)]
 
 
 def _format_limit(flags: str) -> str:
