@@ -1,4 +1,4 @@
-"""``python -m bench regress``: is head slower than base? Two environments compared live, with an exit code."""
+"""``yolopace regress``: is head slower than base? Two environments compared live, with an exit code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import terminal
 from bench.cli.io import say
 from bench.cli.live.options import SharedOptions, comparison_options
 from bench.errors import BenchError, ExitCode, UsageError
@@ -78,7 +79,7 @@ def regress(
         raise
     result = evaluate(comparison)
     content = context(result, packages)
-    print(render_text("regress", content))
+    terminal.show(render_text("regress", content))
     say(f"what was measured: {folder}")
     code = exit_code(result)
     try:

@@ -14,6 +14,9 @@ from bench.report.brief_table import Column, align, axis_columns, in_order, shar
 from bench.report.comparisons.recorded_runs import change_of, context, format_factor
 from bench.report.labels import NONE
 
+CAUSE = ", most often: "
+"""What follows it is the cause of interference, for which a terminal has no room."""
+
 LISTED = 5
 """Largest number of lines of one kind; above it, the rest is counted."""
 
@@ -48,7 +51,7 @@ def _limit(lines: Sequence[str]) -> list[str]:
 def _differing(differing: Sequence[dict[str, str]]) -> list[str]:
     """Return a line per difference: ``Differs: torch 2.14.1 → 2.15.0``."""
     return [
-        f"Differs: {line['what']} {line['a']} → {line['b']}"
+        f"Differs: {line['what']} {line['a'].partition(CAUSE)[0]} → {line['b'].partition(CAUSE)[0]}"
         + ("" if line["in"] in (NONE, "all cases") else f" in {line['in']}")
         for line in differing
     ]
@@ -100,9 +103,9 @@ def _memory(match: CaseMatch) -> str:
 
 
 def _notes(match: CaseMatch) -> str:
-    """Name the flags of each side: ``A interfered, B interfered, modelled``."""
+    """Name the flags of each side: ``A interfered; B interfered, modelled``."""
     sides = (("A", match.a), ("B", match.b))
-    return ", ".join(f"{name} {', '.join(kinds(side.flags))}" for name, side in sides if side and kinds(side.flags))
+    return "; ".join(f"{name} {', '.join(kinds(side.flags))}" for name, side in sides if side and kinds(side.flags))
 
 
 def _intervals(comparison: RunComparison) -> str:
