@@ -48,7 +48,8 @@ def bisect(
         "the two neighbours"
     )
     try:
-        search(bisection, releases)
+        with terminal.doing("preparing the environments"):
+            search(bisection, releases)
     except KeyboardInterrupt:
         say(releases.stopped)
     content = context(bisection)

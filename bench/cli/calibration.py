@@ -75,7 +75,7 @@ def _say_process(record: Record, run: Run) -> None:
 
 def _say_pair(compared: CaseComparison, problem: str) -> None:
     if problem or compared.both:
-        say(f"interleaved: {compared.case.id}  {problem or pair_line(compared, DEFAULT_MARGIN)}")
+        say(f"interleaved: {compared.case.id}  {problem or pair_line(compared, DEFAULT_MARGIN, planned=False)}")
 
 
 def show(run: CalibrationRun) -> None:

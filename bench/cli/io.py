@@ -39,6 +39,7 @@ EpochImages = Annotated[int, typer.Option(help="Images per epoch; 0 stands for C
 def say(text: str) -> None:
     """Print a remark on standard error, so that it does not mix with a table; a terminal gets lines that fit."""
     text = clean(text)
+    terminal.LIVE.clear()
     print(terminal.fit(text, terminal.width()) if terminal.is_terminal(sys.stderr) else text, file=sys.stderr)
 
 

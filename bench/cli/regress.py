@@ -56,9 +56,10 @@ def regress(
         for candidate in comparisons_of(results)
         if resume and regression.asked_alike(candidate, specifications)
     ]
-    sides, exclude_newer = regression.provide_dated(
-        specifications, shared.exclude_newer, known[-1].exclude_newer if known else ""
-    )
+    with terminal.doing("preparing both environments"):
+        sides, exclude_newer = regression.provide_dated(
+            specifications, shared.exclude_newer, known[-1].exclude_newer if known else ""
+        )
     planned = request.choice.planned([side.interpreter for side in sides])
     comparison = begin(sides, planned, "", exclude_newer, request.margin, most_memory, say)
     if resume:

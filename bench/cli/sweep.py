@@ -49,7 +49,8 @@ def sweep(
     row = row_of_releases(series, named, last or LAST)
     measuring = ReleaseSweep(Releases(request, series, "sweep", row), row)
     try:
-        measuring.run()
+        with terminal.doing("preparing the environments"):
+            measuring.run()
     except KeyboardInterrupt:
         say(measuring.releases.stopped)
     result = measuring.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 
@@ -89,3 +90,38 @@ def test_refused_arguments_are_one_sentence(
     assert ended.value.code == 2
     out, err = capsys.readouterr()
     assert (out, err) == ("", f"yolopace: {sentence}\n")
+
+
+def test_silence_is_broken_after_some_seconds_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = terminal.LiveLine()
+    line.text = "measuring"
+    began = time.monotonic()
+    for seconds in (1, 5, 11, 15, 60, 72):
+        line._beat(began + seconds)
+    assert [text.partition(",")[0] for text in capsys.readouterr().err.splitlines()] == ["... measuring"] * 2
+
+
+def test_a_terminal_has_one_line_that_makes_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("TERM", "xterm")
+    line = terminal.LiveLine()
+    line.text = "measuring something long"
+    line._beat(time.monotonic() + 3)
+    line.clear()
+    assert stream.getvalue() == "\r\x1b[K... measuring somet\r\x1b[K"
+
+
+def test_blocks_may_be_nested_and_end_with_the_last() -> None:
+    with terminal.doing("outer"):
+        with terminal.doing("inner"):
+            assert terminal.LIVE.text == "inner"
+            terminal.LIVE.update("inner, later")
+            assert terminal.LIVE.text == "inner, later"
+        assert terminal.LIVE.text == "outer"
+    assert terminal.LIVE.text == ""
+    terminal.LIVE.update("nothing is going on")
+    assert terminal.LIVE.text == ""

@@ -207,7 +207,7 @@ def test_ctrl_c_at_any_time_says_what_is_known(
     ended = bench(*BISECT, *ENDS)
     assert ended.code == code
     assert sentence in ended.out
-    assert ("stopped: --resume goes on with" if pairs else "stopped before anything was measured") in ended.err
+    assert ("stopped: --resume continues with" if pairs else "stopped before anything was measured") in ended.err
 
 
 @pytest.mark.parametrize("stops", [3, 10, 22, 30])

@@ -133,7 +133,7 @@ def test_cases_can_be_named_by_their_axes(command: Command) -> None:
 def test_a_budget_leaves_it_undecided_and_resume_goes_on(command: Command) -> None:
     code, output = command("--time-budget", "0.001s")
     assert code == 3
-    assert "the time budget is over with 1 case(s) undecided: --resume goes on" in output
+    assert "time budget used up with 1 case undecided: --resume continues" in output
     before = kept()
     assert len(before.cases[0].pairs) < 4
     code, output = command("--resume")
@@ -242,7 +242,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_what_is_known(
     monkeypatch.setattr(pairs, "progress", stopped)
     code, output = command()
     assert code == 3
-    assert "stopped: --resume goes on with what was measured" in output
+    assert "stopped: --resume continues with what was measured" in output
     assert "what was measured: results/regress-" in output
     assert f"{CASE}  inconclusive" in output and "2 pairs" in output
     assert len(kept().cases[0].pairs) == 2
