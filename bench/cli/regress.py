@@ -81,7 +81,7 @@ def regress(
     result = evaluate(comparison)
     content = context(result, packages)
     terminal.show(render_text("regress", content))
-    say(f"what was measured: {folder}")
+    say(f"records: {folder}")
     code = exit_code(result)
     try:
         if request.json is not None:

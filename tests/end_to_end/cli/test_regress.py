@@ -91,7 +91,7 @@ def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Com
     assert (content["verdict"], content["exit_code"]) == ("slower", 1)
     [page] = Path("reports").glob("regress-*/index.html")
     assert "10.0 % longer" in page.read_text()
-    assert f"page: {page}" in output and f"what was measured: {Path('results') / comparison.run}" in output
+    assert f"page: {page}" in output and f"records: {Path('results') / comparison.run}" in output
 
 
 def test_a_faster_head_is_fine(command: Command) -> None:
@@ -243,7 +243,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_what_is_known(
     code, output = command()
     assert code == 3
     assert "stopped: --resume continues with what was measured" in output
-    assert "what was measured: results/regress-" in output
+    assert "records: results/regress-" in output
     assert f"{CASE}  inconclusive" in output and "2 pairs" in output
     assert len(kept().cases[0].pairs) == 2
 
