@@ -22,12 +22,12 @@ ABOUT = "Throughput of real Ultralytics YOLO training and inference. To measure:
 
 COMMANDS = {
     "plan": "List the cases of a profile with time estimates; starts nothing.",
-    "table": "Print a row for each case of a run and each ceiling.",
+    "table": "Print one row per case of a run and one per ceiling.",
     "report": "Make the report of the given runs: cases, ceilings and live comparisons.",
-    "doctor": "Show every backend and meter of this machine: usable, or why not and what to do.",
+    "doctor": "Check every device and meter of this machine: ok, warning or unavailable, and what to do.",
     "ceiling": "Search for the largest batch that trains.",
     "node": "Train one case over several machines.",
-    "calibrate": "Measure this machine against itself: how far do fresh processes of the same case differ?",
+    "calibrate": "Measure the run-to-run noise of this machine (A/A test).",
     "compare": "Compare two recorded runs case by case, without a verdict.",
     "regress": "Is head slower than base? Two environments, compared live in interleaved pairs.",
     "sweep": "Throughput over releases, each compared live with the first of them.",
