@@ -54,9 +54,9 @@ def bisect(
         say(releases.stopped)
     content = context(bisection)
     last, result = content["last"] or content["ends"], bisection.last or bisection.ends
-    if last:
-        terminal.show(f"{render_text('regress', last)}\n")
     terminal.show(render_text("bisect", content))
+    if last:
+        terminal.show(f"\n{render_text('regress', last)}")
     if request.json is not None:
         write_file(request.json, render_json(content))
     add_to_summary(render_markdown("bisect", content))

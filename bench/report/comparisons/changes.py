@@ -46,7 +46,7 @@ def format_takes(estimate: Estimate) -> str:
 
 def format_advice(estimate: Estimate, margin: float) -> str:
     """Say what would decide an inconclusive case: so many more pairs, or a quieter machine."""
-    if not math.isfinite(estimate.half):
+    if estimate.pairs < LOOKS[0]:
         return f"A verdict takes at least {LOOKS[0]} pairs."
     pairs = estimate.pairs_needed(margin)
     if pairs is None:
@@ -56,9 +56,9 @@ def format_advice(estimate: Estimate, margin: float) -> str:
             f"A verdict at a margin of {format_share(margin)} would take about {pairs} pairs, and {LOOKS[-1]} are the "
             "most: use a quieter machine."
         )
-    more = pairs - estimate.pairs
+    look = next(look for look in LOOKS if look >= pairs)
     return (
-        f"About {more} more pair{'s' * (more > 1)} or a quieter machine would decide it at a margin of "
+        f"About {look - estimate.pairs} more pairs or a quieter machine would decide it at a margin of "
         f"{format_share(margin)}."
     )
 

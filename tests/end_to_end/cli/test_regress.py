@@ -82,7 +82,7 @@ def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Com
     code, output = command("--json", "found.json")
     assert code == 1
     assert "ultralytics 8.4.0 → 8.4.0+10; nothing else differs" in output
-    assert f"{CASE}  slower        head takes 10.0 % longer" in output
+    assert f"{CASE}\n    SLOWER  head takes 10.0 % longer" in output
     assert "4 + 4 pairs" in output
     comparison = kept()
     assert [len(case.interim) for case in comparison.cases] == [4]
@@ -97,14 +97,14 @@ def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Com
 def test_a_faster_head_is_fine(command: Command) -> None:
     code, output = command(base="8.4.0+10", head="8.4.0")
     assert code == 0
-    assert f"{CASE}  faster        head takes 9.1 % less time" in output
+    assert f"{CASE}\n    FASTER  head takes 9.1 % less time" in output
 
 
 def test_the_same_twice_is_a_check_of_yolopace_itself_and_says_so(command: Command) -> None:
     code, output = command(head="8.4.0")
     assert code == 0
-    assert "base and head are the same: whatever differs between them is noise, or an error of yolopace" in output
-    assert f"{CASE}  same" in output
+    assert "base and head are the same (A/A test): any difference is noise, or an error of yolopace" in output
+    assert f"{CASE}\n    SAME  head" in output
     comparison = kept()
     assert comparison.self_comparison
     assert Path("python-8.4.0-1").exists()  # a copy, which was installed separately
@@ -113,7 +113,7 @@ def test_the_same_twice_is_a_check_of_yolopace_itself_and_says_so(command: Comma
 def test_a_margin_that_was_asked_for_is_used(command: Command) -> None:
     code, output = command("--margin", "20%")
     assert code == 0
-    assert f"{CASE}  same" in output
+    assert f"{CASE}\n    SAME  head" in output
     assert (kept().margin, kept().margin_from) == (0.2, "as asked")
 
 
@@ -244,7 +244,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_what_is_known(
     assert code == 3
     assert "stopped: --resume continues with what was measured" in output
     assert "records: results/regress-" in output
-    assert f"{CASE}  inconclusive" in output and "2 pairs" in output
+    assert f"{CASE}\n    INCONCLUSIVE  head" in output and "2 pairs" in output
     assert len(kept().cases[0].pairs) == 2
 
 

@@ -23,10 +23,10 @@ def test_the_newest_releases_against_the_first_of_them(shop: Shop, bench: Comman
     assert ended.code == 1
     assert shop.compared == [("8.4.187", version) for version in ("8.4.188", "8.4.189", "8.4.190")]
     lines = ended.out.splitlines()
-    assert lines[0] == "ultralytics 8.4.187 to 8.4.190"
+    assert lines[0] == "SLOWER  ultralytics 8.4.187 to 8.4.190"
     rows = [line.split()[:2] for line in lines[lines.index(CASE) + 1 :][:4]]
     assert rows == [["8.4.187", "first"], ["8.4.188", "same"], ["8.4.189", "slower"], ["8.4.190", "slower"]]
-    assert re.match(r"Ultralytics is slower since 8.4.189: against 8.4.187, 8.4.190 takes [45]\.\d %", lines[-1])
+    assert re.match(r"Ultralytics is slower since 8.4.189: against 8.4.187, 8.4.190 takes [45]\.\d %", lines[1])
     assert "pinned for every release: torch==2.15.0, torchvision==0.30.0" in ended.err
     content = json.loads(bench.json.read_text())
     assert (content["verdict"], content["exit_code"], content["since"]) == ("slower", 1, "8.4.189")
@@ -225,7 +225,7 @@ def test_several_cases_have_a_plot_each(shop: Shop, bench: Commands) -> None:
     shop.factors = {"8.4.190": 1.12}
     ended = bench(*SWEEP, "--last", 2, "--batch", "4,8")
     assert ended.code == 1
-    assert "all cases together" in ended.out
+    assert "All cases together" in ended.out
     assert "8.4.190 takes 1" in ended.out and "in train-yolov8n-cpu-fp32-b4-i160 and takes 1" in ended.out
     assert {path.stem for path in bench.reports.rglob("*.svg")} == {"throughput-1", "throughput-2"}
 

@@ -122,9 +122,11 @@ HOPELESS = "More pairs are unlikely to decide it at a margin of 3.0 %; a quieter
     ("estimate", "advice"),
     [
         (Estimate(0.001, 0.04, 4), MORE.format("4 more pairs")),
-        (Estimate(0.0, 0.032, 4), MORE.format("1 more pair")),
+        (Estimate(0.0, 0.032, 4), MORE.format("4 more pairs")),
         (Estimate(0.01, 0.03, 12), TOO_MANY),
         (Estimate(0.0295, 0.03, 12), HOPELESS),
+        (Estimate(0.0, 0.032, 8), MORE.format("4 more pairs")),
+        (Estimate(0.1, 0.001, 3), "A verdict takes at least 4 pairs."),
         (Estimate(0.01, float("inf"), 1), "A verdict takes at least 4 pairs."),
     ],
 )
