@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
@@ -14,19 +15,19 @@ from bench.cli import dependencies
 from bench.cli.arguments import current_spelling, without_extensions
 from bench.cli.io import say
 from bench.environments import failure_causes
-from bench.errors import BenchError, ExitCode, describe_unexpected
+from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
 from bench.pytest_plugin import output_streams
 
 ABOUT = "Throughput of real Ultralytics YOLO training and inference. To measure: pytest bench/ --benchmark-only"
 
 COMMANDS = {
     "plan": "List the cases of a profile with time estimates; starts nothing.",
-    "table": "Print a row for each case of a run and each ceiling.",
+    "table": "Print one row per case of a run and one per ceiling.",
     "report": "Make the report of the given runs: cases, ceilings and live comparisons.",
-    "doctor": "Show every backend and meter of this machine: usable, or why not and what to do.",
+    "doctor": "Check every device and meter of this machine: ok, warning or unavailable, and what to do.",
     "ceiling": "Search for the largest batch that trains.",
     "node": "Train one case over several machines.",
-    "calibrate": "Measure this machine against itself: how far do fresh processes of the same case differ?",
+    "calibrate": "Measure the run-to-run noise of this machine (A/A test).",
     "compare": "Compare two recorded runs case by case, without a verdict.",
     "regress": "Is head slower than base? Two environments, compared live in interleaved pairs.",
     "sweep": "Throughput over releases, each compared live with the first of them.",
@@ -84,11 +85,37 @@ def main() -> None:
         raise
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Run the command that ``arguments`` name."""
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Run the command that ``arguments`` name, and exit with its status.
+
+    Raises:
+        UsageError: for arguments that typer refuses, in one sentence instead of its box.
+    """
     extensions.load(extensions.named_in(arguments))
     rest = current_spelling(without_extensions(arguments))
-    build(rest)(rest)
+    try:
+        code = build(rest)(rest, standalone_mode=False)
+    except ARGUMENT_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            raise SystemExit(error.exit_code) from None
+        raise UsageError(_describe_argument_error(error)) from None
+    raise SystemExit(int(code or ExitCode.OK))
+
+
+ARGUMENT_ERROR: Any = typer.BadParameter.__mro__[2]
+"""Base class of the errors of arguments: ``ClickException``, which typer brings along and does not export."""
+
+
+def _describe_argument_error(error: Any) -> str:
+    """Return the error of an argument as one sentence, with the command whose help lists what is allowed."""
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    for theirs, ours in (("Value error, ", ""), ("Input should be", "it has to be"), (r", unable to parse.*", "")):
+        text = re.sub(theirs, ours, text)
+    text = re.sub(r"\. Did you mean (.*)\?$", r" (did you mean \1?)", text)
+    context = getattr(error, "ctx", None)
+    command = f"{context.info_name} " if context is not None and context.parent is not None else ""
+    return f"{text[:1].lower()}{text[1:]}; see yolopace {command}--help."
 
 
 def _guarded(arguments: Sequence[str]) -> None:

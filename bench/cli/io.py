@@ -13,6 +13,7 @@ import typer
 
 from bench.cases.case import Case
 from bench.cases.model_labels import is_called
+from bench.cli import terminal
 from bench.errors import NothingMeasured, UsageError
 from bench.records.record import Record
 from bench.text import clean
@@ -37,8 +38,10 @@ Epochs = Annotated[int, typer.Option(min=0, help="Epochs of your training, for i
 
 
 def say(text: str) -> None:
-    """Print a remark on standard error, so that it does not mix with a table."""
-    print(clean(text), file=sys.stderr)
+    """Print a remark on standard error, so that it does not mix with a table; a terminal gets lines that fit."""
+    text = clean(text)
+    terminal.LIVE.clear()
+    print(terminal.fit(text, terminal.width()) if terminal.is_terminal(sys.stderr) else text, file=sys.stderr)
 
 
 Only = Annotated[

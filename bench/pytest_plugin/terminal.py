@@ -45,9 +45,13 @@ def write(config: pytest.Config, text: str, **markup: bool) -> None:
         target.write_line(clean(text), **markup)
 
 
+Stop = type("yolopace", (pytest.exit.Exception,), {"__module__": "builtins"})
+"""Ends pytest, which prints the name of this class and a colon before the sentence: ``yolopace: ...``."""
+
+
 def stop(error: BenchError) -> None:
     """End pytest with the sentence of an error."""
-    pytest.exit(clean(f"yolopace: {error}"), returncode=int(error.code))
+    raise Stop(clean(str(error)), returncode=int(error.code))
 
 
 def write_summary(bench: BenchSession, terminal: Any) -> None:

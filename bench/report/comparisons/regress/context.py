@@ -62,7 +62,7 @@ def context(result: ComparisonResult, packages: str) -> dict[str, Any]:
         "retries": result.retries,
         "interfered": result.interfered,
         "seconds": comparison.seconds,
-        "cases": [cases.context(finding) for finding in result.findings],
+        "cases": [cases.context(finding, comparison.margin) for finding in result.findings],
         "overall": _overall(result),
         "title": title(result),
         "lines": lines,
