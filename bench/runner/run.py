@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ from bench.worker.workloads.base import family_of
 
 PHASE_LIMIT = 600.0
 
+IMPORTING = "import"
+PREPARING = "data"
+"""What a run does before the phases of a case: it waits until libraries are imported, and looks for a data set."""
+
 
 class Run:
     """Measures cases one after another in one environment, each in one or several processes.
@@ -38,6 +43,7 @@ class Run:
         spared: number of repeats that were not started.
         cut: number of repeats that were not started because of the time budget.
         trouble: one sentence while records cannot be written, else empty.
+        watch: called with a process and what it does now: :data:`IMPORTING`, :data:`PREPARING`, or a phase.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Run:
         self.spared = 0
         self.cut = 0
         self.trouble = ""
+        self.watch: Callable[[PlannedRun, str], None] = lambda planned, phase: None
         self._store = store
         self._launcher = launcher
         self._estimator = estimator
@@ -175,9 +182,12 @@ class Run:
             return self._keep(self._unstarted(planned, outcome, {"skipped_because_of": other.id}))
         if outside := self._beyond_budget(planned):
             return self._keep(self._unstarted(planned, outside))
+        self.watch(planned, IMPORTING)
         self._launcher.wait(family_of(case.model).name)
         try:
-            record = measure(self._launcher, planned, self._data_for(planned), self._store.run, self._phase_limit)
+            data, watch = self._data_for(planned), functools.partial(self.watch, planned)
+            watch("setup")
+            record = measure(self._launcher, planned, data, self._store.run, self._phase_limit, watch=watch)
         except DatasetUnavailable as error:
             return self._keep(self._unstarted(planned, error.outcome, log=error.log))
         except Interrupted as stop:
@@ -219,6 +229,7 @@ class Run:
         known = self._data.get(key)
         # The cache may have been emptied since.
         if known is None or (os.path.isabs(known["source"]) and not os.path.exists(known["source"])):
+            self.watch(planned, PREPARING)
             self._data[key] = look_for_data(self._launcher, planned)
         check_trainable(planned, self._data[key])
         return self._data[key]
