@@ -21,6 +21,9 @@ from bench.pytest_plugin.state import BENCH, SCREEN, SESSION, STREAMS
 
 __all__ = ["measure", "refine", "search"]
 
+HAS_LINE = "yolopace_has_line"
+"""Attribute of the report of a test: whether a line of the run says how its case ended."""
+
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of a run."""
@@ -106,13 +109,20 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return loop.start(session, session.config.stash[BENCH])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Mark the report of a case that ended as its line says; an unforeseen error has none."""
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    setattr(report, HAS_LINE, error is None or terminal.is_outcome(error))
+    return report
+
+
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
     """Leave out what pytest says of a case, which has a line; an unforeseen error, with its traceback, stays."""
     if report.when != "call" or config.stash[BENCH].run is None or terminal.is_verbose(config):
         return None
-    if report.failed and not isinstance(report.longrepr, str):
-        return None
-    return f"case {report.outcome}", "", ""
+    return (f"case {report.outcome}", "", "") if getattr(report, HAS_LINE, False) else None
 
 
 @pytest.hookimpl(tryfirst=True)

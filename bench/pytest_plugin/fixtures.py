@@ -43,6 +43,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[str], N
             return report_case(over, benchmark, bench.run.place(over))
         if reason := bench.run.spare(plan):
             pytest.skip(reason)
+        terminal.end_line(request.config)
         with _ending_the_run(request, bench):
             record = bench.run.measure(plan)
         _show(request.config, bench, bench.run, record)
@@ -100,10 +101,11 @@ def is_unread(config: pytest.Config) -> bool:
 
 @contextlib.contextmanager
 def _ending_the_run(request: pytest.FixtureRequest, bench: BenchSession) -> Iterator[None]:
-    """Measure, and end the run with one sentence where that cannot go on."""
+    """Measure, and end the run with one sentence where that cannot go on: what is left is skipped."""
     if is_unread(request.config):
-        request.session.shouldstop = "yolopace: standard output was closed"
         pytest.skip("standard output was closed")
+    if bench.fatal is not None:
+        pytest.skip("the run has ended")
     try:
         bench.check_process()
         yield
@@ -115,7 +117,8 @@ def _ending_the_run(request: pytest.FixtureRequest, bench: BenchSession) -> Iter
 
 def _give_up(request: pytest.FixtureRequest, bench: BenchSession, error: BenchError) -> NoReturn:
     bench.fatal = error
-    request.session.shouldstop = clean(f"yolopace: {error}")
+    terminal.activity(request.config).stop()
+    terminal.write_error(request.config, error)
     pytest.skip(clean(str(error)))
 
 

@@ -68,7 +68,7 @@ def start(session: pytest.Session, bench: BenchSession) -> bool | None:
         bench.fatal = UsageError(failure_causes.describe_system_error(error) or describe_unexpected(error))
     terminal.activity(config).stop()
     if bench.fatal is not None:
-        write(config, f"yolopace: {bench.fatal}", red=True)
+        terminal.write_error(config, bench.fatal)
         return True
     _show_start(config, bench)
     selection.sort(session.items, bench.order)

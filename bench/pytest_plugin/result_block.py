@@ -14,7 +14,7 @@ from bench.cases.axes import NOT_ASKED, value_label
 from bench.cases.device_kinds import HOST
 from bench.formatting import format_bytes, format_duration, format_number, format_percent
 from bench.pytest_plugin.case_lines import plus_minus, why_noisy
-from bench.pytest_plugin.screen import Screen
+from bench.pytest_plugin.screen import WIDTH, Screen
 from bench.pytest_plugin.start_block import short_path
 from bench.records.record import Record
 
@@ -80,7 +80,7 @@ def write(screen: Screen, result: Result) -> None:
     rows = reference_rows(table)
     lines = [*reference_lines(rows, result), *speedup_lines(table, rows.get("train") or rows.get("predict"))]
     screen.line(("─" * screen.width, "dim"))
-    screen.line((screen.readable(title(result))[: screen.width], "bold green" if result.measured else "bold red"))
+    screen.text(title(result), "bold green" if measured_anything(result) else "bold red", "  ")
     for label, text in lines:
         screen.entry(f"  {label}", text)
     notes = summary(result.records)
@@ -89,11 +89,17 @@ def write(screen: Screen, result: Result) -> None:
     commands = next_commands(result, rows)
     room = max(MOST_LINES - 4 - len(lines) - bool(notes) - len(result.notes), 1)
     for number, (command, about) in enumerate(commands[:room]):
-        screen.entry("  Next" if not number else "", f"{command:<30} {about}")
+        text = f"{command:<30} {about}" if screen.width == WIDTH else f"{command}: {about}"
+        screen.entry("  Next" if not number else "", text)
     if result.report is not None:
         path = short_path(result.report)
         screen.line(("Report    ", "bold"), (path, f"link file://{result.report.resolve()}"))
     screen.line(("Records   ", "bold"), short_path(result.folder))
+
+
+def measured_anything(result: Result) -> bool:
+    """Whether the run has any figure."""
+    return bool(result.measured or (result.ceilings and result.ceilings[0]))
 
 
 def title(result: Result) -> str:
@@ -215,11 +221,11 @@ def summary(records: Iterable[Record]) -> str:
 
 def next_commands(result: Result, rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return commands that go on from here, each with what it gives."""
-    if not result.measured and not (result.ceilings and result.ceilings[0]):
-        return [("yolopace doctor", "what this machine can measure")]
     commands = []
     if result.resume:
         commands.append((f"yolopace run --resume {result.resume}", "go on with this run"))
+    if not measured_anything(result):
+        return [*commands, ("yolopace doctor", "what this machine can measure")]
     if any(INTERFERED in kinds(str(row["flags"])) for row in rows.values()):
         commands.append(("yolopace run", "again, with other programs closed"))
     elif result.cases and result.processes <= result.measured:

@@ -67,6 +67,12 @@ def write(config: pytest.Config, text: str, **markup: bool) -> None:
     screen_of(config).text(text, " ".join(name for name, wanted in markup.items() if wanted))
 
 
+def write_error(config: pytest.Config, error: BenchError) -> None:
+    """Write the sentence of an error, in one line."""
+    end_line(config)
+    screen_of(config).line((f"yolopace: {error}", "red"))
+
+
 def end_line(config: pytest.Config) -> None:
     """End the line that pytest has begun, if it has."""
     if is_verbose(config):
@@ -88,6 +94,11 @@ def be_quiet(config: pytest.Config) -> None:
     asked = ("benchmark_verbose", "benchmark_compare", "benchmark_histogram", "benchmark_cprofile")
     if not any(config.getoption(name, None) for name in asked):
         option.benchmark_quiet = True
+
+
+def is_outcome(error: BaseException) -> bool:
+    """Whether an error is the outcome of a case: a skip, or a failure without a traceback."""
+    return isinstance(error, pytest.skip.Exception) or (isinstance(error, pytest.fail.Exception) and not error.pytrace)
 
 
 def say_error(manager: pytest.PytestPluginManager, text: str) -> None:
