@@ -98,15 +98,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what is left after -k and the like: that will run."""
     try:
-        selection.note_selected(session.items, session.config.stash[BENCH])
+        selection.note_selected(session.items, session.config.stash[BENCH], session.config.option.keyword)
     except UsageError as error:
-        terminal.stop(error)
+        session.config.stash[BENCH].fatal = error
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Show the plan, or start the run."""
-    return loop.start(session, session.config.stash[BENCH])
+    return loop.begin(session, session.config.stash[BENCH])
 
 
 @pytest.hookimpl(wrapper=True)

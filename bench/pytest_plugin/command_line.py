@@ -82,7 +82,7 @@ def run_options() -> list[RunOption]:
     option = RunOption
     of_axes = [axis for axis in axes().values() if axis.option]
     return [
-        option("--profile", WHAT, f"set of cases and timings: {names}; default quick", "NAME", "quick"),
+        option("--profile", WHAT, f"set of cases and timings: {names}; default quick", "NAME", None),
         *(_axis_option(axis, WHAT, "instead of the profile's: ") for axis in of_axes if axis.fixed),
         option("--data", WHAT, "an Ultralytics data yaml; default: a generated data set", "YAML"),
         option("--with-val", WHAT, "time validation and saving a checkpoint too"),
@@ -95,20 +95,20 @@ def run_options() -> list[RunOption]:
         option("--reports", OUTPUT, "folder of the report; default reports", "DIR", "reports"),
         option("--epoch-images", OUTPUT, "images per epoch in the report; default COCO's", "N", "0"),
         option("--run", OUTPUT, "name of the run's folder; default: time and machine", "NAME"),
-        option("--resume", OUTPUT, "continue a run by its name, or the last one; finished cases are kept", "RUN"),
+        option("--resume", OUTPUT, "continue a run by its name, or the last one, with its options", "RUN"),
         *(_axis_option(axis, ADVANCED) for axis in of_axes if not axis.fixed),
         option("--axis", ADVANCED, "a further axis; again for another", "NAME=VALUES", repeated=True),
         option("--per-device", ADVANCED, "batches are per device; default: the global batch"),
         option("--memory-limit", ADVANCED, "with --mode ceiling: the memory that a process may use", "SIZE"),
-        option("--multiple-of", ADVANCED, "with --mode ceiling: try only multiples of this batch", "N", "1"),
-        option("--threads", ADVANCED, "CPU threads; default: Ultralytics' own choice", "N", "0"),
+        option("--multiple-of", ADVANCED, "with --mode ceiling: try only multiples of this batch", "N"),
+        option("--threads", ADVANCED, "CPU threads; default: Ultralytics' own choice", "N"),
         option("--compare-losses", ADVANCED, "compare the first losses with the CPU's on cuda too"),
         option("--python", ADVANCED, "the interpreter to measure; default: this one", "PATH"),
         option("--phase-timeout", ADVANCED, "end a case whose warm-up or window takes longer", "TIME", "10m"),
         option(extensions.OPTION, ADVANCED, extensions.HELP, "FILE", repeated=True),
         option("--precision", "", "", "PERCENT", alias_of="--target-ci"),
         option("--phase-limit", "", "", "TIME", "10m", alias_of="--phase-timeout"),
-        option("--granularity", "", "", "N", "1", alias_of="--multiple-of"),
+        option("--granularity", "", "", "N", alias_of="--multiple-of"),
     ]
 
 

@@ -15,15 +15,25 @@ WRITTEN = "yolopace-first-line"
 """Name of the plugin by which ``yolopace run`` says that it has written the line."""
 
 
-def first_line(profile: str) -> str:
-    """Return the line that comes before everything else."""
-    return f"yolopace {__version__} · {clean(profile)} profile"
+def first_line(profile: str | None, resumed: str = "") -> str:
+    """Return the line that comes before everything else.
+
+    Args:
+        profile: that is named; the default one without.
+        resumed: the run that goes on, which has a profile already.
+    """
+    about = f"run {resumed} goes on" if resumed else f"{profile or 'quick'} profile"
+    return f"yolopace {__version__} · {clean(about)}"
 
 
 def write_first_line(arguments: Sequence[str]) -> None:
     """Write the line, unless the arguments start nothing."""
-    if any(argument in STARTS_NOTHING for argument in arguments):
-        return
-    values = [argument.partition("=")[2] for argument in arguments if argument.startswith("--profile=")]
-    values += [value for name, value in itertools.pairwise(arguments) if name == "--profile"]
-    print(first_line(values[-1] if values else "quick"), flush=True)
+    if not any(argument in STARTS_NOTHING for argument in arguments):
+        print(first_line(_value("--profile", arguments), _value("--resume", arguments)), flush=True)
+
+
+def _value(option: str, arguments: Sequence[str]) -> str:
+    """Return the last value of an option; empty without one."""
+    values = [argument.partition("=")[2] for argument in arguments if argument.startswith(f"{option}=")]
+    values += [value for name, value in itertools.pairwise(arguments) if name == option]
+    return values[-1] if values else ""

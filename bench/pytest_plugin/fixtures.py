@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from bench.analysis.availability import answer_lines, is_answer
 from bench.ceiling.service import describe
 from bench.environments import failure_causes
 from bench.errors import BenchError, UsageError
@@ -45,7 +46,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[str], N
             pytest.skip(reason)
         terminal.end_line(request.config)
         with _ending_the_run(request, bench):
-            record = bench.run.measure(plan)
+            record = bench.measure(plan)
         _show(request.config, bench, bench.run, record)
         report_case(record, benchmark, bench.run.place(record))
 
@@ -126,6 +127,12 @@ def _show(config: pytest.Config, bench: BenchSession, run: Run, record: Record) 
     """Write one line on a case; cases settled by another one were counted in its line."""
     if "skipped_because_of" in record.extra and not terminal.is_verbose(config):
         return terminal.activity(config).stop()
+    if is_answer(record) and not terminal.is_verbose(config):
+        terminal.activity(config).stop()
+        if record.case not in [plan.case for plan in bench.request.questions]:  # else the start said it
+            for text in answer_lines([record]):
+                terminal.write(config, text)
+        return None
     row = table_row([*_earlier(run, record), record], bench.request.epoch_images) if rate(record) is not None else None
     terminal.activity(config).stop()
     terminal.end_line(config)

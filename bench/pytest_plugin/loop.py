@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from bench.environments import failure_causes
 from bench.errors import BenchError, UsageError, describe_unexpected
 from bench.machine.fingerprint import machine
-from bench.pytest_plugin import other_plugins, selection, start_block, terminal
+from bench.pytest_plugin import other_plugins, selection, start, start_block, terminal
 from bench.pytest_plugin.case_lines import CaseLines
 from bench.pytest_plugin.first_line import WRITTEN, first_line
 from bench.pytest_plugin.fixtures import is_unread
@@ -31,7 +32,7 @@ def prepare(config: pytest.Config) -> None:
     screen = terminal.screen_of(config)
     quiet = config.getoption("collectonly", False) or _option(config, "plan")
     if not quiet and not config.pluginmanager.has_plugin(WRITTEN):
-        screen.line((first_line(_option(config, "profile")), "bold"))
+        screen.line((first_line(_option(config, "profile"), _option(config, "resume")), "bold"))
     try:
         other_plugins.check_alone(config)
         request = RunRequest.parse(lambda name: _option(config, name), config.invocation_params.dir)
@@ -46,9 +47,12 @@ def _option(config: pytest.Config, name: str) -> Any:
     return config.getoption(other_plugins.PREFIX + name)
 
 
-def start(session: pytest.Session, bench: BenchSession) -> bool | None:
+def begin(session: pytest.Session, bench: BenchSession) -> bool | None:
     """Show the plan or begin the run; True where pytest has no test to run after that."""
     config = session.config
+    if bench.fatal is not None:
+        terminal.write_error(config, bench.fatal)
+        return True
     if bench.request.plan_only:
         _show_plan(config, bench)
         return True
@@ -61,6 +65,7 @@ def start(session: pytest.Session, bench: BenchSession) -> bool | None:
     terminal.activity(config).start("preparing")
     try:
         stop_on_signals(config)
+        notes = start.notes(bench.request, bench.selected)  # before our own workers are part of the load
         bench.begin()
     except BenchError as error:
         bench.fatal = error
@@ -70,12 +75,12 @@ def start(session: pytest.Session, bench: BenchSession) -> bool | None:
     if bench.fatal is not None:
         terminal.write_error(config, bench.fatal)
         return True
-    _show_start(config, bench)
+    _show_start(config, bench, notes)
     selection.sort(session.items, bench.order)
     return None
 
 
-def _show_start(config: pytest.Config, bench: BenchSession) -> None:
+def _show_start(config: pytest.Config, bench: BenchSession, notes: Sequence[start.Note]) -> None:
     """Write what will be measured where, and prepare the lines of the cases."""
     assert bench.run is not None and bench.launcher is not None
     screen, run, here = terminal.screen_of(config), bench.run, machine()
@@ -87,8 +92,8 @@ def _show_start(config: pytest.Config, bench: BenchSession) -> None:
         environment=bench.request.interpreter.environment,
         plan=start_block.plan_text(cases, len(plans), run.seconds_left(), len(bench.selected_searches)),
         cases=cases,
-        notes=[],
-        warnings=start_block.condition_warnings(here),
+        notes=[note.text for note in notes if note.kind != "warning"],
+        warnings=[note.text for note in notes if note.kind == "warning"],
         report=bench.page_path,
     )
     lines = CaseLines(cases, len(plans), bench.request.epoch_images)
@@ -99,7 +104,9 @@ def _show_start(config: pytest.Config, bench: BenchSession) -> None:
 
 
 def _show_plan(config: pytest.Config, bench: BenchSession) -> None:
-    for text in plan_lines(bench.selected, from_history(bench.request.results)):
+    unavailable = start.unavailable(bench.request, bench.selected)
+    verbose = config.getoption("verbose", 0) > 0
+    for text in plan_lines(bench.cases, from_history(bench.request.results), unavailable, verbose):
         write(config, text)
     for name in bench.selected_searches:
         write(config, f"ceiling {name}: a search of some batches, without an estimate")

@@ -10,18 +10,13 @@ from pathlib import Path
 from bench.cases import Case
 from bench.cases.axes import fixed_axes, sort_values, value_label
 from bench.formatting import format_rough_duration
-from bench.machine.conditions import load, on_battery
 from bench.machine.description import Machine
-from bench.machine.try_read import try_read
 from bench.pytest_plugin.progress import model_lines
 from bench.pytest_plugin.screen import LABEL, Screen
 from bench.records.record import Environment
 
 MOST_VALUES = 6
 """Values of an axis that the plan names; of more it names the number."""
-
-BUSY = 0.3
-"""Load per core, before measuring, from which the machine counts as busy."""
 
 
 def machine_text(machine: Machine) -> str:
@@ -70,20 +65,6 @@ def values_text(axis: str, cases: Sequence[Case]) -> str:
     if axis == "imgsz" and others:
         return ", ".join([by_label[values[0]], *others]) + " px"
     return ", ".join([first, *others])
-
-
-def condition_warnings(machine: Machine) -> list[str]:
-    """Return warnings about the machine as it is now: other load, or a battery."""
-    warnings = []
-    busy = try_read(load)
-    if busy is not None and busy > BUSY * machine.cores and busy > 0.5:
-        warnings.append(
-            f"The load is {busy:.1f} on {machine.cores} cores: other programs slow the figures. Close them for "
-            "figures without the flag noisy."
-        )
-    if try_read(on_battery):
-        warnings.append("This machine runs on its battery, which may make it slower: connect power.")
-    return warnings
 
 
 def short_path(path: Path) -> str:

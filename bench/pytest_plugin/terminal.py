@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.availability import is_answer
 from bench.ceiling.service import is_known
 from bench.errors import BenchError
 from bench.machine.description import Machine
@@ -126,7 +127,7 @@ def write_result(config: pytest.Config, bench: BenchSession) -> None:
         processes=bench.measured_processes,
         ceilings=(found_ceilings, len(bench.selected_searches)) if bench.selected_searches else None,
         seconds=bench.seconds,
-        records=bench.run.records,
+        records=[record for record in bench.run.records if not is_answer(record)],
         epoch_images=bench.request.epoch_images or COCO_TRAIN_IMAGES,
         is_coco=not bench.request.epoch_images,
         notes=bench.notes,

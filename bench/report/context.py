@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pandas as pd
 
 from bench import __version__
+from bench.analysis.availability import is_answer
 from bench.analysis.ceilings import with_ceilings
 from bench.analysis.table import frame, newest_rows
 from bench.cases.model_labels import show_together
@@ -102,7 +104,7 @@ def page(inputs: Inputs) -> PageView:
     cases = [record.case for record in records] + [ceiling.case for ceiling in inputs.ceilings] + compared
     show_together(case.model for case in cases)
     table = frame(records, inputs.epoch_images)
-    newest = newest_rows(table)
+    newest = without_answers(newest_rows(table), records)
     several = len(divide(newest)) > 1
     others: list[Record | Ceiling | Comparison] = [*inputs.ceilings, *inputs.comparisons]
     fingerprints = dict.fromkeys([*newest["machine"], *(other.machine.fingerprint for other in others)])
@@ -121,6 +123,12 @@ def page(inputs: Inputs) -> PageView:
         version=__version__,
         live=inputs.live,
     )
+
+
+def without_answers(table: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
+    """Return the rows of cases, without those that only say that a precision is not available; all if none is left."""
+    cases = table[[not is_answer(records[int(index)]) for index in table.index]]
+    return cases if len(cases) else table
 
 
 def _machine(number: int, machine: MachineInputs) -> MachineView:

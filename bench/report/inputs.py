@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 import pandas as pd
 
+from bench.analysis.availability import answer_lines
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import GROUP_KEYS
 from bench.machine.description import Machine
@@ -94,6 +95,11 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
         """Description of the machine."""
         measurements: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
         return measurements[0].machine
+
+    @property
+    def unavailable(self) -> list[str]:
+        """Lines on precisions that devices of the machine do not offer."""
+        return answer_lines(record for record in self.page.records if record.machine.fingerprint == self.fingerprint)
 
     @property
     def measured(self) -> pd.DataFrame:

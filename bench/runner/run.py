@@ -7,18 +7,23 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench import extensions
+from bench.analysis.availability import AVAILABILITY, is_unavailable
 from bench.cases import Case
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
 from bench.records.store import Store
+from bench.runner import doctor
 from bench.runner.estimate import Estimator
 from bench.runner.jobs import data_job, workload_facts
 from bench.runner.launchers.local import Launcher
@@ -33,6 +38,12 @@ PREPARING = "data"
 """What a run does before the phases of a case: it waits until libraries are imported, and looks for a data set."""
 
 
+def is_unusable_device(record: Record) -> bool:
+    """Whether torch cannot use the accelerator of a case."""
+    alone = record.outcome.status is Status.UNSUPPORTED and tuple(record.outcome.scope) == ("device",)
+    return alone and not kind_of(record.case.device).on_host
+
+
 class Run:
     """Measures cases one after another in one environment, each in one or several processes.
 
@@ -40,6 +51,7 @@ class Run:
         planned: all planned processes, in order.
         records: records so far, in order.
         processes: records by case and process, those from before this run's start included.
+        omitted: names of processes left out because a precision that the user did not name is unavailable.
         spared: number of repeats that were not started.
         cut: number of repeats that were not started because of the time budget.
         trouble: one sentence while records cannot be written, else empty.
@@ -56,10 +68,24 @@ class Run:
         time_budget: float | None = None,
         phase_limit: float = PHASE_LIMIT,
         finished: dict[str, Record] | None = None,
+        optional: Collection[str] = (),
     ) -> None:
+        """Start nothing.
+
+        Args:
+            planned: processes in order.
+            store: of the run.
+            launcher: of the environment.
+            estimator: of durations.
+            time_budget: seconds, or None.
+            phase_limit: seconds that warm-up and window may take each.
+            finished: earlier records by name.
+            optional: names of processes whose precision the user did not name.
+        """
         self.planned = list(planned)
         self.records: list[Record] = []
         self.processes: dict[Case, dict[int, Record]] = defaultdict(dict)
+        self.omitted: set[str] = set()
         self.spared = 0
         self.cut = 0
         self.trouble = ""
@@ -70,6 +96,7 @@ class Run:
         self._budget = time_budget
         self._phase_limit = phase_limit
         self._finished = finished or {}
+        self._optional = frozenset(optional)
         self._began: float | None = None
         self._settled: list[tuple[Case, Outcome]] = []
         self._data: dict[DataJob, dict[str, Any]] = {}
@@ -124,12 +151,19 @@ class Run:
         return sum(all(case.value(axis) == record.case.value(axis) for axis in axes) for case in others)
 
     def spare(self, planned: PlannedRun) -> str:
-        """Skip a repeat of a case where it is pointless; return the reason, or empty if it has to be measured.
+        """Skip a process where it is pointless; return the reason, or empty if it has to be measured.
 
-        A repeat is skipped if the first process of its case gave no figure, or the time budget is spent. A skipped
-        repeat leaves no record.
+        A repeat is skipped if the first process of its case gave no figure, or the time budget is spent. Any process is
+        skipped whose precision is not available and was not named by the user. A skipped process leaves no record.
         """
-        if planned.process == 1 or planned.name in self._finished:
+        if planned.name in self._finished:
+            return ""
+        settled = self._settled_by(planned.case)
+        if settled and planned.name in self._optional and is_unavailable(settled[1]):
+            self._left.pop(planned.name, None)
+            self.omitted.add(planned.name)
+            return settled[1].reason
+        if planned.process == 1:
             return ""
         if self._hopeless(planned):
             reason = "the first process of this case gave no figure"
@@ -176,6 +210,7 @@ class Run:
         if known is not None:
             self.records.append(known)
             self._over[known.name] = known
+            self._settle(known)
             return known
         if settled := self._settled_by(case):
             other, outcome = settled
@@ -194,9 +229,22 @@ class Run:
             if stop.record is not None:
                 self._keep(stop.record)
             raise
-        if record.outcome.scope and not record.outcome.status.broken:
-            self._settled.append((case, record.outcome))
+        if planned.name in self._optional and is_unavailable(record.outcome):
+            record = msgspec.structs.replace(record, extra={**record.extra, AVAILABILITY: True})
+        elif is_unusable_device(record):
+            record = msgspec.structs.replace(record, outcome=self._with_remedy(case.device, record.outcome))
+        self._settle(record)
         return self._keep(record)
+
+    def _settle(self, record: Record) -> None:
+        """Let the outcome of a case stand for all cases that it decides."""
+        if record.outcome.scope and not record.outcome.status.broken:
+            self._settled.append((record.case, record.outcome))
+
+    def _with_remedy(self, device: str, outcome: Outcome) -> Outcome:
+        """Add what ``doctor`` advises for a device that torch cannot use; importing torch for that takes seconds."""
+        remedy = doctor.device_remedy(self._launcher.interpreter.path, device)
+        return msgspec.structs.replace(outcome, reason=f"{outcome.reason} {remedy}".strip())
 
     def _keep(self, record: Record) -> Record:
         self._left.pop(record.name, None)

@@ -10,7 +10,7 @@ import pytest
 from bench.pytest_plugin import start_block
 from bench.pytest_plugin.first_line import first_line, write_first_line
 from bench.pytest_plugin.screen import Screen
-from bench.pytest_plugin.start_block import condition_warnings, machine_text, plan_text, short_path
+from bench.pytest_plugin.start_block import machine_text, plan_text, short_path
 from tests.builders import make_case, make_record
 
 RECORD = make_record()
@@ -18,10 +18,11 @@ RECORD = make_record()
 
 def test_the_first_line_names_the_profile(capsys: pytest.CaptureFixture[str]) -> None:
     assert first_line("quick").startswith("yolopace ") and first_line("quick").endswith(" · quick profile")
-    for arguments in ([], ["--profile", "smoke"], ["--profile=full", "-v"], ["--plan"], ["--collect-only"]):
+    named = [[], ["--profile", "smoke"], ["--profile=full", "-v"], ["--resume", "a"], ["--plan"], ["--collect-only"]]
+    for arguments in named:
         write_first_line(arguments)
     written = [line.partition(" · ")[2] for line in capsys.readouterr().out.splitlines()]
-    assert written == ["quick profile", "smoke profile", "full profile"]
+    assert written == ["quick profile", "smoke profile", "full profile", "run a goes on"]
 
 
 def test_a_machine_without_and_with_a_gpu() -> None:
@@ -44,24 +45,6 @@ def test_a_plan_counts_its_cases_and_names_the_values_of_its_axes() -> None:
     assert plan_text([], 0, 0, searches=2) == ["2 ceilings"]
     many = [make_case(batch=batch) for batch in range(1, 9)]
     assert "8 values of batch" in plan_text(many, 8, 60)[1]
-
-
-@pytest.mark.parametrize(("load", "warned"), [(0.4, False), (1.0, False), (7.5, True)])
-def test_a_busy_machine_is_warned_of_before_measuring(
-    monkeypatch: pytest.MonkeyPatch, load: float, warned: bool
-) -> None:
-    monkeypatch.setattr(start_block, "load", lambda: load)
-    monkeypatch.setattr(start_block, "on_battery", lambda: None)
-    warnings = condition_warnings(RECORD.machine)
-    assert [f"The load is {load} on" in text for text in warnings] == [True] * warned
-
-
-def test_a_battery_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start_block, "load", lambda: 0.0)
-    monkeypatch.setattr(start_block, "on_battery", lambda: True)
-    assert [text.partition(",")[0] for text in condition_warnings(RECORD.machine)] == [
-        "This machine runs on its battery"
-    ]
 
 
 def test_paths_are_as_short_as_they_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

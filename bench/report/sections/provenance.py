@@ -107,7 +107,8 @@ def build(machine: MachineInputs) -> Provenance:
     """Return the facts of a machine."""
     records: list[Seen] = [*machine.records, *machine.ceilings]
     if records:
-        return Provenance(machine_facts(records), details(records))
+        unavailable = [("Unavailable", text) for text in machine.unavailable]
+        return Provenance([*machine_facts(records), *unavailable], details(records))
     return Provenance([("Machine", machine.machine.title)], [("Fingerprint", machine.fingerprint)])
 
 

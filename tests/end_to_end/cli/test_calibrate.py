@@ -25,7 +25,7 @@ def calibrate(launcher, tmp_path, monkeypatch):
     def command(model, **options):
         expand = cli_expand(model)
         monkeypatch.setattr("bench.compare.calibration.expand_grid", expand)
-        command_calibrate(**{"device": "cpu", "time_budget": "60", "results": tmp_path, "python": "", **options})
+        command_calibrate(**{"device": "cpu", "time_budget": "60s", "results": tmp_path, "python": "", **options})
 
     return command
 
@@ -104,7 +104,7 @@ def test_without_a_time_it_takes_that_of_the_runner(calibrate, monkeypatch):
 
 def test_too_short_a_time_says_so(calibrate, capsys):
     with pytest.raises(NothingMeasured, match=r"nothing is kept: give it more time"):
-        calibrate("wobbles", time_budget="0.01")
+        calibrate("wobbles", time_budget="0.01s")
     out, _ = capsys.readouterr()
     assert "measured 1 times, fewer than 3 of them without interference" in out
 

@@ -84,8 +84,8 @@ def test_the_output_has_no_line_over_80_columns_but_paths(main_job, folder):
 
 def test_run_is_the_same_as_pytest(cache, folder, main_job, tmp_path):
     places = ("--results", tmp_path / "results", "--reports", tmp_path / "reports")
-    one = ("--profile", "smoke", "--device", "cpu", "--amp", "off", "--mode", "predict")
-    done = run(cache, "-m", "bench", "run", *one, *places, "--benchmark-json", tmp_path / "b.json")
+    case = ("--profile", "smoke", "--device", "cpu", "--amp", "off", "--mode", "predict")
+    done = run(cache, "-m", "bench", "run", *case, *places, "--benchmark-json", tmp_path / "b.json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[0] == main_job.stdout.splitlines()[0]
     assert "Result · " in done.stdout and "1 of 1 cases measured" in done.stdout

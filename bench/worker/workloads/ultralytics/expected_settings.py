@@ -34,6 +34,14 @@ HINTS: dict[tuple[str, str | None], str] = {
 }
 """Explanation of a substitution, by setting and requested value; None stands for any value."""
 
+TURNED_OFF = "Ultralytics turns it off"
+NO_AMP: dict[tuple[str, str], dict[str, str]] = {
+    ("train", "on"): {"cpu": TURNED_OFF, "mps": TURNED_OFF},
+    ("predict", "on"): {"cpu": TURNED_OFF},
+    ("predict", "bf16"): {"": "Ultralytics predicts in float32 or float16 only"},
+}
+"""Why a precision is never available: by mode and precision, then by kind of device (empty: on any)."""
+
 
 def ranks(device: str) -> int:
     """Return how many processes train together."""
