@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class BenchSession:
         run: once it has begun.
         target: adds processes for ``--target-ci``; None without.
         notes: sentences for the end.
+        resume: name of the run where it can go on, else empty.
         fatal: error for which the run could not go on; None without one.
     """
 
@@ -63,7 +65,9 @@ class BenchSession:
         self.launcher: Launcher | None = None
         self.report_path: Path | None = None
         self.notes: list[str] = []
+        self.resume = ""
         self.fatal: BenchError | None = None
+        self._began = time.monotonic()
         self._page: RunPage | None = None
         self._searched: dict[str, Ceiling] = {}
         self._process = os.getpid()
@@ -165,6 +169,17 @@ class BenchSession:
         self._searched[name] = self.ceilings[-1]
         return self._searched[name]
 
+    @property
+    def seconds(self) -> float:
+        """Duration of the session so far."""
+        return time.monotonic() - self._began
+
+    @property
+    def page_path(self) -> Path:
+        """Path that the page has or will have."""
+        assert self.store is not None
+        return self.request.reports / self.store.run / "index.html"
+
     def check_process(self) -> None:
         """Raise :class:`UsageError` where another plugin runs tests in other processes or threads."""
         if os.getpid() != self._process or threading.current_thread() is not threading.main_thread():
@@ -213,7 +228,7 @@ class BenchSession:
             self.note(self.target.summary())
         interrupted = any(record.outcome.status is Status.INTERRUPTED for record in run.records)
         if interrupted or run.unfinished or run.cut:
-            self.notes.append(f"to go on with this run, add --resume {name}")
+            self.resume = name
 
     def _write_report(self, records: list[Record]) -> None:
         assert self._page is not None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ from bench.worker.workloads.base import family_of
 
 PHASE_LIMIT = 600.0
 
+IMPORTING = "import"
+PREPARING = "data"
+"""What a run does before the phases of a case: it waits until libraries are imported, and looks for a data set."""
+
 
 def is_unusable_device(record: Record) -> bool:
     """Whether torch cannot use the accelerator of a case."""
@@ -50,6 +55,7 @@ class Run:
         spared: number of repeats that were not started.
         cut: number of repeats that were not started because of the time budget.
         trouble: one sentence while records cannot be written, else empty.
+        watch: called with a process and what it does now: :data:`IMPORTING`, :data:`PREPARING`, or a phase.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class Run:
         self.spared = 0
         self.cut = 0
         self.trouble = ""
+        self.watch: Callable[[PlannedRun, str], None] = lambda planned, phase: None
         self._store = store
         self._launcher = launcher
         self._estimator = estimator
@@ -210,9 +217,12 @@ class Run:
             return self._keep(self._unstarted(planned, outcome, {"skipped_because_of": other.id}))
         if outside := self._beyond_budget(planned):
             return self._keep(self._unstarted(planned, outside))
+        self.watch(planned, IMPORTING)
         self._launcher.wait(family_of(case.model).name)
         try:
-            record = measure(self._launcher, planned, self._data_for(planned), self._store.run, self._phase_limit)
+            data, watch = self._data_for(planned), functools.partial(self.watch, planned)
+            watch("setup")
+            record = measure(self._launcher, planned, data, self._store.run, self._phase_limit, watch=watch)
         except DatasetUnavailable as error:
             return self._keep(self._unstarted(planned, error.outcome, log=error.log))
         except Interrupted as stop:
@@ -267,6 +277,7 @@ class Run:
         known = self._data.get(key)
         # The cache may have been emptied since.
         if known is None or (os.path.isabs(known["source"]) and not os.path.exists(known["source"])):
+            self.watch(planned, PREPARING)
             self._data[key] = look_for_data(self._launcher, planned)
         check_trainable(planned, self._data[key])
         return self._data[key]

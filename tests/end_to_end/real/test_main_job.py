@@ -59,20 +59,38 @@ def test_the_main_job_measures_and_says_where_the_report_is(main_job, folder):
     out = main_job.stdout
     assert main_job.returncode == 0, out + main_job.stderr
     assert "2 of 4 cases measured" in out
-    [report] = [line.removeprefix("report: ") for line in out.splitlines() if line.startswith("report: ")]
-    assert Path(report).is_file()
+    report, records = (line.split()[1] for line in out.splitlines()[-2:])
+    assert Path(report).is_file() and Path(records).is_dir()
     assert "images/s" in Path(report).read_text()
 
 
 def test_one_line_of_progress_a_case(main_job):
-    lines = [line for line in main_job.stdout.splitlines() if line.startswith("[")]
-    assert [line.split()[1] for line in lines] == [
-        "train-yolov8n-cpu-fp32-b16-i64",
-        "predict-yolov8n-cpu-fp32-b16-i64",
-        "train-yolov8n-cpu-amp-b16-i64",
-        "predict-yolov8n-cpu-amp-b16-i64",
+    lines = [line.split() for line in main_job.stdout.splitlines() if line[1:3] == "/4"]
+    assert [(line[1], line[3]) for line in lines] == [
+        ("train", "off"),
+        ("predict", "off"),
+        ("train", "on"),
+        ("predict", "on"),
     ]
-    assert "images/s" in lines[0]
+    assert float(lines[0][4]) > 0 and lines[2][4] == "substituted"
+
+
+def test_the_output_has_no_line_over_80_columns_but_paths(main_job, folder):
+    lines = [line for line in main_job.stdout.splitlines() if str(folder) not in line]
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("yolopace ") and lines[0].endswith(" · smoke profile")
+    assert not any("test session starts" in line or "benchmark '" in line for line in lines)
+
+
+def test_run_is_the_same_as_pytest(cache, folder, main_job, tmp_path):
+    places = ("--results", tmp_path / "results", "--reports", tmp_path / "reports")
+    case = ("--profile", "smoke", "--device", "cpu", "--amp", "off", "--mode", "predict")
+    done = run(cache, "-m", "bench", "run", *case, *places, "--benchmark-json", tmp_path / "b.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0] == main_job.stdout.splitlines()[0]
+    assert "Result · " in done.stdout and "1 of 1 cases measured" in done.stdout
+    [row] = json.loads((tmp_path / "b.json").read_text())["benchmarks"]
+    assert row["group"] == "predict, batch 16, 64 px: time of a step"
 
 
 def test_what_was_not_run_stands_in_the_records_with_its_reason(records):
@@ -136,8 +154,8 @@ def test_the_report_can_be_made_again(main_job, cache, folder):
 def test_resuming_a_finished_run_measures_nothing_again(main_job, cache, folder, records):
     done = bench(cache, folder, *AXES, "--resume", "last")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("(from before)") == 2
-    assert done.stdout.rstrip().splitlines()[-2].startswith("report: ")
+    assert done.stdout.count("measured before") == 2
+    assert done.stdout.rstrip().splitlines()[-2].startswith("Report ")
     assert {r.id: r for r in store.read([folder / "results"])[0]} == {r.id: r for r in records.values()}
 
 
@@ -147,7 +165,7 @@ def test_resuming_in_another_way_measures_again(main_job, cache, folder, records
     only = ("--profile", "smoke", "--device", "cpu", "--amp", "off", "--mode", "train", "--threads", "2")
     done = bench(cache, tmp_path, *only, "--resume", name)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "(from before)" not in done.stdout
+    assert "measured before" not in done.stdout
     by_case = {r.case.id: r for r in store.read([tmp_path / "results"])[0]}
     assert by_case["train-yolov8n-cpu-fp32-b16-i64"].effective["threads"] == 2
 
@@ -221,8 +239,8 @@ def test_ending_pytest_costs_one_case_and_leaves_no_process(cache, tmp_path, num
     if number != signal.SIGKILL:
         assert process.returncode == 2, out
         assert [r.outcome.status.value for r in records[1:]] == ["interrupted"]
-        assert "report: " in out
-        assert f"to go on with this run, add --resume {records[0].run}" in out
+        assert "\nReport " in out
+        assert f"yolopace run --resume {records[0].run}" in out
         assert "Record(" not in out
     else:
         assert len(records) == 1
