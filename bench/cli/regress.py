@@ -17,8 +17,11 @@ SPEC = "torch==2.14.1 or ultralytics==8.4.100, several with commas between, a wh
 
 @comparison_options
 def regress(
-    base: Annotated[str, typer.Option(metavar="SPEC", help=f"What head is compared with: {SPEC}.")],
-    head: Annotated[str, typer.Option(metavar="SPEC", help="What may be slower; the same as base checks yolopace.")],
+    base: Annotated[str, typer.Option(metavar="SPEC", help=f"The environment to compare with: {SPEC}.")],
+    head: Annotated[
+        str,
+        typer.Option(metavar="SPEC", help="The environment that may be slower; the same as --base makes an A/A test."),
+    ],
     *,
     shared: SharedOptions,
     memory_margin: Annotated[str, typer.Option(metavar="PERCENT", help="Equivalence margin of peak memory.")] = "5%",

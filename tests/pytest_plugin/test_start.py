@@ -101,12 +101,12 @@ def test_nothing_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("changes", "thermal", "begins"),
     [
-        ({"load": 4.5}, None, "load: 4.5 of 8 processors"),
-        ({"on_battery": True}, None, "power: the machine runs on its battery"),
+        ({"load": 4.5}, None, "load: load 4.5 on 8 cores"),
+        ({"on_battery": True}, None, "power: on battery"),
         ({"low_power": True}, None, "power: low power mode is on"),
         ({}, "heavy", "heat: thermal pressure is heavy"),
         ({"available": GIB}, None, "memory: 1.0 of 32.0 GiB are available"),
-        ({"free": GIB / 2}, None, "disk: 0.5 GiB are free"),
+        ({"free": GIB / 2}, None, "disk: 0.5 GiB free"),
     ],
 )
 def test_what_makes_figures_worse_is_said_before_measuring(
