@@ -301,7 +301,7 @@ def test_a_mac_is_not_set_to_fall_back_by_0() -> None:
     [
         ({"on_battery": True}, "power", "on battery"),
         ({"low_power": True, "on_battery": False}, "power", "low power mode is on"),
-        ({"load": 6.0}, "load", "load 6.0 on 8 cores"),
+        ({"load": 6.0}, "load", "6.0 on 8 cores"),
         ({"free": GIB // 2}, "disk", "0.5 GiB free for the cache"),
         ({"free": None}, "disk", "unknown"),
         ({"available": GIB}, "memory", "1.0 of 32.0 GiB are available"),

@@ -101,7 +101,7 @@ def test_nothing_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("changes", "thermal", "begins"),
     [
-        ({"load": 4.5}, None, "load: load 4.5 on 8 cores"),
+        ({"load": 4.5}, None, "load: 4.5 on 8 cores"),
         ({"on_battery": True}, None, "power: on battery"),
         ({"low_power": True}, None, "power: low power mode is on"),
         ({}, "heavy", "heat: thermal pressure is heavy"),

@@ -84,7 +84,7 @@ def load(machine: SystemInfo) -> Check:
     """Return the check of the load."""
     if machine.load is None:
         return Check("load", State.LIMITED, "not reported by this system")
-    detail = f"load {machine.load:.1f} on {machine.processors} core{'s' * (machine.processors > 1)}"
+    detail = f"{machine.load:.1f} on {machine.processors} core{'s' * (machine.processors > 1)}"
     if machine.load > BUSY * machine.processors and machine.load > 0.5:
         return Check(
             "load", State.LIMITED, detail, "close other programs, or wait: results will be flagged as interfered."
