@@ -109,7 +109,7 @@ def run(arguments: Sequence[str]) -> NoReturn:
     """
     extensions.load(extensions.named_in(arguments))
     rest = without_extensions(arguments)
-    if rest[:1] == ["run"] and not {"--help", "-h"} & set(rest):
+    if rest[:1] == ["run"] and "--help" not in rest:
         own = list(arguments)
         own.remove("run")
         write_first_line(own)
