@@ -20,6 +20,7 @@ from bench.cli.io import (
     read_comparisons,
     read_records,
     say,
+    whole_epochs,
 )
 from bench.errors import NothingMeasured
 from bench.text import clean
@@ -52,7 +53,7 @@ def report(
         ceilings=ceilings,
         comparisons=comparisons,
         epoch_images=images,
-        epochs=epochs,
+        epochs=whole_epochs(epochs),
         baseline=named(chosen, records) if chosen else None,
         complaints=[*complaints, *about_ceilings, *about_comparisons],
     )

@@ -38,9 +38,12 @@ def build(machine: MachineInputs) -> Headline:
     first = next(iter(references.values()), None)
     if first is not None:
         figures += map(cards.ratio_card, reference_ratios(table, first))
-    ceiling = names.widest(ceilings, references.get("train"))
-    figures += [cards.ceiling_card(ceiling, ceilings)] if ceiling is not None else []
     train = references.get("train")
+    ceiling = names.widest(ceilings, train)
+    if ceiling is not None and not (
+        train is not None and names.is_of(ceiling, train)
+    ):  # else the recommendation has it
+        figures.append(cards.ceiling_card(ceiling, ceilings))
     record = records.get(train.row["id"]) if train is not None else None
     if train is None or record is None:
         return Headline(_sentence(machine), warnings.cautions(references, records), figures)
