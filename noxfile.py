@@ -13,7 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["bench"]
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
-CHECKED = ("bench", "tests", "noxfile.py")
+CHECKED = ("bench", "tests", "noxfile.py", "reports/examples/make.py")
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """Two processes: most tests of the real thing wait for one core. Fixtures of a file that cost seconds are shared."""
 
@@ -61,6 +61,13 @@ def report(session: nox.Session) -> None:
     """Make the report of recorded runs again; arguments go to python -m bench report."""
     session.install(*CONSTRAINTS, "--editable", ".[headless]")
     session.run("python", "-m", "bench", "report", *session.posargs)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Make all pages in reports/examples again from the records in results/examples."""
+    session.install(*CONSTRAINTS, "--editable", ".[headless]")
+    session.run("python", "reports/examples/make.py")
 
 
 @nox.session

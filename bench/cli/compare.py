@@ -12,6 +12,7 @@ from bench.cli.io import Format, read_records, say
 from bench.errors import BenchError, ExitCode, NotComparable, NothingMeasured, UsageError
 from bench.formatting import parse_percent
 from bench.pytest_plugin import output_streams
+from bench.records.machines import with_ids
 from bench.records.record import Record
 from bench.text import clean
 
@@ -74,8 +75,8 @@ def _read_side(side: Path) -> list[Record]:
         UsageError: for records of several machines.
         NothingMeasured: for no record.
     """
-    records, _ = read_records([side])
-    runs = {record.machine.fingerprint: record.run for record in records}
+    records = with_ids(read_records([side]))
+    runs = {record.machine.key: record.run for record in records}
     if len(runs) > 1:
         named = " or ".join(runs.values())
         raise UsageError(f"{side} holds runs of {len(runs)} machines: name runs of one of them, such as {named}.")

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from bench.cases.model_labels import show_together
-from bench.cli.io import EpochImages, Format, Only, Results, chosen_by, epoch, read_ceilings, read_records
+from bench.cli.io import EpochImages, Format, Only, Results, chosen_by, epoch
+from bench.cli.recorded import read_results
 from bench.pytest_plugin import output_streams
 
 
@@ -23,8 +24,8 @@ def table(
     from bench.report.tables import render
 
     images, wanted = epoch(epoch_images), chosen_by(only)
-    ceilings, _ = read_ceilings(results, wanted)
-    records, _ = read_records(results, needed=not ceilings, wanted=wanted)
+    recorded = read_results(results, wanted, comparisons=False)
+    records, ceilings = recorded.records, recorded.ceilings
     show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
     output_streams.data_follow()
     print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))

@@ -30,11 +30,11 @@ def resumed_run(results: Path, name: str) -> str:
     ``last`` is never a calibration, which has its own order.
     """
     if name == "last":
-        runs = [run for run in store.runs(results, machine().fingerprint) if not run.startswith(RUN_PREFIX)]
+        runs = [run for run in store.runs(results, machine()) if not run.startswith(RUN_PREFIX)]
         if not runs:
             raise UsageError(f"run 'last' is not in {results}: there is none of this machine to go on with.")
         name = runs[-1]
-    return store.resolve_run(results, name, machine().fingerprint) if name else ""
+    return store.resolve_run(results, name, machine()) if name else ""
 
 
 def reusable(
@@ -65,7 +65,7 @@ def _is_current(record: Record, planned: Mapping[str, PlannedRun], interpreter: 
     return (
         plan is not None
         and (plan.case, plan.recipe) == (record.case, record.recipe)
-        and record.machine.fingerprint == machine().fingerprint
+        and record.machine.is_same(machine())
         and record.environment == interpreter.environment
         and record.extra.get("extensions", {}) == extensions.digests()
         and measured_alike(record, now)

@@ -80,7 +80,7 @@ class RunPage:
 
         known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
         inputs = Inputs(
-            records=calibration.stamped(list(records), known.calibrations, machine().fingerprint),
+            records=calibration.stamped(list(records), known.calibrations, machine()),
             ceilings=list(ceilings),
             epoch_images=self._epoch_images or COCO_TRAIN_IMAGES,
             epochs=self._epochs,

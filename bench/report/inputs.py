@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 import pandas as pd
 
+from bench.analysis.history import Change, change_since
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import GROUP_KEYS
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
+from bench.records.machines import ids_by_fingerprint, with_ids
 from bench.records.record import Record
+from bench.report import labels
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,22 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     baseline: dict[str, Any] | None = None
     complaints: Sequence[str] = ()
     live: str = ""
+
+    @property
+    def machines(self) -> list[Machine]:
+        """Machines of all results, each once."""
+        measurements: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
+        return list({measurement.machine.key: measurement.machine for measurement in measurements}.values())
+
+    def with_ids(self) -> Inputs:
+        """Return these inputs with the ID of the machine in every result where one machine alone can be meant."""
+        ids = ids_by_fingerprint(self.machines)
+        return msgspec.structs.replace(
+            self,
+            records=with_ids(self.records, ids),
+            ceilings=with_ids(self.ceilings, ids),
+            comparisons=with_ids(self.comparisons, ids),
+        )
 
     @property
     def empty(self) -> bool:
@@ -65,14 +84,16 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     Attributes:
         table: its latest rows; their index counts the records of the page.
         page: the inputs of the whole page; its records are those of all machines.
-        fingerprint: of the machine.
+        key: identity of the machine (:attr:`Machine.key`).
         several: whether the page has several parts, so that file names contain the number of the part.
+        history: all rows of the page, older rows of a case included; None without them.
     """
 
     table: pd.DataFrame
     page: Inputs
-    fingerprint: str
+    key: str
     several: bool = False
+    history: pd.DataFrame | None = None
 
     @functools.cached_property
     def records(self) -> list[Record]:
@@ -82,20 +103,27 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def ceilings(self) -> list[Ceiling]:
         """Ceilings of the machine."""
-        return [ceiling for ceiling in self.page.ceilings if ceiling.machine.fingerprint == self.fingerprint]
+        return [ceiling for ceiling in self.page.ceilings if ceiling.machine.key == self.key]
 
     @functools.cached_property
     def comparisons(self) -> list[Comparison]:
         """Live comparisons of the machine."""
-        return [
-            comparison for comparison in self.page.comparisons if comparison.machine.fingerprint == self.fingerprint
-        ]
+        return [comparison for comparison in self.page.comparisons if comparison.machine.key == self.key]
 
     @property
     def machine(self) -> Machine:
         """Description of the machine."""
         measurements: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
         return measurements[0].machine
+
+    @functools.cached_property
+    def name(self) -> str:
+        """Short name of the machine, which no other machine of the page has."""
+        return labels.distinct_names(self.page.machines)[self.key]
+
+    def change_since(self, row: Mapping[str, Any]) -> Change | None:
+        """Return the change of a row since an earlier run of this machine; None without one on the page."""
+        return None if self.history is None else change_since(self.history, row)
 
     @property
     def measured(self) -> pd.DataFrame:

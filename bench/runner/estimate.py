@@ -78,5 +78,5 @@ class Estimator:
 
 def from_history(results: Path) -> Estimator:
     """Return an estimator that has learned from this machine's newest runs in a results folder."""
-    newest = store.runs(results, machine().fingerprint)[-HISTORY_RUNS:]
+    newest = store.runs(results, machine())[-HISTORY_RUNS:]
     return Estimator(store.read([results / run for run in newest])[0])

@@ -409,8 +409,16 @@ def test_the_last_run_is_the_newest_of_the_machine_whatever_it_is_called(tmp_pat
         started = f"2026-11-0{day}T00:00:00+00:00"
         Store(tmp_path, name).save(make_record(run=name, started=started, machine=machine))
     assert runs(tmp_path) == ["zebra", "mango", "apple", "other"]
-    assert resolve_run(tmp_path, "last", here.fingerprint) == "apple"
-    assert resolve_run(tmp_path, "other", here.fingerprint) == "other"
+    assert resolve_run(tmp_path, "last", here) == "apple"
+    assert resolve_run(tmp_path, "other", here) == "other"
+
+
+def test_the_last_run_is_never_that_of_a_twin(tmp_path: Path) -> None:
+    here, twin = make_machine(id="aaaaaaaaaaaa"), make_machine(id="bbbbbbbbbbbb")
+    for name, machine in (("old", make_machine()), ("own", here), ("twin", twin)):
+        Store(tmp_path, name).save(make_record(run=name, machine=machine))
+    assert runs(tmp_path, here) == ["old", "own"]
+    assert resolve_run(tmp_path, "last", here) == "own"
 
 
 def test_a_record_that_is_written_has_no_control_characters_whatever_was_read(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from bench.cases.model_labels import show_together
 from bench.errors import NothingMeasured, UsageError
 from bench.records.record import CalibrationSummary, Record, Window
 from bench.report.page import Inputs, unbroken, write
-from tests.builders import make_environment, make_recipe, make_record
+from tests.builders import make_ceiling, make_environment, make_machine, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -283,6 +283,29 @@ def test_two_machines_stand_one_after_another(records: list[Record], tmp_path: P
     assert "Best speed-up" not in html, "machines are not compared"
     assert html.count("<svg") == 6 and Reader(html).open == []
     assert {path.name[:6] for path in (tmp_path / "plots").iterdir()} == {"m1-v1-", "m2-v1-"}
+
+
+def twin(digit: str, **changes: object) -> Record:
+    """A record of one of several machines of one type."""
+    return timed(20.0, 4, machine=make_machine(id=digit * 12), run=digit, **changes)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_two_machines_of_one_type_are_two_whose_names_differ(tmp_path: Path) -> None:
+    html = written([twin("a"), twin("b")], tmp_path)
+    cpu = make_machine().cpu
+    assert f"{cpu} · ID aaaaaa" in html and f"{cpu} · ID bbbbbb" in html
+    assert "machine-2" in Reader(html).ids
+    assert "shown, not tested" in html
+    for text in (f"Machine type: {make_machine().fingerprint}", f"Machine ID: {'a' * 12}", f"Machine ID: {'b' * 12}"):
+        assert text in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_old_results_stand_with_those_of_the_one_machine_of_their_type(tmp_path: Path) -> None:
+    html = written([timed(20.0, 8), twin("a")], tmp_path, ceilings=[make_ceiling()])
+    assert "machine-2" not in Reader(html).ids and "ID aaaaaa" not in html
+    assert "Largest batch that trains" in html
 
 
 @pytest.mark.usefixtures("no_plots")

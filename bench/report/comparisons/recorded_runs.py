@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from bench.analysis.metrics import BYTES, RATE, SECONDS, Unit
 from bench.analysis.table import AXES, further_of
 from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, Comparability, Difference, RunComparison, Seen, Side
 from bench.formatting import format_number
+from bench.machine.description import Machine
 from bench.report import labels
 from bench.report.comparisons.rendering import render_json, render_markdown
 from bench.report.labels import INTERVALS, NONE
@@ -160,7 +161,7 @@ def _format_texts(comparison: RunComparison) -> dict[str, Any]:
 def _side(side: Side) -> dict[str, Any]:
     return {
         "runs": list(side.runs),
-        "machine": side.machine.fingerprint,
+        "machine": side.machine.key,
         "machine_title": side.machine.title,
         "first": side.first,
         "last": side.last,
@@ -198,7 +199,7 @@ def _figures(side: Seen) -> dict[str, Any]:
         "started": side.started,
         "torch": first.environment.label("torch"),
         "ultralytics": first.environment.label("ultralytics"),
-        "machine": first.machine.fingerprint,
+        "machine": first.machine.key,
     }
     if side.rate is None:
         return cells
@@ -235,15 +236,23 @@ def longer(match: CaseMatch) -> str:
 
 def _heading(comparison: RunComparison) -> str:
     if comparison.is_cross_machine:
-        return f"{comparison.a.machine.title} and {comparison.b.machine.title}: {comparison.label}"
+        return f"{' and '.join(_machine_names(comparison, lambda machine: machine.title))}: {comparison.label}"
     return f"Time per step, B over A: {comparison.label}"
+
+
+def _machine_names(comparison: RunComparison, name: Callable[[Machine], str]) -> list[str]:
+    """Return the names of the machines of A and B, which differ where the machines do."""
+    machines = comparison.a.machine, comparison.b.machine
+    names = labels.distinct_names(machines, name)
+    return [names[machine.key] for machine in machines]
 
 
 def _describe_sides(comparison: RunComparison) -> list[str]:
     lines = []
-    for name, side in (("A", comparison.a), ("B", comparison.b)):
+    names = _machine_names(comparison, labels.machine_name)
+    for name, side, where in zip("AB", (comparison.a, comparison.b), names, strict=True):
         days = " to ".join(dict.fromkeys((side.first[:10], side.last[:10])))
-        machine = f", on {labels.machine_name(side.machine)}" if comparison.is_cross_machine else ""
+        machine = f", on {where}" if comparison.is_cross_machine else ""
         runs = ", ".join(side.runs)
         lines.append(
             f"{name}: {runs} ({days}){machine}, {side.measured} of {labels.count(side.cases, 'case')} measured"

@@ -78,12 +78,20 @@ def facts(table: pd.DataFrame, machine: Machine) -> str:
     return labels.to_one_line(" · ".join(parts), 400)
 
 
-def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] = ()) -> str:
-    """Return machine and result in one line, for the first heading of a page."""
+def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] = (), distinct: str = "") -> str:
+    """Return machine and result in one line, for the first heading of a page.
+
+    Args:
+        table: latest rows of the machine.
+        machine: its description.
+        ceilings: of the machine.
+        distinct: its name where its usual name is that of another machine too.
+    """
     for mode, reference in references(table).items():
         row = reference.row
-        return f"{machine_of(machine, row)}: {row['model']} {labels.DOES[mode][1]} at {speed(row)} ({size(row)})"
-    name = labels.machine_name(machine)
+        name = distinct or machine_of(machine, row)
+        return f"{name}: {row['model']} {labels.DOES[mode][1]} at {speed(row)} ({size(row)})"
+    name = distinct or labels.machine_name(machine)
     if (ceiling := widest(ceilings)) is not None:
         return f"{name}: {point(ceiling)} trains up to batch {ceiling.case.batch:,}"
     return f"{name}: nothing was measured" if len(table) else name

@@ -112,10 +112,10 @@ def test_too_short_a_time_says_so(calibrate, capsys):
 def test_tables_widen_older_records_of_this_machine_by_it(calibrate, capsys, tmp_path):
     old = make_record(run="old", machine=machine())
     store.Store(tmp_path / "results", "old").save(old)
-    [before], _ = io.read_records([tmp_path / "results"])
+    [before] = io.read_records([tmp_path / "results"])
     assert before.calibration is None
     calibrate("wobbles")
-    [after], _ = io.read_records([tmp_path / "results"])
+    [after] = io.read_records([tmp_path / "results"])
     assert after.calibration.case == "train-wobbles-cpu-fp32-b4-i160"
     [kept], _ = store.read([tmp_path / "results"])
     assert kept == old, "files stay as they are"

@@ -50,6 +50,14 @@ def elsewhere() -> RunComparison:
     return compare_runs(*runs(machine=OTHER))
 
 
+def test_machines_of_one_type_are_named_with_their_ids() -> None:
+    a, b = runs(machine=make_machine(id="bbbbbbbbbbbb"))
+    a = [msgspec.structs.replace(record, machine=make_machine(id="aaaaaaaaaaaa")) for record in a]
+    text = render(compare_runs(a, b), "md")
+    assert all(f"{make_machine().title} · ID {short}" in text.splitlines()[0] for short in ("aaaaaa", "bbbbbb"))
+    assert f"on {make_machine().cpu} · ID bbbbbb" in text
+
+
 def section(text: str, start: str) -> list[str]:
     """Cells of the rows of the table below a line."""
     lines = text[text.index(start) :].splitlines()

@@ -75,3 +75,10 @@ def test_the_largest_batch_of_the_reference_is_in_the_recommendation_and_another
     data = headline(at(30), ceilings=[make_ceiling(12, imgsz=640), make_ceiling(211, imgsz=160)])
     assert [card.title for card in data.cards] == ["Training"] and data.recommendation is not None
     assert data.recommendation.sentences[-1] == "The largest batch that trains is 12 within 4 GiB."
+
+
+def test_an_earlier_run_of_the_machine_is_named() -> None:
+    assert headline(at(30)).changes == []
+    later = "2026-11-29T18:45:14+00:00"
+    [change] = headline(at(30), at(20, run="later", started=later)).changes
+    assert change.startswith("Training: 33 % slower than this machine's run of 22 Nov 2026.")

@@ -51,7 +51,11 @@ def context(result: ComparisonResult, packages: str) -> dict[str, Any]:
             for change in package_changes(comparison.base.packages, comparison.head.packages)
         ],
         "exclude_newer": comparison.exclude_newer or None,
-        "machine": {"fingerprint": comparison.machine.fingerprint, "title": comparison.machine.title},
+        "machine": {
+            "fingerprint": comparison.machine.fingerprint,
+            "id": comparison.machine.id or None,
+            "title": comparison.machine.title,
+        },
         "settings": [_setting(difference, result) for difference in result.settings],
         "settings_of_one_side": [_setting(difference, result) for difference in result.one_sided_settings],
         "order_effect": cases.figure(result.order_effect) if result.order_effect else None,
