@@ -34,7 +34,7 @@ Results = Annotated[
     ),
 ]
 EpochImages = Annotated[int, typer.Option(help="Images per epoch; 0 stands for COCO's 118,287.")]
-Epochs = Annotated[int, typer.Option(min=0, help="Epochs of your training, for its time in the report; 0 for none.")]
+Epochs = Annotated[int, typer.Option(help="Epochs of your training, for its time in the report; 0 for none.")]
 
 
 def say(text: str) -> None:
@@ -125,3 +125,10 @@ def epoch(images: int) -> int:
     if images < 0:
         raise UsageError(f"epoch-images '{images}' is not allowed: use a whole number above 0.")
     return images or COCO_TRAIN_IMAGES
+
+
+def whole_epochs(epochs: int) -> int:
+    """Check and return the number of epochs of the user's training; 0 for none."""
+    if epochs < 0:
+        raise UsageError(f"epochs '{epochs}' is not allowed: use a whole number above 0.")
+    return epochs

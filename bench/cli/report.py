@@ -17,6 +17,7 @@ from bench.cli.io import (
     chosen_by,
     epoch,
     say,
+    whole_epochs,
 )
 from bench.cli.recorded import read_results
 from bench.errors import NothingMeasured
@@ -49,7 +50,7 @@ def report(
         ceilings=ceilings,
         comparisons=comparisons,
         epoch_images=images,
-        epochs=epochs,
+        epochs=whole_epochs(epochs),
         baseline=named(chosen, records) if chosen else None,
         complaints=recorded.complaints,
     )

@@ -169,15 +169,16 @@ def _machine(number: int, machine: MachineInputs) -> MachineView:
     """Gather the part of the page on one machine."""
     gathered = [BuiltSection(section, section.build(machine)) for section in sections.SECTIONS]
     processes = {row["id"]: int(row["processes"]) for row in labels.rows(machine.measured)}
+    distinct = "" if machine.name == labels.machine_name(machine.machine) else machine.name
     return MachineView(
         id=f"machine-{number}",
         prefix=f"m{number}-" if machine.several or number > 1 else "",
         name=machine.name,
         sentence=names.sentence(machine.table, machine.machine, machine.page.epoch_images, machine.ceilings),
         facts=names.facts(machine.table, machine.machine),
-        heading=names.heading(machine.table, machine.machine, machine.ceilings),
+        heading=names.heading(machine.table, machine.machine, machine.ceilings, distinct),
         title=names.title(machine.table, machine.machine),
-        share=_share(machine),
+        share=_share(machine, distinct),
         sections=[built for built in gathered if built.data is not None],
         compared=any(len(part.speedups) for part in machine.parts),
         commands=[
@@ -188,7 +189,7 @@ def _machine(number: int, machine: MachineInputs) -> MachineView:
     )
 
 
-def _share(machine: MachineInputs) -> share.Figures:
+def _share(machine: MachineInputs, distinct: str) -> share.Figures:
     """Gather the part of the picture for shared links on one machine: a line per mode with a reference case."""
     references = names.references(machine.table)
     lines = []
@@ -200,4 +201,6 @@ def _share(machine: MachineInputs) -> share.Figures:
         lines.append((f"batch {ceiling.case.batch:,}", f"Largest batch that trains: {names.point(ceiling)}"))
     rows = [reference.row for reference in references.values()]
     name = names.machine_of(machine.machine, rows[0]) if rows else labels.machine_name(machine.machine)
-    return share.Figures(name, tuple(lines), noisy=any(reference.doubts for reference in references.values()))
+    return share.Figures(
+        distinct or name, tuple(lines), noisy=any(reference.doubts for reference in references.values())
+    )

@@ -24,7 +24,7 @@ TRAINING_PASSES = 3
 
 QUESTIONS = {
     Question.DEVICE: "{device} against the CPU",
-    Question.DEVICES: "{device} against one device",
+    Question.DEVICES: "{device} against {baseline}",
     Question.AMP: "AMP {amp} against off",
 }
 """Titles of the speed-up cards."""
@@ -127,14 +127,14 @@ def ratio_card(ratio: Ratio) -> Card:
     else:
         verdict = f"95 % interval {ends}: no clear difference"
     noisy = ("interference while one of the two was measured",) if ratio.interfered else ()
-    against = labels.baseline(ratio.baseline)
-    title = QUESTIONS[ratio.question].format(device=labels.device(ratio.row["device"]), amp=ratio.row["amp"])
+    device, baseline = labels.device(ratio.row["device"]), labels.baseline(ratio.baseline)
+    title = QUESTIONS[ratio.question].format(device=device, baseline=baseline, amp=ratio.row["amp"])
     return Card(
         title=title,
         value=labels.SPEEDUP.unit.show(ratio.point),
         unit="as fast",
         case=labels.case(ratio.row),
-        details=(f"The other case: {against}", verdict, *noisy),
+        details=(verdict, *noisy),
         noisy=ratio.interfered,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,19 +71,27 @@ def versions(table: pd.DataFrame, row: dict[str, Any]) -> str:
 
 def facts(table: pd.DataFrame, machine: Machine) -> str:
     """Describe a machine in one line, with the versions if it has one set of them."""
-    software = table[["torch", "ultralytics"]].drop_duplicates()
-    ran = (
-        f" · torch {table['torch'].iloc[0]} · Ultralytics {table['ultralytics'].iloc[0]}" if len(software) == 1 else ""
-    )
-    return labels.to_one_line(machine.title + ran, 400)
+    gpus = [f"{count} × {gpu}" if count > 1 else gpu for gpu, count in Counter(machine.gpus).items()]
+    parts = [*gpus, f"{machine.cpu}, {machine.cores} cores", f"{machine.memory_gib} GiB", machine.system]
+    if table[["torch", "ultralytics"]].drop_duplicates().shape[0] == 1:
+        parts += [f"torch {table['torch'].iloc[0]}", f"Ultralytics {table['ultralytics'].iloc[0]}"]
+    return labels.to_one_line(" · ".join(parts), 400)
 
 
-def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] = ()) -> str:
-    """Return machine and result in one line, for the first heading of a page."""
+def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] = (), distinct: str = "") -> str:
+    """Return machine and result in one line, for the first heading of a page.
+
+    Args:
+        table: latest rows of the machine.
+        machine: its description.
+        ceilings: of the machine.
+        distinct: its name where its usual name is that of another machine too.
+    """
     for mode, reference in references(table).items():
         row = reference.row
-        return f"{machine_of(machine, row)}: {row['model']} {labels.DOES[mode][1]} at {speed(row)} ({size(row)})"
-    name = labels.machine_name(machine)
+        name = distinct or machine_of(machine, row)
+        return f"{name}: {row['model']} {labels.DOES[mode][1]} at {speed(row)} ({size(row)})"
+    name = distinct or labels.machine_name(machine)
     if (ceiling := widest(ceilings)) is not None:
         return f"{name}: {point(ceiling)} trains up to batch {ceiling.case.batch:,}"
     return f"{name}: nothing was measured" if len(table) else name
@@ -128,6 +137,11 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
 def point(ceiling: Ceiling) -> str:
     """Format the case of a ceiling: ``yolov8n · cpu · amp off · 160 px``."""
     return labels.point(labels.case_values(ceiling.case), without=["batch"])
+
+
+def is_of(ceiling: Ceiling, reference: ReferenceCase) -> bool:
+    """Whether a ceiling is that of a reference case, which :func:`widest` found by its device and size."""
+    return (ceiling.case.model_label, ceiling.case.amp) == (reference.row["model"], reference.row["amp"])
 
 
 def widest(ceilings: Sequence[Ceiling], reference: ReferenceCase | None = None) -> Ceiling | None:

@@ -69,7 +69,7 @@ def recommend(
     if row["workload"] != "ultralytics" or row["mode"] != "train":
         return None
     arguments = _arguments(record)
-    sentences = [batch_sentence(row, batch_ratio(table, reference)), *_ceiling_sentences(row, reference, ceilings)]
+    sentences = [batch_sentence(row, batch_ratio(table, reference)), *_ceiling_sentences(reference, ceilings)]
     if arguments is None:
         device = labels.device(row["device"])
         sentences.append(f"Ultralytics itself cannot train on {device}: yolopace starts the processes.")
@@ -99,10 +99,10 @@ def batch_sentence(row: dict[str, Any], ratio: Ratio | None) -> str:
     return f"{text} and {needs}." if needs else f"{text}."
 
 
-def _ceiling_sentences(row: dict[str, Any], reference: ReferenceCase, ceilings: Sequence[Ceiling]) -> list[str]:
+def _ceiling_sentences(reference: ReferenceCase, ceilings: Sequence[Ceiling]) -> list[str]:
     """Say which batch is the largest that trains, where it is known for the very case."""
     ceiling = names.widest(ceilings, reference)
-    if ceiling is None or (ceiling.case.model_label, ceiling.case.amp) != (row["model"], row["amp"]):
+    if ceiling is None or not names.is_of(ceiling, reference):
         return []
     limit = largest.within(ceiling)
     return [f"The largest batch that trains is {largest.batch(ceiling)}{f' within {limit}' if limit else ''}."]

@@ -6,7 +6,9 @@ import msgspec
 
 from bench.analysis.reference_ratios import reference_ratios
 from bench.records.record import Record
+from bench.report import labels
 from bench.report.headline import cards, names, recommendation, training_time, warnings
+from bench.report.history import change_sentence
 from bench.report.inputs import MachineInputs
 from bench.report.sections.section import Section
 
@@ -17,6 +19,7 @@ class Headline(msgspec.Struct, frozen=True):
     Attributes:
         sentence: the reference case in one sentence.
         cautions: warnings about the figures.
+        changes: how the figures differ from those of an earlier run, one sentence per mode.
         cards: big figures.
         recommendation: recommended settings for training.
         training_time: how long the user's own training takes.
@@ -24,6 +27,7 @@ class Headline(msgspec.Struct, frozen=True):
 
     sentence: str
     cautions: list[warnings.Caution]
+    changes: list[str]
     cards: list[cards.Card]
     recommendation: recommendation.Recommendation | None = None
     training_time: training_time.TrainingTime | None = None
@@ -34,19 +38,29 @@ def build(machine: MachineInputs) -> Headline:
     table, page, ceilings = machine.table, machine.page, machine.ceilings
     references = names.references(table)
     records: dict[str, Record] = {record.id: record for record in machine.records}
+    cautions = warnings.cautions(references, records)
+    changes = [
+        f"{labels.mode(mode)}: {change_sentence(change)}"
+        for mode, reference in references.items()
+        if (change := machine.change_since(reference.row)) is not None
+    ]
     figures = [cards.speed_card(table, mode, reference, page.epoch_images) for mode, reference in references.items()]
     first = next(iter(references.values()), None)
     if first is not None:
         figures += map(cards.ratio_card, reference_ratios(table, first))
-    ceiling = names.widest(ceilings, references.get("train"))
-    figures += [cards.ceiling_card(ceiling, ceilings)] if ceiling is not None else []
     train = references.get("train")
+    ceiling = names.widest(ceilings, train)
+    if ceiling is not None and not (
+        train is not None and names.is_of(ceiling, train)
+    ):  # else the recommendation has it
+        figures.append(cards.ceiling_card(ceiling, ceilings))
     record = records.get(train.row["id"]) if train is not None else None
     if train is None or record is None:
-        return Headline(_sentence(machine), warnings.cautions(references, records), figures)
+        return Headline(_sentence(machine), cautions, changes, figures)
     return Headline(
         _sentence(machine),
-        warnings.cautions(references, records),
+        cautions,
+        changes,
         figures,
         recommendation.recommend(table, train, record, ceilings),
         training_time.training_time(train, record, page.epoch_images, page.epochs),

@@ -37,7 +37,7 @@ def test_a_mac_shows_its_gpu_at_the_default_size_and_what_it_gains() -> None:
     assert training.details[0] == "One COCO epoch at 640 px: 49 min 17 s"
     assert prediction.details[0] == "8.33 ms per image in a batch of 16"
     assert (gain.title, gain.value, gain.unit) == ("mps against the CPU", "5.00×", "as fast")
-    assert gain.details[0] == "The other case: cpu"
+    assert gain.details == ("95 % interval 4.95× to 5.06×",)
     assert headline(*mac()).cautions == []
 
 
@@ -46,13 +46,13 @@ def test_a_gpu_box_shows_amp_and_several_devices() -> None:
     two = at(1100, device="0+1", amp="on", machine=BOX)
     assert [card.title for card in headline(*records).cards] == ["Training", "AMP on against off"]
     cards = headline(*records, two).cards
-    assert [card.title for card in cards] == ["Training", "cuda:0+1 against one device"]
+    assert [card.title for card in cards] == ["Training", "cuda:0+1 against cuda:0"]
     assert cards[1].value == "1.83×"
 
 
 def test_a_ratio_whose_interval_includes_one_is_no_difference() -> None:
     slow, fast = at(30, LOUD, device="0"), at(31, LOUD, device="0", amp="on")
-    assert headline(slow, fast).cards[-1].details[1].endswith(": no clear difference")
+    assert headline(slow, fast).cards[-1].details[0].endswith(": no clear difference")
 
 
 def test_size_of_the_model_and_achieved_operations() -> None:
@@ -69,8 +69,16 @@ def test_other_flags_stay_on_the_card_and_interference_is_in_the_warning() -> No
     assert len(data.cautions) == 1
 
 
-def test_the_largest_batch_is_a_card_and_in_the_recommendation() -> None:
+def test_the_largest_batch_of_the_reference_is_in_the_recommendation_and_another_one_is_a_card() -> None:
+    data = headline(at(30), ceilings=[make_ceiling(20, imgsz=640, model="yolo11n"), make_ceiling(211, imgsz=160)])
+    assert data.cards[-1].value == "20" and data.cards[-1].title == "Largest batch that trains"
     data = headline(at(30), ceilings=[make_ceiling(12, imgsz=640), make_ceiling(211, imgsz=160)])
-    assert data.cards[-1].value == "12" and data.cards[-1].title == "Largest batch that trains"
-    assert data.recommendation is not None
+    assert [card.title for card in data.cards] == ["Training"] and data.recommendation is not None
     assert data.recommendation.sentences[-1] == "The largest batch that trains is 12 within 4 GiB."
+
+
+def test_an_earlier_run_of_the_machine_is_named() -> None:
+    assert headline(at(30)).changes == []
+    later = "2026-11-29T18:45:14+00:00"
+    [change] = headline(at(30), at(20, run="later", started=later)).changes
+    assert change.startswith("Training: 33 % slower than this machine's run of 22 Nov 2026.")

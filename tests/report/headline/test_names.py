@@ -51,6 +51,11 @@ def test_several_versions_are_named_with_the_figure() -> None:
     assert names.facts(frame(records[:1]), records[0].machine).endswith("torch 2.14.1 · Ultralytics 8.4.100")
 
 
+def test_equal_cards_are_counted() -> None:
+    machine = make_machine(gpus=["NVIDIA GeForce RTX 4090 (24 GiB)"] * 4)
+    assert names.facts(frame([at(30)]), machine).startswith("4 × NVIDIA GeForce RTX 4090 (24 GiB) · AMD EPYC")
+
+
 def test_the_heading_names_the_device_that_computed() -> None:
     gpu = frame([at(90, imgsz=160), at(8), at(40, device="mps")])
     assert names.heading(gpu, MAC) == "Apple M3 Pro GPU: yolov8n trains at 40.0 images/s (640 px)"
