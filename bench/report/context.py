@@ -103,6 +103,11 @@ class PageView(msgspec.Struct, frozen=True):
         return self.machines[0].title if len(self.machines) == 1 else f"{self.heading} · yolopace"
 
     @property
+    def is_shared(self) -> bool:
+        """Whether the page has a picture for shared links: it is finished, and has a figure."""
+        return not self.live and any(machine.share.lines for machine in self.machines)
+
+    @property
     def share(self) -> share.SharePicture:
         """The picture for shared links."""
         software = self.table[["torch", "ultralytics"]].drop_duplicates()

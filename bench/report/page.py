@@ -116,7 +116,7 @@ def _files(page: context.PageView, formats: Sequence[str]) -> dict[str, bytes]:
         "md": ("report.md", lambda: markdown(page)),
         "html": ("index.html", lambda: html(page)),
     }
-    if "html" in formats and not page.live:
+    if "html" in formats and page.is_shared:
         files[SHARE] = lambda: page.share.png
     written = {name: make() for name, make in files.items()}
     return written | {name: encode(make()) for kind, (name, make) in texts.items() if kind in formats}

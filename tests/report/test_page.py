@@ -215,8 +215,9 @@ def test_a_noisy_headline_has_a_warning_in_both_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_page_that_goes_on_names_no_picture(tmp_path: Path) -> None:
+def test_a_page_that_goes_on_or_has_no_figure_names_no_picture(tmp_path: Path) -> None:
     html = written([timed(20.0, 4)], tmp_path, live="Still measuring.")
+    html += written([make_record(status="failed")], tmp_path)
     assert "og:image" not in html and not (tmp_path / "share.png").exists()
 
 

@@ -117,8 +117,8 @@ def _flags(row: dict[str, Any]) -> str:
     return f"{'Flag' if len(others) == 1 else 'Flags'}: {'; '.join(others)}" if others else ""
 
 
-def ratio_card(ratio: Ratio) -> Card:
-    """Return the card of a speed-up."""
+def ratio_card(table: pd.DataFrame, ratio: Ratio) -> Card:
+    """Return the card of a speed-up; of several processes on a CPU it says how many threads each process used."""
     ends = labels.ends(labels.SPEEDUP.unit, ratio.low, ratio.high)
     if not ends:
         verdict = "too few steps for an interval"
@@ -134,9 +134,16 @@ def ratio_card(ratio: Ratio) -> Card:
         value=labels.SPEEDUP.unit.show(ratio.point),
         unit="as fast",
         case=labels.case(ratio.row),
-        details=(verdict, *noisy),
+        details=(verdict, *_threads(table, ratio), *noisy),
         noisy=ratio.interfered,
     )
+
+
+def _threads(table: pd.DataFrame, ratio: Ratio) -> tuple[str, ...]:
+    if ratio.question is not Question.DEVICES or not names.is_on_host(ratio.row["device"]):
+        return ()
+    counts = sorted({int(count) for count in table["threads"].dropna()})
+    return (f"CPU threads per process: {labels.listing(map(str, counts))}",) if counts else ()
 
 
 def ceiling_card(ceiling: Ceiling, others: Sequence[Ceiling]) -> Card:

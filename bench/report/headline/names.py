@@ -32,11 +32,16 @@ def references(table: pd.DataFrame) -> dict[str, ReferenceCase]:
 
 def machine_of(machine: Machine, row: dict[str, Any]) -> str:
     """Return the name of what computed a row: the CPU for a case on the CPU, else the machine by its GPU."""
+    name = machine.cpu if is_on_host(row["device"]) else labels.machine_name(machine)
+    return labels.to_one_line(name, 200)
+
+
+def is_on_host(device: str) -> bool:
+    """Whether a device computes on the machine's processors; a record may have a device that is unknown here."""
     try:
-        on_host = kind_of(row["device"]).on_host
+        return kind_of(device).on_host
     except UsageError:
-        on_host = False
-    return labels.to_one_line(machine.cpu if on_host else labels.machine_name(machine), 200)
+        return False
 
 
 def size(row: dict[str, Any]) -> str:

@@ -47,7 +47,7 @@ def build(machine: MachineInputs) -> Headline:
     figures = [cards.speed_card(table, mode, reference, page.epoch_images) for mode, reference in references.items()]
     first = next(iter(references.values()), None)
     if first is not None:
-        figures += map(cards.ratio_card, reference_ratios(table, first))
+        figures += [cards.ratio_card(table, ratio) for ratio in reference_ratios(table, first)]
     train = references.get("train")
     ceiling = names.widest(ceilings, train)
     if ceiling is not None and not (

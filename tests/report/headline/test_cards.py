@@ -82,3 +82,8 @@ def test_an_earlier_run_of_the_machine_is_named() -> None:
     later = "2026-11-29T18:45:14+00:00"
     [change] = headline(at(30), at(20, run="later", started=later)).changes
     assert change.startswith("Training: 33 % slower than this machine's run of 22 Nov 2026.")
+
+
+def test_two_processes_on_a_cpu_say_how_many_threads_each_used() -> None:
+    card = headline(at(10), at(16, device="cpu+cpu")).cards[-1]
+    assert card.title == "cpu+cpu against cpu" and card.details[-1] == "CPU threads per process: 7"
