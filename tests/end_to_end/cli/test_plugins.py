@@ -13,8 +13,8 @@ PLAN = (
     "yolov8n",
     "--amp",
     "off",
+    "-vv",  # lists the cases, whatever -q a test adds
     "--plan",
-    "-v",
 )
 CASE = "train-yolov8n-cpu-fp32-"
 
