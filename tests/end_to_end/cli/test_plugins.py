@@ -2,7 +2,20 @@
 
 import pytest
 
-PLAN = ("--profile", "smoke", "--device", "cpu", "--mode", "train", "--model", "yolov8n", "--amp", "off", "--plan")
+PLAN = (
+    "--profile",
+    "smoke",
+    "--device",
+    "cpu",
+    "--mode",
+    "train",
+    "--model",
+    "yolov8n",
+    "--amp",
+    "off",
+    "-vv",  # lists the cases, whatever -q a test adds
+    "--plan",
+)
 CASE = "train-yolov8n-cpu-fp32-"
 
 CLASHING = """
