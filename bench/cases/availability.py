@@ -1,4 +1,4 @@
-"""Precisions that a workload never offers on a device: asked once per run, and no cases of a plan."""
+"""Precisions that a device is expected not to offer: asked once per run, and no cases of a plan."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TITLES = {"on": "AMP", "bf16": "AMP in bfloat16"}
 
 
 def why_unavailable(case: Case) -> str:
-    """Return why the precision of a case is never available, in a few words; empty where it may be."""
+    """Return why the precision of a case is expected to be unavailable, in a few words; empty where it is not."""
     return family_of(case.model).why_no_amp(case.mode, case.device_kind, case.amp)
 
 
 def divide(planned: Sequence[PlannedRun]) -> tuple[list[PlannedRun], list[PlannedRun]]:
-    """Divide a plan into the cases that can run, and one case for each precision that is never available.
+    """Divide a plan into the cases that can run, and one case for each unavailable precision.
 
     The latter are asked for once in a run, so that the workload itself says that they are unavailable.
     """

@@ -138,6 +138,8 @@ class BenchSession:
         record = self.run.measure(plan)
         if "device" not in self.request.named and is_unusable_device(record):
             raise UsageError(f"{record.outcome.reason} To measure without it, add --device {HOST}.")
+        if plan in self.request.questions and rate(record) is not None:
+            self.note(f"{plan.case.id}: the precision is available after all; add --amp {plan.case.amp} for all cases")
         return record
 
     def _sort(self, name: str) -> None:

@@ -25,7 +25,7 @@ NO_BF16 = "Ultralytics predicts in float32 or float16 only"
         ("train", "xpu:1", "on", ""),
     ],
 )
-def test_what_ultralytics_never_offers(mode: str, device: str, amp: str, why: str) -> None:
+def test_what_ultralytics_is_expected_not_to_offer(mode: str, device: str, amp: str, why: str) -> None:
     assert why_unavailable(make_case(mode=mode, device=device, amp=amp)) == why
 
 

@@ -145,9 +145,9 @@ class Workload:
         return f"axis {axis!r} is not taken by the workload {self.name}: {takes}."
 
     def why_no_amp(self, mode: str, kind: str, amp: str) -> str:
-        """Say why a precision is never available on a kind of device; empty where it may be.
+        """Say why a precision is expected to be unavailable on a kind of device; empty where it is not.
 
-        The plan leaves such cases out, and a run asks once whether that is so.
+        A plan leaves such cases out. A run asks once whether that is so, by measuring one of them.
         """
         return ""
 

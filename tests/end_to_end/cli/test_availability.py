@@ -50,6 +50,9 @@ def test_a_precision_that_is_available_after_all_is_a_case(start_session):
     measure_all(session)
     assert len(session.cases) == 2
     assert session.place() == (2, 2)
+    assert session.notes == [
+        "train-yolov8n-cpu-amp-b16-i64: the precision is available after all; add --amp on for all cases"
+    ]
 
 
 def test_a_precision_that_the_user_names_is_a_case_whatever_becomes_of_it(start_session):

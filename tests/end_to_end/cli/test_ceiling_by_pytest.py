@@ -13,7 +13,7 @@ def test_without_being_asked_for_there_is_no_search(bench):
 
 def test_the_plan_has_ceilings_next_to_cases(bench):
     asked = ("--mode", "train,ceiling", "--profile", "smoke", "--device", "cpu", "--imgsz", "64,96", "--amp", "off")
-    code, out, _ = bench("--plan", *asked)
+    code, out, _ = bench("--plan", "-v", *asked)
     assert code == 0
     assert "train-yolov8n-cpu-fp32-b16-i64" in out
     assert "predict-" not in out

@@ -9,7 +9,7 @@ def register():
     register(Axis("flux", "Flux", str, "how much flux, such as high", modes=("train",), setting="flux"))
 """
 
-PLAN = ("--profile", "smoke", "--device", "cpu", "--mode", "train", "--model", "yolov8n", "--amp", "off")
+PLAN = ("--profile", "smoke", "--device", "cpu", "--mode", "train", "--model", "yolov8n", "--amp", "off", "-v")
 
 
 @pytest.fixture

@@ -2,7 +2,20 @@
 
 import pytest
 
-PLAN = ("--profile", "smoke", "--device", "cpu", "--mode", "train", "--model", "yolov8n", "--amp", "off", "--plan")
+PLAN = (
+    "--profile",
+    "smoke",
+    "--device",
+    "cpu",
+    "--mode",
+    "train",
+    "--model",
+    "yolov8n",
+    "--amp",
+    "off",
+    "--plan",
+    "-v",
+)
 CASE = "train-yolov8n-cpu-fp32-"
 
 CLASHING = """

@@ -40,7 +40,9 @@ NO_AMP: dict[tuple[str, str], dict[str, str]] = {
     ("predict", "on"): {"cpu": TURNED_OFF},
     ("predict", "bf16"): {"": "Ultralytics predicts in float32 or float16 only"},
 }
-"""Why a precision is never available: by mode and precision, then by kind of device (empty: on any)."""
+"""Why a precision is expected to be unavailable: by mode and precision, then by kind of device (empty: any).
+
+This only decides what a default plan leaves out. Up to 8.4.155 Ultralytics did predict in float16 on a CPU."""
 
 
 def ranks(device: str) -> int:

@@ -96,7 +96,7 @@ class Ultralytics(Workload):
         return f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}."
 
     def why_no_amp(self, mode: str, kind: str, amp: str) -> str:
-        """Say why Ultralytics never offers a precision on a kind of device; empty where it may."""
+        """Say why Ultralytics is expected not to offer a precision on a kind of device; empty where it is."""
         table = expected_settings.NO_AMP.get((mode, amp), {})
         return table.get(kind) or table.get("", "")
 
