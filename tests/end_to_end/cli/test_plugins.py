@@ -145,7 +145,7 @@ def test_a_plugin_that_is_needed_and_not_installed(planned):
         (["-W", "error", "--strict-markers", "--strict-config", "--import-mode=importlib"], {}),
         (["-c", "/dev/null"], {}),
         ([], {"PYTHONOPTIMIZE": "1"}),
-        ([], {"PYTEST_ADDOPTS": "-q -x --tb=no"}),
+        ([], {"PYTEST_ADDOPTS": "-q -v -x --tb=no"}),
     ],
 )
 def test_what_does_not_matter(bench, arguments, variables):
