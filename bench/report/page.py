@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bench.errors import NothingMeasured, UsageError
 from bench.records.store import write_whole
 from bench.report import context, gha, labels, tables
 from bench.report.inputs import Inputs
-from bench.report.plots import Plot
+from bench.report.plots import Plot, palette, style
 from bench.text import encode
 
 __all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "gather", "parse_formats", "save", "write"]
@@ -121,10 +122,33 @@ def _picture(plot: Plot, kind: str) -> bytes:
 def html(page: context.PageView) -> str:
     """Render the page as one HTML file."""
     environment = templates(autoescape=True)
-    style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
     csv = Markup(base64.b64encode(encode(tables.render(page.table, "csv"))).decode())
-    return environment.get_template("page.html.jinja").render(
-        page=page, style=style, labels=labels, svg=inline, unbroken=unbroken, csv=csv, seconds=LIVE_SECONDS
+    text = environment.get_template("page.html.jinja").render(
+        page=page,
+        style=style_sheet("page.css"),
+        labels=labels,
+        svg=inline,
+        unbroken=unbroken,
+        csv=csv,
+        seconds=LIVE_SECONDS,
+    )
+    return keep_units(text)
+
+
+def style_sheet(*names: str) -> Markup:
+    """Return the style sheet of a page: some files of the templates, and the colours of plots."""
+    return Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names) + palette.css())
+
+
+UNITS = re.compile(r"(?<=\d) (?=(?:%|GiB|MiB|KiB|px|images/s|ms|s|min|h|W)(?![\w/]))")
+APART = re.compile(r"(<(pre|svg|style)\b.*?</\2>)", re.DOTALL)
+
+
+def keep_units(html: str) -> str:
+    """Keep each number of a page on one line with its unit, except in commands and plots."""
+    parts = APART.split(html)  # text, whole element, its tag, text, and so on
+    return "".join(
+        UNITS.sub(NO_BREAK, part) if place % 3 == 0 else part for place, part in enumerate(parts) if place % 3 != 2
     )
 
 
@@ -137,7 +161,7 @@ def markdown(page: context.PageView) -> str:
 
 def templates(autoescape: bool) -> jinja2.Environment:
     """Return the environment of all templates, HTML or Markdown; an undefined name is an error."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
         finalize=clean_text if autoescape else None,
@@ -146,6 +170,13 @@ def templates(autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["capitalize_first"] = capitalize_first
+    return environment
+
+
+def capitalize_first(text: str) -> str:
+    """Capitalize the first letter and leave the others: names keep theirs."""
+    return text[:1].upper() + text[1:]
 
 
 def clean_text(value: object) -> object:
@@ -165,9 +196,12 @@ def unbroken(case: str) -> Markup:
 def inline(svg: str, prefix: str) -> Markup:
     """Embed an SVG in a page: its ids get a prefix, since another SVG may have the same ids.
 
-    Matplotlib made the SVG and escaped the text in it.
+    Matplotlib made the SVG and escaped the text in it. The style sheet of the page has its colours.
     """
     text = (
-        svg.replace('id="', f'id="{prefix}').replace("url(#", f"url(#{prefix}").replace('href="#', f'href="#{prefix}')
+        svg.replace(style.STANDALONE, "")
+        .replace('id="', f'id="{prefix}')
+        .replace("url(#", f"url(#{prefix}")
+        .replace('href="#', f'href="#{prefix}')
     )
     return Markup(text)

@@ -172,4 +172,4 @@ def build(machine: MachineInputs) -> Headline:
     )
 
 
-SECTION = Section("headline", "", build, template="headline")
+SECTION = Section("headline", "", build, template="headline", question="")

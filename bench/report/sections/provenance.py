@@ -111,4 +111,4 @@ def build(machine: MachineInputs) -> Provenance:
     return Provenance([("Machine", machine.machine.title)], [("Fingerprint", machine.fingerprint)])
 
 
-SECTION = Section("provenance", "", build, template="provenance")
+SECTION = Section("provenance", "", build, template="provenance", question="")
