@@ -13,16 +13,16 @@ import pytest
 
 from bench import __version__
 from bench.ceiling.service import is_known
-from bench.environments import failure_causes
-from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
+from bench.errors import BenchError, ExitCode, UsageError
 from bench.machine.fingerprint import machine
 from bench.pytest_plugin import command_line, loop, other_plugins, output_streams, selection, terminal
 from bench.pytest_plugin.fixtures import measure, refine, search
-from bench.pytest_plugin.request import RunRequest
-from bench.pytest_plugin.session import BenchSession
-from bench.pytest_plugin.state import BENCH, SESSION, STREAMS
+from bench.pytest_plugin.state import BENCH, SCREEN, SESSION, STREAMS
 
 __all__ = ["measure", "refine", "search"]
+
+HAS_LINE = "yolopace_has_line"
+"""Attribute of the report of a test: whether a line of the run says how its case ended."""
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -31,21 +31,32 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Write the first line, and check what was asked for before anything is collected or started."""
+    if config.option.help or config.option.version:
+        return None
+    try:
+        loop.prepare(config)
+    except BenchError as error:
+        terminal.say_error(config.pluginmanager, f"yolopace: {error}")
+        config.stash[STREAMS].restore()
+        return int(error.code)
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check what was asked for before anything is collected or started."""
-    config.stash[STREAMS] = output_streams.prepare(raising=False)  # the reporter, which comes next, writes there
+    """Prepare the run where this file was found after the command line was read; leave out pytest's own lines."""
+    if STREAMS not in config.stash:
+        config.stash[STREAMS] = output_streams.prepare(raising=False)  # the reporter, which comes next, writes there
     if config.option.help or config.option.version:
         return
-    try:
-        other_plugins.check_alone(config)
-        request = RunRequest.parse(
-            lambda name: config.getoption(other_plugins.PREFIX + name), config.invocation_params.dir
-        )
-        config.stash[BENCH] = BenchSession(request)
-    except BenchError as error:
-        terminal.stop(error)
-    except Exception as error:
-        terminal.stop(UsageError(failure_causes.describe_system_error(error) or describe_unexpected(error)))
+    if BENCH not in config.stash:
+        try:
+            loop.prepare(config)
+        except BenchError as error:
+            terminal.stop(error)
+    terminal.be_quiet(config)
     # A case that was not measured has no rounds to show.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used at all")
     if not config.option.benchmark_columns:
@@ -60,6 +71,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Write what is left to write; where it cannot be written, the exit status says so."""
+    if SCREEN in config.stash:
+        config.stash[SCREEN].close()
     streams = config.stash.get(STREAMS, None)
     if streams is not None:
         output_streams.end(streams, config.stash.get(SESSION, None))
@@ -85,22 +98,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what is left after -k and the like: that will run."""
     try:
-        selection.note_selected(session.items, session.config.stash[BENCH])
+        selection.note_selected(session.items, session.config.stash[BENCH], session.config.option.keyword)
     except UsageError as error:
-        terminal.stop(error)
+        session.config.stash[BENCH].fatal = error
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Show the plan, or start the run."""
-    return loop.start(session, session.config.stash[BENCH])
+    return loop.begin(session, session.config.stash[BENCH])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Mark the report of a case that ended as its line says; an unforeseen error has none."""
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    setattr(report, HAS_LINE, error is None or terminal.is_outcome(error))
+    return report
 
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
-    """Leave out dots and letters between the lines of progress."""
-    if report.when == "call" and config.stash[BENCH].run is not None and not config.getoption("verbose", 0):
-        return report.outcome, "", ""
-    return None
+    """Leave out what pytest says of a case, which has a line; an unforeseen error, with its traceback, stays."""
+    if report.when != "call" or config.stash[BENCH].run is None or terminal.is_verbose(config):
+        return None
+    return (f"case {report.outcome}", "", "") if getattr(report, HAS_LINE, False) else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -109,7 +131,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     bench = session.config.stash.get(BENCH, None)
     if bench is None:
         return
+    if bench.run is not None:
+        terminal.activity(session.config).start("writing the report")
     bench.end()
+    if bench.run is not None:
+        terminal.activity(session.config).stop()
     if session.exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # 3 would say: not comparable
         session.exitstatus = int(ExitCode.WRONG_USE)
     if bench.fatal is not None:
@@ -121,11 +147,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say where everything is."""
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Write the result."""
     bench = config.stash.get(BENCH, None)
-    if bench is not None and bench.store is not None:
-        terminal.write_summary(bench, terminalreporter)
+    if bench is not None and bench.store is not None and bench.run is not None:
+        terminal.write_result(config, bench)
 
 
 def pytest_benchmark_generate_machine_info() -> dict[str, Any]:

@@ -8,7 +8,7 @@ import re
 from bench.errors import UsageError
 
 NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
-DURATION = re.compile(rf"(?:(?P<h>{NUMBER})h)?(?:(?P<m>{NUMBER})m)?(?:(?P<s>{NUMBER})s?)?")
+DURATION = re.compile(rf"(?:(?P<h>{NUMBER})h)?(?:(?P<m>{NUMBER})m)?(?:(?P<s>{NUMBER})s)?")
 SECONDS_PER = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 PERCENT = re.compile(rf"({NUMBER})\s*%?")
@@ -35,12 +35,14 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def parse_duration(text: str) -> float:
-    """Parse ``90``, ``90s``, ``10m``, ``1.5h`` or ``1h30m`` into seconds.
+    """Parse ``90s``, ``10m``, ``1.5h`` or ``1h30m`` into seconds.
 
     Raises:
-        UsageError: where it is no duration, or not above 0.
+        UsageError: where it is no duration, has no unit, or is not above 0.
     """
     match = DURATION.fullmatch(text.strip())
+    if re.fullmatch(NUMBER, text.strip()):
+        raise UsageError(f"{text!r} has no unit: write {text.strip()}s for seconds or {text.strip()}m for minutes.")
     if not text.strip() or not match:
         raise UsageError(f"{text!r} is no duration: write 90s, 10m or 1h30m.")
     seconds = sum(float(number) * SECONDS_PER[unit] for unit, number in match.groupdict().items() if number)

@@ -9,7 +9,7 @@ from bench.analysis.table import frame, newest_rows
 from bench.records.store import read
 from bench.report.plots import api
 
-records, complaints = read([Path("results/example-linux-cpu")])
+records, complaints = read([Path("results/examples/linux-cpu")])
 table = newest_rows(frame(records))
 training = table[table["mode"] == "train"]
 

@@ -3,7 +3,7 @@
     python -m tests.many_records FOLDER [COUNT] [SOURCE]
 
 writes COUNT record files (100,000) into runs of 1,000 under FOLDER, from the records of SOURCE, which is
-results/example-linux-cpu.
+results/examples/linux-cpu.
 Their figures are no measurements: steps are those of the source, longer by a factor of the case.
 """
 
@@ -51,5 +51,5 @@ if __name__ == "__main__":
     make(
         Path(where),
         int(rest[0]) if rest else 100_000,
-        Path(rest[1] if len(rest) > 1 else "results/example-linux-cpu"),
+        Path(rest[1] if len(rest) > 1 else "results/examples/linux-cpu"),
     )

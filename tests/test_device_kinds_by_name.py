@@ -22,6 +22,7 @@ ALLOWED = {
     "machine/system_info.py": (2, "a key of what is asked of the system, and a file of /proc/pressure"),
     "worker/monitors/procfs.py": (4, "lines and files of /proc and of control groups"),
     "worker/workloads/cpu_parity.py": (1, "the CPU is what every device is compared with"),
+    "worker/workloads/ultralytics/expected_settings.py": (3, "where Ultralytics turns AMP off"),
     "worker/workloads/ultralytics/first_losses.py": (1, "the CPU is what every device is compared with"),
     "worker/workloads/ultralytics/models.py": (1, "torch.load looks at a checkpoint in the machine's memory"),
 }

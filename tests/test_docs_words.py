@@ -54,16 +54,16 @@ def prose(text: str) -> str:
 
 def blocks(text: str) -> list[str]:
     """Paragraphs and list items, each in one line; no headings and no tables."""
-    found: list[str] = [""]
+    paragraphs: list[str] = [""]
     for line in prose(text).splitlines():
         bare = line.strip()
         if not bare or re.match(r"#|\||>?\s*$", bare):
-            found.append("")
+            paragraphs.append("")
         elif re.match(r"(?:[-*+]|\d+\.)\s", bare):
-            found.append(re.sub(r"^(?:[-*+]|\d+\.)\s+", "", bare))
+            paragraphs.append(re.sub(r"^(?:[-*+]|\d+\.)\s+", "", bare))
         else:
-            found[-1] = f"{found[-1]} {bare}".strip()
-    return [block for block in found if block]
+            paragraphs[-1] = f"{paragraphs[-1]} {bare}".strip()
+    return [block for block in paragraphs if block]
 
 
 def sentences(text: str) -> list[str]:
@@ -98,9 +98,9 @@ def test_words_are_those_of_the_glossary(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path not in GENERATED], ids=name)
 def test_sentences_are_short(path: Path) -> None:
-    found = sentences(path.read_text(encoding="utf-8"))
-    assert [sentence for sentence in found if len(words(sentence)) > LONGEST_SENTENCE] == []
-    assert statistics.fmean(len(words(sentence)) for sentence in found) <= MEAN_SENTENCE
+    listed = sentences(path.read_text(encoding="utf-8"))
+    assert [sentence for sentence in listed if len(words(sentence)) > LONGEST_SENTENCE] == []
+    assert statistics.fmean(len(words(sentence)) for sentence in listed) <= MEAN_SENTENCE
 
 
 def test_the_readme_is_short() -> None:

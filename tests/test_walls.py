@@ -49,6 +49,7 @@ WRITES_ELSEWHERE = {
     "environments/local_source.py": "a copy of a local project in the cache",
     "environments/resolver.py": "a temporary file of constraints",
     "errors.py": "a traceback among the temporary files",
+    "machine/identity.py": "the ID of this machine in the cache",
     "pytest_plugin/output_streams.py": "the null device, in place of a closed stream",
     "report/inputs.py": "nothing: a column of a table is renamed",
     "report/page.py": "pages and plots below reports/",
@@ -84,7 +85,7 @@ ORDER = (
     ("records",),
     ("machine",),
     ("cases",),
-    ("extensions", "formatting", "errors", "text", ""),
+    ("extensions", "signals", "formatting", "errors", "text", ""),
 )
 """Rooms from top to bottom, as in DESIGN.md: a file imports from its own row and from those below."""
 

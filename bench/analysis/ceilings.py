@@ -31,7 +31,7 @@ def setting(ceiling: Ceiling) -> Setting:
     """
     software = ceiling.environment
     return (
-        ceiling.machine.fingerprint,
+        ceiling.machine.key,
         software.label("torch"),
         software.label("ultralytics"),
         ceiling.recipe.fingerprint,
@@ -85,7 +85,7 @@ def _ceiling_row(ceiling: Ceiling) -> dict[str, Any]:
         "torch": ceiling.environment.label("torch"),
         "ultralytics": ceiling.environment.label("ultralytics"),
         "python": ceiling.environment.python,
-        "machine": ceiling.machine.fingerprint,
+        "machine": ceiling.machine.key,
         "machine_title": ceiling.machine.title,
         "recipe": ceiling.recipe.fingerprint,
         "protocol": protocol(ceiling.recipe),

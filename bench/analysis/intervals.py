@@ -15,6 +15,15 @@ from bench.records.record import CalibrationSummary, Record, Steps
 
 CONFIDENCE = 0.95
 
+AUTOCORRELATION = 0.4
+"""Lag-1 autocorrelation of step times that is assumed before any were seen.
+
+Long windows on CPUs had a median of 0.28, half of them between 0.12 and 0.46. This is above the median, so that
+intervals of short windows are too wide rather than too narrow (docs/validation.md)."""
+
+AUTOCORRELATION_STEPS = 20
+"""Number of steps that this assumption counts for."""
+
 
 class Interval(msgspec.Struct, frozen=True):
     """A point with its interval; ``low`` and ``high`` have no value (None) with too few data."""
@@ -76,11 +85,15 @@ def ci_between_processes(figures: Sequence[float]) -> Interval:
 def relative_half_width(steps: Steps) -> float | None:
     """Half the width of the 95 % interval of the mean step time, over the mean; within this one process.
 
-    Steps are compared with others of their own kind (``Steps.kinds``), since optimizer steps are no noise. The
-    residuals are correlated from step to step, so the number of independent steps is ``n (1 - r) / (1 + r)`` with the
-    lag-1 autocorrelation ``r``. The interval is that of Student's t. The mean is that of ``Steps.weights``: where few
-    steps stand for many, its error is larger by the sum of their squares. Another process may differ by more: only
-    repeated processes show that.
+    Steps are compared with others of their own kind (``Steps.kinds``), since optimizer steps are no noise. What is left
+    is correlated from step to step: with a lag-1 autocorrelation ``r`` the variance of a mean of ``n`` steps is
+    ``(1 + r) / (1 - r)`` times as large as that of independent steps. A dozen steps say little of ``r``, so their
+    estimate is corrected for its bias of ``(1 + 3 r) / n`` (Marriott and Pope, 1954), and shrunk to
+    :data:`AUTOCORRELATION` as if another :data:`AUTOCORRELATION_STEPS` steps had shown that. The variance has
+    ``(1 - r^2) / (1 + r^2)`` degrees of freedom per step (Bayley and Hammersley, 1946); then Student's t.
+
+    The mean is that of ``Steps.weights``: where few steps stand for many, its error is larger by the sum of their
+    squares. Another process may differ by more: only repeated processes show that.
 
     Returns:
         None with fewer than three steps beyond the kinds of step.
@@ -93,7 +106,8 @@ def relative_half_width(steps: Steps) -> float | None:
     groups: dict[int, list[float]] = {}
     for kind, seconds in zip(steps.kinds, times, strict=True):
         groups.setdefault(kind, []).append(seconds)
-    free = len(times) - len(groups)
+    count = len(times)
+    free = count - len(groups)
     if free < 2:
         return None
     means = {kind: math.fsum(group) / len(group) for kind, group in groups.items()}
@@ -101,10 +115,20 @@ def relative_half_width(steps: Steps) -> float | None:
     energy = _product(residual, residual)
     if energy == 0:
         return 0.0
-    lag = min(max(_product(residual[1:], residual[:-1]) / energy, 0.0), 0.9)
+    lag = shrunk_autocorrelation(_product(residual[1:], residual[:-1]) / energy, count)
     lengthened = (1 + lag) / (1 - lag)
-    error = math.sqrt(energy / free * _product(weights, weights) * lengthened)
-    return t_quantile(max(len(times) / lengthened - 1, 1.0)) * error / _product(weights, times)
+    # Correlated steps lie nearer to their own mean than to the true one, which the sum of squares has to make up for.
+    variance = energy / max(free - lengthened + 1, free / 5)
+    error = math.sqrt(variance * _product(weights, weights) * lengthened)
+    degrees = max(free * (1 - lag**2) / (1 + lag**2), 1.0)
+    return t_quantile(degrees) * error / _product(weights, times)
+
+
+def shrunk_autocorrelation(lag: float, count: int) -> float:
+    """Return the lag-1 autocorrelation to count with, between 0 and 0.9, from that of so many steps."""
+    unbiased = lag + (1 + 3 * min(max(lag, 0.0), 1.0)) / count
+    shrunk = (count * unbiased + AUTOCORRELATION_STEPS * AUTOCORRELATION) / (count + AUTOCORRELATION_STEPS)
+    return min(max(shrunk, 0.0), 0.9)
 
 
 def _product(left: Sequence[float], right: Sequence[float]) -> float:

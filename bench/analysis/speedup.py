@@ -49,23 +49,29 @@ def default_baseline(table: pd.DataFrame) -> dict[str, Any]:
     """Return the default baseline of speed-ups.
 
     It is the CPU without mixed precision, if another device was measured; else no mixed precision, if some was. Else
-    it is the smallest batch, the smallest size, or the first model, whichever varies first. Empty where nothing varies.
+    it is the smallest batch, the smallest size, or the first model, whichever varies first. A baseline without any
+    counterpart is passed over. Empty where nothing varies.
     """
+    candidates = baselines(table)
+    return next((baseline for baseline in candidates if len(speedups(table, baseline))), (candidates or [{}])[0])
+
+
+def baselines(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the baselines that suit a table, best first."""
     measured = table[table["status"] == "measured"]
+    suitable: list[dict[str, Any]] = []
     if measured["device"].nunique() > 1 and HOST in set(measured["device"]):
-        return {"device": HOST, "amp": "off"}
+        suitable.append({"device": HOST, "amp": "off"})
     if measured["amp"].nunique() > 1:
-        return {"amp": "off" if "off" in set(measured["amp"]) else measured["amp"].iloc[0]}
-    for axis in ("batch", "imgsz"):
-        if measured[axis].nunique() > 1:
-            return {axis: int(measured[axis].min())}
+        suitable.append({"amp": "off" if "off" in set(measured["amp"]) else measured["amp"].iloc[0]})
+    suitable += [{axis: int(measured[axis].min())} for axis in ("batch", "imgsz") if measured[axis].nunique() > 1]
     for axis in axes_of(table):
         asked = [value for value in sort_values(axis, measured[axis]) if value != NOT_ASKED]
         if axis not in AXES and len(asked) > 1:
-            return {axis: asked[0]}
+            suitable.append({axis: asked[0]})
     if measured["model"].nunique() > 1:
-        return {"model": measured["model"].iloc[0]}
-    return {}
+        suitable.append({"model": measured["model"].iloc[0]})
+    return suitable
 
 
 def speedups(table: pd.DataFrame, baseline: dict[str, Any]) -> pd.DataFrame:

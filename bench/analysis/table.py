@@ -20,6 +20,8 @@ from bench.analysis.throughput import COCO_TRAIN_IMAGES, seconds_per_epoch
 from bench.analysis.units import units_of
 from bench.cases import Case, Recipe
 from bench.cases.axes import NOT_ASKED, fixed_axes, further_axes
+from bench.machine.description import SHORT_ID
+from bench.records.machines import with_ids
 from bench.records.record import Memory, Record
 from bench.records.store import without_collecting
 
@@ -63,6 +65,8 @@ COLUMNS = (
     "energy_method",
     "steps",
     "threads",
+    "parameters",
+    "gflops",
     "torch",
     "ultralytics",
     "python",
@@ -101,6 +105,7 @@ NUMBERS = (
     "images_per_joule",
     "joules_per_image",
     "idle_watts",
+    "gflops",
 )
 WHOLE = (
     "batch",
@@ -113,6 +118,7 @@ WHOLE = (
     "loaders_memory_bytes",
     "steps",
     "threads",
+    "parameters",
 )
 
 MADE = "coco-like"
@@ -175,7 +181,7 @@ def measured_only(records: Iterable[Record]) -> list[Record]:
 def case_key(record: Record) -> Hashable:
     """Return a key that the processes of one case in one run share: recipe, machine and software too, not the data."""
     software = record.environment.fingerprint
-    return record.run, record.case, record.recipe.fingerprint, record.machine.fingerprint, software
+    return record.run, record.case, record.recipe.fingerprint, record.machine.key, software
 
 
 def by_case(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
@@ -213,10 +219,12 @@ def row(processes: Sequence[Record], epoch_images: int) -> dict[str, Any]:
         "reason": "; ".join(map(_repeat, filter(failed, others))) if measured else record.outcome.reason,
         "epoch_images": epoch_images,
         "threads": _threads(record.effective),
+        "parameters": _parameters(record.effective),
+        "gflops": _gflops(record),
         "torch": record.environment.label("torch"),
         "ultralytics": record.environment.label("ultralytics"),
         "python": record.environment.python,
-        "machine": record.machine.fingerprint,
+        "machine": record.machine.key,
         "machine_title": record.machine.title,
         "data": f"{record.data.name} {record.data.fingerprint}" if record.data else None,
         "recipe": record.recipe.fingerprint,
@@ -236,6 +244,18 @@ def _threads(effective: Mapping[str, object]) -> int | None:
     """CPU threads as they were read back; None where that is no number of threads."""
     threads = effective.get("threads")
     return threads if isinstance(threads, int) and 0 < threads < 2**31 else None
+
+
+def _parameters(effective: Mapping[str, object]) -> int | None:
+    """Return the number of parameters as it was read back; None where it is unknown."""
+    parameters = effective.get("parameters")
+    return parameters if isinstance(parameters, int) and 0 < parameters < 2**53 else None
+
+
+def _gflops(record: Record) -> float | None:
+    """Return the GFLOPs of a forward pass over one image, as the library counts them; None where it did not."""
+    gflops = record.extra.get("gflops")
+    return float(gflops) if isinstance(gflops, int | float) and 0 < gflops < 2**53 else None
 
 
 def _repeat(record: Record) -> str:
@@ -325,12 +345,13 @@ def frame(records: Iterable[Record], epoch_images: int = COCO_TRAIN_IMAGES) -> p
         of the first that was measured, else of the first.
     """
     with without_collecting():
-        cases = by_case(records)
+        cases = by_case(with_ids(list(records)))
         places = [(measured_places(case) or [case[0][0]])[0] for case in cases]
         rows = [row([record for _, record in case], epoch_images) for case in cases]
     table = typed_frame(rows, [record.case for case in cases for _, record in case[:1]])
     table.index = pd.Index(places, dtype="int64")
     _tell_data_apart(table)
+    _tell_machines_apart(table)
     return table
 
 
@@ -400,6 +421,12 @@ def _tell_data_apart(table: pd.DataFrame) -> None:
             alike = table["protocol"] == protocol
             for place, data in table[alike]["data"].fillna(table["run"].map(of_run)).dropna().items():
                 table.loc[place, "protocol"] = data + str(protocol).removeprefix(data.rpartition(" ")[0])
+
+
+def _tell_machines_apart(table: pd.DataFrame) -> None:
+    """Put the short ID into ``machine_title`` where several machines share a title."""
+    alike = table.groupby("machine_title")["machine"].transform("nunique") > 1
+    table.loc[alike, "machine_title"] += " · ID " + table.loc[alike, "machine"].str[:SHORT_ID]
 
 
 def measured_places(case: Sequence[tuple[int, Record]]) -> list[int]:

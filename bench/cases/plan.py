@@ -6,7 +6,7 @@ import functools
 import itertools
 import random
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 
 from bench.cases.axes import find_axis, fixed_axes
 from bench.cases.case import Case
-from bench.cases.device_kinds import by_kind, device_kind, kind_of, ranks
+from bench.cases.device_kinds import by_kind, device_kind, kind_of, kinds, ranks
 from bench.cases.recipe import ENERGY_SECONDS, Recipe, overrides_for
 from bench.errors import UsageError
 from bench.worker.workloads.base import family_of
@@ -45,10 +45,17 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     about: str
     recipe: ProfileTiming
     cases: dict[str, dict[str, list[Any]]]
+    reference: dict[str, dict[str, list[Any]]] = {}
 
-    def axes(self, kind: str) -> dict[str, list[Any]]:
-        """Values of every axis but ``device``, on a kind of device."""
-        return by_kind(self.cases, kind)
+    def axes(self, kind: str, run_kinds: Collection[str] = ()) -> dict[str, list[Any]]:
+        """Values of every axis but ``device``, on a kind of device.
+
+        Args:
+            kind: name of the kind.
+            run_kinds: all kinds of the run; with an accelerator among them, the CPU measures reference cases.
+        """
+        with_accelerator = any(not kinds()[name].on_host for name in run_kinds)
+        return self.reference[kind] if with_accelerator and kind in self.reference else by_kind(self.cases, kind)
 
 
 @functools.cache
@@ -131,8 +138,9 @@ def expand_grid(
     further = [name for name in values if not find_axis(name).fixed]
     names = [*fixed_axes(), *further]
     ranked: dict[Case, tuple[int, int]] = {}
-    for device in values.get("device", list(devices)):
-        lists = {**chosen.axes(device_kind(device)), **values, "device": [device]}
+    named = values.get("device", list(devices))
+    for device in named:
+        lists = {**chosen.axes(device_kind(device), set(map(device_kind, named))), **values, "device": [device]}
         lists["mode"] = check_workloads(lists["model"], lists["mode"], further, "mode" in values, data)
         for mode, name in itertools.product(lists["mode"], further):
             find_axis(name).check_mode(mode)

@@ -1,40 +1,54 @@
-"""Commands on recorded results and on the suite itself. To measure the cases of a profile, use pytest."""
+"""The command line: ``yolopace COMMAND``, or ``python -m bench COMMAND``."""
 
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
-from bench import __version__, extensions
+from bench import __version__, extensions, signals
 from bench.cli import dependencies
 from bench.cli.arguments import current_spelling, without_extensions
+from bench.cli.help_groups import GroupedCommand, unwrapped
 from bench.cli.io import say
 from bench.environments import failure_causes
-from bench.errors import BenchError, ExitCode, describe_unexpected
+from bench.errors import BenchError, ExitCode, UsageError, describe_unexpected
 from bench.pytest_plugin import output_streams
+from bench.pytest_plugin.first_line import write_first_line
 
-ABOUT = "Throughput of real Ultralytics YOLO training and inference. To measure: pytest bench/ --benchmark-only"
+ABOUT = "Throughput of real Ultralytics YOLO training and prediction on this machine. Begin with: yolopace run"
 
-COMMANDS = {
-    "plan": "List the cases of a profile with time estimates; starts nothing.",
-    "table": "Print a row for each case of a run and each ceiling.",
-    "report": "Make the report of the given runs: cases, ceilings and live comparisons.",
-    "doctor": "Show every backend and meter of this machine: usable, or why not and what to do.",
-    "ceiling": "Search for the largest batch that trains.",
-    "node": "Train one case over several machines.",
-    "calibrate": "Measure this machine against itself: how far do fresh processes of the same case differ?",
-    "compare": "Compare two recorded runs case by case, without a verdict.",
-    "regress": "Is head slower than base? Two environments, compared live in interleaved pairs.",
-    "sweep": "Throughput over releases, each compared live with the first of them.",
-    "bisect": "With which release did it become slower? A binary search by live comparisons.",
-    "selfcheck": "Measure the suite itself: cost per case, figures against plain training, verdicts.",
-    "compat": "Run the smoke profile with old and new Ultralytics and torch; a table of what ran.",
+GROUPS = {
+    "Measure": {
+        "run": "Measure this machine and make the report; the same as pytest bench/ --benchmark-only.",
+        "ceiling": "Search for the largest batch that trains.",
+        "regress": "Is head slower than base? Two environments, compared live in interleaved pairs.",
+        "sweep": "Throughput over releases, each compared live with the first of them.",
+        "bisect": "With which release did it become slower? A binary search by live comparisons.",
+        "node": "Train one case over several machines.",
+    },
+    "Look": {
+        "report": "Make the report of the given runs: cases, ceilings and live comparisons.",
+        "table": "Print one row per case of a run and one per ceiling.",
+        "compare": "Compare two recorded runs case by case, without a verdict.",
+        "plan": "List the cases of a profile with time estimates; starts nothing.",
+    },
+    "Machine": {
+        "doctor": "Check every device and meter of this machine: ok, warning or unavailable, and what to do.",
+        "calibrate": "Measure the run-to-run noise of this machine (A/A test).",
+    },
+    "Develop": {
+        "selfcheck": "Measure the suite itself: cost per case, figures against plain training, verdicts.",
+        "compat": "Run the smoke profile with old and new Ultralytics and torch; a table of what ran.",
+    },
 }
-"""Each command, with the line that lists it; it is the function of that name in the module of that name."""
+"""Commands by group, each with the line that lists it; it is the function of that name in the module of that name."""
+
+COMMANDS = {name: about for group in GROUPS.values() for name, about in group.items()}
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
@@ -44,12 +58,15 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     """
     app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(options)
-    for name, about in COMMANDS.items():
-        if name in arguments:
-            epilog = f"{extensions.OPTION} FILE: {extensions.HELP}."
-            app.command(name, epilog=epilog)(getattr(importlib.import_module(f"bench.cli.{name}"), name))
-        else:
-            app.command(name, help=about)(_listed)
+    for group, commands in GROUPS.items():
+        for name, about in commands.items():
+            if name in arguments:
+                epilog = f"{extensions.OPTION} FILE: {extensions.HELP}." if name != "run" else None
+                command = getattr(importlib.import_module(f"bench.cli.{name}"), name)
+                text = unwrapped(command)
+                app.command(name, cls=GroupedCommand, help=text, epilog=epilog, rich_help_panel=group)(command)
+            else:
+                app.command(name, help=about, rich_help_panel=group)(_listed)
     return app
 
 
@@ -73,6 +90,7 @@ def options(
 def main() -> None:
     """Run a command; every error is one sentence and an exit code."""
     output_streams.prepare()
+    signals.interrupt_on_signals()
     try:
         try:
             _guarded(sys.argv[1:])
@@ -83,11 +101,45 @@ def main() -> None:
         raise
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Run the command that ``arguments`` name."""
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Run the command that ``arguments`` name, and exit with its status.
+
+    Raises:
+        UsageError: for arguments that typer refuses, in one sentence instead of its box.
+    """
     extensions.load(extensions.named_in(arguments))
-    rest = current_spelling(without_extensions(arguments))
-    build(rest)(rest)
+    rest = without_extensions(arguments)
+    if rest[:1] == ["run"] and "--help" not in rest:
+        own = list(arguments)
+        own.remove("run")
+        write_first_line(own)
+        from bench.cli.run import measure  # with pytest, which takes a while
+
+        raise SystemExit(measure(own))  # pytest reads its arguments, which may be any of pytest's own
+    rest = current_spelling(rest)
+    try:
+        code = build(rest)(rest, standalone_mode=False)
+    except ARGUMENT_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            raise SystemExit(error.exit_code) from None
+        raise UsageError(_describe_argument_error(error)) from None
+    raise SystemExit(int(code or ExitCode.OK))
+
+
+ARGUMENT_ERROR: Any = typer.BadParameter.__mro__[2]
+"""Base class of the errors of arguments: ``ClickException``, which typer brings along and does not export."""
+
+
+def _describe_argument_error(error: Any) -> str:
+    """Return the error of an argument as one sentence, with the command whose help lists what is allowed."""
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    for theirs, ours in (("Value error, ", ""), ("Input should be", "it has to be"), (r", unable to parse.*", "")):
+        text = re.sub(theirs, ours, text)
+    text = re.sub(r"\. Did you mean (.*)\?$", r" (did you mean \1?)", text)
+    context = getattr(error, "ctx", None)
+    command = f"{context.info_name} " if context is not None and context.parent is not None else ""
+    return f"{text[:1].lower()}{text[1:]}; see yolopace {command}--help."
 
 
 def _guarded(arguments: Sequence[str]) -> None:
@@ -122,4 +174,4 @@ def _unexpected(error: BaseException) -> NoReturn:
 def _short_help() -> str:
     """List the commands without the library that writes the whole help, where that is too old for it."""
     lines = [f"  {name:<10} {about}" for name, about in COMMANDS.items()]
-    return "\n".join(["Usage: python -m bench COMMAND [OPTIONS]", "", ABOUT, "", "Commands:", *lines])
+    return "\n".join(["Usage: yolopace COMMAND [OPTIONS]", "", ABOUT, "", "Commands:", *lines])

@@ -1,4 +1,4 @@
-"""``python -m bench bisect``: with which release did it become slower? A binary search by live comparisons."""
+"""``yolopace bisect``: with which release did it become slower? A binary search by live comparisons."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import terminal
 from bench.cli.io import say
 from bench.cli.live.options import Override, Package, SharedOptions, comparison_options
 
@@ -47,14 +48,15 @@ def bisect(
         "the two neighbours"
     )
     try:
-        search(bisection, releases)
+        with terminal.doing("preparing the environments"):
+            search(bisection, releases)
     except KeyboardInterrupt:
         say(releases.stopped)
     content = context(bisection)
     last, result = content["last"] or content["ends"], bisection.last or bisection.ends
+    terminal.show(render_text("bisect", content))
     if last:
-        print(f"{render_text('regress', last)}\n")
-    print(render_text("bisect", content))
+        terminal.show(f"\n{render_text('regress', last)}")
     if request.json is not None:
         write_file(request.json, render_json(content))
     add_to_summary(render_markdown("bisect", content))

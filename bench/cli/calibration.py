@@ -13,12 +13,14 @@ from bench.analysis import noise
 from bench.analysis.flags import commonest
 from bench.analysis.intervals import single_process
 from bench.analysis.noise import DEFAULT_MARGIN
+from bench.cli import terminal
 from bench.cli.calibration_text import calibration_lines, lockstep_line
 from bench.cli.io import say
 from bench.cli.live.pairs import pair_line
 from bench.compare import calibration as runner
 from bench.environments.interpreter import Interpreter
 from bench.errors import NothingMeasured, UsageError
+from bench.formatting import format_rough_duration
 from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
 from bench.pytest_plugin.progress import line, so_far
@@ -52,7 +54,8 @@ class CalibrationRun(msgspec.Struct, frozen=True):
 
 def measure(interpreter: Interpreter, devices: list[str], results: Path, budget: float) -> CalibrationRun:
     """Measure processes, then pairs, and say a line for each."""
-    with contextlib.closing(local.open_launcher(interpreter)) as launcher:
+    say(f"measuring {', '.join(devices)} against itself for {format_rough_duration(budget)} ...")
+    with terminal.doing("measuring fresh processes"), contextlib.closing(local.open_launcher(interpreter)) as launcher:
         began = time.monotonic()
         launcher.prepare()
         share = budget * (1 - runner.PAIRS_SHARE)
@@ -60,6 +63,7 @@ def measure(interpreter: Interpreter, devices: list[str], results: Path, budget:
         calibrations = noise.calibrations(records)
         pairs: Sequence[Lockstep] = []
         if calibrations and not stopped:
+            terminal.LIVE.update("measuring interleaved pairs")
             rest = budget - (time.monotonic() - began)
             pairs = noise.lockstep(runner.calibrate_interleaved(launcher, devices, folder, rest, _say_pair))
     return CalibrationRun(records, folder, problem, calibrations, pairs)
@@ -75,7 +79,7 @@ def _say_process(record: Record, run: Run) -> None:
 
 def _say_pair(compared: CaseComparison, problem: str) -> None:
     if problem or compared.both:
-        say(f"interleaved: {compared.case.id}  {problem or pair_line(compared, DEFAULT_MARGIN)}")
+        say(f"interleaved: {compared.case.id}  {problem or pair_line(compared, DEFAULT_MARGIN, planned=False)}")
 
 
 def show(run: CalibrationRun) -> None:
@@ -83,18 +87,20 @@ def show(run: CalibrationRun) -> None:
     pairs = {(lockstep.device, lockstep.mode): lockstep for lockstep in run.pairs}
     for calibration in run.calibrations:
         widths = {count: noise.half_width_for(calibration.pair_stdev, count) for count in noise.LOOKS}
-        print("\n".join(calibration_lines(calibration, widths, single_process(calibration.summary))))
+        terminal.show("\n".join(calibration_lines(calibration, widths, single_process(calibration.summary))))
         if calibration.processes < ENOUGH:
-            print(f"  {calibration.processes} processes give a rough estimate only: give it more time (--time-budget)")
+            terminal.show(
+                f"  warning: {calibration.processes} processes give a rough estimate: use a longer --time-budget"
+            )
         if together := pairs.get((calibration.device, calibration.mode)):
             widths = {count: noise.half_width_for(together.stdev, count) for count in noise.LOOKS}
-            print(f"  {lockstep_line(together, widths, noise.margin_of(together))}")
+            terminal.show(f"  {lockstep_line(together, widths, noise.margin_of(together))}")
     known = {calibration.case for calibration in run.calibrations}
     first = {record.case: record for record in reversed(run.records) if record.case.id not in known}
     for case, record in first.items():
         count = sum(record.case == case and record.outcome.status is Status.MEASURED for record in run.records)
-        few = f"measured {count} times, fewer than {noise.LEAST} of them without interference: no estimate is possible"
-        print(clean(f"{case.device}, {case.id}: {few if count else record.outcome.reason}"))
+        few = f"measured {count} times, fewer than {noise.LEAST} without interference: no estimate"
+        terminal.show(clean(f"{case.device}, {case.id}: {few if count else record.outcome.reason}"))
     if run.problem:
         say(run.problem)
 
@@ -116,10 +122,8 @@ def keep(run: CalibrationRun) -> None:
     kept, _ = store.read_calibrations(place, here)
     for calibration in run.calibrations:
         if calibration not in kept.calibrations:
-            print(
-                f"{calibration.device}, {calibration.mode}: an earlier calibration of more processes stays in its place"
-            )
-    print(f"kept in {place / kept.file_name}; records: {run.folder}")
+            terminal.show(f"{calibration.device}, {calibration.mode}: an earlier calibration of more processes is kept")
+    terminal.show(f"calibration: {place / kept.file_name}; records: {run.folder}")
 
 
 def nothing(records: list[Record]) -> NothingMeasured:
@@ -130,5 +134,5 @@ def nothing(records: list[Record]) -> NothingMeasured:
     elif phrase := commonest(records):
         remedy = f"remove the most frequent interference ({phrase})"
     else:
-        remedy = "give it more time (--time-budget)"
+        remedy = "use a longer --time-budget"
     return NothingMeasured(f"no device was measured often enough without interference, so nothing is kept: {remedy}.")

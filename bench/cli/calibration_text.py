@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bench.formatting import format_number, format_percent
 from bench.records.calibration import Calibration, Lockstep
 
-CHANCE = "one in twenty such intervals misses 0 by chance"
+CHANCE = "one in twenty does so by chance"
 
 
 def calibration_lines(calibration: Calibration, differences: Mapping[int, float], alone: float) -> list[str]:
@@ -18,28 +18,27 @@ def calibration_lines(calibration: Calibration, differences: Mapping[int, float]
         differences: half-width of the interval of a comparison, by its number of pairs.
         alone: how far a single process may be from the mean of many, as a share.
     """
-    out = f", {calibration.interfered} with interference left out" if calibration.interfered else ""
+    out = f", {calibration.interfered} more had interference" if calibration.interfered else ""
     mode = {"train": "training", "predict": "prediction"}.get(calibration.mode, calibration.mode)
-    same = f" ± {format_percent(calibration.difference_half, 2)}" if calibration.difference_half is not None else ""
-    half_widths = " / ".join(format_number(half * 100, 2) for half in differences.values())
+    half = calibration.difference_half
+    same = f" ± {format_percent(half, 2)}" if half is not None else ""
+    spread = f"{format_percent(calibration.stdev, 2)} (SD of {calibration.processes} processes{out})"
     lines = [
-        f"{calibration.device}, {mode} ({calibration.case}): processes of the same thing scatter by "
-        f"{format_percent(calibration.stdev, 2)} (SD of {calibration.processes}{out}); "
-        f"a single process is known to ±{format_percent(alone, 2)}",
-        f"  the interval of a comparison by {' / '.join(map(str, differences))} pairs would be ± {half_widths} %; "
-        f"in the {calibration.pairs} pairs of this run, neighbours differed by "
-        f"{format_percent(calibration.median_difference, 2)} in the median, "
-        f"{format_percent(calibration.greatest_difference, 2)} at most, "
-        f"{format_percent(calibration.difference, 2)}{same} on average",
+        f"{calibration.device}, {mode} ({calibration.case})",
+        f"  run-to-run variation  {spread}",
+        f"  single process        known to ± {format_percent(alone, 2)}",
+        f"  separate runs         {_half_widths(differences)}",
+        f"  neighbours differ     {format_percent(calibration.median_difference, 2)} in the median, at most "
+        f"{format_percent(calibration.greatest_difference, 2)}, "
+        f"{format_percent(calibration.difference, 2)}{same} on average ({calibration.pairs} pairs)",
     ]
-    if calibration.difference_half is not None and abs(calibration.difference) > calibration.difference_half:
-        lines.append(f"  the interval of that average should hold 0, and does not: {CHANCE}")
+    if half is not None and abs(calibration.difference) > half:
+        lines.append(f"  warning: the interval of that average excludes 0; {CHANCE}")
     if calibration.drift_half is not None and abs(calibration.drift) > calibration.drift_half:
         way = "slower" if calibration.drift > 0 else "faster"
         lines.append(
-            f"  it became {format_percent(abs(calibration.drift), 2)} {way} over the run (± "
-            f"{format_percent(calibration.drift_half, 2)}): "
-            f"the machine warms up, or something else on it changed; {CHANCE}"
+            f"  warning: the machine became {format_percent(abs(calibration.drift), 2)} {way} over the run (± "
+            f"{format_percent(calibration.drift_half, 2)}), from heat or other programs; {CHANCE}"
         )
     return lines
 
@@ -52,9 +51,13 @@ def lockstep_line(lockstep: Lockstep, differences: Mapping[int, float], margin: 
         differences: half-width of the interval of a comparison, by its number of pairs.
         margin: the default margin of ``regress`` that follows, as a share.
     """
-    half_widths = " / ".join(format_number(half * 100, 2) for half in differences.values())
     return (
-        "processes that take turns, as in regress: the ratio of a pair scatters by "
-        f"{format_percent(lockstep.stdev, 2)} (SD of {lockstep.pairs}), which makes that ± {half_widths} %, "
-        f"and the margin {format_percent(margin, 2)}"
+        f"interleaved pairs     {format_percent(lockstep.stdev, 2)} (SD of {lockstep.pairs}); "
+        f"{_half_widths(differences)}; margin of regress {format_percent(margin, 2)}"
     )
+
+
+def _half_widths(differences: Mapping[int, float]) -> str:
+    """Format half-widths: ``4 / 8 / 12 pairs give ± 5.1 / 2.4 / 1.8 %``."""
+    widths = " / ".join(format_number(half * 100, 2) for half in differences.values())
+    return f"{' / '.join(map(str, differences))} pairs give ± {widths} %"

@@ -1,4 +1,4 @@
-"""``python -m bench ceiling``: the largest batch that trains on this machine, and its memory."""
+"""``yolopace ceiling``: the largest batch that trains on this machine, and its memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from bench.ceiling.service import (
     search_cases,
     search_one,
 )
+from bench.cli import terminal
 from bench.cli.axis_options import FIRST_DEVICE, axis_options
 from bench.cli.io import say
 from bench.errors import ExitCode, NothingMeasured, UsageError
-from bench.formatting import parse_bytes
+from bench.formatting import format_rough_bytes, parse_bytes
 from bench.text import clean
 
 if TYPE_CHECKING:  # --help does without what these import
@@ -46,16 +47,16 @@ def ceiling(
         int, typer.Option("--max", metavar="N", help="The largest batch that is tried.")
     ] = DEFAULT_MAX_BATCH,
     memory_limit: Annotated[
-        str, typer.Option(metavar="SIZE", help="Memory that a process may use, such as 4GiB; default: all there is.")
+        str, typer.Option(metavar="SIZE", help="Memory that a process may use, such as 4GiB; default: all of it.")
     ] = "",
     memory_sizes: Annotated[
         str, typer.Option(metavar="SIZES", help="Predict also the largest batch for these sizes of memory.")
     ] = MEMORY_SIZES,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Search under each of these limits too, as far as the device has them.")
+        bool, typer.Option("--verify", help="Search within each of these sizes too, as far as the device has them.")
     ] = False,
     threads: Annotated[int, typer.Option(help="CPU threads; 0: Ultralytics' own choice.")] = 0,
-    results: Annotated[Path, typer.Option(help="Folder of what is found.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results"),
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
     """The largest batch that trains: for each model, device, precision and size.
@@ -92,16 +93,32 @@ def ceiling(
     ]
     check_usable()
     store = Store(results, new_run_name(machine().fingerprint), new=True)
+    say(_describe_plan(len(requests), memory_limit, limit))
     network = needs_network([PlannedRun(case, recipe(SearchRequest(case))) for case in cases])
-    ceilings, stopped = _search_all(requests, open_launcher(interpreter, network), store, sizes)
+    with terminal.doing("searching: a probe trains a few steps"):
+        ceilings, stopped = _search_all(requests, open_launcher(interpreter, network), store, sizes)
     if not any(probe.fits for record in ceilings for probe in record.probes) and not any(
         is_known(record) for record in ceilings
     ):
         raise NothingMeasured("no ceiling was found: what is printed above says why.")
-    say(f"what was found: {store.folder}")
+    say(f"records: {store.folder}")
     if stopped:
-        say("stopped: searches that were not over are marked as interrupted")
+        say("stopped: unfinished searches are recorded as interrupted")
         raise typer.Exit(ExitCode.NOT_COMPARABLE)
+
+
+USUAL_PROBES = 6
+"""Number of probes of a usual search."""
+
+USUAL_MINUTES = (1, 3)
+"""Minutes of a usual search of a small model, from and to."""
+
+
+def _describe_plan(searches: int, memory_limit: str, limit: int | None) -> str:
+    """Say how much will be tried, about how long it takes, and within which memory limit."""
+    low, high = (minutes * searches for minutes in USUAL_MINUTES)
+    plan = f"{searches} search{'es' * (searches > 1)} of about {USUAL_PROBES} probes: {low} to {high} minutes"
+    return plan if limit is None else f"{plan}; memory limit {memory_limit} = {format_rough_bytes(limit)}"
 
 
 def _check_range(multiple_of: int, largest: int) -> None:

@@ -1,17 +1,20 @@
-"""``python -m bench compare``: two recorded runs, or two machines, case by case."""
+"""``yolopace compare``: two recorded runs, or two machines, case by case."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from bench.cases.model_labels import show_together
+from bench.cli import terminal
 from bench.cli.io import Format, read_records, say
 from bench.errors import BenchError, ExitCode, NotComparable, NothingMeasured, UsageError
 from bench.formatting import parse_percent
 from bench.pytest_plugin import output_streams
+from bench.records.machines import with_ids
 from bench.records.record import Record
 from bench.text import clean
 
@@ -31,9 +34,13 @@ def compare(
             help="Exit with 1 if B takes longer by more than this, such as 5%, in any case whose interval excludes 1.",
         ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="How it is written.")] = Format.md,
+    format: Annotated[
+        Optional[Format],  # noqa: UP045 - typer reads it
+        typer.Option(help="All figures in this format; default: md, and on a terminal a brief table."),
+    ] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="All figures on a terminal too.")] = False,
 ) -> None:
-    """Two recorded runs case by case: historical, no verdict. Different machines stand side by side, never tested.
+    """Compare two recorded runs case by case, without a verdict. Different machines are shown side by side.
 
     Cases measured by different recipes are not compared: their differences
     are listed. Of several runs of a case the newest that was measured counts.
@@ -44,7 +51,7 @@ def compare(
     can, or that B did not measure, are listed and fail nothing.
     """
     from bench.compare.recorded_runs import compare_runs
-    from bench.report.comparisons.recorded_runs import render
+    from bench.report.comparisons import recorded_runs, recorded_runs_brief
 
     limit = None if fail_on_slower is None else _limit(fail_on_slower)
     if a.exists() and a.resolve() == b.resolve():
@@ -52,8 +59,12 @@ def compare(
     sides = _read_side(a), _read_side(b)
     show_together(record.case.model for side in sides for record in side)
     comparison = compare_runs(*sides)
-    output_streams.data_follow()
-    print(clean(render(comparison, format.value)).rstrip("\n"))
+    if format is None and not wide and terminal.is_terminal(sys.stdout):
+        terminal.show(clean(recorded_runs_brief.render(comparison, terminal.width())))
+        say("all figures: --wide; for other programs: --format csv or --format json")
+    else:
+        output_streams.data_follow()
+        print(clean(recorded_runs.render(comparison, (format or Format.md).value)).rstrip("\n"))
     if not comparison.compared:
         raise _nothing(comparison, a, b)
     if limit is not None:
@@ -74,8 +85,8 @@ def _read_side(side: Path) -> list[Record]:
         UsageError: for records of several machines.
         NothingMeasured: for no record.
     """
-    records, _ = read_records([side])
-    runs = {record.machine.fingerprint: record.run for record in records}
+    records = with_ids(read_records([side]))
+    runs = {record.machine.key: record.run for record in records}
     if len(runs) > 1:
         named = " or ".join(runs.values())
         raise UsageError(f"{side} holds runs of {len(runs)} machines: name runs of one of them, such as {named}.")

@@ -1,4 +1,4 @@
-"""``python -m bench doctor``: what can be measured on this machine, and how to make the rest work."""
+"""``yolopace doctor``: what can be measured on this machine, and how to make the rest work."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import terminal
 from bench.cli.io import say
 
 
@@ -16,15 +17,19 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
 ) -> None:
-    """Every backend and meter of this machine: usable, or why not and what to do. Measures nothing, changes nothing."""
+    """Check every device and meter of this machine: ok, warning or unavailable, and what to do. It changes nothing.
+
+    Exit status: 0 a device can be measured; 2 usage error; 4 no device can be measured.
+    """
     import sys
 
     from rich.console import Console
 
     from bench.environments.interpreter import inspect
-    from bench.machine.doctor import State, examine
+    from bench.errors import ExitCode
+    from bench.machine.doctor import State, devices_of, examine
     from bench.machine.fingerprint import devices
-    from bench.report.doctor import as_json, table
+    from bench.report.doctor import as_json, summary, table
     from bench.runner import doctor as runner
 
     machine, software = runner.look(python)
@@ -41,3 +46,5 @@ def doctor(
         print(as_json(rows))
     else:
         Console(width=None if sys.stdout.isatty() else 120).print(table(rows))
+        terminal.show(f"\n{summary(rows)}")
+    raise typer.Exit(ExitCode.OK if devices_of(rows)[0] else ExitCode.NOTHING_MEASURED)

@@ -13,9 +13,8 @@ import typer
 
 from bench.cases.case import Case
 from bench.cases.model_labels import is_called
+from bench.cli import terminal
 from bench.errors import NothingMeasured, UsageError
-from bench.records.ceiling import Ceiling
-from bench.records.comparison import Comparison
 from bench.records.record import Record
 from bench.text import clean
 
@@ -30,14 +29,19 @@ class Format(StrEnum):
 
 Results = Annotated[
     Optional[list[Path]],  # noqa: UP045 - typer reads it
-    typer.Argument(metavar="[RESULTS]...", help="Folders of runs, or record files; default: results."),
+    typer.Argument(
+        metavar="[RESULTS]...", help="Folders of runs, or record files; default: this machine's runs in results."
+    ),
 ]
 EpochImages = Annotated[int, typer.Option(help="Images per epoch; 0 stands for COCO's 118,287.")]
+Epochs = Annotated[int, typer.Option(help="Epochs of your training, for its time in the report; 0 for none.")]
 
 
 def say(text: str) -> None:
-    """Print a remark on standard error, so that it does not mix with a table."""
-    print(clean(text), file=sys.stderr)
+    """Print a remark on standard error, so that it does not mix with a table; a terminal gets lines that fit."""
+    text = clean(text)
+    terminal.LIVE.clear()
+    print(terminal.fit(text, terminal.width()) if terminal.is_terminal(sys.stderr) else text, file=sys.stderr)
 
 
 Only = Annotated[
@@ -75,75 +79,43 @@ def chosen_by(only: list[str] | None) -> Wanted:
     return wanted
 
 
-def read_ceilings(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Ceiling], list[str]]:
-    """Read the ceilings that are asked for; return them, and one sentence for each file that cannot be read."""
-    from bench.records.store import read_ceilings as read
-
-    ceilings, complaints = read(_places(sources))
-    for complaint in complaints:
-        say(complaint)
-    return [ceiling for ceiling in ceilings if wanted(ceiling.case, True)], complaints
-
-
-def read_comparisons(sources: list[Path] | None, wanted: Wanted) -> tuple[list[Comparison], list[str]]:
-    """Read the live comparisons that have a case that is asked for; return them, and one sentence per unreadable file.
-
-    A comparison keeps all of its cases: the verdict of one depends on how many there are.
-    """
-    from bench.records.store import read_comparisons as read
-
-    comparisons, complaints = read(_places(sources))
-    for complaint in complaints:
-        say(complaint)
-    shown = [
-        comparison
-        for comparison in comparisons
-        if comparison.has_findings and any(wanted(compared.case) for compared in comparison.cases)
-    ]
-    return shown, complaints
-
-
-def read_records(
-    sources: list[Path] | None, needed: bool = True, wanted: Wanted | None = None
-) -> tuple[list[Record], list[str]]:
-    """Read the records that are asked for; return them, and one sentence for each file that cannot be read.
+def read_records(sources: list[Path]) -> list[Record]:
+    """Read the records in some places, and say which files cannot be read.
 
     Raises:
-        NothingMeasured: for no record, where at least one is needed.
+        NothingMeasured: where there is no record.
     """
+    from bench.records import store
+
+    with store.without_collecting():
+        records, complaints = store.read(sources)
+        gc.freeze()  # this process ends soon: the garbage collector need not look at the records
+    for complaint in complaints:
+        say(complaint)
+    if not records:
+        raise nothing_in(sources)
+    return with_calibrations(records)
+
+
+def nothing_in(sources: list[Path]) -> NothingMeasured:
+    """Return the error for places that hold nothing."""
+    return NothingMeasured(f"there are no records in {', '.join(map(str, sources))}.")
+
+
+def with_calibrations(records: list[Record]) -> list[Record]:
+    """Return records with the calibration of this machine, where they are of it and have none."""
     from bench.machine.fingerprint import machine
     from bench.machine.paths import calibration_folder
     from bench.records import calibration, store
 
-    places = _places(sources)
-    if not places:
-        if not needed:
-            return [], []
-        raise NothingMeasured("there is no folder results here: measure first, with pytest bench/ --benchmark-only.")
-    with store.without_collecting():
-        records, complaints = store.read(places)
-        gc.freeze()  # this process ends soon: the garbage collector need not look at the records
-    for complaint in complaints:
-        say(complaint)
-    if wanted is not None and records:
-        records = [record for record in records if wanted(record.case)]
-        if not records and needed:
-            raise NothingMeasured("no record is of such a case: see them all with python -m bench table.")
-    if not records and needed:
-        raise NothingMeasured(f"there are no records in {', '.join(map(str, places))}.")
-    here = machine().fingerprint
+    here = machine()
     try:
-        known, complaint = store.read_calibrations(calibration_folder(), here)
+        known, complaint = store.read_calibrations(calibration_folder(), here.fingerprint)
     except UsageError:  # the cache has no known place, so there is no calibration either
-        return records, complaints
+        return records
     if complaint:
         say(complaint)
-    return calibration.stamped(records, known.calibrations, here), complaints
-
-
-def _places(sources: list[Path] | None) -> list[Path]:
-    """Return the places that are given, or the folder of results if it exists."""
-    return sources or [folder for folder in (Path("results"),) if folder.exists()]
+    return calibration.stamped(records, known.calibrations, here)
 
 
 def epoch(images: int) -> int:
@@ -153,3 +125,10 @@ def epoch(images: int) -> int:
     if images < 0:
         raise UsageError(f"epoch-images '{images}' is not allowed: use a whole number above 0.")
     return images or COCO_TRAIN_IMAGES
+
+
+def whole_epochs(epochs: int) -> int:
+    """Check and return the number of epochs of the user's training; 0 for none."""
+    if epochs < 0:
+        raise UsageError(f"epochs '{epochs}' is not allowed: use a whole number above 0.")
+    return epochs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import enum
 import inspect
 import re
@@ -10,13 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import typer
 
 from bench import extensions
 from bench.cli import app
-
-ROOT = Path(__file__).resolve().parents[2]
 
 INTRODUCTION = """\
 # Command line
@@ -25,10 +21,6 @@ INTRODUCTION = """\
 
 `yolopace COMMAND` and `python -m bench COMMAND` are the same. [Exit statuses](output-files.md#exit-statuses) are listed
 elsewhere. Every command takes these options:"""
-
-RUN = """\
-`yolopace run OPTIONS` and `pytest bench/ --benchmark-only OPTIONS` do the same. pytest's own options work too, such as
-`-k`, `-v` and `--benchmark-json`."""
 
 UNGROUPED = "Options"
 
@@ -56,13 +48,8 @@ def reference() -> str:
         f"\n| [`{name}`](#{name}) | {_cell(next(_paragraphs(command.help), ''))} |"
         for name, command in commands.items()
     )
-    if "run" not in commands:
-        parts += ["## run", RUN, *_tables(_pytest_options())]
     for name, command in commands.items():
-        options = list(_parameters(command))
-        if name == "run" and not any(row.names.startswith("`-") for row in options):
-            options = _pytest_options()  # it hands all its arguments to pytest
-        parts += [f"## {name}", *_paragraphs(command.help), *([RUN] if name == "run" else []), *_tables(options)]
+        parts += [f"## {name}", *_paragraphs(command.help), *_tables(_parameters(command))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -123,41 +110,6 @@ def _default(value: Any) -> str:
     if value is None or value is False or value in ("", ()) or callable(value):
         return ""
     return str(value.value if isinstance(value, enum.Enum) else value)
-
-
-class _Parser:
-    """A plugin that keeps the options of pytest's groups and stops pytest before it does anything."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_cmdline_main(self, config: pytest.Config) -> int:
-        """Keep the options of the groups of yolopace."""
-        parser: Any = getattr(config, "_parser")  # noqa: B009 - pytest lists its options only as text
-        for group in parser._groups:
-            if not group.name.startswith("yolopace"):
-                continue
-            title = getattr(group, "description", "") or group._arggroup.title  # which, depends on pytest's version
-            for option in group.options:
-                attributes = option.attrs()
-                if attributes.get("help") != argparse.SUPPRESS:
-                    self.rows.append(_pytest_row(title, list(option.names()), attributes))
-        return 0
-
-
-def _pytest_row(title: str, names: list[str], attributes: dict[str, Any]) -> Row:
-    value = f" `{attributes['metavar']}`" if attributes.get("metavar") else ""
-    title = title.removeprefix("yolopace: ")
-    panel = title[:1].upper() + title[1:]
-    return Row(panel, ", ".join(f"`{name}`" for name in names) + value, str(attributes.get("help", "")), "")
-
-
-def _pytest_options() -> list[Row]:
-    """Options of a run, as pytest knows them."""
-    parser = _Parser()
-    pytest.main([str(ROOT / "bench"), "-p", "no:cacheprovider"], plugins=[parser])
-    return parser.rows
 
 
 def main() -> None:

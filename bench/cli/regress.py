@@ -1,4 +1,4 @@
-"""``python -m bench regress``: is head slower than base? Two environments compared live, with an exit code."""
+"""``yolopace regress``: is head slower than base? Two environments compared live, with an exit code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import terminal
 from bench.cli.io import say
 from bench.cli.live.options import SharedOptions, comparison_options
 from bench.errors import BenchError, ExitCode, UsageError
@@ -16,8 +17,11 @@ SPEC = "torch==2.14.1 or ultralytics==8.4.100, several with commas between, a wh
 
 @comparison_options
 def regress(
-    base: Annotated[str, typer.Option(metavar="SPEC", help=f"What head is compared with: {SPEC}.")],
-    head: Annotated[str, typer.Option(metavar="SPEC", help="What may be slower; the same as base checks yolopace.")],
+    base: Annotated[str, typer.Option(metavar="SPEC", help=f"The environment to compare with: {SPEC}.")],
+    head: Annotated[
+        str,
+        typer.Option(metavar="SPEC", help="The environment that may be slower; the same as --base makes an A/A test."),
+    ],
     *,
     shared: SharedOptions,
     memory_margin: Annotated[str, typer.Option(metavar="PERCENT", help="Equivalence margin of peak memory.")] = "5%",
@@ -55,9 +59,10 @@ def regress(
         for candidate in comparisons_of(results)
         if resume and regression.asked_alike(candidate, specifications)
     ]
-    sides, exclude_newer = regression.provide_dated(
-        specifications, shared.exclude_newer, known[-1].exclude_newer if known else ""
-    )
+    with terminal.doing("preparing both environments"):
+        sides, exclude_newer = regression.provide_dated(
+            specifications, shared.exclude_newer, known[-1].exclude_newer if known else ""
+        )
     planned = request.choice.planned([side.interpreter for side in sides])
     comparison = begin(sides, planned, "", exclude_newer, request.margin, most_memory, say)
     if resume:
@@ -78,8 +83,8 @@ def regress(
         raise
     result = evaluate(comparison)
     content = context(result, packages)
-    print(render_text("regress", content))
-    say(f"what was measured: {folder}")
+    terminal.show(render_text("regress", content))
+    say(f"records: {folder}")
     code = exit_code(result)
     try:
         if request.json is not None:

@@ -11,15 +11,15 @@ import typer
 from bench.cases.model_labels import show_together
 from bench.cli.io import (
     EpochImages,
+    Epochs,
     Only,
     Results,
     chosen_by,
     epoch,
-    read_ceilings,
-    read_comparisons,
-    read_records,
     say,
+    whole_epochs,
 )
+from bench.cli.recorded import read_results
 from bench.errors import NothingMeasured
 from bench.text import clean
 
@@ -30,6 +30,7 @@ def report(
         "reports"
     ),
     epoch_images: EpochImages = 0,
+    epochs: Epochs = 0,
     baseline: Annotated[str, typer.Option(help="What speed-ups refer to, such as device=cpu,amp=off.")] = "",
     only: Only = None,
     format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
@@ -41,17 +42,17 @@ def report(
 
     images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
     chosen = parse_baseline(baseline) if baseline else None
-    ceilings, about_ceilings = read_ceilings(results, wanted)
-    comparisons, about_comparisons = read_comparisons(results, wanted)
-    records, complaints = read_records(results, needed=not (ceilings or comparisons), wanted=wanted)
+    recorded = read_results(results, wanted)
+    records, ceilings, comparisons = recorded.records, recorded.ceilings, recorded.comparisons
     show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
     inputs = Inputs(
         records=records,
         ceilings=ceilings,
         comparisons=comparisons,
         epoch_images=images,
+        epochs=whole_epochs(epochs),
         baseline=named(chosen, records) if chosen else None,
-        complaints=[*complaints, *about_ceilings, *about_comparisons],
+        complaints=recorded.complaints,
     )
     pictures = any(name in formats for name in ("html", "md", "svg", "png"))
     with rendering.in_parallel() if pictures else contextlib.nullcontext():

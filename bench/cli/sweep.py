@@ -1,4 +1,4 @@
-"""``python -m bench sweep``: a row of releases, each compared live with the first of them."""
+"""``yolopace sweep``: a row of releases, each compared live with the first of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from bench.cli import terminal
 from bench.cli.io import say
 from bench.cli.live.options import Override, Package, SharedOptions, comparison_options
 from bench.errors import ExitCode, NothingMeasured
@@ -48,12 +49,13 @@ def sweep(
     row = row_of_releases(series, named, last or LAST)
     measuring = ReleaseSweep(Releases(request, series, "sweep", row), row)
     try:
-        measuring.run()
+        with terminal.doing("preparing the environments"):
+            measuring.run()
     except KeyboardInterrupt:
         say(measuring.releases.stopped)
     result = measuring.result()
     content = context(result)
-    print(render_text("sweep", content))
+    terminal.show(render_text("sweep", content))
     if request.json is not None:
         write_file(request.json, render_json(content))
     add_to_summary(render_markdown("sweep", content))

@@ -1,30 +1,43 @@
-"""``python -m bench table``: records as one table."""
+"""``yolopace table``: records as one table."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Optional
 
 import typer
 
 from bench.cases.model_labels import show_together
-from bench.cli.io import EpochImages, Format, Only, Results, chosen_by, epoch, read_ceilings, read_records
+from bench.cli import terminal
+from bench.cli.io import EpochImages, Format, Only, Results, chosen_by, epoch, say
+from bench.cli.recorded import read_results
 from bench.pytest_plugin import output_streams
+from bench.text import clean
 
 
 def table(
     results: Results = None,
-    format: Annotated[Format, typer.Option(help="How it is written.")] = Format.md,
+    format: Annotated[
+        Optional[Format],  # noqa: UP045 - typer reads it
+        typer.Option(help="All columns in this format; default: md, and on a terminal a brief table."),
+    ] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="All columns on a terminal too.")] = False,
     epoch_images: EpochImages = 0,
     only: Only = None,
 ) -> None:
-    """Print a row for each case of a run and each ceiling."""
+    """Print one row per case of a run and one per ceiling."""
     from bench.analysis.ceilings import with_ceilings
     from bench.analysis.table import frame
-    from bench.report.tables import render
+    from bench.report import brief_table, tables
 
     images, wanted = epoch(epoch_images), chosen_by(only)
-    ceilings, _ = read_ceilings(results, wanted)
-    records, _ = read_records(results, needed=not ceilings, wanted=wanted)
+    recorded = read_results(results, wanted, comparisons=False)
+    records, ceilings = recorded.records, recorded.ceilings
     show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
+    rows = with_ceilings(frame(records, images), ceilings)
+    if format is None and not wide and terminal.is_terminal(sys.stdout):
+        terminal.show(clean(brief_table.render(rows, terminal.width())))
+        say("all columns: --wide; for other programs: --format csv or --format json")
+        return
     output_streams.data_follow()
-    print(render(with_ceilings(frame(records, images), ceilings), format.value).rstrip("\n"))
+    print(tables.render(rows, (format or Format.md).value).rstrip("\n"))

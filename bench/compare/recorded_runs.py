@@ -202,7 +202,7 @@ class RunComparison(msgspec.Struct, frozen=True):
     @property
     def is_cross_machine(self) -> bool:
         """Whether the two sides are different machines."""
-        return self.a.machine.fingerprint != self.b.machine.fingerprint
+        return not self.a.machine.is_same(self.b.machine)
 
     @property
     def label(self) -> Comparability:
@@ -243,7 +243,7 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
         b: records of the other side, likewise.
     """
     results_a, results_b = newest(a), newest(b)
-    elsewhere = a[0].machine.fingerprint != b[0].machine.fingerprint
+    elsewhere = not a[0].machine.is_same(b[0].machine)
     cases = tuple(
         matched(case, results_a.get(case), results_b.get(case), elsewhere)
         for case in dict.fromkeys([*results_a, *results_b])

@@ -31,6 +31,9 @@ eight pairs without a difference, the interval of one look or the other excluded
 MOST = 700.0
 """Largest logarithm that is shown: with two pairs an interval may reach beyond any number."""
 
+MOST_PAIRS = 200
+"""Largest number of pairs that is estimated; more are out of reach."""
+
 LEVEL = 1 - CONFIDENCE
 """Chance that any of the cases of a comparison raises a false alarm."""
 
@@ -88,6 +91,18 @@ class Estimate(msgspec.Struct, frozen=True):
     def decidable(self) -> float:
         """The smallest margin at which this would be ``same``, as a share."""
         return math.expm1(min(abs(self.log) + self.half, MOST))
+
+    def pairs_needed(self, margin: float) -> int | None:
+        """Estimate how many pairs a verdict would take, if they scatter as before; None where it is far too many.
+
+        Args:
+            margin: equivalence margin, a share.
+        """
+        least, change = math.log1p(margin), abs(self.log)
+        room = max(least - change, change if change >= least else 0.0)
+        if not math.isfinite(self.half) or room * math.sqrt(MOST_PAIRS / self.pairs) < self.half:
+            return None
+        return max(math.ceil(self.pairs * (self.half / room) ** 2), self.pairs + 1)
 
     def verdict(self, margin: float) -> Verdict:
         """Return the verdict at a margin, a share such as 0.03: a difference below that counts as none."""
@@ -228,9 +243,7 @@ def judge(logs: Sequence[float], fresh: Sequence[float], margin: float, real: bo
         return None
     word = interim_decision(logs, margin, real)
     if word is None:
-        return Decision(
-            Verdict.INCONCLUSIVE, interim_look(logs), note=f"it ended after {count(logs)}, before it was decided"
-        )
+        return Decision(Verdict.INCONCLUSIVE, interim_look(logs), note=f"stopped after {count(logs)}")
     verdict, look = word
     if not verdict.alarm:
         alarm = interim_decision(logs, margin)

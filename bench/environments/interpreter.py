@@ -40,6 +40,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         lacking: why a workload cannot run in it, by family.
         imported: imports of the packages that count, by name. With folders: not for records.
         variables: environment variables that change speed, as a worker finds them.
+        thermal: level of thermal pressure when it was inspected; None where the system does not report it.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     lacking: dict[str, str] = {}
     imported: dict[str, Imported] = {}
     variables: dict[str, str] = {}
+    thermal: str | None = None
 
 
 def variables() -> dict[str, str]:
@@ -113,6 +115,7 @@ def inspect(python: str = "") -> Interpreter:
         lacking=facts.get("lacking", {}),
         imported=imports,
         variables=facts.get("variables", {}),
+        thermal=facts.get("thermal"),
     )
 
 

@@ -6,17 +6,21 @@ import msgspec
 
 from bench.cases.fingerprints import digest
 
+SHORT_ID = 6
+"""Number of digits of an ID, or of a fingerprint, that names show."""
+
 
 class Machine(msgspec.Struct, frozen=True):
     """Stable identity of a machine; what changes from hour to hour is in :class:`Conditions`.
 
     Attributes:
-        fingerprint: twelve hexadecimal digits over all other fields.
+        fingerprint: twelve hexadecimal digits over the facts below, which machines of one type share.
         system: operating system and architecture, such as ``Linux x86_64``.
         cpu: name of the CPU.
         cores: logical processors.
         memory_gib: RAM, in whole GiB.
         gpus: names of the GPUs with their memory, such as ``NVIDIA H200 (139 GiB)``.
+        id: random ID of this one machine; empty in older records, and where it could not be stored.
     """
 
     fingerprint: str
@@ -25,10 +29,20 @@ class Machine(msgspec.Struct, frozen=True):
     cores: int
     memory_gib: int
     gpus: list[str] = []
+    id: str = ""
+
+    @property
+    def key(self) -> str:
+        """Identity of the machine among others: its ID, or its fingerprint where the ID is missing."""
+        return self.id or self.fingerprint
+
+    def is_same(self, other: Machine) -> bool:
+        """Whether both are one machine: by their IDs, or by their fingerprints where an ID is missing."""
+        return self.id == other.id if self.id and other.id else self.fingerprint == other.fingerprint
 
     @property
     def digest(self) -> str:
-        """The fingerprint that belongs to the other fields."""
+        """The fingerprint that belongs to the facts of this machine."""
         facts = {
             "fingerprint": "",
             "system": self.system,

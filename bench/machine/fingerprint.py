@@ -12,6 +12,7 @@ import msgspec
 
 from bench.cases.device_kinds import HOST
 from bench.machine.description import Machine
+from bench.machine.identity import machine_id
 from bench.machine.limits import memory_bytes, processors
 from bench.machine.nvml import nvidia_gpus
 from bench.machine.try_read import try_read
@@ -112,4 +113,4 @@ def machine() -> Machine:
         memory_gib=round(memory_bytes() / gib),
         gpus=gpus,
     )
-    return msgspec.structs.replace(facts, fingerprint=facts.digest)
+    return msgspec.structs.replace(facts, fingerprint=facts.digest, id=machine_id(facts.digest))

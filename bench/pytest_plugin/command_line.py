@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import msgspec
 import pytest
 
 from bench import extensions
-from bench.cases.axes import axes
+from bench.cases.axes import Axis, axes
 from bench.cases.plan import profiles
 from bench.errors import BenchError, UsageError
 from bench.pytest_plugin import other_plugins
-from bench.pytest_plugin.terminal import uncaptured_output
+from bench.pytest_plugin.terminal import say_error
 
 RENAMED = {"--precision": "--target-ci", "--phase-limit": "--phase-timeout", "--granularity": "--multiple-of"}
 """New names of renamed options; the old names work until the next release."""
@@ -23,7 +23,7 @@ def add_options(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> N
     """Add all options of a run, after the extensions that may add axes; end pytest where one cannot be added."""
 
     def refuse(error: BenchError) -> NoReturn:
-        _print_error(manager, f"yolopace: {error}")
+        say_error(manager, f"yolopace: {error}")
         raise SystemExit(int(error.code))  # pytest.exit would be a traceback this early
 
     try:
@@ -32,46 +32,86 @@ def add_options(parser: pytest.Parser, manager: pytest.PytestPluginManager) -> N
         extensions.load(extensions.named_in(arguments))
     except UsageError as error:
         refuse(error)
-    _add_all(other_plugins.Options(parser, manager, refuse))
+    options = other_plugins.Options(parser, manager, refuse)
+    for option in run_options():
+        options.add(option.name, option.group or WHAT, option.alias_of, **option.attributes)
     for old, new in RENAMED.items():
         if any(argument == old or argument.startswith(f"{old}=") for argument in arguments):
-            _print_error(manager, f"yolopace: {old} is now {new}: the old name works until the next release.")
+            say_error(manager, f"yolopace: {old} is now {new}: the old name works until the next release.")
 
 
-def _print_error(manager: pytest.PytestPluginManager, text: str) -> None:
-    with uncaptured_output(manager):
-        print(text, file=sys.stderr)
+WHAT, PRECISION, OUTPUT, ADVANCED = "What to measure", "How precisely", "Output", "Advanced"
+"""Titles of the groups of options."""
 
 
-def _add_all(options: other_plugins.Options) -> None:
-    add = options.add
+class RunOption(msgspec.Struct, frozen=True):
+    """An option of a run.
+
+    Attributes:
+        name: such as ``--device``.
+        group: title of its group; empty for an old name, which is not listed.
+        help: what it does.
+        metavar: what stands for its value; empty for a flag.
+        default: its value where it is not given.
+        repeated: whether it may be given several times.
+        alias_of: the option whose value an old name sets.
+    """
+
+    name: str
+    group: str
+    help: str
+    metavar: str = ""
+    default: str | None = ""
+    repeated: bool = False
+    alias_of: str = ""
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes for ``pytest.Parser.addoption``."""
+        given: dict[str, Any] = {"help": self.help if self.group else argparse.SUPPRESS}
+        if not self.metavar:
+            return {**given, "action": "store_true"}
+        if self.repeated:
+            return {**given, "metavar": self.metavar, "action": "append", "default": []}
+        return {**given, "metavar": self.metavar, "default": self.default}
+
+
+def run_options() -> list[RunOption]:
+    """Return all options of a run in the order of the help; extensions may add some."""
     names = ", ".join(f"{name} ({profile.about})" for name, profile in profiles().items())
-    add("--profile", default="quick", metavar="NAME", help=f"{names}; default quick")
-    for axis in axes().values():
-        if axis.option:
-            about = f"instead of the profile's: {axis.help}" if axis.fixed else axis.help
-            add(f"--{axis.name.replace('_', '-')}", metavar="VALUES", help=about)
-    add("--axis", action="append", default=[], metavar="NAME=VALUES", help="a further axis; again for another")
-    add("--per-device", action="store_true", help="batches are per device, where a case has several")
-    add("--memory-limit", default="", metavar="SIZE", help="with --mode ceiling: the memory that a process may use")
-    add("--multiple-of", default="1", metavar="N", help="with --mode ceiling: try only multiples of this batch")
-    add("--data", default="", metavar="YAML", help="an Ultralytics data yaml; default: a generated data set")
-    add("--threads", default="0", metavar="N", help="CPU threads; default: Ultralytics' own choice")
-    add("--with-val", action="store_true", help="time validation and saving a checkpoint too")
-    add("--energy", action="store_true", help="measure energy too, over windows of 10 s and more")
-    add("--compare-losses", action="store_true", help="compare the first losses with the CPU's on cuda too")
-    add("--python", default="", metavar="PATH", help="the interpreter to measure; default: this one")
-    add("--results", default="results", metavar="DIR", help="folder of the records; default results")
-    add("--reports", default="reports", metavar="DIR", help="folder of the report; default reports")
-    add("--epoch-images", default="0", metavar="N", help="images per epoch in the report; default COCO's")
-    add("--processes", default="", metavar="N", help="measure each case in N fresh processes; default 1")
-    add("--target-ci", default="", metavar="PERCENT", help="add processes until every interval is as narrow as this")
-    add("--time-budget", default="", metavar="TIME", help="start no case that would end later, such as 10m")
-    add("--phase-timeout", default="10m", metavar="TIME", help="end a case whose warm-up or window takes longer")
-    add(extensions.OPTION, action="append", metavar="FILE", help=extensions.HELP)
-    add("--run", default="", metavar="NAME", help="name of the run's folder; default: time and machine")
-    add("--resume", default="", metavar="RUN", help="continue a run by its name, or the last one")
-    add("--plan", action="store_true", help="list the cases with time estimates and start nothing")
-    add("--precision", default="", alias_of="--target-ci", help=argparse.SUPPRESS)
-    add("--phase-limit", default="10m", alias_of="--phase-timeout", help=argparse.SUPPRESS)
-    add("--granularity", default="1", alias_of="--multiple-of", help=argparse.SUPPRESS)
+    option = RunOption
+    of_axes = [axis for axis in axes().values() if axis.option]
+    return [
+        option("--profile", WHAT, f"set of cases and timings: {names}; default quick", "NAME", None),
+        *(_axis_option(axis, WHAT, "instead of the profile's: ") for axis in of_axes if axis.fixed),
+        option("--data", WHAT, "an Ultralytics data yaml; default: a generated data set", "YAML"),
+        option("--with-val", WHAT, "time validation and saving a checkpoint too"),
+        option("--energy", WHAT, "measure energy too, over windows of 10 s and more"),
+        option("--plan", WHAT, "list the cases with time estimates and start nothing"),
+        option("--processes", PRECISION, "measure each case in N fresh processes; default 1", "N"),
+        option("--target-ci", PRECISION, "add processes until every interval is as narrow as this", "PERCENT"),
+        option("--time-budget", PRECISION, "stop before this time is used up, such as 10m", "TIME"),
+        option("--results", OUTPUT, "folder of the records; default results", "DIR", "results"),
+        option("--reports", OUTPUT, "folder of the report; default reports", "DIR", "reports"),
+        option("--epoch-images", OUTPUT, "images per epoch in the report; default COCO's", "N", "0"),
+        option("--epochs", OUTPUT, "epochs of your training, for its time in the report", "N", "0"),
+        option("--run", OUTPUT, "name of the run's folder; default: time and machine", "NAME"),
+        option("--resume", OUTPUT, "continue a run by its name, or the last one, with its options", "RUN"),
+        *(_axis_option(axis, ADVANCED) for axis in of_axes if not axis.fixed),
+        option("--axis", ADVANCED, "a further axis; again for another", "NAME=VALUES", repeated=True),
+        option("--per-device", ADVANCED, "batches are per device; default: the global batch"),
+        option("--memory-limit", ADVANCED, "with --mode ceiling: the memory that a process may use", "SIZE"),
+        option("--multiple-of", ADVANCED, "with --mode ceiling: try only multiples of this batch", "N"),
+        option("--threads", ADVANCED, "CPU threads; default: Ultralytics' own choice", "N"),
+        option("--compare-losses", ADVANCED, "compare the first losses with the CPU's on cuda too"),
+        option("--python", ADVANCED, "the interpreter to measure; default: this one", "PATH"),
+        option("--phase-timeout", ADVANCED, "end a case whose warm-up or window takes longer", "TIME", "10m"),
+        option(extensions.OPTION, ADVANCED, extensions.HELP, "FILE", repeated=True),
+        option("--precision", "", "", "PERCENT", alias_of="--target-ci"),
+        option("--phase-limit", "", "", "TIME", "10m", alias_of="--phase-timeout"),
+        option("--granularity", "", "", "N", alias_of="--multiple-of"),
+    ]
+
+
+def _axis_option(axis: Axis, group: str, about: str = "") -> RunOption:
+    return RunOption(f"--{axis.name.replace('_', '-')}", group, f"{about}{axis.help}", "VALUES", None)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bench.cases.availability import divide
 from bench.cases.case import model_name
 from bench.cases.model_argument import nameable
 from bench.cases.plan import PlannedRun, Profile, expand_grid, profile
@@ -30,10 +31,14 @@ class RunOptions(msgspec.Struct, frozen=True):
     per_device: bool = False
     energy: bool = False
 
-    def planned(self) -> list[PlannedRun]:
-        """The cases in the order in which they run."""
+    def planned(self) -> tuple[list[PlannedRun], list[PlannedRun]]:
+        """The cases in the order in which they run, and those that only ask whether a precision is available.
+
+        Where the user names precisions, all of them are cases.
+        """
         flags = {name: getattr(self, name) for name in ("with_val", "compare_losses", "per_device", "energy")}
-        return expand_grid(self.chosen, devices(), self.values, self.data, self.threads, **flags)
+        planned = expand_grid(self.chosen, devices(), self.values, self.data, self.threads, **flags)
+        return (planned, []) if "amp" in self.values else divide(planned)
 
 
 def parse(

@@ -83,7 +83,7 @@ class Options:
     def __init__(
         self, parser: pytest.Parser, manager: pytest.PytestPluginManager, refuse: Callable[[UsageError], None]
     ) -> None:
-        self._group = parser.getgroup("yolopace", "yolopace: what to measure")
+        self._parser = parser
         self._manager = manager
         self._refuse = refuse
         self._names: set[str] = set()
@@ -91,17 +91,20 @@ class Options:
         undo = manager.add_hookcall_monitoring(lambda *_: None, self._after)
         manager.register(_Until(undo), "yolopace-options")
 
-    def add(self, name: str, alias_of: str = "", **attributes: Any) -> None:
+    def add(self, name: str, group: str, alias_of: str = "", **attributes: Any) -> None:
         """Add an option, such as ``--device``.
 
         Args:
             name: of the option.
+            group: title of the group that it is listed in.
             alias_of: another option, whose value it sets.
             attributes: those of ``pytest.Parser.addoption``.
         """
         self._names.add(name)
+        key = group.lower().replace(" ", "-")
+        shown = self._parser.getgroup(f"yolopace-{key}", f"yolopace: {group[0].lower()}{group[1:]}")
         try:
-            self._group.addoption(name, dest=PREFIX + (alias_of or name).lstrip("-").replace("-", "_"), **attributes)
+            shown.addoption(name, dest=PREFIX + (alias_of or name).lstrip("-").replace("-", "_"), **attributes)
         except (ValueError, argparse.ArgumentError) as error:  # which of them depends on the version of pytest
             self._clash(name, self._owner(name), error)
 

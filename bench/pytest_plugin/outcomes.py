@@ -30,7 +30,7 @@ def report_case(record: Record, benchmark: Any, file: Path) -> None:
     if outcome.status is not Status.MEASURED:
         text = one_line(f"{outcome.status.value}: {outcome.reason}")
         if outcome.status.broken:
-            pytest.fail(clean("\n".join(filter(None, [text, _last_output(record, file)]))), pytrace=False)
+            pytest.fail(clean("\n".join(filter(None, [text, last_output(record, file)]))), pytrace=False)
         pytest.skip(text)
     assert record.steps is not None
     # The rounds of a modelled window have another mean than training: its optimizer ran more often than it does.
@@ -77,7 +77,7 @@ def report_ceiling(ceiling: Ceiling, benchmark: Any) -> None:
     replay(benchmark, [probe.seconds for probe in ceiling.probes])
 
 
-def _last_output(record: Record, file: Path) -> str:
+def last_output(record: Record, file: Path) -> str:
     """Return the last lines of a worker's output that the reason does not say already, and where the rest is."""
     last = [one_line(text, 300) for text in record.worker_output.splitlines() if text.strip()][-LAST_LINES:]
     end = [text for text in last if text not in record.outcome.reason and record.outcome.reason not in text]

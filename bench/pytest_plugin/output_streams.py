@@ -55,6 +55,7 @@ ASCII = {
     "█": "#",
     "★": "*",
     "▶": ">",
+    "⚠": "!",
     "†": "+",
     "‡": "++",
     "─": "-",
@@ -148,7 +149,7 @@ class Streams:
         if type(stream) is not io.TextIOWrapper:
             return
         raw = getattr(stream.buffer, "raw", stream.buffer)  # there is no buffer with PYTHONUNBUFFERED
-        if type(raw) is not io.FileIO:
+        if type(raw) not in (io.FileIO, Descriptor):  # the latter where a command runs pytest
             return
         stream.flush()
         descriptor = Descriptor(stream.fileno(), raising, stream)
@@ -156,6 +157,20 @@ class Streams:
         setattr(sys, name, ours)
         self.replaced[name] = stream, ours
         self._descriptors.append(descriptor)
+
+    def duplicate(self, name: str) -> TextIO:
+        """Return another stream to where a stream of ``sys`` goes now, which stays there while pytest captures output.
+
+        Where the stream is no file of the system, it is that stream itself.
+        """
+        _, ours = self.replaced.get(name, (None, None))
+        if ours is None:
+            stream: TextIO = getattr(sys, name)
+            return stream
+        assert isinstance(ours, io.TextIOWrapper)
+        descriptor = Descriptor(os.dup(ours.fileno()), False, ours)
+        self._descriptors.append(descriptor)
+        return _text(descriptor, ours, flushing=True)
 
     @property
     def failure(self) -> OSError | None:
@@ -230,6 +245,11 @@ def _fill_closed() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8", errors=READABLE))
+
+
+def readable(text: str, encoding: str | None) -> str:
+    """Return a text as a stream of an encoding shows it: what the encoding lacks is written in ASCII."""
+    return text.encode(encoding or "utf-8", READABLE).decode(encoding or "utf-8")
 
 
 def data_follow() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.cases import Case
+from bench.cases.axes import NOUNS, value_label, value_text
 from bench.cases.plan import PlannedRun
 from bench.formatting import format_number, format_percent, format_rough_duration
 from bench.records.outcome import Status
@@ -86,25 +88,77 @@ def model_lines(cases: Iterable[Case]) -> list[str]:
     return [f"{name} is {path}" for path, name in files.items()]
 
 
-def plan_lines(planned: Sequence[PlannedRun], estimator: Estimator) -> list[str]:
-    """Format the cases of a plan with their estimates, and the sum; all processes of a case are one line."""
+WIDTH = 80
+"""Columns of the plan."""
+
+
+def plan_lines(
+    planned: Sequence[PlannedRun], estimator: Estimator, unavailable: Iterable[str] = (), verbose: bool = False
+) -> list[str]:
+    """Format a plan: a summary by device and mode, then the sum; all processes of a case are one case.
+
+    Args:
+        planned: processes of cases in their order.
+        estimator: of durations.
+        unavailable: lines on what the devices do not offer.
+        verbose: whether every case is listed too.
+    """
     if not planned:
-        return ["no cases"]
+        return ["no cases", *unavailable]
     cases: dict[Case, list[PlannedRun]] = {}
     for plan in planned:
         cases.setdefault(plan.case, []).append(plan)
+    lines = _summary(cases, estimator)
+    if verbose:
+        lines += ["", *_listing(cases, estimator), ""]
+    lines += [line for text in unavailable for line in textwrap.wrap(text, WIDTH, subsequent_indent="  ")]
+    known = sum(estimator.knows(processes[0]) for processes in cases.values())
+    total = estimator.startup + sum(estimator.seconds(plan) for plan in planned)
+    several = f" in {len(planned)} processes" if len(planned) > len(cases) else ""
+    count = f"{len(cases)} case{'s' if len(cases) > 1 else ''}{several}"
+    basis = f"{known} estimated from earlier runs" if known else "a first estimate"
+    lines.append(f"{count}, about {format_rough_duration(total)} ({basis})")
+    return lines + model_lines(cases)
+
+
+def _summary(cases: Mapping[Case, Sequence[PlannedRun]], estimator: Estimator) -> list[str]:
+    """Format the cases of each device and mode in two lines or more: their number and duration, and their values."""
+    groups: dict[tuple[str, str], list[Case]] = {}
+    devices = list(dict.fromkeys(case.device for case in cases))
+    for case in sorted(cases, key=lambda case: devices.index(case.device)):
+        groups.setdefault((value_label("device", case.device), NOUNS.get(case.mode, case.mode)), []).append(case)
+    left, right = (max(len(key[place]) for key in groups) for place in (0, 1))
+    lines = []
+    for (device, mode), members in groups.items():
+        seconds = sum(estimator.seconds(plan) for case in members for plan in cases[case])
+        count = f"{len(members)} case{'s' if len(members) > 1 else ' '}"
+        lines.append(f"{device:<{left}}  {mode:<{right}}  {count:>10}  about {format_rough_duration(seconds)}")
+        values = "; ".join(_values(members)).replace(" px", "\N{NO-BREAK SPACE}px")
+        wrapped = textwrap.wrap(values, WIDTH - 4, break_on_hyphens=False)
+        lines += ["    " + line.replace("\N{NO-BREAK SPACE}", " ") for line in wrapped]
+    return lines
+
+
+def _values(cases: Sequence[Case]) -> Iterator[str]:
+    """Yield the values of every axis that the cases have, but for device and mode."""
+    for name in dict.fromkeys(name for case in cases for name in case.values):
+        if name in ("device", "mode"):
+            continue
+        if name == "model":
+            yield ", ".join(dict.fromkeys(case.model_label for case in cases))
+            continue
+        values = list(dict.fromkeys(case.value(name) for case in cases))
+        texts = [value_text(name, value) for value in values]
+        yield value_label(name, values[0]).replace(texts[0], ", ".join(texts), 1)
+
+
+def _listing(cases: Mapping[Case, Sequence[PlannedRun]], estimator: Estimator) -> list[str]:
+    """Format a line per case: its number, id, estimate, and what the estimate is based on."""
     width = max(len(case.id) for case in cases)
     lines = []
     for number, (case, processes) in enumerate(cases.items(), 1):
-        basis = "as last time" if estimator.knows(processes[0]) else "a guess"
+        basis = "earlier run" if estimator.knows(processes[0]) else "estimate"
         times = f", {len(processes)} processes" if len(processes) > 1 else ""
         seconds = sum(map(estimator.seconds, processes))
         lines.append(f"{number:>5}  {case.id:<{width}}  {format_rough_duration(seconds):>10}  {basis}{times}")
-    known = sum(estimator.knows(processes[0]) for processes in cases.values())
-    total = sum(estimator.seconds(plan) for plan in planned)
-    several = f" in {len(planned)} processes" if len(planned) > len(cases) else ""
-    lines.append(
-        f"{len(cases)} cases{several}, about {format_rough_duration(total)} ({known} from earlier runs, "
-        f"{len(cases) - known} guessed)"
-    )
-    return lines + model_lines(cases)
+    return lines

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -19,12 +17,10 @@ from bench.errors import UsageError
 from bench.formatting import parse_bytes, parse_duration, parse_percent
 from bench.machine.fingerprint import devices, machine
 from bench.pytest_plugin.options import RunOptions, parse
-from bench.pytest_plugin.resume import resumed_run
+from bench.pytest_plugin.resume import DEFAULTS, GetOption, requested_options, resumed_run, with_kept_options
 from bench.pytest_plugin.target_ci import MIN_PROCESSES
 from bench.records import store
-
-GetOption = Callable[[str], Any]
-"""Returns the value of an option by its name."""
+from bench.records.requested_options import RequestedOptions
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +31,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         results: folder of all runs.
         reports: folder of all reports.
         epoch_images: images per epoch in the report; 0 for COCO's.
+        epochs: epochs of the user's own training in the report; 0 if not named.
         budget: seconds, or None.
         phase_timeout: seconds that warm-up and window may take each.
         target_ci: half-width that the interval of every case shall reach, as a share; None without.
@@ -43,6 +40,9 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         name: of the run.
         interpreter: measured interpreter.
         cases: the first process of every case, in the order of the plan.
+        questions: cases that only ask whether a precision is available.
+        named: axes that the user named.
+        options: the options of the run, to be kept in its folder.
         searches: ceilings by their names.
     """
 
@@ -50,6 +50,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     results: Path
     reports: Path
     epoch_images: int
+    epochs: int
     budget: float | None
     phase_timeout: float
     target_ci: float | None
@@ -58,6 +59,9 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     interpreter: Interpreter
     cases: tuple[PlannedRun, ...]
+    questions: tuple[PlannedRun, ...]
+    named: frozenset[str]
+    options: RequestedOptions
     searches: dict[str, SearchRequest]
 
     @classmethod
@@ -72,22 +76,26 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
             UsageError: for an impossible option.
         """
         results: Path = here / option("results")
+        resumed, name = _run_name(option, results)
+        if resumed:
+            option = with_kept_options(option, store.read_options(results / name), name)
         target = parse_percent("target-ci", option("target_ci")) if option("target_ci") else None
         epoch_images = _whole_number("epoch-images", option("epoch_images"))
+        epochs = _whole_number("epochs", option("epochs"))
         budget = parse_duration(option("time_budget")) if option("time_budget") else None
         phase_timeout = parse_duration(option("phase_timeout"))
         processes = _processes(option("processes"), target)
-        resumed, name = _run_name(option, results)
         interpreter = inspect(option("python"))
         modes = [part.strip() for part in (option("mode") or "").split(",") if part.strip()]
         _check_ceiling_options(option, modes)
         options = _run_options(option, modes, interpreter)
-        cases = tuple(options.planned()) if not modes or set(modes) - {CEILING} else ()
+        cases, questions = options.planned() if not modes or set(modes) - {CEILING} else ([], [])
         return cls(
             plan_only=option("plan"),
             results=results,
             reports=here / option("reports"),
             epoch_images=epoch_images,
+            epochs=epochs,
             budget=budget,
             phase_timeout=phase_timeout,
             target_ci=target,
@@ -95,13 +103,16 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
             resumed=resumed,
             name=name,
             interpreter=interpreter,
-            cases=cases,
+            cases=tuple(cases),
+            questions=tuple(questions),
+            named=frozenset(options.values),
+            options=requested_options(option),
             searches=_searches(option, options, bool(cases)) if CEILING in modes else {},
         )
 
     def planned(self, name: str) -> dict[str, PlannedRun]:
-        """Return all processes of all cases by name, in the order that a run of this name has."""
-        return {plan.name: plan for plan in repeat(self.cases, self.processes, name)}
+        """Return all processes of all cases by name, in the order that a run of this name has; questions come first."""
+        return {plan.name: plan for plan in (*self.questions, *repeat(self.cases, self.processes, name))}
 
     def search_plans(self) -> list[PlannedRun]:
         """Return the ceilings as cases with recipes."""
@@ -123,10 +134,10 @@ def _run_options(option: GetOption, modes: list[str], interpreter: Interpreter) 
     texts = {axis.name: option(axis.name) for axis in axes().values() if axis.option}
     texts["mode"] = others or None if modes else option("mode")
     return parse(
-        option("profile"),
+        option("profile") or DEFAULTS["profile"],
         parse_options(texts, option("axis")),
         option("data"),
-        _whole_number("threads", option("threads")),
+        _whole_number("threads", option("threads") or DEFAULTS["threads"]),
         interpreter,
         with_val=option("with_val"),
         compare_losses=option("compare_losses"),
@@ -137,8 +148,8 @@ def _run_options(option: GetOption, modes: list[str], interpreter: Interpreter) 
 
 def _check_ceiling_options(option: GetOption, modes: list[str]) -> None:
     """Refuse options of ceilings where none is searched for."""
-    for name, default in (("memory_limit", ""), ("multiple_of", "1")):
-        if CEILING not in modes and option(name) != default:
+    for name in ("memory_limit", "multiple_of"):
+        if CEILING not in modes and option(name) not in ("", None, DEFAULTS[name]):
             raise UsageError(f"--{name.replace('_', '-')} is for ceilings: add --mode {CEILING}, or leave it out.")
 
 
@@ -149,7 +160,7 @@ def _searches(option: GetOption, options: RunOptions, with_cases: bool) -> dict[
             raise UsageError(f"--{name.replace('_', '-')} says nothing of a ceiling: leave it out.")
     usual = options.chosen.axes(HOST)
     values = {"device": devices(), "model": usual["model"], "amp": ["off"], **options.values}
-    multiple_of = _whole_number("multiple-of", option("multiple_of"))
+    multiple_of = _whole_number("multiple-of", option("multiple_of") or DEFAULTS["multiple_of"])
     if not multiple_of:
         raise UsageError("multiple-of '0' is not allowed: use a whole number from 1.")
     limit = parse_bytes("memory-limit", option("memory_limit")) if option("memory_limit") else None

@@ -25,10 +25,17 @@ class RunPage:
         folder: where it is written.
     """
 
-    def __init__(self, folder: Path, epoch_images: int) -> None:
-        """Write nothing yet; ``epoch_images`` is the size of an epoch, 0 for COCO's."""
+    def __init__(self, folder: Path, epoch_images: int, epochs: int = 0) -> None:
+        """Write nothing yet.
+
+        Args:
+            folder: where it is written.
+            epoch_images: images per epoch; 0 for COCO's.
+            epochs: epochs of the user's own training; 0 if not named.
+        """
         self.folder = folder
         self._epoch_images = epoch_images
+        self._epochs = epochs
         self._next = math.inf
         self._announced = False
 
@@ -73,9 +80,10 @@ class RunPage:
 
         known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
         inputs = Inputs(
-            records=calibration.stamped(list(records), known.calibrations, machine().fingerprint),
+            records=calibration.stamped(list(records), known.calibrations, machine()),
             ceilings=list(ceilings),
             epoch_images=self._epoch_images or COCO_TRAIN_IMAGES,
+            epochs=self._epochs,
             live=live,
         )
         return write(inputs, self.folder, formats or USUAL)

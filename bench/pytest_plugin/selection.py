@@ -41,14 +41,21 @@ def sort(items: list[pytest.Item], order: dict[str, int]) -> None:
     items.sort(key=lambda item: order.get(_parameter(item, "case_id") or "", len(order)))
 
 
-def note_selected(items: list[pytest.Item], bench: BenchSession) -> None:
+def note_selected(items: list[pytest.Item], bench: BenchSession, keyword: str = "") -> None:
     """Keep what pytest's own selection (-k and the like) left.
 
+    Args:
+        items: that are left.
+        bench: the session.
+        keyword: the expression of -k; empty without one.
+
     Raises:
-        UsageError: for a case that would be measured twice, or a target without its test.
+        UsageError: for a case that would be measured twice, a target without its test, and a keyword without a case.
     """
     bench.selected = [bench.planned[name] for item in items if (name := _parameter(item, "case_id"))]
     bench.selected_searches = [name for item in items if (name := _parameter(item, "ceiling_id"))]
+    if keyword and not items and (examples := [*bench.planned, *bench.request.searches]):
+        raise UsageError(f"no case matches -k {keyword!r}: use a part of an id such as {examples[0]}.")
     twice = [name for name, times in Counter(map(_name, items)).items() if name and times > 1]
     if twice:
         raise UsageError(

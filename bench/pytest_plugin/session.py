@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.analysis.availability import is_answer
+from bench.cases.device_kinds import HOST
 from bench.cases.plan import PlannedRun
 from bench.ceiling.service import search_one
 from bench.environments.cache_checks import check_usable
@@ -25,7 +28,7 @@ from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.runner.estimate import from_history
 from bench.runner.launchers.local import Launcher, open_launcher
-from bench.runner.run import Run
+from bench.runner.run import Run, is_unusable_device
 from bench.worker.workloads.base import family_of
 
 
@@ -45,6 +48,7 @@ class BenchSession:
         run: once it has begun.
         target: adds processes for ``--target-ci``; None without.
         notes: sentences for the end.
+        resume: name of the run where it can go on, else empty.
         fatal: error for which the run could not go on; None without one.
     """
 
@@ -61,7 +65,9 @@ class BenchSession:
         self.launcher: Launcher | None = None
         self.report_path: Path | None = None
         self.notes: list[str] = []
+        self.resume = ""
         self.fatal: BenchError | None = None
+        self._began = time.monotonic()
         self._page: RunPage | None = None
         self._searched: dict[str, Ceiling] = {}
         self._process = os.getpid()
@@ -76,6 +82,8 @@ class BenchSession:
         check_usable()
         self.store = store.Store(request.results, request.name, new=not request.resumed)
         self._sort(self.store.run)
+        if not request.resumed:
+            self.store.save(request.options)
         plans = self.selected or request.search_plans()
         self.launcher = open_launcher(request.interpreter, needs_network(plans))
         for plan in plans[:1]:  # the fork server of another workload starts when it is its turn
@@ -91,12 +99,48 @@ class BenchSession:
             time_budget=request.budget,
             phase_limit=request.phase_timeout,
             finished=self.finished,
+            optional=() if "amp" in request.named else [plan.name for plan in self.selected],
         )
         if request.target_ci is not None:
-            self.target = TargetInterval(request.target_ci, self.run, self.selected, request.budget is not None)
+            self.target = TargetInterval(request.target_ci, self.run, self.cases, request.budget is not None)
         self.note(store.read_calibrations(calibration_folder(), machine().fingerprint)[1])
-        self._page = RunPage(request.reports / self.store.run, request.epoch_images)
+        self._page = RunPage(request.reports / self.store.run, request.epoch_images, request.epochs)
         self._page.start()
+
+    @property
+    def cases(self) -> list[PlannedRun]:
+        """Selected processes of cases, without those whose precision turned out to be unavailable.
+
+        A case that only asks whether a precision is available counts once it was measured after all.
+        """
+        records = self.run.records if self.run else []
+        unavailable = {record.name for record in records if is_answer(record)}
+        unavailable |= self.run.omitted if self.run else set()
+        asked = {plan.name for plan in self.request.questions} - {record.name for record in self._figures()}
+        return [plan for plan in self.selected if plan.name not in unavailable | asked]
+
+    def place(self) -> tuple[int, int]:
+        """Return how many processes of cases are over, and how many there are."""
+        assert self.run is not None
+        cases = self.cases
+        uncounted = {plan.name for plan in self.selected} - {plan.name for plan in cases}
+        over = sum(record.name not in uncounted for record in self.run.records) + self.run.spared
+        return over, len(cases)
+
+    def measure(self, plan: PlannedRun) -> Record:
+        """Measure one process.
+
+        Raises:
+            UsageError: where the environment or the data cannot be used at all, and where torch cannot use an
+                accelerator that the user did not name: a figure of the CPU alone would look like an answer.
+        """
+        assert self.run is not None
+        record = self.run.measure(plan)
+        if "device" not in self.request.named and is_unusable_device(record):
+            raise UsageError(f"{record.outcome.reason} To measure without it, add --device {HOST}.")
+        if plan in self.request.questions and rate(record) is not None:
+            self.note(f"{plan.case.id}: the precision is available after all; add --amp {plan.case.amp} for all cases")
+        return record
 
     def _sort(self, name: str) -> None:
         """Sort the selected processes into the order of a run of this name: ``--resume`` continues in the same one."""
@@ -127,6 +171,17 @@ class BenchSession:
         self._searched[name] = self.ceilings[-1]
         return self._searched[name]
 
+    @property
+    def seconds(self) -> float:
+        """Duration of the session so far."""
+        return time.monotonic() - self._began
+
+    @property
+    def page_path(self) -> Path:
+        """Path that the page has or will have."""
+        assert self.store is not None
+        return self.request.reports / self.store.run / "index.html"
+
     def check_process(self) -> None:
         """Raise :class:`UsageError` where another plugin runs tests in other processes or threads."""
         if os.getpid() != self._process or threading.current_thread() is not threading.main_thread():
@@ -144,7 +199,7 @@ class BenchSession:
         """Make the page between two cases, if it is time for it; return its path when it is made for the first time."""
         if self.run is None or self._page is None:
             return None
-        return self._page.refresh(self.run.records, self.ceilings, len(self.selected))
+        return self._page.refresh(self.run.records, self.ceilings, len(self.cases))
 
     def end(self) -> None:
         """Close what was opened, save what is still unsaved wherever there is room, and write the report."""
@@ -175,7 +230,7 @@ class BenchSession:
             self.note(self.target.summary())
         interrupted = any(record.outcome.status is Status.INTERRUPTED for record in run.records)
         if interrupted or run.unfinished or run.cut:
-            self.notes.append(f"to go on with this run, add --resume {name}")
+            self.resume = name
 
     def _write_report(self, records: list[Record]) -> None:
         assert self._page is not None

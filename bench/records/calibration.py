@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from bench.cases import Case
+from bench.machine.description import Machine
 from bench.records import migrations
 from bench.records.record import CalibrationSummary, Record
 
@@ -156,11 +157,11 @@ def summary_of(case: Case, known: Iterable[Calibration]) -> CalibrationSummary |
     return next((calibration.summary for calibration in known if (calibration.device, calibration.mode) == key), None)
 
 
-def stamped(records: Sequence[Record], known: Sequence[Calibration], machine: str) -> list[Record]:
+def stamped(records: Sequence[Record], known: Sequence[Calibration], machine: Machine) -> list[Record]:
     """Return records with the calibration of their machine added to those that lack one."""
     return [
         msgspec.structs.replace(record, calibration=summary_of(record.case, known))
-        if record.calibration is None and record.machine.fingerprint == machine
+        if record.calibration is None and record.machine.is_same(machine)
         else record
         for record in records
     ]

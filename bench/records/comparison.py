@@ -224,7 +224,7 @@ class Comparison(msgspec.Struct, kw_only=True):
         Resource limits have to agree too: pairs under different quotas do not belong together.
         """
         return (
-            self.machine.fingerprint == other.machine.fingerprint
+            self.machine.is_same(other.machine)
             and self.conditions.limited_alike(other.conditions)
             and self.base.environment.yolopace == other.base.environment.yolopace
             and (self.base.key, self.head.key) == (other.base.key, other.head.key)

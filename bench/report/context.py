@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pandas as pd
 
 from bench import __version__
+from bench.analysis.availability import is_answer
 from bench.analysis.ceilings import with_ceilings
 from bench.analysis.table import frame, newest_rows
+from bench.analysis.units import in_units
 from bench.cases.model_labels import show_together
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
 from bench.report import commands, labels, sections
+from bench.report.headline import names, share
 from bench.report.inputs import Inputs, MachineInputs, divide
 from bench.report.plots import Plot
 from bench.report.questions import QUESTIONS
-from bench.report.sections import ceilings, cross_machine, headline
+from bench.report.sections import ceilings, cross_machine
 from bench.report.sections.section import Section
 
 
@@ -56,6 +60,9 @@ class MachineView(msgspec.Struct, frozen=True):
         prefix: first part of the file names of its plots.
         name, sentence: its name and its headline.
         sections: those that have something to show.
+        facts: description of the machine and its versions in one line.
+        heading, title: machine and result in one line, for the first heading and for the title of a page.
+        share: its part of the picture for shared links.
         compared: whether it has speed-ups over a baseline.
         commands: shell commands that measure its cases again, by purpose.
     """
@@ -64,6 +71,10 @@ class MachineView(msgspec.Struct, frozen=True):
     prefix: str
     name: str
     sentence: str
+    facts: str
+    heading: str
+    title: str
+    share: share.Figures
     sections: list[BuiltSection]
     compared: bool
     commands: list[commands.Purpose]
@@ -110,6 +121,30 @@ class PageView(msgspec.Struct, frozen=True):
     live: str = ""
 
     @property
+    def heading(self) -> str:
+        """The first heading: machine and result, or the names of several machines."""
+        if len(self.machines) == 1:
+            return self.machines[0].heading
+        return f"{len(self.machines)} machines: {labels.listing(machine.name for machine in self.machines)}"
+
+    @property
+    def title(self) -> str:
+        """The title of the page, for a tab of a browser and for links."""
+        return self.machines[0].title if len(self.machines) == 1 else f"{self.heading} · yolopace"
+
+    @property
+    def share(self) -> share.SharePicture:
+        """The picture for shared links."""
+        software = self.table[["torch", "ultralytics"]].drop_duplicates()
+        versions = [
+            f"torch {row.torch} · Ultralytics {row.ultralytics} · "
+            for row in software.itertuples()
+            if len(software) == 1
+        ]
+        footer = f"{''.join(versions)}yolopace {self.version}"
+        return share.SharePicture([machine.share for machine in self.machines], footer)
+
+    @property
     def compared(self) -> bool:
         """Whether any machine has speed-ups over a baseline."""
         return any(machine.compared for machine in self.machines)
@@ -127,18 +162,19 @@ class PageView(msgspec.Struct, frozen=True):
 
 def page(inputs: Inputs) -> PageView:
     """Gather the page; the inputs must not be empty."""
+    inputs = inputs.with_ids()
     records = inputs.records
     compared = [case.case for comparison in inputs.comparisons for case in comparison.cases]
     cases = [record.case for record in records] + [ceiling.case for ceiling in inputs.ceilings] + compared
     show_together(case.model for case in cases)
     table = frame(records, inputs.epoch_images)
-    newest = newest_rows(table)
+    newest = without_answers(newest_rows(table), records)
     several = len(divide(newest)) > 1
     others: list[Record | Ceiling | Comparison] = [*inputs.ceilings, *inputs.comparisons]
-    fingerprints = dict.fromkeys([*newest["machine"], *(other.machine.fingerprint for other in others)])
+    keys = dict.fromkeys([*newest["machine"], *(other.machine.key for other in others)])
     machines = [
-        _machine(number, MachineInputs(newest[newest["machine"] == fingerprint], inputs, fingerprint, several))
-        for number, fingerprint in enumerate(fingerprints, 1)
+        _machine(number, MachineInputs(newest[newest["machine"] == key], inputs, key, several, table))
+        for number, key in enumerate(keys, 1)
     ]
     return PageView(
         machines=machines,
@@ -159,18 +195,46 @@ def _reading(table: pd.DataFrame) -> list[tuple[str, str]]:
     return [*labels.TERMS.items(), *terms]
 
 
+def without_answers(table: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
+    """Return the rows of cases, without those that only say that a precision is not available; all if none is left."""
+    cases = table[[not is_answer(records[int(index)]) for index in table.index]]
+    return cases if len(cases) else table
+
+
 def _machine(number: int, machine: MachineInputs) -> MachineView:
     """Gather the part of the page on one machine."""
     gathered = [BuiltSection(section, section.build(machine)) for section in sections.SECTIONS]
     processes = {row["id"]: int(row["processes"]) for row in labels.rows(machine.measured)}
+    distinct = "" if machine.name == labels.machine_name(machine.machine) else machine.name
     return MachineView(
         id=f"machine-{number}",
         prefix=f"m{number}-" if machine.several or number > 1 else "",
-        name=labels.machine_name(machine.machine),
-        sentence=headline.sentence(machine.table, machine.machine, machine.page.epoch_images, machine.ceilings),
+        name=machine.name,
+        sentence=names.sentence(machine.table, machine.machine, machine.page.epoch_images, machine.ceilings),
+        facts=names.facts(machine.table, machine.machine),
+        heading=names.heading(machine.table, machine.machine, machine.ceilings, distinct),
+        title=names.title(machine.table, machine.machine),
+        share=_share(machine, distinct),
         sections=[built for built in gathered if built.data is not None],
         compared=any(len(part.speedups) for part in machine.parts),
         commands=commands.by_purpose(
             machine.records, processes, ceilings.newest(machine.ceilings), machine.comparisons
         ),
+    )
+
+
+def _share(machine: MachineInputs, distinct: str) -> share.Figures:
+    """Gather the part of the picture for shared links on one machine: a line per mode with a reference case."""
+    references = names.references(machine.table)
+    lines = []
+    for mode, reference in references.items():
+        row = reference.row
+        case = f"{labels.DOES[mode][0]} {labels.point(row)}"
+        lines.append((" ".join(filter(None, (names.speed(row), names.precision(row)))), in_units(case, row)))
+    if not lines and (ceiling := names.widest(machine.ceilings)) is not None:
+        lines.append((f"batch {ceiling.case.batch:,}", f"Largest batch that trains: {names.point(ceiling)}"))
+    rows = [reference.row for reference in references.values()]
+    name = names.machine_of(machine.machine, rows[0]) if rows else labels.machine_name(machine.machine)
+    return share.Figures(
+        distinct or name, tuple(lines), noisy=any(reference.doubts for reference in references.values())
     )

@@ -9,10 +9,13 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from bench.machine.doctor import Check, State
+from bench.cases.device_kinds import label
+from bench.machine.doctor import Check, State, devices_of
+from bench.report.labels import count
 from bench.text import cleaned
 
 COLOURS = {State.USABLE: "green", State.LIMITED: "yellow", State.UNUSABLE: "dim"}
+LABELS = {State.USABLE: "ok", State.LIMITED: "warning", State.UNUSABLE: "unavailable"}
 
 
 def table(rows: Sequence[Check]) -> Table:
@@ -21,8 +24,19 @@ def table(rows: Sequence[Check]) -> Table:
     for row in rows:
         text = row.detail if not row.remedy else f"{row.detail}\n→ {row.remedy}"
         # As Text: brackets in the message of a driver are not markup.
-        shown.add_row(Text(row.name), Text(row.status, style=COLOURS[row.status]), Text(text))
+        shown.add_row(Text(row.name), Text(LABELS[row.status], style=COLOURS[row.status]), Text(text))
     return shown
+
+
+def summary(rows: Sequence[Check]) -> str:
+    """Return one line: ``Ready: cpu. Not available: cuda, mps. 1 warning: load.``."""
+    usable, missing = devices_of(rows)
+    parts = [f"Ready: {', '.join(map(label, usable))}." if usable else "Nothing can be measured here."]
+    if missing:
+        parts.append(f"Not available: {', '.join(missing)}.")
+    if warnings := [row.name for row in rows if row.status is State.LIMITED]:
+        parts.append(f"{count(len(warnings), 'warning')}: {', '.join(warnings)}.")
+    return " ".join(parts)
 
 
 def as_json(rows: Sequence[Check]) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 import pandas as pd
 
+from bench.analysis.availability import answer_lines
+from bench.analysis.history import Change, change_since
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import GROUP_KEYS
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
+from bench.records.machines import ids_by_fingerprint, with_ids
 from bench.records.record import Record
 from bench.report import labels, plots
 from bench.report.plots import Plot
@@ -26,6 +29,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
         records: in the order in which they were measured.
         ceilings, comparisons: the other results of the runs.
         epoch_images: images of the epoch that times are projected to.
+        epochs: epochs of the user's own training; 0 if they were not named.
         baseline: values by axis that speed-ups compare with; None for the default baseline.
         complaints: one sentence per file that could not be read.
         live: progress of a run that is not finished, as text; empty if it is finished.
@@ -35,6 +39,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     ceilings: Sequence[Ceiling] = ()
     comparisons: Sequence[Comparison] = ()
     epoch_images: int
+    epochs: int = 0
     baseline: dict[str, Any] | None = None
     complaints: Sequence[str] = ()
     live: str = ""
@@ -44,6 +49,22 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
         """All models of its cases, in order."""
         cases = [*(record.case for record in self.records), *(ceiling.case for ceiling in self.ceilings)]
         return labels.order("model", (case.model_label for case in cases))
+
+    @property
+    def machines(self) -> list[Machine]:
+        """Machines of all results, each once."""
+        measurements: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
+        return list({measurement.machine.key: measurement.machine for measurement in measurements}.values())
+
+    def with_ids(self) -> Inputs:
+        """Return these inputs with the ID of the machine in every result where one machine alone can be meant."""
+        ids = ids_by_fingerprint(self.machines)
+        return msgspec.structs.replace(
+            self,
+            records=with_ids(self.records, ids),
+            ceilings=with_ids(self.ceilings, ids),
+            comparisons=with_ids(self.comparisons, ids),
+        )
 
     @property
     def empty(self) -> bool:
@@ -71,14 +92,16 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     Attributes:
         table: its latest rows; their index counts the records of the page.
         page: the inputs of the whole page; its records are those of all machines.
-        fingerprint: of the machine.
+        key: identity of the machine (:attr:`Machine.key`).
         several: whether the page has several parts, so that file names contain the number of the part.
+        history: all rows of the page, older rows of a case included; None without them.
     """
 
     table: pd.DataFrame
     page: Inputs
-    fingerprint: str
+    key: str
     several: bool = False
+    history: pd.DataFrame | None = None
 
     @functools.cached_property
     def records(self) -> list[Record]:
@@ -88,20 +111,32 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def ceilings(self) -> list[Ceiling]:
         """Ceilings of the machine."""
-        return [ceiling for ceiling in self.page.ceilings if ceiling.machine.fingerprint == self.fingerprint]
+        return [ceiling for ceiling in self.page.ceilings if ceiling.machine.key == self.key]
 
     @functools.cached_property
     def comparisons(self) -> list[Comparison]:
         """Live comparisons of the machine."""
-        return [
-            comparison for comparison in self.page.comparisons if comparison.machine.fingerprint == self.fingerprint
-        ]
+        return [comparison for comparison in self.page.comparisons if comparison.machine.key == self.key]
 
     @property
     def machine(self) -> Machine:
         """Description of the machine."""
         measurements: list[Record | Ceiling | Comparison] = [*self.records, *self.ceilings, *self.comparisons]
         return measurements[0].machine
+
+    @functools.cached_property
+    def name(self) -> str:
+        """Short name of the machine, which no other machine of the page has."""
+        return labels.distinct_names(self.page.machines)[self.key]
+
+    def change_since(self, row: Mapping[str, Any]) -> Change | None:
+        """Return the change of a row since an earlier run of this machine; None without one on the page."""
+        return None if self.history is None else change_since(self.history, row)
+
+    @property
+    def unavailable(self) -> list[str]:
+        """Lines on precisions that devices of the machine do not offer."""
+        return answer_lines(record for record in self.page.records if record.machine.key == self.key)
 
     @property
     def measured(self) -> pd.DataFrame:
@@ -121,7 +156,7 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     @property
     def prefix(self) -> str:
         """First part of the anchors of its cases; empty on a page of one machine with one pair of versions."""
-        return f"{self.fingerprint[:6]}-" if self.several else ""
+        return f"{self.key[:6]}-" if self.several else ""
 
     @functools.cached_property
     def drawn(self) -> list[tuple[str, list[Plot]]]:

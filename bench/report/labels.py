@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case, device_kinds
 from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
 from bench.formatting import format_number
-from bench.machine.description import Machine
+from bench.machine.description import SHORT_ID, Machine
 from bench.text import clean
 
 NONE = "—"
@@ -195,6 +196,13 @@ def axis_title(axis: str) -> str:
 def machine_name(machine: Machine) -> str:
     """Return a short name: the first GPU without its memory, else the CPU."""
     return machine.gpus[0].partition(" (")[0] if machine.gpus else machine.cpu
+
+
+def distinct_names(machines: Iterable[Machine], name: Callable[[Machine], str] = machine_name) -> dict[str, str]:
+    """Return a name per machine, by :attr:`Machine.key`; machines of one name have their short ID in it."""
+    names = {machine.key: name(machine) for machine in machines}
+    alike = Counter(names.values())
+    return {key: text if alike[text] == 1 else f"{text} · ID {key[:SHORT_ID]}" for key, text in names.items()}
 
 
 def images(number: int) -> str:

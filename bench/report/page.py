@@ -1,4 +1,4 @@
-"""The report on disk: ``index.html``, ``report.md``, ``cases.csv`` and ``plots/``."""
+"""The report on disk: ``index.html``, ``share.png``, ``report.md``, ``cases.csv`` and ``plots/``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 LIVE_SECONDS = 10
 """Seconds between two reloads of the page of an unfinished run, and the minimum between two writes of it."""
+
+STYLES = ("page.css", "headline.css")
+"""Style sheets of the page, which has them inline."""
+
+SHARE = "share.png"
+"""File name of the picture for shared links, which the page names but does not need."""
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -111,6 +117,8 @@ def _files(page: context.PageView, formats: Sequence[str]) -> dict[str, bytes]:
         "md": ("report.md", lambda: markdown(page)),
         "html": ("index.html", lambda: html(page)),
     }
+    if "html" in formats and not page.live:
+        files[SHARE] = lambda: page.share.png
     written = {name: make() for name, make in files.items()}
     return written | {name: encode(make()) for kind, (name, make) in texts.items() if kind in formats}
 
@@ -125,12 +133,13 @@ def html(page: context.PageView) -> str:
     csv = Markup(base64.b64encode(encode(tables.render(page.table, "csv"))).decode())
     text = environment.get_template("page.html.jinja").render(
         page=page,
-        style=style_sheet("page.css"),
+        style=style_sheet(*STYLES),
         labels=labels,
         svg=inline,
         unbroken=unbroken,
         csv=csv,
         seconds=LIVE_SECONDS,
+        picture=SHARE,
     )
     return keep_units(text)
 
@@ -161,7 +170,7 @@ def markdown(page: context.PageView) -> str:
 
 def templates(autoescape: bool) -> jinja2.Environment:
     """Return the environment of all templates, HTML or Markdown; an undefined name is an error."""
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
         finalize=clean_text if autoescape else None,
@@ -170,13 +179,6 @@ def templates(autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["capitalize_first"] = capitalize_first
-    return environment
-
-
-def capitalize_first(text: str) -> str:
-    """Capitalize the first letter and leave the others: names keep theirs."""
-    return text[:1].upper() + text[1:]
 
 
 def clean_text(value: object) -> object:

@@ -13,13 +13,14 @@ from typing import Any
 
 import msgspec
 
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun, expand_grid, profile
 from bench.environments.cache_checks import check_usable, problem
 from bench.environments.interpreter import Interpreter, ask, executable
 from bench.environments.package_origins import imported, origins, replaced
 from bench.environments.uv import find_uv
 from bench.errors import UsageError
-from bench.machine.doctor import Check, State
+from bench.machine.doctor import Check, State, examine
 from bench.machine.interpreter_info import Software
 from bench.machine.paths import cache_folder
 from bench.machine.system_info import SystemInfo, system_info
@@ -52,6 +53,28 @@ def look(python: str) -> tuple[SystemInfo, Software]:
             cache = cache_folder()
         machine = system_info(cache, low_power=low_power(), uv=uv_version(), cache_trouble=problem())
         return machine, software.result()
+
+
+def device_remedy(python: str, device: str) -> str:
+    """Return why torch cannot use a device, and what to do, as sentences; empty where nothing can be done.
+
+    Args:
+        python: the measured interpreter, which imports torch for this.
+        device: as cases name it.
+    """
+    kind = kind_of(device).name
+    try:
+        checks = examine(*look(python))
+    except UsageError:
+        return ""
+    for check in checks:
+        if check.name.split()[0] == kind and check.status is State.UNUSABLE and check.remedy:
+            return f"{_sentence(check.detail)} {_sentence(check.remedy)}"
+    return ""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def read_software(path: str) -> Software:

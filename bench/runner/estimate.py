@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,6 +22,10 @@ SETUP = 0.6
 """Seconds of a case outside its steps: from the request to the first step, and from the last step to the record."""
 
 
+STARTUP = 3.5
+"""Seconds in which a process imports torch and Ultralytics: once per run where workers are forked, else per case."""
+
+
 def work(case: Case) -> float:
     """Return the work of one step, in the units of the case's workload."""
     return family_of(case.model).work(case.values)
@@ -36,9 +41,16 @@ def rate_key(case: Case) -> tuple[str, ...]:
 
 
 class Estimator:
-    """Estimates durations of cases, and learns from records."""
+    """Estimates durations of cases, and learns from records.
+
+    Attributes:
+        startup: seconds before the first case of a run.
+    """
 
     def __init__(self, history: Iterable[Record] = ()) -> None:
+        forks = platform.system() == "Linux"
+        self.startup = STARTUP if forks else 0.0
+        self._setup = SETUP if forks else SETUP + STARTUP
         self._durations: dict[tuple[Case, str], float] = {}
         self._rates: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for record in history:
@@ -73,10 +85,10 @@ class Estimator:
         steps = math.ceil(least / accumulation_steps) * accumulation_steps
         if kind.weighs_steps and steps > SLACK * least:
             steps = math.ceil(least / short) * short
-        return SETUP + warmup + steps * step
+        return self._setup + warmup + steps * step
 
 
 def from_history(results: Path) -> Estimator:
     """Return an estimator that has learned from this machine's newest runs in a results folder."""
-    newest = store.runs(results, machine().fingerprint)[-HISTORY_RUNS:]
+    newest = store.runs(results, machine())[-HISTORY_RUNS:]
     return Estimator(store.read([results / run for run in newest])[0])

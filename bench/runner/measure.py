@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ DATA_LIMIT = 7200.0
 
 REST_LIMIT = 3600.0
 """Seconds that validation and the saving of a checkpoint may take; a large set takes minutes on a CPU."""
+
+Watch = Callable[[str], None]
+"""Receives each phase of a job as it begins: ``setup``, ``warmup``, ``window``, ``rest``."""
 
 PHASES = {"setup": "setting up", "warmup": "warming up", "window": "measuring", "rest": "validating"}
 
@@ -128,19 +132,27 @@ def values_of(event: Event | None) -> dict[str, Any]:
     return {name: value for name, value in vars(event).items() if name != "at"} if event is not None else {}
 
 
-def run_job(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None) -> WorkerResult:
+def ignore(phase: str) -> None:
+    """Take no notice of a phase."""
+
+
+def run_job(
+    launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None, watch: Watch = ignore
+) -> WorkerResult:
     """Run one job to its end; run it again where broken compiled files in the cache made it fail.
 
     Args and errors: see :func:`run_once`.
     """
-    result = run_once(launcher, job, phase_limit, setup_limit)
+    result = run_once(launcher, job, phase_limit, setup_limit, watch)
     output = f"{result.outcome.reason}\n{result.worker_output}"
     if result.outcome.status.broken and bytecode_cache.remove_broken_bytecode(output, launcher.interpreter.path):
-        result = run_once(launcher, job, phase_limit, setup_limit)
+        result = run_once(launcher, job, phase_limit, setup_limit, watch)
     return result
 
 
-def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None) -> WorkerResult:
+def run_once(
+    launcher: Launcher, job: Job, phase_limit: float, setup_limit: float | None = None, watch: Watch = ignore
+) -> WorkerResult:
     """Run one job once, whatever its outcome.
 
     Args:
@@ -148,6 +160,7 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
         job: job for the worker.
         phase_limit: seconds that warm-up and window may take each.
         setup_limit: seconds that set-up may take; :data:`SETUP_LIMIT` if None.
+        watch: receives each phase as it begins.
 
     Raises:
         Interrupted: with the results so far; the worker is ended.
@@ -188,6 +201,7 @@ def run_once(launcher: Launcher, job: Job, phase_limit: float, setup_limit: floa
             events.take(event)
             if isinstance(event, PhaseBegan):
                 phase = event.name
+                watch(phase)
                 reached.setdefault(phase, event.at)  # a window that is measured again is no warm-up
         ended = events.ended
         patience = 5.0
@@ -298,6 +312,7 @@ def measure(
     run: str,
     phase_limit: float,
     rendezvous: Rendezvous | None = None,
+    watch: Watch = ignore,
 ) -> Record:
     """Measure one case in a fresh process, or in as many as it has devices.
 
@@ -308,6 +323,7 @@ def measure(
         run: name of the run.
         phase_limit: seconds that warm-up and window may take each.
         rendezvous: where the ranks of several machines meet.
+        watch: receives each phase as it begins.
 
     Raises:
         Interrupted: with the record of the interrupted case.
@@ -351,7 +367,7 @@ def measure(
 
     with scratch_folder() as scratch:
         try:
-            return record(run_job(launcher, case_job(planned, data, scratch, rendezvous), phase_limit))
+            return record(run_job(launcher, case_job(planned, data, scratch, rendezvous), phase_limit, watch=watch))
         except Interrupted as stop:
             raise Interrupted(record=record(stop.result) if stop.result else None) from None
 

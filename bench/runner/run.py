@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench import extensions
+from bench.analysis.availability import AVAILABILITY, is_unavailable
 from bench.cases import Case
+from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
 from bench.records.store import Store
+from bench.runner import doctor
 from bench.runner.estimate import Estimator
 from bench.runner.jobs import data_job, workload_facts
 from bench.runner.launchers.local import Launcher
@@ -27,6 +33,16 @@ from bench.worker.workloads.base import family_of
 
 PHASE_LIMIT = 600.0
 
+IMPORTING = "import"
+PREPARING = "data"
+"""What a run does before the phases of a case: it waits until libraries are imported, and looks for a data set."""
+
+
+def is_unusable_device(record: Record) -> bool:
+    """Whether torch cannot use the accelerator of a case."""
+    alone = record.outcome.status is Status.UNSUPPORTED and tuple(record.outcome.scope) == ("device",)
+    return alone and not kind_of(record.case.device).on_host
+
 
 class Run:
     """Measures cases one after another in one environment, each in one or several processes.
@@ -35,9 +51,11 @@ class Run:
         planned: all planned processes, in order.
         records: records so far, in order.
         processes: records by case and process, those from before this run's start included.
+        omitted: names of processes left out because a precision that the user did not name is unavailable.
         spared: number of repeats that were not started.
         cut: number of repeats that were not started because of the time budget.
         trouble: one sentence while records cannot be written, else empty.
+        watch: called with a process and what it does now: :data:`IMPORTING`, :data:`PREPARING`, or a phase.
     """
 
     def __init__(
@@ -50,19 +68,35 @@ class Run:
         time_budget: float | None = None,
         phase_limit: float = PHASE_LIMIT,
         finished: dict[str, Record] | None = None,
+        optional: Collection[str] = (),
     ) -> None:
+        """Start nothing.
+
+        Args:
+            planned: processes in order.
+            store: of the run.
+            launcher: of the environment.
+            estimator: of durations.
+            time_budget: seconds, or None.
+            phase_limit: seconds that warm-up and window may take each.
+            finished: earlier records by name.
+            optional: names of processes whose precision the user did not name.
+        """
         self.planned = list(planned)
         self.records: list[Record] = []
         self.processes: dict[Case, dict[int, Record]] = defaultdict(dict)
+        self.omitted: set[str] = set()
         self.spared = 0
         self.cut = 0
         self.trouble = ""
+        self.watch: Callable[[PlannedRun, str], None] = lambda planned, phase: None
         self._store = store
         self._launcher = launcher
         self._estimator = estimator
         self._budget = time_budget
         self._phase_limit = phase_limit
         self._finished = finished or {}
+        self._optional = frozenset(optional)
         self._began: float | None = None
         self._settled: list[tuple[Case, Outcome]] = []
         self._data: dict[DataJob, dict[str, Any]] = {}
@@ -117,12 +151,19 @@ class Run:
         return sum(all(case.value(axis) == record.case.value(axis) for axis in axes) for case in others)
 
     def spare(self, planned: PlannedRun) -> str:
-        """Skip a repeat of a case where it is pointless; return the reason, or empty if it has to be measured.
+        """Skip a process where it is pointless; return the reason, or empty if it has to be measured.
 
-        A repeat is skipped if the first process of its case gave no figure, or the time budget is spent. A skipped
-        repeat leaves no record.
+        A repeat is skipped if the first process of its case gave no figure, or the time budget is spent. Any process is
+        skipped whose precision is not available and was not named by the user. A skipped process leaves no record.
         """
-        if planned.process == 1 or planned.name in self._finished:
+        if planned.name in self._finished:
+            return ""
+        settled = self._settled_by(planned.case)
+        if settled and planned.name in self._optional and is_unavailable(settled[1]):
+            self._left.pop(planned.name, None)
+            self.omitted.add(planned.name)
+            return settled[1].reason
+        if planned.process == 1:
             return ""
         if self._hopeless(planned):
             reason = "the first process of this case gave no figure"
@@ -169,24 +210,41 @@ class Run:
         if known is not None:
             self.records.append(known)
             self._over[known.name] = known
+            self._settle(known)
             return known
         if settled := self._settled_by(case):
             other, outcome = settled
             return self._keep(self._unstarted(planned, outcome, {"skipped_because_of": other.id}))
         if outside := self._beyond_budget(planned):
             return self._keep(self._unstarted(planned, outside))
+        self.watch(planned, IMPORTING)
         self._launcher.wait(family_of(case.model).name)
         try:
-            record = measure(self._launcher, planned, self._data_for(planned), self._store.run, self._phase_limit)
+            data, watch = self._data_for(planned), functools.partial(self.watch, planned)
+            watch("setup")
+            record = measure(self._launcher, planned, data, self._store.run, self._phase_limit, watch=watch)
         except DatasetUnavailable as error:
             return self._keep(self._unstarted(planned, error.outcome, log=error.log))
         except Interrupted as stop:
             if stop.record is not None:
                 self._keep(stop.record)
             raise
-        if record.outcome.scope and not record.outcome.status.broken:
-            self._settled.append((case, record.outcome))
+        if planned.name in self._optional and is_unavailable(record.outcome):
+            record = msgspec.structs.replace(record, extra={**record.extra, AVAILABILITY: True})
+        elif is_unusable_device(record):
+            record = msgspec.structs.replace(record, outcome=self._with_remedy(case.device, record.outcome))
+        self._settle(record)
         return self._keep(record)
+
+    def _settle(self, record: Record) -> None:
+        """Let the outcome of a case stand for all cases that it decides."""
+        if record.outcome.scope and not record.outcome.status.broken:
+            self._settled.append((record.case, record.outcome))
+
+    def _with_remedy(self, device: str, outcome: Outcome) -> Outcome:
+        """Add what ``doctor`` advises for a device that torch cannot use; importing torch for that takes seconds."""
+        remedy = doctor.device_remedy(self._launcher.interpreter.path, device)
+        return msgspec.structs.replace(outcome, reason=f"{outcome.reason} {remedy}".strip())
 
     def _keep(self, record: Record) -> Record:
         self._left.pop(record.name, None)
@@ -219,6 +277,7 @@ class Run:
         known = self._data.get(key)
         # The cache may have been emptied since.
         if known is None or (os.path.isabs(known["source"]) and not os.path.exists(known["source"])):
+            self.watch(planned, PREPARING)
             self._data[key] = look_for_data(self._launcher, planned)
         check_trainable(planned, self._data[key])
         return self._data[key]

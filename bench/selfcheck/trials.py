@@ -180,7 +180,7 @@ def kept_trials(folder: Path, effect: Effect, environment: Environment) -> dict[
         comparison = read_comparison(file.parent)
         other = comparison.base.environment
         same = (other.torch, other.ultralytics) == (environment.torch, environment.ultralytics)
-        if not same or comparison.machine.fingerprint != machine().fingerprint:
+        if not same or not comparison.machine.is_same(machine()):
             raise UsageError(f"{file.parent} is of another machine or other versions: keep these in another folder.")
         if comparison.margin != effect.margin or comparison.cases[0].recipe.fingerprint != recipe:
             raise UsageError(f"{file.parent} was measured in another way: keep these in another folder.")

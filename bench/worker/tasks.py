@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import threading
 import traceback
@@ -139,10 +140,21 @@ def leave() -> None:
     os._exit(0)
 
 
-def _die_with_runner() -> None:
-    """End when the runner ends, which holds the other end of standard input and never writes to it again."""
-    sys.stdin.read()
-    os._exit(1)
+def die_with_runner(descriptor: int) -> None:
+    """End this process, with its data loader processes, when the runner closes the other end of a pipe.
+
+    The runner never writes to it. It is read by its descriptor, as a thread that waits in ``sys.stdin.read`` holds a
+    lock: a forked data loader process has that lock and not the thread, and waits without end to close its input.
+    """
+
+    def watch() -> None:
+        while os.read(descriptor, 4096):
+            pass
+        if os.getpgrp() == os.getpid():  # so it is where a runner or an agent gave this process a separate session
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="die with runner", daemon=True).start()
 
 
 def run_spawned(descriptor: int, control: int) -> None:
@@ -150,7 +162,7 @@ def run_spawned(descriptor: int, control: int) -> None:
     assignment: Assignment = assignment_from_json(sys.stdin.readline())
     if limit := getattr(assignment.job, "data_limit", 0):  # before any import, so that the limit covers everything
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    threading.Thread(target=_die_with_runner, daemon=True).start()
+    die_with_runner(sys.stdin.fileno())
     prepare_process(assignment.setup)
     run(assignment.job, Channel(descriptor), control, setup=assignment.setup)
     leave()

@@ -22,7 +22,7 @@ from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = sorted((ROOT / "results").glob("example*"))
+EXAMPLES = sorted((ROOT / "results" / "examples").iterdir())
 FILE = Path(__file__).with_suffix(".json")
 
 COLUMNS = {

@@ -224,3 +224,10 @@ def test_a_ratio_of_an_interfered_figure_is_flagged(interfered: int) -> None:
     records = [at(0.5, **changes[0]), at(0.25, device="mps", **changes[1])]
     assert speedups(frame(records), CPU)["interfered"].tolist() == [True]
     assert speedups(frame([at(0.5), at(0.25, device="mps")]), CPU)["interfered"].tolist() == [False]
+
+
+def test_a_baseline_without_a_counterpart_is_passed_over() -> None:
+    records = [at(0.5, imgsz=160), at(0.25, device="mps", imgsz=640), at(0.5, batch=4, device="mps", imgsz=640)]
+    assert default_baseline(frame(records)) == {"batch": 4}
+    assert ratios(records, {"batch": 4})
+    assert default_baseline(frame(records[:2])) == CPU

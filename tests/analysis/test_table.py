@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pandas as pd
 import pytest
@@ -164,6 +166,30 @@ def test_the_processes_of_a_case_are_one_row() -> None:
 )
 def test_what_was_not_measured_alike_is_not_put_together(changes: dict[str, object]) -> None:
     assert frame([in_process(1), in_process(2, **changes)])["processes"].tolist() == [1, 1]
+
+
+TWINS = make_machine(id="aaaaaaaaaaaa"), make_machine(id="bbbbbbbbbbbb")
+
+
+def test_two_machines_of_one_type_are_two_and_their_titles_differ() -> None:
+    table = frame([make_record(machine=machine) for machine in TWINS])
+    assert table["machine"].tolist() == [machine.id for machine in TWINS]
+    title = make_machine().title
+    assert table["machine_title"].tolist() == [f"{title} · ID aaaaaa", f"{title} · ID bbbbbb"]
+    assert len(newest_rows(table)) == 2
+
+
+def test_an_old_record_is_of_the_one_machine_of_its_type() -> None:
+    records = [make_record(), make_record(machine=TWINS[0], run="b", started="2026-11-23T00:00:00+00:00")]
+    table = frame(records)
+    assert table["machine"].tolist() == [TWINS[0].id] * 2
+    assert table["machine_title"].tolist() == [make_machine().title] * 2
+    assert newest_rows(table)["run"].tolist() == ["b"]
+
+
+def test_an_old_record_is_of_neither_of_two_machines_of_its_type() -> None:
+    table = frame([make_record(machine=machine) for machine in (make_machine(), *TWINS)])
+    assert table["machine"].nunique() == 3 and table["machine_title"].nunique() == 3
 
 
 def test_a_copy_of_a_record_is_no_second_process() -> None:
@@ -336,3 +362,14 @@ def test_train_and_predict_have_pins_of_their_own_and_one_setup() -> None:
 
 def test_latest_of_nothing() -> None:
     assert newest_rows(frame([])).empty
+
+
+def test_size_of_the_model() -> None:
+    row = frame([make_record(extra={"gflops": 8.7})]).iloc[0]
+    assert (row["parameters"], row["gflops"]) == (3_157_200, 8.7)
+
+
+@pytest.mark.parametrize("extra", [{}, {"gflops": None}, {"gflops": "many"}, {"gflops": -1}])
+def test_an_unknown_size_of_the_model_is_missing(extra: dict[str, Any]) -> None:
+    row = frame([make_record(extra=extra, effective={"parameters": "many"})]).iloc[0]
+    assert row[["parameters", "gflops"]].isna().all()

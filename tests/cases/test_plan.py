@@ -46,7 +46,7 @@ def test_the_profiles_that_the_command_line_promises() -> None:
 
 @pytest.mark.parametrize("name", profiles())
 def test_every_value_of_a_profile_is_one_that_a_user_could_give(name: str) -> None:
-    for axes in profile(name).cases.values():
+    for axes in (*profile(name).cases.values(), *profile(name).reference.values()):
         assert set(axes) == set(fixed_axes()) - {"device"}
         for axis, values in axes.items():
             assert parse_values(fixed_axes()[axis], ",".join(map(str, values))) == values
@@ -73,12 +73,45 @@ def test_a_misspelt_key_of_a_profile_is_an_error() -> None:
 
 def test_quick_on_the_cpu() -> None:
     planned = expand_grid(profile("quick"), ["cpu"], {})
-    assert len(planned) == 36
-    assert ids(planned)[:2] == ["train-yolov8n-cpu-fp32-b16-i160", "predict-yolov8n-cpu-fp32-b16-i160"]
+    assert len(planned) == 24
+    assert ids(planned)[:2] == ["train-yolov8n-cpu-fp32-b16-i320", "predict-yolov8n-cpu-fp32-b16-i320"]
     recipe, timing = planned[0].recipe, profile("quick").recipe
     assert recipe.warmup_seconds == timing.warmup("cpu") > 0
     assert (recipe.window_steps, recipe.window_seconds) == (timing.window_steps, timing.least_seconds("cpu", False))
     assert recipe.data_steps == 64
+
+
+@pytest.mark.parametrize("device", ["0", "mps", "xpu"])
+@pytest.mark.parametrize("name", ["quick", "full"])
+def test_the_cpu_of_a_machine_with_an_accelerator_measures_reference_cases_of_a_shared_size(
+    name: str, device: str
+) -> None:
+    planned = expand_grid(profile(name), [device, "cpu"], {})
+    on_cpu = [plan for plan in planned if plan.case.device == "cpu"]
+    on_device = [plan for plan in planned if plan.case.device == device]
+    axes = profile(name).reference["cpu"]
+    assert len(on_cpu) < len(expand_grid(profile(name), ["cpu"], {})) / 3
+    assert {plan.case.mode for plan in on_cpu} == {"train", "predict"}
+    assert all_values(on_cpu, "imgsz") == axes["imgsz"]
+    beside = {msgspec.structs.replace(plan.case, device="cpu") for plan in on_device}
+    assert {plan.case for plan in on_cpu} <= beside, "each has its counterpart on the accelerator"
+
+
+def test_quick_on_a_machine_with_an_accelerator() -> None:
+    planned = expand_grid(profile("quick"), ["mps", "cpu"], {})
+    assert [name for name in ids(planned) if "-cpu-" in name] == [
+        "train-yolov8n-cpu-fp32-b16-i640",
+        "predict-yolov8n-cpu-fp32-b16-i640",
+    ]
+    assert len(planned) == 2 + 48
+
+
+def test_values_of_the_user_replace_those_of_reference_cases() -> None:
+    planned = expand_grid(profile("quick"), ["0", "cpu"], {"imgsz": [320], "model": ["yolo11n"]})
+    assert [name for name in ids(planned) if "-cpu-" in name] == [
+        "train-yolo11n-cpu-fp32-b16-i320",
+        "predict-yolo11n-cpu-fp32-b16-i320",
+    ]
 
 
 @pytest.mark.parametrize("name", profiles())
@@ -101,8 +134,9 @@ def test_all_points_are_there() -> None:
 def test_the_first_case_of_every_device_comes_first(name: str) -> None:
     planned = expand_grid(profile(name), DEVICES, {})
     assert [plan.case.device for plan in planned[:3]] == DEVICES
+    beside = {plan.case.device_kind for plan in planned}
     for plan in planned[:3]:
-        first = {axis: values[0] for axis, values in profile(name).axes(plan.case.device_kind).items()}
+        first = {axis: values[0] for axis, values in profile(name).axes(plan.case.device_kind, beside).items()}
         assert {axis: getattr(plan.case, axis) for axis in first} == first
 
 

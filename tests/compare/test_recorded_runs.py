@@ -314,6 +314,13 @@ def test_recipes_that_differ_alike_are_said_once_with_their_cases() -> None:
 # Machines
 
 
+def test_machines_of_one_type_with_different_ids_are_different_machines() -> None:
+    twins = make_machine(id="aaaaaaaaaaaa"), make_machine(id="bbbbbbbbbbbb")
+    a, b = (processes([0.25, 0.26], run=machine.id, machine=machine) for machine in twins)
+    assert compare_runs(a, b).is_cross_machine
+    assert not compare_runs(a, processes([0.25, 0.26], run="old")).is_cross_machine
+
+
 def test_different_machines_stand_side_by_side_without_an_interval() -> None:
     comparison = compare_runs(processes([0.25, 0.26]), processes([0.125, 0.13], run="b", machine=OTHER))
     case = only(comparison)

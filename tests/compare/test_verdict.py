@@ -186,7 +186,7 @@ def test_what_is_the_same_or_undecided_is_reported_from_its_look() -> None:
     assert (judged.verdict, judged.estimate.pairs, judged.alarm) == (Verdict.SAME, 4, None)
     judged = judge([0.05, -0.05], [], 0.03, real=False)
     assert judged is not None
-    assert (judged.verdict, judged.note) == (Verdict.INCONCLUSIVE, "it ended after 2 pairs, before it was decided")
+    assert (judged.verdict, judged.note) == (Verdict.INCONCLUSIVE, "stopped after 2 pairs")
     assert judge([], [], 0.03, real=False) is None
 
 
@@ -234,7 +234,7 @@ def test_an_alarm_that_does_not_stand_decides_nothing_and_the_looks_go_on() -> N
     assert pending_cases(comparison) == {case.case.id: False}
     judged = judge(weak, [], 0.03, real=False)
     assert judged is not None
-    assert (judged.verdict, judged.note) == (Verdict.INCONCLUSIVE, "it ended after 4 pairs, before it was decided")
+    assert (judged.verdict, judged.note) == (Verdict.INCONCLUSIVE, "stopped after 4 pairs")
     case.pairs += [make_pair(log) for log in weak]  # more of the same: now it stands
     assert pending_cases(comparison) == {case.case.id: True}
     # Had they said otherwise, that would count: each interval holds whatever came of the others.

@@ -135,5 +135,5 @@ def test_doctor_says_what_it_cannot_know(tmp_path: Path) -> None:
     assert (info.processors, info.usable, info.nvidia) == (1, 1, Nvidia())
     rows = {row.name: row.detail for row in examine(info, Software(environment=Packages(python="3.11.0")))}
     assert rows["memory"] == "the system does not report available memory"
-    assert rows["swap"] == "the system does not report it"
-    assert rows["load"] == "the system does not report its load"
+    assert rows["swap"] == "not reported by this system"
+    assert rows["load"] == "not reported by this system"

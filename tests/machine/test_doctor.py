@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.machine.doctor import Check, State, examine
+from bench.machine.doctor import Check, State, devices_of, examine
 from bench.machine.doctor.backends import has_kernels, oldest_macos
 from bench.machine.interpreter_info import (
     AcceleratorBuild,
@@ -21,6 +21,7 @@ from bench.machine.interpreter_info import (
 )
 from bench.machine.nvml import Card, Nvidia
 from bench.machine.system_info import SystemInfo
+from bench.report.doctor import summary
 
 GIB = 2**30
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
@@ -87,10 +88,10 @@ def rows(there: SystemInfo, offered: Software | None = None) -> dict[str, Check]
 
 def test_a_linux_box_without_a_gpu() -> None:
     checks = rows(machine())
-    assert checks["cpu"] == Check("cpu", State.USABLE, "AMD EPYC, 8 processors, AVX512")
+    assert checks["cpu"] == Check("cpu", State.USABLE, "AMD EPYC, 8 cores, AVX512")
     assert checks["cuda"].status is State.UNUSABLE
-    assert checks["cuda"].detail == "torch is built for CUDA 13.2; this machine has no NVIDIA driver"
-    assert checks["mps"] == Check("mps", State.UNUSABLE, "this is no Mac")
+    assert checks["cuda"].detail == "torch is built for CUDA 13.2; no NVIDIA driver found"
+    assert checks["mps"] == Check("mps", State.UNUSABLE, "requires a Mac with Apple silicon")
     assert checks["interpreter"].detail == "Python 3.11.7, torch 2.15.0, ultralytics 8.4.190"
     usable = {"interpreter", "cpu", "memory", "swap", "disk", "load", "power", "noise", "weights", "uv"}
     assert {what for what, row in checks.items() if row.status is State.USABLE} == usable
@@ -101,15 +102,15 @@ def test_a_calm_gpu_box() -> None:
     assert {checks[what].status for what in ("cuda", "cuda 0", "NVML", "energy of cards")} == {State.USABLE}
     assert checks["cuda 0"].detail == "NVIDIA H100, 80 GiB, capability 9.0"
     assert "TF32" in checks["cuda"].detail and "serves CUDA 13.2" in checks["cuda"].detail
-    assert checks["several GPUs"].status is State.UNUSABLE and "it takes two" in checks["several GPUs"].detail
+    assert checks["several GPUs"].status is State.UNUSABLE and "requires two" in checks["several GPUs"].detail
 
 
 @pytest.mark.parametrize(
     ("nccl", "gloo", "state", "detail"),
     [
-        (True, True, State.USABLE, "2 cards, NCCL for their communication"),
-        (False, True, State.LIMITED, "2 cards, gloo for their communication, by way of the host's memory"),
-        (False, False, State.UNUSABLE, "2 cards, no library for their communication"),
+        (True, True, State.USABLE, "2 GPUs, NCCL for communication"),
+        (False, True, State.LIMITED, "2 GPUs, gloo for communication, by way of the host's memory"),
+        (False, False, State.UNUSABLE, "2 GPUs, no library for communication"),
     ],
 )
 def test_two_cards(nccl: bool, gloo: bool, state: State, detail: str) -> None:
@@ -118,7 +119,7 @@ def test_two_cards(nccl: bool, gloo: bool, state: State, detail: str) -> None:
     two = msgspec.structs.replace(there, nvidia=msgspec.structs.replace(there.nvidia, cards=there.nvidia.cards * 2))
     row = rows(two, msgspec.structs.replace(offered, cuda=build, gloo=gloo))["several GPUs"]
     assert (row.status, row.detail) == (state, detail)
-    assert row.remedy == ("name them in one case: --device 0+1" if nccl else "install a torch with NCCL.")
+    assert row.remedy == ("to train on both: --device 0+1" if nccl else "install a torch with NCCL.")
 
 
 @pytest.mark.parametrize("by", ["driver", "torch"])
@@ -130,7 +131,7 @@ def test_a_lost_card_next_to_a_working_one(by: str) -> None:
         offered = msgspec.structs.replace(offered, cuda=msgspec.structs.replace(offered.cuda, error="GPU is lost"))
     checks = rows(there, offered)
     assert checks["cuda"].status is State.LIMITED and "GPU is lost" in checks["cuda"].detail
-    assert checks["cuda"].remedy == "restart the machine, or repair its driver."
+    assert checks["cuda"].remedy == "reboot, or reinstall the driver."
     assert checks["cuda 0"].status is State.USABLE
 
 
@@ -144,12 +145,12 @@ def test_a_lost_card_next_to_a_working_one(by: str) -> None:
             "update the driver, or install a torch that is built for CUDA 12.",
         ),
         (Nvidia("580", (13, 0), (Card("NVIDIA A100"),)), CudaBuild(), "is built without CUDA", "install a torch that"),
-        (Nvidia(trouble="GPU is lost"), CudaBuild("13.2"), "GPU is lost", "restart the machine, or repair its driver."),
+        (Nvidia(trouble="GPU is lost"), CudaBuild("13.2"), "GPU is lost", "reboot, or reinstall the driver."),
         (
             Nvidia("580", (13, 2), (Card("NVIDIA A100"),)),
             CudaBuild("13.2", error="CUDA unknown error"),
             "CUDA unknown error",
-            "let torch see a card",
+            "make a GPU visible to torch",
         ),
     ],
 )
@@ -199,7 +200,7 @@ def test_a_card_without_tensor_cores_that_torch_serves() -> None:
         ({"processes": 1}, "1 process computes on it", "wait until it is free."),
         ({"processes": 3}, "3 processes compute on it", "wait until it is free."),
         ({"used": 40 * GIB}, "40.0 GiB of its memory are in use", "free it"),
-        ({"held_back": 0x40}, "its clocks are held back (heat)", "let it cool"),
+        ({"held_back": 0x40}, "its clocks are throttled (heat)", "let it cool"),
         ({"held_back": 0xE8}, "(hardware slowdown, heat, power brake)", "let it cool"),
     ],
 )
@@ -258,7 +259,9 @@ def test_a_mac_whose_torch_has_no_mps() -> None:
     row = rows(there, msgspec.structs.replace(offered, mps=MpsBuild()))["mps"]
     assert (row.status, row.remedy) == (State.UNUSABLE, "install torch for macOS on arm64.")
     intel = msgspec.structs.replace(there, architecture="x86_64")
-    assert "this Mac is not one" in rows(intel, msgspec.structs.replace(offered, mps=MpsBuild()))["mps"].remedy
+    assert (
+        "this Mac has no Apple silicon" in rows(intel, msgspec.structs.replace(offered, mps=MpsBuild()))["mps"].remedy
+    )
 
 
 def test_an_old_macos() -> None:
@@ -296,11 +299,11 @@ def test_a_mac_is_not_set_to_fall_back_by_0() -> None:
 @pytest.mark.parametrize(
     ("fields", "what", "detail"),
     [
-        ({"on_battery": True}, "power", "the machine runs on its battery"),
+        ({"on_battery": True}, "power", "on battery"),
         ({"low_power": True, "on_battery": False}, "power", "low power mode is on"),
-        ({"load": 6.0}, "load", "6.0 of 8 processors in the last minute"),
-        ({"free": GIB // 2}, "disk", "0.5 GiB are free where the cache is"),
-        ({"free": None}, "disk", "is unknown"),
+        ({"load": 6.0}, "load", "6.0 on 8 cores"),
+        ({"free": GIB // 2}, "disk", "0.5 GiB free for the cache"),
+        ({"free": None}, "disk", "unknown"),
         ({"available": GIB}, "memory", "1.0 of 32.0 GiB are available"),
         ({"memory_limit": 4 * GIB, "memory_left": GIB}, "memory", "a control group allows 4.0 GiB"),
         ({"swap": 4 * GIB, "swap_used": 3 * GIB}, "swap", "3.0 of 4.0 GiB are in use"),
@@ -393,3 +396,36 @@ def test_kinds_that_have_no_rows_of_their_own() -> None:
     assert row == Check("xpu", State.UNUSABLE, "torch 2.15.0 sees no XPU device on this machine")
     row = rows(machine(), software(accelerators=blind, variables={"ZE_AFFINITY_MASK": "7"}))["xpu"]
     assert row.remedy == "unset ZE_AFFINITY_MASK, which is '7'."
+
+
+@pytest.mark.parametrize(
+    ("checks", "usable", "missing", "line"),
+    [
+        (rows(machine()), ["cpu"], ["cuda", "mps"], "Ready: cpu. Not available: cuda, mps."),
+        (rows(*boxed()), ["cpu", "0"], ["mps"], "Ready: cpu, cuda:0. Not available: mps."),
+        (rows(*mac()), ["cpu", "mps"], ["cuda"], "Ready: cpu, mps. Not available: cuda. 1 warning: noise."),
+        (
+            rows(*boxed(processes=1)),
+            ["cpu", "0"],
+            ["mps"],
+            "Ready: cpu, cuda:0. Not available: mps. 1 warning: cuda 0.",
+        ),
+        (
+            rows(machine(load=9.0, on_battery=True), software(import_error="no torch")),
+            [],
+            [],
+            "Nothing can be measured here. 2 warnings: load, power.",
+        ),
+        (
+            rows(machine(), software(accelerators={"xpu": AcceleratorBuild("", (AcceleratorDevice("Arc"),))})),
+            ["cpu", "xpu"],
+            ["cuda", "mps"],
+            "Ready: cpu, xpu. Not available: cuda, mps.",
+        ),
+    ],
+)
+def test_the_last_line_names_the_devices_and_the_warnings(
+    checks: dict[str, Check], usable: list[str], missing: list[str], line: str
+) -> None:
+    assert devices_of(list(checks.values())) == (usable, missing)
+    assert summary(list(checks.values())) == line

@@ -117,3 +117,25 @@ def test_all_that_was_written_arrives_through_a_terminal_that_does_not_wait():
             assert len(pipe.read()) == 300_001
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("again", ["", "output.prepare(raising=False); "])
+def test_a_duplicate_goes_where_the_stream_went_before_it_was_captured(again):
+    code = (
+        f"import os; streams = output.prepare(raising=False); {again}"
+        "mine = streams.duplicate('stdout')\n"
+        "os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n"
+        "print('captured', flush=True); mine.write('shown \\xb1\\n'); mine.flush()\n"
+    )
+    done = python(code, variables={"PYTHONIOENCODING": "ascii"})
+    assert done == (0, b"shown +/-\n", b"")
+
+
+def test_a_text_is_measured_as_the_encoding_shows_it():
+    from bench.pytest_plugin.output_streams import readable
+
+    assert [readable("4 × 2 …", encoding) for encoding in ("ascii", "utf-8", None)] == [
+        "4 x 2 ...",
+        "4 × 2 …",
+        "4 × 2 …",
+    ]

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cases.plan import PlannedRun, repeat
+from bench.cases.availability import divide
+from bench.cases.plan import PlannedRun, expand_grid, profile, repeat
 from bench.pytest_plugin.progress import line, plan_lines, rate, so_far
 from bench.records.record import Durations, Record
 from bench.runner.estimate import Estimator
@@ -87,32 +88,47 @@ def test_a_plan_without_cases() -> None:
     assert plan_lines([], Estimator()) == ["no cases"]
 
 
-def test_a_plan_tells_what_is_known_from_what_is_guessed() -> None:
-    known, guessed = planned(batch=16), planned(batch=4)
+def test_a_plan_tells_what_is_known_from_what_is_estimated() -> None:
+    known, new = planned(batch=16), planned(batch=4)
     estimator = Estimator([make_record(batch=16, durations=Durations(total=41.0))])
-    first, second, total = plan_lines([known, guessed], estimator)
-    assert first.split() == ["1", known.case.id, "41", "s", "as", "last", "time"]
-    assert second.split()[:2] == ["2", guessed.case.id]
-    assert second.endswith("a guess")
+    *_, first, second, _, total = plan_lines([known, new], estimator, verbose=True)
+    assert first.split() == ["1", known.case.id, "41", "s", "earlier", "run"]
+    assert second.split()[:2] == ["2", new.case.id]
+    assert second.endswith("estimate")
     assert total.startswith("2 cases, about ")
-    assert total.endswith("(1 from earlier runs, 1 guessed)")
+    assert total.endswith("(1 estimated from earlier runs)")
 
 
 def test_the_sum_of_a_plan() -> None:
     records = [make_record(batch=batch, durations=Durations(total=100.0)) for batch in (1, 2, 4)]
     lines = plan_lines([planned(batch=batch) for batch in (1, 2, 4)], Estimator(records))
-    assert lines[-1] == "3 cases, about 5 min (3 from earlier runs, 0 guessed)"
+    assert lines[-1] == "3 cases, about 5 min (3 estimated from earlier runs)"
 
 
 def test_another_recipe_is_another_case() -> None:
     estimator = Estimator([make_record(recipe=make_recipe(window_steps=99))])
-    assert plan_lines([planned()], estimator)[0].endswith("a guess")
+    assert plan_lines([planned()], estimator)[-1].endswith("(a first estimate)")
 
 
 def test_columns_of_a_plan_line_up() -> None:
     plans = [planned(batch=4), planned(batch=16, imgsz=1280)]
-    lines = plan_lines(plans, Estimator())[:2]
-    assert len({text.index("a guess") for text in lines}) == 1
+    lines = [text for text in plan_lines(plans, Estimator(), verbose=True) if text.endswith("  estimate")]
+    assert len(lines) == 2
+    assert len({text.index("estimate") for text in lines}) == 1
+
+
+def test_the_summary_of_a_plan_is_by_device_and_mode_and_fits_80_columns() -> None:
+    plans, _ = divide(expand_grid(profile("full"), ["mps", "cpu"], {"workers": [0, 2], "mode": ["train"]}))
+    unavailable = ["AMP: not available for training on mps (" + "a long reason " * 6 + ")"]
+    lines = plan_lines(plans, Estimator(), unavailable)
+    assert [text.split("  ")[0] for text in lines if text.startswith(("mps", "cpu"))] == ["mps", "cpu"]
+    assert "160 cases" in lines[0] and "training" in lines[0]
+    assert " ".join(text.strip() for text in lines[1:3]) == (
+        "yolov8n, yolo11n, yolo26n, yolov8s; amp off, bf16; batch 16, 4, 32, 8, 64; 640, 320 px; workers 0, 2"
+    )
+    assert "184 cases, about" in lines[-1]
+    assert any(text.startswith("AMP: not available") for text in lines)
+    assert max(map(len, lines)) <= 80
 
 
 # Several processes of a case
@@ -150,7 +166,7 @@ def test_a_repeat_that_failed_says_which_it_was() -> None:
 def test_a_plan_has_a_line_a_case_and_counts_its_processes() -> None:
     plans = [planned(batch=16), planned(batch=4)]
     estimator = Estimator([make_record(batch=batch, durations=Durations(total=100.0)) for batch in (16, 4)])
-    first, second, total = plan_lines(repeat(plans, 3, "a"), estimator)
-    assert first.split() == ["1", plans[0].case.id, "5", "min", "as", "last", "time,", "3", "processes"]
+    *_, first, second, _, total = plan_lines(repeat(plans, 3, "a"), estimator, verbose=True)
+    assert first.split() == ["1", plans[0].case.id, "5", "min", "earlier", "run,", "3", "processes"]
     assert second.split()[1] == plans[1].case.id
-    assert total == "2 cases in 6 processes, about 10 min (2 from earlier runs, 0 guessed)"
+    assert total == "2 cases in 6 processes, about 10 min (2 estimated from earlier runs)"

@@ -11,7 +11,8 @@ from bench.records.record import CalibrationSummary
 from bench.records.store import keep_calibrations, read_calibrations
 from tests.builders import make_case, make_machine, make_record
 
-HERE = make_machine().fingerprint
+MACHINE = make_machine()
+HERE = MACHINE.fingerprint
 FOUND = Calibration(
     device="cpu",
     mode="train",
@@ -140,8 +141,14 @@ def test_records_of_this_machine_get_what_they_lack() -> None:
     own = CalibrationSummary(stdev=0.5, processes=5, calibrated="2020-01-01", case="x")
     elsewhere = make_machine(fingerprint="000000000000")
     records = [make_record(), make_record(calibration=own), make_record(machine=elsewhere), make_record(mode="predict")]
-    assert [record.calibration for record in stamped(records, [FOUND], HERE)] == [NOISE, own, None, None]
+    assert [record.calibration for record in stamped(records, [FOUND], MACHINE)] == [NOISE, own, None, None]
     assert records[0].calibration is None
+
+
+def test_records_of_a_twin_of_this_machine_get_nothing() -> None:
+    here, twin = make_machine(id="aaaaaaaaaaaa"), make_machine(id="bbbbbbbbbbbb")
+    records = [make_record(machine=twin), make_record(machine=here), make_record()]
+    assert [record.calibration for record in stamped(records, [FOUND], here)] == [None, NOISE, NOISE]
 
 
 TOGETHER = Lockstep(

@@ -168,7 +168,40 @@ def test_the_fingerprint_of_an_environment_changes_with_every_field_of_an_origin
     assert len(prints) == 2
 
 
-@pytest.mark.parametrize("name", [name for name in Machine.__struct_fields__ if name != "fingerprint"])
+@pytest.mark.parametrize("name", [name for name in Machine.__struct_fields__ if name not in ("fingerprint", "id")])
 def test_the_fingerprint_of_a_machine_changes_with_every_fact(name: str) -> None:
     changes = {"system": "Darwin arm64", "cpu": "other", "cores": 1, "memory_gib": 1, "gpus": ["L4"]}
     assert make_machine(**{name: changes[name]}).digest != make_machine().digest
+
+
+def test_the_id_is_not_in_the_fingerprint_of_a_machine() -> None:
+    assert make_machine(id="0123456789ab").digest == make_machine().digest
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ({}, {}, True),
+        ({"fingerprint": "a"}, {"fingerprint": "b"}, False),
+        ({"id": "1"}, {"id": "1"}, True),
+        ({"id": "1"}, {"id": "2"}, False),
+        ({"id": "1"}, {}, True),
+        ({"id": "1", "fingerprint": "a"}, {"fingerprint": "b"}, False),
+    ],
+)
+def test_machines_are_the_same_by_their_ids_or_in_old_records_by_their_fingerprints(
+    a: dict[str, str], b: dict[str, str], same: bool
+) -> None:
+    assert make_machine(**a).is_same(make_machine(**b)) is same
+    assert make_machine(**b).is_same(make_machine(**a)) is same
+
+
+def test_the_key_of_a_machine_is_its_id_or_else_its_fingerprint() -> None:
+    assert make_machine(id="0123456789ab").key == "0123456789ab"
+    assert make_machine().key == make_machine().fingerprint
+
+
+def test_an_old_record_has_no_id_and_is_read() -> None:
+    content = msgspec.json.decode(msgspec.json.encode(make_record()))
+    del content["machine"]["id"]
+    assert msgspec.convert(content, Record) == make_record()

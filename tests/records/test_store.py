@@ -15,6 +15,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.records.record import SCHEMA, Record
+from bench.records.requested_options import RequestedOptions
 from bench.records.store import (
     Store,
     check_new_run,
@@ -24,6 +25,7 @@ from bench.records.store import (
     read,
     read_ceilings,
     read_comparisons,
+    read_options,
     resolve_run,
     runs,
     write_whole,
@@ -409,8 +411,16 @@ def test_the_last_run_is_the_newest_of_the_machine_whatever_it_is_called(tmp_pat
         started = f"2026-11-0{day}T00:00:00+00:00"
         Store(tmp_path, name).save(make_record(run=name, started=started, machine=machine))
     assert runs(tmp_path) == ["zebra", "mango", "apple", "other"]
-    assert resolve_run(tmp_path, "last", here.fingerprint) == "apple"
-    assert resolve_run(tmp_path, "other", here.fingerprint) == "other"
+    assert resolve_run(tmp_path, "last", here) == "apple"
+    assert resolve_run(tmp_path, "other", here) == "other"
+
+
+def test_the_last_run_is_never_that_of_a_twin(tmp_path: Path) -> None:
+    here, twin = make_machine(id="aaaaaaaaaaaa"), make_machine(id="bbbbbbbbbbbb")
+    for name, machine in (("old", make_machine()), ("own", here), ("twin", twin)):
+        Store(tmp_path, name).save(make_record(run=name, machine=machine))
+    assert runs(tmp_path, here) == ["old", "own"]
+    assert resolve_run(tmp_path, "last", here) == "own"
 
 
 def test_a_record_that_is_written_has_no_control_characters_whatever_was_read(tmp_path: Path) -> None:
@@ -515,3 +525,37 @@ def test_a_newer_file_of_any_kind_is_refused_by_name_and_skipped(kind: str, tmp_
     records, [complaint] = readers[kind]([tmp_path])
     assert len(records) == 1
     assert complaint.startswith(f"{newer} is left out: a newer yolopace wrote it (schema 1000, this one knows ")
+
+
+# The options of a run
+
+
+def test_options_are_kept_with_a_run_and_are_no_record(store: Store) -> None:
+    options = RequestedOptions(axes={"batch": ["4", "8"]}, options={"profile": "smoke", "energy": False})
+    assert read_options(store.folder) is None
+    store.save(options)
+    store.save(make_record())
+    assert read_options(store.folder) == options
+    assert read([store.folder]) == ([make_record()], [])
+    assert not store.discard()
+
+
+def test_options_alone_are_discarded_with_the_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results", "r1", new=True)
+    store.save(RequestedOptions(axes={}, options={}))
+    assert runs(tmp_path / "results") == []
+    assert store.discard()
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "options.json cannot be read: "),
+        ('{"schema": 9, "axes": {}, "options": {}}', "written by a newer yolopace"),
+    ],
+)
+def test_options_that_cannot_be_read(store: Store, content: str, sentence: str) -> None:
+    (store.folder / "options.json").write_text(content)
+    with pytest.raises(UsageError, match=sentence):
+        read_options(store.folder)

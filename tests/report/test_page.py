@@ -13,7 +13,7 @@ from bench.cases.model_labels import show_together
 from bench.errors import NothingMeasured, UsageError
 from bench.records.record import CalibrationSummary, Record, Window
 from bench.report.page import Inputs, keep_units, unbroken, write
-from tests.builders import make_environment, make_recipe, make_record
+from tests.builders import make_ceiling, make_environment, make_machine, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -52,9 +52,8 @@ class Reader(HTMLParser):
 
 def test_all_files_are_there_and_nothing_else(folder: Path) -> None:
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert names[:2] == ["cases.csv", "index.html"] and names[-1] == "report.md"
     plots = [name for name in names if name.startswith("plots/")]
-    assert len(names) == len(plots) + 3
+    assert [name for name in names if name not in plots] == ["cases.csv", "index.html", "report.md", "share.png"]
     assert {Path(name).suffix for name in plots} == {".svg", ".png"}
     assert "plots/speedup-train.svg" in plots
 
@@ -93,8 +92,13 @@ def test_inline_plots_take_the_ink_of_the_page(html: str) -> None:
 def test_the_page_says_what_it_must(html: str) -> None:
     for text in (
         "yolov8n trains at 25.0 images/s",
-        "Fastest prediction case",
-        "Best speed-up over",
+        "<h1>AMD EPYC 7R13 Processor: yolov8n trains at 25.0 images/s (160 px)</h1>",
+        "<title>yolov8n on AMD EPYC 7R13 Processor: 25.0 images/s · yolopace</title>",
+        '<meta property="og:image" content="share.png">',
+        "One COCO epoch at 160 px: 1 h 19 min",
+        "Batch 16 is 25 % faster than batch 4",
+        "yolo train model=yolov8n.pt data=your-data.yaml imgsz=160 batch=16 device=cpu amp=False",
+        "118,287 (COCO)",
         "without validation and checkpoints",
         "one pass over 118,287 images (COCO train2017)",
         "★",
@@ -141,8 +145,8 @@ def test_writing_twice_gives_the_same_bytes(folder: Path, records: list[Record],
 @pytest.mark.usefixtures("no_plots")
 def test_one_case_alone(tmp_path: Path) -> None:
     html = written([timed(20.0, 4)], tmp_path, epoch_images=1000)
-    assert "1,000 images take 50.0 s" in html
-    assert "Best speed-up" not in html and "Not measured" not in html
+    assert "1,000 images at 160 px: 50.0 s" in html
+    assert "faster than batch" not in html and "Not measured" not in html
     assert "COCO train2017" not in html
 
 
@@ -204,10 +208,26 @@ def test_marks_are_signs_after_the_figure_with_a_legend_of_those_that_are_used(t
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_speed_up_over_an_interfered_figure_is_no_headline(tmp_path: Path) -> None:
+def test_a_noisy_headline_has_a_warning_in_both_texts(tmp_path: Path) -> None:
     window = Window(wall_seconds=1.0, cpu_seconds=1.0, involuntary_switches=0, processors=2, interference=["steal 3 %"])
-    assert "Best speed-up" in written([timed(10.0, 4), timed(25.0, 16)], tmp_path)
-    assert "Best speed-up" not in written([timed(10.0, 4, window=window), timed(25.0, 16)], tmp_path)
+    warning = "The figures of training are probably too slow: steal 3 %."
+    html = written([timed(10.0, 4, window=window), timed(25.0, 16, window=window)], tmp_path)
+    assert f"<strong>{warning}</strong> Close other programs, and measure again." in html
+    assert f"> **Warning: {warning}**" in (tmp_path / "report.md").read_text()
+    assert 'class="caution"' not in written([timed(10.0, 4, window=window), timed(25.0, 16)], tmp_path)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_page_that_goes_on_names_no_picture(tmp_path: Path) -> None:
+    html = written([timed(20.0, 4)], tmp_path, live="Still measuring.")
+    assert "og:image" not in html and not (tmp_path / "share.png").exists()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_the_time_of_a_training_that_the_user_describes(tmp_path: Path) -> None:
+    html = written([timed(20.0, 4)], tmp_path, epoch_images=2000, epochs=90)
+    assert '<p class="total">≈ 2 h 30 min</p>\n<p>2,000 images, 90 epochs.</p>' in html
+    assert "**≈ 2 h 30 min** for 2,000 images, 90 epochs." in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.usefixtures("no_plots")
@@ -266,6 +286,29 @@ def test_two_machines_stand_one_after_another(records: list[Record], tmp_path: P
     assert "Best speed-up" not in html, "machines are not compared"
     assert html.count("<svg") == 4 and Reader(html).open == []
     assert {path.name[:6] for path in (tmp_path / "plots").iterdir()} == {"m1-v1-", "m2-v1-"}
+
+
+def twin(digit: str, **changes: object) -> Record:
+    """A record of one of several machines of one type."""
+    return timed(20.0, 4, machine=make_machine(id=digit * 12), run=digit, **changes)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_two_machines_of_one_type_are_two_whose_names_differ(tmp_path: Path) -> None:
+    html = written([twin("a"), twin("b")], tmp_path)
+    cpu = make_machine().cpu
+    assert f"{cpu} · ID aaaaaa" in html and f"{cpu} · ID bbbbbb" in html
+    assert "machine-2" in Reader(html).ids
+    assert "shown, not tested" in html
+    for text in (f"Machine type: {make_machine().fingerprint}", f"Machine ID: {'a' * 12}", f"Machine ID: {'b' * 12}"):
+        assert text in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_old_results_stand_with_those_of_the_one_machine_of_their_type(tmp_path: Path) -> None:
+    html = written([timed(20.0, 8), twin("a")], tmp_path, ceilings=[make_ceiling()])
+    assert "machine-2" not in Reader(html).ids and "ID aaaaaa" not in html
+    assert "Largest batch that trains" in html
 
 
 @pytest.mark.usefixtures("no_plots")

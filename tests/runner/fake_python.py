@@ -133,6 +133,9 @@ def play(case):
     if part == "refuses-amp" and case["amp"] == "on":
         send(JobEnded("substituted", "No amp.", ["device", "amp"]))
         return
+    if part == "has-no-device":
+        send(JobEnded("unsupported", "No card.", ["device"]))
+        return
     if part == "hostile":
         print("\x1b[31mred\x1b[0m \x00 progress\rdone\x07", flush=True)
         hostile = "\x1b[34mtrain: \x1b[0mno\x00 \udcff \x9b1m labels\r\n\x7f"

@@ -5,11 +5,13 @@ import errno
 import msgspec
 import pytest
 
+from bench.analysis.availability import is_answer
 from bench.cases.plan import repeat
 from bench.records import store
 from bench.records.outcome import Status
+from bench.runner import doctor
 from bench.runner.estimate import Estimator
-from bench.runner.run import Run
+from bench.runner.run import Run, is_unusable_device
 from bench.worker.protocol import CaseJob
 from tests.fake_workers import plan
 
@@ -69,6 +71,32 @@ def test_what_one_case_settles_spares_the_others(launcher, jobs, tmp_path):
     assert [r.outcome.status.value for r in records] == ["substituted", "substituted", "measured"]
     assert records[1].outcome.reason == "No amp."
     assert records[1].extra["skipped_because_of"] == plans[0].case.id
+
+
+def test_a_precision_that_the_user_did_not_name_is_asked_once_and_leaves_one_record(launcher, jobs, tmp_path):
+    plans = [plan("refuses-amp", amp="on"), plan("refuses-amp", amp="on", batch=8), plan("refuses-amp")]
+    plans.append(msgspec.structs.replace(plans[1], process=2))
+    names = [planned.name for planned in plans]
+    run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator(), optional=names)
+    kept = [run.measure(planned) for planned in plans if not run.spare(planned)]
+    assert jobs == [("refuses-amp", "on"), ("refuses-amp", "off")]
+    assert [is_answer(record) for record in kept] == [True, False]
+    assert run.omitted == {names[1], names[3]}
+    assert len(store.read([tmp_path])[0]) == 2
+    assert run.seconds_left() == 0
+    again = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator(), finished={names[0]: kept[0]}, optional=names)
+    assert again.measure(plans[0]) == kept[0]
+    assert again.spare(plans[1]) == "No amp."
+
+
+def test_a_device_that_torch_cannot_use_ends_with_a_remedy(launcher, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(doctor, "device_remedy", lambda *of: asked.append(of) or "Update the driver.")
+    plans = [plan("has-no-device", device="0"), plan("has-no-device", device="0", batch=8), plan("has-no-device")]
+    _, records = run_all(launcher, tmp_path, plans)
+    assert [record.outcome.reason for record in records] == ["No card. Update the driver."] * 2 + ["No card."]
+    assert [is_unusable_device(record) for record in records] == [True, True, False]
+    assert asked == [(launcher.interpreter.path, "0")]
 
 
 def test_a_case_knows_how_many_others_it_settles(launcher, tmp_path):

@@ -30,15 +30,17 @@ class SharedOptions(msgspec.Struct, frozen=True, kw_only=True):
         str,
         typer.Option(metavar="PERCENT", help="Equivalence margin of speed; default: what calibrate found, or 3%."),
     ] = ""
-    time_budget: Annotated[str, typer.Option(metavar="TIME", help="Begin no pair that would end later: 10m.")] = ""
+    time_budget: Annotated[str, typer.Option(metavar="TIME", help="Stop before this time is used up, such as 10m.")] = (
+        ""
+    )
     exclude_newer: Annotated[str, typer.Option(metavar="DATE", help="Leave out all releases after this date.")] = ""
-    results: Annotated[Path, typer.Option(help="Folder of what is measured.")] = Path("results")
+    results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("results")
     reports: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("reports")
     json: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE", help="Write the result as JSON to this file too."),
     ] = None
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest one with these arguments.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest run with these arguments.")] = False
 
 
 Package = Annotated[str, typer.Option(help="torch or ultralytics.")]
@@ -47,7 +49,7 @@ Override = Annotated[
     str,
     typer.Option(
         metavar="SPEC",
-        help="What all releases are measured with, such as torch==2.14.1; default: what the newest of them comes with.",
+        help="Packages that stay the same, such as torch==2.14.1; default: those that the newest release installs.",
     ),
 ]
 

@@ -6,18 +6,23 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.analysis.interference import summarize
+from bench.analysis.noise import LOOKS
 from bench.cases.plan import PlannedRun
+from bench.cli import terminal
 from bench.cli.io import say
 from bench.compare.estimator import pair_ratios, pending_cases
 from bench.compare.scheduler import PairScheduler, PendingCases
-from bench.compare.verdict import estimate
+from bench.compare.verdict import FRESH_LOOKS, estimate
 from bench.environments import builder
 from bench.environments.builder import PreparedEnvironment
 from bench.environments.specification import Specification
 from bench.formatting import format_log_ratio, format_rough_duration
+from bench.machine.limits import processors
 from bench.pytest_plugin.options import needs_network
 from bench.records.comparison import CaseComparison, Comparison
 from bench.records.store import Store
+from bench.report.labels import count
 from bench.runner.launchers import local
 
 
@@ -28,7 +33,7 @@ def provide_both(
     first = builder.provide(base, newer, say)
     second = builder.provide(head, newer, say)
     if (first.interpreter.path, first.key) == (second.interpreter.path, second.key):
-        say("base and head are the same: whatever differs between them is noise, or an error of yolopace")
+        say("base and head are the same (A/A test): any difference is noise, or an error of yolopace")
         second = builder.provide(head, newer, say, replica=1)
     return first, second
 
@@ -59,10 +64,10 @@ def measure(
     try:
         cut = take_pairs(comparison, sides, folder, budget, wanted)
     except KeyboardInterrupt:
-        say("stopped: --resume goes on with what was measured")
+        say("stopped: --resume continues with what was measured")
         return True
     if cut:
-        say(f"the time budget is over with {cut} case(s) undecided: --resume goes on")
+        say(f"time budget used up with {count(cut, 'case')} undecided: --resume continues")
     return False
 
 
@@ -81,6 +86,7 @@ def take_pairs(
     """
     network = needs_network([PlannedRun(compared.case, compared.recipe) for compared in comparison.cases])
     with contextlib.ExitStack() as stack:
+        stack.enter_context(terminal.doing("measuring the first pair: both environments start and warm up"))
         launchers = [local.open_launcher(side.interpreter, network) for side in sides]
         for launcher in launchers:
             stack.enter_context(contextlib.closing(launcher))
@@ -101,30 +107,38 @@ def take_pairs(
 
 
 def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:
-    """Return a function that says a line for every pair."""
+    """Return a function that says a line for every pair, with the case where there are several."""
+    several = len(comparison.cases) > 1
     width = max(len(compared.case.id) for compared in comparison.cases)
 
     def say_pair(compared: CaseComparison, problem: str) -> None:
-        name = f"{compared.case.id:<{width}}"
-        if problem:
-            say(f"{name}  {problem}")
-        elif not compared.both:
-            say(f"{name}  not on both sides")
-        else:
-            say(f"{name}  {pair_line(compared, comparison.margin)}")
+        name = f"{compared.case.id:<{width}}  " if several else ""
+        text = problem or ("" if compared.both else "not on both sides") or pair_line(compared, comparison.margin)
+        say(f"{name}{text}")
+        pairs = sum(len(case.pairs) for case in comparison.cases)
+        terminal.LIVE.update(f"measuring, {count(pairs, 'pair')} so far")
 
     return say_pair
 
 
-def pair_line(compared: CaseComparison, margin: float) -> str:
-    """Describe the last pair: ``pair 3: head +0.8 %; so far +0.2 ± 1.1 %  [7 s]``, how much longer head took."""
+def pair_line(compared: CaseComparison, margin: float, planned: bool = True) -> str:
+    """Describe the last pair: ``pair 3/4  +0.8 %  so far +0.2 ± 1.1 %  7 s``, how much longer head took.
+
+    Args:
+        compared: the case; its last pair is described.
+        margin: equivalence margin of speed, a share.
+        planned: whether to show the number of pairs after which the next interim look comes.
+    """
     pair, figures = compared.pairs[-1], pair_ratios(compared, margin)
     logs = figures.confirmation if pair.confirmation else figures.interim
-    line = f"{'fresh pair' if pair.confirmation else 'pair'} {len(logs)}: head {format_log_ratio(logs[-1])} %"
+    looks = FRESH_LOOKS if pair.confirmation else LOOKS
+    of = next((f"/{look}" for look in looks if planned and look >= len(logs)), "")
+    parts = [f"{'confirmation' if pair.confirmation else 'pair'} {len(logs)}{of}", f"{format_log_ratio(logs[-1])} %"]
     if len(logs) > 1:
         running_estimate = estimate(logs)
-        line += f"; so far {format_log_ratio(running_estimate.log)} ± {running_estimate.half * 100:.1f} %"
-    marks = [*(["one after the other"] if not pair.lockstep else []), *pair.interference]
-    if pair.retries:
-        marks.insert(0, f"repeated {pair.retries} time{'s' if pair.retries > 1 else ''}")
-    return f"{line}  [{'; '.join([format_rough_duration(pair.seconds), *marks])}]"
+        parts.append(f"so far {format_log_ratio(running_estimate.log)} ± {running_estimate.half * 100:.1f} %")
+    parts.append(format_rough_duration(pair.seconds))
+    notes = [f"noisy ({summarize(pair.interference, processors())})"] if pair.interference else []
+    notes += [f"repeated {pair.retries}×"] if pair.retries else []
+    notes += [] if pair.lockstep else ["one after the other"]
+    return "  ".join([*parts, *([", ".join(notes)] if notes else [])])

@@ -54,18 +54,15 @@ def search(bisection: Bisection, releases: Releases) -> None:
     cases = {finding.id for finding in culprits(bisection.ends)}
     planned = [plan for plan in planned if plan.case.id in cases]
     rest = (bisection.search.most + 1) * comparison.seconds
-    say(
-        f"{bad} is slower: up to {bisection.search.most + 1} more comparisons, {format_rough_duration(rest)} if each "
-        "takes as long"
-    )
+    say(f"{bad} is slower: at most {bisection.search.most + 1} more comparisons, about {format_rough_duration(rest)}")
     while release := bisection.search.next:
-        say(f"probe {len(bisection.probes) + 1}: {release}, up to {bisection.search.most} to go")
+        say(f"probe {len(bisection.probes) + 1}: {release}, at most {bisection.search.most} left")
         result = probe(bisection, releases, release, planned)
         bisection.probes = [*bisection.probes, result]
         bisection.search = bisection.search.with_result(release, result.side)
         say(brief(result))
     good, bad = bisection.search.good, bisection.search.bad
-    say(f"{bad} against {good} once more")
+    say(f"confirming: {bad} against {good}")
     comparison = releases.begin(good, bad, planned, f"{good}-{bad}")
     try:
         releases.measure(good, bad, comparison, 1)

@@ -69,7 +69,7 @@ class Releases:
             UsageError: where that release has no environment.
         """
         self.series = self.series.pinned_to(release, say)
-        say(f"held the same with every release: {', '.join(self.series.pin_labels)}")
+        say(f"pinned for every release: {', '.join(self.series.pin_labels)}")
 
     def provide(self, release: str) -> PreparedEnvironment:
         """Return the environment of a release, built if it is not there.
@@ -179,7 +179,7 @@ class Releases:
             budget = max(budget - spent, 0.0) / max(left, 1)
         try:
             if pairs.take_pairs(comparison, sides, self._request.results / comparison.run, budget):
-                say("its share of the time budget is over before it is decided")
+                say("its share of the time budget is used up before a verdict")
         except UsageError as error:
             raise UsageError(self._without_folders(error)) from error
 
@@ -188,7 +188,7 @@ class Releases:
         """The line after Ctrl-C."""
         if not self.comparisons:
             return "stopped before anything was measured"
-        return f"stopped: --resume goes on with what was measured, which is in {self._request.results}/{self.run}-*"
+        return f"stopped: --resume continues with what was measured, in {self._request.results}/{self.run}-*"
 
     def _without_folders(self, error: UsageError) -> str:
         """Return the sentence of an error with releases in place of folders, since reports show it."""

@@ -61,7 +61,7 @@ def interpreter(software: Software) -> Check:
     if environment.unusable:
         return Check("interpreter", State.UNUSABLE, detail, environment.unusable)
     if software.import_error:
-        advice = f"it cannot be used ({software.import_error}): install what that is about again."
+        advice = f"torch or Ultralytics cannot be imported ({software.import_error}): reinstall it."
         return Check("interpreter", State.UNUSABLE, detail, advice)
     return Check("interpreter", State.USABLE, detail)
 
@@ -71,7 +71,7 @@ NAMED = ("torch", "ultralytics", "torchvision")
 
 def cpu(machine: SystemInfo, software: Software) -> Check:
     """Return the check of the CPU."""
-    counted = f"{machine.processors} processor{'s' if machine.processors > 1 else ''}"
+    counted = f"{machine.processors} core{'s' if machine.processors > 1 else ''}"
     detail = f"{machine.cpu}, {counted}, {software.cpu.capability or 'no vector instructions that torch uses'}"
     least = min([machine.usable, *([machine.quota] if machine.quota else [])])
     if least < machine.processors:
@@ -79,7 +79,7 @@ def cpu(machine: SystemInfo, software: Software) -> Check:
         advice = f"set --threads to {max(int(least), 1)}, or lift the limit of the container."
         return Check("cpu", State.LIMITED, detail, advice)
     if machine.governor in SLOW_GOVERNORS and machine.scaling_driver not in OWN_MIND:
-        advice = "set the governor to performance for figures that are to be quoted."
+        advice = "set the governor to performance for results that you publish."
         return Check("cpu", State.LIMITED, f"{detail}; frequency governor {machine.governor}", advice)
     return Check("cpu", State.USABLE, detail)
 
@@ -100,10 +100,12 @@ def cuda(driver: Nvidia, software: Software) -> Iterator[Check]:
         return
     detail = f"torch is built for CUDA {build.built}"
     if driver.trouble and not build.cards:
-        yield Check("cuda", State.UNUSABLE, f"{detail}; {driver.trouble}", "restart the machine, or repair its driver.")
+        yield Check("cuda", State.UNUSABLE, f"{detail}; {driver.trouble}", "reboot, or reinstall the driver.")
         return
     if not driver.driver and not build.cards:
-        yield Check("cuda", State.UNUSABLE, f"{detail}; this machine has no NVIDIA driver", "with a card: install it.")
+        yield Check(
+            "cuda", State.UNUSABLE, f"{detail}; no NVIDIA driver found", "with an NVIDIA GPU, install its driver."
+        )
         return
     detail += f", driver {driver.driver} serves CUDA {'.'.join(map(str, driver.cuda))}" if driver.cuda else ""
     if driver.cuda and driver.cuda[0] < _major(build.built) and not build.cards:
@@ -112,14 +114,14 @@ def cuda(driver: Nvidia, software: Software) -> Iterator[Check]:
         return
     if not build.cards:
         hidden = software.variables.get("CUDA_VISIBLE_DEVICES")
-        why = f"CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden is not None else build.error or "torch sees no card"
-        yield Check("cuda", State.UNUSABLE, f"{detail}; {why}", "let torch see a card: unset or repair that.")
+        why = f"CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden is not None else build.error or "torch sees no GPU"
+        yield Check("cuda", State.UNUSABLE, f"{detail}; {why}", "make a GPU visible to torch: unset or correct that.")
         return
     able = any(card.capability >= BFLOAT16 for card in build.cards)
     tf32 = "float32 convolutions run in TF32" if build.tf32 and able else "float32 runs in float32"
     lost = driver.trouble or build.error
     if lost:  # of one card; those that answer are listed below
-        yield Check("cuda", State.LIMITED, f"{detail}; {tf32}; {lost}", "restart the machine, or repair its driver.")
+        yield Check("cuda", State.LIMITED, f"{detail}; {tf32}; {lost}", "reboot, or reinstall the driver.")
     else:
         yield Check("cuda", State.USABLE, f"{detail}; {tf32}")
     for number, card in enumerate(build.cards):
@@ -152,8 +154,8 @@ def cuda_card(number: int, card: CudaCard, build: CudaBuild, driver_card: Card |
     detail = f"{card.name}, {card.bytes / GIB:.0f} GiB, capability {_dotted(capability)}"
     if not has_kernels(capability, build.architectures):
         built = ", ".join(build.architectures)
-        advice = "install an older torch, or build one for this card."
-        return Check(what, State.UNUSABLE, f"{detail}; this torch has kernels for {built} alone", advice)
+        advice = "install an older torch, or build one for this GPU."
+        return Check(what, State.UNUSABLE, f"{detail}; this torch has kernels for {built} only", advice)
     limits: Limits = []
     if capability < TENSOR_CORES:
         limits.append(("no tensor cores, so fp16 saves memory and hardly any time", ""))
@@ -169,11 +171,13 @@ def not_free(card: Card) -> Limits:
         subject = "1 process computes" if card.processes == 1 else f"{card.processes} processes compute"
         limits.append((f"{subject} on it", "wait until it is free"))
     elif card.used is not None and card.total and card.used > OCCUPIED * card.total:
-        limits.append((f"{card.used / GIB:.1f} GiB of its memory are in use", "free it: less fits than it could hold"))
+        limits.append(
+            (f"{card.used / GIB:.1f} GiB of its memory are in use", "free it: less memory is left for batches")
+        )
     reasons = dict.fromkeys(word for bit, word in HELD_BACK.items() if (card.held_back or 0) & bit)
     if reasons:
-        detail = f"its clocks are held back ({', '.join(reasons)})"
-        limits.append((detail, "let it cool, or look at its power supply"))
+        detail = f"its clocks are throttled ({', '.join(reasons)})"
+        limits.append((detail, "let it cool down, or check its power supply"))
     return limits
 
 
@@ -204,10 +208,10 @@ def several_gpus(software: Software) -> Check:
     """Return the check of training on several cards at once."""
     count = len(software.cuda.cards)
     backend = "NCCL" if software.cuda.nccl else "gloo" if software.gloo else "no library"
-    detail = f"{count} card{'s' if count != 1 else ''}, {backend} for their communication"
+    detail = f"{count} GPU{'s' if count != 1 else ''}, {backend} for communication"
     if count < 2:
-        return Check("several GPUs", State.UNUSABLE, f"{detail}; it takes two")
-    named = "name them in one case: --device 0+1"
+        return Check("several GPUs", State.UNUSABLE, f"{detail}; requires two")
+    named = "to train on both: --device 0+1"
     if software.cuda.nccl:
         return Check("several GPUs", State.USABLE, detail, named)
     if software.gloo:
@@ -221,12 +225,12 @@ def mps(machine: SystemInfo, software: Software) -> Check:
     """Return the check of Apple's GPU."""
     build, what = software.mps, "mps"
     if machine.system != "Darwin":
-        return Check(what, State.UNUSABLE, "this is no Mac")
+        return Check(what, State.UNUSABLE, "requires a Mac with Apple silicon")
     version = ".".join(map(str, machine.macos or ())) or "?"
     detail = f"macOS {version} on {machine.architecture}"
     if not build.built:
         advice = "install torch for macOS on arm64" + (
-            "" if machine.architecture == "arm64" else "; this Mac is not one"
+            "" if machine.architecture == "arm64" else "; this Mac has no Apple silicon"
         )
         return Check(what, State.UNUSABLE, f"{detail}; this torch is built without MPS", f"{advice}.")
     oldest = oldest_macos(software.environment.packages.get("torch", ""))
@@ -234,7 +238,7 @@ def mps(machine: SystemInfo, software: Software) -> Check:
         return Check(what, State.UNUSABLE, detail, f"update to macOS {'.'.join(map(str, oldest))} or later.")
     if not build.available:
         return Check(
-            what, State.UNUSABLE, f"{detail}; torch finds no Metal GPU that it can use", "update macOS, or torch."
+            what, State.UNUSABLE, f"{detail}; torch finds no Metal GPU that it can use", "update macOS or torch."
         )
     return _mps_limits(detail, build, software.variables)
 
@@ -255,9 +259,9 @@ def _mps_limits(detail: str, build: MpsBuild, variables: dict[str, str]) -> Chec
     else:
         detail += f"; all {len(build.operators)} operators that were tried run on the GPU"
     if variables.get("PYTORCH_ENABLE_MPS_FALLBACK", "0") not in ("", "0"):
-        fallback = "PYTORCH_ENABLE_MPS_FALLBACK is set: what the GPU lacks runs on the CPU, unseen"
-        limits.append((fallback, "unset it to see what is missing"))
+        fallback = "PYTORCH_ENABLE_MPS_FALLBACK is set: operators that MPS lacks run on the CPU"
+        limits.append((fallback, "unset it to see which are missing"))
     if variables.get("PYTORCH_MPS_HIGH_WATERMARK_RATIO") in ("0", "0.0"):
-        ratio = "PYTORCH_MPS_HIGH_WATERMARK_RATIO is 0: memory has no limit, and the machine may fail"
+        ratio = "PYTORCH_MPS_HIGH_WATERMARK_RATIO is 0: GPU memory has no limit, and the machine may freeze"
         limits.append((ratio, "unset it"))
     return limited("mps", detail, limits)

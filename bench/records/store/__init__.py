@@ -2,7 +2,16 @@
 
 from .atomic import encoded, write_whole
 from .decoding import without_collecting
-from .reading import comparisons_of, files, read, read_calibrations, read_ceilings, read_comparison, read_comparisons
+from .reading import (
+    comparisons_of,
+    files,
+    read,
+    read_calibrations,
+    read_ceilings,
+    read_comparison,
+    read_comparisons,
+    read_options,
+)
 from .runs import check_new_run, new_run_name, resolve_run, runs
 from .writing import Store, keep_calibrations
 
@@ -19,6 +28,7 @@ __all__ = [
     "read_ceilings",
     "read_comparison",
     "read_comparisons",
+    "read_options",
     "resolve_run",
     "runs",
     "without_collecting",

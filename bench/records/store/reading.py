@@ -16,6 +16,9 @@ from bench.records.ceiling import PREFIX, Ceiling
 from bench.records.comparison import COMPARISON, Comparison
 from bench.records.migrations import Unreadable, migrate
 from bench.records.record import Record
+from bench.records.requested_options import FILE_NAME as OPTIONS
+from bench.records.requested_options import SCHEMA as OPTIONS_SCHEMA
+from bench.records.requested_options import RequestedOptions
 from bench.records.store.decoding import Known, decoded, without_collecting
 
 UNREADABLE = (
@@ -54,7 +57,7 @@ def is_ceiling(name: str) -> bool:
 
 def is_record(name: str) -> bool:
     """Whether a file of this name is to hold the record of a case."""
-    return name != COMPARISON and not is_ceiling(name)
+    return name not in (COMPARISON, OPTIONS) and not is_ceiling(name)
 
 
 def _comparison(file: Path, content: bytes, known: Known) -> Comparison:
@@ -120,6 +123,24 @@ def read_comparison(folder: Path) -> Comparison:
         raise UsageError(f"{folder} holds no comparison: there is no {COMPARISON} in it.") from None
     except UNREADABLE as error:
         raise UsageError(f"{file} cannot be read: {error}.") from error
+
+
+def read_options(folder: Path) -> RequestedOptions | None:
+    """Return the options that a run was started with; None for a run of an older version, which kept none.
+
+    Raises:
+        UsageError: where they cannot be read, or are of a newer version.
+    """
+    file = folder / OPTIONS
+    try:
+        options = msgspec.json.decode(file.read_bytes(), type=RequestedOptions)
+    except FileNotFoundError:
+        return None
+    except UNREADABLE as error:
+        raise UsageError(f"{file} cannot be read: {error}. Remove it, and name the options again.") from error
+    if options.schema > OPTIONS_SCHEMA:
+        raise UsageError(f"{file} was written by a newer yolopace: continue this run with that one.")
+    return options
 
 
 def read_calibrations(folder: Path, machine: str) -> tuple[Calibrations, str]:

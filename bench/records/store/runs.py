@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.machine.description import Machine
 from bench.records.store.reading import is_record, read
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -29,7 +30,7 @@ def check_new_run(results: Path, name: str) -> str:
     return name
 
 
-def runs(results: Path, machine: str = "") -> list[str]:
+def runs(results: Path, machine: Machine | None = None) -> list[str]:
     """List the names of the runs in a results folder, oldest first; with ``machine`` only the runs of that machine."""
     if not results.is_dir():
         return []
@@ -38,14 +39,14 @@ def runs(results: Path, machine: str = "") -> list[str]:
         own = [file for file in folder.glob("*.json") if is_record(file.name)] if folder.is_dir() else []
         first = min(own, default=None)
         records = read([first])[0] if first else []
-        if records and machine in ("", records[0].machine.fingerprint):
+        if records and (machine is None or machine.is_same(records[0].machine)):
             entries.append((records[0].started, folder.name))
     return [name for _, name in sorted(entries)]
 
 
-def resolve_run(results: Path, name: str, machine: str = "") -> str:
+def resolve_run(results: Path, name: str, machine: Machine | None = None) -> str:
     """Return the run that ``--resume`` names: for ``last``, the newest run of a machine."""
-    known = runs(results, machine if name == "last" else "")
+    known = runs(results, machine if name == "last" else None)
     if name == "last" and known:
         return known[-1]
     if not RUN_NAME.fullmatch(name) or name not in known:

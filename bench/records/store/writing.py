@@ -14,10 +14,12 @@ from bench.records.calibration import Calibration, Calibrations, Lockstep
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.record import Record
+from bench.records.requested_options import FILE_NAME as OPTIONS
+from bench.records.requested_options import RequestedOptions
 from bench.records.store.atomic import encoded, write_whole
 from bench.records.store.reading import read, read_calibrations
 
-Stored = Record | Ceiling | Comparison | Calibrations
+Stored = Record | Ceiling | Comparison | Calibrations | RequestedOptions
 
 
 class Store:
@@ -107,12 +109,14 @@ class Store:
         return f"{count} had no room in {self.folder} and {place}."
 
     def discard(self) -> bool:
-        """Remove the folder if nothing was written there, and that of all runs if it was made for this one.
+        """Remove the folder if nothing was measured there, and that of all runs if it was made for this one.
 
         Returns:
             Whether the folder is gone.
         """
         try:
+            if [file.name for file in self.folder.iterdir()] == [OPTIONS]:
+                (self.folder / OPTIONS).unlink()
             self.folder.rmdir()
         except OSError:  # it holds something
             return False

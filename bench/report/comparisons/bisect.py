@@ -75,7 +75,7 @@ def brief(probe: Probe) -> str:
     """Format a probe as one line: ``8.4.145 is bad: it takes 5.0 % longer (4.8 to 5.1 %)``."""
     if probe.result is None or probe.result.overall is None:
         return f"{probe.release} is skipped: {why_broken(probe)}"
-    close = "; that is not decided, and it is put on the nearer side" if probe.close else ""
+    close = " (inconclusive: put on the nearer side)" if probe.close else ""
     return f"{probe.release} is {probe.side}: it {format_takes(probe.result.overall.estimate)}{close}"
 
 
@@ -113,8 +113,8 @@ def conclusion(search: Bisection) -> list[str]:
         Answer.CANNOT_RUN: f"{bad} cannot be compared with {good}, and a search goes by speed: {why}.",
         Answer.SAME: f"{bad} is not slower than {good}: it {takes}, so {nothing}.",
         Answer.FASTER: f"{bad} is faster than {good}, not slower: it {takes}, so {nothing}.",
-        Answer.INCONCLUSIVE: f"Whether {bad} is slower than {good} is not decided: it {takes}. "
-        "A search would have nothing to go by; give it more time, or a larger margin.",
+        Answer.INCONCLUSIVE: f"Inconclusive: {bad} {takes}, against {good}. "
+        "A search needs a clear difference at its ends: use a quieter machine, or more time.",
     }
     if search.answer in answers:
         lines = [answers[search.answer]]
@@ -167,7 +167,7 @@ def _close(search: Bisection) -> str:
     if not search.close:
         return ""
     names = labels.listing(probe.release for probe in search.close)
-    return f"Not decided, and put on the side that was nearer: {names}."
+    return f"Inconclusive, and put on the nearer side: {names}."
 
 
 def _cost(search: Bisection) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from bench.analysis.noise import LOOKS
 from bench.compare.verdict import Estimate
 from bench.formatting import MINUS, format_change, format_share
 
@@ -41,6 +42,25 @@ def format_takes(estimate: Estimate) -> str:
         low, high = sorted((abs(estimate.low - 1), abs(estimate.high - 1)))
         ends = f"{without_sign(format_share(low))} to {format_share(high)}"
     return f"takes {format_share(value)} {'longer' if value > 0 else 'less time'} ({ends})"
+
+
+def format_advice(estimate: Estimate, margin: float) -> str:
+    """Say what would decide an inconclusive case: so many more pairs, or a quieter machine."""
+    if estimate.pairs < LOOKS[0]:
+        return f"A verdict takes at least {LOOKS[0]} pairs."
+    pairs = estimate.pairs_needed(margin)
+    if pairs is None:
+        return f"More pairs are unlikely to decide it at a margin of {format_share(margin)}; a quieter machine may."
+    if pairs > LOOKS[-1]:
+        return (
+            f"A verdict at a margin of {format_share(margin)} would take about {pairs} pairs, and {LOOKS[-1]} are the "
+            "most: use a quieter machine."
+        )
+    look = next(look for look in LOOKS if look >= pairs)
+    return (
+        f"About {look - estimate.pairs} more pairs or a quieter machine would decide it at a margin of "
+        f"{format_share(margin)}."
+    )
 
 
 def without_sign(percent: str) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from bench.analysis.metrics import BYTES, RATE, SECONDS, Unit
 from bench.analysis.table import AXES, further_of
 from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, Comparability, Difference, RunComparison, Seen, Side
 from bench.formatting import format_number
+from bench.machine.description import Machine
 from bench.report import labels
+from bench.report.comparisons.changes import ARROW
 from bench.report.comparisons.rendering import render_json, render_markdown
 from bench.report.labels import INTERVALS, NONE
 from bench.report.setting_names import format_value
@@ -32,8 +35,8 @@ NAMED = 3
 
 MEANING = {
     Comparability.HISTORICAL: Own(
-        "Historical, no verdict: one run was measured after the other, and that cannot separate an upgrade from a "
-        "change of the machine's mood. `python -m bench regress` interleaves both and gives a verdict."
+        "The runs were recorded at different times, not interleaved: a difference may be machine drift. "
+        "`yolopace regress` interleaves both and gives a verdict."
     ),
     Comparability.SIDE_BY_SIDE: (
         "Different machines are shown side by side and never tested: the ratio of their speeds has no interval."
@@ -43,8 +46,8 @@ MEANING = {
 
 METHOD = (
     "The ratio is that of the seconds of a mean step: above 1, B is slower. Its 95 % interval takes the errors of both "
-    "sides as independent. Where both have several processes it is Welch's t on the logarithm, else the root of the "
-    "sum of the squares of their own intervals. It does not cover what changed between the two runs."
+    "sides as independent, and does not cover what changed between the two runs. With several processes on both sides "
+    "it is Welch's t on the logarithm, else the root of the sum of the squares of their intervals."
 )
 
 FIGURES = (
@@ -131,6 +134,7 @@ def _format_texts(comparison: RunComparison) -> dict[str, Any]:
     ends = Counter(_ends(match) for match in comparison.standing(Comparability.NEITHER))
     return {
         "heading": _heading(comparison),
+        "summary": summary(comparison),
         "about": _describe_sides(comparison),
         "meaning": MEANING[comparison.label],
         "differing": _differing(comparison),
@@ -160,7 +164,7 @@ def _format_texts(comparison: RunComparison) -> dict[str, Any]:
 def _side(side: Side) -> dict[str, Any]:
     return {
         "runs": list(side.runs),
-        "machine": side.machine.fingerprint,
+        "machine": side.machine.key,
         "machine_title": side.machine.title,
         "first": side.first,
         "last": side.last,
@@ -198,7 +202,7 @@ def _figures(side: Seen) -> dict[str, Any]:
         "started": side.started,
         "torch": first.environment.label("torch"),
         "ultralytics": first.environment.label("ultralytics"),
-        "machine": first.machine.fingerprint,
+        "machine": first.machine.key,
     }
     if side.rate is None:
         return cells
@@ -235,15 +239,90 @@ def longer(match: CaseMatch) -> str:
 
 def _heading(comparison: RunComparison) -> str:
     if comparison.is_cross_machine:
-        return f"{comparison.a.machine.title} and {comparison.b.machine.title}: {comparison.label}"
-    return f"Time per step, B over A: {comparison.label}"
+        return f"{' and '.join(_machine_names(comparison, lambda machine: machine.title))}: {comparison.label}"
+    return "Two recorded runs: B compared with A"
+
+
+def summary(comparison: RunComparison) -> str:
+    """Describe all compared cases: ``B is 1.42 to 1.93× slower in all 18 cases.``; empty without any."""
+    compared = comparison.compared
+    changes, parts = list(map(change_of, compared)), []
+    for direction in ("slower", "faster", ""):
+        factors = [change.factor for change in changes if change.direction == direction]
+        if not factors:
+            continue
+        what = f"{_span(factors)} {direction}" if direction else "not clearly different"
+        parts.append(f"{what} in {compared[0].case.id if len(compared) == 1 else _count(len(factors), len(compared))}")
+    sentences = [f"B is {labels.listing(parts)}."] if parts else []
+    if unknown := sum(change.direction is None for change in changes):
+        sentences.append(f"{labels.count(unknown, 'case')} without an interval: measure with --processes 5.")
+    return " ".join(sentences)
+
+
+def _span(factors: Sequence[float]) -> str:
+    """Format the smallest and the largest factor: ``1.42 to 1.93×``."""
+    low, high = format_factor(min(factors)), format_factor(max(factors))
+    return high if low == high else f"{low.removesuffix('×')} to {high}"
+
+
+def _count(number: int, every: int) -> str:
+    """Format a number of cases: ``all 18 cases``, ``both cases``, ``3 of 18 cases``."""
+    if number < every:
+        return f"{number} of {every} cases"
+    return "both cases" if number == 2 else f"all {number} cases"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """How much slower or faster B is in a case.
+
+    Attributes:
+        factor: above 1 in the given direction.
+        direction: ``slower`` or ``faster``; empty where the interval includes 1; None without an interval.
+        low, high: ends of the interval, in that direction; None without one.
+    """
+
+    factor: float
+    direction: str | None
+    low: float | None = None
+    high: float | None = None
+
+
+def change_of(match: CaseMatch) -> Change:
+    """Return how much slower or faster B is in a compared case; different machines have no interval."""
+    assert match.ratio is not None, "a compared case has a ratio"
+    ratio, low, high = match.ratio.point, match.ratio.low, match.ratio.high
+    if match.standing is Comparability.SIDE_BY_SIDE:
+        speed = match.speed_ratio or 1 / ratio
+        return Change(speed, "faster") if speed > 1 else Change(1 / speed, "slower")
+    if low is None or high is None:
+        return Change(ratio, None)
+    if low > 1:
+        return Change(ratio, "slower", low, high)
+    if high < 1:
+        return Change(1 / ratio, "faster", 1 / high, 1 / low)
+    return Change(ratio, "", low, high)
+
+
+def format_factor(factor: float) -> str:
+    """Format a factor: ``1.42×``, ``1.004×``, ``120×``."""
+    if factor < 1.01:
+        return f"{factor:.3f}×"
+    return f"{factor:.2f}×" if factor < 10 else f"{format_number(factor)}×"
+
+
+def _machine_names(comparison: RunComparison, name: Callable[[Machine], str]) -> list[str]:
+    """Return the names of the machines of A and B, which differ where the machines do."""
+    machines = comparison.a.machine, comparison.b.machine
+    names = labels.distinct_names(machines, name)
+    return [names[machine.key] for machine in machines]
 
 
 def _describe_sides(comparison: RunComparison) -> list[str]:
     lines = []
-    for name, side in (("A", comparison.a), ("B", comparison.b)):
+    names = _machine_names(comparison, labels.machine_name)
+    for name, side, where in zip("AB", (comparison.a, comparison.b), names, strict=True):
         days = " to ".join(dict.fromkeys((side.first[:10], side.last[:10])))
-        machine = f", on {labels.machine_name(side.machine)}" if comparison.is_cross_machine else ""
+        machine = f", on {where}" if comparison.is_cross_machine else ""
         runs = ", ".join(side.runs)
         lines.append(
             f"{name}: {runs} ({days}){machine}, {side.measured} of {labels.count(side.cases, 'case')} measured"
@@ -302,7 +381,7 @@ def _compared(match: CaseMatch) -> dict[str, Any]:
         "time_ratio": RATIO.show(match.ratio.point),
         "range": interval,
         "speed_ratio": _value(RATIO, match.speed_ratio),
-        "memory": [", ".join(peaks), *([_value(RATIO, match.memory_ratio)] if match.memory_ratio else [])],
+        "memory": [f" {ARROW} ".join(peaks), *([_value(RATIO, match.memory_ratio)] if match.memory_ratio else [])],
         "standing": match.standing.value,
     }
 
@@ -310,10 +389,10 @@ def _compared(match: CaseMatch) -> dict[str, Any]:
 def _figure(side: Seen | None) -> list[str]:
     """Format a side of a compared case: time per step, throughput with its interval, number of processes."""
     assert side is not None and side.seconds is not None and side.rate is not None, "a compared case was measured"
-    rate = side.rate
+    rate, spread = side.rate, labels.spread(RATE, side.rate.point, side.rate.low, side.rate.high)
     lines = [
         f"{SECONDS.show(side.seconds)}{labels.signs(side.flags)}",
-        f"{labels.rate(rate.point)} {labels.spread(RATE, rate.point, rate.low, rate.high)}".rstrip(),
+        f"{labels.rate(rate.point)} {f'({spread})' if spread and spread[0].isdigit() else spread}".rstrip(),
     ]
     return [*lines, *([f"{len(side.records)} processes"] if len(side.records) > 1 else [])]
 

@@ -27,6 +27,7 @@ from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import GROUP_KEYS, measured_only
 from bench.errors import UsageError
 from bench.records.ceiling import Ceiling
+from bench.records.machines import with_ids
 from bench.records.record import Record
 from bench.report import labels
 from bench.report.plots import bar_by_case, heatmap, line_by_batch, style
@@ -139,7 +140,7 @@ def ceiling(searches: Sequence[Ceiling]) -> Figure:
     Raises:
         UsageError: for more than six, for none with a peak, or for ceilings of several machines.
     """
-    if len({search.machine.fingerprint for search in searches}) > 1:
+    if len({search.machine.key for search in with_ids(searches)}) > 1:
         raise UsageError("the ceilings differ in machine: take those of one.")
     lines = [line for line in ceilings.lines_of(searches) if line.points]
     if not 0 < len(lines) <= style.SERIES:

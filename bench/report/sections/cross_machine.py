@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.analysis.metrics import METRICS, RATE
 from bench.compare.recorded_runs import MADE
+from bench.machine.description import SHORT_ID
 from bench.report import labels
 from bench.report.plots import Plot, facets, machines
 from bench.report.tables import escaped, markdown
@@ -120,8 +121,9 @@ def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[s
     """Return a short name per column: the first GPU or the CPU, the device, and more if needed to be unique."""
     short = [f"{labels.to_one_line(titles[w[0]].partition(' · ')[0], NAME)} · {labels.device(w[1])}" for w in columns]
     longer = [f"torch {w[2]} · Ultralytics {w[3]} · {name}" for w, name in zip(columns, short, strict=True)]
-    full = [f"{w[0][:6]} · {name}" for w, name in zip(columns, longer, strict=True)]
-    for names in (short, longer, full):
+    apart = [f"{name} · ID {w[0][:SHORT_ID]}" for w, name in zip(columns, short, strict=True)]
+    full = [f"{w[0][:SHORT_ID]} · {name}" for w, name in zip(columns, longer, strict=True)]
+    for names in (short, longer, apart, full):
         if len({labels.to_one_line(name, machines.LONGEST) for name in names}) == len(names):
             return names
     return [f"{number} · {name}" for number, name in enumerate(full, 1)]

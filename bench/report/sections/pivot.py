@@ -273,7 +273,7 @@ def _columns(
             columns += [(amp, batch) for batch in batches]
         else:
             reasons = dict.fromkeys(not_measured.format_reason(row["record"]) for row in members)
-            unavailable.append(f"{labels.axis_value('amp', amp)}: {'; '.join(reasons)}")
+            unavailable.append(f"No figure with {labels.axis_value('amp', amp)}: {'; '.join(reasons)}")
     return tuple(groups), columns, tuple(unavailable)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bench.formatting import format_bytes
+from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.record import Record
 from bench.report import labels
@@ -43,9 +44,14 @@ def details(records: Sequence[Seen]) -> Facts:
         *_devices([record for record in records if isinstance(record, Record)]),
         ("Other packages", _list(_packages(record) for record in records)),
         ("Runs", _list(record.run for record in records)),
-        ("Fingerprint", records[0].machine.fingerprint),
+        *identity(records[0].machine),
     ]
     return [(heading, text) for heading, text in facts if text]
+
+
+def identity(machine: Machine) -> Facts:
+    """Return the hash of a machine's hardware and system, and its ID where it has one."""
+    return [("Machine type", machine.fingerprint), *([("Machine ID", machine.id)] if machine.id else [])]
 
 
 def software(records: Sequence[Seen]) -> str:
@@ -107,8 +113,9 @@ def build(machine: MachineInputs) -> Provenance:
     """Return the facts of a machine."""
     records: list[Seen] = [*machine.records, *machine.ceilings]
     if records:
-        return Provenance(machine_facts(records), details(records))
-    return Provenance([("Machine", machine.machine.title)], [("Fingerprint", machine.fingerprint)])
+        unavailable = [("Unavailable", text) for text in machine.unavailable]
+        return Provenance([*machine_facts(records), *unavailable], details(records))
+    return Provenance([("Machine", machine.machine.title)], identity(machine.machine))
 
 
 SECTION = Section("provenance", "", build, template="provenance", question="")

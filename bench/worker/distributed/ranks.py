@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import resource
-import signal
-import threading
 from pathlib import Path
 
 from .. import tasks
@@ -65,16 +63,7 @@ def run() -> None:
         share = limit // int(os.environ["LOCAL_WORLD_SIZE"])
         resource.setrlimit(resource.RLIMIT_DATA, (share, share))
     team, local = TorchProcessGroup(), int(os.environ["LOCAL_RANK"])
-    threading.Thread(target=_die_with_runner, daemon=True).start()
+    tasks.die_with_runner(LINE)
     tasks.prepare_process(assignment.setup, alone=False)
     tasks.run(assignment.job, channel_for(team.rank, local), LINE, team, assignment.setup)
     tasks.leave()
-
-
-def _die_with_runner() -> None:
-    """End, with the data loader processes, when the runner closes the line; it never writes to it."""
-    while os.read(LINE, 1):
-        pass
-    if os.getpgrp() == os.getpid():  # the agent gives every rank a separate session
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(1)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ..monitors import macos
 from ..protocol import PYTHON_FLOOR, TORCH_FLOOR
 from ..workloads import Requirement, Workload, workloads
 from .identity import DISTRIBUTIONS, Unidentified, identify, release
@@ -119,7 +120,16 @@ def facts() -> dict[str, Any]:
         "lacking": why_lacking(imported_versions),
         "unusable": unusable or why_unusable(imported_versions),
         "variables": chosen(os.environ),
+        "thermal": thermal(),
     }
+
+
+def thermal() -> str | None:
+    """Return the system's level of thermal pressure; None where it is unknown."""
+    try:
+        return macos.thermal()
+    except (OSError, AttributeError):
+        return None
 
 
 def modules() -> dict[str, tuple[str, ...]]:

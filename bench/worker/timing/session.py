@@ -166,6 +166,11 @@ class Session:
         return self.stopwatch.warm
 
     @property
+    def takes_turns(self) -> bool:
+        """Whether another worker measures at the same time, which work after the window would slow down."""
+        return self._turns.taken
+
+    @property
     def turns_within(self) -> bool:
         """Whether a turn may end within a step, so that the workload has to call :meth:`layer_ended`."""
         return self._turns.within

@@ -144,6 +144,13 @@ class Workload:
         takes = f"it takes {', '.join(self.further_axes)}" if self.further_axes else "it takes no further axis"
         return f"axis {axis!r} is not taken by the workload {self.name}: {takes}."
 
+    def why_no_amp(self, mode: str, kind: str, amp: str) -> str:
+        """Say why a precision is expected to be unavailable on a kind of device; empty where it is not.
+
+        A plan leaves such cases out. A run asks once whether that is so, by measuring one of them.
+        """
+        return ""
+
     def work(self, case: Mapping[str, Any]) -> float:
         """Return the work of one step in arbitrary units, for the estimate of a case's duration."""
         return float(case["batch"] * case["imgsz"])

@@ -10,7 +10,15 @@ OPTIONS = {
     **dict.fromkeys(axes()),
     "axis": [],
     **{"profile": "smoke", "data": "", "threads": "0", "python": "", "results": "results", "reports": "reports"},
-    **{"epoch_images": "0", "time_budget": "", "phase_timeout": "10m", "run": "", "resume": "", "plan": False},
+    **{
+        "epoch_images": "0",
+        "epochs": "0",
+        "time_budget": "",
+        "phase_timeout": "10m",
+        "run": "",
+        "resume": "",
+        "plan": False,
+    },
     **{"processes": "", "target_ci": "", "with_val": False, "compare_losses": False, "per_device": False},
     **{"energy": False, "memory_limit": "", "multiple_of": "1"},
 }

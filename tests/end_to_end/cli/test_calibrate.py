@@ -25,7 +25,7 @@ def calibrate(launcher, tmp_path, monkeypatch):
     def command(model, **options):
         expand = cli_expand(model)
         monkeypatch.setattr("bench.compare.calibration.expand_grid", expand)
-        command_calibrate(**{"device": "cpu", "time_budget": "60", "results": tmp_path, "python": "", **options})
+        command_calibrate(**{"device": "cpu", "time_budget": "60s", "results": tmp_path, "python": "", **options})
 
     return command
 
@@ -46,14 +46,17 @@ def test_what_was_found_is_said_in_plain_words_and_kept(calibrate, capsys, tmp_p
     out, err = capsys.readouterr()
     # Each process is 2 % slower, then 2 % faster than the middle: eight have a standard deviation of 2.14 %.
     assert (
-        "cpu, training (train-wobbles-cpu-fp32-b4-i160): processes of the same thing scatter by 2.1 % (SD of 8);" in out
-    )
-    assert "cpu, prediction (predict-wobbles-cpu-fp32-b4-i160): processes of" in out
-    assert "a single process is known to ±5.1 %" in out
-    assert "the interval of a comparison by 4 / 8 / 12 pairs would be ± " in out
+        "cpu, training (train-wobbles-cpu-fp32-b4-i160)\n"
+        "  run-to-run variation  2.1 % (SD of 8 processes)\n"
+        "  single process        known to ± 5.1 %\n"
+        "  separate runs         4 / 8 / 12 pairs give ± "
+    ) in out
+    assert "cpu, prediction (predict-wobbles-cpu-fp32-b4-i160)\n" in out
+    assert max(map(len, out.splitlines()[:-1])) <= 120
+    assert err.startswith("measuring cpu against itself for ")
     [folder] = tmp_path.glob("calibration-*")
     file = calibration_folder() / f"{machine().fingerprint}.json"
-    assert out.rstrip().endswith(f"kept in {file}; records: {folder}")
+    assert out.rstrip().endswith(f"calibration: {file}; records: {folder}")
     assert len([line for line in err.splitlines() if "images/s" in line]) == 16
     by_mode = {calibration.mode: calibration for calibration in kept()}
     assert by_mode["train"].stdev == pytest.approx(0.02138, rel=1e-3)
@@ -81,7 +84,7 @@ def test_what_was_not_measured_says_why_and_nothing_is_kept(calibrate, capsys):
 def test_where_all_windows_have_interference_its_kind_is_named(calibrate, capsys):
     with pytest.raises(NothingMeasured, match=r"remove the most .* \(the machine ran on its battery\)\.$"):
         calibrate("on-battery")
-    assert "measured 8 times, fewer than 3 of them without interference" in capsys.readouterr().out
+    assert "measured 8 times, fewer than 3 without interference" in capsys.readouterr().out
 
 
 def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibrate, capsys, monkeypatch):
@@ -89,8 +92,8 @@ def test_a_rough_calibration_leaves_a_fuller_one_in_its_place_and_says_so(calibr
     monkeypatch.setattr("bench.compare.calibration.MAX_PROCESSES", 4)
     calibrate("wobbles")
     out, _ = capsys.readouterr()
-    assert "  4 processes give a rough estimate only" in out
-    assert "cpu, train: an earlier calibration of more processes stays in its place" in out
+    assert "  warning: 4 processes give a rough estimate" in out
+    assert "cpu, train: an earlier calibration of more processes is kept" in out
     assert {calibration.processes for calibration in kept()} == {8}
 
 
@@ -103,19 +106,19 @@ def test_without_a_time_it_takes_that_of_the_runner(calibrate, monkeypatch):
 
 
 def test_too_short_a_time_says_so(calibrate, capsys):
-    with pytest.raises(NothingMeasured, match=r"nothing is kept: give it more time"):
-        calibrate("wobbles", time_budget="0.01")
+    with pytest.raises(NothingMeasured, match=r"nothing is kept: use a longer --time-budget"):
+        calibrate("wobbles", time_budget="0.01s")
     out, _ = capsys.readouterr()
-    assert "measured 1 times, fewer than 3 of them without interference" in out
+    assert "measured 1 times, fewer than 3 without interference" in out
 
 
 def test_tables_widen_older_records_of_this_machine_by_it(calibrate, capsys, tmp_path):
     old = make_record(run="old", machine=machine())
     store.Store(tmp_path / "results", "old").save(old)
-    [before], _ = io.read_records([tmp_path / "results"])
+    [before] = io.read_records([tmp_path / "results"])
     assert before.calibration is None
     calibrate("wobbles")
-    [after], _ = io.read_records([tmp_path / "results"])
+    [after] = io.read_records([tmp_path / "results"])
     assert after.calibration.case == "train-wobbles-cpu-fp32-b4-i160"
     [kept], _ = store.read([tmp_path / "results"])
     assert kept == old, "files stay as they are"

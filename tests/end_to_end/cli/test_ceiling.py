@@ -187,7 +187,9 @@ def test_ctrl_c_keeps_what_was_tried(
     assert typed(monkeypatch, *asked) == 3
     [ceiling], _ = read_ceilings([tmp_path])
     assert (ceiling.outcome.status, ceiling.case.batch, len(ceiling.probes)) == (Status.INTERRUPTED, 8, 1)
-    assert "batch 8 trains within 1 GiB" in capsys.readouterr().out
+    output = capsys.readouterr()
+    assert "batch 8 trains within 1 GiB" in output.out
+    assert output.err.startswith("2 searches of about 6 probes: 2 to 6 minutes; memory limit 1GiB = 1 GiB\n")
 
 
 def made(*probes: records.Probe) -> records.Ceiling:

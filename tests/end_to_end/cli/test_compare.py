@@ -63,7 +63,7 @@ def test_as_a_user_types_it(command, run):
     a, b = run("before", at(0.25)), run("after", at(0.5))
     code, out, err = command("-m", "bench", "compare", a, b)
     assert (code, err) == (0, "")
-    assert out.startswith("# Time per step, B over A: historical, no verdict\n")
+    assert out.startswith(f"# Two recorded runs: B compared with A\n\n**B is 2.00× slower in {CASE}.**")
     assert "2.000×" in out
     code, out, err = command("-m", "bench", "compare", a, b, "--fail-on-slower", "5%")
     assert code == 1
@@ -105,6 +105,18 @@ def test_sides_may_be_files_and_folders_of_runs(compare, run, tmp_path):
     assert content["cases"][0]["time_ratio"] == pytest.approx(2.0)
 
 
+def test_a_terminal_gets_a_brief_table_unless_all_of_it_is_asked_for(compare, run, monkeypatch):
+    monkeypatch.setattr("bench.cli.terminal.is_terminal", lambda stream: stream is sys.stdout)
+    a, b = run("a", at(0.25)), run("b", at(0.5))
+    code, out, err = compare(a, b)
+    assert code == 0
+    assert out.startswith(f"B is 2.00× slower in {CASE}.\n") and max(map(len, out.splitlines())) <= 80
+    assert err == "all figures: --wide; for other programs: --format csv or --format json\n"
+    for option in (["--wide"], ["--format", "md"]):
+        code, out, err = compare(a, b, *option)
+        assert (code, err) == (0, "") and out.startswith("# ")
+
+
 # --fail-on-slower
 
 
@@ -116,7 +128,7 @@ def test_fails_beyond_the_limit_where_the_interval_excludes_1(compare, run, seco
     exit_code, out, err = compare(run("a", at(0.25)), run("b", at(seconds)), "--fail-on-slower", limit)
     assert exit_code == code
     assert ("slower by more than" in err) is bool(code)
-    assert "historical, no verdict" in out, "the table is there whatever it ends with"
+    assert "not interleaved" in out, "the table is there whatever it ends with"
 
 
 def test_only_the_cases_that_are_slower_are_named(compare, run):
@@ -245,4 +257,4 @@ def test_damaged_and_newer_records_are_named_and_left_out(compare, run):
 def test_too_few_arguments(command, run):
     code, out, err = command("-m", "bench", "compare", run("a", at(0.25)))
     assert code == 2
-    assert "Missing argument" in err and "Traceback" not in out + err
+    assert err == "yolopace: missing argument 'B'; see yolopace compare --help.\n" and "Traceback" not in out + err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def test_as_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert typed(monkeypatch) == 0
     out = capsys.readouterr().out
     assert "interpreter" in out and "\n                   " in out, "what to do stands below what was found"
+    assert re.search(r"^interpreter +ok +Python", out, re.MULTILINE)
+    assert re.match(r"Ready: cpu.*\. Not available: ", out.splitlines()[-1])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_a_torch_that_crashes_is_a_row_of_its_own(
         return ask(path, word)
 
     monkeypatch.setattr(doctor, "ask", crashes)
-    assert typed(monkeypatch, "--json", "--deep") == 0
+    assert typed(monkeypatch, "--json", "--deep") == 4
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["interpreter"]["status"] == "not usable" and "Illegal instruction" in rows["interpreter"]["remedy"]
     assert "memory" in rows and "cpu" not in rows

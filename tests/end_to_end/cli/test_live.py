@@ -7,9 +7,9 @@ from tests.end_to_end.cli.sessions import measure_all, start_session
 __all__ = ["start_session"]
 
 
-def resume_notes(session):
+def resumable(session):
     session.end()
-    return [note for note in session.notes if note.startswith("to go on with this run")]
+    return session.resume
 
 
 def test_a_long_run_has_a_page_between_its_cases_which_ends_as_the_report(start_session, monkeypatch):
@@ -49,11 +49,11 @@ def test_a_short_run_spends_nothing_on_it(start_session):
 def test_a_run_that_was_stopped_between_two_cases_can_be_gone_on_with(start_session):
     session = start_session("yolov8n,yolo11n")
     session.run.measure(session.selected[0])
-    assert resume_notes(session) == [f"to go on with this run, add --resume {session.store.run}"]
+    assert resumable(session) == session.store.run
 
 
 @pytest.mark.parametrize("models", ["yolov8n,yolo11n", "yolov8n,broken"])
 def test_a_run_that_is_over_is_not(start_session, models):
     session = start_session(models, processes="2")
     measure_all(session)
-    assert resume_notes(session) == []
+    assert resumable(session) == ""

@@ -82,7 +82,7 @@ def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Com
     code, output = command("--json", "found.json")
     assert code == 1
     assert "ultralytics 8.4.0 → 8.4.0+10; nothing else differs" in output
-    assert f"{CASE}  slower        head takes 10.0 % longer" in output
+    assert f"{CASE}\n    SLOWER  head takes 10.0 % longer" in output
     assert "4 + 4 pairs" in output
     comparison = kept()
     assert [len(case.interim) for case in comparison.cases] == [4]
@@ -91,20 +91,20 @@ def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Com
     assert (content["verdict"], content["exit_code"]) == ("slower", 1)
     [page] = Path("reports").glob("regress-*/index.html")
     assert "10.0 % longer" in page.read_text()
-    assert f"page: {page}" in output and f"what was measured: {Path('results') / comparison.run}" in output
+    assert f"page: {page}" in output and f"records: {Path('results') / comparison.run}" in output
 
 
 def test_a_faster_head_is_fine(command: Command) -> None:
     code, output = command(base="8.4.0+10", head="8.4.0")
     assert code == 0
-    assert f"{CASE}  faster        head takes 9.1 % less time" in output
+    assert f"{CASE}\n    FASTER  head takes 9.1 % less time" in output
 
 
 def test_the_same_twice_is_a_check_of_yolopace_itself_and_says_so(command: Command) -> None:
     code, output = command(head="8.4.0")
     assert code == 0
-    assert "base and head are the same: whatever differs between them is noise, or an error of yolopace" in output
-    assert f"{CASE}  same" in output
+    assert "base and head are the same (A/A test): any difference is noise, or an error of yolopace" in output
+    assert f"{CASE}\n    SAME  head" in output
     comparison = kept()
     assert comparison.self_comparison
     assert Path("python-8.4.0-1").exists()  # a copy, which was installed separately
@@ -113,7 +113,7 @@ def test_the_same_twice_is_a_check_of_yolopace_itself_and_says_so(command: Comma
 def test_a_margin_that_was_asked_for_is_used(command: Command) -> None:
     code, output = command("--margin", "20%")
     assert code == 0
-    assert f"{CASE}  same" in output
+    assert f"{CASE}\n    SAME  head" in output
     assert (kept().margin, kept().margin_from) == (0.2, "as asked")
 
 
@@ -133,7 +133,7 @@ def test_cases_can_be_named_by_their_axes(command: Command) -> None:
 def test_a_budget_leaves_it_undecided_and_resume_goes_on(command: Command) -> None:
     code, output = command("--time-budget", "0.001s")
     assert code == 3
-    assert "the time budget is over with 1 case(s) undecided: --resume goes on" in output
+    assert "time budget used up with 1 case undecided: --resume continues" in output
     before = kept()
     assert len(before.cases[0].pairs) < 4
     code, output = command("--resume")
@@ -242,9 +242,9 @@ def test_ctrl_c_keeps_what_was_measured_and_says_what_is_known(
     monkeypatch.setattr(pairs, "progress", stopped)
     code, output = command()
     assert code == 3
-    assert "stopped: --resume goes on with what was measured" in output
-    assert "what was measured: results/regress-" in output
-    assert f"{CASE}  inconclusive" in output and "2 pairs" in output
+    assert "stopped: --resume continues with what was measured" in output
+    assert "records: results/regress-" in output
+    assert f"{CASE}\n    INCONCLUSIVE  head" in output and "2 pairs" in output
     assert len(kept().cases[0].pairs) == 2
 
 

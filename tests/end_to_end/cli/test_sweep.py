@@ -23,11 +23,11 @@ def test_the_newest_releases_against_the_first_of_them(shop: Shop, bench: Comman
     assert ended.code == 1
     assert shop.compared == [("8.4.187", version) for version in ("8.4.188", "8.4.189", "8.4.190")]
     lines = ended.out.splitlines()
-    assert lines[0] == "ultralytics 8.4.187 to 8.4.190"
+    assert lines[0] == "SLOWER  ultralytics 8.4.187 to 8.4.190"
     rows = [line.split()[:2] for line in lines[lines.index(CASE) + 1 :][:4]]
     assert rows == [["8.4.187", "first"], ["8.4.188", "same"], ["8.4.189", "slower"], ["8.4.190", "slower"]]
-    assert re.match(r"Ultralytics is slower since 8.4.189: against 8.4.187, 8.4.190 takes [45]\.\d %", lines[-1])
-    assert "held the same with every release: torch==2.15.0, torchvision==0.30.0" in ended.err
+    assert re.match(r"Ultralytics is slower since 8.4.189: against 8.4.187, 8.4.190 takes [45]\.\d %", lines[1])
+    assert "pinned for every release: torch==2.15.0, torchvision==0.30.0" in ended.err
     content = json.loads(bench.json.read_text())
     assert (content["verdict"], content["exit_code"], content["since"]) == ("slower", 1, "8.4.189")
     assert [row["comparison"] and len(row["comparison"]["cases"]) for row in content["releases"]] == [None, 1, 1, 1]
@@ -85,7 +85,7 @@ def test_where_the_newest_has_no_environment_the_one_before_says_what_is_held(sh
     shop.unbuildable = {"8.4.190"}
     ended = bench(*SWEEP, "--last", 3)
     assert ended.code == 3
-    assert "held the same with every release: torch==2.15.0" in ended.err
+    assert "pinned for every release: torch==2.15.0" in ended.err
     assert "8.4.190, the newest, is not compared: no environment can be made of" in ended.out
     assert "8.4.189 is as fast as 8.4.188" in ended.out
 
@@ -151,7 +151,7 @@ def test_the_time_budget_is_shared_evenly_and_what_one_spares_others_have(shop: 
     assert ended.code == 3
     pairs = [len(read_comparison(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
     assert pairs == [3, 3]
-    assert ended.err.count("its share of the time budget is over") == 2
+    assert ended.err.count("its share of the time budget is used up") == 2
     again = Commands(bench.results.parent / "again", bench._monkeypatch, bench._capsys)
     assert again(*SWEEP, "--last", 3, "--time-budget", "120s").code == 0
     assert [len(read_comparison(folder).cases[0].pairs) for folder in sorted(again.results.iterdir())] == [4, 4]
@@ -161,7 +161,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_it(shop: Shop, bench: Commands)
     shop.stops = 6
     ended = bench(*SWEEP, "--last", 4)
     assert ended.code == 3
-    assert "stopped: --resume goes on with what was measured" in ended.err
+    assert "stopped: --resume continues with what was measured" in ended.err
     pairs = [len(read_comparison(folder).cases[0].pairs) for folder in sorted(bench.results.iterdir())]
     assert pairs == [4, 2]
     rows = {line.split()[0]: line.split()[1] for line in ended.out.splitlines() if line.startswith("  8.4.")}
@@ -225,7 +225,7 @@ def test_several_cases_have_a_plot_each(shop: Shop, bench: Commands) -> None:
     shop.factors = {"8.4.190": 1.12}
     ended = bench(*SWEEP, "--last", 2, "--batch", "4,8")
     assert ended.code == 1
-    assert "all cases together" in ended.out
+    assert "All cases together" in ended.out
     assert "8.4.190 takes 1" in ended.out and "in train-yolov8n-cpu-fp32-b4-i160 and takes 1" in ended.out
     assert {path.stem for path in bench.reports.rglob("*.svg")} == {"throughput-1", "throughput-2"}
 

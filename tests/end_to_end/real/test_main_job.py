@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -59,20 +58,38 @@ def test_the_main_job_measures_and_says_where_the_report_is(main_job, folder):
     out = main_job.stdout
     assert main_job.returncode == 0, out + main_job.stderr
     assert "2 of 4 cases measured" in out
-    [report] = [line.removeprefix("report: ") for line in out.splitlines() if line.startswith("report: ")]
-    assert Path(report).is_file()
+    report, records = (line.split()[1] for line in out.splitlines()[-2:])
+    assert Path(report).is_file() and Path(records).is_dir()
     assert "images/s" in Path(report).read_text()
 
 
 def test_one_line_of_progress_a_case(main_job):
-    lines = [line for line in main_job.stdout.splitlines() if line.startswith("[")]
-    assert [line.split()[1] for line in lines] == [
-        "train-yolov8n-cpu-fp32-b16-i64",
-        "predict-yolov8n-cpu-fp32-b16-i64",
-        "train-yolov8n-cpu-amp-b16-i64",
-        "predict-yolov8n-cpu-amp-b16-i64",
+    lines = [line.split() for line in main_job.stdout.splitlines() if line[1:3] == "/4"]
+    assert [(line[1], line[3]) for line in lines] == [
+        ("train", "off"),
+        ("predict", "off"),
+        ("train", "on"),
+        ("predict", "on"),
     ]
-    assert "images/s" in lines[0]
+    assert float(lines[0][4]) > 0 and lines[2][4] == "substituted"
+
+
+def test_the_output_has_no_line_over_80_columns_but_paths(main_job, folder):
+    lines = [line for line in main_job.stdout.splitlines() if str(folder) not in line]
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("yolopace ") and lines[0].endswith(" · smoke profile")
+    assert not any("test session starts" in line or "benchmark '" in line for line in lines)
+
+
+def test_run_is_the_same_as_pytest(cache, folder, main_job, tmp_path):
+    places = ("--results", tmp_path / "results", "--reports", tmp_path / "reports")
+    case = ("--profile", "smoke", "--device", "cpu", "--amp", "off", "--mode", "predict")
+    done = run(cache, "-m", "bench", "run", *case, *places, "--benchmark-json", tmp_path / "b.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0] == main_job.stdout.splitlines()[0]
+    assert "Result · " in done.stdout and "1 of 1 cases measured" in done.stdout
+    [row] = json.loads((tmp_path / "b.json").read_text())["benchmarks"]
+    assert row["group"] == "predict, batch 16, 64 px: time of a step"
 
 
 def test_what_was_not_run_stands_in_the_records_with_its_reason(records):
@@ -136,20 +153,22 @@ def test_the_report_can_be_made_again(main_job, cache, folder):
 def test_resuming_a_finished_run_measures_nothing_again(main_job, cache, folder, records):
     done = bench(cache, folder, *AXES, "--resume", "last")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("(from before)") == 2
-    assert done.stdout.rstrip().splitlines()[-2].startswith("report: ")
+    assert done.stdout.count("measured before") == 2
+    assert done.stdout.rstrip().splitlines()[-2].startswith("Report ")
     assert {r.id: r for r in store.read([folder / "results"])[0]} == {r.id: r for r in records.values()}
 
 
-def test_resuming_in_another_way_measures_again(main_job, cache, folder, records, tmp_path):
-    shutil.copytree(folder / "results", tmp_path / "results")
-    [name] = [run.name for run in (tmp_path / "results").iterdir()]
-    only = ("--profile", "smoke", "--device", "cpu", "--amp", "off", "--mode", "train", "--threads", "2")
-    done = bench(cache, tmp_path, *only, "--resume", name)
+def test_resuming_takes_the_options_of_the_run(main_job, cache, folder, records):
+    done = bench(cache, folder, "--resume", "last")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "(from before)" not in done.stdout
-    by_case = {r.case.id: r for r in store.read([tmp_path / "results"])[0]}
-    assert by_case["train-yolov8n-cpu-fp32-b16-i64"].effective["threads"] == 2
+    assert done.stdout.count("measured before") == 2
+    assert {r.id: r for r in store.read([folder / "results"])[0]} == {r.id: r for r in records.values()}
+
+
+def test_resuming_in_another_way_is_refused(main_job, cache, folder, records):
+    done = bench(cache, folder, *AXES[:-1], "2", "--resume", "last")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "was started with --threads 1: leave out --threads 2, or start a new run without --resume." in done.stderr
 
 
 def test_data_that_cannot_be_used_is_one_sentence_and_leaves_nothing(cache, tmp_path):
@@ -166,7 +185,7 @@ def test_data_that_cannot_be_used_is_one_sentence_and_leaves_nothing(cache, tmp_
 def test_nothing_measured_is_exit_status_4(cache, tmp_path):
     done = bench(cache, tmp_path, "--profile", "smoke", "--device", "mps,7")
     assert done.returncode == 4, done.stdout + done.stderr
-    assert "0 of 8 cases measured" in done.stdout
+    assert "0 of 7 cases measured" in done.stdout
     again = run(cache, "-m", "bench", "report", tmp_path / "results", "--output", tmp_path / "again")
     assert again.returncode == 4
     assert "no case was measured" in again.stderr
@@ -181,7 +200,7 @@ def _amid_the_second_case(process, folder, seconds=120):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         living = {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
-        if not list(folder.glob("results/*/*.json")):
+        if not list(folder.glob("results/*/train-*.json")):
             before |= living
         elif living - before:
             time.sleep(0.5)
@@ -221,8 +240,8 @@ def test_ending_pytest_costs_one_case_and_leaves_no_process(cache, tmp_path, num
     if number != signal.SIGKILL:
         assert process.returncode == 2, out
         assert [r.outcome.status.value for r in records[1:]] == ["interrupted"]
-        assert "report: " in out
-        assert f"to go on with this run, add --resume {records[0].run}" in out
+        assert "\nReport " in out
+        assert f"yolopace run --resume {records[0].run}" in out
         assert "Record(" not in out
     else:
         assert len(records) == 1

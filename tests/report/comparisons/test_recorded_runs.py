@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,8 +15,9 @@ from bench.cases.axes import fixed_axes
 from bench.compare.recorded_runs import RunComparison, compare_runs
 from bench.machine.description import Conditions
 from bench.records.record import Memory, Record
-from bench.report.comparisons.recorded_runs import COLUMNS, longer, render
-from tests.builders import GIB, make_environment, make_machine, make_recipe, make_record
+from bench.report.comparisons import recorded_runs_brief
+from bench.report.comparisons.recorded_runs import COLUMNS, longer, render, summary
+from tests.builders import GIB, make_environment, make_machine, make_recipe, make_record, make_steps
 from tests.report.conftest import NASTY, timed
 
 OTHER = make_machine(fingerprint="a1b2c3d4e5f6", gpus=["NVIDIA H200 (139 GiB)"])
@@ -50,6 +52,14 @@ def elsewhere() -> RunComparison:
     return compare_runs(*runs(machine=OTHER))
 
 
+def test_machines_of_one_type_are_named_with_their_ids() -> None:
+    a, b = runs(machine=make_machine(id="bbbbbbbbbbbb"))
+    a = [msgspec.structs.replace(record, machine=make_machine(id="aaaaaaaaaaaa")) for record in a]
+    text = render(compare_runs(a, b), "md")
+    assert all(f"{make_machine().title} · ID {short}" in text.splitlines()[0] for short in ("aaaaaa", "bbbbbb"))
+    assert f"on {make_machine().cpu} · ID bbbbbb" in text
+
+
 def section(text: str, start: str) -> list[str]:
     """Cells of the rows of the table below a line."""
     lines = text[text.index(start) :].splitlines()
@@ -58,26 +68,77 @@ def section(text: str, start: str) -> list[str]:
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
 
 
-def test_heading_and_every_line_say_that_it_is_historical(comparison: RunComparison) -> None:
+def test_the_summary_comes_first_and_says_once_that_nothing_was_interleaved(comparison: RunComparison) -> None:
     text = render(comparison, "md")
-    assert text.splitlines()[0] == "# Time per step, B over A: historical, no verdict"
-    rows = section(text, "## Cases")
-    assert len(rows) == 2
-    assert all(row[-1] == "historical, no verdict" for row in rows)
-    assert "`python -m bench regress` interleaves both and gives a verdict." in text
+    heading, _, lead = text.splitlines()[:3]
+    assert heading == "# Two recorded runs: B compared with A"
+    assert lead.startswith(
+        "**B is 2.00× slower in 1 of 2 cases and not clearly different in 1 of 2 cases.** The runs were recorded at "
+        "different times, not interleaved: a difference may be machine drift. `yolopace regress` interleaves"
+    )
+    assert text.count("not interleaved") == 1
+    assert len(section(text, "## Cases")) == 2
 
 
-def test_heading_and_every_line_say_that_machines_are_never_tested(elsewhere: RunComparison) -> None:
+def test_the_heading_says_that_machines_are_never_tested(elsewhere: RunComparison) -> None:
     text = render(elsewhere, "md")
     heading = text.splitlines()[0]
     assert heading.endswith(": different machines, never tested")
     assert all(side.machine.title in heading for side in (elsewhere.a, elsewhere.b))
-    rows = section(text, "## Cases")
-    assert all(row[-1] == "different machines, never tested" for row in rows)
-    assert rows[0][3] == "0.500×"
+    assert section(text, "## Cases")[0][3] == "0.500×"
     header = text[text.index("## Cases") :].splitlines()[2]
     assert "95 % interval" not in header and "Speed, B over A" in header
-    assert "historical" not in text and "bench regress" not in text
+    assert "historical" not in text and "regress" not in text
+
+
+def run_of(rates: Sequence[float], run: str, **changes: Any) -> list[Record]:
+    return [timed(rate, 2**place, run=run, **changes) for place, rate in enumerate(rates)]
+
+
+@pytest.mark.parametrize(
+    ("rates", "sentence"),
+    [
+        ((10.0, 8.0, 5.0), "B is 2.00 to 4.00× slower in all 3 cases."),
+        ((40.0, 16.0, 20.0), "B is 1.25× slower in 1 of 3 cases, 2.00× faster in 1 of 3 cases and not clearly "
+         "different in 1 of 3 cases."),
+        ((20.0, 20.0, 20.0), "B is not clearly different in all 3 cases."),
+    ],
+)  # fmt: skip
+def test_the_summary_covers_every_case(rates: Sequence[float], sentence: str) -> None:
+    assert summary(compare_runs(run_of([20.0] * 3, "a"), run_of(rates, "b"))) == sentence
+
+
+def test_the_summary_of_one_case_names_it_and_of_none_is_empty() -> None:
+    assert summary(compare_runs(run_of([20.0], "a"), run_of([10.0], "b"))) == (
+        "B is 2.00× slower in train-yolov8n-cpu-fp32-b1-i160."
+    )
+    short = make_record(batch=1, steps=make_steps([0.5, 0.5], images=1), run="b")
+    assert summary(compare_runs(run_of([20.0], "a"), [short])) == (
+        "1 case without an interval: measure with --processes 5."
+    )
+    assert summary(compare_runs(run_of([20.0], "a"), [timed(20.0, 64, run="b")])) == ""
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_terminal_gets_the_summary_what_differs_and_lines_that_fit(comparison: RunComparison, width: int) -> None:
+    lines = recorded_runs_brief.render(comparison, width).splitlines()
+    assert lines[0].startswith("B is 2.00× slower in 1 of 2 cases")
+    assert "Differs: torch 2.14.1 → 2.15.0" in lines
+    rows = [line for line in lines if line.startswith("  ")]
+    assert len(rows) == 3 and max(map(len, rows)) <= width
+    assert rows[1].split()[0] == "4" and "2.00× slower" in rows[1]
+    assert width == 40 or rows[1].split()[1:3] == ["20.0", "10.0"]
+    assert "not clear" in rows[2]
+    assert "Intervals are 95 %, within one process." in lines
+    assert any(
+        line.startswith("One side only: train-yolov8n-cpu-fp32-b32-i160: A 25.0 images/s, B failed") for line in lines
+    )
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_terminal_gets_no_interval_of_different_machines(elsewhere: RunComparison) -> None:
+    text = recorded_runs_brief.render(elsewhere, 80)
+    assert "2.00× slower" in text and "Interval" not in text
 
 
 def test_names_of_machines_and_runs_make_no_html() -> None:
@@ -124,20 +185,20 @@ def test_settings_name_the_cases_in_which_they_differ(changed: list[int], where:
 
 
 def test_a_line_has_both_figures_the_ratio_and_its_interval(comparison: RunComparison) -> None:
-    case, a, b, ratio, interval, memory, _ = section(render(comparison, "md"), "## Cases")[0]
+    case, a, b, ratio, interval, memory = section(render(comparison, "md"), "## Cases")[0]
     assert case == "train-yolov8n-cpu-fp32-b4-i160"
-    assert a.startswith("200 ms<br>20.0 images/s") and b.startswith("400 ms<br>10.0 images/s")
+    assert a.startswith("200 ms, 20.0 images/s") and b.startswith("400 ms, 10.0 images/s")
     assert ratio == "2.000×"
-    low, high = (float(end.rstrip("×")) for end in interval.split("<br>")[0].split(" to "))
+    low, high = (float(end.rstrip("×")) for end in interval.split(", ")[0].split(" to "))
     assert 1.9 < low < 2.0 < high < 2.1
-    assert interval.endswith("<br>within one process")
-    assert memory == "1.15 GiB, 1.15 GiB<br>1.000×"
+    assert interval.endswith(", within one process")
+    assert memory == "1.15 GiB → 1.15 GiB, 1.000×"
 
 
 def test_memory_got_in_two_ways_has_no_ratio() -> None:
     sides = [{"process": Memory(bytes_, how)} for bytes_, how in ((GIB, "one way"), (2 * GIB, "another"))]
     a, b = ([timed(20.0, 4, run=run, memory=memory)] for run, memory in zip("ab", sides, strict=True))
-    assert section(render(compare_runs(a, b), "md"), "## Cases")[0][5] == "1.00 GiB, 2.00 GiB"
+    assert section(render(compare_runs(a, b), "md"), "## Cases")[0][5] == "1.00 GiB → 2.00 GiB"
 
 
 def test_what_is_not_compared_is_listed_with_why(comparison: RunComparison) -> None:

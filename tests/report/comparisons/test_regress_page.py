@@ -108,14 +108,17 @@ def test_the_hostile_page_can_be_written(tmp_path: Path) -> None:
         (make_comparison(), "Nothing measured."),
         (make_comparison([make_compared()]), "no pair was measured"),
         (make_comparison([make_compared([0.05])]), "one pair gives no interval"),
-        (make_comparison([make_compared([0.001, -0.001] * 2)], head=make_side()), "Both sides are the same thing."),
+        (
+            make_comparison([make_compared([0.001, -0.001] * 2)], head=make_side()),
+            "Both sides are the same (A/A test).",
+        ),
         (
             make_comparison(
                 [make_compared(base=SideOutcome(), head=SideOutcome(outcome=Outcome(Status.FAILED, "It broke.")))],
             ),
             "failed: It broke.",
         ),
-        (make_comparison([make_compared([0.0] * 3, error="head: it died")]), "it went no further: head: it died"),
+        (make_comparison([make_compared([0.0] * 3, error="head: it died")]), "stopped early: head: it died"),
     ],
 )
 def test_whatever_there_is_has_a_page(comparison: Comparison, sentence: str) -> None:

@@ -6,7 +6,7 @@ from bench.compare.findings import evaluate
 from bench.compare.verdict import Estimate
 from bench.records.comparison import Comparison, SideOutcome
 from bench.records.outcome import Outcome, Status
-from bench.report.comparisons.changes import format_takes
+from bench.report.comparisons.changes import format_advice, format_takes
 from bench.report.comparisons.regress import method
 from bench.report.comparisons.regress.context import context
 from bench.report.comparisons.rendering import render_text
@@ -40,29 +40,32 @@ def test_a_change_in_words(estimate: Estimate, text: str) -> None:
     assert format_takes(estimate) == text
 
 
-def test_a_case_is_one_line() -> None:
+def conclusion(*cases: object, **changes: object) -> list[str]:
+    """The lines of the conclusion, which come first; the very first one has the verdict."""
+    text = lines(*cases, **changes)
+    return text[1 : text.index("")]
+
+
+def test_a_case_has_its_verdict_first() -> None:
     text = text_of(eventful()).splitlines()
-    assert (
-        "train-yolov8n-cpu-fp32-b4-i160     slower        head takes 5.0 % longer (4.8 to 5.1 %)"
-        "          4 + 8 pairs   2 min 24 s"
-    ) in text
-    assert "train-yolov8n-cpu-fp32-b128-i160   base alone can run it" in text
+    start = text.index("train-yolov8n-cpu-fp32-b4-i160")
+    assert text[start + 1] == "    SLOWER  head takes 5.0 % longer (4.8 to 5.1 %), 4 + 8 pairs, 2 min 24 s"
+    start = text.index("train-yolov8n-cpu-fp32-b128-i160")
+    assert text[start + 1] == "    CANNOT RUN  base alone can run it"
 
 
-def test_settings_come_before_speed_and_the_conclusion_comes_last() -> None:
+def test_the_verdict_comes_first_then_the_conclusion_and_its_basis() -> None:
     text = text_of(eventful())
     order = [
-        "torch==2.14.1 → torch==2.15.0",
-        PACKAGES,
-        "3.0 % (calibrated 2026-11-20); peak memory 5.0 %",
-        "settings that differ",
-        "optimizer SGD → MuSGD",
-        "mosaic 1 → 0",
-        "slower ",
-        "\nThe effective settings differ: optimizer SGD → MuSGD and mosaic 1 → 0.\nHead is slower in "
+        "SLOWER  torch==2.14.1 → torch==2.15.0\n",
+        "The effective settings differ: optimizer SGD → MuSGD and mosaic 1 → 0.\nHead is slower in "
         "train-yolov8n-cpu-fp32-b4-i160: it takes 5.0 % longer (4.8 to 5.1 %).",
         "\nHead cannot run train-yolov8n-cpu-fp32-b128-i160 (out of memory).",
-        "\nNot decided: train-yolov8n-cpu-fp32-b64-i160 and predict-yolov8n-cpu-fp32-b16-i160.",
+        "\nInconclusive: train-yolov8n-cpu-fp32-b64-i160 and predict-yolov8n-cpu-fp32-b16-i160.",
+        "    SLOWER  head",
+        "Settings that differ\n  optimizer SGD → MuSGD",
+        PACKAGES,
+        "3.0 % (calibrated 2026-11-20); peak memory 5.0 %",
     ]
     places = [text.index(part) for part in order]
     assert places == sorted(places)
@@ -77,6 +80,7 @@ def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_othe
             break
         beneath.append(line.split())
     assert [row[0] for row in beneath] == [
+        "SLOWER",
         "base:",
         "head:",
         "backward",
@@ -86,7 +90,7 @@ def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_othe
         "data",
         "preprocess",
     ]
-    assert beneath[2][1:8] == ["100.00", "ms", "→", "104.98", "ms", "+4.98", "ms"]
+    assert beneath[3][1:8] == ["100.00", "ms", "→", "104.98", "ms", "+4.98", "ms"]
     plain = lines(make_compared([0.001, -0.001, 0.002, -0.002]))
     assert not any("forward" in line for line in plain)
 
@@ -100,16 +104,41 @@ def test_memory_is_reported_where_it_differs() -> None:
 
 def test_what_is_open_says_what_would_close_it() -> None:
     logs = [0.03, -0.01, 0.05, -0.02, 0.04, 0.0, 0.03, -0.01, 0.05, 0.02, -0.02, 0.04]
-    text = lines(make_compared(logs))
-    assert text[-1].startswith("It is not decided: head takes 1.7 % longer (")
-    assert text[-1].endswith(" %.") and "it would be the same at a margin of" in text[-1]
+    verdict, *_ = lines(make_compared(logs))
+    [text] = conclusion(make_compared(logs))
+    assert verdict.startswith("INCONCLUSIVE  ")
+    assert text.startswith("Inconclusive: head takes 1.7 % longer (")
+    assert text.endswith(
+        "A verdict at a margin of 3.0 % would take about 32 pairs, and 12 are the most: use a quieter machine."
+    )
+
+
+MORE = "About {} or a quieter machine would decide it at a margin of 3.0 %."
+TOO_MANY = "A verdict at a margin of 3.0 % would take about 29 pairs, and 12 are the most: use a quieter machine."
+HOPELESS = "More pairs are unlikely to decide it at a margin of 3.0 %; a quieter machine may."
+
+
+@pytest.mark.parametrize(
+    ("estimate", "advice"),
+    [
+        (Estimate(0.001, 0.04, 4), MORE.format("4 more pairs")),
+        (Estimate(0.0, 0.032, 4), MORE.format("4 more pairs")),
+        (Estimate(0.01, 0.03, 12), TOO_MANY),
+        (Estimate(0.0295, 0.03, 12), HOPELESS),
+        (Estimate(0.0, 0.032, 8), MORE.format("4 more pairs")),
+        (Estimate(0.1, 0.001, 3), "A verdict takes at least 4 pairs."),
+        (Estimate(0.01, float("inf"), 1), "A verdict takes at least 4 pairs."),
+    ],
+)
+def test_the_advice_never_moves_the_margin(estimate: Estimate, advice: str) -> None:
+    assert format_advice(estimate, 0.03) == advice
 
 
 def test_no_pair_at_all() -> None:
     text = lines(make_compared())
+    assert text[0] == "NOTHING MEASURED  torch==2.14.1 → torch==2.15.0"
     assert any(line.endswith("no pair was measured") for line in text)
-    assert text[-1] == "No pair was measured: nothing is said of speed."
-    assert lines()[-1] == text[-1]
+    assert text[1] == lines()[1] == "No pair was measured: the speed is unknown."
 
 
 def test_one_pair() -> None:
@@ -120,8 +149,9 @@ def test_one_pair() -> None:
 
 def test_one_sided_only() -> None:
     text = lines(make_compared(base=SideOutcome(), head=FULL))
-    assert text[-2:] == [
-        "No pair was measured: nothing is said of speed.",
+    assert text[:3] == [
+        "CANNOT RUN  torch==2.14.1 → torch==2.15.0",
+        "No pair was measured: the speed is unknown.",
         "Head cannot run train-yolov8n-cpu-fp32-b16-i160 (out of memory).",
     ]
     assert "    head: out of memory: Tried to allocate 9 GiB." in text and "    base: runs" in text
@@ -130,10 +160,13 @@ def test_one_sided_only() -> None:
 def test_a_thing_against_itself() -> None:
     calm = [0.001, -0.001, 0.002, -0.002]
     text = lines(make_compared(calm), head=make_side())
-    assert text[0] == "torch==2.14.1 against itself"
-    assert text[-1] == "Both sides are the same thing. No difference of 3.0 % or more was found."
+    assert text[:2] == [
+        "SAME  torch==2.14.1 against itself",
+        "Both sides are the same (A/A test). No difference of 3.0 % or more was found.",
+    ]
     text = lines(make_compared([0.1, 0.11, 0.1, 0.11], [0.1, 0.11] * 4), head=make_side())
-    assert "Both sides are the same thing. A difference was found all the same: a false alarm." in text[-1]
+    assert text[0].startswith("FALSE ALARM  ")
+    assert "Both sides are the same (A/A test). The difference is a false alarm." in text[1]
 
 
 def test_several_slower_cases_are_a_range() -> None:
@@ -141,8 +174,8 @@ def test_several_slower_cases_are_a_range() -> None:
         make_compared([m, m + 0.002] * 2, [m, m + 0.002] * 4, batch=b) for b, m in ((4, 0.05), (8, 0.1), (16, 0.07))
     ]
     text = lines(*cases)
-    assert text[-1].startswith("Head is slower in 3 of 3 cases: it takes 5.2 to 10.6 % longer.")
-    assert any(line.startswith("all cases together: slower: head takes 7.7 % longer (") for line in text)
+    assert text[1].startswith("Head is slower in 3 of 3 cases: it takes 5.2 to 10.6 % longer.")
+    assert text[text.index("All cases together") + 1].startswith("    SLOWER  head takes 7.7 % longer (")
 
 
 def test_what_was_recorded_cannot_steer_the_terminal() -> None:

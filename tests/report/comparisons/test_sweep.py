@@ -68,10 +68,10 @@ def newest(*cases: object) -> Sweep:
         ),
         (
             newest(make_compared(*UNSURE)),
-            ["Whether 8.4.190 is slower than 8.4.185 is not decided: it takes as long (−76.3 to +322.0 %)."],
+            ["Inconclusive: 8.4.190 takes as long (−76.3 to +322.0 %), against 8.4.185."],
         ),
-        (newest(lost()), ["No release was compared: nothing is said of speed."]),
-        (row(), ["No release was compared: nothing is said of speed."]),
+        (newest(lost()), ["No release was compared: the speed is unknown."]),
+        (row(), ["No release was compared: the speed is unknown."]),
     ],
 )
 def test_a_row_in_plain_words(sweep: Sweep, lines: list[str]) -> None:
@@ -82,7 +82,7 @@ def test_settings_come_before_speed_and_what_is_not_known_is_said() -> None:
     assert conclusion.conclusion(eventful()) == [
         "The effective settings differ between 8.4.185 and 8.4.190: optimizer SGD → MuSGD.",
         "Ultralytics is slower since 8.4.190, the last of these releases: against 8.4.185, 8.4.190 takes 5.1 % longer "
-        "(5.0 to 5.2 %). Not decided right before it: 8.4.187, 8.4.188 and 8.4.189. The change may have begun there.",
+        "(5.0 to 5.2 %). Inconclusive right before it: 8.4.187, 8.4.188 and 8.4.189. The change may have begun there.",
     ]
 
 
@@ -133,7 +133,7 @@ def test_a_release_in_one_line() -> None:
     assert [conclusion.brief(entry) for entry in eventful().others] == [
         "8.4.186 is same: it takes as long (−0.5 to +0.5 %)",
         "8.4.187 is not compared: The environment of 8.4.187 cannot be built: no space",
-        "8.4.188 is not decided: it takes as long (−76.3 to +322.0 %)",
+        "8.4.188 is inconclusive: it takes as long (−76.3 to +322.0 %)",
         f"8.4.189 is not compared: it cannot run {CASE} (out of memory: No room)",
         "8.4.190 is slower: it takes 5.1 % longer (5.0 to 5.2 %)",
     ]
@@ -155,14 +155,14 @@ def test_the_lines_of_a_row() -> None:
         ["8.4.190", "slower"],
     ]
     assert rows[0][2:] == ["64.0 images/s", "18 pairs"]
-    assert rows[5][2:] == ["takes 5.1 % longer (5.0 to 5.2 %)", "60.9 images/s", "(60.8 to 60.9)", "4 + 8 pairs"]
-    assert any(line.split() == ["Held", "torch==2.15.0,", "torchvision==0.30.0"] for line in lines)
-    assert lines[-1] == conclusion.conclusion(eventful())[-1]
+    assert rows[5][2:] == ["60.9 images/s", "+5.1 %", "+5.0 to +5.2 %", "4 + 8 pairs"]
+    assert any(line.split() == ["Pinned", "torch==2.15.0,", "torchvision==0.30.0"] for line in lines)
+    assert lines[:3] == ["SLOWER  ultralytics 8.4.185 to 8.4.190", *conclusion.conclusion(eventful())]
 
 
 def test_several_cases_have_a_line_for_all_of_them() -> None:
     text = as_text(newest(flipped(), make_compared(*SLOWER, batch=8)))
-    assert "all cases together\n  8.4.190  slower  takes 5.1 % longer" in text
+    assert "All cases together\n  8.4.190  slower  takes 5.1 % longer" in text
 
 
 def test_hostile_text_steers_no_terminal() -> None:

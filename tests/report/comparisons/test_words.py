@@ -8,21 +8,17 @@ import pytest
 
 from bench.analysis.intervals import WIDENED, WITHIN
 from bench.analysis.metrics import RATE, SECONDS
-from bench.analysis.speedup import speedups
-from bench.analysis.table import frame
 from bench.cases.plan import profile
 from bench.machine.description import Conditions, Limits
 from bench.records.record import Record
 from bench.report import commands, conditions, labels
-from bench.report.sections import headline, provenance, recipes
+from bench.report.sections import provenance, recipes
 from bench.report.sections.settings import settings
 from tests.builders import (
     make_case,
-    make_ceiling,
     make_compared,
     make_comparison,
     make_effective,
-    make_environment,
     make_recipe,
     make_record,
 )
@@ -38,47 +34,6 @@ def test_an_interval_is_short_where_it_is_symmetric() -> None:
 def test_ends_that_look_alike_are_distinguished() -> None:
     assert labels.ends(RATE, 22.9, 23.3) == "22.9 to 23.3"
     assert labels.ends(RATE, 23.101, 23.119) == "± 0.039 %"
-
-
-def test_the_sentence_names_case_interval_and_epoch(records: list[Record]) -> None:
-    text = headline.sentence(frame(records), records[0].machine, 118_287)
-    assert text.startswith(
-        "On AMD EPYC 7R13 Processor, yolov8n trains at 25.0 images/s (cpu, amp off, batch 16, 160 px;"
-    )
-    assert "95 % interval" in text and text.endswith("118,287 images (COCO train2017) take 1 h 19 min.")
-
-
-def test_the_sentence_falls_back_on_prediction_and_on_nothing(records: list[Record]) -> None:
-    machine = records[0].machine
-    assert "yolov8n predicts at 90.0 images/s" in headline.sentence(frame(records[2:]), machine, 1000)
-    assert headline.sentence(frame(records[2:6]), machine, 1000).startswith("Nothing was measured")
-
-
-@pytest.mark.parametrize(
-    ("stop_reason", "ending"),
-    [
-        ("out of memory", "trains up to batch 24 within 4 GiB."),
-        ("limit", "trains at batch 24 within 4 GiB, and no larger one was tried."),
-        ("predicted", "trains up to batch 24 within 4 GiB; the next one is predicted to need clearly more."),
-    ],
-)
-def test_the_sentence_of_a_ceiling_says_what_was_tried(records: list[Record], stop_reason: str, ending: str) -> None:
-    ceiling = make_ceiling(24, stop_reason=stop_reason)
-    assert headline.sentence(frame(records[:0]), records[0].machine, 1000, [ceiling]).endswith(ending)
-
-
-def test_several_versions_are_named_with_the_figure() -> None:
-    records = [timed(20.0, 4), timed(30.0, 4, environment=make_environment("2.15.0"))]
-    assert "torch 2.15.0" in headline.sentence(frame(records), records[0].machine, 1000)
-
-
-def test_a_speed_up_says_what_its_interval_is() -> None:
-    table = frame([timed(10.0, 4), timed(25.0, 16)])
-    baseline = {"batch": 4}
-    ratios = speedups(table, baseline).assign(torch="2.14.1", ultralytics="8.4.100")
-    best = headline.figures(table, ratios, baseline, 1000)[-1]
-    assert best.title == "Best speed-up over batch 4"
-    assert best.more.startswith("95 % interval 2.4") and best.more.endswith(", within one process")
 
 
 def test_several_kinds_of_interval_say_which_stands_where() -> None:

@@ -60,7 +60,7 @@ def test_machines_of_one_kind_are_distinguished_by_versions_or_fingerprints() ->
     plot = compare_machines([box(20.0), msgspec.structs.replace(twin, environment=newer)]).plots[0]
     assert "torch 2.16.0" in plot.rows[1][1] and "torch 2.16.0" not in plot.rows[0][1]
     plot = compare_machines([box(20.0), twin]).plots[0]
-    assert [row[1][:6] for row in plot.rows] == ["aaaaaa", "cccccc"]
+    assert [row[1][-9:] for row in plot.rows] == ["ID aaaaaa", "ID cccccc"]
 
 
 def test_long_names_of_one_chip_are_still_distinguished() -> None:

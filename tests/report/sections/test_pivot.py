@@ -35,7 +35,7 @@ def test_a_precision_without_figures_is_a_sentence_and_no_column(records: list[R
     train = of(records)[0]
     assert train.groups == (("amp off", 3),)
     assert train.batches == ("batch 4", "batch 16", "batch 64")
-    assert train.unavailable == (f"amp on: substituted: {SPARED}",)
+    assert train.unavailable == (f"No figure with amp on: substituted: {SPARED}",)
 
 
 def test_a_cell_without_a_figure_says_why(records: list[Record]) -> None:

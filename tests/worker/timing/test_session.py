@@ -442,7 +442,7 @@ def test_blocks_are_reported_and_waiting_belongs_to_no_step(bench: Bench) -> Non
 
 def test_turns_end_within_the_steps_of_a_window_and_waiting_belongs_to_no_step_or_part(bench: Bench) -> None:
     bench.start(block=1, window=2, within=True)
-    assert bench.session.turns_within
+    assert bench.session.turns_within and bench.session.takes_turns
     for _ in range(3):
         bench.step(9.0)
     assert not [event for event, _ in bench.events if event == "part"]  # warm-up has no turns

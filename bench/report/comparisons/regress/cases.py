@@ -7,11 +7,18 @@ from typing import Any
 
 from bench.compare.findings import Difference, Finding, Part, Peak, Speed, Standing
 from bench.compare.verdict import Estimate, Verdict
-from bench.formatting import format_bytes, format_change, format_duration, format_fixed_percent, format_share
+from bench.formatting import format_bytes, format_change, format_duration, format_fixed_percent
 from bench.records.comparison import SIDES, Pair, SideOutcome
 from bench.records.outcome import Status
 from bench.report import labels
-from bench.report.comparisons.changes import ARROW, format_estimate, format_interval, format_milliseconds, format_takes
+from bench.report.comparisons.changes import (
+    ARROW,
+    format_advice,
+    format_estimate,
+    format_interval,
+    format_milliseconds,
+    format_takes,
+)
 from bench.report.setting_names import format_value
 
 MEMORY = {Verdict.SLOWER: "more", Verdict.FASTER: "less"}
@@ -50,8 +57,8 @@ def shown_figure(estimate: Estimate | None) -> dict[str, Any]:
     }
 
 
-def context(finding: Finding) -> dict[str, Any]:
-    """Return the context of one case."""
+def context(finding: Finding, margin: float) -> dict[str, Any]:
+    """Return the context of one case; ``margin`` is the equivalence margin of speed, a share."""
     judged = finding.judged
     compared = finding.compared
     return {
@@ -73,7 +80,7 @@ def context(finding: Finding) -> dict[str, Any]:
         "sequential_reason": compared.sequential_reason,
         "error": compared.error,
         "seconds": finding.seconds,
-        "notes": notes(finding),
+        "notes": notes(finding, margin),
         "every_pair": [_pair(finding, pair) for pair in compared.pairs],
         "shown": {
             "verdict": format_verdict(finding),
@@ -195,18 +202,19 @@ def shows_parts(finding: Finding) -> bool:
     return bool(finding.parts) and finding.verdict is not None and finding.verdict.alarm
 
 
-def notes(finding: Finding) -> list[str]:
-    """Return clauses on how to read the figures of a case."""
+def notes(finding: Finding, margin: float) -> list[str]:
+    """Return clauses on how to read the figures of a case, at an equivalence margin."""
     compared = finding.compared
     clauses = [finding.judged.note] if finding.judged and finding.judged.note else []
     if finding.counts_every_step:
-        clauses.append("what differs is in few of its steps, so every step counts")
+        clauses.append("the change is in few of its steps, so every step counts")
     if finding.verdict is Verdict.INCONCLUSIVE and finding.judged and math.isfinite(finding.judged.estimate.half):
-        clauses.append(f"it would be the same at a margin of {format_share(finding.judged.estimate.decidable)}")
+        advice = format_advice(finding.judged.estimate, margin)
+        clauses.append(f"{advice[0].lower()}{advice[1:].rstrip('.')}")
     if compared.sequential_reason:
         clauses.append(f"its processes ran one after the other: {compared.sequential_reason}")
     if compared.error:
-        clauses.append(f"it went no further: {compared.error}")
+        clauses.append(f"stopped early: {compared.error}")
     return clauses
 
 

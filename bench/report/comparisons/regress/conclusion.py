@@ -15,6 +15,7 @@ from bench.report import labels
 from bench.report.comparisons.changes import (
     ARROW,
     NO_INTERVAL,
+    format_advice,
     format_estimate,
     format_interval,
     format_takes,
@@ -60,7 +61,7 @@ def describe_comparison(result: ComparisonResult, packages: str) -> list[tuple[s
         ("Base", f"{comparison.base.asked}: {_software(comparison.base)}"),
         ("Head", f"{comparison.head.asked}: {_software(comparison.head)}"),
         ("Packages", packages),
-        ("Left out", f"releases after {comparison.exclude_newer}" if comparison.exclude_newer else ""),
+        ("Package cutoff", f"releases after {comparison.exclude_newer}" if comparison.exclude_newer else ""),
         ("Machine", comparison.machine.title),
         ("Conditions", format_conditions([comparison.conditions])),
         ("Variables", format_variables([comparison.conditions])),
@@ -122,14 +123,14 @@ def _speed(result: ComparisonResult) -> str:
     """Describe speed in one or two sentences."""
     judged = result.judged
     if not judged:
-        return "No pair was measured: nothing is said of speed."
+        return "No pair was measured: the speed is unknown."
     parts = []
     if result.self_comparison:
-        parts.append("Both sides are the same thing.")
+        parts.append("Both sides are the same (A/A test).")
         if result.conclusion is Conclusion.FALSE_ALARM:
             parts.append(
-                "A difference was found all the same: a false alarm. Fewer than one in a hundred comparisons has one "
-                "by chance: where it happens again, do not trust comparisons on this machine."
+                "The difference is a false alarm. Fewer than one in a hundred comparisons has one by chance. If it "
+                "happens again, do not trust comparisons on this machine."
             )
     parts += [_alarm(verdict, result) for verdict in (Verdict.SLOWER, Verdict.FASTER)]
     overall = result.overall
@@ -200,15 +201,15 @@ def _why(finding: Finding) -> str:
 
 
 def _undecided(result: ComparisonResult) -> str:
-    """Name the undecided cases, and for one case the margin that would decide it."""
+    """Name the undecided cases, and for one case what would decide it."""
     cases = result.undecided
     if not cases or result.conclusion is Conclusion.NOTHING_MEASURED:
         return ""
     known = [finding.judged.estimate for finding in cases if finding.judged]
     if len(result.findings) == 1 and known and math.isfinite(known[0].half):
-        takes, margin = format_takes(known[0]), format_share(known[0].decidable)
-        return f"It is not decided: head {takes}; it would be the same at a margin of {margin}."
-    return f"Not decided: {format_some([finding.id for finding in cases])}."
+        takes = format_takes(known[0])
+        return f"Inconclusive: head {takes}. {format_advice(known[0], result.comparison.margin)}"
+    return f"Inconclusive: {format_some([finding.id for finding in cases])}."
 
 
 def format_some(parts: Sequence[str]) -> str:

@@ -107,8 +107,9 @@ def _order_effect(result: ComparisonResult) -> str:
     first = sum(pair.head_first for finding in result.findings for pair in finding.compared.pairs)
     balance = f"head was started first in {first} of {labels.count(result.pairs, 'pair')}"
     if not math.isfinite(estimate.half):
-        return f"The cost of being started second is unknown from so few pairs; {balance}."
-    text = f"To be started second costs {format_estimate(estimate)} ({format_interval(estimate)}); {balance}."
+        return f"Start-order effect: unknown from so few pairs; {balance}."
+    effect = f"{format_estimate(estimate)} ({format_interval(estimate)})"
+    text = f"Start-order effect: {effect} for the side started second; {balance}."
     if estimate.includes_zero:
         return text
     return f"{text} {'That cancels out.' if 2 * first == result.pairs else 'That does not quite cancel out.'}"

@@ -41,7 +41,7 @@ def brief(entry: Entry) -> str:
     if entry.result is None or entry.result.overall is None:
         return f"{entry.release} is not compared: {why_not(entry)}"
     verdict = (
-        "is not decided"
+        "is inconclusive"
         if entry.speed_verdict is SpeedVerdict.INCONCLUSIVE
         else f"is {labels.status(entry.speed_verdict.value)}"
     )
@@ -82,7 +82,7 @@ def notes(entry: Entry, sweep: Sweep) -> list[str]:
         clauses.append(format_changes(changes, {sweep.package}))
     for finding in result.findings:
         where = f"{finding.id}: " if len(result.findings) > 1 else ""
-        own = cases.notes(finding) if finding.judged else _why_not(finding)
+        own = cases.notes(finding, result.comparison.margin) if finding.judged else _why_not(finding)
         clauses += [f"{where}{clause}" for clause in [*own, *_largest_part(finding)]]
     return [*clauses, *([entry.reason] if entry.reason else [])]
 
@@ -107,7 +107,7 @@ def _uncompared(sweep: Sweep) -> str:
     """Explain why no release was compared, or why the newest was not."""
     newest = sweep.newest
     if sweep.latest is None:
-        return "No release was compared: nothing is said of speed."
+        return "No release was compared: the speed is unknown."
     if newest.speed_verdict is SpeedVerdict.CANNOT_RUN:
         lost = [clause for finding in (newest.result.findings if newest.result else []) for clause in _why_not(finding)]
         return f"{newest.release}, the newest: {labels.listing(lost)}."
@@ -138,7 +138,7 @@ def _since(sweep: Sweep) -> str:
         text = f"{package_name(sweep)} is {latest.speed_verdict} since {here}: {against}"
         if sweep.unsure:
             before = labels.listing(entry.release for entry in sweep.unsure)
-            text += f" Not decided right before it: {before}. The change may have begun there."
+            text += f" Inconclusive right before it: {before}. The change may have begun there."
         return text
     if latest.speed_verdict is SpeedVerdict.SAME:
         margin = format_share(result.comparison.margin)
@@ -146,7 +146,7 @@ def _since(sweep: Sweep) -> str:
     if result.overall is None or latest.speed_verdict is SpeedVerdict.CANNOT_RUN:
         return ""
     takes = format_takes(result.overall.estimate)
-    return f"Whether {latest.release} is slower than {sweep.base} is not decided: it {takes}."
+    return f"Inconclusive: {latest.release} {takes}, against {sweep.base}."
 
 
 def _by(result: ComparisonResult) -> str:
@@ -175,14 +175,14 @@ def _earlier(sweep: Sweep) -> str:
 def describe_sweep(sweep: Sweep) -> list[tuple[str, str]]:
     """Describe the releases, the machine and the date of a sweep, as headings with texts."""
     results = sweep.comparisons
-    lines = [("Releases", ", ".join(entry.release for entry in sweep.entries)), ("Held", ", ".join(sweep.held))]
+    lines = [("Releases", ", ".join(entry.release for entry in sweep.entries)), ("Pinned", ", ".join(sweep.held))]
     if results:
         first = results[0].comparison
         conditions = [result.comparison.conditions for result in results]
         measured = f"{first.started[:10]}, {labels.count(sweep.pairs, 'pair')} in {format_duration(sweep.seconds)}"
         lines += [
             ("Python", first.base.environment.python),
-            ("Left out", f"releases after {first.exclude_newer}" if first.exclude_newer else ""),
+            ("Package cutoff", f"releases after {first.exclude_newer}" if first.exclude_newer else ""),
             ("Cases", ", ".join(compared.case.id for compared in first.cases)),
             ("Machine", first.machine.title),
             ("Conditions", format_conditions(conditions)),

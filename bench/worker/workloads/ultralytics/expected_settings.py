@@ -34,6 +34,16 @@ HINTS: dict[tuple[str, str | None], str] = {
 }
 """Explanation of a substitution, by setting and requested value; None stands for any value."""
 
+TURNED_OFF = "Ultralytics turns it off"
+NO_AMP: dict[tuple[str, str], dict[str, str]] = {
+    ("train", "on"): {"cpu": TURNED_OFF, "mps": TURNED_OFF},
+    ("predict", "on"): {"cpu": TURNED_OFF},
+    ("predict", "bf16"): {"": "Ultralytics predicts in float32 or float16 only"},
+}
+"""Why a precision is expected to be unavailable: by mode and precision, then by kind of device (empty: any).
+
+This only decides what a default plan leaves out. Up to 8.4.155 Ultralytics did predict in float16 on a CPU."""
+
 
 def ranks(device: str) -> int:
     """Return how many processes train together."""

@@ -131,6 +131,8 @@ def run(session: Session) -> None:
             session.step_ended(len(results))
     except WindowComplete:
         session.still_runs(settings())
+        if not session.takes_turns:
+            session.extra["gflops"] = read_settings.count_gflops(read_settings.network(predictor), case["imgsz"])
         if read_settings.is_compiled(predictor.model):
             session.extra["compile_cache"] = read_settings.compile_cache()
         session.report()

@@ -153,6 +153,19 @@ def network(predictor: Any) -> Any:
     return getattr(getattr(model, "backend", model), "model", model)
 
 
+def count_gflops(model: Any, imgsz: int) -> float | None:
+    """Return the GFLOPs of a forward pass over one image, as Ultralytics counts them; None where it cannot.
+
+    Call it after the window: it runs the model on a small image, which takes about a tenth of a second.
+    """
+    try:
+        from ultralytics.utils.torch_utils import get_flops
+
+        return round(float(get_flops(_inner(model), imgsz)), 4) or None
+    except Exception:  # the count is a detail of the record, which never costs the case
+        return None
+
+
 def _inner(model: Any) -> Any:
     """Return a model without the wrappers of ``torch.compile`` and DistributedDataParallel."""
     for name in ("_orig_mod", "module"):

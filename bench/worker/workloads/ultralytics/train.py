@@ -178,6 +178,8 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
             works.finish(trainer, session.stopwatch.optimizer_steps)
             works.verdict(steps)  # before settings are compared: a loss that is not finite makes Ultralytics warn too
             session.still_runs(read_settings.read_trainer(trainer, session.device))
+            if not session.takes_turns:
+                session.extra["gflops"] = read_settings.count_gflops(trainer.model, session.case["imgsz"])
             if read_settings.is_compiled(trainer.model):
                 session.extra["compile_cache"] = read_settings.compile_cache()
             if session.team.size > 1:

@@ -95,6 +95,11 @@ class Ultralytics(Workload):
             return ""
         return f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}."
 
+    def why_no_amp(self, mode: str, kind: str, amp: str) -> str:
+        """Say why Ultralytics is expected not to offer a precision on a kind of device; empty where it is."""
+        table = expected_settings.NO_AMP.get((mode, amp), {})
+        return table.get(kind) or table.get("", "")
+
     def work(self, case: Mapping[str, Any]) -> float:
         """Return pixels of a batch times the model's size."""
         scale = re.search(r"\d([ntsmlx])(?![a-z])", Path(case["model"]).name)

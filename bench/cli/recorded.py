@@ -1,0 +1,140 @@
+"""Recorded results for a table or a report: those that are named, or those of this machine."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from bench.cli.io import Wanted, nothing_in, say, with_calibrations
+from bench.errors import NothingMeasured
+from bench.machine.description import Machine
+from bench.records.ceiling import Ceiling
+from bench.records.comparison import Comparison
+from bench.records.machines import ids_by_fingerprint, with_ids
+from bench.records.record import Record
+
+RESULTS = Path("results")
+"""Folder of this machine's runs, which is read where no other is named; committed examples lie deeper."""
+
+HOW_TO_MEASURE = "measure first, with yolopace run"
+
+
+class Recorded(msgspec.Struct, kw_only=True):
+    """Recorded results.
+
+    Attributes:
+        records, ceilings, comparisons: results of each kind, oldest first.
+        complaints: one sentence for each file that cannot be read.
+    """
+
+    records: list[Record]
+    ceilings: list[Ceiling]
+    comparisons: list[Comparison]
+    complaints: list[str] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no result of any kind."""
+        return not self.all
+
+    @property
+    def all(self) -> list[Record | Ceiling | Comparison]:
+        """Results of all kinds."""
+        return [*self.records, *self.ceilings, *self.comparisons]
+
+    def of(self, machine: Machine) -> Recorded:
+        """Return the results of one machine."""
+        return Recorded(
+            records=[record for record in self.records if record.machine.is_same(machine)],
+            ceilings=[ceiling for ceiling in self.ceilings if ceiling.machine.is_same(machine)],
+            comparisons=[comparison for comparison in self.comparisons if comparison.machine.is_same(machine)],
+            complaints=self.complaints,
+        )
+
+    def runs_elsewhere(self, machine: Machine) -> list[str]:
+        """Names of the runs of other machines."""
+        return list(dict.fromkeys(item.run for item in self.all if not item.machine.is_same(machine)))
+
+    def with_ids(self, known: Iterable[Machine] = ()) -> Recorded:
+        """Return the results with the ID of their machine where only one of them, or of ``known``, can be meant."""
+        ids = ids_by_fingerprint([*(item.machine for item in self.all), *known])
+        return Recorded(
+            records=with_ids(self.records, ids),
+            ceilings=with_ids(self.ceilings, ids),
+            comparisons=with_ids(self.comparisons, ids),
+            complaints=self.complaints,
+        )
+
+    def only(self, wanted: Wanted) -> Recorded:
+        """Return the results of cases that are asked for.
+
+        A comparison keeps all of its cases: the verdict of one depends on how many there are.
+        """
+        return Recorded(
+            records=[record for record in self.records if wanted(record.case)],
+            ceilings=[ceiling for ceiling in self.ceilings if wanted(ceiling.case, True)],
+            comparisons=[
+                comparison
+                for comparison in self.comparisons
+                if comparison.has_findings and any(wanted(compared.case) for compared in comparison.cases)
+            ],
+            complaints=self.complaints,
+        )
+
+
+def read_results(sources: list[Path] | None, wanted: Wanted, comparisons: bool = True) -> Recorded:
+    """Read the results that are asked for, and say which files cannot be read.
+
+    Args:
+        sources: folders and files; without any, the runs of this machine in :data:`RESULTS`.
+        wanted: which cases.
+        comparisons: whether live comparisons are asked for too.
+
+    Raises:
+        NothingMeasured: where nothing is left.
+    """
+    recorded = _read(sources, comparisons) if sources else _read_own(comparisons)
+    chosen = recorded.only(wanted)
+    if chosen.empty:
+        if recorded.records:
+            raise NothingMeasured("no record is of such a case: see them all with yolopace table.")
+        raise nothing_in(sources or [RESULTS])
+    chosen.records = with_calibrations(chosen.records)
+    return chosen
+
+
+def _read(sources: list[Path], comparisons: bool) -> Recorded:
+    """Read all results in some places."""
+    from bench.records import store
+
+    with store.without_collecting():
+        records, complaints = store.read(sources)
+        ceilings, about_ceilings = store.read_ceilings(sources)
+        compared, about_comparisons = store.read_comparisons(sources) if comparisons else ([], [])
+        gc.freeze()  # this process ends soon: the garbage collector need not look at the records
+    complaints = [*complaints, *about_ceilings, *about_comparisons]
+    for complaint in complaints:
+        say(complaint)
+    results = Recorded(records=records, ceilings=ceilings, comparisons=compared, complaints=complaints)
+    return results.with_ids()
+
+
+def _read_own(comparisons: bool) -> Recorded:
+    """Read the results of this machine, and say whether those of other machines are left out."""
+    from bench.machine.fingerprint import machine
+
+    if not RESULTS.exists():
+        raise NothingMeasured(f"nothing was measured here yet: {HOW_TO_MEASURE}.")
+    here, everything = machine(), _read([RESULTS], comparisons)
+    own, elsewhere = everything.of(here), everything.runs_elsewhere(here)
+    if own.empty:
+        others = f", and {RESULTS} has runs of other machines alone" if elsewhere else ""
+        see = f", or name folders, such as {RESULTS}" if elsewhere else ""
+        raise NothingMeasured(f"nothing was measured on this machine yet{others}: {HOW_TO_MEASURE}{see}.")
+    if elsewhere:
+        runs = f"{len(elsewhere)} run{'' if len(elsewhere) == 1 else 's'}"
+        say(f"{runs} of other machines left out: to see all, name {RESULTS}, or the folders of some")
+    return own.with_ids([here])
