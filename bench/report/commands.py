@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from bench.cases import Case
 from bench.cases.axes import value_text
 from bench.cases.case import FIXED
@@ -21,6 +23,33 @@ from bench.worker.workloads.base import is_made
 
 LONGEST_COMMAND = 20_000
 """Maximum length of a command in characters; a command may name many cases."""
+
+
+class Purpose(msgspec.Struct, frozen=True):
+    """Shell commands for one purpose, which is their label."""
+
+    label: str
+    commands: list[str]
+
+    @property
+    def text(self) -> str:
+        """The commands, one per line."""
+        return "\n".join(self.commands)
+
+
+def by_purpose(
+    records: Sequence[Record],
+    processes: Mapping[str, int],
+    ceilings: Sequence[Ceiling],
+    comparisons: Sequence[Comparison],
+) -> list[Purpose]:
+    """Return the commands that measure results of a machine again, by purpose; see :func:`commands`."""
+    every = [
+        Purpose("Speed and memory", commands(records, processes)),
+        Purpose("Largest batch", ceiling_commands(ceilings)),
+        Purpose("Upgrade", regress_commands(comparisons)),
+    ]
+    return [purpose for purpose in every if purpose.commands]
 
 
 def commands(records: Sequence[Record], processes: Mapping[str, int] | None = None) -> list[str]:

@@ -21,6 +21,7 @@ from bench.report import commands, labels, sections
 from bench.report.headline import names, share
 from bench.report.inputs import Inputs, MachineInputs, divide
 from bench.report.plots import Plot
+from bench.report.questions import QUESTIONS
 from bench.report.sections import ceilings, cross_machine
 from bench.report.sections.section import Section
 
@@ -37,6 +38,20 @@ class BuiltSection(msgspec.Struct, frozen=True):
         return list(self.section.plots(self.data))
 
 
+class Question(msgspec.Struct, frozen=True):
+    """A question that the page answers for a machine.
+
+    Attributes:
+        id: anchor on the page.
+        title: heading.
+        sections: that help to answer it, at least one.
+    """
+
+    id: str
+    title: str
+    sections: list[BuiltSection]
+
+
 class MachineView(msgspec.Struct, frozen=True):
     """The part of the page on one machine.
 
@@ -44,12 +59,12 @@ class MachineView(msgspec.Struct, frozen=True):
         id: anchor on the page.
         prefix: first part of the file names of its plots.
         name, sentence: its name and its headline.
+        sections: those that have something to show.
         facts: description of the machine and its versions in one line.
         heading, title: machine and result in one line, for the first heading and for the title of a page.
         share: its part of the picture for shared links.
-        sections: those that have something to show, in the order of the page.
         compared: whether it has speed-ups over a baseline.
-        commands: shell commands that measure its cases again.
+        commands: shell commands that measure its cases again, by purpose.
     """
 
     id: str
@@ -62,7 +77,22 @@ class MachineView(msgspec.Struct, frozen=True):
     share: share.Figures
     sections: list[BuiltSection]
     compared: bool
-    commands: list[str]
+    commands: list[commands.Purpose]
+
+    @property
+    def top(self) -> list[BuiltSection]:
+        """Sections above all questions."""
+        return [built for built in self.sections if not built.section.question]
+
+    @property
+    def questions(self) -> list[Question]:
+        """The questions that its sections answer, in the order of the page."""
+        answered = []
+        for key, title in QUESTIONS.items():
+            members = [built for built in self.sections if built.section.question == key]
+            if members:
+                answered.append(Question(f"{self.prefix}{key}", title, members))
+        return answered
 
 
 class PageView(msgspec.Struct, frozen=True):
@@ -75,7 +105,7 @@ class PageView(msgspec.Struct, frozen=True):
         epoch: the epoch that times are projected to, as text.
         complaints: one sentence per file that is left out.
         runs: names of the runs.
-        intervals: one paragraph per kind of interval on the page.
+        reading: terms of the page with their explanations.
         version: of this suite.
         live: progress of a run that is not finished, as text; empty if it is finished.
     """
@@ -86,7 +116,7 @@ class PageView(msgspec.Struct, frozen=True):
     epoch: str
     complaints: list[str]
     runs: list[str]
-    intervals: list[str]
+    reading: list[tuple[str, str]]
     version: str
     live: str = ""
 
@@ -158,10 +188,16 @@ def page(inputs: Inputs) -> PageView:
         epoch=labels.images(inputs.epoch_images),
         complaints=list(inputs.complaints),
         runs=list(dict.fromkeys(measurement.run for measurement in [*records, *others])),
-        intervals=[labels.INTERVALS[kind] for kind in labels.interval_kinds(newest)],
+        reading=_reading(newest),
         version=__version__,
         live=inputs.live,
     )
+
+
+def _reading(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the terms of the page with their explanations; intervals of the kinds that occur."""
+    terms = [(labels.INTERVAL_NAMES[kind], labels.INTERVALS[kind]) for kind in labels.interval_kinds(table)]
+    return [*labels.TERMS.items(), *terms]
 
 
 def without_answers(table: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
@@ -186,11 +222,9 @@ def _machine(number: int, machine: MachineInputs) -> MachineView:
         share=_share(machine, distinct),
         sections=[built for built in gathered if built.data is not None],
         compared=any(len(part.speedups) for part in machine.parts),
-        commands=[
-            *commands.commands(machine.records, processes),
-            *commands.ceiling_commands(ceilings.newest(machine.ceilings)),
-            *commands.regress_commands(machine.comparisons),
-        ],
+        commands=commands.by_purpose(
+            machine.records, processes, ceilings.newest(machine.ceilings), machine.comparisons
+        ),
     )
 
 

@@ -18,7 +18,8 @@ from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
 from bench.records.machines import ids_by_fingerprint, with_ids
 from bench.records.record import Record
-from bench.report import labels
+from bench.report import labels, plots
+from bench.report.plots import Plot
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,12 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     baseline: dict[str, Any] | None = None
     complaints: Sequence[str] = ()
     live: str = ""
+
+    @property
+    def models(self) -> list[str]:
+        """All models of its cases, in order."""
+        cases = [*(record.case for record in self.records), *(ceiling.case for ceiling in self.ceilings)]
+        return labels.order("model", (case.model_label for case in cases))
 
     @property
     def machines(self) -> list[Machine]:
@@ -145,6 +152,22 @@ class MachineInputs(msgspec.Struct, frozen=True, dict=True):
     def parts(self) -> list[Part]:
         """The rows in parts, one per table."""
         return [Part(title, rows, speedups(rows, self.baseline)) for title, rows in divide(self.table)]
+
+    @property
+    def prefix(self) -> str:
+        """First part of the anchors of its cases; empty on a page of one machine with one pair of versions."""
+        return f"{self.key[:6]}-" if self.several else ""
+
+    @functools.cached_property
+    def drawn(self) -> list[tuple[str, list[Plot]]]:
+        """The plots of each part, with the title of the part."""
+        drawn = []
+        for number, part in enumerate(self.parts, 1):
+            view = plots.View(part.table, part.speedups, self.baseline, self.page.records, self.page.models)
+            prefix = f"v{number}-" if self.several else ""
+            keyed = [msgspec.structs.replace(plot, key=f"{prefix}{plot.key}") for plot in plots.draw(view)]
+            drawn.append((part.title, keyed))
+        return drawn
 
     @functools.cached_property
     def speedups(self) -> pd.DataFrame:

@@ -47,6 +47,29 @@ INTERVALS = {
 }
 """Explanation of each kind of interval, for readers."""
 
+INTERVAL_NAMES = {
+    "between": "Interval between processes",
+    WIDENED: "Interval widened by calibration",
+    WITHIN: "Interval within one process",
+}
+"""Name of each kind of interval."""
+
+TERMS = {
+    "Case": (
+        "One point of the matrix: mode, model, device, precision, batch and image size. A link in a table leads to its "
+        "details."
+    ),
+    "Throughput": "Images per second of whole steps, waiting for data included.",
+    "±": "95 % confidence interval of the figure.",
+    "Interval of a ratio": (
+        "It combines the intervals of both cases; where these are of two kinds, it counts as the weaker kind. An "
+        "interval that includes 1 shows no difference."
+    ),
+    "Phases": "Parts of a step. Phases that overlap may add up to more than the step.",
+    "Color": "In plots of lines a model has one color; shade, marker and dash distinguish its lines.",
+}
+"""Terms of the page, for readers."""
+
 SIGNS = dict(zip(LEGEND, "†‡§¶‖#※", strict=True))
 """The sign after a figure for each of its flags."""
 
@@ -77,6 +100,11 @@ def signs(marks: Any) -> str:
     return "".join(SIGNS[kind] for kind in kinds(marks)) if there(marks) else ""
 
 
+def sign_names(signs: str) -> str:
+    """Return the names of flags by their signs: ``interfered, modelled``."""
+    return ", ".join(kind for kind, sign in SIGNS.items() if sign in signs)
+
+
 def legend(signs: Iterable[str]) -> list[tuple[str, str, str]]:
     """Return sign, name and meaning of each flag that was used."""
     used = "".join(signs)
@@ -96,6 +124,9 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 mode = mode_label
 device = device_kinds.label
 
+
+LEAST_GIB = 2**29
+"""Size, in bytes, from which a column or plot is in GiB."""
 
 LONGEST = 2_000
 """Maximum length of a shown text, in characters; recorded text may have any length."""
@@ -234,6 +265,12 @@ def listing(parts: Iterable[str]) -> str:
     return " and ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
 
 
-def count(number: int, noun: str) -> str:
-    """Format a number with its noun: ``1 case``, ``20 cases``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Format a number with its noun: ``1 case``, ``20 cases``, ``2 batches``."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def bytes_alike(values: Iterable[float]) -> Callable[[float], str]:
+    """Return a function that formats sizes of one column or plot, all in the unit that fits the largest."""
+    gib = max(values, default=0.0) >= LEAST_GIB
+    return lambda value: f"{value / 2**30:.2f} GiB" if gib else f"{value / 2**20:,.0f} MiB"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bench.errors import NothingMeasured, UsageError
 from bench.records.store import write_whole
 from bench.report import context, gha, labels, tables
 from bench.report.inputs import Inputs
-from bench.report.plots import Plot
+from bench.report.plots import Plot, palette, style
 from bench.text import encode
 
 __all__ = ["FORMATS", "LIVE_SECONDS", "TEMPLATES", "USUAL", "Inputs", "gather", "parse_formats", "save", "write"]
@@ -129,17 +130,34 @@ def _picture(plot: Plot, kind: str) -> bytes:
 def html(page: context.PageView) -> str:
     """Render the page as one HTML file."""
     environment = templates(autoescape=True)
-    style = Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in STYLES))
     csv = Markup(base64.b64encode(encode(tables.render(page.table, "csv"))).decode())
-    return environment.get_template("page.html.jinja").render(
+    text = environment.get_template("page.html.jinja").render(
         page=page,
-        style=style,
+        style=style_sheet(*STYLES),
         labels=labels,
         svg=inline,
         unbroken=unbroken,
         csv=csv,
         seconds=LIVE_SECONDS,
         picture=SHARE,
+    )
+    return keep_units(text)
+
+
+def style_sheet(*names: str) -> Markup:
+    """Return the style sheet of a page: some files of the templates, and the colours of plots."""
+    return Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names) + palette.css())
+
+
+UNITS = re.compile(r"(?<=\d) (?=(?:%|GiB|MiB|KiB|px|images/s|ms|s|min|h|W)(?![\w/]))")
+APART = re.compile(r"(<(pre|svg|style)\b.*?</\2>)", re.DOTALL)
+
+
+def keep_units(html: str) -> str:
+    """Keep each number of a page on one line with its unit, except in commands and plots."""
+    parts = APART.split(html)  # text, whole element, its tag, text, and so on
+    return "".join(
+        UNITS.sub(NO_BREAK, part) if place % 3 == 0 else part for place, part in enumerate(parts) if place % 3 != 2
     )
 
 
@@ -180,9 +198,12 @@ def unbroken(case: str) -> Markup:
 def inline(svg: str, prefix: str) -> Markup:
     """Embed an SVG in a page: its ids get a prefix, since another SVG may have the same ids.
 
-    Matplotlib made the SVG and escaped the text in it.
+    Matplotlib made the SVG and escaped the text in it. The style sheet of the page has its colours.
     """
     text = (
-        svg.replace('id="', f'id="{prefix}').replace("url(#", f"url(#{prefix}").replace('href="#', f'href="#{prefix}')
+        svg.replace(style.STANDALONE, "")
+        .replace('id="', f'id="{prefix}')
+        .replace("url(#", f"url(#{prefix}")
+        .replace('href="#', f'href="#{prefix}')
     )
     return Markup(text)

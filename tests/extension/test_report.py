@@ -53,11 +53,11 @@ def test_a_metric_is_a_column_of_the_table(records: list[Record], registered: No
 
 def test_a_section_and_a_plot_come_to_the_page(records: list[Record], registered: None, tmp_path: Path) -> None:
     html = page.write(Inputs(records=records, epoch_images=1000), tmp_path).read_text(encoding="utf-8")
-    assert html.index(toy_plot.TITLE) < html.index(toy_section.TITLE) < html.index("Settings: what was asked")
+    assert html.index(toy_plot.TITLE) < html.index(toy_section.TITLE) < html.index('<h3 id="settings"')
     assert f'<th scope="row">{CASE}</th><td class="number">38</td>' in html
     assert {f"{toy_plot.KEY}.svg", f"{toy_plot.KEY}.png"} <= {file.name for file in (tmp_path / "plots").iterdir()}
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert f"### {toy_section.TITLE}" in markdown and f"(plots/{toy_plot.KEY}.png)" in markdown
+    assert f"#### {toy_section.TITLE}" in markdown and f"(plots/{toy_plot.KEY}.png)" in markdown
     assert toy_metric.KEY in (tmp_path / "cases.csv").read_text(encoding="utf-8")
 
 

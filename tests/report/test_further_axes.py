@@ -140,11 +140,11 @@ def test_only_cases_of_a_value() -> None:
 
 def test_what_was_asked_is_compared_with_what_ran() -> None:
     record = make_record(further=(("optimizer", "AdamW"),), effective={"optimizer": "AdamW", "workers": 0})
-    assert settings.in_short(record).startswith("ran as asked")
+    assert settings.in_short(record).startswith("ran as requested")
     [training] = settings.settings([record])
     assert next(setting.asked for setting in training.shown if setting.key == "optimizer") == "AdamW"
     other = make_record(further=(("workers", 2),), effective={"workers": 0})
-    assert settings.in_short(other).startswith("ran otherwise: workers 0")
+    assert settings.in_short(other).startswith("differs from the request: workers 0")
 
 
 def test_the_command_that_repeats_a_run_names_its_further_axes() -> None:

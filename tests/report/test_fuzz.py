@@ -76,7 +76,7 @@ TAGS = set(
     re.findall(
         r"\w+",
         """html head meta title style body main h1 h2 h3 h4 nav p ul li a section div dl dt dd details summary
-    table thead tbody tr th td span sup small code strong br figure figcaption footer pre ol svg g defs path text
+    table thead tbody tr th td span sup small h5 i code strong br figure figcaption footer pre ol svg g defs path text
     use clippath rect tspan image pattern circle""",
     )
 )

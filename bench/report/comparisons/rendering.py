@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from bench import __version__
 from bench.errors import UsageError
@@ -53,9 +52,10 @@ def render_markdown(kind: str, context: Mapping[str, Any], plots: Sequence[Plot]
 
 def render_html(kind: str, context: Mapping[str, Any], plots: Sequence[Plot]) -> str:
     """Render the page as one HTML file."""
-    style = "".join((page.TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "comparison.css"))
+    style = page.style_sheet("page.css", "comparison.css")
     template = page.templates(autoescape=True).get_template(f"{kind}.html.jinja")
-    return template.render({kind: context}, plots=plots, svg=page.inline, style=Markup(style), version=__version__)
+    text = template.render({kind: context}, plots=plots, svg=page.inline, style=style, version=__version__)
+    return page.keep_units(text)
 
 
 def write_page(kind: str, context: Mapping[str, Any], plots: Sequence[Plot], folder: Path) -> Path:

@@ -142,9 +142,9 @@ def ceiling(searches: Sequence[Ceiling]) -> Figure:
     """
     if len({search.machine.key for search in with_ids(searches)}) > 1:
         raise UsageError("the ceilings differ in machine: take those of one.")
-    lines = [line for line in map(ceilings.series, searches) if line.points]
+    lines = [line for line in ceilings.lines_of(searches) if line.points]
     if not 0 < len(lines) <= style.SERIES:
-        raise UsageError(f"{len(lines)} ceilings have a peak: one figure holds 1 to {style.SERIES} of them.")
+        raise UsageError(f"{len(lines)} lines have a peak: one figure holds 1 to {style.SERIES} of them.")
     return _draw_panel([functools.partial(ceilings.figure, lines)], 0, "ceilings")
 
 

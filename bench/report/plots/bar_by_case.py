@@ -1,4 +1,4 @@
-"""A metric as one bar per case, for tables without a batch axis to draw against, and for ratios."""
+"""A metric as one bar per case, for tables without a batch axis to draw against; a ratio as one dot per case."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.metrics import RATIO, Metric
+from bench.analysis.metrics import RATIO, SHARE, Metric
 from bench.report import labels
-from bench.report.plots import facets, scale, style
+from bench.report.plots import facets, palette, scale, style
 
 ROWS = 16
 """Maximum number of rows per panel; a panel with more is split."""
@@ -43,6 +43,7 @@ def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
     """Return the bars of a panel, in the order of the table's axes: model, device, precision, batch, size."""
     keys = labels.case_axes(part)
     names = facets.varying(part, keys)
+    show = scale.shower(metric, [float(value) for value in part[metric.key]])
     rows = []
     for row in labels.rows(facets.ordered(part, keys)):
         low, high = (row.get(f"{metric.key}_{end}", float("nan")) for end in ("low", "high"))
@@ -53,7 +54,7 @@ def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
                 value=value,
                 low=float(low) if labels.there(low) else float("nan"),
                 high=float(high) if labels.there(high) else float("nan"),
-                shown=labels.quantity(metric.unit, value),
+                shown=show(value),
             )
         )
     return rows
@@ -62,8 +63,7 @@ def bars(part: pd.DataFrame, metric: Metric) -> list[Bar]:
 def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:
     """Draw the panel of some rows; call it within :func:`style.styled`.
 
-    Bars of ratios start at 1, the ``baseline``, on a logarithmic axis, so that half as fast is as long as twice as
-    fast. Bars of other metrics start at 0.
+    A ratio is a dot on a logarithmic axis, where a bar has no honest length. Bars of other metrics start at 0.
     """
     rows = bars(part, metric)
     drawn, axes = style.canvas(AROUND + (ROW if baseline else 0) + ROW * len(rows))
@@ -75,27 +75,27 @@ def figure(part: pd.DataFrame, metric: Metric, baseline: str = "") -> Figure:
     axes.spines["left"].set_visible(False)
     if metric.unit == RATIO:
         _ratio_axis(axes, rows, metric, baseline)
-        start, divisor = 1.0, 1.0
+        divisor = 1.0
     else:
-        start, divisor = 0.0, _plain_axis(axes, rows, metric)
+        divisor = _plain_axis(axes, rows, metric)
     for place, row in zip(places, rows, strict=True):
         value, ends = row.value / divisor, (row.low / divisor, row.high / divisor)
         unclear = metric.unit == RATIO and row.low <= 1 <= row.high
-        axes.barh(
-            place,
-            value - start,
-            left=start,
-            height=0.5,
-            facecolor="none" if unclear else style.COLOURS[0],
-            edgecolor=style.COLOURS[0],
-            linewidth=1.2,
-        )
+        if metric.unit == RATIO:
+            face = "none" if unclear else palette.BAR
+            axes.plot(
+                value, place, "o", markersize=9, markerfacecolor=face, markeredgecolor=palette.BAR, markeredgewidth=1.6
+            )
+        else:
+            axes.barh(place, value, height=0.5, facecolor=palette.BAR, linewidth=0)
         if ends[0] == ends[0]:
             below, above = [value - ends[0]], [ends[1] - value]
             axes.errorbar(
-                [value], [place], xerr=[below, above], fmt="none", ecolor=style.INK, elinewidth=1.2, capsize=3
+                [value], [place], xerr=[below, above], fmt="none", ecolor=palette.INK, elinewidth=1.2, capsize=3
             )
-        axes.text(1.015, place, row.shown, transform=axes.get_yaxis_transform(), va="center", ha="left", fontsize=10)
+        axes.text(
+            1.015, place, row.shown, transform=axes.get_yaxis_transform(), va="center", ha="left", fontsize=style.SMALL
+        )
     return drawn
 
 
@@ -108,7 +108,7 @@ def _ratio_axis(axes: Axes, rows: Sequence[Bar], metric: Metric, baseline: str) 
     axes.set_xlim(low, high)
     ticks = [tick for tick in scale.ratios(low, high) if low * 0.999 <= tick <= high * 1.001]
     scale.set_ticks(axes.xaxis, ticks, [f"{scale.tick(tick)}{RATIO.symbol}" for tick in ticks])
-    axes.axvline(1, color=style.INK, linewidth=1.2)
+    axes.axvline(1, color=palette.INK, linewidth=1.2)
     axes.grid(axis="x")
     axes.set_xlabel(f"{metric.title} over {baseline} (log scale)")
 
@@ -116,6 +116,8 @@ def _ratio_axis(axes: Axes, rows: Sequence[Bar], metric: Metric, baseline: str) 
 def _plain_axis(axes: Axes, rows: Sequence[Bar], metric: Metric) -> float:
     divisor, symbol = scale.unit(metric, [row.value for row in rows])
     reach = max(end for row in rows for end in (row.value, row.high) if end == end) / divisor
+    if metric.unit == SHARE:  # how far it is from all
+        reach = max(reach, 1 / divisor)
     axes.set_xlim(0, reach * 1.04)
     scale.round_ticks(axes.xaxis)
     axes.grid(axis="x")

@@ -15,43 +15,61 @@ from bench.ceiling.findings import memory_model
 from bench.formatting import format_bytes
 from bench.records.ceiling import Ceiling
 from bench.report import labels
-from bench.report.plots import facets, line_by_batch, scale, style
+from bench.report.plots import facets, line_by_batch, palette, scale, style
 from bench.report.plots.plot import Plot, make_plot
 
 HEIGHT = 320
 CURVE = 40
 """Number of segments of a curve, which is slightly bent."""
 
-TITLE = "Memory against batch, up to where it ends"
+TITLE = "Memory against batch"
 """Title of all panels. Values of :func:`versions_of` are added to the names of lines if they differ."""
 
 MARKS = (
-    "A point is a batch that trained a few steps. The curve is fitted to the points (on a CPU also to the memory "
-    "before the first step, and separately for batches whose gradients wait for the optimizer). A cross is a batch "
-    "that did not train (at the height that the curve predicted, else at the top). The horizontal line is the limit."
+    "A point is a batch that trained, a cross one that did not, a dashed line a memory limit. The curve is the memory "
+    "model, fitted to the points."
 )
 
 
+LIMIT = palette.Look(palette.INK, "None", (0, (2, 2)))
+"""Look of a memory limit."""
+
+
 class Series(msgspec.Struct, frozen=True):
-    """One line: its axes as texts, and its ceiling."""
+    """One line: its axes as texts, and its ceilings, which differ in their memory limit alone."""
 
     words: dict[str, str]
-    ceiling: Ceiling
+    ceilings: tuple[Ceiling, ...]
+
+    @property
+    def ceiling(self) -> Ceiling:
+        """The ceiling with the largest batch, whose memory model is drawn."""
+        return max(self.ceilings, key=lambda ceiling: (ceiling.memory_fit is not None, ceiling.case.batch))
 
     @property
     def points(self) -> list[tuple[int, int]]:
         """Batch and peak of each probe that trained, by rising batch."""
-        return sorted((probe.batch, probe.peak) for probe in self.ceiling.probes if probe.fits and probe.peak)
+        return sorted(
+            {
+                (probe.batch, probe.peak)
+                for ceiling in self.ceilings
+                for probe in ceiling.probes
+                if probe.fits and probe.peak
+            }
+        )
 
     @property
     def crosses(self) -> list[int]:
         """Batches that did not train."""
-        return sorted({probe.batch for probe in self.ceiling.probes if not probe.fits})
+        return sorted({probe.batch for ceiling in self.ceilings for probe in ceiling.probes if not probe.fits})
 
 
-def series(ceiling: Ceiling) -> Series:
-    """Return the line of a ceiling."""
-    return Series(words(ceiling), ceiling)
+def lines_of(ceilings: Sequence[Ceiling]) -> list[Series]:
+    """Return one line for all ceilings that differ in their memory limit alone."""
+    groups: dict[tuple[tuple[str, str], ...], list[Ceiling]] = {}
+    for ceiling in ceilings:
+        groups.setdefault(tuple(words(ceiling).items()), []).append(ceiling)
+    return [Series(dict(key), tuple(members)) for key, members in groups.items()]
 
 
 def words(ceiling: Ceiling) -> dict[str, str]:
@@ -59,9 +77,8 @@ def words(ceiling: Ceiling) -> dict[str, str]:
     case = ceiling.case
     values = labels.case_values(case)
     values_of = {axis: labels.axis_value(axis, values[axis]) for axis in FIXED if axis not in ("mode", "batch")}
-    within = f"within {limit(ceiling)}" if ceiling.limit_bytes else "within what is there"
     further = " · ".join(labels.axis_value(axis, value) for axis, value in case.further)
-    return {**values_of, "further": further, "within": within, **versions_of(ceiling)}
+    return {**values_of, "further": further, **versions_of(ceiling)}
 
 
 def versions_of(ceiling: Ceiling) -> dict[str, str]:
@@ -89,11 +106,15 @@ def show_limit(size: int) -> str:
     return f"{gib:g} GiB" if gib == round(gib, 1) else format_bytes(size)
 
 
-def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
-    """Return one panel per model and device with known peaks; more panels if there are too many lines."""
+def plots(ceilings: Sequence[Ceiling], models: Sequence[str] = ()) -> list[Plot]:
+    """Return one panel per model and device with known peaks; more panels if there are too many lines.
+
+    Args:
+        ceilings: of one machine.
+        models: all models of the page: each has its hue.
+    """
     groups: dict[tuple[str, str], list[Series]] = {}
-    for ceiling in ceilings:
-        line = series(ceiling)
+    for line in lines_of(ceilings):
         if line.points:
             groups.setdefault((line.words["model"], line.words["device"]), []).append(line)
     panels = []
@@ -105,40 +126,37 @@ def plots(ceilings: Sequence[Ceiling]) -> list[Plot]:
                 make_plot(
                     key=facets.slug("ceiling", model, device, *number),
                     title=TITLE,
-                    figure=functools.partial(figure, chunk),
+                    figure=functools.partial(figure, chunk, models),
                     alt=alt(chunk),
-                    caption=f"{MARKS} {_how(chunk)}",
+                    caption=MARKS,
                     data=(
-                        ("Case", "Batch", "Peak memory", "How it ended"),
-                        tuple(row for line in chunk for row in _rows(line)),
+                        ("Case", "Limit", "Batch", "Peak memory", "Outcome"),
+                        tuple(row for line in chunk for row in _rows(line, _varying(chunk))),
                     ),
                 )
             )
     return panels
 
 
-def _how(lines: Sequence[Series]) -> str:
-    held = labels.listing(dict.fromkeys(line.ceiling.limit_method for line in lines if line.ceiling.limit_method))
-    return f"Memory was limited by: {held}." if held else ""
-
-
-def _rows(line: Series) -> list[tuple[str, ...]]:
-    name = " · ".join(filter(None, line.words.values()))
+def _rows(line: Series, varying: Sequence[str]) -> list[tuple[str, ...]]:
+    name = " · ".join(filter(None, (line.words[key] for key in varying))) or line.words["imgsz"]
     return [
         (
             name,
-            str(probe.batch),
+            limit(ceiling) or labels.NONE,
+            f"{probe.batch:,}",
             format_bytes(probe.peak) if probe.peak else labels.NONE,
             "trained" if probe.fits else probe.stop_reason or labels.status(probe.outcome.status.value),
         )
-        for probe in sorted(line.ceiling.probes, key=lambda probe: probe.batch)
+        for ceiling in line.ceilings
+        for probe in sorted(ceiling.probes, key=lambda probe: probe.batch)
     ]
 
 
-def figure(lines: Sequence[Series]) -> Figure:
-    """Draw the panel of some ceilings; call it within :func:`style.styled`."""
+def figure(lines: Sequence[Series], models: Sequence[str] = ()) -> Figure:
+    """Draw the panel of some lines; call it within :func:`style.styled`."""
     peaks = [peak for line in lines for _, peak in line.points]
-    limits = [line.ceiling.limit_bytes for line in lines if line.ceiling.limit_bytes]
+    limits = sorted({each.limit_bytes for line in lines for each in line.ceilings if each.limit_bytes})
     metric = METRICS["peak_memory_bytes"]
     divisor, symbol = scale.unit(metric, [*peaks, *limits])
     drawn, axes = style.canvas(HEIGHT)
@@ -151,33 +169,39 @@ def figure(lines: Sequence[Series]) -> Figure:
     scale.round_ticks(axes.xaxis)
     scale.round_ticks(axes.yaxis)
     axes.grid(axis="y")
-    for limit in sorted(set(limits)):
-        axes.axhline(limit / divisor, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), alpha=0.6, zorder=1)
-        axes.text(widest * 0.01, limit / divisor, f" limit {show_limit(limit)}", va="bottom", fontsize=9)
-    for place, line in enumerate(lines):
-        _draw(axes, line, place, divisor)
-    top = axes.get_ylim()[1]
-    if len(lines) > 1:
-        names = [" · ".join(filter(None, (line.words[key] for key in _varying(lines)))) for line in lines]
-        line_by_batch.name_lines(axes, names, [line.points[-1][1] / divisor / top for line in lines])
+    looks = palette.looks([line.words["model"] for line in lines], models)
+    for limit_bytes in limits:
+        height = limit_bytes / divisor
+        axes.axhline(height, color=palette.INK, linewidth=1, linestyle=LIMIT.dash, alpha=0.6, zorder=1)
+    for look, line in zip(looks, lines, strict=True):
+        _draw(axes, line, look, divisor)
+    top = axes.get_ylim()[1] * divisor
+    named = [*zip(lines, looks, strict=True)] if len(lines) > 1 else []
+    names = [" · ".join(filter(None, (line.words[key] for key in _varying(lines)))) for line, _ in named]
+    line_by_batch.name_lines(
+        axes,
+        [*names, *(f"limit {show_limit(limit_bytes)}" for limit_bytes in limits)],
+        [*(look for _, look in named), *[LIMIT] * len(limits)],
+        [*(line.points[-1][1] / top for line, _ in named), *(limit_bytes / top for limit_bytes in limits)],
+    )
     return drawn
 
 
-def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
-    colour, marker = style.COLOURS[place], style.MARKERS[place]
+def _draw(axes: Axes, line: Series, look: palette.Look, divisor: float) -> None:
     batches = [batch for batch, _ in line.points]
-    axes.plot(
-        batches, [peak / divisor for _, peak in line.points], color=colour, marker=marker, linestyle="none", zorder=3
-    )
+    heights = [peak / divisor for _, peak in line.points]
+    axes.plot(batches, heights, color=look.colour, marker=look.marker, linestyle="none", zorder=3)
     fit = memory_model(line.ceiling)
     if fit is not None:
         end = max([*batches, *line.crosses])
         reach = [end * step / CURVE for step in range(CURVE + 1)]
-        axes.plot(reach, [fit.peak(b) / divisor for b in reach], color=colour, linestyle=style.DASHES[place], zorder=2)
+        axes.plot(reach, [fit.peak(b) / divisor for b in reach], color=look.colour, linestyle=look.dash, zorder=2)
     top = axes.get_ylim()[1]
     for batch in line.crosses:
         height = top if fit is None else min(fit.peak(batch) / divisor, top)
-        axes.plot([batch], [height], color=colour, marker="x", markersize=8, markeredgewidth=2, zorder=4, clip_on=False)
+        axes.plot(
+            [batch], [height], color=look.colour, marker="x", markersize=8, markeredgewidth=2, zorder=4, clip_on=False
+        )
 
 
 def _shared(lines: Sequence[Series]) -> list[str]:
@@ -194,8 +218,12 @@ def alt(lines: Sequence[Series]) -> str:
     texts = []
     for line in lines:
         name = " · ".join(filter(None, (line.words[key] for key in _varying(lines))))
-        grows = f", {BYTES.show(line.ceiling.memory_fit.slope)} per image" if line.ceiling.memory_fit else ""
-        ended = line.ceiling.stop_reason
-        least = "at least " if ended in ("", "limit") else ""
-        texts.append(f"{name} up to {least}batch {line.ceiling.case.batch}{grows}".strip())
+        fit = line.ceiling.memory_fit
+        grows = f", {BYTES.show(fit.slope)} per image" if fit else ""
+        ends = []
+        for ceiling in line.ceilings:
+            least = "at least " if ceiling.stop_reason in ("", "limit") else ""
+            within = f" within {limit(ceiling)}" if ceiling.limit_bytes else ""
+            ends.append(f"up to {least}batch {ceiling.case.batch}{within}")
+        texts.append(f"{name} {labels.listing(ends)}{grows}".strip())
     return f"{TITLE}, {' · '.join(_shared(lines))}: {'; '.join(texts)}."

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from bench.analysis.flags import INTERFERED
 from bench.analysis.metrics import RATIO
 from bench.report import labels
-from bench.report.plots import facets, scale, style
+from bench.report.plots import facets, palette, scale, style
 
 WIDE, TALL = 7, 14
 """Maximum number of columns and rows per panel; a panel with more is split."""
@@ -36,7 +36,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def unclear(self) -> bool:
-        """Whether the interval holds 1 or is missing."""
+        """Whether the interval includes 1 or is missing."""
         return not (self.low > 1 or self.high < 1)
 
     @property
@@ -129,16 +129,16 @@ def figure(panel: Map) -> Figure:
 def _draw(axes: Axes, row: int, column: int, cell: Cell, most: float) -> None:
     place = (column + 0.03, row + 0.05)
     if cell.word:
-        box = Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=style.INK, linewidth=0.6, linestyle=(0, (2, 2)))
+        box = Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=palette.INK, linewidth=0.6, linestyle=(0, (2, 2)))
         axes.add_patch(box)
-        axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=9, alpha=0.75)
+        axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=style.SMALL, alpha=0.75)
         return
     reach = abs(math.log2(cell.ratio)) / most
-    colour = style.COLOURS[0] if cell.ratio >= 1 else style.COLOURS[1]
+    colour = palette.FASTER if cell.ratio >= 1 else palette.SLOWER
     axes.add_patch(Rectangle(place, 0.94, 0.9, facecolor=colour, alpha=FAINT + (STRONG - FAINT) * reach, linewidth=0))
     if cell.unclear:
         axes.add_patch(
-            Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=style.INK, hatch="///", linewidth=0, alpha=0.3)
+            Rectangle(place, 0.94, 0.9, facecolor="none", edgecolor=palette.INK, hatch="///", linewidth=0, alpha=0.3)
         )
     axes.text(column + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=11, fontweight="bold")
 

@@ -15,7 +15,7 @@ from bench.analysis.metrics import Metric
 from bench.analysis.table import axes_of
 from bench.cases.axes import NOT_ASKED, further_axes
 from bench.report import labels
-from bench.report.plots import facets, scale, style
+from bench.report.plots import facets, palette, scale, style
 
 HEIGHT = 300
 WALL = "A cross marks the first batch that ran out of memory."
@@ -28,12 +28,14 @@ class Series(msgspec.Struct, frozen=True):
 
     Attributes:
         name: its values on the axes that differ within its panel.
+        model: of its cases.
         xs, values: of its measured cases, by rising batch or other x-axis.
         errors: below and above each value; nan without an interval.
         wall: the smallest batch that ran out of memory, if any.
     """
 
     name: str
+    model: str
     xs: list[int | float]
     values: list[float]
     errors: tuple[list[float], list[float]]
@@ -92,6 +94,7 @@ def series(part: pd.DataFrame, metric: Metric) -> list[Series]:
         lines.append(
             Series(
                 name=labels.point(labels.rows(rows.head(1))[0], names),
+                model=str(rows["model"].iloc[0]),
                 xs=list(map(_number, measured[x])),
                 values=values,
                 errors=_errors(measured, metric, values),
@@ -116,9 +119,16 @@ def _errors(rows: pd.DataFrame, metric: Metric, values: Sequence[float]) -> tupl
     )
 
 
-def figure(part: pd.DataFrame, metric: Metric) -> Figure:
-    """Draw the panel of some rows; call it within :func:`style.styled`."""
+def figure(part: pd.DataFrame, metric: Metric, models: Sequence[str] = ()) -> Figure:
+    """Draw the panel of some rows; call it within :func:`style.styled`.
+
+    Args:
+        part: the rows.
+        metric: to draw.
+        models: all models of the page: each has its hue.
+    """
     lines = series(part, metric)
+    looks = palette.looks([line.model for line in lines], models)
     values = [value for line in lines for value in line.values]
     divisor, symbol = scale.unit(metric, values)
     logarithmic = scale.is_wide(values)
@@ -139,10 +149,10 @@ def figure(part: pd.DataFrame, metric: Metric) -> Figure:
         scale.set_ticks(axes.xaxis, xs, list(map(str, xs)))
     _limits(axes, lines, divisor, logarithmic)
     axes.grid(axis="y")
-    for place, line in enumerate(lines):
-        _draw(axes, line, place, divisor)
+    for look, line in zip(looks, lines, strict=True):
+        _draw(axes, line, look, divisor)
     for wall in sorted({line.wall for line in lines if line.wall}):
-        axes.axvline(wall, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), alpha=0.6, zorder=1)
+        axes.axvline(wall, color=palette.INK, linewidth=1, linestyle=(0, (2, 2)), alpha=0.6, zorder=1)
         axes.annotate(
             "out of memory",
             (wall, 0.02),
@@ -152,10 +162,10 @@ def figure(part: pd.DataFrame, metric: Metric) -> Figure:
             rotation=90,
             ha="right",
             va="bottom",
-            fontsize=9,
+            fontsize=style.SMALL,
         )
     if any(line.name for line in lines):
-        _names(axes, lines, divisor)
+        _names(axes, lines, looks, divisor)
     return drawn
 
 
@@ -175,10 +185,10 @@ def _limits(axes: Axes, lines: Sequence[Series], divisor: float, logarithmic: bo
     scale.set_ticks(axes.yaxis, ticks, [scale.tick(value) for value in ticks])
 
 
-def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
-    colour, marker = style.COLOURS[place], style.MARKERS[place]
+def _draw(axes: Axes, line: Series, look: palette.Look, divisor: float) -> None:
+    colour, marker = look.colour, look.marker
     heights = [value / divisor for value in line.values]
-    axes.plot(line.xs, heights, color=colour, marker=marker, linestyle=style.DASHES[place], zorder=3)
+    axes.plot(line.xs, heights, color=colour, marker=marker, linestyle=look.dash, zorder=3)
     if any(error == error for error in line.errors[0]):
         errors = [[e / divisor for e in side] for side in line.errors]
         axes.errorbar(line.xs, heights, errors, fmt="none", ecolor=colour, elinewidth=1.3, capsize=3, zorder=3)
@@ -191,7 +201,7 @@ def _draw(axes: Axes, line: Series, place: int, divisor: float) -> None:
                   transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
 
 
-def _names(axes: Axes, lines: Sequence[Series], divisor: float) -> None:
+def _names(axes: Axes, lines: Sequence[Series], looks: Sequence[palette.Look], divisor: float) -> None:
     """Draw the name and a sample of each line, right of the axes and as near to its end as the others allow."""
     wanted = []
     for line in lines:
@@ -200,30 +210,31 @@ def _names(axes: Axes, lines: Sequence[Series], divisor: float) -> None:
             wanted.append(float(axes.transAxes.inverted().transform(end)[1]))
         else:
             wanted.append(0.04)
-    name_lines(axes, [line.name for line in lines], wanted)
+    name_lines(axes, [line.name for line in lines], looks, wanted)
 
 
-def name_lines(axes: Axes, names: Sequence[str], wanted: Sequence[float]) -> None:
+def name_lines(axes: Axes, names: Sequence[str], looks: Sequence[palette.Look], wanted: Sequence[float]) -> None:
     """Draw the names of series with a sample of each, right of the axes.
 
     Args:
         axes: the axes of the series.
-        names: in the order of the colours and markers of the series.
+        names: of the series.
+        looks: of the series.
         wanted: preferred height of each, as a fraction of the height of the axes; names keep their distance.
     """
-    for place, (name, height) in enumerate(zip(names, spread_out(wanted, LABEL_GAP), strict=True)):
+    for name, look, height in zip(names, looks, spread_out(wanted, LABEL_GAP), strict=True):
         sample = Line2D(
             [1.02, 1.055, 1.09],
             [height] * 3,
-            color=style.COLOURS[place],
-            linestyle=style.DASHES[place],
-            marker=style.MARKERS[place],
+            color=look.colour,
+            linestyle=look.dash,
+            marker=look.marker,
             markevery=[1],
             transform=axes.transAxes,
             clip_on=False,
         )
         axes.add_artist(sample)
-        axes.text(1.11, height, name, transform=axes.transAxes, va="center", fontsize=10)
+        axes.text(1.11, height, name, transform=axes.transAxes, va="center", fontsize=style.SMALL)
 
 
 def spread_out(wanted: Sequence[float], gap: float, low: float = 0.0, high: float = 1.0) -> list[float]:
@@ -263,9 +274,8 @@ def alt(part: pd.DataFrame, metric: Metric) -> str:
     x = x_axis(part) or "batch"
     names = facets.varying(part, (*keys(part, x), x))
     rows = sorted(labels.rows(part[part[metric.key].notna()]), key=lambda row: float(row[metric.key]))
-    low, high = (
-        f"{labels.quantity(metric.unit, r[metric.key])} ({labels.point(r, names)})" for r in (rows[0], rows[-1])
-    )
+    show = scale.shower(metric, [float(row[metric.key]) for row in rows])
+    low, high = (f"{show(r[metric.key])} ({labels.point(r, names)})" for r in (rows[0], rows[-1]))
     walls = [line for line in lines if line.wall]
     full = f"; {labels.count(len(walls), 'line')} of them ran out of memory" if walls and len(lines) > 1 else ""
     if walls and len(lines) == 1:

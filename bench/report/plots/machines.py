@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from bench.analysis.metrics import METRICS
 from bench.report import labels
-from bench.report.plots import facets, scale, style
+from bench.report.plots import facets, palette, scale, style
 from bench.report.plots.plot import Data, Plot, make_plot
 
 METRIC = METRICS["images_per_second"]
@@ -96,7 +96,7 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     for edge in range(1, len(cases)):
-        axes.axhline(edge - 0.5, color=style.INK, linewidth=0.8, alpha=0.13, zorder=1)
+        axes.axhline(edge - 0.5, color=palette.INK, linewidth=0.8, alpha=0.13, zorder=1)
     _set_limits(axes, within)
     axes.grid(axis="x")
     for place, machine in enumerate(series):
@@ -105,7 +105,7 @@ def figure(cases: Sequence[dict[str, Any]], series: Sequence[Series]) -> Figure:
         handles=[_sample(place, machine) for place, machine in enumerate(series)],
         loc="outside lower left",
         frameon=False,
-        fontsize=10,
+        fontsize=style.SMALL,
         handlelength=1.2,
     )
     return drawn
@@ -145,10 +145,11 @@ def caption(series: Sequence[Series]) -> str:
     bars = any(labels.there(row[end]) for machine in series for row in machine.rows.values() for end in ENDS)
     return " ".join(
         [
-            "Waiting for data is included.",
-            *(["Bars are 95 % intervals."] if bars else []),
-            *(["Those that run out of the picture are longer."] if limits(series).cut else []),
-            "Machines are shown, and their differences not tested.",
+            "Waiting for data is included"
+            + ("; bars are 95 % intervals" if bars else "")
+            + (", cut where they leave the axis" if bars and limits(series).cut else "")
+            + ".",
+            "Differences between machines are not tested.",
         ]
     )
 
@@ -167,18 +168,19 @@ def _set_limits(axes: Axes, axis_limits: Limits) -> None:
 def _draw(axes: Axes, machine: Series, place: int, count: int) -> None:
     """Draw the points of a series, a little below those of the series before it."""
     offset = (place - (count - 1) / 2) * 0.7 / count
-    colour = style.COLOURS[place]
+    look = palette.machine_look(place)
+    colour = look.colour
     for case, row in machine.rows.items():
         value, height = float(row[METRIC.key]), case + offset
         if labels.there(row[ENDS[0]]) and labels.there(row[ENDS[1]]):
             reach = [[value - float(row[ENDS[0]])], [float(row[ENDS[1]]) - value]]
             axes.errorbar([value], [height], xerr=reach, fmt="none", ecolor=colour, elinewidth=1.3, capsize=3, zorder=3)
-        axes.plot([value], [height], color=colour, marker=style.MARKERS[place], linestyle="none", zorder=4)
+        axes.plot([value], [height], color=colour, marker=look.marker, linestyle="none", zorder=4)
 
 
 def _sample(place: int, machine: Series) -> Line2D:
     return Line2D(
-        [], [], color=style.COLOURS[place], marker=style.MARKERS[place], linestyle="none",
+        [], [], color=palette.machine_look(place).colour, marker=palette.machine_look(place).marker, linestyle="none",
         label=labels.to_one_line(machine.name, LONGEST),
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,12 +13,14 @@ from bench.analysis.metrics import Metric
 from bench.analysis.table import axes_of
 from bench.cases.axes import NOT_ASKED
 from bench.report import labels
-from bench.report.plots import bar_by_case, facets, line_by_batch
+from bench.report.plots import bar_by_case, facets, line_by_batch, scale
 from bench.report.plots.plot import Data, Plot, index_of
 from bench.report.plots.plot import make_plot as drawn
 
 
-def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[Plot]:
+def plots(
+    table: pd.DataFrame, metric: Metric, name: str, caption: str, question: str, models: Sequence[str] = ()
+) -> list[Plot]:
     """Return the plots of a metric.
 
     Args:
@@ -26,16 +28,19 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
         metric: one of :data:`bench.analysis.metrics.METRICS`.
         name: first part of the keys.
         caption: how to read them.
+        question: that they help to answer.
+        models: all models of the page, in order.
     """
     lines, single = line_by_batch.parts(table, metric)
     panels = [
         finished(
             key=key(name, part, lines),
-            figure=functools.partial(line_by_batch.figure, part, metric),
+            figure=functools.partial(line_by_batch.figure, part, metric, models),
             alt=line_by_batch.alt(part, metric),
             caption=caption,
             part=part,
             metric=metric,
+            question=question,
         )
         for part in lines
     ]
@@ -48,6 +53,7 @@ def plots(table: pd.DataFrame, metric: Metric, name: str, caption: str) -> list[
             caption=caption,
             part=part,
             metric=metric,
+            question=question,
         )
         for part in bars
     ]
@@ -70,10 +76,16 @@ def _slug_word(axis: str, value: Any) -> str:
 
 
 def finished(
-    key: str, figure: Callable[[], Figure], alt: str, caption: str, part: pd.DataFrame, metric: Metric
+    key: str,
+    figure: Callable[[], Figure],
+    alt: str,
+    caption: str,
+    part: pd.DataFrame,
+    metric: Metric,
+    question: str,
 ) -> Plot:
     """Draw a figure and combine it with its data."""
-    return drawn(key, metric.title, figure, alt, caption, data(part, metric))
+    return drawn(key, metric.title, figure, alt, caption, data(part, metric), question)
 
 
 def axis_cells(row: Mapping[str, Any]) -> list[str]:
@@ -87,11 +99,13 @@ def data(part: pd.DataFrame, metric: Metric) -> Data:
     unit, keys = metric.unit, labels.case_axes(part)
     has_ends = f"{metric.key}_low" in part
     columns = (*(labels.axis_title(axis) for axis in keys), metric.title, *(["95 % interval"] * has_ends))
+    known = part.loc[part[metric.key].notna(), metric.key]
+    show = scale.shower(metric, list(map(float, known)) or [0.0])
     rows = []
     for row in labels.rows(facets.ordered(part, keys)):
         cells = axis_cells(row)
         value = row[metric.key]
-        cells.append(labels.quantity(unit, value) if labels.there(value) else labels.status(row["status"]))
+        cells.append(show(value) if labels.there(value) else labels.status(row["status"]))
         if has_ends:
             cells.append(labels.ends(unit, row[f"{metric.key}_low"], row[f"{metric.key}_high"]) or labels.NONE)
         rows.append(tuple(cells))

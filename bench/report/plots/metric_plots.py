@@ -20,22 +20,30 @@ class MetricPlot(msgspec.Struct, frozen=True):
         key: of the metric.
         name: first part of the names of its files.
         caption: how to read it, from the rows that it shows.
+        question: that they help to answer.
+        single: whether a panel may be a single bar; otherwise the tables have it.
         required: whether rows without the metric are left out; otherwise they show where memory ran out.
     """
 
     key: str
     name: str
     caption: Callable[[pd.DataFrame], str]
+    question: str = "more"
+    single: bool = True
     required: bool = False
 
     def __call__(self, view: View) -> list[Plot]:
         """Return the panels of a view; empty if no row has the metric."""
         table = view.table[view.table[self.key].notna()] if self.required else view.table
-        return metric.plots(table, METRICS[self.key], self.name, self.caption(table)) if len(table) else []
+        if not len(table):
+            return []
+        caption = self.caption(table)
+        drawn = metric.plots(table, METRICS[self.key], self.name, caption, self.question, view.models)
+        return [plot for plot in drawn if self.single or len(plot.rows) > 1]
 
 
 def _throughput(table: pd.DataFrame) -> str:
-    text = f"Waiting for data is included. Error bars: {labels.intervals(labels.interval_kinds(table))}."
+    text = "Waiting for data is included; error bars are 95 % intervals."
     return f"{text} {line_by_batch.WALL}" if line_by_batch.has_wall(table) else text
 
 
@@ -47,15 +55,15 @@ def _memory(table: pd.DataFrame) -> str:
         for rows in facets.divide(known, ("device",))
     )
     several = known["peak_memory_method"].nunique() > 1
-    text = f"By {how}.{' Figures that were got in different ways do not compare.' * several}"
+    text = f"Counted on {how}{'; values counted in different ways do not compare' * several}."
     return f"{text} {line_by_batch.WALL}" if line_by_batch.has_wall(table) else text
 
 
 def _energy(table: pd.DataFrame) -> str:
     hows = ", ".join(sorted(set(table["energy_method"])))
-    return f"Images for each joule, idle power included. Counted by: {hows}."
+    return f"Images per joule, idle power included; counted by {hows}."
 
 
-THROUGHPUT = MetricPlot("images_per_second", "throughput", _throughput)
-MEMORY = MetricPlot("peak_memory_bytes", "memory", _memory)
-ENERGY = MetricPlot("images_per_joule", "energy", _energy, required=True)
+THROUGHPUT = MetricPlot("images_per_second", "throughput", _throughput, "speed", single=False)
+MEMORY = MetricPlot("peak_memory_bytes", "memory", _memory, "batch")
+ENERGY = MetricPlot("images_per_joule", "energy", _energy, "speed", required=True)

@@ -23,7 +23,7 @@ NAMES = {
     "optimizer": "optimizer",
 }
 REST = "everything else"
-TITLE = "Where the time of a step goes"
+TITLE = "Phases of a training step"
 
 
 def plots(view: View) -> list[Plot]:
@@ -36,11 +36,11 @@ def plots(view: View) -> list[Plot]:
             figure=functools.partial(figure, part),
             alt=alt(part),
             caption=(
-                "Time per image: a step divided by its batch, so that batches compare; the time at the right is that "
-                "of the whole step. Parts are means over the steps of the window. Everything else includes parts that "
-                "the worker did not time. Parts that overlap may add up to more than the step."
+                "Time per image is that of a step divided by its batch, so that batches compare. "
+                "Phases are means over the window; everything else is time that no phase covers."
             ),
             data=data(part),
+            question="time",
         )
         for part in parts
     ]
@@ -81,7 +81,9 @@ def figure(part: pd.DataFrame) -> Figure:
     ]
     ends = [format_duration(sum_of_phases(row)) for row in every]
     title = facets.title(part)
-    return stacked_bars.figure(title, [labels.point(row, names) for row in every], layers, "Time per image (ms)", ends)
+    return stacked_bars.figure(
+        title, [labels.point(row, names) for row in every], layers, "Time per image (ms)", ends, "total"
+    )
 
 
 def alt(part: pd.DataFrame) -> str:

@@ -23,12 +23,14 @@ class View(msgspec.Struct, frozen=True):
         speedups: result of :func:`bench.analysis.speedup.speedups` for that table.
         baseline: values that the speed-ups compare with; empty if there is nothing to compare.
         records: all records of the page, which the index of the table counts; empty if only the table is known.
+        models: all models of the page, in order: each has its hue.
     """
 
     table: pd.DataFrame
     speedups: pd.DataFrame
     baseline: dict[str, Any]
     records: Sequence[Record] = ()
+    models: Sequence[str] = ()
 
     def processes(self, places: Iterable[int]) -> list[list[Record]]:
         """Return the records of the processes of some rows of the table.
@@ -51,6 +53,7 @@ class Plot(msgspec.Struct, frozen=True):
         columns: headings of its data.
         rows: its data as text, for readers who do not see the picture.
         pictures: function that returns the plot as SVG and PNG.
+        question: that it helps to answer, a key of :data:`bench.report.questions.QUESTIONS`.
     """
 
     title: str
@@ -60,6 +63,7 @@ class Plot(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     pictures: Callable[[], Pictures]
+    question: str = "more"
 
     @property
     def svg(self) -> str:
@@ -76,11 +80,13 @@ Data = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 """Headings and rows of a plot's data, as text."""
 
 
-def make_plot(key: str, title: str, figure: Callable[[], Figure], alt: str, caption: str, data: Data) -> Plot:
+def make_plot(
+    key: str, title: str, figure: Callable[[], Figure], alt: str, caption: str, data: Data, question: str = "more"
+) -> Plot:
     """Have a figure drawn (:func:`bench.report.plots.rendering.start`), and combine it with its data."""
     columns, rows = data
     drawn = rendering.start(figure, alt)
-    return Plot(title=title, key=key, alt=alt, caption=caption, columns=columns, rows=rows, pictures=drawn)
+    return Plot(title, key, alt, caption, columns, rows, drawn, question)
 
 
 def index_of(parts: Sequence[pd.DataFrame], part: pd.DataFrame) -> int:

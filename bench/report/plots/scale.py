@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from bench.analysis.metrics import BYTES, SHARE, Metric
+from bench.report import labels
 
 WIDE = 15.0
 """Minimum ratio of largest to smallest value for a logarithmic scale: small values would look alike on a linear one."""
@@ -17,10 +18,17 @@ WIDE = 15.0
 def unit(metric: Metric, values: Sequence[float]) -> tuple[float, str]:
     """Return the divisor of values on an axis, and the symbol of their unit."""
     if metric.unit == BYTES:
-        return (2.0**30, "GiB") if max(values) >= 2**30 else (2.0**20, "MiB")
+        return (2.0**30, "GiB") if max(values) >= labels.LEAST_GIB else (2.0**20, "MiB")
     if metric.unit == SHARE:
         return 0.01, metric.unit.symbol
     return 1.0, metric.unit.symbol
+
+
+def shower(metric: Metric, values: Sequence[float]) -> Callable[[float], str]:
+    """Return a function that formats values of one plot, in the unit of its axis."""
+    if metric.unit == BYTES:
+        return labels.bytes_alike(values)
+    return lambda value: labels.quantity(metric.unit, value)
 
 
 def title(metric: Metric, symbol: str, logarithmic: bool = False) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 from bench.analysis.scaling import EFFICIENCY, KINDS, efficiencies
-from bench.report import labels
 from bench.report.plots import bar_by_case, metric
 from bench.report.plots.plot import Plot, View
 
@@ -23,12 +22,12 @@ def plots(view: View) -> list[Plot]:
                     figure=functools.partial(bar_by_case.figure, part, EFFICIENCY),
                     alt=bar_by_case.alt(part, EFFICIENCY, f" with {description}"),
                     caption=(
-                        f"Throughput over that of one device, per device, with {description}: 100 % where nothing is "
-                        f"lost by sharing. Batch is that of all devices together. Error bars: "
-                        f"{labels.intervals(labels.interval_kinds(part))}, from those of both cases."
+                        f"Throughput per device over that of one device, with {description}; 100 % is linear scaling. "
+                        "Batch is that of all devices together; error bars are 95 % intervals."
                     ),
                     part=part,
                     metric=EFFICIENCY,
+                    question="device",
                 )
             )
     return panels

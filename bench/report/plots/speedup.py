@@ -10,6 +10,7 @@ from bench.analysis.flags import INTERFERED
 from bench.report import labels
 from bench.report.plots import bar_by_case, heatmap, metric
 from bench.report.plots.plot import Plot, View, make_plot
+from bench.report.questions import QUESTIONS
 
 
 def plots(view: View) -> list[Plot]:
@@ -28,10 +29,11 @@ def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
         figure=functools.partial(heatmap.figure, panel),
         alt=heatmap.alt(panel, over),
         caption=(
-            f"Throughput over that of the same case with {over}: blue is faster, red is slower, hatched where the "
-            f"interval holds 1 or is missing: {_kinds(view)}{_interference(panel)}"
+            f"Throughput over that of the same case with {over}. Blue is faster, red slower; hatched: the interval "
+            f"includes 1 or is missing{_interference(panel)}."
         ),
         data=metric.data(part, labels.SPEEDUP),
+        question=_question(view),
     )
 
 
@@ -43,20 +45,21 @@ def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
         figure=functools.partial(bar_by_case.figure, part, labels.SPEEDUP, over),
         alt=bar_by_case.alt(part, labels.SPEEDUP, f" over {over}"),
         caption=(
-            f"Throughput over that of the same case with {over}. Error bars: {_kinds(view)} "
-            "A hollow bar: the interval holds 1."
+            f"Throughput over that of the same case with {over}. Error bars are 95 % intervals; a hollow dot is not "
+            "different from 1."
         ),
         part=part,
         metric=labels.SPEEDUP,
+        question=_question(view),
     )
 
 
 def _interference(panel: heatmap.Map) -> str:
     if not any(cell.interfered for cell in panel.cells.values()):
         return ""
-    return f" {labels.SIGNS[INTERFERED]}: either figure was interfered with."
+    return f"; {labels.SIGNS[INTERFERED]}: interference with either figure"
 
 
-def _kinds(view: View) -> str:
-    intervals = labels.intervals(labels.interval_kinds(view.speedups))
-    return f"{intervals}, from those of both cases; where these are of two kinds, it counts as the weaker."
+def _question(view: View) -> str:
+    """Return the question that speed-ups over the baseline of a view help to answer."""
+    return next((axis for axis in QUESTIONS if axis in view.baseline), "more")

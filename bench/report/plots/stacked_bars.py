@@ -1,4 +1,4 @@
-"""Stacked bars: one bar per row, with parts that differ in colour and hatch."""
+"""Stacked bars: one bar per row, with its parts in the colours of their order and their values inside."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import msgspec
 from matplotlib.figure import Figure
 
-from bench.report.plots import scale, style
+from bench.formatting import format_number
+from bench.report.plots import palette, scale, style
 
 ROW, AROUND = 30, 128
-HATCHES = ("", "///", "|||", "xxx", "\\\\\\", "---")
-"""No dots: each dot is eight curves, which increases a picture from 25 kB to 175 kB."""
+LEAST_NAMED, LEAST_WRITTEN = 0.01, 0.12
+"""Least share of a bar for a part to be in the legend, and least share of the axis for its value to be inside."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -20,7 +21,7 @@ class Layer(msgspec.Struct, frozen=True):
     Attributes:
         name: for the legend.
         widths: of each row.
-        look: number of its colour and hatch; None for the remainder, which is hollow.
+        look: number of its colour; None for the remainder, which is hollow.
     """
 
     name: str
@@ -29,7 +30,13 @@ class Layer(msgspec.Struct, frozen=True):
 
 
 def figure(
-    title: str, names: Sequence[str], layers: Sequence[Layer], axis: str, ends: Sequence[str] = (), size: float = 12.5
+    title: str,
+    names: Sequence[str],
+    layers: Sequence[Layer],
+    axis: str,
+    ends: Sequence[str] = (),
+    ends_title: str = "",
+    size: float = 12.5,
 ) -> Figure:
     """Draw the bars; call it within :func:`bench.report.plots.style.styled`.
 
@@ -39,6 +46,7 @@ def figure(
         layers: in the order in which they stand from the left.
         axis: label of the x-axis, with its unit.
         ends: text to the right of each row; empty for none.
+        ends_title: heading of those texts.
         size: of the title, in pixels.
     """
     drawn, axes = style.canvas(AROUND + ROW * len(names))
@@ -48,27 +56,44 @@ def figure(
     scale.set_ticks(axes.yaxis, places, names)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    totals = [sum(widths) for widths in zip(*(layer.widths for layer in layers), strict=True)]
+    longest = max(totals, default=0.0) or 1.0
     left = [0.0] * len(names)
     for layer in layers:
-        hollow = layer.look is None
-        look = (layer.look or 0) % style.SERIES
+        named = any(width >= LEAST_NAMED * total for width, total in zip(layer.widths, totals, strict=True))
         axes.barh(
             places,
             layer.widths,
             left=left,
-            height=0.62,
-            facecolor="none" if hollow else style.COLOURS[look],
-            hatch="" if hollow else HATCHES[look],
-            edgecolor=style.INK,
-            linewidth=0.8,
-            label=layer.name,
+            height=0.66,
+            facecolor="none" if layer.look is None else colour(layer.look),
+            edgecolor=palette.INK if layer.look is None else palette.GROUND,
+            linewidth=0.8 if layer.look is None else 1.4,
+            label=layer.name if named else None,
         )
+        for place, start, width in zip(places, left, layer.widths, strict=True):
+            if width >= LEAST_WRITTEN * longest:
+                ink = palette.INK if layer.look is None else palette.GROUND
+                middle = start + width / 2
+                axes.text(
+                    middle, place, format_number(width), ha="center", va="center", fontsize=style.SMALL, color=ink
+                )
         left = [start + width for start, width in zip(left, layer.widths, strict=True)]
-    axes.set_xlim(0, max(left) * 1.02 or 1.0)
+    axes.set_xlim(0, longest * 1.02)
     scale.round_ticks(axes.xaxis)
     axes.grid(axis="x")
     axes.set_xlabel(axis)
+    if ends_title:
+        axes.text(1.015, 1.0, ends_title, transform=axes.transAxes, va="bottom", fontsize=style.SMALL)
     for place, text in zip(places, ends, strict=False):
-        axes.text(1.015, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=10)
-    drawn.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=10, handlelength=1.6, columnspacing=1.4)
+        axes.text(1.015, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=style.SMALL)
+    drawn.legend(
+        loc="outside lower left", ncols=3, frameon=False, fontsize=style.SMALL, handlelength=1.6, columnspacing=1.4
+    )
     return drawn
+
+
+def colour(look: int) -> str:
+    """Return the colour of a part by its number; further numbers count back from the last colour."""
+    count = len(palette.PHASES)
+    return palette.PHASES[look if look < count else -1 - (look - count) % count][0]

@@ -17,7 +17,7 @@ from bench.analysis.table import measured_only
 from bench.formatting import format_duration
 from bench.records.record import Record, Steps
 from bench.report import labels
-from bench.report.plots import facets, scale, style
+from bench.report.plots import facets, palette, scale, style
 from bench.report.plots.plot import Data, Plot, View, make_plot
 
 TITLE = "Step times"
@@ -81,6 +81,7 @@ def plot_of(processes: Sequence[Record]) -> Plot:
         alt=labels.to_one_line(_alt(shown)),
         caption=_caption(shown, len(measured)),
         data=_data(measured),
+        question="time",
     )
 
 
@@ -98,7 +99,9 @@ def figure(processes: Sequence[Record]) -> Figure:
     scale.round_ticks(every[-1].xaxis)
     every[-1].set_xlabel("Step")
     handles, names = _legend(every)
-    drawn.legend(handles, names, loc="outside lower left", ncols=3, frameon=False, fontsize=9.5, columnspacing=1.4)
+    drawn.legend(
+        handles, names, loc="outside lower left", ncols=3, frameon=False, fontsize=style.SMALL, columnspacing=1.4
+    )
     return drawn
 
 
@@ -117,18 +120,18 @@ def _draw(axes: Axes, record: Record) -> None:
     start, end = steps.warmup_discarded + steps.warmup + 0.5, numbers[-1] + 0.5
     axes.set_xlim(numbers[0] - 0.5, end)
     if steps.warmup:
-        axes.axvspan(numbers[0] - 0.5, start, facecolor=style.INK, alpha=0.08, linewidth=0, label="before the window")
+        axes.axvspan(numbers[0] - 0.5, start, facecolor=palette.INK, alpha=0.08, linewidth=0, label="before the window")
     times = [seconds * 1e3 for seconds in steps.seconds]
     if len(times) > MAX_POINTS:
         _draw_ranges(axes, numbers, times)
     else:
-        axes.plot(numbers, times, color=style.COLOURS[0], linewidth=0.9, marker="o", markersize=3.2, label="step")
+        axes.plot(numbers, times, color=palette.BAR, linewidth=0.9, marker="o", markersize=3.2, label="step")
         _draw_optimizer(axes, steps, numbers, times)
     _draw_beyond(axes, numbers, times)
     axes.plot(
         [start, end],
         [steps.step_seconds * 1e3] * 2,
-        color=style.INK,
+        color=palette.INK,
         linewidth=1.4,
         label="mean of the window",
         zorder=4,
@@ -137,7 +140,7 @@ def _draw(axes: Axes, record: Record) -> None:
         axes.plot(
             [numbers[0] - 0.5, start],
             [other * 1e3] * 2,
-            color=style.COLOURS[1],
+            color=palette.UNDECIDED,
             linewidth=1.4,
             linestyle=(0, (5, 2)),
             label="mean of a discarded window",
@@ -155,7 +158,7 @@ def _draw_optimizer(axes: Axes, steps: Steps, numbers: Sequence[int], times: Seq
             markersize=5.5,
             markerfacecolor="none",
             markeredgewidth=1.4,
-            color=style.COLOURS[3],
+            color=palette.FASTER,
             linestyle="none",
             label="with optimizer",
         )
@@ -167,7 +170,7 @@ def _draw_ranges(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> 
     parts = [(numbers[first : first + size], times[first : first + size]) for first in range(0, len(times), size)]
     middles = [statistics.fmean(chunk) for chunk, _ in parts]
     lows, highs = [min(chunk) for _, chunk in parts], [max(chunk) for _, chunk in parts]
-    axes.vlines(middles, lows, highs, color=style.COLOURS[0], linewidth=1.1, label=f"range of {size} steps")
+    axes.vlines(middles, lows, highs, color=palette.BAR, linewidth=1.1, label=f"range of {size} steps")
 
 
 def _draw_beyond(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> None:
@@ -178,7 +181,7 @@ def _draw_beyond(axes: Axes, numbers: Sequence[int], times: Sequence[float]) -> 
         axes.plot(
             beyond,
             [top] * len(beyond),
-            color=style.COLOURS[0],
+            color=palette.BAR,
             marker="^",
             markersize=6,
             linestyle="none",
@@ -217,25 +220,25 @@ def _alt(processes: Sequence[Record]) -> str:
 
 
 def _caption(shown: Sequence[Record], count: int) -> str:
+    """Explain the plot in two sentences: how to read it, and what is special about its steps."""
     steps = [_steps(record) for record in shown]
-    parts = [
-        "A step is from the end of one batch to the end of the next. Shaded: the steps before the window, of warm-up "
-        "and discarded windows. The axis does not begin at 0."
-    ]
+    special = []
     if any(record_steps.modelled for record_steps in steps):
-        parts.append(
-            "The mean weights each kind of step by how often it comes in training, where the optimizer runs less often."
-        )
+        special.append("the mean weights each kind of step by its frequency in training")
     gaps = [gap for record_steps in steps for gap in record_steps.epoch_gaps]
     if gaps:
         total = f"{labels.count(len(gaps), 'epoch gap')} of {format_duration(sum(gaps))} in all"
-        parts.append(f"{total} between steps of the window {'belongs' if len(gaps) == 1 else 'belong'} to no step.")
+        special.append(f"{total} between steps of the window {'belongs' if len(gaps) == 1 else 'belong'} to no step")
     reasons = dict.fromkeys(phrase for record in shown for window in record.discarded for phrase in window.interference)
     if reasons:
-        parts.append(f"Discarded for: {labels.listing(map(labels.to_one_line, reasons))}.")
+        special.append(f"windows were discarded for: {labels.listing(map(labels.to_one_line, reasons))}")
     if count > len(shown):
-        parts.append(f"The first {len(shown)} of {count} processes.")
-    return " ".join(parts)
+        special.append(f"the first {len(shown)} of {count} processes are shown")
+    text = "; ".join(special)
+    return (
+        "A step is from the end of one batch to the end of the next; shaded steps are before the window, and the axis "
+        "does not begin at 0." + (f" {text[0].upper()}{text[1:]}." if text else "")
+    )
 
 
 def _data(processes: Sequence[Record]) -> Data:

@@ -18,27 +18,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-INK = "#1b2128"
-"""Text, axes and grid. In SVG it becomes ``currentColor``, so that a plot follows the page from light to dark."""
+from bench.report.plots import palette
+from bench.report.plots.palette import GROUNDS, HUES, INK
 
-COLOURS = ("#5790fc", "#e42536", "#964a8b", "#f89c20", "#7a21dd", "#9c9ca1")
-"""The six of Petroff's colours with contrast on both white and dark, those of most contrast first."""
-
-MARKERS = ("o", "s", "^", "D", "v", "P")
-DASHES: tuple[Any, ...] = (
-    "solid",
-    (0, (5, 2)),
-    (0, (1.2, 1.6)),
-    (0, (6, 1.6, 1.2, 1.6)),
-    (0, (9, 2.5)),
-    (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)),
-)
-"""Series differ by colour, marker and dash, never by colour alone."""
-
-SERIES = len(COLOURS)
+SERIES = len(HUES)
 """Maximum number of series per panel; a panel with more is split."""
 
 WIDTH = 480
+SMALL = 11
+"""Font size of the smallest texts, in pixels; a narrow screen scrolls a plot and does not shrink it."""
+
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 """Fonts for browsers; text is measured in DejaVu Sans, which is wider than any of the others."""
 
@@ -46,12 +35,12 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "yolopace",
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
-    "font.size": 10.5,
+    "font.size": 11,
     "text.color": INK,
     "text.parse_math": False,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
-    "axes.labelsize": 10.5,
+    "axes.labelsize": 11,
     "axes.labelpad": 6,
     "axes.titlesize": 12.5,
     "axes.titleweight": "bold",
@@ -75,10 +64,11 @@ RC: dict[str, Any] = {
 }
 
 STANDALONE = (
-    f"<style>svg:root{{color:{INK};background:#fff}}"
-    "@media(prefers-color-scheme:dark){svg:root{color:#e4e7ea;background:#15181c}}</style>"
+    f"<style>{palette.css()}svg:root{{color:{INK};background:{GROUNDS[0]};--ground:{GROUNDS[0]}}}"
+    f"@media(prefers-color-scheme:dark){{svg:root{{color:#e4e7ea;background:{GROUNDS[1]};--ground:{GROUNDS[1]}}}}}"
+    "</style>"
 )
-"""Colours of a standalone SVG file. Within a page ``:root`` is the page, so that they have no effect there."""
+"""Colours of a standalone SVG file. A page has its own, and removes them."""
 
 
 @contextmanager
@@ -116,7 +106,7 @@ def settle(figure: Figure) -> None:
 
 
 def to_svg(figure: Figure, alt: str) -> str:
-    """Return a figure as an SVG document: the same bytes each time, ink in ``currentColor``."""
+    """Return a figure as an SVG document: the same bytes each time, in the colours of its page."""
     file = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(file, format="svg", transparent=True, metadata=nothing)
@@ -124,7 +114,7 @@ def to_svg(figure: Figure, alt: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
-    text = _without_idle_ids(text).replace(INK, "currentColor").replace("'DejaVu Sans'", FONTS)
+    text = palette.with_variables(_without_idle_ids(text)).replace("'DejaVu Sans'", FONTS)
     box = re.search(r'viewBox="[^"]*"', text)
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0] if box else ""}'

@@ -6,12 +6,14 @@ from bench.errors import UsageError
 from bench.report.sections import (
     ceilings,
     claims,
+    drawings,
     headline,
     live_comparisons,
     measurements,
     mixed_precision,
     not_measured,
     provenance,
+    recipes,
     scaling,
     settings,
 )
@@ -23,14 +25,17 @@ SECTIONS: list[Section] = [
     headline.SECTION,
     provenance.SECTION,
     measurements.SECTION,
+    *drawings.SECTIONS,
+    scaling.SECTION,
     ceilings.SECTION,
     mixed_precision.SECTION,
-    scaling.SECTION,
     live_comparisons.SECTION,
     claims.SECTION,
     not_measured.SECTION,
     settings.SECTION,
+    recipes.SECTION,
 ]
+"""All sections; the page shows them by question, in this order within each."""
 
 
 def register(section: Section, before: str = "") -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from bench.analysis.ceilings import format_stop_reason, setting
 from bench.cases.case import tokens
 from bench.ceiling.findings import memory_model
-from bench.formatting import format_bytes, format_duration
+from bench.formatting import format_duration
 from bench.records.ceiling import Ceiling
 from bench.report import labels
+from bench.report.inputs import MachineInputs
 from bench.report.plots import Plot, ceiling
 from bench.report.sections.section import Section
 from bench.report.tables import markdown
@@ -20,11 +22,17 @@ CARDS = tuple(number * 2**30 for number in (8, 12, 16, 24))
 """Memory, in bytes, of the cards that most users have."""
 
 CARDS_NOTE = (
-    "The last columns are the largest batch for a card of that memory, as the memory model of the tried batches "
-    "predicts it, unless marked as tried. Memory that the driver keeps for itself is not subtracted."
+    "≈ is predicted by the memory model for that much memory; a prediction far beyond the tried batches is rough. "
+    "Memory that the driver keeps for itself is not subtracted."
 )
 
-COLUMNS = ("Model", "Size", "Device", "AMP", "Limit", "Largest batch", "Its peak", "Per image")
+MODEL_NOTE = (
+    "The memory model is fitted to the peaks of the batches that trained; on a CPU also to the memory before the "
+    "first step, and separately for batches whose gradients wait for the optimizer. A batch that did not train is "
+    "drawn at the height that the model predicts, without a model at the top."
+)
+
+COLUMNS = ("Case", "Largest batch", "Limit", "Peak memory", "Memory per image")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -65,6 +73,11 @@ class Ceilings(msgspec.Struct, frozen=True):
         """Explanation of the last columns."""
         return CARDS_NOTE
 
+    @property
+    def model_note(self) -> str:
+        """Explanation of the memory model."""
+        return MODEL_NOTE
+
     def markdown(self) -> str:
         """Render as a Markdown table."""
         place = COLUMNS.index("Largest batch")
@@ -95,8 +108,13 @@ def is_known(search: Ceiling) -> bool:
     return search.outcome.status.value == "measured"
 
 
-def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
-    """Return the section of the ceilings of one machine; None without ceilings."""
+def section(ceilings: Sequence[Ceiling], models: Sequence[str] = ()) -> Ceilings | None:
+    """Return the section of the ceilings of one machine; None without ceilings.
+
+    Args:
+        ceilings: of the machine.
+        models: all models of the page, in order.
+    """
     ordered = in_order(newest(ceilings))
     if not ordered:
         return None
@@ -105,12 +123,13 @@ def section(ceilings: Sequence[Ceiling]) -> Ceilings | None:
     seconds = sum(probe.seconds for search in ordered for probe in search.probes)
     return Ceilings(
         columns=(*COLUMNS, *(f"In {ceiling.show_limit(size)}" for size in cards)),
-        rows=[_row(search, ordered, cards) for search in ordered],
+        rows=_rows(ordered, cards),
         note=(
-            "Each batch was tried in a fresh process that trains a few steps, the optimizer among them, on images full "
-            f"of boxes; {probes:,} of them in {format_duration(seconds)}.{_held(ordered)}"
+            f"{_shared(ordered)}Each of {labels.count(probes, 'batch', 'batches')} was tried in a fresh process that "
+            f"trains a few steps with the optimizer, on images full of boxes, in {format_duration(seconds)}."
+            f"{_held(ordered)}"
         ),
-        plots=ceiling.plots(ordered),
+        plots=ceiling.plots(ordered, models),
         cards=bool(cards),
     )
 
@@ -150,25 +169,43 @@ def in_order(ceilings: Sequence[Ceiling]) -> list[Ceiling]:
     )
 
 
-def _row(search: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> Row:
-    case, largest = search.case, search.largest
-    line = search.memory_fit
-    return Row(
-        cells=(
-            ", ".join([case.model_label, *(labels.axis_value(axis, value) for axis, value in case.further)])
-            + apart(search, others),
-            labels.axis_value("imgsz", case.imgsz),
-            labels.device(case.device),
-            case.amp,
-            within(search) or "what is there",
+def _values(search: Ceiling) -> dict[str, Any]:
+    """Return the case of a ceiling by axis, without mode and batch."""
+    return {axis: value for axis, value in labels.case_values(search.case).items() if axis not in ("mode", "batch")}
+
+
+def _same(ceilings: Sequence[Ceiling]) -> list[str]:
+    """Return the axes, other than model and size, on which all ceilings are equal."""
+    cases = [_values(search) for search in ceilings]
+    names = [axis for axis in cases[0] if axis not in ("model", "imgsz")]
+    return [axis for axis in names if all(axis in case and case[axis] == cases[0][axis] for case in cases)]
+
+
+def _shared(ceilings: Sequence[Ceiling]) -> str:
+    """Format the values that all ceilings share: ``On cpu, amp off. ``."""
+    values = _values(ceilings[0])
+    return f"On {', '.join(labels.axis_value(axis, values[axis]) for axis in _same(ceilings))}. ".replace("On . ", "")
+
+
+def _rows(ceilings: Sequence[Ceiling], cards: Sequence[int]) -> list[Row]:
+    known = [search.largest.peak for search in ceilings if search.largest and search.largest.peak]
+    peak = labels.bytes_alike(known)
+    per_image = labels.bytes_alike([search.memory_fit.slope for search in ceilings if search.memory_fit])
+    shared = _same(ceilings)
+    rows = []
+    for search in ceilings:
+        largest, line = search.largest, search.memory_fit
+        cells = (
+            labels.point(values := _values(search), [axis for axis in values if axis not in shared])
+            + apart(search, ceilings),
             batch(search),
-            format_bytes(largest.peak) if largest and largest.peak else labels.NONE,
-            format_bytes(line.slope) if line else labels.NONE,
-        ),
-        under=why(search),
-        broken=not is_known(search) and search.outcome.status.broken,
-        cards=_cards(search, others, cards),
-    )
+            within(search) or "all there is",
+            peak(largest.peak) if largest and largest.peak else labels.NONE,
+            per_image(line.slope) if line else labels.NONE,
+        )
+        broken = not is_known(search) and search.outcome.status.broken
+        rows.append(Row(cells, why(search), broken, _cards(search, ceilings, cards)))
+    return rows
 
 
 def batch(search: Ceiling) -> str:
@@ -205,10 +242,19 @@ def _cards(search: Ceiling, others: Sequence[Ceiling], cards: Sequence[int]) -> 
             and setting(other) == setting(search)
             and msgspec.structs.replace(other.case, batch=search.case.batch) == search.case
         ]
-        batches.append(f"{batch(tried[0])}, tried" if tried else f"{predicted:,}" if predicted else "none")
+        batches.append(f"{batch(tried[0])}, tried" if tried else _predicted(predicted) if predicted else "none")
     return tuple(batches)
 
 
-SECTION = Section(
-    "ceilings", "Largest batch that trains", lambda machine: section(machine.ceilings), template="ceilings"
-)
+def _predicted(batch: int) -> str:
+    """Format a predicted batch with three digits, rounded down: ``≈ 1,370``."""
+    unit = 10 ** max(len(str(batch)) - 3, 0)
+    return f"≈ {batch // unit * unit:,}"
+
+
+def build(machine: MachineInputs) -> Ceilings | None:
+    """Return the section of a machine."""
+    return section(machine.ceilings, machine.page.models)
+
+
+SECTION = Section("ceilings", "Largest batch that trains", build, template="ceilings", question="batch")

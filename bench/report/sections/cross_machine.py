@@ -35,7 +35,7 @@ class Shared(msgspec.Struct, frozen=True):
     Attributes:
         mode: of all cases; several modes if they fix the same settings.
         how: how the cases were measured.
-        columns: machine and device, with the versions.
+        columns: shortest names that distinguish machine, device and versions.
         lines: one per case.
         legend: sign, name and meaning of the flags of the figures.
         plots: throughput of the cases.
@@ -92,10 +92,10 @@ def _files(data: object) -> str:
 
 
 def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
-    columns: dict[tuple[Any, ...], str] = {}
+    columns: dict[tuple[Any, ...], None] = {}
     cells: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, Any]]] = {}
     for row in labels.rows(rows):
-        columns.setdefault(_where(row), _title(row))
+        columns.setdefault(_where(row))
     keys = _keys(rows)
     for row in labels.rows(facets.ordered(rows, keys)):
         where = _where(row)
@@ -110,7 +110,7 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
     return Shared(
         labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
         protocol,
-        tuple(columns.values()),
+        tuple(names),
         [_line(dict(zip(keys, key, strict=True)), by_column, list(columns)) for key, by_column in cells.items()],
         labels.legend(labels.signs(marks) for marks in rows["flags"]),
         machines.plots([dict(zip(keys, key, strict=True)) for key in cells], series, number),
@@ -131,11 +131,6 @@ def _names(columns: Iterable[tuple[Any, ...]], titles: dict[str, str]) -> list[s
 
 def _where(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("machine", "device", "torch", "ultralytics"))
-
-
-def _title(row: dict[str, Any]) -> str:
-    device = labels.device(row["device"])
-    return f"{row['machine_title']} · {device} · torch {row['torch']}, Ultralytics {row['ultralytics']}"
 
 
 def _line(

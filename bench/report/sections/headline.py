@@ -71,4 +71,4 @@ def _sentence(machine: MachineInputs) -> str:
     return names.sentence(machine.table, machine.machine, machine.page.epoch_images, machine.ceilings)
 
 
-SECTION = Section("headline", "", build, template="headline")
+SECTION = Section("headline", "", build, template="headline", question="")

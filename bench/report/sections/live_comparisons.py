@@ -13,6 +13,7 @@ from bench.report import labels
 from bench.report.comparisons.changes import format_estimate, format_interval
 from bench.report.comparisons.regress import plots
 from bench.report.comparisons.regress.conclusion import conclusion, format_conclusion
+from bench.report.inputs import MachineInputs
 from bench.report.plots import Plot, facets
 from bench.report.sections.section import Section
 from bench.report.tables import markdown
@@ -82,6 +83,9 @@ def _line(result: ComparisonResult) -> Line:
     )
 
 
-SECTION = Section(
-    "live_comparisons", "Upgrades", lambda machine: section(machine.comparisons), template="live_comparisons"
-)
+def build(machine: MachineInputs) -> Upgrades | None:
+    """Return the section of a machine."""
+    return section(machine.comparisons)
+
+
+SECTION = Section("live_comparisons", "", build, template="live_comparisons", question="upgrades")

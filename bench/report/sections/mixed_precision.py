@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pandas as pd
 
 from bench.analysis import mixed_precision as compared
 from bench.analysis.metrics import RATIO
-from bench.formatting import format_bytes
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.inputs import MachineInputs
+from bench.report.plots import facets
 from bench.report.sections import ceilings as largest
 from bench.report.sections.section import Section
 from bench.report.tables import markdown
 
-COLUMNS = ("Case", "Speed, on over off", "95 % interval", "Time", "Peak memory", "Memory")
+COLUMNS = ("Case with AMP on", "Speed-up", "Interval", "Time", "Memory off", "Memory on", "Memory")
 BATCHES = ("Case", "Largest batch off", "Largest batch on", "Ratio")
 
 
@@ -48,9 +49,9 @@ def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precis
         ceilings: of that machine.
     """
     rows = [
-        _row(row, labels.versions(table) if len(tables) > 1 else "")
+        cells
         for table in tables
-        for row in labels.rows(compared.precision(table))
+        for cells in _rows(compared.precision(table), labels.versions(table) if len(tables) > 1 else "")
     ]
     newest = largest.newest(ceilings)
     batches = [
@@ -63,20 +64,34 @@ def panel(tables: Sequence[pd.DataFrame], ceilings: Sequence[Ceiling]) -> Precis
     return Precision(COLUMNS, rows, BATCHES, batches) if rows or batches else None
 
 
-def _row(row: dict[str, object], versions: str) -> tuple[str, ...]:
-    speedup = float(str(row["speedup"]))
-    memory = row["memory"]
-    known = labels.there(memory)
+def _rows(ratios: pd.DataFrame, versions: str) -> list[tuple[str, ...]]:
+    """Return one row per case: by mode, model, device, size and batch."""
+    if ratios.empty:
+        return []
+    names = ("mode", *labels.case_axes(ratios))
+    ordered = labels.rows(facets.ordered(ratios, [name for name in names if name != "batch"] + ["batch"]))
+    known = [float(row[key]) for row in ordered for key in MEMORY if labels.there(row[key])]
+    size = labels.bytes_alike(known)
+    return [_row(row, versions, size) for row in ordered]
+
+
+MEMORY = ("memory_off_bytes", "memory_bytes")
+
+
+def _row(row: dict[str, Any], versions: str, size: Callable[[float], str]) -> tuple[str, ...]:
+    speedup = float(row["speedup"])
+    known = labels.there(row["memory"])
     interfered = " (interfered)" if row["interfered"] else ""
+    has_ends = labels.there(row["speedup_low"]) and labels.there(row["speedup_high"])
+    off, on = (size(float(row[key])) if known else labels.NONE for key in MEMORY)
     return (
-        labels.case(row) + versions,
-        RATIO.show(speedup) + interfered,
-        labels.ends(RATIO, row["speedup_low"], row["speedup_high"]) or labels.NONE,
+        f"{labels.axis_value('mode', row['mode'])} · {labels.point(row, without=['amp'])}{versions}",
+        f"{speedup:.2f}{RATIO.symbol}{interfered}",
+        f"{float(row['speedup_low']):.2f} to {float(row['speedup_high']):.2f}" if has_ends else labels.NONE,
         saved(1 / speedup),
-        f"{format_bytes(float(str(row['memory_off_bytes'])))} → {format_bytes(float(str(row['memory_bytes'])))}"
-        if known
-        else labels.NONE,
-        saved(float(str(memory))) if known else labels.NONE,
+        off,
+        on,
+        saved(float(row["memory"])) if known else labels.NONE,
     )
 
 
@@ -92,9 +107,9 @@ def _batches(off: Ceiling, on: Ceiling, others: Sequence[Ceiling]) -> tuple[str,
 
 
 def saved(ratio: float) -> str:
-    """Format a ratio as a change: ``38 % less`` for 0.62; ``12 % more`` for 1.12."""
+    """Format a ratio as a change: ``38.0 % less`` for 0.62; ``12.0 % more`` for 1.12."""
     change = round(abs(1 - ratio) * 100, 1)
-    return f"{change:g} % {'less' if ratio < 1 else 'more'}" if change else "the same"
+    return f"{change:.1f} % {'less' if ratio < 1 else 'more'}" if change else "the same"
 
 
 def build(machine: MachineInputs) -> Precision | None:
@@ -102,4 +117,4 @@ def build(machine: MachineInputs) -> Precision | None:
     return panel([part.table for part in machine.parts], machine.ceilings)
 
 
-SECTION = Section("mixed_precision", "Mixed precision: on against off", build, template="mixed_precision")
+SECTION = Section("mixed_precision", "", build, template="mixed_precision", question="amp")

@@ -53,10 +53,17 @@ class Group(msgspec.Struct, frozen=True):
         return "1 process of a measured case" if number == 1 else f"{number:,} processes of measured cases"
 
 
+BUDGET = re.compile(r"Not started: about .* needed, .* of the time budget left\.")
+
+
 def common_reason(record: Record) -> str:
-    """Return the reason without the details that differ between cases: the remaining seconds."""
-    reason = record.outcome.reason
-    return re.sub(r"\d[\d.,]*", "…", reason) if record.outcome.status.value == "interrupted" else reason
+    """Return the reason without the details that differ between cases: the seconds that were left."""
+    return BUDGET.sub("Not started: time budget used up.", record.outcome.reason)
+
+
+def format_reason(record: Record) -> str:
+    """Format status and reason: ``substituted: amp on was asked, ...``."""
+    return f"{labels.status(record.outcome.status.value)}: {common_reason(record)}"
 
 
 def _remark(record: Record, shown: str) -> str:
@@ -108,4 +115,4 @@ def _failed_repeats(machine: MachineInputs) -> list[Record]:
     return [record for case in cases for _, record in case if failed(record)]
 
 
-SECTION = Section("not_measured", "Not measured", build, template="not_measured")
+SECTION = Section("not_measured", "", build, template="not_measured", question="missing")

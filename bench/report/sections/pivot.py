@@ -1,8 +1,10 @@
-"""Time per epoch at a glance: rows model, size and the further axes, columns device, precision and batch."""
+"""Time per epoch on one device: rows model, size and the further axes, columns precision and batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ from bench.cases.case import FIXED
 from bench.records.record import Record
 from bench.report import labels
 from bench.report.conditions import format_conditions
+from bench.report.inputs import records_of
 from bench.report.plots import facets
 from bench.report.sections import not_measured, settings
 from bench.report.tables import markdown
@@ -31,7 +34,9 @@ class Cell(msgspec.Struct, frozen=True):
         spread: its interval, and the number of processes if there are several; empty without an interval.
         rate: images per second, as text.
         forward: images per second of the model's forward pass alone, if it was measured.
-        exact: tooltip with the ends of both intervals, their kind, and the flags.
+        exact: details: the ends of both intervals, their kind, the flags, and how it was measured.
+        name: its case, as text.
+        anchor: id of its details on the page; empty without a figure.
         best: whether it is the best of its row.
         status: of the case, as text, if there is no figure.
         broken: whether the user should look into it.
@@ -44,6 +49,8 @@ class Cell(msgspec.Struct, frozen=True):
     rate: str = ""
     forward: str = ""
     exact: str = ""
+    name: str = ""
+    anchor: str = ""
     best: bool = False
     status: str = ""
     broken: bool = False
@@ -75,22 +82,23 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Pivot(msgspec.Struct, frozen=True):
-    """The table of one mode on one machine with one pair of versions.
+    """The table of one mode on one device with one pair of versions.
 
     Attributes:
         mode: as in a case.
         title: heading.
         about: meaning of the times.
-        groups: device and precision, with the number of columns below each.
-        batches: heading of each column: ``batch 4``, or ``any batch`` if no batch of the group has a figure.
+        groups: precision, with the number of columns below each.
+        batches: heading of each column: ``batch 4``.
         rows: one per model and size.
         notes: in the order of their numbers, from 1.
         marked: whether any cell is marked as the best.
         forward: whether any cell has the forward pass alone.
         gaps: whether any cell has no case.
-        intervals: kinds of the intervals, as text.
-        legend: sign, name and meaning of the flags of its cells.
+        unavailable: one sentence per precision that has no figure.
+        mixed: whether its figures come from several recipes.
         further: titles of the further axes of its rows.
+        size_unit: of the image sizes.
     """
 
     mode: str
@@ -103,10 +111,15 @@ class Pivot(msgspec.Struct, frozen=True):
     marked: bool
     forward: bool
     gaps: bool
-    intervals: str
-    legend: tuple[tuple[str, str, str], ...]
+    unavailable: tuple[str, ...] = ()
+    mixed: bool = False
     further: tuple[str, ...] = ()
     size_unit: str = PIXELS
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells with a figure, row by row."""
+        return [cell for row in self.rows for cell in row.cells if cell.time]
 
     @property
     def starts(self) -> set[int]:
@@ -134,35 +147,57 @@ def _as_text(cell: Cell) -> str:
     return labels.NONE
 
 
-def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> list[Pivot]:
-    """Return one table per mode and workload that has a figure.
+def pivots(table: pd.DataFrame, records: Sequence[Record], epoch_images: int, prefix: str = "") -> list[Pivot]:
+    """Return one table per mode, device and workload that has a figure.
 
     Args:
         table: latest rows of one machine and one pair of versions; its index counts ``records``.
         records: all records of the frame.
         epoch_images: images of the epoch that the table projects to.
+        prefix: first part of the anchors of its cases.
     """
     modes = labels.order("mode", table.loc[table["seconds_per_epoch"].notna(), "mode"])
-    parts = [part for mode in modes for _, part in table[table["mode"] == mode].groupby("workload", sort=False)]
-    return [
-        _pivot(str(part["mode"].iloc[0]), part, records, epoch_images)
-        for part in parts
-        if part["seconds_per_epoch"].notna().any()
+    parts = [
+        device
+        for mode in modes
+        for _, part in table[table["mode"] == mode].groupby("workload", sort=False)
+        for device in facets.divide(part, ("device",))
+        if device["seconds_per_epoch"].notna().any()
     ]
+    several = len({str(part["device"].iloc[0]) for part in parts}) > 1
+    anchors: set[str] = set()
+    return [_pivot(part, records, epoch_images, several, functools.partial(_anchor, prefix, anchors)) for part in parts]
+
+
+def _anchor(prefix: str, taken: set[str], row: dict[str, Any]) -> str:
+    """Return the id of a case on the page: ``train-yolov8n-cpu-amp-off-batch-16-160-px``; add it to those taken."""
+    base = facets.slug(prefix, str(row["mode"]), labels.point(row))
+    free = (f"{base}-{number}" if number > 1 else base for number in itertools.count(1))
+    anchor = next(name for name in free if name not in taken)
+    taken.add(anchor)
+    return anchor
 
 
 def _describe_times(mode: str, epoch_images: int) -> tuple[str, str]:
     """Return the title of a mode's table, and the meaning of its times."""
     epoch = labels.images(epoch_images)
     if mode == "train":
-        what = f"Projected to {epoch.replace(' images', ' images an epoch', 1)}, validation and checkpoints apart."
+        what = f"Projected to {epoch.replace(' images', ' images per epoch', 1)}, without validation and checkpoints."
         return "Training: time per epoch", what
     if mode == "predict":
         return "Prediction: time for one pass", f"Projected to one pass over {epoch}, from file to boxes."
     return f"{labels.mode(mode)}: time per epoch", f"Projected to {epoch}."
 
 
-def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_images: int) -> Pivot:
+def _pivot(
+    table: pd.DataFrame,
+    records: Sequence[Record],
+    epoch_images: int,
+    several: bool,
+    anchor: Callable[[dict[str, Any]], str],
+) -> Pivot:
+    """Return the table of some rows of one mode and device; with several devices, its title names the device."""
+    mode, device = str(table["mode"].iloc[0]), str(table["device"].iloc[0])
     asked = {name for index in table.index for name, _ in records[int(index)].case.further}
     further = [axis for axis in labels.case_axes(table) if axis in asked]
     keys = [axis for axis in labels.case_axes(table) if axis in FIXED or axis in asked]
@@ -170,11 +205,11 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
     for index, row in zip(table.index, labels.rows(table), strict=True):
         cases[tuple(row[axis] for axis in keys)] = {**row, "record": records[int(index)]}
     notes: dict[Note, int] = {}
-    groups, columns = _columns(cases)
+    groups, columns, unavailable = _columns(cases)
     rows: list[Row] = []
 
     def member(row: dict[str, Any], column: tuple[Any, ...]) -> dict[str, Any] | None:
-        values = {**row, **dict(zip(facets.across(keys), column, strict=True))}
+        values = {**row, **dict(zip(("amp", "batch"), column, strict=True))}
         return cases.get(tuple(values[axis] for axis in keys))
 
     for model in facets.divide(table, ("model",)):
@@ -182,8 +217,8 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
         for number, place in enumerate(places):
             row = labels.rows(place.head(1))[0]
             cells = [
-                _cell([case_row for at in batches if (case_row := member(row, (device, amp, at)))], notes)
-                for device, amp, batches in columns
+                _cell(case_row, notes, anchor) if (case_row := member(row, column)) else (Cell(), None)
+                for column in columns
             ]
             best = _best([case_row for _, case_row in cells])
             marked = [msgspec.structs.replace(cell, best=i == best) for i, (cell, _) in enumerate(cells)]
@@ -196,84 +231,85 @@ def _pivot(mode: str, table: pd.DataFrame, records: Sequence[Record], epoch_imag
     title, about = (
         in_units(text, units) for text in _describe_times(mode, own if units["unit"] != IMAGE else epoch_images)
     )
+    measured = records_of(table[table["status"] == "measured"], records)
     everything = [cell for row in rows for cell in row.cells]
     return Pivot(
         mode=mode,
-        title=title,
+        title=f"{title} · {labels.device(device)}" if several else title,
         about=about,
         groups=groups,
-        batches=tuple(
-            "any batch" if len(batches) > 1 else labels.axis_value("batch", batches[0]) for _, _, batches in columns
-        ),
+        batches=tuple(labels.axis_value("batch", batch) for _, batch in columns),
         rows=tuple(rows),
         notes=tuple(notes),
         marked=any(cell.best for cell in everything),
         forward=any(cell.forward for cell in everything),
         gaps=any(not cell.time and not cell.status for cell in everything),
-        intervals=labels.intervals(labels.interval_kinds(table)),
-        legend=tuple(labels.legend(cell.signs for cell in everything)),
+        unavailable=unavailable,
+        mixed=len({record.recipe.fingerprint for record in measured}) > 1,
         further=tuple(map(labels.axis_title, further)),
         size_unit=units["size_unit"],
     )
 
 
-Columns = list[tuple[str, str, list[int]]]
+Columns = list[tuple[str, int]]
 
 
-def _columns(cases: dict[tuple[Any, ...], dict[str, Any]]) -> tuple[tuple[tuple[str, int], ...], Columns]:
-    """Return the headings of device and precision, and the columns below: device, precision and batches.
+def _columns(
+    cases: dict[tuple[Any, ...], dict[str, Any]],
+) -> tuple[tuple[tuple[str, int], ...], Columns, tuple[str, ...]]:
+    """Return the headings of precision, the columns below (precision and batch), and what is unavailable.
 
-    A device and precision without any figure takes one column for all batches: it only shows reasons.
+    A precision without any figure is a sentence and no column.
     """
     groups: list[tuple[str, int]] = []
     columns: Columns = []
+    unavailable: list[str] = []
     rows = list(cases.values())
-    for device in labels.order("device", (row["device"] for row in rows)):
-        for amp in labels.order("amp", (row["amp"] for row in rows if row["device"] == device)):
-            members = [row for row in rows if row["device"] == device and row["amp"] == amp]
+    for amp in labels.order("amp", (row["amp"] for row in rows)):
+        members = [row for row in rows if row["amp"] == amp]
+        if any(labels.there(row["seconds_per_epoch"]) for row in members):
             batches = labels.order("batch", (row["batch"] for row in members))
-            measured = any(labels.there(row["seconds_per_epoch"]) for row in members)
-            below = [[batch] for batch in batches] if measured else [batches]
-            groups.append((labels.point({"device": device, "amp": amp}, ("device", "amp")), len(below)))
-            columns += [(device, amp, column_batches) for column_batches in below]
-    return tuple(groups), columns
+            groups.append((labels.axis_value("amp", amp), len(batches)))
+            columns += [(amp, batch) for batch in batches]
+        else:
+            reasons = dict.fromkeys(not_measured.format_reason(row["record"]) for row in members)
+            unavailable.append(f"No figure with {labels.axis_value('amp', amp)}: {'; '.join(reasons)}")
+    return tuple(groups), columns, tuple(unavailable)
 
 
-def _cell(rows: Sequence[dict[str, Any]], notes: dict[Note, int]) -> tuple[Cell, dict[str, Any] | None]:
-    """Return the cell for the cases in one place, and the row with its figure; add new notes to ``notes``."""
-    if not rows:
-        return Cell(), None
-    row = rows[0]
-    if labels.there(row["seconds_per_epoch"]):
-        epoch = [row[f"seconds_per_epoch{end}"] for end in ("", "_low", "_high")]
-        time = METRICS["seconds_per_epoch"].unit
-        forward = row["forward_images_per_second"]
-        rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
-        spread = labels.spread(time, *epoch)
-        ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
-        exact = in_units(f"95 % interval {row['interval_kind']}: {ends}", row) if rates else NO_INTERVAL
-        several = row["processes"] > 1
-        cell = Cell(
-            time=time.show(epoch[0]),
-            signs=labels.signs(row["flags"]),
-            spread=f"{spread}, {row['processes']} processes" if several and spread else spread,
-            rate=in_units(labels.rate(row["images_per_second"]), row),
-            forward=in_units(f"forward {labels.rate(forward)}", row) if labels.there(forward) else "",
-            exact="; ".join(filter(None, [exact, row["flags"], seen_at(row["record"], row)])),
-        )
-        return cell, row
-    numbers = []
-    for member in rows:
-        note = Note(labels.status(member["status"]), not_measured.common_reason(member["record"]))
-        numbers.append(notes.setdefault(note, len(notes) + 1))
-    words = dict.fromkeys(labels.status(member["status"]) for member in rows)
-    broken = any(member["record"].outcome.status.broken for member in rows)
-    return Cell(status=", ".join(words), broken=broken, notes=tuple(dict.fromkeys(numbers))), None
+def _cell(
+    row: dict[str, Any], notes: dict[Note, int], anchor: Callable[[dict[str, Any]], str]
+) -> tuple[Cell, dict[str, Any] | None]:
+    """Return the cell of a case, and its row if it has a figure; add a new note to ``notes``."""
+    if not labels.there(row["seconds_per_epoch"]):
+        outcome = row["record"].outcome
+        note = Note(labels.status(row["status"]), not_measured.common_reason(row["record"]))
+        number = notes.setdefault(note, len(notes) + 1)
+        return Cell(status=labels.status(row["status"]), broken=outcome.status.broken, notes=(number,)), None
+    epoch = [row[f"seconds_per_epoch{end}"] for end in ("", "_low", "_high")]
+    time = METRICS["seconds_per_epoch"].unit
+    forward = row["forward_images_per_second"]
+    rates = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
+    spread = labels.spread(time, *epoch)
+    ends = f"{labels.ends(time, *epoch[1:])}; {rates} {RATE.symbol}"
+    exact = in_units(f"95 % interval {row['interval_kind']}: {ends}", row) if rates else NO_INTERVAL
+    several = row["processes"] > 1
+    cell = Cell(
+        time=time.show(epoch[0]),
+        signs=labels.signs(row["flags"]),
+        spread=f"{spread}, {row['processes']} processes" if several and spread else spread,
+        rate=in_units(labels.rate(row["images_per_second"]), row),
+        forward=in_units(f"forward {labels.rate(forward)}", row) if labels.there(forward) else "",
+        exact="; ".join(filter(None, [exact, row["flags"], seen_at(row["record"], row)])),
+        name=labels.point(row),
+        anchor=anchor(row),
+    )
+    return cell, row
 
 
 def seen_at(record: Record, row: dict[str, Any]) -> str:
     """Format the number of processes and steps, the requested and effective settings, and the conditions."""
-    processes = labels.count(int(row["processes"]), "process").replace("processs", "processes")
+    processes = labels.count(int(row["processes"]), "process", "processes")
     parts = [f"{processes}, {labels.count(int(row['steps']), 'step')}", settings.in_short(record)]
     return "; ".join(filter(None, [*parts, format_conditions([record.conditions])]))
 

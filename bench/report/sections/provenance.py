@@ -118,4 +118,4 @@ def build(machine: MachineInputs) -> Provenance:
     return Provenance([("Machine", machine.machine.title)], identity(machine.machine))
 
 
-SECTION = Section("provenance", "", build, template="provenance")
+SECTION = Section("provenance", "", build, template="provenance", question="")

@@ -11,6 +11,8 @@ from bench.cases.case import Case
 from bench.cases.recipe import Recipe, overrides_of
 from bench.records.record import Record
 from bench.report import labels
+from bench.report.inputs import MachineInputs
+from bench.report.sections.section import Section
 
 
 class HowMeasured(msgspec.Struct, frozen=True):
@@ -93,3 +95,22 @@ def overrides(recipe: Recipe, case: Case) -> tuple[tuple[str, str, str], ...]:
     """Return the arguments that the recipe fixes, with the reasons that the case's workload has for them."""
     why = {override.key: override.why for override in overrides_of(case.mode, case.model)}
     return tuple((key, labels.setting(value), why.get(key, "")) for key, value in recipe.overrides.items())
+
+
+class Mode(msgspec.Struct, frozen=True):
+    """The recipes of one mode."""
+
+    title: str
+    recipes: list[HowMeasured]
+
+
+def build(machine: MachineInputs) -> list[Mode] | None:
+    """Return the recipes of each mode of a machine; None if nothing was measured."""
+    measured = [record for record in machine.records if record.outcome.status.value == "measured"]
+    modes = labels.order("mode", (record.case.mode for record in measured))
+    return [
+        Mode(labels.mode(mode), recipes([record for record in measured if record.case.mode == mode])) for mode in modes
+    ] or None
+
+
+SECTION = Section("recipes", "", build, template="recipes", question="method")

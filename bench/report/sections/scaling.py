@@ -12,7 +12,7 @@ from bench.report import labels
 from bench.report.inputs import MachineInputs
 from bench.report.sections.section import Section, Table
 
-COLUMNS = ("Case", "Against one device with", "Speed-up", "Scaling efficiency", "Its interval")
+COLUMNS = ("Case", "Against one device with", "Speed-up", "Scaling efficiency", "Interval")
 
 
 def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
@@ -27,12 +27,9 @@ def panel(tables: Sequence[pd.DataFrame]) -> Table | None:
         for table, shared in scalings
         for row in labels.rows(shared)
     ]
-    intervals = labels.intervals(
-        list(dict.fromkeys(kind for _, shared in scalings for kind in labels.interval_kinds(shared)))
-    )
     note = (
-        "Speed-up is the throughput of all devices together over that of one; scaling efficiency is that per device, "
-        f"100 % where nothing is lost by sharing. Intervals come from those of both cases: {intervals}."
+        "Speed-up is the throughput of all devices together over that of one. Scaling efficiency is the speed-up per "
+        "device; 100 % is linear scaling."
     )
     return Table(COLUMNS, rows, note, labels=2) if rows else None
 
@@ -52,4 +49,4 @@ def build(machine: MachineInputs) -> Table | None:
     return panel([part.table for part in machine.parts])
 
 
-SECTION = Section("scaling", "Several devices against one", build)
+SECTION = Section("scaling", "Several devices against one", build, question="device")

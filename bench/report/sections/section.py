@@ -22,6 +22,7 @@ class Section(msgspec.Struct, frozen=True):
         template: first part of the names of its two templates, for HTML and Markdown, below
             ``templates/sections``. ``table`` shows a :class:`Table`.
         plots: returns the plots of its data; their file names have the prefix of the machine.
+        question: that it helps to answer, a key of :data:`bench.report.questions.QUESTIONS`; empty for the top.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Section(msgspec.Struct, frozen=True):
     build: Callable[[MachineInputs], Any | None]
     template: str = "table"
     plots: Callable[[Any], Sequence[Plot]] = lambda data: getattr(data, "plots", ())
+    question: str = "more"
 
 
 class Table(msgspec.Struct, frozen=True):

@@ -70,12 +70,14 @@ class Settings(msgspec.Struct, frozen=True):
 
     def rows(self) -> list[list[str]]:
         """Return all settings as rows of text: setting, requested, effective."""
-        return [[f"{s.title} ({s.key})", s.asked, "\n".join(s.values)] for s in self.shown]
+        return [
+            [s.key if s.title == s.key else f"{s.key} ({s.title})", s.asked, "\n".join(s.values)] for s in self.shown
+        ]
 
     @property
-    def brief(self) -> str:
-        """Settings that change speed most, in one line."""
-        return " · ".join(f"{s.key} {', '.join(s.values)}" for s in self.shown if s.key in BRIEF)
+    def brief_parts(self) -> list[tuple[str, str]]:
+        """Settings that change speed most, with their values."""
+        return [(s.key, ", ".join(s.values)) for s in self.shown if s.key in BRIEF]
 
 
 def settings(records: Sequence[Record]) -> list[Settings]:
@@ -96,15 +98,16 @@ def in_short(record: Record) -> str:
     ran = record.effective
     changed = _changed(record)
     brief = [f"{key} {format_value(ran[key])}" for key in BRIEF if key in ran]
-    return f"{'ran as asked' if not changed else f'ran otherwise: {labels.listing(changed)}'}, {', '.join(brief)}"
+    kept = f"differs from the request: {labels.listing(changed)}" if changed else "ran as requested"
+    return f"{kept}, {', '.join(brief)}"
 
 
 def _kept(records: Sequence[Record]) -> str:
     """Say whether device, precision, batch and size ran as the cases say; otherwise the labels would be false."""
     changed = [f"{record.case.id} ({change})" for record in records for change in _changed(record)]
     if changed:
-        return f"Not as asked: {labels.listing(changed)}."
-    return f"Device, amp, batch and image size ran as asked in {labels.count(len(records), 'measured case')}."
+        return f"Differs from the request: {labels.listing(changed)}."
+    return f"Device, amp, batch and image size ran as requested in {labels.count(len(records), 'measured case')}."
 
 
 def _changed(record: Record) -> list[str]:
@@ -166,8 +169,5 @@ def _named(record: Record, axis: str) -> Any:
 
 
 SECTION = Section(
-    "settings",
-    "Settings: what was asked, what ran",
-    lambda machine: settings(machine.records) or None,
-    template="settings",
+    "settings", "", lambda machine: settings(machine.records) or None, template="settings", question="settings"
 )

@@ -72,6 +72,12 @@ def test_figures_and_margin_lie_within_the_axis_whatever_they_are() -> None:
         assert all(low <= math.log1p(tick / 100) <= high for tick in ticks)
 
 
+def test_an_interval_that_ends_a_little_beyond_the_axis_extends_it() -> None:
+    reach = 2.5 * 0.03
+    low, high = limits([Row("x", Verdict.INCONCLUSIVE, Estimate(0.0, 1.2 * reach, 4))], 0.03)
+    assert low < -1.2 * reach and high > 1.2 * reach
+
+
 def test_an_interval_out_of_all_proportion_is_cut() -> None:
     low, high = limits([Row("x", Verdict.INCONCLUSIVE, Estimate(0.01, 14.0, 2))], 0.03)
     assert high - low < 0.2

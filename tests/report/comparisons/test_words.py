@@ -157,12 +157,12 @@ def test_settings_that_differ_say_where() -> None:
     assert settings_by_key["accumulate"].values == ["16 (batch 4)", "4 (batch 16)"]
     assert (settings_by_key["optimizer"].asked, settings_by_key["optimizer"].values) == ("SGD", ["SGD"])
     assert settings_by_key["threads"].asked == "not set"
-    assert training.kept == "Device, amp, batch and image size ran as asked in 2 measured cases."
+    assert training.kept == "Device, amp, batch and image size ran as requested in 2 measured cases."
 
 
 def test_an_axis_that_did_not_run_as_asked_is_said_aloud() -> None:
     [training] = settings([make_record(effective={**make_effective(make_case()), "imgsz": 192})])
-    assert training.kept == "Not as asked: train-yolov8n-cpu-fp32-b16-i160 (imgsz 192)."
+    assert training.kept == "Differs from the request: train-yolov8n-cpu-fp32-b16-i160 (imgsz 192)."
 
 
 def test_a_recipe_says_window_data_and_pins(records: list[Record]) -> None:

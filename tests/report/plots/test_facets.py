@@ -110,14 +110,15 @@ def test_a_ceiling_says_what_ended_it_what_it_was_held_to_and_what_fits_a_card()
     section = ceilings.section([make_ceiling(24)])
     assert section is not None
     [row] = section.rows
-    assert row.cells == ("yolov8n", "160 px", "cpu", "off", "4 GiB", "24", "3.50 GiB", "128 MiB")
+    assert row.cells == ("yolov8n · 160 px", "24", "4 GiB", "3.50 GiB", "128 MiB")
+    assert section.note.startswith("On cpu, amp off. Each of ")
     assert row.under == "then out of memory"
     assert section.columns[-4:] == ("In 8 GiB", "In 12 GiB", "In 16 GiB", "In 24 GiB")
-    assert row.cards == ("60", "92", "124", "188")
+    assert row.cards == ("≈ 60", "≈ 92", "≈ 124", "≈ 188"), "predictions look like predictions"
     assert "control group" in section.note
     [plot] = section.plots
-    assert plot.rows[-1][1:] == ("25", "—", "out of memory")
-    assert "up to batch 24, 128 MiB per image" in plot.alt
+    assert plot.rows[-1] == ("160 px", "4 GiB", "25", "—", "out of memory")
+    assert "up to batch 24 within 4 GiB, 128 MiB per image" in plot.alt
 
 
 def test_a_ceiling_that_was_tried_under_a_card_s_limit_stands_for_the_line() -> None:
@@ -186,24 +187,24 @@ def test_ceilings_of_several_versions_or_steps_are_distinguished(tmp_path: Path)
     section = ceilings.section(searches)
     assert section is not None
     assert {row.cells[0] for row in section.rows} == {
-        "yolov8n, torch 2.14.1, Ultralytics 8.4.100, steps of 1",
-        "yolov8n, torch 2.15.0, Ultralytics 8.4.100, steps of 1",
-        "yolov8n, torch 2.14.1, Ultralytics 8.4.100, steps of 8",
+        "yolov8n · 160 px, torch 2.14.1, Ultralytics 8.4.100, steps of 1",
+        "yolov8n · 160 px, torch 2.15.0, Ultralytics 8.4.100, steps of 1",
+        "yolov8n · 160 px, torch 2.14.1, Ultralytics 8.4.100, steps of 8",
     }
     assert "torch 2.15.0, Ultralytics 8.4.100 · steps of 1 up to batch 30" in section.plots[0].alt
     under = make_ceiling(57, limit=8 * GIB, **newer)
     cards = ceilings.section([make_ceiling(24), under])
-    assert cards is not None and cards.rows[0].cards[0] == "60", "tried with other versions only"
+    assert cards is not None and cards.rows[0].cards[0] == "≈ 60", "tried with other versions only"
     assert "torch 2.15.0" in written([], tmp_path, ceilings=searches).split("</h2>")[1].split("</p>")[0]
 
 
 def test_a_batch_that_did_not_train_is_drawn_though_no_line_says_how_high() -> None:
-    lines = [plots_of_ceilings.series(make_ceiling(24, memory_fit=None))]
+    lines = plots_of_ceilings.lines_of([make_ceiling(24, memory_fit=None)])
     with style.styled():
         axes = plots_of_ceilings.figure(lines).axes[0]
     [cross] = [line for line in axes.lines if line.get_marker() == "x"]
     assert list(cross.get_xdata()) == [25]
-    least = plots_of_ceilings.alt([plots_of_ceilings.series(make_ceiling(24, stop_reason="limit"))])
+    least = plots_of_ceilings.alt(plots_of_ceilings.lines_of([make_ceiling(24, stop_reason="limit")]))
     assert "up to at least batch 24" in least
 
 
@@ -218,9 +219,9 @@ def test_mixed_precision_is_compared_in_time_memory_and_batch(tmp_path: Path) ->
     panel = mixed_precision.panel([newest_rows(frame(records))], pair)
     assert panel is not None
     [row] = panel.rows
-    assert row[0] == "Training · yolov8n · cuda:0 · amp on · batch 16 · 160 px"
-    assert row[1] == "1.60×" and row[3:] == ("37.5 % less", "10.0 GiB → 6.00 GiB", "40 % less")
-    assert panel.columns[3:] == ("Time", "Peak memory", "Memory")
+    assert row[0] == "Training · yolov8n · cuda:0 · batch 16 · 160 px"
+    assert row[1] == "1.60×" and row[3:] == ("37.5 % less", "10.00 GiB", "6.00 GiB", "40.0 % less")
+    assert panel.columns[3:] == ("Time", "Memory off", "Memory on", "Memory")
     newer = [msgspec.structs.replace(record, environment=make_environment("2.15.0")) for record in records]
     both = mixed_precision.panel([newest_rows(frame(records)), newest_rows(frame(newer))], [])
     assert both is not None
@@ -228,7 +229,7 @@ def test_mixed_precision_is_compared_in_time_memory_and_batch(tmp_path: Path) ->
         f"torch {torch}, Ultralytics 8.4.100" for torch in ("2.14.1", "2.15.0")
     ]
     assert panel.batches == [("yolov8n · cuda:0 · amp on · 160 px · within 4 GiB", "24", "45", "1.88×")]
-    assert "Mixed precision: on against off" in written(records, tmp_path, ceilings=pair)
+    assert "Is AMP worth it?" in written(records, tmp_path, ceilings=pair)
 
 
 def test_several_devices_are_compared_with_one(tmp_path: Path) -> None:
@@ -241,10 +242,10 @@ def test_several_devices_are_compared_with_one(tmp_path: Path) -> None:
         (case, "the same batch over all devices", "1.64×", "81.8 %"),
     ]
     assert all(" % to " in row[4] for row in panel.rows)
-    assert "95 % interval within one process" in panel.note
+    assert "100 % is linear scaling" in panel.note
     text = written(records, tmp_path)
     assert "Several devices against one" in text and "81.8 %" in text
-    assert "### Several devices against one" in (tmp_path / "report.md").read_text()
+    assert "#### Several devices against one" in (tmp_path / "report.md").read_text()
     newer = [msgspec.structs.replace(record, environment=make_environment("2.15.0")) for record in records]
     both = scaling.panel([newest_rows(frame(records)), newest_rows(frame(newer))])
     assert both is not None and both.rows[2][0].endswith(", torch 2.15.0, Ultralytics 8.4.100")
@@ -257,7 +258,7 @@ def test_one_device_alone_has_no_panel() -> None:
 def test_memory_that_was_got_in_different_ways_is_not_compared() -> None:
     other = make_record(device="0", amp="on", memory={"process": Memory(GIB, "VmHWM")})
     panel = mixed_precision.panel([newest_rows(frame([on_card(100.0, "off", 10.0), other]))], [])
-    assert panel is not None and panel.rows[0][-2:] == ("—", "—")
+    assert panel is not None and panel.rows[0][-3:] == ("—", "—", "—")
 
 
 def test_without_both_there_is_no_panel() -> None:
@@ -324,7 +325,7 @@ def test_machines_stand_side_by_side_where_they_measured_the_same(tmp_path: Path
     assert line.case == "Training · yolov8n · 160 px · batch 4 · amp off"
     assert [best for _, _, best in line.cells] == [False, True]
     assert shared.columns[1].startswith("Apple M4") and "mps" in shared.columns[1]
-    assert line.cells[1][1].startswith("80.0 images/s (79.")
+    assert line.cells[1][1].startswith("80.0 images/s (78.9 to ")
     assert "Side by side: training" in written(records, tmp_path)
 
 
@@ -401,8 +402,12 @@ def test_the_table_is_in_the_page(html: str, folder: Path) -> None:
     assert link and base64.b64decode(link[1]) == (folder / "cases.csv").read_bytes()
 
 
-def test_a_cell_tells_whoever_points_at_it_how_it_was_measured(html: str) -> None:
-    assert "1 process, 8 steps; ran as asked, threads" in html
+def test_a_cell_leads_to_how_it_was_measured(html: str) -> None:
+    anchor = "train-yolov8n-cpu-amp-off-batch-4-160-px"
+    assert f'href="#{anchor}"' in html
+    details = html[html.index(f'id="{anchor}"') :].partition("</li>")[0]
+    assert "1 process, 8 steps; ran as requested, threads" in details
+    assert "title=" not in html.split("<body>")[1], "a tooltip is out of reach of touch and keyboard"
 
 
 @pytest.mark.parametrize("name", ["throughput", "memory", "steps", "speedup"])
@@ -420,7 +425,7 @@ def test_the_library_says_what_it_cannot_draw() -> None:
         (lambda: api.metric(table, "speed"), "metric 'speed' is unknown"),
         (lambda: api.energy(table), "nothing to draw of Images for each joule"),
         (lambda: api.scaling(table), "nothing to draw of scaling"),
-        (lambda: api.ceiling([]), "0 ceilings have a peak"),
+        (lambda: api.ceiling([]), "0 lines have a peak"),
         (
             lambda: api.throughput(newest_rows(frame([timed(20.0, 4), other_machine(9.0, 4)]))),
             "the rows differ in machine",

@@ -10,9 +10,10 @@ from bench.analysis.scaling import EFFICIENCY
 from bench.analysis.speedup import speedups
 from bench.analysis.table import frame
 from bench.records.record import Energy, Record
-from bench.report.plots import Plot, View, draw, style
+from bench.report.plots import Plot, View, draw, palette, style
 from bench.report.plots.facets import split
 from bench.report.plots.line_by_batch import figure, parts, series, spread_out
+from bench.report.plots.metric_plots import MEMORY as memory
 from bench.report.plots.metric_plots import THROUGHPUT as throughput
 from bench.report.plots.scale import ratios, thinned, tick, unit
 from tests.builders import make_record
@@ -35,7 +36,6 @@ def plots() -> list[Plot]:
 def test_every_plot_has_one_sentence_for_who_does_not_see_it(plots: list[Plot]) -> None:
     assert [plot.key for plot in plots] == [
         "throughput-train",
-        "throughput-by-case-predict",
         "speedup-train",
         "memory-train",
         "memory-by-case-predict",
@@ -44,13 +44,17 @@ def test_every_plot_has_one_sentence_for_who_does_not_see_it(plots: list[Plot]) 
         "Throughput against batch, Training · yolov8n · cpu · amp off · 160 px: 1 line from 20.0 images/s (batch 4) "
         "to 25.0 images/s (batch 16); batch 64 ran out of memory."
     )
-    assert "1.25×" in plots[2].alt
+    assert "1.25×" in plots[1].alt
     assert all(plot.alt.endswith(".") and plot.alt in plot.svg for plot in plots)
     assert plots[0].rows[-1][-2:] == ("out of memory", "—")
 
 
-def test_a_speed_up_says_which_kind_of_interval_it_has(plots: list[Plot]) -> None:
-    assert "Error bars: 95 % interval within one process, from those of both cases" in plots[2].caption
+def test_a_speed_up_says_what_is_no_difference(plots: list[Plot]) -> None:
+    assert "a hollow dot is not different from 1" in plots[1].caption
+
+
+def test_plots_say_which_question_they_help_to_answer(plots: list[Plot]) -> None:
+    assert [plot.question for plot in plots] == ["speed", "batch", "batch", "batch"]
 
 
 def test_nothing_measured_is_nothing_drawn(records: list[Record]) -> None:
@@ -62,15 +66,16 @@ def test_a_drawing_is_the_same_bytes_twice_and_takes_the_ink_of_its_page(plots: 
     assert first.svg == second.svg and first.png == second.png
     body = first.svg.replace(style.STANDALONE, "")
     assert body.count("currentColor") > 10
-    assert style.INK not in body
+    assert palette.INK not in body
     assert re.search(r"<text[^>]*>Batch", body), "text stays text"
     assert first.png.startswith(b"\x89PNG")
 
 
-def test_a_single_case_is_one_bar() -> None:
-    [plot] = throughput(view([timed(20.0, 4)]))
-    assert plot.key == "throughput-by-case-train"
-    assert plot.alt.endswith("160 px: 20.0 images/s.")
+def test_a_single_case_is_one_bar_unless_the_tables_have_its_figure() -> None:
+    [plot] = memory(view([timed(20.0, 4)]))
+    assert plot.key == "memory-by-case-train"
+    assert plot.alt.endswith("160 px: 1.15 GiB.")
+    assert throughput(view([timed(20.0, 4)])) == []
 
 
 def test_a_series_ends_at_the_first_batch_that_ran_out_of_memory() -> None:
@@ -118,9 +123,9 @@ def test_the_users_own_matplotlib_settings_change_nothing_and_stay() -> None:
     import matplotlib
 
     with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path"}):
-        loud = throughput(view([timed(20.0, 4)]))[0].svg
+        loud = memory(view([timed(20.0, 4)]))[0].svg
         assert matplotlib.rcParams["font.size"] == 30
-    assert loud == throughput(view([timed(20.0, 4)]))[0].svg
+    assert loud == memory(view([timed(20.0, 4)]))[0].svg
 
 
 @pytest.mark.parametrize("rates", [(20.0, 25.0), (20.0, 2000.0)])

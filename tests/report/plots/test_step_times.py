@@ -70,7 +70,7 @@ def test_discarded_windows_are_shown_with_their_mean_and_reason() -> None:
     ends, mean = line(panels([record])[0], "mean of a discarded window")
     assert ends == [0.5, 2.5] and mean == [500.0, 500.0]
     plot = step_times.plot_of([record])
-    assert "Discarded for: steal took 9 % of the time." in plot.caption
+    assert "Windows were discarded for: steal took 9 % of the time." in plot.caption
     assert plot.rows[0][-1] == "500 ms"
 
 
@@ -92,7 +92,7 @@ def test_processes_stand_below_each_other_on_one_axis() -> None:
     every = panels(records[: step_times.MAX_PROCESSES])
     assert len({axes.get_ylim() for axes in every}) == 1 and len(every) == 4
     plot = step_times.plot_of(records)
-    assert "The first 4 of 6 processes." in plot.caption
+    assert "The first 4 of 6 processes are shown." in plot.caption
     assert [row[0] for row in plot.rows] == list("123456"), "the data has all of them"
 
 

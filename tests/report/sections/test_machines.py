@@ -93,7 +93,7 @@ def test_without_an_interval_there_is_a_mark_and_no_bar() -> None:
     case = {"mode": "train", "model": "yolov8n", "imgsz": 160, "batch": 4, "amp": "off"}
     [plot] = machines.plots([case], [machines.Series("a", {0: row})], 1)
     assert isinstance(plot, Plot) and plot.rows[0][2:] == ("20.0 images/s", "—")
-    assert "Bars" not in plot.caption
+    assert "bars" not in plot.caption
 
 
 def test_a_very_wide_interval_leaves_room_for_the_others() -> None:
@@ -104,14 +104,14 @@ def test_a_very_wide_interval_leaves_room_for_the_others() -> None:
     with style.styled():
         low, high = machines.figure([case], series).axes[0].get_xlim()
     assert low == 0 and high < 45
-    assert "run out of the picture" in machines.caption(series)
-    assert "run out of the picture" not in machines.caption(series[:1])
+    assert "cut where they leave the axis" in machines.caption(series)
+    assert "cut where they leave the axis" not in machines.caption(series[:1])
     slow = {"images_per_second": 0.5, "images_per_second_low": 0.001, "images_per_second_high": 0.6}
     with style.styled():
         low, high = machines.figure([case], [*series, machines.Series("c", {0: slow})]).axes[0].get_xlim()
     assert low > 0.2 and high < 60
     low_alone = machines.Series("c", {0: {**slow, "images_per_second_high": 0.55}})
-    assert "run out of the picture" in machines.caption([series[0], low_alone])
+    assert "cut where they leave the axis" in machines.caption([series[0], low_alone])
 
 
 def test_the_report_has_it_above_the_machines(tmp_path: Path) -> None:

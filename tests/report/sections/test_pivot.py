@@ -18,7 +18,7 @@ def test_a_table_for_each_mode_that_has_a_figure(records: list[Record]) -> None:
 
 def test_the_best_of_a_row_is_marked_and_only_it(records: list[Record]) -> None:
     row = of(records)[0].rows[0]
-    assert [cell.best for cell in row.cells] == [False, True, False, False]
+    assert [cell.best for cell in row.cells] == [False, True, False]
     assert row.cells[1].time == "40.0 s"
     assert row.cells[1].rate == "25.0 images/s"
     assert row.cells[1].spread.startswith("± ")
@@ -31,19 +31,18 @@ def test_a_row_with_one_figure_has_no_best(records: list[Record]) -> None:
     assert not predict.marked
 
 
-def test_a_precision_without_figures_takes_one_column(records: list[Record]) -> None:
+def test_a_precision_without_figures_is_a_sentence_and_no_column(records: list[Record]) -> None:
     train = of(records)[0]
-    assert train.groups == (("cpu · amp off", 3), ("cpu · amp on", 1))
-    assert train.batches == ("batch 4", "batch 16", "batch 64", "any batch")
+    assert train.groups == (("amp off", 3),)
+    assert train.batches == ("batch 4", "batch 16", "batch 64")
+    assert train.unavailable == (f"No figure with amp on: substituted: {SPARED}",)
 
 
 def test_a_cell_without_a_figure_says_why(records: list[Record]) -> None:
     train = of(records)[0]
-    full, spared = train.rows[0].cells[2:]
+    [full] = train.rows[0].cells[2:]
     assert (full.status, full.time) == ("out of memory", "")
     assert train.notes[full.notes[0] - 1].reason == "Out of memory: tried to allocate 9 GiB."
-    assert spared.status == "substituted"
-    assert [train.notes[note - 1].reason for note in spared.notes] == [SPARED]
     assert train.rows[1].cells[0].broken
 
 
@@ -83,6 +82,15 @@ def test_the_newest_of_a_case_is_shown() -> None:
 
 
 def test_devices_and_sizes_are_ordered() -> None:
-    table = of([timed(9.0, 4, imgsz=320), timed(9.0, 4), timed(9.0, 4, device="mps"), timed(9.0, 4, device="1")])[0]
-    assert [group for group, _ in table.groups] == ["cuda:1 · amp off", "mps · amp off", "cpu · amp off"]
-    assert [(row.imgsz, row.span) for row in table.rows] == [(160, 2), (320, 0)]
+    tables = of([timed(9.0, 4, imgsz=320), timed(9.0, 4), timed(9.0, 4, device="mps"), timed(9.0, 4, device="1")])
+    titles = [f"Training: time per epoch · {device}" for device in ("cuda:1", "mps", "cpu")]
+    assert [table.title for table in tables] == titles, "each device has its table"
+    assert [(row.imgsz, row.span) for row in tables[-1].rows] == [(160, 2), (320, 0)]
+    assert not any(table.gaps for table in tables), "a size that only one device was asked for is no dash of others"
+
+
+def test_anchors_of_cases_are_unique_and_name_the_device() -> None:
+    records = [timed(9.0, 4, device="1"), timed(9.0, 4), timed(9.0, 4, mode="predict")]
+    anchors = [cell.anchor for table in of(records) for cell in table.cells]
+    assert anchors[0] == "train-yolov8n-cuda-1-amp-off-batch-4-160-px"
+    assert len(anchors) == len(set(anchors)) == 3

@@ -15,13 +15,13 @@ from bench.report import labels
 from bench.report.comparisons.changes import format_estimate, format_interval
 from bench.report.comparisons.regress.conclusion import format_some
 
-RATIO_OF_MEANS = "the ratio of its two mean steps."
+RATIO_OF_MEANS = "Each pair yields one number, the ratio of its two mean steps."
 
 PAIRED_STEPS = (
-    "by how much longer a step of head takes than the one of base that ran next to it. The middle half of those "
-    "differences counts, and of steps that run the optimizer, and the ones after them, all do. Where what differs is "
-    "in few steps, which that would not see, the ratio of the two mean steps counts, and the case says so. Times of "
-    "base and head are of mean steps."
+    "Each pair yields one number, the difference between neighbouring steps of head and base. It is the interquartile "
+    "mean over plain steps, plus all optimizer steps and the steps after them. If only a few steps differ, which an "
+    "interquartile mean would miss, the ratio of mean step times is used and the case says so. The times shown for "
+    "base and head are mean step times."
 )
 
 
@@ -45,15 +45,14 @@ def _pairs(result: ComparisonResult) -> str:
     pairs = [pair for finding in result.findings for pair in finding.compared.pairs]
     turn = "a few layers of the model" if any(pair.interleaved_within_steps for pair in pairs) else "some steps"
     text = (
-        f"A pair is two fresh processes, one of each side, that take turns: one runs {turn} while the other sleeps, "
-        "so that what interferes with one interferes with both. Whose turn is first is drawn by lot, and every second "
-        "round goes the other way; in half of the pairs head is started first. A pair gives one number: "
-        f"{format_estimator(pairs)}"
+        f"A pair is one fresh process of each side. They are interleaved: one runs {turn} while the other sleeps, so "
+        "interference hits both. The order is random and reversed every second round; head starts first in half of the "
+        f"pairs. {format_estimator(pairs)}"
     )
     bound = {tuple(pair.processors) for pair in pairs if pair.processors}
     if bound:
         which = f", {labels.listing(map(str, *bound))}" if len(bound) == 1 else ""
-        text += f" Both are bound to the same processors{which}."
+        text += f" Both processes are pinned to the same cores{which}."
     sequential = [finding.id for finding in result.findings if finding.compared.sequential_reason]
     if sequential:
         text += f" Where memory does not hold both they run one after the other: {format_some(sequential)}."

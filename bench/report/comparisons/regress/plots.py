@@ -19,15 +19,15 @@ from bench.records.comparison import SIDES
 from bench.report import labels
 from bench.report.comparisons.changes import format_estimate, format_interval, format_milliseconds, format_tick
 from bench.report.comparisons.regress.cases import format_share_of_change, format_steps, shows_parts
-from bench.report.plots import facets, scale, style
+from bench.report.plots import facets, palette, scale, style
 from bench.report.plots import stacked_bars as stacks
 from bench.report.plots.plot import Plot, make_plot
 
 SIGNS = {
-    Verdict.SLOWER: (style.COLOURS[1], ">"),
-    Verdict.FASTER: (style.COLOURS[0], "<"),
-    Verdict.SAME: (style.COLOURS[5], "o"),
-    Verdict.INCONCLUSIVE: (style.COLOURS[3], "s"),
+    Verdict.SLOWER: (palette.SLOWER, ">"),
+    Verdict.FASTER: (palette.FASTER, "<"),
+    Verdict.SAME: (palette.SAME, "o"),
+    Verdict.INCONCLUSIVE: (palette.UNDECIDED, "s"),
 }
 """Colour and marker of each verdict; the marker is hollow for an inconclusive verdict."""
 
@@ -43,6 +43,9 @@ NAME, WORD = 20, 32
 
 REACH = 2.5
 """Length to which an interval is drawn, in multiples of the margin or of the largest change."""
+
+NEAR = 1.4
+"""Factor by which an axis may exceed that length to show the end of an interval."""
 
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Distances of ticks, in percent."""
@@ -165,14 +168,14 @@ def _alt(rows: Sequence[Row], whole: Row | None) -> str:
 
 def _caption(rows: Sequence[Row], result: ComparisonResult) -> str:
     text = (
-        "Right of 0 head takes longer. A bar is the interval; shaded is the margin, "
-        f"± {format_share(result.comparison.margin)}. A triangle points to where a change was found, a dot is the "
-        "same, a hollow square is not decided."
+        "Right of 0 head takes longer; bars are intervals, and the margin of "
+        f"± {format_share(result.comparison.margin)} is shaded. A triangle is a change, a dot the same, a hollow "
+        "square inconclusive."
     )
     if any(row.other for row in rows):
         text += (
-            " A thin bar above is of the pairs that do not count: the looks where fresh pairs confirmed or refuted "
-            "them, and fresh pairs where they are too few."
+            " A thin bar above shows the pairs that do not count: interim looks that a confirmation replaced, or a "
+            "confirmation with too few pairs."
         )
     return text
 
@@ -191,8 +194,8 @@ def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) ->
     axes.set_xlim(low, high)
     ticks = percent_ticks(low, high)
     scale.set_ticks(axes.xaxis, [math.log1p(tick / 100) for tick in ticks], [format_tick(tick) for tick in ticks])
-    axes.axvspan(-margin, margin, facecolor=style.INK, alpha=0.08, linewidth=0)
-    axes.axvline(0, color=style.INK, linewidth=1.2)
+    axes.axvspan(-margin, margin, facecolor=palette.INK, alpha=0.08, linewidth=0)
+    axes.axvline(0, color=palette.INK, linewidth=1.2)
     axes.grid(axis="x")
     axes.set_xlabel("Change of the time per step, base to head")
     for place, row in enumerate(rows):
@@ -200,11 +203,16 @@ def forest(rows: Sequence[Row], whole: Row | None, margin: float, title: str) ->
             _bar(axes, row.other, place - 0.27, row.verdict, thin=True)
         _bar(axes, row.estimate, place, row.verdict)
     if whole is not None:
-        axes.axhline(len(rows) - 0.5, color=style.INK, linewidth=0.8, alpha=0.4)
+        axes.axhline(len(rows) - 0.5, color=palette.INK, linewidth=0.8, alpha=0.4)
         _diamond(axes, whole.estimate, len(rows), whole.verdict)
     for place, row in enumerate(every):
         axes.text(
-            1.015, place, format_estimate(row.estimate), transform=axes.get_yaxis_transform(), va="center", fontsize=10
+            1.015,
+            place,
+            format_estimate(row.estimate),
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=style.SMALL,
         )
     return drawn
 
@@ -226,6 +234,8 @@ def limits(rows: Sequence[Row], margin: float) -> tuple[float, float]:
     estimates = [estimate for row in rows for estimate in (row.estimate, row.other) if estimate is not None]
     most = REACH * max(margin, *(abs(estimate.log) for estimate in estimates))
     ends = [end for estimate in estimates for end in (estimate.log - estimate.half, estimate.log + estimate.half)]
+    if most < (far := max(map(abs, ends))) <= NEAR * most:
+        most = far  # no arrow where a little more room shows the end
     low = max(min(-margin, *ends), -most)
     high = min(max(margin, *ends), most)
     room = 0.05 * (high - low)

@@ -198,10 +198,9 @@ def method(sweep: Sweep) -> list[str]:
     """Return the paragraphs on the method of a sweep."""
     pairs = (pair for result in sweep.comparisons for case in result.comparison.cases for pair in case.pairs)
     turns = (
-        "Each release is compared with the first one by itself: pairs of fresh processes, one of each, that take "
-        "turns, so that what interferes with one interferes with both. Nothing is compared that was not measured side "
-        "by side, so that a machine that changes from hour to hour does not bend the row. A pair gives one number: "
-        f"{format_estimator(pairs)}"
+        "Each release is compared with the first one by pairs of fresh processes, one of each, that are interleaved, "
+        "so interference hits both. Only releases that were measured side by side are compared, so a machine that "
+        f"changes from hour to hour does not bend the row. {format_estimator(pairs)}"
     )
     looks = (
         f"There are up to three looks, after {labels.listing(map(str, LOOKS))} pairs, each with an interval of "

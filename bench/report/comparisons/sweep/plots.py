@@ -18,7 +18,7 @@ from bench.report.comparisons.regress.plots import SIGNS, Row, limits
 from bench.report.comparisons.sweep.conclusion import FIRST, package_name
 from bench.report.comparisons.sweep.context import point_verdict, shown_point
 from bench.report.labels import to_one_line
-from bench.report.plots import scale, style
+from bench.report.plots import palette, scale, style
 from bench.report.plots.plot import Plot, make_plot
 
 TITLE = "Throughput over releases"
@@ -77,10 +77,10 @@ def _caption(series: Series, sweep: Sweep) -> str:
     """Explain how to read the plot of a case."""
     margin = format_share(sweep.comparisons[0].comparison.margin)
     text = (
-        f"Bars are the intervals of the ratio to {sweep.base}, times its own level: the geometric mean over its "
-        f"{labels.count(series.pairs, 'pair')} in all comparisons, which carries no bar. Shaded: a time per step that "
-        f"differs by less than the margin, {margin}. A triangle points up where a release is faster and down where it "
-        "is slower, a dot is the same, a hollow square is not decided. The axis does not begin at 0."
+        f"Bars are intervals of the ratio to {sweep.base}, times its level: the geometric mean over its "
+        f"{labels.count(series.pairs, 'pair')} in all comparisons; the margin of {margin} is shaded, and the axis does "
+        "not begin at 0. A triangle points up for faster and down for slower; a dot is the same, a hollow square "
+        "inconclusive."
     )
     if any(point.rate is None for point in series.points):
         text += " A cross stands for a release without a figure."
@@ -108,11 +108,11 @@ def figure(series: Series, sweep: Sweep) -> Figure:
     scale.round_ticks(axes.yaxis)
     axes.grid(axis="y")
     band = series.level * math.exp(-margin), series.level * math.exp(margin)
-    axes.axhspan(*band, facecolor=style.INK, alpha=0.08, linewidth=0)
-    axes.axhline(series.level, color=style.INK, linewidth=1.2)
+    axes.axhspan(*band, facecolor=palette.INK, alpha=0.08, linewidth=0)
+    axes.axhline(series.level, color=palette.INK, linewidth=1.2)
     known = [(0, series.level), *((place, point.rate) for place, point in _placed(series) if point.rate is not None)]
-    axes.plot(*zip(*known, strict=True), color=style.INK, linewidth=1, alpha=0.45, zorder=2)
-    axes.plot([0], [series.level], marker="D", markersize=7.5, color=style.INK, linestyle="none", zorder=4)
+    axes.plot(*zip(*known, strict=True), color=palette.INK, linewidth=1, alpha=0.45, zorder=2)
+    axes.plot([0], [series.level], marker="D", markersize=7.5, color=palette.INK, linestyle="none", zorder=4)
     for place, point in _placed(series):
         _mark(axes, place, point)
     return drawn
@@ -137,7 +137,7 @@ def _mark(axes: Axes, place: int, point: Point) -> None:
     low, high = axes.get_ylim()
     if point.rate is None or point.verdict is None:
         axes.plot(
-            [place], [0.04], marker="x", markersize=8, markeredgewidth=2, color=style.INK, alpha=0.7,
+            [place], [0.04], marker="x", markersize=8, markeredgewidth=2, color=palette.INK, alpha=0.7,
             transform=axes.get_xaxis_transform(), linestyle="none", zorder=4,
         )  # fmt: skip
         return
