@@ -19,7 +19,8 @@ AUTOCORRELATION = 0.4
 """Lag-1 autocorrelation of step times that is assumed before any were seen.
 
 Long windows on CPUs had a median of 0.28, half of them between 0.12 and 0.46. This is above the median, so that
-intervals of short windows are too wide rather than too narrow (docs/validation.md)."""
+intervals of short windows are too wide rather than too narrow. Drift of a machine comes on top: ``docs/validation.md``
+has figures."""
 
 AUTOCORRELATION_STEPS = 20
 """Number of steps that this assumption counts for."""
