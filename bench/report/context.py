@@ -235,11 +235,10 @@ def _share(machine: MachineInputs, distinct: str) -> share.Figures:
     for mode, reference in references.items():
         row = reference.row
         case = f"{labels.DOES[mode][0]} {labels.point(row)}"
-        lines.append((" ".join(filter(None, (names.speed(row), names.precision(row)))), in_units(case, row)))
+        figure = " ".join(filter(None, (names.speed(row), names.precision(row))))
+        lines.append(share.Line(figure, in_units(case, row), noisy=bool(reference.doubts)))
     if not lines and (ceiling := names.widest(machine.ceilings)) is not None:
-        lines.append((f"batch {ceiling.case.batch:,}", f"Largest batch that trains: {names.point(ceiling)}"))
+        lines.append(share.Line(f"batch {ceiling.case.batch:,}", f"Largest batch that trains: {names.point(ceiling)}"))
     rows = [reference.row for reference in references.values()]
     name = names.machine_of(machine.machine, rows[0]) if rows else labels.machine_name(machine.machine)
-    return share.Figures(
-        distinct or name, tuple(lines), noisy=any(reference.doubts for reference in references.values())
-    )
+    return share.Figures(distinct or name, tuple(lines))

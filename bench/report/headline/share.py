@@ -20,18 +20,35 @@ SMALLEST = 9.0
 """Smallest size of a font in points; a longer text is cut."""
 
 
+class Line(msgspec.Struct, frozen=True):
+    """A figure on the picture.
+
+    Attributes:
+        figure: with its unit and interval.
+        case: what was measured.
+        noisy: whether the figure is doubtful.
+    """
+
+    figure: str
+    case: str
+    noisy: bool = False
+
+    @property
+    def caption(self) -> str:
+        """The case, with a warning where its figure is doubtful."""
+        return f"{self.case} · noisy" if self.noisy else self.case
+
+
 class Figures(msgspec.Struct, frozen=True):
     """One machine on the picture.
 
     Attributes:
         machine: its name.
-        lines: what was measured, with its figure; the first one is the largest.
-        noisy: whether a figure is doubtful.
+        lines: its figures; the first one is drawn largest.
     """
 
     machine: str
-    lines: tuple[tuple[str, str], ...]
-    noisy: bool = False
+    lines: tuple[Line, ...]
 
 
 class SharePicture(msgspec.Struct, frozen=True):
@@ -70,23 +87,22 @@ def draw(content: SharePicture) -> bytes:
 def _one_machine(figure: Figure, machine: Figures) -> None:
     _text(figure, MARGIN, 142, machine.machine, 34, INK, bold=True)
     top = 250
-    for number, (figure_text, case) in enumerate(machine.lines[:3]):
+    for number, line in enumerate(machine.lines[:3]):
         first = number == 0
-        _text(figure, MARGIN, top, figure_text, 58 if first else 30, INK if first else ACCENT, bold=True)
+        colour = AMBER if line.noisy else INK if first else ACCENT
+        _text(figure, MARGIN, top, line.figure, 58 if first else 30, colour, bold=True)
         top += 68 if first else 44
-        _text(figure, MARGIN, top, case, 19 if first else 16, SOFT)
+        _text(figure, MARGIN, top, line.caption, 19 if first else 16, SOFT)
         top += 84 if first else 52
-    if machine.noisy:
-        _text(figure, WIDTH - MARGIN, 66, "noisy: measure again", 17, AMBER, bold=True, right=True)
 
 
 def _several_machines(figure: Figure, machines: Sequence[Figures]) -> None:
     for number, machine in enumerate(machines):
         top = 140 + number * 106
-        figure_text, case = machine.lines[0] if machine.lines else ("nothing measured", "")
+        line = machine.lines[0] if machine.lines else Line("nothing measured", "")
         _text(figure, MARGIN, top, machine.machine, 22, INK, bold=True, room=0.6)
-        _text(figure, WIDTH - MARGIN, top, figure_text, 26, AMBER if machine.noisy else ACCENT, bold=True, right=True)
-        _text(figure, MARGIN, top + 40, case, 15, SOFT)
+        _text(figure, WIDTH - MARGIN, top, line.figure, 26, AMBER if line.noisy else ACCENT, bold=True, right=True)
+        _text(figure, MARGIN, top + 40, line.caption, 15, SOFT)
 
 
 def _text(

@@ -5,10 +5,13 @@ import io
 import pytest
 from matplotlib.image import imread
 
-from bench.report.headline.share import HEIGHT, WIDTH, Figures, SharePicture
+from bench.report.headline.share import HEIGHT, WIDTH, Figures, Line, SharePicture
 
-ONE = Figures("AMD EPYC", (("69.6 images/s ± 4.0 %", "Training yolo11n · cpu"), ("193 images/s", "Prediction")), True)
-LONG = Figures("M" * 900 + "\x1b[31m", (("1" * 300, "x $\\frac" * 90),))
+ONE = Figures(
+    "AMD EPYC",
+    (Line("69.6 images/s ± 4.0 %", "Training yolo11n · cpu"), Line("193 images/s", "Prediction", noisy=True)),
+)
+LONG = Figures("M" * 900 + "\x1b[31m", (Line("1" * 300, "x $\\frac" * 90),))
 
 
 @pytest.mark.parametrize("machines", [[ONE], [LONG], [ONE, LONG], [ONE] * 9, [Figures("Nothing", ())]])
@@ -23,3 +26,8 @@ def test_the_picture_has_the_size_that_sites_ask_for(machines: list[Figures]) ->
 def test_the_same_content_is_the_same_bytes() -> None:
     content = SharePicture([ONE], "torch 2.15.0")
     assert content.png == content.png
+
+
+def test_a_doubtful_figure_is_named_with_its_case() -> None:
+    sure, doubtful = ONE.lines
+    assert (sure.caption, doubtful.caption) == ("Training yolo11n · cpu", "Prediction · noisy")
