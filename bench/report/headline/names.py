@@ -95,7 +95,8 @@ def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] =
     for mode, reference in references(table).items():
         row = reference.row
         name = distinct or machine_of(machine, row)
-        return f"{name}: {row['model']} {labels.DOES[mode][1]} at {speed(row)} ({size(row)})"
+        device = f", {labels.device(row['device'])}" if "+" in row["device"] else ""
+        return f"{name}: {row['model']} {labels.DOES[mode][1]} at {speed(row)} ({size(row)}{device})"
     name = distinct or labels.machine_name(machine)
     if (ceiling := widest(ceilings)) is not None:
         return f"{name}: {point(ceiling)} trains up to batch {ceiling.case.batch:,}"

@@ -73,6 +73,8 @@ def recommend(
     if arguments is None:
         device = labels.device(row["device"])
         sentences.append(f"Ultralytics itself cannot train on {device}: yolopace starts the processes.")
+    elif optimizer := record.recipe.overrides.get("optimizer"):
+        sentences.append(f"Measured with optimizer={optimizer}.")
     return Recommendation(
         case=f"{row['model']} at {names.size(row)} on {labels.device(row['device'])}",
         sentences=tuple(sentences),

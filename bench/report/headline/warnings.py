@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from bench.analysis.intervals import WIDENED
 from bench.analysis.reference import Doubt, ReferenceCase
 from bench.records.record import Record
 from bench.report import labels
@@ -59,7 +60,11 @@ def cautions(references: Mapping[str, ReferenceCase], records: Mapping[str, Reco
             case Doubt.WIDE:
                 widths = labels.listing(dict.fromkeys(map(names.precision, rows)))
                 reason = f"The interval of {what} is wide: {widths}."
-                lines.append(Caution(reason, "Measure again with --processes 5, and with nothing else running."))
+                if all(row["interval_kind"] == WIDENED for row in rows):
+                    reason = f"{reason[:-1]}, because calibrate found that single processes differ on this machine."
+                    lines.append(Caution(reason, "Measure again with --processes 5."))
+                else:
+                    lines.append(Caution(reason, "Measure again with --processes 5, and with nothing else running."))
             case Doubt.NO_INTERVAL:
                 reason = f"Too few steps of {what} for an interval: the figures show that it works, not how fast it is."
                 lines.append(Caution(reason, "Measure with --profile quick."))

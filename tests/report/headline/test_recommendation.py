@@ -25,7 +25,10 @@ def advice(*records: Record) -> Recommendation:
 def test_the_batch_with_what_it_brings_and_needs() -> None:
     recommendation = advice(at(30), at(20, batch=4))
     assert recommendation.case == "yolov8n at 640 px on cpu"
-    assert recommendation.sentences == ("Batch 16 is 50 % faster than batch 4 and needs 1.15 GiB.",)
+    assert recommendation.sentences == (
+        "Batch 16 is 50 % faster than batch 4 and needs 1.15 GiB.",
+        "Measured with optimizer=SGD.",
+    )
 
 
 def test_a_small_or_unclear_gain_is_not_overstated() -> None:

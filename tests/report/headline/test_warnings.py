@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bench.analysis.table import frame
-from bench.records.record import Record, Window
+from bench.records.record import CalibrationSummary, Record, Window
 from bench.report.headline import names
 from bench.report.headline.warnings import Caution, cautions
 from tests.analysis.test_reference import LOUD, QUIET, at
@@ -63,3 +64,12 @@ def test_a_wide_interval_and_too_few_steps() -> None:
     assert wide.reason.startswith("The interval of training is wide: ± ") and "--processes 5" in wide.remedy
     assert few.reason.startswith("Too few steps of prediction for an interval") and "--profile quick" in few.remedy
     assert warned(at(30, QUIET)) == []
+
+
+def test_an_interval_that_calibrate_widened_says_so() -> None:
+    noise = CalibrationSummary(
+        stdev=0.08, processes=12, calibrated="2026-11-22", case="x", torch="2.14.1", ultralytics="8.4.100"
+    )
+    [wide] = warned(msgspec.structs.replace(at(30), calibration=noise))
+    assert wide.reason.endswith(" %, because calibrate found that single processes differ on this machine.")
+    assert wide.remedy == "Measure again with --processes 5."
