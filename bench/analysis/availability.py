@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bench.cases.availability import unavailable_lines, why_unavailable
 from bench.records.outcome import Outcome, Status
 from bench.records.record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AVAILABILITY = "availability"
 """Key in a record's ``extra``: the case only asked whether a precision is available, and the outcome is the answer."""
@@ -20,6 +24,12 @@ def is_unavailable(outcome: Outcome) -> bool:
 def is_answer(record: Record) -> bool:
     """Whether a record only answers whether a precision is available."""
     return AVAILABILITY in record.extra
+
+
+def without_answers(table: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
+    """Return the rows of cases, without those that only say that a precision is not available; all if none is left."""
+    cases = table[[not is_answer(records[int(index)]) for index in table.index]]
+    return cases if len(cases) else table
 
 
 def answer_lines(records: Iterable[Record]) -> list[str]:

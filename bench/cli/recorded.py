@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -106,8 +106,8 @@ def read_results(sources: list[Path] | None, wanted: Wanted, comparisons: bool =
     return chosen
 
 
-def _read(sources: list[Path], comparisons: bool) -> Recorded:
-    """Read all results in some places."""
+def _read(sources: list[Path], comparisons: bool, here: Sequence[Machine] = ()) -> Recorded:
+    """Read all results in some places; ``here`` is this machine, where old results without an ID may be its own."""
     from bench.records import store
 
     with store.without_collecting():
@@ -119,7 +119,7 @@ def _read(sources: list[Path], comparisons: bool) -> Recorded:
     for complaint in complaints:
         say(complaint)
     results = Recorded(records=records, ceilings=ceilings, comparisons=compared, complaints=complaints)
-    return results.with_ids()
+    return results.with_ids(here)
 
 
 def _read_own(comparisons: bool) -> Recorded:
@@ -128,7 +128,8 @@ def _read_own(comparisons: bool) -> Recorded:
 
     if not RESULTS.exists():
         raise NothingMeasured(f"nothing was measured here yet: {HOW_TO_MEASURE}.")
-    here, everything = machine(), _read([RESULTS], comparisons)
+    here = machine()
+    everything = _read([RESULTS], comparisons, [here])
     own, elsewhere = everything.of(here), everything.runs_elsewhere(here)
     if own.empty:
         others = f", and {RESULTS} has runs of other machines alone" if elsewhere else ""

@@ -26,6 +26,7 @@ def table(
     only: Only = None,
 ) -> None:
     """Print one row per case of a run and one per ceiling."""
+    from bench.analysis.availability import without_answers
     from bench.analysis.ceilings import with_ceilings
     from bench.analysis.table import frame
     from bench.report import brief_table, tables
@@ -34,8 +35,10 @@ def table(
     recorded = read_results(results, wanted, comparisons=False)
     records, ceilings = recorded.records, recorded.ceilings
     show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
-    rows = with_ceilings(frame(records, images), ceilings)
+    table = frame(records, images)
+    rows = with_ceilings(table, ceilings)
     if format is None and not wide and terminal.is_terminal(sys.stdout):
+        rows = with_ceilings(without_answers(table, records), ceilings)
         terminal.show(clean(brief_table.render(rows, terminal.width())))
         say("all columns: --wide; for other programs: --format csv or --format json")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -93,7 +94,7 @@ def write(screen: Screen, result: Result) -> None:
         screen.entry("  Next" if not number else "", text)
     if result.report is not None:
         path = short_path(result.report)
-        screen.line(("Report    ", "bold"), (path, f"link file://{result.report.resolve()}"))
+        screen.line(("Report    ", "bold"), (path, f"link {result.report.resolve().as_uri()}"))
     screen.line(("Records   ", "bold"), short_path(result.folder))
 
 
@@ -110,7 +111,7 @@ def title(result: Result) -> str:
         parts.append(f"{result.measured} of {result.cases} cases measured{several}")
     if result.ceilings is not None:
         parts.append(f"{result.ceilings[0]} of {result.ceilings[1]} ceilings found")
-    return f"Result · {result.machine} · {', '.join(parts)} in {format_duration(result.seconds)}"
+    return f"Result · {result.machine} · {', '.join(parts) or 'no case'} in {format_duration(result.seconds)}"
 
 
 def reference_rows(table: Any) -> dict[str, dict[str, Any]]:
@@ -188,7 +189,7 @@ def batch_lines(table: Any, reference: Mapping[str, Any]) -> list[tuple[str, str
     if smallest is None or smallest["batch"] == reference["batch"]:
         return []
     gain = reference["images_per_second"] / smallest["images_per_second"] - 1
-    if gain <= 0:
+    if not reference["images_per_second_low"] > smallest["images_per_second_high"]:  # or there is no interval
         return []
     text = f"{reference['batch']} is {format_percent(gain, 2)} faster than {smallest['batch']}"
     peaks = [row["peak_memory_bytes"] for row in (reference, smallest)]
@@ -223,7 +224,9 @@ def next_commands(result: Result, rows: Mapping[str, Mapping[str, Any]]) -> list
     """Return commands that go on from here, each with what it gives."""
     commands = []
     if result.resume:
-        commands.append((f"yolopace run --resume {result.resume}", "go on with this run"))
+        place = result.folder.parent
+        results = "" if str(place) == "results" else f" --results {shlex.quote(str(place))}"
+        commands.append((f"yolopace run --resume {result.resume}{results}", "go on with this run"))
     if not measured_anything(result):
         return [*commands, ("yolopace doctor", "what this machine can measure")]
     if any(INTERFERED in kinds(str(row["flags"])) for row in rows.values()):

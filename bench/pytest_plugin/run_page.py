@@ -43,10 +43,16 @@ class RunPage:
         """Begin to count the time of the run."""
         self._next = time.monotonic() + LIVE_AFTER
 
-    def refresh(self, records: Sequence[Record], ceilings: Sequence[Ceiling], total: int) -> Path | None:
+    def refresh(self, records: Sequence[Record], ceilings: Sequence[Ceiling], over: int, total: int) -> Path | None:
         """Make the page of a run that goes on, if it is time for it.
 
         It takes at most a tenth of the time of the run, and leaves errors to the report at the end.
+
+        Args:
+            records: of the run.
+            ceilings: of the run.
+            over: processes of cases that are over.
+            total: processes of cases.
 
         Returns:
             The path when the page was made for the first time, else None.
@@ -57,7 +63,7 @@ class RunPage:
 
         began = time.monotonic()
         # A run that is killed leaves this page: its time shows that it is old.
-        live = f"Still measuring: {len(records):,} of {total:,} so far, at {time.strftime('%X')}."
+        live = f"Still measuring: {over:,} of {total:,} so far, at {time.strftime('%X')}."
         path = None
         with contextlib.suppress(Exception):
             path = self.write(records, ceilings, ("html",), live)

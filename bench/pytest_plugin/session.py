@@ -199,7 +199,7 @@ class BenchSession:
         """Make the page between two cases, if it is time for it; return its path when it is made for the first time."""
         if self.run is None or self._page is None:
             return None
-        return self._page.refresh(self.run.records, self.ceilings, len(self.cases))
+        return self._page.refresh(self.run.records, self.ceilings, *self.place())
 
     def end(self) -> None:
         """Close what was opened, save what is still unsaved wherever there is room, and write the report."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pandas as pd
 
 from bench import __version__
-from bench.analysis.availability import is_answer
+from bench.analysis.availability import without_answers
 from bench.analysis.ceilings import with_ceilings
 from bench.analysis.table import frame, newest_rows
 from bench.analysis.units import in_units
@@ -198,12 +197,6 @@ def _reading(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the terms of the page with their explanations; intervals of the kinds that occur."""
     terms = [(labels.INTERVAL_NAMES[kind], labels.INTERVALS[kind]) for kind in labels.interval_kinds(table)]
     return [*labels.TERMS.items(), *terms]
-
-
-def without_answers(table: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
-    """Return the rows of cases, without those that only say that a precision is not available; all if none is left."""
-    cases = table[[not is_answer(records[int(index)]) for index in table.index]]
-    return cases if len(cases) else table
 
 
 def _machine(number: int, machine: MachineInputs) -> MachineView:

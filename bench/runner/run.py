@@ -265,8 +265,8 @@ class Run:
     def _beyond_budget(self, planned: PlannedRun) -> Outcome | None:
         if self._budget is None or self._began is None:
             return None
-        if self.fits(planned) or not self.records:
-            return None
+        if self.fits(planned) or all("availability" in record.extra for record in self.records):
+            return None  # a run measures one case, however little time it has
         needs = self._estimator.seconds(planned)
         reason = f"Not started: about {needs:.0f} s needed, {self.budget_left():.0f} s of the time budget left."
         return Outcome(Status.INTERRUPTED, reason)

@@ -1,4 +1,4 @@
-"""Write the list of claims: ``python -m bench.claims.reference > docs/reference/claims.md``."""
+"""Write the list of claims: ``python -m bench.cli.claims_reference > docs/reference/claims.md``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bench.claims.claim import claims
 INTRODUCTION = """\
 # Claims of web guides
 
-<!-- Generated: python -m bench.claims.reference > docs/reference/claims.md -->
+<!-- Generated: python -m bench.cli.claims_reference > docs/reference/claims.md -->
 
 Web guides on training YOLO make these claims. Each is here in our words, with the hardware or software that its guide
 speaks of. A report shows the claims that its records decide, as `holds` or `does not hold`. Ratios are judged in every

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.claims.claim import claims
-from bench.claims.reference import reference
+from bench.cli.claims_reference import reference
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "claims.md"
 
 
 def test_the_committed_page_is_current() -> None:
-    stale = "run: python -m bench.claims.reference > docs/reference/claims.md"
+    stale = "run: python -m bench.cli.claims_reference > docs/reference/claims.md"
     assert PAGE.read_text(encoding="utf-8") == reference(), stale
 
 
