@@ -19,7 +19,7 @@ from bench.report.plots import PLOTS
 from bench.report.sections import SECTIONS, Section
 from tests.extension import toy_metric, toy_plot, toy_section
 
-EXAMPLE = Path("results/examples/linux-cpu")
+EXAMPLE = Path("results/examples/linux-cpu-160px")
 CASE = "train-yolov8n-cpu-fp32-b4-i160"
 
 

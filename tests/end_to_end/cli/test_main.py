@@ -128,7 +128,7 @@ def test_help_is_there_even_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         app.main()
     assert end.value.code == 0
     out, err = capsys.readouterr()
-    assert "  table      Print a row for each case of a run" in out and "  regress " in out
+    assert "  table      Print one row per case of a run" in out and "  regress " in out
     assert err.startswith("yolopace: typer 0.15.0 is too old")
 
 

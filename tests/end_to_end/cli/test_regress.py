@@ -90,7 +90,7 @@ def test_a_slower_head_is_called_so_with_figures_page_and_exit_code(command: Com
     content = json.loads(Path("found.json").read_text())
     assert (content["verdict"], content["exit_code"]) == ("slower", 1)
     [page] = Path("reports").glob("regress-*/index.html")
-    assert "10.0 % longer" in page.read_text()
+    assert "10.0\N{NO-BREAK SPACE}% longer" in page.read_text(encoding="utf-8")
     assert f"page: {page}" in output and f"records: {Path('results') / comparison.run}" in output
 
 

@@ -90,7 +90,7 @@ def test_pytest(yaml: Path, cache: Path, tmp_path: Path) -> None:
     records, _ = store.read([tmp_path / "results"])
     assert [record.data.left_out for record in records if record.data] == [{"empty file": 1}] * 2
     again = run(cache, *command, "--mode", "train,predict", "--with-val", "--resume", "x")
-    assert again.stdout.count("from before") == 2, again.stdout + again.stderr
+    assert again.stdout.count("measured before") == 2, again.stdout + again.stderr
 
 
 @pytest.mark.parametrize(
