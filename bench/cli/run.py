@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from bench.cli.axis_options import replace_parameter
-from bench.errors import UsageError
+from bench.errors import ExitCode, UsageError
 from bench.pytest_plugin.command_line import RunOption, run_options
 from bench.pytest_plugin.first_line import WRITTEN
 
@@ -27,16 +27,24 @@ def measure(arguments: Sequence[str]) -> int:
     """
     if not (FOLDER / "test_train.py").is_file():
         raise UsageError(f"{FOLDER} has no test_*.py files, which are the cases: install yolopace again.")
-    given = [str(FOLDER), "--benchmark-only", "-p", "no:cacheprovider", *arguments]
-    return int(pytest.main(given, plugins=[_FirstLine()]))
+    given, plugin = [str(FOLDER), "--benchmark-only", "-p", "no:cacheprovider", *arguments], _Began()
+    code = pytest.main(given, plugins=[plugin])
+    # pytest's own status for an option that it does not know is that of a run that measured nothing.
+    return int(code) if plugin.began else int(ExitCode.WRONG_USE)
 
 
-class _FirstLine:
-    """A plugin of pytest that says that the first line is written."""
+class _Began:
+    """A plugin of pytest that says that the first line is written, and learns whether the options were understood."""
+
+    began = False
 
     def pytest_addoption(self, pluginmanager: pytest.PytestPluginManager) -> None:
         """Take the name by which it is looked for."""
         pluginmanager.register(object(), WRITTEN)
+
+    def pytest_configure(self) -> None:
+        """Note that all options were understood."""
+        self.began = True
 
 
 def _listed(option: RunOption) -> inspect.Parameter:

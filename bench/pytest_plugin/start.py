@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
 from bench.cases.availability import unavailable_lines, why_unavailable
+from bench.cases.device_kinds import device_names
 from bench.cases.plan import PlannedRun
 from bench.environments.interpreter import Interpreter
 from bench.errors import UsageError
@@ -51,7 +52,7 @@ def notes(request: RunRequest, selected: Sequence[PlannedRun]) -> list[Note]:
     return [
         *(Note("unavailable", line) for line in unavailable(request, selected)),
         *(Note("hint", line) for line in several_cards(request)),
-        *(Note("warning", line) for line in warnings(machine, request.interpreter)),
+        *(Note("warning", line) for line in warnings(machine, request.interpreter, _devices(selected))),
     ]
 
 
@@ -72,8 +73,19 @@ def several_cards(request: RunRequest) -> Iterator[str]:
             yield f"{count} \N{MULTIPLICATION SIGN} {name} found; measuring one. All together: --device {together}"
 
 
-def warnings(machine: SystemInfo, interpreter: Interpreter) -> Iterator[str]:
-    """Yield one line for each condition of the machine that makes figures worse: load, memory, power, heat, cards."""
+def _devices(selected: Sequence[PlannedRun]) -> set[str]:
+    """Return the devices that are measured, such as ``cpu`` and ``0``."""
+    return {name for plan in selected for name in device_names(plan.case.device)}
+
+
+def warnings(machine: SystemInfo, interpreter: Interpreter, devices: Collection[str]) -> Iterator[str]:
+    """Yield one line for each condition that makes figures worse: load, memory, power, heat, cards in use.
+
+    Args:
+        machine: what is known of the machine.
+        interpreter: the measured one.
+        devices: devices that are measured; other cards are not looked at.
+    """
     software = Software(Packages(interpreter.environment.python), thermal=interpreter.thermal)
     checks = [load(machine), memory(machine), swap(machine), disk(machine), power(machine)]
     checks += [heat(software)] if interpreter.thermal else []
@@ -81,6 +93,8 @@ def warnings(machine: SystemInfo, interpreter: Interpreter) -> Iterator[str]:
         if check.status is not State.USABLE and check.remedy:
             yield f"{check.name}: {check.detail}: {check.remedy.rstrip('.')}"
     for index, place in enumerate(visible_cards()):
+        if str(index) not in devices:
+            continue
         card = machine.nvidia.cards[place] if place is not None and place < len(machine.nvidia.cards) else None
         for reservation, remedy in not_free(card) if card else []:
             yield f"cuda {index}: {reservation}: {remedy}"

@@ -50,7 +50,7 @@ def plan_text(cases: Sequence[Case], processes: int, seconds: float, searches: i
         parts.append("1 ceiling" if searches == 1 else f"{searches} ceilings")
     lines = [" and ".join(parts)]
     if cases:
-        lines.append(" × ".join(map(lambda axis: values_text(axis, cases), fixed_axes())))
+        lines.append(" · ".join(map(lambda axis: values_text(axis, cases), fixed_axes())))
     return lines
 
 

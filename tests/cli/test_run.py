@@ -23,8 +23,10 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The arguments and plugins that pytest gets."""
     calls: list[Any] = []
 
-    def main(arguments: list[str], plugins: list[object]) -> int:
+    def main(arguments: list[str], plugins: list[Any]) -> int:
         calls.append((arguments, plugins))
+        if "--unknown" not in arguments:
+            plugins[0].pytest_configure()  # as pytest does where it understood all options
         return 4
 
     monkeypatch.setattr(pytest, "main", main)
@@ -41,6 +43,12 @@ def test_all_arguments_go_to_pytest_and_its_exit_status_comes_back(
     assert Path(arguments[0]).name == "bench" and "--benchmark-only" in arguments
     assert arguments[-5:] == ["--profile", "smoke", "-k", "train", "-v", "--benchmark-json=b.json"][-5:]
     assert capsys.readouterr().out.endswith(" · smoke profile\n")
+
+
+def test_an_option_that_pytest_does_not_know_is_a_usage_error(handed: list[Any]) -> None:
+    """pytest ends with 4 then, which is the status of a run that measured nothing."""
+    assert run.measure(["--unknown"]) == 2
+    assert run.measure([]) == 4
 
 
 def test_the_first_line_is_written_once(handed: list[Any]) -> None:

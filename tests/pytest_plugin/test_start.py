@@ -94,8 +94,8 @@ def test_several_cards_of_one_kind(
 
 
 def test_nothing_is_wrong() -> None:
-    assert list(start.warnings(quiet(), interpreter("nominal"))) == []
-    assert list(start.warnings(quiet(load=None, memory=None, available=None), interpreter())) == []
+    assert list(start.warnings(quiet(), interpreter("nominal"), ["cpu"])) == []
+    assert list(start.warnings(quiet(load=None, memory=None, available=None), interpreter(), ["cpu"])) == []
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_nothing_is_wrong() -> None:
 def test_what_makes_figures_worse_is_said_before_measuring(
     changes: dict[str, Any], thermal: str | None, begins: str
 ) -> None:
-    [line] = start.warnings(quiet(**changes), interpreter(thermal))
+    [line] = start.warnings(quiet(**changes), interpreter(thermal), ["cpu"])
     assert line.startswith(begins)
 
 
 def test_a_card_that_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "visible_cards", lambda: [0, 1])
     cards = (Card("a", total=10, used=1), Card("a", total=10, used=1, processes=2))
-    [line] = start.warnings(quiet(nvidia=Nvidia(cards=cards)), interpreter())
+    [line] = start.warnings(quiet(nvidia=Nvidia(cards=cards)), interpreter(), ["0", "1"])
     assert line == "cuda 1: 2 processes compute on it: wait until it is free"
 
 
