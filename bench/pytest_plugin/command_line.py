@@ -105,10 +105,10 @@ def run_options() -> list[RunOption]:
         option("--threads", ADVANCED, "CPU threads; default: Ultralytics' own choice", "N"),
         option("--compare-losses", ADVANCED, "compare the first losses with the CPU's on cuda too"),
         option("--python", ADVANCED, "the interpreter to measure; default: this one", "PATH"),
-        option("--phase-timeout", ADVANCED, "end a case whose warm-up or window takes longer", "TIME", "10m"),
+        option("--phase-timeout", ADVANCED, "end a case whose warm-up or window takes longer; default 10m", "TIME"),
         option(extensions.OPTION, ADVANCED, extensions.HELP, "FILE", repeated=True),
         option("--precision", "", "", "PERCENT", alias_of="--target-ci"),
-        option("--phase-limit", "", "", "TIME", "10m", alias_of="--phase-timeout"),
+        option("--phase-limit", "", "", "TIME", alias_of="--phase-timeout"),
         option("--granularity", "", "", "N", alias_of="--multiple-of"),
     ]
 

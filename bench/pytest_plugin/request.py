@@ -22,6 +22,9 @@ from bench.pytest_plugin.target_ci import MIN_PROCESSES
 from bench.records import store
 from bench.records.requested_options import RequestedOptions
 
+PHASE_TIMEOUT = "10m"
+"""Time that warm-up and window may take each, where none is named."""
+
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A requested run.
@@ -83,7 +86,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         epoch_images = _whole_number("epoch-images", option("epoch_images"))
         epochs = _whole_number("epochs", option("epochs"))
         budget = parse_duration(option("time_budget")) if option("time_budget") else None
-        phase_timeout = parse_duration(option("phase_timeout"))
+        phase_timeout = parse_duration(option("phase_timeout") or PHASE_TIMEOUT)
         processes = _processes(option("processes"), target)
         interpreter = inspect(option("python"))
         modes = [part.strip() for part in (option("mode") or "").split(",") if part.strip()]

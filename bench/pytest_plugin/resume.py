@@ -56,7 +56,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """Options that decide what is measured, and how, apart from the axes: a run that goes on keeps its own."""
 
-FREE: dict[str, Any] = {"processes": "", "target_ci": "", "phase_timeout": "10m", "epoch_images": "0", "epochs": "0"}
+FREE: dict[str, Any] = {"processes": "", "target_ci": "", "phase_timeout": "", "epoch_images": "0", "epochs": "0"}
 """Options that a run keeps where no other value is given when it goes on."""
 
 
