@@ -6,9 +6,6 @@ import importlib.metadata
 import tomllib
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.version import Version
-
 NAME = "yolopace"
 
 
@@ -28,10 +25,15 @@ def requirements() -> list[str]:
 
 
 def outdated() -> str:
-    """Name an installed package that is older than required, in one sentence; empty if all are new enough.
+    """Name a package that is older than required, in one sentence; empty if all are new enough.
 
     Pre-releases and builds of a version count as that version.
     """
+    try:  # it may be missing itself, where a package was installed without its requirements
+        from packaging.requirements import Requirement
+        from packaging.version import Version
+    except ModuleNotFoundError:
+        return "packaging is missing: python -m pip install packaging."
     for requirement in map(Requirement, requirements()):
         name, bounds = requirement.name, requirement.specifier
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-FILE_NAME = "options.json"
+FILE_NAME = ".options.json"
 """Name of the file in the folder of a run."""
 
 SCHEMA = 1

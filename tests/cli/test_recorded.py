@@ -113,7 +113,7 @@ def test_examples_are_read_where_they_are_named(
 def test_runs_of_the_examples_are_called_as_their_folders() -> None:
     for folder in (ROOT / "results" / "examples").iterdir():
         for file in folder.iterdir():
-            if file.name == "options.json":  # what the run was asked for
+            if file.name == ".options.json":  # what the run was asked for
                 continue
             assert msgspec.json.decode(file.read_bytes())["run"] == folder.name
 

@@ -551,11 +551,11 @@ def test_options_alone_are_discarded_with_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", "options.json cannot be read: "),
+        ("{", ".options.json cannot be read: "),
         ('{"schema": 9, "axes": {}, "options": {}}', "written by a newer yolopace"),
     ],
 )
 def test_options_that_cannot_be_read(store: Store, content: str, sentence: str) -> None:
-    (store.folder / "options.json").write_text(content)
+    (store.folder / ".options.json").write_text(content)
     with pytest.raises(UsageError, match=sentence):
         read_options(store.folder)
