@@ -1,6 +1,7 @@
 """Two ranks on the CPU over gloo, started by torch.distributed.run: the path of several cards, with the real thing."""
 
 import dataclasses
+import importlib.util
 import math
 import os
 import signal
@@ -70,9 +71,9 @@ def one_image(tmp_path_factory):
 @pytest.fixture(scope="module")
 def small_model(tmp_path_factory):
     """YOLOv8 at the size of n, without a letter for it, which `scale` would be taken for."""
-    from ultralytics.utils import ROOT as ULTRALYTICS
-
-    model = yaml.safe_load((ULTRALYTICS / "cfg/models/v8/yolov8.yaml").read_text())
+    # Found, not imported: its import would write settings into the home folder.
+    package = Path(importlib.util.find_spec("ultralytics").origin).parent
+    model = yaml.safe_load((package / "cfg/models/v8/yolov8.yaml").read_text())
     depth, width, _ = model.pop("scales")["n"]
     file = tmp_path_factory.mktemp("model") / "small.yaml"
     file.write_text(yaml.safe_dump({**model, "depth_multiple": depth, "width_multiple": width}))
