@@ -58,6 +58,7 @@ def test_which_rank_sends_which_events(pipe: EventPipe, rank: int, local: int, e
 def test_a_rank_keeps_its_number_and_a_process_that_is_alone_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("YOLO_CONFIG_DIR", "YOLO_AUTOINSTALL", "YOLO_OFFLINE", "PYTORCH_NVML_BASED_CUDA_CHECK", "WANDB_MODE"):
         monkeypatch.setenv(name, "")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # else torch makes that folder where a later test compiles
     for name in isolation.FOREIGN:
         monkeypatch.setenv(name, "1")
     isolation.before_import("config", network=False, alone=False)
