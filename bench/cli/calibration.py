@@ -70,11 +70,11 @@ def measure(interpreter: Interpreter, devices: list[str], results: Path, budget:
 
 
 def _say_process(record: Record, run: Run) -> None:
-    rest = len(run.planned) - run.spared
+    rest = len(run.planned) - run.skipped
     together = so_far(run.measured(record.case))
     say(line(record, len(run.records), rest, run.seconds_left(), processes=runner.MAX_PROCESSES, running_mean=together))
-    if run.trouble:
-        say(run.trouble)
+    if run.save_error:
+        say(run.save_error)
 
 
 def _say_pair(compared: CaseComparison, problem: str) -> None:

@@ -59,7 +59,7 @@ def _listed(option: RunOption) -> inspect.Parameter:
 
 
 def _with_listed_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command the options of a run, for its help: pytest reads the arguments, and others of its own."""
+    """Give the command the options of a run, for its help; pytest reads the arguments, its own among them."""
     options = [_listed(option) for option in run_options() if option.group]
     return replace_parameter(command, "options", options, command)
 

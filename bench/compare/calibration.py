@@ -141,7 +141,7 @@ def calibrate(
     stopped = False
     try:
         for plan in plans:
-            if not run.spare(plan):
+            if not run.skip_reason(plan):
                 say(run.measure(plan), run)
     except KeyboardInterrupt:
         stopped = True

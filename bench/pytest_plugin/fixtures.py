@@ -42,7 +42,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[str], N
         if (over := bench.run.over(plan)) is not None:
             bench.note(REPEATED)
             return report_case(over, benchmark, bench.run.place(over))
-        if reason := bench.run.spare(plan):
+        if reason := bench.run.skip_reason(plan):
             pytest.skip(reason)
         terminal.end_line(request.config)
         with _ending_the_run(request, bench):
@@ -148,8 +148,8 @@ def _show(config: pytest.Config, bench: BenchSession, run: Run, record: Record) 
         screen.line(*lines.without_figure(number, record.case, record.outcome.status.value, screen.width))
         for text in why_without_figure(record, run):
             screen.text(text, "dim", INDENT, INDENT)
-    if run.trouble:
-        terminal.write(config, run.trouble, yellow=True)
+    if run.save_error:
+        terminal.write(config, run.save_error, yellow=True)
     if over < total:
         terminal.activity(config).start("making the page")
         bench.refresh_page()

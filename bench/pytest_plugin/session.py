@@ -124,7 +124,7 @@ class BenchSession:
         assert self.run is not None
         cases = self.cases
         uncounted = {plan.name for plan in self.selected} - {plan.name for plan in cases}
-        over = sum(record.name not in uncounted for record in self.run.records) + self.run.spared
+        over = sum(record.name not in uncounted for record in self.run.records) + self.run.skipped
         return over, len(cases)
 
     def measure(self, plan: PlannedRun) -> Record:
@@ -224,12 +224,12 @@ class BenchSession:
     def _add_notes(self, run: Run, name: str) -> None:
         """Keep sentences on what was left out, the target, and how to continue."""
         self.notes += run.left_out
-        if run.cut:
-            self.notes.append(f"the time budget ended before {run.cut} more processes could be started")
+        if run.over_budget:
+            self.notes.append(f"the time budget ended before {run.over_budget} more processes could be started")
         if self.target is not None:
             self.note(self.target.summary())
         interrupted = any(record.outcome.status is Status.INTERRUPTED for record in run.records)
-        if interrupted or run.unfinished or run.cut:
+        if interrupted or run.unfinished or run.over_budget:
             self.resume = name
 
     def _write_report(self, records: list[Record]) -> None:

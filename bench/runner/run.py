@@ -86,9 +86,9 @@ class Run:
         self.records: list[Record] = []
         self.processes: dict[Case, dict[int, Record]] = defaultdict(dict)
         self.omitted: set[str] = set()
-        self.spared = 0
-        self.cut = 0
-        self.trouble = ""
+        self.skipped = 0
+        self.over_budget = 0
+        self.save_error = ""
         self.watch: Callable[[PlannedRun, str], None] = lambda planned, phase: None
         self._store = store
         self._launcher = launcher
@@ -124,13 +124,13 @@ class Run:
 
     def seconds_left(self) -> float:
         """Estimated duration in seconds of the remaining processes, within the time budget."""
-        left = sum(self._estimator.seconds(p) for p in self._left.values() if not self._hopeless(p))
+        left = sum(self._estimator.seconds(p) for p in self._left.values() if not self._known_to_fail(p))
         return left if self._budget is None else min(left, self.budget_left())
 
     @property
     def unfinished(self) -> bool:
         """Whether processes were not started although they were expected to give a figure."""
-        return any(not self._hopeless(planned) for planned in self._left.values())
+        return any(not self._known_to_fail(planned) for planned in self._left.values())
 
     def budget_left(self) -> float:
         """Remaining seconds of the time budget; infinite without a budget."""
@@ -150,7 +150,7 @@ class Run:
         others = {p.case for p in self._left.values()} - {record.case}
         return sum(all(case.value(axis) == record.case.value(axis) for axis in axes) for case in others)
 
-    def spare(self, planned: PlannedRun) -> str:
+    def skip_reason(self, planned: PlannedRun) -> str:
         """Skip a process where it is pointless; return the reason, or empty if it has to be measured.
 
         A repeat is skipped if the first process of its case gave no figure, or the time budget is spent. Any process is
@@ -165,18 +165,18 @@ class Run:
             return settled[1].reason
         if planned.process == 1:
             return ""
-        if self._hopeless(planned):
+        if self._known_to_fail(planned):
             reason = "the first process of this case gave no figure"
         elif self._beyond_budget(planned):
             reason = "the time budget is over"
-            self.cut += 1
+            self.over_budget += 1
         else:
             return ""
         self._left.pop(planned.name, None)
-        self.spared += 1
+        self.skipped += 1
         return reason
 
-    def _hopeless(self, planned: PlannedRun) -> bool:
+    def _known_to_fail(self, planned: PlannedRun) -> bool:
         """Whether a process is known to give no figure, and so is not started."""
         if self._settled_by(planned.case):
             return True
@@ -252,7 +252,7 @@ class Run:
         self.records.append(record)
         self._over[record.name] = record
         self.processes[record.case][record.process] = record
-        self.trouble = self._store.save(record)
+        self.save_error = self._store.save(record)
         return record
 
     def _settled_by(self, case: Case) -> tuple[Case, Outcome] | None:

@@ -44,19 +44,19 @@ def workload_of(name: str) -> Workload:
     return workload
 
 
-def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
+def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup) -> None:
     """Measure a case; raise :class:`CaseRejected` where that cannot be done."""
     workload, case = workload_of(job.workload), job.case
     if case["mode"] not in workload.modes:
         reason = f"workload {workload.name} has no mode {case['mode']}: use {' or '.join(workload.modes)}."
         raise CaseRejected("unsupported", reason, scope=("mode", "model"))
-    device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if team.size > 1 else None)
+    device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if process_group.size > 1 else None)
     why = device.why_unusable()
     if why:
         raise CaseRejected("unsupported", why, scope=("device",))
     if job.memory_limit is not None or not device.own_memory:  # which would swap instead of failing
         device.limit_memory(job.memory_limit or 0)
-    session = Session(job, workload, channel, device, turns, team)
+    session = Session(job, workload, channel, device, turns, process_group)
     try:
         workload.run(session)
     except WindowComplete:
@@ -64,18 +64,20 @@ def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, team: 
     raise CaseRejected("failed", "The workload ended by itself before its window was complete.")
 
 
-def train_plainly(job: PlainJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
+def train_plainly(job: PlainJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup) -> None:
     """Train as a user would, for comparison."""
     workload_of(job.workload).train_plainly(job, channel, turns)
 
 
-def find_data(job: DataJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
+def find_data(job: DataJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup) -> None:
     """Make a data set that is not there yet, or look at the user's own."""
     workload = workload_of(job.workload)
     channel.send(DataProvided(**(workload.provide_data(job) if job.made else workload.inspect_data(job))))
 
 
-def measure_overhead(job: OverheadJob, channel: Channel, turns: LockstepClient | None, team: ProcessGroup) -> None:
+def measure_overhead(
+    job: OverheadJob, channel: Channel, turns: LockstepClient | None, process_group: ProcessGroup
+) -> None:
     """Measure the cost of the marks of a step."""
     from .timing import instrumentation_overhead
 
@@ -86,7 +88,11 @@ TASKS = {CaseJob: measure, DataJob: find_data, PlainJob: train_plainly, Overhead
 
 
 def run(
-    job: Job, channel: Channel, control: int, team: ProcessGroup | None = None, setup: ProcessSetup | None = None
+    job: Job,
+    channel: Channel,
+    control: int,
+    process_group: ProcessGroup | None = None,
+    setup: ProcessSetup | None = None,
 ) -> None:
     """Run one job; whatever happens, one :class:`JobEnded` reports how.
 
@@ -94,7 +100,7 @@ def run(
         job: what to do.
         channel: where events go.
         control: descriptor by which the runner grants turns.
-        team: process group of the case; None for this process alone.
+        process_group: process group of the case; None for this process alone.
         setup: setup of a process that was started for this job alone; None in a forked worker, since the fork server
             has checked it.
     """
@@ -106,7 +112,7 @@ def run(
             raise CaseRejected("failed", extensions.trouble)
         if setup is not None and (why := identity.differs(setup.imported)):
             raise CaseRejected("substituted", why)
-        TASKS[type(job)](job, channel, turns, team or SingleProcess())  # type: ignore[operator]
+        TASKS[type(job)](job, channel, turns, process_group or SingleProcess())  # type: ignore[operator]
     except BaseException as error:
         if not isinstance(error, CaseRejected) or error.__cause__ is not None:
             traceback.print_exc()  # the output has the whole traceback; the reason is one sentence

@@ -78,7 +78,7 @@ def test_a_precision_that_the_user_did_not_name_is_asked_once_and_leaves_one_rec
     plans.append(msgspec.structs.replace(plans[1], process=2))
     names = [planned.name for planned in plans]
     run = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator(), optional=names)
-    kept = [run.measure(planned) for planned in plans if not run.spare(planned)]
+    kept = [run.measure(planned) for planned in plans if not run.skip_reason(planned)]
     assert jobs == [("refuses-amp", "on"), ("refuses-amp", "off")]
     assert [is_answer(record) for record in kept] == [True, False]
     assert run.omitted == {names[1], names[3]}
@@ -86,7 +86,7 @@ def test_a_precision_that_the_user_did_not_name_is_asked_once_and_leaves_one_rec
     assert run.seconds_left() == 0
     again = Run(plans, store.Store(tmp_path, "r1"), launcher, Estimator(), finished={names[0]: kept[0]}, optional=names)
     assert again.measure(plans[0]) == kept[0]
-    assert again.spare(plans[1]) == "No amp."
+    assert again.skip_reason(plans[1]) == "No amp."
 
 
 def test_a_device_that_torch_cannot_use_ends_with_a_remedy(launcher, monkeypatch, tmp_path):
@@ -134,10 +134,10 @@ def test_a_full_disk_loses_nothing(launcher, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("bench.records.store.writing.write_whole", full)
         run.measure(plans[0])
-        assert "No space left on device" in run.trouble
+        assert "No space left on device" in run.save_error
         assert not list((tmp_path / "r1").iterdir())
     run.measure(plans[1])
-    assert run.trouble == ""
+    assert run.save_error == ""
     assert len(list((tmp_path / "r1").iterdir())) == 2
 
 
@@ -220,7 +220,7 @@ def test_a_data_set_without_labels_is_predicted_on_and_not_trained_on(launcher, 
 def run_rounds(launcher, tmp_path, plans, processes, **options):
     planned = repeat(plans, processes, "r1")
     run = Run(planned, store.Store(tmp_path / "results", "r1"), launcher, Estimator(), **options)
-    spared = {plan.name: reason for plan in planned if (reason := run.spare(plan)) or not run.measure(plan)}
+    spared = {plan.name: reason for plan in planned if (reason := run.skip_reason(plan)) or not run.measure(plan)}
     return run, spared
 
 
@@ -244,7 +244,7 @@ def test_a_case_without_a_figure_is_not_started_again(launcher, jobs, tmp_path, 
     assert spared == dict.fromkeys(
         [f"train-{model}-cpu-amp-b4-i64--p{n}" for n in (2, 3)], "the first process of this case gave no figure"
     )
-    assert (run.spared, run.cut) == (2, 0)
+    assert (run.skipped, run.over_budget) == (2, 0)
     assert len(store.read([tmp_path / "results"])[0]) == 4
 
 
@@ -267,7 +267,7 @@ def test_rounds_beyond_the_time_budget_leave_no_record(launcher, jobs, tmp_path)
     run, spared = run_rounds(launcher, tmp_path, plans, 4, time_budget=0.01)
     assert len(jobs) == 1
     assert set(spared.values()) == {"the time budget is over"}
-    assert (run.spared, run.cut) == (3, 3)
+    assert (run.skipped, run.over_budget) == (3, 3)
     [record], _ = store.read([tmp_path / "results"])
     assert record.outcome.status is Status.MEASURED
 

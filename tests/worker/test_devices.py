@@ -398,16 +398,16 @@ def test_operators_that_fall_back_are_named_while_warming_up(mps: FakeTorch, mon
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         monkeypatch.setattr("warnings.showwarning", lambda message, *rest, **more: shown.append(str(message)))
-        device.warming(True)
+        device.set_warmup(True)
         for name in ("aten::nms", "aten::nms", "aten::_foo"):
             warnings.warn(FALLS_BACK.format(name), UserWarning, stacklevel=1)
         warnings.warn("something else", UserWarning, stacklevel=1)
-        device.warming(False)
+        device.set_warmup(False)
         warnings.warn("afterwards", UserWarning, stacklevel=1)
     assert device.facts()["fell_back"] == ["aten::nms", "aten::_foo"]
     assert shown == ["something else", "afterwards"]
     assert always == [True, False]
-    device.warming(False)  # once more changes nothing
+    device.set_warmup(False)  # once more changes nothing
     assert always == [True, False]
 
 

@@ -27,14 +27,14 @@ from bench.runner.launchers import local
 
 
 def provide_both(
-    base: Specification, head: Specification, newer: str
+    base: Specification, head: Specification, exclude_newer: str
 ) -> tuple[PreparedEnvironment, PreparedEnvironment]:
     """Build both environments; where they are the same one, head is a copy that is installed separately."""
-    first = builder.provide(base, newer, say)
-    second = builder.provide(head, newer, say)
+    first = builder.provide(base, exclude_newer, say)
+    second = builder.provide(head, exclude_newer, say)
     if (first.interpreter.path, first.key) == (second.interpreter.path, second.key):
         say("base and head are the same (A/A test): any difference is noise, or an error of yolopace")
-        second = builder.provide(head, newer, say, replica=1)
+        second = builder.provide(head, exclude_newer, say, replica=1)
     return first, second
 
 

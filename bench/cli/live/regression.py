@@ -46,9 +46,9 @@ def provide_dated(
     Returns:
         The environments, and the moment; empty where the package index does not say when releases were made.
     """
-    newer = asked or before or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    exclude_newer = asked or before or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        return provide_both(*specifications, newer), newer
+        return provide_both(*specifications, exclude_newer), exclude_newer
     except UsageError:
         if asked:
             raise

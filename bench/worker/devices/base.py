@@ -123,7 +123,7 @@ class Device:
         """Return a counter of the joules of a case, or raise :class:`EnergyUnavailable`."""
         raise EnergyUnavailable(f"nothing counts the energy of {self.kind}")
 
-    def warming(self, begins: bool) -> None:
+    def set_warmup(self, begins: bool) -> None:
         """Note that warm-up begins, or is over: some checks may run only in untimed steps."""
 
     def sample(self) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class Mps(Accelerator):
         """Return Apple's estimate of GPU, CPU and memory, which share one chip and all work in training."""
         return machine_meter(("gpu", "cpu_total", "dram"))
 
-    def warming(self, begins: bool) -> None:
+    def set_warmup(self, begins: bool) -> None:
         """Collect operators that fall back to the CPU while warming up; each warning costs time later on."""
         if begins:
             self._fallbacks.listen()

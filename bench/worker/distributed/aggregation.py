@@ -14,10 +14,10 @@ SUMMED = ("process", "private", "data", "loaders")
 """Memory figures of which each rank has its part on the machine; the other figures are per card."""
 
 
-def groups(team: ProcessGroup, own: int) -> set[int]:
+def groups(process_group: ProcessGroup, own: int) -> set[int]:
     """Return the process groups of the ranks on this machine."""
     machine = os.environ.get("GROUP_RANK", "0")
-    return {group for where, group in team.all_gather((machine, own)) if where == machine}
+    return {group for where, group in process_group.all_gather((machine, own)) if where == machine}
 
 
 def aggregate_ranks(ranks: list[Measured], kind: str) -> Measured:

@@ -62,8 +62,8 @@ def run() -> None:
     if limit := getattr(assignment.job, "data_limit", 0):  # the limit of all ranks together
         share = limit // int(os.environ["LOCAL_WORLD_SIZE"])
         resource.setrlimit(resource.RLIMIT_DATA, (share, share))
-    team, local = TorchProcessGroup(), int(os.environ["LOCAL_RANK"])
+    process_group, local = TorchProcessGroup(), int(os.environ["LOCAL_RANK"])
     tasks.die_with_runner(LINE)
     tasks.prepare_process(assignment.setup, alone=False)
-    tasks.run(assignment.job, channel_for(team.rank, local), LINE, team, assignment.setup)
+    tasks.run(assignment.job, channel_for(process_group.rank, local), LINE, process_group, assignment.setup)
     tasks.leave()

@@ -53,7 +53,7 @@ class Session:
         epoch_overhead: seconds of an epoch outside its steps, by the names of the record.
         checks: results of the workload's sanity checks, by name.
         extra: further facts for the record, by name.
-        team: process group of the case; usually this process alone.
+        process_group: process group of the case; usually this process alone.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Session:
         channel: Channel,
         device: Device,
         turns: LockstepClient | None = None,
-        team: ProcessGroup | None = None,
+        process_group: ProcessGroup | None = None,
     ) -> None:
         self.job, self.workload, self.device = job, workload, device
-        self.team = team or SingleProcess()
+        self.process_group = process_group or SingleProcess()
         self.case, self.overrides, self.asked = job.case, job.overrides, job.asked
         self.threads, self.data, self.scratch = job.threads, job.data, job.scratch
         self.with_val, self.loss_scale = job.with_val, job.loss_scale
-        self.compare_losses: bool = self.team.size == 1 and (
+        self.compare_losses: bool = self.process_group.size == 1 and (
             device.compare_losses == "always" or (device.compare_losses == "on_request" and job.compare_losses)
         )
         self.epoch_overhead: dict[str, Any] = {}
@@ -116,8 +116,8 @@ class Session:
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         loaders = runs.get("workers") or 0
         self._turns.set_threads(runs["threads"])
-        self.team.init()
-        groups = aggregation.groups(self.team, os.getpgrp())
+        self.process_group.init()
+        groups = aggregation.groups(self.process_group, os.getpgrp())
         self._windows.prepare(
             runs["threads"] == 1 and not loaders, not self._turns.taken, groups, self.job.memory_before
         )
@@ -128,14 +128,14 @@ class Session:
             synchronize=self.device.synchronize,
             on_window=self._window_opens,
             block=self._turns.block,
-            shared=self.team.size > 1,
-            broadcast=self.team.broadcast,
+            shared=self.process_group.size > 1,
+            broadcast=self.process_group.broadcast,
             on_begin=self._window_begins,
-            settle_steps=max(self.team.all_gather(min(loaders * (runs.get("prefetch") or 1), MOST_SETTLING))),
+            settle_steps=max(self.process_group.all_gather(min(loaders * (runs.get("prefetch") or 1), MOST_SETTLING))),
         )
         self._windows.measure_idle()
         self._channel.send(PhaseBegan("warmup"))
-        self.device.warming(True)
+        self.device.set_warmup(True)
         self._stopwatch.start()
 
     def still_runs(self, settings: dict[str, Any]) -> None:
@@ -229,7 +229,7 @@ class Session:
 
     def _window_opens(self) -> None:
         watch = self.stopwatch
-        self.device.warming(False)
+        self.device.set_warmup(False)
         self._channel.send(
             PhaseBegan("window", len(watch.seconds), watch.timed_accumulation_steps, watch.planned_steps)
         )
@@ -238,12 +238,12 @@ class Session:
 
     def _window_begins(self) -> None:
         """Wait for all ranks and begin to count joules, after the settling steps."""
-        self.team.barrier()
+        self.process_group.barrier()
         self._windows.begin()
 
     def _window_closes(self) -> None:
         self._windows.close(self._turns.peers)
-        again = not self._turns.taken and any(self.team.all_gather(self._windows.wants_retry))
+        again = not self._turns.taken and any(self.process_group.all_gather(self._windows.wants_retry))
         if again and self._windows.may_retry:
             self.stopwatch.open()
             return
@@ -261,7 +261,7 @@ class Session:
     def report(self) -> None:
         """Send the result; call this after :class:`WindowComplete` was raised and the sanity checks passed."""
         watch, windows = self.stopwatch, self._windows
-        kept = self.team.broadcast(windows.least_noisy())
+        kept = self.process_group.broadcast(windows.least_noisy())
         start, end = watch.span(kept)
         gaps = [seconds for _, seconds in watch.epoch_gaps]
         if gaps:
@@ -284,9 +284,9 @@ class Session:
                 if index != kept
             ],
         )
-        if self.team.size > 1:
-            measured = aggregation.aggregate_ranks(self.team.all_gather(measured), self.device.kind)
-        if self.team.rank == 0:
+        if self.process_group.size > 1:
+            measured = aggregation.aggregate_ranks(self.process_group.all_gather(measured), self.device.kind)
+        if self.process_group.rank == 0:
             self._channel.send(measured)
 
     def report_epoch_overhead(self, measure: Callable[[], dict[str, Any]]) -> None:

@@ -44,5 +44,5 @@ def start_session(launcher, tmp_path, monkeypatch):
 def measure_all(session):
     """Measure the selected cases as conftest does."""
     for plan in session.selected:
-        if not session.run.spare(plan):
+        if not session.run.skip_reason(plan):
             session.run.measure(plan)

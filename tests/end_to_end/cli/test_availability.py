@@ -15,7 +15,7 @@ def measure_all(session):
     """Measure the selected cases as the fixtures do; return the place of each in the run."""
     places = []
     for plan in session.selected:
-        if not session.run.spare(plan):
+        if not session.run.skip_reason(plan):
             session.measure(plan)
             places.append(session.place())
     return places

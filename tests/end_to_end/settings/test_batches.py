@@ -27,7 +27,7 @@ class EndOfTest(Exception):
 class Quiet:
     """A session that takes every mark of a workload and does nothing; what it is asked of its case is real."""
 
-    case, device, checks, team = CASE, Cpu(), {}, SingleProcess()
+    case, device, checks, process_group = CASE, Cpu(), {}, SingleProcess()
     warm, accumulation, with_val = True, 1, False
 
     def __getattr__(self, name):

@@ -117,7 +117,7 @@ def test_energy_that_was_not_counted() -> None:
 
 
 class Pair:
-    """A team of two of which one machine has one."""
+    """A process group of two ranks, one of them on this machine."""
 
     rank, size = 0, 2
 

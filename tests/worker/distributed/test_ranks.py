@@ -84,8 +84,10 @@ class Trainer:
 
 
 def session(kind: str, size: int = 4, all_gather: Any = lambda value: [value]) -> Any:
-    team = SimpleNamespace(rank=1, size=size, all_gather=all_gather)
-    return SimpleNamespace(team=team, device=SimpleNamespace(on_host=kinds()[kind].on_host), checks={})
+    process_group = SimpleNamespace(rank=1, size=size, all_gather=all_gather)
+    return SimpleNamespace(
+        process_group=process_group, device=SimpleNamespace(on_host=kinds()[kind].on_host), checks={}
+    )
 
 
 def test_on_cuda_all_is_ultralytics_own_but_the_number_of_ranks() -> None:
@@ -157,7 +159,12 @@ def test_ranks_time_the_same_steps() -> None:
 
 
 def test_one_process_settles_all_by_itself() -> None:
-    team = SingleProcess()
-    team.init()
-    team.barrier()
-    assert (team.broadcast(5), team.all_gather("x"), team.rank, team.size) == (5, ["x"], 0, 1)
+    process_group = SingleProcess()
+    process_group.init()
+    process_group.barrier()
+    assert (process_group.broadcast(5), process_group.all_gather("x"), process_group.rank, process_group.size) == (
+        5,
+        ["x"],
+        0,
+        1,
+    )

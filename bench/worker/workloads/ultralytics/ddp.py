@@ -27,24 +27,24 @@ def as_rank(trainer: type, session: Session) -> type:
 
     Args:
         trainer: trainer class of a task.
-        session: session with more than one process in its team.
+        session: session with more than one process in its process group.
     """
-    team, on_cpu = session.team, session.device.on_host
+    process_group, on_cpu = session.process_group, session.device.on_host
 
     class RankTrainer(trainer):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self.world_size = team.size  # Ultralytics counts the cards of this machine, and none on the CPU
+            self.world_size = process_group.size  # Ultralytics counts the cards of this machine, and none on the CPU
             self.ddp = False
 
         def _setup_ddp(self, *args: Any) -> None:
             if not on_cpu:
-                check_card(super()._setup_ddp, team.rank)
+                check_card(super()._setup_ddp, process_group.rank)
                 super()._setup_ddp(*args)
                 return
             import torch.distributed as dist
 
-            dist.init_process_group("gloo", rank=team.rank, world_size=team.size)
+            dist.init_process_group("gloo", rank=process_group.rank, world_size=process_group.size)
 
         def _setup_train(self, *args: Any) -> Any:
             with without_device_ids() if on_cpu else contextlib.nullcontext():
@@ -99,7 +99,7 @@ def agree(trainer: Any, session: Session) -> None:
         for _, parameter in trainer.model.named_parameters()
         if parameter.requires_grad
     ]
-    sums = session.team.all_gather(torch.stack(own_sums).cpu().tolist())
+    sums = session.process_group.all_gather(torch.stack(own_sums).cpu().tolist())
     same = all(
         math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE) for rank_sums in sums for a, b in zip(rank_sums, sums[0])
     )

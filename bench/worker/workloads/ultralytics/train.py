@@ -34,7 +34,11 @@ def arguments_of(session: Session, model: Model) -> dict[str, Any]:
     """Return the arguments of the training run."""
     case = session.case
     on_disk = session.overrides.get("cache") == "disk"
-    data = mirror(session.data, Path(session.scratch) / f"mirror-{session.team.rank}") if on_disk else session.data
+    data = (
+        mirror(session.data, Path(session.scratch) / f"mirror-{session.process_group.rank}")
+        if on_disk
+        else session.data
+    )
     return {
         **session.overrides,
         "task": model.task.name,
@@ -139,7 +143,7 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
     """Run a task's trainer with the session's marks in its callbacks."""
     works = TrainingSanityChecks(session.checks, task.may_be_zero, task.zero_means)
     chosen = trainer_class(session, works, task)
-    if session.team.size > 1:
+    if session.process_group.size > 1:
         chosen = ddp.as_rank(chosen, session)
     trainer = chosen(overrides=arguments)
 
@@ -182,7 +186,7 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
                 session.extra["gflops"] = read_settings.count_gflops(trainer.model, session.case["imgsz"])
             if read_settings.is_compiled(trainer.model):
                 session.extra["compile_cache"] = read_settings.compile_cache()
-            if session.team.size > 1:
+            if session.process_group.size > 1:
                 ddp.agree(trainer, session)
                 session.with_val = False  # whether ranks share validation depends on the version
             session.report()
