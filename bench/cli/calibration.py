@@ -78,7 +78,7 @@ def _say_process(record: Record, run: Run) -> None:
 
 
 def _say_pair(compared: CaseComparison, problem: str) -> None:
-    if problem or compared.both:
+    if problem or compared.both_runnable:
         say(f"interleaved: {compared.case.id}  {problem or pair_line(compared, DEFAULT_MARGIN, planned=False)}")
 
 

@@ -107,7 +107,7 @@ def calibrate_interleaved(
 
 def too_few(comparison: Comparison) -> dict[str, bool]:
     """Return the cases that run and have fewer than :data:`PAIRS` pairs."""
-    live = (compared for compared in comparison.cases if compared.both and not compared.error)
+    live = (compared for compared in comparison.cases if compared.both_runnable and not compared.error)
     return {compared.case.id: False for compared in live if len(compared.pairs) < PAIRS}
 
 

@@ -87,7 +87,7 @@ def pending_cases(comparison: Comparison) -> dict[str, bool]:
     live = {
         compared.case.id: logs[compared.case.id]
         for compared in comparison.cases
-        if compared.both and not compared.error
+        if compared.both_runnable and not compared.error
     }
     raised = significant_cases({name: ratios.interim for name, ratios in logs.items() if ratios.interim}, margin)
     undecided = {

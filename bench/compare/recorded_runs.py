@@ -86,7 +86,7 @@ class FactDifference(msgspec.Struct, frozen=True):
     b: tuple[Any, ...]
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """A case on one side, in its newest run; the figures are those of its row in the table.
 
     Attributes:
@@ -131,8 +131,8 @@ class CaseMatch(msgspec.Struct, frozen=True, kw_only=True):
 
     case: Case
     standing: Comparability
-    a: Seen | None
-    b: Seen | None
+    a: CaseResult | None
+    b: CaseResult | None
     differences: tuple[Difference, ...] = ()
     settings: tuple[Difference, ...] = ()
     one_sided_settings: tuple[str, ...] = ()
@@ -243,9 +243,9 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
         b: records of the other side, likewise.
     """
     results_a, results_b = newest(a), newest(b)
-    elsewhere = not a[0].machine.is_same(b[0].machine)
+    cross_machine = not a[0].machine.is_same(b[0].machine)
     cases = tuple(
-        matched(case, results_a.get(case), results_b.get(case), elsewhere)
+        matched(case, results_a.get(case), results_b.get(case), cross_machine)
         for case in dict.fromkeys([*results_a, *results_b])
     )
     return RunComparison(
@@ -253,9 +253,9 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record]) -> RunComparison:
     )
 
 
-def newest(records: Iterable[Record]) -> dict[Case, Seen]:
+def newest(records: Iterable[Record]) -> dict[Case, CaseResult]:
     """Return the newest result of every case, like :func:`bench.analysis.table.newest_rows`, but over all settings."""
-    results: dict[Case, Seen] = {}
+    results: dict[Case, CaseResult] = {}
     for gathered in by_case(records):
         result = _summarize_processes([record for _, record in gathered])
         case = result.records[0].case
@@ -265,15 +265,15 @@ def newest(records: Iterable[Record]) -> dict[Case, Seen]:
     return results
 
 
-def _summarize_processes(processes: Sequence[Record]) -> Seen:
+def _summarize_processes(processes: Sequence[Record]) -> CaseResult:
     cells = row(processes, COCO_TRAIN_IMAGES)
     measured = tuple(measured_only(processes))
     ended = {name: cells[name] for name in ("status", "reason", "run", "started")}
     if not measured:
-        return Seen(records=tuple(processes), **ended)
+        return CaseResult(records=tuple(processes), **ended)
     rate, interval = rate_of(measured)
     peak = cells["peak_memory_bytes"]
-    return Seen(
+    return CaseResult(
         records=measured,
         seconds=cells["step_seconds"],
         rate=rate,
@@ -284,8 +284,8 @@ def _summarize_processes(processes: Sequence[Record]) -> Seen:
     )
 
 
-def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> CaseMatch:
-    """Match the two sides of a case; ``elsewhere`` says whether they are different machines."""
+def matched(case: Case, a: CaseResult | None, b: CaseResult | None, cross_machine: bool) -> CaseMatch:
+    """Match the two sides of a case; ``cross_machine`` says whether they are different machines."""
     if a is None or b is None or not (a.measured and b.measured):
         ends = a is not None and a.measured, b is not None and b.measured
         standing = {(True, False): Comparability.A_ONLY, (False, True): Comparability.B_ONLY}.get(
@@ -295,19 +295,19 @@ def matched(case: Case, a: Seen | None, b: Seen | None, elsewhere: bool) -> Case
     if a.records == b.records:
         return CaseMatch(case=case, standing=Comparability.ITSELF, a=a, b=b)
     record_a, record_b = a.records[0], b.records[0]
-    if differences := recipe_differences(record_a, record_b, elsewhere):
+    if differences := recipe_differences(record_a, record_b, cross_machine):
         return CaseMatch(case=case, standing=Comparability.NOT_COMPARABLE, a=a, b=b, differences=differences)
     settings = list(differing(record_a.effective, record_b.effective))
     ratio, interval = ratio_of(a.records, b.records)
     return CaseMatch(
         case=case,
-        standing=Comparability.SIDE_BY_SIDE if elsewhere else Comparability.HISTORICAL,
+        standing=Comparability.SIDE_BY_SIDE if cross_machine else Comparability.HISTORICAL,
         a=a,
         b=b,
         settings=tuple(Difference(key, own, others) for key, own, others, both in settings if both),
         one_sided_settings=tuple(key for key, _, _, both in settings if not both),
-        ratio=Interval(ratio.point) if elsewhere else ratio,
-        interval_kind=None if elsewhere else interval,
+        ratio=Interval(ratio.point) if cross_machine else ratio,
+        interval_kind=None if cross_machine else interval,
     )
 
 
@@ -345,7 +345,7 @@ def welch(a: Sequence[float], b: Sequence[float]) -> float:
     return t_quantile(degrees) * math.sqrt(total)
 
 
-def recipe_differences(a: Record, b: Record, elsewhere: bool = False) -> tuple[Difference, ...]:
+def recipe_differences(a: Record, b: Record, cross_machine: bool = False) -> tuple[Difference, ...]:
     """Return the fields in which the recipes of two records differ, and their data sets.
 
     Only the content of a data set matters, not its folder. On another machine a generated data set counts as the same,
@@ -360,15 +360,15 @@ def recipe_differences(a: Record, b: Record, elsewhere: bool = False) -> tuple[D
                 Difference(f"overrides.{k}", own.get(k), other.get(k)) for k in keys if own.get(k) != other.get(k)
             ]
         elif field == "data":
-            differences += _data_difference(a, b, elsewhere)
+            differences += _data_difference(a, b, cross_machine)
         elif own != other:
             differences.append(Difference(field, own, other))
     return tuple(differences)
 
 
-def _data_difference(a: Record, b: Record, elsewhere: bool) -> list[Difference]:
+def _data_difference(a: Record, b: Record, cross_machine: bool) -> list[Difference]:
     names = Path(a.recipe.data).name, Path(b.recipe.data).name
-    if a.data is None or b.data is None or (elsewhere and names == (MADE, MADE)):
+    if a.data is None or b.data is None or (cross_machine and names == (MADE, MADE)):
         return [Difference("data", *names)] if names[0] != names[1] else []
     if (a.data.scheme, a.data.fingerprint) == (b.data.scheme, b.data.fingerprint):
         return []
@@ -391,7 +391,7 @@ def _gathered(cases: Iterable[tuple[str, Iterable[Difference]]]) -> list[Differe
     return list(known.values())
 
 
-def _side(results: Mapping[Case, Seen]) -> Side:
+def _side(results: Mapping[Case, CaseResult]) -> Side:
     every = list(results.values())
     started = sorted(result.started for result in every)
     return Side(

@@ -201,9 +201,9 @@ class PairScheduler:
         compared.base, compared.head = (
             SideOutcome(outcome=result.outcome, effective=result.effective) for result in results
         )
-        if compared.both and not end.died:
+        if compared.both_runnable and not end.died:
             compared.sequential_reason = f"both cannot run at once: {end}"
-        return compared.both
+        return compared.both_runnable
 
     def _append(self, compared: CaseComparison, run: PairRun, fresh: bool, retries: int, failures: list[str]) -> None:
         compared.pairs.append(

@@ -82,14 +82,14 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run: name of the sweep; prefix of the names of its comparisons.
         package: package whose releases are compared.
-        held: requirements that all environments have in common.
+        pinned: requirements that all environments have in common.
         base: release that the others are compared with; empty where no release could run.
         entries: all releases, in the requested order. Those before ``base`` could not be compared.
     """
 
     run: str
     package: str
-    held: tuple[str, ...]
+    pinned: tuple[str, ...]
     base: str
     entries: tuple[Entry, ...]
 

@@ -167,7 +167,7 @@ class CaseComparison(msgspec.Struct, kw_only=True):
         return [pair for pair in self.pairs if pair.confirmation]
 
     @property
-    def both(self) -> bool:
+    def both_runnable(self) -> bool:
         """Whether both sides can run the case, as far as is known."""
         return all(ran is None or ran.outcome.status is Status.MEASURED for ran in (self.base, self.head))
 
@@ -211,7 +211,7 @@ class Comparison(msgspec.Struct, kw_only=True):
     @property
     def has_findings(self) -> bool:
         """Whether there is a result: a pair, or a case that one side cannot run."""
-        return any(case.pairs or not case.both for case in self.cases)
+        return any(case.pairs or not case.both_runnable for case in self.cases)
 
     @property
     def self_comparison(self) -> bool:

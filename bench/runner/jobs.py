@@ -25,7 +25,7 @@ FEW_STEPS = Window(
     window_seconds=0.0,
     short_accumulation_steps=2,
     settled_after=1,
-    only_whole_cycles=False,
+    align_to_accumulation=False,
 )
 """Five steps. All run the optimizer where a batch is so large that every step of training does, else two do. So there
 are steps that hold the optimizer's state and, where training has them, steps that hold gradients in the forward pass.

@@ -134,7 +134,7 @@ def device_name(device: Any, wanted: Device) -> str:
             the case.
     """
     name = case_name(device)
-    return wanted.name if name == wanted.own else name
+    return wanted.name if name == wanted.local_name else name
 
 
 def torch_settings(loggers: Sequence[str] = ()) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Window:
         shared_accumulation_steps: accumulation steps of the window that the peer has chosen; 0: chosen here.
         short_accumulation_steps: maximum accumulation steps during warm-up.
         settled_after: steps of warm-up after its first optimizer step.
-        only_whole_cycles: whether a window has to be a multiple of the real accumulation steps; None: the device's
+        align_to_accumulation: whether a window has to be a multiple of the real accumulation steps; None: the device's
             default.
     """
 
@@ -80,7 +80,7 @@ class Window:
     shared_accumulation_steps: int = 0
     short_accumulation_steps: int = SHORT_ACCUMULATION_STEPS
     settled_after: int = 2
-    only_whole_cycles: bool | None = None
+    align_to_accumulation: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,9 @@ def comparison(*planned: PlannedRun) -> Comparison:
 def until(count: int) -> Callable[[Comparison], dict[str, bool]]:
     """Wants so many pairs of every case that has any."""
     return lambda result: {
-        case.case.id: False for case in result.cases if case.both and not case.error and len(case.pairs) < count
+        case.case.id: False
+        for case in result.cases
+        if case.both_runnable and not case.error and len(case.pairs) < count
     }
 
 
@@ -160,7 +162,7 @@ def test_a_worker_that_dies_within_a_pair_costs_that_pair_alone(measure: Measure
 def test_workers_that_always_die_end_the_case_and_it_says_how(measure: Measure) -> None:
     result, heard = measure("dies-in-turns-always", "yolov8n", count=2)
     died, fine = result.cases
-    assert died.pairs == [] and died.both
+    assert died.pairs == [] and died.both_runnable
     assert "A worker was killed by SIGKILL while it took turns." in died.error
     assert died.error in heard
     assert len(fine.pairs) == 2
@@ -192,7 +194,7 @@ def test_persistent_interference_is_not_measured_again(measure: Measure) -> None
 def test_a_case_that_one_side_cannot_run_says_which_and_why(measure: Measure) -> None:
     result, heard = measure("runs-on-base-alone")
     [compared] = result.cases
-    assert compared.pairs == [] and not compared.both
+    assert compared.pairs == [] and not compared.both_runnable
     assert compared.base is not None and compared.base.outcome.status is Status.MEASURED
     assert compared.head is not None
     assert (compared.head.outcome.status, compared.head.outcome.reason) == (Status.SUBSTITUTED, "No such thing.")

@@ -34,7 +34,7 @@ def row(*words: str) -> Sweep:
     for number, word in enumerate(words, 1):
         result = None if word == "none" else evaluate(make_comparison([case(word)]))
         entries.append(Entry(release=str(number), result=result, reason="" if result else "It cannot be built."))
-    return Sweep(run="sweep-1", package="ultralytics", held=("torch==2.15.0",), base="0", entries=tuple(entries))
+    return Sweep(run="sweep-1", package="ultralytics", pinned=("torch==2.15.0",), base="0", entries=tuple(entries))
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def test_the_newest_release_settles_how_it_ends(words: list[str], code: ExitCode
 
 
 def test_without_a_first_release_there_is_nothing() -> None:
-    sweep = Sweep(run="r", package="torch", held=(), base="", entries=(Entry(release="1", reason="No."),))
+    sweep = Sweep(run="r", package="torch", pinned=(), base="", entries=(Entry(release="1", reason="No."),))
     assert (sweep.others, sweep.latest, sweep.since, sweep.series) == ((), None, None, ())
     assert sweep.exit_code is ExitCode.NOTHING_MEASURED
 
 
 def test_releases_before_the_first_one_that_runs_are_no_part_of_the_row() -> None:
     entries = (Entry(release="a", reason="It cannot be built."), *row("slower").entries)
-    sweep = Sweep(run="r", package="torch", held=(), base="0", entries=entries)
+    sweep = Sweep(run="r", package="torch", pinned=(), base="0", entries=entries)
     assert [entry.release for entry in sweep.others] == ["1"]
     assert sweep.newest.release == "1"
 
@@ -109,7 +109,7 @@ def test_throughput_is_the_level_of_the_first_release_over_the_ratio() -> None:
     entries = [
         Entry(release=str(n), result=evaluate(make_comparison([compared]))) for n, compared in enumerate(comparisons, 1)
     ]
-    sweep = Sweep(run="r", package="torch", held=(), base="0", entries=(Entry(release="0"), *entries))
+    sweep = Sweep(run="r", package="torch", pinned=(), base="0", entries=(Entry(release="0"), *entries))
     [series] = sweep.series
     level = statistics.geometric_mean([16 / 0.25] * 4 + [16 / 0.2] * 4 + [16 / 0.5] * 2)
     assert (series.level, series.pairs) == (pytest.approx(level), 10)
@@ -141,7 +141,7 @@ def test_every_case_has_a_series_and_a_release_may_lack_a_point_in_one() -> None
     both = evaluate(make_comparison([case("same"), make_compared([0.05] * 4, [0.05] * 8, batch=4)]))
     lost = evaluate(make_comparison([case("same"), make_compared(batch=4)]))
     entries = (Entry(release="0"), Entry(release="1", result=both), Entry(release="2", result=lost), Entry(release="3"))
-    sweep = Sweep(run="r", package="torch", held=(), base="0", entries=entries)
+    sweep = Sweep(run="r", package="torch", pinned=(), base="0", entries=entries)
     assert [series.case.batch for series in sweep.series] == [16, 4]
     assert [[release_point.verdict for release_point in series.points] for series in sweep.series] == [
         [Verdict.SAME, Verdict.SAME, None],

@@ -29,8 +29,9 @@ def register_worker(worker):
         """A synchronous device: there is nothing to wait for, and the clock times the phases."""
 
         kind = "toy"
-        asked = "cpu"  # the name that torch and the library are given
-        own = "cpu"  # the name that is read back from them
+        torch_device = "cpu"  # for torch.device
+        device_argument = "cpu"  # what the library is given as its device
+        local_name = "cpu"  # what is read back from it
 
         def memory(self):
             """Return each memory figure with its method, or with the reason why there is none."""
@@ -38,7 +39,7 @@ def register_worker(worker):
             names = ("allocated", "reserved", "device")
             return {**dict.fromkeys(names, missing), "process": base.process_peak()}
 
-        def facts(self):
+        def info(self):
             """Return what the record says of the device."""
             return {"name": "Toy"}
 

@@ -51,7 +51,7 @@ def train(session, worker):
     """Run the loop, as a guide of torch writes it, with the session's marks between its lines."""
     import torch
 
-    case, device = session.case, torch.device(session.device.asked)
+    case, device = session.case, torch.device(session.device.torch_device)
     session.set_threads()
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(case["imgsz"], 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))

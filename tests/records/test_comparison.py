@@ -34,10 +34,10 @@ def test_pairs_without_turns_of_a_step_are_ratios_of_the_mean_step() -> None:
 
 def test_a_case_is_on_both_sides_until_one_is_known_to_fail() -> None:
     failed = SideOutcome(outcome=Outcome(Status.FAILED, "It broke."))
-    assert make_compared().both
-    assert make_compared(base=SideOutcome(), head=None).both
-    assert not make_compared(base=SideOutcome(), head=failed).both
-    assert not make_compared(base=failed, head=None).both
+    assert make_compared().both_runnable
+    assert make_compared(base=SideOutcome(), head=None).both_runnable
+    assert not make_compared(base=SideOutcome(), head=failed).both_runnable
+    assert not make_compared(base=failed, head=None).both_runnable
 
 
 def test_two_sides_with_one_key_are_the_same_thing() -> None:

@@ -84,7 +84,7 @@ def test_facts_of_the_cpu(torch: FakeTorch) -> None:
         cpu=SimpleNamespace(get_cpu_capability=lambda: "AVX512"),
         mkldnn=SimpleNamespace(is_available=lambda: True, enabled=False),
     )
-    assert Cpu().facts() == {"capability": "AVX512", "mkldnn": False}
+    assert Cpu().info() == {"capability": "AVX512", "mkldnn": False}
 
 
 # CUDA
@@ -102,7 +102,7 @@ def test_a_usable_card_is_the_only_one_that_stays_visible(
     device = Cuda(name)
     assert device.why_unusable() == ""
     assert os.environ["CUDA_VISIBLE_DEVICES"] == card
-    assert (device.name, device.asked) == (name, "0")
+    assert (device.name, device.device_argument, device.torch_device) == (name, "0", "cuda:0")
     assert cuda.calls == [("init",)]
 
 
@@ -148,7 +148,7 @@ def test_a_rank_sees_all_cards_of_its_machine_and_takes_its_own(cuda: FakeTorch,
     assert isinstance(device, Cuda)
     assert device.why_unusable() == ""
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
-    assert (device.asked, device.own, device.index) == ("0,1", "1", 1)
+    assert (device.device_argument, device.local_name, device.torch_device) == ("0,1", "1", "cuda:1")
     assert cuda.calls == [("init",), ("set_device", 1)]
     device.synchronize()
     assert cuda.calls[-1] == ("synchronize", 1)
@@ -163,7 +163,7 @@ def test_a_rank_whose_machine_has_too_few_cards(cuda: FakeTorch) -> None:
 
 def test_ranks_on_the_cpu_share_it() -> None:
     device = open_device("cpu+cpu", 1)
-    assert (device.name, device.asked, device.own) == ("cpu+cpu", "cpu", "cpu")
+    assert (device.name, device.device_argument, device.local_name) == ("cpu+cpu", "cpu", "cpu")
 
 
 def test_cuda_is_waited_for_as_the_one_visible_card(cuda: FakeTorch) -> None:
@@ -190,7 +190,7 @@ def test_memory_of_cuda_and_the_way_it_was_got(cuda: FakeTorch) -> None:
 
 
 def test_facts_of_cuda(cuda: FakeTorch) -> None:
-    assert Cuda("1").facts() == {
+    assert Cuda("1").info() == {
         "name": "NVIDIA H100",
         "capability": "9.0",
         "tensor_cores": True,
@@ -226,7 +226,7 @@ def test_other_devices_are_not_asked_for_events(torch: FakeTorch) -> None:
 
 
 def test_cpu_and_mps_tell_nothing_of_themselves() -> None:
-    assert Cpu().sample() == Mps().sample() == SILENT
+    assert Cpu().read_status() == Mps().read_status() == SILENT
 
 
 # MPS
@@ -308,7 +308,7 @@ def test_without_peak_statistics_the_figure_is_sampled(mps: FakeTorch, accelerat
 
 def test_facts_of_mps(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.mac_ver", lambda: ("26.1", ("", "", ""), "arm64"))
-    assert Mps().facts() == {"recommended_max_memory": 24 * GIB, "macos": "26.1", "fell_back": []}
+    assert Mps().info() == {"recommended_max_memory": 24 * GIB, "macos": "26.1", "fell_back": []}
 
 
 # The process
@@ -404,7 +404,7 @@ def test_operators_that_fall_back_are_named_while_warming_up(mps: FakeTorch, mon
         warnings.warn("something else", UserWarning, stacklevel=1)
         device.set_warmup(False)
         warnings.warn("afterwards", UserWarning, stacklevel=1)
-    assert device.facts()["fell_back"] == ["aten::nms", "aten::_foo"]
+    assert device.info()["fell_back"] == ["aten::nms", "aten::_foo"]
     assert shown == ["something else", "afterwards"]
     assert always == [True, False]
     device.set_warmup(False)  # once more changes nothing

@@ -113,7 +113,8 @@ def progress(comparison: Comparison) -> Callable[[CaseComparison, str], None]:
 
     def say_pair(compared: CaseComparison, problem: str) -> None:
         name = f"{compared.case.id:<{width}}  " if several else ""
-        text = problem or ("" if compared.both else "not on both sides") or pair_line(compared, comparison.margin)
+        problem = problem or ("" if compared.both_runnable else "not on both sides")
+        text = problem or pair_line(compared, comparison.margin)
         say(f"{name}{text}")
         pairs = sum(len(case.pairs) for case in comparison.cases)
         terminal.LIVE.update(f"measuring, {count(pairs, 'pair')} so far")

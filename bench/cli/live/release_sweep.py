@@ -142,7 +142,7 @@ class ReleaseSweep:
         return Sweep(
             run=self.releases.run,
             package=self.releases.series.package,
-            held=self.releases.series.pin_labels,
+            pinned=self.releases.series.pin_labels,
             base=self.base,
             entries=tuple(map(self._entry, self.row)),
         )

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.analysis.metrics import BYTES, RATE, SECONDS, Unit
 from bench.analysis.table import AXES, further_of
-from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, Comparability, Difference, RunComparison, Seen, Side
+from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, Comparability, Difference, RunComparison, CaseResult, Side
 from bench.formatting import format_number
 from bench.machine.description import Machine
 from bench.report import labels
@@ -192,7 +192,7 @@ def _row(match: CaseMatch, columns: Sequence[str]) -> dict[str, Any]:
     return cells
 
 
-def _figures(side: Seen) -> dict[str, Any]:
+def _figures(side: CaseResult) -> dict[str, Any]:
     """Return one side of a case by the keys :data:`FIGURES`, without those that it lacks."""
     first = side.records[0]
     cells: dict[str, Any] = {
@@ -386,7 +386,7 @@ def _compared(match: CaseMatch) -> dict[str, Any]:
     }
 
 
-def _figure(side: Seen | None) -> list[str]:
+def _figure(side: CaseResult | None) -> list[str]:
     """Format a side of a compared case: time per step, throughput with its interval, number of processes."""
     assert side is not None and side.seconds is not None and side.rate is not None, "a compared case was measured"
     rate, spread = side.rate, labels.spread(RATE, side.rate.point, side.rate.low, side.rate.high)
@@ -401,7 +401,7 @@ def _value(unit: Unit, value: float | None) -> str:
     return NONE if value is None else unit.show(value)
 
 
-def _ended(side: Seen | None) -> str:
+def _ended(side: CaseResult | None) -> str:
     """Format the outcome of a side: ``51.6 images/s``, ``failed: ValueError: no.``, ``no record``."""
     if side is None:
         return "no record"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis.flags import kinds
 from bench.cases.axes import NOT_ASKED
-from bench.compare.recorded_runs import CaseMatch, Comparability, RunComparison, Seen
+from bench.compare.recorded_runs import CaseMatch, Comparability, RunComparison, CaseResult
 from bench.report import labels
 from bench.report.brief_table import Column, align, axis_columns, in_order, shared_title, varying_axes
 from bench.report.comparisons.recorded_runs import change_of, context, format_factor
@@ -77,7 +77,7 @@ def _tables(comparison: RunComparison, width: int) -> Iterator[list[str]]:
         yield [shared_title(ordered, varying), *align(columns, [_notes(match) for match in cases], width)]
 
 
-def _rate(side: Seen | None) -> str:
+def _rate(side: CaseResult | None) -> str:
     return NONE if side is None or side.rate is None else labels.rate(side.rate.point).partition(" ")[0]
 
 

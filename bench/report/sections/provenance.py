@@ -19,11 +19,11 @@ from bench.report.sections.section import Section
 Facts = list[tuple[str, str]]
 """Headings with their text."""
 
-Seen = Record | Ceiling
+Provenanced = Record | Ceiling
 """Results that contain their machine, software and conditions."""
 
 
-def machine_facts(records: Sequence[Seen]) -> Facts:
+def machine_facts(records: Sequence[Provenanced]) -> Facts:
     """Return the main facts of one machine; values that differ between cases become a range or a list."""
     cases = [record for record in records if isinstance(record, Record)]
     measured = sum(record.outcome.status.value == "measured" for record in cases)
@@ -38,7 +38,7 @@ def machine_facts(records: Sequence[Seen]) -> Facts:
     return [(heading, text) for heading, text in facts if text]
 
 
-def details(records: Sequence[Seen]) -> Facts:
+def details(records: Sequence[Provenanced]) -> Facts:
     """Return the further facts of a machine."""
     facts = [
         *_devices([record for record in records if isinstance(record, Record)]),
@@ -54,7 +54,7 @@ def identity(machine: Machine) -> Facts:
     return [("Machine type", machine.fingerprint), *([("Machine ID", machine.id)] if machine.id else [])]
 
 
-def software(records: Sequence[Seen]) -> str:
+def software(records: Sequence[Provenanced]) -> str:
     """Format all versions of the software: ``Python 3.12.4 · torch 2.14.1 · Ultralytics 8.4.100 · yolopace 0.1.0``."""
     parts = (
         ("Python", _list(record.environment.python for record in records)),
@@ -69,14 +69,14 @@ def _list(values: Iterable[str]) -> str:
     return ", ".join(labels.to_one_line(value) for value in dict.fromkeys(values) if value)
 
 
-def _packages(record: Seen) -> str:
+def _packages(record: Provenanced) -> str:
     known = ("torch", "ultralytics")
     return " · ".join(
         f"{name} {record.environment.label(name)}" for name in record.environment.packages if name not in known
     )
 
 
-def _threads(record: Seen) -> str:
+def _threads(record: Provenanced) -> str:
     threads = record.effective.get("threads")
     return "" if threads is None else labels.setting(threads)
 
@@ -111,7 +111,7 @@ class Provenance(msgspec.Struct, frozen=True):
 
 def build(machine: MachineInputs) -> Provenance:
     """Return the facts of a machine."""
-    records: list[Seen] = [*machine.records, *machine.ceilings]
+    records: list[Provenanced] = [*machine.records, *machine.ceilings]
     if records:
         unavailable = [("Unavailable", text) for text in machine.unavailable]
         return Provenance([*machine_facts(records), *unavailable], details(records))

@@ -51,10 +51,10 @@ class Accelerator(Device):
         """Take no device yet; see :class:`~.base.Device`."""
         super().__init__(name, rank)
         if self.indexed:
-            self.asked = f"{self.kind}:{','.join(str(index_of(part)) for part in devices_of_node(name))}"
+            self.device_argument = f"{self.kind}:{','.join(str(index_of(part)) for part in devices_of_node(name))}"
         else:
-            self.asked = self.kind
-        self.own = self.called(self.index)
+            self.device_argument = self.kind
+        self.local_name = self.called(self.index)
         self._wait: Callable[[], Any] | None = None
         self._new_event: Callable[[], Any] | None = None
         self._events_trouble: str | None = None
@@ -153,7 +153,7 @@ class Accelerator(Device):
         reason = first.why_unusable()
         devices = []
         for index in range(0 if reason else first.count()[0]):
-            facts = cls(cls.called(index)).facts()
+            facts = cls(cls.called(index)).info()
             devices.append({"name": facts.get("name") or cls.title, "bytes": facts.get("total_memory")})
         return {"reason": reason, "devices": devices}
 
@@ -311,7 +311,7 @@ class Accelerator(Device):
 
     # Properties and state
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """Return name, memory, and allocator retries (above 0: at the edge of memory), as far as torch reports them."""
         description: dict[str, Any] = {"name": self._named(), "total_memory": self.total_memory()}
         try:
@@ -330,7 +330,7 @@ class Accelerator(Device):
         except MISSING:
             return None
 
-    def sample(self) -> dict[str, Any]:
+    def read_status(self) -> dict[str, Any]:
         """Return clock and temperature where the kind's module has them (xpu since torch 2.13)."""
         return device_status(clock=self._reading("clock_rate"), temperature=self._reading("temperature"))
 

@@ -32,8 +32,8 @@ class Device:
         weighs_steps: whether a window may weight kinds of steps, in place of a multiple of the real accumulation steps.
         compare_losses: when the first losses are compared with the CPU's: ``always``, ``on_request``, ``never``.
         name: name of the device in the case.
-        asked: device argument for Ultralytics; differs from ``name`` where only the case's cards are left visible.
-        own: name of this process's device under that numbering, as :meth:`called` gives it.
+        device_argument: device argument for Ultralytics; differs from ``name`` where other cards are hidden.
+        local_name: name of this process's device under that numbering, as :meth:`called` gives it.
         index: index of this process's device among those that it sees.
     """
 
@@ -45,8 +45,8 @@ class Device:
     asynchronous = False
     weighs_steps = True
     compare_losses = "never"
-    asked: str
-    own: str
+    device_argument: str
+    local_name: str
 
     def __init__(self, name: str, rank: int = 0) -> None:
         """Take no device yet.
@@ -63,6 +63,11 @@ class Device:
     def called(cls, index: int) -> str:
         """Return the name that cases give to the device of an index."""
         return f"{cls.kind}:{index}" if cls.indexed and index else cls.kind
+
+    @property
+    def torch_device(self) -> str:
+        """Name of this process's device for ``torch.device``, such as ``cuda:0``."""
+        return f"{self.kind}:{self.index}" if self.indexed else self.kind
 
     @classmethod
     def probe_backend(cls) -> dict[str, Any]:
@@ -107,7 +112,7 @@ class Device:
     def sample_memory(self) -> None:
         """Sample the allocated memory at the end of a phase, where no allocator keeps the peak; takes microseconds."""
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """Return the properties and settings of the device."""
         return {}
 
@@ -126,7 +131,7 @@ class Device:
     def set_warmup(self, begins: bool) -> None:
         """Note that warm-up begins, or is over: some checks may run only in untimed steps."""
 
-    def sample(self) -> dict[str, Any]:
+    def read_status(self) -> dict[str, Any]:
         """Return clocks, temperature and load (:func:`device_status`) at an edge of a window; never raises."""
         return device_status()
 

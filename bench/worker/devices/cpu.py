@@ -12,8 +12,8 @@ class Cpu(Device):
     """The CPU: it runs synchronously, and its memory is the process's, which the runner limits from outside."""
 
     kind = "cpu"
-    asked = "cpu"
-    own = "cpu"
+    device_argument = "cpu"
+    local_name = "cpu"
 
     def __init__(self, name: str = "cpu", rank: int = 0) -> None:
         """Describe the CPU; a case names several where ranks share it."""
@@ -22,7 +22,7 @@ class Cpu(Device):
     @classmethod
     def probe_backend(cls) -> dict[str, Any]:
         """Return torch's facts about the CPU: ``capability``, ``mkldnn``."""
-        return cls().facts()
+        return cls().info()
 
     def memory(self) -> dict[str, dict[str, Any]]:
         """Return the process's figures alone: torch keeps no statistics of its CPU allocator."""
@@ -37,7 +37,7 @@ class Cpu(Device):
             "data": data_peak(),
         }
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """Return the instruction set that torch's kernels use, and whether oneDNN is on."""
         import torch
 

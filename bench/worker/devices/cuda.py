@@ -64,8 +64,8 @@ class Cuda(Accelerator):
         super().__init__(name, rank)
         self._wanted = devices_of_node(name)
         self.index = rank
-        self.asked = ",".join(map(str, range(len(self._wanted))))
-        self.own = self.called(rank)
+        self.device_argument = ",".join(map(str, range(len(self._wanted))))
+        self.local_name = self.called(rank)
         self._card: nvml.Card | None = None
         self._looked_up = False
 
@@ -103,7 +103,7 @@ class Cuda(Accelerator):
             torch.cuda.set_device(self.index)
         return ""
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """Return name, capability, versions, and allocator retries (above 0: it ran at the edge of memory)."""
         import torch
 
@@ -123,10 +123,10 @@ class Cuda(Accelerator):
         """Return the card's own counter."""
         return Nvml(self._by_driver())
 
-    def sample(self) -> dict[str, Any]:
+    def read_status(self) -> dict[str, Any]:
         """Return what NVML reports; nothing where the interpreter has no ``pynvml``. The first call starts it."""
         card = self._by_driver()
-        return card.sample() if card else device_status()
+        return card.read_status() if card else device_status()
 
     def _by_driver(self) -> nvml.Card | None:
         import torch

@@ -172,7 +172,7 @@ class Mps(Accelerator):
         allocated = self._peak("max_memory_allocated") or self._sampled_peak()
         return {"allocated": allocated, "reserved": driver, "process": process_peak(), "device": own}
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """Return the working set that Metal recommends, the macOS version, and operators that fell back to the CPU."""
         import torch
 
@@ -194,6 +194,6 @@ class Mps(Accelerator):
         else:
             self._fallbacks.stop()
 
-    def sample(self) -> dict[str, Any]:
+    def read_status(self) -> dict[str, Any]:
         """Return nothing: macOS shows its GPU's clocks to root alone, and its heat for the whole machine."""
         return device_status()

@@ -73,7 +73,7 @@ class Card:
         self._handle = handle
         self._counters: dict[str, tuple[int, int]] = {}
 
-    def sample(self) -> dict[str, Any]:
+    def read_status(self) -> dict[str, Any]:
         """Read the clock, the temperature, other processes on the card, and throttling since the last sample."""
         nvml = self._nvml
         clock = self._ask("nvmlDeviceGetClockInfo", getattr(nvml, "NVML_CLOCK_SM", 1))

@@ -92,11 +92,11 @@ class SystemMonitor:
         self._groups = groups or set()
         self._threads = threads if self._device.on_host and alone else None
         self._alone = alone
-        try_read(self._device.sample)
+        try_read(self._device.read_status)
 
     def open(self) -> None:
         """Open the window: it begins when this returns."""
-        try_read(self._device.sample)  # restarts the device's counters
+        try_read(self._device.read_status)  # restarts the device's counters
         machine = self._read_machine()
         if self._watch is not None:
             try_read(self._watch.begin, self._read_throttled if machine.throttled else None)
@@ -112,7 +112,7 @@ class SystemMonitor:
         """
         process = self._read_process()
         stopped, suspended = (try_read(self._watch.end) if self._watch is not None else None) or (None, None)
-        device = try_read(self._device.sample) or device_status()  # at once: an idle device lowers its clocks
+        device = try_read(self._device.read_status) or device_status()  # at once: an idle device lowers its clocks
         machine = self._read_machine()
         assert self._opened is not None, "open() comes first"
         reading: dict[str, Any] = {

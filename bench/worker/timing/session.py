@@ -271,7 +271,7 @@ class Session:
             phases=self._phases.report(start, end),
             memory=windows.memory,
             memory_before=windows.memory_before,
-            device=try_read(self.device.facts) or {},
+            device=try_read(self.device.info) or {},
             checks=self.checks,
             extra=self.extra,
             epoch_overhead=self.epoch_overhead,

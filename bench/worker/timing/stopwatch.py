@@ -32,7 +32,7 @@ class MeasurementPlan:
         accumulation_steps: real accumulation steps.
         warmup_seconds: minimum duration of the warm-up.
         window_steps, window_seconds: minimum length and duration of a window.
-        only_whole_cycles: whether a window is always a multiple of the real accumulation steps.
+        align_to_accumulation: whether a window is always a multiple of the real accumulation steps.
         warmup_steps: minimum steps of warm-up, so that the windows of two compared processes hold the same images.
         shared_accumulation_steps: steps between optimizer steps in the window of the compared process; 0 without one.
         short_accumulation_steps: maximum accumulation of the warm-up, and of a window too short for the real one.
@@ -43,24 +43,24 @@ class MeasurementPlan:
     warmup_seconds: float
     window_steps: int
     window_seconds: float
-    only_whole_cycles: bool = False
+    align_to_accumulation: bool = False
     warmup_steps: int = 0
     shared_accumulation_steps: int = 0
     short_accumulation_steps: int = SHORT_ACCUMULATION_STEPS
     settled_after: int = 2
 
     @classmethod
-    def of(cls, window: Window, accumulation_steps: int, only_whole_cycles: bool) -> MeasurementPlan:
+    def of(cls, window: Window, accumulation_steps: int, align_to_accumulation: bool) -> MeasurementPlan:
         """Return the plan of a job's window.
 
         Args:
             window: window settings of the job.
             accumulation_steps: real accumulation steps.
-            only_whole_cycles: default of the device, where the window does not set it.
+            align_to_accumulation: default of the device, where the window does not set it.
         """
         asked = {item.name: getattr(window, item.name) for item in fields(window)}
-        whole = only_whole_cycles if window.only_whole_cycles is None else window.only_whole_cycles
-        return cls(accumulation_steps=accumulation_steps, **{**asked, "only_whole_cycles": whole})
+        whole = align_to_accumulation if window.align_to_accumulation is None else window.align_to_accumulation
+        return cls(accumulation_steps=accumulation_steps, **{**asked, "align_to_accumulation": whole})
 
     @property
     def warmup_accumulation_steps(self) -> int:
@@ -82,7 +82,7 @@ class MeasurementPlan:
         whole = math.ceil(asked / self.accumulation_steps) * self.accumulation_steps
         return (
             self.accumulation_steps
-            if self.only_whole_cycles or whole <= SLACK * asked
+            if self.align_to_accumulation or whole <= SLACK * asked
             else self.warmup_accumulation_steps
         )
 

@@ -157,7 +157,7 @@ class Shop:
             for name, fresh in wanted.items():
                 case = cases[name]
                 case.base, case.head = self._ran(base), self._ran(head)
-                if not case.both:
+                if not case.both_runnable:
                     continue
                 if budget is not None and case.pairs and (len(case.pairs) + 1) * PAIR > budget:
                     return len(wanted)

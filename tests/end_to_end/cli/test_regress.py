@@ -267,7 +267,7 @@ def test_a_case_that_only_base_can_run_is_a_regression(command: Command) -> None
     assert code == 1
     assert "No such thing." in output
     [compared] = kept().cases
-    assert not compared.both
+    assert not compared.both_runnable
 
 
 @pytest.mark.parametrize(

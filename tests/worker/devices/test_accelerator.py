@@ -63,7 +63,7 @@ def driven(fake: FakeTorch, **calls: Any) -> None:
 
 def test_an_xpu_is_asked_for_in_ultralytics_words(xpu: FakeTorch) -> None:
     first, second, rank = open_device("xpu"), open_device("xpu:1"), open_device("xpu+xpu:1", 1)
-    assert [(device.why_unusable(), device.asked, device.own) for device in (first, second, rank)] == [
+    assert [(device.why_unusable(), device.device_argument, device.local_name) for device in (first, second, rank)] == [
         ("", "xpu:0", "xpu"),
         ("", "xpu:1", "xpu:1"),
         ("", "xpu:0,1", "xpu:1"),
@@ -203,7 +203,7 @@ def test_what_is_given_back(xpu: FakeTorch) -> None:
 
 def test_facts_limit_and_energy(xpu: FakeTorch) -> None:
     device = Xpu("xpu:1")
-    assert device.facts() == {"name": "Arc 1", "total_memory": 16 * GIB, "allocator_retries": None}
+    assert device.info() == {"name": "Arc 1", "total_memory": 16 * GIB, "allocator_retries": None}
     device.limit_memory(0)
     device.limit_memory(4 * GIB)
     assert xpu.calls[-1] == ("set_per_process_memory_fraction", 0.25, 1)
@@ -218,14 +218,14 @@ def test_facts_limit_and_energy(xpu: FakeTorch) -> None:
 
 def test_clock_and_temperature_where_the_module_tells_them(xpu: FakeTorch) -> None:
     silent = dict.fromkeys(("device_clock_mhz", "device_temperature", "device_throttle", "device_others"))
-    assert Xpu("xpu").sample() == silent
+    assert Xpu("xpu").read_status() == silent
     xpu.xpu.clock_rate = lambda index: 2400
 
     def no_library(index: int) -> float:
         raise ModuleNotFoundError("No module named 'pyzes'")
 
     xpu.xpu.temperature = no_library
-    assert Xpu("xpu").sample() == {**silent, "device_clock_mhz": 2400.0}
+    assert Xpu("xpu").read_status() == {**silent, "device_clock_mhz": 2400.0}
 
 
 # Which clock
@@ -254,13 +254,13 @@ def test_where_none_passes_there_is_a_pass_that_waits_and_the_record_says_why(
     monkeypatch.setattr(events, "trouble", lambda *arguments: "events measured 0 ms of work that took 5 ms")
     device = Xpu("xpu")
     assert device.timer == "synchronized_pass" and device.separate_pass
-    assert device.facts()["events"] == "events measured 0 ms of work that took 5 ms"
+    assert device.info()["events"] == "events measured 0 ms of work that took 5 ms"
     with pytest.raises(NotImplementedError):
         device.event()
     monkeypatch.setattr(events, "trouble", lambda *arguments: 1 / 0)
     device = Xpu("xpu")
     assert device.timer == "synchronized_pass"
-    assert device.facts()["events"] == "events of xpu cannot be used (ZeroDivisionError: division by zero)"
+    assert device.info()["events"] == "events of xpu cannot be used (ZeroDivisionError: division by zero)"
 
 
 @pytest.mark.parametrize(
@@ -318,5 +318,6 @@ def test_another_kind_can_be_registered(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("bench.worker.devices._registry", kinds())
     register("toy", Toy)
     device = open_device("toy")
-    assert isinstance(device, Device) and (device.name, device.asked, device.own) == ("toy", "cpu", "cpu")
+    assert isinstance(device, Device)
+    assert (device.name, device.device_argument, device.local_name) == ("toy", "cpu", "cpu")
     assert device.timer == "clock" and not isinstance(device, Accelerator)

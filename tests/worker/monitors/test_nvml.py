@@ -117,41 +117,41 @@ BUSY = {"device_clock_mhz": 1755, "device_temperature": 84, "device_throttle": [
 
 
 def test_the_card_is_found_by_its_uuid_whatever_its_index(nvidia: FakeNvml) -> None:
-    assert Cuda("0").sample() == BUSY
+    assert Cuda("0").read_status() == BUSY
 
 
 def test_the_card_is_found_by_its_place_where_it_has_no_uuid(nvidia: FakeNvml, cuda: FakeTorch) -> None:
     properties = cuda.cuda.get_device_properties(0)
     del properties.uuid
     properties.pci_domain_id, properties.pci_bus_id, properties.pci_device_id = 0, 0xC1, 0
-    assert Cuda("0").sample() == BUSY
+    assert Cuda("0").read_status() == BUSY
 
 
 def test_a_card_that_the_driver_does_not_know_is_never_another_one(nvidia: FakeNvml, cuda: FakeTorch) -> None:
     nvidia.uuids[1] = "GPU-99999999"
-    assert Cuda("0").sample() == SILENT
+    assert Cuda("0").read_status() == SILENT
     del cuda.cuda.get_device_properties(0).uuid
-    assert Cuda("0").sample() == SILENT
+    assert Cuda("0").read_status() == SILENT
 
 
 def test_a_part_of_a_card_has_a_uuid_of_its_own(nvidia: FakeNvml) -> None:
     nvidia.uuids[1] = f"MIG-{UUID}"
     nvidia.unsupported = {"nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksEventReasons"}
     nvidia.unsupported |= {"nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetViolationStatus"}
-    assert Cuda("0").sample() == {**BUSY, "device_clock_mhz": None, "device_throttle": None}
+    assert Cuda("0").read_status() == {**BUSY, "device_clock_mhz": None, "device_throttle": None}
 
 
 def test_nvml_is_started_once(nvidia: FakeNvml) -> None:
     device = Cuda("0")
     assert nvidia.started == 0
     for _ in range(3):
-        device.sample()
+        device.read_status()
     assert nvidia.started == 1
 
 
 def test_without_pynvml_nothing_is_reported(cuda: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)  # importing it raises
-    assert Cuda("0").sample() == SILENT
+    assert Cuda("0").read_status() == SILENT
 
 
 def test_without_a_driver_nothing_is_reported(nvidia: FakeNvml) -> None:
@@ -159,13 +159,13 @@ def test_without_a_driver_nothing_is_reported(nvidia: FakeNvml) -> None:
         raise NVMLError("NVML Shared Library Not Found")
 
     nvidia.nvmlInit = nvmlInit  # type: ignore[method-assign]
-    assert Cuda("0").sample() == SILENT
+    assert Cuda("0").read_status() == SILENT
 
 
 @pytest.mark.parametrize("function", [name for name in vars(FakeNvml) if name.startswith("nvmlDeviceGet")])
 def test_what_a_card_does_not_support_is_missing_by_itself(nvidia: FakeNvml, function: str) -> None:
     nvidia.unsupported = {function}
-    sample = Cuda("0").sample()
+    sample = Cuda("0").read_status()
     assert set(sample) == set(SILENT)
     missing = {
         "nvmlDeviceGetHandleByUUID": set(SILENT),
@@ -189,12 +189,12 @@ def test_what_a_card_does_not_support_is_missing_by_itself(nvidia: FakeNvml, fun
 )
 def test_reasons_for_lower_clocks(nvidia: FakeNvml, bits: int, reasons: list[str]) -> None:
     nvidia.bits[1] = bits
-    assert Cuda("0").sample()["device_throttle"] == reasons
+    assert Cuda("0").read_status()["device_throttle"] == reasons
 
 
 def test_reasons_by_their_older_name(nvidia: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(FakeNvml, "nvmlDeviceGetCurrentClocksEventReasons")
-    assert Cuda("0").sample()["device_throttle"] == ["power cap"]
+    assert Cuda("0").read_status()["device_throttle"] == ["power cap"]
 
 
 def test_the_bits_are_those_of_the_real_library() -> None:
@@ -212,18 +212,18 @@ def test_throttling_that_ended_within_the_window_is_reported(nvidia: FakeNvml) -
     nvidia.bits[1] = 0x1  # idle again
     nvidia.violations[1] = [1_000_000, 5_000_000_000]  # long before
     device = Cuda("0")
-    assert device.sample()["device_throttle"] == []
+    assert device.read_status()["device_throttle"] == []
     nvidia.violations[1] = [4_000_000, 5_300_000_000]  # 0.3 s of 3 s
-    assert device.sample()["device_throttle"] == ["thermal limit"]
+    assert device.read_status()["device_throttle"] == ["thermal limit"]
     nvidia.violations[1] = [7_000_000, 5_310_000_000]  # 0.01 s of 3 s
-    assert device.sample()["device_throttle"] == []
+    assert device.read_status()["device_throttle"] == []
 
 
 def test_a_cap_that_held_and_holds_is_reported_once(nvidia: FakeNvml) -> None:
     device = Cuda("0")
-    device.sample()
+    device.read_status()
     nvidia.violations[0] = [3_000_000, 2_000_000_000]
-    assert device.sample()["device_throttle"] == ["power cap"]
+    assert device.read_status()["device_throttle"] == ["power cap"]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_a_cap_that_held_and_holds_is_reported_once(nvidia: FakeNvml) -> None:
 )
 def test_other_processes_on_the_card(nvidia: FakeNvml, pids: list[int], others: int) -> None:
     nvidia.pids[1] = pids
-    assert Cuda("0").sample()["device_others"] == others
+    assert Cuda("0").read_status()["device_others"] == others
 
 
 def test_the_energy_of_a_card_is_its_drivers(nvidia: FakeNvml) -> None:
@@ -260,7 +260,7 @@ def test_a_card_that_is_lost_in_the_middle_is_not_called_one_without_a_counter(
     energy.close()
     report = energy.report(0, 16)
     assert (report["joules"], report["method"]) == (None, "the card's counter does not answer: GPU is lost")
-    assert Cuda("0").sample() == SILENT
+    assert Cuda("0").read_status() == SILENT
 
 
 def test_the_codes_are_those_of_the_real_library() -> None:

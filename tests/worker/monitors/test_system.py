@@ -42,7 +42,7 @@ class FakeDevice(Cpu):
         self.values = values
         self.sampled = 0
 
-    def sample(self) -> dict[str, Any]:
+    def read_status(self) -> dict[str, Any]:
         self.sampled += 1
         return device_status(**self.values)
 
@@ -344,8 +344,8 @@ def test_a_single_thread_that_idles_counts_where_run_delay_is_unknown(
 
 def test_an_interleaved_worker_does_not_interfere(linux: FakeProc, clocks: Clocks) -> None:
     class Shared(FakeDevice):
-        def sample(self) -> dict[str, Any]:
-            return {**super().sample(), "device_others": self.computing}
+        def read_status(self) -> dict[str, Any]:
+            return {**super().read_status(), "device_others": self.computing}
 
         computing = 1
 
@@ -451,7 +451,7 @@ def test_all_that_fails_together_leaves_the_clocks(
         monkeypatch.setattr(system.Watch, name, fail)
     for name in ("sched_getaffinity", "sysconf"):
         monkeypatch.setattr(os, name, fail, raising=False)
-    monkeypatch.setattr(FakeDevice, "sample", fail)
+    monkeypatch.setattr(FakeDevice, "read_status", fail)
     reading = measured(linux, clocks, lambda: None)
     assert {name for name, value in reading.items() if value is not None} == {
         *("wall_seconds", "cpu_seconds", "involuntary_switches", "processors", "interference")
@@ -461,7 +461,7 @@ def test_all_that_fails_together_leaves_the_clocks(
 
 def test_a_device_that_fails_tells_nothing(linux: FakeProc, clocks: Clocks) -> None:
     class Broken(FakeDevice):
-        def sample(self) -> dict[str, Any]:
+        def read_status(self) -> dict[str, Any]:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     reading = measured(linux, clocks, lambda: None, Broken("cuda"))

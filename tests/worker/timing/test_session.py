@@ -72,7 +72,7 @@ class FakeDevice(Cpu):
         self.bench.log.append("memory")
         return {}
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         return {"name": "a fake"}
 
     def event(self) -> Any:

@@ -391,8 +391,8 @@ def test_a_window_of_whole_cycles_has_its_share_of_optimizer_steps_wherever_it_b
     assert gaps(within) == [16]
 
 
-def test_where_only_whole_cycles_may_be_timed_they_are() -> None:
-    bench = Bench(MeasurementPlan(32, 0.0, 4, 0.0, only_whole_cycles=True))
+def test_where_align_to_accumulation_may_be_timed_they_are() -> None:
+    bench = Bench(MeasurementPlan(32, 0.0, 4, 0.0, align_to_accumulation=True))
     bench.run()
     assert bench.watch.windows == [[8, 40]]
     assert bench.watch.optimizer == [5, 37]

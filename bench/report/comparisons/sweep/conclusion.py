@@ -175,7 +175,7 @@ def _earlier(sweep: Sweep) -> str:
 def describe_sweep(sweep: Sweep) -> list[tuple[str, str]]:
     """Describe the releases, the machine and the date of a sweep, as headings with texts."""
     results = sweep.comparisons
-    lines = [("Releases", ", ".join(entry.release for entry in sweep.entries)), ("Pinned", ", ".join(sweep.held))]
+    lines = [("Releases", ", ".join(entry.release for entry in sweep.entries)), ("Pinned", ", ".join(sweep.pinned))]
     if results:
         first = results[0].comparison
         conditions = [result.comparison.conditions for result in results]

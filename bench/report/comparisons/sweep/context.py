@@ -32,7 +32,7 @@ def context(sweep: Sweep) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": sweep.run,
         "package": sweep.package,
-        "held": list(sweep.held),
+        "held": list(sweep.pinned),
         "first": sweep.base or None,
         "verdict": sweep.newest.speed_verdict.value,
         "exit_code": int(sweep.exit_code),

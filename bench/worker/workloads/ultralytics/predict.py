@@ -100,7 +100,7 @@ def run(session: Session) -> None:
         "task": model.task.name,
         "mode": "predict",
         "model": model.file,
-        "device": session.device.asked,
+        "device": session.device.device_argument,
         "batch": case["batch"],
         "imgsz": case["imgsz"],
         "project": session.scratch,

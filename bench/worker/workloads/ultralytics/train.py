@@ -45,7 +45,7 @@ def arguments_of(session: Session, model: Model) -> dict[str, Any]:
         "mode": "train",
         "model": model.file,
         "data": data,
-        "device": session.device.asked,
+        "device": session.device.device_argument,
         "amp": AMP[case["amp"]],
         "batch": case["batch"],
         "imgsz": case["imgsz"],
