@@ -6,7 +6,7 @@ import functools
 import itertools
 import random
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from bench.cases.case import Case
 from bench.cases.device_kinds import by_kind, device_kind, kind_of, kinds, ranks
 from bench.cases.recipe import ENERGY_SECONDS, Recipe, overrides_for
 from bench.errors import UsageError
-from bench.worker.workloads.base import family_of
+from bench.worker.workloads.base import family_of, own_name
 
 FILE = Path(__file__).with_name("profiles.toml")
 
@@ -144,7 +144,7 @@ def expand_grid(
         lists["mode"] = check_workloads(lists["model"], lists["mode"], further, "mode" in values, data)
         for mode, name in itertools.product(lists["mode"], further):
             find_axis(name).check_mode(mode)
-        for point in itertools.product(*(enumerate(lists[name]) for name in names)):
+        for point in points(lists, names, values):
             fields = {name: value for name, (_, value) in zip(names, point, strict=True)}
             if per_device:
                 fields["batch"] *= ranks(device)
@@ -154,12 +154,12 @@ def expand_grid(
             positions = [position for position, _ in point]
             ranked.setdefault(case, (sum(positions), -positions[names.index("mode")]))
     timing = chosen.recipe
-    recipes: dict[tuple[str, str, str], Recipe] = {}
+    recipes: dict[tuple[str, str, str, int], Recipe] = {}
     planned = []
     for case in sorted(ranked, key=ranked.__getitem__):
         kind = kind_of(case.device)
         workload = family_of(case.model)
-        key = case.mode, kind.name, workload.name
+        key = case.mode, kind.name, case.model, case.imgsz
         if key not in recipes:
             recipes[key] = Recipe(
                 warmup_seconds=timing.warmup(kind.name),
@@ -167,7 +167,7 @@ def expand_grid(
                 window_seconds=timing.least_seconds(kind.name, energy),
                 overrides=overrides_for(case.mode, case.arguments, case.model),
                 threads=threads,
-                data=data or workload.data,
+                data=data or workload.data_for(own_name(case.model), case.imgsz),
                 data_steps=kind.data_steps if case.mode == "train" else 1,
                 with_val=with_val and case.mode == "train",
                 compare_losses=compare_losses and case.mode == "train" and kind.compare_losses == "on_request",
@@ -175,6 +175,22 @@ def expand_grid(
             )
         planned.append(PlannedRun(case, recipes[key]))
     return planned
+
+
+def points(
+    lists: dict[str, list[Any]], names: Sequence[str], named: Collection[str]
+) -> Iterator[tuple[tuple[int, Any], ...]]:
+    """All combinations of the values of the axes, each value with its position in its list.
+
+    Args:
+        lists: values by axis.
+        names: the axes, in the order of a combination.
+        named: the axes whose values the user named; the others take a model's own values where it has them.
+    """
+    for ranked in enumerate(lists["model"]):
+        own = family_of(ranked[1]).natural_values(own_name(ranked[1]))
+        values = {**lists, **{name: own[name] for name in own if name not in named}}
+        yield from itertools.product(*([ranked] if name == "model" else enumerate(values[name]) for name in names))
 
 
 def check_workloads(

@@ -9,7 +9,7 @@ import msgspec
 
 from bench.cases.fingerprints import digest
 from bench.errors import UsageError
-from bench.worker.workloads.base import Override, family_of
+from bench.worker.workloads.base import Override, family_of, own_name
 
 VERSION = 2
 """Raise it when the way of measuring changes in any way that the fields below do not show."""
@@ -84,7 +84,7 @@ def overrides_for(mode: str, without: Collection[str] = (), model: str = "") -> 
 
 def overrides_of(mode: str, model: str = "") -> tuple[Override, ...]:
     """Return the library arguments that the recipe of a mode fixes, with their reasons."""
-    return family_of(model).overrides.get(mode, ())
+    return family_of(model).overrides_of(mode, own_name(model))
 
 
 def check_threads(threads: int, values: Collection[str] = ()) -> None:

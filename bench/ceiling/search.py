@@ -28,7 +28,7 @@ from bench.records.record import Memory
 from bench.runner.jobs import FEW_STEPS, probe_job
 from bench.runner.launchers.local import Launcher, SpawnLauncher, scratch_folder
 from bench.runner.measure import WorkerResult, find_data, run_job
-from bench.worker.workloads.base import family_of
+from bench.worker.workloads.base import family_of, own_name
 
 SWAPPED = 256 * 2**20
 """Bytes by which the machine's swap may grow before a batch counts as one that does not fit."""
@@ -66,7 +66,7 @@ def recipe(request: SearchRequest) -> Recipe:
         window_seconds=0.0,
         overrides=overrides_for("train", request.case.arguments, request.case.model),
         threads=request.threads,
-        data=workload.dense_data or workload.data,
+        data=workload.data_for(own_name(request.case.model), request.case.imgsz, dense=True),
         data_steps=1,
     )
 

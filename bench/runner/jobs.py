@@ -13,7 +13,7 @@ from bench.cases.plan import PlannedRun
 from bench.machine.paths import cache_folder
 from bench.runner.launchers.torchrun import Rendezvous
 from bench.worker.protocol import CaseJob, DataJob, RequestedAxis, Window
-from bench.worker.workloads.base import family_of, workloads
+from bench.worker.workloads.base import family_of, own_name, workloads
 
 VAL_STEPS = 16
 """Length of a made validation set, in training batches, where validation is timed; Ultralytics doubles its batch."""
@@ -97,11 +97,11 @@ def data_job(planned: PlannedRun) -> DataJob:
 
 
 def workload_facts(case: Case) -> dict[str, Any]:
-    """Return a workload's entries in a record's ``extra``; empty for the default workload."""
-    family = family_of(case.model)
-    if family.name == next(iter(workloads())):
+    """Return a workload's entries in a record's ``extra``; empty for the default workload and its units."""
+    family, default = family_of(case.model), next(iter(workloads().values()))
+    units = family.units(own_name(case.model), case.imgsz)
+    if family.name == default.name and units == default.units("", 0):
         return {}
-    units = {"unit": family.unit, "size_unit": family.size_unit, "epoch_items": family.epoch_items}
     return {"workload": {"name": family.name, **units}}
 
 

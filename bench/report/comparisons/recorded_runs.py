@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.analysis.metrics import BYTES, RATE, SECONDS, Unit
 from bench.analysis.table import AXES, further_of
-from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, Comparability, Difference, RunComparison, CaseResult, Side
+from bench.compare.recorded_runs import ONE_SIDED, CaseMatch, CaseResult, Comparability, Difference, RunComparison, Side
 from bench.formatting import format_number
 from bench.machine.description import Machine
 from bench.report import labels

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis.flags import kinds
 from bench.cases.axes import NOT_ASKED
-from bench.compare.recorded_runs import CaseMatch, Comparability, RunComparison, CaseResult
+from bench.compare.recorded_runs import CaseMatch, CaseResult, Comparability, RunComparison
 from bench.report import labels
 from bench.report.brief_table import Column, align, axis_columns, in_order, shared_title, varying_axes
 from bench.report.comparisons.recorded_runs import change_of, context, format_factor

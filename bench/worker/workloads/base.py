@@ -123,6 +123,16 @@ class Workload:
         """
         return {}
 
+    def data_for(self, model: str, imgsz: int, dense: bool = False) -> str:
+        """Return the name of the made data set of a model at a size.
+
+        Args:
+            model: without the family's name.
+            imgsz: of the case.
+            dense: whether training is to take the most memory, as a search for the largest batch needs it.
+        """
+        return self.dense_data or self.data if dense else self.data
+
     def makes(self, data: str) -> bool:
         """Return whether a data set is one that this family makes."""
         return data in (self.data, self.dense_data or self.data)
@@ -150,6 +160,18 @@ class Workload:
         A plan leaves such cases out. A run asks once whether that is so, by measuring one of them.
         """
         return ""
+
+    def overrides_of(self, mode: str, model: str) -> tuple[Override, ...]:
+        """Return the library arguments that the recipe fixes for a model in a mode."""
+        return self.overrides.get(mode, ())
+
+    def natural_values(self, model: str) -> dict[str, list[Any]]:
+        """Return a model's own values of ``batch`` and ``imgsz``, where the user names none."""
+        return {}
+
+    def units(self, model: str, imgsz: int) -> dict[str, Any]:
+        """Return ``unit``, ``size_unit`` and ``epoch_items`` of a model at a size."""
+        return {"unit": self.unit, "size_unit": self.size_unit, "epoch_items": self.epoch_items}
 
     def work(self, case: Mapping[str, Any]) -> float:
         """Return the work of one step in arbitrary units, for the estimate of a case's duration."""
