@@ -117,7 +117,7 @@ def test_an_issue_form_has_what_github_wants(path: Path) -> None:
     assert len({field["id"] for field in asked}) == len(asked)
     assert all(field["attributes"]["label"] for field in asked)
     assert any(field["id"].startswith("record") and field["validations"]["required"] for field in asked)
-    assert "paths of your data set" in path.read_text(encoding="utf-8")
+    assert "paths of your dataset" in path.read_text(encoding="utf-8")
 
 
 def test_the_hooks_run_the_tools_that_constraints_pin() -> None:
