@@ -50,7 +50,7 @@ class _Began:
 def _listed(option: RunOption) -> inspect.Parameter:
     """Return an option as the help lists it."""
     first = option.help.partition(" ")[0]
-    about = f"{first.capitalize() if first.isalpha() else first}{option.help[len(first) :]}."
+    about = f"{option.help[0].upper() if first.isalpha() else option.help[0]}{option.help[1:]}."
     listed = typer.Option(option.name, metavar=option.metavar or None, help=about, rich_help_panel=option.group)
     kind: Any = bool if not option.metavar else Optional[list[str]] if option.repeated else Optional[str]  # noqa: UP045
     name = option.name.lstrip("-").replace("-", "_")
