@@ -90,7 +90,7 @@ def _show_start(config: pytest.Config, bench: BenchSession, notes: Sequence[star
         screen,
         machine=here,
         environment=bench.request.interpreter.environment,
-        plan=start_block.plan_text(cases, len(plans), run.seconds_left(), len(bench.selected_searches)),
+        plan=start_block.plan_text(cases, len(plans), run.estimate(), len(bench.selected_searches)),
         cases=cases,
         notes=[note.text for note in notes if note.kind != "warning"],
         warnings=[note.text for note in notes if note.kind == "warning"],
@@ -106,7 +106,8 @@ def _show_start(config: pytest.Config, bench: BenchSession, notes: Sequence[star
 def _show_plan(config: pytest.Config, bench: BenchSession) -> None:
     unavailable = start.unavailable(bench.request, bench.selected)
     verbose = config.getoption("verbose", 0) > 0
-    for text in plan_lines(bench.cases, from_history(bench.request.results), unavailable, verbose):
+    estimator, questions = from_history(bench.request.results), bench.questions
+    for text in plan_lines(bench.cases, estimator, unavailable, verbose, questions):
         write(config, text)
     for name in bench.selected_searches:
         write(config, f"ceiling {name}: a search of some batches, without an estimate")
