@@ -17,6 +17,7 @@ from bench.pytest_plugin.first_line import WRITTEN, first_line
 from bench.pytest_plugin.fixtures import is_unread
 from bench.pytest_plugin.progress import plan_lines
 from bench.pytest_plugin.request import RunRequest
+from bench.pytest_plugin.resume import SELECTION
 from bench.pytest_plugin.session import BenchSession
 from bench.pytest_plugin.state import BENCH, LINES
 from bench.pytest_plugin.terminal import reporter, write
@@ -36,6 +37,8 @@ def prepare(config: pytest.Config) -> None:
     try:
         other_plugins.check_alone(config)
         request = RunRequest.parse(lambda name: _option(config, name), config.invocation_params.dir)
+        for name, own in SELECTION.items():  # a run that goes on has those of its start
+            setattr(config.option, own, request.options.options[name])
         config.stash[BENCH] = BenchSession(request)
     except BenchError:
         raise
@@ -44,7 +47,7 @@ def prepare(config: pytest.Config) -> None:
 
 
 def _option(config: pytest.Config, name: str) -> Any:
-    return config.getoption(other_plugins.PREFIX + name)
+    return config.getoption(SELECTION.get(name, other_plugins.PREFIX + name))
 
 
 def begin(session: pytest.Session, bench: BenchSession) -> bool | None:
