@@ -61,8 +61,9 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
     """Return the reference case of a mode; None where nothing of it was measured.
 
     Its size is the default one, or else the largest that was measured. Its device is the one with the highest
-    throughput at that size, of those that Ultralytics offers if any was measured. Among the cases of that size and device without a doubt it is the fastest, or the fastest
-    of them all where each has a doubt. Cases of other workloads than Ultralytics' count only where it has none.
+    throughput at that size, of those that Ultralytics offers if any was measured. Among the cases of that size and
+    device without a doubt it is the fastest, or the fastest of them all where each has a doubt. Cases of other
+    workloads than Ultralytics' count only where it has none.
 
     Args:
         table: rows of one machine, as :func:`bench.analysis.table.frame` makes them.
