@@ -41,6 +41,11 @@ class Interval(msgspec.Struct, frozen=True):
         return max(self.high / self.point - 1, 1 - self.low / self.point)
 
 
+def half_share(low: float, high: float) -> float:
+    """Return half the width of an interval as a share of its middle: the same for a rate and for its reciprocal."""
+    return (high - low) / (high + low)
+
+
 def t_quantile(degrees: float, confidence: float = CONFIDENCE) -> float:
     """Return the two-sided quantile of Student's t, the half-width of an interval in standard errors."""
     return float(stdtrit(degrees, 0.5 + confidence / 2))

@@ -9,6 +9,8 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.flags import INTERFERED, kinds
+from bench.analysis.intervals import half_share
+from bench.cases.axes import MODES
 
 DEFAULT_SIZE = 640
 """Default image size of Ultralytics."""
@@ -38,9 +40,9 @@ class ReferenceCase(msgspec.Struct, frozen=True):
 
 
 def interval_share(row: dict[str, Any]) -> float | None:
-    """Return half the width of the interval of a row's throughput, as a share of it; None without an interval."""
-    rate, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
-    return None if pd.isna(low) or pd.isna(high) else float((high - low) / 2 / rate)
+    """Return half the width of the interval of a row's throughput or time, as a share; None without an interval."""
+    low, high = row["images_per_second_low"], row["images_per_second_high"]
+    return None if pd.isna(low) or pd.isna(high) else half_share(float(low), float(high))
 
 
 def doubts(row: dict[str, Any]) -> tuple[Doubt, ...]:
@@ -55,16 +57,28 @@ def doubts(row: dict[str, Any]) -> tuple[Doubt, ...]:
     return tuple(reasons)
 
 
-def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | None:
+def reference_cases(table: pd.DataFrame) -> dict[str, ReferenceCase]:
+    """Return the reference case of each mode that has one, by mode: of the first one's model where it qualifies."""
+    found: dict[str, ReferenceCase] = {}
+    for mode in MODES:
+        model = next((case.row["model"] for case in found.values()), "")
+        if (case := reference_case(table, mode, model)) is not None:
+            found[mode] = case
+    return found
+
+
+def reference_case(table: pd.DataFrame, mode: str = "train", model: str = "") -> ReferenceCase | None:
     """Return the reference case of a mode; None where nothing of it was measured.
 
     Its size is the default one, or else the largest that was measured. Its device is the one with the highest
     throughput at that size. Among the cases of that size and device without a doubt it is the fastest, or the fastest
-    of them all where each has a doubt. Cases of other workloads than Ultralytics' count only where it has none.
+    of them all where each has a doubt; a preferred model comes first. Cases of other workloads than Ultralytics' count
+    only where it has none.
 
     Args:
         table: rows of one machine, as :func:`bench.analysis.table.frame` makes them.
         mode: ``train`` or ``predict``.
+        model: preferred where one of its cases has no doubt, or where all cases have one.
     """
     rows = measured_rows(table, mode)
     if not rows:
@@ -73,7 +87,11 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
     size = DEFAULT_SIZE if DEFAULT_SIZE in sizes else max(sizes)
     device = max((row for row in rows if row["imgsz"] == size), key=_rate)["device"]
     candidates = [ReferenceCase(row, doubts(row)) for row in rows if (row["imgsz"], row["device"]) == (size, device)]
-    return max(candidates, key=lambda candidate: (not candidate.doubts, _rate(candidate.row)))
+
+    def fitness(candidate: ReferenceCase) -> tuple[bool, bool, float]:
+        return not candidate.doubts, candidate.row["model"] == model, _rate(candidate.row)
+
+    return max(candidates, key=fitness)
 
 
 def measured_rows(table: pd.DataFrame, mode: str) -> list[dict[str, Any]]:

@@ -50,12 +50,22 @@ class Card(msgspec.Struct, frozen=True):
     noisy: bool = False
 
 
-def speed_card(table: pd.DataFrame, mode: str, reference: ReferenceCase, epoch_images: int) -> Card:
-    """Return the card of the reference case of a mode."""
+def speed_card(
+    table: pd.DataFrame, mode: str, reference: ReferenceCase, epoch_images: int, names_model: bool = False
+) -> Card:
+    """Return the card of the reference case of a mode.
+
+    Args:
+        table: latest rows of the machine.
+        mode: of the case.
+        reference: the case.
+        epoch_images: images of the epoch that training is projected to.
+        names_model: whether the title has the model, since another card is of another model.
+    """
     row = reference.row
     interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
     return Card(
-        title=labels.mode(mode),
+        title=f"{labels.mode(mode)} of {row['model']}" if names_model else labels.mode(mode),
         value=RATE.show(row["images_per_second"]),
         unit=in_units(RATE.symbol, row),
         spread=names.precision(row),

@@ -10,24 +10,16 @@ import pandas as pd
 
 from bench.analysis.ceilings import format_stop_reason
 from bench.analysis.metrics import METRICS, RATE
-from bench.analysis.reference import ReferenceCase, interval_share, reference_case
+from bench.analysis.reference import ReferenceCase, interval_share, reference_cases
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.analysis.units import IMAGE, in_units
 from bench.cases.device_kinds import kind_of
 from bench.errors import UsageError
-from bench.formatting import format_number
+from bench.formatting import format_half_width
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.sections import ceilings as largest
-
-MODES = ("train", "predict")
-
-
-def references(table: pd.DataFrame) -> dict[str, ReferenceCase]:
-    """Return the reference case of each mode that has one, by mode."""
-    cases = {mode: reference_case(table, mode) for mode in MODES}
-    return {mode: case for mode, case in cases.items() if case is not None}
 
 
 def machine_of(machine: Machine, row: dict[str, Any]) -> str:
@@ -60,7 +52,7 @@ def epoch(row: dict[str, Any], images: int) -> str:
 def precision(row: dict[str, Any]) -> str:
     """Format the interval of a row as a share: ``± 4.1 %``; empty without an interval."""
     share = interval_share(row)
-    return "" if share is None else f"± {format_number(100 * share, 2)} %"
+    return "" if share is None else format_half_width(share)
 
 
 def speed(row: dict[str, Any]) -> str:
@@ -92,7 +84,7 @@ def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] =
         ceilings: of the machine.
         distinct: its name where its usual name is that of another machine too.
     """
-    for mode, reference in references(table).items():
+    for mode, reference in reference_cases(table).items():
         row = reference.row
         name = distinct or machine_of(machine, row)
         device = f", {labels.device(row['device'])}" if "+" in row["device"] else ""
@@ -105,7 +97,7 @@ def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] =
 
 def title(table: pd.DataFrame, machine: Machine) -> str:
     """Return the title of a page on one machine, for a tab of a browser and for search results."""
-    for reference in references(table).values():
+    for reference in reference_cases(table).values():
         row = reference.row
         return f"{row['model']} on {machine_of(machine, row)}: {speed(row)} · yolopace"
     return f"{labels.machine_name(machine)} · yolopace"
@@ -116,7 +108,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
 
     If nothing was timed, describe the largest batch, or say that nothing was measured.
     """
-    for mode, reference in references(table).items():
+    for mode, reference in reference_cases(table).items():
         row = reference.row
         interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
         kind = f"95 % interval {interval}, {row['interval_kind']}" if interval else "too few steps for an interval"

@@ -31,8 +31,8 @@ def machine_facts(records: Sequence[Provenanced]) -> Facts:
         ("Machine", records[0].machine.title),
         ("Software", software(records)),
         ("CPU threads", _list(_threads(record) for record in records)),
-        ("Conditions", format_conditions([record.conditions for record in records])),
-        ("Variables", format_variables([record.conditions for record in records])),
+        ("Conditions", format_conditions([record.conditions for record in cases or records])),
+        ("Variables", format_variables([record.conditions for record in cases or records])),
         ("Cases", f"{measured} of {len(cases)} measured, {_days(cases)}" if cases else ""),
     ]
     return [(heading, text) for heading, text in facts if text]

@@ -10,12 +10,15 @@ from bench.analysis.intervals import WIDENED, WITHIN
 from bench.analysis.metrics import RATE, SECONDS
 from bench.cases.plan import profile
 from bench.machine.description import Conditions, Limits
+from bench.pytest_plugin.case_lines import plus_minus
 from bench.records.record import Record
 from bench.report import commands, conditions, labels
+from bench.report.headline import names
 from bench.report.sections import provenance, recipes
 from bench.report.sections.settings import settings
 from tests.builders import (
     make_case,
+    make_ceiling,
     make_compared,
     make_comparison,
     make_effective,
@@ -34,6 +37,13 @@ def test_an_interval_is_short_where_it_is_symmetric() -> None:
 def test_ends_that_look_alike_are_distinguished() -> None:
     assert labels.ends(RATE, 22.9, 23.3) == "22.9 to 23.3"
     assert labels.ends(RATE, 23.101, 23.119) == "± 0.039 %"
+
+
+def test_a_rate_and_its_time_have_the_same_half_width() -> None:
+    rate, low, high = 15.7, 15.7 / 1.0485, 15.7 / 0.9515
+    row = {"images_per_second": rate, "images_per_second_low": low, "images_per_second_high": high}
+    assert names.precision(row) == labels.spread(SECONDS, 1 / rate, 1 / high, 1 / low) == "± 4.8 %"
+    assert plus_minus(row) == " ± 4.8 %"
 
 
 def test_several_kinds_of_interval_say_which_stands_where() -> None:
@@ -203,7 +213,11 @@ def test_limits_and_variables_follow_the_machine() -> None:
     both = dict(provenance.machine_facts([free, bound]))
     assert (
         both["Conditions"]
-        == "load 0.50, CPU quota 0.2 processors in 1 of 2, processors allowed 2 (numbers 0-1) in 1 of 2"
+        == "load 0.50, CPU quota 0.2 processors in 1 of 2 cases, processors allowed 2 (numbers 0-1) in 1 of 2 cases"
     )
-    assert both["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2"
+    assert both["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2 cases"
+    ceiling = make_ceiling(conditions=held)
+    facts = dict(provenance.machine_facts([free, bound, ceiling]))
+    assert facts["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2 cases", "a ceiling is not counted among the cases"
+    assert dict(provenance.machine_facts([ceiling]))["Variables"] == "OMP_NUM_THREADS=4"
     assert "Variables" not in dict(provenance.machine_facts([free]))
