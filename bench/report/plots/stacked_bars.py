@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import msgspec
@@ -11,6 +12,9 @@ from bench.formatting import format_number
 from bench.report.plots import palette, scale, style
 
 ROW, AROUND = 30, 128
+LEGEND = 24
+"""Maximum length of a line of the legend, in characters: three names fit side by side."""
+
 LEAST_NAMED, LEAST_WRITTEN = 0.01, 0.12
 """Least share of a bar for a part to have a colour, and least share of the axis for its value to be inside."""
 
@@ -68,7 +72,7 @@ def figure(
             facecolor="none" if layer.look is None else colour(layer.look),
             edgecolor=palette.INK if layer.look is None else palette.GROUND,
             linewidth=0.8 if layer.look is None else 1.4,
-            label=layer.name,
+            label=textwrap.fill(layer.name, LEGEND),
         )
         for place, start, width in zip(places, left, layer.widths, strict=True):
             if width >= LEAST_WRITTEN * longest:
