@@ -59,12 +59,12 @@ def doubts(row: dict[str, Any]) -> tuple[Doubt, ...]:
 
 def reference_cases(table: pd.DataFrame) -> dict[str, ReferenceCase]:
     """Return the reference case of each mode that has one, by mode: of the first one's model where it qualifies."""
-    found: dict[str, ReferenceCase] = {}
+    cases: dict[str, ReferenceCase] = {}
     for mode in MODES:
-        model = next((case.row["model"] for case in found.values()), "")
+        model = next((case.row["model"] for case in cases.values()), "")
         if (case := reference_case(table, mode, model)) is not None:
-            found[mode] = case
-    return found
+            cases[mode] = case
+    return cases
 
 
 def reference_case(table: pd.DataFrame, mode: str = "train", model: str = "") -> ReferenceCase | None:

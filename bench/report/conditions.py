@@ -22,7 +22,7 @@ def format_conditions(conditions: Sequence[Conditions], noun: str = "case") -> s
     swap = [value for value in _read_values(conditions, "swap_used_bytes") if value > 0]
     battery = set(_read_values(conditions, "on_battery"))
     parts = [
-        _range("load", _read_values(conditions, "load"), "{:.2f}".format),
+        _range("load average", _read_values(conditions, "load"), "{:.2f}".format),
         _range("memory available", _read_values(conditions, "memory_available_bytes"), format_bytes),
         _range("swap in use", swap, format_bytes)
         if swap

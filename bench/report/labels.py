@@ -195,7 +195,7 @@ def axis_title(axis: str) -> str:
 
 def machine_name(machine: Machine) -> str:
     """Return a short name: the first GPU without its memory, else the CPU."""
-    return machine.gpus[0].partition(" (")[0] if machine.gpus else machine.cpu
+    return machine.gpus[0].partition(" (")[0] if machine.gpus else machine.cpu_name
 
 
 def distinct_names(machines: Iterable[Machine], name: Callable[[Machine], str] = machine_name) -> dict[str, str]:

@@ -24,7 +24,7 @@ from bench.report.sections import ceilings as largest
 
 def machine_of(machine: Machine, row: dict[str, Any]) -> str:
     """Return the name of what computed a row: the CPU for a case on the CPU, else the machine by its GPU."""
-    name = machine.cpu if is_on_host(row["device"]) else labels.machine_name(machine)
+    name = machine.cpu_name if is_on_host(row["device"]) else labels.machine_name(machine)
     return labels.to_one_line(name, 200)
 
 
@@ -69,7 +69,7 @@ def versions(table: pd.DataFrame, row: dict[str, Any]) -> str:
 def facts(table: pd.DataFrame, machine: Machine) -> str:
     """Describe a machine in one line, with the versions if it has one set of them."""
     gpus = [f"{count} × {gpu}" if count > 1 else gpu for gpu, count in Counter(machine.gpus).items()]
-    parts = [*gpus, f"{machine.cpu}, {machine.cores} cores", f"{machine.memory_gib} GiB", machine.system]
+    parts = [*gpus, f"{machine.cpu_name}, {machine.cores} cores", f"{machine.memory_gib} GiB", machine.system_name]
     if table[["torch", "ultralytics"]].drop_duplicates().shape[0] == 1:
         parts += [f"torch {table['torch'].iloc[0]}", f"Ultralytics {table['ultralytics'].iloc[0]}"]
     return labels.to_one_line(" · ".join(parts), 400)

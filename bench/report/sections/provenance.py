@@ -78,7 +78,7 @@ def _packages(record: Provenanced) -> str:
 
 def _threads(record: Provenanced) -> str:
     threads = record.effective.get("threads")
-    return "" if threads is None else labels.setting(threads)
+    return "" if threads is None else f"{labels.setting(threads)} of {labels.count(record.machine.cores, 'core')}"
 
 
 def _days(records: Sequence[Record]) -> str:

@@ -58,7 +58,7 @@ def test_several_kinds_of_interval_say_which_stands_where() -> None:
 
 def test_conditions_are_ranges_and_what_is_unknown_is_left_out() -> None:
     states = [Conditions(load=0.1, on_battery=True), Conditions(load=1.25, on_battery=True)]
-    assert conditions.format_conditions(states) == "load 0.10 to 1.25, on battery"
+    assert conditions.format_conditions(states) == "load average 0.10 to 1.25, on battery"
     assert conditions.format_conditions([Conditions()]) == ""
     assert "in others" in conditions.format_conditions([Conditions(on_battery=True), Conditions(on_battery=False)])
 
@@ -207,13 +207,13 @@ def test_limits_and_variables_follow_the_machine() -> None:
     held = Conditions(load=0.5, limits=Limits(cpu_quota=0.2, processors=[0, 1]), variables={"OMP_NUM_THREADS": "4"})
     bound = timed(20.0, 8, conditions=held)
     assert dict(provenance.machine_facts([bound]))["Conditions"] == (
-        "load 0.50, CPU quota 0.2 processors, processors allowed 2 (numbers 0-1)"
+        "load average 0.50, CPU quota 0.2 processors, processors allowed 2 (numbers 0-1)"
     )
     assert dict(provenance.machine_facts([bound]))["Variables"] == "OMP_NUM_THREADS=4"
     both = dict(provenance.machine_facts([free, bound]))
-    assert (
-        both["Conditions"]
-        == "load 0.50, CPU quota 0.2 processors in 1 of 2 cases, processors allowed 2 (numbers 0-1) in 1 of 2 cases"
+    count = "in 1 of 2 cases"
+    assert both["Conditions"] == (
+        f"load average 0.50, CPU quota 0.2 processors {count}, processors allowed 2 (numbers 0-1) {count}"
     )
     assert both["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2 cases"
     ceiling = make_ceiling(conditions=held)
