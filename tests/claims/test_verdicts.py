@@ -97,7 +97,9 @@ def test_amp_is_dropped_on_a_cpu_and_on_from_volta_on() -> None:
     assert half is ClaimVerdict.OPEN and because.endswith("; on cuda it was not tried")
     verdict, because = verdicts([dropped, on])["amp-default"]
     assert verdict is ClaimVerdict.HOLDS
-    assert because == f"AMP was asked for and is off on cpu, {SOFTWARE}; AMP was asked for and is on on 0, {SOFTWARE}"
+    assert (
+        because == f"AMP was asked for and is off on cpu, {SOFTWARE}; AMP was asked for and is on on cuda:0, {SOFTWARE}"
+    )
     verdict, because = verdicts([steady(9.0, amp="on")])["amp-default"]
     assert verdict is ClaimVerdict.FAILS and because == f"AMP was asked for and is on on cpu, {SOFTWARE}"
 
