@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench.analysis.flags import INTERFERED, kinds
+from bench.analysis.flags import INTERFERED, kinds, without_forced
 
 DEFAULT_SIZE = 640
 """Default image size of Ultralytics."""
@@ -60,7 +60,8 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
 
     Its size is the default one, or else the largest that was measured. Its device is the one with the highest
     throughput at that size. Among the cases of that size and device without a doubt it is the fastest, or the fastest
-    of them all where each has a doubt. Cases of other workloads than Ultralytics' count only where it has none.
+    of them all where each has a doubt. Cases of other workloads than Ultralytics' count only where it has none, and
+    forced cases only where there are no others.
 
     Args:
         table: rows of one machine, as :func:`bench.analysis.table.frame` makes them.
@@ -77,8 +78,10 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
 
 
 def measured_rows(table: pd.DataFrame, mode: str) -> list[dict[str, Any]]:
-    """Return the measured rows of a mode that may be its reference case: those of one workload."""
+    """Return the measured rows of a mode that may be its reference case: those of one workload, not forced."""
     measured = table[(table["mode"] == mode) & (table["status"] == "measured")]
+    own = without_forced(measured)
+    measured = own if len(own) else measured
     rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
     workloads = [row["workload"] for row in rows]
     workload = "ultralytics" if "ultralytics" in workloads else next(iter(workloads), "")
