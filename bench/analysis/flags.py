@@ -167,7 +167,7 @@ def commonest(records: Iterable[Record]) -> str:
 
 def without_forced(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a table whose cases force nothing."""
-    return table[[FORCED not in kinds(str(flags)) for flags in table["flags"]]]
+    return table[table["flags"].map(lambda flags: FORCED not in kinds(str(flags))).astype(bool)]
 
 
 def kinds(text: str) -> list[str]:

@@ -35,14 +35,23 @@ def first_batch(trainer: Any, images: int = IMAGES) -> dict[str, Any]:
     return dataset.collate_fn([dataset[index] for index in range(min(images, len(dataset)))])  # type: ignore[no-any-return]
 
 
-def losses_and_gradient(
+def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dict[str, float]:
+    """Return loss items by name and ``gradient_norm`` of one step in float32, with a copy of the trainer's model."""
+    import torch
+
+    named, norms = one_step(trainer, device, batch)
+    norm = torch.linalg.vector_norm(norms)
+    return {name: float(f"{value:.6g}") for name, value in {**named, "gradient_norm": float(norm)}.items()}
+
+
+def one_step(
     trainer: Any,
     device: Any,
     batch: dict[str, Any],
     around: Callable[[Any], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
     scale: float = 1.0,
-) -> dict[str, float]:
-    """Return loss items by name and ``gradient_norm`` of one step with a copy of the trainer's model.
+) -> tuple[dict[str, float], Any]:
+    """Return loss items by name, and a tensor with the norm of each gradient, of one step with a copy of the model.
 
     Args:
         trainer: a trainer whose set-up is over.
@@ -63,6 +72,4 @@ def losses_and_gradient(
         loss, items = model(moved)
     (loss.sum() * scale).backward()
     gradients = [p.grad.detach().float().cpu() / scale for p in model.parameters() if p.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
-    named = loss_items(trainer, items)
-    return {name: float(f"{value:.6g}") for name, value in {**named, "gradient_norm": float(norm)}.items()}
+    return loss_items(trainer, items), torch.stack([torch.linalg.vector_norm(g) for g in gradients])

@@ -7,6 +7,7 @@ Both are replaced. ``trainer.amp`` stays off, so that validation runs as Ultraly
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -25,11 +26,15 @@ DTYPES = {"forced-bf16": "bfloat16", "forced-fp16": "float16"}
 IMAGES = 8
 """Images of the compared step: with two, the assignment of boxes to predictions flips and moves the losses more."""
 
-LOSS_TOLERANCE = 0.05
-"""Maximum relative difference of a loss item from float32; docs/reference/axes.md says how the band was measured."""
+LOSS_TOLERANCE = 0.06
+"""Maximum relative difference of a loss item from float32: twice the largest of 88 steps, 3.1 %, with random weights of
+five models, up to eight seeds and 64 to 320 px on a CPU."""
 
-GRADIENT_TOLERANCE = 0.5
-"""Maximum relative difference of the gradients' norm from float32."""
+GRADIENT_FACTOR = 2.0
+"""Maximum factor between the norms of gradients and those in float32, as the median over parameters. Of the same steps,
+the largest was 1.33 in bfloat16 and 1.07 in float16. The norm of all gradients together is no measure: a few parameters
+decide it, and it was 2.9 times as large in one step. Nor is their direction, which bfloat16 changes from the first step
+on, since other predictions are assigned to boxes."""
 
 SCALE = 128.0
 """First loss scale in float16. From torch's own, 65536, the first nine or so optimizer steps of 64 images overflow and
@@ -185,16 +190,25 @@ def check(forced: ForcedPrecision, trainer: Any, checks: dict[str, Any]) -> None
         CaseRejected: with status ``invalid`` where they differ by more than the band, or autocast changes no layer.
     """
     batch = first_losses.first_batch(trainer, IMAGES)
-    plain = first_losses.losses_and_gradient(trainer, trainer.device, batch)
+    plain, plain_norms = first_losses.one_step(trainer, trainer.device, batch)
     scale = SCALE if forced.name == "float16" else 1.0
-    here = first_losses.losses_and_gradient(trainer, trainer.device, batch, forced.around, scale)
-    checks["forced_agreement"] = {"forced": here, "fp32": plain, "layers": dict(forced.layers)}
+    here, norms = first_losses.one_step(trainer, trainer.device, batch, forced.around, scale)
+    known = plain_norms > 0
+    ratio = float((norms[known] / plain_norms[known]).nanmedian()) if bool(norms.isfinite().all()) else math.nan
+    checks["forced_agreement"] = {
+        "forced": {name: float(f"{value:.6g}") for name, value in here.items()},
+        "fp32": {name: float(f"{value:.6g}") for name, value in plain.items()},
+        "gradient_ratio": float(f"{ratio:.4g}"),
+        "layers": dict(forced.layers),
+    }
     require_layers(forced)
     differing = [
         f"{name} is {here[name]:.5g} and in float32 {plain[name]:.5g}"
         for name in plain
-        if not close(here[name], plain[name], GRADIENT_TOLERANCE if name == "gradient_norm" else LOSS_TOLERANCE)
+        if not close(here[name], plain[name], LOSS_TOLERANCE)
     ]
+    if not 1 / GRADIENT_FACTOR <= ratio <= GRADIENT_FACTOR:
+        differing.append(f"norms of gradients are {ratio:.3g} times those in float32")
     if differing:
         raise CaseRejected("invalid", f"Training in {forced.name} does not agree with float32: {', '.join(differing)}.")
 
