@@ -28,6 +28,9 @@ OPTIMIZERS = ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSP
 COMPILE_SECONDS = 3600.0
 """Seconds by which set-up and warm-up may take longer where a model is compiled: minutes on a GPU, many on a CPU."""
 
+CACHE_SECONDS = 3600.0
+"""Seconds by which set-up may take longer where all images of a dataset are decoded."""
+
 
 def choice(name: str, values: Mapping[str, Any]) -> Callable[[str], str]:
     """Return a parser of a choice of words."""
@@ -110,6 +113,7 @@ for axis in (
         arguments=lambda value: {"cache": CACHES[value]},
         setting="cache",
         expected=CACHES.__getitem__,
+        extra_seconds=lambda value: 0.0 if value == "off" else CACHE_SECONDS,
     ),
     Axis(
         "compile",

@@ -158,10 +158,10 @@ def test_a_torch_without_such_an_autocast_is_asked_by_a_product(monkeypatch: pyt
         warnings.warn("In CPU autocast, but the target dtype is not supported. Disabling autocast.", stacklevel=1)
         return contextlib.nullcontext()
 
-    for broken, said in ((refuses, "User specified an unsupported"), (warns, "In CPU autocast, but the target")):
+    for broken, message in ((refuses, "User specified an unsupported"), (warns, "In CPU autocast, but the target")):
         monkeypatch.setattr(ForcedPrecision, "autocast", broken)
         with pytest.raises(CaseRejected) as caught:
             forced_precision.of(session())
         assert caught.value.reason.startswith(
-            f"amp forced-bf16 was asked: this torch has no autocast to bfloat16 on cpu: {said}"
+            f"amp forced-bf16 was asked: this torch has no autocast to bfloat16 on cpu: {message}"
         )

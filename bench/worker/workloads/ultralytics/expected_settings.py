@@ -28,7 +28,6 @@ HINTS: dict[tuple[str, str | None], str] = {
     "than a card has processors and an epoch has batches",
     ("cache", "ram"): "Ultralytics leaves the cache out where it would not fit twice into free memory",
     ("cache", "disk"): "Ultralytics leaves the cache out where the disk has too little room",
-    ("multi_scale", None): "Ultralytics does not train this task at several sizes",
     ("compile", None): "torch.compile needs a C++ compiler, and Triton on a GPU",
     ("channels_last", "on"): "Ultralytics trains with channels_last on CUDA alone",
     ("architecture", None): "a yaml file in the working folder goes before Ultralytics' own of that name",
