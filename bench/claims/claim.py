@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 import pandas as pd
 
+from bench.analysis.flags import without_forced
 from bench.records.ceiling import Ceiling
 from bench.records.record import Record
 
@@ -87,6 +88,14 @@ class Evidence(NamedTuple):
     table: pd.DataFrame
     records: Sequence[Record]
     ceilings: Sequence[Ceiling]
+
+    def without_forced(self) -> Evidence:
+        """Return what shows Ultralytics' own behaviour: nothing of it was forced."""
+        return Evidence(
+            without_forced(self.table),
+            [record for record in self.records if not record.case.is_forced],
+            [ceiling for ceiling in self.ceilings if not ceiling.case.is_forced],
+        )
 
 
 Answer = tuple[ClaimVerdict, str] | None

@@ -32,8 +32,8 @@ CARD_24 = (22.0, 25.0)
 
 
 def judge_claims(evidence: Evidence) -> list[ClaimResult]:
-    """Judge every claim; those with a verdict come first."""
-    results = []
+    """Judge every claim, by cases that force nothing; those with a verdict come first."""
+    evidence, results = evidence.without_forced(), []
     for claim in claims():
         judge = JUDGES.get(claim.id)
         answer = judge_ratio(claim.ratio, evidence) if claim.ratio else judge(evidence) if judge else None

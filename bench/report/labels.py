@@ -85,7 +85,7 @@ TERMS = {
 }
 """Terms of the page, for readers."""
 
-SIGNS = dict(zip(LEGEND, "†‡§¶‖#※", strict=True))
+SIGNS = dict(zip(LEGEND, "†‡§¶‖#※◊⁂", strict=True))
 """The sign after a figure for each of its flags."""
 
 SPEEDUP = Metric("speedup", "Speed-up", RATIO, "higher")

@@ -53,6 +53,15 @@ def test_claims_with_a_verdict_come_first() -> None:
     assert judgements[0].claim.id == "amp-default"
 
 
+def test_what_was_forced_shows_nothing_of_ultralytics() -> None:
+    forced = [steady(10.0), steady(20.0, amp="forced-bf16"), steady(40.0, device="mps", amp="forced-bf16")]
+    workers = [make_record(device="mps", further=(("forced_workers", 8),)), steady(40.0, amp="forced-bf16")]
+    assert {verdict for verdict, _ in verdicts([*forced, *workers]).values()} == {ClaimVerdict.UNTESTED}
+    ceiling = make_ceiling(batch=64)
+    ceilings = [msgspec.structs.replace(ceiling, case=msgspec.structs.replace(ceiling.case, amp="forced-fp16"))]
+    assert {verdict for verdict, _ in verdicts(ceilings=ceilings).values()} == {ClaimVerdict.UNTESTED}
+
+
 @pytest.mark.parametrize(
     ("rate", "verdict"),
     [(40.0, ClaimVerdict.HOLDS), (20.0, ClaimVerdict.FAILS), (60.0, ClaimVerdict.FAILS), (30.02, ClaimVerdict.OPEN)],
