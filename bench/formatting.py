@@ -158,8 +158,8 @@ def format_percent(share: float, digits: int = 3) -> str:
 
 
 def format_half_width(share: float) -> str:
-    """Format half the width of an interval, wherever one is shown: ``± 4.1 %``."""
-    return f"± {format_percent(share, 2)}"
+    """Format half the width of an interval, wherever one is shown: ``± 4.1 %``, ``± 0.3 %``."""
+    return f"± {format_percent(share, 2 if share >= 0.01 else 1)}"
 
 
 def format_fixed_percent(share: float, decimals: int = 0) -> str:

@@ -62,14 +62,17 @@ def reference_ratios(table: pd.DataFrame, reference: ReferenceCase) -> list[Rati
     same = table[(table["mode"] == row["mode"]) & (table["imgsz"] == row["imgsz"])]
     same = without_forced(same[same["workload"] == row["workload"]])
     kind = _kind(row["device"])
-    single = next((device for device in same["device"] if _kind(device) == kind and ranks(device) == 1), None)
+    alike = sorted(
+        {device for device in same["device"] if _kind(device) == kind}, key=lambda device: (ranks(device), device)
+    )
+    of_devices = row if ranks(row["device"]) > 1 or not alike else {**row, "device": alike[-1]}
     baselines: dict[Question, dict[str, Any]] = {Question.AMP: {"amp": "off"}}
     if kind != HOST:
         baselines[Question.DEVICE] = {"device": HOST}
-    if ranks(row["device"]) > 1 and single is not None:
-        baselines[Question.DEVICES] = {"device": single}
-    questions = (Question.DEVICE, Question.DEVICES, Question.AMP)
-    ratios = (_most_alike(same, row, question, baselines.get(question, {})) for question in questions)
+    if ranks(of_devices["device"]) > 1 and ranks(alike[0]) == 1:
+        baselines[Question.DEVICES] = {"device": alike[0]}
+    rows = {Question.DEVICE: row, Question.DEVICES: of_devices, Question.AMP: row}
+    ratios = (_most_alike(same, of, question, baselines.get(question, {})) for question, of in rows.items())
     return [ratio for ratio in ratios if ratio is not None]
 
 
