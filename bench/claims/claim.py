@@ -5,16 +5,26 @@ from __future__ import annotations
 import functools
 import math
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
 import pandas as pd
 
+from bench.analysis.table import axes_of
+from bench.analysis.units import units_of
+from bench.cases.axes import NOT_ASKED
+from bench.cases.case import Case
+from bench.claims.accuracy import Accuracy
 from bench.records.ceiling import Ceiling
 from bench.records.record import Record
+from bench.worker.workloads.base import family_of
+
+FORCED = "forced"
+"""Beginning of precisions, and of names of further axes, that go against what a library offers."""
 
 MAX_NAMED = 3
 """Figures that a verdict names; the others are counted."""
@@ -55,8 +65,10 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         text: the claim in our words.
         of: hardware or software that the guide speaks of.
         how: quantities that decide the claim.
-        untested: why the claim cannot be tested here; empty if it can.
+        untested: what was not measured where there is no verdict.
         ratio: the rule that decides it, where that is a ratio; other claims have a judge in :mod:`~.verdicts`.
+        workload: family whose figures decide it; ``*`` stands for any.
+        forced: whether figures of forced settings count too.
     """
 
     id: str
@@ -65,6 +77,8 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     how: str
     untested: str
     ratio: RatioRule | None = None
+    workload: str = "ultralytics"
+    forced: bool = False
 
 
 class ClaimResult(msgspec.Struct, frozen=True):
@@ -82,11 +96,44 @@ class Evidence(NamedTuple):
         table: its latest rows.
         records: records behind the table.
         ceilings: of that machine.
+        accuracy: mAP of trainings that the user did.
+        elsewhere: measurements of the other machines of the page; None without any.
     """
 
     table: pd.DataFrame
     records: Sequence[Record]
     ceilings: Sequence[Ceiling]
+    accuracy: Sequence[Accuracy] = ()
+    elsewhere: Evidence | None = None
+
+    def of(self, workload: str, forced: bool) -> Evidence:
+        """Return the measurements of a family of models.
+
+        Args:
+            workload: name of the family; ``*`` for any.
+            forced: whether cases count that go against what their library offers.
+        """
+
+        def counts(name: str, case: Case) -> bool:
+            return fnmatchcase(name, workload) and (forced or not is_forced(case))
+
+        table = self.table[self.table["workload"].map(lambda name: fnmatchcase(str(name), workload)).astype(bool)]
+        if not forced:
+            table = table[~table["amp"].map(str).str.startswith(FORCED).astype(bool)]
+            for axis in axes_of(table):
+                table = table[table[axis] == NOT_ASKED] if axis.startswith(FORCED) else table
+        return Evidence(
+            table,
+            [record for record in self.records if counts(units_of(record).name, record.case)],
+            [ceiling for ceiling in self.ceilings if counts(family_of(ceiling.case.model).name, ceiling.case)],
+            self.accuracy,
+            self.elsewhere.of(workload, forced) if self.elsewhere else None,
+        )
+
+
+def is_forced(case: Case) -> bool:
+    """Whether a case goes against what its library offers."""
+    return case.amp.startswith(FORCED) or any(name.startswith(FORCED) for name, _ in case.further)
 
 
 Answer = tuple[ClaimVerdict, str] | None
@@ -108,6 +155,22 @@ def combine(answers: Iterable[tuple[ClaimVerdict, str]]) -> Answer:
     verdicts = [verdict for verdict, _ in known]
     worst = next((verdict for verdict in (ClaimVerdict.FAILS, ClaimVerdict.OPEN) if verdict in verdicts), verdicts[0])
     return worst, list_some(list(dict.fromkeys(reason for verdict, reason in known if verdict is worst)))
+
+
+def together(parts: Mapping[str, Answer]) -> Answer:
+    """Combine the answers to all parts of a claim, which holds where every part does; None where none was measured.
+
+    Args:
+        parts: answers by what to say where a part was not measured.
+    """
+    known = [answer for answer in parts.values() if answer is not None]
+    if not known:
+        return None
+    if failed := combine(answer for answer in known if answer[0] is ClaimVerdict.FAILS):
+        return failed
+    answers = [answer or (ClaimVerdict.OPEN, missing) for missing, answer in parts.items()]
+    is_open = any(verdict is ClaimVerdict.OPEN for verdict, _ in answers)
+    return ClaimVerdict.OPEN if is_open else ClaimVerdict.HOLDS, "; ".join(text for _, text in answers)
 
 
 def list_some(texts: Sequence[str]) -> str:

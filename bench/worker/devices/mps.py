@@ -31,6 +31,7 @@ def operators() -> dict[str, Probe]:
         "unique": lambda x: x.unique(),
         "index_add": lambda x: x.index_add(0, x.new_zeros(1).long(), x),
         "torchvision nms": lambda x: _nms(x.new_tensor(boxes), x.new_tensor([1.0, 0.5])),
+        "linalg.inv": lambda x: torch.linalg.inv(torch.eye(3, device=x.device)),
         "linalg.svd": lambda x: torch.linalg.svd(x[0, 0]),
     }
 
@@ -54,8 +55,13 @@ def probe_backend() -> dict[str, Any]:
     facts: dict[str, Any] = {"built": backend.is_built(), "available": backend.is_available()}
     if facts["available"]:
         facts["bytes"] = int(torch.mps.recommended_max_memory())
-        facts["operators"] = {name: _tried(probe) for name, probe in operators().items()}
+        facts["operators"] = try_operators()
     return facts
+
+
+def try_operators() -> dict[str, str]:
+    """Try each of :func:`operators` on MPS: ``native``, ``falls back``, or the error."""
+    return {name: _tried(probe) for name, probe in operators().items()}
 
 
 def _tried(probe: Probe) -> str:
@@ -173,13 +179,17 @@ class Mps(Accelerator):
         return {"allocated": allocated, "reserved": driver, "process": process_peak(), "device": own}
 
     def info(self) -> dict[str, Any]:
-        """Return the working set that Metal recommends, the macOS version, and operators that fell back to the CPU."""
+        """Return the working set that Metal recommends, the macOS version, and operators that fell back to the CPU.
+
+        Call it after the window, since it also tries some operators.
+        """
         import torch
 
         return {
             "recommended_max_memory": int(torch.mps.recommended_max_memory()),
             "macos": platform.mac_ver()[0],
-            "fell_back": self._fallbacks.names,
+            "fell_back": list(self._fallbacks.names),
+            "operators": try_operators(),
             **self.why_no_events(),
         }
 
