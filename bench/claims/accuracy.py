@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bench.analysis.intervals import half_width
+from bench.cases.axes import parse_amp
 from bench.errors import UsageError
 
 COLUMNS = ("model", "amp", "map")
@@ -47,8 +48,8 @@ def read_accuracy(file: Path) -> list[Accuracy]:
     for number, row in enumerate(rows, 2):
         values = [(row.get(name) or "").strip() for name in COLUMNS]
         try:
-            figure = float(values[2])
-        except ValueError:
+            figure, _ = float(values[2]), parse_amp(values[1])
+        except (ValueError, UsageError):
             figure = -1.0
         if not all(values) or not 0 <= figure <= 1:
             raise UsageError(
@@ -79,7 +80,7 @@ def differences(figures: Sequence[Accuracy], amp: str = "on") -> list[Difference
     """Return the difference that a mixed precision makes, for every model that was trained with it and without."""
     differing = []
     for model in dict.fromkeys(figure.model for figure in figures):
-        sides = [[one.map for one in figures if (one.model, one.amp) == (model, value)] for value in (amp, "off")]
+        sides = [[each.map for each in figures if (each.model, each.amp) == (model, value)] for value in (amp, "off")]
         if all(sides):
             point = statistics.fmean(sides[0]) - statistics.fmean(sides[1])
             half = sum(half_width(side) ** 2 if len(side) > 1 else float("inf") for side in sides) ** 0.5

@@ -219,8 +219,8 @@ def amp_map(evidence: Evidence) -> Answer:
     for difference in differences(evidence.accuracy):
         low, high = (100 * end for end in (difference.low, difference.high))
         known = difference.low > -1
-        ends = f" ({low:+.1f} to {high:+.1f})" if known else ", by one training of a side: seeds differ"
-        text = f"mAP of {difference.model} differs by {100 * difference.point:+.1f} points{ends}"
+        ends = f" ({low:+.2f} to {high:+.2f})" if known else ", by one training of a side: seeds differ"
+        text = f"mAP of {difference.model} differs by {100 * difference.point:+.2f} points{ends}"
         verdict = ClaimVerdict.OPEN
         if known and difference.low >= -MARGIN:
             verdict = ClaimVerdict.HOLDS

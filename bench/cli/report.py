@@ -35,7 +35,7 @@ def report(
     only: Only = None,
     accuracy: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
-        typer.Option(metavar="FILE", help="A CSV file of model,amp,map for your own trainings, for a claim on AMP."),
+        typer.Option(metavar="FILE", help="A CSV file of model,amp,map of trainings that you did, for a claim on AMP."),
     ] = None,
     format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
 ) -> None:

@@ -121,12 +121,12 @@ def halved(speed: float, memory: float, amp: str = "on", workload: str = "torch"
 def parallel(factor: float) -> Kit:
     """Two cards by DistributedDataParallel, so many times as fast as by DataParallel."""
 
-    def one(rate: float, value: str, module: str) -> Record:
+    def trained(rate: float, value: str, module: str) -> Record:
         ran = {"parallel": module}
         further = (("parallel", value),)
         return case(rate, device="0+1", model="bert-base", workload="transformers", further=further, ran=ran)
 
-    return Kit([one(10.0 * factor, "ddp", "DistributedDataParallel"), one(10.0, "dp", "DataParallel")])
+    return Kit([trained(10.0 * factor, "ddp", "DistributedDataParallel"), trained(10.0, "dp", "DataParallel")])
 
 
 def with_workers(beyond: float) -> Kit:
