@@ -243,10 +243,11 @@ def torch_op(evidence: Evidence) -> Answer:
             continue
         others = [name for name, how in tried.items() if how != "native" and name != LINALG_INV]
         native = tried[LINALG_INV] == "native"
-        text = f"{LINALG_INV} {'runs on the GPU' if native else f'does not run there ({tried[LINALG_INV]})'}"
-        text += (
-            f"; of {len(tried)} operators tried, {list_some(others) or 'no other one'} does not ({software(record)})"
+        named = f"{LINALG_INV} runs on the GPU" if native else f"{LINALG_INV} does not run there: {tried[LINALG_INV]}"
+        rest = (
+            f"of {len(tried) - 1} others, {list_some(others)} not" if others else f"{len(tried) - 1} others run there"
         )
+        text = f"{named.rstrip('.')}; {rest} ({software(record)})"
         answers.append((ClaimVerdict.FAILS if native else ClaimVerdict.HOLDS, text))
     return combine(answers)
 

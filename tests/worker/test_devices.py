@@ -310,7 +310,7 @@ def test_without_peak_statistics_the_figure_is_sampled(mps: FakeTorch, accelerat
 def test_facts_of_mps(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.mac_ver", lambda: ("26.1", ("", "", ""), "arm64"))
     tried = {"linalg.inv": "native"}
-    monkeypatch.setattr("bench.worker.devices.mps.try_operators", lambda: tried)
+    monkeypatch.setattr("bench.worker.devices.mps.try_operators", lambda importing: tried)
     there = {"recommended_max_memory": 24 * GIB, "macos": "26.1", "fell_back": [], "operators": tried}
     assert Mps().info() == there
 
@@ -408,7 +408,7 @@ def test_operators_that_fall_back_are_named_while_warming_up(mps: FakeTorch, mon
         warnings.warn("something else", UserWarning, stacklevel=1)
         device.set_warmup(False)
         warnings.warn("afterwards", UserWarning, stacklevel=1)
-    monkeypatch.setattr("bench.worker.devices.mps.try_operators", dict)
+    monkeypatch.setattr("bench.worker.devices.mps.try_operators", lambda importing: {})
     assert device.info()["fell_back"] == ["aten::nms", "aten::_foo"]
     assert shown == ["something else", "afterwards"]
     assert always == [True, False]
