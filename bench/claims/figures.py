@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pandas as pd
+
 from bench.analysis.flags import DATA_BOUND, data_wait_share
 from bench.cases.axes import NOT_ASKED
 from bench.cases.device_kinds import kind_of
@@ -79,8 +81,8 @@ def torch_table(evidence: Evidence) -> Answer:
         against_cpu = _across(evidence, mps, {**mps, "kind": "cpu", "machine_title": OWN_CPU})
         against_card = _across(evidence, mps, {**mps, "kind": "cuda", "machine_title": OWN_CARD})
         low, high = _around(MPS_OVER_CARD)
-        parts[f"{model} was not measured on a Core i9 alike"] = decide(against_cpu, *_around(times))
-        parts[f"{model} was not measured on an RTX 3060 alike"] = decide(against_card, 1 / high, 1 / low)
+        parts[f"{model.rstrip('*')} was not measured on a Core i9 alike"] = decide(against_cpu, *_around(times))
+        parts[f"{model.rstrip('*')} was not measured on an RTX 3060 alike"] = decide(against_card, 1 / high, 1 / low)
     return together(parts)
 
 
@@ -90,7 +92,7 @@ def torch_attention(evidence: Evidence) -> Answer:
     for model, bounds in SHARE_OF_CARD.items():
         mps = {"kind": "mps", "machine_title": OWN_CHIP, "model": model}
         ratios = _across(evidence, mps, {**mps, "kind": "cuda", "machine_title": OWN_CARD})
-        parts[f"{model} was not measured on both alike"] = decide(ratios, *bounds)
+        parts[f"{model.rstrip('*')} was not measured on both alike"] = decide(ratios, *bounds)
     return together(parts)
 
 
@@ -101,24 +103,18 @@ def torch_power(evidence: Evidence) -> Answer:
     card: list[Ratio] = []
     for part in (evidence, evidence.elsewhere):
         for record in part.records if part else ():
-            joules = record.energy.joules if record.energy else None
-            if (
-                record.energy is None
-                or not joules
-                or (record.case.model_name, record.case.mode)
-                != (
-                    "resnet18",
-                    "train",
-                )
-            ):
+            energy, case = record.energy, record.case
+            if energy is None or not energy.joules or energy.seconds <= 0:
                 continue
-            title, watts = record.machine.title, joules / record.energy.seconds
+            if (case.model_name, case.mode) != ("resnet18", "train"):
+                continue
+            title, watts = record.machine.title, energy.joules / energy.seconds
             ends = watts * (1 - POWER_SCATTER), watts * (1 + POWER_SCATTER)
-            figure = Ratio(f"{record.case.id} ({record.energy.method})", watts, *ends, unit=" W")
-            if record.case.device_kind == "mps" and "M1 Pro" in title:
+            figure = Ratio(f"{case.id} ({energy.method})", watts, *ends, unit=" W")
+            if case.device_kind == "mps" and "M1 Pro" in title:
                 chip.append(figure)
-            elif record.case.device_kind == "cuda" and "RTX 3060" in title:
-                (box if record.energy.scope == "machine" else card).append(figure)
+            elif case.device_kind == "cuda" and "RTX 3060" in title:
+                (box if energy.scope == "machine" else card).append(figure)
     whole = decide(box, *_around(BOX_WATTS))
     alone = decide(card, most=_around(BOX_WATTS)[1])
     if whole is None and alone is not None:  # a card takes no more than its machine
@@ -144,9 +140,7 @@ def torch_fp16(evidence: Evidence) -> Answer:
             name = f"{name_of(row)}, amp {amp} ({row['workload']})"
             speed.append(quotient(f"the speed of {name}", row, other))
             peaks = [side["peak_memory_bytes"] for side in (row, other)]
-            if row["peak_memory_method"] == other["peak_memory_method"] and all(
-                peak == peak and peak for peak in peaks
-            ):
+            if row["peak_memory_method"] == other["peak_memory_method"] and all(map(pd.notna, peaks)):
                 ratio = int(peaks[0]) / int(peaks[1])
                 ends = ratio * (1 - MEMORY_SCATTER), ratio * (1 + MEMORY_SCATTER)
                 memory.append(Ratio(f"the memory of {name}", ratio, *ends))
@@ -228,15 +222,3 @@ def amp_map(evidence: Evidence) -> Answer:
             verdict = ClaimVerdict.FAILS
         answers.append((verdict, text))
     return combine(answers)
-
-
-__all__ = [
-    "amp_map",
-    "ddp_dp",
-    "ddp_starved",
-    "ddp_workers",
-    "torch_attention",
-    "torch_fp16",
-    "torch_power",
-    "torch_table",
-]

@@ -69,6 +69,11 @@ def with_peak(gib: float, rate: float = 10.0, **changes: Any) -> Record:
     return msgspec.structs.replace(case(rate, **changes), memory={"allocated": figure})
 
 
+def with_no_peak(rate: float, **changes: Any) -> Record:
+    """A measured training on mps of which no memory is known."""
+    return msgspec.structs.replace(case(rate, device="mps", workload="torch", **changes), memory={})
+
+
 def on_mps(**device: Any) -> Record:
     """A case on mps whose device says this."""
     record = case(device="mps", machine=M1_PRO)
@@ -312,6 +317,7 @@ PARTS: list[tuple[str, Callable[[], Kit]]] = [
     ("torch-power", lambda: Kit([watts(15.0, "machine", device="mps", machine=M1_PRO)])),
     ("torch-power", lambda: Kit([watts(150.0, "card", device="0", machine=RTX_3060)])),
     ("torch-fp16", lambda: Kit([case(10.0, device="mps"), case(14.0, device="mps", amp="forced-fp16")])),
+    ("torch-fp16", lambda: Kit([with_no_peak(10.0, amp="off"), with_no_peak(14.0, amp="on")])),
     ("mac-workers", lambda: loaders(0)),
     ("mac-workers", lambda: loaders(hung=4)),
     ("mac-amp-error", lambda: Kit([ended("failed", device="mps", amp="on")])),
@@ -325,6 +331,13 @@ PARTS: list[tuple[str, Callable[[], Kit]]] = [
 def test_a_part_of_the_evidence_leaves_a_claim_open(claim: str, kit: Callable[[], Kit]) -> None:
     verdict, because = kit().verdicts()[claim]
     assert verdict is ClaimVerdict.OPEN, because
+
+
+def test_a_window_without_a_duration_has_no_power() -> None:
+    record = watts(15.0, "machine", device="mps", machine=M1_PRO)
+    assert record.energy is not None
+    broken = msgspec.structs.replace(record, energy=msgspec.structs.replace(record.energy, seconds=0.0))
+    assert Kit([broken]).verdicts()["torch-power"][0] is ClaimVerdict.UNTESTED
 
 
 def test_a_card_that_takes_more_than_the_whole_machine_contradicts() -> None:
