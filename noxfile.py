@@ -65,7 +65,7 @@ def install(session: nox.Session, *arguments: str) -> None:
 @nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure this machine and make the report; arguments go to pytest: nox -s bench -- --profile smoke."""
-    install(session, *CONSTRAINTS, "--editable", ".[headless]")
+    install(session, *CONSTRAINTS, "--editable", ".[headless]", "uv")  # its users run regress there too, which needs uv
     # Exit status 1 says that a case failed; the others were measured and the report was made.
     session.run("python", "-m", "pytest", "bench/", "--benchmark-only", *session.posargs)
 

@@ -15,7 +15,7 @@ from bench import __version__
 from bench.ceiling.service import is_known
 from bench.errors import BenchError, ExitCode, UsageError
 from bench.machine.fingerprint import machine
-from bench.pytest_plugin import command_line, loop, other_plugins, output_streams, selection, terminal
+from bench.pytest_plugin import command_line, endings, loop, other_plugins, output_streams, selection, terminal
 from bench.pytest_plugin.fixtures import measure, refine, search
 from bench.pytest_plugin.state import BENCH, SCREEN, SESSION, STREAMS
 
@@ -41,6 +41,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         terminal.say_error(config.pluginmanager, f"yolopace: {error}")
         config.stash[STREAMS].restore()
         return int(error.code)
+    except KeyboardInterrupt as interrupt:
+        terminal.say_error(config.pluginmanager, f"yolopace: {endings.stopped(interrupt)}")
+        config.stash[STREAMS].restore()
+        return int(ExitCode.WRONG_USE)
     return None
 
 
@@ -56,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
             loop.prepare(config)
         except BenchError as error:
             terminal.stop(error)
+    config.pluginmanager.register(endings.Endings(), "yolopace-endings")
     terminal.be_quiet(config)
     # A case that was not measured has no rounds to show.
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used at all")

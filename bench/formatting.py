@@ -174,5 +174,5 @@ def format_change(share: float) -> str:
 
 
 def format_log_ratio(log: float) -> str:
-    """Format the logarithm of a ratio as hundredths, ``+0.8``, without a minus before 0."""
-    return f"{round(log * 100, 1) + 0.0:+.1f}"
+    """Format the logarithm of a ratio as a change in percent, ``+0.8``, without a minus before 0."""
+    return f"{round(math.expm1(log) * 100, 1) + 0.0:+.1f}"

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import NoReturn
 
 STOPPING = (signal.SIGTERM, signal.SIGHUP)
 """Signals by which job schedulers, containers and closed terminals end a process."""
+
+STOPPED = "stopped by "
+"""Begin of the message of a keyboard interrupt by a signal."""
+
+
+def name_of(interrupt: BaseException | None) -> str:
+    """Return the name of what interrupted: ``SIGTERM``, else ``Ctrl-C``; libraries may have replaced the exception."""
+    while interrupt is not None:
+        if isinstance(interrupt, KeyboardInterrupt) and str(interrupt).startswith(STOPPED):
+            return str(interrupt).removeprefix(STOPPED)
+        interrupt = interrupt.__context__
+    return "Ctrl-C"
 
 
 def interrupt_on_signals() -> Callable[[], None]:
@@ -15,7 +30,7 @@ def interrupt_on_signals() -> Callable[[], None]:
 
     def stop(number: int, frame: object) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)  # a second one would cut off what is being written
-        raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
+        raise KeyboardInterrupt(f"{STOPPED}{signal.Signals(number).name}")
 
     changed = [number for number in STOPPING if signal.getsignal(number) is signal.SIG_DFL]
     for number in changed:
@@ -26,3 +41,25 @@ def interrupt_on_signals() -> Callable[[], None]:
             signal.signal(number, signal.SIG_DFL)
 
     return undo
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold Ctrl-C and these signals back until the block ends: a library that is half imported stays broken."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *STOPPING)}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for code, frame in came[:1]:
+            first = handlers[signal.Signals(code)]
+            assert callable(first)
+            first(code, frame)

@@ -233,6 +233,6 @@ def test_changes_have_a_sign_unless_they_round_to_0(share: float, text: str) -> 
     assert format_change(share) == text
 
 
-@pytest.mark.parametrize(("log", "text"), [(0.008, "+0.8"), (-0.0123, "-1.2"), (-0.0001, "+0.0")])
-def test_logarithms_of_ratios_as_hundredths(log: float, text: str) -> None:
+@pytest.mark.parametrize(("log", "text"), [(0.008, "+0.8"), (0.0953, "+10.0"), (-0.0123, "-1.2"), (-0.0001, "+0.0")])
+def test_logarithms_of_ratios_as_changes_in_percent(log: float, text: str) -> None:
     assert format_log_ratio(log) == text

@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+EXAMPLE = ROOT / "docs/regress.yml"
 FORMS = [path for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.name != "config.yml"]
 README_COMMAND = "python3 -m venv .venv && .venv/bin/pip install --quiet nox uv && .venv/bin/nox -s "
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -52,7 +53,7 @@ def test_there_are_workflows_for_tests_and_for_a_mac() -> None:
     assert {form.stem for form in FORMS} == {"machine-records", "wrong-figure"}
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*WORKFLOWS, EXAMPLE], ids=lambda path: path.stem)
 def test_a_workflow_may_only_read_and_ends_some_time(path: Path) -> None:
     workflow = load(path)
     assert workflow["permissions"] == {"contents": "read"}
@@ -62,7 +63,7 @@ def test_a_workflow_may_only_read_and_ends_some_time(path: Path) -> None:
     assert "has not run yet" in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*WORKFLOWS, EXAMPLE], ids=lambda path: path.stem)
 def test_actions_are_pinned_by_commit_and_keep_no_credentials(path: Path) -> None:
     used = [step for step in steps(load(path)) if "uses" in step]
     assert used
@@ -72,6 +73,11 @@ def test_actions_are_pinned_by_commit_and_keep_no_credentials(path: Path) -> Non
             assert step["with"]["persist-credentials"] is False
     text = path.read_text(encoding="utf-8")
     assert len(re.findall(r"uses: \S+ # v\d+\.\d+\.\d+$", text, re.MULTILINE)) == len(used)
+
+
+def test_the_example_for_users_takes_the_versions_of_the_workflows() -> None:
+    ours = {step["uses"] for path in WORKFLOWS for step in steps(load(path)) if "uses" in step}
+    assert {step["uses"] for step in steps(load(EXAMPLE)) if "uses" in step} <= ours
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -111,7 +117,7 @@ def test_an_issue_form_has_what_github_wants(path: Path) -> None:
     assert len({field["id"] for field in asked}) == len(asked)
     assert all(field["attributes"]["label"] for field in asked)
     assert any(field["id"].startswith("record") and field["validations"]["required"] for field in asked)
-    assert "paths of your data set" in path.read_text(encoding="utf-8")
+    assert "paths of your dataset" in path.read_text(encoding="utf-8")
 
 
 def test_the_hooks_run_the_tools_that_constraints_pin() -> None:

@@ -9,6 +9,8 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.flags import INTERFERED, kinds
+from bench.cases.device_kinds import kind_of, ranks
+from bench.errors import UsageError
 
 DEFAULT_SIZE = 640
 """Default image size of Ultralytics."""
@@ -59,8 +61,9 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
     """Return the reference case of a mode; None where nothing of it was measured.
 
     Its size is the default one, or else the largest that was measured. Its device is the one with the highest
-    throughput at that size. Among the cases of that size and device without a doubt it is the fastest, or the fastest
-    of them all where each has a doubt. Cases of other workloads than Ultralytics' count only where it has none.
+    throughput at that size, of those that Ultralytics offers if any was measured. Among the cases of that size and
+    device without a doubt it is the fastest, or the fastest of them all where each has a doubt. Cases of other
+    workloads than Ultralytics' count only where it has none.
 
     Args:
         table: rows of one machine, as :func:`bench.analysis.table.frame` makes them.
@@ -71,7 +74,8 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
         return None
     sizes = {int(row["imgsz"]) for row in rows}
     size = DEFAULT_SIZE if DEFAULT_SIZE in sizes else max(sizes)
-    device = max((row for row in rows if row["imgsz"] == size), key=_rate)["device"]
+    of_size = [row for row in rows if row["imgsz"] == size]
+    device = max(of_size, key=lambda row: (is_offered(str(row["device"])), _rate(row)))["device"]
     candidates = [ReferenceCase(row, doubts(row)) for row in rows if (row["imgsz"], row["device"]) == (size, device)]
     return max(candidates, key=lambda candidate: (not candidate.doubts, _rate(candidate.row)))
 
@@ -83,6 +87,14 @@ def measured_rows(table: pd.DataFrame, mode: str) -> list[dict[str, Any]]:
     workloads = [row["workload"] for row in rows]
     workload = "ultralytics" if "ultralytics" in workloads else next(iter(workloads), "")
     return [row for row in rows if row["workload"] == workload]
+
+
+def is_offered(device: str) -> bool:
+    """Whether Ultralytics trains on a device: on all but several processes on the machine's processors."""
+    try:
+        return ranks(device) == 1 or not kind_of(device).on_host
+    except UsageError:  # recorded text may be any
+        return True
 
 
 def _rate(row: dict[str, Any]) -> float:

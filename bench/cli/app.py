@@ -148,6 +148,9 @@ def _guarded(arguments: Sequence[str]) -> None:
     except BenchError as error:
         say(f"yolopace: {error}")
         raise SystemExit(int(error.code)) from None
+    except (KeyboardInterrupt, typer.Abort) as interrupt:  # typer takes the former for the latter
+        say(f"yolopace: stopped by {signals.name_of(interrupt)}.")
+        raise SystemExit(int(ExitCode.WRONG_USE)) from None
     except OSError as error:  # a disk that is full, say: whatever else ended with 1 would pass for a regression
         say(f"yolopace: {failure_causes.describe_system_error(error)}")
         raise SystemExit(int(ExitCode.WRONG_USE)) from None

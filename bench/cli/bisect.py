@@ -26,7 +26,7 @@ def bisect(
     two neighbours that it ends with are compared with each other once more. Releases that were yanked, or that cannot
     be installed or measured, are skipped.
 
-    Exit status: 1 found and confirmed; 2 wrong use; 3 not confirmed, not decided, or the bad end is not slower; 4
+    Exit status: 1 found and confirmed; 2 usage error; 3 not confirmed, not decided, or the bad end is not slower; 4
     nothing was measured.
     """
     from bench.cli.live.output import add_to_summary, write_file

@@ -64,7 +64,7 @@ def ceiling(
     Each batch is tried in a fresh process that trains a few steps on images full of boxes, with the optimizer. On a CPU
     the process gets a memory limit, so that only it ends where memory runs out.
 
-    Exit status: 0 found; 2 wrong use; 3 stopped by Ctrl-C; 4 nothing was found.
+    Exit status: 0 found; 2 usage error; 3 stopped by Ctrl-C; 4 nothing was found.
     """
     from bench.cases.plan import PlannedRun
     from bench.ceiling.search import SearchRequest, recipe

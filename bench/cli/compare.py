@@ -110,7 +110,7 @@ def _nothing(comparison: RunComparison, a: Path, b: Path) -> BenchError:
 
 def _judge(comparison: RunComparison, limit: float) -> None:
     """Say which cases became slower by more than a share, and exit with 1 if any did."""
-    from bench.analysis.intervals import WITHIN
+    from bench.analysis.intervals import DRIFTING, WITHIN
     from bench.report.comparisons.recorded_runs import longer
 
     if comparison.is_cross_machine:
@@ -126,7 +126,7 @@ def _judge(comparison: RunComparison, limit: float) -> None:
     slower = [match for match in comparison.compared if match.slower(limit)]
     for match in slower:
         say(f"slower by more than {limit * 100:g} %: {longer(match)}")
-    if any(match.interval_kind == WITHIN for match in slower):
+    if any(match.interval_kind in (WITHIN, DRIFTING) for match in slower):
         say("an interval within one process leaves out how far processes differ: --processes 5 or calibrate shows it")
     if slower:
         raise typer.Exit(ExitCode.REGRESSION)

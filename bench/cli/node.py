@@ -38,9 +38,9 @@ def node(
     """Train one case over several machines: start the same command on each, with its own --node-rank.
 
     The ranks are those of torch.distributed.run (torchrun), with its world size and ranks; every node generates
-    its own data set.
+    its own dataset.
 
-    Exit status: 0 measured, or took part; 2 wrong use; 4 nothing was measured.
+    Exit status: 0 measured, or took part; 2 usage error; 4 nothing was measured.
     """
     from bench.cases.plan import expand_grid
     from bench.cases.plan import profile as profile_of

@@ -29,4 +29,4 @@ def plan(
     planned, questions = parse(profile, axes, "", 0, inspect(python)).planned()
     modes = {plan.case.mode for plan in (*planned, *questions)}
     unavailable = unavailable_lines([(plan.case, why_unavailable(plan.case)) for plan in questions], modes)
-    print("\n".join(plan_lines(planned, from_history(results), unavailable, verbose)))
+    print("\n".join(plan_lines(planned, from_history(results), unavailable, verbose, questions)))

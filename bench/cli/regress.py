@@ -31,7 +31,7 @@ def regress(
 ) -> None:
     """Is head slower than base? Interleaved pairs of live processes; a verdict with its interval for every case.
 
-    Exit status: 0 no regression; 1 slower, more memory, or a case that head cannot run any more; 2 wrong use; 3 not
+    Exit status: 0 no regression; 1 slower, more memory, or a case that head cannot run any more; 2 usage error; 3 not
     decided; 4 nothing was measured.
     """
     from bench.cli.live import regression

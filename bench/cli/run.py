@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -13,6 +13,7 @@ import typer
 from bench.cli.axis_options import replace_parameter
 from bench.errors import ExitCode, UsageError
 from bench.pytest_plugin.command_line import RunOption, run_options
+from bench.pytest_plugin.endings import describe_usage_error
 from bench.pytest_plugin.first_line import WRITTEN
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -42,6 +43,14 @@ class _Began:
         """Take the name by which it is looked for."""
         pluginmanager.register(object(), WRITTEN)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_parse(self) -> Generator[None, object, object]:
+        """Say what is wrong with the options in one sentence, without pytest's own usage."""
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            raise describe_usage_error(error) from None
+
     def pytest_configure(self) -> None:
         """Note that all options were understood."""
         self.began = True
@@ -50,7 +59,7 @@ class _Began:
 def _listed(option: RunOption) -> inspect.Parameter:
     """Return an option as the help lists it."""
     first = option.help.partition(" ")[0]
-    about = f"{first.capitalize() if first.isalpha() else first}{option.help[len(first) :]}."
+    about = f"{option.help[0].upper() if first.isalpha() else option.help[0]}{option.help[1:]}."
     listed = typer.Option(option.name, metavar=option.metavar or None, help=about, rich_help_panel=option.group)
     kind: Any = bool if not option.metavar else Optional[list[str]] if option.repeated else Optional[str]  # noqa: UP045
     name = option.name.lstrip("-").replace("-", "_")

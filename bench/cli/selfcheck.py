@@ -23,7 +23,7 @@ def selfcheck(
     ] = 5,
     python: Annotated[str, typer.Option(help="The interpreter to measure.")] = "",
     regress: Annotated[
-        bool, typer.Option("--regress", help="Check the verdicts of regress instead, by effects that are planted.")
+        bool, typer.Option("--regress", help="Check the verdicts of regress instead, by injected slow-downs.")
     ] = False,
     comparisons: Annotated[int, typer.Option(min=1, help="Whole comparisons of each effect, with --regress.")] = 20,
     effects: Annotated[

@@ -32,7 +32,7 @@ def sweep(
     One training case, unless cases are named. Everything else that the releases are measured with is the same, as far
     as they install with it: what the newest of them comes with, or what --pin names.
 
-    Exit status, by the newest release: 0 not slower than the first; 1 slower, or it cannot run a case; 2 wrong use; 3
+    Exit status, by the newest release: 0 not slower than the first; 1 slower, or it cannot run a case; 2 usage error; 3
     not decided, or it cannot be compared, as where its environment cannot be built; 4 nothing was measured.
     """
     from bench.cli.live.output import add_to_summary, write_file

@@ -53,7 +53,7 @@ class Activity:
         def show(planned: PlannedRun, phase: str) -> None:
             if planned is not self._plan:
                 over, total = place()
-                self._place, self._plan = number_text(over + 1, total), planned
+                self._place, self._plan = number_text(over + 1, total) if total else "", planned
                 self._end = time.monotonic() + seconds_left()
             self._what, self._doing = lines.name(planned.case), DOING.get(phase, phase)
             self._screen.show(self.describe)

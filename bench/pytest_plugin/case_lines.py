@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.analysis.flags import DATA, FAILED, FELL_BACK, INTERFERED, LEFT_OUT, NO_TENSOR_CORES, kinds
 from bench.cases import Case
@@ -33,8 +33,25 @@ OTHERS = re.compile(r"others used ([\d.]+) of the machine's (\d+) processors")
 ALWAYS = ("mode", "model")
 """Axes that have a column in every run; the others have one where they vary."""
 
-RATE, EPOCH, MEMORY = 12, 10, 7
-"""Columns of the terminal for the figures."""
+NUMBER, RATE, EPOCH, MEMORY = 6, 14, 7, 7
+"""Columns of the terminal for the figures: rates up to ``99,999 ± 0.3 %``, of which the number takes the first ones."""
+
+GAPS = ((2, True), (1, True), (1, False))
+"""Layouts from wide to narrow: spaces between two columns, and whether the images of an epoch are named."""
+
+
+class Layout(NamedTuple):
+    """Where the columns of a run stand.
+
+    Attributes:
+        gap: spaces between two columns.
+        heading: of the time of an epoch.
+        epoch: columns of that time.
+    """
+
+    gap: int
+    heading: str
+    epoch: int
 
 
 class CaseLines:
@@ -55,31 +72,46 @@ class CaseLines:
             axis: max([len(title(axis)), *(len(cell(axis, case.value(axis), case)) for case in cases)])
             for axis in self.axes
         }
+        self._shared = {
+            axis: cases[0].value(axis) for axis in axis_names(cases) if cases and axis not in (*self.axes, *ALWAYS)
+        }
         self._has_epochs = any(case.mode == "train" for case in cases)
         self._explained: set[str] = set()
 
-    def _columns(self, epoch: str, rate: str, memory: str, label: str, gap: int) -> str:
-        epochs = [f"{epoch:>{EPOCH}}"] if self._has_epochs else []
-        return (" " * gap).join([label, f"{rate:<{RATE}}", *epochs, f"{memory:>{MEMORY}}"])
+    def _columns(self, layout: Layout, epoch: str, rate: str, memory: str, label: str) -> str:
+        epochs = [f"{epoch:>{layout.epoch}}"] if self._has_epochs else []
+        return (" " * layout.gap).join([label, f"{rate:<{RATE}}", *epochs, f"{memory:>{MEMORY}}"])
 
-    def gap(self, width: int) -> int:
-        """Return the spaces between two columns: 2, or 1 on a terminal that is too narrow for that; 0 if for both."""
-        figures = [RATE, *([EPOCH] if self._has_epochs else []), MEMORY]
-        columns = [self._number, *self._widths.values(), *figures, len(NOISY)]
-        return next((gap for gap in (2, 1) if sum(columns) + gap * (len(columns) - 1) <= width), 0)
+    def layout(self, width: int) -> Layout | None:
+        """Return the widest layout that a terminal has room for; None if it has none for columns."""
+        for gap, names_images in GAPS:
+            heading = "COCO epoch" if names_images and not self._epoch_images else "epoch"
+            layout = Layout(gap, heading, max(EPOCH, len(heading)))
+            figures = [RATE, *([layout.epoch] if self._has_epochs else []), MEMORY]
+            columns = [self._number, *self._widths.values(), *figures, len(NOISY)]
+            if sum(columns) + gap * (len(columns) - 1) <= width:
+                return layout
+        return None
 
     def header(self, width: int) -> str:
         """Return the line above the cases; empty where they are not in columns."""
-        if not (gap := self.gap(width)):
+        if (layout := self.layout(width)) is None:
             return ""
         names = [f"{title(axis):{_side(axis)}{size}}" for axis, size in self._widths.items()]
-        epoch = "epoch" if self._epoch_images else "COCO epoch"
-        label = (" " * gap).join([" " * self._number, *names])
-        return self._columns(epoch, "images/s", "memory", label, gap)
+        label = (" " * layout.gap).join([" " * self._number, *names])
+        return self._columns(layout, layout.heading, f"{'':{NUMBER - 5}}images/s", "memory", label)
 
     def name(self, case: Case) -> str:
         """Return the name of a case by its values on the shown axes: ``train yolov8n batch 16 320 px``."""
-        return " ".join(self._value(case, axis) for axis in self.axes)
+        return " ".join([*(self._value(case, axis) for axis in self.axes), *self.further(case)])
+
+    def further(self, case: Case) -> list[str]:
+        """Return the values of a case that no column shows, where it differs from the cases that have columns.
+
+        So does a case that only asks whether a precision is available.
+        """
+        axes = [axis for axis, value in self._shared.items() if case.value(axis) != value]
+        return [value_label(axis, case.value(axis)) for axis in axes]
 
     def _value(self, case: Case, axis: str) -> str:
         return cell(axis, case.value(axis), case) if axis in ALWAYS else value_label(axis, case.value(axis))
@@ -98,21 +130,22 @@ class CaseLines:
         """
         short = [SHORT[key] for key in kinds(str(row["flags"])) if key in SHORT]
         rate = rate_text(row)
-        epoch = format_rough_duration(row["seconds_per_epoch"]) if case.mode == "train" else ""
+        epoch = epoch_text(row["seconds_per_epoch"]) if case.mode == "train" else ""
         memory = memory_text(row["peak_memory_bytes"])
         label = self._label(number, case, width)
-        if gap := self.gap(width):
-            line = self._columns(epoch, rate, memory, label, gap)
-            start, end = len(label), len(label) + gap + RATE
+        notes = [*self.further(case), *notes]
+        if layout := self.layout(width):
+            line = self._columns(layout, epoch, rate, memory, label)
+            start, end = len(label), len(label) + layout.gap + RATE
             pieces = [(line[:start], ""), (line[start:end], "bold"), (line[end:], "")]
         else:
             unit = rate.replace(" ±", " images/s ±") if "±" in rate else f"{rate} images/s"
             figures = ", ".join(filter(None, [unit.strip(), f"{epoch} per epoch" if epoch else "", memory]))
             pieces = [(label, ""), *_next_lines(figures, width, "bold")]
-        for texts, style in ((short, "yellow"), (list(notes), "dim")):
+        for texts, style in ((short, "yellow"), (notes, "dim")):
             if texts:
                 used = len("".join(text for text, _ in pieces).rpartition("\n")[2])
-                joined = " " * (gap or 2) + ", ".join(texts)
+                joined = " " * (layout.gap if layout else 2) + ", ".join(texts)
                 fits = used + len(joined) <= width
                 pieces += [(joined, style)] if fits else _next_lines(joined.strip(), width, style)
         return pieces
@@ -130,15 +163,17 @@ class CaseLines:
     def without_figure(self, number: str, case: Case, status: str, width: int) -> list[Piece]:
         """Format a case without a figure; its reason follows in lines of its own."""
         style = "red" if Status(status).broken else "yellow"
-        return [(self._label(number, case, width), ""), ("  " + status.replace("_", " "), style)]
+        text = ", ".join([*self.further(case), status.replace("_", " ")])
+        return [(self._label(number, case, width), ""), (f"  {text}", style)]
 
     def _label(self, number: str, case: Case, width: int) -> str:
-        gap = self.gap(width)
+        layout = self.layout(width)
         place = f"{number:>{self._number}}"
-        if not gap:
-            return "\n".join(wrap(f"{place}  {self.name(case)}".lstrip(), width, INDENT))
+        if layout is None:
+            name = " ".join(self._value(case, axis) for axis in self.axes)
+            return "\n".join(wrap(f"{place}  {name}".lstrip(), width, INDENT))
         cells = [f"{cell(axis, case.value(axis), case):{_side(axis)}{size}}" for axis, size in self._widths.items()]
-        return (" " * gap).join([place, *cells])
+        return (" " * layout.gap).join([place, *cells])
 
 
 NARROWEST = 0.001
@@ -153,6 +188,14 @@ def _next_lines(text: str, width: int, style: str) -> list[Piece]:
     return [("\n" + line, style) for line in wrap(text, width, INDENT, INDENT)]
 
 
+def epoch_text(seconds: float) -> str:
+    """Format the time of an epoch in seven columns: ``40 s``, ``62 min``, ``8.3 h``, ``120 h``."""
+    hours = seconds / 3600
+    if hours < 1.5:
+        return format_rough_duration(seconds)
+    return f"{hours:.1f} h" if hours < 9.95 else f"{hours:,.0f} h"
+
+
 def memory_text(size: Any) -> str:
     """Format a peak of memory in seven columns: ``1.2 GiB``, ``800 MiB``; empty where it is unknown."""
     if not isinstance(size, int) or size <= 0:
@@ -163,10 +206,14 @@ def memory_text(size: Any) -> str:
     return f"{gib:.1f} GiB" if gib < 9.95 else f"{gib:.0f} GiB"
 
 
+def axis_names(cases: Sequence[Case]) -> list[str]:
+    """Return the names of all axes of some cases."""
+    return [*fixed_axes(), *dict.fromkeys(name for case in cases for name, _ in case.further)]
+
+
 def shown_axes(cases: Sequence[Case]) -> list[str]:
     """Return the axes in which the cases of a run differ, and those that every line has."""
-    names = [*fixed_axes(), *dict.fromkeys(name for case in cases for name, _ in case.further)]
-    names = sorted(names, key=lambda name: name != "mode")
+    names = sorted(axis_names(cases), key=lambda name: name != "mode")
     return [name for name in names if name in ALWAYS or len({case.value(name) for case in cases}) > 1]
 
 
@@ -192,9 +239,9 @@ def _side(axis: str) -> str:
 
 
 def rate_text(row: Mapping[str, Any]) -> str:
-    """Format images per second with half the width of the interval: ``68.8 ± 4.1 %``."""
+    """Format images per second with half the width of the interval: ``68.8 ± 4 %``."""
     rate = row["images_per_second"]
-    return f"{format_number(rate):>5}{plus_minus(row)}"
+    return f"{format_number(rate):>{NUMBER}}{plus_minus(row)}"
 
 
 def plus_minus(row: Mapping[str, Any]) -> str:

@@ -84,7 +84,7 @@ def run_options() -> list[RunOption]:
     return [
         option("--profile", WHAT, f"set of cases and timings: {names}; default quick", "NAME", None),
         *(_axis_option(axis, WHAT, "instead of the profile's: ") for axis in of_axes if axis.fixed),
-        option("--data", WHAT, "an Ultralytics data yaml; default: a generated data set", "YAML"),
+        option("--data", WHAT, "an Ultralytics data yaml; default: a generated dataset", "YAML"),
         option("--with-val", WHAT, "time validation and saving a checkpoint too"),
         option("--energy", WHAT, "measure energy too, over windows of 10 s and more"),
         option("--plan", WHAT, "list the cases with time estimates and start nothing"),

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from bench import signals
 from bench.analysis.availability import answer_lines, is_answer
 from bench.ceiling.service import describe
 from bench.environments import failure_causes
@@ -168,8 +169,9 @@ def _reused(record: Record, bench: BenchSession) -> str:
 
 def table_row(records: list[Record], epoch_images: int) -> dict[str, Any]:
     """Return the row of a case, with the images of COCO in an epoch where no number is given."""
-    from bench.analysis.table import row  # with pandas, which collecting does without
-    from bench.analysis.throughput import COCO_TRAIN_IMAGES
+    with signals.held_back():
+        from bench.analysis.table import row  # with pandas, which collecting does without
+        from bench.analysis.throughput import COCO_TRAIN_IMAGES
 
     return row(records, epoch_images or COCO_TRAIN_IMAGES)
 

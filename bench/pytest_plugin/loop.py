@@ -17,6 +17,7 @@ from bench.pytest_plugin.first_line import WRITTEN, first_line
 from bench.pytest_plugin.fixtures import is_unread
 from bench.pytest_plugin.progress import plan_lines
 from bench.pytest_plugin.request import RunRequest
+from bench.pytest_plugin.resume import SELECTION
 from bench.pytest_plugin.session import BenchSession
 from bench.pytest_plugin.state import BENCH, LINES
 from bench.pytest_plugin.terminal import reporter, write
@@ -36,6 +37,8 @@ def prepare(config: pytest.Config) -> None:
     try:
         other_plugins.check_alone(config)
         request = RunRequest.parse(lambda name: _option(config, name), config.invocation_params.dir)
+        for name, own in SELECTION.items():  # a run that goes on has those of its start
+            setattr(config.option, own, request.options.options[name])
         config.stash[BENCH] = BenchSession(request)
     except BenchError:
         raise
@@ -44,7 +47,7 @@ def prepare(config: pytest.Config) -> None:
 
 
 def _option(config: pytest.Config, name: str) -> Any:
-    return config.getoption(other_plugins.PREFIX + name)
+    return config.getoption(SELECTION.get(name, other_plugins.PREFIX + name))
 
 
 def begin(session: pytest.Session, bench: BenchSession) -> bool | None:
@@ -90,7 +93,7 @@ def _show_start(config: pytest.Config, bench: BenchSession, notes: Sequence[star
         screen,
         machine=here,
         environment=bench.request.interpreter.environment,
-        plan=start_block.plan_text(cases, len(plans), run.seconds_left(), len(bench.selected_searches)),
+        plan=start_block.plan_text(cases, len(plans), run.estimate(), len(bench.selected_searches)),
         cases=cases,
         notes=[note.text for note in notes if note.kind != "warning"],
         warnings=[note.text for note in notes if note.kind == "warning"],
@@ -106,7 +109,8 @@ def _show_start(config: pytest.Config, bench: BenchSession, notes: Sequence[star
 def _show_plan(config: pytest.Config, bench: BenchSession) -> None:
     unavailable = start.unavailable(bench.request, bench.selected)
     verbose = config.getoption("verbose", 0) > 0
-    for text in plan_lines(bench.cases, from_history(bench.request.results), unavailable, verbose):
+    estimator, questions = from_history(bench.request.results), bench.questions
+    for text in plan_lines(bench.cases, estimator, unavailable, verbose, questions):
         write(config, text)
     for name in bench.selected_searches:
         write(config, f"ceiling {name}: a search of some batches, without an estimate")

@@ -93,7 +93,11 @@ WIDTH = 80
 
 
 def plan_lines(
-    planned: Sequence[PlannedRun], estimator: Estimator, unavailable: Iterable[str] = (), verbose: bool = False
+    planned: Sequence[PlannedRun],
+    estimator: Estimator,
+    unavailable: Iterable[str] = (),
+    verbose: bool = False,
+    questions: Iterable[PlannedRun] = (),
 ) -> list[str]:
     """Format a plan: a summary by device and mode, then the sum; all processes of a case are one case.
 
@@ -102,6 +106,7 @@ def plan_lines(
         estimator: of durations.
         unavailable: lines on what the devices do not offer.
         verbose: whether every case is listed too.
+        questions: cases that only ask whether a precision is available; they count for the sum alone.
     """
     if not planned:
         return ["no cases", *unavailable]
@@ -113,7 +118,7 @@ def plan_lines(
         lines += ["", *_listing(cases, estimator), ""]
     lines += [line for text in unavailable for line in textwrap.wrap(text, WIDTH, subsequent_indent="  ")]
     known = sum(estimator.knows(processes[0]) for processes in cases.values())
-    total = estimator.startup + sum(estimator.seconds(plan) for plan in planned)
+    total = estimator.total(planned, questions)
     several = f" in {len(planned)} processes" if len(planned) > len(cases) else ""
     count = f"{len(cases)} case{'s' if len(cases) > 1 else ''}{several}"
     basis = f"{known} estimated from earlier runs" if known else "a first estimate"

@@ -194,7 +194,8 @@ def batch_lines(table: Any, reference: Mapping[str, Any]) -> list[tuple[str, str
     text = f"{reference['batch']} is {format_percent(gain, 2)} faster than {smallest['batch']}"
     peaks = [row["peak_memory_bytes"] for row in (reference, smallest)]
     if all(isinstance(peak, int) and peak for peak in peaks):
-        text += f" and takes {format_bytes(peaks[0])} instead of {format_bytes(peaks[1])}"
+        more, less = map(format_bytes, peaks)
+        text += f" and takes {more} instead of {less}" if more != less else f" and takes {more} too"
     return [("Batch", text)]
 
 
@@ -224,8 +225,8 @@ def next_commands(result: Result, rows: Mapping[str, Mapping[str, Any]]) -> list
     """Return commands that go on from here, each with what it gives."""
     commands = []
     if result.resume:
-        place = result.folder.parent
-        results = "" if str(place) == "results" else f" --results {shlex.quote(str(place))}"
+        place = short_path(result.folder.parent)
+        results = "" if place == "results" else f" --results {shlex.quote(place)}"
         commands.append((f"yolopace run --resume {result.resume}{results}", "go on with this run"))
     if not measured_anything(result):
         return [*commands, ("yolopace doctor", "what this machine can measure")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +46,9 @@ def resumed_run(results: Path, name: str) -> str:
     return store.resolve_run(results, name, machine()) if name else ""
 
 
+SELECTION = {"k": "keyword", "m": "markexpr"}
+"""pytest's own options that select cases, by their names in its namespace."""
+
 DEFAULTS: dict[str, Any] = {
     "profile": "quick",
     "data": "",
@@ -52,6 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "python": "",
     "memory_limit": "",
     "multiple_of": "1",
+    **dict.fromkeys(SELECTION, ""),
     **dict.fromkeys(("with_val", "compare_losses", "per_device", "energy"), False),
 }
 """Options that decide what is measured, and how, apart from the axes: a run that goes on keeps its own."""
@@ -83,11 +88,14 @@ def with_kept_options(option: GetOption, kept: RequestedOptions | None, run: str
         return option
     given = requested_options(option)
     for name, default in DEFAULTS.items():
+        if name in SELECTION and name not in kept.options:  # a run of an earlier version
+            continue
         own, new = kept.options.get(name, default), given.options[name]
         if option(name) and new != own:
-            shown = f"--{_dashed(name)}" if isinstance(own, bool) else f"--{_dashed(name)} {new}"
+            flag = f"-{name}" if name in SELECTION else f"--{_dashed(name)}"
+            shown = flag if isinstance(own, bool) else f"{flag} {_quoted(new)}"
             usual = own == default and name != "profile"
-            before = f"without --{_dashed(name)}" if usual else f"with --{_dashed(name)} {own}"
+            before = f"without {flag}" if usual else f"with {flag} {_quoted(own)}"
             raise _contradiction(run, before, shown)
     for name, texts in given.axes.items():
         if set(texts) != set(kept.axes.get(name, ())):
@@ -105,6 +113,11 @@ def with_kept_options(option: GetOption, kept: RequestedOptions | None, run: str
         return kept.options[name] if name in kept.options else option(name)
 
     return get
+
+
+def _quoted(value: Any) -> str:
+    """Return a value as a shell reads it."""
+    return shlex.quote(str(value))
 
 
 def _dashed(name: str) -> str:

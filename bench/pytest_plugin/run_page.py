@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import signals
 from bench.machine.fingerprint import machine
 from bench.machine.paths import calibration_folder
 from bench.records import calibration, store
@@ -59,7 +60,8 @@ class RunPage:
         """
         if time.monotonic() < self._next:
             return None
-        from bench.report.page import LIVE_SECONDS  # with pandas and matplotlib, which take a second to import
+        with signals.held_back():
+            from bench.report.page import LIVE_SECONDS  # with pandas and matplotlib, which take a second to import
 
         began = time.monotonic()
         # A run that is killed leaves this page: its time shows that it is old.
@@ -81,8 +83,9 @@ class RunPage:
         live: str = "",
     ) -> Path:
         """Write the report of records and ceilings, in all usual formats where none is named."""
-        from bench.analysis.throughput import COCO_TRAIN_IMAGES
-        from bench.report.page import USUAL, Inputs, write
+        with signals.held_back():
+            from bench.analysis.throughput import COCO_TRAIN_IMAGES
+            from bench.report.page import USUAL, Inputs, write
 
         known, _ = store.read_calibrations(calibration_folder(), machine().fingerprint)
         inputs = Inputs(

@@ -62,7 +62,7 @@ class Screen:
     @property
     def width(self) -> int:
         """Columns that a line may take."""
-        return min(WIDTH, max(columns(self._stream), NARROWEST))
+        return width_of(self._stream)
 
     def line(self, *pieces: str | Piece) -> None:
         """Write a line that stays; it is as long as its pieces."""
@@ -158,6 +158,11 @@ class Screen:
         styled = Text.assemble(*((self.readable(text), style) for text, style in parts))
         styled.rstrip()
         self._console.print(styled, soft_wrap=True)
+
+
+def width_of(stream: TextIO) -> int:
+    """Return the columns that a line on a stream may take."""
+    return min(WIDTH, max(columns(stream), NARROWEST))
 
 
 def columns(stream: TextIO) -> int:

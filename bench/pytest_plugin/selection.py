@@ -54,7 +54,8 @@ def note_selected(items: list[pytest.Item], bench: BenchSession, keyword: str = 
     """
     bench.selected = [bench.planned[name] for item in items if (name := _parameter(item, "case_id"))]
     bench.selected_searches = [name for item in items if (name := _parameter(item, "ceiling_id"))]
-    if keyword and not items and (examples := [*bench.planned, *bench.request.searches]):
+    cases = [plan.case.id for plan in bench.request.cases]
+    if keyword and not items and (examples := [*cases, *bench.request.searches, *bench.planned]):
         raise UsageError(f"no case matches -k {keyword!r}: use a part of an id such as {examples[0]}.")
     twice = [name for name, times in Counter(map(_name, items)).items() if name and times > 1]
     if twice:

@@ -119,6 +119,11 @@ class BenchSession:
         asked = {plan.name for plan in self.request.questions} - {record.name for record in self._figures()}
         return [plan for plan in self.selected if plan.name not in unavailable | asked]
 
+    @property
+    def questions(self) -> list[PlannedRun]:
+        """Selected cases that only ask whether a precision is available."""
+        return [plan for plan in self.selected if plan in self.request.questions]
+
     def place(self) -> tuple[int, int]:
         """Return how many processes of cases are over, and how many there are."""
         assert self.run is not None

@@ -48,7 +48,7 @@ def plan_text(cases: Sequence[Case], processes: int, seconds: float, searches: i
         parts.append(f"{counted}{several}, about {format_rough_duration(seconds)}")
     if searches:
         parts.append("1 ceiling" if searches == 1 else f"{searches} ceilings")
-    lines = [" and ".join(parts)]
+    lines = [" and ".join(parts) or "no case that this machine can measure"]
     if cases:
         lines.append(" · ".join(map(lambda axis: values_text(axis, cases), fixed_axes())))
     return lines

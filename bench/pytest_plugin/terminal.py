@@ -16,7 +16,7 @@ from bench.machine.fingerprint import machine
 from bench.pytest_plugin import output_streams, result_block
 from bench.pytest_plugin.activity import Activity
 from bench.pytest_plugin.result_block import Result
-from bench.pytest_plugin.screen import Screen
+from bench.pytest_plugin.screen import Screen, width_of, wrap
 from bench.pytest_plugin.session import BenchSession
 from bench.pytest_plugin.state import ACTIVITY, SCREEN, STREAMS
 from bench.text import clean
@@ -69,9 +69,12 @@ def write(config: pytest.Config, text: str, **markup: bool) -> None:
 
 
 def write_error(config: pytest.Config, error: BenchError) -> None:
-    """Write the sentence of an error, in one line."""
+    """Write the sentence of an error: a terminal gets lines that fit, a pipe one line."""
     end_line(config)
-    screen_of(config).line((f"yolopace: {error}", "red"))
+    screen = screen_of(config)
+    text = f"yolopace: {error}"
+    for line in wrap(screen.readable(text), screen.width, "  ") if screen.is_terminal else [text]:
+        screen.line((line, "red"))
 
 
 def end_line(config: pytest.Config) -> None:
@@ -103,9 +106,10 @@ def is_outcome(error: BaseException) -> bool:
 
 
 def say_error(manager: pytest.PytestPluginManager, text: str) -> None:
-    """Write a sentence on standard error."""
+    """Write a sentence on standard error: a terminal gets lines that fit, a pipe one line."""
     with uncaptured_output(manager):
-        print(clean(text), file=sys.stderr)
+        columns = width_of(sys.stderr) if sys.stderr.isatty() else 0
+        print("\n".join(wrap(clean(text), columns, "  ")) if columns else clean(text), file=sys.stderr)
 
 
 Stop = type("yolopace", (pytest.exit.Exception,), {"__module__": "builtins"})

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.flags import LEGEND, kinds
-from bench.analysis.intervals import BETWEEN, WIDENED, WITHIN
+from bench.analysis.intervals import BETWEEN, DRIFTING, HOST_DRIFT, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit
 from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
@@ -38,6 +38,12 @@ INTERVALS = {
         "their autocorrelation. It is widened by the noise floor from the calibration of that machine. That is "
         "how far fresh processes of the same thing differ there, on that device, in that mode and with those versions."
     ),
+    DRIFTING: (
+        "An interval of one process on a CPU is of the mean over its steps: Student's t, with the number of steps "
+        "lowered for their autocorrelation. It is widened for the drift of a machine from window to window. Where no "
+        f"calibration says how large that is, a standard deviation of {HOST_DRIFT * 100:g} % is assumed "
+        "(python -m bench calibrate measures it)."
+    ),
     WITHIN: (
         "An interval within one process is of the mean over its steps: Student's t, with the number of steps lowered "
         "for their autocorrelation. It says how far the mean would move with more steps in that process. Another "
@@ -50,9 +56,18 @@ INTERVALS = {
 INTERVAL_NAMES = {
     "between": "Interval between processes",
     WIDENED: "Interval widened by calibration",
+    DRIFTING: "Interval widened for drift",
     WITHIN: "Interval within one process",
 }
 """Name of each kind of interval."""
+
+MIXED_INTERVALS = {
+    (WITHIN, WIDENED): f"{WITHIN}, widened where a calibration fits",
+    (WITHIN, DRIFTING): f"{WITHIN}, widened for drift on a CPU",
+    (DRIFTING, WIDENED): f"{WITHIN}, widened for drift or by calibration",
+    (WITHIN, DRIFTING, WIDENED): f"{WITHIN}, on a CPU widened for drift, and where a calibration fits by that",
+}
+"""Description of several kinds of intervals of single processes."""
 
 TERMS = {
     "Case": (
@@ -85,9 +100,8 @@ def interval_kinds(table: pd.DataFrame) -> list[str]:
 
 def intervals(kinds: Sequence[str]) -> str:
     """Describe the intervals: ``95 % interval within one process``; with several kinds, also where each applies."""
-    alone = WITHIN if WITHIN in kinds else WIDENED
-    if WITHIN in kinds and WIDENED in kinds:
-        alone = f"{WITHIN}, widened where a calibration fits"
+    single = tuple(kind for kind in (WITHIN, DRIFTING, WIDENED) if kind in kinds)
+    alone = MIXED_INTERVALS.get(single, single[0] if single else "")
     if "between" not in kinds:
         return f"95 % interval {alone}" if kinds else "95 % interval"
     if len(kinds) == 1:

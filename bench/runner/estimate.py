@@ -87,6 +87,23 @@ class Estimator:
             steps = math.ceil(least / short) * short
         return self._setup + warmup + steps * step
 
+    def question_seconds(self, planned: PlannedRun) -> float:
+        """Return the expected seconds of a case that only asks whether a precision is available: it ends at its set-up.
+
+        Args:
+            planned: of :func:`bench.cases.availability.divide`.
+        """
+        return self.seconds(planned) if self.knows(planned) else self._setup
+
+    def total(self, planned: Iterable[PlannedRun], questions: Iterable[PlannedRun] = ()) -> float:
+        """Return the expected seconds of a run, from its start.
+
+        Args:
+            planned: processes of its cases.
+            questions: cases that only ask whether a precision is available.
+        """
+        return self.startup + sum(map(self.seconds, planned)) + sum(map(self.question_seconds, questions))
+
 
 def from_history(results: Path) -> Estimator:
     """Return an estimator that has learned from this machine's newest runs in a results folder."""

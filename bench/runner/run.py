@@ -17,6 +17,7 @@ import msgspec
 from bench import extensions
 from bench.analysis.availability import AVAILABILITY, is_unavailable
 from bench.cases import Case
+from bench.cases.availability import why_unavailable
 from bench.cases.device_kinds import kind_of
 from bench.cases.plan import PlannedRun
 from bench.machine.fingerprint import machine
@@ -124,13 +125,32 @@ class Run:
 
     def seconds_left(self) -> float:
         """Estimated duration in seconds of the remaining processes, within the time budget."""
-        left = sum(self._estimator.seconds(p) for p in self._left.values() if not self._known_to_fail(p))
+        left = sum(self._seconds(planned) for planned in self._expected())
         return left if self._budget is None else min(left, self.budget_left())
+
+    def estimate(self) -> float:
+        """Estimated duration in seconds of a run that has not begun, within the time budget."""
+        questions = [planned for planned in self._expected() if self._is_question(planned)]
+        cases = [planned for planned in self._expected() if not self._is_question(planned)]
+        return min(self._estimator.total(cases, questions), self.budget_left())
+
+    def _expected(self) -> list[PlannedRun]:
+        """Return the remaining processes that are expected to be started."""
+        return [planned for planned in self._left.values() if not self._known_to_fail(planned)]
+
+    def _is_question(self, planned: PlannedRun) -> bool:
+        """Whether a process only asks whether a precision is available."""
+        return planned.name in self._optional and bool(why_unavailable(planned.case))
+
+    def _seconds(self, planned: PlannedRun) -> float:
+        """Return the expected duration of a process in seconds."""
+        estimator = self._estimator
+        return estimator.question_seconds(planned) if self._is_question(planned) else estimator.seconds(planned)
 
     @property
     def unfinished(self) -> bool:
         """Whether processes were not started although they were expected to give a figure."""
-        return any(not self._known_to_fail(planned) for planned in self._left.values())
+        return bool(self._expected())
 
     def budget_left(self) -> float:
         """Remaining seconds of the time budget; infinite without a budget."""
@@ -140,7 +160,7 @@ class Run:
 
     def fits(self, planned: PlannedRun) -> bool:
         """Whether the time budget is enough for another process."""
-        return self._estimator.seconds(planned) <= self.budget_left()
+        return self._seconds(planned) <= self.budget_left()
 
     def implied_count(self, record: Record) -> int:
         """Return the number of remaining cases that are settled by the outcome of this one."""
@@ -267,7 +287,7 @@ class Run:
             return None
         if self.fits(planned) or all("availability" in record.extra for record in self.records):
             return None  # a run measures one case, however little time it has
-        needs = self._estimator.seconds(planned)
+        needs = self._seconds(planned)
         reason = f"Not started: about {needs:.0f} s needed, {self.budget_left():.0f} s of the time budget left."
         return Outcome(Status.INTERRUPTED, reason)
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from bench.analysis.intervals import (
     BETWEEN,
+    DRIFTING,
     WIDENED,
     WITHIN,
     Interval,
@@ -148,7 +149,7 @@ def test_steps_that_stand_for_many_widen_it() -> None:
 def test_too_few_steps_for_an_interval(count: int) -> None:
     steps = make_steps([0.25, 0.75][:count], images=16)
     assert relative_half_width(steps) is None
-    assert (ci_within_process(steps).low, ci_within_process(steps, NOISE).high) == (None, None)
+    assert (ci_within_process(steps).low, ci_within_process(steps, 0.05).high) == (None, None)
     assert ci_within_process(steps).point > 0
 
 
@@ -202,7 +203,7 @@ def test_steps_that_follow_each_other_are_not_taken_for_independent(count: int, 
 
 def test_a_calibration_widens_the_interval_of_one_process() -> None:
     steps = make_steps(SOME, images=16)
-    alone, widened = ci_within_process(steps), ci_within_process(steps, NOISE)
+    alone, widened = ci_within_process(steps), ci_within_process(steps, single_process(NOISE))
     assert single_process(NOISE) == pytest.approx(2.200985 * 0.02)
     width = math.hypot(relative_half_width(steps), 2.200985 * 0.02)
     assert widened.point == alone.point
@@ -267,15 +268,24 @@ def process(number: int, seconds: float = 0.25, **changes: Any) -> Record:
 
 
 def test_one_process_speaks_for_itself() -> None:
-    rate, kind = rate_of([process(1)])
+    rate, kind = rate_of([process(1, device="mps")])
     assert kind == WITHIN
     assert rate == ci_within_process(process(1).steps)
+
+
+def test_one_process_on_a_cpu_is_widened_for_drift() -> None:
+    rate, kind = rate_of([process(1)])
+    assert kind == DRIFTING
+    expected = ci_within_process(process(1).steps, 1.959964 * 0.025)
+    assert (rate.low, rate.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    still = make_record(steps=make_steps([0.25] * 12, images=16))
+    assert rate_of([still])[0].relative == pytest.approx(0.049 / (1 - 0.049), rel=0.001)
 
 
 def test_one_process_of_a_calibrated_machine() -> None:
     rate, kind = rate_of([process(1, calibration=NOISE)])
     assert kind == WIDENED
-    assert rate == ci_within_process(process(1).steps, NOISE)
+    assert rate == ci_within_process(process(1).steps, single_process(NOISE))
 
 
 @pytest.mark.parametrize(
@@ -283,8 +293,7 @@ def test_one_process_of_a_calibrated_machine() -> None:
 )
 def test_a_calibration_of_other_versions_says_nothing_of_a_process(versions: dict[str, str]) -> None:
     rate, kind = rate_of([process(1, calibration=msgspec.structs.replace(NOISE, **versions))])
-    assert kind == WITHIN
-    assert rate == ci_within_process(process(1).steps)
+    assert (rate, kind) == rate_of([process(1)]) and kind == DRIFTING
 
 
 def test_a_ratio_has_the_weaker_kind_of_interval() -> None:
@@ -292,6 +301,7 @@ def test_a_ratio_has_the_weaker_kind_of_interval() -> None:
     assert weaker_kind(five, three) == BETWEEN
     assert weaker_kind(five, WIDENED) == weaker_kind(WIDENED, WIDENED) == WIDENED
     assert weaker_kind(WITHIN, five) == weaker_kind(WIDENED, WITHIN) == WITHIN
+    assert weaker_kind(DRIFTING, WITHIN) == WITHIN and weaker_kind(WIDENED, DRIFTING) == DRIFTING
     assert weaker_kind(None, five) is weaker_kind(five, math.nan) is None
 
 

@@ -47,6 +47,13 @@ def test_a_mac_is_shown_by_its_gpu_although_its_cpu_is_faster_at_a_smaller_size(
     assert (row["device"], row["imgsz"]) == ("mps", 640)
 
 
+@pytest.mark.parametrize(("several", "chosen_device"), [("cpu+cpu", "cpu"), ("2xcpu", "cpu"), ("0+1", "0+1")])
+def test_several_processes_on_the_cpu_are_no_device_that_ultralytics_offers(several: str, chosen_device: str) -> None:
+    alone = at(30, device="0" if several == "0+1" else "cpu")
+    assert chosen(alone, at(50, device=several)).row["device"] == chosen_device
+    assert chosen(at(50, device=several)).row["device"] == several, "nothing else was measured"
+
+
 def test_the_fastest_case_of_that_size_and_device() -> None:
     reference = chosen(at(30), at(35, model="yolo11n"), at(20, batch=4))
     assert (reference.row["model"], reference.row["batch"], reference.doubts) == ("yolo11n", 16, ())

@@ -160,7 +160,7 @@ def table_with(**ends: float) -> pd.DataFrame:
 
 
 def test_no_noise_no_width() -> None:
-    row = speedups(frame([at(0.5), at(0.25, device="mps")]), CPU).iloc[0]
+    row = speedups(frame([at(0.5, device="mps"), at(0.25, device="0")]), {"device": "mps"}).iloc[0]
     assert (row["speedup_low"], row["speedup"], row["speedup_high"]) == (2.0, 2.0, 2.0)
 
 

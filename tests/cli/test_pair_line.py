@@ -28,6 +28,6 @@ def test_later_pairs_have_the_estimate_so_far_and_the_next_look() -> None:
 
 
 def test_pairs_of_a_confirmation_and_those_that_run_one_after_the_other() -> None:
-    assert pair_line(make_compared([0.05] * 4, [0.05, 0.04]), 0.03).startswith("confirmation 2/4  +4.0 %  so far")
+    assert pair_line(make_compared([0.05] * 4, [0.05, 0.04]), 0.03).startswith("confirmation 2/4  +4.1 %  so far")
     apart = make_compared(pairs=make_pairs([0.01], lockstep=False))
     assert pair_line(apart, 0.03).endswith("s  one after the other")

@@ -120,8 +120,8 @@ def test_a_calibration_widens_it_and_its_kind_is_the_weaker_one() -> None:
         stdev=0.02, processes=8, calibrated="2026-11-20", case="any", torch="2.14.1", ultralytics="8.4.100"
     )
     plain, half, both = (
-        compare_one_case(),
-        compare_one_case({"calibration": noise}),
+        compare_one_case({"device": "mps"}, {"device": "mps"}),
+        compare_one_case({"device": "mps", "calibration": noise}, {"device": "mps"}),
         compare_one_case({"calibration": noise}, {"calibration": noise}),
     )
     widths = [math.log(c.ratio.high / c.ratio.low) for c in (plain, half, both) if c.ratio and c.ratio.high]
@@ -159,12 +159,12 @@ def test_turning_the_sides_round_turns_the_ratio_round(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "limit", "slower"),
-    [(0.2625, 0.04, True), (0.2625, 0.06, False), (0.2525, 0.001, False), (0.2, 0.001, False), (0.5, 0.05, True)],
+    [(0.2725, 0.08, True), (0.2725, 0.1, False), (0.2625, 0.001, False), (0.2, 0.001, False), (0.5, 0.05, True)],
 )
 def test_slower_is_beyond_the_limit_with_an_interval_that_excludes_1(
     seconds: float, limit: float, slower: bool
 ) -> None:
-    # The interval of the ratio is about ± 1.6 %, so a ratio of 1.01 cannot be distinguished from 1.
+    # The interval of the ratio is about ± 7 %, so a ratio of 1.05 cannot be distinguished from 1.
     case = only(compare_runs([at(0.25)], [at(seconds, run="b")]))
     assert case.slower(limit) is slower
 

@@ -58,7 +58,9 @@ def test_the_reason_of_the_system():
 def test_without_uv_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(uv.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"environments are built by uv, which is not here: .* -m pip install uv"):
+    with pytest.raises(
+        UsageError, match=r"environments are built by uv, which is not here: install it .pip install uv."
+    ):
         find_uv()
 
 

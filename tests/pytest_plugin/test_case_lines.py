@@ -7,6 +7,7 @@ import pytest
 from bench.analysis.table import row
 from bench.pytest_plugin.case_lines import (
     CaseLines,
+    epoch_text,
     memory_text,
     number_text,
     process_note,
@@ -72,10 +73,41 @@ def test_the_columns_of_the_default_profile_of_a_gpu_fit_into_80() -> None:
     lines = lines_of(*records, total=50)
     assert lines.header(80), "it is in columns"
     flags = "interfered (others used 1.55 of the machine's 2 processors)"
-    rates = {"images_per_second": 1016.0, "images_per_second_low": 900.0, "images_per_second_high": 1100.0}
+    rates = {"images_per_second": 99_999.0, "images_per_second_low": 99_700.0, "images_per_second_high": 100_300.0}
     cells = {"flags": flags, **rates, "seconds_per_epoch": 30_000, "peak_memory_bytes": 13 * 2**30}
     shown_lines = [format_line(lines, record, **cells) for record in records]
     assert max(map(len, shown_lines)) <= 80 and not any("\n" in line for line in shown_lines)
+    assert "99,999 ± 0.3 %" in shown_lines[0]
+
+
+@pytest.mark.parametrize(("rate", "half"), [(9.87, 0.4), (68.8, 90.0), (1234.0, 3.7), (99_999.0, 300.0)])
+def test_the_columns_stay_in_place_whatever_the_rate(rate: float, half: float) -> None:
+    record = made()
+    lines = lines_of(record, made(mode="predict", batch=4))
+    rates = {"images_per_second": rate, "images_per_second_low": rate - half, "images_per_second_high": rate + half}
+    line = format_line(lines, record, **rates, seconds_per_epoch=400_000)
+    header = lines.header(80)
+    assert line.endswith("  111 h  1.2 GiB")
+    assert line.index("111 h") + len("111 h") == header.index("COCO epoch") + len("COCO epoch")
+    assert line.index("±") == header.index("images/s") + 6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(40, "40 s"), (3720, "62 min"), (30_000, "8.3 h"), (35_900, "10 h"), (400_000, "111 h"), (4e6, "1,111 h")],
+)
+def test_the_time_of_an_epoch_is_short(seconds: float, expected: str) -> None:
+    assert epoch_text(seconds) == expected
+
+
+def test_a_case_that_differs_on_an_axis_without_a_column_says_so() -> None:
+    record, question = made(), made(amp="on")
+    lines = lines_of(record, made(batch=4))
+    assert lines.name(record.case) == "train yolov8n batch 16"
+    assert lines.name(question.case) == "train yolov8n batch 16 amp on"
+    assert format_line(lines, question, notes=["process 2 of 3"]).endswith(" amp on, process 2 of 3")
+    assert text(lines.without_figure("3/16", question.case, "substituted", 80)).endswith("  amp on, substituted")
+    assert "amp" not in format_line(lines, record)
 
 
 def test_a_narrow_terminal_has_the_figures_on_a_line_of_their_own() -> None:

@@ -131,6 +131,16 @@ def test_the_summary_of_a_plan_is_by_device_and_mode_and_fits_80_columns() -> No
     assert max(map(len, lines)) <= 80
 
 
+def test_the_sum_of_a_plan_has_the_questions_about_precisions_too() -> None:
+    plans, questions = divide(expand_grid(profile("smoke"), ["cpu"], {}))
+    durations = Durations(total=600.0)
+    answers = [make_record(case=plan.case, recipe=plan.recipe, durations=durations) for plan in questions]
+    *same, total = plan_lines(plans, Estimator(answers), questions=questions)
+    *usual, _ = plan_lines(plans, Estimator(answers))
+    assert same == usual
+    assert f"about {10 * len(questions)} min" in total
+
+
 # Several processes of a case
 
 

@@ -17,7 +17,14 @@ def given(**options: Any) -> GetOption:
     return {**usual, **options}.get
 
 
-STARTED = {"profile": "smoke", "batch": "4,8", "axis": ["workers=0,2"], "processes": "3", "with_val": True}
+STARTED = {
+    "profile": "smoke",
+    "batch": "4,8",
+    "axis": ["workers=0,2"],
+    "processes": "3",
+    "with_val": True,
+    "k": "train and b4",
+}
 
 
 def resumed(**options: Any) -> GetOption:
@@ -28,6 +35,7 @@ def test_options_that_are_not_given_are_those_of_the_run() -> None:
     option = resumed()
     assert (option("profile"), option("batch"), option("imgsz")) == ("smoke", "4,8", None)
     assert (option("with_val"), option("energy"), option("processes")) == (True, False, "3")
+    assert (option("k"), option("m")) == ("train and b4", "")
     assert option("workers") or option("axis") == ["workers=0,2"]
 
 
@@ -58,6 +66,8 @@ def test_options_that_agree_with_those_of_the_run(options: dict[str, Any]) -> No
         ({"axis": ["workers=0"]}, "with --workers 0,2: leave out --workers 0,"),
         ({"energy": True}, "without --energy: leave out --energy,"),
         ({"threads": "2"}, "without --threads: leave out --threads 2,"),
+        ({"k": "predict"}, "with -k 'train and b4': leave out -k predict,"),
+        ({"m": "slow"}, "without -m: leave out -m slow,"),
         ({"data": "mine.yaml"}, "without --data: leave out --data mine.yaml,"),
     ],
 )
@@ -70,6 +80,13 @@ def test_options_that_contradict_those_of_the_run(options: dict[str, Any], sente
 def test_a_run_that_kept_no_options_takes_those_that_are_given() -> None:
     option = given(profile="full")
     assert with_kept_options(option, None, "x") is option
+
+
+def test_a_run_of_an_earlier_version_takes_the_selection_that_is_given() -> None:
+    kept = requested_options(given(profile="smoke"))
+    del kept.options["k"]
+    option = with_kept_options(given(k="train"), kept, "x")
+    assert (option("profile"), option("k")) == ("smoke", "train")
 
 
 def test_a_run_may_go_on_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def row(*entries: Entry, **changes: object) -> Sweep:
     fields = {
         "run": "sweep-20261122-184512-3f9ac2",
         "package": "ultralytics",
-        "held": ("torch==2.15.0", "torchvision==0.30.0"),
+        "pinned": ("torch==2.15.0", "torchvision==0.30.0"),
         "base": "8.4.185",
         "entries": (Entry(release="8.4.185"), *entries),
     }
@@ -67,7 +67,7 @@ def hostile() -> Sweep:
     case = make_compared(*SLOWER, model=HOSTILE_MODEL)
     case.base, case.head = SideOutcome(effective={"optimizer": "SGD"}), SideOutcome(effective={"optimizer": HOSTILE})
     broken = Entry(release=f"1 {HOSTILE}", reason=HOSTILE)
-    return row(broken, Entry(release=HOSTILE, result=against(case)), held=(HOSTILE,), run=HOSTILE)
+    return row(broken, Entry(release=HOSTILE, result=against(case)), pinned=(HOSTILE,), run=HOSTILE)
 
 
 def search(last: CaseComparison | None) -> Bisection:

@@ -44,3 +44,17 @@ def test_a_case_that_never_ran_teaches_nothing():
         case=planned.case, recipe=planned.recipe, status="unsupported", durations=Durations(total=1.5)
     )
     assert Estimator([refused]).seconds(planned) == 1.5
+
+
+def test_a_question_about_a_precision_takes_as_long_as_the_last_time():
+    from tests.builders import make_record
+
+    question, case = plan("yolov8n", amp="on"), plan("yolov8n")
+    estimator = Estimator()
+    assert estimator.question_seconds(question) < estimator.seconds(question)
+    asked = make_record(
+        case=question.case, recipe=question.recipe, status="substituted", durations=Durations(total=2.5)
+    )
+    estimator.learn(asked)
+    assert estimator.question_seconds(question) == 2.5
+    assert estimator.total([case], [question]) == estimator.startup + estimator.seconds(case) + 2.5

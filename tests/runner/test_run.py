@@ -186,6 +186,18 @@ def test_time_left_counts_neither_what_is_done_nor_what_is_spared(launcher, tmp_
     assert run.seconds_left() < before
 
 
+def test_a_question_about_a_precision_costs_its_set_up_and_a_run_its_start(launcher, tmp_path):
+    question, case = plan("yolov8n", amp="on"), plan("yolov8n")
+    run = Run([question, case], store.Store(tmp_path, "r1"), launcher, Estimator(), optional=[question.name, case.name])
+    usual = Estimator()
+    assert run.estimate() == usual.total([case], [question]) < usual.total([case, question])
+    assert run.seconds_left() == pytest.approx(run.estimate() - usual.startup)
+    named = Run([question, case], store.Store(tmp_path, "r2"), launcher, Estimator())
+    assert named.estimate() == usual.total([case, question])
+    short = Run([case], store.Store(tmp_path, "r3"), launcher, Estimator(), time_budget=0.5)
+    assert short.estimate() == pytest.approx(0.5, rel=1e-3)
+
+
 def test_cases_share_a_data_set_only_where_they_would_find_the_same(launcher, monkeypatch, tmp_path):
     start, asked = launcher.start, []
     monkeypatch.setattr(launcher, "start", lambda job: asked.append(job) or start(job))

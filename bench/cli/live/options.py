@@ -24,7 +24,7 @@ class SharedOptions(msgspec.Struct, frozen=True, kw_only=True):
         typer.Option("--case", metavar="ID", help="A case such as train-yolov8n-cpu-fp32-b4-i160; may be repeated."),
     ] = None
     axes: dict[str, list[Any]]
-    data: Annotated[str, typer.Option(help="An Ultralytics data yaml; default: a generated data set.")] = ""
+    data: Annotated[str, typer.Option(help="An Ultralytics data yaml; default: a generated dataset.")] = ""
     threads: Annotated[int, typer.Option(help="CPU threads; 0: Ultralytics' own choice.")] = 0
     margin: Annotated[
         str,

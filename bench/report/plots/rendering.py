@@ -7,6 +7,7 @@ measurement.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import multiprocessing
 import os
@@ -20,12 +21,16 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from matplotlib.figure import Figure
 
 from bench.report.plots import style
+from bench.signals import STOPPING
 
 Pictures = tuple[str, bytes]
 """A figure as SVG and as PNG."""
 
 MAX_PROCESSES = 8
 """Maximum number of processes in a pool: the machine may be shared, and more processes gain little."""
+
+DIE_WITH_PARENT = 1
+"""``PR_SET_PDEATHSIG`` of prctl(2)."""
 
 _pool: ProcessPoolExecutor | None = None
 
@@ -53,7 +58,7 @@ def in_parallel() -> Iterator[None]:
     global _pool
     count = min(len(os.sched_getaffinity(0)), MAX_PROCESSES) if platform.system() == "Linux" else 1
     if count > 1 and threading.active_count() == 1:
-        _pool = ProcessPoolExecutor(count, multiprocessing.get_context("fork"))
+        _pool = ProcessPoolExecutor(count, multiprocessing.get_context("fork"), _begin)
     pool = _pool
     try:
         yield
@@ -61,6 +66,15 @@ def in_parallel() -> Iterator[None]:
         _pool = None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Begin a process of the pool: signals end it silently, as does the end of the process that has the pool."""
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    for number in STOPPING:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def start(figure: Callable[[], Figure], alt: str) -> Callable[[], Pictures]:
@@ -83,8 +97,9 @@ def _submit(draw: Callable[[], Pictures]) -> Future[Pictures] | None:
     global _pool
     if _pool is None:
         return None
-    # Only this process handles Ctrl-C and stops the others: they inherit a mask that blocks the signal.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Only this process handles Ctrl-C and stops the others: they inherit a mask that blocks the signal, and the others
+    # until they have handlers of their own.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *STOPPING})
     others = multiprocessing.active_children()
     try:
         with warnings.catch_warnings():

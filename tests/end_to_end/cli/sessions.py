@@ -20,7 +20,7 @@ OPTIONS = {
         "plan": False,
     },
     **{"processes": "", "target_ci": "", "with_val": False, "compare_losses": False, "per_device": False},
-    **{"energy": False, "memory_limit": "", "multiple_of": "1"},
+    **{"energy": False, "memory_limit": "", "multiple_of": "1", "k": "", "m": ""},
 }
 
 

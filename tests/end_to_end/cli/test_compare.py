@@ -122,7 +122,7 @@ def test_a_terminal_gets_a_brief_table_unless_all_of_it_is_asked_for(compare, ru
 
 @pytest.mark.parametrize(
     ("seconds", "limit", "code"),
-    [(0.2625, "4%", 1), (0.2625, "4 %", 1), (0.2625, "6%", 0), (0.2525, "0.5%", 0), (0.2, "5%", 0)],
+    [(0.2725, "8%", 1), (0.2725, "8 %", 1), (0.2725, "10%", 0), (0.2625, "0.5%", 0), (0.2, "5%", 0)],
 )
 def test_fails_beyond_the_limit_where_the_interval_excludes_1(compare, run, seconds, limit, code):
     exit_code, out, err = compare(run("a", at(0.25)), run("b", at(seconds)), "--fail-on-slower", limit)

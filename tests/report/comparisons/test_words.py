@@ -6,7 +6,7 @@ import shlex
 import msgspec
 import pytest
 
-from bench.analysis.intervals import WIDENED, WITHIN
+from bench.analysis.intervals import DRIFTING, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, SECONDS
 from bench.cases.plan import profile
 from bench.machine.description import Conditions, Limits
@@ -40,6 +40,7 @@ def test_several_kinds_of_interval_say_which_stands_where() -> None:
     assert labels.intervals(["between"]) == "95 % interval between processes"
     assert labels.intervals([WIDENED]) == "95 % interval within one process, widened by calibration"
     assert labels.intervals([WIDENED, WITHIN]) == "95 % interval within one process, widened where a calibration fits"
+    assert labels.intervals([DRIFTING, WITHIN]) == "95 % interval within one process, widened for drift on a CPU"
     assert labels.intervals(["between", WITHIN]) == (
         "95 % interval, between processes where there were several, else within one process"
     )

@@ -7,11 +7,14 @@ import multiprocessing
 import os
 import platform
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 from matplotlib.figure import Figure
 
+from bench import signals
 from bench.report.plots import rendering, style
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="processes are forked on Linux alone")
@@ -96,6 +99,70 @@ def test_an_interruption_leaves_no_process(forked: list[int]) -> None:
         assert started[0]() == rendering.pictures(functools.partial(line, 0), "A line.")
         raise KeyboardInterrupt
     assert forked and not multiprocessing.active_children()
+
+
+def handlers() -> Figure:
+    """A figure whose title is how its process handles signals."""
+    drawn, axes = style.canvas(200)
+    usual = [number for number in signals.STOPPING if signal.getsignal(number) is signal.SIG_DFL]
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    axes.set_title(f"{len(usual)} usual and {len(blocked & set(signals.STOPPING))} blocked")
+    return drawn
+
+
+def test_a_process_of_the_pool_has_the_usual_handlers(forked: list[int]) -> None:
+    undo = signals.interrupt_on_signals()
+    try:
+        with rendering.in_parallel():
+            svg, _ = rendering.start(handlers, "A process.")()
+    finally:
+        undo()
+    assert f"{len(signals.STOPPING)} usual and 0 blocked" in svg
+
+
+def test_the_pool_ends_with_a_process_that_is_killed() -> None:
+    code = f"""
+import multiprocessing, os, signal
+os.sched_getaffinity = lambda _: {{0, 1}}
+from bench.report.plots import rendering
+from {__name__} import LINE
+with rendering.in_parallel():
+    rendering.start(LINE, "A line.")()
+    print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    # The processes of the pool have the same standard output, which ends when the last of them does.
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, len(done.stdout.split()), done.stderr) == (-signal.SIGKILL, 2, "")
+
+
+@pytest.mark.parametrize("number", signals.STOPPING)
+def test_a_signal_ends_a_process_of_the_pool_silently(
+    forked: list[int], capfd: pytest.CaptureFixture[str], number: int
+) -> None:
+    undo = signals.interrupt_on_signals()
+    try:
+        with rendering.in_parallel():
+            get = rendering.start(LINE, "A line.")
+            for process in forked:  # a job scheduler ends every process of a job
+                os.kill(process, number)
+            assert get() == rendering.pictures(LINE, "A line.")
+    finally:
+        undo()
+    assert forked and not multiprocessing.active_children()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_signal_to_this_process_ends_the_pool(forked: list[int], capfd: pytest.CaptureFixture[str]) -> None:
+    undo = signals.interrupt_on_signals()
+    try:
+        with pytest.raises(KeyboardInterrupt), rendering.in_parallel():
+            rendering.start(LINE, "A line.")
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        undo()
+    assert forked and not multiprocessing.active_children()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_a_request_there_is_no_process(forked: list[int]) -> None:

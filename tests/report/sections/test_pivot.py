@@ -73,7 +73,7 @@ def test_who_points_at_a_cell_sees_which_kind_of_interval_it_has() -> None:
     several = [timed(rate, 4, process=number) for number, rate in enumerate((20.0, 20.4, 19.8), 1)]
     between, within = of([*several, timed(25.0, 16)])[0].rows[0].cells
     assert between.exact.startswith("95 % interval between 3 processes: 48.0 s to 51.8 s; 19.3 to 20.8 images/s")
-    assert within.exact.startswith("95 % interval within one process: ")
+    assert within.exact.startswith("95 % interval within one process, widened for drift: ")
 
 
 def test_the_newest_of_a_case_is_shown() -> None:
