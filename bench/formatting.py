@@ -157,6 +157,11 @@ def format_percent(share: float, digits: int = 3) -> str:
     return f"{format_number(share * 100, digits)} %"
 
 
+def format_half_width(share: float) -> str:
+    """Format half the width of an interval, wherever one is shown: ``± 4.1 %``."""
+    return f"± {format_percent(share, 2)}"
+
+
 def format_fixed_percent(share: float, decimals: int = 0) -> str:
     """Format a share with so many decimals: ``97.79 %``."""
     return f"{share * 100:.{decimals}f} %"

@@ -6,11 +6,18 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bench.records.record import Phase, Record
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DATA_BOUND = 0.2
 """Largest share of a training step spent waiting for data; beyond it the data loader limits the figure."""
+
+UNEVEN_SHARE = 0.02
+"""Difference of a window's pixels from an epoch's, as a share of them, that gets no flag."""
 
 LEFT_OUT_SHARE = 0.01
 """Share of a data set's images that may be left out without a flag."""
@@ -22,6 +29,8 @@ FAILED = "a repeat failed"
 NO_TENSOR_CORES = "fp16 without tensor cores"
 FELL_BACK = "operators on the CPU"
 LEFT_OUT = "images left out"
+FORCED = "forced"
+UNEVEN = "batch sizes"
 
 LEGEND = {
     INTERFERED: (
@@ -44,6 +53,13 @@ LEGEND = {
     LEFT_OUT: (
         "Ultralytics leaves out images that it cannot read and those whose labels are wrong: the figure is of the rest "
         "of the data set. Correct them, or remove them; the data set's line below says what is wrong with the first."
+    ),
+    FORCED: (
+        "yolopace forced a setting that Ultralytics does not offer on this device: no figure of what Ultralytics does."
+    ),
+    UNEVEN: (
+        "With rect, batches come in the order of their shapes, and those of the window have more or fewer pixels than "
+        "those of an epoch. Measure a longer window, as profile full does."
     ),
 }
 """Meaning of each flag, and its remedy."""
@@ -80,6 +96,15 @@ def left_out(record: Record) -> str:
     return f"{sum(data.left_out.values()):,} of {every:,}: {reasons}"
 
 
+def pixels_over_epoch(record: Record) -> float:
+    """Return the mean pixels of a window's batches over those of an epoch; 1 where they do not vary by request."""
+    sizes = record.extra.get("batch_sizes")
+    window, epoch = (sizes.get(key) for key in ("pixels", "epoch_pixels")) if isinstance(sizes, dict) else (None, None)
+    if not isinstance(window, (int, float)) or not isinstance(epoch, (int, float)) or epoch <= 0:
+        return 1.0
+    return window / epoch
+
+
 def failed(record: Record) -> bool:
     """Whether a process ended without a figure; one that was stopped does not count."""
     return record.outcome.status.value not in ("measured", "interrupted")
@@ -111,6 +136,10 @@ def flags_of(measured: Sequence[Record], others: Sequence[Record]) -> list[str]:
     if names := dict.fromkeys(name for record in measured for name in fell_back(record)):
         flags.append(f"{FELL_BACK} ({', '.join(names)})".replace(";", ","))
     flags += [f"{LEFT_OUT} ({what})" for what in dict.fromkeys(filter(None, map(left_out, measured)))]
+    if any(abs(pixels_over_epoch(record) - 1) > UNEVEN_SHARE for record in measured):
+        flags.append(UNEVEN)
+    if measured and measured[0].case.is_forced:
+        flags.append(FORCED)
     if measured and any(map(failed, others)):
         flags.append(FAILED)
     return flags
@@ -134,6 +163,11 @@ def commonest(records: Iterable[Record]) -> str:
     phrases = [phrase for record in records if record.window is not None for phrase in record.window.interference]
     counts = Counter(map(_kind, phrases))
     return max(phrases, key=lambda phrase: counts[_kind(phrase)], default="")
+
+
+def without_forced(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table whose cases force nothing."""
+    return table[table["flags"].map(lambda flags: FORCED not in kinds(str(flags))).astype(bool)]
 
 
 def kinds(text: str) -> list[str]:

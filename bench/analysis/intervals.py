@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from scipy.special import stdtrit
 
-from bench.cases.device_kinds import kind_of
+from bench.cases.device_kinds import is_on_host
 from bench.records.record import CalibrationSummary, Record, Steps
 
 CONFIDENCE = 0.95
@@ -46,6 +46,11 @@ class Interval(msgspec.Struct, frozen=True):
         if self.low is None or self.high is None:
             return math.inf
         return max(self.high / self.point - 1, 1 - self.low / self.point)
+
+
+def half_share(low: float, high: float) -> float:
+    """Return half the width of an interval as a share of its middle: the same for a rate and for its reciprocal."""
+    return (high - low) / (high + low)
 
 
 def t_quantile(degrees: float, confidence: float = CONFIDENCE) -> float:
@@ -181,7 +186,7 @@ def rate_of(processes: Sequence[Record]) -> tuple[Interval, str | None]:
     further, kind = 0.0, WITHIN
     if (noise := noise_for(record)) is not None:
         further, kind = single_process(noise), WIDENED
-    elif kind_of(record.case.device).on_host:
+    elif is_on_host(record.case.device):
         further, kind = t_quantile(math.inf) * HOST_DRIFT, DRIFTING
     rate = ci_within_process(record.steps, further)
     return rate, kind if rate.low is not None else None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.analysis.ceilings import Setting, setting
+from bench.analysis.flags import without_forced
 from bench.analysis.speedup import speedups
 from bench.analysis.table import COMPARABLE_KEYS, axes_of
 from bench.records.ceiling import Ceiling
@@ -25,7 +26,7 @@ COLUMNS = (
 
 
 def precision(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for every measured case in mixed precision whose counterpart without it was measured too.
+    """A row for every measured case in mixed precision whose counterpart without it was measured too; none is forced.
 
     Args:
         table: latest rows of :func:`bench.analysis.table.frame`.
@@ -35,6 +36,7 @@ def precision(table: pd.DataFrame) -> pd.DataFrame:
         interval. ``memory`` is peak memory over that without it, missing where either is unknown or their methods
         differ.
     """
+    table = without_forced(table)
     ratios = speedups(table, {"amp": "off"})
     axes = axes_of(table)
     columns = [*axes, *COLUMNS]
@@ -84,10 +86,10 @@ class Place(NamedTuple):
 
 
 def batches(ceilings: Sequence[Ceiling]) -> dict[Place, dict[str, Ceiling]]:
-    """Known ceilings by precision, for each model, device, size, limit that was asked for, and setting."""
+    """Known ceilings by precision, for each model, device, size, limit that was asked for, and setting; none forced."""
     by_place: dict[Place, dict[str, Ceiling]] = {}
     for ceiling in ceilings:
-        if ceiling.outcome.status.value == "measured":
+        if ceiling.outcome.status.value == "measured" and not ceiling.case.is_forced:
             place = Place(
                 ceiling.case.model,
                 ceiling.case.device,

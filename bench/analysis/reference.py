@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench.analysis.flags import INTERFERED, kinds
-from bench.cases.device_kinds import kind_of, ranks
-from bench.errors import UsageError
+from bench.analysis.flags import INTERFERED, kinds, without_forced
+from bench.analysis.intervals import half_share
+from bench.cases.axes import MODES
+from bench.cases.device_kinds import is_on_host, ranks
 
 DEFAULT_SIZE = 640
 """Default image size of Ultralytics."""
@@ -40,9 +41,9 @@ class ReferenceCase(msgspec.Struct, frozen=True):
 
 
 def interval_share(row: dict[str, Any]) -> float | None:
-    """Return half the width of the interval of a row's throughput, as a share of it; None without an interval."""
-    rate, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
-    return None if pd.isna(low) or pd.isna(high) else float((high - low) / 2 / rate)
+    """Return half the width of the interval of a row's throughput or time, as a share; None without an interval."""
+    low, high = row["images_per_second_low"], row["images_per_second_high"]
+    return None if pd.isna(low) or pd.isna(high) else half_share(float(low), float(high))
 
 
 def doubts(row: dict[str, Any]) -> tuple[Doubt, ...]:
@@ -57,17 +58,29 @@ def doubts(row: dict[str, Any]) -> tuple[Doubt, ...]:
     return tuple(reasons)
 
 
-def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | None:
+def reference_cases(table: pd.DataFrame) -> dict[str, ReferenceCase]:
+    """Return the reference case of each mode that has one, by mode: of the first one's model where it qualifies."""
+    cases: dict[str, ReferenceCase] = {}
+    for mode in MODES:
+        model = next((case.row["model"] for case in cases.values()), "")
+        if (case := reference_case(table, mode, model)) is not None:
+            cases[mode] = case
+    return cases
+
+
+def reference_case(table: pd.DataFrame, mode: str = "train", model: str = "") -> ReferenceCase | None:
     """Return the reference case of a mode; None where nothing of it was measured.
 
     Its size is the default one, or else the largest that was measured. Its device is the one with the highest
     throughput at that size, of those that Ultralytics offers if any was measured. Among the cases of that size and
-    device without a doubt it is the fastest, or the fastest of them all where each has a doubt. Cases of other
-    workloads than Ultralytics' count only where it has none.
+    device without a doubt it is the fastest, or the fastest of them all where each has a doubt; a preferred model comes
+    first. Cases of other workloads than Ultralytics' count only where it has none, and forced cases only where there
+    are no others.
 
     Args:
         table: rows of one machine, as :func:`bench.analysis.table.frame` makes them.
         mode: ``train`` or ``predict``.
+        model: preferred where one of its cases has no doubt, or where all cases have one.
     """
     rows = measured_rows(table, mode)
     if not rows:
@@ -77,12 +90,18 @@ def reference_case(table: pd.DataFrame, mode: str = "train") -> ReferenceCase | 
     of_size = [row for row in rows if row["imgsz"] == size]
     device = max(of_size, key=lambda row: (is_offered(str(row["device"])), _rate(row)))["device"]
     candidates = [ReferenceCase(row, doubts(row)) for row in rows if (row["imgsz"], row["device"]) == (size, device)]
-    return max(candidates, key=lambda candidate: (not candidate.doubts, _rate(candidate.row)))
+
+    def fitness(candidate: ReferenceCase) -> tuple[bool, bool, float]:
+        return not candidate.doubts, candidate.row["model"] == model, _rate(candidate.row)
+
+    return max(candidates, key=fitness)
 
 
 def measured_rows(table: pd.DataFrame, mode: str) -> list[dict[str, Any]]:
-    """Return the measured rows of a mode that may be its reference case: those of one workload."""
+    """Return the measured rows of a mode that may be its reference case: those of one workload, not forced."""
     measured = table[(table["mode"] == mode) & (table["status"] == "measured")]
+    own = without_forced(measured)
+    measured = own if len(own) else measured
     rows = [{str(key): value for key, value in row.items()} for row in measured.to_dict("records")]
     workloads = [row["workload"] for row in rows]
     workload = "ultralytics" if "ultralytics" in workloads else next(iter(workloads), "")
@@ -91,10 +110,7 @@ def measured_rows(table: pd.DataFrame, mode: str) -> list[dict[str, Any]]:
 
 def is_offered(device: str) -> bool:
     """Whether Ultralytics trains on a device: on all but several processes on the machine's processors."""
-    try:
-        return ranks(device) == 1 or not kind_of(device).on_host
-    except UsageError:  # recorded text may be any
-        return True
+    return ranks(device) == 1 or not is_on_host(device)
 
 
 def _rate(row: dict[str, Any]) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from bench.analysis.flags import without_forced
 from bench.analysis.reference import ReferenceCase
 from bench.analysis.speedup import speedups
 from bench.analysis.table import COMPARABLE_KEYS, axes_of
@@ -55,10 +56,11 @@ def reference_ratios(table: pd.DataFrame, reference: ReferenceCase) -> list[Rati
     """Return one ratio for each question that the cases of the reference's mode, size and device can answer.
 
     The case is the one that is most like the reference: of the same model, batch and AMP where they were measured.
+    Forced cases answer none of them.
     """
     row = reference.row
     same = table[(table["mode"] == row["mode"]) & (table["imgsz"] == row["imgsz"])]
-    same = same[same["workload"] == row["workload"]]
+    same = without_forced(same[same["workload"] == row["workload"]])
     kind = _kind(row["device"])
     single = next((device for device in same["device"] if _kind(device) == kind and ranks(device) == 1), None)
     baselines: dict[Question, dict[str, Any]] = {Question.AMP: {"amp": "off"}}

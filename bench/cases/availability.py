@@ -10,7 +10,12 @@ from bench.cases.device_kinds import label
 from bench.cases.plan import PlannedRun
 from bench.worker.workloads.base import family_of
 
-TITLES = {"on": "AMP", "bf16": "AMP in bfloat16"}
+TITLES = {
+    "on": "AMP",
+    "bf16": "AMP in bfloat16",
+    "forced-bf16": "forced AMP in bfloat16",
+    "forced-fp16": "forced AMP in float16",
+}
 """Precisions in a sentence."""
 
 

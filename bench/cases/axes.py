@@ -14,8 +14,17 @@ from bench.cases.model_argument import parse_model, split_files
 from bench.errors import UsageError
 
 MODES = ("train", "predict")
-PRECISIONS = {"off": "fp32", "on": "amp", "bf16": "bf16"}
+PRECISIONS = {
+    "off": "fp32",
+    "on": "amp",
+    "bf16": "bf16",
+    "forced-bf16": "forcedbf16",
+    "forced-fp16": "forcedfp16",
+}
 """Values of ``amp``, with their names in a case's id."""
+
+FORCED = "forced"
+"""Beginning of the values of ``amp``, and of the names of further axes, that go against what a library offers."""
 
 
 def parse_mode(text: str) -> str:
@@ -26,7 +35,7 @@ def parse_mode(text: str) -> str:
 
 
 def parse_amp(text: str) -> str:
-    """``off``, ``on`` or ``bf16``."""
+    """``off``, ``on``, ``bf16`` or a forced precision."""
     if text not in PRECISIONS:
         raise UsageError(f"amp {text!r} is unknown: use {', '.join(PRECISIONS)}.")
     return text
@@ -241,7 +250,7 @@ for fixed_axis in (
         "amp",
         "AMP",
         parse_amp,
-        "off,on,bf16",
+        "off,on,bf16, or forced-bf16,forced-fp16 where Ultralytics offers none",
         label=lambda value: f"amp {value}",
         token=PRECISIONS.__getitem__,
         order=order_of(list(PRECISIONS)),

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bench.cases import model_labels
-from bench.cases.axes import NAME, NOT_ASKED, PRECISIONS, TOKEN, Axis, Value, fixed_axes, further_axes
+from bench.cases.axes import FORCED, NAME, NOT_ASKED, PRECISIONS, TOKEN, Axis, Value, fixed_axes, further_axes
 from bench.cases.device_kinds import device_kind, id_token, parse_device
 from bench.cases.model_argument import LONGEST_NAME
 from bench.errors import UsageError
@@ -45,7 +45,7 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
         model: a model name, or the absolute path of a ``.pt`` or ``.yaml`` file.
         device: ``cpu``, ``mps``, ``xpu:1``, a CUDA index, or several joined by ``+``; ``2x0+1``: two machines with two
             devices each.
-        amp: ``off``, ``on`` or ``bf16``.
+        amp: ``off``, ``on``, ``bf16`` or a forced precision.
         batch: images per step, over all devices together.
         imgsz: pixels per side.
         further: values of further axes that were asked for, as pairs of name and value by rising name.
@@ -108,6 +108,11 @@ class Case(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     def model_label(self) -> str:
         """The model as a reader sees it: see :mod:`bench.cases.model_labels`."""
         return model_labels.label(self.model) or self.model_name
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether it goes against what its library offers: its figure is no figure of that library."""
+        return self.amp.startswith(FORCED) or any(name.startswith(FORCED) for name, _ in self.further)
 
     @property
     def device_kind(self) -> str:

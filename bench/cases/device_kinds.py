@@ -167,6 +167,14 @@ def kind_of(device: str) -> DeviceKind:
     return kind
 
 
+def is_on_host(device: str) -> bool:
+    """Whether a case's devices compute on the machine's processors; False for a kind that is not registered."""
+    try:
+        return kind_of(device).on_host
+    except UsageError:
+        return False
+
+
 def device_kind(device: str) -> str:
     """Return the name of the kind of a case's devices."""
     return kind_of(device).name

@@ -1,6 +1,6 @@
 """Further axes of Ultralytics' training and prediction: settings that a user may vary besides the six of every case.
 
-Each is read back from the live trainer or predictor before the clock starts (``worker/effective.py``).
+Each is read back from the live trainer or predictor before the clock starts. ``docs/reference/axes.md`` lists them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.cases.axes import Axis, order_of, register, whole_number
+from bench.cases.axes import FORCED, Axis, order_of, register, whole_number
 from bench.errors import UsageError
 
 SWITCH = {"off": False, "on": True}
@@ -27,6 +27,9 @@ OPTIMIZERS = ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSP
 
 COMPILE_SECONDS = 3600.0
 """Seconds by which set-up and warm-up may take longer where a model is compiled: minutes on a GPU, many on a CPU."""
+
+CACHE_SECONDS = 3600.0
+"""Seconds by which set-up may take longer where all images of a dataset are decoded."""
 
 
 def choice(name: str, values: Mapping[str, Any]) -> Callable[[str], str]:
@@ -53,6 +56,22 @@ def parse_optimizer(text: str) -> str:
     if text.lower() not in known:
         raise UsageError(f"optimizer {text!r} is unknown: use {', '.join(OPTIMIZERS)}.")
     return known[text.lower()]
+
+
+def parse_multi_scale(text: str) -> str:
+    """Read a value of ``multi_scale``: ``off``, or the range of sizes as a share of the image size."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if text != "off" and not 0 < share <= 1:
+        raise UsageError(f"multi_scale {text!r} is unknown: use off, or a share of the image size such as 0.5.")
+    return text if text == "off" else f"{share:g}"
+
+
+def multi_scale(value: str) -> bool | float:
+    """Return the argument of Ultralytics; False also means off where it takes a fraction."""
+    return value != "off" and float(value)
 
 
 def switch(name: str, title: str, about: str, setting: str, modes: tuple[str, ...]) -> Axis:
@@ -94,6 +113,7 @@ for axis in (
         arguments=lambda value: {"cache": CACHES[value]},
         setting="cache",
         expected=CACHES.__getitem__,
+        extra_seconds=lambda value: 0.0 if value == "off" else CACHE_SECONDS,
     ),
     Axis(
         "compile",
@@ -119,6 +139,40 @@ for axis in (
         arguments=lambda value: {"optimizer": value},
         setting="optimizer",
         expected=lambda value: "RMSprop" if value == "RMSProp" else value,
+    ),
+    switch("rect", "Rectangular batches", "batches of one aspect ratio, without mosaic", "rect", TRAIN),
+    Axis(
+        "multi_scale",
+        "Multi-scale",
+        parse_multi_scale,
+        "off, or the range of sizes as a share of the image size, such as 0.5",
+        order=multi_scale,
+        modes=TRAIN,
+        arguments=lambda value: {"multi_scale": multi_scale(value)},
+        setting="multi_scale",
+        expected=multi_scale,
+    ),
+    Axis(
+        "nbs",
+        "Nominal batch",
+        whole_number("nbs", 1, 65536),
+        "images of an optimizer step: gradients of round(nbs / batch) batches are accumulated",
+        order=int,
+        numeric=True,
+        modes=TRAIN,
+        arguments=lambda value: {"nbs": value},
+        setting="nbs",
+    ),
+    Axis(
+        f"{FORCED}_workers",
+        "Workers, forced",
+        whole_number(f"{FORCED}_workers", 0, 1024),
+        "processes that load images where Ultralytics takes none, such as 2",
+        order=int,
+        numeric=True,
+        modes=TRAIN,
+        setting="workers",
+        option=False,
     ),
     Axis(
         "threads",

@@ -14,17 +14,13 @@ from typing import Literal, NamedTuple
 import msgspec
 import pandas as pd
 
-from bench.analysis.table import axes_of
+from bench.analysis.flags import without_forced
 from bench.analysis.units import units_of
-from bench.cases.axes import NOT_ASKED
 from bench.cases.case import Case
 from bench.claims.accuracy import Accuracy
 from bench.records.ceiling import Ceiling
 from bench.records.record import Record
 from bench.worker.workloads.base import family_of
-
-FORCED = "forced"
-"""Beginning of precisions, and of names of further axes, that go against what a library offers."""
 
 MAX_NAMED = 3
 """Figures that a verdict names; the others are counted."""
@@ -115,13 +111,10 @@ class Evidence(NamedTuple):
         """
 
         def counts(name: str, case: Case) -> bool:
-            return fnmatchcase(name, workload) and (forced or not is_forced(case))
+            return fnmatchcase(name, workload) and (forced or not case.is_forced)
 
         table = self.table[self.table["workload"].map(lambda name: fnmatchcase(str(name), workload)).astype(bool)]
-        if not forced:
-            table = table[~table["amp"].map(str).str.startswith(FORCED).astype(bool)]
-            for axis in axes_of(table):
-                table = table[table[axis] == NOT_ASKED] if axis.startswith(FORCED) else table
+        table = table if forced else without_forced(table)
         return Evidence(
             table,
             [record for record in self.records if counts(units_of(record).name, record.case)],
@@ -129,11 +122,6 @@ class Evidence(NamedTuple):
             self.accuracy,
             self.elsewhere.of(workload, forced) if self.elsewhere else None,
         )
-
-
-def is_forced(case: Case) -> bool:
-    """Whether a case goes against what its library offers."""
-    return case.amp.startswith(FORCED) or any(name.startswith(FORCED) for name, _ in case.further)
 
 
 Answer = tuple[ClaimVerdict, str] | None

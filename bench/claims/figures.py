@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.analysis.flags import DATA_BOUND, data_wait_share
 from bench.cases.axes import NOT_ASKED
-from bench.cases.device_kinds import kind_of
+from bench.cases.device_kinds import kind_of, label
 from bench.claims.accuracy import MARGIN, differences
 from bench.claims.claim import Answer, ClaimVerdict, Evidence, combine, software, together
 from bench.claims.ratios import MEMORY_SCATTER, Ratio, decide, likeness, name_of, quotient, training_rows
@@ -70,7 +70,7 @@ def _across(evidence: Evidence, above: Mapping[str, str], below: Mapping[str, st
         for other in others:
             if alike(row) == alike(other):
                 where = str(other["machine_title"]).partition(" · ")[0]
-                yield quotient(f"{name_of(row)}, against {other['device']} of {where}", row, other)
+                yield quotient(f"{name_of(row)}, against {label(str(other['device']))} of {where}", row, other)
 
 
 def torch_table(evidence: Evidence) -> Answer:

@@ -16,7 +16,7 @@ from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
 from bench.analysis.table import AXES, COMPARABLE_KEYS, axes_of
 from bench.cases.axes import NOT_ASKED, value_label
-from bench.cases.device_kinds import device_kind
+from bench.cases.device_kinds import device_kind, label
 from bench.claims.claim import Answer, ClaimVerdict, Evidence, RatioRule, is_mac, list_some
 from bench.records.ceiling import Ceiling
 
@@ -80,7 +80,8 @@ def name_of(row: Mapping[str, Any], versions: str = "") -> str:
     """Name the case of a row."""
     further = [value_label(axis, row[axis]) for axis in axes_of(row) if axis not in AXES and row[axis] != NOT_ASKED]
     return (
-        ", ".join([f"{row['model']} on {row['device']}, batch {row['batch']}, {row['imgsz']} px", *further]) + versions
+        ", ".join([f"{row['model']} on {label(row['device'])}, batch {row['batch']}, {row['imgsz']} px", *further])
+        + versions
     )
 
 
@@ -162,7 +163,7 @@ def _max_batches(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
     for settings, ceiling in ceilings:
         if _matches(settings, rule.where) and (other := base.get(same(settings))) is not None:
             size = "" if "imgsz" in rule.over else f", {settings['imgsz']} px"
-            ratio = _over(f"{ceiling.case.model_label} on {settings['device']}{size}", ceiling, other)
+            ratio = _over(f"{ceiling.case.model_label} on {label(settings['device'])}{size}", ceiling, other)
             if ratio is not None:
                 yield ratio
 

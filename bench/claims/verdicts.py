@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from bench.analysis.flags import fell_back
-from bench.cases.device_kinds import ranks
+from bench.cases.device_kinds import label, ranks
 from bench.claims import figures
 from bench.claims.claim import (
     Answer,
@@ -170,7 +170,7 @@ def amp_default(evidence: Evidence) -> Answer:
             if capability is None or record.outcome.status is Status.FAILED:
                 continue
             verdict = ClaimVerdict.HOLDS if ran == (capability >= 7.0) else ClaimVerdict.FAILS
-            on = f"AMP was asked for and is {'on' if ran else 'off'} on {record.case.device}"
+            on = f"AMP was asked for and is {'on' if ran else 'off'} on {label(record.case.device)}"
             half.append((verdict, f"{on}, {software(record)}"))
         parts[f"on {kind} it was not tried"] = combine(half)
     return together(parts)

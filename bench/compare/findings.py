@@ -443,7 +443,7 @@ def _differences(case: Case, measured: Measurement) -> dict[str, tuple[float, st
     if case.mode == "train" and DATA not in measured.phases:
         waits = steps.data_wait[steps.warmup :]
         seconds = sum(weight * wait for weight, wait in zip(steps.weights, waits, strict=True))
-        phases[DATA] = seconds, "host clock, until the batch was there"
+        phases[DATA] = seconds, "host clock, wait for the next batch"
     for name, phase in measured.phases.items():
         mean = phase.mean(steps)
         if mean is not None:

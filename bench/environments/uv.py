@@ -43,9 +43,7 @@ def find_uv() -> list[str]:
         return [path]
     if importlib.util.find_spec("uv") is not None:
         return [sys.executable, "-m", "uv"]
-    raise UsageError(
-        f"environments are built by uv, which is not here: install it (pip install uv), or put it on PATH."
-    )
+    raise UsageError("environments are built by uv, which is not here: install it (pip install uv), or put it on PATH.")
 
 
 def call(arguments: Sequence[str], where: Path, failure: str, sent: str = "") -> str:

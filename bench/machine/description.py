@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from bench.cases.fingerprints import digest
@@ -54,9 +56,19 @@ class Machine(msgspec.Struct, frozen=True):
         return digest(facts)
 
     @property
+    def cpu_name(self) -> str:
+        """Name of the CPU for readers, without trademark signs: ``Intel Xeon Processor``."""
+        return re.sub(r" *\((?:R|TM)\)", "", self.cpu, flags=re.IGNORECASE)
+
+    @property
+    def system_name(self) -> str:
+        """Name of the system for readers: ``macOS arm64``."""
+        return re.sub(r"^Darwin\b", "macOS", self.system)
+
+    @property
     def title(self) -> str:
         """One line for headings."""
-        parts = [*self.gpus, f"{self.cpu}, {self.cores} cores", f"{self.memory_gib} GiB", self.system]
+        parts = [*self.gpus, f"{self.cpu_name}, {self.cores} cores", f"{self.memory_gib} GiB", self.system_name]
         return " · ".join(parts)
 
 

@@ -10,7 +10,7 @@ from bench.analysis.flags import DATA, FAILED, FELL_BACK, INTERFERED, LEFT_OUT, 
 from bench.cases import Case
 from bench.cases.axes import axes, fixed_axes, value_label
 from bench.cases.device_kinds import label as device_label
-from bench.formatting import format_number, format_percent, format_rough_duration
+from bench.formatting import format_half_width, format_number, format_rough_duration
 from bench.pytest_plugin.screen import Piece, wrap
 from bench.records.outcome import Status
 from bench.records.record import Record
@@ -246,10 +246,12 @@ def rate_text(row: Mapping[str, Any]) -> str:
 
 def plus_minus(row: Mapping[str, Any]) -> str:
     """Format half the width of the interval of a row, with a space before it; empty without an interval."""
-    rate, low, high = (row[f"images_per_second{end}"] for end in ("", "_low", "_high"))
+    from bench.analysis.intervals import half_share  # it takes numpy and scipy, which collecting does without
+
+    low, high = row["images_per_second_low"], row["images_per_second_high"]
     if low is None or high is None or low != low or high != high:
         return ""
-    return f" ± {format_percent(max((high - low) / 2 / rate, NARROWEST), 1)}"
+    return f" {format_half_width(max(half_share(low, high), NARROWEST))}"
 
 
 def why_flagged(phrase: str) -> str:

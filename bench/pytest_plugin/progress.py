@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from bench.cases import Case
 from bench.cases.axes import NOUNS, value_label, value_text
 from bench.cases.plan import PlannedRun
-from bench.formatting import format_number, format_percent, format_rough_duration
+from bench.formatting import format_half_width, format_number, format_rough_duration
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.runner.estimate import Estimator
@@ -22,11 +22,6 @@ def rate(record: Record) -> float | None:
     return steps.images_per_second
 
 
-def plus_minus(share: float) -> str:
-    """Format a half-width: ``± 2.3 %``."""
-    return f"± {format_percent(share, 2)}"
-
-
 def so_far(measured: Sequence[Record]) -> str:
     """Format the mean over processes of a case: ``23.1 ± 2.3 % of 3``; empty with fewer than two."""
     if len(measured) < 2:
@@ -34,7 +29,7 @@ def so_far(measured: Sequence[Record]) -> str:
     from bench.analysis.intervals import rate_of  # it takes numpy and scipy, which collecting does without
 
     together, _ = rate_of(measured)
-    return f"{format_number(together.point)} {plus_minus(together.relative)} of {len(measured)}"
+    return f"{format_number(together.point)} {format_half_width(together.relative)} of {len(measured)}"
 
 
 def line(

@@ -116,10 +116,9 @@ def title(result: Result) -> str:
 
 def reference_rows(table: Any) -> dict[str, dict[str, Any]]:
     """Return the row of the reference case of each mode that has one."""
-    from bench.analysis.reference import reference_case
+    from bench.analysis.reference import reference_cases
 
-    found_cases = {mode: reference_case(table, mode) for mode in TITLES} if table is not None else {}
-    return {mode: case.row for mode, case in found_cases.items() if case is not None}
+    return {mode: case.row for mode, case in reference_cases(table).items()} if table is not None else {}
 
 
 def reference_lines(rows: Mapping[str, Mapping[str, Any]], result: Result) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ def machine_text(machine: Machine) -> str:
     """Describe a machine: ``AMD EPYC, 2 cores, 24 GiB, Linux x86_64 · no GPU``."""
     cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
     gpus = " · ".join(machine.gpus) or "no GPU"
-    return f"{machine.cpu}, {cores}, {machine.memory_gib} GiB, {machine.system} · {gpus}"
+    return f"{machine.cpu_name}, {cores}, {machine.memory_gib} GiB, {machine.system_name} · {gpus}"
 
 
 def software_text(environment: Environment) -> str:

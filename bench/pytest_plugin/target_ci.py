@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from bench.cases.plan import PlannedRun
-from bench.pytest_plugin.progress import plus_minus
+from bench.formatting import format_half_width
 from bench.records.outcome import Status
 from bench.records.record import Record
 from bench.runner.run import Run
@@ -72,7 +72,7 @@ class TargetInterval:
         if wide:
             plan, width = max(wide, key=lambda pair: pair[1])
             few = f"measured in fewer than {MIN_PROCESSES} processes"
-            text += f"; the widest is {plan.case.id}, {plus_minus(width) if math.isfinite(width) else few}"
+            text += f"; the widest is {plan.case.id}, {format_half_width(width) if math.isfinite(width) else few}"
         return text
 
     def _next(self) -> PlannedRun | None:

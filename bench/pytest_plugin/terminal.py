@@ -148,4 +148,4 @@ def write_result(config: pytest.Config, bench: BenchSession) -> None:
 
 def machine_name(here: Machine) -> str:
     """Return a short name of a machine: its first GPU without the memory, else its CPU."""
-    return here.gpus[0].partition(" (")[0] if here.gpus else here.cpu
+    return here.gpus[0].partition(" (")[0] if here.gpus else here.cpu_name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bench.analysis.recorded_limits import phrases as limit_phrases
@@ -12,12 +12,17 @@ from bench.machine.description import Conditions
 from bench.report import labels
 
 
-def format_conditions(conditions: Sequence[Conditions]) -> str:
-    """Format the state of the machine at the start of its cases, and their limits; unknown values are left out."""
+def format_conditions(conditions: Sequence[Conditions], noun: str = "case") -> str:
+    """Format the state of the machine at the start of its cases, and their limits; unknown values are left out.
+
+    Args:
+        conditions: one per case.
+        noun: what has them, for the counts.
+    """
     swap = [value for value in _read_values(conditions, "swap_used_bytes") if value > 0]
     battery = set(_read_values(conditions, "on_battery"))
     parts = [
-        _range("load", _read_values(conditions, "load"), "{:.2f}".format),
+        _range("load average", _read_values(conditions, "load"), "{:.2f}".format),
         _range("memory available", _read_values(conditions, "memory_available_bytes"), format_bytes),
         _range("swap in use", swap, format_bytes)
         if swap
@@ -27,32 +32,37 @@ def format_conditions(conditions: Sequence[Conditions]) -> str:
         "governor " + labels.listing(dict.fromkeys(governors))
         if (governors := _read_values(conditions, "governor"))
         else "",
-        *format_limits(conditions),
+        *format_limits(conditions, noun),
     ]
     return ", ".join(part for part in parts if part)
 
 
-def format_limits(conditions: Sequence[Conditions]) -> list[str]:
+def format_limits(conditions: Sequence[Conditions], noun: str = "case") -> list[str]:
     """Return one phrase per limit on processes, with the number of cases unless it applies to all."""
-    counts = Counter(
-        phrase for condition in conditions if condition.limits is not None for phrase in limit_phrases(condition.limits)
+    return _counted(
+        (
+            phrase
+            for condition in conditions
+            if condition.limits is not None
+            for phrase in limit_phrases(condition.limits)
+        ),
+        len(conditions),
+        noun,
     )
-    return [
-        phrase if count == len(conditions) else f"{phrase} in {count} of {len(conditions)}"
-        for phrase, count in counts.items()
-    ]
 
 
-def format_variables(conditions: Sequence[Conditions]) -> str:
+def format_variables(conditions: Sequence[Conditions], noun: str = "case") -> str:
     """Format the environment variables that change speed, with the number of cases unless all have them."""
-    counts = Counter(
-        f"{name}={value}" for condition in conditions for name, value in (condition.variables or {}).items()
-    )
-    texts = (
-        text if count == len(conditions) else f"{text} in {count} of {len(conditions)}"
-        for text, count in counts.items()
-    )
-    return ", ".join(map(labels.to_one_line, texts))
+    texts = (f"{name}={value}" for condition in conditions for name, value in (condition.variables or {}).items())
+    return ", ".join(map(labels.to_one_line, _counted(texts, len(conditions), noun)))
+
+
+def _counted(texts: Iterable[str], total: int, noun: str) -> list[str]:
+    """Return each text once, followed by ``in 1 of 2 cases`` unless all have it."""
+    return [
+        text if count == total else f"{text} in {count} of {labels.count(total, noun)}"
+        for text, count in Counter(texts).items()
+    ]
 
 
 def _read_values(conditions: Sequence[Conditions], name: str) -> list[Any]:

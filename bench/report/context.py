@@ -10,6 +10,7 @@ import pandas as pd
 from bench import __version__
 from bench.analysis.availability import without_answers
 from bench.analysis.ceilings import with_ceilings
+from bench.analysis.reference import reference_cases
 from bench.analysis.table import frame, newest_rows
 from bench.analysis.units import in_units
 from bench.cases.model_labels import show_together
@@ -223,7 +224,7 @@ def _machine(number: int, machine: MachineInputs) -> MachineView:
 
 def _share(machine: MachineInputs, distinct: str) -> share.Figures:
     """Gather the part of the picture for shared links on one machine: a line per mode with a reference case."""
-    references = names.references(machine.table)
+    references = reference_cases(machine.table)
     lines = []
     for mode, reference in references.items():
         row = reference.row
@@ -234,4 +235,16 @@ def _share(machine: MachineInputs, distinct: str) -> share.Figures:
         lines.append(share.Line(f"batch {ceiling.case.batch:,}", f"Largest batch that trains: {names.point(ceiling)}"))
     rows = [reference.row for reference in references.values()]
     name = names.machine_of(machine.machine, rows[0]) if rows else labels.machine_name(machine.machine)
-    return share.Figures(distinct or name, tuple(lines))
+    return share.Figures(distinct or name, tuple(lines), _share_facts(machine, rows))
+
+
+def _share_facts(machine: MachineInputs, rows: list[dict[str, Any]]) -> str:
+    """Describe cores, CPU threads and the day of the figures of some rows: ``2 cores · 1 CPU thread · 2026-11-28``."""
+    threads = labels.listing(dict.fromkeys(f"{int(row['threads'])}" for row in rows if labels.there(row["threads"])))
+    days = sorted({str(row["started"])[:10] for row in rows} or {ceiling.started[:10] for ceiling in machine.ceilings})
+    parts = [
+        labels.count(machine.machine.cores, "core"),
+        f"{threads} CPU thread{'' if threads == '1' else 's'}" if threads else "",
+        " to ".join(dict.fromkeys(days[:1] + days[-1:])),
+    ]
+    return " · ".join(filter(None, parts))

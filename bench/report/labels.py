@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.flags import LEGEND, kinds
-from bench.analysis.intervals import BETWEEN, DRIFTING, HOST_DRIFT, WIDENED, WITHIN
+from bench.analysis.intervals import BETWEEN, DRIFTING, HOST_DRIFT, WIDENED, WITHIN, half_share
 from bench.analysis.metrics import RATE, RATIO, Metric, Unit
 from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case, device_kinds
 from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
-from bench.formatting import format_number
+from bench.formatting import format_half_width
 from bench.machine.description import SHORT_ID, Machine
 from bench.text import clean
 
@@ -85,7 +85,7 @@ TERMS = {
 }
 """Terms of the page, for readers."""
 
-SIGNS = dict(zip(LEGEND, "†‡§¶‖#※", strict=True))
+SIGNS = dict(zip(LEGEND, "†‡§¶‖#※◊⁂", strict=True))
 """The sign after a figure for each of its flags."""
 
 SPEEDUP = Metric("speedup", "Speed-up", RATIO, "higher")
@@ -209,7 +209,7 @@ def axis_title(axis: str) -> str:
 
 def machine_name(machine: Machine) -> str:
     """Return a short name: the first GPU without its memory, else the CPU."""
-    return machine.gpus[0].partition(" (")[0] if machine.gpus else machine.cpu
+    return machine.gpus[0].partition(" (")[0] if machine.gpus else machine.cpu_name
 
 
 def distinct_names(machines: Iterable[Machine], name: Callable[[Machine], str] = machine_name) -> dict[str, str]:
@@ -234,7 +234,7 @@ def spread(unit: Unit, point: Any, low: Any, high: Any) -> str:
     if not (there(low) and there(high)):
         return ""
     if abs(high + low - 2 * point) <= 0.01 * (high - low):
-        return f"± {format_number((high - low) / 2 / point * 100, 2)} %"
+        return format_half_width(half_share(low, high))
     return ends(unit, low, high)
 
 
@@ -246,7 +246,7 @@ def ends(unit: Unit, low: Any, high: Any) -> str:
     if not (there(low) and there(high)):
         return ""
     if unit.show(low) == unit.show(high):
-        return f"± {format_number((high - low) / (high + low) * 100, 2)} %"
+        return format_half_width(half_share(low, high))
     return f"{unit.show(low)} to {unit.show(high)}"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench.errors import NothingMeasured, UsageError
 from bench.records.store import write_whole
@@ -137,6 +137,7 @@ def html(page: context.PageView) -> str:
         labels=labels,
         svg=inline,
         unbroken=unbroken,
+        whole_options=whole_options,
         csv=csv,
         seconds=LIVE_SECONDS,
         picture=SHARE,
@@ -151,6 +152,9 @@ def style_sheet(*names: str) -> Markup:
 
 UNITS = re.compile(r"(?<=\d) (?=(?:%|GiB|MiB|KiB|px|images/s|ms|s|min|h|W)(?![\w/]))")
 APART = re.compile(r"(<(pre|svg|style)\b.*?</\2>)", re.DOTALL)
+
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*(?: \d+)?")
 
 
 def keep_units(html: str) -> str:
@@ -193,6 +197,11 @@ def unbroken(case: str) -> Markup:
     """Format the name of a case for a narrow place: lines break between its parts, and not within one."""
     parts = [part.replace(" ", NO_BREAK) for part in str(clean_text(case)).split(" · ")]
     return Markup(f"{NO_BREAK}· ").join(parts)
+
+
+def whole_options(text: str) -> Markup:
+    """Format a sentence for a narrow place: no line breaks within an option such as ``--processes 5``."""
+    return Markup(OPTION.sub(r'<span class="whole">\g<0></span>', str(escape(clean_text(text)))))
 
 
 def inline(svg: str, prefix: str) -> Markup:

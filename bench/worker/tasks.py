@@ -50,6 +50,9 @@ def measure(job: CaseJob, channel: Channel, turns: LockstepClient | None, proces
     if case["mode"] not in workload.modes:
         reason = f"workload {workload.name} has no mode {case['mode']}: use {' or '.join(workload.modes)}."
         raise CaseRejected("unsupported", reason, scope=("mode", "model"))
+    if case["amp"] not in workload.precisions:
+        takes = f"the workload {workload.name} takes {', '.join(workload.precisions)}"
+        raise CaseRejected("unsupported", f"amp {case['amp']} was asked: {takes}.", scope=("model", "amp"))
     device = open_device(case["device"], int(os.environ.get("LOCAL_RANK", "0")) if process_group.size > 1 else None)
     why = device.why_unusable()
     if why:

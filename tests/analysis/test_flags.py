@@ -46,6 +46,26 @@ def test_a_modelled_window() -> None:
     assert flags_of([make_windowed(steps=steps)], []) == ["modelled"]
 
 
+def test_what_is_forced_is_marked() -> None:
+    assert flags_of([make_record(amp="forced-bf16")], []) == ["forced"]
+    assert flags_of([make_record(further=(("forced_workers", 2),))], []) == ["forced"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "flags"),
+    [
+        ({"pixels": 0.8, "epoch_pixels": 0.8}, []),
+        ({"pixels": 0.8, "epoch_pixels": 0.81}, []),
+        ({"pixels": 0.75, "epoch_pixels": 0.8}, ["batch sizes"]),
+        ({"pixels": 0.75, "epoch_pixels": None}, []),
+        ({"pixels": "x", "epoch_pixels": 0}, []),
+        ("nothing", []),
+    ],
+)
+def test_a_window_of_other_shapes_than_an_epoch_is_marked(sizes: object, flags: list[str]) -> None:
+    assert flags_of([make_record(extra={"batch_sizes": sizes})], []) == flags
+
+
 @pytest.mark.parametrize(
     ("images", "left_out", "mark"),
     [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.reference import Doubt, ReferenceCase, interval_share, reference_case
+from bench.analysis.reference import Doubt, ReferenceCase, interval_share, reference_case, reference_cases
 from bench.analysis.table import frame
 from bench.records.record import Record, Window
 from tests.builders import make_record, make_steps
@@ -74,6 +74,21 @@ def test_the_fastest_of_all_says_why_it_is_doubtful() -> None:
     assert reference.row["model"] == "yolo11n"
     assert reference.doubts == (Doubt.INTERFERED, Doubt.WIDE)
     assert (interval_share(reference.row) or 0) > 0.1
+
+
+def both(*prediction: Record) -> list[str]:
+    cases = reference_cases(frame([at(30), at(25, model="yolo11n"), *prediction]))
+    assert list(cases) == ["train", "predict"]
+    return [case.row["model"] for case in cases.values()]
+
+
+def test_both_modes_show_the_same_model_where_it_qualifies() -> None:
+    quiet, other = at(90, mode="predict"), at(95, mode="predict", model="yolo26n")
+    assert both(quiet, other) == ["yolov8n", "yolov8n"]
+    assert both(at(90, LOUD, mode="predict"), other) == ["yolov8n", "yolo26n"]
+    assert both(at(90, LOUD, mode="predict"), at(95, LOUD, mode="predict", model="yolo26n")) == ["yolov8n", "yolov8n"]
+    assert both(other) == ["yolov8n", "yolo26n"]
+    assert list(reference_cases(frame([other]))) == ["predict"] and reference_cases(frame([])) == {}
 
 
 def test_too_few_steps_are_a_doubt() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from bench.analysis import mixed_precision
 from bench.analysis.reference import reference_case
 from bench.analysis.reference_ratios import Ratio, batch_ratio, reference_ratios
 from bench.analysis.table import frame
@@ -42,6 +43,16 @@ def test_amp_is_compared_on_the_reference_where_it_is_slower_too() -> None:
     )
     assert list(answers) == ["amp"]
     assert round(answers["amp"].point, 6) == 0.8 and answers["amp"].row["batch"] == 16
+
+
+def test_a_forced_precision_is_no_answer_and_no_reference() -> None:
+    assert ratios(at(100), at(300, amp="forced-bf16")) == {}
+    table = frame([at(100), at(300, amp="forced-bf16")])
+    reference = reference_case(table)
+    assert reference is not None and reference.row["amp"] == "off"
+    assert mixed_precision.precision(table).empty
+    alone = reference_case(frame([at(300, amp="forced-bf16")]))
+    assert alone is not None and alone.row["amp"] == "forced-bf16" and alone.row["flags"] == "forced"
 
 
 def test_several_devices_are_compared_with_one_and_with_the_cpu() -> None:

@@ -31,6 +31,8 @@ GOOD = [
     ("amp", "off", "off"),
     ("amp", "on", "on"),
     ("amp", "bf16", "bf16"),
+    ("amp", "forced-bf16", "forced-bf16"),
+    ("amp", "forced-fp16", "forced-fp16"),
     ("batch", "1", 1),
     ("batch", "65536", 65536),
     ("imgsz", "0640", 640),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 
 from bench.cases.axes import (
     NOT_ASKED,
+    PRECISIONS,
     Axis,
     axes,
     find_axis,
@@ -36,28 +38,32 @@ VALUES = {
     "channels_last": ("off", "on"),
     "deterministic": ("off", "on"),
     "optimizer": ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSProp"),
+    "rect": ("off", "on"),
+    "multi_scale": ("off", "0.25", "0.5", "1"),
+    "nbs": (1, 64, 256),
+    "forced_workers": (0, 2),
     "threads": (1, 4),
 }
 
 
 @pytest.fixture
-def nominal() -> Iterator[Axis]:
-    """An axis of this test alone: batches per optimizer step follow from its value."""
+def seed() -> Iterator[Axis]:
+    """An axis of this test alone."""
     axis = Axis(
-        "nbs",
-        "Nominal batch",
-        whole_number("nbs", 1, 512),
-        "nominal batch, such as 16,64",
+        "seed",
+        "Seed",
+        whole_number("seed", 0, 512),
+        "seed of training, such as 16,64",
         order=int,
         modes=("train",),
-        arguments=lambda value: {"nbs": value},
-        setting="nbs",
+        arguments=lambda value: {"seed": value},
+        setting="seed",
     )
     yield register(axis)
-    unregister("nbs")
+    unregister("seed")
 
 
-def test_six_axes_are_fixed_and_seven_more_may_be_asked_for() -> None:
+def test_six_axes_are_fixed_and_more_may_be_asked_for() -> None:
     assert tuple(fixed_axes()) == ("mode", "model", "device", "amp", "batch", "imgsz")
     assert set(further_axes()) == set(VALUES)
     assert list(axes()) == [*fixed_axes(), *further_axes()]
@@ -69,7 +75,7 @@ def test_every_value_is_written_as_it_is_read(name: str) -> None:
     for value in VALUES[name]:
         assert axis.parse(axis.text(value)) == value
         assert axis.setting
-        assert axis.arguments(value) or axis.job(value)
+        assert axis.arguments(value) or axis.job(value) or name == "forced_workers"
 
 
 def test_a_case_without_further_axes_is_what_it_was() -> None:
@@ -84,7 +90,7 @@ def test_ids_of_all_kinds_of_cases_say_what_the_case_is() -> None:
     draw = random.Random(0)
     cases = {}
     models = ("yolov8n", "yolo11n-p2", "a-cpu-fp32-b4-i160", "x-workers2")
-    for model, mode, amp in itertools.product(models, ("train", "predict"), ("off", "on", "bf16")):
+    for model, mode, amp in itertools.product(models, ("train", "predict"), PRECISIONS):
         for _ in range(20):
             names = [name for name in VALUES if mode in find_axis(name).modes and draw.random() < 0.5]
             further = {name: draw.choice(VALUES[name]) for name in names}
@@ -157,6 +163,10 @@ def test_a_recorded_axis_without_an_entry_is_kept_and_named() -> None:
         ({"batch": "4"}, ["batch=8"], "axis 'batch' is named twice"),
         ({}, ["optimizer=auto"], "optimizer 'auto' depends on the length of the run"),
         ({}, ["optimizer=Lion"], "optimizer 'Lion' is unknown: use SGD, MuSGD"),
+        ({}, ["multi_scale=2"], "multi_scale '2' is unknown: use off, or a share of the image size such as 0.5."),
+        ({}, ["multi_scale=big"], "multi_scale 'big' is unknown: use off, or a share of the image size such as 0.5."),
+        ({}, ["nbs=0"], "nbs '0' is not allowed: use a whole number from 1 to 65536."),
+        ({}, ["rect=maybe"], "rect 'maybe' is unknown: use off, on."),
         ({}, ["compile=yes"], "compile 'yes' is unknown: use off, on, reduce-overhead, max-autotune-no-cudagraphs."),
     ],
 )
@@ -171,6 +181,29 @@ def test_what_cannot_be_asked_for_is_one_sentence(
 def test_axes_are_asked_for_by_their_option_or_by_name() -> None:
     options = parse_options({"batch": "8,4", "cache": None}, ["optimizer=sgd,adamw", "channels-last=on"])
     assert options == {"batch": [8, 4], "channels_last": ["on"], "optimizer": ["SGD", "AdamW"]}
+
+
+def test_a_share_of_sizes_has_one_spelling() -> None:
+    assert parse_options({}, ["multi_scale=0.50,.5,off"]) == {"multi_scale": ["0.5", "off"]}
+    axis = find_axis("multi_scale")
+    assert [axis.arguments(value) for value in ("off", "0.5")] == [{"multi_scale": False}, {"multi_scale": 0.5}]
+    assert sort_values("multi_scale", ["0.5", "off", "0.25"]) == ["off", "0.25", "0.5"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "forced"),
+    [
+        ({}, False),
+        ({"amp": "bf16"}, False),
+        ({"amp": "forced-bf16"}, True),
+        ({"further": (("workers", 2),)}, False),
+        ({"further": (("forced_workers", 2),)}, True),
+    ],
+)
+def test_what_is_forced_is_known_by_its_case(changes: dict[str, Any], forced: bool) -> None:
+    case = make_case(**changes)
+    assert case.is_forced is forced
+    assert ("forced" in case.id) is forced
 
 
 def test_threads_have_one_place() -> None:
@@ -214,12 +247,12 @@ def test_a_mode_that_does_not_take_an_axis_ends_the_plan() -> None:
         expand_grid(profile("smoke"), ["cpu"], {"workers": [0]})
 
 
-def test_a_new_axis_needs_its_entry_alone(nominal: Axis) -> None:
-    values = parse_options({}, ["nbs=16,64"])
+def test_a_new_axis_needs_its_entry_alone(seed: Axis) -> None:
+    values = parse_options({}, ["seed=16,64"])
     cases = [
         plan.case for plan in expand_grid(profile("smoke"), ["cpu"], {**values, "mode": ["train"], "amp": ["off"]})
     ]
-    assert [case.id for case in cases] == [f"train-yolov8n-cpu-fp32-b16-i64-nbs{n}" for n in (16, 64)]
-    assert [case.arguments for case in cases] == [{"nbs": 16}, {"nbs": 64}]
+    assert [case.id for case in cases] == [f"train-yolov8n-cpu-fp32-b16-i64-seed{n}" for n in (16, 64)]
+    assert [case.arguments for case in cases] == [{"seed": 16}, {"seed": 64}]
     assert parse_case(cases[0].id) == cases[0]
-    assert value_label(nominal.name, 64) == "nbs 64"
+    assert value_label(seed.name, 64) == "seed 64"

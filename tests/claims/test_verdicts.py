@@ -54,6 +54,15 @@ def test_claims_with_a_verdict_come_first() -> None:
     assert judgements[0].claim.id == "amp-default"
 
 
+def test_what_was_forced_shows_nothing_of_ultralytics() -> None:
+    forced = [steady(10.0), steady(20.0, amp="forced-bf16"), steady(40.0, device="mps", amp="forced-bf16")]
+    workers = [make_record(device="mps", further=(("forced_workers", 8),)), steady(40.0, amp="forced-bf16")]
+    assert {verdict for verdict, _ in verdicts([*forced, *workers]).values()} == {ClaimVerdict.UNTESTED}
+    ceiling = make_ceiling(batch=64)
+    ceilings = [msgspec.structs.replace(ceiling, case=msgspec.structs.replace(ceiling.case, amp="forced-fp16"))]
+    assert {verdict for verdict, _ in verdicts(ceilings=ceilings).values()} == {ClaimVerdict.UNTESTED}
+
+
 @pytest.mark.parametrize(
     ("rate", "verdict"),
     [(40.0, ClaimVerdict.HOLDS), (20.0, ClaimVerdict.FAILS), (60.0, ClaimVerdict.FAILS), (30.02, ClaimVerdict.OPEN)],
@@ -98,7 +107,9 @@ def test_amp_is_dropped_on_a_cpu_and_on_from_volta_on() -> None:
     assert half is ClaimVerdict.OPEN and because.endswith("; on cuda it was not tried")
     verdict, because = verdicts([dropped, on])["amp-default"]
     assert verdict is ClaimVerdict.HOLDS
-    assert because == f"AMP was asked for and is off on cpu, {SOFTWARE}; AMP was asked for and is on on 0, {SOFTWARE}"
+    assert (
+        because == f"AMP was asked for and is off on cpu, {SOFTWARE}; AMP was asked for and is on on cuda:0, {SOFTWARE}"
+    )
     verdict, because = verdicts([steady(9.0, amp="on")])["amp-default"]
     assert verdict is ClaimVerdict.FAILS and because == f"AMP was asked for and is on on cpu, {SOFTWARE}"
 

@@ -12,7 +12,7 @@ from bench import report
 from bench.cases.model_labels import show_together
 from bench.errors import NothingMeasured, UsageError
 from bench.records.record import CalibrationSummary, Record, Window
-from bench.report.page import Inputs, keep_units, unbroken, write
+from bench.report.page import Inputs, keep_units, unbroken, whole_options, write
 from tests.builders import make_ceiling, make_environment, make_machine, make_recipe, make_record
 from tests.report.conftest import NASTY, other_run, timed, written
 
@@ -400,3 +400,10 @@ def test_data_of_plots_and_details_have_names_of_their_own(html: str) -> None:
 
 def test_undecided_claims_are_not_on_the_page(html: str) -> None:
     assert "not testable here" not in html and "Common claims, checked" not in html
+
+
+def test_options_of_a_sentence_stay_on_one_line() -> None:
+    assert whole_options("Use --processes 5 or --with-val: <b>a--b</b>.") == (
+        'Use <span class="whole">--processes 5</span> or <span class="whole">--with-val</span>: '
+        "&lt;b&gt;a--b&lt;/b&gt;."
+    )

@@ -13,6 +13,7 @@ from bench.analysis.metrics import METRICS, RATE
 from bench.analysis.reference import ReferenceCase
 from bench.analysis.reference_ratios import Question, Ratio
 from bench.analysis.units import IMAGE, in_units
+from bench.cases.device_kinds import is_on_host
 from bench.formatting import format_bytes, format_duration, format_number
 from bench.records.ceiling import Ceiling
 from bench.report import labels
@@ -50,12 +51,22 @@ class Card(msgspec.Struct, frozen=True):
     noisy: bool = False
 
 
-def speed_card(table: pd.DataFrame, mode: str, reference: ReferenceCase, epoch_images: int) -> Card:
-    """Return the card of the reference case of a mode."""
+def speed_card(
+    table: pd.DataFrame, mode: str, reference: ReferenceCase, epoch_images: int, names_model: bool = False
+) -> Card:
+    """Return the card of the reference case of a mode.
+
+    Args:
+        table: latest rows of the machine.
+        mode: of the case.
+        reference: the case.
+        epoch_images: images of the epoch that training is projected to.
+        names_model: whether the title has the model, since another card is of another model.
+    """
     row = reference.row
     interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
     return Card(
-        title=labels.mode(mode),
+        title=f"{labels.mode(mode)} of {row['model']}" if names_model else labels.mode(mode),
         value=RATE.show(row["images_per_second"]),
         unit=in_units(RATE.symbol, row),
         spread=names.precision(row),
@@ -140,7 +151,7 @@ def ratio_card(table: pd.DataFrame, ratio: Ratio) -> Card:
 
 
 def _threads(table: pd.DataFrame, ratio: Ratio) -> tuple[str, ...]:
-    if ratio.question is not Question.DEVICES or not names.is_on_host(ratio.row["device"]):
+    if ratio.question is not Question.DEVICES or not is_on_host(ratio.row["device"]):
         return ()
     counts = sorted({int(count) for count in table["threads"].dropna()})
     return (f"CPU threads per process: {labels.listing(map(str, counts))}",) if counts else ()

@@ -10,38 +10,21 @@ import pandas as pd
 
 from bench.analysis.ceilings import format_stop_reason
 from bench.analysis.metrics import METRICS, RATE
-from bench.analysis.reference import ReferenceCase, interval_share, reference_case
+from bench.analysis.reference import ReferenceCase, interval_share, reference_cases
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.analysis.units import IMAGE, in_units
-from bench.cases.device_kinds import kind_of
-from bench.errors import UsageError
-from bench.formatting import format_number
+from bench.cases.device_kinds import is_on_host
+from bench.formatting import format_half_width
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.report import labels
 from bench.report.sections import ceilings as largest
 
-MODES = ("train", "predict")
-
-
-def references(table: pd.DataFrame) -> dict[str, ReferenceCase]:
-    """Return the reference case of each mode that has one, by mode."""
-    cases = {mode: reference_case(table, mode) for mode in MODES}
-    return {mode: case for mode, case in cases.items() if case is not None}
-
 
 def machine_of(machine: Machine, row: dict[str, Any]) -> str:
     """Return the name of what computed a row: the CPU for a case on the CPU, else the machine by its GPU."""
-    name = machine.cpu if is_on_host(row["device"]) else labels.machine_name(machine)
+    name = machine.cpu_name if is_on_host(row["device"]) else labels.machine_name(machine)
     return labels.to_one_line(name, 200)
-
-
-def is_on_host(device: str) -> bool:
-    """Whether a device computes on the machine's processors; a record may have a device that is unknown here."""
-    try:
-        return kind_of(device).on_host
-    except UsageError:
-        return False
 
 
 def size(row: dict[str, Any]) -> str:
@@ -60,7 +43,7 @@ def epoch(row: dict[str, Any], images: int) -> str:
 def precision(row: dict[str, Any]) -> str:
     """Format the interval of a row as a share: ``± 4.1 %``; empty without an interval."""
     share = interval_share(row)
-    return "" if share is None else f"± {format_number(100 * share, 2)} %"
+    return "" if share is None else format_half_width(share)
 
 
 def speed(row: dict[str, Any]) -> str:
@@ -77,7 +60,7 @@ def versions(table: pd.DataFrame, row: dict[str, Any]) -> str:
 def facts(table: pd.DataFrame, machine: Machine) -> str:
     """Describe a machine in one line, with the versions if it has one set of them."""
     gpus = [f"{count} × {gpu}" if count > 1 else gpu for gpu, count in Counter(machine.gpus).items()]
-    parts = [*gpus, f"{machine.cpu}, {machine.cores} cores", f"{machine.memory_gib} GiB", machine.system]
+    parts = [*gpus, f"{machine.cpu_name}, {machine.cores} cores", f"{machine.memory_gib} GiB", machine.system_name]
     if table[["torch", "ultralytics"]].drop_duplicates().shape[0] == 1:
         parts += [f"torch {table['torch'].iloc[0]}", f"Ultralytics {table['ultralytics'].iloc[0]}"]
     return labels.to_one_line(" · ".join(parts), 400)
@@ -92,7 +75,7 @@ def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] =
         ceilings: of the machine.
         distinct: its name where its usual name is that of another machine too.
     """
-    for mode, reference in references(table).items():
+    for mode, reference in reference_cases(table).items():
         row = reference.row
         name = distinct or machine_of(machine, row)
         device = f", {labels.device(row['device'])}" if "+" in row["device"] else ""
@@ -105,7 +88,7 @@ def heading(table: pd.DataFrame, machine: Machine, ceilings: Sequence[Ceiling] =
 
 def title(table: pd.DataFrame, machine: Machine) -> str:
     """Return the title of a page on one machine, for a tab of a browser and for search results."""
-    for reference in references(table).values():
+    for reference in reference_cases(table).values():
         row = reference.row
         return f"{row['model']} on {machine_of(machine, row)}: {speed(row)} · yolopace"
     return f"{labels.machine_name(machine)} · yolopace"
@@ -116,7 +99,7 @@ def sentence(table: pd.DataFrame, machine: Machine, epoch_images: int, ceilings:
 
     If nothing was timed, describe the largest batch, or say that nothing was measured.
     """
-    for mode, reference in references(table).items():
+    for mode, reference in reference_cases(table).items():
         row = reference.row
         interval = labels.ends(RATE, row["images_per_second_low"], row["images_per_second_high"])
         kind = f"95 % interval {interval}, {row['interval_kind']}" if interval else "too few steps for an interval"

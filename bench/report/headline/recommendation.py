@@ -57,7 +57,7 @@ class Recommendation(msgspec.Struct, frozen=True):
 def recommend(
     table: pd.DataFrame, reference: ReferenceCase, record: Record, ceilings: Sequence[Ceiling]
 ) -> Recommendation | None:
-    """Return the recommendation for a reference case of training; None for other workloads than Ultralytics'.
+    """Return the recommendation for a reference case of training; None for a forced one and for other workloads.
 
     Args:
         table: latest rows of the machine.
@@ -66,7 +66,7 @@ def recommend(
         ceilings: of the machine.
     """
     row = reference.row
-    if row["workload"] != "ultralytics" or row["mode"] != "train":
+    if row["workload"] != "ultralytics" or row["mode"] != "train" or record.case.is_forced:
         return None
     arguments = _arguments(record)
     sentences = [batch_sentence(row, batch_ratio(table, reference)), *_ceiling_sentences(reference, ceilings)]

@@ -45,10 +45,12 @@ class Figures(msgspec.Struct, frozen=True):
     Attributes:
         machine: its name.
         lines: its figures; the first one is drawn largest.
+        facts: its cores and threads, and the day of its figures.
     """
 
     machine: str
     lines: tuple[Line, ...]
+    facts: str = ""
 
 
 class SharePicture(msgspec.Struct, frozen=True):
@@ -78,22 +80,23 @@ def draw(content: SharePicture) -> bytes:
             _one_machine(figure, content.machines[0])
         else:
             _several_machines(figure, content.machines[:4])
-        _text(figure, MARGIN, HEIGHT - 44, content.footer, 14, SOFT)
+        _text(figure, MARGIN, HEIGHT - 44, content.footer, 18, SOFT)
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=DOTS, facecolor=GROUND, metadata={"Software": None})
         return file.getvalue()
 
 
 def _one_machine(figure: Figure, machine: Figures) -> None:
-    _text(figure, MARGIN, 142, machine.machine, 34, INK, bold=True)
-    top = 250
+    _text(figure, MARGIN, 130, machine.machine, 34, INK, bold=True)
+    _text(figure, MARGIN, 184, machine.facts, 20, SOFT)
+    top = 276
     for number, line in enumerate(machine.lines[:3]):
         first = number == 0
         colour = AMBER if line.noisy else INK if first else ACCENT
         _text(figure, MARGIN, top, line.figure, 58 if first else 30, colour, bold=True)
         top += 68 if first else 44
-        _text(figure, MARGIN, top, line.caption, 19 if first else 16, SOFT)
-        top += 84 if first else 52
+        _text(figure, MARGIN, top, line.caption, 20 if first else 18, SOFT)
+        top += 80 if first else 52
 
 
 def _several_machines(figure: Figure, machines: Sequence[Figures]) -> None:
@@ -102,7 +105,7 @@ def _several_machines(figure: Figure, machines: Sequence[Figures]) -> None:
         line = machine.lines[0] if machine.lines else Line("nothing measured", "")
         _text(figure, MARGIN, top, machine.machine, 22, INK, bold=True, room=0.6)
         _text(figure, WIDTH - MARGIN, top, line.figure, 26, AMBER if line.noisy else ACCENT, bold=True, right=True)
-        _text(figure, MARGIN, top + 40, line.caption, 15, SOFT)
+        _text(figure, MARGIN, top + 40, " · ".join(filter(None, (line.caption, machine.facts))), 15, SOFT)
 
 
 def _text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench.analysis.table import axes_of
 from bench.cases.axes import NOT_ASKED
 from bench.report import labels
 from bench.report.plots import bar_by_case, facets, line_by_batch, scale
-from bench.report.plots.plot import Data, Plot, index_of
+from bench.report.plots.plot import Data, Plot
 from bench.report.plots.plot import make_plot as drawn
 
 
@@ -34,7 +35,7 @@ def plots(
     lines, single = line_by_batch.parts(table, metric)
     panels = [
         finished(
-            key=key(name, part, lines),
+            key=key,
             figure=functools.partial(line_by_batch.figure, part, metric, models),
             alt=line_by_batch.alt(part, metric),
             caption=caption,
@@ -42,12 +43,12 @@ def plots(
             metric=metric,
             question=question,
         )
-        for part in lines
+        for key, part in keyed(name, lines)
     ]
     bars = [part for rows in single for part in bar_by_case.parts(rows)]
     return panels + [
         finished(
-            key=key(f"{name}-by-case", part, bars),
+            key=key,
             figure=functools.partial(bar_by_case.figure, part, metric),
             alt=bar_by_case.alt(part, metric),
             caption=caption,
@@ -55,20 +56,21 @@ def plots(
             metric=metric,
             question=question,
         )
-        for part in bars
+        for key, part in keyed(f"{name}-by-case", bars)
     ]
 
 
-def key(name: str, part: pd.DataFrame, others: list[pd.DataFrame]) -> str:
-    """Return the unique key of a panel: the values that its rows share, with its number if that is ambiguous."""
-    axes = facets.varying(pd.concat(others), axes_of(part)) if len(others) > 1 else []
-    axes = [axis for axis in axes if axis != "mode"]
+def keyed(name: str, parts: list[pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
+    """Return each panel after its unique key: the values that its rows share, with its number if that is ambiguous."""
+    axes = facets.varying(pd.concat(parts), axes_of(parts[0])) if len(parts) > 1 else []
+    axes = ["mode", *(axis for axis in axes if axis != "mode")]
     keys = [
-        facets.slug(name, *(_slug_word(a, p[a].iloc[0]) for a in ("mode", *axes) if p[a].nunique() == 1))
-        for p in others
+        facets.slug(name, *(_slug_word(axis, part[axis].iloc[0]) for axis in axes if part[axis].nunique() == 1))
+        for part in parts
     ]
-    place = index_of(others, part)
-    return keys[place] if keys.count(keys[place]) == 1 else f"{keys[place]}-{place + 1}"
+    count = Counter(keys)
+    numbered = enumerate(zip(keys, parts, strict=True), 1)
+    return [(key if count[key] == 1 else f"{key}-{number}", part) for number, (key, part) in numbered]
 
 
 def _slug_word(axis: str, value: Any) -> str:

@@ -31,7 +31,7 @@ def plots(view: View) -> list[Plot]:
     parts = bar_by_case.parts(cases_with_phases(view.table))
     return [
         make_plot(
-            key=metric.key("steps", part, parts),
+            key=key,
             title=TITLE,
             figure=functools.partial(figure, part),
             alt=alt(part),
@@ -42,7 +42,7 @@ def plots(view: View) -> list[Plot]:
             data=data(part),
             question="time",
         )
-        for part in parts
+        for key, part in metric.keyed("steps", parts)
     ]
 
 

@@ -87,8 +87,3 @@ def make_plot(
     columns, rows = data
     drawn = rendering.start(figure, alt)
     return Plot(title, key, alt, caption, columns, rows, drawn, question)
-
-
-def index_of(parts: Sequence[pd.DataFrame], part: pd.DataFrame) -> int:
-    """Return the place of a panel among those of its plot."""
-    return next(place for place, other in enumerate(parts) if other is part)

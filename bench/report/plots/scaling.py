@@ -15,10 +15,10 @@ def plots(view: View) -> list[Plot]:
     panels = []
     for kind, description in KINDS.items():
         parts = bar_by_case.parts(table[table["scaling"] == kind])
-        for part in parts:
+        for key, part in metric.keyed(f"scaling-{kind}", parts):
             panels.append(
                 metric.finished(
-                    key=metric.key(f"scaling-{kind}", part, parts),
+                    key=key,
                     figure=functools.partial(bar_by_case.figure, part, EFFICIENCY),
                     alt=bar_by_case.alt(part, EFFICIENCY, f" with {description}"),
                     caption=(

@@ -18,13 +18,16 @@ def plots(view: View) -> list[Plot]:
     maps = [part for part in heatmap.parts(view.speedups) if heatmap.is_map(part)]
     mapped = pd.concat(maps).index if maps else view.speedups.index[:0]
     bars = bar_by_case.parts(view.speedups.drop(mapped))
-    return [_map(view, part, maps) for part in maps] + [_bars(view, part, bars) for part in bars]
+    return [
+        *(_map(view, part, key) for key, part in metric.keyed("speedup-map", maps)),
+        *(_bars(view, part, key) for key, part in metric.keyed("speedup", bars)),
+    ]
 
 
-def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
+def _map(view: View, part: pd.DataFrame, key: str) -> Plot:
     over, panel = labels.baseline(view.baseline), heatmap.grid(part, view.table)
     return make_plot(
-        key=metric.key("speedup-map", part, others),
+        key=key,
         title=labels.SPEEDUP.title,
         figure=functools.partial(heatmap.figure, panel),
         alt=heatmap.alt(panel, over),
@@ -37,11 +40,11 @@ def _map(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
     )
 
 
-def _bars(view: View, part: pd.DataFrame, others: list[pd.DataFrame]) -> Plot:
+def _bars(view: View, part: pd.DataFrame, key: str) -> Plot:
     over = labels.baseline(view.baseline)
 
     return metric.finished(
-        key=metric.key("speedup", part, others),
+        key=key,
         figure=functools.partial(bar_by_case.figure, part, labels.SPEEDUP, over),
         alt=bar_by_case.alt(part, labels.SPEEDUP, f" over {over}"),
         caption=(

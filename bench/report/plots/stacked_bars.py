@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import msgspec
@@ -11,8 +12,11 @@ from bench.formatting import format_number
 from bench.report.plots import palette, scale, style
 
 ROW, AROUND = 30, 128
+LEGEND = 24
+"""Maximum length of a line of the legend, in characters: three names fit side by side."""
+
 LEAST_NAMED, LEAST_WRITTEN = 0.01, 0.12
-"""Least share of a bar for a part to be in the legend, and least share of the axis for its value to be inside."""
+"""Least share of a bar for a part to have a colour, and least share of the axis for its value to be inside."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -59,8 +63,7 @@ def figure(
     totals = [sum(widths) for widths in zip(*(layer.widths for layer in layers), strict=True)]
     longest = max(totals, default=0.0) or 1.0
     left = [0.0] * len(names)
-    for layer in layers:
-        named = any(width >= LEAST_NAMED * total for width, total in zip(layer.widths, totals, strict=True))
+    for layer in grouped(layers):
         axes.barh(
             places,
             layer.widths,
@@ -69,7 +72,7 @@ def figure(
             facecolor="none" if layer.look is None else colour(layer.look),
             edgecolor=palette.INK if layer.look is None else palette.GROUND,
             linewidth=0.8 if layer.look is None else 1.4,
-            label=layer.name if named else None,
+            label=textwrap.fill(layer.name, LEGEND),
         )
         for place, start, width in zip(places, left, layer.widths, strict=True):
             if width >= LEAST_WRITTEN * longest:
@@ -91,6 +94,27 @@ def figure(
         loc="outside lower left", ncols=3, frameon=False, fontsize=style.SMALL, handlelength=1.6, columnspacing=1.4
     )
     return drawn
+
+
+def grouped(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers with the small ones in one at the end, whose name says which: ``other: optimizer, rest``.
+
+    A layer is small where it is less than :data:`LEAST_NAMED` of every row. A large remainder takes the others up, and
+    a small layer that is alone remains.
+    """
+    totals = [sum(widths) for widths in zip(*(layer.widths for layer in layers), strict=True)]
+    small = [
+        layer
+        for layer in layers
+        if all(width < LEAST_NAMED * total for width, total in zip(layer.widths, totals, strict=True))
+    ]
+    rest = [layer for layer in layers if layer.look is None and layer not in small] if small else []
+    if len(group := [*rest, *small]) < 2:
+        return list(layers)
+    names = ", ".join(layer.name for layer in group)
+    sums = [sum(widths) for widths in zip(*(layer.widths for layer in group), strict=True)]
+    others = Layer(names if rest else f"other: {names}", sums, None)
+    return [*(layer for layer in layers if layer not in group), others]
 
 
 def colour(look: int) -> str:

@@ -135,5 +135,6 @@ def _attribute(text: str) -> str:
 def to_png(figure: Figure) -> bytes:
     """Return a figure as PNG on white, with two dots per pixel."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=144, facecolor="white", metadata={"Software": None})
+    quick = {"compress_level": 3}  # a fifth larger, in half the time
+    figure.savefig(file, format="png", dpi=144, facecolor="white", metadata={"Software": None}, pil_kwargs=quick)
     return file.getvalue()

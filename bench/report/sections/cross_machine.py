@@ -139,7 +139,7 @@ def _line(
     time = METRICS["seconds_per_epoch"].unit
     best = min(by_column, key=lambda where: float(by_column[where]["seconds_per_epoch"]))
     return Line(
-        case=labels.point(case, case),
+        case=labels.point(case, case, without=["mode"]),
         cells=tuple(
             (
                 time.show(by_column[where]["seconds_per_epoch"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.analysis.reference import reference_cases
 from bench.analysis.reference_ratios import reference_ratios
 from bench.records.record import Record
 from bench.report import labels
@@ -36,7 +37,7 @@ class Headline(msgspec.Struct, frozen=True):
 def build(machine: MachineInputs) -> Headline:
     """Return the headline of a machine."""
     table, page, ceilings = machine.table, machine.page, machine.ceilings
-    references = names.references(table)
+    references = reference_cases(table)
     records: dict[str, Record] = {record.id: record for record in machine.records}
     cautions = warnings.cautions(references, records)
     changes = [
@@ -44,7 +45,11 @@ def build(machine: MachineInputs) -> Headline:
         for mode, reference in references.items()
         if (change := machine.change_since(reference.row)) is not None
     ]
-    figures = [cards.speed_card(table, mode, reference, page.epoch_images) for mode, reference in references.items()]
+    differ = len({reference.row["model"] for reference in references.values()}) > 1
+    figures = [
+        cards.speed_card(table, mode, reference, page.epoch_images, names_model=differ)
+        for mode, reference in references.items()
+    ]
     first = next(iter(references.values()), None)
     if first is not None:
         figures += [cards.ratio_card(table, ratio) for ratio in reference_ratios(table, first)]

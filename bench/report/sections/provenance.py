@@ -31,8 +31,8 @@ def machine_facts(records: Sequence[Provenanced]) -> Facts:
         ("Machine", records[0].machine.title),
         ("Software", software(records)),
         ("CPU threads", _list(_threads(record) for record in records)),
-        ("Conditions", format_conditions([record.conditions for record in records])),
-        ("Variables", format_variables([record.conditions for record in records])),
+        ("Conditions", format_conditions([record.conditions for record in cases or records])),
+        ("Variables", format_variables([record.conditions for record in cases or records])),
         ("Cases", f"{measured} of {len(cases)} measured, {_days(cases)}" if cases else ""),
     ]
     return [(heading, text) for heading, text in facts if text]
@@ -78,7 +78,7 @@ def _packages(record: Provenanced) -> str:
 
 def _threads(record: Provenanced) -> str:
     threads = record.effective.get("threads")
-    return "" if threads is None else labels.setting(threads)
+    return "" if threads is None else f"{labels.setting(threads)} of {labels.count(record.machine.cores, 'core')}"
 
 
 def _days(records: Sequence[Record]) -> str:

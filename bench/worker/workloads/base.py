@@ -66,6 +66,7 @@ class Workload:
         name: name of the family; a model may be named as ``NAME:MODEL``.
         title: name of its library in messages and headings.
         modes: its modes, such as ``train``.
+        precisions: values of ``amp`` that it takes.
         unit: singular noun for the elements of a batch.
         size_unit: unit of an image size.
         epoch_items: number of items in the epoch for which times are projected.
@@ -88,6 +89,7 @@ class Workload:
     name: str = ""
     title: str = ""
     modes: tuple[str, ...] = ("train",)
+    precisions: tuple[str, ...] = ("off", "on", "bf16")
     unit: str = "image"
     size_unit: str = "px"
     epoch_items: int = 118_287

@@ -89,11 +89,68 @@ def test_an_argument_that_ultralytics_does_not_know_is_no_failure(forking: Launc
 
 
 def test_a_new_axis_runs_with_its_entry_alone(forking: Launcher, tmp_path: Path) -> None:
-    nominal = whole_number("nbs", 1, 512)
-    register(Axis("nbs", "Nominal batch", nominal, "help", arguments=lambda value: {"nbs": value}, setting="nbs"))
+    seed = whole_number("seed", 0, 512)
+    register(Axis("seed", "Seed", seed, "help", arguments=lambda value: {"seed": value}, setting="seed"))
     try:
-        record = measured(forking, tmp_path, with_axes(nbs=8))
+        record = measured(forking, tmp_path, with_axes(seed=8))
     finally:
-        unregister("nbs")
+        unregister("seed")
+    assert record.effective["seed"] == 8
+    assert record.case.id.endswith("-seed8")
+
+
+def test_gradients_are_accumulated_over_the_nominal_batch(forking: Launcher, tmp_path: Path) -> None:
+    record = measured(forking, tmp_path, with_axes(nbs=8))
     assert (record.effective["nbs"], record.effective["accumulate"]) == (8, 2)
+    assert record.steps is not None and record.steps.accumulation_steps == 2
     assert record.case.id.endswith("-nbs8")
+
+
+def test_rectangular_batches_have_no_mosaic_and_say_their_sizes(forking: Launcher, tmp_path: Path) -> None:
+    planned = with_axes(rect="on")
+    wide = msgspec.structs.replace(planned, case=msgspec.structs.replace(planned.case, imgsz=160))
+    record = measured(forking, tmp_path, wide)
+    assert (record.effective["rect"], record.effective["mosaic"], record.effective["imgsz"]) == (True, 0.0, 160)
+    sizes = record.extra["batch_sizes"]
+    assert sizes["most"] in ("128x160", "160x160")
+    assert 0 < sizes["pixels"] <= 1 and 0 < sizes["epoch_pixels"] <= 1
+    assert "gflops" not in record.extra
+
+
+def test_sizes_that_vary_are_read_from_batches(forking: Launcher, tmp_path: Path) -> None:
+    planned = with_axes(multi_scale="0.5")
+    longer = msgspec.structs.replace(planned, recipe=msgspec.structs.replace(planned.recipe, window_steps=12))
+    record = measured(forking, tmp_path, longer)
+    assert (record.effective["multi_scale"], record.effective["imgsz"]) == (0.5, 64)
+    sizes = record.extra["batch_sizes"]
+    assert (sizes["least"], sizes["epoch_pixels"]) == ("32x32", None) and sizes["distinct"] > 1
+
+
+def test_workers_are_forced_on_a_cpu_where_that_is_asked_for(forking: Launcher, tmp_path: Path) -> None:
+    record = measured(forking, tmp_path, with_axes(forced_workers=1))
+    assert record.effective["workers"] == 1
+    assert record.case.id.endswith("-forced_workers1")
+
+
+def test_bfloat16_is_forced_on_a_cpu_and_acts(forking: Launcher, tmp_path: Path) -> None:
+    record = measured(forking, tmp_path, with_axes(amp="forced-bf16"))
+    assert (record.effective["amp"], record.effective["loss_scaling"]) == ("forced-bf16", False)
+    agreement = record.checks["forced_agreement"]
+    assert agreement["layers"]["bfloat16"] > 50 and set(agreement["layers"]) <= {"bfloat16", "float32"}
+    assert agreement["forced"] != agreement["fp32"]
+    assert record.case.id.startswith("train-yolov8n-cpu-forcedbf16-b4-i64")
+
+
+@pytest.mark.parametrize(
+    ("mode", "further", "reason"),
+    [
+        ("predict", {}, "amp forced-bf16 was asked: a precision is forced on training only; predict with amp off"),
+        ("train", {"compile": "on"}, "amp forced-bf16 was asked: it is read from hooks on layers, which a compiled"),
+    ],
+)
+def test_a_precision_is_not_forced_everywhere(
+    forking: Launcher, tmp_path: Path, mode: str, further: dict[str, object], reason: str
+) -> None:
+    record = run_one(forking, tmp_path, with_axes(mode, amp="forced-bf16", **further))
+    assert (record.outcome.status.value, record.steps) == ("unsupported", None)
+    assert record.outcome.reason.startswith(reason)

@@ -28,7 +28,7 @@ class Quiet:
     """A session that takes every mark of a workload and does nothing; what it is asked of its case is real."""
 
     case, device, checks, process_group = CASE, Cpu(), {}, SingleProcess()
-    warm, accumulation, with_val = True, 1, False
+    warm, accumulation, with_val, asked = True, 1, False, ()
 
     def __getattr__(self, name):
         return lambda *args, **options: None

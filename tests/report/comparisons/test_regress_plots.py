@@ -7,8 +7,10 @@ import pytest
 
 from bench.compare.findings import evaluate
 from bench.compare.verdict import Estimate, Verdict
+from bench.report.comparisons.regress.cases import format_counting
 from bench.report.comparisons.regress.plots import ROWS, Row, draw, forest, forests, in_order, limits, percent_ticks
 from bench.report.plots import style
+from bench.report.plots.stacked_bars import Layer, grouped
 from tests.builders import make_compared, make_comparison
 from tests.report.comparisons.comparisons import eventful, hostile
 
@@ -102,6 +104,39 @@ def test_parts_are_drawn_in_the_order_in_which_they_pass() -> None:
         "optimizer",
         "rest",
     ]
+
+
+def test_the_caption_of_the_parts_says_what_they_are_and_how_they_were_timed() -> None:
+    [_, first, _] = draw(evaluate(eventful()))
+    assert first.caption == (
+        "Phases of the mean step, timed by host clock, steps of the window. “data” is the wait for the next batch."
+    )
+
+
+def test_small_parts_are_drawn_as_one_with_all_their_names() -> None:
+    large, small, tiny = Layer("forward", (98.0, 90.0), 2), Layer("optimizer", (0.9, 0.5), 4), Layer("x", (0.0, 0.1), 1)
+    rest = Layer("rest", (5.0, 5.0), None)
+    assert [layer.name for layer in grouped([large, small, tiny])] == ["forward", "other: optimizer, x"]
+    assert grouped([large, small, tiny])[-1] == Layer("other: optimizer, x", [0.9, 0.6], None)
+    assert [layer.name for layer in grouped([large, small, rest])] == ["forward", "rest, optimizer"]
+    assert grouped([large, small]) == [large, small]
+    assert grouped([large, rest]) == [large, rest]
+
+
+@pytest.mark.parametrize(
+    ("fresh", "sentence"),
+    [
+        ((), ""),
+        ((0.05,), "only the first 4 pairs count: 1 fresh pair is too few to confirm what they showed"),
+        (
+            (0.05, 0.051, 0.049, 0.05),
+            "of these pairs only 4 count: fresh ones, measured to confirm what the first 4 showed",
+        ),
+    ],
+)
+def test_it_says_which_pairs_count(fresh: tuple[float, ...], sentence: str) -> None:
+    comparison = make_comparison([make_compared((0.05, 0.051, 0.049, 0.05), fresh)])
+    assert format_counting(evaluate(comparison).findings[0]) == sentence
 
 
 @pytest.mark.filterwarnings("error")

@@ -81,6 +81,7 @@ def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_othe
         beneath.append(line.split())
     assert [row[0] for row in beneath] == [
         "SLOWER",
+        "of",
         "base:",
         "head:",
         "backward",
@@ -90,7 +91,7 @@ def test_the_parts_of_a_step_stand_beneath_a_case_that_became_slower_and_no_othe
         "data",
         "preprocess",
     ]
-    assert beneath[3][1:8] == ["100.00", "ms", "→", "104.98", "ms", "+4.98", "ms"]
+    assert beneath[4][1:8] == ["100.00", "ms", "→", "104.98", "ms", "+4.98", "ms"]
     plain = lines(make_compared([0.001, -0.001, 0.002, -0.002]))
     assert not any("forward" in line for line in plain)
 

@@ -10,12 +10,15 @@ from bench.analysis.intervals import DRIFTING, WIDENED, WITHIN
 from bench.analysis.metrics import RATE, SECONDS
 from bench.cases.plan import profile
 from bench.machine.description import Conditions, Limits
+from bench.pytest_plugin.case_lines import plus_minus
 from bench.records.record import Record
 from bench.report import commands, conditions, labels
+from bench.report.headline import names
 from bench.report.sections import provenance, recipes
 from bench.report.sections.settings import settings
 from tests.builders import (
     make_case,
+    make_ceiling,
     make_compared,
     make_comparison,
     make_effective,
@@ -36,6 +39,13 @@ def test_ends_that_look_alike_are_distinguished() -> None:
     assert labels.ends(RATE, 23.101, 23.119) == "± 0.039 %"
 
 
+def test_a_rate_and_its_time_have_the_same_half_width() -> None:
+    rate, low, high = 15.7, 15.7 / 1.0485, 15.7 / 0.9515
+    row = {"images_per_second": rate, "images_per_second_low": low, "images_per_second_high": high}
+    assert names.precision(row) == labels.spread(SECONDS, 1 / rate, 1 / high, 1 / low) == "± 4.8 %"
+    assert plus_minus(row) == " ± 4.8 %"
+
+
 def test_several_kinds_of_interval_say_which_stands_where() -> None:
     assert labels.intervals(["between"]) == "95 % interval between processes"
     assert labels.intervals([WIDENED]) == "95 % interval within one process, widened by calibration"
@@ -49,7 +59,7 @@ def test_several_kinds_of_interval_say_which_stands_where() -> None:
 
 def test_conditions_are_ranges_and_what_is_unknown_is_left_out() -> None:
     states = [Conditions(load=0.1, on_battery=True), Conditions(load=1.25, on_battery=True)]
-    assert conditions.format_conditions(states) == "load 0.10 to 1.25, on battery"
+    assert conditions.format_conditions(states) == "load average 0.10 to 1.25, on battery"
     assert conditions.format_conditions([Conditions()]) == ""
     assert "in others" in conditions.format_conditions([Conditions(on_battery=True), Conditions(on_battery=False)])
 
@@ -198,13 +208,17 @@ def test_limits_and_variables_follow_the_machine() -> None:
     held = Conditions(load=0.5, limits=Limits(cpu_quota=0.2, processors=[0, 1]), variables={"OMP_NUM_THREADS": "4"})
     bound = timed(20.0, 8, conditions=held)
     assert dict(provenance.machine_facts([bound]))["Conditions"] == (
-        "load 0.50, CPU quota 0.2 processors, processors allowed 2 (numbers 0-1)"
+        "load average 0.50, CPU quota 0.2 processors, processors allowed 2 (numbers 0-1)"
     )
     assert dict(provenance.machine_facts([bound]))["Variables"] == "OMP_NUM_THREADS=4"
     both = dict(provenance.machine_facts([free, bound]))
-    assert (
-        both["Conditions"]
-        == "load 0.50, CPU quota 0.2 processors in 1 of 2, processors allowed 2 (numbers 0-1) in 1 of 2"
+    count = "in 1 of 2 cases"
+    assert both["Conditions"] == (
+        f"load average 0.50, CPU quota 0.2 processors {count}, processors allowed 2 (numbers 0-1) {count}"
     )
-    assert both["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2"
+    assert both["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2 cases"
+    ceiling = make_ceiling(conditions=held)
+    facts = dict(provenance.machine_facts([free, bound, ceiling]))
+    assert facts["Variables"] == "OMP_NUM_THREADS=4 in 1 of 2 cases", "a ceiling is not counted among the cases"
+    assert dict(provenance.machine_facts([ceiling]))["Variables"] == "OMP_NUM_THREADS=4"
     assert "Variables" not in dict(provenance.machine_facts([free]))

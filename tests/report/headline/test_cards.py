@@ -41,6 +41,21 @@ def test_a_mac_shows_its_gpu_at_the_default_size_and_what_it_gains() -> None:
     assert headline(*mac()).cautions == []
 
 
+def test_names_of_a_machine_are_for_readers() -> None:
+    [machine] = page(Inputs(records=mac(), epoch_images=1_000)).machines
+    assert "macOS arm64" in machine.facts and "Darwin" not in machine.facts
+    xeon = make_machine(cpu="Intel(R) Xeon(R) Processor")
+    [machine] = page(Inputs(records=[at(30, machine=xeon)], epoch_images=1_000)).machines
+    assert machine.heading.startswith("Intel Xeon Processor: ") and machine.facts.startswith("Intel Xeon Processor, ")
+
+
+def test_cards_of_two_models_name_them_in_their_titles() -> None:
+    cards = headline(at(40), at(90, mode="predict", model="yolo11n")).cards
+    assert [card.title for card in cards] == ["Training of yolov8n", "Prediction of yolo11n"]
+    cards = headline(at(40), at(90, mode="predict", model="yolo11n"), at(80, mode="predict")).cards
+    assert [(card.title, card.value) for card in cards] == [("Training", "40.0"), ("Prediction", "80.0")]
+
+
 def test_a_gpu_box_shows_amp_and_several_devices() -> None:
     records = [at(400, device="0", machine=BOX), at(600, device="0", amp="on", machine=BOX)]
     two = at(1100, device="0+1", amp="on", machine=BOX)

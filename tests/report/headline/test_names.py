@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.analysis.reference import reference_cases
 from bench.analysis.table import frame
 from bench.records.record import Record
 from bench.report.headline import names
@@ -64,7 +65,7 @@ def test_the_heading_names_the_device_that_computed() -> None:
 
 
 def test_the_largest_batch_is_that_of_the_reference_not_of_the_smallest_size() -> None:
-    [reference] = names.references(frame([at(30)])).values()
+    [reference] = reference_cases(frame([at(30)])).values()
     small, own = make_ceiling(211, imgsz=160), make_ceiling(12, imgsz=640)
     other = make_ceiling(20, imgsz=640, model="yolo11n")
     assert names.widest([small, own, other], reference) is own

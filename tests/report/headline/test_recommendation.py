@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.reference import reference_cases
 from bench.analysis.table import frame
 from bench.records.record import Record
-from bench.report.headline import names
 from bench.report.headline.recommendation import Recommendation, recommend, ultralytics_device
 from tests.analysis.test_reference import LOUD, at
 from tests.builders import make_case, make_recipe
@@ -15,7 +15,7 @@ from tests.builders import make_case, make_recipe
 
 def advice(*records: Record) -> Recommendation:
     table = frame(records)
-    reference = names.references(table)["train"]
+    reference = reference_cases(table)["train"]
     record = next(record for record in records if record.id == reference.row["id"])
     recommendation = recommend(table, reference, record, [])
     assert recommendation is not None
@@ -95,4 +95,4 @@ def test_models_of_ultralytics(model: str, argument: str) -> None:
 def test_other_workloads_have_no_recommendation() -> None:
     record = at(30, model="resnet18", extra={"workload": {"name": "torch_reference"}})
     table = frame([record])
-    assert recommend(table, names.references(table)["train"], record, []) is None
+    assert recommend(table, reference_cases(table)["train"], record, []) is None

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+from bench.analysis.reference import reference_cases
 from bench.analysis.table import frame
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.records.record import Data, EpochOverhead, Record
-from bench.report.headline import names
 from bench.report.headline.training_time import TrainingTime, training_time
 from tests.analysis.test_reference import at
 from tests.builders import make_recipe
@@ -12,7 +12,7 @@ STEADY = (1.0,) * 8
 
 
 def times(record: Record, images: int = COCO_TRAIN_IMAGES, epochs: int = 0) -> TrainingTime:
-    answer = training_time(names.references(frame([record]))["train"], record, images, epochs)
+    answer = training_time(reference_cases(frame([record]))["train"], record, images, epochs)
     assert answer is not None
     return answer
 

@@ -3,15 +3,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from bench.analysis.reference import reference_cases
 from bench.analysis.table import frame
 from bench.records.record import CalibrationSummary, Record, Window
-from bench.report.headline import names
 from bench.report.headline.warnings import Caution, cautions
 from tests.analysis.test_reference import LOUD, QUIET, at
 
 
 def warned(*records: Record) -> list[Caution]:
-    return cautions(names.references(frame(records)), {record.id: record for record in records})
+    return cautions(reference_cases(frame(records)), {record.id: record for record in records})
 
 
 def windowed(*interference: str, **changes: object) -> Record:

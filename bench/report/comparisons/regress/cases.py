@@ -170,6 +170,20 @@ def format_counts(finding: Finding) -> str:
     return format_pairs(finding).rpartition(" ")[0]
 
 
+def format_counting(finding: Finding) -> str:
+    """Say which pairs the figures come from, if an alarm led to fresh pairs; else empty."""
+    looks, fresh = finding.pairs
+    if not fresh:
+        return ""
+    if finding.confirmed:
+        return (
+            f"of these pairs only {len(finding.counted)} count: fresh ones, measured to confirm what the first {looks} "
+            "showed"
+        )
+    missing = f"{fresh} fresh {'pair is' if fresh == 1 else 'pairs are'} too few to confirm what they showed"
+    return f"only the first {looks} pairs count: {missing}"
+
+
 def format_verdict(finding: Finding) -> str:
     """Format a verdict, such as ``slower``, or the reason why a case has none."""
     return finding.verdict.value if finding.verdict else STANDING[finding.standing]
@@ -208,6 +222,8 @@ def notes(finding: Finding, margin: float) -> list[str]:
     clauses = [finding.judged.note] if finding.judged and finding.judged.note else []
     if finding.counts_every_step:
         clauses.append("the change is in few of its steps, so every step counts")
+    if counting := format_counting(finding):
+        clauses.append(counting)
     if finding.verdict is Verdict.INCONCLUSIVE and finding.judged and math.isfinite(finding.judged.estimate.half):
         advice = format_advice(finding.judged.estimate, margin)
         clauses.append(f"{advice[0].lower()}{advice[1:].rstrip('.')}")

@@ -322,8 +322,10 @@ def _parts_alt(finding: Finding) -> str:
 
 
 def _parts_caption(finding: Finding) -> str:
-    methods = dict.fromkeys(part.method for part in finding.parts if part.method)
-    return f"Parts of the mean step: {'; '.join(methods)}."
+    methods = dict.fromkeys(part.method for part in finding.parts if part.method and part.name != DATA)
+    clocks = f", timed by {'; '.join(methods)}" if methods else ""
+    data = f" “{DATA}” is the wait for the next batch." if any(part.name == DATA for part in finding.parts) else ""
+    return f"Phases of the mean step{clocks}.{data}"
 
 
 def stacked(finding: Finding) -> Figure:

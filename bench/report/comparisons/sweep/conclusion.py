@@ -185,8 +185,8 @@ def describe_sweep(sweep: Sweep) -> list[tuple[str, str]]:
             ("Package cutoff", f"releases after {first.exclude_newer}" if first.exclude_newer else ""),
             ("Cases", ", ".join(compared.case.id for compared in first.cases)),
             ("Machine", first.machine.title),
-            ("Conditions", format_conditions(conditions)),
-            ("Variables", format_variables(conditions)),
+            ("Conditions", format_conditions(conditions, "comparison")),
+            ("Variables", format_variables(conditions, "comparison")),
             ("Margin", f"{format_share(first.margin)} ({first.margin_from})"),
             ("Measured", measured),
         ]

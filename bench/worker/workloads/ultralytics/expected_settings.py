@@ -63,11 +63,12 @@ DERIVED: dict[str, tuple[tuple[str, ...], Derived]] = {
     # After the ramp of the warm-up; Ultralytics lowers it for a run of fewer batches than one optimizer step needs.
     "accumulate": (("nbs",), lambda case, overrides: max(round(overrides["nbs"] / case["batch"]), 1)),
     # Without loss scaling, fp16 would train differently; bf16 needs none.
-    "loss_scaling": ((), lambda case, overrides: case["amp"] == "on"),
+    "loss_scaling": ((), lambda case, overrides: case["amp"] in ("on", "forced-fp16")),
     # An epoch without the moving average of the weights is cheaper than what users get.
     "ema": ((), lambda case, overrides: True),
-    # Rectangular batches come in one order. Shuffling is part of the cost of reading images.
-    "shuffle": (("rect",), lambda case, overrides: not overrides["rect"]),
+    # Rectangular batches come in one order, without mosaic. Shuffling is part of the cost of reading images.
+    "shuffle": (("rect",), lambda case, overrides: None if overrides["rect"] else True),
+    "mosaic": (("rect", "mosaic"), lambda case, overrides: 0.0 if overrides["rect"] else overrides["mosaic"]),
     # Where it compiles, Ultralytics drops a smaller last batch of an epoch, so that all batches have one shape.
     "drop_last": (("compile",), lambda case, overrides: None if overrides["compile"] else False),
     "compiled": (("compile",), lambda case, overrides: bool(overrides["compile"])),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from ...devices import Device
@@ -27,14 +29,37 @@ def check(trainer: Any, device: Device, checks: dict[str, Any]) -> None:
     cpu_parity.compare(here, losses_and_gradient(trainer, "cpu", batch), device.name, checks)
 
 
-def first_batch(trainer: Any) -> dict[str, Any]:
+def first_batch(trainer: Any, images: int = IMAGES) -> dict[str, Any]:
     """Return a batch of the first images of the training set, augmented as in training, on the CPU."""
     dataset = trainer.train_loader.dataset
-    return dataset.collate_fn([dataset[index] for index in range(min(IMAGES, len(dataset)))])  # type: ignore[no-any-return]
+    return dataset.collate_fn([dataset[index] for index in range(min(images, len(dataset)))])  # type: ignore[no-any-return]
 
 
 def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dict[str, float]:
     """Return loss items by name and ``gradient_norm`` of one step in float32, with a copy of the trainer's model."""
+    import torch
+
+    named, norms = one_step(trainer, device, batch)
+    norm = torch.linalg.vector_norm(norms)
+    return {name: float(f"{value:.6g}") for name, value in {**named, "gradient_norm": float(norm)}.items()}
+
+
+def one_step(
+    trainer: Any,
+    device: Any,
+    batch: dict[str, Any],
+    around: Callable[[Any], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    scale: float = 1.0,
+) -> tuple[dict[str, float], Any]:
+    """Return loss items by name, and a tensor with the norm of each gradient, of one step with a copy of the model.
+
+    Args:
+        trainer: a trainer whose set-up is over.
+        device: device of the copy.
+        batch: images and labels, on the CPU.
+        around: context of the forward pass, from the copy; by default the step is in float32.
+        scale: loss scale of the backward pass.
+    """
     import torch
 
     model = copy.deepcopy(trainer.model).to(device).float().train()
@@ -43,9 +68,8 @@ def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dic
     )
     moved = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
     moved["img"] = moved["img"].float() / 255
-    loss, items = model(moved)
-    loss.sum().backward()
-    gradients = [p.grad.detach().float().cpu() for p in model.parameters() if p.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
-    named = loss_items(trainer, items)
-    return {name: float(f"{value:.6g}") for name, value in {**named, "gradient_norm": float(norm)}.items()}
+    with around(model):
+        loss, items = model(moved)
+    (loss.sum() * scale).backward()
+    gradients = [p.grad.detach().float().cpu() / scale for p in model.parameters() if p.grad is not None]
+    return loss_items(trainer, items), torch.stack([torch.linalg.vector_norm(g) for g in gradients])

@@ -13,6 +13,7 @@ from typing import Any
 from ...channel import Channel
 from ...protocol import BlockEnded, PhaseBegan, PlainJob
 from ...timing.lockstep import LockstepClient
+from . import forced_precision
 from .models import model_file
 from .train import AMP
 
@@ -41,6 +42,8 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
         nonlocal began
         if job.threads:
             torch.set_num_threads(job.threads)
+        if forced is not None:
+            trainer.scaler = forced.scaler()
         gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
         channel.send(PhaseBegan("warmup"))
         began = time.perf_counter()
@@ -70,20 +73,26 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
         done = 0
         edge = time.perf_counter()
 
+    forced = (
+        forced_precision.ForcedPrecision(case["amp"], case["device"])
+        if case["amp"] in forced_precision.DTYPES
+        else None
+    )
     model = YOLO(model_file(case["model"]))
     model.add_callback("on_train_start", train_started)
     model.add_callback("on_train_batch_end", batch_ended)
     try:
-        model.train(
-            **job.overrides,
-            data=job.data,
-            device=case["device"],
-            amp=AMP[case["amp"]],
-            batch=case["batch"],
-            imgsz=case["imgsz"],
-            project=job.scratch,
-            name="plain",
-            exist_ok=True,
-        )
+        with forced_precision.in_the_loop(forced):
+            model.train(
+                **job.overrides,
+                data=job.data,
+                device=case["device"],
+                amp=AMP[case["amp"]],
+                batch=case["batch"],
+                imgsz=case["imgsz"],
+                project=job.scratch,
+                name="plain",
+                exist_ok=True,
+            )
     except StopTraining:
         pass

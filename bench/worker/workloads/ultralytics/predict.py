@@ -13,7 +13,7 @@ from typing import Any
 
 from ...rejection import CaseRejected
 from ...timing.session import Session, WindowComplete
-from . import read_settings, tasks, yield_points
+from . import forced_precision, read_settings, tasks, yield_points
 from .made_data import training_images
 from .models import built, check_arguments, find_model, shape_of
 
@@ -24,6 +24,9 @@ def precision(amp: str) -> dict[str, Any]:
 
     if amp == "bf16":
         reason = "amp bf16 was asked: Ultralytics predicts in float32 or float16 only."
+        raise CaseRejected("unsupported", reason, scope=("mode", "amp"))
+    if amp in forced_precision.DTYPES:
+        reason = f"amp {amp} was asked: a precision is forced on training only; predict with amp off or on."
         raise CaseRejected("unsupported", reason, scope=("mode", "amp"))
     if amp == "off":
         return {}
@@ -134,6 +137,6 @@ def run(session: Session) -> None:
         if not session.takes_turns:
             session.extra["gflops"] = read_settings.count_gflops(read_settings.network(predictor), case["imgsz"])
         if read_settings.is_compiled(predictor.model):
-            session.extra["compile_cache"] = read_settings.compile_cache()
+            session.extra |= read_settings.compilation()
         session.report()
         raise

@@ -15,6 +15,7 @@ from ... import effective_settings
 from ...devices import Device
 from ...rejection import CaseRejected
 from ...text import one_line
+from . import batch_sizes
 from .expected_settings import HINTS
 from .made_data import listed_images
 from .model_names import family
@@ -51,16 +52,18 @@ PREDICT_ARGUMENTS = (
 def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
     """Read the settings back from a trainer, after its set-up or after its window.
 
-    ``imgsz`` is that of the last batch of images where the trainer keeps its shape as ``shape`` (N, C, H, W).
+    ``imgsz`` is that of the last batch of images where the trainer keeps its shape as ``shape`` (N, C, H, W). Where
+    sizes vary by request, it is the one that they vary around: see :mod:`.batch_sizes`.
     """
     args, loader, model = trainer.args, trainer.train_loader, _inner(trainer.model)
+    shape = () if batch_sizes.vary(args) else getattr(trainer, "shape", ())
     ranks = _ranks()
     dataset = loader.dataset
     return {
         "device": effective_settings.device_name(trainer.device, device),
-        "amp": ("bf16" if args.amp == "bf16" else "on") if trainer.amp else "off",
+        "amp": _precision(trainer),
         "batch": min(loader.batch_size, len(loader.sampler) if ranks > 1 else loader.batch_size) * ranks,
-        "imgsz": _side(getattr(trainer, "shape", ()) or (0, 0, args.imgsz, args.imgsz)),
+        "imgsz": _side(shape or (0, 0, args.imgsz, args.imgsz)),
         **{name: getattr(args, name, None) for name in TRAIN_ARGUMENTS},
         "epochs": trainer.epochs,
         "workers": loader.num_workers,
@@ -97,6 +100,14 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         **_model(model, args),
         **_network(model),
     }
+
+
+def _precision(trainer: Any) -> str:
+    """Return the precision of training; a forced one is read from outputs of layers, and kept as ``forced``."""
+    forced = getattr(trainer, "forced", None)
+    if forced is not None:
+        return str(forced.effective)
+    return ("bf16" if trainer.args.amp == "bf16" else "on") if trainer.amp else "off"
 
 
 def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any]:
@@ -215,13 +226,32 @@ def compile_mode(model: Any) -> str | None:
     return MODES[bool(options["max_autotune"]), bool(options["triton.cudagraphs"])]
 
 
-def compile_cache() -> str:
-    """Return whether torch's cache of compiled graphs was ``warm`` or ``cold`` for a model, or warm in part."""
+def compilation() -> dict[str, Any]:
+    """Return facts of torch.compile for the record.
+
+    Returns:
+        - ``compile_cache``: whether torch's cache of compiled graphs was ``warm`` or ``cold``, or warm in part.
+        - ``compile_seconds``: duration of all compilations, which lie in set-up and warm-up; None where unknown.
+    """
+    from torch._dynamo import utils
+
+    counts = utils.counters["inductor"]
+    hits, misses = counts["fxgraph_cache_hit"], counts["fxgraph_cache_miss"]
+    state = "warm" if hits and not misses else "cold" if not hits else f"{hits} of {hits + misses} graphs warm"
+    try:
+        spent = utils.calculate_time_spent()
+        parts = [spent[name] for name in ("entire_frame_compile", "entire_backward_compile") if name in spent]
+        seconds = round(sum(parts), 3) if parts else None
+    except Exception:  # no public function of torch says it
+        seconds = None
+    return {"compile_cache": state, "compile_seconds": seconds}
+
+
+def graphs() -> int:
+    """Return the number of graphs that torch.compile has made in this process; a step of a new shape adds one."""
     from torch._dynamo.utils import counters
 
-    counts = counters["inductor"]
-    hits, misses = counts["fxgraph_cache_hit"], counts["fxgraph_cache_miss"]
-    return "warm" if hits and not misses else "cold" if not hits else f"{hits} of {hits + misses} graphs warm"
+    return int(counters["stats"]["unique_graphs"])
 
 
 def _side(shape: Any) -> int | str:

@@ -17,12 +17,12 @@ from ...rejection import CaseRejected
 from ...text import one_line
 from ...timing.session import Session, WindowComplete
 from ..sanity_checks import TrainingSanityChecks
-from . import ddp, first_losses, read_settings, tasks, yield_points
+from . import batch_sizes, ddp, first_losses, forced_precision, read_settings, tasks, yield_points
 from .image_mirror import mirror
 from .made_data import training_images
 from .models import Model, building, check_arguments, find_model
 
-AMP = {"off": False, "on": True, "bf16": "bf16"}
+AMP = {"off": False, "on": True, "bf16": "bf16", **dict.fromkeys(forced_precision.DTYPES, False)}
 """Ultralytics' argument ``amp``, by the ``amp`` of a case; ``'bf16'`` came with 8.4.137."""
 
 NO_MORE_RETRIES = 3
@@ -62,7 +62,9 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
     class BenchTrainer(base):  # type: ignore[misc]
         images = 0
         shape: tuple[int, ...] = ()
+        sizes: list[tuple[int, int]]
         in_backward = False
+        forced: forced_precision.ForcedPrecision | None = None
 
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
             # The model's summary profiles the model, which takes a tenth of a second and is not measured.
@@ -73,6 +75,9 @@ def trainer_class(session: Session, works: TrainingSanityChecks, task: tasks.Tas
             self.images = len(batch["img"])  # the last batch of an epoch may be smaller
             batch = super().preprocess_batch(batch)
             self.shape = tuple(batch["img"].shape)
+            self.sizes.append((self.shape[2], self.shape[3]))
+            if self.forced is not None:
+                self.forced.batch_prepared()
             session.phase_ended("preprocess")
             return batch
 
@@ -130,6 +135,9 @@ def run(session: Session) -> None:
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
         message = str(error)
+        if session.overrides.get("multi_scale") and "multi_scale" in message:
+            reason = "multi_scale was asked: this Ultralytics takes no share of the image size (it came with 8.4.0)."
+            raise CaseRejected("unsupported", reason, scope=("mode", "multi_scale")) from error
         if session.overrides.get("compile") and "does not support len()" in message:
             reason = f"compile was asked: this Ultralytics cannot train a model that this torch compiled: {message}."
             raise CaseRejected("unsupported", one_line(reason), scope=("mode", "compile")) from error
@@ -141,15 +149,21 @@ def run(session: Session) -> None:
 
 def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.DETECT) -> None:
     """Run a task's trainer with the session's marks in its callbacks."""
+    forced = forced_precision.of(session)
     works = TrainingSanityChecks(session.checks, task.may_be_zero, task.zero_means)
     chosen = trainer_class(session, works, task)
     if session.process_group.size > 1:
         chosen = ddp.as_rank(chosen, session)
     trainer = chosen(overrides=arguments)
+    trainer.sizes = []
+    force_workers(trainer, session)
 
     def train_started(trainer: Any) -> None:
         session.set_threads()
-        if session.loss_scale is not None and trainer.scaler.is_enabled():
+        if forced is not None:
+            trainer.forced, trainer.scaler = forced, forced.scaler()
+            forced_precision.check(forced, trainer, session.checks)
+        elif session.loss_scale is not None and trainer.scaler.is_enabled():
             trainer.scaler._init_scale = session.loss_scale
         _probe_autocast(session.case, trainer)
         settings = read_settings.read_trainer(trainer, session.device)
@@ -162,6 +176,8 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
         mark_backward(trainer)
         if not read_settings.is_compiled(trainer.model):
             yield_points.install_hooks(trainer.model, session)
+        if forced is not None:
+            forced.watch(trainer.model)
         # The ramp of the first epochs is off (warmup_epochs=0), so this accumulation is that of every epoch.
         session.ready(settings, accumulation_steps=trainer.accumulate)
 
@@ -170,11 +186,18 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
         works.epoch_ended(trainer)
         session.epoch_boundary()
 
+    graphs_before: list[int] = []
+
     def batch_started(trainer: Any) -> None:
         trainer.accumulate = session.accumulation
+        if session.warm and not graphs_before:
+            graphs_before.append(read_settings.graphs() if read_settings.is_compiled(trainer.model) else 0)
         session.batch_arrived()
 
     def batch_ended(trainer: Any) -> None:
+        if forced is not None and forced.watches:  # after the first step of the warm-up
+            forced.unwatch()
+            forced_precision.require_layers(forced)
         try:
             session.step_ended(trainer.images)
         except WindowComplete:
@@ -182,10 +205,13 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
             works.finish(trainer, session.stopwatch.optimizer_steps)
             works.verdict(steps)  # before settings are compared: a loss that is not finite makes Ultralytics warn too
             session.still_runs(read_settings.read_trainer(trainer, session.device))
-            if not session.takes_turns:
+            if not session.takes_turns and not batch_sizes.vary(trainer.args):  # they are those of one size
                 session.extra["gflops"] = read_settings.count_gflops(trainer.model, session.case["imgsz"])
             if read_settings.is_compiled(trainer.model):
-                session.extra["compile_cache"] = read_settings.compile_cache()
+                session.extra |= read_settings.compilation()
+                check_compiled(read_settings.graphs() - graphs_before[0])
+            if batch_sizes.vary(trainer.args):
+                session.extra["batch_sizes"] = batch_sizes.summary(trainer, session.stopwatch.windows[0][0])
             if session.process_group.size > 1:
                 ddp.agree(trainer, session)
                 session.with_val = False  # whether ranks share validation depends on the version
@@ -199,12 +225,40 @@ def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.
     trainer.add_callback("on_train_batch_start", batch_started)
     trainer.add_callback("on_train_batch_end", batch_ended)
     try:
-        trainer.train()
+        with forced_precision.in_the_loop(forced):
+            trainer.train()
     except RuntimeError as error:
         if "NaN" in str(error):  # Ultralytics itself gives up where the loss was not finite for a whole epoch
             works.finish(trainer, 0)
             works.verdict(len(session.stopwatch.seconds))
         raise
+
+
+def force_workers(trainer: Any, session: Session) -> None:
+    """Give the loader the workers of axis ``forced_workers``, where Ultralytics has just set their number to 0.
+
+    Raises:
+        CaseRejected: with status ``unsupported`` where Ultralytics takes the number that is asked for.
+    """
+    for requested in session.asked:
+        if requested.axis == "forced_workers":
+            if trainer.args.workers:
+                reason = (
+                    f"{requested.axis} {requested.text} was asked: Ultralytics takes workers here; use axis workers."
+                )
+                raise CaseRejected("unsupported", reason, ("mode", "device", requested.axis))
+            trainer.args.workers = requested.value
+
+
+def check_compiled(graphs: int) -> None:
+    """Check that torch compiled nothing within the windows.
+
+    Raises:
+        CaseRejected: with status ``invalid`` where it did: a window is of compiled steps alone.
+    """
+    if graphs > 0:
+        reason = f"torch.compile made {graphs} more graphs while steps were timed, for batches of another size"
+        raise CaseRejected("invalid", f"{reason}: warm up for longer, or keep rect and multi_scale off.")
 
 
 def check_images(settings: dict[str, Any], yaml: str) -> None:

@@ -33,6 +33,7 @@ class Ultralytics(Workload):
     name = "ultralytics"
     title = "Ultralytics"
     modes = ("train", "predict")
+    precisions = ("off", "on", "bf16", "forced-bf16", "forced-fp16")
     data, dense_data = DETECT.data
     takes_data = True
     library = "ultralytics"
