@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,8 +15,12 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.flags import without_forced
+from bench.analysis.units import units_of
+from bench.cases.case import Case
+from bench.claims.accuracy import Accuracy
 from bench.records.ceiling import Ceiling
 from bench.records.record import Record
+from bench.worker.workloads.base import family_of
 
 MAX_NAMED = 3
 """Figures that a verdict names; the others are counted."""
@@ -56,8 +61,10 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         text: the claim in our words.
         of: hardware or software that the guide speaks of.
         how: quantities that decide the claim.
-        untested: why the claim cannot be tested here; empty if it can.
+        untested: what was not measured where there is no verdict.
         ratio: the rule that decides it, where that is a ratio; other claims have a judge in :mod:`~.verdicts`.
+        workload: family whose figures decide it; ``*`` stands for any.
+        forced: whether figures of forced settings count too.
     """
 
     id: str
@@ -66,6 +73,8 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     how: str
     untested: str
     ratio: RatioRule | None = None
+    workload: str = "ultralytics"
+    forced: bool = False
 
 
 class ClaimResult(msgspec.Struct, frozen=True):
@@ -83,18 +92,35 @@ class Evidence(NamedTuple):
         table: its latest rows.
         records: records behind the table.
         ceilings: of that machine.
+        accuracy: mAP of trainings that the user did.
+        elsewhere: measurements of the other machines of the page; None without any.
     """
 
     table: pd.DataFrame
     records: Sequence[Record]
     ceilings: Sequence[Ceiling]
+    accuracy: Sequence[Accuracy] = ()
+    elsewhere: Evidence | None = None
 
-    def without_forced(self) -> Evidence:
-        """Return what shows Ultralytics' own behaviour: nothing of it was forced."""
+    def of(self, workload: str, forced: bool) -> Evidence:
+        """Return the measurements of a family of models.
+
+        Args:
+            workload: name of the family; ``*`` for any.
+            forced: whether cases count that go against what their library offers.
+        """
+
+        def counts(name: str, case: Case) -> bool:
+            return fnmatchcase(name, workload) and (forced or not case.is_forced)
+
+        table = self.table[self.table["workload"].map(lambda name: fnmatchcase(str(name), workload)).astype(bool)]
+        table = table if forced else without_forced(table)
         return Evidence(
-            without_forced(self.table),
-            [record for record in self.records if not record.case.is_forced],
-            [ceiling for ceiling in self.ceilings if not ceiling.case.is_forced],
+            table,
+            [record for record in self.records if counts(units_of(record).name, record.case)],
+            [ceiling for ceiling in self.ceilings if counts(family_of(ceiling.case.model).name, ceiling.case)],
+            self.accuracy,
+            self.elsewhere.of(workload, forced) if self.elsewhere else None,
         )
 
 
@@ -117,6 +143,22 @@ def combine(answers: Iterable[tuple[ClaimVerdict, str]]) -> Answer:
     verdicts = [verdict for verdict, _ in known]
     worst = next((verdict for verdict in (ClaimVerdict.FAILS, ClaimVerdict.OPEN) if verdict in verdicts), verdicts[0])
     return worst, list_some(list(dict.fromkeys(reason for verdict, reason in known if verdict is worst)))
+
+
+def together(parts: Mapping[str, Answer]) -> Answer:
+    """Combine the answers to all parts of a claim, which holds where every part does; None where none was measured.
+
+    Args:
+        parts: answers by what to say where a part was not measured.
+    """
+    known = [answer for answer in parts.values() if answer is not None]
+    if not known:
+        return None
+    if failed := combine(answer for answer in known if answer[0] is ClaimVerdict.FAILS):
+        return failed
+    answers = [answer or (ClaimVerdict.OPEN, missing) for missing, answer in parts.items()]
+    is_open = any(verdict is ClaimVerdict.OPEN for verdict, _ in answers)
+    return ClaimVerdict.OPEN if is_open else ClaimVerdict.HOLDS, "; ".join(text for _, text in answers)
 
 
 def list_some(texts: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.analysis.flags import INTERFERED
+from bench.analysis.flags import INTERFERED, kinds
+from bench.analysis.intervals import log_half_width
 from bench.analysis.mixed_precision import batches
 from bench.analysis.scaling import efficiencies
 from bench.analysis.speedup import speedups
@@ -25,12 +26,13 @@ to 2.3 % within 50 sets of 4 to 20 processes on a CPU."""
 
 
 class Ratio(NamedTuple):
-    """A ratio with its interval (nan without one), and the name of its case."""
+    """A ratio, or another figure, with its interval (nan without one), the name of its case, and its unit."""
 
     name: str
     point: float
     low: float
     high: float
+    unit: str = "×"
 
 
 def judge_ratio(rule: RatioRule, evidence: Evidence) -> Answer:
@@ -54,11 +56,12 @@ def _format(ratios: Iterable[Ratio]) -> str:
     texts = []
     for ratio in ratios:
         ends = f" ({ratio.low:.2f} to {ratio.high:.2f})" if ratio.low < ratio.high else ""
-        texts.append(f"{ratio.point:.2f}×{ends} for {ratio.name}")
+        texts.append(f"{ratio.point:.2f}{ratio.unit}{ends} for {ratio.name}")
     return list_some(texts)
 
 
 def _matches(settings: Mapping[str, Any], wanted: Mapping[str, object]) -> bool:
+    """Whether settings have all wanted values; ``*`` in a value stands for any text."""
     return all(fnmatchcase(str(settings[name]), str(value)) for name, value in wanted.items())
 
 
@@ -73,7 +76,8 @@ def _cells(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
-def _name(row: Mapping[str, Any], versions: str) -> str:
+def name_of(row: Mapping[str, Any], versions: str = "") -> str:
+    """Name the case of a row."""
     further = [value_label(axis, row[axis]) for axis in axes_of(row) if axis not in AXES and row[axis] != NOT_ASKED]
     return (
         ", ".join([f"{row['model']} on {label(row['device'])}, batch {row['batch']}, {row['imgsz']} px", *further])
@@ -81,12 +85,44 @@ def _name(row: Mapping[str, Any], versions: str) -> str:
     )
 
 
+def training_rows(evidence: Evidence, **wanted: object) -> list[dict[str, Any]]:
+    """Return the measured rows of training without interference that have some settings.
+
+    Args:
+        evidence: of a machine.
+        wanted: by column, or ``kind``: that of the device.
+    """
+    table = evidence.table
+    rows = _cells(table[(table["mode"] == "train") & (table["status"] == "measured")])
+    return [
+        row
+        for row in rows
+        if INTERFERED not in kinds(str(row["flags"]))
+        if _matches({**row, "kind": device_kind(str(row["device"]))}, wanted)
+    ]
+
+
+def likeness(row: Mapping[str, Any], *without: str) -> tuple[Any, ...]:
+    """Return what two rows of one machine have in common where they differ in some axes alone."""
+    asked = {axis: row[axis] for axis in axes_of(row) if axis not in without and row[axis] != NOT_ASKED}
+    return tuple(sorted(asked.items())), *(row[name] for name in COMPARABLE_KEYS)
+
+
+def quotient(name: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Ratio:
+    """Return the throughput of one row over that of another, with both intervals."""
+    rate = above["images_per_second"] / below["images_per_second"]
+    ends = [[side[f"images_per_second_{end}"] for end in ("low", "high")] for side in (above, below)]
+    spread = math.exp(math.hypot(*(log_half_width(low, high) for low, high in ends)))
+    return Ratio(name, rate, rate / spread, rate * spread)
+
+
 def _speeds(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
     """Ratios of training speed over a baseline, without those with interference."""
+    mac = any(map(is_mac, evidence.records))
     for versions, rows in _by_versions(evidence):
         for row in _cells(speedups(rows, dict(rule.over))):
-            if row["mode"] == "train" and not row["interfered"] and _matches(row, rule.where):
-                yield Ratio(_name(row, versions), row["speedup"], row["speedup_low"], row["speedup_high"])
+            if row["mode"] == "train" and not row["interfered"] and _matches({**row, "mac": mac}, rule.where):
+                yield Ratio(name_of(row, versions), row["speedup"], row["speedup_low"], row["speedup_high"])
 
 
 def _scaling(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
@@ -95,7 +131,7 @@ def _scaling(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
         for row in _cells(efficiencies(rows[[INTERFERED not in str(marks) for marks in rows["flags"]]])):
             if _matches({**row, "kind": device_kind(str(row["device"]))}, rule.where):
                 ends = (row[f"efficiency_{end}"] * row["devices"] for end in ("low", "high"))
-                yield Ratio(_name(row, versions), row["speedup"], *ends)
+                yield Ratio(name_of(row, versions), row["speedup"], *ends)
 
 
 def _memory(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
@@ -109,7 +145,7 @@ def _memory(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:
             other = base.get(tuple(row[name] for name in same))
             if other is not None and _matches(row, rule.where):
                 ratio = int(row["peak_memory_bytes"]) / int(other["peak_memory_bytes"])
-                yield Ratio(_name(row, versions), ratio, ratio * (1 - MEMORY_SCATTER), ratio * (1 + MEMORY_SCATTER))
+                yield Ratio(name_of(row, versions), ratio, ratio * (1 - MEMORY_SCATTER), ratio * (1 + MEMORY_SCATTER))
 
 
 def _max_batches(rule: RatioRule, evidence: Evidence) -> Iterator[Ratio]:

@@ -1,16 +1,20 @@
 """Verdicts on claims of web guides, by what one machine measured; the claims themselves are in ``claims.toml``.
 
 A claim gets a verdict only where its conditions were measured. Claims that are a ratio are judged by
-:mod:`bench.claims.ratios`, claims about what Ultralytics does by what ran.
+:mod:`bench.claims.ratios`, other figures by :mod:`bench.claims.figures`, claims about what a library does by what ran.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 
+import msgspec
+
 from bench.analysis.flags import fell_back
 from bench.cases.device_kinds import label, ranks
+from bench.claims import figures
 from bench.claims.claim import (
     Answer,
     ClaimResult,
@@ -21,6 +25,7 @@ from bench.claims.claim import (
     is_mac,
     list_some,
     software,
+    together,
 )
 from bench.claims.ratios import judge_ratio
 from bench.records.ceiling import Ceiling
@@ -32,11 +37,12 @@ CARD_24 = (22.0, 25.0)
 
 
 def judge_claims(evidence: Evidence) -> list[ClaimResult]:
-    """Judge every claim, by cases that force nothing; those with a verdict come first."""
-    evidence, results = evidence.without_forced(), []
+    """Judge every claim; those with a verdict come first."""
+    results = []
+    of = functools.cache(evidence.of)
     for claim in claims():
-        judge = JUDGES.get(claim.id)
-        answer = judge_ratio(claim.ratio, evidence) if claim.ratio else judge(evidence) if judge else None
+        counted = of(claim.workload, claim.forced)
+        answer = judge_ratio(claim.ratio, counted) if claim.ratio else JUDGES[claim.id](counted)
         verdict, because = answer or (ClaimVerdict.UNTESTED, claim.untested)
         results.append(ClaimResult(claim, verdict, because))
     return sorted(results, key=lambda result: result.verdict is ClaimVerdict.UNTESTED)
@@ -127,11 +133,19 @@ def _lost_amp(record: Record) -> bool:
 
 
 def mac_amp_error(evidence: Evidence) -> Answer:
-    """Whether training with AMP on mps raises an error."""
+    """Whether training with AMP on mps raises an error; AMP caused it where the same case trains without."""
     answers = []
+    trained = {
+        (record.case, record.environment.fingerprint)
+        for record in evidence.records
+        if record.case.amp == "off" and record.outcome.status is Status.MEASURED
+    }
     for record in _asked_for_amp(evidence, "mps"):
         which = f" ({software(record)})"
-        if record.outcome.status is Status.FAILED:
+        without = msgspec.structs.replace(record.case, amp="off"), record.environment.fingerprint
+        if record.outcome.status is Status.FAILED and without in trained:
+            answers.append((ClaimVerdict.HOLDS, f"a case failed with AMP, and trained without it{which}"))
+        elif record.outcome.status is Status.FAILED:
             answers.append((ClaimVerdict.OPEN, f"a case with AMP failed: its reason says whether AMP caused it{which}"))
         elif _lost_amp(record):
             answers.append(
@@ -147,7 +161,7 @@ def amp_default(evidence: Evidence) -> Answer:
 
     It holds where both halves were measured; where one was, the other is open.
     """
-    answers: list[tuple[ClaimVerdict, str]] = []
+    parts: dict[str, Answer] = {}
     for kind in ("cpu", "cuda"):
         half = []
         for record in _asked_for_amp(evidence, kind):
@@ -158,14 +172,8 @@ def amp_default(evidence: Evidence) -> Answer:
             verdict = ClaimVerdict.HOLDS if ran == (capability >= 7.0) else ClaimVerdict.FAILS
             on = f"AMP was asked for and is {'on' if ran else 'off'} on {label(record.case.device)}"
             half.append((verdict, f"{on}, {software(record)}"))
-        answer = combine(half)
-        answers.append(answer or (ClaimVerdict.OPEN, f"on {kind} it was not tried"))
-    if all(verdict is ClaimVerdict.OPEN for verdict, _ in answers):
-        return None
-    verdict = ClaimVerdict.FAILS if ClaimVerdict.FAILS in (known for known, _ in answers) else answers[0][0]
-    if verdict is not ClaimVerdict.FAILS and ClaimVerdict.OPEN in (known for known, _ in answers):
-        verdict = ClaimVerdict.OPEN
-    return verdict, "; ".join(text for known, text in answers if verdict is not ClaimVerdict.FAILS or known is verdict)
+        parts[f"on {kind} it was not tried"] = combine(half)
+    return together(parts)
 
 
 def _capability(record: Record) -> float | None:
@@ -194,24 +202,64 @@ SAFE_WORKERS = 2
 
 
 def mac_workers(evidence: Evidence) -> Answer:
-    """Data loader processes that ran on a Mac."""
+    """Data loader processes that ran on a Mac, and whether a case with more than two came to no end."""
+    on_mac = [record for record in evidence.records if is_mac(record)]
     ran = {
         workers
-        for record in evidence.records
-        if is_mac(record) and record.outcome.status is Status.MEASURED
-        if isinstance(workers := record.effective.get("workers"), int)
+        for record in on_mac
+        if record.outcome.status is Status.MEASURED and isinstance(workers := record.effective.get("workers"), int)
     }
+    hung = {
+        value
+        for record in on_mac
+        if record.outcome.status is Status.TIMED_OUT
+        for axis, value in record.case.further
+        if axis.endswith("workers") and isinstance(value, int) and value > SAFE_WORKERS
+    }
+    if ran and max(ran) > SAFE_WORKERS:
+        return ClaimVerdict.FAILS, f"{max(ran)} ran, and the case came to its end"
+    if hung and ran:
+        return ClaimVerdict.HOLDS, f"{max(ran)} ran, and a case with {min(hung)} came to no end"
+    if hung:
+        return ClaimVerdict.OPEN, f"a case with {min(hung)} came to no end, and none with fewer was tried"
     if not ran:
         return None
-    if max(ran) > SAFE_WORKERS:
-        return ClaimVerdict.FAILS, f"{max(ran)} ran, and the case came to its end"
     if max(ran) == 0:
-        return ClaimVerdict.OPEN, "whatever is asked for, Ultralytics runs none on cpu and mps, so none can hang"
+        return ClaimVerdict.OPEN, "no case ran any: Ultralytics runs none on cpu and mps, whatever is asked for"
     return ClaimVerdict.OPEN, f"no more than {max(ran)} ran"
 
 
+LINALG_INV = "linalg.inv"
+ALWAYS_FALL_BACK = ("linalg.svd",)
+"""Operators that fall back to the CPU on mps with the variable and without it."""
+
+
+def torch_op(evidence: Evidence) -> Answer:
+    """Whether mps lacks the operator that guides name, by the operators that a case on mps tried after its window."""
+    answers = []
+    for record in evidence.records:
+        tried = _operators(record)
+        if LINALG_INV not in tried:
+            continue
+        others = [name for name, how in tried.items() if how != "native" and name != LINALG_INV]
+        native = tried[LINALG_INV] == "native"
+        named = f"{LINALG_INV} runs on the GPU" if native else f"{LINALG_INV} does not run there: {tried[LINALG_INV]}"
+        rest = (
+            f"of {len(tried) - 1} others, {list_some(others)} not" if others else f"{len(tried) - 1} others run there"
+        )
+        text = f"{named.rstrip('.')}; {rest} ({software(record)})"
+        answers.append((ClaimVerdict.FAILS if native else ClaimVerdict.HOLDS, text))
+    return combine(answers)
+
+
+def _operators(record: Record) -> dict[str, str]:
+    """How each operator that was tried on mps ran: ``native``, ``falls back``, or its error."""
+    tried = record.device.get("operators") if record.case.device_kind == "mps" else None
+    return {str(name): str(how) for name, how in tried.items()} if isinstance(tried, dict) else {}
+
+
 def tf_fallback(evidence: Evidence) -> Answer:
-    """Operators that fell back to the CPU on mps."""
+    """Operators that fell back to the CPU on mps, and missing ones that did not although the variable was set."""
     fallback = [
         record
         for record in evidence.records
@@ -219,32 +267,75 @@ def tf_fallback(evidence: Evidence) -> Answer:
         and record.outcome.status is Status.MEASURED
         and str(record.effective.get("mps_fallback")) == "1"
     ]
-    names = dict.fromkeys(name for record in fallback for name in fell_back(record))
+    missing = [
+        f"{name}: {how}"
+        for record in fallback
+        for name, how in _operators(record).items()
+        if how.startswith("NotImplementedError")
+    ]
+    if missing:
+        return ClaimVerdict.FAILS, f"{list_some(list(dict.fromkeys(missing)))}, {software(fallback[0])}"
+    names = dict.fromkeys(name for record in fallback for name in _fallen_back(record))
     if names:
         return ClaimVerdict.HOLDS, f"{list_some(list(names))} ran on the CPU, {software(fallback[0])}"
     return (ClaimVerdict.OPEN, "it was set, and no operator needed it") if fallback else None
 
 
+def _fallen_back(record: Record) -> list[str]:
+    """Operators that ran on the CPU: in warm-up, or where they were tried after the window."""
+    tried = [name for name, how in _operators(record).items() if how == "falls back" and name not in ALWAYS_FALL_BACK]
+    return [*fell_back(record), *tried]
+
+
 def tf_single(evidence: Evidence) -> Answer:
-    """Whether a case trained on mps+mps; that this suite refuses such a case proves nothing."""
-    several = [record for record in evidence.records if ranks(record.case.device) > 1]
-    if any(record.case.device_kind == "mps" and record.outcome.status is Status.MEASURED for record in several):
-        return ClaimVerdict.FAILS, "a case trained on mps+mps"
-    return None
+    """Whether a case trained on mps+mps, or torch itself names no backend that takes tensors of mps."""
+    answers = []
+    for record in evidence.records:
+        if record.case.device_kind != "mps" or ranks(record.case.device) == 1:
+            continue
+        if record.outcome.status is Status.MEASURED:
+            answers.append((ClaimVerdict.FAILS, f"a case trained on {record.case.device} ({software(record)})"))
+        elif record.outcome.status is Status.UNSUPPORTED and NO_BACKEND.search(record.outcome.reason):
+            answers.append((ClaimVerdict.HOLDS, record.outcome.reason.rstrip(".")))
+    return combine(answers)
+
+
+NO_BACKEND = re.compile(r"torch \S+ trains on one mps")
+"""What a worker says of several devices after a look into the tables of the measured torch."""
 
 
 def ddp_launch(evidence: Evidence) -> Answer:
     """Whether Ultralytics starts the processes of several devices itself, by cases that trained on several."""
-    answers = [
-        (
-            ClaimVerdict.FAILS,
-            f"its train() starts them itself, by torch.distributed.run ({software(record)}; by its code)",
-        )
-        for record in evidence.records
-        if ranks(record.case.device) > 1
-        and record.outcome.status is Status.MEASURED
-        and record.effective.get("spawns_ddp") is True
-    ]
+    answers = []
+    for record in evidence.records:
+        if ranks(record.case.device) == 1 or record.outcome.status is not Status.MEASURED:
+            continue
+        if record.effective.get("spawns_ddp") is True:
+            how = "starts them itself, by torch.distributed.run"
+            answers.append((ClaimVerdict.FAILS, f"its train() {how} ({software(record)}; by its code)"))
+        elif record.effective.get("spawns_ddp") is False:
+            answers.append((ClaimVerdict.HOLDS, f"its train() starts none ({software(record)}; by its code)"))
+    return combine(answers)
+
+
+ANOTHER_BATCH = re.compile(r"batch \d+ was asked, batch (\d+) would run")
+
+
+def ddp_divide(evidence: Evidence) -> Answer:
+    """What Ultralytics makes of a batch that is no multiple of the number of devices."""
+    answers = []
+    for record in evidence.records:
+        batch, count = record.case.batch, ranks(record.case.device)
+        if count == 1 or batch % count == 0:
+            continue
+        case, reason = f"batch {batch} on {count} devices", record.outcome.reason
+        which = f" ({software(record)})"
+        if record.outcome.status is Status.MEASURED:
+            answers.append((ClaimVerdict.FAILS, f"{case} trains{which}"))
+        elif record.outcome.status is Status.SUBSTITUTED and (ran := ANOTHER_BATCH.search(reason)):
+            answers.append((ClaimVerdict.FAILS, f"{case} trains with batch {ran[1]}, without an error{which}"))
+        elif record.outcome.status is Status.FAILED and "multiple" in reason:
+            answers.append((ClaimVerdict.HOLDS, f"{case} fails: {reason.rstrip('.')}{which}"))
     return combine(answers)
 
 
@@ -268,11 +359,21 @@ JUDGES: dict[str, Callable[[Evidence], Answer]] = {
     "mac-autobatch": mac_autobatch,
     "mac-workers": mac_workers,
     "mac-batch": mac_batch,
+    "torch-table": figures.torch_table,
+    "torch-attention": figures.torch_attention,
+    "torch-fp16": figures.torch_fp16,
+    "torch-power": figures.torch_power,
+    "torch-op": torch_op,
     "tf-fallback": tf_fallback,
     "tf-single": tf_single,
+    "ddp-dp": figures.ddp_dp,
     "ddp-launch": ddp_launch,
     "ddp-syncbn": ddp_syncbn,
+    "ddp-divide": ddp_divide,
+    "ddp-workers": figures.ddp_workers,
+    "ddp-starved": figures.ddp_starved,
     "oom-3090": oom_3090,
     "amp-default": amp_default,
+    "amp-map": figures.amp_map,
 }
-"""Judges by claim id. A claim with neither a judge nor a ratio is never decided, and its ``untested`` says why."""
+"""Judges by claim id, of all claims that no ratio in ``claims.toml`` decides."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -33,15 +33,21 @@ def report(
     epochs: Epochs = 0,
     baseline: Annotated[str, typer.Option(help="What speed-ups refer to, such as device=cpu,amp=off.")] = "",
     only: Only = None,
+    accuracy: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads it
+        typer.Option(metavar="FILE", help="A CSV file of model,amp,map of trainings that you did, for a claim on AMP."),
+    ] = None,
     format: Annotated[str, typer.Option(help="Some of html,md,csv,svg,png,gha; default: all but gha.")] = "",
 ) -> None:
     """Make the report of the given runs: cases, ceilings and live comparisons."""
     from bench.analysis.speedup import named, parse_baseline
+    from bench.claims.accuracy import read_accuracy
     from bench.report.page import Inputs, gather, parse_formats, save
     from bench.report.plots import rendering
 
     images, wanted, formats = epoch(epoch_images), chosen_by(only), parse_formats(format)
     chosen = parse_baseline(baseline) if baseline else None
+    figures = read_accuracy(accuracy) if accuracy else []
     recorded = read_results(results, wanted)
     records, ceilings, comparisons = recorded.records, recorded.ceilings, recorded.comparisons
     show_together([record.case.model for record in records] + [ceiling.case.model for ceiling in ceilings])
@@ -52,6 +58,7 @@ def report(
         epoch_images=images,
         epochs=whole_epochs(epochs),
         baseline=named(chosen, records) if chosen else None,
+        accuracy=figures,
         complaints=recorded.complaints,
     )
     pictures = any(name in formats for name in ("html", "md", "svg", "png"))

@@ -212,6 +212,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         device_temperature: temperature of the device at the end, in degrees Celsius.
         device_throttle: reasons for which the device throttled its clocks.
         device_others: number of other processes that computed on the device.
+        device_utilization: share of time in which the device computed anything.
         throttled_share: time for which a CPU quota throttled the process, summed over CPUs.
         stopped_seconds: time for which a signal or a freezer stopped the process.
         suspended_seconds: time for which the whole machine was suspended.
@@ -237,6 +238,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     device_temperature: float | None = None
     device_throttle: list[str] | None = None
     device_others: int | None = None
+    device_utilization: float | None = None
     throttled_share: float | None = None
     stopped_seconds: float | None = None
     suspended_seconds: float | None = None

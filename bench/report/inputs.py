@@ -13,6 +13,7 @@ from bench.analysis.availability import answer_lines
 from bench.analysis.history import Change, change_since
 from bench.analysis.speedup import default_baseline, speedups
 from bench.analysis.table import GROUP_KEYS
+from bench.claims.accuracy import Accuracy
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
 from bench.records.comparison import Comparison
@@ -31,6 +32,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
         epoch_images: images of the epoch that times are projected to.
         epochs: epochs of the user's own training; 0 if they were not named.
         baseline: values by axis that speed-ups compare with; None for the default baseline.
+        accuracy: mAP of trainings that the user did.
         complaints: one sentence per file that could not be read.
         live: progress of a run that is not finished, as text; empty if it is finished.
     """
@@ -41,6 +43,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     epoch_images: int
     epochs: int = 0
     baseline: dict[str, Any] | None = None
+    accuracy: Sequence[Accuracy] = ()
     complaints: Sequence[str] = ()
     live: str = ""
 

@@ -24,7 +24,8 @@ from .fake_torch import GIB, FakeTorch
 
 FIGURES = {"allocated", "reserved", "process", "device"}
 UUID = "11111111-2222-3333-4444-555555555555"
-SILENT = {"device_clock_mhz": None, "device_temperature": None, "device_throttle": None, "device_others": None}
+STATUS = ("device_clock_mhz", "device_temperature", "device_throttle", "device_others", "device_utilization")
+SILENT = dict.fromkeys(STATUS)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("cpu", Cpu), ("mps", Mps), ("0", Cuda), ("3", Cuda)])
@@ -308,7 +309,10 @@ def test_without_peak_statistics_the_figure_is_sampled(mps: FakeTorch, accelerat
 
 def test_facts_of_mps(mps: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.mac_ver", lambda: ("26.1", ("", "", ""), "arm64"))
-    assert Mps().info() == {"recommended_max_memory": 24 * GIB, "macos": "26.1", "fell_back": []}
+    tried = {"linalg.inv": "native"}
+    monkeypatch.setattr("bench.worker.devices.mps.try_operators", lambda importing: tried)
+    there = {"recommended_max_memory": 24 * GIB, "macos": "26.1", "fell_back": [], "operators": tried}
+    assert Mps().info() == there
 
 
 # The process
@@ -404,6 +408,7 @@ def test_operators_that_fall_back_are_named_while_warming_up(mps: FakeTorch, mon
         warnings.warn("something else", UserWarning, stacklevel=1)
         device.set_warmup(False)
         warnings.warn("afterwards", UserWarning, stacklevel=1)
+    monkeypatch.setattr("bench.worker.devices.mps.try_operators", lambda importing: {})
     assert device.info()["fell_back"] == ["aten::nms", "aten::_foo"]
     assert shown == ["something else", "afterwards"]
     assert always == [True, False]

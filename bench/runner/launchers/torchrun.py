@@ -60,8 +60,11 @@ class Rendezvous(msgspec.Struct, frozen=True):
 
 
 def is_distributed(job: Job) -> bool:
-    """Return whether a job is a case that more than one process runs."""
-    return isinstance(job, CaseJob) and ranks(job.case["device"]) > 1
+    """Return whether a job is a case that more than one process runs.
+
+    Several devices of a kind without a backend are a single process's, which asks torch why it cannot take them.
+    """
+    return isinstance(job, CaseJob) and ranks(job.case["device"]) > 1 and bool(kind_of(job.case["device"]).backend)
 
 
 def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | None:
@@ -76,16 +79,15 @@ def unsupported_reason(case: dict[str, Any], met: bool = False) -> Outcome | Non
         reason = f"device {device}: prediction runs on one device; name one."
         return Outcome(Status.UNSUPPORTED, reason, ("mode", "device"))
     if not (kind := kind_of(device)).backend:
-        reason = f"device {device}: {kind.name} has no distributed backend, so training runs on one."
+        reason = f"device {device}: torch has no distributed backend that takes tensors of {kind.name}: name one."
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
     if reason := named_twice(device):
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
     if machines(device) > 1 and not met:
         reason = f"device {device}: it takes {machines(device)} machines; start it on each by `python -m bench node`."
         return Outcome(Status.UNSUPPORTED, reason, ("device",))
-    if case["batch"] % count:
-        above = -(-case["batch"] // count) * count
-        reason = f"batch {case['batch']} cannot be shared alike by {count} devices: use a multiple, such as {above}."
+    if case["batch"] < count:
+        reason = f"batch {case['batch']} has no image for each of {count} devices: use {count} or more."
         return Outcome(Status.UNSUPPORTED, reason, ("device", "batch"))
     return None
 

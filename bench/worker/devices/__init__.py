@@ -71,8 +71,25 @@ def open_device(name: str, rank: int | None = None) -> Device:
     """
     own = devices_of_node(name)
     if rank is None and (len(own) > 1 or own != [name]):
-        raise CaseRejected("unsupported", f"device {name}: one process has but one device.", scope=("device",))
+        raise CaseRejected("unsupported", f"device {name}: {why_single(device_class(own[0]).kind)}.", scope=("device",))
     return device_class(own[0])(name, rank or 0)
+
+
+def why_single(kind: str) -> str:
+    """Return why a process takes one device of a kind, by torch's own tables of backends."""
+    import torch
+
+    try:
+        from torch.distributed.distributed_c10d import Backend
+
+        backend = Backend.default_device_backend_map.get(kind)
+        takes = Backend.backend_capability.get(backend or "", [])
+    except (ImportError, AttributeError):  # a torch without torch.distributed, or with other tables
+        return "one process has but one device"
+    if kind in takes:
+        return "one process has but one device"
+    its = f"its backend for {kind} is {backend}, which takes tensors of {' and '.join(takes)} alone"
+    return f"torch {torch.__version__} trains on one {kind}: {its if backend else f'it has no backend for {kind}'}"
 
 
 def case_name(device: Any) -> str:

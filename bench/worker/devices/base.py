@@ -193,6 +193,7 @@ def device_status(
     temperature: float | None = None,
     throttle: list[str] | None = None,
     others: int | None = None,
+    utilization: float | None = None,
 ) -> dict[str, Any]:
     """Return the state of a device at one moment; None for values that it does not report.
 
@@ -201,12 +202,14 @@ def device_status(
         temperature: in degrees Celsius.
         throttle: reasons for which it holds its clocks back; empty without throttling.
         others: other processes that compute on it.
+        utilization: share of the time since the last reading in which it computed anything.
     """
     return {
         "device_clock_mhz": clock,
         "device_temperature": temperature,
         "device_throttle": throttle,
         "device_others": others,
+        "device_utilization": utilization,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from .accelerator import Accelerator, major_minor
 from .base import device_status, memory_value, process_peak, share_of
 
 Probe = Callable[[Any], Any]
+
+NMS = "torchvision nms"
 
 
 def operators() -> dict[str, Probe]:
@@ -30,7 +33,8 @@ def operators() -> dict[str, Probe]:
         "topk of 300": lambda x: x.flatten().repeat(3).topk(300),
         "unique": lambda x: x.unique(),
         "index_add": lambda x: x.index_add(0, x.new_zeros(1).long(), x),
-        "torchvision nms": lambda x: _nms(x.new_tensor(boxes), x.new_tensor([1.0, 0.5])),
+        NMS: lambda x: _nms(x.new_tensor(boxes), x.new_tensor([1.0, 0.5])),
+        "linalg.inv": lambda x: torch.linalg.inv(torch.eye(3, device=x.device)),
         "linalg.svd": lambda x: torch.linalg.svd(x[0, 0]),
     }
 
@@ -54,8 +58,20 @@ def probe_backend() -> dict[str, Any]:
     facts: dict[str, Any] = {"built": backend.is_built(), "available": backend.is_available()}
     if facts["available"]:
         facts["bytes"] = int(torch.mps.recommended_max_memory())
-        facts["operators"] = {name: _tried(probe) for name, probe in operators().items()}
+        facts["operators"] = try_operators()
     return facts
+
+
+def try_operators(importing: bool = True) -> dict[str, str]:
+    """Try each of :func:`operators` on MPS: ``native``, ``falls back``, or the error.
+
+    Args:
+        importing: whether torchvision may be imported for its operator; that changes which one Ultralytics uses.
+    """
+    probes = operators()
+    if not importing and "torchvision" not in sys.modules:
+        probes.pop(NMS, None)
+    return {name: _tried(probe) for name, probe in probes.items()}
 
 
 def _tried(probe: Probe) -> str:
@@ -173,13 +189,17 @@ class Mps(Accelerator):
         return {"allocated": allocated, "reserved": driver, "process": process_peak(), "device": own}
 
     def info(self) -> dict[str, Any]:
-        """Return the working set that Metal recommends, the macOS version, and operators that fell back to the CPU."""
+        """Return the working set that Metal recommends, the macOS version, and operators that fell back to the CPU.
+
+        Call it after the window, since it also tries some operators.
+        """
         import torch
 
         return {
             "recommended_max_memory": int(torch.mps.recommended_max_memory()),
             "macos": platform.mac_ver()[0],
-            "fell_back": self._fallbacks.names,
+            "fell_back": list(self._fallbacks.names),
+            "operators": try_operators(importing=False),
             **self.why_no_events(),
         }
 

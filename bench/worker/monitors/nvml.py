@@ -72,13 +72,14 @@ class Card:
         self._nvml = nvml
         self._handle = handle
         self._counters: dict[str, tuple[int, int]] = {}
+        self._sampled = 0
 
     def read_status(self) -> dict[str, Any]:
-        """Read the clock, the temperature, other processes on the card, and throttling since the last sample."""
+        """Read the clock, the temperature, other processes on the card; throttling and utilization since last time."""
         nvml = self._nvml
         clock = self._ask("nvmlDeviceGetClockInfo", getattr(nvml, "NVML_CLOCK_SM", 1))
         temperature = self._ask("nvmlDeviceGetTemperature", getattr(nvml, "NVML_TEMPERATURE_GPU", 0))
-        return device_status(clock=clock, temperature=temperature, throttle=self._throttle(), others=self._others())
+        return device_status(clock, temperature, self._throttle(), self._others(), self._utilization())
 
     def energy(self) -> float | None:
         """Return millijoules since the driver was loaded; None on cards before Volta.
@@ -123,6 +124,17 @@ class Card:
         last, self._counters[policy] = self._counters.get(policy, now), now
         elapsed = now[0] - last[0]
         return (now[1] - last[1]) / elapsed if elapsed > 0 else 0.0
+
+    def _utilization(self) -> float | None:
+        """Return the mean of the driver's own samples since the last reading: some per second, in a short buffer."""
+        answer = self._ask(
+            "nvmlDeviceGetSamples", getattr(self._nvml, "NVML_GPU_UTILIZATION_SAMPLES", 1), self._sampled
+        )
+        fresh = [sample for sample in answer[1] if sample.timeStamp > self._sampled] if answer else []
+        if not fresh:
+            return None
+        self._sampled = max(int(sample.timeStamp) for sample in fresh)
+        return round(sum(int(sample.sampleValue.uiVal) for sample in fresh) / len(fresh) / 100, 4)
 
     def _others(self) -> int | None:
         running = self._ask("nvmlDeviceGetComputeRunningProcesses")

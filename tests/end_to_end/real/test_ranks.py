@@ -130,10 +130,9 @@ def test_memory_of_the_machine_is_that_of_both(record):
     ("axes", "sentence"),
     [
         ({"mode": "predict", "device": "cpu+cpu"}, "prediction runs on one device"),
-        ({"device": "mps+mps"}, "mps has no distributed backend"),
         ({"device": "0+0"}, "device 0+0 names card 0 twice: each process needs a card of its own, as in 0+1."),
         ({"device": "2x1+0+1"}, "names card 1 twice"),
-        ({"device": "cpu+cpu", "batch": 5}, "batch 5 cannot be shared alike by 2 devices: use a multiple, such as 6."),
+        ({"device": "cpu+cpu", "batch": 1}, "batch 1 has no image for each of 2 devices: use 2 or more."),
         ({"device": "2xcpu"}, "start it on each by `python -m bench node`"),
     ],
 )
@@ -142,6 +141,20 @@ def test_what_several_devices_cannot_do_is_said_before_anything_starts(forking, 
     assert record.outcome.status is Status.UNSUPPORTED
     assert sentence in record.outcome.reason
     assert (record.durations.setup, record.durations.total) == (None, 0.0)
+
+
+@pytest.mark.parametrize("mode", ["train", "predict"])
+def test_torch_itself_says_why_several_of_mps_cannot_train(forking, tmp_path, mode):
+    record = run_one(forking, tmp_path, tiny(device="mps+mps", mode=mode))
+    assert (record.outcome.status, record.outcome.scope) == (Status.UNSUPPORTED, ("device",))
+    its = "trains on one mps: its backend for mps is gloo, which takes tensors of cpu and cuda alone."
+    assert record.outcome.reason.startswith("device mps+mps: torch ") and record.outcome.reason.endswith(its)
+
+
+def test_a_batch_that_ultralytics_rounds_down_is_substituted(forking, tmp_path):
+    record = run_one(forking, tmp_path, tiny(device="cpu+cpu", batch=5))
+    assert record.outcome.status is Status.SUBSTITUTED
+    assert record.outcome.reason.startswith("batch 5 was asked, batch 4 would run: each device takes the same")
 
 
 def test_a_setting_that_is_substituted_ends_all_ranks(forking, tmp_path):

@@ -217,7 +217,8 @@ def test_facts_limit_and_energy(xpu: FakeTorch) -> None:
 
 
 def test_clock_and_temperature_where_the_module_tells_them(xpu: FakeTorch) -> None:
-    silent = dict.fromkeys(("device_clock_mhz", "device_temperature", "device_throttle", "device_others"))
+    names = ("clock_mhz", "temperature", "throttle", "others", "utilization")
+    silent = {f"device_{name}": None for name in names}
     assert Xpu("xpu").read_status() == silent
     xpu.xpu.clock_rate = lambda index: 2400
 

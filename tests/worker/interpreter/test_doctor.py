@@ -123,6 +123,8 @@ def test_operators_on_mps(monkeypatch: pytest.MonkeyPatch) -> None:
         "y": "falls back",
     }
     assert set(backend["operators"].values()) == {"native"}
+    monkeypatch.delitem(sys.modules, "torchvision")
+    assert set(backend["operators"]) - set(mps.try_operators(importing=False)) == {mps.NMS}
 
 
 def test_weights_of_the_folder_and_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

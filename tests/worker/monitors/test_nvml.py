@@ -16,7 +16,8 @@ from bench.worker.monitors.energy import Energy, EnergyUnavailable
 from ..fake_torch import FakeTorch
 
 UUID = "11111111-2222-3333-4444-555555555555"
-SILENT = {"device_clock_mhz": None, "device_temperature": None, "device_throttle": None, "device_others": None}
+STATUS = ("device_clock_mhz", "device_temperature", "device_throttle", "device_others", "device_utilization")
+SILENT = dict.fromkeys(STATUS)
 
 
 # NVML
@@ -37,6 +38,7 @@ class FakeNvml(ModuleType):
     NVML_TEMPERATURE_GPU = 0
     NVML_PERF_POLICY_POWER = 0
     NVML_PERF_POLICY_THERMAL = 1
+    NVML_GPU_UTILIZATION_SAMPLES = 1
 
     def __init__(self) -> None:
         super().__init__("pynvml")
@@ -47,6 +49,7 @@ class FakeNvml(ModuleType):
         self.bits = [1, 0x4]
         self.pids: list[list[int]] = [[], [4242, os.getpid()]]
         self.violations = {0: [0, 0], 1: [0, 0]}  # microseconds and nanoseconds
+        self.samples = [(1_000_000, 50), (2_000_000, 100)]  # microseconds and per cent
         self.unsupported: set[str] = set()
         self.lost = False
 
@@ -89,6 +92,13 @@ class FakeNvml(ModuleType):
         reference, violation = self.violations[policy]
         return SimpleNamespace(referenceTime=reference, violationTime=violation)
 
+    def nvmlDeviceGetSamples(self, handle: int, kind: int, since: int) -> Any:
+        self._ask("nvmlDeviceGetSamples", handle)
+        newer = [(moment, value) for moment, value in self.samples if moment > since]
+        if kind != self.NVML_GPU_UTILIZATION_SAMPLES or not newer:
+            raise NVMLError("Not Found", 6)
+        return 1, [SimpleNamespace(timeStamp=m, sampleValue=SimpleNamespace(uiVal=v)) for m, v in newer]
+
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:
         return 5_000 + self._ask("nvmlDeviceGetTotalEnergyConsumption", handle)
 
@@ -113,7 +123,7 @@ def nvidia(cuda: FakeTorch, monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
     return fake
 
 
-BUSY = {"device_clock_mhz": 1755, "device_temperature": 84, "device_throttle": ["power cap"], "device_others": 1}
+BUSY = dict(zip(STATUS, (1755, 84, ["power cap"], 1, 0.75), strict=True))
 
 
 def test_the_card_is_found_by_its_uuid_whatever_its_index(nvidia: FakeNvml) -> None:
@@ -172,6 +182,7 @@ def test_what_a_card_does_not_support_is_missing_by_itself(nvidia: FakeNvml, fun
         "nvmlDeviceGetClockInfo": {"device_clock_mhz"},
         "nvmlDeviceGetTemperature": {"device_temperature"},
         "nvmlDeviceGetComputeRunningProcesses": {"device_others"},
+        "nvmlDeviceGetSamples": {"device_utilization"},
     }
     assert {name for name, value in sample.items() if value is None} == missing.get(function, set())
 
@@ -224,6 +235,14 @@ def test_a_cap_that_held_and_holds_is_reported_once(nvidia: FakeNvml) -> None:
     device.read_status()
     nvidia.violations[0] = [3_000_000, 2_000_000_000]
     assert device.read_status()["device_throttle"] == ["power cap"]
+
+
+def test_utilization_is_the_mean_of_the_samples_since_the_last_reading(nvidia: FakeNvml) -> None:
+    device = Cuda("0")
+    device.read_status()
+    nvidia.samples += [(3_000_000, 10), (4_000_000, 40)]
+    assert device.read_status()["device_utilization"] == 0.25
+    assert device.read_status()["device_utilization"] is None, "there is no new sample"
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ def test_a_calm_window(linux: FakeProc, clocks: Clocks) -> None:
         "device_temperature": None,
         "device_throttle": None,
         "device_others": None,
+        "device_utilization": None,
         "machine_processors": 2,
         "throttled_share": None,
         "stopped_seconds": 0.0,
