@@ -15,6 +15,7 @@ from bench.analysis.table import axes_of
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case, device_kinds
 from bench.cases.axes import NOT_ASKED, axes, mode_label, sort_values, value_label
+from bench.errors import UsageError
 from bench.formatting import format_half_width
 from bench.machine.description import SHORT_ID, Machine
 from bench.text import clean
@@ -123,6 +124,14 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 mode = mode_label
 device = device_kinds.label
+
+
+def is_on_host(device: str) -> bool:
+    """Whether a device computes on the machine's processors; a record may have a device that is unknown here."""
+    try:
+        return device_kinds.kind_of(device).on_host
+    except UsageError:
+        return False
 
 
 LEAST_GIB = 2**29

@@ -150,7 +150,7 @@ def ratio_card(table: pd.DataFrame, ratio: Ratio) -> Card:
 
 
 def _threads(table: pd.DataFrame, ratio: Ratio) -> tuple[str, ...]:
-    if ratio.question is not Question.DEVICES or not names.is_on_host(ratio.row["device"]):
+    if ratio.question is not Question.DEVICES or not labels.is_on_host(ratio.row["device"]):
         return ()
     counts = sorted({int(count) for count in table["threads"].dropna()})
     return (f"CPU threads per process: {labels.listing(map(str, counts))}",) if counts else ()

@@ -13,8 +13,6 @@ from bench.analysis.metrics import METRICS, RATE
 from bench.analysis.reference import ReferenceCase, interval_share, reference_cases
 from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.analysis.units import IMAGE, in_units
-from bench.cases.device_kinds import kind_of
-from bench.errors import UsageError
 from bench.formatting import format_half_width
 from bench.machine.description import Machine
 from bench.records.ceiling import Ceiling
@@ -24,16 +22,8 @@ from bench.report.sections import ceilings as largest
 
 def machine_of(machine: Machine, row: dict[str, Any]) -> str:
     """Return the name of what computed a row: the CPU for a case on the CPU, else the machine by its GPU."""
-    name = machine.cpu_name if is_on_host(row["device"]) else labels.machine_name(machine)
+    name = machine.cpu_name if labels.is_on_host(row["device"]) else labels.machine_name(machine)
     return labels.to_one_line(name, 200)
-
-
-def is_on_host(device: str) -> bool:
-    """Whether a device computes on the machine's processors; a record may have a device that is unknown here."""
-    try:
-        return kind_of(device).on_host
-    except UsageError:
-        return False
 
 
 def size(row: dict[str, Any]) -> str:
