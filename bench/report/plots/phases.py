@@ -29,7 +29,7 @@ TITLE = "Phases of a training step"
 def plots(view: View) -> list[Plot]:
     """Return one panel per model with known parts, more if there are too many cases.
 
-    Cases on the CPU have panels of their own: beside them the bars of an accelerator would be too short to see.
+    Cases on the CPU have panels of their own: on one axis the bars of an accelerator would be too short to see.
     """
     table = cases_with_phases(view.table)
     on_host = table["device"].map(labels.is_on_host).astype(bool)
