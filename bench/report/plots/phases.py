@@ -7,6 +7,7 @@ import functools
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.cases.device_kinds import is_on_host
 from bench.formatting import format_duration
 from bench.report import labels
 from bench.report.plots import bar_by_case, facets, metric, stacked_bars
@@ -27,8 +28,13 @@ TITLE = "Phases of a training step"
 
 
 def plots(view: View) -> list[Plot]:
-    """Return one panel per model with known parts, more if there are too many cases."""
-    parts = bar_by_case.parts(cases_with_phases(view.table))
+    """Return one panel per model with known parts, more if there are too many cases.
+
+    Cases on the CPU have panels of their own: on one axis the bars of an accelerator would be too short to see.
+    """
+    table = cases_with_phases(view.table)
+    on_host = table["device"].map(is_on_host).astype(bool)
+    parts = [part for cases in (table[~on_host], table[on_host]) for part in bar_by_case.parts(cases)]
     return [
         make_plot(
             key=key,

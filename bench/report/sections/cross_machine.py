@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -100,6 +100,7 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
     for row in labels.rows(facets.ordered(rows, keys)):
         where = _where(row)
         cells.setdefault(tuple(row[name] for name in keys), {})[where] = row
+    shown = [name for name in keys if name != "mode" or rows["mode"].nunique() > 1]  # the heading has the only mode
     names = _names(columns, {str(row["machine"]): str(row["machine_title"]) for row in labels.rows(rows)})
     series = [
         machines.Series(
@@ -111,7 +112,7 @@ def _table(protocol: str, rows: pd.DataFrame, number: int) -> Shared:
         labels.listing(labels.mode(mode) for mode in labels.order("mode", rows["mode"])),
         protocol,
         tuple(names),
-        [_line(dict(zip(keys, key, strict=True)), by_column, list(columns)) for key, by_column in cells.items()],
+        [_line(dict(zip(keys, key, strict=True)), shown, by_column, list(columns)) for key, by_column in cells.items()],
         labels.legend(labels.signs(marks) for marks in rows["flags"]),
         machines.plots([dict(zip(keys, key, strict=True)) for key in cells], series, number),
     )
@@ -134,12 +135,15 @@ def _where(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _line(
-    case: dict[str, Any], by_column: dict[tuple[Any, ...], dict[str, Any]], columns: list[tuple[Any, ...]]
+    case: dict[str, Any],
+    names: Sequence[str],
+    by_column: dict[tuple[Any, ...], dict[str, Any]],
+    columns: list[tuple[Any, ...]],
 ) -> Line:
     time = METRICS["seconds_per_epoch"].unit
     best = min(by_column, key=lambda where: float(by_column[where]["seconds_per_epoch"]))
     return Line(
-        case=labels.point(case, case, without=["mode"]),
+        case=labels.point(case, names),
         cells=tuple(
             (
                 time.show(by_column[where]["seconds_per_epoch"]),

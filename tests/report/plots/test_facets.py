@@ -88,6 +88,15 @@ def with_parts(**changes: object):
     return msgspec.structs.replace(record, phases={name: Phase([s], "host clock") for name, s in parts.items()})
 
 
+def test_the_cpu_has_a_panel_of_its_own_beside_an_accelerator() -> None:
+    records = [with_parts(), with_parts(device="0")]
+    table = frame(records)
+    keys = [plot.key for plot in phases.plots(View(table, speedups(table, {}), {}))]
+    assert len(keys) == 2 and keys[1] == "steps-train-cpu"
+    both = frame([with_parts(), with_parts(device="cpu+cpu")])
+    assert len(phases.plots(View(both, speedups(both, {}), {}))) == 1
+
+
 def test_phases_of_a_step_and_the_rest_add_up_to_it() -> None:
     table = frame([with_parts()])
     [row] = phases.rows(table)
@@ -322,7 +331,7 @@ def test_machines_stand_side_by_side_where_they_measured_the_same(tmp_path: Path
     records = [timed(20.0, 4), timed(25.0, 16), other_machine(80.0, 4, device="mps")]
     [shared] = cross_machine.shared(newest_rows(frame(records)))
     [line] = shared.lines
-    assert line.case == "Training · yolov8n · 160 px · batch 4 · amp off"
+    assert line.case == "yolov8n · 160 px · batch 4 · amp off"
     assert [best for _, _, best in line.cells] == [False, True]
     assert shared.columns[1].startswith("Apple M4") and "mps" in shared.columns[1]
     assert line.cells[1][1].startswith("80.0 images/s (78.9 to ")
