@@ -29,8 +29,9 @@ def check(trainer: Any, device: Device, checks: dict[str, Any]) -> None:
 
 def first_batch(trainer: Any) -> dict[str, Any]:
     """Return a batch of the first images of the training set, augmented as in training, on the CPU."""
-    dataset = trainer.train_loader.dataset
-    return dataset.collate_fn([dataset[index] for index in range(min(IMAGES, len(dataset)))])  # type: ignore[no-any-return]
+    loader = trainer.train_loader
+    images = [loader.dataset[index] for index in range(min(IMAGES, len(loader.dataset)))]
+    return loader.collate_fn(images)  # type: ignore[no-any-return]
 
 
 def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dict[str, float]:
@@ -42,7 +43,10 @@ def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dic
         None  # the model makes a new one on its present device: the old one keeps tensors of the earlier device
     )
     moved = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
-    moved["img"] = moved["img"].float() / 255
+    if moved["img"].dtype == torch.uint8:  # those of classification arrive normalised
+        moved["img"] = moved["img"].float() / 255
+    if hasattr(model.model[-1], "num_denoising"):  # RT-DETR adds noise to boxes, and devices draw other numbers
+        model.model[-1].num_denoising = 0
     loss, items = model(moved)
     loss.sum().backward()
     gradients = [p.grad.detach().float().cpu() for p in model.parameters() if p.grad is not None]

@@ -13,7 +13,7 @@ from typing import Any
 from ...channel import Channel
 from ...protocol import BlockEnded, PhaseBegan, PlainJob
 from ...timing.lockstep import LockstepClient
-from .models import model_file
+from .models import find_model, user_model
 from .train import AMP
 
 
@@ -30,7 +30,6 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
         turns: grants the next block; None lets blocks follow each other.
     """
     import torch
-    from ultralytics import YOLO
 
     case = job.case
     done, left = 0, job.steps
@@ -70,7 +69,7 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
         done = 0
         edge = time.perf_counter()
 
-    model = YOLO(model_file(case["model"]))
+    model = user_model(find_model(case["model"]))
     model.add_callback("on_train_start", train_started)
     model.add_callback("on_train_batch_end", batch_ended)
     try:
