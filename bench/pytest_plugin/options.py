@@ -121,9 +121,8 @@ def find_data(data: str, interpreter: Interpreter) -> str:
 def has_classes(folder: Path) -> bool:
     """Whether a folder holds folders of classes for training, as classification takes them."""
     train = folder / "train"
-    return train.is_dir() and any(
-        entry.is_dir() and entry.name not in ("images", "labels") for entry in train.iterdir()
-    )
+    inside = {entry.name for entry in train.iterdir() if entry.is_dir()} if train.is_dir() else set()
+    return bool(inside - {"images", "labels"})
 
 
 def needs_network(planned: list[PlannedRun]) -> bool:

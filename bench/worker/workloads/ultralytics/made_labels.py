@@ -71,13 +71,13 @@ class Image(NamedTuple):
     """What the labels of an image are made of.
 
     Attributes:
-        index: number of the image in its pool.
+        number: place of the image in its pool.
         size: width and height in pixels.
         boxes: rows of the detection set.
         dense: whether it is to be as full as an image of the task gets.
     """
 
-    index: int
+    number: int
     size: tuple[int, int]
     boxes: str
     dense: bool
@@ -138,7 +138,7 @@ def corners(image: Image, draw: random.Random) -> str:
     width, height = image.size
     rows = []
     for index in range(count):
-        kind = image.index % len(DOTA) if not index else draw.choices(range(len(DOTA)), common)[0]
+        kind = image.number % len(DOTA) if not index else draw.choices(range(len(DOTA)), common)[0]
         side = min(max(draw.lognormvariate(-3.4, 0.8), 0.008), 0.5) * min(image.size)
         slim = draw.lognormvariate(0.3, 0.3)
         along, across, angle = side * slim / 2, side / slim / 2, draw.uniform(0, math.pi)
@@ -156,7 +156,7 @@ def corners(image: Image, draw: random.Random) -> str:
 
 def class_number(image: Image, draw: random.Random) -> str:
     """Return the class of an image for classification, which Ultralytics reads from the name of its folder."""
-    return f"{image.index}\n"
+    return f"{image.number}\n"
 
 
 def _row(kind: int, values: Sequence[float]) -> str:

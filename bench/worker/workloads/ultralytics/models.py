@@ -120,10 +120,11 @@ def check_head(name: str, head: str) -> tasks.Task:
 def check_downloads(name: str, description: dict[str, Any]) -> None:
     """Refuse a model yaml whose layers fetch weights of torchvision, which nothing here may."""
     for _, _, layer, arguments in [*description["backbone"], *description["head"]]:
-        if layer == "TorchVision" and str((list(arguments) + [None, "DEFAULT"])[2]) != "None":
+        weights = str(arguments[2]) if isinstance(arguments, list) and len(arguments) > 2 else "DEFAULT"
+        if layer == "TorchVision" and weights != "None":
             use = " or ".join(f"ultralytics:{network}" for network in tasks.OWN_NETWORKS)
             raise unsupported(
-                name, f"its layer TorchVision fetches weights: write None in place of {arguments[2]}, or use {use}"
+                name, f"its layer TorchVision fetches weights ({weights}): write None there, or use {use}"
             )
 
 

@@ -160,7 +160,7 @@ NAMED = (
 SAVED = re.compile(rb"(?<![A-Za-z])(%s)(?![A-Za-z])" % b"|".join(task.model[1].encode() for task in TASKS))
 """Pattern of the class of a network in the pickle of a checkpoint."""
 
-LAYER = re.compile(r"(?<![\w.])(?:nn\.)?(%s)\s*," % "|".join(head for task in TASKS for head in task.heads))
+LAYER = re.compile(r"(?<![\w.])(?:nn\.)?({})\s*,".format("|".join(head for task in TASKS for head in task.heads)))
 """Pattern of a last layer in the text of a model yaml."""
 
 

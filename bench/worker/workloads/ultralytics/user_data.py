@@ -110,6 +110,7 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
         copied["val"] = None
     listing = json.dumps({"listed": len(train.listed), "used": train.used, "left_out": sentences})
     validation, no_validation = validation_of(data, task.name)
+    no_training = why_no_training(yaml, train, no_validation)
     digest, newest = fingerprint(data, {"train": train.listed, "val": validation.listed})
     copy = copy_of({**copied, "path": str(place)}, listing, root)
     return {
@@ -121,7 +122,8 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
         "left_out": left_out,
         "left_out_first": sentences[0] if sentences else "",
         "left_out_file": str(copy.with_name(LEFT_OUT)) if sentences else "",
-        "no_training": why_no_training(yaml, train, no_validation) or wrong_labels(yaml, data, train, task),
+        "no_training": why_no_training(yaml, train, no_validation)
+        or wrong_labels(yaml, data, [*train.used, *validation.used], task),
         "newest": newest,
     }
 
@@ -144,15 +146,14 @@ def keypoints_error(data: dict[str, Any]) -> str:
     return ""
 
 
-def wrong_labels(yaml: str, data: dict[str, Any], train: Split, task: Task) -> str:
+def wrong_labels(yaml: str, data: dict[str, Any], images: list[str], task: Task) -> str:
     """Return the reason why the labels of a set with usable images are not those of a task; empty where they are.
 
     Ultralytics trains a model of oriented boxes on polygons, and drops all polygons where one image has boxes.
     """
     if task.name not in ("segment", "obb"):
         return ""
-    validation = validation_of(data, task.name)[0] if not data.get("missing_val") else Split([], [])
-    for image in dict.fromkeys([*train.used, *validation.used]):
+    for image in dict.fromkeys(images):
         if (row := label_errors.row_unlike(label_of(image), task.name)) is not None:
             place = relative(label_of(image), Path(str(data["path"])))
             sentence = f"{place}, line {row.number}, has {row.fields} fields; {task.noun} needs {task.needs}"
