@@ -108,10 +108,19 @@ def rows_of(label: str) -> list[Row]:
     return [Row(number, len(line.split())) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def row_unlike(label: str, task: str) -> Row | None:
-    """Return the first row of a label file that is no polygon (``segment``) or no oriented box (``obb``)."""
-    least, most = (7, None) if task == "segment" else (9, 9)
-    return next((row for row in rows_of(label) if row.fields < least or row.fields > (most or row.fields)), None)
+def row_unlike(label: str, task: str, keypoints: int = 0) -> Row | None:
+    """Return the first row of a label file that is no polygon (``segment``) or no oriented box (``obb``).
+
+    Args:
+        label: the label file.
+        task: name of the task.
+        keypoints: fields of a row with keypoints, which Ultralytics takes for a box in other tasks; 0 for none.
+    """
+    for row in rows_of(label):
+        fits = row.fields == 9 if task == "obb" else row.fields >= 7
+        if not fits or row.fields == keypoints:
+            return row
+    return None
 
 
 def check_label_file(label: str, classes: int) -> LeftOut | None:

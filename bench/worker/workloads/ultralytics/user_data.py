@@ -122,8 +122,7 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
         "left_out": left_out,
         "left_out_first": sentences[0] if sentences else "",
         "left_out_file": str(copy.with_name(LEFT_OUT)) if sentences else "",
-        "no_training": why_no_training(yaml, train, no_validation)
-        or wrong_labels(yaml, data, [*train.used, *validation.used], task),
+        "no_training": no_training or wrong_labels(yaml, data, [*train.used, *validation.used], task),
         "newest": newest,
     }
 
@@ -153,8 +152,10 @@ def wrong_labels(yaml: str, data: dict[str, Any], images: list[str], task: Task)
     """
     if task.name not in ("segment", "obb"):
         return ""
+    points, dimensions = data.get("kpt_shape") or (0, 0)
+    keypoints = 5 + points * dimensions if points else 0
     for image in dict.fromkeys(images):
-        if (row := label_errors.row_unlike(label_of(image), task.name)) is not None:
+        if (row := label_errors.row_unlike(label_of(image), task.name, keypoints)) is not None:
             place = relative(label_of(image), Path(str(data["path"])))
             sentence = f"{place}, line {row.number}, has {row.fields} fields; {task.noun} needs {task.needs}"
             return refused(yaml, sentence).reason
