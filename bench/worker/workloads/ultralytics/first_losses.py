@@ -39,9 +39,8 @@ def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dic
     import torch
 
     model = copy.deepcopy(trainer.model).to(device).float().train()
-    model.criterion = (
-        None  # the model makes a new one on its present device: the old one keeps tensors of the earlier device
-    )
+    if getattr(model, "criterion", None) is not None:
+        del model.criterion  # the model makes a new one on its present device: the old one keeps tensors of its own
     moved = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
     if moved["img"].dtype == torch.uint8:  # those of classification arrive normalised
         moved["img"] = moved["img"].float() / 255

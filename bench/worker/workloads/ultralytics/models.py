@@ -435,6 +435,10 @@ def complete(model: Any, imgsz: int) -> None:
         model.transforms = classify_transforms(imgsz)
 
 
+LEAST_RTDETR = 128
+"""Least image size with 300 anchors at strides 8, 16 and 32, as older versions of Ultralytics need them."""
+
+
 def check_image_size(error: RuntimeError, task: tasks.Task, imgsz: int) -> None:
     """Explain the error of an RT-DETR model that has fewer anchors in an image than it chooses queries.
 
@@ -442,8 +446,10 @@ def check_image_size(error: RuntimeError, task: tasks.Task, imgsz: int) -> None:
         CaseRejected: ``unsupported``; not raised for any other error.
     """
     if task is tasks.RTDETR and "selected index k out of range" in str(error):
-        reason = f"imgsz {imgsz} was asked: this Ultralytics runs RT-DETR on images of at least 160 px, which have more"
-        raise CaseRejected("unsupported", f"{reason} anchors than the 300 that it chooses.", ("mode", "model", "imgsz"))
+        reason = (
+            f"imgsz {imgsz} was asked: this Ultralytics runs RT-DETR on images of at least {LEAST_RTDETR} px, which"
+        )
+        raise CaseRejected("unsupported", f"{reason} have the 300 anchors that it chooses.", ("mode", "model", "imgsz"))
 
 
 def check_arguments(asked: Sequence[RequestedAxis]) -> None:
