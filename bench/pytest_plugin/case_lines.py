@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.analysis.flags import DATA, FAILED, FELL_BACK, INTERFERED, LEFT_OUT, NO_TENSOR_CORES, kinds
+from bench.analysis.throughput import COCO_TRAIN_IMAGES
 from bench.cases import Case
 from bench.cases.axes import axes, fixed_axes, value_label
 from bench.cases.device_kinds import label as device_label
@@ -14,6 +15,7 @@ from bench.formatting import format_half_width, format_number, format_rough_dura
 from bench.pytest_plugin.screen import Piece, wrap
 from bench.records.outcome import Status
 from bench.records.record import Record
+from bench.worker.workloads.base import family_of, own_name
 
 NOISY = "noisy"
 
@@ -54,6 +56,12 @@ class Layout(NamedTuple):
     epoch: int
 
 
+def is_coco_epoch(case: Case) -> bool:
+    """Whether the times of a case refer to an epoch of COCO."""
+    units = family_of(case.model).units(own_name(case.model), case.imgsz)
+    return bool(units["epoch_items"] == COCO_TRAIN_IMAGES)
+
+
 class CaseLines:
     """Formats the lines of a run: in columns where they fit, else the figures in a line of their own."""
 
@@ -63,10 +71,10 @@ class CaseLines:
         Args:
             cases: of the run.
             total: processes of the run.
-            epoch_images: images of an epoch; 0 for COCO's.
+            epoch_images: images of an epoch; 0 for that of each workload.
         """
         self.axes = shown_axes(cases)
-        self._epoch_images = epoch_images
+        self._coco = not epoch_images and all(is_coco_epoch(case) for case in cases if case.mode == "train")
         self._number = 2 * len(str(total)) + 1
         self._widths = {
             axis: max([len(title(axis)), *(len(cell(axis, case.value(axis), case)) for case in cases)])
@@ -85,7 +93,7 @@ class CaseLines:
     def layout(self, width: int) -> Layout | None:
         """Return the widest layout that a terminal has room for; None if it has none for columns."""
         for gap, names_images in GAPS:
-            heading = "COCO epoch" if names_images and not self._epoch_images else "epoch"
+            heading = "COCO epoch" if names_images and self._coco else "epoch"
             layout = Layout(gap, heading, max(EPOCH, len(heading)))
             figures = [RATE, *([layout.epoch] if self._has_epochs else []), MEMORY]
             columns = [self._number, *self._widths.values(), *figures, len(NOISY)]

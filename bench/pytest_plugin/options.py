@@ -94,12 +94,17 @@ def check_model(model: str, interpreter: Interpreter) -> None:
 
 
 def find_data(data: str, interpreter: Interpreter) -> str:
-    """Return the absolute path of a data yaml, the name of one that Ultralytics brings, or nothing for a made set."""
+    """Return the absolute path of a data yaml or a folder of classes, the name of a data set that Ultralytics brings.
+
+    Without ``data``, return an empty text: a made set.
+    """
     if not data:
         return ""
     path = Path(data)
     nameable("data", data)
     if path.is_file():  # a link stays what it is: without 'path:', images are looked for next to it
+        return nameable("data", os.path.abspath(path))
+    if path.is_dir() and has_classes(path):
         return nameable("data", os.path.abspath(path))
     if path.is_dir():
         inside = sorted(file.name for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
@@ -111,6 +116,13 @@ def find_data(data: str, interpreter: Interpreter) -> str:
     if data.removesuffix(".yaml") in named:
         return f"{data.removesuffix('.yaml')}.yaml"
     raise UsageError(f"data {data!r}: there is no such file, and Ultralytics brings no data set of that name.")
+
+
+def has_classes(folder: Path) -> bool:
+    """Whether a folder holds folders of classes for training, as classification takes them."""
+    train = folder / "train"
+    inside = {entry.name for entry in train.iterdir() if entry.is_dir()} if train.is_dir() else set()
+    return bool(inside - {"images", "labels"})
 
 
 def needs_network(planned: list[PlannedRun]) -> bool:

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from bench.analysis.flags import INTERFERED, kinds
+from bench.analysis.throughput import COCO_TRAIN_IMAGES
+from bench.analysis.units import in_units
 from bench.cases.axes import NOT_ASKED, value_label
 from bench.cases.device_kinds import HOST
 from bench.formatting import format_bytes, format_duration, format_number, format_percent
@@ -127,7 +129,9 @@ def reference_lines(rows: Mapping[str, Mapping[str, Any]], result: Result) -> li
     for mode, row in rows.items():
         text = f"{case_text(row, result.devices)}: {format_number(row['images_per_second'])} images/s{plus_minus(row)}"
         if mode == "train":
-            epoch = "COCO epoch" if result.is_coco else f"epoch of {result.epoch_images:,} images"
+            number = int(row["epoch_images"])
+            coco = result.is_coco and number == COCO_TRAIN_IMAGES
+            epoch = "COCO epoch" if coco else in_units(f"epoch of {number:,} images", row)
             text += f", {epoch} {format_duration(row['seconds_per_epoch'])}"
         lines.append((TITLES[mode], text))
     return lines

@@ -84,7 +84,8 @@ def data_job(planned: PlannedRun) -> DataJob:
     """Return the job that provides the data set of a case."""
     recipe, family, root = planned.recipe, family_of(planned.case.model), str(cache_folder() / "data")
     if not family.makes(recipe.data):
-        return DataJob(family.name, recipe.data, root, made=False)
+        made = family.data_for(own_name(planned.case.model), planned.case.imgsz)
+        return DataJob(family.name, recipe.data, root, made=False, replaces=made)
     return DataJob(
         family.name,
         recipe.data,

@@ -277,7 +277,7 @@ def find_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
 def check_trainable(planned: PlannedRun, data: dict[str, Any]) -> None:
     """Raise :class:`DatasetUnavailable` where a case trains on a data set without labels, which prediction can use."""
     if planned.case.mode == "train" and data.get("no_training"):
-        raise DatasetUnavailable(Outcome(Status.UNSUPPORTED, data["no_training"], ("mode",)))
+        raise DatasetUnavailable(Outcome(Status.UNSUPPORTED, data["no_training"], ("mode", "model")))
 
 
 def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
@@ -289,12 +289,14 @@ def look_for_data(launcher: Launcher, planned: PlannedRun) -> dict[str, Any]:
 
     Raises:
         UsageError: where the user's own data set cannot be used at all.
-        DatasetUnavailable: where another error occurred.
+        DatasetUnavailable: where models of this kind cannot use it, or another error occurred.
     """
     job = data_job(planned)
     if lacking := launcher.interpreter.lacking.get(job.workload):
         raise DatasetUnavailable(Outcome(Status.UNSUPPORTED, lacking, ("model",)))
     result = run_job(launcher, job, SETUP_LIMIT, setup_limit=DATA_LIMIT)
+    if result.outcome.status is Status.UNSUPPORTED and result.outcome.scope:  # not for this model; others may go on
+        raise DatasetUnavailable(result.outcome)
     if result.outcome.status in (Status.UNSUPPORTED, Status.SUBSTITUTED):  # the latter: another package was imported
         raise UsageError(result.outcome.reason)
     if result.outcome.status is not Status.MEASURED:

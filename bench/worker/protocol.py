@@ -194,6 +194,7 @@ class DataJob:
         images: length of a made set.
         val_images: length of its validation set; 0 for the maker's minimum.
         seed: random seed of a made set.
+        replaces: name of the made set that the user's own data set replaces, which says what its labels have to be.
     """
 
     kind: ClassVar[str] = "data"
@@ -205,6 +206,7 @@ class DataJob:
     images: int = 0
     val_images: int = 0
     seed: int = 0
+    replaces: str = ""
 
 
 @dataclass(frozen=True)

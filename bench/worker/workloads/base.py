@@ -291,7 +291,8 @@ def why_no_family(model: str) -> str:
 def canonical_model(model: str) -> str:
     """Return a model without its family's name where that is not needed, so that cases have one spelling."""
     named, rest = split_model(model)
-    return rest if named and family_of(rest).name == named else model
+    family = family_of(rest)
+    return rest if named and family.name == named and family.claims(rest) else model
 
 
 def is_made(data: str) -> bool:

@@ -46,7 +46,8 @@ def loss_items(trainer: Any, items: Any) -> dict[str, float]:
         return {}
     if isinstance(items, dict):
         return {str(name): float(value) for name, value in items.items()}
-    return {str(name): float(value) for name, value in zip(trainer.loss_names, items)}
+    values = [items] if getattr(items, "ndim", 1) == 0 else items  # older classification has a single number
+    return {str(name): float(value) for name, value in zip(trainer.loss_names, values)}
 
 
 class TrainingSanityChecks:

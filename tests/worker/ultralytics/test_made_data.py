@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.worker.rejection import CaseRejected
-from bench.worker.workloads.ultralytics import made_data
+from bench.worker.workloads.ultralytics import made_classes, made_data
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -214,3 +214,36 @@ def test_images_of_a_made_set_are_those_of_its_list(provide: Callable[..., Made]
     made = provide(5)
     assert made_data.training_images(made["yaml"]) == listing(made)
     assert made_data.listed_images(made["yaml"]) == 5
+
+
+@pytest.mark.parametrize("task", ["segment", "pose", "obb"])
+def test_every_task_has_the_images_of_detection_and_labels_of_its_own(
+    task: str, provide: Callable[..., Made], tmp_path: Path
+) -> None:
+    from ultralytics.data.utils import check_det_dataset
+
+    made = {
+        name: made_data.provide({"root": str(tmp_path), "images": 3, "seed": 0, "task": name})
+        for name in ("detect", task)
+    }
+    first, second = ([Path(line) for line in listing(made[name])] for name in ("detect", task))
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+    assert made["detect"]["fingerprint"] != made[task]["fingerprint"]
+    dataset = check_det_dataset(made[task]["yaml"])
+    assert dataset["nc"] == {"segment": 80, "pose": 1, "obb": 15}[task]
+    assert (task == "pose") == ("flip_idx" in dataset)
+
+
+def test_classes_are_a_thousand_folders_with_links(provide: Callable[..., Made], tmp_path: Path) -> None:
+    from ultralytics.data.utils import check_cls_dataset
+
+    wanted = {"root": str(tmp_path), "images": 6, "seed": 0, "task": "classify"}
+    made = made_classes.provide(wanted)
+    assert made_classes.provide(wanted) == made
+    dataset = check_cls_dataset(made["yaml"])
+    assert (dataset["nc"], made["images"]) == (1000, 6)
+    images = made_data.training_images(made["yaml"])
+    assert len(images) == made_data.listed_images(made["yaml"]) == 6
+    assert [Path(image).resolve().name for image in images[:3]] == ["0000.jpg", "0000.jpg", "0001.jpg"]
+    (Path(images[0])).unlink()
+    assert made_classes.provide(wanted) == made and Path(images[0]).exists()

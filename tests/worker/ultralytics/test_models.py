@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.worker.rejection import CaseRejected
-from bench.worker.workloads.ultralytics import models
+from bench.worker.workloads.ultralytics import models, tasks
 from bench.worker.workloads.ultralytics.models import building, built, channels, find_model, model_file
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
@@ -119,12 +120,45 @@ def test_a_checkpoint_that_is_damaged(network: Any, tmp_path: Path) -> None:
         assert why(tmp_path / name) == "it is damaged, or no checkpoint of PyTorch: get the file again."
 
 
-def test_a_checkpoint_of_another_task(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("yolov8n-seg", "SegmentationModel"), ("yolo26n-pose", "PoseModel"), ("yolov8n-cls", "ClassificationModel")],
+)
+def test_the_task_of_a_checkpoint_is_known_before_and_after_it_is_loaded(name: str, kind: str, tmp_path: Path) -> None:
     import torch
-    from ultralytics.nn.tasks import SegmentationModel
+    from ultralytics.nn import tasks as networks
 
-    torch.save({"model": SegmentationModel("yolov8n-seg.yaml", verbose=False)}, tmp_path / "best.pt")
-    assert why(tmp_path / "best.pt").startswith("its last layer is Segment, and only detection models")
+    torch.save({"model": getattr(networks, kind)(f"{name}.yaml", verbose=False)}, tmp_path / "best.pt")
+    task = tasks.task_of_model(name)
+    assert tasks.task_of_model(str(tmp_path / "best.pt")) is task
+    assert find_model(str(tmp_path / "best.pt")).task is task
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("yolov8s-worldv2", "WorldDetect"), ("yoloe-11s-seg", "YOLOESegment"), ("yolo26n-sem", "Seman")]
+)
+def test_models_of_no_task_of_the_table_are_refused(name: str, head: str) -> None:
+    with pytest.raises(CaseRejected, match=f"^model {name}: its last layer is {head}.*, and only models of detection,"):
+        model_file(name)
+
+
+def test_layers_that_fetch_weights_are_refused(tmp_path: Path) -> None:
+    sentence = "its layer TorchVision fetches weights (DEFAULT): write None there, or use ultralytics:resnet18 or"
+    with pytest.raises(CaseRejected, match=re.escape(sentence)):
+        model_file("yolo11-cls-resnet18")
+    (tmp_path / "my.yaml").write_text((tasks.NETWORKS / "resnet18.yaml").read_text().replace("None, True, 1", "None"))
+    assert find_model(str(tmp_path / "my.yaml")).task is tasks.CLASSIFY
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("resnet18", 11_689_512), ("vit_b_16", 86_567_656)])
+def test_networks_of_torchvision_are_whole(name: str, parameters: int) -> None:
+    from ultralytics.nn.tasks import ClassificationModel
+
+    source = find_model(f"ultralytics:{name}")
+    assert (source.task, source.head) == (tasks.CLASSIFY, "Linear")
+    network = ClassificationModel(source.file, verbose=False)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    assert models.read_classes(network.model[-1]) == 1000
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def run(monkeypatch: pytest.MonkeyPatch, error: Exception, arguments: dict[str, 
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(train, "find_model", lambda *_: SimpleNamespace(task=None))
+    monkeypatch.setattr(train, "find_model", lambda *_: SimpleNamespace(task=None, may_be_zero=()))
     monkeypatch.setattr(train, "arguments_of", lambda *_: arguments)
     monkeypatch.setattr(train, "train", fail)
     session: Any = SimpleNamespace(case={"amp": "off", "model": "yolov8n"}, asked=[], data={}, overrides=arguments)

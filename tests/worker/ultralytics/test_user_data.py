@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench.worker.rejection import CaseRejected
-from bench.worker.workloads.ultralytics import made_data, user_data
+from bench.worker.workloads.ultralytics import isolation, made_data, user_data
 from tests.worker.ultralytics.data_sets import BOXES, contents, make, write
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
@@ -440,3 +440,74 @@ def test_of_a_large_image_the_size_counts_and_the_time_is_reported(look: Callabl
     after = look()
     assert after["fingerprint"] == before["fingerprint"]
     assert before["newest"] < 4e9 == after["newest"]
+
+
+# Labels of other tasks
+
+BOX, POLYGON, CORNERS = (
+    "0 0.4 0.4 0.3 0.3\n",
+    "0 0.1 0.1 0.5 0.1 0.6 0.4 0.3 0.6 0.1 0.4\n",
+    "0 0.1 0.1 0.5 0.1 0.5 0.4 0.1 0.4\n",
+)
+POINTS = "0 0.4 0.4 0.3 0.3" + " 0.4 0.4 2" * 5 + "\n"
+SHAPE = {"kpt_shape": "[5, 3]"}
+
+FIT = [("segment", POLYGON, {}), ("segment", CORNERS, {}), ("obb", CORNERS, {}), ("pose", POINTS, SHAPE)]
+UNFIT = [
+    ("segment", BOX, {}, "labels/train/0.txt, line 1, has 5 fields; a segmentation model needs a class and a polygon"),
+    ("segment", POINTS, SHAPE, "labels/train/0.txt, line 1, has 20 fields; a segmentation model needs"),
+    ("obb", BOX, {}, "labels/train/0.txt, line 1, has 5 fields; a model of oriented boxes needs a class and the four"),
+    ("obb", POLYGON, {}, "labels/train/0.txt, line 1, has 11 fields; a model of oriented boxes needs"),
+]
+UNUSABLE = [
+    ("pose", BOX, {}, "it has no 'kpt_shape:', which a pose model needs: write it, such as 'kpt_shape: [17, 3]'"),
+    ("pose", POINTS, {"kpt_shape": "[5, 4]"}, "its 'kpt_shape:' is [5, 4]: write the numbers of points and of values"),
+    ("pose", POINTS, {**SHAPE, "flip_idx": "[0, 1]"}, "its 'flip_idx:' does not have 5 numbers"),
+    ("pose", BOX, SHAPE, "number of fields (4). The first is images/train/0.jpg: 0.txt, line 1: 5 fields; a row of a"),
+]
+
+
+def inspected(root: Path, task: str, row: str, settings: dict[str, str]) -> dict[str, Any]:
+    make(root / "set")
+    for file in (root / "set" / "labels").rglob("*.txt"):
+        file.write_text(row)
+    yaml = write(root / "set", **settings)
+    before = contents(root / "set")
+    try:
+        return user_data.inspect({"yaml": str(yaml), "root": str(root / "cache"), "task": task})
+    finally:
+        isolation.set_label_task("detect")
+        assert contents(root / "set") == before
+
+
+@pytest.mark.parametrize(("task", "row", "settings"), FIT)
+def test_labels_of_their_task_are_trained_on(task: str, row: str, settings: dict[str, str], tmp_path: Path) -> None:
+    details = inspected(tmp_path, task, row, settings)
+    assert (details["images"], details["no_training"]) == (4, "")
+
+
+@pytest.mark.parametrize(("task", "row", "settings", "reason"), UNFIT)
+def test_labels_of_another_task_allow_prediction_alone(
+    task: str, row: str, settings: dict[str, str], reason: str, tmp_path: Path
+) -> None:
+    details = inspected(tmp_path, task, row, settings)
+    assert details["images"] == 4
+    assert reason in details["no_training"]
+
+
+@pytest.mark.parametrize(("task", "row", "settings", "reason"), UNUSABLE)
+def test_a_set_without_keypoints_is_of_no_use_to_pose_models_alone(
+    task: str, row: str, settings: dict[str, str], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CaseRejected) as caught:
+        inspected(tmp_path, task, row, settings)
+    assert reason in caught.value.reason
+    assert (caught.value.status, caught.value.scope) == ("unsupported", ("model",))
+
+
+def test_tasks_do_not_read_each_others_label_caches(tmp_path: Path) -> None:
+    assert inspected(tmp_path / "a", "detect", POINTS, {"kpt_shape": "[5, 3]"})["images"] == 4
+    yaml = str(tmp_path / "a" / "set" / "data.yaml")
+    details = user_data.inspect({"yaml": yaml, "root": str(tmp_path / "cache"), "task": "pose"})
+    isolation.set_label_task("detect")
+    assert (details["images"], details["no_training"]) == (4, "")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..base import Derived
+from ..base import Derived, own_name
 from .model_names import size_read
+from .tasks import OWN_NETWORKS
 
 SCOPE = {
     "device": ("device",),
@@ -22,6 +23,7 @@ HINTS: dict[tuple[str, str | None], str] = {
     ("integrations", None): "callbacks that talk to something run between the steps",
     ("weights", None): "Ultralytics renames what it is asked for",
     ("scale", None): "the size in the name is not that of the model: rename the file",
+    ("auto_augment", None): "torchvision is too old for it",
     ("channels", None): "the network has to take the channels of the data set",
     ("classes", None): "the network has to have the classes of the data set",
     ("workers", None): "on cpu and mps Ultralytics loads images in the training process, elsewhere by no more workers "
@@ -56,6 +58,8 @@ def architecture(model: str) -> str | None:
     """Return where the layers of a model come from; a yaml file may be Ultralytics' own or the user's, so anything."""
     if model.endswith((".yaml", ".yml")):
         return None
+    if own_name(model) in OWN_NETWORKS:
+        return "of torchvision"
     return "from weights" if model.endswith(".pt") else "of Ultralytics"
 
 

@@ -31,8 +31,9 @@ def check(trainer: Any, device: Device, checks: dict[str, Any]) -> None:
 
 def first_batch(trainer: Any, images: int = IMAGES) -> dict[str, Any]:
     """Return a batch of the first images of the training set, augmented as in training, on the CPU."""
-    dataset = trainer.train_loader.dataset
-    return dataset.collate_fn([dataset[index] for index in range(min(images, len(dataset)))])  # type: ignore[no-any-return]
+    loader = trainer.train_loader
+    batch = [loader.dataset[index] for index in range(min(images, len(loader.dataset)))]
+    return loader.collate_fn(batch)  # type: ignore[no-any-return]
 
 
 def losses_and_gradient(trainer: Any, device: Any, batch: dict[str, Any]) -> dict[str, float]:
@@ -63,11 +64,13 @@ def one_step(
     import torch
 
     model = copy.deepcopy(trainer.model).to(device).float().train()
-    model.criterion = (
-        None  # the model makes a new one on its present device: the old one keeps tensors of the earlier device
-    )
+    if getattr(model, "criterion", None) is not None:
+        del model.criterion  # the model makes a new one on its present device: the old one keeps tensors of its own
     moved = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
-    moved["img"] = moved["img"].float() / 255
+    if moved["img"].dtype == torch.uint8:  # those of classification arrive normalised
+        moved["img"] = moved["img"].float() / 255
+    if hasattr(model.model[-1], "num_denoising"):  # RT-DETR adds noise to boxes, and devices draw other numbers
+        model.model[-1].num_denoising = 0
     with around(model):
         loss, items = model(moved)
     (loss.sum() * scale).backward()

@@ -114,10 +114,19 @@ def _silence_what_is_loaded() -> None:
                 callbacks.clear()
 
 
+_label_task = [""]
+
+
+def set_label_task(task: str) -> None:
+    """Separate the label caches of a task from those of detection, since the same labels give a task other rows."""
+    _label_task[0] = "" if task == "detect" else f" {task}"
+
+
 def keep_label_caches(folder: Path) -> None:
     """Move Ultralytics' label cache into our cache folder, away from the labels.
 
-    Otherwise compared versions would read and rewrite each other's cache, and change the user's own.
+    Otherwise compared versions would read and rewrite each other's cache, and change the user's own. Tasks would read
+    each other's: older versions do not note for which task they read the labels.
     """
     import ultralytics.data.dataset as dataset
     import ultralytics.data.utils as utils
@@ -125,7 +134,7 @@ def keep_label_caches(folder: Path) -> None:
     load, save = utils.load_dataset_cache_file, utils.save_dataset_cache_file
 
     def place(path: Any) -> Path:
-        return folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.cache"
+        return folder / f"{hashlib.sha256(f'{path}{_label_task[0]}'.encode()).hexdigest()[:16]}.cache"
 
     def load_ours(path: Any) -> Any:
         try:

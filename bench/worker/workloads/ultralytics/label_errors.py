@@ -6,6 +6,8 @@ import os
 import re
 from typing import Any, NamedTuple
 
+from .tasks import DETECT, Task
+
 ROW = "a row is 'class x y width height', from 0 to 1 as shares of the image"
 
 
@@ -21,23 +23,27 @@ class LeftOut(NamedTuple):
     sentence: str
 
 
-def why_left_out(image: str, label: str, data: dict[str, Any]) -> LeftOut:
+def why_left_out(image: str, label: str, data: dict[str, Any], task: Task = DETECT) -> LeftOut:
     """Ask the measured Ultralytics why it leaves an image out.
 
     Args:
         image: file of the image.
         label: file of its labels, which need not exist.
         data: the data set, with ``names`` and, for poses, ``kpt_shape``.
+        task: task of the model.
     """
     from ultralytics.data.utils import verify_image_label
 
     points, dimensions = data.get("kpt_shape") or (0, 0)
+    pose = task.name == "pose"
     try:
-        message = str(verify_image_label((image, label, "", False, len(data["names"]), points, dimensions, False))[-1])
+        message = str(verify_image_label((image, label, "", pose, len(data["names"]), points, dimensions, False))[-1])
     except Exception as error:  # Ultralytics handles only the errors that it expects
         message = str(error)
     problem = check_image_file(image, message)
-    if problem is None and os.path.isfile(label):
+    if problem is None and os.path.isfile(label) and pose:
+        problem = check_keypoint_file(label, 5 + points * dimensions, task)
+    elif problem is None and os.path.isfile(label):
         problem = check_label_file(label, len(data["names"]))
     words = " ".join(message.rpartition("ignoring corrupt image/label: ")[2].split())
     return problem or LeftOut("refused by Ultralytics", words or "it gave no reason")
@@ -73,6 +79,47 @@ def check_image_file(image: str, message: str) -> LeftOut | None:
     for words, kind, sentence in IMAGE_TROUBLES:
         if words in message.lower():
             return LeftOut(kind, sentence)
+    return None
+
+
+def check_keypoint_file(label: str, fields: int, task: Task) -> LeftOut | None:
+    """Return the error of a label file whose rows do not have the fields of a pose; None where they have."""
+    for row in rows_of(label):
+        if row.fields != fields:
+            wrong = f"{row.fields} fields; a row of {task.noun} has {fields}: {task.needs}"
+            return LeftOut("number of fields", f"{os.path.basename(label)}, line {row.number}: {wrong}")
+    return None
+
+
+class Row(NamedTuple):
+    """A row of a label file: its line, and how many fields it has."""
+
+    number: int
+    fields: int
+
+
+def rows_of(label: str) -> list[Row]:
+    """Return the rows of a label file; empty for one that cannot be read."""
+    try:
+        with open(label, encoding="utf-8-sig") as opened:
+            lines = opened.read().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [Row(number, len(line.split())) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def row_unlike(label: str, task: str, keypoints: int = 0) -> Row | None:
+    """Return the first row of a label file that is no polygon (``segment``) or no oriented box (``obb``).
+
+    Args:
+        label: the label file.
+        task: name of the task.
+        keypoints: fields of a row with keypoints, which Ultralytics takes for a box in other tasks; 0 for none.
+    """
+    for row in rows_of(label):
+        fits = row.fields == 9 if task == "obb" else row.fields >= 7
+        if not fits or row.fields == keypoints:
+            return row
     return None
 
 

@@ -4,7 +4,7 @@ One pool of photographs is made once; a case's set lists pool images until it is
 photographs are crops of the two in Ultralytics' own assets, scaled, mirrored and re-lit, so that decoding, mosaic and
 augmentation work on real image content. Sizes, boxes per image and box sizes follow COCO train2017. It
 has 118,287 images, mostly 640 x 480, and a mean of 7.3 boxes per image with a long tail. Four boxes in ten are smaller
-than 32 x 32 pixels.
+than 32 x 32 pixels. Every task has the same photographs; :mod:`.made_labels` makes the labels of the other tasks.
 """
 
 from __future__ import annotations
@@ -20,17 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from ...rejection import CaseRejected
-from . import made_data_checks
+from . import made_data_checks, made_labels
 
 POOL_IMAGES = 128
 VAL_IMAGES = 2
 CLASSES = 80
 MOST_BOXES = 90
 JPEG_QUALITY = 96
-COMMON = ((640, 480), (640, 480), (480, 640), (640, 480), (640, 480), (480, 640), (640, 480))
-RARE = ((640, 427), (427, 640), (500, 375), (640, 640))
-"""(width, height), in turn: seven common ones, then a rare one. The first few images have nearly as many pixels each as
-the whole pool has, so that a prediction's time per image does not depend on their number."""
+COMMON, RARE = made_labels.COCO_SIZES
 
 
 def provide(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -38,8 +35,9 @@ def provide(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         wanted: ``root`` (folder of the cache), ``images`` (length of the set, at least 1), ``val_images`` (length of
-            its validation set, by default :data:`VAL_IMAGES`), ``seed`` and ``dense``. With ``dense``, every image has
-            :data:`MOST_BOXES` boxes, for the most memory that training may take.
+            its validation set, by default :data:`VAL_IMAGES`), ``seed``, ``dense`` and ``task`` (a key of
+            :data:`.made_labels.LABELS`). With ``dense``, every image has as many boxes as an image of the task gets
+            (:data:`MOST_BOXES` in detection), for the most memory that training may take.
 
     Returns:
         ``yaml`` (path for Ultralytics), ``fingerprint`` (of all pool files), ``images``.
@@ -61,45 +59,61 @@ def unwritable(what: str, place: str, error: OSError) -> CaseRejected:
 
 def _provided(wanted: dict[str, Any]) -> dict[str, Any]:
     """Make the data set of :func:`provide`; an error of the cache passes as it is."""
-    from ultralytics.utils import ASSETS
-
-    photos = [Path(ASSETS) / name for name in ("bus.jpg", "zidane.jpg")]
-    dense = bool(wanted.get("dense"))
-    recipe = hashlib.sha256(f"{POOL_IMAGES} {wanted['seed']}{' dense' if dense else ''}".encode())
-    for photo in (Path(__file__), *photos):  # a change of this file may change the data set
-        recipe.update(photo.read_bytes())
-    base = Path(wanted["root"]) / f"coco-like-{recipe.hexdigest()[:12]}"
-    pool = base / "pool"
-    if not made_data_checks.pool_is_intact(pool, POOL_IMAGES):
-        made_data_checks.discard(pool)
-        into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense))
-    fingerprint = json.loads((pool / "pool.json").read_text(encoding="utf-8"))["fingerprint"]
+    task = str(wanted.get("task") or "detect")
+    pool, fingerprint = provide_pool(wanted, "coco-like" if task == "detect" else f"coco-like-{task}", task)
     counts = {"train": wanted["images"], "val": wanted.get("val_images") or VAL_IMAGES}
-    listing = base / f"n{counts['train']:06d}-{counts['val']:06d}"
-    if not made_data_checks.listing_is_intact(listing, _listing_texts(listing, counts), pool):
+    listing = pool.parent / f"n{counts['train']:06d}-{counts['val']:06d}"
+    if not made_data_checks.listing_is_intact(listing, _listing_texts(listing, counts, task), pool):
         made_data_checks.discard(listing)
-        into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts))
+        into_place(listing, "data.yaml", lambda folder: _make_listing(folder, listing, pool, counts, task))
     return {"yaml": str(listing / "data.yaml"), "fingerprint": fingerprint, "images": wanted["images"]}
 
 
-def training_images(yaml: str) -> list[str]:
+def provide_pool(wanted: dict[str, Any], name: str, task: str) -> tuple[Path, str]:
+    """Make a pool of images where it is missing or damaged; return its folder and its fingerprint.
+
+    Args:
+        wanted: see :func:`provide`.
+        name: name of the data set.
+        task: a key of :data:`.made_labels.LABELS`.
+    """
+    from ultralytics.utils import ASSETS
+
+    photos = [Path(ASSETS) / file for file in ("bus.jpg", "zidane.jpg")]
+    dense = bool(wanted.get("dense"))
+    recipe = hashlib.sha256(f"{POOL_IMAGES} {wanted['seed']}{' dense' if dense else ''}".encode())
+    for source in (Path(__file__), Path(made_labels.__file__), *photos):  # a change there may change the data set
+        recipe.update(source.read_bytes())
+    pool = Path(wanted["root"]) / f"{name}-{recipe.hexdigest()[:12]}" / "pool"
+    if not made_data_checks.pool_is_intact(pool, POOL_IMAGES):
+        made_data_checks.discard(pool)
+        into_place(pool, "pool.json", lambda folder: _make_pool(folder, photos, wanted["seed"], dense, task))
+    return pool, json.loads((pool / "pool.json").read_text(encoding="utf-8"))["fingerprint"]
+
+
+def training_images(source: str) -> list[str]:
     """Return the training images that Ultralytics uses, in its order.
 
     Args:
-        yaml: data yaml of a made set, or the copy of a user's data yaml that :mod:`.user_data` made.
+        source: data yaml or folder of a made set, or the copy of a user's data set that :mod:`.user_data` made.
     """
-    listing = Path(yaml).with_name("images.json")
+    listing = _listing_of(source)
     if listing.exists():
         return [str(image) for image in json.loads(listing.read_text(encoding="ascii"))["used"]]
-    return Path(yaml).with_name("train.txt").read_text(encoding="utf-8").splitlines()
+    return Path(source).with_name("train.txt").read_text(encoding="utf-8").splitlines()
 
 
-def listed_images(yaml: str) -> int:
+def listed_images(source: str) -> int:
     """Return the number of training images that the set lists, including those that Ultralytics drops."""
-    listing = Path(yaml).with_name("images.json")
+    listing = _listing_of(source)
     if listing.exists():
         return int(json.loads(listing.read_text(encoding="ascii"))["listed"])
-    return len(training_images(yaml))
+    return len(training_images(source))
+
+
+def _listing_of(source: str) -> Path:
+    """Return the file that lists the images of a data set, next to its yaml or within its folder."""
+    return Path(source, "images.json") if os.path.isdir(source) else Path(source).with_name("images.json")
 
 
 def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
@@ -124,7 +138,7 @@ def into_place(target: Path, mark: str, make: Callable[[Path], None]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None:
+def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool, task: str) -> None:
     """Write images and labels, ``images/NNNN.jpg`` and ``labels/NNNN.txt``, and ``pool.json``."""
     import cv2
 
@@ -136,9 +150,12 @@ def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None
     classes = list(range(CLASSES))
     draw.shuffle(classes)
     for index in range(POOL_IMAGES):
-        photograph = _photograph(sources[index % len(sources)], _size(index), draw)
+        size = _size(index, task)
+        photograph = _photograph(sources[index % len(sources)], size, draw)
         image = cv2.imencode(".jpg", photograph, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-        labels = _labels(draw, [classes[index % CLASSES]], dense).encode()
+        boxes = _labels(draw, [classes[index % CLASSES]], dense)  # for every task, so that all have the same images
+        content = made_labels.Image(index, size, boxes, dense)
+        labels = made_labels.LABELS[task].rows(content, random.Random(f"{task} {seed} {index}")).encode()
         (folder / "images" / f"{index:04d}.jpg").write_bytes(image)
         (folder / "labels" / f"{index:04d}.txt").write_bytes(labels)
         digest.update(image + labels)
@@ -146,10 +163,11 @@ def _make_pool(folder: Path, photos: list[Path], seed: int, dense: bool) -> None
     (folder / "pool.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
-def _size(index: int) -> tuple[int, int]:
+def _size(index: int, task: str = "detect") -> tuple[int, int]:
     """Return width and height of an image of the pool."""
-    turn, place = divmod(index, len(COMMON) + 1)
-    return COMMON[place] if place < len(COMMON) else RARE[turn % len(RARE)]
+    common, rare = made_labels.LABELS[task].sizes
+    turn, place = divmod(index, len(common) + 1)
+    return common[place] if place < len(common) else rare[turn % len(rare)]
 
 
 def _photograph(source: Any, size: tuple[int, int], draw: random.Random) -> Any:
@@ -188,22 +206,24 @@ def _labels(draw: random.Random, certain: list[int], dense: bool = False) -> str
     return "\n".join(lines) + "\n"
 
 
-def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int]) -> None:
+def _make_listing(folder: Path, place: Path, pool: Path, counts: dict[str, int], task: str) -> None:
     """Write splits of ``counts`` lines over the pool. Links give each length a separate label cache."""
     for name in counts:
         (folder / name).mkdir()
         for kind in ("images", "labels"):
             (folder / name / kind).symlink_to(pool / kind, target_is_directory=True)
-    for name, text in _listing_texts(place, counts).items():
+    for name, text in _listing_texts(place, counts, task).items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _listing_texts(place: Path, counts: dict[str, int]) -> dict[str, str]:
+def _listing_texts(place: Path, counts: dict[str, int], task: str) -> dict[str, str]:
     """Return the text files of a listing, by name."""
     texts = {}
     for name, count in counts.items():
         lines = [str(place / name / "images" / f"{i % POOL_IMAGES:04d}.jpg") for i in range(count)]
         texts[f"{name}.txt"] = "\n".join(lines) + "\n"
-    names = "".join(f"  {i}: class{i}\n" for i in range(CLASSES))
+    labels = made_labels.LABELS[task]
+    names = "".join(f"  {number}: {name}\n" for number, name in enumerate(labels.names))
+    further = "".join(f"{key}: {value}\n" for key, value in labels.settings.items())
     path = json.dumps(str(place), ensure_ascii=False)  # the path of a cache may have characters with a meaning in YAML
-    return {**texts, "data.yaml": f"path: {path}\ntrain: train.txt\nval: val.txt\nnames:\n{names}"}
+    return {**texts, "data.yaml": f"path: {path}\ntrain: train.txt\nval: val.txt\n{further}names:\n{names}"}

@@ -9,7 +9,7 @@ import functools
 import os
 import pickle
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,8 @@ from ...input_errors import describe_error
 from ...protocol import RequestedAxis
 from ...rejection import CaseRejected
 from ...text import one_line
-from . import tasks
+from ..base import own_name
+from . import isolation, tasks
 from .model_names import family, is_known, size_read, sizes_in, sizes_of, why_unknown
 
 LETTER_AT_END = re.compile(r"\d([nslmx])(?![a-zA-Z])")
@@ -31,10 +32,22 @@ def unsupported(name: str, what: str) -> CaseRejected:
 
 
 class Model(NamedTuple):
-    """A model that can be measured: the file that Ultralytics is given, and its task."""
+    """A model that can be measured.
+
+    Attributes:
+        file: file that Ultralytics is given.
+        task: its task.
+        head: name of its last layer.
+    """
 
     file: str
     task: tasks.Task
+    head: str
+
+    @property
+    def may_be_zero(self) -> Collection[str]:
+        """Loss items that stay 0 in training that works."""
+        return self.task.may_be_zero.get(self.head, frozenset())
 
 
 def find_model(name: str, mode: str = "", data: str = "") -> Model:
@@ -48,19 +61,28 @@ def find_model(name: str, mode: str = "", data: str = "") -> Model:
     Raises:
         CaseRejected: where there is no such model in that size, or it cannot be measured.
     """
-    file = name if name.endswith((".pt", ".yaml", ".yml")) else f"{name}.yaml"
+    own = own_name(name)
+    file = own if own.endswith((".pt", ".yaml", ".yml")) else f"{own}.yaml"
+    if own in tasks.OWN_NETWORKS:
+        file = str(tasks.NETWORKS / file)
     if file.endswith(".pt"):
         model = load(name, file)
-        task = check_head(name, type(model.model[-1]).__name__)
+        head = type(model.model[-1]).__name__
+        task = check_head(name, head)
+        isolation.set_label_task(task.name)
         if data:
             check_channels(name, channels(model), mode, data)
-        return Model(file, task)
+        return Model(file, task, head)
     if not os.path.exists(file):
         sizes = sizes_of_installed()
-        if not is_known(name.removesuffix(".yaml"), sizes):
-            raise unsupported(name, f"this Ultralytics does not know it: {why_unknown(name, sizes)}")
+        if not is_known(own.removesuffix(".yaml"), sizes):
+            raise unsupported(name, f"this Ultralytics does not know it: {why_unknown(own, sizes)}")
     description = described(name, file)
-    return Model(file, check_head(name, str(description["head"][-1][2])))
+    check_downloads(name, description)
+    head = str(description["head"][-1][2]).removeprefix("nn.")
+    task = check_head(name, head)
+    isolation.set_label_task(task.name)
+    return Model(file, task, head)
 
 
 def model_file(name: str, mode: str = "", data: str = "") -> str:
@@ -86,12 +108,24 @@ def check_head(name: str, head: str) -> tasks.Task:
     """Return the task of a model by its last layer; run as a different task, it would have a different speed.
 
     Raises:
-        CaseRejected: for a model of a task that is not in the table, such as segmentation, pose or RT-DETR.
+        CaseRejected: for a model of a task that is not in the table, such as YOLO-World and YOLOE.
     """
     task = tasks.task_of(head)
     if task is None:
-        raise unsupported(name, f"its last layer is {head}, and only detection models can be measured yet")
+        measured = "detection, segmentation, pose, oriented boxes, classification and RT-DETR"
+        raise unsupported(name, f"its last layer is {head}, and only models of {measured} can be measured")
     return task
+
+
+def check_downloads(name: str, description: dict[str, Any]) -> None:
+    """Refuse a model yaml whose layers fetch weights of torchvision, which nothing here may."""
+    for _, _, layer, arguments in [*description["backbone"], *description["head"]]:
+        weights = str(arguments[2]) if isinstance(arguments, list) and len(arguments) > 2 else "DEFAULT"
+        if layer == "TorchVision" and weights != "None":
+            use = " or ".join(f"ultralytics:{network}" for network in tasks.OWN_NETWORKS)
+            raise unsupported(
+                name, f"its layer TorchVision fetches weights ({weights}): write None there, or use {use}"
+            )
 
 
 # Checkpoints
@@ -182,11 +216,16 @@ def channels(model: Any) -> int:
 
 @functools.lru_cache(maxsize=1)
 def shape_of(data: str) -> dict[str, Any]:
-    """Return the keys of a data yaml that shape the network: ``channels``, ``nc`` and ``names``."""
-    from ultralytics.data.utils import check_det_dataset
+    """Return the keys of a data set that shape the network: ``channels``, ``nc``, ``names`` and ``kpt_shape``.
 
-    dataset = check_det_dataset(data)
-    return {"channels": int(dataset.get("channels", 3)), "nc": int(dataset["nc"]), "names": dataset["names"]}
+    Args:
+        data: a data yaml, or a folder of classes.
+    """
+    from ultralytics.data.utils import check_cls_dataset, check_det_dataset
+
+    dataset = check_cls_dataset(data) if os.path.isdir(data) else check_det_dataset(data)
+    shape = {"channels": int(dataset.get("channels", 3)), "nc": int(dataset["nc"]), "names": dataset["names"]}
+    return {**shape, **({"kpt_shape": list(dataset["kpt_shape"])} if dataset.get("kpt_shape") else {})}
 
 
 def check_channels(name: str, own: int, mode: str, data: str) -> None:
@@ -349,20 +388,68 @@ def built(name: str, source: Model, data: str) -> Any:
         source: result of :func:`find_model`.
         data: a data yaml; its channels and classes shape the network as they do in training.
     """
-    from ultralytics import YOLO
-
     file = source.file
     with building(name, file):
-        model = YOLO(file).model
         if file.endswith(".pt"):
-            return model
+            return user_model(source).model
         shape = shape_of(data)
-        if (channels(model), model.model[-1].nc) != (shape["channels"], shape["nc"]):
-            args, task = model.args, model.task
-            model = tasks.load(source.task.model)(file, ch=shape["channels"], nc=shape["nc"], verbose=False)
-            model.args, model.task = args, task
+        keypoints = {"data_kpt_shape": shape["kpt_shape"]} if source.task is tasks.POSE else {}
+        model = user_model(source).model
+        own = type(model).__name__ == source.task.model[1]
+        classes = read_classes(model.model[-1])
+        if not own or keypoints or (channels(model), classes) != (shape["channels"], shape["nc"]):
+            args = model.args
+            of_data = {"ch": shape["channels"], "nc": shape["nc"], **keypoints}
+            model = tasks.load(source.task.model)(file, **of_data, verbose=False)
+            model.args, model.task = args, source.task.name
         model.names = shape["names"]
     return model
+
+
+def user_model(source: Model) -> Any:
+    """Return a model as a user of Ultralytics makes it: ``YOLO(file)``, or ``RTDETR(file)``."""
+    from ultralytics import RTDETR, YOLO
+
+    return RTDETR(source.file) if source.task is tasks.RTDETR else YOLO(source.file, task=source.task.name)
+
+
+def read_classes(head: Any) -> int | None:
+    """Return the number of classes of a last layer; None for one without classes."""
+    linear = getattr(head, "linear", head)
+    classes = getattr(head, "nc", None) or getattr(linear, "out_features", None)
+    return int(classes) if classes is not None else None
+
+
+def complete(model: Any, imgsz: int) -> None:
+    """Add to a model what older Ultralytics reads of it in prediction, and a model from a yaml file lacks.
+
+    Ultralytics 8.3.230 fails on a pose model without ``kpt_shape`` and on a classification model without
+    ``transforms``, which checkpoints have.
+    """
+    from ultralytics.data.augment import classify_transforms
+
+    head = model.model[-1]
+    if hasattr(head, "kpt_shape") and not hasattr(model, "kpt_shape"):
+        model.kpt_shape = list(head.kpt_shape)
+    if type(head).__name__ in tasks.CLASSIFY.heads and not hasattr(model, "transforms"):
+        model.transforms = classify_transforms(imgsz)
+
+
+LEAST_RTDETR = 128
+"""Least image size with 300 anchors at strides 8, 16 and 32, as older versions of Ultralytics need them."""
+
+
+def check_image_size(error: RuntimeError, task: tasks.Task, imgsz: int) -> None:
+    """Explain the error of an RT-DETR model that has fewer anchors in an image than it chooses queries.
+
+    Raises:
+        CaseRejected: ``unsupported``; not raised for any other error.
+    """
+    if task is tasks.RTDETR and "selected index k out of range" in str(error):
+        reason = (
+            f"imgsz {imgsz} was asked: this Ultralytics runs RT-DETR on images of at least {LEAST_RTDETR} px, which"
+        )
+        raise CaseRejected("unsupported", f"{reason} have the 300 anchors that it chooses.", ("mode", "model", "imgsz"))
 
 
 def check_arguments(asked: Sequence[RequestedAxis]) -> None:

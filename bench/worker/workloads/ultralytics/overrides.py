@@ -39,3 +39,29 @@ PREDICT = (
 )
 
 OVERRIDES = {"train": TRAIN, "predict": PREDICT}
+
+FURTHER = {
+    "segment": (
+        Override("overlap_mask", True, "the default, written down: one mask of an image takes less memory than many"),
+        Override("mask_ratio", 4, "the default, written down: it settles the size of the masks in the loss"),
+    ),
+    "classify": (
+        Override("auto_augment", "randaugment", "the default, written down: most of the loader's work is this policy"),
+        Override("erasing", 0.4, "the default, written down: a part of the loader's work"),
+        Override("dropout", 0.0, "the default, written down: dropout makes the loss random"),
+    ),
+}
+"""Further overrides of training, by task."""
+
+WITHOUT = {
+    ("train", "classify"): ("mosaic", "close_mosaic"),
+    ("predict", "classify"): ("rect", "conf", "iou", "max_det", "agnostic_nms"),
+}
+"""Overrides that mean nothing in a task, by mode and task."""
+
+
+def overrides_of(mode: str, task: str) -> tuple[Override, ...]:
+    """Return the arguments that a recipe fixes for a task in a mode."""
+    left_out = WITHOUT.get((mode, task), ())
+    kept = tuple(override for override in OVERRIDES.get(mode, ()) if override.key not in left_out)
+    return kept + (FURTHER.get(task, ()) if mode == "train" else ())

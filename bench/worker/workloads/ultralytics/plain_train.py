@@ -14,7 +14,7 @@ from ...channel import Channel
 from ...protocol import BlockEnded, PhaseBegan, PlainJob
 from ...timing.lockstep import LockstepClient
 from . import forced_precision
-from .models import model_file
+from .models import find_model, user_model
 from .train import AMP
 
 
@@ -31,7 +31,6 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
         turns: grants the next block; None lets blocks follow each other.
     """
     import torch
-    from ultralytics import YOLO
 
     case = job.case
     done, left = 0, job.steps
@@ -78,7 +77,7 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
         if case["amp"] in forced_precision.DTYPES
         else None
     )
-    model = YOLO(model_file(case["model"]))
+    model = user_model(find_model(case["model"]))
     model.add_callback("on_train_start", train_started)
     model.add_callback("on_train_batch_end", batch_ended)
     try:

@@ -13,9 +13,9 @@ from typing import Any
 
 from ...rejection import CaseRejected
 from ...timing.session import Session, WindowComplete
-from . import forced_precision, read_settings, tasks, yield_points
+from . import forced_precision, random_objects, read_settings, tasks, yield_points
 from .made_data import training_images
-from .models import built, check_arguments, find_model, shape_of
+from .models import Model, built, check_arguments, check_image_size, complete, find_model, shape_of
 
 
 def precision(amp: str) -> dict[str, Any]:
@@ -50,6 +50,18 @@ def one_batch(session: Session) -> Path:
     return listing
 
 
+def images_of(source: Path) -> list[str]:
+    """Return the images that a text file lists."""
+    return source.read_text(encoding="utf-8").splitlines()
+
+
+def first_of(source: Path, images: int) -> Path:
+    """Write a text file that lists the first images of another one; return its path."""
+    listing = source.with_name("first.txt")
+    listing.write_text("".join(f"{image}\n" for image in images_of(source)[:images]), encoding="utf-8")
+    return listing
+
+
 def first_call(predictor: Any, source: Path) -> Any:
     """Return the results of the first call, which shows shape and batch, and is the slowest because nothing is warm.
 
@@ -59,7 +71,7 @@ def first_call(predictor: Any, source: Path) -> Any:
     """
     from ultralytics.utils.patches import imread
 
-    links = [Path(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    links = [Path(image) for image in images_of(source)]
     try:
         results = list(predictor(source))
     except (IndexError, ZeroDivisionError, StopIteration):  # raised for an empty batch; versions differ in which
@@ -94,9 +106,20 @@ def predictor_class(session: Session, task: tasks.Task = tasks.DETECT) -> type:
 
 def run(session: Session) -> None:
     """Predict until the session ends the prediction."""
-    case = session.case
     check_arguments(session.asked)
-    model = find_model(case["model"], "predict", session.data)
+    model = find_model(session.case["model"], "predict", session.data)
+    try:
+        predict(session, model)
+    except RuntimeError as error:
+        check_image_size(error, model.task, session.case["imgsz"])
+        raise
+
+
+def predict(session: Session, model: Model) -> None:
+    """Run a task's predictor with the session's marks in it."""
+    import torch
+
+    case = session.case
     arguments = {
         **session.overrides,
         **precision(case["amp"]),
@@ -112,10 +135,23 @@ def run(session: Session) -> None:
     }
     source = one_batch(session)
     predictor = predictor_class(session, model.task)(overrides=arguments)
-    predictor.setup_model(model=built(case["model"], model, session.data), verbose=False)
+    raises_scores = model.task.raises_scores and not model.file.endswith(".pt")
+    if raises_scores:
+        torch.manual_seed(0)  # the weights decide how many objects are found
+    network = built(case["model"], model, session.data)
+    complete(network, case["imgsz"])
+    if raises_scores:
+        random_objects.settle_batch_norm(network, images_of(source)[: random_objects.IMAGES], case["imgsz"])
+    predictor.setup_model(model=network, verbose=False)
     session.set_threads()
     first = first_call(predictor, source)
-    session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
+    if raises_scores:
+        probe = first_of(source, random_objects.IMAGES)
+        network = read_settings.network(predictor)
+        random_objects.raise_scores(network, predictor.args.conf, lambda: list(predictor(probe)))
+        first = list(predictor(source))
+    if model.task is not tasks.CLASSIFY:
+        session.extra["detections_per_image"] = round(sum(len(r) for r in first) / len(first), 2)
 
     def settings() -> dict[str, Any]:
         return read_settings.read_predictor(predictor, len(first), session.device)

@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from ... import effective_settings
 from ...devices import Device
 from ...rejection import CaseRejected
 from ...text import one_line
-from . import batch_sizes
+from . import batch_sizes, tasks
 from .expected_settings import HINTS
 from .made_data import listed_images
 from .model_names import family
-from .models import channels
+from .models import channels, read_classes
 
 TRAIN_ARGUMENTS = (
     "nbs",
@@ -71,12 +72,10 @@ def read_trainer(trainer: Any, device: Device) -> dict[str, Any]:
         "prefetch": loader.prefetch_factor,
         "drop_last": loader.drop_last,
         "shuffle": type(loader.sampler).__name__ == "RandomSampler" or getattr(loader.sampler, "shuffle", False),
-        "rect": bool(dataset.rect),
-        "cache": dataset.cache or ("npy" if _npy_files(dataset) else False),
-        "buffer": dataset.max_buffer_length,
+        **_dataset(dataset),
         "images": len(dataset),
         "images_dropped": _dropped(trainer),
-        **_augmentation(dataset.transforms),
+        **_dropout(model),
         "optimizer": type(trainer.optimizer).__name__,
         "optimizer_impl": _kernel(trainer.optimizer),
         "accumulate": trainer.accumulate,
@@ -117,6 +116,7 @@ def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any
     """
     args, model, torch_model = predictor.args, _inner(predictor.model), network(predictor)
     end2end = bool(getattr(model, "end2end", False))
+    task = tasks.task_of(type(torch_model.model[-1]).__name__)
     own = "torchvision" if "torchvision" in sys.modules else "ultralytics"
     return {
         "device": effective_settings.device_name(predictor.device, device),
@@ -129,7 +129,7 @@ def read_predictor(predictor: Any, images: int, device: Device) -> dict[str, Any
         "compile_mode": compile_mode(predictor.model),
         "channels_last": effective_settings.channels_last(torch_model),
         "fused": bool(torch_model.is_fused()),
-        "nms": "none" if end2end else own,
+        "nms": "none" if end2end else (task.suppression if task else "") or own,
         "warmed_up": bool(predictor.done_warmup),
         "integrations": _integrations(predictor.callbacks),
         **_model(torch_model, args),
@@ -272,9 +272,10 @@ def _model(model: Any, args: Any) -> dict[str, Any]:
     weights = file.endswith(".pt")
     taken = str(check_yolov5u_filename(file, verbose=False)) if weights else file
     scales = yaml.get("scales") or {}
+    own = "of torchvision" if Path(file).parent == tasks.NETWORKS else ""
     here = not weights and (os.path.exists(file) or os.path.exists(family(file)))
     return {
-        "architecture": "from weights" if weights else "from file" if here else "of Ultralytics",
+        "architecture": "from weights" if weights else own or ("from file" if here else "of Ultralytics"),
         "weights": "random" if not weights else "from file" if taken == file else f"from {os.path.basename(taken)}",
         "scale": (yaml.get("scale") or next(iter(scales))) if scales else None,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -286,7 +287,7 @@ def _network(model: Any) -> dict[str, Any]:
     head = model.model[-1]
     return {
         "channels": channels(model),
-        "classes": getattr(head, "nc", None),
+        "classes": read_classes(head),
         "head": type(head).__name__,
         "reg_max": getattr(head, "reg_max", None),
         "strides": [int(stride) for stride in model.stride],
@@ -335,6 +336,38 @@ def _dropped(trainer: Any) -> int:
     return max(listed_images(str(trainer.args.data)) - len(trainer.train_loader.dataset), 0)
 
 
+def _dataset(dataset: Any) -> dict[str, Any]:
+    """Describe how a data set reads and augments images; the one of classification has other attributes."""
+    if hasattr(dataset, "torch_transforms"):
+        cache = "ram" if dataset.cache_ram else "disk" if dataset.cache_disk else False
+        return {"rect": None, "cache": cache, "buffer": None, **_class_augmentation(dataset.torch_transforms)}
+    return {
+        "rect": bool(dataset.rect),
+        "cache": dataset.cache or ("npy" if _npy_files(dataset) else False),
+        "buffer": dataset.max_buffer_length,
+        **_augmentation(dataset.transforms),
+    }
+
+
+def _class_augmentation(transforms: Any) -> dict[str, Any]:
+    """Return the policy of automatic augmentation, the share of erased images and the smallest crop."""
+    parts = {type(part).__name__: part for part in transforms.transforms}
+    policies = {"RandAugment": "randaugment", "AugMix": "augmix", "AutoAugment": "autoaugment"}
+    crop = parts.get("RandomResizedCrop")
+    return {
+        "auto_augment": next((name for part, name in policies.items() if part in parts), "none"),
+        "erasing": parts["RandomErasing"].p if "RandomErasing" in parts else 0.0,
+        "smallest_crop": crop.scale[0] if crop is not None else None,
+    }
+
+
+def _dropout(model: Any) -> dict[str, Any]:
+    """Return the largest dropout of a classification model; empty for other models."""
+    if type(model.model[-1]).__name__ not in tasks.CLASSIFY.heads:
+        return {}
+    return {"dropout": max((m.p for m in model.modules() if type(m).__name__ == "Dropout"), default=0.0)}
+
+
 def _npy_files(dataset: Any) -> bool:
     """Whether there are ``.npy`` files next to images: Ultralytics reads them in place of the images, cached or not."""
     arrays = {str(file) for file in dataset.npy_files}
@@ -343,11 +376,21 @@ def _npy_files(dataset: Any) -> bool:
 
 
 def _augmentation(transforms: Any) -> dict[str, Any]:
-    """Return the probability of mosaic, and whether Albumentations is active, as it is wherever it is installed."""
+    """Return the probability of mosaic, and whether Albumentations is active, as it is wherever it is installed.
+
+    For segmentation, also how masks are drawn; for poses, whether images are mirrored, which needs ``flip_idx``.
+    """
     every = _transforms(transforms)
+    further: dict[str, Any] = {}
+    for last in (t for t in every if hasattr(t, "mask_ratio")):
+        if getattr(last, "return_mask", False):
+            further |= {"overlap_mask": last.mask_overlap, "mask_ratio": last.mask_ratio}
+        if getattr(last, "return_keypoint", False):
+            flips = [t for t in every if type(t).__name__ == "RandomFlip" and t.direction == "horizontal"]
+            further["fliplr"] = flips[0].p if flips else 0.0
     mixing = [t.p for t in every if type(t).__name__ == "Mosaic"]
     others = [t for t in every if type(t).__name__ == "Albumentations" and getattr(t, "transform", None) is not None]
-    return {"mosaic": mixing[0] if mixing else 0.0, "albumentations": bool(others)}
+    return {"mosaic": mixing[0] if mixing else 0.0, "albumentations": bool(others), **further}
 
 
 def _transforms(transform: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..sanity_checks import TrainingSanityChecks
 from . import batch_sizes, ddp, first_losses, forced_precision, read_settings, tasks, yield_points
 from .image_mirror import mirror
 from .made_data import training_images
-from .models import Model, building, check_arguments, find_model
+from .models import Model, building, check_arguments, check_image_size, find_model
 
 AMP = {"off": False, "on": True, "bf16": "bf16", **dict.fromkeys(forced_precision.DTYPES, False)}
 """Ultralytics' argument ``amp``, by the ``amp`` of a case; ``'bf16'`` came with 8.4.137."""
@@ -121,7 +121,7 @@ def run(session: Session) -> None:
     check_arguments(session.asked)
     model = find_model(session.case["model"], "train", session.data)
     try:
-        train(session, arguments_of(session, model), model.task)
+        train(session, arguments_of(session, model), model.task, model.may_be_zero)
     except FileNotFoundError as error:
         if (match := re.search(r"Image Not Found (.+)", str(error))) is None:
             raise
@@ -145,12 +145,20 @@ def run(session: Session) -> None:
             reason = "amp bf16 was asked: this Ultralytics knows no such value (it came with 8.4.137)."
             raise CaseRejected("unsupported", reason, scope=("mode", "amp")) from error
         raise
+    except RuntimeError as error:
+        check_image_size(error, model.task, session.case["imgsz"])
+        raise
 
 
-def train(session: Session, arguments: dict[str, Any], task: tasks.Task = tasks.DETECT) -> None:
+def train(
+    session: Session,
+    arguments: dict[str, Any],
+    task: tasks.Task = tasks.DETECT,
+    may_be_zero: Collection[str] = frozenset(),
+) -> None:
     """Run a task's trainer with the session's marks in its callbacks."""
     forced = forced_precision.of(session)
-    works = TrainingSanityChecks(session.checks, task.may_be_zero, task.zero_means)
+    works = TrainingSanityChecks(session.checks, may_be_zero, task.zero_means)
     chosen = trainer_class(session, works, task)
     if session.process_group.size > 1:
         chosen = ddp.as_rank(chosen, session)

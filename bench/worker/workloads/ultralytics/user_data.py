@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 from ...input_errors import describe_error
 from ...rejection import CaseRejected
 from ...text import clean
-from . import label_errors, made_data_checks
+from . import isolation, label_errors, made_data_checks
 from .made_data import into_place, unwritable
+from .tasks import DETECT, TASKS, Task
 
 SCHEME = 2
 """Version of :func:`fingerprint`; raise it with every change there, so that old fingerprints are not compared with new
@@ -61,7 +62,7 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         wanted: ``yaml`` (absolute path of the user's file, or the name of a data set that Ultralytics brings and may
-            fetch) and ``root`` (folder of the cache).
+            fetch), ``root`` (folder of the cache) and ``task`` (by default ``detect``).
 
     Returns:
         - ``yaml``: copy for Ultralytics.
@@ -75,30 +76,41 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
         - ``newest``: time of the last change of any of its files, in seconds since the epoch.
 
     Raises:
-        CaseRejected: with status ``unsupported`` where the data set cannot be used at all.
+        CaseRejected: with status ``unsupported`` where the data set cannot be used at all, or not in this task; the
+            scope of the latter is the model.
     """
     yaml = wanted["yaml"]
     root = Path(wanted["root"])
+    task = next((task for task in TASKS if task.name == wanted.get("task")), DETECT)
+    if os.path.isdir(yaml):
+        sentence = f"it is a folder, and {task.noun} needs a data yaml: name the .yaml file of the data set"
+        raise refused(yaml, sentence, ("model",))
+    isolation.set_label_task(task.name)
     data = resolve(yaml, root)
-    train = split_of(data["train"], data)
+    if task.name == "pose" and (wrong := keypoints_error(data)):
+        raise refused(yaml, wrong, ("model",))
+    train = split_of(data["train"], data, task.name)
     if not train.listed:
         sentence = f"its 'train:' ({format_source(data['train'])}) has no images that Ultralytics takes"
         raise refused(yaml, f"{sentence}; name a folder of images, or a UTF-8 text file with a path per line")
     missing = list((Counter(train.listed) - Counter(train.used)).elements())
-    reasons = [label_errors.why_left_out(image, label_of(image), data) for image in missing]
+    reasons = [label_errors.why_left_out(image, label_of(image), data, task) for image in missing]
     place = Path(str(data["path"]))
     sentences = [f"{relative(image, place)}: {reason.sentence}" for image, reason in zip(missing, reasons)]
     left_out = dict(Counter(reason.kind for reason in reasons).most_common())
     if not train.used:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in left_out.items())
         raise refused(
-            yaml, f"none of its {len(train.listed)} training images can be used: {kinds}. The first is {sentences[0]}"
+            yaml,
+            f"none of its {len(train.listed)} training images can be used: {kinds}. The first is {sentences[0]}",
+            () if task is DETECT else ("model",),
         )
     copied = {key: value for key, value in data.items() if key not in ("yaml_file", "download")}
     if data.get("missing_val"):  # prediction needs none
         copied["val"] = None
     listing = json.dumps({"listed": len(train.listed), "used": train.used, "left_out": sentences})
-    validation, no_validation = validation_of(data)
+    validation, no_validation = validation_of(data, task.name)
+    no_training = why_no_training(yaml, train, no_validation)
     digest, newest = fingerprint(data, {"train": train.listed, "val": validation.listed})
     copy = copy_of({**copied, "path": str(place)}, listing, root)
     return {
@@ -110,14 +122,44 @@ def inspect(wanted: dict[str, Any]) -> dict[str, Any]:
         "left_out": left_out,
         "left_out_first": sentences[0] if sentences else "",
         "left_out_file": str(copy.with_name(LEFT_OUT)) if sentences else "",
-        "no_training": why_no_training(yaml, train, no_validation),
+        "no_training": no_training or wrong_labels(yaml, data, [*train.used, *validation.used], task),
         "newest": newest,
     }
 
 
-def refused(yaml: str, sentence: str) -> CaseRejected:
-    """Return the rejection of a data set that cannot be used."""
-    return CaseRejected("unsupported", f"data {yaml}: {sentence.rstrip('.')}.")
+def refused(yaml: str, sentence: str, scope: tuple[str, ...] = ()) -> CaseRejected:
+    """Return the rejection of a data set that cannot be used; with a scope, only by cases of the same values there."""
+    return CaseRejected("unsupported", f"data {yaml}: {sentence.rstrip('.')}.", scope)
+
+
+def keypoints_error(data: dict[str, Any]) -> str:
+    """Say what is wrong with the keypoints of a data yaml; empty where nothing is."""
+    shape, mirrored = data.get("kpt_shape"), data.get("flip_idx")
+    example = "such as 'kpt_shape: [17, 3]' for 17 points of x, y and visibility"
+    if not shape:
+        return f"it has no 'kpt_shape:', which a pose model needs: write it, {example}"
+    if not isinstance(shape, list) or [type(part) for part in shape] != [int, int] or shape[1] not in (2, 3):
+        return f"its 'kpt_shape:' is {shape!r}: write the numbers of points and of values per point, {example}"
+    if mirrored and (not isinstance(mirrored, list) or len(mirrored) != shape[0]):
+        return f"its 'flip_idx:' does not have {shape[0]} numbers, one for each point of 'kpt_shape:'"
+    return ""
+
+
+def wrong_labels(yaml: str, data: dict[str, Any], images: list[str], task: Task) -> str:
+    """Return the reason why the labels of a set with usable images are not those of a task; empty where they are.
+
+    Ultralytics trains a model of oriented boxes on polygons, and drops all polygons where one image has boxes.
+    """
+    if task.name not in ("segment", "obb"):
+        return ""
+    points, dimensions = data.get("kpt_shape") or (0, 0)
+    keypoints = 5 + points * dimensions if points else 0
+    for image in dict.fromkeys(images):
+        if (row := label_errors.row_unlike(label_of(image), task.name, keypoints)) is not None:
+            place = relative(label_of(image), Path(str(data["path"])))
+            sentence = f"{place}, line {row.number}, has {row.fields} fields; {task.noun} needs {task.needs}"
+            return refused(yaml, sentence).reason
+    return ""
 
 
 def format_source(source: Any) -> str:
@@ -281,7 +323,7 @@ def missing_path(key: str, path: str, data: dict[str, Any], download: Any) -> st
     return f"{text}: correct '{key}:', or create the folder"
 
 
-def split_of(source: Any, data: dict[str, Any]) -> Split:
+def split_of(source: Any, data: dict[str, Any], task: str = "detect") -> Split:
     """Return the images of a split as Ultralytics' own data set class lists and keeps them; empty where it finds none.
 
     Ultralytics caches the labels that it reads here, and training reads them from the cache.
@@ -299,9 +341,12 @@ def split_of(source: Any, data: dict[str, Any]) -> Split:
                 self.im_files = []
                 return []
 
+        def verify_labels(self, *arguments: Any) -> None:
+            """Accept labels of another task, which :func:`wrong_labels` explains."""
+
     listed: list[str] = []
     try:
-        dataset = Listing(img_path=source, data=data, task="detect", augment=False)
+        dataset = Listing(img_path=source, data=data, task=task, augment=False)
     except FileNotFoundError:  # there are no images, or the list of images is no text file
         return Split([], [])
     except UnicodeEncodeError as error:  # only in older versions
@@ -311,13 +356,13 @@ def split_of(source: Any, data: dict[str, Any]) -> Split:
     return Split(listed, [str(image) for image in dataset.im_files])
 
 
-def validation_of(data: dict[str, Any]) -> tuple[Split, str]:
+def validation_of(data: dict[str, Any], task: str = "detect") -> tuple[Split, str]:
     """Return the validation split, and the reason why training cannot be set up with it (or an empty string)."""
     if data.get("missing_val"):
         return Split([], []), str(data["missing_val"])
     if not data.get("val"):
         return Split([], []), "it has no 'val:': write a folder of validation images there; that of 'train:' will do"
-    split = split_of(data["val"], data)
+    split = split_of(data["val"], data, task)
     if not split.used:
         return split, f"its 'val:' ({format_source(data['val'])}) has no images that Ultralytics can use"
     return split, ""

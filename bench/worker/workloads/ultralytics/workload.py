@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base import Requirement, Workload
+from ..base import Override, Requirement, Workload
 from . import expected_settings, overrides
 from .model_names import has_weights, is_known, sizes_in, why_unknown
-from .tasks import DETECT, task_of_data
+from .tasks import DETECT, OWN_NETWORKS, TASKS, task_of_data, task_of_model
 
 if TYPE_CHECKING:
     from ...channel import Channel
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 WORK = {"n": 1.0, "t": 0.9, "s": 3.3, "m": 9.1, "l": 19.0, "x": 30.0}
 """Operations of a YOLO scale relative to scale n (8.7 GFLOPs at 640 for yolov8n, 28.6, 78.9, 165, 258)."""
 
+OTHER_WORK = {"resnet18": 3.4, "vit_b_16": 33.0, "rtdetr": 12.0, "-cls": 0.4}
+"""Operations per pixel of other models relative to yolov8n, by a part of their names."""
 
 NBS = 64
 """Ultralytics' nominal batch: the number of images over which gradients are accumulated."""
 
 
 class Ultralytics(Workload):
-    """Training and prediction of YOLO models by Ultralytics' own trainer and predictor."""
+    """Training and prediction by Ultralytics' own trainers and predictors."""
 
     name = "ultralytics"
     title = "Ultralytics"
@@ -84,7 +86,7 @@ class Ultralytics(Workload):
     def why_unknown(self, model: str, offers: Mapping[str, Any], version: str) -> str:
         """Say what is wrong with a name that this Ultralytics lacks in that size; empty for a file."""
         sizes = offers.get("models")
-        if Path(model).is_absolute() or not sizes:
+        if Path(model).is_absolute() or not sizes or model in OWN_NETWORKS:
             return ""
         if model.endswith(".pt"):
             known = has_weights(model.removesuffix(".pt"), sizes)
@@ -96,6 +98,26 @@ class Ultralytics(Workload):
             return ""
         return f"model {model!r} is unknown to Ultralytics {version}: {why_unknown(model, sizes)}."
 
+    def data_for(self, model: str, imgsz: int, dense: bool = False) -> str:
+        """Return the name of the made data set of a model's task."""
+        return task_of_model(model).data[1 if dense else 0]
+
+    def makes(self, data: str) -> bool:
+        """Return whether a data set is made for one of the tasks."""
+        return any(data in task.data for task in TASKS)
+
+    def overrides_of(self, mode: str, model: str) -> tuple[Override, ...]:
+        """Return the library arguments that the recipe fixes for the task of a model."""
+        return overrides.overrides_of(mode, task_of_model(model).name)
+
+    def natural_values(self, model: str) -> dict[str, list[Any]]:
+        """Return the image size of classification models, which Ultralytics trains at 224 px."""
+        return {name: list(values) for name, values in task_of_model(model).natural.items()}
+
+    def units(self, model: str, imgsz: int) -> dict[str, Any]:
+        """Return the units, with the epoch of the data set that a model's task is usually trained on."""
+        return {**super().units(model, imgsz), "epoch_items": task_of_model(model).epoch_items}
+
     def why_no_amp(self, mode: str, kind: str, amp: str) -> str:
         """Say why Ultralytics is expected not to offer a precision on a kind of device; empty where it is."""
         table = expected_settings.NO_AMP.get((mode, amp), {})
@@ -103,8 +125,10 @@ class Ultralytics(Workload):
 
     def work(self, case: Mapping[str, Any]) -> float:
         """Return pixels of a batch times the model's size."""
-        scale = re.search(r"\d([ntsmlx])(?![a-z])", Path(case["model"]).name)
-        return float(case["batch"] * case["imgsz"] ** 2 * WORK.get(scale[1] if scale else "n", 1.0))
+        name = Path(case["model"]).name
+        scale = re.search(r"\d([ntsmlx])(?![a-z])", name)
+        other = next((work for part, work in OTHER_WORK.items() if part in name), 1.0)
+        return float(case["batch"] * case["imgsz"] ** 2 * WORK.get(scale[1] if scale else "n", 1.0) * other)
 
     def accumulation(self, case: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
         """Return the number of batches in Ultralytics' nominal batch."""
@@ -146,14 +170,17 @@ class Ultralytics(Workload):
         task = task_of_data(job.name)
         maker = importlib.import_module(f".{task.maker}", __package__)
         wanted = {"root": job.root, "images": job.images, "val_images": job.val_images, "seed": job.seed}
-        made = maker.provide({**wanted, "dense": job.name == task.data[1]})
+        dense = job.name != task.data[0]
+        made = maker.provide({**wanted, "dense": dense, "task": task.name})
         return {"source": made["yaml"], "fingerprint": made["fingerprint"], "images": made["images"]}
 
     def inspect_data(self, job: DataJob) -> dict[str, Any]:
-        """Inspect a data yaml of the user."""
-        from . import user_data
+        """Inspect a data yaml or a folder of classes of the user, for the task of the made data set it replaces."""
+        from . import user_classes, user_data
 
-        details = user_data.inspect({"yaml": job.name, "root": job.root})
+        task = task_of_data(job.replaces)
+        inspect = user_classes.inspect if task.takes_folder else user_data.inspect
+        details = inspect({"yaml": job.name, "root": job.root, "task": task.name})
         named = {
             "source": details.pop("yaml"),
             "fingerprint": details.pop("fingerprint"),
