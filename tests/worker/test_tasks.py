@@ -13,6 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.worker import tasks
+from bench.worker.distributed.process_group import SingleProcess
+from bench.worker.protocol import CaseJob, Window
+from bench.worker.rejection import CaseRejected
+
 ROOT = Path(__file__).resolve().parents[2]
 
 LOADER = """
@@ -28,6 +33,18 @@ loader.join({limit})
 print(loader.exitcode, flush=True)
 """
 """A spawned worker that forks a data loader process while its thread waits for the runner to end."""
+
+
+@pytest.mark.parametrize(
+    ("amp", "takes"), [("half", "takes off, on, bf16, forced-bf16, forced-fp16."), ("", "takes off, on, bf16, forced-")]
+)
+def test_a_precision_that_a_workload_does_not_take_is_unsupported(amp: str, takes: str) -> None:
+    case = {"mode": "train", "model": "yolov8n", "device": "cpu", "amp": amp, "batch": 4, "imgsz": 64}
+    job = CaseJob("ultralytics", case, {}, 1, Window(0.0, 1, 0.0), "", "")
+    with pytest.raises(CaseRejected) as caught:
+        tasks.measure(job, None, None, SingleProcess())  # type: ignore[arg-type]
+    assert (caught.value.status, caught.value.scope) == ("unsupported", ("model", "amp"))
+    assert caught.value.reason.startswith(f"amp {amp} was asked: the workload ultralytics {takes}")
 
 
 @pytest.fixture

@@ -23,6 +23,18 @@ LACKING = [
         "compile was asked: this Ultralytics cannot train a model that this torch compiled: DetectionModel does not",
         ("mode", "compile"),
     ),
+    (
+        TypeError("'multi_scale=0.5' is of invalid type float. 'multi_scale' must be a bool."),
+        {"multi_scale": 0.5},
+        "multi_scale was asked: this Ultralytics takes no share of the image size (it came with 8.4.0).",
+        ("mode", "multi_scale"),
+    ),
+    (
+        TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."),
+        {"amp": "forced-fp16"},
+        "amp forced-fp16 was asked: this torch cannot unscale gradients here: Cannot convert a MPS Tensor to float64",
+        ("mode", "device", "amp"),
+    ),
 ]
 
 
@@ -33,7 +45,9 @@ def run(monkeypatch: pytest.MonkeyPatch, error: Exception, arguments: dict[str, 
     monkeypatch.setattr(train, "find_model", lambda *_: SimpleNamespace(task=None, may_be_zero=()))
     monkeypatch.setattr(train, "arguments_of", lambda *_: arguments)
     monkeypatch.setattr(train, "train", fail)
-    session: Any = SimpleNamespace(case={"amp": "off", "model": "yolov8n"}, asked=[], data={}, overrides=arguments)
+    session: Any = SimpleNamespace(
+        case={"amp": "off", "model": "yolov8n", **arguments}, asked=[], data={}, overrides=arguments
+    )
     train.run(session)
 
 

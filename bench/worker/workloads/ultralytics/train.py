@@ -135,6 +135,9 @@ def run(session: Session) -> None:
         raise CaseRejected("unsupported", reason, scope=("mode", "optimizer")) from error
     except (TypeError, ValueError, SyntaxError) as error:
         message = str(error)
+        if session.case["amp"] == "forced-fp16" and "float64" in message:
+            reason = f"amp forced-fp16 was asked: this torch cannot unscale gradients here: {message}"
+            raise CaseRejected("unsupported", f"{one_line(reason).rstrip('.')}.", forced_precision.SCOPE) from error
         if session.overrides.get("multi_scale") and "multi_scale" in message:
             reason = "multi_scale was asked: this Ultralytics takes no share of the image size (it came with 8.4.0)."
             raise CaseRejected("unsupported", reason, scope=("mode", "multi_scale")) from error
@@ -171,6 +174,7 @@ def train(
         if forced is not None:
             trainer.forced, trainer.scaler = forced, forced.scaler()
             forced_precision.check(forced, trainer, session.checks)
+            session.device.release()
         elif session.loss_scale is not None and trainer.scaler.is_enabled():
             trainer.scaler._init_scale = session.loss_scale
         _probe_autocast(session.case, trainer)
