@@ -50,7 +50,7 @@ def test_a_device_that_ultralytics_does_not_have_is_unsupported(device):
     """It says so in other words from version to version; older ones take any word for a CUDA index."""
     from ultralytics.utils.torch_utils import select_device
 
-    asked = open_device(device).asked
+    asked = open_device(device).device_argument
     with pytest.raises(ValueError, match="Invalid") as raised:
         select_device(asked, verbose=False)
     rejection = explained(raised.value)
@@ -95,7 +95,7 @@ def test_a_card_is_taken_before_ultralytics_can_hide_it(monkeypatch):
     card = Cuda("1")
     assert card.why_unusable() == ""
     assert started == ["7"]
-    assert card.asked == "0"
+    assert card.device_argument == "0"
 
 
 def test_threads_are_set_after_ultralytics_has_set_its_own(set_up):
