@@ -35,7 +35,7 @@ class Transformers(Workload):
     epoch_items = made_tokens.PAIRS
     data = made_tokens.NAME
     library = "transformers"
-    requires = (Requirement("transformers", (5, 0)), Requirement("accelerate", (1, 1)))
+    requires = (Requirement("transformers", (5, 0)), Requirement("accelerate", (1, 6)))
     distributions: Mapping[str, tuple[str, ...]] = {"transformers": ("transformers",), "accelerate": ("accelerate",)}
     preload = (
         "torch",
