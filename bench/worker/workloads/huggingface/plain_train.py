@@ -12,6 +12,7 @@ from typing import Any
 from ...channel import Channel
 from ...protocol import BlockEnded, PhaseBegan, PlainJob
 from ...timing.lockstep import LockstepClient
+from ..base import Workload
 from . import made_tokens
 from .train import arguments_of, make_arguments, seeded_model
 
@@ -39,8 +40,7 @@ def run(job: PlainJob, channel: Channel, turns: LockstepClient | None) -> None:
     class Counter(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *rest: Any, **named: Any) -> None:
             nonlocal began
-            if job.threads:
-                torch.set_num_threads(job.threads)
+            torch.set_num_threads(job.threads or Workload().default_threads())  # as a measured case has
             gc.unfreeze()  # a forked worker collects garbage at the cost that a fresh process would have
             channel.send(PhaseBegan("warmup"))
             began = time.perf_counter()
